@@ -1,0 +1,324 @@
+"""Accounts: who is connected where, how it stands, and the one table of how it may change.
+
+An `Account` is what does not change between sign-ins (and is pinned by one); a `Status` says how it stands now,
+each case with only the fields that mean something there. `TRANSITIONS` is the only place that says which event
+leads where; `docs/architecture.md` draws its diagram from it. "Renewing" is seen from the account's lock and
+never stored; a sign-in under way is an `Attempt` of the service, not a status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from keyfob.core.provider import EMPTY, Server
+from keyfob.core.times import to_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorNote:
+    """An error as an account remembers it. No secret, no text that was not made plain."""
+
+    code: str
+    message: str
+    advice: str
+    at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "advice": self.advice, "at": to_rfc3339(self.at)}
+
+
+# --- status: a sum type -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Expired, and the renewal fails for a reason that may pass."""
+
+    since: datetime
+    error: ErrorNote
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsSignIn:
+    """The grant has ended at the provider, or can no longer be used."""
+
+    since: datetime
+    error: ErrorNote
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The person ended it. The account stays, ready to sign in again."""
+
+    since: datetime
+
+
+Status = Connected | Stale | NeedsSignIn | Disconnected
+
+
+# --- events that change it ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFailed:
+    """The renewal failed for a reason that may pass, and the access token still lives."""
+
+    at: datetime
+    error: ErrorNote
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The access token has expired while renewal keeps failing."""
+
+    at: datetime
+    error: ErrorNote
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEnded:
+    at: datetime
+    error: ErrorNote
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDisconnected:
+    at: datetime
+
+
+Event = SignedIn | Renewed | RenewalFailed | Expired | GrantEnded | PersonDisconnected
+
+TRANSITIONS: Mapping[tuple[type[Status], type[Event]], type[Status]] = {
+    (Connected, SignedIn): Connected,
+    (Connected, Renewed): Connected,
+    (Connected, RenewalFailed): Connected,
+    (Connected, Expired): Stale,
+    (Connected, GrantEnded): NeedsSignIn,
+    (Connected, PersonDisconnected): Disconnected,
+    (Stale, SignedIn): Connected,
+    (Stale, Renewed): Connected,
+    (Stale, RenewalFailed): Stale,
+    (Stale, Expired): Stale,
+    (Stale, GrantEnded): NeedsSignIn,
+    (Stale, PersonDisconnected): Disconnected,
+    (NeedsSignIn, SignedIn): Connected,
+    # Another process may win a race that this one lost: its saved renewal is the truth.
+    (NeedsSignIn, Renewed): Connected,
+    (NeedsSignIn, RenewalFailed): NeedsSignIn,
+    (NeedsSignIn, Expired): NeedsSignIn,
+    (NeedsSignIn, GrantEnded): NeedsSignIn,
+    (NeedsSignIn, PersonDisconnected): Disconnected,
+    (Disconnected, SignedIn): Connected,
+    # A late answer of a renewal does not bring a disconnected account back: it is revoked, not stored.
+    (Disconnected, Renewed): Disconnected,
+    (Disconnected, RenewalFailed): Disconnected,
+    (Disconnected, Expired): Disconnected,
+    (Disconnected, GrantEnded): Disconnected,
+    (Disconnected, PersonDisconnected): Disconnected,
+}
+
+
+def after(status: Status, event: Event) -> Status:
+    """The status that `event` leads to. Total over TRANSITIONS; an unlisted pair is a bug and raises KeyError."""
+    target = TRANSITIONS[type(status), type(event)]
+    if target is type(status) and not isinstance(status, Stale | NeedsSignIn):
+        return status
+    if target is Connected:
+        return Connected()
+    if target is Disconnected:
+        return Disconnected(event.at)
+    if target is type(status) and not isinstance(event, Expired | GrantEnded | RenewalFailed):
+        return status
+    assert isinstance(event, Expired | GrantEnded | RenewalFailed)
+    since = status.since if isinstance(status, Stale | NeedsSignIn) and target is type(status) else event.at
+    return Stale(since, event.error) if target is Stale else NeedsSignIn(since, event.error)
+
+
+def status_word(status: Status) -> str:
+    """The word of the interface: connected, stale, needs_sign_in or disconnected."""
+    match status:
+        case Connected():
+            return "connected"
+        case Stale():
+            return "stale"
+        case NeedsSignIn():
+            return "needs_sign_in"
+        case Disconnected():
+            return "disconnected"
+
+
+# --- the account --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What an account was signed in with. Stored tokens and keys go to these addresses and no others."""
+
+    server: Server
+    client_id: str | None = None
+    client_auth: str = "none"
+    redirect_uri: str | None = None
+    resource: str | None = None
+    registration_uri: str | None = None  # RFC 7592: where this account's own client is managed
+    inputs: Mapping[str, str] = EMPTY
+    api_base: str | None = None
+    api_hosts: tuple[str, ...] = ()
+    dpop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One identity at one provider. `key` is random, never changes and names its secrets in the keychain."""
+
+    key: str
+    provider: str
+    label: str
+    method: str
+    subject: str
+    pin: Pin
+    name: str | None = None
+    email: str | None = None
+    avatar_url: str | None = None
+    plan: str | None = None
+    asked_scopes: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    share: bool | None = None  # the person's own word over the preset's, where the preset leaves it to them
+
+    @property
+    def id(self) -> str:
+        return f"{self.provider}/{self.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An account with how it stands: one row of the account store. `epoch` rises at each sign-in and
+    disconnect, so that a renewal begun before one cannot store its answer after it."""
+
+    account: Account
+    status: Status
+    epoch: int = 0
+    generation: int = 0
+    scopes: tuple[str, ...] = ()
+    obtained_at: datetime | None = None
+    expires_at: datetime | None = None
+    renews_at: datetime | None = None
+    renewable: bool = False
+    connected_at: datetime | None = None
+    last_renewed_at: datetime | None = None
+    grant_ends_at: datetime | None = None
+    last_error: ErrorNote | None = None
+    failures: int = 0  # renewals failed in a row
+    retry_at: datetime | None = None  # not before: backoff or the provider's Retry-After
+    retry_asked: bool = False  # retry_at was the provider's own word
+    key_tail: str | None = None  # an API key's last characters
+    cleanup: bool = False  # disconnected, and its secrets are not yet all forgotten or revoked
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Written durably before a refresh token is sent: tells after a crash what may have been spent."""
+
+    key: str  # the account's
+    generation: int
+    refresh_hash: str
+    at: datetime
+    replays: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRevocation:
+    """A token the provider has not yet confirmed as revoked. `entry` names the keychain entry that holds it."""
+
+    entry: str
+    account_id: str
+    pin: Pin
+    provider: str
+    at: datetime
+    tries: int = 0
+    retry_at: datetime | None = None
+    account_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """A line of an account's history. `kind`: connected, renewed, renewal_failed, needs_sign_in,
+    disconnected, revoked, revocation_pending, reconnected, renamed, removed, asleep, key_expiring …"""
+
+    at: datetime
+    account_id: str
+    account_key: str
+    kind: str
+    message: str
+    code: str | None = None
+    seq: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "at": to_rfc3339(self.at), "account": self.account_id, "kind": self.kind,
+            "message": self.message, "code": self.code, "seq": self.seq,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account as faces see it: frozen, without secrets, safe on any thread."""
+
+    id: str
+    key: str
+    provider: str
+    provider_title: str
+    label: str
+    method: str
+    status: str  # connected | renewing | stale | needs_sign_in | disconnected
+    subject: str
+    name: str | None
+    email: str | None
+    plan: str | None
+    avatar_url: str | None
+    scopes: tuple[str, ...]
+    obtained_at: datetime | None
+    expires_at: datetime | None
+    renews_at: datetime | None
+    renewable: bool
+    connected_at: datetime | None
+    last_renewed_at: datetime | None
+    grant_ends_at: datetime | None
+    last_error: ErrorNote | None
+    remedy: str | None
+    key_tail: str | None
+    color: str
+    shareable: bool
+    narrower_scopes: tuple[str, ...] = ()  # asked for and not granted
+    issuer: str | None = None
+    extra: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id, "provider": self.provider, "label": self.label, "method": self.method,
+            "status": self.status, "subject": self.subject, "name": self.name, "email": self.email,
+            "plan": self.plan, "scopes": list(self.scopes), "expires_at": to_rfc3339(self.expires_at),
+            "renews_at": to_rfc3339(self.renews_at), "renewable": self.renewable,
+            "connected_at": to_rfc3339(self.connected_at), "last_renewed_at": to_rfc3339(self.last_renewed_at),
+            "grant_ends_at": to_rfc3339(self.grant_ends_at), "shareable": self.shareable,
+            "last_error": self.last_error.to_json() if self.last_error else None,
+        }
+
+

@@ -1,0 +1,48 @@
+"""When to renew: arithmetic only. All times are aware datetimes in UTC, all spans timedeltas."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from keyfob.core.grant import Grant
+
+# Monotonic clocks stop in suspend, so no sleep is longer than this: after a night's sleep the renewer looks
+# again within 37 s. Prime to minutes and half-minutes, so that many machines do not fall into step.
+LOOK_AGAIN = timedelta(seconds=37)
+# A lifetime nobody told: renew a bit before a day is over, as most silent lifetimes are a day or more.
+UNKNOWN_LIFETIME = timedelta(hours=23, minutes=30)
+SHORT_SHARE = 0.20  # of a lifetime too short for the setting's margin
+BACKOFF_FIRST = timedelta(seconds=5)
+BACKOFF_MOST = timedelta(minutes=30)
+MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens must not spin us
+# Longer claims are taken as this: datetime arithmetic overflows, and no token honestly lives longer.
+LIFETIME_MOST = timedelta(days=3650)
+
+
+def margin_for(grant: Grant, setting: timedelta, jitter: float) -> timedelta:
+    """How long before expiry to renew: the smaller of `setting` and 20 % of the lifetime, stretched by up to
+    10 % by `jitter` in [0, 1) so that a thousand accounts made in one minute are not renewed in one."""
+    if grant.lifetime is None:
+        return timedelta(0)
+    base = min(setting, grant.lifetime * SHORT_SHARE)
+    return base * (1 + 0.1 * jitter)
+
+
+def renews_at(grant: Grant, setting: timedelta, jitter: float) -> datetime | None:
+    """When the renewer should act, or None where it never can (no refresh token)."""
+    if grant.refresh is None:
+        return None
+    if grant.expires_at is None:
+        return grant.obtained_at + UNKNOWN_LIFETIME * (1 - 0.02 * jitter)
+    return max(grant.expires_at - margin_for(grant, setting, jitter), grant.obtained_at + MIN_SPACING)
+
+
+def backoff(failures: int, jitter: float) -> timedelta:
+    """The wait after the n-th failure in a row (n ≥ 1): 5 s doubling to 30 min, ± 25 % by `jitter` in [0, 1)."""
+    step = min(BACKOFF_FIRST * (2 ** min(max(failures, 1) - 1, 20)), BACKOFF_MOST)
+    return step * (0.75 + 0.5 * jitter)
+
+
+def jitter_of(key: str) -> float:
+    """A number in [0, 1) that is always the same for one account: spread without a source of chance."""
+    return (int.from_bytes(key.encode()[-4:].rjust(4, b"\0"), "big") * 2654435761 % 2**32) / 2**32

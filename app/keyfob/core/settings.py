@@ -1,0 +1,54 @@
+"""The person's settings: plain values with their defaults and limits. Kept in `config/settings.json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import timedelta
+from typing import Any
+
+from keyfob.core.errors import SettingWrong
+
+THEMES = ("system", "light", "dark")
+VAULTS = ("keychain", "sealed", "pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    start_at_login: bool = False
+    close_to_tray: bool = True
+    theme: str = "system"
+    callback_port: int = 9876
+    renewal_margin: int = 600  # seconds before expiry; a shorter lifetime uses 20 % of itself
+    named_app_consent: bool = False
+    vault: str = "keychain"  # chosen on purpose; never changed by a failure
+    first_start_done: bool = False
+    connect_note_hidden: bool = False
+
+    @property
+    def margin(self) -> timedelta:
+        return timedelta(seconds=self.renewal_margin)
+
+    @classmethod
+    def from_mapping(cls, data: dict[str, Any]) -> Settings:
+        """Settings from a parsed file. Unknown keys are kept out; a wrong value raises SettingWrong naming it."""
+        known = {f.name: f for f in fields(cls)}
+        return replace(cls(), **{k: v for k, v in data.items() if k in known}).checked()
+
+    def checked(self) -> Settings:
+        for name, kind in (("start_at_login", bool), ("close_to_tray", bool), ("named_app_consent", bool)):
+            if not isinstance(getattr(self, name), kind):
+                raise SettingWrong(f"The setting {name} must be true or false")
+        if self.theme not in THEMES:
+            raise SettingWrong(f"The setting theme must be one of {', '.join(THEMES)}")
+        if self.vault not in VAULTS:
+            raise SettingWrong(f"The setting vault must be one of {', '.join(VAULTS)}")
+        port = self.callback_port
+        if isinstance(port, bool) or not isinstance(port, int) or not 1024 <= port <= 65535:
+            raise SettingWrong("The setting callback_port must be a whole number from 1024 to 65535")
+        margin = self.renewal_margin
+        if isinstance(margin, bool) or not isinstance(margin, int) or not 30 <= margin <= 86_400:
+            raise SettingWrong("The setting renewal_margin must be a whole number of seconds from 30 to 86400")
+        return self
+
+    def to_mapping(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,38 @@
+"""Text from outside, made fit to be shown, logged or put in a title.
+
+Control characters, line breaks, terminal escapes and bidirectional overrides in an app's name or an error
+description must not rewrite a log, a terminal or a sentence on screen.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Overrides and isolates can make "moc.elgoog" read as "google.com".
+_BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LABEL_STRIP = re.compile(r"[^a-z0-9._@-]+")
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """One line of at most `limit` characters: controls escaped as `\\xNN`, bidi marks dropped, blanks folded."""
+    out: list[str] = []
+    for char in str(text)[: limit * 4]:
+        if char in _BIDI:
+            continue
+        category = unicodedata.category(char)
+        if char in "\t\n\r ":
+            out.append(" " if char in "\t " else f"\\x{ord(char):02x}")
+        elif category in ("Cc", "Cs", "Zl", "Zp"):
+            out.append(f"\\x{ord(char):02x}")
+        elif category != "Cf":
+            out.append(char)
+    line = " ".join("".join(out).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def label_from(text: str) -> str:
+    """An account label: lower case, `[a-z0-9._@-]`, at most 64 characters, never empty."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    label = _LABEL_STRIP.sub("-", folded).strip("-.")[:64].rstrip("-.")
+    return label or "account"

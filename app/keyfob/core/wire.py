@@ -1,0 +1,57 @@
+"""Requests, responses and callbacks as values. Headers may hold secrets, so `repr` never shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from keyfob.core.provider import EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `headers` and `body` may hold secrets. `purpose` is a word for logs and deadlines:
+    discovery, jwks, par, token, refresh, device, userinfo, whoami, revoke, register, avatar, api."""
+
+    method: str
+    url: str
+    purpose: str
+    headers: Mapping[str, str] = EMPTY
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"Request({self.method} {parts.scheme}://{parts.hostname}…, {self.purpose})"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer. Header names are lower case; `at` is our wall clock (UTC) when it was complete."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    at: datetime
+    url: str = ""
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The parameters of an authorization response that passed the state and issuer checks."""
+
+    params: Mapping[str, str] = field(repr=False)
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a sign-in ended, for the browser's last page: fixed words and the account's name, no peer text."""
+
+    ok: bool
+    title: str
+    text: str

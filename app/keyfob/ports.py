@@ -1,0 +1,161 @@
+"""What lies outside the engine, as Protocols. Adapters implement them; contract suites say what they must do.
+
+Clock, entropy, browser and notifier are plain callables:
+`Clock = () -> datetime` (aware, UTC), `Entropy = (count) -> str` (count bytes of chance, base64url without padding),
+`Browser = (url) -> None` (raises SettingWrong `browser_failed`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
+from keyfob.core.provider import RedirectProfile
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Callback, Outcome, Request, Response
+from keyfob.protocol.effects import Expectation
+
+Clock = Callable[[], datetime]
+Entropy = Callable[[int], str]
+Browser = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultHealth:
+    ok: bool
+    name: str  # "GNOME Keyring", "macOS Keychain", "in memory", …
+    persistent: bool = True
+    code: str | None = None  # a KeychainError code where not ok
+    message: str = ""
+
+
+class Vault(Protocol):
+    """Named secrets in the OS keychain (or what stands in for it). Values are single-line ASCII of any length.
+
+    Every call ends within its deadline or raises KeychainError `keychain_timeout`; after a timed-out write the
+    entry's content is unknown until it has been read. `save` reads back what it wrote and raises
+    `keychain_write_lost` where it differs. Never blocks on a prompt beyond the deadline. Thread-safe.
+    Names are `[A-Za-z0-9/_.-]`; implementations prefix them with `keyfob` and the home's id.
+    """
+
+    def load(self, name: str) -> Secret | None:
+        """The secret, or None where there is none. Raises KeychainError."""
+
+    def save(self, name: str, value: Secret) -> None:
+        """Write or replace, then read back. Raises KeychainError."""
+
+    def delete(self, name: str) -> None:
+        """Forget; no error where there was none. Raises KeychainError."""
+
+    def probe(self) -> VaultHealth:
+        """Write, read and delete a throw-away entry. Never raises."""
+
+
+class AccountStore(Protocol):
+    """Accounts, intents, pending revocations and history, durable (no secret in it). Each call is one
+    transaction, on disk before it returns. Safe across threads and processes. Raises Fault `store_*`."""
+
+    def records(self) -> Sequence[Record]: ...
+
+    def get(self, key: str) -> Record | None: ...
+
+    def put(self, record: Record) -> None:
+        """Insert or replace by `account.key`. Raises Usage `label_taken` where provider/label is another's."""
+
+    def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
+        """Read, change and write in one immediate transaction; `change` returning None writes nothing.
+        Returns what is then stored, None where there is no such account."""
+
+    def remove(self, key: str) -> None: ...
+
+    def intent(self, key: str) -> Intent | None: ...
+
+    def put_intent(self, intent: Intent) -> None: ...
+
+    def clear_intent(self, key: str) -> None: ...
+
+    def intents(self) -> Sequence[Intent]: ...
+
+    def revocations(self) -> Sequence[PendingRevocation]: ...
+
+    def put_revocation(self, pending: PendingRevocation) -> None:
+        """Insert or replace by `entry`."""
+
+    def remove_revocation(self, entry: str) -> None: ...
+
+    def log(self, event: LoggedEvent) -> LoggedEvent:
+        """Append to the history; returns it with its `seq`. Old events are dropped beyond 10,000."""
+
+    def events(self, *, after: int = 0, account_key: str | None = None, limit: int = 200) -> Sequence[LoggedEvent]:
+        """Oldest first; the newest `limit` of those with `seq > after`."""
+
+    def read(self, name: str) -> str | None:
+        """A small named value (sign-in attempts under way, client registrations' metadata); no secret."""
+
+    def write(self, name: str, value: str | None) -> None:
+        """Set it, or remove it with None."""
+
+    def names(self, prefix: str) -> Sequence[str]: ...
+
+
+class Locks(Protocol):
+    """Named locks, exclusive across threads and processes, freed by the system when their holder dies."""
+
+    def hold(
+        self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
+    ) -> AbstractContextManager[None]:
+        """Raises Transient `busy` after `timeout`, SignInEnded `cancelled` when `cancel` is set while waiting."""
+
+    def held(self, name: str) -> bool:
+        """Whether somebody, in any process, holds it now. Never blocks."""
+
+
+class Transport(Protocol):
+    """One HTTP exchange: no redirects followed, system CAs, bounded time and size. Thread-safe."""
+
+    def send(self, request: Request) -> Response:
+        """Raises Transient (with `sent` and `answered` told truthfully) or SettingWrong (TLS, unsafe address)."""
+
+
+class Listener(Protocol):
+    """A bound loopback callback server for one attempt. Bound when made; serves when told."""
+
+    @property
+    def redirect_uri(self) -> str: ...
+
+    def serve(self, stop: threading.Event) -> None:
+        """Blocks, answering requests, until `stop` is set; then closes the socket. Runs on a thread of the face."""
+
+    def expect(self, expectation: Expectation) -> None:
+        """From here a callback with this state is taken (once). Before, every callback is refused."""
+
+    def wait(self, *, deadline: timedelta, cancel: threading.Event) -> Callback:
+        """The callback. Raises SignInEnded `timed_out` or `cancelled` (within 0.2 s of `cancel`)."""
+
+    def paste(self, text: str) -> None:
+        """A pasted address or code in place of the browser's visit; the same checks. Raises PeerFault, Usage."""
+
+    def conclude(self, outcome: Outcome) -> None:
+        """The page that the browser is waiting for now tells this."""
+
+    def concluded(self, timeout: float) -> bool:
+        """True once a browser has fetched the outcome's page (or none is waiting); waits at most `timeout` s."""
+
+
+class Listeners(Protocol):
+    def bind(self, profile: RedirectProfile, *, setting_port: int) -> Listener:
+        """Bind before the browser opens. Raises SettingWrong `port_taken`, naming who holds the port."""
+
+
+Publish = Callable[[LoggedEvent], None]
+Spawn = Callable[[Callable[[], None], str], None]  # run this on a thread of the face's kind, with a name
+
+__all__ = [
+    "AccountStore", "Browser", "Clock", "Entropy", "Listener", "Listeners", "Locks", "Publish", "Spawn",
+    "Transport", "Vault", "VaultHealth",
+]
