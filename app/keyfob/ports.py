@@ -91,7 +91,9 @@ class AccountStore(Protocol):
     def log(self, event: LoggedEvent) -> LoggedEvent:
         """Append to the history; returns it with its `seq`. Old events are dropped beyond 10,000."""
 
-    def events(self, *, after: int = 0, account_key: str | None = None, limit: int = 200) -> Sequence[LoggedEvent]:
+    def events(
+        self, *, after: int = 0, account_key: str | None = None, limit: int = 200
+    ) -> Sequence[LoggedEvent]:
         """Oldest first; the newest `limit` of those with `seq > after`."""
 
     def read(self, name: str) -> str | None:
@@ -156,6 +158,16 @@ Publish = Callable[[LoggedEvent], None]
 Spawn = Callable[[Callable[[], None], str], None]  # run this on a thread of the face's kind, with a name
 
 __all__ = [
-    "AccountStore", "Browser", "Clock", "Entropy", "Listener", "Listeners", "Locks", "Publish", "Spawn",
-    "Transport", "Vault", "VaultHealth",
+    "AccountStore",
+    "Browser",
+    "Clock",
+    "Entropy",
+    "Listener",
+    "Listeners",
+    "Locks",
+    "Publish",
+    "Spawn",
+    "Transport",
+    "Vault",
+    "VaultHealth",
 ]

@@ -178,7 +178,7 @@ class Pin:
     redirect_uri: str | None = None
     resource: str | None = None
     registration_uri: str | None = None  # RFC 7592: where this account's own client is managed
-    inputs: Mapping[str, str] = EMPTY
+    inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     api_base: str | None = None
     api_hosts: tuple[str, ...] = ()
     dpop: bool = False
@@ -272,8 +272,12 @@ class LoggedEvent:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "at": to_rfc3339(self.at), "account": self.account_id, "kind": self.kind,
-            "message": self.message, "code": self.code, "seq": self.seq,
+            "at": to_rfc3339(self.at),
+            "account": self.account_id,
+            "kind": self.kind,
+            "message": self.message,
+            "code": self.code,
+            "seq": self.seq,
         }
 
 
@@ -312,13 +316,22 @@ class AccountView:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "id": self.id, "provider": self.provider, "label": self.label, "method": self.method,
-            "status": self.status, "subject": self.subject, "name": self.name, "email": self.email,
-            "plan": self.plan, "scopes": list(self.scopes), "expires_at": to_rfc3339(self.expires_at),
-            "renews_at": to_rfc3339(self.renews_at), "renewable": self.renewable,
-            "connected_at": to_rfc3339(self.connected_at), "last_renewed_at": to_rfc3339(self.last_renewed_at),
-            "grant_ends_at": to_rfc3339(self.grant_ends_at), "shareable": self.shareable,
+            "id": self.id,
+            "provider": self.provider,
+            "label": self.label,
+            "method": self.method,
+            "status": self.status,
+            "subject": self.subject,
+            "name": self.name,
+            "email": self.email,
+            "plan": self.plan,
+            "scopes": list(self.scopes),
+            "expires_at": to_rfc3339(self.expires_at),
+            "renews_at": to_rfc3339(self.renews_at),
+            "renewable": self.renewable,
+            "connected_at": to_rfc3339(self.connected_at),
+            "last_renewed_at": to_rfc3339(self.last_renewed_at),
+            "grant_ends_at": to_rfc3339(self.grant_ends_at),
+            "shareable": self.shareable,
             "last_error": self.last_error.to_json() if self.last_error else None,
         }
-
-

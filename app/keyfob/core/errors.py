@@ -38,12 +38,20 @@ class CodeInfo:
     remedy: str  # one sentence, imperative, ends with a full stop
 
 
-_R, _S, _U, _F, _B = Advice.RETRY, Advice.SIGN_IN_AGAIN, Advice.UNLOCK_KEYCHAIN, Advice.FIX_SETTING, Advice.REPORT
+_R, _S, _U, _F, _B = (
+    Advice.RETRY,
+    Advice.SIGN_IN_AGAIN,
+    Advice.UNLOCK_KEYCHAIN,
+    Advice.FIX_SETTING,
+    Advice.REPORT,
+)
 
 CODES: dict[str, CodeInfo] = {
     # Fault
     "internal": CodeInfo(_B, "Run `keyfob doctor` and report this with what it prints."),
-    "store_damaged": CodeInfo(_B, "Restore the data folder from a backup, or report this with what `keyfob doctor` prints."),
+    "store_damaged": CodeInfo(
+        _B, "Restore the data folder from a backup, or report this with what `keyfob doctor` prints."
+    ),
     "store_too_new": CodeInfo(_F, "Install the newer Keyfob that wrote this data folder."),
     "store_busy": CodeInfo(_R, "Wait a moment and try again."),
     # Usage
@@ -52,19 +60,31 @@ CODES: dict[str, CodeInfo] = {
     "label_taken": CodeInfo(_F, "Choose another label."),
     # SignInNeeded
     "grant_ended": CodeInfo(_S, "Sign in again with Reconnect."),
-    "token_expired": CodeInfo(_S, "Sign in again with Reconnect: the provider gave no way to renew by itself."),
+    "token_expired": CodeInfo(
+        _S, "Sign in again with Reconnect: the provider gave no way to renew by itself."
+    ),
     "token_rejected": CodeInfo(_S, "Sign in again with Reconnect, or enter a new key."),
     "disconnected": CodeInfo(_S, "Press Reconnect, or run `keyfob reconnect`."),
     "signed_in_elsewhere": CodeInfo(_S, "Sign in again with Reconnect."),
-    "preset_changed": CodeInfo(_S, "Sign in again with Reconnect: the provider's addresses changed, and no stored token is sent to new ones."),
-    "grant_missing": CodeInfo(_S, "Sign in again with Reconnect: the keychain no longer holds this account's tokens."),
+    "preset_changed": CodeInfo(
+        _S,
+        "Sign in again with Reconnect: the provider's addresses changed, and no stored token is sent to new ones.",
+    ),
+    "grant_missing": CodeInfo(
+        _S, "Sign in again with Reconnect: the keychain no longer holds this account's tokens."
+    ),
     "imported": CodeInfo(_S, "Sign in once with Reconnect to finish moving this account here."),
     # KeychainError
     "keychain_locked": CodeInfo(_U, "Unlock your keychain and try again."),
-    "keychain_absent": CodeInfo(_U, "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or choose another vault in Settings."),
+    "keychain_absent": CodeInfo(
+        _U,
+        "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or choose another vault in Settings.",
+    ),
     "keychain_timeout": CodeInfo(_U, "Look for a keychain prompt, answer it, and try again."),
     "keychain_refused": CodeInfo(_U, "Allow Keyfob to use your keychain and try again."),
-    "keychain_plaintext": CodeInfo(_F, "Remove the plaintext keyring backend from your keyring settings and try again."),
+    "keychain_plaintext": CodeInfo(
+        _F, "Remove the plaintext keyring backend from your keyring settings and try again."
+    ),
     "keychain_write_lost": CodeInfo(_U, "Check the keychain for free space and try again."),
     "entry_damaged": CodeInfo(_S, "Sign in again with Reconnect."),
     # Transient
@@ -87,15 +107,24 @@ CODES: dict[str, CodeInfo] = {
     "sign_in_not_found": CodeInfo(_F, "Begin a new sign-in."),
     "key_not_found": CodeInfo(_F, "See `keyfob jwk list`, or make one with `keyfob jwk generate`."),
     # SettingWrong
-    "port_taken": CodeInfo(_F, "Close the program that holds the port, or set another callback port in Settings."),
+    "port_taken": CodeInfo(
+        _F, "Close the program that holds the port, or set another callback port in Settings."
+    ),
     "client_refused": CodeInfo(_F, "Check the client id and secret of the app registration."),
     "client_missing": CodeInfo(_F, "Register an app with the provider and give Keyfob its client id."),
     "preset_faulty": CodeInfo(_F, "Correct the preset; `keyfob providers check FILE` names each fault."),
     "setting_faulty": CodeInfo(_F, "Correct or remove the setting."),
-    "blocked_by_terms": CodeInfo(_F, "Use another method or your own app registration, as the provider's terms allow."),
-    "sharing_not_allowed": CodeInfo(_F, "Use `keyfob request` for this account: its terms let only Keyfob itself use the token."),
+    "blocked_by_terms": CodeInfo(
+        _F, "Use another method or your own app registration, as the provider's terms allow."
+    ),
+    "sharing_not_allowed": CodeInfo(
+        _F, "Use `keyfob request` for this account: its terms let only Keyfob itself use the token."
+    ),
     "method_not_offered": CodeInfo(_F, "Choose one of the methods this provider offers."),
-    "tls_untrusted": CodeInfo(_F, "Check the address and your clock; on a company network, set SSL_CERT_FILE to its certificate authority."),
+    "tls_untrusted": CodeInfo(
+        _F,
+        "Check the address and your clock; on a company network, set SSL_CERT_FILE to its certificate authority.",
+    ),
     "host_not_allowed": CodeInfo(_F, "Use an address of the provider's own API."),
     "browser_failed": CodeInfo(_F, "Set a default browser, or copy the link into one."),
     "endpoint_unsafe": CodeInfo(_F, "Correct the provider's address: it must be https."),
@@ -107,7 +136,9 @@ CODES: dict[str, CodeInfo] = {
     "issuer_mismatch": CodeInfo(_B, "Check the provider's address: another server answered for it."),
     "metadata_invalid": CodeInfo(_B, "Check the provider's address, and report it to the provider."),
     "id_token_invalid": CodeInfo(_B, "Try again; if it stays, report it to the provider."),
-    "subject_mismatch": CodeInfo(_S, "Sign in as the person this account belongs to, or connect the other one as a new account."),
+    "subject_mismatch": CodeInfo(
+        _S, "Sign in as the person this account belongs to, or connect the other one as a new account."
+    ),
     "identity_invalid": CodeInfo(_B, "Check the handle or address, and try again."),
     "registration_changed": CodeInfo(_B, "Register an app by hand and give Keyfob its client id."),
     "response_invalid": CodeInfo(_R, "Try again; if it stays, report it to the provider."),

@@ -97,7 +97,12 @@ def unseal(entry: Secret) -> Grant:
 def _key_out(key: SigningKey | None) -> dict[str, Any] | None:
     if key is None:
         return None
-    return {"kid": key.kid, "alg": key.alg, "private": key.private_jwk.reveal(), "public": dict(key.public_jwk)}
+    return {
+        "kid": key.kid,
+        "alg": key.alg,
+        "private": key.private_jwk.reveal(),
+        "public": dict(key.public_jwk),
+    }
 
 
 def _key_in(data: dict[str, Any] | None) -> SigningKey | None:

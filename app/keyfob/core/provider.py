@@ -78,7 +78,9 @@ class ClientProfile:
     auth: str = "none"  # none | client_secret_basic | client_secret_post | private_key_jwt | basic_empty
     secret: str = "never"  # noqa: S105  never | optional | required
     alg: str | None = None  # for private_key_jwt
-    env: Mapping[str, str] = EMPTY  # client_id, client_secret, redirect_uri -> environment variable names
+    env: Mapping[str, str] = field(
+        default_factory=lambda: EMPTY
+    )  # client_id, client_secret, redirect_uri -> environment variable names
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Lifetimes:
 class Api:
     base: str | None = None
     hosts: tuple[str, ...] = ()  # further hosts that may get the token
-    headers: Mapping[str, str] = EMPTY  # {version}, {client_id} are filled in
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # {version}, {client_id} are filled in
     placement: str = "bearer"  # bearer | header | query | basic
     name: str | None = None  # the header's or query parameter's name
     prefix: str = ""  # before the token in that header
@@ -137,8 +139,10 @@ class IdentitySource:
     method: str = "GET"
     url: str | None = None
     body: str | None = None
-    headers: Mapping[str, str] = EMPTY
-    map: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # subject, name, username, email, avatar, plan
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    map: Mapping[str, str] = field(
+        default_factory=lambda: EMPTY
+    )  # subject, name, username, email, avatar, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class Revocation:
     style: str = "none"  # rfc7009 | json | form_get | bearer_post | delete | none
     url: str | None = None  # where not the revocation_endpoint
     token: str = "refresh_token"  # noqa: S105  which one to send first; both are sent where the server needs it
-    params: Mapping[str, str] = EMPTY
+    params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +200,11 @@ class Provider:
     scopes: tuple[str, ...] = ()
     scope_separator: str = " "
     scope_param: str = "scope"
-    authorize_params: Mapping[str, str] = EMPTY
-    token_params: Mapping[str, str] = EMPTY
-    refresh_params: Mapping[str, str] = EMPTY
-    device_params: Mapping[str, str] = EMPTY
-    token_headers: Mapping[str, str] = EMPTY
+    authorize_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    token_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    refresh_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    device_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    token_headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     token_answer: TokenAnswer = field(default_factory=TokenAnswer)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     api: Api = field(default_factory=Api)

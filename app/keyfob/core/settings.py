@@ -47,7 +47,9 @@ class Settings:
             raise SettingWrong("The setting callback_port must be a whole number from 1024 to 65535")
         margin = self.renewal_margin
         if isinstance(margin, bool) or not isinstance(margin, int) or not 30 <= margin <= 86_400:
-            raise SettingWrong("The setting renewal_margin must be a whole number of seconds from 30 to 86400")
+            raise SettingWrong(
+                "The setting renewal_margin must be a whole number of seconds from 30 to 86400"
+            )
         return self
 
     def to_mapping(self) -> dict[str, Any]:

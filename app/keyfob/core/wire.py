@@ -18,7 +18,7 @@ class Request:
     method: str
     url: str
     purpose: str
-    headers: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     body: bytes | None = None
 
     def __repr__(self) -> str:

@@ -82,6 +82,17 @@ Flow = Generator[Effect, Any, T]
 NewId = Callable[[], str]  # a fresh unguessable string each call: jti, states
 
 __all__ = [
-    "AwaitCallback", "Callback", "Effect", "Expectation", "Flow", "Keep", "NewId", "OpenBrowser",
-    "Request", "Response", "Send", "ShowCode", "Wait",
+    "AwaitCallback",
+    "Callback",
+    "Effect",
+    "Expectation",
+    "Flow",
+    "Keep",
+    "NewId",
+    "OpenBrowser",
+    "Request",
+    "Response",
+    "Send",
+    "ShowCode",
+    "Wait",
 ]

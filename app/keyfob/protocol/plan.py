@@ -29,7 +29,7 @@ class Plan:
     scopes: tuple[str, ...] = ()
     resource: str | None = None
     dpop_key: SigningKey | None = None  # None: Bearer tokens
-    inputs: Mapping[str, str] = EMPTY
+    inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)

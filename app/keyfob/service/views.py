@@ -1,0 +1,128 @@
+"""What the services hand to the faces: frozen values, without secrets unless a field says `Secret`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from keyfob.core.account import AccountView
+from keyfob.core.errors import KeyfobError
+from keyfob.core.provider import EMPTY
+from keyfob.core.secret import Secret
+from keyfob.core.times import to_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A valid access token or key. The caller owns the secret and passes it to its tool only."""
+
+    account: str
+    token: Secret
+    token_type: str
+    expires_at: datetime | None
+    scopes: tuple[str, ...]
+    header_name: str = "Authorization"
+    header_value: Secret | None = None  # the whole header value as the provider wants it
+
+    def to_json(self) -> dict[str, Any]:
+        """The one document that may hold a token: as the agent and `keyfob token --json` answer."""
+        return {
+            "account": self.account,
+            "token": self.token.reveal(),
+            "token_type": self.token_type,
+            "expires_at": to_rfc3339(self.expires_at),
+            "scopes": list(self.scopes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRequest:
+    """What a person asked for. For an account that exists, `account` names it and the rest comes from it."""
+
+    provider: str
+    method: str | None = None  # None: the preset's first
+    account: str | None = None
+    label: str | None = None
+    scopes: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # instance, tenant, handle, username …
+    api_key: Secret | None = None
+    password: Secret | None = None
+    client_id: str | None = None  # the person's own app registration, kept for the next time
+    client_secret: Secret | None = None
+    key_expires_at: datetime | None = None
+    timeout: float = 300.0  # seconds for the person to finish in the browser
+    open_browser: bool = True
+    switch_method: bool = False  # reconnect by another method: on purpose only
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a sign-in stands. `stage`: preparing, ready (listening), browser (opened), waiting (for the person),
+    code (a device code is shown), checking, saving, then done, failed or cancelled."""
+
+    stage: str
+    provider: str
+    provider_title: str
+    method: str
+    url: Secret | None = None  # for "Copy link"; carries state, never logged
+    redirect_uri: str | None = None
+    browser_opened: bool | None = None  # None: not tried
+    user_code: str | None = None
+    verification_uri: str | None = None
+    verification_uri_complete: str | None = None
+    deadline: datetime | None = None
+    paste: str | None = None  # what may be pasted instead: url, code, code#state
+    account: AccountView | None = None
+    reconnected: bool = False
+    recognised: bool = False  # this subject was connected already: that account was renewed, none was added
+    error: KeyfobError | None = None
+    narrower: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.stage in ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnection:
+    account: AccountView | None
+    revoked: str  # yes | pending | unsupported
+
+    def to_json(self) -> dict[str, Any]:
+        return {"revoked": self.revoked, "account": self.account.to_json() if self.account else None}
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """The provider's who-am-I, asked with the account's token."""
+
+    __test__ = False  # not a pytest class
+
+    account: str
+    ok: bool
+    subject: str | None
+    name: str | None
+    status: int | None
+    milliseconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "account": self.account, "ok": self.ok, "subject": self.subject,
+            "name": self.name, "status": self.status, "milliseconds": self.milliseconds,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `doctor`."""
+
+    name: str  # keychain | callback_port | browser | clock | proxy | ca | agent | tray | store | presets
+    ok: bool
+    text: str
+    remedy: str | None = None
+    level: str = "ok"  # ok | note | fail
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "ok": self.ok, "level": self.level, "text": self.text, "remedy": self.remedy}
