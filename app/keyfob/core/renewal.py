@@ -39,7 +39,7 @@ def renews_at(grant: Grant, setting: timedelta, jitter: float) -> datetime | Non
 
 def backoff(failures: int, jitter: float) -> timedelta:
     """The wait after the n-th failure in a row (n ≥ 1): 5 s doubling to 30 min, ± 25 % by `jitter` in [0, 1)."""
-    step = min(BACKOFF_FIRST * (2 ** min(max(failures, 1) - 1, 20)), BACKOFF_MOST)
+    step: timedelta = min(BACKOFF_FIRST * (1 << min(max(failures, 1) - 1, 20)), BACKOFF_MOST)
     return step * (0.75 + 0.5 * jitter)
 
 

@@ -16,6 +16,7 @@ class Secret:
     """An immutable string whose text only `reveal()` gives. Compared in constant time; hashable."""
 
     __slots__ = ("_text",)
+    _text: str
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
