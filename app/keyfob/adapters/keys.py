@@ -1,0 +1,47 @@
+"""Makes signing keys: DPoP keys (RFC 9449) and the keys of confidential clients (RFC 7523).
+
+The only source of private keys. What it returns is held by nobody else; the caller stores it in the keychain before
+the key is used, and shows the public half only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from keyfob.core.errors import Usage
+from keyfob.core.grant import SigningKey
+from keyfob.core.secret import Secret
+
+RSA_BITS = 2048  # RFC 7518 §3.3's least, and what every server takes
+_THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
+
+
+def new_key(alg: str = "ES256") -> SigningKey:
+    """A fresh key for ES256 (P-256), RS256 or EdDSA (Ed25519); its `kid` is the RFC 7638 thumbprint. Blocks for as
+    long as RSA takes (about 100 ms). Thread-safe. Raises Usage for another algorithm."""
+    private: dict[str, Any]
+    match alg:
+        case "ES256":
+            private = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+        case "RS256":
+            private = RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, RSA_BITS), as_dict=True)
+        case "EdDSA":
+            private = OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate(), as_dict=True)
+        case _:
+            raise Usage(f"Keys are made for ES256, RS256 and EdDSA, not for {alg[:16]!r}")
+    private.pop("key_ops", None)
+    public = {name: private[name] for name in _THUMBPRINT_MEMBERS[private["kty"]]}
+    return SigningKey(thumbprint(public), alg, Secret(json.dumps(private, separators=(",", ":"))), public)
+
+
+def thumbprint(public: dict[str, str]) -> str:
+    """RFC 7638: SHA-256 over the required members in order, base64url."""
+    members = {name: public[name] for name in _THUMBPRINT_MEMBERS[public["kty"]]}
+    digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,62 @@
+"""Pushed authorization requests (RFC 9126): the request's parameters go to the server first, out of the browser's sight.
+
+Called by the authorization code flow where the server or the preset offers it. What the browser then carries is a
+reference, used once and at once. A failure ends the sign-in: the parameters never fall back to the plain query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from keyfob.core.errors import PeerFault, SettingWrong
+from keyfob.core.wire import Request
+from keyfob.protocol import dpop
+from keyfob.protocol.answer import read_json
+from keyfob.protocol.client_auth import authenticate
+from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.plan import Plan
+
+_URI_MOST = 2_048  # characters; it becomes part of the address that the browser opens
+
+
+def push(
+    plan: Plan,
+    params: Mapping[str, str],
+    *,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+) -> Flow[str]:
+    """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one browser
+    address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
+
+    Signed with the plan's DPoP key where it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
+    SettingWrong where the server refuses the client or scopes, Transient where it is down, PeerFault for an answer
+    that breaks RFC 9126 §2.2 or has expired on arrival.
+    """
+    endpoint = plan.server.endpoints.pushed_authorization_request_endpoint
+    if endpoint is None:
+        raise SettingWrong("The server has no address for pushed requests", code="preset_faulty")
+    if "request_uri" in params:
+        raise ValueError("a pushed request has no request_uri of its own")  # RFC 9126 §2.1
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    body, head = authenticate(params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now)
+    request = Request("POST", endpoint, "par", head, urlencode(body).encode())
+    response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
+    answer = read_json(response, "The pushed authorization request")
+    request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
+    if (
+        not isinstance(request_uri, str)
+        or not 0 < len(request_uri) <= _URI_MOST
+        or not request_uri.isprintable()
+    ):
+        raise PeerFault(
+            "The server took the sign-in request and gave no reference to it", code="response_invalid"
+        )
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < 86_400:
+        raise PeerFault("The server's reference to the sign-in request has no life", code="response_invalid")
+    if now() >= response.at + timedelta(seconds=expires_in):
+        raise PeerFault("The server's reference to the sign-in request has expired", code="response_invalid")
+    return request_uri

@@ -1,0 +1,47 @@
+"""Signed JSON objects that Keyfob itself makes: DPoP proofs and client assertions.
+
+Called by `dpop` and `client_auth`. Signs only what it is handed, with a key it is handed; never generates a key,
+never reads a clock, and never lets a private member of a JWK into a header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+from keyfob.core.errors import Fault, KeyfobError
+from keyfob.core.grant import SigningKey
+
+ALGORITHMS = ("ES256", "RS256", "EdDSA")
+# A whitelist, so that a member nobody thought of cannot carry a private value out (RFC 7518 §6, RFC 8037 §2).
+_PUBLIC_MEMBERS = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e"), "OKP": ("kty", "crv", "x")}
+
+
+def public_jwk(key: SigningKey) -> dict[str, str]:
+    """The key's public members alone, in RFC 7638's order-free form. Raises Fault for a kind of key unknown here."""
+    members = _PUBLIC_MEMBERS.get(key.public_jwk.get("kty", ""))
+    if members is None or any(name not in key.public_jwk for name in members):
+        raise Fault("A signing key is of no known kind")
+    return {name: key.public_jwk[name] for name in members}
+
+
+def published_jwk(key: SigningKey) -> dict[str, str]:
+    """The public key as a JWKS lists it: with `kid`, `use` and `alg` (RFC 7517 §4)."""
+    return {**public_jwk(key), "kid": key.kid, "use": "sig", "alg": key.alg}
+
+
+def sign(key: SigningKey, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    """A compact JWS over `claims`. `header` is added to `alg`. Raises Fault where the key cannot sign."""
+    if key.alg not in ALGORITHMS:
+        raise Fault(f"A signing key asks for the algorithm {key.alg[:16]!r}")
+    problem: KeyfobError
+    try:
+        private = jwt.PyJWK(json.loads(key.private_jwk.reveal()), algorithm=key.alg)
+        return jwt.encode(dict(claims), private.key, algorithm=key.alg, headers=dict(header))
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        problem = Fault("A signing key is damaged")
+    # Raised out here: the library's own exception may quote the key, and would hang on as the context.
+    raise problem
