@@ -129,6 +129,10 @@ class Api:
     placement: str = "bearer"  # bearer | header | query | basic
     name: str | None = None  # the header's or query parameter's name
     prefix: str = ""  # before the token in that header
+    params: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # on each call; {client_id} is filled in
+    claim_headers: Mapping[str, str] = field(
+        default_factory=lambda: EMPTY
+    )  # header -> path into the claims of an access token that is a JWT
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,12 @@ class IdentitySource:
     map: Mapping[str, str] = field(
         default_factory=lambda: EMPTY
     )  # subject, name, username, email, avatar, plan
+    templates: Mapping[str, str] = field(
+        default_factory=lambda: EMPTY
+    )  # the same names, for values put together: "https://cdn.example/{id}/{avatar}.png" with paths in braces
+    plans: Mapping[str, str] = field(
+        default_factory=lambda: EMPTY
+    )  # what `map.plan` finds (or holds in its list) -> the plan's word, in order; "*" where nothing fits
 
 
 @dataclass(frozen=True, slots=True)
