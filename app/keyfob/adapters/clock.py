@@ -1,0 +1,10 @@
+"""The wall clock: the one place that asks the system what time it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The time, aware, in UTC. It may jump: expiry is judged by it, spans within a process are not."""
+    return datetime.now(UTC)
