@@ -1,0 +1,212 @@
+"""A vault over flat entries: what every keychain adapter shares.
+
+An adapter implements `Entries`, which is as small as keychains are alike: get, put and drop one line of text.
+`EntryVault` makes a `ports.Vault` of it: names under `keyfob/<home id>/`, values judged before they leave,
+everything written is read back, and a value beyond the backend's limit is split into parts.
+
+Split values. The parts are written first, into whichever of two sets (a, b) the entry does not use now, then one
+head line that names set, count and digest; only then are the old parts dropped. Whoever is killed on the way
+leaves either the old value whole or the new one; a part that is missing or foreign is told as `entry_damaged`.
+
+Never here: a deadline (see vault_deadline and vault_process), a choice of backend (see vault_choice).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from keyfob.core.errors import Fault, KeychainError
+from keyfob.core.secret import Secret
+from keyfob.ports import VaultHealth
+
+PREFIX = "keyfob"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+_HEAD = re.compile(r"keyfob:parts:([ab]):([0-9]{1,4}):([0-9a-f]{64})")
+_HEAD_START = "keyfob:parts:"
+# A reader may meet a writer who has just dropped the parts it was about to read: it starts over this often.
+_READS = 3
+
+
+class Entries(Protocol):
+    """One line of ASCII under each full name. Every error is a KeychainError. Called by one thread at a time."""
+
+    @property
+    def title(self) -> str:
+        """The keychain's name as a person knows it."""
+
+    @property
+    def persistent(self) -> bool: ...
+
+    @property
+    def limit(self) -> int | None:
+        """The longest value in characters, or None where there is no limit worth splitting for."""
+
+    def get(self, name: str) -> str | None: ...
+
+    def put(self, name: str, text: str) -> None: ...
+
+    def drop(self, name: str) -> None:
+        """No error where there was none."""
+
+
+def check_name(name: str) -> None:
+    """A name outside `[A-Za-z0-9/_.-]`, or one that would leave its folder, is a bug: Fault."""
+    if not _NAME.fullmatch(name):
+        raise Fault("A keychain entry's name is not fit for one")
+
+
+def check_value(value: Secret) -> str:
+    """The text, if it is one line of printable ASCII. Anything else is a bug: Fault, without the value."""
+    text = value.reveal()
+    if not _VALUE.fullmatch(text):
+        raise Fault("A keychain entry must be a single line of ASCII")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    set: str
+    count: int
+    digest: str
+
+    def line(self) -> str:
+        return f"{_HEAD_START}{self.set}:{self.count}:{self.digest}"
+
+
+def _head(text: str | None) -> _Head | None:
+    found = _HEAD.fullmatch(text or "")
+    return _Head(found[1], int(found[2]), found[3]) if found else None
+
+
+class EntryVault:
+    """A `ports.Vault` over `Entries`. Calls from several threads are taken one after the other."""
+
+    def __init__(self, home_id: str, entries: Entries) -> None:
+        check_name(home_id)
+        self._prefix = f"{PREFIX}/{home_id}/"
+        self._entries = entries
+        self._lock = threading.Lock()
+
+    @property
+    def title(self) -> str:
+        return self._entries.title
+
+    def load(self, name: str) -> Secret | None:
+        check_name(name)
+        with self._lock:
+            text = self._read(self._prefix + name)
+        return None if text is None else Secret(text)
+
+    def save(self, name: str, value: Secret) -> None:
+        check_name(name)
+        text = check_value(value)
+        full = self._prefix + name
+        with self._lock:
+            limit = self._entries.limit
+            if limit is None:
+                self._entries.put(full, text)
+            else:
+                self._write_limited(full, text, limit)
+            if self._read(full) != text:
+                raise KeychainError(
+                    "The keychain did not keep what was written to it", code="keychain_write_lost"
+                )
+
+    def delete(self, name: str) -> None:
+        check_name(name)
+        full = self._prefix + name
+        with self._lock:
+            self._entries.drop(full)
+            if self._entries.limit is not None:
+                self._sweep(full, "a", after=0)
+                self._sweep(full, "b", after=0)
+            if self._entries.get(full) is not None:
+                raise KeychainError(
+                    "The keychain did not forget what it was told to", code="keychain_write_lost"
+                )
+
+    def probe(self) -> VaultHealth:
+        name = f"probe-{secrets.token_hex(8)}"
+        title, persistent = self._entries.title, self._entries.persistent
+        try:
+            self.save(name, Secret(secrets.token_hex(16)))
+            self.delete(name)
+        except KeychainError as error:
+            return VaultHealth(False, title, persistent, error.code, error.message)
+        return VaultHealth(True, title, persistent)
+
+    # --- parts; only where the backend has a limit ----------------------------------------------------------
+
+    def _read(self, full: str) -> str | None:
+        text = self._entries.get(full)
+        if self._entries.limit is None:
+            return text
+        for _ in range(_READS):
+            head = _head(text)
+            if head is None:
+                return text
+            joined = self._join(full, head)
+            if joined is not None:
+                return joined
+            again = self._entries.get(full)
+            if again == text:
+                break
+            text = again
+        raise KeychainError("A keychain entry is damaged: a part of it is missing", code="entry_damaged")
+
+    def _join(self, full: str, head: _Head) -> str | None:
+        parts: list[str] = []
+        for number in range(1, head.count + 1):
+            part = self._entries.get(_part(full, head.set, number))
+            if part is None:
+                return None
+            parts.append(part)
+        text = "".join(parts)
+        return text if hashlib.sha256(text.encode()).hexdigest() == head.digest else None
+
+    def _write_limited(self, full: str, text: str, limit: int) -> None:
+        old = _head(self._entries.get(full))
+        # A value that reads like a head would be taken for one: it goes into parts whatever its length.
+        if len(text) <= limit and not text.startswith(_HEAD_START):
+            self._entries.put(full, text)
+            self._sweep(full, "a", after=0)
+            self._sweep(full, "b", after=0)
+            return
+        part_set = "b" if old is not None and old.set == "a" else "a"
+        pieces = list(_pieces(text, limit))
+        for number, piece in enumerate(pieces, start=1):
+            self._entries.put(_part(full, part_set, number), piece)
+        head = _Head(part_set, len(pieces), hashlib.sha256(text.encode()).hexdigest())
+        # What the head promises must be there before it replaces a good one.
+        if self._join(full, head) != text:
+            raise KeychainError(
+                "The keychain did not keep what was written to it", code="keychain_write_lost"
+            )
+        self._entries.put(full, head.line())
+        self._sweep(full, part_set, after=len(pieces))
+        self._sweep(full, "a" if part_set == "b" else "b", after=0)
+
+    def _sweep(self, full: str, part_set: str, *, after: int) -> None:
+        """Drop the parts numbered above `after`, also those that a killed writer left behind. From the last
+        one down, so that a sweep that is cut off leaves no gap for the next to stop at."""
+        last = after
+        while self._entries.get(_part(full, part_set, last + 1)) is not None:
+            last += 1
+        for number in range(last, after, -1):
+            self._entries.drop(_part(full, part_set, number))
+
+
+def _part(full: str, part_set: str, number: int) -> str:
+    return f"{full}.{part_set}{number}"
+
+
+def _pieces(text: str, limit: int) -> Iterator[str]:
+    for start in range(0, len(text), limit):
+        yield text[start : start + limit]
