@@ -1,0 +1,66 @@
+"""A deadline for a vault that has none, for a command that works alone and ends with the call.
+
+The call runs on a daemon thread; past the deadline the caller gets `keychain_timeout` and the thread is
+abandoned. That is only right where the process ends soon after: an abandoned thread's write may land later, and
+takes the inner vault's turn until it does. A program that lives on uses vault_process, whose process is killed.
+(No ThreadPoolExecutor: at exit it waits for its threads, and so for the keychain that hangs.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from keyfob.core.errors import KeychainError
+from keyfob.core.secret import Secret
+from keyfob.ports import Vault, VaultHealth
+
+T = TypeVar("T")
+
+# Seconds. Long enough for a slow disk and a busy machine, short enough for a person who looks at a terminal.
+DEADLINE = 10.0
+PROMPT_DEADLINE = 60.0
+
+
+class DeadlineVault:
+    """A `ports.Vault` that ends each call of `inner` after `deadline` seconds. Thread-safe where `inner` is."""
+
+    def __init__(self, inner: Vault, deadline: float = DEADLINE) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def load(self, name: str) -> Secret | None:
+        return self._within(lambda: self._inner.load(name))
+
+    def save(self, name: str, value: Secret) -> None:
+        self._within(lambda: self._inner.save(name, value))
+
+    def delete(self, name: str) -> None:
+        self._within(lambda: self._inner.delete(name))
+
+    def probe(self) -> VaultHealth:
+        try:
+            return self._within(self._inner.probe)
+        except KeychainError as error:
+            return VaultHealth(False, "keychain", True, error.code, error.message)
+
+    def _within(self, call: Callable[[], T]) -> T:
+        done = threading.Event()
+        value: list[T] = []
+        failure: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                value.append(call())
+            except BaseException as error:  # handed to the caller's thread, which raises it
+                failure.append(error)
+            finally:
+                done.set()
+
+        threading.Thread(target=work, name="keychain", daemon=True).start()
+        if not done.wait(self._deadline):
+            raise KeychainError("The keychain did not answer in time", code="keychain_timeout")
+        if failure:
+            raise failure[0]
+        return value[0]

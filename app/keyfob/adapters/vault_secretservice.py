@@ -1,0 +1,252 @@
+"""The Secret Service (GNOME Keyring, KeePassXC, KWallet) through secretstorage, over one shared session.
+
+keyring opens a connection and an encrypted session for each call (10 ms a read) and prompts where the keychain
+is locked, with no time limit. This asks first whether it is locked, prompts only when it was told to, and keeps
+its session (1 ms a read). Entries carry keyring's own attributes, so that both read and replace each other's.
+
+Never here: a deadline for the calls themselves. A daemon that hangs blocks the calling thread, so callers wrap
+this in vault_process or vault_deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import jeepney
+import secretstorage
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from secretstorage.dhcrypto import Session
+from secretstorage.util import add_match_rules, open_session
+
+from keyfob.adapters.vault_entries import EntryVault
+from keyfob.adapters.vault_keyring import USER
+from keyfob.core.errors import KeychainError, KeyfobError
+
+T = TypeVar("T")
+
+_APPLICATION = "Python keyring library"  # what keyring writes: equal attributes make one item of both
+# Seconds a person has for the keychain's own prompt, where prompting is allowed.
+PROMPT_TIME = 55.0
+_DAEMONS = {
+    "gnome-keyring-d": "GNOME Keyring",
+    "kwalletd5": "KWallet",
+    "kwalletd6": "KWallet",
+    "ksecretd": "KWallet",
+    "keepassxc": "KeePassXC",
+}
+
+
+class SecretServiceVault(EntryVault):
+    """A `ports.Vault` in the Secret Service's default collection.
+
+    A locked collection raises KeychainError `keychain_locked` at once; with `prompt=True` the person is asked
+    first and has `prompt_time` seconds (`keychain_timeout` after that). Thread-safe; connects at the first call.
+    """
+
+    def __init__(self, home_id: str, *, prompt: bool = False, prompt_time: float = PROMPT_TIME) -> None:
+        self._service = _ServiceEntries(prompt, prompt_time)
+        super().__init__(home_id, self._service)
+
+    def unlock(self, timeout: float = PROMPT_TIME) -> None:
+        """Ask the person to unlock the keychain, for at most `timeout` seconds. Returns at once where it is
+        open. Raises KeychainError `keychain_locked` (dismissed), `keychain_timeout`, `keychain_absent`."""
+        with self._lock:
+            self._service.unlock(timeout)
+
+    def close(self) -> None:
+        """Give the connection back; the next call makes another."""
+        with self._lock:
+            self._service.close()
+
+
+def available() -> bool:
+    """Whether a Secret Service is running or can be started through D-Bus. Never raises, never prompts."""
+    try:
+        connection = _connect()
+    except KeychainError:
+        return False
+    connection.close()
+    return True
+
+
+class _ServiceEntries:
+    persistent = True
+    limit = None
+
+    def __init__(self, prompt: bool, prompt_time: float) -> None:
+        self._prompt = prompt
+        self._prompt_time = prompt_time
+        self._connection: DBusConnection | None = None
+        self._session: Session | None = None
+        self._title = "Secret Service"
+
+    @property
+    def title(self) -> str:
+        return self._title
+
+    def get(self, name: str) -> str | None:
+        return self._again(lambda: self._get(name))
+
+    def put(self, name: str, text: str) -> None:
+        # Writing the same once more changes nothing, so a lost connection is no reason to give up.
+        self._again(lambda: self._put(name, text))
+
+    def drop(self, name: str) -> None:
+        self._again(lambda: self._drop(name))
+
+    def unlock(self, timeout: float) -> None:
+        def ask() -> None:
+            collection = self._collection(timeout)
+            if collection.is_locked():
+                _ask(collection, timeout)
+
+        self._again(ask)
+
+    def close(self) -> None:
+        connection, self._connection, self._session = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    # --- one call -------------------------------------------------------------------------------------------
+
+    def _get(self, name: str) -> str | None:
+        for item in self._open().search_items(_query(name)):
+            if item.is_locked():
+                # KeePassXC locks single items until the person has confirmed each.
+                if not self._prompt:
+                    raise KeychainError("The keychain entry is locked", code="keychain_locked")
+                _ask(item, self._prompt_time)
+            return str(item.get_secret().decode("utf-8"))
+        return None
+
+    def _put(self, name: str, text: str) -> None:
+        attributes = {**_query(name), "application": _APPLICATION}
+        label = f"Password for '{USER}' on '{name}'"
+        self._open().create_item(label, attributes, text.encode(), replace=True)
+
+    def _drop(self, name: str) -> None:
+        for item in self._open().search_items(_query(name)):
+            item.delete()
+
+    # --- connection -----------------------------------------------------------------------------------------
+
+    def _again(self, call: Callable[[], T]) -> T:
+        """`call`, and once more on a new connection where the kept one was lost: a keychain that was restarted
+        knows nothing of our session."""
+        kept = self._connection is not None
+        try:
+            with _errors():
+                return call()
+        except KeychainError as error:
+            if error.code not in ("keychain_absent", "keychain_refused"):
+                raise
+            self.close()
+            if not kept:
+                raise
+        try:
+            with _errors():
+                return call()
+        except KeychainError:
+            self.close()
+            raise
+
+    def _open(self) -> secretstorage.Collection:
+        collection = self._collection(self._prompt_time if self._prompt else None)
+        if collection.is_locked():
+            if not self._prompt:
+                raise KeychainError("The keychain is locked", code="keychain_locked")
+            _ask(collection, self._prompt_time)
+        return collection
+
+    def _collection(self, prompt_time: float | None) -> secretstorage.Collection:
+        if self._connection is None:
+            self._connection = _connect()
+            self._title = _title(self._connection)
+        if self._session is None:
+            self._session = open_session(self._connection)
+        try:
+            return secretstorage.Collection(self._connection, session=self._session)
+        except secretstorage.ItemNotFoundException:
+            if prompt_time is None:
+                raise KeychainError(
+                    "The keychain has not been set up yet",
+                    code="keychain_locked",
+                    remedy="Open your keychain once, choose its password, and try again.",
+                ) from None
+        return secretstorage.create_collection(self._connection, "Default", "default", self._session)
+
+
+def _ask(what: secretstorage.Collection | secretstorage.Item, timeout: float) -> None:
+    until = time.monotonic() + timeout
+    dismissed = what.unlock(timeout=timeout)
+    if dismissed or what.is_locked():
+        late = time.monotonic() >= until
+        raise KeychainError("The keychain is locked", code="keychain_timeout" if late else "keychain_locked")
+
+
+def _connect() -> DBusConnection:
+    with _errors():
+        if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+            connection = secretstorage.dbus_init()
+        else:
+            # A shell over SSH or a timer has no address set; systemd's bus is where it always is.
+            runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+            path = Path(runtime, "bus")
+            if not runtime or not path.exists():
+                raise KeychainError("There is no session bus, so no keychain", code="keychain_absent")
+            connection = open_dbus_connection(f"unix:path={path}")
+            add_match_rules(connection)
+        try:
+            if not secretstorage.check_service_availability(connection):
+                raise KeychainError("No keychain is running on this desktop", code="keychain_absent")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _title(connection: DBusConnection) -> str:
+    """Who keeps the secrets, by the name of its process; a general word where that cannot be told."""
+    try:
+        bus = jeepney.DBusAddress(
+            "/org/freedesktop/DBus", bus_name="org.freedesktop.DBus", interface="org.freedesktop.DBus"
+        )
+        ask = jeepney.new_method_call(bus, "GetConnectionUnixProcessID", "s", ("org.freedesktop.secrets",))
+        reply = connection.send_and_get_reply(ask)
+        comm = Path(f"/proc/{int(reply.body[0])}/comm").read_text("utf-8").strip()
+    except (OSError, ValueError, IndexError, TypeError):
+        return "Secret Service"
+    return _DAEMONS.get(comm, "Secret Service")
+
+
+def _query(name: str) -> dict[str, str]:
+    return {"service": name, "username": USER}
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """What D-Bus and secretstorage raise, as KeychainError, without their texts."""
+    try:
+        yield
+    except KeyfobError:
+        raise
+    except TimeoutError:
+        raise KeychainError("The keychain did not answer in time", code="keychain_timeout") from None
+    except (secretstorage.LockedException, secretstorage.PromptDismissedException):
+        raise KeychainError("The keychain is locked", code="keychain_locked") from None
+    except (secretstorage.SecretServiceNotAvailableException, OSError, EOFError, RuntimeError, KeyError):
+        raise KeychainError("No keychain is running on this desktop", code="keychain_absent") from None
+    except jeepney.DBusErrorResponse as error:
+        locked = error.name == "org.freedesktop.Secret.Error.IsLocked"
+        raise KeychainError(
+            "The keychain is locked" if locked else "The keychain refused",
+            code="keychain_locked" if locked else "keychain_refused",
+            detail=str(error.name),
+        ) from None
+    except Exception as error:  # its libraries let parsing and authentication errors through
+        raise KeychainError("The keychain refused", detail=type(error).__qualname__) from None
