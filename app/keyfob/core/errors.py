@@ -53,6 +53,9 @@ CODES: dict[str, CodeInfo] = {
         _B, "Restore the data folder from a backup, or report this with what `keyfob doctor` prints."
     ),
     "store_too_new": CodeInfo(_F, "Install the newer Keyfob that wrote this data folder."),
+    "store_unwritable": CodeInfo(
+        _F, "Free some disk space, and check that Keyfob's data folder can be written."
+    ),
     "store_busy": CodeInfo(_R, "Wait a moment and try again."),
     # Usage
     "usage": CodeInfo(_F, "See `keyfob --help`."),

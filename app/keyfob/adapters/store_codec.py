@@ -1,0 +1,218 @@
+"""Turns the account store's values into JSON and back, by their dataclass fields.
+
+Promises: what is encoded decodes to an equal value; anything that is not exactly such a value raises `Unreadable`
+and is never guessed at. A field that is missing takes its default, so that a value may gain defaulted fields
+without a migration; an unknown field is an error. A `Secret` is never encoded: it raises TypeError.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from keyfob.core.account import (
+    Connected,
+    Disconnected,
+    Intent,
+    NeedsSignIn,
+    PendingRevocation,
+    Record,
+    Stale,
+)
+
+T = TypeVar("T")
+
+# A union of dataclasses is told apart by this name in "is".
+_CASES: dict[str, type[Any]] = {
+    "connected": Connected,
+    "stale": Stale,
+    "needs_sign_in": NeedsSignIn,
+    "disconnected": Disconnected,
+}
+_CASE_NAMES = {case: name for name, case in _CASES.items()}
+
+
+class Unreadable(ValueError):
+    """Stored text is not such a value. The message names the field, never its content."""
+
+
+def dumps(value: Record | Intent | PendingRevocation) -> str:
+    """One line of JSON. Raises TypeError for a value of a kind that is not stored, a Secret above all."""
+    return json.dumps(_out(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+# Records are frozen and mostly read: one that has not changed is not decoded again. 4,096 is far more accounts
+# than anybody has.
+@lru_cache(maxsize=4096)
+def load_record(text: str) -> Record:
+    """Raises Unreadable."""
+    return _load(Record, text)
+
+
+def load_intent(text: str) -> Intent:
+    """Raises Unreadable."""
+    return _load(Intent, text)
+
+
+def load_revocation(text: str) -> PendingRevocation:
+    """Raises Unreadable."""
+    return _load(PendingRevocation, text)
+
+
+def time_out(at: datetime) -> str:
+    """ISO 8601 in UTC, to the microsecond. A naive time is a bug and raises ValueError."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at.astimezone(UTC).isoformat()
+
+
+def time_in(data: object, where: str = "at") -> datetime:
+    """The inverse. Raises Unreadable."""
+    if isinstance(data, str):
+        try:
+            at = datetime.fromisoformat(data)
+        except ValueError:
+            at = None
+        if at is not None and at.tzinfo is not None:
+            return at.astimezone(UTC)
+    raise Unreadable(f"{where} is no time")
+
+
+def _load(kind: type[T], text: str) -> T:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unreadable(f"a stored {kind.__name__} is no JSON") from None
+    value: T = _plan(kind)(data, kind.__name__)
+    return value
+
+
+def _out(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, datetime):
+        return time_out(value)
+    if isinstance(value, tuple):
+        return [_out(item) for item in value]
+    if isinstance(value, Mapping):
+        return {_text_key(name): _out(item) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        body = {f.name: _out(getattr(value, f.name)) for f in fields(value)}
+        case = _CASE_NAMES.get(type(value))
+        return body if case is None else {"is": case, **body}
+    raise TypeError(f"a {type(value).__name__} is never stored")
+
+
+def _text_key(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError("a mapping's names are text")
+    return name
+
+
+# --- decoding: one reader for each type, made once ------------------------------------------------------------
+
+_Reader = Callable[[Any, str], Any]
+
+
+@cache
+def _plan(kind: Any) -> _Reader:
+    if kind is datetime:
+        return time_in
+    if kind in (str, int, bool):
+        return _scalar(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return _tuple_of(_plan(arguments[0]))
+    if origin is not None and _is_mapping(origin):
+        return _mapping_of(_plan(arguments[1]))
+    if origin in (Union, types.UnionType):
+        return _union_of(arguments)
+    if is_dataclass(kind):
+        return _dataclass_of(kind)
+    raise TypeError(f"{kind} is never stored")
+
+
+def _is_mapping(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _scalar(kind: type[Any]) -> _Reader:
+    def read(data: Any, where: str) -> Any:
+        if type(data) is not kind:  # a bool is not taken as an int
+            raise Unreadable(f"{where} is not of type {kind.__name__}")
+        return data
+
+    return read
+
+
+def _tuple_of(item: _Reader) -> _Reader:
+    def read(data: Any, where: str) -> Any:
+        if not isinstance(data, list):
+            raise Unreadable(f"{where} is no list")
+        return tuple(item(each, where) for each in data)
+
+    return read
+
+
+def _mapping_of(item: _Reader) -> _Reader:
+    def read(data: Any, where: str) -> Any:
+        if not isinstance(data, dict):
+            raise Unreadable(f"{where} is no mapping")
+        return types.MappingProxyType({name: item(each, where) for name, each in data.items()})
+
+    return read
+
+
+def _union_of(kinds: tuple[Any, ...]) -> _Reader:
+    present = [kind for kind in kinds if kind is not type(None)]
+    optional = len(present) < len(kinds)
+    if len(present) == 1:
+        reader = _plan(present[0])
+    elif all(kind in _CASE_NAMES for kind in present):
+        reader = _case_of({_CASE_NAMES[kind]: kind for kind in present})
+    else:
+        raise TypeError(f"{kinds} is never stored")
+
+    def read(data: Any, where: str) -> Any:
+        return None if data is None and optional else reader(data, where)
+
+    return read
+
+
+def _case_of(cases: dict[str, Any]) -> _Reader:
+    def read(data: Any, where: str) -> Any:
+        name = data.get("is") if isinstance(data, dict) else None
+        if not isinstance(name, str) or name not in cases:
+            raise Unreadable(f"{where} is none of its cases")
+        body = {key: value for key, value in data.items() if key != "is"}
+        return _plan(cases[name])(body, where)
+
+    return read
+
+
+def _dataclass_of(kind: Any) -> _Reader:
+    hints = get_type_hints(kind)
+    readers = {f.name: _plan(hints[f.name]) for f in fields(kind)}
+    needed = [f.name for f in fields(kind) if not _has_default(f)]
+
+    def read(data: Any, where: str) -> Any:
+        if not isinstance(data, dict):
+            raise Unreadable(f"{where} is no object")
+        for name in data:
+            if name not in readers:
+                raise Unreadable(f"{where} has a field that is not known")
+        for name in needed:
+            if name not in data:
+                raise Unreadable(f"{where}.{name} is missing")
+        return kind(**{name: readers[name](value, f"{where}.{name}") for name, value in data.items()})
+
+    return read
+
+
+def _has_default(item: Field[Any]) -> bool:
+    return item.default is not MISSING or item.default_factory is not MISSING

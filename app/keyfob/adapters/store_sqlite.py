@@ -1,0 +1,385 @@
+"""The account store on SQLite: accounts, intents, pending revocations, history and small named values.
+
+Promises: each call is one transaction that is on disk when it returns (WAL, synchronous=FULL); safe across threads
+and processes; the file and its -wal and -shm are 0600. Holds no secret: the codec refuses one. A damaged file is
+copied aside and left where it is, never deleted and never replaced by an empty one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from keyfob.adapters import store_codec as codec
+from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
+from keyfob.core.errors import Fault, Usage
+
+BUSY_TIMEOUT = 10.0  # s; a transaction takes milliseconds, so this is a machine under heavy load
+HISTORY_MOST = 10_000  # events
+
+# One step for each schema version, applied in order. A step that has been released is never edited.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE accounts (
+        key TEXT PRIMARY KEY NOT NULL,
+        provider TEXT NOT NULL,
+        label TEXT NOT NULL COLLATE NOCASE,
+        record TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX accounts_id ON accounts (provider, label);
+    CREATE TABLE intents (key TEXT PRIMARY KEY NOT NULL, intent TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE revocations (entry TEXT PRIMARY KEY NOT NULL, revocation TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        account_id TEXT NOT NULL,
+        account_key TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        message TEXT NOT NULL,
+        code TEXT
+    );
+    CREATE TABLE named (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    # The history of one account is asked for by its page each time it is shown.
+    "CREATE INDEX events_account ON events (account_key, seq);",
+)
+
+_COLUMNS = "SELECT at, account_id, account_key, kind, message, code, seq FROM events WHERE "
+_EVENTS = _COLUMNS + "seq > :after ORDER BY seq DESC LIMIT :limit"
+_EVENTS_OF_ACCOUNT = _COLUMNS + "account_key = :key AND seq > :after ORDER BY seq DESC LIMIT :limit"
+
+
+class SqliteAccountStore:
+    """ports.AccountStore. Thread-safe: calls take a connection each, which is kept for the next call."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens, makes or migrates `path`. Raises Fault `store_too_new`, `store_damaged`, `store_unwritable`
+        or `store_busy`."""
+        self.path = path
+        self._guard = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        try:
+            _make_private(path)
+        except OSError as error:
+            raise Fault(f"{path} cannot be opened: {error.strerror}", code="store_unwritable") from error
+        with self._faults():
+            self._watcher = self._connect()
+            try:
+                self._migrate(self._watcher)
+            except BaseException:
+                self._watcher.close()
+                raise
+        self._watching = threading.Lock()
+
+    def close(self) -> None:
+        """Closes every connection that no call is using; the rest when their calls end."""
+        with self._guard:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        with self._watching:
+            self._watcher.close()
+
+    def data_version(self) -> int:
+        """A number that differs from the last one whenever anybody, this process too, has written since."""
+        with self._faults(), self._watching:
+            return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+
+    def check(self) -> str | None:
+        """None where the file is whole, else SQLite's first complaint. For the doctor: reads all of it."""
+        with self._reading() as connection:
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return None if answer == "ok" else answer
+
+    # --- accounts -------------------------------------------------------------------------------------------
+
+    def records(self) -> Sequence[Record]:
+        """All of them, by provider and label."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT record FROM accounts ORDER BY provider, label").fetchall()
+            return [codec.load_record(row[0]) for row in rows]
+
+    def get(self, key: str) -> Record | None:
+        with self._reading() as connection:
+            return _get(connection, key)
+
+    def put(self, record: Record) -> None:
+        with self._writing() as connection:
+            _put(connection, record)
+
+    def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
+        """`change` runs inside the transaction: it must be quick and must not write to the store. What it
+        raises undoes everything and comes out here."""
+        with self._writing() as connection:
+            record = _get(connection, key)
+            if record is None:
+                return None
+            changed = change(record)
+            if changed is None:
+                return record
+            if changed.account.key != key:
+                raise ValueError("an account's key never changes")
+            _put(connection, changed)
+            return changed
+
+    def remove(self, key: str) -> None:
+        """The account and its intent; its history and pending revocations stay."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM accounts WHERE key = ?", (key,))
+            connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+
+    # --- intents --------------------------------------------------------------------------------------------
+
+    def intent(self, key: str) -> Intent | None:
+        with self._reading() as connection:
+            row = connection.execute("SELECT intent FROM intents WHERE key = ?", (key,)).fetchone()
+            return codec.load_intent(row[0]) if row else None
+
+    def put_intent(self, intent: Intent) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO intents (key, intent) VALUES (?, ?)",
+                (intent.key, codec.dumps(intent)),
+            )
+
+    def clear_intent(self, key: str) -> None:
+        with self._writing() as connection:
+            connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+
+    def intents(self) -> Sequence[Intent]:
+        with self._reading() as connection:
+            rows = connection.execute("SELECT intent FROM intents ORDER BY key").fetchall()
+            return [codec.load_intent(row[0]) for row in rows]
+
+    # --- pending revocations --------------------------------------------------------------------------------
+
+    def revocations(self) -> Sequence[PendingRevocation]:
+        with self._reading() as connection:
+            rows = connection.execute("SELECT revocation FROM revocations ORDER BY entry").fetchall()
+            return [codec.load_revocation(row[0]) for row in rows]
+
+    def put_revocation(self, pending: PendingRevocation) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO revocations (entry, revocation) VALUES (?, ?)",
+                (pending.entry, codec.dumps(pending)),
+            )
+
+    def remove_revocation(self, entry: str) -> None:
+        with self._writing() as connection:
+            connection.execute("DELETE FROM revocations WHERE entry = ?", (entry,))
+
+    # --- history --------------------------------------------------------------------------------------------
+
+    def log(self, event: LoggedEvent) -> LoggedEvent:
+        at = codec.time_out(event.at)
+        with self._writing() as connection:
+            seq = connection.execute(
+                "INSERT INTO events (at, account_id, account_key, kind, message, code) VALUES (?, ?, ?, ?, ?, ?)",
+                (at, event.account_id, event.account_key, event.kind, event.message, event.code),
+            ).lastrowid
+            assert seq is not None
+            connection.execute("DELETE FROM events WHERE seq <= ?", (seq - HISTORY_MOST,))
+        return LoggedEvent(
+            at=event.at,
+            account_id=event.account_id,
+            account_key=event.account_key,
+            kind=event.kind,
+            message=event.message,
+            code=event.code,
+            seq=seq,
+        )
+
+    def events(
+        self, *, after: int = 0, account_key: str | None = None, limit: int = 200
+    ) -> Sequence[LoggedEvent]:
+        with self._reading() as connection:
+            rows = connection.execute(
+                _EVENTS if account_key is None else _EVENTS_OF_ACCOUNT,
+                {"after": after, "key": account_key, "limit": max(limit, 0)},
+            ).fetchall()
+            return [LoggedEvent(codec.time_in(row[0]), *row[1:]) for row in reversed(rows)]
+
+    # --- small named values ---------------------------------------------------------------------------------
+
+    def read(self, name: str) -> str | None:
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM named WHERE name = ?", (name,)).fetchone()
+            return str(row[0]) if row else None
+
+    def write(self, name: str, value: str | None) -> None:
+        with self._writing() as connection:
+            if value is None:
+                connection.execute("DELETE FROM named WHERE name = ?", (name,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO named (name, value) VALUES (?, ?)", (name, value))
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """In order. `prefix` is taken as it is: no wildcards."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT name FROM named WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name", (prefix,)
+            ).fetchall()
+            return [str(row[0]) for row in rows]
+
+    # --- connections and transactions -----------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._faults(), self._connection() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._faults(), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with self._guard:
+            if self._closed:
+                raise Fault("The account store is closed")
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            with self._guard:
+                keep = not self._closed
+                if keep:
+                    self._idle.append(connection)
+            if not keep:
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        newest = len(MIGRATIONS)
+        if self._version(connection) == newest:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Looked at again under the write lock: another process may have just done it.
+            for step in MIGRATIONS[self._version(connection) :]:
+                for statement in step.split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {newest:d}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise Fault(f"{self.path} was written by a newer Keyfob", code="store_too_new")
+        return version
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """SQLite's errors as ours. Row contents are in none of them."""
+        try:
+            yield
+        except codec.Unreadable as error:
+            raise self._damaged(str(error)) from error
+        except sqlite3.Error as error:
+            # The low byte is the primary code; an error of the module itself (closed, misuse) has none.
+            match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF:
+                case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                    raise Fault("The account store is busy", code="store_busy") from error
+                case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                    raise self._damaged(str(error)) from error
+                case (
+                    sqlite3.SQLITE_FULL
+                    | sqlite3.SQLITE_READONLY
+                    | sqlite3.SQLITE_IOERR
+                    | sqlite3.SQLITE_CANTOPEN
+                    | sqlite3.SQLITE_PERM
+                ):
+                    raise Fault(f"{self.path} cannot be written: {error}", code="store_unwritable") from error
+                case _:
+                    raise Fault(f"The account store failed: {error}") from error
+
+    def _damaged(self, reason: str) -> Fault:
+        """Copies the file aside once, as it was found, and tells where."""
+        aside = self.path.with_name(self.path.name + ".damaged")
+        if not aside.exists():
+            for suffix in ("-wal", ""):
+                source = self.path.with_name(self.path.name + suffix)
+                if source.exists():
+                    target = aside.with_name(aside.name + suffix)
+                    shutil.copyfile(source, target)
+                    target.chmod(0o600)
+        return Fault(
+            f"{self.path} is damaged ({reason}); a copy is kept as {aside.name}",
+            code="store_damaged",
+        )
+
+
+def _make_private(path: Path) -> None:
+    """SQLite gives -wal and -shm the mode of the file itself, so that one is made before SQLite sees it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Never opened here: closing it would drop the locks that SQLite holds on it in this process.
+        if os.name != "nt" and path.stat().st_mode & 0o777 != 0o600:
+            path.chmod(0o600)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    end = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Two processes that turn to WAL at once: SQLite does not wait by itself here.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+def _get(connection: sqlite3.Connection, key: str) -> Record | None:
+    row: Any = connection.execute("SELECT record FROM accounts WHERE key = ?", (key,)).fetchone()
+    return codec.load_record(row[0]) if row else None
+
+
+def _put(connection: sqlite3.Connection, record: Record) -> None:
+    account = record.account
+    try:
+        connection.execute(
+            "INSERT INTO accounts (key, provider, label, record) VALUES (?1, ?2, ?3, ?4)"
+            " ON CONFLICT (key) DO UPDATE SET provider = ?2, label = ?3, record = ?4",
+            (account.key, account.provider, account.label, codec.dumps(record)),
+        )
+    except sqlite3.IntegrityError as error:
+        raise Usage(f"There is already an account {account.id}", code="label_taken") from error
