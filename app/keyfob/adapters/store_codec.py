@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from keyfob.core.account import (
     Connected,
@@ -88,7 +88,8 @@ def _load(kind: type[T], text: str) -> T:
         data = json.loads(text)
     except (ValueError, RecursionError):
         raise Unreadable(f"a stored {kind.__name__} is no JSON") from None
-    value: T = _plan(kind)(data, kind.__name__)
+    reader: _Reader = _plan(cast(Any, kind))
+    value: T = reader(data, kind.__name__)
     return value
 
 
