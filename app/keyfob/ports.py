@@ -148,6 +148,9 @@ class Listener(Protocol):
     def concluded(self, timeout: float) -> bool:
         """True once a browser has fetched the outcome's page (or none is waiting); waits at most `timeout` s."""
 
+    def close(self) -> None:
+        """Free the port, whether or not `serve` was ever called; at most a second. Idempotent, any thread."""
+
 
 class Listeners(Protocol):
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> Listener:

@@ -46,6 +46,7 @@ class Callback:
 
     params: Mapping[str, str] = field(repr=False)
     at: datetime
+    state_checked: bool = True  # False for a bare pasted code: it brings no state to check
 
 
 @dataclass(frozen=True, slots=True)

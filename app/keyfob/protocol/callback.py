@@ -1,0 +1,328 @@
+"""The authorization response as it comes back: raw bytes or pasted text in, a verdict out (RFC 8252 §7.3).
+
+Promises that only a plain top-level navigation to the exact redirect address, with this attempt's state and
+issuer, is taken. Called by the loopback listener for every connection and for pasted text. Never does I/O,
+never keeps state, never puts anything the peer sent into a verdict or an error.
+
+Whatever is refused here costs the attempt nothing: the listener goes on waiting for the real response.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from keyfob.core.errors import PeerFault, Usage
+from keyfob.protocol.effects import Expectation
+
+MAX_LINE = 8 * 1024  # bytes of request line: room for every code seen in the wild, several times over
+MAX_HEADERS = 16 * 1024  # bytes of header section: cookies of other local servers come along too
+MAX_PASTE = 16 * 1024  # characters
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+_METHOD = re.compile(rb"[A-Z]{1,32}")
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)(?=.)", re.DOTALL)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CODE = re.compile(r"[\x21-\x7e]{1,8192}")  # RFC 6749 Appendix A.11, without the blank
+
+
+class Why(StrEnum):
+    """Why a request or an answer was refused. Fixed words: nothing of the peer's is ever in them."""
+
+    MALFORMED = "malformed"
+    TOO_LONG = "too_long"
+    BODY = "body"
+    METHOD = "method"
+    NOT_FOUND = "not_found"
+    HOST = "host"
+    NOT_NAVIGATION = "not_navigation"
+    DOUBLED = "doubled"
+    STATE = "state"
+    ISSUER = "issuer"
+    NO_CODE = "no_code"
+    SPENT = "spent"
+    NOT_EXPECTED = "not_expected"
+    SLOW = "slow"
+
+
+_STATUS: Mapping[Why, int] = MappingProxyType(
+    {
+        Why.TOO_LONG: 431,
+        Why.METHOD: 405,
+        Why.NOT_FOUND: 404,
+        Why.NOT_NAVIGATION: 403,
+        Why.SLOW: 408,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    why: Why
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that says so."""
+        return _STATUS.get(self.why, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A well-formed GET by top-level navigation to our own Host. The query may hold the code."""
+
+    path: str
+    query: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An authorization response of this attempt: a code or an error, its state and issuer checked.
+
+    `state_checked` is False only for a bare pasted code, which carries no state to check: there the
+    `code_verifier` alone ties the code to the attempt (RFC 7636 §1).
+    """
+
+    params: Mapping[str, str] = field(repr=False)
+    state_checked: bool = True
+
+
+def read_request(data: bytes, hosts: frozenset[str]) -> Visit | Refused | None:
+    """Judge what one connection has sent so far; None while more is needed.
+
+    `hosts` are the exact Host values that name this listener (DNS rebinding: no other will do).
+    RFC 9112 §2–§6, strictly: CRLF only, no folding, origin-form target, one Host, no body.
+    """
+    if data and not data[:1].isupper():
+        return Refused(Why.MALFORMED)  # a TLS handshake, for one: closing at once lets browsers fall back
+    line_end = data.find(b"\r\n")
+    if (line_end if line_end >= 0 else len(data)) > MAX_LINE:
+        return Refused(Why.TOO_LONG)
+    end = data.find(b"\r\n\r\n")
+    if line_end >= 0 and (end if end >= 0 else len(data)) - line_end > MAX_HEADERS:
+        return Refused(Why.TOO_LONG)
+    head = data[: end if end >= 0 else len(data)]
+    if _BARE_NEWLINE.search(head) or _CONTROL_BYTE.search(head):
+        return Refused(Why.MALFORMED)
+    if end < 0:
+        return None
+    line, *rest = head.split(b"\r\n")
+    target = _request_target(line)
+    if isinstance(target, Refused):
+        return target
+    headers = _headers(rest)
+    if headers is None:
+        return Refused(Why.MALFORMED)
+    if refusal := _unfit(headers, hosts):
+        return Refused(refusal)
+    if len(data) > end + 4:
+        return Refused(Why.BODY)
+    path, _, query = target.partition("?")
+    return Visit(path, query)
+
+
+def _request_target(line: bytes) -> str | Refused:
+    parts = line.split(b" ")
+    if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        return Refused(Why.MALFORMED)
+    if parts[0] != b"GET":
+        return Refused(Why.METHOD)
+    target = parts[1]
+    if not target.startswith(b"/") or not _TARGET.fullmatch(target) or b"#" in target:
+        return Refused(Why.MALFORMED)
+    return target.decode("ascii")
+
+
+def _headers(lines: list[bytes]) -> dict[str, list[str]] | None:
+    headers: dict[str, list[str]] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not _TOKEN.fullmatch(name):
+            return None
+        headers.setdefault(name.decode("ascii").lower(), []).append(value.strip(b" \t").decode("latin-1"))
+    return headers
+
+
+def _unfit(headers: Mapping[str, list[str]], hosts: frozenset[str]) -> Why | None:
+    if [value.lower() for value in headers.get("host", [])] not in [[host] for host in hosts]:
+        return Why.HOST
+    if "transfer-encoding" in headers or any(value != "0" for value in headers.get("content-length", [])):
+        return Why.BODY
+    modes = headers.get("sec-fetch-mode", [])
+    destinations = headers.get("sec-fetch-dest", [])
+    sites = headers.get("sec-fetch-site", [])
+    navigation = modes == ["navigate"] and destinations == ["document"]
+    if (
+        modes not in ([], ["navigate"])
+        or destinations not in ([], ["document"])
+        or sites not in ([], ["none"], ["same-origin"], ["same-site"], ["cross-site"])
+        # A browser that says "navigate" may still carry the Origin of the form that led to the redirect.
+        or ("origin" in headers and not navigation)
+        # A prefetch would spend the code before the person has gone anywhere.
+        or any("prefetch" in value.lower() for value in headers.get("sec-purpose", []))
+        or any("prefetch" in value.lower() for value in headers.get("purpose", []))
+    ):
+        return Why.NOT_NAVIGATION
+    return None
+
+
+def read_query(query: str) -> dict[str, str] | Refused:
+    """The parameters of a query string, each at most once after decoding (RFC 6749 §3.1)."""
+    params: dict[str, str] = {}
+    for piece in query.split("&"):
+        if not piece:
+            continue
+        name, _, value = piece.partition("=")
+        try:
+            decoded_name, decoded_value = _decode(name), _decode(value)
+        except ValueError:
+            return Refused(Why.MALFORMED)
+        if decoded_name in params:
+            return Refused(Why.DOUBLED)
+        params[decoded_name] = decoded_value
+    return params
+
+
+def _decode(text: str) -> str:
+    if _BROKEN_ESCAPE.search(text):
+        raise ValueError("a broken percent escape")
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "strict")
+
+
+def at_expected_path(path: str, expectation: Expectation) -> bool:
+    """Whether this is the redirect path, octet for octet; in constant time, since it may carry the state."""
+    return _same(path, expectation.path or "/")
+
+
+def judge(visit: Visit, expectation: Expectation) -> Accepted | Refused:
+    """Whether this visit is the authorization response that the attempt waits for. Pure: spends nothing."""
+    if not at_expected_path(visit.path, expectation):
+        return Refused(Why.NOT_FOUND)
+    params = read_query(visit.query)
+    if isinstance(params, Refused):
+        return params
+    refusal = _fault_in(params, expectation)
+    return Refused(refusal) if refusal else Accepted(MappingProxyType(params))
+
+
+def same_state(query: str, expectation: Expectation) -> bool:
+    """Whether a query carries this attempt's state, whatever else is in it: for telling a reload from a stranger."""
+    params = read_query(query)
+    return not isinstance(params, Refused) and _same(params.get("state", ""), expectation.state.reveal())
+
+
+def _fault_in(params: Mapping[str, str], expectation: Expectation, *, state_known: bool = True) -> Why | None:
+    # The state comes first: without it not even an error is this attempt's.
+    if (
+        state_known
+        and not expectation.stateless
+        and not (expectation.state and _same(params.get("state", ""), expectation.state.reveal()))
+    ):
+        return Why.STATE
+    issuer = params.get("iss")
+    if issuer is None:
+        if expectation.iss_required:
+            return Why.ISSUER
+    elif issuer != expectation.issuer and (expectation.issuer is not None or expectation.iss_required):
+        return Why.ISSUER
+    code, error = params.get(expectation.code_param), params.get("error")
+    if (code is None) == (error is None):
+        return Why.NO_CODE
+    if code is not None and (not code or _CONTROL.search(code)):
+        return Why.NO_CODE
+    return None
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8"))
+
+
+def read_paste(text: str, *, form: str | None, redirect_uri: str, expectation: Expectation) -> Accepted:
+    """Pasted text in place of the browser's visit, under the same checks.
+
+    A full redirect address or its query is always understood; `code#state` and a bare code only where the
+    preset's paste form (`RedirectProfile.paste`) is that. Raises Usage for what is no answer at all, PeerFault
+    `state_mismatch`, `issuer_mismatch` or `protocol_violation` for an answer that is not this attempt's.
+    """
+    text = text.strip()
+    if not text:
+        raise Usage("nothing was pasted")
+    if len(text) > MAX_PASTE:
+        raise Usage("the pasted text is too long to be an address or a code")
+    if any(char.isspace() or not char.isprintable() for char in text):
+        raise Usage("the pasted text has blanks or control characters in it; paste the address alone")
+    if re.match(r"(?i)https?://", text):
+        return _accept(_query_of(text, redirect_uri, expectation), expectation)
+    if _looks_like_query(text, expectation):
+        return _accept(text.removeprefix("?").partition("#")[0], expectation)
+    if form == "code#state":
+        code, mark, state = text.partition("#")
+        if not mark or not state:
+            raise Usage("the pasted code is not whole: it has a # in the middle")
+        return _accept_params({expectation.code_param: code, "state": state}, expectation)
+    if form == "code":
+        if not _CODE.fullmatch(text):
+            raise Usage("the pasted text is not a code")
+        return _accept_params({expectation.code_param: text}, expectation, state_known=False)
+    raise Usage("paste the whole address from the browser's address bar")
+
+
+def _looks_like_query(text: str, expectation: Expectation) -> bool:
+    names = {piece.partition("=")[0] for piece in text.removeprefix("?").split("&") if "=" in piece}
+    return text.startswith("?") or ("state" in names and bool(names & {expectation.code_param, "error"}))
+
+
+def _query_of(address: str, redirect_uri: str, expectation: Expectation) -> str:
+    expected = urlsplit(redirect_uri)
+    try:
+        given = urlsplit(address)
+        same = (given.scheme, given.netloc.lower()) == (expected.scheme, expected.netloc.lower())
+    except ValueError:
+        raise Usage("the pasted text is not an address") from None
+    # A redirect that is not loopback has its own path; the expectation's is the listener's.
+    path = expectation.path if expected.scheme == "http" else expected.path
+    if not same or not _same(given.path or "/", path or "/"):
+        raise Usage("this is not the address your browser was sent back to")
+    return given.query
+
+
+def _accept(query: str, expectation: Expectation) -> Accepted:
+    params = read_query(query)
+    if isinstance(params, Refused):
+        raise PeerFault("the pasted address is malformed")
+    return _accept_params(params, expectation)
+
+
+def _accept_params(params: dict[str, str], expectation: Expectation, *, state_known: bool = True) -> Accepted:
+    match _fault_in(params, expectation, state_known=state_known):
+        case None:
+            return Accepted(MappingProxyType(params), state_checked=state_known)
+        case Why.STATE:
+            raise PeerFault("this address belongs to another sign-in", code="state_mismatch")
+        case Why.ISSUER:
+            raise PeerFault("another server answered than the one asked", code="issuer_mismatch")
+        case _:
+            raise PeerFault("the pasted address holds no code")
+
+
+__all__ = [
+    "MAX_HEADERS",
+    "MAX_LINE",
+    "Accepted",
+    "Refused",
+    "Visit",
+    "Why",
+    "at_expected_path",
+    "judge",
+    "read_paste",
+    "read_query",
+    "read_request",
+    "same_state",
+]
