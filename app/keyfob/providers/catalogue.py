@@ -1,0 +1,193 @@
+"""The catalogue: every preset that comes with Keyfob and every one of the person's own.
+
+Promises: a file of the person's own wins over ours by id and appears at once (names, sizes and times are looked
+at on each call; there is no watcher); a faulty file is told by `faults()` and never breaks another provider;
+`get` reads only the files that the one id needs. A faulty file that would win over ours does not silently give
+way to it: that id is refused until the file is mended. Called by bootstrap and the faces; thread-safe.
+Must never write.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from keyfob.core.errors import NotFound, SettingWrong
+from keyfob.core.provider import Provider
+from keyfob.core.text import plain
+from keyfob.providers.checks import check, judge
+from keyfob.providers.family import FaultyPreset, Lookup, Table, merged, parse
+from keyfob.providers.schema import Preset, to_provider
+from keyfob.providers.shape import PresetFault
+
+SUFFIX = ".toml"
+
+
+class Stamp(NamedTuple):
+    """What tells that a file has changed."""
+
+    path: Path
+    modified: int  # nanoseconds
+    size: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A judged preset, and the files it was made of as they then were."""
+
+    made_of: tuple[tuple[Path, Stamp | None], ...]
+    provider: Provider | None
+    faults: tuple[PresetFault, ...]
+
+
+class Catalogue:
+    """`own`: the folder of presets that come with Keyfob; `user`: the person's, which need not exist."""
+
+    def __init__(self, own: Path, user: Path | None = None) -> None:
+        self._own = own
+        self._user = user
+        self._lock = threading.Lock()
+        self._entries: dict[Path, _Entry] = {}
+        self._tables: dict[Path, tuple[Stamp, Table | FaultyPreset]] = {}
+
+    def get(self, provider_id: str) -> Provider:
+        """The provider. Raises NotFound `provider_not_found`, SettingWrong `preset_faulty`."""
+        path = self._path(provider_id)
+        if path is None:
+            raise NotFound(f"There is no provider called {plain(provider_id, 60)}", code="provider_not_found")
+        entry = self._entry(path)
+        if entry.provider is None:
+            raise SettingWrong(
+                f"The preset {path.name} is faulty: {entry.faults[0].sentence()}", code="preset_faulty"
+            )
+        return entry.provider
+
+    def all(self) -> list[Provider]:
+        """Every provider without faults, by title."""
+        entries = [self._entry(path) for path in self._winners().values()]
+        found = [entry.provider for entry in entries if entry.provider is not None]
+        return sorted(found, key=lambda provider: (provider.title.casefold(), provider.id))
+
+    def ids(self) -> list[str]:
+        """The ids of all files, faulty ones too, without reading any."""
+        return sorted(self._winners())
+
+    def faults(self) -> list[PresetFault]:
+        """The faults of all files, each naming its file."""
+        return [fault for path in self._winners().values() for fault in self._entry(path).faults]
+
+    def check(self, data: bytes, *, ours: bool = False) -> tuple[PresetFault, ...]:
+        """The faults of a preset that is not in the catalogue (yet); empty where it is right."""
+        return check(data, self._lookup([], None), ours=ours)
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    def _path(self, provider_id: str) -> Path | None:
+        """The file of an id, found without listing a folder. An id is no path: separators make it unknown."""
+        name = provider_id + SUFFIX
+        if Path(name).name != name or name.startswith(".") or "\0" in name:
+            return None
+        for folder in (self._user, self._own):
+            if folder is not None and (folder / name).is_file():
+                return folder / name
+        return None
+
+    def _winners(self) -> dict[str, Path]:
+        """Path by id: the person's files over ours."""
+        out: dict[str, Path] = {}
+        for folder in (self._own, self._user):
+            if folder is not None:
+                out |= {path.stem: path for path in _files(folder)}
+        return out
+
+    def _ours(self, path: Path) -> bool:
+        return path.parent == self._own
+
+    def _entry(self, path: Path) -> _Entry:
+        with self._lock:
+            entry = self._entries.get(path)
+            if entry is None or any(_stamp(part) != stamp for part, stamp in entry.made_of):
+                entry = self._judge(path)
+                self._entries[path] = entry
+            return entry
+
+    def _judge(self, path: Path) -> _Entry:
+        made_of: list[tuple[Path, Stamp | None]] = [(path, _stamp(path))]
+        preset: Preset | None = None
+        faults: tuple[PresetFault, ...]
+        try:
+            table = merged(self._table(path), self._lookup(made_of, path))
+            preset, faults = judge(table, ours=self._ours(path))
+            if preset is not None and preset.id != path.stem:
+                faults = (
+                    PresetFault(
+                        "id", f'is "{preset.id}"', f'it should be "{path.stem}", as the file is called'
+                    ),
+                )
+        except FaultyPreset as found:
+            faults = found.faults
+        except RecursionError:
+            faults = (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),)
+        provider = None
+        if preset is not None and not faults:
+            provider = to_provider(preset, origin="keyfob" if self._ours(path) else "user")
+        return _Entry(tuple(made_of), provider, tuple(fault.within(path.name) for fault in faults))
+
+    def _lookup(self, made_of: list[tuple[Path, Stamp | None]], child: Path | None) -> Lookup:
+        def find(provider_id: str, ours_only: bool) -> Table | None:
+            path = self._own / (provider_id + SUFFIX) if ours_only else self._path(provider_id)
+            if path is None or Path(path.name).stem != provider_id:
+                return None
+            # Ours build on ours: a file of the person's changes its own id alone.
+            if child is not None and self._ours(child):
+                path = self._own / path.name
+            made_of.append((path, _stamp(path)))
+            return self._table(path) if path.is_file() else None
+
+        return find
+
+    def _table(self, path: Path) -> Table:
+        """The parsed file. Raises FaultyPreset."""
+        stamp = _stamp(path)
+        kept = self._tables.get(path)
+        if kept is None or kept[0] != stamp or stamp is None:
+            try:
+                made: Table | FaultyPreset = parse(path.read_bytes())
+            except FaultyPreset as found:
+                made = found
+            except OSError as error:
+                made = FaultyPreset(
+                    PresetFault("", f"cannot be read ({error.strerror})", "correct its permissions")
+                )
+            if stamp is not None:
+                self._tables[path] = (stamp, made)
+        else:
+            made = kept[1]
+        if isinstance(made, FaultyPreset):
+            raise FaultyPreset(*made.faults)
+        return made
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The presets of a folder; none where it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file()]
+    except OSError:
+        return
+    for name in sorted(names):
+        if not name.startswith("."):
+            yield folder / name
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Stamp(path, found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,101 @@
+"""Is a preset right? Every fault of a file at once, each with its dotted key and what it should be.
+
+`judge` gives the preset or its faults: shape first, then meaning. What cannot be said in types stands here: that
+addresses are https off loopback, that a token only goes to hosts the preset names, that each method has the
+addresses it needs, that there is a who-am-I, and that no secret, no code and no foreign client id is in the file.
+Called by `catalogue` and by `keyfob providers check`. Must never raise on a bad file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from keyfob.providers import fitness, rules
+from keyfob.providers.family import FaultyPreset, Lookup, merged, parse
+from keyfob.providers.schema import Preset
+from keyfob.providers.shape import PresetFault, shape_faults, without
+
+Leaves = list[tuple[str, str]]
+Rule = Callable[[Preset, Leaves, bool], Iterator[PresetFault]]
+
+RULES: tuple[Rule, ...] = (
+    rules.looks,
+    rules.addresses,
+    rules.placeholders,
+    rules.inputs,
+    rules.no_code,
+    rules.no_secrets,
+    rules.headers,
+    rules.parameters,
+    fitness.methods,
+    fitness.client,
+    fitness.policy,
+    fitness.redirect,
+    fitness.who_am_i,
+    fitness.hosts,
+    fitness.revocation,
+    fitness.quirks,
+)
+
+
+def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Preset | None, tuple[PresetFault, ...]]:
+    """The preset of a merged table, or None with all its faults. `ours`: it comes with Keyfob, so that it must
+    say how it was tested and ship no client id of another's."""
+    faults = shape_faults(table)
+    whole = {"id": "x", "title": "X", **without(table, faults)} if faults else dict(table)
+    try:
+        preset = msgspec.convert(whole, Preset)
+    except msgspec.ValidationError:
+        return None, tuple(faults)  # a list that lost its only entry: the faults found stand for it
+    leaves = list(_leaves(preset, ""))
+    faulty = {fault.key for fault in faults}
+    for rule in RULES:
+        faults += [fault for fault in rule(preset, leaves, ours) if fault.key not in faulty]
+    if ours and "tested" not in table:
+        faults.append(
+            PresetFault("tested", "is missing", 'it should be one of "live", "software", "documentation"')
+        )
+    return (None if faults else preset), tuple(faults)
+
+
+def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFault, ...]:
+    """All faults of a preset file's bytes; empty where it is right. Never raises."""
+    try:
+        table = merged(parse(data), lookup)
+        faults = judge(table, ours=ours)[1]
+    except FaultyPreset as found:
+        return found.faults
+    except RecursionError:
+        return (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),)
+    return (*faults, *(_foundation(data) if ours else ()))
+
+
+def _foundation(data: bytes) -> Iterator[PresetFault]:
+    """A preset of ours begins with comments that say what it rests on."""
+    first = data.decode("utf-8").lstrip("\n").split("\n\n", 1)[0].splitlines()
+    comments = [line for line in first if line.startswith("#")]
+    if not comments or len(comments) < len(first) or not re.search(r"\bRests on\b", "\n".join(comments)):
+        yield PresetFault(
+            "", "has no foundation", 'it should begin with comments that say "Rests on" which sources'
+        )
+
+
+def _leaves(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Every text of a preset with its dotted key."""
+    match value:
+        case Struct():
+            for name in value.__struct_fields__:
+                yield from _leaves(getattr(value, name), f"{at}.{name}" if at else name)
+        case Mapping():
+            for key, entry in value.items():
+                yield from _leaves(entry, f"{at}.{key}")
+        case tuple():
+            for n, entry in enumerate(value):
+                yield from _leaves(entry, f"{at}.{n}")
+        case str():
+            yield at, value
