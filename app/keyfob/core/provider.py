@@ -137,7 +137,8 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySource:
-    """Who-am-I. `map` values are dotted paths into the answer (`data.0.id`, `a|b` for alternatives)."""
+    """Who-am-I. `map` values are paths into the answer (`data.0.id`, `a|b` for alternatives; the
+    notation of `protocol.paths`)."""
 
     source: str = "userinfo"  # id_token | userinfo | request | access_jwt | token_answer | none
     method: str = "GET"
@@ -147,12 +148,6 @@ class IdentitySource:
     map: Mapping[str, str] = field(
         default_factory=lambda: EMPTY
     )  # subject, name, username, email, avatar, plan
-    templates: Mapping[str, str] = field(
-        default_factory=lambda: EMPTY
-    )  # the same names, for values put together: "https://cdn.example/{id}/{avatar}.png" with paths in braces
-    plans: Mapping[str, str] = field(
-        default_factory=lambda: EMPTY
-    )  # what `map.plan` finds (or holds in its list) -> the plan's word, in order; "*" where nothing fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from keyfob.providers.schema import IdentityTable, Preset, RedirectTable
 from keyfob.providers.shape import PresetFault
 
 IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
+SLOT = re.compile(r"\{([^{}]*)\}")
 BROWSER_METHODS = ("oauth", "device", "password")
 
 
@@ -167,21 +168,22 @@ def _identity(preset: Preset, entry: IdentityTable, at: str, ours: bool) -> Iter
                 "test.url", "is missing", "there should be a request that shows whether the token works"
             )
     if entry.source in ("access_jwt", "token_answer", "request") and at == "identity":
-        names = entry.map.keys() | entry.templates.keys()
-        if "subject" not in names:
+        if "subject" not in entry.map:
             yield PresetFault(
                 f"{at}.map.subject", "is missing", "it should be the path of the person's lasting id"
             )
-    for table, values in (("map", entry.map), ("templates", entry.templates)):
-        for name, path in values.items():
-            if name not in IDENTITY_NAMES:
-                yield PresetFault(
-                    f"{at}.{table}.{name}", "is not known", f"it should be one of {', '.join(IDENTITY_NAMES)}"
-                )
-            if not path.strip():
-                yield PresetFault(f"{at}.{table}.{name}", "is empty", "it should be a path into the answer")
-    if entry.plans and "plan" not in entry.map:
-        yield PresetFault(f"{at}.map.plan", "is missing", f"{at}.plans reads what it finds")
+    for name, path in entry.map.items():
+        key = f"{at}.map.{name}"
+        if name not in IDENTITY_NAMES:
+            yield PresetFault(key, "is not known", f"it should be one of {', '.join(IDENTITY_NAMES)}")
+        bare = SLOT.sub("", path)
+        parts = SLOT.findall(path) or path.split("|")
+        if "{" in bare or "}" in bare or not all(part.strip() for part in parts):
+            yield PresetFault(
+                key,
+                "is no path",
+                "it should be a path into the answer such as data.0.id, with | between ways",
+            )
 
 
 def hosts(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:

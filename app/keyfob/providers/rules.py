@@ -36,7 +36,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 )
 # Texts that are words for people, expressions, request bodies or paths: braces there are no placeholders.
 NOT_FILLED = re.compile(
-    r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|(api_key\.)?identity\.(body|map\.|templates\.|plans\.)"
+    r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|(api_key\.)?identity\.(body|map\.)"
     r"|test\.body|api_key\.(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
 )
 CODE = re.compile(

@@ -188,8 +188,6 @@ class IdentityTable(Table, frozen=True):
     map: Annotated[
         Texts, Meta(description="subject, name, username, email, avatar, plan: dotted paths, | between ways")
     ] = {}
-    templates: Texts = {}
-    plans: Texts = {}
 
 
 class TestTable(Table, frozen=True):
@@ -205,9 +203,9 @@ class TestTable(Table, frozen=True):
 class RevocationTable(Table, frozen=True):
     """How a grant is ended at the provider."""
 
-    style: Literal["rfc7009", "json", "form_get", "bearer_post", "delete", "none"] = "none"
+    style: Literal["rfc7009", "json", "form_get", "bearer_post", "delete", "nextcloud", "none"] = "none"
     url: Url | None = None
-    token: Literal["refresh_token", "access_token"] = "refresh_token"  # noqa: S105
+    token: Literal["refresh_token", "access_token", "both"] = "refresh_token"  # noqa: S105
     params: Texts = {}
 
 
