@@ -1,0 +1,169 @@
+"""Opens an address in the person's own browser (RFC 8252 §8.12): implements `ports.Browser`.
+
+Promises that only https, or http on loopback, is ever handed to a program, as one argument and never through a
+shell; and that a launcher which fails at once is noticed. The address carries the state, so it is never logged
+and in no error. Called on worker threads; returns within five seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from keyfob.core.errors import SettingWrong
+
+_TOTAL = 4.5  # seconds for all candidates together
+_EARLY = 1.5  # seconds in which a launcher that cannot work has ended; a browser in the foreground goes on
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_DESKTOP_OPENERS = (
+    ("xdg-open",),
+    ("gio", "open"),
+    ("wslview",),
+    ("x-www-browser",),
+    ("firefox",),
+    ("chromium",),
+    ("google-chrome",),
+)
+# What a frozen app sets for itself and another program must not see.
+_BUNDLE_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
+_BUNDLE_ONLY = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "PYTHONHOME", "PYTHONPATH", "_MEIPASS2")
+
+
+def open_browser(url: str) -> None:
+    """Open `url` with `$BROWSER`, else with the desktop's default browser.
+
+    `$BROWSER` is a list of commands separated by `os.pathsep`, tried in order, each with `%s` for the address
+    (appended where there is no `%s`). Raises SettingWrong: `endpoint_unsafe` for an address that no browser
+    should get, `browser_failed` where nothing could be started.
+    """
+    _check(url)
+    environment = child_environment(os.environ, frozen=bool(getattr(sys, "frozen", False)))
+    end = time.monotonic() + _TOTAL
+    for command in _candidates(os.environ, url):
+        if _started(command, environment, min(_EARLY, max(end - time.monotonic(), 0.1))):
+            return
+        if time.monotonic() >= end:
+            break
+    if sys.platform == "win32" and _start_file(url):
+        return
+    raise SettingWrong("No browser could be started", code="browser_failed")
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        fit = (
+            _VISIBLE.fullmatch(url) is not None
+            and "\\" not in url  # browsers read it as a slash, parsers do not
+            and parts.username is None
+            and bool(host)
+            and (parts.scheme == "https" or (parts.scheme == "http" and _loopback(host)))
+            and url.startswith(parts.scheme)
+        )
+    except ValueError:
+        fit = False
+    if not fit:
+        raise SettingWrong("This address is not one to open in a browser", code="endpoint_unsafe")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _candidates(environ: Mapping[str, str], url: str) -> Iterator[list[str]]:
+    for entry in environ.get("BROWSER", "").split(os.pathsep):
+        if command := _command(entry, url):
+            yield command
+    if sys.platform == "win32":
+        return
+    if sys.platform == "darwin":
+        yield ["/usr/bin/open", url]
+        return
+    if not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME")):
+        return  # without a screen the openers fall back to a text browser in a terminal that is not there
+    for opener in _DESKTOP_OPENERS:
+        if program := shutil.which(opener[0]):
+            yield [program, *opener[1:], url]
+
+
+def _command(entry: str, url: str) -> list[str] | None:
+    """One command of `$BROWSER` with the address in its place, None where it is empty or cannot be used."""
+    windows = sys.platform == "win32"
+    try:
+        words = shlex.split(entry, posix=not windows)
+    except ValueError:
+        return None
+    if windows:
+        words = [word.strip('"') for word in words]
+    if words and words[-1] == "&":
+        words.pop()  # as Python's webbrowser allows; nothing here waits for the program's end
+    program = shutil.which(words[0]) if words else None
+    if program is None or (windows and program.lower().endswith((".bat", ".cmd"))):
+        return None  # Windows runs batch files through its shell, whatever the caller wanted
+    arguments = words[1:] if any("%s" in word for word in words[1:]) else [*words[1:], "%s"]
+    return [program, *(word.replace("%s", url) for word in arguments)]
+
+
+def _started(command: Sequence[str], environment: Mapping[str, str], patience: float) -> bool:
+    """Whether the program runs, or has ended well, after `patience` seconds at most."""
+    try:
+        process = subprocess.Popen(  # noqa: S603  an argument vector; the address was checked
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            close_fds=True,  # our listening socket stays ours
+            start_new_session=True,  # Ctrl-C in our terminal must not close the person's browser
+            env=dict(environment),
+        )
+    except OSError:
+        return False
+    try:
+        return process.wait(patience) == 0
+    except subprocess.TimeoutExpired:
+        threading.Thread(target=process.wait, name="browser-reaper", daemon=True).start()
+        return True
+
+
+def _start_file(url: str) -> bool:
+    if sys.platform != "win32":
+        return False
+    try:
+        os.startfile(url)  # noqa: S606  the system's own way; the address was checked
+    except OSError:
+        return False
+    return True
+
+
+def child_environment(environ: Mapping[str, str], *, frozen: bool) -> dict[str, str]:
+    """The environment for another program: ours, without what a frozen app has set for its own libraries."""
+    child = dict(environ)
+    if not frozen:
+        return child
+    for name in _BUNDLE_PATHS:
+        original = child.pop(f"{name}_ORIG", None)
+        child.pop(name, None)
+        if original is not None:
+            child[name] = original
+    for name in list(child):
+        if name in _BUNDLE_ONLY or name.startswith("_PYI_"):
+            del child[name]
+    return child
+
+
+__all__ = ["child_environment", "open_browser"]
