@@ -134,13 +134,13 @@ class EntryVault:
 
     def probe(self) -> VaultHealth:
         name = f"probe-{secrets.token_hex(8)}"
-        title, persistent = self._entries.title, self._entries.persistent
+        persistent = self._entries.persistent
         try:
             self.save(name, Secret(secrets.token_hex(16)))
             self.delete(name)
         except KeychainError as error:
-            return VaultHealth(False, title, persistent, error.code, error.message)
-        return VaultHealth(True, title, persistent)
+            return VaultHealth(False, self.title, persistent, error.code, error.message)
+        return VaultHealth(True, self.title, persistent)
 
     # --- parts; only where the backend has a limit ----------------------------------------------------------
 

@@ -20,8 +20,10 @@ from typing import TypeVar
 import jeepney
 import secretstorage
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from secretstorage.collection import COLLECTION_IFACE
 from secretstorage.dhcrypto import Session
-from secretstorage.util import add_match_rules, open_session
+from secretstorage.item import ITEM_IFACE
+from secretstorage.util import DBusAddressWrapper, add_match_rules, open_session
 
 from keyfob.adapters.vault_entries import EntryVault
 from keyfob.adapters.vault_keyring import USER
@@ -30,6 +32,7 @@ from keyfob.core.errors import KeychainError, KeyfobError
 T = TypeVar("T")
 
 _APPLICATION = "Python keyring library"  # what keyring writes: equal attributes make one item of both
+_IS_LOCKED = "org.freedesktop.Secret.Error.IsLocked"
 # Seconds a person has for the keychain's own prompt, where prompting is allowed.
 PROMPT_TIME = 55.0
 _DAEMONS = {
@@ -83,6 +86,7 @@ class _ServiceEntries:
         self._prompt_time = prompt_time
         self._connection: DBusConnection | None = None
         self._session: Session | None = None
+        self._collection: secretstorage.Collection | None = None
         self._title = "Secret Service"
 
     @property
@@ -101,37 +105,71 @@ class _ServiceEntries:
 
     def unlock(self, timeout: float) -> None:
         def ask() -> None:
-            collection = self._collection(timeout)
+            collection = self._default(timeout)
             if collection.is_locked():
                 _ask(collection, timeout)
 
         self._again(ask)
 
     def close(self) -> None:
-        connection, self._connection, self._session = self._connection, None, None
+        connection = self._connection
+        self._connection = self._session = self._collection = None
         if connection is not None:
             connection.close()
 
     # --- one call -------------------------------------------------------------------------------------------
 
     def _get(self, name: str) -> str | None:
-        for item in self._open().search_items(_query(name)):
-            if item.is_locked():
+        return self._unlocked(lambda collection: self._find(collection, name))
+
+    def _find(self, collection: secretstorage.Collection, name: str) -> str | None:
+        for path in self._paths(collection, name):
+            item = _Item(collection.connection, path, self._session)
+            try:
+                return str(item.get_secret().decode("utf-8"))
+            except jeepney.DBusErrorResponse as error:
                 # KeePassXC locks single items until the person has confirmed each.
-                if not self._prompt:
-                    raise KeychainError("The keychain entry is locked", code="keychain_locked")
-                _ask(item, self._prompt_time)
+                if error.name != _IS_LOCKED or not self._prompt or collection.is_locked():
+                    raise
+            _ask(item, self._prompt_time)
             return str(item.get_secret().decode("utf-8"))
+        if collection.is_locked():
+            raise secretstorage.LockedException  # a locked one may show no items at all
         return None
 
     def _put(self, name: str, text: str) -> None:
         attributes = {**_query(name), "application": _APPLICATION}
         label = f"Password for '{USER}' on '{name}'"
-        self._open().create_item(label, attributes, text.encode(), replace=True)
+        self._unlocked(lambda c: c.create_item(label, attributes, text.encode(), replace=True))
 
     def _drop(self, name: str) -> None:
-        for item in self._open().search_items(_query(name)):
-            item.delete()
+        def drop(collection: secretstorage.Collection) -> None:
+            collection.ensure_not_locked()
+            for path in self._paths(collection, name):
+                _Item(collection.connection, path, self._session).delete()
+
+        self._unlocked(drop)
+
+    @staticmethod
+    def _paths(collection: secretstorage.Collection, name: str) -> list[str]:
+        address = DBusAddressWrapper(collection.collection_path, COLLECTION_IFACE, collection.connection)
+        (paths,) = address.call("SearchItems", "a{ss}", _query(name))
+        return list(paths)
+
+    def _unlocked(self, call: Callable[[secretstorage.Collection], T]) -> T:
+        """`call` on the default collection, which is asked for its lock only by what it answers."""
+        collection = self._default(self._prompt_time if self._prompt else None)
+        try:
+            return call(collection)
+        except secretstorage.LockedException:
+            pass
+        except jeepney.DBusErrorResponse as error:
+            if error.name != _IS_LOCKED:
+                raise
+        if not self._prompt:
+            raise KeychainError("The keychain is locked", code="keychain_locked")
+        _ask(collection, self._prompt_time)
+        return call(collection)
 
     # --- connection -----------------------------------------------------------------------------------------
 
@@ -155,22 +193,14 @@ class _ServiceEntries:
             self.close()
             raise
 
-    def _open(self) -> secretstorage.Collection:
-        collection = self._collection(self._prompt_time if self._prompt else None)
-        if collection.is_locked():
-            if not self._prompt:
-                raise KeychainError("The keychain is locked", code="keychain_locked")
-            _ask(collection, self._prompt_time)
-        return collection
-
-    def _collection(self, prompt_time: float | None) -> secretstorage.Collection:
-        if self._connection is None:
-            self._connection = _connect()
-            self._title = _title(self._connection)
-        if self._session is None:
-            self._session = open_session(self._connection)
+    def _default(self, prompt_time: float | None) -> secretstorage.Collection:
+        if self._collection is not None:
+            return self._collection
+        connection = self._connection = self._connection or _connect()
+        self._title = _title(connection)
+        session = self._session = self._session or open_session(connection)
         try:
-            return secretstorage.Collection(self._connection, session=self._session)
+            self._collection = secretstorage.Collection(connection, session=session)
         except secretstorage.ItemNotFoundException:
             if prompt_time is None:
                 raise KeychainError(
@@ -178,7 +208,22 @@ class _ServiceEntries:
                     code="keychain_locked",
                     remedy="Open your keychain once, choose its password, and try again.",
                 ) from None
-        return secretstorage.create_collection(self._connection, "Default", "default", self._session)
+            self._collection = secretstorage.create_collection(connection, "Default", "default", session)
+        return self._collection
+
+
+class _Item(secretstorage.Item):
+    """An item whose existence and lock are told by the call itself, not asked for before it: two round trips
+    fewer a read."""
+
+    def __init__(self, connection: DBusConnection, path: str, session: Session | None) -> None:
+        self.item_path = path
+        self._item = DBusAddressWrapper(path, ITEM_IFACE, connection)
+        self.session = session
+        self.connection = connection
+
+    def ensure_not_locked(self) -> None:
+        pass
 
 
 def _ask(what: secretstorage.Collection | secretstorage.Item, timeout: float) -> None:
@@ -242,7 +287,7 @@ def _errors() -> Iterator[None]:
     except (secretstorage.SecretServiceNotAvailableException, OSError, EOFError, RuntimeError, KeyError):
         raise KeychainError("No keychain is running on this desktop", code="keychain_absent") from None
     except jeepney.DBusErrorResponse as error:
-        locked = error.name == "org.freedesktop.Secret.Error.IsLocked"
+        locked = error.name == _IS_LOCKED
         raise KeychainError(
             "The keychain is locked" if locked else "The keychain refused",
             code="keychain_locked" if locked else "keychain_refused",
