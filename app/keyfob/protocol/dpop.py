@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 import threading
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from keyfob.core.errors import PeerFault
 from keyfob.core.grant import SigningKey
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Request, Response
+from keyfob.protocol.answer import NotStrict, parse_object
 from keyfob.protocol.effects import Flow, NewId, Send
 from keyfob.protocol.signing import public_jwk, sign
 
@@ -139,10 +139,9 @@ def challenged(response: Response) -> bool:
     if response.status not in (400, 401) or len(response.body) > _BODY_MOST:
         return False
     try:
-        body = json.loads(response.body)
-    except (ValueError, RecursionError):
+        return parse_object(response).get("error") == "use_dpop_nonce"
+    except NotStrict:
         return False
-    return isinstance(body, dict) and body.get("error") == "use_dpop_nonce"
 
 
 def _signed(request: Request, signed: str, access: Secret | None) -> Request:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from keyfob.core.errors import PeerFault, SettingWrong
+from keyfob.core.errors import PeerFault
 from keyfob.core.wire import Request
 from keyfob.protocol import dpop
+from keyfob.protocol.address import safe
 from keyfob.protocol.answer import read_json
 from keyfob.protocol.client_auth import authenticate
 from keyfob.protocol.effects import Flow, NewId
@@ -36,16 +37,16 @@ def push(
     SettingWrong where the server refuses the client or scopes, Transient where it is down, PeerFault for an answer
     that breaks RFC 9126 §2.2 or has expired on arrival.
     """
-    endpoint = plan.server.endpoints.pushed_authorization_request_endpoint
-    if endpoint is None:
-        raise SettingWrong("The server has no address for pushed requests", code="preset_faulty")
+    endpoint = safe(
+        plan.server.endpoints.pushed_authorization_request_endpoint, "The address for pushed requests"
+    )
     if "request_uri" in params:
         raise ValueError("a pushed request has no request_uri of its own")  # RFC 9126 §2.1
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     body, head = authenticate(params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now)
     request = Request("POST", endpoint, "par", head, urlencode(body).encode())
     response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
-    answer = read_json(response, "The pushed authorization request")
+    answer = read_json(response, "The endpoint for pushed requests")
     request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
     if (
         not isinstance(request_uri, str)
