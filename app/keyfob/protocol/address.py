@@ -1,0 +1,72 @@
+"""Addresses that come from presets, metadata and peers, judged before anything goes to them.
+
+Called by every flow before it sends a request to, or opens the browser at, an address that it did not make itself.
+An address is a value here: nothing in this file resolves, opens or runs it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from keyfob.core.errors import SettingWrong
+from keyfob.core.text import plain
+
+MOST = 2_048  # characters of an endpoint's address; longer ones are no addresses
+# What RFC 3986 lets an address consist of. Blanks, controls, quotes, backslashes, braces and pipes are outside it,
+# and are what a shell or a lenient parser would read otherwise than we do.
+_ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a URL's host is this machine: a loopback address, `localhost`, or a name below it (RFC 6761 §6.3)."""
+    if not host:
+        return False
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def fault_of(url: object) -> str | None:
+    """Why an address is unfit to be used, None where it is fit: `https`, or `http` on loopback alone; a host; no user
+    name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options."""
+    if not isinstance(url, str) or not url:
+        return "it is not an address"
+    if len(url) > MOST:
+        return "it is too long"
+    if not _ALLOWED.fullmatch(url):
+        return "it has characters that no address has"
+    try:
+        parts: SplitResult = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "it is not an address"
+    if parts.scheme not in ("https", "http"):
+        return "it is not https"
+    if "@" in parts.netloc:
+        return "it names a user"
+    host = parts.hostname
+    if not host or port == 0 or not (parts.netloc.startswith("[") or _HOST.fullmatch(host)):
+        return "it has no proper host"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "it is not https"
+    return None
+
+
+def safe(url: str | None, what: str) -> str:
+    """The address itself where it may be used; `what` names it in the error ("The token endpoint").
+
+    Raises SettingWrong `endpoint_unsafe`, or `preset_faulty` where there is none.
+    """
+    if url is None:
+        raise SettingWrong(f"{what} is not known", code="preset_faulty")
+    fault = fault_of(url)
+    if fault is not None:
+        raise SettingWrong(f"{what} is not used: {fault}", code="endpoint_unsafe", detail=plain(url))
+    return url

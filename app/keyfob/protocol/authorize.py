@@ -1,0 +1,243 @@
+"""Signing in with a browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636, RFC 8252, RFC 9700).
+
+Called by the sign-in service, once per attempt, with a fresh state, nonce and verifier. Yields `OpenBrowser` and
+`AwaitCallback`; the code is exchanged once. It opens no address that is not fit for a browser, never repeats a refused
+request without its protections, and returns only what passed every check; nothing of it is stored by then.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
+from keyfob.core.provider import Server
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.wire import Callback
+from keyfob.protocol import dpop, id_token, par
+from keyfob.protocol.address import safe
+from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, NewId, OpenBrowser
+from keyfob.protocol.identity import identify
+from keyfob.protocol.plan import Plan, SignInResult
+from keyfob.protocol.quirks import DYNAMIC_AGENT_CLIENT, OPENROUTER_KEYS, openrouter_keys
+from keyfob.protocol.token import Answer, exchange_code, grant_of
+
+_CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
+
+
+def authorization_code(
+    plan: Plan,
+    *,
+    state: Secret,
+    nonce: Secret | None,
+    code_verifier: Secret,
+    keys: id_token.Keys,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+    login_hint: str | None = None,
+) -> Flow[SignInResult]:
+    """One sign-in through the browser. `state`, `nonce` and `code_verifier` are fresh and used here only; `nonce` is
+    sent where `openid` is asked for and the preset allows it.
+
+    Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined, cancelled,
+    timed out), PeerFault (the protocol broken), Transient.
+    """
+    if OPENROUTER_KEYS in plan.provider.quirks:
+        return (
+            yield from openrouter_keys(
+                plan, state=state, code_verifier=code_verifier, new_id=new_id, now=now, nonces=nonces
+            )
+        )
+    endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    check_pkce(plan)
+    sent_nonce = nonce if wants_id_token(plan) and plan.provider.nonce else None
+    params = authorization_params(plan, state, sent_nonce, code_verifier, login_hint)
+    if pushes(plan):
+        # RFC 9126: what is pushed is not repeated in the browser's address, where others could read it.
+        request_uri = yield from par.push(plan, params, new_id=new_id, now=now, nonces=nonces)
+        params = {"client_id": params["client_id"], "request_uri": request_uri}
+    yield OpenBrowser(Secret(with_query(endpoint, params)))
+    callback: Callback = yield AwaitCallback(expectation(plan, state))
+    code = code_in(callback, plan)
+    plan, issued = issued_client(plan, callback)
+    verifier = None if plan.provider.pkce == "none" else code_verifier
+    answer = yield from exchange_code(
+        plan, code, code_verifier=verifier, new_id=new_id, now=now, nonces=nonces
+    )
+    return (
+        yield from finish(
+            plan, answer, nonce=sent_nonce, code=code, issued_client_id=issued, method="oauth",
+            keys=keys, new_id=new_id, now=now, nonces=nonces,
+        )
+    )  # fmt: skip
+
+
+def finish(
+    plan: Plan,
+    answer: Answer,
+    *,
+    nonce: Secret | None,
+    method: str,
+    keys: id_token.Keys,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+    code: Secret | None = None,
+    issued_client_id: str | None = None,
+) -> Flow[SignInResult]:
+    """From the tokens to who signed in: judge the answer, the ID token where one is due, and ask for the identity.
+    Also the end of the device grant. Raises as `authorization_code`."""
+    grant = grant_of(plan, answer, plan.scopes)
+    claims: dict[str, Any] | None = None
+    if wants_id_token(plan):
+        if answer.id_token is None:
+            raise PeerFault(f"{plan.provider.title} gave no ID token", code="id_token_invalid")
+        claims = yield from id_token.verify(
+            plan, answer.id_token, nonce=nonce, at=answer.at, keys=keys, access=answer.access, code=code
+        )
+    identity = yield from identify(
+        plan, grant, claims=claims, method=method, new_id=new_id, now=now, nonces=nonces, answer=answer.data
+    )
+    return SignInResult(grant, identity, issued_client_id)
+
+
+# --- the request --------------------------------------------------------------------------------------------
+
+
+def wants_id_token(plan: Plan) -> bool:
+    """Whether an ID token is due: `openid` was asked for, at a server that says how its tokens can be checked."""
+    server = plan.server
+    return "openid" in plan.scopes and server.issuer is not None and server.endpoints.jwks_uri is not None
+
+
+def check_pkce(plan: Plan) -> None:
+    """A server that lists challenge methods must list S256; one that lists nothing gets it all the same (RFC 9700
+    §2.1.1). Raises SettingWrong `pkce_unsupported`."""
+    listed = plan.server.code_challenge_methods_supported
+    if plan.provider.pkce != "none" and listed is not None and "S256" not in listed:
+        raise SettingWrong(f"{plan.provider.title} does not support PKCE with S256", code="pkce_unsupported")
+
+
+def code_challenge(code_verifier: Secret) -> str:
+    """RFC 7636 §4.2, method S256. A verifier that RFC does not allow is a bug and raises ValueError."""
+    verifier = code_verifier.reveal()
+    if not _VERIFIER.fullmatch(verifier):
+        raise ValueError("a code_verifier has 43 to 128 unreserved characters")
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def authorization_params(
+    plan: Plan, state: Secret, nonce: Secret | None, code_verifier: Secret, login_hint: str | None = None
+) -> dict[str, str]:
+    """The parameters of the authorization request (RFC 6749 §4.1.1). The preset's own cannot replace the protocol's.
+    Raises SettingWrong `client_missing`."""
+    provider = plan.provider
+    if plan.client.client_id is None:
+        raise SettingWrong(f"{provider.title} has no client id here", code="client_missing")
+    params = {"response_type": "code", "client_id": plan.client.client_id}
+    if plan.redirect_uri is not None:
+        params["redirect_uri"] = plan.redirect_uri
+    if plan.scopes:
+        params[provider.scope_param] = provider.scope_separator.join(plan.scopes)
+    params["state"] = state.reveal()
+    if nonce is not None:
+        params["nonce"] = nonce.reveal()
+    if provider.pkce != "none":
+        params |= {"code_challenge": code_challenge(code_verifier), "code_challenge_method": "S256"}
+    if plan.resource is not None:
+        params["resource"] = plan.resource
+    if login_hint is not None:
+        params["login_hint"] = login_hint
+    return {**provider.authorize_params, **params}
+
+
+def pushes(plan: Plan) -> bool:
+    """Whether the request is pushed (RFC 9126): wherever the server takes it, unless the preset says never."""
+    server = plan.server
+    if plan.provider.par == "always" or server.require_pushed_authorization_requests:
+        return True
+    return plan.provider.par != "never" and server.endpoints.pushed_authorization_request_endpoint is not None
+
+
+def with_query(endpoint: str, params: Mapping[str, str]) -> str:
+    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), a parameter of ours replaces its namesake, so
+    that none goes out twice. A fragment is dropped."""
+    parts = urlsplit(endpoint)
+    own = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in params]
+    return parts._replace(query=urlencode([*own, *params.items()]), fragment="").geturl()
+
+
+# --- the response -------------------------------------------------------------------------------------------
+
+
+def expectation(plan: Plan, state: Secret) -> Expectation:
+    """What the authorization response must show (RFC 6749 §10.12, RFC 9207 §2.4)."""
+    return Expectation(
+        state=state,
+        issuer=exact_issuer(plan.server),
+        iss_required=plan.server.authorization_response_iss_parameter_supported,
+        path=urlsplit(plan.redirect_uri or "").path,
+    )
+
+
+def exact_issuer(server: Server) -> str | None:
+    """The server's issuer where it is one; None for a template, whose tenant only the ID token tells."""
+    return None if server.issuer is None or "{" in server.issuer else server.issuer
+
+
+def code_in(callback: Callback, plan: Plan) -> Secret:
+    """The code of an authorization response. Raises the error that an error response stands for (RFC 6749 §4.1.2.1)."""
+    error = callback.params.get("error")
+    if error is not None:
+        raise callback_error(plan, error, callback.params.get("error_description", ""))
+    code = callback.params.get("code")
+    if not code:
+        raise PeerFault(f"{plan.provider.title} sent the browser back without a code")
+    return Secret(code)
+
+
+def callback_error(plan: Plan, error: str, description: str) -> KeyfobError:
+    """The error that an authorization response's `error` stands for."""
+    title = plan.provider.title
+    words = ": ".join(w for w in (plain(error, 100), plain(description)) if w)
+    said = f"(it says: {words})"
+    match error:
+        case (
+            "access_denied"
+            | "consent_required"
+            | "interaction_required"
+            | "login_required"
+            | "user_cancelled"
+        ):
+            return SignInEnded(f"Access was not allowed at {title} {said}", code="declined")
+        case "temporarily_unavailable" | "server_error":
+            return Transient(f"{title} cannot sign anybody in just now {said}", answered=True)
+        case "invalid_scope":
+            return SettingWrong(f"{title} refuses the scopes {said}", code="scope_refused")
+        case "unauthorized_client" | "invalid_client":
+            return SettingWrong(f"{title} refuses this client {said}", code="client_refused")
+    return PeerFault(f"{title} refused the sign-in {said}")
+
+
+def issued_client(plan: Plan, callback: Callback) -> tuple[Plan, str | None]:
+    """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
+    apps share, and the response brings one for this account, under which alone the code can be exchanged. Elsewhere a
+    `client_id` in the response means nothing. Raises PeerFault where it is due and absent."""
+    if DYNAMIC_AGENT_CLIENT not in plan.provider.quirks:
+        return plan, None
+    shared, issued = plan.provider.client.client_id, callback.params.get("client_id")
+    if issued is None and plan.client.client_id != shared:
+        return plan, plan.client.client_id
+    if issued is None or issued == shared or not _CLIENT_ID.fullmatch(issued):
+        raise PeerFault(f"{plan.provider.title} gave this app no client id of its own")
+    return replace(plan, client=replace(plan.client, client_id=issued)), issued

@@ -1,0 +1,278 @@
+"""Who signed in: from the ID token, the user information endpoint, or the provider's own who-am-I request.
+
+Called at sign-in once the tokens are there, by `test`, and for a new API key. Promises an `Identity` whose subject is
+never empty and whose other fields are plain text fit to be shown. It never shows a key that an answer echoes, never
+takes user information of another subject than the ID token's (OpenID Connect Core §5.3.2), and never sends a token
+anywhere but to the address it is handed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from keyfob import __version__
+from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded, Transient
+from keyfob.core.grant import Grant
+from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.wire import Request, Response
+from keyfob.protocol import dpop
+from keyfob.protocol.address import fault_of, safe
+from keyfob.protocol.answer import failure, read_json
+from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.id_token import SUBJECT_MOST, unverified_claims
+from keyfob.protocol.paths import read_path
+from keyfob.protocol.plan import Identity, Plan
+
+# Where OpenID Connect's standard claims are (Core §5.1); a preset's map overrides each.
+STANDARD = {
+    "subject": "sub",
+    "name": "name",
+    "username": "preferred_username|nickname",
+    "email": "email",
+    "avatar": "picture",
+    "plan": "plan",
+}
+# Begins the subject of an account whose provider tells nobody who they are: no two sign-ins can be compared by it.
+UNIDENTIFIED = "unidentified:"
+NAME_MOST = 120
+EMAIL_MOST = 254
+ADDRESS_MOST = 1024
+
+__all__ = ["UNIDENTIFIED", "identify", "place_token", "probe_request", "read_path", "who_am_i_request"]
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+
+def place_token(
+    api: Api,
+    request: Request,
+    token: Secret,
+    *,
+    token_type: str = "Bearer",  # noqa: S107
+    values: Mapping[str, str] = EMPTY,
+) -> Request:
+    """The request with the token where the API wants it, and the API's own headers. The result holds the token.
+
+    `values` fill `{client_id}`, `{username}` and the like in headers and names; `{version}` is ours. For `basic`,
+    `name` is the user name and the token the password; without a name the token is the user name (Stripe's way).
+    A header that the request has already stands, except the one that carries the token.
+    """
+    headers = {k: _filled(v, values) for k, v in api.headers.items()}
+    taken = {name.lower() for name in request.headers}
+    headers = {k: v for k, v in headers.items() if k.lower() not in taken} | dict(request.headers)
+    secret, url, header = token.reveal(), request.url, "Authorization"
+    match api.placement:
+        case "query":
+            separator = "&" if urlsplit(url).query else "?"
+            return replace(
+                request,
+                headers=headers,
+                url=f"{url}{separator}{api.name or 'access_token'}={quote(secret, safe='')}",
+            )
+        case "header":
+            header, value = api.name or "Authorization", api.prefix + secret
+        case "basic":
+            pair = f"{_filled(api.name, values)}:{secret}" if api.name else f"{secret}:"
+            value = "Basic " + base64.b64encode(pair.encode()).decode()
+        case _:
+            scheme = api.prefix.strip() or ("DPoP" if token_type.lower() == "dpop" else "Bearer")
+            value = f"{scheme} {secret}"
+    headers = {k: v for k, v in headers.items() if k.lower() != header.lower()}
+    headers[header] = value
+    return replace(request, headers=headers)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in {"version": __version__, **values}.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _source_and_api(provider: Provider, method: str) -> tuple[IdentitySource, Api]:
+    if method == "api_key" and provider.api_key is not None:
+        return provider.api_key.identity, provider.api_key.api
+    return provider.identity, provider.api
+
+
+def _userinfo_endpoint(provider: Provider, server: Server | None) -> str | None:
+    return (server.endpoints if server else provider.endpoints).userinfo_endpoint
+
+
+def who_am_i_request(
+    provider: Provider,
+    method: str,
+    token: Secret,
+    *,
+    server: Server | None = None,
+    values: Mapping[str, str] = EMPTY,
+    token_type: str = "Bearer",  # noqa: S107
+) -> Request:
+    """The request that asks the provider whose token this is, the token in place. Raises SettingWrong `preset_faulty`
+    where the provider has none."""
+    source, api = _source_and_api(provider, method)
+    if source.source == "request" or source.url is not None:
+        url, verb, body, extra = source.url, source.method, source.body, source.headers
+    else:
+        url, verb, body, extra = _userinfo_endpoint(provider, server), "GET", None, EMPTY
+        api = replace(api, placement="bearer", prefix="") if method != "api_key" else api
+    return _api_request(api, verb, url, body, extra, "whoami", token, token_type, values)
+
+
+def probe_request(
+    provider: Provider,
+    method: str,
+    token: Secret,
+    *,
+    server: Server | None = None,
+    values: Mapping[str, str] = EMPTY,
+    token_type: str = "Bearer",  # noqa: S107
+) -> Request:
+    """The request by which an account is tested: the preset's own, else who-am-I. Raises as `who_am_i_request`."""
+    if provider.test is None or provider.test.url is None or method == "api_key":
+        return who_am_i_request(provider, method, token, server=server, values=values, token_type=token_type)
+    test = provider.test
+    return _api_request(
+        provider.api, test.method, test.url, test.body, EMPTY, "whoami", token, token_type, values
+    )
+
+
+def _api_request(
+    api: Api,
+    verb: str,
+    url: str | None,
+    body: str | None,
+    extra: Mapping[str, str],
+    purpose: str,
+    token: Secret,
+    token_type: str,
+    values: Mapping[str, str],
+) -> Request:
+    headers = {"Accept": "application/json"} | {k: _filled(v, values) for k, v in extra.items()}
+    if body is not None and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "application/json"
+    address = safe(url, "The who-am-I address")
+    request = Request(verb.upper(), address, purpose, headers, body.encode() if body is not None else None)
+    return place_token(api, request, token, token_type=token_type, values=values)
+
+
+# --- the flow -----------------------------------------------------------------------------------------------
+
+
+def identify(
+    plan: Plan,
+    grant: Grant,
+    *,
+    claims: Mapping[str, Any] | None,
+    method: str,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+    answer: Mapping[str, Any] | None = None,
+) -> Flow[Identity]:
+    """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave.
+
+    For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` where the provider
+    refuses the token, PeerFault `identity_invalid` where it names nobody, PeerFault `protocol_violation` where the
+    user information is of another subject than the ID token, and Transient.
+    """
+    provider = plan.provider
+    source, _ = _source_and_api(provider, method)
+    asked: Mapping[str, Any] = EMPTY
+    match source.source:
+        case "none":
+            data: Mapping[str, Any] = claims or EMPTY
+            if not claims:
+                return Identity(UNIDENTIFIED + grant.access.fingerprint()[:16])
+        case "id_token" if claims is not None:
+            data = claims
+        case "access_jwt":
+            data = unverified_claims(grant.access) or EMPTY
+        case "token_answer":
+            data = answer or EMPTY
+        case "request":
+            data = asked = yield from _ask(plan, grant, method, new_id, now, nonces)
+        case _:
+            data = claims or EMPTY
+            if _userinfo_endpoint(provider, plan.server) is not None or source.url is not None:
+                asked = yield from _ask(plan, grant, method, new_id, now, nonces)
+                if claims is not None and asked.get("sub") != claims.get("sub"):
+                    raise PeerFault(
+                        f"{provider.title}'s user information is of another person than its ID token"
+                    )
+                data = {**data, **asked}
+    hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
+    return identity_in(
+        source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title
+    )
+
+
+def _ask(
+    plan: Plan,
+    grant: Grant,
+    method: str,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+) -> Flow[Mapping[str, Any]]:
+    provider = plan.provider
+    values = {**plan.inputs, "client_id": plan.client.client_id or ""}
+    request = who_am_i_request(
+        provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
+    )
+    response: Response = yield from dpop.send(
+        request,
+        key=grant.key,
+        new_id=new_id,
+        now=now,
+        nonces=nonces,
+        access=grant.access if grant.key else None,
+    )
+    return read_who_am_i(provider, response)
+
+
+def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
+    """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as `identify`."""
+    what = f"{provider.title}'s who-am-I address"
+    if 200 <= response.status < 300:
+        return read_json(response, what)
+    error: KeyfobError = failure(response, what)
+    if response.status == 401 and not isinstance(error, Transient):
+        raise SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
+    raise error
+
+
+def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str) -> Identity:
+    """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
+    is taken. Raises PeerFault `identity_invalid` where there is no subject."""
+
+    def told(name: str, limit: int) -> str | None:
+        found = read_path(data, source.map.get(name, STANDARD[name]))
+        if isinstance(found, bool) or not isinstance(found, str | int):
+            return None
+        text = str(found) if isinstance(found, str) or abs(found) < 10**30 else ""
+        if not text or (len(token) >= 8 and token.reveal() in text):
+            return None
+        return plain(text, limit) or None
+
+    subject = told("subject", SUBJECT_MOST)
+    if subject is None:
+        raise PeerFault(f"{title} does not say who signed in", code="identity_invalid")
+    avatar = told("avatar", ADDRESS_MOST)
+    if avatar is not None and (fault_of(avatar) is not None or not avatar.startswith("https://")):
+        avatar = None
+    return Identity(
+        subject=subject,
+        name=told("name", NAME_MOST),
+        username=told("username", NAME_MOST),
+        email=told("email", EMAIL_MOST),
+        avatar_url=avatar,
+        plan=told("plan", 40),
+    )

@@ -1,0 +1,127 @@
+"""Telling the provider that a token is no longer wanted (RFC 7009), in the provider's own way where that is another.
+
+Called after the account's tokens were forgotten here, and again from the list of pending revocations. It says whether
+the provider has revoked, has no way to, or should be asked again; it never decides what is forgotten here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from urllib.parse import quote, urlencode, urlsplit
+
+from keyfob.core.errors import SettingWrong
+from keyfob.core.grant import SigningKey
+from keyfob.core.provider import Api
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Request
+from keyfob.protocol import dpop
+from keyfob.protocol.address import safe
+from keyfob.protocol.answer import NotStrict, error_of, failure, parse_object
+from keyfob.protocol.client_auth import authenticate
+from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.identity import place_token
+from keyfob.protocol.plan import Plan
+
+YES = "yes"
+UNSUPPORTED = "unsupported"
+
+
+def revoke(
+    plan: Plan,
+    token: Secret,
+    hint: str,
+    *,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+) -> Flow[str]:
+    """Revoke one token at the plan's server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
+
+    "yes" once the provider says so, or says that it knows no such token; "unsupported" where it has no way to. Raises
+    Transient where it should be asked again, SettingWrong where the client is refused, PeerFault for other refusals.
+    With a DPoP key the request is signed: an atproto server answers 200 to one without a proof, and revokes nothing.
+    """
+    provider = plan.provider
+    url = provider.revocation.url or plan.server.endpoints.revocation_endpoint
+    if provider.revocation.style == "none" or url is None:
+        return UNSUPPORTED
+    request, access = _request(plan, url, token, hint, new_id, now)
+    response = yield from dpop.send(
+        request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, access=access
+    )
+    what = f"{provider.title}'s revocation endpoint"
+    try:
+        code, _ = error_of(parse_object(response), provider.token_answer.error_field)
+    except NotStrict:
+        code = None
+    gone = code in ("invalid_token", "token_revoked", "invalid_grant")
+    # With a bearer token of its own for credentials, a 401 says that this token is dead already.
+    if gone or (response.status == 401 and provider.revocation.style == "bearer_post"):
+        return YES
+    if code == "unsupported_token_type":
+        return UNSUPPORTED
+    if 200 <= response.status < 300 and code is None:
+        return YES
+    error = failure(response, what, error_field=provider.token_answer.error_field)
+    if response.status in (405, 501) or (response.status == 404 and provider.revocation.style != "delete"):
+        return UNSUPPORTED
+    if response.status == 404:
+        return YES  # a deleted thing
+    raise error
+
+
+def _request(
+    plan: Plan, url: str, token: Secret, hint: str, new_id: NewId, now: Callable[[], datetime]
+) -> tuple[Request, Secret | None]:
+    """The request of the preset's style, and the token where the token itself is the credential.
+
+    `{token}`, `{hint}` and `{client_id}` stand for themselves in the preset's parameters, `{client_id}` in its address;
+    a parameter with `{token}` takes the place of RFC 7009's two.
+    """
+    style = plan.provider.revocation
+    client_id = plan.client.client_id or ""
+    endpoint = safe(url.replace("{client_id}", quote(client_id, safe="")), "The revocation endpoint")
+    words = {"token": token.reveal(), "hint": hint, "client_id": client_id}
+    params = {name: _filled(value, words) for name, value in style.params.items()}
+    named = any("{token}" in value for value in style.params.values())
+    headers = {"Accept": "application/json"}
+    if not named and style.style in ("rfc7009", "json", "form_get"):
+        params = {"token": token.reveal(), "token_type_hint": hint, **params}
+    match style.style:
+        case "form_get":
+            separator = "&" if urlsplit(endpoint).query else "?"
+            return Request("GET", f"{endpoint}{separator}{urlencode(params)}", "revoke", headers), None
+        case "bearer_post":
+            body = urlencode(params).encode() if params else None
+            if body is not None:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            request = Request("POST", endpoint, "revoke", headers, body)
+            return place_token(Api(), request, token, token_type=_scheme(plan.dpop_key)), token
+        case "delete" if not named:
+            request = Request("DELETE", endpoint, "revoke", headers)
+            placed = place_token(
+                plan.provider.api, request, token, token_type=_scheme(plan.dpop_key), values=plan.inputs
+            )
+            return placed, token
+        case "rfc7009" | "json" | "delete":
+            as_json = style.style != "rfc7009"
+            headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
+            fields, head = authenticate(
+                params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now
+            )
+            text = json.dumps(fields) if as_json else urlencode(fields)
+            method = "DELETE" if style.style == "delete" else "POST"
+            return Request(method, endpoint, "revoke", head, text.encode()), None
+    raise SettingWrong("The preset names an unknown way to revoke", code="preset_faulty")
+
+
+def _scheme(key: SigningKey | None) -> str:
+    return "Bearer" if key is None else "DPoP"
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for name, value in words.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
