@@ -41,7 +41,7 @@ def sign(key: SigningKey, header: Mapping[str, Any], claims: Mapping[str, Any]) 
     try:
         private = jwt.PyJWK(json.loads(key.private_jwk.reveal()), algorithm=key.alg)
         return jwt.encode(dict(claims), private.key, algorithm=key.alg, headers=dict(header))
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
         problem = Fault("A signing key is damaged")
     # Raised out here: the library's own exception may quote the key, and would hang on as the context.
     raise problem
