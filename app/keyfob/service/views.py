@@ -109,8 +109,12 @@ class TestResult:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "account": self.account, "ok": self.ok, "subject": self.subject,
-            "name": self.name, "status": self.status, "milliseconds": self.milliseconds,
+            "account": self.account,
+            "ok": self.ok,
+            "subject": self.subject,
+            "name": self.name,
+            "status": self.status,
+            "milliseconds": self.milliseconds,
         }
 
 
@@ -125,4 +129,10 @@ class Finding:
     level: str = "ok"  # ok | note | fail
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "ok": self.ok, "level": self.level, "text": self.text, "remedy": self.remedy}
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "level": self.level,
+            "text": self.text,
+            "remedy": self.remedy,
+        }

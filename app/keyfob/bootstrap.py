@@ -1,0 +1,172 @@
+"""Builds the engine: the only place that names concrete adapters. Faces receive what it built.
+
+Nothing here talks to the network or the keychain; both come with the first call that needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from keyfob.adapters.avatars import Avatars
+from keyfob.adapters.browser import open_browser
+from keyfob.adapters.checks import checks_of, tray_finding
+from keyfob.adapters.clock import now
+from keyfob.adapters.dns import txt_lookup
+from keyfob.adapters.entropy import entropy
+from keyfob.adapters.home import Home, open_home
+from keyfob.adapters.keys import new_key
+from keyfob.adapters.locks_file import FileLocks
+from keyfob.adapters.loopback import Loopback
+from keyfob.adapters.settings_file import SettingsFile
+from keyfob.adapters.store_sqlite import SqliteAccountStore
+from keyfob.adapters.transport_httpx import HttpxTransport
+from keyfob.adapters.vault_choice import choose_vault
+from keyfob.core.errors import SettingWrong
+from keyfob.core.resources import resources
+from keyfob.core.settings import Settings
+from keyfob.ports import AccountStore, Transport, Vault
+from keyfob.providers.catalogue import Catalogue
+from keyfob.service.accounts import Accounts
+from keyfob.service.clients import Clients
+from keyfob.service.desk import Desk
+from keyfob.service.doctor import Doctor
+from keyfob.service.hub import Hub
+from keyfob.service.keeper import Keeper
+from keyfob.service.plans import Plans, Signing
+from keyfob.service.renewer import Renewer, Submit
+from keyfob.service.revocations import Revocations
+from keyfob.service.runner import Runner
+from keyfob.service.sign_in import SignIn
+from keyfob.service.slots import Slots
+
+CLI_SAVES_FOR = timedelta(seconds=60)  # a command does not wait for a keychain for ever; the app does
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything a face may ask. Thread-safe and blocking; no method may be called on a GUI thread."""
+
+    home: Home
+    providers: Catalogue
+    settings: SettingsFile
+    vault: Vault
+    store: AccountStore
+    transport: Transport
+    events: Hub
+    clients: Clients
+    accounts: Accounts
+    sign_in: SignIn
+    keeper: Keeper
+    renewer: Renewer
+    doctor: Doctor
+    avatars: Avatars
+    signing: Signing
+    store_path: Path
+
+    def close(self) -> None:
+        """Ends what was started on the side. A renewal that has begun is waited for, at most 40 s."""
+        self.renewer.settled(timedelta(seconds=40))
+        for part in (self.vault, self.store):
+            closing = getattr(part, "close", None)
+            if closing is not None:
+                closing()
+
+
+def build(
+    home: Home | None = None,
+    *,
+    vault: Vault | None = None,
+    lasting: bool = False,
+    presets: Sequence[Path] = (),
+    submit: Submit | None = None,
+    deadline: float = 30.0,
+) -> Engine:
+    """An engine on `home` (default: where KEYFOB_HOME or the platform says).
+
+    `lasting` for the app and the agent, which live on: keychain calls run in a helper process and a received grant
+    is saved however long that takes. `presets`: further folders of preset files, like the demo's. `deadline` in
+    seconds bounds one exchange with a provider. Raises SettingWrong, Fault `store_*`.
+    """
+    home = home or open_home()
+    files = SettingsFile(home.config / "settings.json")
+
+    def settings() -> Settings:
+        try:
+            return files.load()
+        except SettingWrong:
+            # The faces tell of a faulty file where it can be mended; renewing goes on with the defaults.
+            return Settings()
+
+    store_path = home.data / "accounts.db"
+    store = SqliteAccountStore(store_path)
+    kept = vault or choose_vault(settings(), home, in_process=not lasting)
+    transport = HttpxTransport(now, deadline=deadline)
+    runner = Runner(transport)
+    locks = FileLocks(home.run / "locks")
+    signing = Signing(entropy, now)
+    hub = Hub(store, now)
+    catalogue = Catalogue(resources() / "providers", home.config / "providers", more=tuple(presets))
+    plans = Plans(catalogue, kept)
+    slots = Slots(kept)
+    revocations = Revocations(kept, store, plans, runner, signing)
+    keeper = Keeper(
+        slots,
+        store,
+        locks,
+        plans,
+        runner,
+        revocations,
+        hub,
+        settings,
+        signing,
+        save_for=None if lasting else CLI_SAVES_FOR,
+    )
+    accounts = Accounts(store, keeper, slots, locks, plans, runner, revocations, hub, signing)
+    clients = Clients(store, kept, plans, runner, os.environ)
+    desk = Desk(
+        catalogue=catalogue,
+        plans=plans,
+        clients=clients,
+        slots=slots,
+        store=store,
+        vault=kept,
+        locks=locks,
+        runner=runner,
+        listeners=Loopback(now, entropy, resources() / "pages"),
+        browser=open_browser,
+        hub=hub,
+        accounts=accounts,
+        revocations=revocations,
+        settings=settings,
+        signing=signing,
+        new_key=new_key,
+        dns_txt=txt_lookup(),
+    )
+    return Engine(
+        home=home,
+        providers=catalogue,
+        settings=files,
+        vault=kept,
+        store=store,
+        transport=transport,
+        events=hub,
+        clients=clients,
+        accounts=accounts,
+        sign_in=SignIn(desk),
+        keeper=keeper,
+        renewer=Renewer(keeper, accounts, store, hub, now, submit or on_a_thread),
+        doctor=Doctor(checks_of(home, files, kept, store, catalogue, transport), tray_finding),
+        avatars=Avatars(home.state / "avatars", transport),
+        signing=signing,
+        store_path=store_path,
+    )
+
+
+def on_a_thread(job: Callable[[], None]) -> None:
+    """A thread for each job: the renewer bounds how many there are, and a daemon never holds up the exit."""
+    threading.Thread(target=job, name="renewal", daemon=True).start()

@@ -1,0 +1,355 @@
+"""What a person or a tool does with accounts that exist: see them, use them, rename, disconnect, remove them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from keyfob.core.account import (
+    AccountView,
+    Connected,
+    Disconnected,
+    LoggedEvent,
+    PendingRevocation,
+    PersonDisconnected,
+    Record,
+    after,
+    status_word,
+)
+from keyfob.core.errors import CODES, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.grant import Grant
+from keyfob.core.provider import Provider
+from keyfob.core.secret import Secret
+from keyfob.core.text import label_from
+from keyfob.ports import AccountStore, Locks
+from keyfob.protocol import identity
+from keyfob.protocol.plan import Identity
+from keyfob.service.hub import Hub
+from keyfob.service.keeper import LOCK_WAIT, Keeper, lock_name
+from keyfob.service.plans import Plans, Signing, api_of
+from keyfob.service.revocations import Revocations
+from keyfob.service.runner import Runner
+from keyfob.service.slots import Slots
+from keyfob.service.views import Disconnection, TestResult, Token
+
+DEFAULT_MIN_LIFE = timedelta(seconds=60)
+
+
+class Accounts:
+    """Blocking and thread-safe. Refs are `provider/label`, `provider` while it is the only one there, or a key."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        keeper: Keeper,
+        slots: Slots,
+        locks: Locks,
+        plans: Plans,
+        runner: Runner,
+        revocations: Revocations,
+        hub: Hub,
+        signing: Signing,
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._slots = slots
+        self._locks = locks
+        self._plans = plans
+        self._runner = runner
+        self._revocations = revocations
+        self._hub = hub
+        self._signing = signing
+
+    # --- seeing ---------------------------------------------------------------------------------------------
+
+    def views(self) -> list[AccountView]:
+        """All accounts in the order they were connected."""
+        return [self._view(record) for record in self._store.records()]
+
+    def view(self, ref: str) -> AccountView:
+        return self._view(self.resolve(ref))
+
+    def resolve(self, ref: str) -> Record:
+        """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from."""
+        records = self._store.records()
+        for record in records:
+            if ref in (record.account.id, record.account.key):
+                return record
+        same = [record for record in records if record.account.provider == ref]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            ids = ", ".join(record.account.id for record in same)
+            raise Usage(f"{ref} has {len(same)} accounts: {ids}", code="account_ambiguous")
+        raise NotFound(f"There is no account {ref}")
+
+    def history(self, ref: str | None = None, *, limit: int = 50, after: int = 0) -> Sequence[LoggedEvent]:
+        key = self.resolve(ref).account.key if ref else None
+        return self._store.events(after=after, account_key=key, limit=limit)
+
+    # --- using ----------------------------------------------------------------------------------------------
+
+    def token(
+        self, ref: str, *, min_life: timedelta = DEFAULT_MIN_LIFE, rejected: Secret | None = None
+    ) -> Token:
+        """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` where the terms forbid it, and what
+        Keeper.grant raises."""
+        record = self.resolve(ref)
+        provider = self._plans.provider(record)
+        if not shareable(provider, record):
+            reason = (
+                provider.policy.share_reason or f"{provider.title} lets only the connected app use its tokens"
+            )
+            raise SettingWrong(reason, code="sharing_not_allowed")
+        grant = self._keeper.grant(record.account.key, min_life=min_life, rejected=rejected)
+        return token_of(record, provider, grant)
+
+    def renew(self, ref: str) -> AccountView:
+        """Renew now, whatever is left. Raises what Keeper.grant raises; Usage where there is nothing to renew."""
+        record = self.resolve(ref)
+        if not record.renewable and isinstance(record.status, Connected):
+            raise Usage(
+                f"{record.account.id} has no way to renew by itself",
+                remedy="Use Reconnect when it ends; until then its token is served as it is.",
+            )
+        self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
+        return self.view(record.account.key)
+
+    def test(self, ref: str) -> TestResult:
+        """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the token
+        once. Updates name, avatar and plan. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
+        record = self.resolve(ref)
+        started = self._signing.now()
+        grant = self._keeper.grant(record.account.key, min_life=DEFAULT_MIN_LIFE)
+        try:
+            who = self._identify(record, grant)
+        except KeyfobError as error:
+            if error.code != "token_rejected":
+                raise
+            grant = self._keeper.grant(record.account.key, min_life=DEFAULT_MIN_LIFE, rejected=grant.access)
+            who = self._identify(record, grant)
+        took = self._signing.now() - started
+        if record.account.subject and who.subject != record.account.subject:
+            raise PeerFault(
+                f"{record.account.id} answers as somebody else than it was connected as",
+                code="subject_mismatch",
+            )
+        self._store.update(
+            record.account.key,
+            lambda current: replace(
+                current,
+                account=replace(
+                    current.account,
+                    name=who.name or current.account.name,
+                    email=who.email or current.account.email,
+                    avatar_url=who.avatar_url or current.account.avatar_url,
+                    plan=who.plan or current.account.plan,
+                ),
+                last_error=None
+                if isinstance(current.status, Connected) and not current.failures
+                else current.last_error,
+            ),
+        )
+        self._hub.hint(record, "tested")
+        return TestResult(
+            record.account.id, True, who.subject, who.name, 200, round(took.total_seconds() * 1000)
+        )
+
+    def _identify(self, record: Record, grant: Grant) -> Identity:
+        plan = self._plans.for_account(record, grant)
+        flow = identity.identify(plan, grant, claims=None, method=record.account.method, **self._signing.base)
+        return self._runner.run(flow)
+
+    # --- changing -------------------------------------------------------------------------------------------
+
+    def rename(self, ref: str, label: str) -> AccountView:
+        """Another label; no secret moves. Raises Usage `label_taken`, or for a label of no allowed letter."""
+        record = self.resolve(ref)
+        clean = label_from(label)
+        if clean != label.strip().lower():
+            raise Usage(
+                f"{label!r} is no label",
+                remedy=f"Use a-z, 0-9, '.', '_', '@' and '-', for example {clean}.",
+            )
+        changed = self._store.update(
+            record.account.key,
+            lambda current: replace(current, account=replace(current.account, label=clean)),
+        )
+        if changed is None:
+            raise NotFound("The account was removed meanwhile")
+        if changed.account.label != record.account.label:
+            self._hub.say(changed, "renamed", f"Renamed from {record.account.label} to {clean}")
+        return self._view(changed)
+
+    def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
+        """Forget the grant here at once, and revoke it at the provider, now or later. The account stays.
+        Raises KeychainError where the secrets could not be deleted yet: that goes on by itself."""
+        return self._end(self.resolve(ref), local=local)
+
+    def remove(self, ref: str, *, local: bool = False) -> Disconnection:
+        """Disconnect, then forget the account and all that was kept for it."""
+        record = self.resolve(ref)
+        ended = self._end(record, local=local)
+        current = self._store.get(record.account.key)
+        if current is not None:
+            if not local:
+                self._revocations.unregister(current)
+            self._slots.forget_all(record.account.key)
+            self._hub.say(current, "removed", "Removed")
+            self._store.remove(record.account.key)
+        return Disconnection(None, ended.revoked)
+
+    def clean_up(self, key: str) -> None:
+        """Finish a disconnect that was cut short by a crash, a locked keychain or a renewal under way."""
+        record = self._store.get(key)
+        if record is not None and record.cleanup:
+            self._forget(record, local=False)
+
+    def settle(self, pending: PendingRevocation) -> None:
+        """Try a revocation that is still pending."""
+        record = self._store.get(pending.account_key)
+        answer = self._revocations.settle(pending, record)
+        if record is not None and answer == "yes":
+            self._hub.say(record, "revoked", "The provider confirmed that the old sign-in is revoked")
+
+    def _end(self, record: Record, *, local: bool) -> Disconnection:
+        key = record.account.key
+        now = self._signing.now()
+        if isinstance(record.status, Disconnected) and not record.cleanup:
+            return Disconnection(self._view(record), self._how_it_ended(key))
+        # The tombstone comes first: from here no answer of a renewal is stored, and no token is handed out.
+        marked = self._store.update(
+            key,
+            lambda current: replace(
+                current,
+                status=after(current.status, PersonDisconnected(now)),
+                epoch=current.epoch + 1,
+                last_error=None,
+                failures=0,
+                retry_at=None,
+                retry_asked=False,
+                expires_at=None,
+                renews_at=None,
+                obtained_at=None,
+                grant_ends_at=None,
+                renewable=False,
+                cleanup=True,
+            ),
+        )
+        if marked is None:
+            raise NotFound(f"There is no account {record.account.id}")
+        if not isinstance(record.status, Disconnected):
+            self._hub.say(marked, "disconnected", "Disconnected")
+        revoked = self._forget(marked, local=local)
+        return Disconnection(self.view(key), revoked)
+
+    def _how_it_ended(self, key: str) -> str:
+        if any(pending.account_key == key for pending in self._store.revocations()):
+            return "pending"
+        kinds = [event.kind for event in self._store.events(account_key=key, limit=20)]
+        return "yes" if "revoked" in kinds else "unsupported"
+
+    def _forget(self, record: Record, *, local: bool) -> str:
+        key = record.account.key
+        try:
+            with self._locks.hold(lock_name(key), timeout=LOCK_WAIT):
+                current = self._store.get(key)
+                if current is None or not current.cleanup:
+                    return "yes"
+                pending = None
+                stored = self._slots.newest_or_none(key)
+                if stored is not None and not local and self._revocations.can_revoke(record):
+                    pending = self._revocations.queue(record, stored.grant)
+                self._slots.forget(key)
+                self._store.clear_intent(key)
+                self._store.update(key, lambda row: replace(row, cleanup=False))
+        except Transient:
+            return "pending"  # a renewal under way still holds the lock; the renewer goes on with the cleanup
+        if pending is None:
+            return "unsupported"
+        answer = self._revocations.settle(pending, record)
+        if answer == "yes":
+            self._hub.say(record, "revoked", "The provider confirmed the revocation")
+        elif answer == "pending":
+            self._hub.say(
+                record, "revocation_pending", "The provider could not be told yet; Keyfob goes on trying"
+            )
+        return answer
+
+    # --- views ----------------------------------------------------------------------------------------------
+
+    def _view(self, record: Record) -> AccountView:
+        account = record.account
+        provider: Provider | None
+        try:
+            provider = self._plans.provider(record)
+        except KeyfobError:
+            provider = None
+        word = status_word(record.status)
+        if word in ("connected", "stale") and self._locks.held(lock_name(account.key)):
+            word = "renewing"
+        asked = set(account.asked_scopes)
+        granted = set(record.scopes)
+        narrower = tuple(sorted(asked - granted)) if granted and asked else ()
+        return AccountView(
+            id=account.id,
+            key=account.key,
+            provider=account.provider,
+            provider_title=provider.title if provider else account.provider,
+            label=account.label,
+            method=account.method,
+            status=word,
+            subject=account.subject,
+            name=account.name,
+            email=account.email,
+            plan=account.plan,
+            avatar_url=account.avatar_url,
+            scopes=record.scopes,
+            obtained_at=record.obtained_at,
+            expires_at=record.expires_at,
+            renews_at=record.retry_at if record.failures and record.retry_at else record.renews_at,
+            renewable=record.renewable,
+            connected_at=record.connected_at,
+            last_renewed_at=record.last_renewed_at,
+            grant_ends_at=record.grant_ends_at,
+            last_error=record.last_error,
+            remedy=CODES[record.last_error.code].remedy
+            if record.last_error and record.last_error.code in CODES
+            else None,
+            key_tail=record.key_tail,
+            color=provider.color if provider else "#5c5c63",
+            shareable=shareable(provider, record) if provider else True,
+            narrower_scopes=narrower,
+            issuer=account.pin.server.issuer,
+        )
+
+
+def shareable(provider: Provider, record: Record) -> bool:
+    """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that its terms
+    are about; an API key is the person's own to use, and so is a client they registered in a preset of their own."""
+    return provider.policy.share or record.account.method == "api_key"
+
+
+def token_of(record: Record, provider: Provider, grant: Grant) -> Token:
+    """The grant's access token, with the header a request to this provider carries."""
+    api = api_of(provider, record.account.method)
+    text = grant.access.reveal()
+    name, value = "Authorization", f"Bearer {text}"
+    if grant.key is not None:
+        value = f"DPoP {text}"
+    elif api.placement == "header":
+        name, value = api.name or "Authorization", f"{api.prefix}{text}"
+    elif api.placement == "basic" or grant.token_type == "Basic":  # noqa: S105
+        pair = f"{record.account.subject}:{text}"
+        value = "Basic " + base64.b64encode(pair.encode()).decode()
+    return Token(
+        account=record.account.id,
+        token=grant.access,
+        token_type=grant.token_type,
+        expires_at=grant.expires_at,
+        scopes=grant.scopes,
+        header_name=name,
+        header_value=Secret(value),
+    )

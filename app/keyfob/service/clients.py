@@ -1,0 +1,282 @@
+"""Whose client id: the person's own registration, one issued to an account, the preset's, or none.
+
+A person's registration is kept for the next time, by provider and inputs (a tenant, an instance): its id in the
+account store, its secret in the vault. Each account carries a copy of what it was signed in with, so changing the
+registration later disturbs no account that exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from keyfob.core.account import Record
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.provider import Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.ports import AccountStore, Vault
+from keyfob.protocol import register
+from keyfob.protocol.plan import Client
+from keyfob.providers.fill import fill
+from keyfob.service.plans import NO_SECRETS, ClientSecrets, Plans
+from keyfob.service.runner import Runner
+from keyfob.service.views import SignInRequest
+
+HANDLE = (
+    "handle"  # the input that says who signs in rather than where; may differ between accounts of one client
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A client id that Keyfob has for a provider, and whether a secret is kept with it."""
+
+    client_id: str
+    auth: str
+    has_secret: bool
+    source: str  # environment | yours | preset
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The client an attempt uses, with what is to be kept beside the account."""
+
+    client: Client
+    secrets: ClientSecrets = NO_SECRETS
+    registration_uri: str | None = None
+    scopes: tuple[str, ...] | None = None
+
+
+class Clients:
+    """Thread-safe. Reads and writes the vault: may block and raise KeychainError."""
+
+    def __init__(
+        self, store: AccountStore, vault: Vault, plans: Plans, runner: Runner, environment: Mapping[str, str]
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._plans = plans
+        self._runner = runner
+        self._environment = environment
+
+    # --- inputs ---------------------------------------------------------------------------------------------
+
+    def inputs(self, preset: Provider, request: SignInRequest, record: Record | None) -> dict[str, str]:
+        """What the person told, over what the account was made with, over the preset's defaults.
+        Raises Usage where something is missing or does not fit."""
+        told = dict(record.account.pin.inputs) if record else {}
+        told.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
+        values: dict[str, str] = {}
+        for wanted in preset.inputs:
+            value = told.get(wanted.name, wanted.default)
+            if value is None:
+                raise Usage(
+                    f"{preset.title} needs {wanted.title.lower()}",
+                    remedy=f"Give it with --input {wanted.name}=…"
+                    + (f", for example {wanted.example}." if wanted.example else "."),
+                )
+            if wanted.pattern and value and not re.fullmatch(wanted.pattern, value):
+                raise Usage(
+                    f"{plain(value, 60)!r} is no {wanted.title.lower()}",
+                    remedy=f"It looks like {wanted.example}." if wanted.example else None,
+                )
+            values[wanted.name] = value
+        return values
+
+    def filled(self, preset: Provider, inputs: Mapping[str, str]) -> Provider:
+        """The preset with the inputs in its addresses, and the redirect that the environment asks for."""
+        provider = fill(preset, {name: value for name, value in inputs.items() if name in _names(preset)})
+        redirect = self._from_environment(provider, "redirect_uri")
+        if redirect:
+            provider = replace(
+                provider,
+                redirect=replace(provider.redirect, uri=redirect, paste=provider.redirect.paste or "url"),
+            )
+        return provider
+
+    # --- the client -----------------------------------------------------------------------------------------
+
+    def known(self, preset: Provider, inputs: Mapping[str, str]) -> Known | None:
+        """The client that a sign-in would use without being told one. Does not touch the vault."""
+        from_env = self._from_environment(preset, "client_id")
+        if from_env:
+            secret = self._from_environment(preset, "client_secret")
+            return Known(from_env, _auth(preset, bool(secret)), bool(secret), "environment")
+        kept = self._store.read(_name(preset.id, inputs))
+        if kept:
+            body = json.loads(kept)
+            return Known(body["client_id"], body["auth"], bool(body["secret"]), "yours")
+        if preset.client.client_id:
+            return Known(preset.client.client_id, preset.client.auth, False, "preset")
+        return None
+
+    def keep(
+        self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
+    ) -> None:
+        """Keep the person's registration for the next time. The secret goes to the vault."""
+        client_id = client_id.strip()
+        if not client_id or not client_id.isprintable() or len(client_id) > 512:
+            raise Usage("That is no client id")
+        name = _name(preset.id, inputs)
+        if secret is not None:
+            self._vault.save(name, secret)
+        else:
+            self._vault.delete(name)
+        body = {
+            "client_id": client_id,
+            "auth": _auth(preset, secret is not None),
+            "secret": secret is not None,
+        }
+        self._store.write(name, json.dumps(body))
+
+    def forget(self, preset: Provider, inputs: Mapping[str, str]) -> None:
+        name = _name(preset.id, inputs)
+        self._vault.delete(name)
+        self._store.write(name, None)
+
+    def for_attempt(
+        self,
+        provider: Provider,
+        server: Server,
+        request: SignInRequest,
+        inputs: Mapping[str, str],
+        record: Record | None,
+        redirect_uri: str | None,
+        scopes: tuple[str, ...],
+    ) -> Issued:
+        """The client of this attempt: told now, the account's own, kept, the preset's, or registered on the spot.
+        Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises."""
+        if request.client_id:
+            self.keep(provider, inputs, request.client_id, request.client_secret)
+        policy = provider.policy.client_id
+        if (
+            record is not None
+            and record.account.pin.client_id
+            and not request.client_id
+            and policy != "dynamic"
+        ):
+            client = self._plans.client(record)
+            if record.account.method != "api_key":
+                return Issued(client, self._plans.secrets(record.account.key))
+        known = self.known(provider, inputs)
+        if known is not None and known.source != "preset":
+            return self._mine(provider, inputs, known)
+        if provider.policy.blocked:
+            raise SettingWrong(
+                provider.policy.blocked,
+                code="blocked_by_terms",
+                remedy=f"See {provider.policy.terms}." if provider.policy.terms else None,
+            )
+        if "mastodon_apps" in provider.quirks or (
+            policy == "dynamic" and known is None and "dynamic_agent_client" not in provider.quirks
+        ):
+            return self._registered(provider, server, redirect_uri, scopes)
+        if known is not None:
+            return Issued(Client(known.client_id, known.auth))
+        if (
+            policy == "none"
+            or "dynamic_agent_client" in provider.quirks
+            or "openrouter_keys" in provider.quirks
+        ):
+            return Issued(Client(None))
+        if server.endpoints.registration_endpoint and policy != "user":
+            return self._registered(provider, server, redirect_uri, scopes)
+        where = provider.policy.register_at
+        raise SettingWrong(
+            f"{provider.title} needs an app registration of your own",
+            code="client_missing",
+            remedy=f"Register one at {where} with the redirect {redirect_uri or 'shown'}, and give Keyfob its client id."
+            if where
+            else None,
+        )
+
+    def _mine(self, provider: Provider, inputs: Mapping[str, str], known: Known) -> Issued:
+        if known.auth == "private_key_jwt":
+            key_id = self._store.read(f"jwk-of/{provider.id}")
+            key = self._plans.jwk(key_id) if key_id else None
+            if key is None:
+                raise SettingWrong(
+                    f"{provider.title} proves its client with a private key, and there is none",
+                    code="client_missing",
+                    remedy=f"Make one with: keyfob jwk generate --provider {provider.id}",
+                )
+            return Issued(Client(known.client_id, "private_key_jwt", None, key), ClientSecrets(key_id=key_id))
+        secret: Secret | None = None
+        if known.has_secret:
+            text = self._from_environment(provider, "client_secret")
+            secret = (
+                Secret(text)
+                if known.source == "environment" and text
+                else self._vault.load(_name(provider.id, inputs))
+            )
+        if secret is None and provider.client.secret == "required":  # noqa: S105
+            raise SettingWrong(
+                f"{provider.title} needs the client secret of your app registration as well",
+                code="client_missing",
+            )
+        auth = known.auth if secret is not None or known.auth == "basic_empty" else "none"
+        return Issued(Client(known.client_id, auth, secret), ClientSecrets(secret))
+
+    def _registered(
+        self, provider: Provider, server: Server, redirect_uri: str | None, scopes: tuple[str, ...]
+    ) -> Issued:
+        if "mastodon_apps" in provider.quirks:
+            base = server.issuer or provider.issuer or ""
+            flow = register.register_mastodon(
+                base,
+                client_name="Keyfob",
+                redirect_uri=redirect_uri or "",
+                scopes=scopes,
+                website="https://keyfob.example",
+            )
+        else:
+            grant_types = ["authorization_code", "refresh_token"]
+            if server.endpoints.device_authorization_endpoint and redirect_uri is None:
+                grant_types = ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
+            metadata: dict[str, object] = {
+                "client_name": "Keyfob",
+                "application_type": "native",
+                "redirect_uris": [redirect_uri] if redirect_uri else [],
+                "grant_types": grant_types,
+                "response_types": ["code"] if redirect_uri else [],
+                "token_endpoint_auth_method": "none",
+                "scope": " ".join(scopes),
+            }
+            flow = register.register(server.endpoints.registration_endpoint, metadata)
+        registered = self._runner.run(flow)
+        return Issued(
+            Client(registered.client_id, registered.auth, registered.client_secret),
+            ClientSecrets(registered.client_secret, registered.registration_access_token),
+            registered.registration_client_uri,
+            registered.scopes,
+        )
+
+    def _from_environment(self, provider: Provider, what: str) -> str | None:
+        name = provider.client.env.get(what)
+        return self._environment.get(name) or None if name else None
+
+
+def _auth(provider: Provider, has_secret: bool) -> str:
+    """How this client proves itself: as the preset says where that fits what the person has."""
+    told = provider.client.auth
+    if told in ("basic_empty", "private_key_jwt"):
+        return told
+    if not has_secret:
+        return "none"
+    return told if told.startswith("client_secret") else "client_secret_basic"
+
+
+def _names(preset: Provider) -> set[str]:
+    return {wanted.name for wanted in preset.inputs}
+
+
+def _name(provider_id: str, inputs: Mapping[str, str]) -> str:
+    where = {name: value for name, value in sorted(inputs.items()) if name != HANDLE and value}
+    if not where:
+        return f"client/{provider_id}"
+    digest = hashlib.sha256(json.dumps(where).encode()).hexdigest()[:12]
+    return f"client/{provider_id}/{digest}"

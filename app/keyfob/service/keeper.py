@@ -1,0 +1,513 @@
+"""The Keeper: hands out an account's grant, renewed where it must be, and never loses one.
+
+Its promises, each quoted by a test:
+
+(1) One renewal an account at a time, across threads and processes: everything happens under the account's lock,
+    and who gets the lock reads the vault again before anything else.
+(2) `rejected=` names the refused token, so thirty callers with one 401 cost one renewal.
+(3) Cancellable until the request leaves, never after.
+(4) Saved before returned: the new grant is in the vault, read back, before anybody sees it.
+(5) No refresh token in the answer keeps the old one.
+(6) Only the grant's true end ends it: `invalid_grant` or the preset's own word for it, read twice.
+(7) A changed subject is refused: its access token is dropped, the rotated refresh token is kept.
+
+The order around one renewal is: lock, read, prove the vault writable, write the intent, send once, save, clear the
+intent, and only then judge the answer. An intent that is found open tells that an answer may have been lost: if
+the vault holds a newer generation, that is taken; else the same refresh token is sent once more, at once, since
+many servers allow that for some seconds. What no client can prevent is a server without such grace whose answer
+never arrived.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from keyfob.core.account import (
+    Disconnected,
+    Event,
+    Expired,
+    GrantEnded,
+    Intent,
+    NeedsSignIn,
+    Record,
+    RenewalFailed,
+    Renewed,
+    after,
+)
+from keyfob.core.errors import (
+    Fault,
+    KeychainError,
+    KeyfobError,
+    NotFound,
+    PeerFault,
+    SettingWrong,
+    SignInNeeded,
+    Transient,
+)
+from keyfob.core.grant import Grant
+from keyfob.core.renewal import backoff, jitter_of, renews_at
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+from keyfob.ports import AccountStore, Locks
+from keyfob.protocol import token
+from keyfob.service.hub import Hub
+from keyfob.service.plans import Plans, Signing
+from keyfob.service.revocations import Revocations
+from keyfob.service.runner import Hands, Runner, pause
+from keyfob.service.slots import Slots, Stored
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT = timedelta(seconds=45)  # longer than one renewal's deadline of 30 s with its saving
+# After `invalid_grant`: another program without our lock (a second machine's sync, a restored home) may have won
+# and be about to save. Between 1 and 2 s covers a keychain's slowest write seen.
+SECOND_LOOK = timedelta(seconds=1.5)
+SAVE_RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; the last one repeats
+RENEWABLE_METHODS = ("oauth", "device", "atproto", "password")
+
+
+class Keeper:
+    """Blocking and thread-safe. One a process; any number of processes may share a home.
+
+    More than seven collaborators would each be passed through to the same few lines, so they are all here:
+    the vault's slots, the store, the locks, the plans, the runner, revocations, the hub, settings and signing.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        store: AccountStore,
+        locks: Locks,
+        plans: Plans,
+        runner: Runner,
+        revocations: Revocations,
+        hub: Hub,
+        settings: Callable[[], Settings],
+        signing: Signing,
+        *,
+        save_for: timedelta | None = None,
+    ) -> None:
+        """`save_for`: how long to go on trying to save a received grant; None means for as long as it takes."""
+        self._slots = slots
+        self._store = store
+        self._locks = locks
+        self._plans = plans
+        self._runner = runner
+        self._revocations = revocations
+        self._hub = hub
+        self._settings = settings
+        self._signing = signing
+        self._save_for = save_for
+        self._unsaved: dict[str, KeychainError] = {}
+        self.slept: timedelta | None = None  # set by the renewer after a suspend, for the history's words
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def grant(
+        self,
+        key: str,
+        *,
+        min_life: timedelta,
+        rejected: Secret | None = None,
+        force: bool = False,
+        due_only: bool = False,
+        cancel: threading.Event | None = None,
+    ) -> Grant:
+        """The account's grant with an access token that has not expired.
+
+        Renews first where less than `min_life` is left, where `rejected` is the current access token, or with
+        `force`; at most once. `due_only` is the renewer's: like `force`, unless the account turns out, under the
+        lock, not to be due any more. A token that has not expired is served even where the provider gives no more than
+        `min_life`. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
+        The grant's secrets are the caller's to pass on and not to keep.
+        """
+        record = self._record(key)
+        stored = self._look(record)
+        force = force or due_only
+        # Also while an intent is open: another process may be renewing right now, and this token still lives.
+        if not force and self._serves(stored, min_life, rejected):
+            return stored.grant
+        if stored.grant.refresh is None or record.account.method not in RENEWABLE_METHODS:
+            return self._cannot_renew(record, stored, rejected)
+        if key in self._unsaved:
+            raise self._unsaved[key]
+        with self._locks.hold(lock_name(key), timeout=LOCK_WAIT, cancel=cancel):
+            self._hub.hint(record, "renewing")
+            try:
+                if due_only and not self._still_due(key):
+                    return self._look(self._record(key)).grant
+                return self._under_lock(key, stored, min_life, rejected, force)
+            finally:
+                self._hub.hint(record, "idle")
+
+    def due(self, record: Record, now: datetime) -> datetime | None:
+        """When this account next wants the keeper, None where it never does by itself."""
+        if record.cleanup or isinstance(record.status, Disconnected | NeedsSignIn):
+            return None
+        if record.retry_at is not None and record.failures:
+            return record.retry_at
+        if self._store.intent(record.account.key) is not None:
+            return now
+        if not record.renewable:
+            return record.expires_at
+        return record.renews_at
+
+    def _still_due(self, key: str) -> bool:
+        now = self._signing.now()
+        when = self.due(self._record(key), now)
+        return when is not None and when <= now
+
+    # --- under the lock -------------------------------------------------------------------------------------
+
+    def _under_lock(
+        self, key: str, seen: Stored, min_life: timedelta, rejected: Secret | None, force: bool
+    ) -> Grant:
+        record = self._record(key)
+        stored = self._look(record)
+        overtaken = stored.grant.generation != seen.grant.generation
+        intent = self._store.intent(key)
+        if intent is not None and not _is_of(intent, stored.grant):
+            # Saved after all, before the crash: the newer generation is the truth.
+            self._store.clear_intent(key)
+            intent = None
+            overtaken = True
+        if overtaken or record.generation != stored.grant.generation:
+            record = self._adopt(key, stored.grant)
+        if intent is None and (not force or overtaken) and self._serves(stored, min_life, rejected):
+            return stored.grant
+        if stored.grant.refresh is None:
+            return self._cannot_renew(record, stored, rejected)
+        now = self._signing.now()
+        waiting = record.retry_at is not None and now < record.retry_at and record.failures > 0
+        # A person's own "Renew now" overrides our backoff, but not what the provider asked for.
+        if waiting and (not force or record.retry_asked):
+            return self._serve_or_raise(stored, rejected, force, self._remembered(record, now))
+        return self._renew(record, stored, intent, rejected, force)
+
+    def _renew(
+        self, record: Record, stored: Stored, intent: Intent | None, rejected: Secret | None, force: bool
+    ) -> Grant:
+        key, grant = record.account.key, stored.grant
+        assert grant.refresh is not None
+        try:
+            plan = self._plans.for_account(record, grant)
+            self._slots.rehearse(key)
+        except SignInNeeded as error:
+            return self._ended(record, error)
+        except KeyfobError as error:
+            return self._fall_back(record, stored, rejected, force, error)
+        self._store.put_intent(
+            Intent(
+                key=key,
+                generation=grant.generation,
+                refresh_hash=grant.refresh.fingerprint(),
+                at=self._signing.now(),
+                replays=intent.replays + 1 if intent else 0,
+            )
+        )
+        flow = token.renew(plan, grant, subject=record.account.subject, **self._signing.full)
+        kept: list[Grant] = []
+
+        def keep(new: Grant) -> None:
+            self._keep(record, new)
+            kept.append(new)
+
+        try:
+            renewed = self._runner.run(flow, Hands(keep=keep))
+        except SignInNeeded as error:
+            return self._second_look(record, stored, rejected, error)
+        except Transient as error:
+            if not error.sent or error.answered:
+                # Certainly not spent: the request never left, or the server answered without a new grant.
+                self._store.clear_intent(key)
+            return self._fall_back(record, stored, rejected, force, error)
+        except PeerFault as error:
+            if kept:
+                self._adopt(key, kept[-1], quiet=True)
+                self._failed(record, kept[-1], error)
+            else:
+                self._failed(record, grant, error)
+            raise
+        except SettingWrong as error:
+            self._store.clear_intent(key)
+            return self._fall_back(record, stored, rejected, force, error)
+        except KeyfobError as error:
+            self._failed(record, grant, error)
+            raise
+        except Exception as bug:
+            # A bug of ours is no reason to sign anybody out: kept, backed off, and told as what it is.
+            log.exception("renewing %s failed", record.account.id)
+            fault = Fault(f"Renewing {record.account.id} failed: {type(bug).__name__}")
+            self._failed(record, kept[-1] if kept else grant, fault)
+            raise fault from bug
+        self._adopt(key, renewed)
+        if renewed.expired(self._signing.now()):
+            dead = Transient("The provider answered the renewal with an expired token", answered=True)
+            self._failed(record, renewed, dead)
+            raise dead
+        return renewed
+
+    def _keep(self, record: Record, grant: Grant) -> None:
+        """Store what the provider gave; returns only when it is stored, or raises when it must not be."""
+        key = record.account.key
+        current = self._store.get(key)
+        if current is None or current.epoch != record.epoch:
+            # Disconnected or signed in anew while the answer was on its way: revoked, not stored.
+            self._revocations.revoke_now(record, grant)
+            self._store.clear_intent(key)
+            raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
+        self._save(record, grant)
+        self._store.clear_intent(key)
+
+    def _save(self, record: Record, grant: Grant) -> None:
+        key = record.account.key
+        started = self._signing.now()
+        tries = 0
+        try:
+            while True:
+                try:
+                    self._slots.save(key, grant)
+                    return
+                except KeychainError as error:
+                    if key not in self._unsaved:
+                        self._unsaved[key] = error
+                        self._remember(record, error)
+                        self._hub.say(
+                            record,
+                            "saving_failed",
+                            "A renewed token could not be saved yet; it is kept in memory and saved as soon as "
+                            "the keychain allows",
+                            error.code,
+                        )
+                    waited = self._signing.now() - started
+                    if self._save_for is not None and waited >= self._save_for:
+                        raise
+                pause(timedelta(seconds=SAVE_RETRY[min(tries, len(SAVE_RETRY) - 1)]), None)
+                tries += 1
+        finally:
+            self._unsaved.pop(key, None)
+
+    # --- what may come of it ----------------------------------------------------------------------------------
+
+    def _adopt(self, key: str, grant: Grant, *, quiet: bool = False) -> Record:
+        """Bring the store's row up to what the vault holds."""
+        now = self._signing.now()
+        margin = self._settings().margin
+
+        def change(record: Record) -> Record:
+            return replace(
+                record,
+                status=record.status if quiet else after(record.status, Renewed(now)),
+                generation=grant.generation,
+                scopes=grant.scopes,
+                obtained_at=grant.obtained_at,
+                expires_at=grant.expires_at,
+                renews_at=renews_at(grant, margin, jitter_of(key)),
+                renewable=grant.refresh is not None,
+                last_renewed_at=record.last_renewed_at if quiet else grant.obtained_at,
+                last_error=record.last_error if quiet else None,
+                failures=record.failures if quiet else 0,
+                retry_at=record.retry_at if quiet else None,
+                retry_asked=record.retry_asked if quiet else False,
+            )
+
+        before = self._store.get(key)
+        record = self._store.update(key, change)
+        if record is None:
+            raise NotFound("The account was removed meanwhile")
+        if not quiet and before is not None and before.generation != grant.generation:
+            slept, self.slept = self.slept, None
+            words = f"Renewed after {_span(slept)} asleep" if slept else "Renewed"
+            self._hub.say(record, "renewed", words)
+        return record
+
+    def _failed(self, record: Record, grant: Grant, error: KeyfobError) -> None:
+        """Write down a failure that may pass. The account stays connected while its access token lives."""
+        now = self._signing.now()
+        note = self._hub.note(error)
+        event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
+        key = record.account.key
+
+        def change(current: Record) -> Record:
+            failures = current.failures + 1
+            wait = backoff(failures, jitter_of(key + str(failures)))
+            if error.retry_after is not None:
+                wait = max(wait, error.retry_after)
+            return replace(
+                current,
+                status=after(current.status, event),
+                last_error=note,
+                failures=failures,
+                retry_at=now + wait,
+                retry_asked=error.retry_after is not None,
+            )
+
+        changed = self._store.update(key, change)
+        if changed is not None and (record.last_error is None or record.last_error.code != error.code):
+            self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
+        elif changed is not None:
+            self._hub.hint(changed, "renewal_failed")
+
+    def _remember(self, record: Record, error: KeyfobError) -> None:
+        note = self._hub.note(error)
+        self._store.update(record.account.key, lambda current: replace(current, last_error=note))
+
+    def _fall_back(
+        self, record: Record, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
+    ) -> Grant:
+        """A renewal that did not come about: the old token serves while it lives, unless it was refused."""
+        self._failed(record, stored.grant, error)
+        return self._serve_or_raise(stored, rejected, force, error)
+
+    def _serve_or_raise(
+        self, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
+    ) -> Grant:
+        refused = rejected is not None and rejected == stored.grant.access
+        if force or refused or stored.grant.expired(self._signing.now()):
+            raise error
+        return stored.grant
+
+    def _second_look(
+        self, record: Record, stored: Stored, rejected: Secret | None, error: SignInNeeded
+    ) -> Grant:
+        """`invalid_grant`: somebody else may have renewed. Read again, wait, read again; only then is it the end."""
+        key = record.account.key
+        if error.code == "disconnected":
+            raise error
+        for wait in (timedelta(0), SECOND_LOOK):
+            pause(wait, None)
+            newest = self._look(record)
+            if newest.grant.generation > stored.grant.generation:
+                self._store.clear_intent(key)
+                self._adopt(key, newest.grant)
+                refused = rejected is not None and rejected == newest.grant.access
+                if not refused and not newest.grant.expired(self._signing.now()):
+                    return newest.grant
+                raise Transient(f"{record.account.id} was renewed elsewhere meanwhile", code="busy")
+        self._store.clear_intent(key)
+        return self._ended(record, error)
+
+    def _ended(self, record: Record, error: SignInNeeded) -> Grant:
+        """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
+        now = self._signing.now()
+        note = self._hub.note(error)
+        fresh = not isinstance(record.status, NeedsSignIn)
+        changed = self._store.update(
+            record.account.key,
+            lambda current: replace(
+                current,
+                status=after(current.status, GrantEnded(now, note)),
+                last_error=note,
+                failures=0,
+                retry_at=None,
+                retry_asked=False,
+            ),
+        )
+        if changed is not None and fresh and isinstance(changed.status, NeedsSignIn):
+            self._hub.say(changed, "needs_sign_in", error.message, error.code)
+        raise error
+
+    def _cannot_renew(self, record: Record, stored: Stored, rejected: Secret | None) -> Grant:
+        """No refresh token: what has not expired serves; what has expired or was refused needs the person."""
+        title = record.account.id
+        if stored.grant.expired(self._signing.now()):
+            return self._ended(
+                record,
+                SignInNeeded(f"The token of {title} has expired and cannot be renewed", code="token_expired"),
+            )
+        if rejected is not None and rejected == stored.grant.access:
+            # Told, not believed: one program's word does not sign an account out for all others.
+            error = SignInNeeded(
+                f"The token of {title} was refused, and there is no way to renew it", code="token_rejected"
+            )
+            self._remember(record, error)
+            raise error
+        return stored.grant
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def _record(self, key: str) -> Record:
+        record = self._store.get(key)
+        if record is None:
+            raise NotFound("There is no such account")
+        match record.status:
+            case Disconnected():
+                raise SignInNeeded(f"{record.account.id} is disconnected", code="disconnected")
+            case NeedsSignIn(error=error):
+                return self._mended(record, error.code, error.message)
+        return record
+
+    def _mended(self, record: Record, code: str, message: str) -> Record:
+        """An account that needs signing in, unless the vault holds a newer grant than the one that ended."""
+        try:
+            stored = self._slots.newest(record.account.key)
+        except KeychainError:
+            stored = None  # a locked keychain changes nothing about a grant that has ended
+        newer = stored is not None and (
+            stored.grant.generation > record.generation
+            or (code == "grant_missing" and record.obtained_at is not None)
+        )
+        if stored is None or not newer:
+            raise SignInNeeded(message, code=code)
+        return self._adopt(record.account.key, stored.grant)
+
+    def _look(self, record: Record) -> Stored:
+        try:
+            stored = self._slots.newest(record.account.key)
+        except KeychainError as error:
+            if error.code != "entry_damaged":
+                raise
+            self._ended(record, SignInNeeded(error.message, code="grant_missing"))
+            raise
+        if stored is None:
+            missing = SignInNeeded(
+                f"The keychain holds no token of {record.account.id}", code="grant_missing"
+            )
+            self._ended(record, missing)
+            raise missing
+        return stored
+
+    def _serves(self, stored: Stored, min_life: timedelta, rejected: Secret | None) -> bool:
+        now = self._signing.now()
+        if rejected is not None and rejected == stored.grant.access:
+            return False
+        return not stored.grant.expired(now) and stored.grant.fresh(now, min_life)
+
+    def _remembered(self, record: Record, now: datetime) -> KeyfobError:
+        """The failure that is being waited out, told again without asking the provider again."""
+        assert record.retry_at is not None
+        note = record.last_error
+        if note is None:
+            return Transient("The last renewal failed", retry_after=record.retry_at - now)
+        error: KeyfobError
+        match note.advice:
+            case "fix_setting":
+                error = SettingWrong(note.message, code=note.code)
+            case "unlock_keychain":
+                error = KeychainError(note.message, code=note.code)
+            case _:
+                error = Transient(
+                    note.message, code=note.code, retry_after=record.retry_at - now, answered=True
+                )
+        return error
+
+
+def lock_name(key: str) -> str:
+    return f"account-{key}"
+
+
+def _is_of(intent: Intent, grant: Grant) -> bool:
+    return (
+        grant.refresh is not None
+        and intent.generation == grant.generation
+        and intent.refresh_hash == grant.refresh.fingerprint()
+    )
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    return f"{minutes // 60} h" if minutes >= 60 else f"{max(minutes, 1)} min"

@@ -1,0 +1,166 @@
+"""Tells providers that a grant is over, at once or later, and forgets the tokens when they have been told.
+
+A token that waits for its revocation lives in the vault under `revoke/<id>` with everything the request needs, so
+that it outlives the account. Offline or a busy provider means later, with backoff, for up to 30 days.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+from keyfob.core.account import PendingRevocation, Record
+from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, Transient
+from keyfob.core.grant import Grant, seal, unseal
+from keyfob.core.provider import Provider
+from keyfob.core.renewal import backoff, jitter_of
+from keyfob.core.secret import Secret
+from keyfob.ports import AccountStore, Vault
+from keyfob.protocol import app_password, register, revoke
+from keyfob.protocol.plan import Client, Plan
+from keyfob.service.plans import Plans, Signing
+from keyfob.service.runner import Runner
+
+log = logging.getLogger(__name__)
+GIVE_UP_AFTER = timedelta(days=30)  # no provider's refresh token that matters outlives this unnoticed
+
+
+class Revocations:
+    """Thread-safe. `queue` needs the vault; `settle` the network as well."""
+
+    def __init__(
+        self, vault: Vault, store: AccountStore, plans: Plans, runner: Runner, signing: Signing
+    ) -> None:
+        self._vault = vault
+        self._store = store
+        self._plans = plans
+        self._runner = runner
+        self._signing = signing
+
+    def can_revoke(self, record: Record) -> bool:
+        """Whether this account's provider offers a way to revoke what this method gave."""
+        try:
+            provider = self._plans.provider(record)
+        except KeyfobError:
+            return False
+        if record.account.method in ("api_key", "password"):
+            return False
+        return _offers(provider, record)
+
+    def queue(self, record: Record, grant: Grant) -> PendingRevocation:
+        """Take over `grant` for revocation: durable before it returns. Raises KeychainError."""
+        account = record.account
+        entry = f"revoke/{self._signing.new_id()}"
+        client = self._plans.client(record)
+        body = {
+            "grant": seal(grant).reveal(),
+            "client_id": client.client_id,
+            "client_auth": client.auth,
+            "client_secret": client.secret.reveal() if client.secret else None,
+            "client_key": self._plans.secrets(account.key).key_id if client.key else None,
+        }
+        self._vault.save(entry, Secret(json.dumps(body, separators=(",", ":"), ensure_ascii=True)))
+        pending = PendingRevocation(
+            entry=entry,
+            account_id=account.id,
+            pin=account.pin,
+            provider=account.provider,
+            at=self._signing.now(),
+            account_key=account.key,
+        )
+        self._store.put_revocation(pending)
+        return pending
+
+    def settle(self, pending: PendingRevocation, record: Record | None = None) -> str:
+        """Try it now: `yes`, `unsupported`, or `pending` (kept for later). Never raises a KeyfobError."""
+        now = self._signing.now()
+        try:
+            entry = self._vault.load(pending.entry)
+            if entry is None:
+                self._store.remove_revocation(pending.entry)
+                return "yes"
+            answer = self._ask(pending, entry)
+        except KeyfobError as error:
+            log.info("revoking for %s failed: %s", pending.account_id, error.code)
+            final = not isinstance(error, Transient | KeychainError | SettingWrong)
+            if final or now - pending.at > GIVE_UP_AFTER:
+                self._drop(pending)
+                return "unsupported"
+            wait = backoff(pending.tries + 1, jitter_of(pending.entry))
+            if error.retry_after is not None:
+                wait = max(wait, error.retry_after)
+            self._store.put_revocation(replace(pending, tries=pending.tries + 1, retry_at=now + wait))
+            return "pending"
+        self._drop(pending)
+        return answer
+
+    def revoke_now(self, record: Record, grant: Grant) -> str:
+        """Queue and settle in one: for a grant that was just received and must not stay."""
+        return self.settle(self.queue(record, grant)) if self.can_revoke(record) else "unsupported"
+
+    def unregister(self, record: Record) -> None:
+        """Remove this account's own dynamic registration (RFC 7592) where there is one. Failures are logged only:
+        an orphaned registration holds no right once its grants are revoked."""
+        uri = record.account.pin.registration_uri
+        token = self._plans.secrets(record.account.key).registration_token
+        if not uri or token is None:
+            return
+        try:
+            self._runner.run(register.unregister(uri, token))
+        except KeyfobError as error:
+            log.info("unregistering the client of %s failed: %s", record.account.id, error.code)
+
+    def _ask(self, pending: PendingRevocation, entry: Secret) -> str:
+        body = json.loads(entry.reveal())
+        grant = unseal(Secret(body["grant"]))
+        secret = Secret(body["client_secret"]) if body["client_secret"] else None
+        key = self._plans.jwk(body["client_key"]) if body["client_key"] else None
+        provider = self._plans.provider_of(pending)
+        plan = Plan(
+            provider=provider,
+            server=pending.pin.server,
+            client=Client(body["client_id"], body["client_auth"], secret, key),
+            dpop_key=grant.key,
+            inputs=pending.pin.inputs,
+        )
+        if provider.revocation.style == "nextcloud":
+            inputs = pending.pin.inputs
+            server = pending.pin.api_base or plan.server.issuer or ""
+            return self._runner.run(
+                app_password.forget_app_password(server, inputs.get("login", ""), grant.access)
+            )
+        answers = [
+            self._runner.run(revoke.revoke(plan, token, hint, **self._signing.base))
+            for token, hint in _tokens(provider, grant)
+        ]
+        return "yes" if "yes" in answers else "unsupported"
+
+    def _drop(self, pending: PendingRevocation) -> None:
+        try:
+            self._vault.delete(pending.entry)
+        except KeychainError:
+            # The row stays, so the entry is deleted with the next try; revoking twice is harmless (RFC 7009 §2.2).
+            log.info("a revoked token could not be deleted from the keychain yet")
+            return
+        self._store.remove_revocation(pending.entry)
+
+
+def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, str]]:
+    """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so one
+    is enough unless the preset says `both`."""
+    access = (grant.access, "access_token")
+    if grant.refresh is None or provider.revocation.token == "access_token":  # noqa: S105
+        return [access]
+    refresh = (grant.refresh, "refresh_token")
+    return [refresh, access] if provider.revocation.token == "both" else [refresh]  # noqa: S105
+
+
+def _offers(provider: Provider, record: Record) -> bool:
+    style = provider.revocation.style
+    if style == "none":
+        return False
+    if style == "rfc7009":
+        return bool(provider.revocation.url or record.account.pin.server.endpoints.revocation_endpoint)
+    return True

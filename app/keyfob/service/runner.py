@@ -1,0 +1,114 @@
+"""Performs the effects that flows ask for.
+
+One `run` drives one flow to its end on the calling thread. Failures of an effect are thrown into the flow, which
+may handle them. `cancel` is looked at before each effect; renewals run without one, for they are never cancelled
+once their request may have left.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar, assert_never
+
+from keyfob.core.errors import Fault, KeyfobError, SignInEnded
+from keyfob.core.grant import Grant
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Callback
+from keyfob.ports import Transport
+from keyfob.protocol.effects import (
+    AwaitCallback,
+    Effect,
+    Expectation,
+    Flow,
+    Keep,
+    OpenBrowser,
+    Send,
+    ShowCode,
+    Wait,
+)
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def _no_keep(grant: Grant) -> None:
+    raise Fault("A flow asked to keep a grant where nothing may be kept")
+
+
+def _no_browser(url: Secret) -> None:
+    raise Fault("A flow asked for a browser where there is none")
+
+
+def _no_callback(expectation: Expectation) -> Callback:
+    raise Fault("A flow waits for a browser where nobody listens")
+
+
+def _no_code(code: ShowCode) -> None:
+    raise Fault("A flow shows a code where nobody looks")
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What is done for the effects that need more than the network. Unset ones are a bug to ask for."""
+
+    keep: Callable[[Grant], None] = _no_keep
+    open_browser: Callable[[Secret], None] = _no_browser
+    await_callback: Callable[[Expectation], Callback] = _no_callback
+    show_code: Callable[[ShowCode], None] = _no_code
+    sending: Callable[[str], None] = lambda purpose: None
+
+
+class Runner:
+    """Stateless and thread-safe; each run belongs to its caller's thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def run(self, flow: Flow[T], hands: Hands | None = None, cancel: threading.Event | None = None) -> T:
+        """The flow's value. Raises what the flow raises; SignInEnded `cancelled` where `cancel` was set."""
+        hands = hands or Hands()
+        try:
+            effect: Effect = next(flow)
+            while True:
+                try:
+                    if cancel is not None and cancel.is_set():
+                        raise SignInEnded("The sign-in was cancelled")
+                    result = self._perform(effect, hands, cancel)
+                except KeyfobError as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(result)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            flow.close()
+
+    def _perform(self, effect: Effect, hands: Hands, cancel: threading.Event | None) -> Any:
+        match effect:
+            case Send(request):
+                hands.sending(request.purpose)
+                return self._transport.send(request)
+            case Keep(grant):
+                return hands.keep(grant)
+            case OpenBrowser(url):
+                return hands.open_browser(url)
+            case AwaitCallback(expectation):
+                return hands.await_callback(expectation)
+            case ShowCode():
+                return hands.show_code(effect)
+            case Wait(span):
+                return pause(span, cancel)
+            case _:
+                assert_never(effect)
+
+
+def pause(span: timedelta, cancel: threading.Event | None) -> None:
+    """Lets `span` pass. Raises SignInEnded `cancelled` as soon as `cancel` is set."""
+    event = cancel or threading.Event()
+    if event.wait(max(span.total_seconds(), 0)):
+        raise SignInEnded("The sign-in was cancelled")

@@ -1,0 +1,315 @@
+"""Signing in: prepares an attempt, runs the flow of its method, checks who it is, and keeps the account.
+
+A new account is kept, then shown; "Not you?" undoes it. Reconnecting asks for the same subject. What was received
+and may not be kept (another subject, a cancelled dialog, a keychain that refuses) is revoked at the provider.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from keyfob.core.account import Account, AccountView, Connected, Pin, Record, SignedIn, after
+from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, Usage
+from keyfob.core.grant import Grant
+from keyfob.core.provider import Provider
+from keyfob.core.renewal import jitter_of, renews_at
+from keyfob.core.text import label_from, plain
+from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.ports import Spawn
+from keyfob.service import ways
+from keyfob.service.attempt import Attempt
+from keyfob.service.desk import Desk, Ready, Signed
+from keyfob.service.keeper import LOCK_WAIT, lock_name
+from keyfob.service.plans import NO_SECRETS
+from keyfob.service.views import Progress, SignInRequest
+
+log = logging.getLogger(__name__)
+SWEEP_AFTER = timedelta(minutes=30)
+
+
+class SignIn:
+    """Blocking and thread-safe; any number of attempts at a time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def begin(self, request: SignInRequest) -> Attempt:
+        """Checks the request and makes an attempt; nothing is sent or opened yet. Raises NotFound, Usage,
+        SettingWrong `blocked_by_terms`, `method_not_offered`."""
+        desk = self._desk
+        record = desk.accounts.resolve(request.account) if request.account else None
+        provider = desk.catalogue.get(record.account.provider if record else request.provider)
+        method = request.method or (record.account.method if record else provider.methods[0])
+        if method not in provider.methods:
+            offered = ", ".join(provider.methods)
+            raise SettingWrong(
+                f"{provider.title} does not offer {method}, but {offered}", code="method_not_offered"
+            )
+        if record and method != record.account.method and not request.switch_method:
+            raise Usage(
+                f"{record.account.id} signs in by {record.account.method}",
+                remedy=f"Switch on purpose: keyfob reconnect {record.account.id} --method {method}",
+            )
+        if request.label and record is None:
+            self._refuse_taken(provider.id, label_from(request.label))
+        progress = Progress("preparing", provider.id, provider.title, method, paste=provider.redirect.paste)
+        return Attempt(
+            self, desk.signing.new_id(), replace(request, provider=provider.id, method=method), progress
+        )
+
+    def perform(self, attempt: Attempt, spawn: Spawn) -> AccountView:
+        """For Attempt.run alone."""
+        desk, request = self._desk, attempt.request
+        record = desk.accounts.resolve(request.account) if request.account else None
+        if record is not None and record.cleanup:
+            desk.accounts.clean_up(record.account.key)
+        account_key = record.account.key if record else desk.signing.entropy(12)
+        preset = desk.catalogue.get(request.provider)
+        inputs = desk.clients.inputs(preset, request, record)
+        ready = Ready(
+            attempt,
+            desk.clients.filled(preset, inputs),
+            attempt.progress.method,
+            account_key,
+            inputs,
+            record,
+            spawn,
+        )
+        name = f"attempt/{attempt.id}"
+        with desk.locks.hold(f"attempt-{attempt.id}", timeout=timedelta(seconds=5)):
+            desk.store.write(
+                name,
+                json.dumps(
+                    {
+                        "provider": preset.id,
+                        "account_key": "" if record else account_key,
+                        "at": to_rfc3339(desk.signing.now()),
+                    }
+                ),
+            )
+            try:
+                signed = ways.sign_in(desk, ready)
+                try:
+                    kept, recognised = self._commit(ready, signed)
+                except BaseException:
+                    self._give_back(ready, signed)
+                    raise
+            finally:
+                desk.store.write(name, None)
+        view = desk.accounts.view(kept.account.key)
+        attempt.advance(
+            stage="done",
+            account=view,
+            reconnected=record is not None,
+            recognised=recognised,
+            narrower=view.narrower_scopes,
+        )
+        return view
+
+    def undo(self, attempt: Attempt) -> None:
+        """For Attempt.undo alone."""
+        progress = attempt.progress
+        if progress.account is None:
+            return
+        if progress.reconnected or progress.recognised:
+            self._desk.accounts.disconnect(progress.account.key)
+        else:
+            self._desk.accounts.remove(progress.account.key)
+
+    def interrupted(self) -> list[str]:
+        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each told once: those younger
+        than 30 minutes, to be started again. What they left in the vault is forgotten. Raises KeychainError."""
+        desk = self._desk
+        told: list[str] = []
+        for name in desk.store.names("attempt/"):
+            if desk.locks.held(f"attempt-{name.removeprefix('attempt/')}"):
+                continue
+            try:
+                body = json.loads(desk.store.read(name) or "{}")
+                at = from_rfc3339(body.get("at"))
+                key = str(body.get("account_key") or "")
+            except ValueError:
+                at, key, body = None, "", {}
+            if key and desk.store.get(key) is None:
+                desk.slots.forget_all(key)
+            desk.store.write(name, None)
+            if at is not None and desk.signing.now() - at < SWEEP_AFTER:
+                told.append(str(body.get("provider")))
+        return told
+
+    # --- keeping --------------------------------------------------------------------------------------------
+
+    def _commit(self, ready: Ready, signed: Signed) -> tuple[Record, bool]:
+        desk, attempt = self._desk, ready.attempt
+        identity = signed.result.identity
+        record = ready.record
+        if record is not None and record.account.subject and record.account.subject != identity.subject:
+            who = identity.name or identity.username or identity.subject
+            raise PeerFault(
+                f"The browser signed in {plain(who, 60)}, who is not {record.account.id}",
+                code="subject_mismatch",
+            )
+        recognised = False
+        if record is None:
+            record = self._same_person(ready, signed)
+            recognised = record is not None
+        attempt.advance(stage="saving")
+        attempt.commit()
+        key = record.account.key if record else ready.account_key
+        with desk.locks.hold(lock_name(key), timeout=LOCK_WAIT):
+            held = desk.slots.newest_or_none(key)
+            generation = max(held.grant.generation if held else 0, record.generation if record else 0) + 1
+            grant = replace(signed.result.grant, generation=generation)
+            if signed.secrets != NO_SECRETS:
+                desk.vault.save(f"{key}/client", signed.secrets.sealed())
+            desk.slots.save(key, grant)
+            stored = self._write(ready, signed, grant, key, record)
+            desk.store.clear_intent(key)
+        kind = "reconnected" if record is not None else "connected"
+        desk.hub.say(
+            stored,
+            kind,
+            f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}",
+        )
+        return stored, recognised
+
+    def _write(self, ready: Ready, signed: Signed, grant: Grant, key: str, record: Record | None) -> Record:
+        desk = self._desk
+        now = desk.signing.now()
+        fresh = self._account(ready, signed, key, record)
+        margin = desk.settings().margin
+
+        def connected(current: Record) -> Record:
+            return replace(
+                current,
+                account=replace(fresh, label=current.account.label),
+                status=after(current.status, SignedIn(now)),
+                epoch=current.epoch + 1,
+                generation=grant.generation,
+                scopes=grant.scopes,
+                obtained_at=grant.obtained_at,
+                expires_at=grant.expires_at,
+                renews_at=renews_at(grant, margin, jitter_of(key)),
+                renewable=grant.refresh is not None,
+                connected_at=now,
+                last_renewed_at=None,
+                grant_ends_at=_grant_ends(ready.provider, signed, grant, now),
+                last_error=None,
+                failures=0,
+                retry_at=None,
+                retry_asked=False,
+                key_tail=signed.key_tail,
+                cleanup=False,
+            )
+
+        if record is not None:
+            changed = desk.store.update(key, connected)
+            if changed is None:
+                raise NotFound("The account was removed meanwhile")
+            return changed
+        new = connected(Record(fresh, Connected()))
+        for label in _labels(fresh.label, ready.attempt.request.label):
+            try:
+                new = replace(new, account=replace(new.account, label=label))
+                desk.store.put(new)
+                return new
+            except Usage as error:
+                if error.code != "label_taken":
+                    raise
+        raise Usage(f"The label {fresh.label} is taken", code="label_taken")
+
+    def _account(self, ready: Ready, signed: Signed, key: str, record: Record | None) -> Account:
+        plan, identity, provider = signed.plan, signed.result.identity, ready.provider
+        pin = Pin(
+            server=plan.server,
+            client_id=signed.result.issued_client_id or plan.client.client_id,
+            client_auth=plan.client.auth,
+            redirect_uri=plan.redirect_uri,
+            resource=plan.resource,
+            registration_uri=signed.registration_uri,
+            inputs=ready.inputs,
+            api_base=signed.api_base or provider.api.base,
+            api_hosts=provider.api.hosts if signed.api_hosts is None else signed.api_hosts,
+            dpop=plan.dpop_key is not None,
+        )
+        label = (
+            ready.attempt.request.label
+            or identity.username
+            or identity.email
+            or identity.name
+            or identity.subject
+        )
+        return Account(
+            key=key,
+            provider=provider.id,
+            label=label_from(label),
+            method=ready.method,
+            subject=identity.subject,
+            pin=pin,
+            name=identity.name or identity.username,
+            email=identity.email,
+            avatar_url=identity.avatar_url,
+            plan=identity.plan,
+            asked_scopes=plan.scopes,
+            created_at=record.account.created_at if record else self._desk.signing.now(),
+        )
+
+    def _same_person(self, ready: Ready, signed: Signed) -> Record | None:
+        """The account of the same subject at the same server by the same method: recognised, not doubled."""
+        for record in self._desk.store.records():
+            account = record.account
+            if (
+                account.provider == ready.provider.id
+                and account.method == ready.method
+                and account.subject == signed.result.identity.subject
+                and account.pin.server.issuer == signed.plan.server.issuer
+                and dict(account.pin.inputs) == ready.inputs
+            ):
+                return record
+        return None
+
+    def _give_back(self, ready: Ready, signed: Signed) -> None:
+        """Revoke a grant that was received and is not kept. Its failure never hides why it is not kept."""
+        desk = self._desk
+        if ready.method in ("api_key", "password"):
+            return
+        account = self._account(ready, signed, ready.account_key, None)
+        orphan = Record(replace(account, key=ready.account_key), Connected())
+        try:
+            if desk.revocations.can_revoke(orphan):
+                if signed.secrets != NO_SECRETS:
+                    desk.vault.save(f"{account.key}/client", signed.secrets.sealed())
+                desk.revocations.revoke_now(orphan, signed.result.grant)
+            if ready.record is None:
+                desk.slots.forget_all(account.key)
+        except KeyfobError as error:
+            log.info("giving back an unwanted grant failed: %s", error.code)
+
+    def _refuse_taken(self, provider: str, label: str) -> None:
+        for record in self._desk.store.records():
+            if record.account.id == f"{provider}/{label}":
+                raise Usage(f"There is an account {record.account.id} already", code="label_taken")
+
+
+def _labels(base: str, asked: str | None) -> list[str]:
+    """The label itself, then `-2`, `-3`, … on a clash; only itself where the person asked for it."""
+    return [base] if asked else [base, *(f"{base[:60]}-{n}" for n in range(2, 1000))]
+
+
+def _grant_ends(provider: Provider, signed: Signed, grant: Grant, now: datetime) -> datetime | None:
+    """The day the grant ends whatever is renewed, where the provider is known to have one."""
+    told = signed.result.extra.get("grant_ends_in")
+    if told is not None:
+        return now + timedelta(seconds=float(told))
+    if provider.lifetimes.grant is not None:
+        return now + timedelta(seconds=provider.lifetimes.grant)
+    if (
+        provider.lifetimes.refresh is not None
+        and provider.lifetimes.rotates is False
+        and grant.refresh is not None
+    ):
+        return now + timedelta(seconds=provider.lifetimes.refresh)
+    return None

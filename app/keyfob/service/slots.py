@@ -1,0 +1,94 @@
+"""An account's grant in the vault: two slots, so that the only good copy is never overwritten.
+
+A new grant goes into the slot that does not hold the newest one, is read back, and only then counts. The reader
+takes the newest generation whose checksum holds, so a torn write, a crash between keyring's delete and add, or a
+truncated entry costs at most the copy that was being written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyfob.core.errors import KeychainError
+from keyfob.core.grant import Grant, seal, unseal
+from keyfob.core.secret import Secret
+from keyfob.ports import Vault
+
+SLOTS = ("a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    grant: Grant
+    slot: str
+
+
+class Slots:
+    """Thread-safe as far as the vault is; callers that write hold the account's lock."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def newest(self, key: str) -> Stored | None:
+        """The newest whole grant, None where there is none. Raises KeychainError, `entry_damaged` where there
+        are entries and none of them is whole."""
+        found: list[Stored] = []
+        damaged = False
+        for slot in SLOTS:
+            try:
+                entry = self._vault.load(f"{key}/{slot}")
+                if entry is not None:
+                    found.append(Stored(unseal(entry), slot))
+            except KeychainError as error:
+                if error.code != "entry_damaged":
+                    raise
+                damaged = True
+            except (ValueError, KeyError, TypeError, AttributeError):
+                # The checksum held but the content is not ours to understand: as good as damaged.
+                damaged = True
+        if not found:
+            if damaged:
+                raise KeychainError(
+                    "The keychain's entries of this account are damaged", code="entry_damaged"
+                )
+            return None
+        return max(found, key=lambda stored: stored.grant.generation)
+
+    def save(self, key: str, grant: Grant) -> None:
+        """Into the slot that does not hold the newest grant; returns once it has been read back whole.
+        Raises KeychainError; the older slot is untouched then."""
+        try:
+            held = self.newest(key)
+        except KeychainError as error:
+            if error.code != "entry_damaged":
+                raise
+            held = None
+        slot = SLOTS[0] if held is None or held.slot == SLOTS[1] else SLOTS[1]
+        self._vault.save(f"{key}/{slot}", seal(grant))
+        entry = self._vault.load(f"{key}/{slot}")
+        if entry is None or unseal(entry) != grant:
+            raise KeychainError("The keychain did not keep what was written", code="keychain_write_lost")
+
+    def rehearse(self, key: str) -> None:
+        """Proves that the vault can be written now, before a refresh token is spent. Raises KeychainError."""
+        self._vault.save(f"{key}/probe", Secret("writable"))
+
+    def newest_or_none(self, key: str) -> Stored | None:
+        """The newest grant, None also where the entries are damaged: for ending an account, where either is over."""
+        try:
+            return self.newest(key)
+        except KeychainError as error:
+            if error.code != "entry_damaged":
+                raise
+            return None
+
+    def forget_all(self, key: str) -> None:
+        """Deletes everything that was kept for this account, its client's secrets too."""
+        self.forget(key)
+        for name in ("client", "dpop"):
+            self._vault.delete(f"{key}/{name}")
+
+    def forget(self, key: str) -> None:
+        """Deletes both slots and the rehearsal. Raises KeychainError; what was deleted stays deleted."""
+        for slot in (*SLOTS, "probe"):
+            self._vault.delete(f"{key}/{slot}")

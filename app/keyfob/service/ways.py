@@ -1,0 +1,323 @@
+"""The ways of signing in, one function a method: settle server and client, run the flow, say what to pin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.grant import Grant, SigningKey, seal_key, unseal_key
+from keyfob.core.provider import Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Callback
+from keyfob.ports import Listener
+from keyfob.protocol import app_password, atproto, authorize, device, discovery, identity, password
+from keyfob.protocol.effects import Expectation, ShowCode
+from keyfob.protocol.plan import Client, Plan, SignInResult
+from keyfob.service.attempt import Attempt
+from keyfob.service.desk import Desk, Ready, Signed
+from keyfob.service.plans import api_of
+from keyfob.service.runner import Hands
+
+STATE_BYTES = 24  # 192 bits; S256's own minimum is 128
+VERIFIER_BYTES = 48  # 64 characters of base64url, between RFC 7636 §4.1's 43 and 128
+CHECKING = frozenset({"token", "userinfo", "whoami", "jwks"})
+
+
+def sign_in(desk: Desk, ready: Ready) -> Signed:
+    """Runs the attempt's method to its end. Nothing is kept yet. Raises a KeyfobError."""
+    match ready.method:
+        case "oauth":
+            return _browser(desk, ready)
+        case "device":
+            return _device(desk, ready)
+        case "atproto":
+            return _atproto(desk, ready)
+        case "api_key":
+            return _api_key(desk, ready)
+        case "app_password":
+            return _app_password(desk, ready)
+        case "password":
+            return _password(desk, ready)
+    raise SettingWrong(f"{ready.provider.title} names a method that does not exist", code="preset_faulty")
+
+
+# --- authorization code with the browser ----------------------------------------------------------------------
+
+
+def _browser(desk: Desk, ready: Ready) -> Signed:
+    provider, attempt = ready.provider, ready.attempt
+    listener = _listen(desk, ready)
+    server = _server(desk, ready)
+    scopes = _scopes(provider, ready)
+    issued = desk.clients.for_attempt(
+        provider, server, attempt.request, ready.inputs, ready.record, _redirect(provider, listener), scopes
+    )
+    scopes = scopes if issued.scopes is None else tuple(s for s in scopes if s in issued.scopes) or scopes
+    plan = Plan(
+        provider=provider,
+        server=server,
+        client=issued.client,
+        redirect_uri=_redirect(provider, listener),
+        scopes=scopes,
+        resource=provider.resource,
+        dpop_key=_dpop_key(desk, ready, server),
+        inputs=ready.inputs,
+    )
+    openid = "openid" in scopes and provider.nonce
+    flow = authorize.authorization_code(
+        plan,
+        state=Secret(desk.signing.entropy(STATE_BYTES)),
+        nonce=Secret(desk.signing.entropy(STATE_BYTES)) if openid else None,
+        code_verifier=Secret(desk.signing.entropy(VERIFIER_BYTES)),
+        login_hint=_login_hint(ready),
+        **desk.signing.full,
+    )
+    result = desk.runner.run(flow, _hands(desk, ready, listener), attempt.cancelled)
+    return Signed(result, plan, issued.secrets, issued.registration_uri)
+
+
+def _listen(desk: Desk, ready: Ready) -> Listener:
+    """Bound before the browser opens, so that nobody else can take the port in between."""
+    attempt = ready.attempt
+    profile = ready.provider.redirect
+    pinned = ready.record.account.pin.redirect_uri if ready.record else None
+    listener = desk.listeners.bind(profile, setting_port=desk.settings().callback_port)
+    attempt.host(listener, ready.spawn)
+    attempt.advance(
+        stage="ready", redirect_uri=listener.redirect_uri if not pinned or profile.uri is None else pinned
+    )
+    return listener
+
+
+def _redirect(provider: Provider, listener: Listener) -> str:
+    return provider.redirect.uri or listener.redirect_uri
+
+
+def _hands(desk: Desk, ready: Ready, listener: Listener | None) -> Hands:
+    attempt = ready.attempt
+    request = attempt.request
+
+    def open_browser(url: Secret) -> None:
+        attempt.advance(stage="browser", url=url)
+        if not request.open_browser:
+            attempt.advance(browser_opened=None)
+            return
+        try:
+            desk.browser(url.reveal())
+        except SettingWrong as error:
+            if error.code != "browser_failed":
+                raise
+            # No browser here: the link can be copied to another one, so this is no end yet.
+            attempt.advance(browser_opened=False)
+        else:
+            attempt.advance(browser_opened=True)
+
+    def await_callback(expectation: Expectation) -> Callback:
+        assert listener is not None
+        listener.expect(expectation)
+        span = timedelta(seconds=request.timeout)
+        attempt.advance(stage="waiting", deadline=desk.signing.now() + span)
+        callback = listener.wait(deadline=span, cancel=attempt.cancelled)
+        attempt.called_back()
+        attempt.advance(stage="checking")
+        return callback
+
+    def show_code(code: ShowCode) -> None:
+        attempt.advance(
+            stage="code",
+            user_code=code.user_code,
+            verification_uri=code.verification_uri,
+            verification_uri_complete=code.verification_uri_complete,
+            url=Secret(code.verification_uri_complete or code.verification_uri),
+            deadline=code.expires_at,
+        )
+
+    return Hands(
+        open_browser=open_browser,
+        await_callback=await_callback,
+        show_code=show_code,
+        sending=_watch(attempt),
+    )
+
+
+def _watch(attempt: Attempt) -> _Sending:
+    return _Sending(attempt)
+
+
+class _Sending:
+    """Shows "checking" once the exchange begins, for methods whose waiting is a poll."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def __call__(self, purpose: str) -> None:
+        if purpose in CHECKING and self._attempt.progress.stage == "code" and purpose != "token":
+            self._attempt.advance(stage="checking")
+
+
+def _server(desk: Desk, ready: Ready) -> Server:
+    return desk.runner.run(discovery.discover(ready.provider), cancel=ready.attempt.cancelled)
+
+
+def _scopes(provider: Provider, ready: Ready) -> tuple[str, ...]:
+    """As asked now, as the account had them, or the preset's."""
+    asked = ready.attempt.request.scopes
+    if asked:
+        return asked
+    if (
+        ready.record is not None
+        and ready.record.account.asked_scopes
+        and ready.method == ready.record.account.method
+    ):
+        return ready.record.account.asked_scopes
+    return provider.scopes
+
+
+def _login_hint(ready: Ready) -> str | None:
+    """For reconnecting: spares the person choosing, and the wrong person."""
+    return ready.record.account.email if ready.record else None
+
+
+def _dpop_key(desk: Desk, ready: Ready, server: Server, *, always: bool = False) -> SigningKey | None:
+    """The key the tokens will be bound to, in the vault before anything is sent (a crash after the exchange must
+    find it there)."""
+    offered = server.dpop_signing_alg_values_supported
+    wanted = always or ready.provider.dpop == "always" or (ready.provider.dpop == "offered" and bool(offered))
+    if not wanted:
+        return None
+    alg = "ES256" if not offered or "ES256" in offered else offered[0]
+    key = desk.new_key(alg)
+    name = f"{ready.account_key}/dpop"
+    desk.vault.save(name, seal_key(key))
+    kept = desk.vault.load(name)
+    assert kept is not None
+    return unseal_key(kept)
+
+
+# --- device code ------------------------------------------------------------------------------------------------
+
+
+def _device(desk: Desk, ready: Ready) -> Signed:
+    provider, attempt = ready.provider, ready.attempt
+    server = _server(desk, ready)
+    scopes = _scopes(provider, ready)
+    issued = desk.clients.for_attempt(
+        provider, server, attempt.request, ready.inputs, ready.record, None, scopes
+    )
+    plan = Plan(
+        provider=provider,
+        server=server,
+        client=issued.client,
+        scopes=scopes,
+        resource=provider.resource,
+        dpop_key=_dpop_key(desk, ready, server),
+        inputs=ready.inputs,
+    )
+    result = desk.runner.run(
+        device.device_code(plan, **desk.signing.full), _hands(desk, ready, None), attempt.cancelled
+    )
+    return Signed(result, plan, issued.secrets, issued.registration_uri)
+
+
+# --- atproto ----------------------------------------------------------------------------------------------------
+
+
+def _atproto(desk: Desk, ready: Ready) -> Signed:
+    provider, attempt = ready.provider, ready.attempt
+    listener = _listen(desk, ready)
+    identifier = ready.inputs.get("handle") or ready.inputs.get("instance") or ""
+    if ready.record is not None and ready.record.account.subject:
+        identifier = ready.record.account.subject  # the DID: a handle may have changed hands
+    resolved = desk.runner.run(
+        atproto.resolve(
+            identifier, plc=ready.inputs.get("plc") or atproto.PLC_DIRECTORY, dns_txt=desk.dns_txt
+        ),
+        cancel=attempt.cancelled,
+    )
+    scopes = _scopes(provider, ready)
+    key = _dpop_key(desk, ready, resolved.server, always=True)
+    redirect_uri = listener.redirect_uri
+    client_id = provider.client.client_id or atproto.loopback_client_id(redirect_uri, scopes)
+    plan = Plan(
+        provider=provider,
+        server=resolved.server,
+        client=Client(client_id),
+        redirect_uri=redirect_uri,
+        scopes=scopes,
+        dpop_key=key,
+        inputs=ready.inputs,
+    )
+    flow = atproto.sign_in(
+        plan,
+        resolved,
+        state=Secret(desk.signing.entropy(STATE_BYTES)),
+        code_verifier=Secret(desk.signing.entropy(VERIFIER_BYTES)),
+        **desk.signing.full,
+    )
+    result = desk.runner.run(flow, _hands(desk, ready, listener), attempt.cancelled)
+    return Signed(result, plan, api_base=result.extra.get("pds"), api_hosts=())
+
+
+# --- keys and passwords -------------------------------------------------------------------------------------------
+
+
+def _api_key(desk: Desk, ready: Ready) -> Signed:
+    provider, request = ready.provider, ready.attempt.request
+    key = request.api_key
+    if key is None or not key.reveal().strip():
+        raise Usage(
+            f"{provider.title} needs a key", remedy="Give it with --api-key-stdin, or paste it in the dialog."
+        )
+    key = Secret(key.reveal().strip())
+    if not key.reveal().isascii() or not key.reveal().isprintable() or len(key) > 8192:
+        raise Usage("That is no key: a key is one line of plain letters, digits and signs")
+    now = desk.signing.now()
+    if request.key_expires_at is not None and request.key_expires_at <= now:
+        raise Usage("That day is over: a key that has expired cannot be used")
+    grant = Grant(access=key, obtained_at=now, expires_at=request.key_expires_at, token_type="ApiKey")  # noqa: S106
+    api = api_of(provider, "api_key")
+    base = provider if api is provider.api else replace(provider, api=api)
+    plan = Plan(provider=base, server=provider.default_server(), client=Client(None), inputs=ready.inputs)
+    ready.attempt.advance(stage="checking")
+    flow = identity.identify(plan, grant, claims=None, method="api_key", **desk.signing.base)
+    who = desk.runner.run(flow, cancel=ready.attempt.cancelled)
+    return Signed(SignInResult(grant, who), plan, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail())
+
+
+def _app_password(desk: Desk, ready: Ready) -> Signed:
+    provider, attempt = ready.provider, ready.attempt
+    server = provider.default_server()
+    base = server.issuer or provider.api.base or ""
+    attempt.advance(deadline=desk.signing.now() + timedelta(minutes=20))
+    hands = _hands(desk, ready, None)
+
+    def open_and_wait(url: Secret) -> None:
+        hands.open_browser(url)
+        attempt.advance(stage="waiting")
+
+    result = desk.runner.run(
+        app_password.app_password(base, now=desk.signing.now),
+        replace(hands, open_browser=open_and_wait),
+        attempt.cancelled,
+    )
+    ready.inputs["login"] = result.extra["login"]
+    plan = Plan(provider=provider, server=server, client=Client(None), inputs=ready.inputs)
+    return Signed(result, plan, api_base=result.extra.get("server"))
+
+
+def _password(desk: Desk, ready: Ready) -> Signed:
+    provider, attempt = ready.provider, ready.attempt
+    request = attempt.request
+    username = ready.inputs.get("username", "")
+    if request.password is None or not username:
+        raise Usage(f"{provider.title} needs a user name and a password")
+    server = _server(desk, ready)
+    scopes = _scopes(provider, ready)
+    issued = desk.clients.for_attempt(provider, server, request, ready.inputs, ready.record, None, scopes)
+    plan = Plan(provider=provider, server=server, client=issued.client, scopes=scopes, inputs=ready.inputs)
+    attempt.advance(stage="checking")
+    result = desk.runner.run(
+        password.sign_in(plan, username, request.password, **desk.signing.full), cancel=attempt.cancelled
+    )
+    return Signed(result, plan, issued.secrets, issued.registration_uri)
