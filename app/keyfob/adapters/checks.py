@@ -19,10 +19,10 @@ from keyfob.adapters.home import Home, socket_path
 from keyfob.adapters.port_holder import who_holds
 from keyfob.adapters.settings_file import SettingsFile
 from keyfob.core.errors import CODES, KeyfobError
+from keyfob.core.finding import Finding
 from keyfob.core.wire import Request
 from keyfob.ports import AccountStore, Transport, Vault
 from keyfob.providers.catalogue import Catalogue
-from keyfob.service.views import Finding
 
 CLOCK_SKEW_MOST = 60  # seconds: beyond it ID tokens are refused
 

@@ -91,7 +91,9 @@ CODES: dict[str, CodeInfo] = {
     "keychain_write_lost": CodeInfo(_U, "Check the keychain for free space and try again."),
     "entry_damaged": CodeInfo(_S, "Sign in again with Reconnect."),
     "passphrase_wrong": CodeInfo(_U, "Try again with the passphrase that the sealed vault was made with."),
-    "vault_damaged": CodeInfo(_B, "Restore the vault's file from a backup, or move it away and sign in again."),
+    "vault_damaged": CodeInfo(
+        _B, "Restore the vault's file from a backup, or move it away and sign in again."
+    ),
     # Transient
     "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),

@@ -46,11 +46,13 @@ class _Entry:
 
 
 class Catalogue:
-    """`own`: the folder of presets that come with Keyfob; `user`: the person's, which need not exist."""
+    """`own`: the folder of presets that come with Keyfob; `user`: the person's, which need not exist;
+    `more`: further folders of ours, like the demo's."""
 
-    def __init__(self, own: Path, user: Path | None = None) -> None:
+    def __init__(self, own: Path, user: Path | None = None, *, more: tuple[Path, ...] = ()) -> None:
         self._own = own
         self._user = user
+        self._more = more
         self._lock = threading.Lock()
         self._entries: dict[Path, _Entry] = {}
         self._tables: dict[Path, tuple[Stamp, Table | FaultyPreset]] = {}
@@ -92,7 +94,7 @@ class Catalogue:
         name = provider_id + SUFFIX
         if Path(name).name != name or name.startswith(".") or "\0" in name:
             return None
-        for folder in (self._user, self._own):
+        for folder in (self._user, *self._more, self._own):
             if folder is not None and (folder / name).is_file():
                 return folder / name
         return None
@@ -100,13 +102,13 @@ class Catalogue:
     def _winners(self) -> dict[str, Path]:
         """Path by id: the person's files over ours."""
         out: dict[str, Path] = {}
-        for folder in (self._own, self._user):
+        for folder in (self._own, *self._more, self._user):
             if folder is not None:
                 out |= {path.stem: path for path in _files(folder)}
         return out
 
     def _ours(self, path: Path) -> bool:
-        return path.parent == self._own
+        return path.parent == self._own or path.parent in self._more
 
     def _entry(self, path: Path) -> _Entry:
         with self._lock:

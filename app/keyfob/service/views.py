@@ -9,6 +9,7 @@ from typing import Any
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
+from keyfob.core.finding import Finding
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
@@ -118,21 +119,4 @@ class TestResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of `doctor`."""
-
-    name: str  # keychain | callback_port | browser | clock | proxy | ca | agent | tray | store | presets
-    ok: bool
-    text: str
-    remedy: str | None = None
-    level: str = "ok"  # ok | note | fail
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "ok": self.ok,
-            "level": self.level,
-            "text": self.text,
-            "remedy": self.remedy,
-        }
+__all__ = ["Disconnection", "Finding", "Progress", "SignInRequest", "TestResult", "Token"]

@@ -1,0 +1,26 @@
+"""One line of what `keyfob doctor` found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `doctor`."""
+
+    name: str  # keychain | callback_port | browser | clock | proxy | ca | agent | tray | store | presets
+    ok: bool
+    text: str
+    remedy: str | None = None
+    level: str = "ok"  # ok | note | fail
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "level": self.level,
+            "text": self.text,
+            "remedy": self.remedy,
+        }
