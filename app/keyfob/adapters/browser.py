@@ -141,13 +141,13 @@ def _started(command: Sequence[str], environment: Mapping[str, str], patience: f
 
 
 def _start_file(url: str) -> bool:
-    if sys.platform != "win32":
-        return False
-    try:
-        os.startfile(url)  # noqa: S606  the system's own way; the address was checked
-    except OSError:
-        return False
-    return True
+    if sys.platform == "win32":
+        try:
+            os.startfile(url)  # noqa: S606  the system's own way; the address was checked
+        except OSError:
+            return False
+        return True
+    return False
 
 
 def child_environment(environ: Mapping[str, str], *, frozen: bool) -> dict[str, str]:

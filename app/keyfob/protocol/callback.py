@@ -29,7 +29,7 @@ _METHOD = re.compile(rb"[A-Z]{1,32}")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)(?=.)", re.DOTALL)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_IN_A_CODE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
 _CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CODE = re.compile(r"[\x21-\x7e]{1,8192}")  # RFC 6749 Appendix A.11, without the blank
 
@@ -193,7 +193,8 @@ def read_query(query: str) -> dict[str, str] | Refused:
 def _decode(text: str) -> str:
     if _BROKEN_ESCAPE.search(text):
         raise ValueError("a broken percent escape")
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "strict")
+    # Some servers describe errors in Latin-1: that must not cost the person the whole answer.
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
 
 
 def at_expected_path(path: str, expectation: Expectation) -> bool:
@@ -235,7 +236,7 @@ def _fault_in(params: Mapping[str, str], expectation: Expectation, *, state_know
     code, error = params.get(expectation.code_param), params.get("error")
     if (code is None) == (error is None):
         return Why.NO_CODE
-    if code is not None and (not code or _CONTROL.search(code)):
+    if code is not None and (not code or _NOT_IN_A_CODE.search(code)):
         return Why.NO_CODE
     return None
 
