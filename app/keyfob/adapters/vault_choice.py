@@ -1,0 +1,116 @@
+"""Which vault this home uses: the keychain, or one of the two that are chosen on purpose in Settings.
+
+A vault that fails is never replaced by another here: a person who meant their keychain does not find their
+tokens in a file one day. bootstrap calls `choose_vault`; the keychain process builds its `SystemVault`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from keyfob.adapters import keyring_choice
+from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
+from keyfob.core.errors import KeychainError
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+from keyfob.ports import Vault, VaultHealth
+
+# The keychain process starts with this module: what only the other vaults need is imported with them.
+if TYPE_CHECKING:
+    from keyfob.adapters.home import Home
+    from keyfob.adapters.vault_entries import EntryVault
+    from keyfob.adapters.vault_sealed import Ask
+
+SEALED_FILE = "vault.sealed"
+
+
+def choose_vault(
+    settings: Settings,
+    home: Home,
+    *,
+    in_process: bool,
+    prompt: bool = False,
+    ask: Ask | None = None,
+) -> Vault:
+    """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is told
+    by the first call, or by `probe()`.
+
+    `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
+    must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `prompt`: the
+    keychain may ask the person to unlock it, and has a minute for it. `ask` asks for the sealed vault's
+    passphrase; without it, it comes from a descriptor or from systemd's credentials.
+    """
+    match settings.vault:
+        case "sealed":
+            from keyfob.adapters.vault_sealed import SealedVault, find_passphrase
+
+            return SealedVault(home.id, home.data / SEALED_FILE, find_passphrase(ask))
+        case "pass":
+            from keyfob.adapters.vault_pass import PassVault
+
+            return PassVault(home.id)
+        case _:
+            # macOS asks by itself, whenever the program that calls is new to it.
+            deadline = PROMPT_DEADLINE if prompt or sys.platform == "darwin" else DEADLINE
+            if in_process:
+                return DeadlineVault(SystemVault(home.id, prompt=prompt), deadline)
+            from keyfob.adapters.vault_process import HelperVault
+
+            return HelperVault(home.id, deadline=deadline, prompt=prompt)
+
+
+class SystemVault:
+    """This system's keychain, found at the first call that needs it, and looked for again while there is none.
+    Thread-safe. Its calls may block: see vault_deadline and vault_process."""
+
+    def __init__(self, home_id: str, *, prompt: bool = False) -> None:
+        self._home_id = home_id
+        self._prompt = prompt
+        self._found: EntryVault | None = None
+        self._lock = threading.Lock()
+
+    def load(self, name: str) -> Secret | None:
+        return self._vault().load(name)
+
+    def save(self, name: str, value: Secret) -> None:
+        self._vault().save(name, value)
+
+    def delete(self, name: str) -> None:
+        self._vault().delete(name)
+
+    def probe(self) -> VaultHealth:
+        try:
+            return self._vault().probe()
+        except KeychainError as error:
+            return VaultHealth(False, "keychain", True, error.code, error.message)
+
+    def unlock(self, timeout: float) -> None:
+        """Have the person unlock it, within `timeout` seconds where the keychain can be told so."""
+        from keyfob.adapters.vault_secretservice import SecretServiceVault
+
+        vault = self._vault()
+        if isinstance(vault, SecretServiceVault):
+            vault.unlock(timeout)
+        else:
+            vault.load("unlock")  # these ask by themselves when they are used
+
+    def _vault(self) -> EntryVault:
+        with self._lock:
+            if self._found is None:
+                self._found = _system_vault(self._home_id, self._prompt)
+            return self._found
+
+
+def _system_vault(home_id: str, prompt: bool) -> EntryVault:
+    """Raises KeychainError `keychain_absent`, `keychain_plaintext`."""
+    named = keyring_choice.allowed_name()
+    if sys.platform.startswith(("linux", "freebsd")) and named in (None, keyring_choice.SECRET_SERVICE):
+        from keyfob.adapters import vault_secretservice
+
+        if named is not None or vault_secretservice.available():
+            return vault_secretservice.SecretServiceVault(home_id, prompt=prompt)
+    from keyfob.adapters.vault_keyring import KeyringVault
+
+    return KeyringVault(home_id)

@@ -1,0 +1,255 @@
+"""The keychain in a process of its own, for programs that live on: the app and the agent.
+
+A keychain call may block for ever: a prompt that nobody answers, a daemon that hangs. A thread that is abandoned
+in one still holds it, and its write may land minutes later over a newer one; a process can be killed. So each
+call goes to a helper process (vault_helper) that is started when it is needed and killed at the call's deadline.
+
+What a killed helper was writing is *unknown*: before the next write beside it (names in the same folder belong
+to one account) the entry is read back, by the new helper, so that a keychain that still hangs is met there.
+
+Never here: a secret in an argument or the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keyfob
+from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE
+from keyfob.adapters.vault_entries import check_name, check_value
+from keyfob.adapters.vault_helper import EXIT_IDLE, MARK
+from keyfob.core.errors import Fault, KeychainError
+from keyfob.core.secret import Secret
+from keyfob.ports import VaultHealth
+
+# Seconds without a call after which the helper ends, and its memory with it.
+IDLE = 60.0
+_WRITES = ("save", "delete")
+
+
+class HelperVault:
+    """A `ports.Vault` that ends each call after `deadline` seconds, the time spent waiting for others included
+    (with `prompt=True`, where the person may be asked to unlock, 60 s by default).
+
+    Calls from several threads are taken one after the other. KeychainError `keychain_timeout` means of a write
+    that its outcome is unknown. `command` starts the helper; it is for tests. `close()` ends the helper once
+    what it was asked is done.
+    """
+
+    def __init__(
+        self,
+        home_id: str,
+        *,
+        deadline: float | None = None,
+        prompt: bool = False,
+        idle: float = IDLE,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        check_name(home_id)
+        self._start_line = {"home": home_id, "idle": idle, "prompt": prompt}
+        self._deadline = deadline if deadline is not None else PROMPT_DEADLINE if prompt else DEADLINE
+        self._command = tuple(command or helper_command())
+        self._turn = threading.Lock()
+        self._helper: _Process | None = None
+        self._unknown: set[str] = set()
+
+    def load(self, name: str) -> Secret | None:
+        check_name(name)
+        value = self._within({"op": "load", "name": name})
+        return None if value is None else Secret(value)
+
+    def save(self, name: str, value: Secret) -> None:
+        check_name(name)
+        self._within({"op": "save", "name": name, "value": check_value(value)})
+
+    def delete(self, name: str) -> None:
+        check_name(name)
+        self._within({"op": "delete", "name": name})
+
+    def probe(self) -> VaultHealth:
+        try:
+            ok, name, persistent, code, message = self._within({"op": "probe", "name": ""})
+        except (KeychainError, Fault) as error:
+            return VaultHealth(False, "keychain", True, error.code, error.message)
+        return VaultHealth(ok, name, persistent, code, message)
+
+    def unlock(self, timeout: float = PROMPT_DEADLINE) -> None:
+        """Let the keychain ask the person to unlock it, and wait for the answer at most `timeout` seconds.
+        Raises KeychainError `keychain_locked`, `keychain_timeout`."""
+        self._within({"op": "unlock", "name": ""}, timeout)
+
+    def close(self) -> None:
+        """End the helper. A call under way in another thread is finished first, within its deadline."""
+        with self._turn:
+            helper, self._helper = self._helper, None
+            if helper is not None:
+                helper.dismiss()
+
+    # --- one call -------------------------------------------------------------------------------------------
+
+    def _within(self, request: dict[str, Any], seconds: float | None = None) -> Any:
+        until = time.monotonic() + (self._deadline if seconds is None else seconds)
+        if not self._turn.acquire(timeout=_left(until)):
+            raise _late()
+        try:
+            if request["op"] in _WRITES:
+                folder = _folder(request["name"])
+                for name in sorted(n for n in self._unknown if _folder(n) == folder):
+                    self._exchange({"op": "load", "name": name}, until)
+            return self._exchange(request, until)
+        finally:
+            self._turn.release()
+
+    def _exchange(self, request: dict[str, Any], until: float) -> Any:
+        """One request and its answer. Once more with a new helper where the old one had gone idle."""
+        name = request["name"]
+        for _ in range(3):
+            helper = self._running()
+            answer = helper.ask({**request, "seconds": max(_left(until), 0.001)}, until)
+            if answer is not None:
+                if request["op"] == "load" or answer.get("error") is None:
+                    self._unknown.discard(name)
+                return _value(answer)
+            self._helper = None
+            late = _left(until) <= 0
+            if helper.end() == EXIT_IDLE and not late:
+                continue
+            if request["op"] in _WRITES:
+                self._unknown.add(name)
+            if late:
+                raise _late()
+            raise KeychainError(
+                "The keychain process ended before it answered",
+                # Of a write this says what is true: nobody knows whether it landed.
+                code="keychain_timeout" if request["op"] in _WRITES else "keychain_refused",
+            )
+        raise KeychainError("The keychain process does not stay up", code="keychain_refused")
+
+    def _running(self) -> _Process:
+        if self._helper is None:
+            self._helper = _Process(self._command, self._start_line)
+        return self._helper
+
+
+class _Process:
+    """A helper and the two threads that keep a pipe that hangs from blocking the caller."""
+
+    def __init__(self, command: Sequence[str], start_line: dict[str, Any]) -> None:
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  (our own program, no shell)
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                # A Ctrl-C meant for the parent must not tear a write.
+                start_new_session=os.name != "nt",
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise Fault("The keychain process could not be started", detail=str(error.strerror)) from error
+        self._ids = itertools.count(1)
+        self._ended = threading.Event()
+        self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        for work, name in ((self._write, "keychain-out"), (self._read, "keychain-in")):
+            threading.Thread(target=work, name=name, daemon=True).start()
+        self._out.put(_line(start_line))
+
+    def ask(self, request: dict[str, Any], until: float) -> dict[str, Any] | None:
+        """The answer, or None when it did not come until then or the helper ended."""
+        number = next(self._ids)
+        self._out.put(_line({**request, "id": number}))
+        while True:
+            try:
+                answer = self._answers.get(timeout=_left(until))
+            except queue.Empty:
+                return None
+            # A lower number answers a call whose caller was interrupted while it waited.
+            if answer is None or answer["id"] == number:
+                return answer
+
+    def end(self) -> int:
+        """Kill what still runs; the exit status. After it, nothing that the helper was doing goes on."""
+        self._out.put(None)
+        if self._ended.is_set():
+            # One that ended by itself tells by its status whether it left anything undone.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(0.5)
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(5)
+        return -1  # a process that the system cannot end; its pipes are closed all the same
+
+    def dismiss(self) -> None:
+        """Close its stdin: it finishes what it was asked, and goes. Waits for that a moment."""
+        self._out.put(None)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+
+    def _write(self) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        with contextlib.suppress(OSError), pipe:
+            while (line := self._out.get()) is not None:
+                view = memoryview(line)
+                while view:
+                    view = view[pipe.write(view) :]
+
+    def _read(self) -> None:
+        pipe = self._process.stdout
+        assert pipe is not None
+        waiting = b""
+        with contextlib.suppress(OSError, ValueError), pipe:
+            while chunk := pipe.read(65_536):
+                *lines, waiting = (waiting + chunk).split(b"\n")
+                for line in lines:
+                    self._answers.put(json.loads(line))
+        self._ended.set()
+        self._answers.put(None)
+        self._process.wait()  # no zombie stays
+
+
+def helper_command() -> tuple[str, ...]:
+    """How this program starts its keychain process: itself when frozen, else this interpreter, isolated from
+    the user's Python settings, on this very package."""
+    if getattr(sys, "frozen", False):
+        return (sys.executable, MARK)
+    root = str(Path(keyfob.__file__).parent.parent)
+    code = "import sys; sys.path.append(sys.argv[1]); from keyfob.adapters.vault_helper import main; main()"
+    return (sys.executable, "-I", "-c", code, root)
+
+
+def _value(answer: dict[str, Any]) -> Any:
+    error = answer.get("error")
+    if error is None:
+        return answer["value"]
+    kind: Callable[..., Exception] = Fault if answer.get("fault") else KeychainError
+    raise kind(error["message"], code=error["code"], remedy=error["remedy"], detail=error["detail"])
+
+
+def _line(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)
+
+
+def _late() -> KeychainError:
+    return KeychainError("The keychain did not answer in time", code="keychain_timeout")
