@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Mapping
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from keyfob.core.errors import SettingWrong
 from keyfob.core.text import plain
@@ -70,3 +71,11 @@ def safe(url: str | None, what: str) -> str:
     if fault is not None:
         raise SettingWrong(f"{what} is not used: {fault}", code="endpoint_unsafe", detail=plain(url))
     return url
+
+
+def with_query(endpoint: str, params: Mapping[str, str]) -> str:
+    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), a parameter of ours replaces its namesake, so
+    that none goes out twice. A fragment is dropped."""
+    parts = urlsplit(endpoint)
+    own = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in params]
+    return parts._replace(query=urlencode([*own, *params.items()]), fragment="").geturl()

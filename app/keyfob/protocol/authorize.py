@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
 from keyfob.core.provider import Server
@@ -22,11 +22,16 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Callback
 from keyfob.protocol import dpop, id_token, par
-from keyfob.protocol.address import safe
+from keyfob.protocol.address import safe, with_query
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, NewId, OpenBrowser
 from keyfob.protocol.identity import identify
 from keyfob.protocol.plan import Plan, SignInResult
-from keyfob.protocol.quirks import DYNAMIC_AGENT_CLIENT, OPENROUTER_KEYS, openrouter_keys
+from keyfob.protocol.quirks import (
+    DYNAMIC_AGENT_CLIENT,
+    OPENROUTER_KEYS,
+    STATE_IN_TOKEN_REQUEST,
+    openrouter_keys,
+)
 from keyfob.protocol.token import Answer, exchange_code, grant_of
 
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
@@ -70,8 +75,9 @@ def authorization_code(
     code = code_in(callback, plan)
     plan, issued = issued_client(plan, callback)
     verifier = None if plan.provider.pkce == "none" else code_verifier
+    extra = {"state": state.reveal()} if STATE_IN_TOKEN_REQUEST in plan.provider.quirks else {}
     answer = yield from exchange_code(
-        plan, code, code_verifier=verifier, new_id=new_id, now=now, nonces=nonces
+        plan, code, code_verifier=verifier, new_id=new_id, now=now, nonces=nonces, extra=extra
     )
     return (
         yield from finish(
@@ -167,14 +173,6 @@ def pushes(plan: Plan) -> bool:
     if plan.provider.par == "always" or server.require_pushed_authorization_requests:
         return True
     return plan.provider.par != "never" and server.endpoints.pushed_authorization_request_endpoint is not None
-
-
-def with_query(endpoint: str, params: Mapping[str, str]) -> str:
-    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), a parameter of ours replaces its namesake, so
-    that none goes out twice. A fragment is dropped."""
-    parts = urlsplit(endpoint)
-    own = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in params]
-    return parts._replace(query=urlencode([*own, *params.items()]), fragment="").geturl()
 
 
 # --- the response -------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ anywhere but to the address it is handed.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from keyfob import __version__
 from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded, Transient
@@ -23,7 +23,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop
-from keyfob.protocol.address import fault_of, safe
+from keyfob.protocol.address import fault_of, safe, with_query
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.id_token import SUBJECT_MOST, unverified_claims
@@ -44,6 +44,7 @@ UNIDENTIFIED = "unidentified:"
 NAME_MOST = 120
 EMAIL_MOST = 254
 ADDRESS_MOST = 1024
+_HEADER = re.compile(r"[\x21-\x7e]{1,200}")
 
 __all__ = ["UNIDENTIFIED", "identify", "place_token", "probe_request", "read_path", "who_am_i_request"]
 
@@ -63,20 +64,23 @@ def place_token(
 
     `values` fill `{client_id}`, `{username}` and the like in headers and names; `{version}` is ours. For `basic`,
     `name` is the user name and the token the password; without a name the token is the user name (Stripe's way).
-    A header that the request has already stands, except the one that carries the token.
+    A header that the request has already stands, except the one that carries the token. `claim_headers` are read from
+    the token where it is a JWT, and left out where it holds no such claim.
     """
     headers = {k: _filled(v, values) for k, v in api.headers.items()}
+    if api.claim_headers:
+        claims = unverified_claims(token) or EMPTY
+        found = {name: read_path(claims, path) for name, path in api.claim_headers.items()}
+        headers |= {
+            name: text for name, text in found.items() if isinstance(text, str) and _HEADER.fullmatch(text)
+        }
     taken = {name.lower() for name in request.headers}
     headers = {k: v for k, v in headers.items() if k.lower() not in taken} | dict(request.headers)
-    secret, url, header = token.reveal(), request.url, "Authorization"
+    params = {name: _filled(text, values) for name, text in api.params.items()}
+    secret, header, value = token.reveal(), "Authorization", ""
     match api.placement:
         case "query":
-            separator = "&" if urlsplit(url).query else "?"
-            return replace(
-                request,
-                headers=headers,
-                url=f"{url}{separator}{api.name or 'access_token'}={quote(secret, safe='')}",
-            )
+            params[api.name or "access_token"] = secret
         case "header":
             header, value = api.name or "Authorization", api.prefix + secret
         case "basic":
@@ -85,9 +89,9 @@ def place_token(
         case _:
             scheme = api.prefix.strip() or ("DPoP" if token_type.lower() == "dpop" else "Bearer")
             value = f"{scheme} {secret}"
-    headers = {k: v for k, v in headers.items() if k.lower() != header.lower()}
-    headers[header] = value
-    return replace(request, headers=headers)
+    if value:
+        headers = {k: v for k, v in headers.items() if k.lower() != header.lower()} | {header: value}
+    return replace(request, headers=headers, url=with_query(request.url, params) if params else request.url)
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

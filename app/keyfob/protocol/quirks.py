@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback, Request, Response
 from keyfob.protocol import dpop
-from keyfob.protocol.address import safe
+from keyfob.protocol.address import safe, with_query
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, NewId, OpenBrowser, Send
 from keyfob.protocol.identity import identify
@@ -26,7 +26,7 @@ from keyfob.protocol.plan import Plan, SignInResult
 
 DYNAMIC_AGENT_CLIENT = "dynamic_agent_client"  # in `authorize.issued_client`
 OPENROUTER_KEYS = "openrouter_keys"
-KNOWN = frozenset({DYNAMIC_AGENT_CLIENT, OPENROUTER_KEYS})
+STATE_IN_TOKEN_REQUEST = "state_in_token_request"  # noqa: S105  in `authorize.authorization_code`
 
 
 def openrouter_keys(
@@ -57,7 +57,7 @@ def openrouter_keys(
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    yield OpenBrowser(Secret(f"{page}?{urlencode(params)}"))
+    yield OpenBrowser(Secret(with_query(page, params)))
     callback: Callback = yield AwaitCallback(
         Expectation(state=state, path=urlsplit(callback_url).path, stateless=True)
     )

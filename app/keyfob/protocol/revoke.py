@@ -26,6 +26,7 @@ from keyfob.protocol.plan import Plan
 
 YES = "yes"
 UNSUPPORTED = "unsupported"
+DELETES = ("delete", "nextcloud")
 
 
 def revoke(
@@ -65,7 +66,7 @@ def revoke(
     if 200 <= response.status < 300 and code is None:
         return YES
     error = failure(response, what, error_field=provider.token_answer.error_field)
-    if response.status in (405, 501) or (response.status == 404 and provider.revocation.style != "delete"):
+    if response.status in (405, 501) or (response.status == 404 and provider.revocation.style not in DELETES):
         return UNSUPPORTED
     if response.status == 404:
         return YES  # a deleted thing
@@ -99,20 +100,20 @@ def _request(
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
             request = Request("POST", endpoint, "revoke", headers, body)
             return place_token(Api(), request, token, token_type=_scheme(plan.dpop_key)), token
-        case "delete" if not named:
+        case "delete" | "nextcloud" if not named:
             request = Request("DELETE", endpoint, "revoke", headers)
             placed = place_token(
                 plan.provider.api, request, token, token_type=_scheme(plan.dpop_key), values=plan.inputs
             )
             return placed, token
-        case "rfc7009" | "json" | "delete":
+        case "rfc7009" | "json" | "delete" | "nextcloud":
             as_json = style.style != "rfc7009"
             headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
             fields, head = authenticate(
                 params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now
             )
             text = json.dumps(fields) if as_json else urlencode(fields)
-            method = "DELETE" if style.style == "delete" else "POST"
+            method = "POST" if style.style in ("rfc7009", "json") else "DELETE"
             return Request(method, endpoint, "revoke", head, text.encode()), None
     raise SettingWrong("The preset names an unknown way to revoke", code="preset_faulty")
 
