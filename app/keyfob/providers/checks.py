@@ -8,6 +8,7 @@ Called by `catalogue` and by `keyfob providers check`. Must never raise on a bad
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -77,9 +78,9 @@ def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFau
 
 def _foundation(data: bytes) -> Iterator[PresetFault]:
     """A preset of ours begins with comments that say what it rests on."""
-    first = data.decode("utf-8").lstrip("\n").split("\n\n", 1)[0].splitlines()
-    comments = [line for line in first if line.startswith("#")]
-    if not comments or len(comments) < len(first) or not re.search(r"\bRests on\b", "\n".join(comments)):
+    lines = data.decode("utf-8").splitlines()
+    comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+    if not re.search(r"\bRests on\b", "\n".join(comments)):
         yield PresetFault(
             "", "has no foundation", 'it should begin with comments that say "Rests on" which sources'
         )

@@ -134,7 +134,8 @@ def _ascii_host(entry: Input, host: str) -> str:
 
 
 def _url(entry: Input, text: str) -> str:
-    """An https address (http on loopback), without query, fragment, user name or a slash at the end."""
+    """An https address (http on loopback), without query, fragment or user name. A slash at its end stays: it is
+    part of an issuer's name (RFC 8414 §3.3)."""
     if "://" not in text:
         text = f"https://{text}"
     parts = _split(entry, text)
@@ -147,7 +148,7 @@ def _url(entry: Input, text: str) -> str:
     url = f"{parts.scheme}://{host}{port}{parts.path}"
     if url_fault(url) is not None:
         raise SettingWrong(f"{entry.title} must begin with https://", code="endpoint_unsafe")
-    return url if entry.pattern else url.rstrip("/")
+    return url
 
 
 def _split(entry: Input, text: str) -> Any:
@@ -181,11 +182,9 @@ def _filled(value: Any, values: Mapping[str, str], loopback: set[str]) -> Any:
         case Input():
             return value
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            changes = {
-                field.name: _filled(getattr(value, field.name), values, loopback)
-                for field in dataclasses.fields(value)
-            }
-            return replace(value, **changes)
+            was = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            now = {name: _filled(part, values, loopback) for name, part in was.items()}
+            return replace(value, **{n: None if v == "" and was[n] != "" else v for n, v in now.items()})
         case _:
             return value
 
@@ -196,5 +195,5 @@ def _text(text: str, values: Mapping[str, str], loopback: set[str]) -> str:
         if slot in text:
             if name in loopback:
                 text = text.replace(f"https://{slot}", f"http://{slot}")
-            text = text.replace(slot, value)
+            text = text.replace(f"{slot}/", f"{value.rstrip('/')}/").replace(slot, value)
     return text

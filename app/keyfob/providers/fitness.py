@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from keyfob.core.text import plain
 from keyfob.providers.quirks import QUIRKS
-from keyfob.providers.rules import HEADER_NAME, Leaves, apis
+from keyfob.providers.rules import HEADER_NAME, PLACEHOLDER, Leaves, apis
 from keyfob.providers.schema import IdentityTable, Preset, RedirectTable
 from keyfob.providers.shape import PresetFault
 
@@ -73,7 +73,8 @@ def client(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
                 "is no variable of Keyfob's",
                 "it should be a name such as ACME_CLIENT_ID",
             )
-    if ours and entry.client_id is not None and preset.policy.client_id != "keyfob":
+    shared = "dynamic_agent_client" in preset.quirks and entry.client_id == "dynamic_agent_client"
+    if ours and entry.client_id is not None and preset.policy.client_id != "keyfob" and not shared:
         yield PresetFault(
             "client.client_id",
             "is shipped",
@@ -167,11 +168,11 @@ def _identity(preset: Preset, entry: IdentityTable, at: str, ours: bool) -> Iter
             yield PresetFault(
                 "test.url", "is missing", "there should be a request that shows whether the token works"
             )
-    if entry.source in ("access_jwt", "token_answer", "request") and at == "identity":
-        if "subject" not in entry.map:
-            yield PresetFault(
-                f"{at}.map.subject", "is missing", "it should be the path of the person's lasting id"
-            )
+    names_nobody = "subject" not in entry.map and at == "identity"
+    if names_nobody and entry.source in ("access_jwt", "token_answer", "request"):
+        yield PresetFault(
+            f"{at}.map.subject", "is missing", "it should be the path of the person's lasting id"
+        )
     for name, path in entry.map.items():
         key = f"{at}.map.{name}"
         if name not in IDENTITY_NAMES:
@@ -191,7 +192,11 @@ def hosts(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     for api, at in apis(preset):
         if api.placement in ("header", "query") and api.name is None:
             yield PresetFault(f"{at}.name", "is missing", f'placement = "{api.placement}" needs its name')
-        if api.name is not None and api.placement == "header" and not HEADER_NAME.match(api.name):
+        if (
+            api.name is not None
+            and api.placement == "header"
+            and not HEADER_NAME.match(PLACEHOLDER.sub("x", api.name))
+        ):
             yield PresetFault(f"{at}.name", "is no header name", "it should be letters, digits and hyphens")
     named = {_host(value) for key, value in leaves if key.startswith("endpoints.") or key == "issuer"}
     for api, _ in apis(preset):
@@ -220,11 +225,15 @@ def _host(url: str) -> str:
 
 def revocation(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     entry = preset.revocation
-    if entry.style == "none" or entry.url is not None:
+    if entry.style in ("none", "nextcloud") or entry.url is not None:
         return
-    known = preset.endpoints.revocation_endpoint is not None or preset.discovery is not None
-    if entry.style != "rfc7009" or not known:
-        yield PresetFault("revocation.url", "is missing", f'style = "{entry.style}" needs an address')
+    discovers = preset.discovery is not None or "atproto" in preset.methods
+    if preset.endpoints.revocation_endpoint is None and not discovers:
+        yield PresetFault(
+            "revocation.url",
+            "is missing",
+            f'style = "{entry.style}" needs an address, or the revocation_endpoint',
+        )
 
 
 def quirks(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:

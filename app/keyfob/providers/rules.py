@@ -30,9 +30,15 @@ LOOPBACK_NAMES = frozenset({"localhost"})
 FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"^issuer_template$"), frozenset({"tenantid"})),
     (re.compile(r"^(api_key\.)?api\.(headers|params)\."), frozenset({"version", "client_id"})),
+    (re.compile(r"^(api_key\.)?api\.name$"), frozenset({"login", "username"})),
     (re.compile(r"^token_headers\."), frozenset({"version", "client_id"})),
+    (re.compile(r"^authorize_params\."), frozenset({"installation"})),
     (re.compile(r"^(api_key\.)?identity\.headers\."), frozenset({"version", "client_id"})),
-    (re.compile(r"^revocation\."), frozenset({"client_id"})),
+    (re.compile(r"^revocation\."), frozenset({"client_id", "token", "hint"})),
+    (
+        re.compile(r"^token_params\."),
+        frozenset({"username", "password"}),
+    ),  # a JSON login of method "password"
 )
 # Texts that are words for people, expressions, request bodies or paths: braces there are no placeholders.
 NOT_FILLED = re.compile(
