@@ -66,7 +66,7 @@ def resolve(identifier: str, *, plc: str = PLC_DIRECTORY, dns_txt: DnsTxt | None
             raise PeerFault(
                 f"The handle {plain(wanted)} is not confirmed by its owner", code="identity_invalid"
             )
-    issuer = yield from _issuer_of(pds)
+    issuer = yield from issuer_of(pds)
     server = yield from server_at(issuer)
     return Resolved(server, did, handle, pds, login_hint=handle or did)
 
@@ -103,7 +103,7 @@ def _did_of(handle: str, dns_txt: DnsTxt | None) -> Generator[Effect, Any, str]:
         if len(told) > 1:
             raise PeerFault(f"The handle {plain(handle)} names several owners", code="identity_invalid")
         if told:
-            return _checked_did(told.pop())
+            return checked_did(told.pop())
     request = Request(
         "GET", f"https://{handle}/.well-known/atproto-did", "discovery", {"Accept": "text/plain"}
     )
@@ -121,10 +121,11 @@ def _did_of(handle: str, dns_txt: DnsTxt | None) -> Generator[Effect, Any, str]:
     text = response.body[:2_048].decode("utf-8", "replace").strip()
     if response.status != 200 or not text.startswith("did:"):
         raise unknown
-    return _checked_did(text)
+    return checked_did(text)
 
 
-def _checked_did(text: str) -> str:
+def checked_did(text: str) -> str:
+    """The DID itself where it is of the two kinds that atproto uses. Raises PeerFault `identity_invalid`."""
     web = _DID_WEB.fullmatch(text)
     # A port is for test servers; atproto allows none elsewhere.
     if _DID_PLC.fullmatch(text) or (web and (web[2] is None or is_loopback(web[1]))):
@@ -137,7 +138,7 @@ def _checked_did(text: str) -> str:
 
 def _read_did(did: str, plc: str) -> Generator[Effect, Any, tuple[str | None, str]]:
     """The handle that a DID's document claims, and its PDS's origin."""
-    _checked_did(did)
+    checked_did(did)
     if did.startswith("did:plc:"):
         url = f"{plc.rstrip('/')}/{did}"
     else:
@@ -194,7 +195,7 @@ def _of_address(url: str) -> Generator[Effect, Any, tuple[Server, str | None]]:
         raise Usage(f"{plain(url, 60)} is no server's address", code="identity_invalid")
     origin = origin_of(url)
     try:
-        issuer = yield from _issuer_of(origin)
+        issuer = yield from issuer_of(origin)
     except KeyfobError as fault:
         if fault.code != "metadata_invalid":
             raise
@@ -205,7 +206,7 @@ def _of_address(url: str) -> Generator[Effect, Any, tuple[Server, str | None]]:
     return server, None
 
 
-def _issuer_of(pds: str) -> Generator[Effect, Any, str]:
+def issuer_of(pds: str) -> Generator[Effect, Any, str]:
     """The one authorization server that a PDS names (RFC 9728)."""
     response: Response = yield Send(
         Request("GET", f"{pds}/.well-known/oauth-protected-resource", "discovery", _JSON)
