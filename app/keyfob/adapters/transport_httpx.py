@@ -172,7 +172,8 @@ class _Exchange:
             url = httpx.URL(self._request.url)
         except (httpx.InvalidURL, UnicodeError):
             url = httpx.URL("")
-        if not url.host or url.scheme not in ("https", "http"):
+        # A blank or its like in a host would have been escaped.
+        if not url.host or "%" in url.host or url.scheme not in ("https", "http"):
             raise SettingWrong("An address of the provider is no web address", code="endpoint_unsafe")
         self._host = plain(url.host, 100)
         if url.userinfo:
