@@ -1,0 +1,274 @@
+"""The real services over stores in memory, a clock that moves when told, and a strict authorization server.
+
+`Server` is a Transport that behaves as a server with refresh token rotation and reuse detection does: an old refresh
+token that is sent again kills its whole family, unless a grace is set. `faults` is a queue of what goes wrong next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from support.memory_store import MemoryAccountStore, MemoryLocks
+
+from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.core.account import Account, Connected, Pin, Record
+from keyfob.core.errors import KeyfobError, Transient
+from keyfob.core.grant import Grant
+from keyfob.core.provider import Endpoints, Server
+from keyfob.core.renewal import jitter_of, renews_at
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+from keyfob.core.wire import Request, Response
+from keyfob.ports import AccountStore, Locks, Vault
+from keyfob.providers.catalogue import Catalogue
+from keyfob.service.accounts import Accounts
+from keyfob.service.hub import Hub
+from keyfob.service.keeper import Keeper
+from keyfob.service.plans import Plans, Signing
+from keyfob.service.renewer import Renewer
+from keyfob.service.revocations import Revocations
+from keyfob.service.runner import Runner
+from keyfob.service.slots import Slots
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+ISSUER = "https://id.example.org"
+PRESET = """
+id = "example"
+title = "Example"
+tested = "software"
+methods = ["oauth", "api_key"]
+scopes = ["openid", "profile"]
+[policy]
+client_id = "keyfob"
+[client]
+client_id = "keyfob-client"
+[endpoints]
+authorization_endpoint = "https://id.example.org/authorize"
+token_endpoint = "https://id.example.org/token"
+userinfo_endpoint = "https://id.example.org/userinfo"
+revocation_endpoint = "https://id.example.org/revoke"
+[api]
+base = "https://id.example.org"
+[identity]
+source = "userinfo"
+[identity.map]
+subject = "sub"
+name = "name"
+[test]
+url = "https://id.example.org/userinfo"
+[revocation]
+style = "rfc7009"
+[api_key]
+create_at = "https://id.example.org/keys"
+[api_key.api]
+base = "https://id.example.org"
+placement = "header"
+name = "X-Key"
+[api_key.identity]
+source = "request"
+url = "https://id.example.org/me"
+[api_key.identity.map]
+subject = "id"
+name = "name"
+"""
+
+
+class MovingClock:
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@dataclass
+class StrictServer:
+    """Thread-safe. `log` holds each request's purpose in order."""
+
+    clock: Callable[[], datetime]
+    lifetime: int = 3600
+    grace: bool = False
+    faults: list[object] = field(default_factory=list)
+    extra: dict[str, object] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    serial: int = 0
+    current: str | None = None
+    last_spent: str | None = None
+    dead: bool = False
+    revoked: list[str] = field(default_factory=list)
+    sub: str = "subject-1"
+    before: Callable[[], None] | None = None
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def issue(self) -> dict[str, object]:
+        self.serial += 1
+        self.current = f"refresh-{self.serial}"
+        return {
+            "access_token": f"access-{self.serial}",
+            "refresh_token": self.current,
+            "expires_in": self.lifetime,
+            "token_type": "Bearer",
+            **self.extra,
+        }
+
+    def send(self, request: Request) -> Response:
+        if self.before is not None and request.purpose == "refresh":
+            self.before()
+        with self._guard:
+            self.log.append(request.purpose)
+            fault = self.faults.pop(0) if self.faults else None
+            if isinstance(fault, KeyfobError) and not (isinstance(fault, Transient) and fault.sent):
+                raise fault
+            answer = self._answer(request, fault)
+            if isinstance(fault, KeyfobError):
+                raise fault  # the server committed; its answer never arrived
+            return answer
+
+    def _answer(self, request: Request, fault: object) -> Response:
+        if isinstance(fault, Response):
+            return replace(fault, at=self.clock())
+        form = {k: v[0] for k, v in parse_qs((request.body or b"").decode()).items()}
+        match request.purpose:
+            case "refresh":
+                sent = form["refresh_token"]
+                if self.dead or (sent != self.current and not (self.grace and sent == self.last_spent)):
+                    self.dead = True
+                    return self.reply(400, {"error": "invalid_grant"})
+                self.last_spent = self.current if sent == self.current else self.last_spent
+                return self.reply(200, self.issue())
+            case "revoke":
+                self.revoked.append(form["token"])
+                return self.reply(200, {})
+            case "userinfo" | "whoami":
+                return self.reply(200, {"sub": self.sub, "id": self.sub, "name": "Alice"})
+        return self.reply(404, {})
+
+    def reply(self, status: int, body: object, **headers: str) -> Response:
+        return Response(
+            status, {"content-type": "application/json", **headers}, json.dumps(body).encode(), self.clock()
+        )
+
+
+class Rig:
+    """Everything wired. `connect()` makes an account that was signed in just now."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        vault: Vault | None = None,
+        store: AccountStore | None = None,
+        locks: Locks | None = None,
+        save_for: timedelta | None = timedelta(seconds=0),
+    ) -> None:
+        presets = folder / "presets"
+        presets.mkdir(exist_ok=True, parents=True)
+        (presets / "example.toml").write_text(PRESET)
+        self.clock = MovingClock()
+        self.server = StrictServer(self.clock)
+        self.vault = vault or MemoryVault()
+        self.store = store or MemoryAccountStore()
+        self.locks = locks or MemoryLocks()
+        self.settings = Settings()
+        self.catalogue = Catalogue(presets)
+        self.presets = presets
+        self.entropy_count = 0
+        self.signing = Signing(self._entropy, self.clock)
+        self.runner = Runner(self.server)
+        self.hub = Hub(self.store, self.clock)
+        self.plans = Plans(self.catalogue, self.vault)
+        self.slots = Slots(self.vault)
+        self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
+        self.keeper = self.another_keeper(save_for)
+        self.accounts = Accounts(
+            self.store, self.keeper, self.slots, self.locks, self.plans, self.runner, self.revocations, self.hub, self.signing
+        )
+        self.renewer = Renewer(self.keeper, self.accounts, self.store, self.hub, self.clock, lambda job: job())
+
+    def another_keeper(self, save_for: timedelta | None = timedelta(seconds=0)) -> Keeper:
+        """A second keeper on the same vault, store and locks, as another process would have."""
+        return Keeper(
+            self.slots, self.store, self.locks, self.plans, self.runner, self.revocations, self.hub,
+            lambda: self.settings, self.signing, save_for=save_for,
+        )  # fmt: skip
+
+    def _entropy(self, count: int) -> str:
+        self.entropy_count += 1
+        return hashlib.sha256(str(self.entropy_count).encode()).hexdigest()[: max(count, 8)]
+
+    def connect(self, key: str = "key-1", label: str = "alice", *, renewable: bool = True) -> Record:
+        answer = self.server.issue()
+        now = self.clock()
+        grant = Grant(
+            access=Secret(str(answer["access_token"])),
+            refresh=Secret(str(answer["refresh_token"])) if renewable else None,
+            obtained_at=now,
+            expires_at=now + timedelta(seconds=self.server.lifetime),
+            scopes=("openid", "profile"),
+            generation=1,
+        )
+        self.slots.save(key, grant)
+        account = Account(
+            key=key,
+            provider="example",
+            label=label,
+            method="oauth",
+            subject=self.server.sub,
+            pin=Pin(
+                server=Server(
+                    None,
+                    Endpoints(
+                        authorization_endpoint=f"{ISSUER}/authorize",
+                        token_endpoint=f"{ISSUER}/token",
+                        userinfo_endpoint=f"{ISSUER}/userinfo",
+                        revocation_endpoint=f"{ISSUER}/revoke",
+                    ),
+                ),
+                client_id="keyfob-client",
+                api_base=ISSUER,
+            ),
+            name="Alice",
+            created_at=now,
+        )
+        record = Record(
+            account,
+            Connected(),
+            generation=1,
+            scopes=grant.scopes,
+            obtained_at=now,
+            expires_at=grant.expires_at,
+            renews_at=renews_at(grant, self.settings.margin, jitter_of(key)),
+            renewable=renewable,
+            connected_at=now,
+        )
+        self.store.put(record)
+        return record
+
+    def record(self, key: str = "key-1") -> Record:
+        found = self.store.get(key)
+        assert found is not None
+        return found
+
+    def held(self, key: str = "key-1") -> Grant:
+        stored = self.slots.newest(key)
+        assert stored is not None
+        return stored.grant
+
+    def ask(self, key: str = "key-1", *, min_life: float = 60, rejected: str | None = None, force: bool = False) -> str:
+        grant = self.keeper.grant(
+            key,
+            min_life=timedelta(seconds=min_life),
+            rejected=Secret(rejected) if rejected else None,
+            force=force,
+        )
+        return grant.access.reveal()

@@ -1,0 +1,468 @@
+"""The Keeper's promises, each quoted, and the order in which a session is never lost."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.rig import PRESET, Rig
+
+from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Stale
+from keyfob.core.errors import Fault, KeychainError, KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Response
+from keyfob.service import keeper as keeper_module
+
+LOST = Transient("the answer never came", code="network_timeout", sent=True, answered=False)
+OFFLINE = Transient("no network", code="network_unreachable", sent=False)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.setattr(keeper_module, "SECOND_LOOK", timedelta(0))
+    return Rig(tmp_path)
+
+
+class FlakyVault(MemoryVault):
+    """Writes fail while `broken` counts down; names in `lost` look empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = 0
+        self.only: str | None = None
+
+    def save(self, name: str, value: Secret) -> None:
+        if self.broken and (self.only is None or name.endswith(self.only)):
+            self.broken -= 1
+            raise KeychainError("locked", code="keychain_locked")
+        super().save(name, value)
+
+
+def refreshes(rig: Rig) -> int:
+    return rig.server.log.count("refresh")
+
+
+def test_a_fresh_token_is_served_without_asking_anybody(rig: Rig) -> None:
+    rig.connect()
+    assert rig.ask() == "access-1"
+    assert rig.server.log == []
+
+
+def test_less_than_min_life_renews_first(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3560)
+    assert rig.ask(min_life=60) == "access-2"
+    assert rig.record().status == Connected()
+    assert rig.record().generation == 2
+    assert rig.record().last_renewed_at == rig.clock()
+
+
+def test_at_most_one_renewal_a_call_even_where_min_life_asks_for_more(rig: Rig) -> None:
+    rig.connect()
+    rig.server.lifetime = 30
+    assert rig.ask(min_life=7200) == "access-2"
+    assert refreshes(rig) == 1
+
+
+def test_promise_1_one_renewal_an_account_at_a_time_across_threads_and_keepers(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    keepers = [rig.keeper, rig.another_keeper(), rig.another_keeper()]
+    with ThreadPoolExecutor(24) as pool:
+        asked = [
+            pool.submit(keepers[n % 3].grant, "key-1", min_life=timedelta(seconds=60)) for n in range(24)
+        ]
+        tokens = {one.result().access.reveal() for one in asked}
+    assert tokens == {"access-2"}
+    assert refreshes(rig) == 1
+
+
+def test_promise_2_rejected_names_the_refused_token_so_thirty_callers_cost_one_renewal(rig: Rig) -> None:
+    rig.connect()
+    with ThreadPoolExecutor(30) as pool:
+        tokens = set(pool.map(lambda _: rig.ask(rejected="access-1"), range(30)))
+    assert tokens == {"access-2"}
+    assert refreshes(rig) == 1
+
+
+def test_promise_3_cancellable_until_the_request_leaves(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    cancel = threading.Event()
+    cancel.set()
+    with rig.locks.hold("account-key-1", timeout=timedelta(seconds=1)), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(rig.keeper.grant, "key-1", min_life=timedelta(0), cancel=cancel)
+        with pytest.raises(KeyfobError) as caught:
+            waiting.result(timeout=5)
+    assert caught.value.code == "cancelled"
+    assert rig.server.log == []
+
+
+def test_promise_3_never_cancelled_after_the_request_has_left(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    cancel = threading.Event()
+    rig.server.before = cancel.set
+    grant = rig.keeper.grant("key-1", min_life=timedelta(0), cancel=cancel)
+    assert grant.access.reveal() == "access-2"
+    assert rig.held().refresh == Secret("refresh-2")
+
+
+def test_promise_4_saved_before_returned_and_the_old_slot_stays(rig: Rig) -> None:
+    rig.connect()
+    rig.ask(force=True)
+    assert rig.held().access == Secret("access-2")
+    entries = [rig.vault.load(f"key-1/{slot}") for slot in "ab"]
+    assert all(entry is not None for entry in entries)
+    assert rig.store.intent("key-1") is None
+
+
+def test_promise_5_no_refresh_token_in_the_answer_keeps_the_old_one(rig: Rig) -> None:
+    rig.connect()
+    rig.server.extra = {"refresh_token": None}
+    assert rig.ask(force=True) == "access-2"
+    assert rig.held().refresh == Secret("refresh-1")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Response(500, {}, b"", None),  # type: ignore[arg-type]
+        Response(503, {"content-type": "text/html"}, b"<html>busy</html>", None),  # type: ignore[arg-type]
+        Response(429, {"retry-after": "120"}, b"", None),  # type: ignore[arg-type]
+        Response(403, {"content-type": "text/html"}, b"<html>Just a moment</html>", None),  # type: ignore[arg-type]
+        Response(400, {"content-type": "application/json"}, b'{"error":"invalid_client"}', None),  # type: ignore[arg-type]
+        Response(400, {"content-type": "application/json"}, b'{"error":"temporarily_unavailable"}', None),  # type: ignore[arg-type]
+        Response(302, {"location": "https://portal.example/"}, b"", None),  # type: ignore[arg-type]
+        OFFLINE,
+        LOST,
+    ],
+    ids=["500", "503-html", "429", "403-html", "invalid_client", "temporarily", "redirect", "offline", "lost"],
+)
+def test_promise_6_only_the_grants_true_end_ends_it(rig: Rig, fault: object) -> None:
+    """S-39: kept, backed off, Retry-After obeyed."""
+    rig.connect()
+    rig.server.grace = True
+    rig.clock.forward(seconds=3590)
+    rig.server.faults = [fault]
+    assert rig.ask(min_life=60) == "access-1"  # not expired yet, so it serves
+    record = rig.record()
+    assert record.status == Connected()
+    assert record.failures == 1
+    assert record.last_error is not None
+    assert record.retry_at is not None
+    assert record.retry_at > rig.clock()
+    # Backed off: asking again does not ask the provider again.
+    assert rig.ask(min_life=60) == "access-1"
+    assert refreshes(rig) == 1
+    rig.clock.forward(seconds=20)
+    if rig.clock() < record.retry_at:
+        with pytest.raises(KeyfobError):
+            rig.ask()
+    rig.clock.forward(seconds=3600)
+    assert rig.ask() != "access-1"
+    assert rig.record().status == Connected()
+    assert rig.record().last_error is None
+
+
+def test_expired_and_failing_is_stale_and_never_hands_out_the_expired_token(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    rig.server.faults = [OFFLINE]
+    with pytest.raises(Transient):
+        rig.ask()
+    assert isinstance(rig.record().status, Stale)
+    with pytest.raises(Transient):
+        rig.ask()
+    rig.clock.forward(seconds=60)
+    assert rig.ask() == "access-2"
+
+
+def test_invalid_grant_is_the_end_and_deletes_nothing(rig: Rig) -> None:
+    rig.connect()
+    rig.server.dead = True
+    rig.clock.forward(seconds=3600)
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask()
+    assert caught.value.code == "grant_ended"
+    assert isinstance(rig.record().status, NeedsSignIn)
+    assert rig.held().refresh == Secret("refresh-1")
+    # Said once: asking again neither asks the provider nor tells a second time.
+    with pytest.raises(SignInNeeded):
+        rig.ask()
+    assert refreshes(rig) == 1
+    assert [e.kind for e in rig.store.events()].count("needs_sign_in") == 1
+
+
+def test_invalid_grant_is_read_twice_and_the_winner_is_adopted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without our lock renewed meanwhile and saves while we look again."""
+    rig.connect()
+    rig.server.dead = True
+    won = replace(
+        rig.held(),
+        access=Secret("access-9"),
+        refresh=Secret("refresh-9"),
+        generation=2,
+        expires_at=rig.clock() + timedelta(hours=3),
+    )
+    rig.clock.forward(seconds=3600)
+    pauses: list[timedelta] = []
+
+    def pause(span: timedelta, cancel: threading.Event | None) -> None:
+        pauses.append(span)
+        if len(pauses) == 2:
+            rig.slots.save("key-1", won)
+
+    monkeypatch.setattr(keeper_module, "pause", pause)
+    assert rig.ask() == "access-9"
+    assert rig.record().status == Connected()
+    assert rig.record().generation == 2
+
+
+def test_promise_7_a_changed_subject_is_refused_and_its_refresh_token_is_kept(rig: Rig) -> None:
+    preset = PRESET.replace('source = "userinfo"', 'source = "token_answer"', 1)
+    (rig.presets / "example.toml").write_text(preset)
+    rig.connect()
+    rig.server.extra = {"sub": "somebody-else"}
+    with pytest.raises(PeerFault) as caught:
+        rig.ask(force=True)
+    assert caught.value.code == "subject_mismatch"
+    assert rig.held().access == Secret("access-1")
+    assert rig.held().refresh == Secret("refresh-2")
+    assert rig.record().status == Connected()
+    assert rig.ask() == "access-1"
+    rig.server.extra = {"sub": "subject-1"}
+    rig.clock.forward(seconds=60)
+    assert rig.ask(force=True) == "access-3"
+    assert rig.record().last_error is None
+
+
+# --- never lose a session -------------------------------------------------------------------------------------
+
+
+def test_an_unwritable_vault_means_nothing_is_sent(tmp_path: Path) -> None:
+    vault = FlakyVault()
+    rig = Rig(tmp_path, vault=vault)
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    vault.broken = 1
+    with pytest.raises(KeychainError):
+        rig.ask()
+    assert rig.server.log == []
+    assert rig.store.intent("key-1") is None
+
+
+def test_a_failed_save_is_retried_and_never_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "pause", lambda span, cancel: None)
+    vault = FlakyVault()
+    rig = Rig(tmp_path, vault=vault, save_for=None)
+    rig.connect()
+    vault.only = "/b"
+    vault.broken = 7
+    assert rig.ask(force=True) == "access-2"
+    assert rig.held().access == Secret("access-2")
+    assert "saving_failed" in [e.kind for e in rig.store.events()]
+
+
+def test_a_command_gives_up_saving_in_the_end_and_the_intent_tells_of_it(tmp_path: Path) -> None:
+    vault = FlakyVault()
+    rig = Rig(tmp_path, vault=vault, save_for=timedelta(0))
+    rig.server.grace = True
+    rig.connect()
+    vault.only = "/b"
+    vault.broken = 1
+    with pytest.raises(KeychainError):
+        rig.ask(force=True)
+    assert rig.store.intent("key-1") is not None
+    rig.clock.forward(seconds=60)
+    assert rig.ask(force=True) == "access-3"  # replayed within the server's grace
+    assert rig.store.intent("key-1") is None
+
+
+def test_an_intent_with_a_newer_slot_is_cleared_and_that_slot_is_used(rig: Rig) -> None:
+    record = rig.connect()
+    old = rig.held()
+    assert old.refresh is not None
+    rig.store.put_intent(Intent("key-1", 1, old.refresh.fingerprint(), rig.clock()))
+    rig.slots.save("key-1", replace(old, access=Secret("access-saved"), refresh=Secret("refresh-saved"), generation=2))
+    assert rig.keeper.due(record, rig.clock()) == rig.clock()
+    rig.renewer.tick()
+    assert rig.server.log == []
+    assert rig.store.intent("key-1") is None
+    assert rig.record().generation == 2
+    assert rig.ask() == "access-saved"
+
+
+def test_an_intent_of_the_newest_slot_is_replayed_once(rig: Rig) -> None:
+    rig.connect()
+    rig.server.grace = True
+    rig.clock.forward(seconds=3600)
+    rig.server.faults = [LOST]
+    with pytest.raises(Transient):
+        rig.ask()
+    assert rig.store.intent("key-1") is not None
+    rig.clock.forward(seconds=10)
+    assert rig.ask() == "access-3"
+    assert refreshes(rig) == 2
+    assert rig.store.intent("key-1") is None
+
+
+def test_without_grace_a_lost_answer_ends_in_one_needs_sign_in_and_no_loop(rig: Rig) -> None:
+    """S-36: reuse kills the family; one `needs_sign_in`."""
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    rig.server.faults = [LOST]
+    for _ in range(5):
+        with pytest.raises(KeyfobError):
+            rig.ask()
+        rig.clock.forward(seconds=30)
+    assert refreshes(rig) == 2
+    assert isinstance(rig.record().status, NeedsSignIn)
+
+
+def test_offline_leaves_no_intent_open(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    rig.server.faults = [OFFLINE]
+    with pytest.raises(Transient):
+        rig.ask()
+    assert rig.store.intent("key-1") is None
+
+
+def test_a_damaged_newest_slot_falls_back_to_the_other(rig: Rig) -> None:
+    rig.connect()
+    rig.ask(force=True)
+    newest = rig.slots.newest("key-1")
+    assert newest is not None
+    rig.vault.save(f"key-1/{newest.slot}", Secret("torn.{}"))
+    assert rig.held().access == Secret("access-1")
+
+
+def test_an_empty_keychain_asks_for_a_sign_in_and_heals_when_it_is_back(rig: Rig) -> None:
+    rig.connect()
+    kept = rig.held()
+    rig.slots.forget("key-1")
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask()
+    assert caught.value.code == "grant_missing"
+    rig.slots.save("key-1", kept)
+    assert rig.ask() == "access-1"
+    assert rig.record().status == Connected()
+
+
+def test_a_bug_of_ours_signs_nobody_out(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.connect()
+    monkeypatch.setattr(rig.server, "send", lambda request: 1 / 0)
+    with pytest.raises(Fault):
+        rig.ask(force=True)
+    assert rig.record().status == Connected()
+    assert rig.held().refresh == Secret("refresh-1")
+
+
+def test_no_refresh_token_serves_until_expiry_and_then_asks_for_a_sign_in(rig: Rig) -> None:
+    rig.connect(renewable=False)
+    rig.clock.forward(seconds=3590)
+    assert rig.ask(min_life=60) == "access-1"
+    rig.clock.forward(seconds=10)
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask()
+    assert caught.value.code == "token_expired"
+    assert isinstance(rig.record().status, NeedsSignIn)
+
+
+def test_one_programs_word_does_not_sign_out_an_account_that_cannot_renew(rig: Rig) -> None:
+    rig.connect(renewable=False)
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask(rejected="access-1")
+    assert caught.value.code == "token_rejected"
+    assert rig.ask() == "access-1"
+
+
+@pytest.mark.parametrize("lifetime", [-1, 0, True])
+def test_a_nonsensical_lifetime_makes_no_renewal_loop(rig: Rig, lifetime: int) -> None:
+    """S-32"""
+    rig.connect()
+    rig.server.lifetime = lifetime
+    assert rig.ask(force=True) == "access-2"
+    for _ in range(120):
+        rig.clock.forward(seconds=1)
+        rig.renewer.tick()
+    assert refreshes(rig) <= 10
+
+
+def test_renew_now_overrides_our_backoff_but_not_the_providers_word(rig: Rig) -> None:
+    rig.connect()
+    rig.server.faults = [OFFLINE]
+    with pytest.raises(Transient):
+        rig.ask(force=True)
+    assert rig.ask(force=True) == "access-2"
+    rig.server.faults = [Response(429, {"retry-after": "120"}, b"", rig.clock())]
+    with pytest.raises(Transient) as caught:
+        rig.ask(force=True)
+    assert caught.value.retry_after == timedelta(seconds=120)
+    asked = refreshes(rig)
+    with pytest.raises(Transient):
+        rig.ask(force=True)
+    assert refreshes(rig) == asked
+    rig.clock.forward(seconds=121)
+    assert rig.ask(force=True) == "access-3"
+
+
+# --- presets that change, disconnects that overtake -----------------------------------------------------------
+
+
+def test_a_preset_that_names_another_host_gets_no_stored_token(rig: Rig) -> None:
+    rig.connect()
+    (rig.presets / "example.toml").write_text(PRESET.replace("id.example.org/token", "evil.example.net/token"))
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask(force=True)
+    assert caught.value.code == "preset_changed"
+    assert rig.server.log == []
+    assert isinstance(rig.record().status, NeedsSignIn)
+
+
+def test_a_late_answer_of_a_disconnected_account_is_revoked_not_stored(rig: Rig) -> None:
+    """S-59: a late renewal cannot bring it back."""
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+
+    def meanwhile() -> None:
+        rig.server.before = None
+        rig.store.update(
+            "key-1", lambda r: replace(r, status=Disconnected(rig.clock()), epoch=r.epoch + 1, cleanup=True)
+        )
+
+    rig.server.before = meanwhile
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask()
+    assert caught.value.code == "disconnected"
+    assert rig.server.revoked == ["refresh-2"]
+    assert isinstance(rig.record().status, Disconnected)
+    rig.renewer.tick()
+    assert rig.slots.newest("key-1") is None
+    assert not rig.record().cleanup
+
+
+def test_a_disconnected_account_gives_no_token(rig: Rig) -> None:
+    rig.connect()
+    rig.accounts.disconnect("example/alice")
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask()
+    assert caught.value.code == "disconnected"
+
+
+def test_a_wrong_setting_keeps_the_account(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    rig.server.faults = [SettingWrong("untrusted", code="tls_untrusted")]
+    with pytest.raises(SettingWrong):
+        rig.ask()
+    assert isinstance(rig.record().status, Stale)
+    with pytest.raises(SettingWrong):
+        rig.ask()  # remembered while it is waited out
+    assert refreshes(rig) == 1
