@@ -93,7 +93,8 @@ def fault_in(path: str) -> str | None:
     bare = _SLOT.sub("", path)
     if "{" in bare or "}" in bare:
         return "a brace has no partner"
-    for part in [*_ALTERNATIVE.split(path), *_SLOT.findall(path)]:
+    within = [part for slot in _SLOT.findall(path) for part in slot.split("|")]
+    for part in [*_ALTERNATIVE.split(path), *within]:
         if not part.strip() or part.strip().startswith(("~", "?")):
             return "a part of it is empty"
     return None
