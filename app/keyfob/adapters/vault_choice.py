@@ -96,6 +96,14 @@ class SystemVault:
         else:
             vault.load("unlock")  # these ask by themselves when they are used
 
+    def close(self) -> None:
+        """Give the keychain's connection back, where there is one; the next call makes another."""
+        with self._lock:
+            found, self._found = self._found, None
+        closing = getattr(found, "close", None)
+        if closing is not None:
+            closing()
+
     def _vault(self) -> EntryVault:
         with self._lock:
             if self._found is None:

@@ -45,6 +45,14 @@ class DeadlineVault:
         except KeychainError as error:
             return VaultHealth(False, "keychain", True, error.code, error.message)
 
+    def close(self) -> None:
+        """Give back what `inner` holds, if it does so at once; a keychain that hangs does not hold up the exit."""
+        closing = getattr(self._inner, "close", None)
+        if closing is not None:
+            thread = threading.Thread(target=closing, name="keychain", daemon=True)
+            thread.start()
+            thread.join(0.2)
+
     def _within(self, call: Callable[[], T]) -> T:
         done = threading.Event()
         value: list[T] = []

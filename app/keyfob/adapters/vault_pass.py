@@ -20,9 +20,10 @@ from keyfob.core.errors import KeychainError
 
 # Seconds. GnuPG's agent may ask the person for a passphrase meanwhile.
 DEADLINE = 60.0
-# What GnuPG says of a file that is no whole message: a writer was killed in the midst of it.
-_TORN = (b"no valid OpenPGP data", b"invalid packet", b"unexpected EOF", b"Unexpected EOF", b"mdc_packet")
-_ASKED_IN_VAIN = (b"pinentry", b"Inappropriate ioctl", b"Operation cancelled", b"Timeout", b"timeout")
+# GnuPG's status lines, and its one message without any, for a file that is no whole message: a writer was killed
+# in the midst of it. DECRYPTION_KEY tells that the key was had, so that what failed after it is the file.
+_TORN = (b"[gnupg:] nodata", b"[gnupg:] badmdc", b"[gnupg:] decryption_key", b"decrypt_message failed")
+_ASKED_IN_VAIN = (b"pinentry", b"inappropriate ioctl", b"operation cancelled", b"timeout", b"bad passphrase")
 
 
 class PassVault(EntryVault):
@@ -47,9 +48,13 @@ class _PassEntries:
         if not self._file(name).is_file():
             return None
         text = self._run(("show", name))
-        return text.decode("ascii", "replace").removesuffix("\n")
+        # GnuPG calls some files well that were cut off early, and shows nothing: our line's end is the proof.
+        if not text.endswith(b"\n"):
+            raise _damaged()
+        return text[:-1].decode("ascii", "replace")
 
     def put(self, name: str, text: str) -> None:
+        self._file(name)  # raises where there is no store
         self._run(("insert", "--multiline", "--force", name), text.encode() + b"\n")
 
     def drop(self, name: str) -> None:
@@ -77,7 +82,7 @@ class _PassEntries:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "LC_ALL": "C"},
+                env=_environ(),
                 # `pass` is a shell script: at the deadline, what it started ends with it.
                 start_new_session=True,
             )
@@ -101,10 +106,20 @@ class _PassEntries:
         return output
 
 
+def _environ() -> dict[str, str]:
+    options = f"{os.environ.get('PASSWORD_STORE_GPG_OPTS', '')} --status-fd 2".strip()
+    return {**os.environ, "LC_ALL": "C", "PASSWORD_STORE_GPG_OPTS": options}
+
+
 def _failure(errors: bytes) -> KeychainError:
     """What `pass` and GnuPG said, as one of our codes; their words are left out."""
-    if any(word in errors for word in _TORN):
-        return KeychainError("An entry of the password store is damaged", code="entry_damaged")
-    if any(word in errors for word in _ASKED_IN_VAIN):
+    said = errors.lower()
+    if any(word in said for word in _TORN):
+        return _damaged()
+    if any(word in said for word in _ASKED_IN_VAIN):
         return KeychainError("The key of the password store is locked", code="keychain_locked")
     return KeychainError("`pass` refused", code="keychain_refused")
+
+
+def _damaged() -> KeychainError:
+    return KeychainError("An entry of the password store is damaged", code="entry_damaged")
