@@ -68,7 +68,9 @@ def signer(alg: str = "RS256", kid: str | None = "k1", number: int = 1, bits: in
 
 def compact(header: dict[str, Any], claims: Any, sign: Any) -> str:
     """A compact JWS with whatever in it. `sign` makes the signature's bytes."""
-    signed = f"{encoded(json.dumps(header))}.{encoded(claims if isinstance(claims, str) else json.dumps(claims))}"
+    signed = (
+        f"{encoded(json.dumps(header))}.{encoded(claims if isinstance(claims, str) else json.dumps(claims))}"
+    )
     return f"{signed}.{encoded(sign(signed.encode()))}"
 
 

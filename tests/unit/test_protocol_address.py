@@ -81,7 +81,7 @@ def test_s1_the_address_is_told_in_the_detail_alone_and_plain() -> None:
 def test_s1_no_text_is_both_fit_and_dangerous(text: str) -> None:
     if fault_of(text) is None:
         assert text.startswith(("https://", "http://"))
-        assert not set(text) & set(" \t\r\n\"<>\\^`{|}")
+        assert not set(text) & set(' \t\r\n"<>\\^`{|}')
         assert text.isascii()
 
 
@@ -95,4 +95,7 @@ def test_loopback(host: str | None, yes: bool) -> None:
 
 
 def test_no_parameter_goes_out_twice() -> None:
-    assert with_query("https://x.example/a?keep=1&state=old#f", {"state": "new"}) == "https://x.example/a?keep=1&state=new"
+    assert (
+        with_query("https://x.example/a?keep=1&state=old#f", {"state": "new"})
+        == "https://x.example/a?keep=1&state=new"
+    )

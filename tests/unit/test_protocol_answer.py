@@ -111,7 +111,9 @@ def test_a_form_where_the_server_says_so() -> None:
     assert parse_object(Response(200, {"content-type": "text/plain"}, b' {"a": 1}', AT)) == {"a": 1}
 
 
-@pytest.mark.parametrize("body", [b"a=1&a=2", b"<html>", b"a", b"a=%ff", "a=ü".encode(), b"&".join([b"a=1"] * 300)])
+@pytest.mark.parametrize(
+    "body", [b"a=1&a=2", b"<html>", b"a", b"a=%ff", "a=ü".encode(), b"&".join([b"a=1"] * 300)]
+)
 def test_a_form_that_is_not_strict(body: bytes) -> None:
     with pytest.raises(NotStrict):
         parse_object(Response(200, {"content-type": "application/x-www-form-urlencoded"}, body, AT))

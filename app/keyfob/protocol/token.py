@@ -163,7 +163,7 @@ def _number(value: Any) -> float | None:
             return None
         return float(value)
     if isinstance(value, int):
-        return float(value) if abs(value) < 10**300 else math.copysign(math.inf, value)
+        return float(max(-(10**18), min(value, 10**18)))  # a larger one does not fit a float
     return value if isinstance(value, float) and not math.isnan(value) else None
 
 

@@ -1,0 +1,327 @@
+"""Renewals from end to end: kept before judged, and only the grant's true end ends it (S-33 to S-39)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from keyfob.adapters.keys import new_key
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
+from keyfob.core.grant import Grant
+from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.id_token import Keys
+from keyfob.protocol.plan import Client, Plan
+from keyfob.protocol.token import renew
+from support.playbook import AT, Answer, Playbook, form_of, json_answer, keeps, later, sends
+from support.signer import Signer, claims_for, signer
+
+ISSUER = "https://id.example"
+TOKEN, JWKS, OTHER = f"{ISSUER}/token", f"{ISSUER}/jwks", f"{ISSUER}/renew"
+SERVER = Server(ISSUER, Endpoints(token_endpoint=TOKEN, jwks_uri=JWKS))
+PROVIDER = Provider("demo", "Demo", refresh_params={"audience": "api"}, identity=IdentitySource("id_token"))
+PLAN = Plan(PROVIDER, SERVER, Client("client-1"), scopes=("openid", "a"))
+KEY = signer()
+OLD = Grant(
+    access=Secret("old-access"),
+    obtained_at=AT - timedelta(hours=1),
+    refresh=Secret("old-refresh"),
+    id_token=Secret(KEY.sign(claims_for(ISSUER, "client-1"))),
+    expires_at=AT + timedelta(minutes=5),
+    scopes=("openid", "a"),
+    generation=4,
+)
+FRESH = {
+    "access_token": "new-access",
+    "token_type": "Bearer",
+    "expires_in": 3600,
+    "refresh_token": "new-refresh",
+}
+
+
+def id_token(by: Signer = KEY, **changes: Any) -> str:
+    return by.sign(claims_for(ISSUER, "client-1", **changes))
+
+
+def perform(
+    book: Playbook,
+    plan: Plan = PLAN,
+    old: Grant = OLD,
+    *,
+    keys: Keys | None = None,
+    nonces: NonceBook | None = None,
+    subject: str = "sub-1",
+) -> Grant:
+    return book.perform(
+        renew(
+            plan, old, subject=subject, keys=keys or Keys(), new_id=book.new_id, now=book.now,
+            nonces=nonces or NonceBook(),
+        )
+    )  # fmt: skip
+
+
+def known_keys(*signers: Signer) -> Keys:
+    keys = Keys()
+    keys.store(JWKS, [s.jwk for s in signers], AT)
+    assert keys.may_fetch(JWKS, AT)  # noted: none further within 30 s
+    return keys
+
+
+def answers(data: Any, status: int = 200) -> Callable[..., Any]:
+    return sends("POST", TOKEN, gives=json_answer(data, status))
+
+
+def test_a_renewal() -> None:
+    book = Playbook(
+        sends(
+            "POST", TOKEN, gives=json_answer(FRESH),
+            form={"grant_type": "refresh_token", "refresh_token": "old-refresh", "client_id": "client-1",
+                  "audience": "api"},
+            check=lambda request: "scope" not in form_of(request),
+        ),
+        keeps(),
+    )  # fmt: skip
+    renewed = perform(book)
+    assert book.kept == [renewed]
+    assert renewed.access == Secret("new-access")
+    assert renewed.refresh == Secret("new-refresh")
+    assert renewed.generation == 5
+    assert renewed.obtained_at == AT
+    assert renewed.expires_at == AT + timedelta(hours=1)
+    assert renewed.scopes == OLD.scopes
+    assert renewed.id_token == OLD.id_token
+    assert "scope" not in form_of(book.requests[0])
+
+
+def test_s37_the_renewal_carries_the_sign_ins_resource_and_goes_to_its_own_address() -> None:
+    server = replace(SERVER, endpoints=replace(SERVER.endpoints, refresh_endpoint=OTHER))
+    plan = replace(PLAN, server=server, resource="https://api.example/v1")
+    form = {"resource": "https://api.example/v1"}
+    perform(Playbook(sends("POST", OTHER, gives=json_answer(FRESH), form=form), keeps()), plan)
+
+
+@pytest.mark.parametrize("refresh", [None, "", 7], ids=["null", "empty", "number"])
+def test_s35_no_refresh_token_in_the_answer_keeps_the_old_one(refresh: Any) -> None:
+    renewed = perform(Playbook(answers({**FRESH, "refresh_token": refresh}), keeps()))
+    assert renewed.refresh == OLD.refresh
+    without = {k: v for k, v in FRESH.items() if k != "refresh_token"}
+    assert perform(Playbook(answers(without), keeps())).refresh == OLD.refresh
+
+
+def test_s34_a_narrower_scope_is_told() -> None:
+    assert perform(Playbook(answers({**FRESH, "scope": "openid"}), keeps())).scopes == ("openid",)
+
+
+def test_nothing_to_renew_with() -> None:
+    book = Playbook()
+    with pytest.raises(SignInNeeded) as needed:
+        perform(book, old=replace(OLD, refresh=None))
+    assert needed.value.code == "token_expired"
+    assert book.requests == []
+
+
+# --- kept before judged -------------------------------------------------------------------------------------
+
+
+def refused(
+    data: dict[str, Any], *steps: Any, plan: Plan = PLAN, keys: Keys | None = None, **more: Any
+) -> PeerFault:
+    """A renewal that is refused after it was kept: the rotated refresh token is stored, the access token is not used."""
+    book = Playbook(answers(data), keeps(), *steps, keeps())
+    with pytest.raises(PeerFault) as fault:
+        perform(book, plan, keys=keys, **more)
+    assert not book.left
+    first, second = book.kept
+    assert first.access == Secret("new-access")  # kept before anything was judged
+    assert (first.refresh, first.generation) == (Secret("new-refresh"), 5)
+    assert second == replace(OLD, refresh=Secret("new-refresh"), generation=6)
+    return fault.value
+
+
+@pytest.mark.parametrize("kind", [None, "mac", "DPoP"])
+def test_s33_a_renewals_wrong_type_is_kept_and_not_used(kind: str | None) -> None:
+    assert refused({**FRESH, "token_type": kind}).code == "protocol_violation"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"sub": "somebody-else"}, "subject_mismatch"),
+        ({"iss": "https://evil.example"}, "id_token_invalid"),
+        ({"iss": ISSUER + "/"}, "id_token_invalid"),
+        ({"aud": "client-2"}, "id_token_invalid"),
+        ({"aud": ["client-1", "client-2"]}, "id_token_invalid"),
+        ({"exp": int(AT.timestamp()) - 3600}, "id_token_invalid"),
+        ({"sub": None}, "id_token_invalid"),
+    ],
+    ids=["oidcc-client-test-refresh-token-invalid-sub", "oidcc-client-test-refresh-token-invalid-issuer",
+         "iss-slash", "aud", "aud-added", "expired", "no-sub"],
+)  # fmt: skip
+def test_s38_a_renewals_changed_id_token_is_not_used(changes: dict[str, Any], code: str) -> None:
+    fault = refused({**FRESH, "id_token": id_token(**changes)}, keys=known_keys(KEY))
+    assert fault.code == code
+
+
+def test_s38_a_renewals_id_token_of_a_wrong_key_is_not_used() -> None:
+    stranger = signer(number=2)
+    keys = known_keys(KEY)
+    assert refused({**FRESH, "id_token": id_token(stranger)}, keys=keys).code == "id_token_invalid"
+
+
+def test_oidcc_client_test_refresh_token() -> None:
+    # The new ID token may leave out the nonce, and is checked with fetched keys.
+    book = Playbook(
+        answers({**FRESH, "id_token": id_token()}),
+        keeps(),
+        sends("GET", JWKS, gives=json_answer({"keys": [KEY.jwk]})),
+    )
+    assert perform(book).access == Secret("new-access")
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [Transient("down"), SettingWrong("tls", code="tls_untrusted"), Answer(503), Answer(429)],
+    ids=["network", "tls", "503", "429"],
+)
+def test_s44_keys_that_cannot_be_had_do_not_stop_a_renewal(outage: Answer | Exception) -> None:
+    book = Playbook(answers({**FRESH, "id_token": id_token()}), keeps(), sends("GET", JWKS, gives=outage))
+    assert perform(book).access == Secret("new-access")
+    # The claims are judged all the same, before any key is asked for.
+    assert refused({**FRESH, "id_token": id_token(sub="x")}).code == "subject_mismatch"
+
+
+def test_no_issuer_means_no_id_token_to_judge() -> None:
+    plan = replace(
+        PLAN, server=Server(None, Endpoints(token_endpoint=TOKEN)),
+        provider=replace(PROVIDER, identity=IdentitySource("request")),
+    )  # fmt: skip
+    assert perform(Playbook(answers({**FRESH, "id_token": "anything"}), keeps()), plan).generation == 5
+
+
+def test_the_subject_of_the_account_counts_where_no_old_id_token_is() -> None:
+    renewal = {**FRESH, "id_token": id_token(sub="x")}
+    book = Playbook(answers(renewal), keeps(), keeps())
+    old = replace(OLD, id_token=None)
+    with pytest.raises(PeerFault) as fault:
+        perform(book, old=old, keys=known_keys(KEY))
+    assert fault.value.code == "subject_mismatch"
+
+
+def test_a_mapped_subject_is_compared_as_it_was_found() -> None:
+    plan = replace(
+        PLAN, provider=replace(PROVIDER, identity=IdentitySource("id_token", map={"subject": "oid"}))
+    )
+    fine = {**FRESH, "id_token": id_token(oid="object-1")}
+    assert (
+        perform(Playbook(answers(fine), keeps()), plan, keys=known_keys(KEY), subject="object-1").generation
+        == 5
+    )
+    other = {**FRESH, "id_token": id_token(oid="object-2")}
+    fault = refused(other, plan=plan, keys=known_keys(KEY), subject="object-1")
+    assert fault.code == "subject_mismatch"
+
+
+@pytest.mark.parametrize(("subject", "fits"), [("did:plc:a", True), ("did:plc:b", False)])
+def test_an_answer_that_names_its_subject_must_name_the_same(subject: str, fits: bool) -> None:
+    provider = replace(PROVIDER, identity=IdentitySource("token_answer", map={"subject": "sub"}))
+    plan = replace(PLAN, provider=provider, server=Server(None, Endpoints(token_endpoint=TOKEN)))
+    data = {**FRESH, "sub": "did:plc:a"}
+    if fits:
+        assert perform(Playbook(answers(data), keeps()), plan, subject=subject).generation == 5
+    else:
+        assert refused(data, plan=plan, subject=subject).code == "subject_mismatch"
+
+
+def test_an_access_token_that_names_its_subject_must_name_the_same() -> None:
+    provider = replace(PROVIDER, identity=IdentitySource("access_jwt", map={"subject": "user.id"}))
+    plan = replace(PLAN, provider=provider, server=Server(None, Endpoints(token_endpoint=TOKEN)))
+    token = KEY.sign({"user": {"id": 7}})
+    book = Playbook(answers({**FRESH, "access_token": token}), keeps())
+    assert perform(book, plan, subject="7").access == Secret(token)
+    book = Playbook(answers({**FRESH, "access_token": token}), keeps(), keeps())
+    with pytest.raises(PeerFault) as fault:
+        perform(book, plan, subject="8")
+    assert fault.value.code == "subject_mismatch"
+    opaque = Playbook(answers(FRESH), keeps())
+    assert perform(opaque, plan, subject="8").access == Secret("new-access")
+
+
+def test_a_rotated_refresh_token_without_an_access_token_is_kept() -> None:
+    book = Playbook(answers({"refresh_token": "new-refresh", "token_type": "Bearer"}), keeps())
+    with pytest.raises(PeerFault):
+        perform(book)
+    assert book.kept == [replace(OLD, refresh=Secret("new-refresh"), generation=5)]
+
+
+def test_an_answer_without_any_token_keeps_nothing() -> None:
+    book = Playbook(answers({}))
+    with pytest.raises(PeerFault):
+        perform(book)
+    assert book.kept == []
+
+
+# --- failures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        (json_answer({"error": "invalid_grant"}, 400), SignInNeeded, "grant_ended"),
+        (json_answer({"error": "invalid_client"}, 401), SettingWrong, "client_refused"),
+        (json_answer({"error": "access_denied"}, 400), PeerFault, "protocol_violation"),
+        (json_answer({"error": "invalid_request"}, 400), PeerFault, "protocol_violation"),
+        (json_answer({"error": "invalid_grant"}, 200), SignInNeeded, "grant_ended"),
+        (later(json_answer({}, 429), retry_after="60"), Transient, "rate_limited"),
+        (Answer(503), Transient, "provider_unavailable"),
+        (Answer(302, b"", {"location": "https://evil.example/"}), Transient, "captive_portal"),
+        (Answer(404, b"<html>"), Transient, "provider_unavailable"),
+        (Answer(200, b"<html>"), Transient, "captive_portal"),
+        (Answer(200, b'{"access_token": "new'), Transient, "response_invalid"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_s36_s39_a_failure_is_told_and_the_token_not_sent_again(
+    answer: Answer, kind: type[KeyfobError], code: str
+) -> None:
+    book = Playbook(sends("POST", TOKEN, gives=answer))
+    with pytest.raises(kind) as failed:
+        perform(book)
+    assert failed.value.code == code
+    assert len(book.requests) == 1
+    assert book.kept == []
+    if isinstance(failed.value, Transient):
+        assert failed.value.answered is (answer.status != 200)
+    for word in ("old-refresh", "old-access"):
+        assert word not in f"{failed.value} {failed.value.detail} {failed.value.remedy}"
+
+
+def test_a_request_that_never_left_is_told_as_such() -> None:
+    book = Playbook(sends("POST", TOKEN, gives=Transient("offline", code="network_unreachable", sent=False)))
+    with pytest.raises(Transient) as failed:
+        perform(book)
+    assert not failed.value.sent
+
+
+def test_s36_a_nonce_challenge_alone_permits_the_same_token_once_more() -> None:
+    plan = replace(PLAN, dpop_key=new_key("ES256"))
+    old = replace(OLD, key=plan.dpop_key, token_type="DPoP")
+    challenge = json_answer({"error": "use_dpop_nonce"}, 400, dpop_nonce="n-1")
+    bound = {**FRESH, "token_type": "DPoP"}
+    form = {"refresh_token": "old-refresh"}
+    book = Playbook(
+        sends("POST", TOKEN, gives=challenge, form=form),
+        sends("POST", TOKEN, gives=json_answer(bound), form=form),
+        keeps(),
+    )
+    renewed = perform(book, plan, old)
+    assert (renewed.key, renewed.token_type) == (plan.dpop_key, "DPoP")
+    # Challenged for ever: it ends, and the grant stays.
+    book = Playbook(sends("POST", TOKEN, gives=challenge), sends("POST", TOKEN, gives=challenge))
+    with pytest.raises(PeerFault):
+        perform(book, plan, old)
+    assert len(book.requests) == 2
