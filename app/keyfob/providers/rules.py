@@ -220,7 +220,11 @@ def no_secrets(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFau
             yield PresetFault(
                 key, "holds a secret", "remove it: Keyfob asks for it and keeps it in the keychain"
             )
-        elif SECRET_NAME.search(name) and table.endswith(("params", "headers")):
+        elif (
+            SECRET_NAME.search(name)
+            and table.endswith(("params", "headers"))
+            and value not in ("{token}", "{password}")
+        ):
             yield PresetFault(
                 key, "is a secret's place", "remove it: Keyfob puts secrets on requests by itself"
             )
