@@ -376,7 +376,7 @@ def _check_nonce(claims: Mapping[str, Any], nonce: Secret | None) -> None:
     if nonce is None:
         return
     found = claims.get("nonce")
-    if not isinstance(found, str) or Secret(found) != nonce:
+    if not isinstance(found, str) or not _same(found, nonce.reveal()):
         _invalid("it belongs to another sign-in")
 
 
@@ -384,5 +384,10 @@ def _check_half_hash(name: str, found: Any, value: Secret, alg: str) -> None:
     # Ed25519 signs over SHA-512.
     digest = _HASHES["512" if alg == "EdDSA" else alg[2:]](value.reveal().encode()).digest()
     expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
-    if not isinstance(found, str) or not hmac.compare_digest(found.encode(), expected.encode()):
+    if not isinstance(found, str) or not _same(found, expected):
         _invalid(f"its {name} does not match")
+
+
+def _same(found: str, expected: str) -> bool:
+    # JSON can hold half a surrogate pair, which no encoding takes without a word.
+    return hmac.compare_digest(found.encode("utf-8", "surrogatepass"), expected.encode())
