@@ -34,8 +34,6 @@ from keyfob.service.runner import Runner
 from keyfob.service.slots import Slots
 from keyfob.service.views import Disconnection, TestResult, Token
 
-DEFAULT_MIN_LIFE = timedelta(seconds=60)
-
 
 class Accounts:
     """Blocking and thread-safe. Refs are `provider/label`, `provider` while it is the only one there, or a key."""
@@ -91,9 +89,7 @@ class Accounts:
 
     # --- using ----------------------------------------------------------------------------------------------
 
-    def token(
-        self, ref: str, *, min_life: timedelta = DEFAULT_MIN_LIFE, rejected: Secret | None = None
-    ) -> Token:
+    def token(self, ref: str, *, min_life: timedelta | None = None, rejected: Secret | None = None) -> Token:
         """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` where the terms forbid it, and what
         Keeper.grant raises."""
         record = self.resolve(ref)
@@ -122,13 +118,13 @@ class Accounts:
         once. Updates name, avatar and plan. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
         record = self.resolve(ref)
         started = self._signing.now()
-        grant = self._keeper.grant(record.account.key, min_life=DEFAULT_MIN_LIFE)
+        grant = self._keeper.grant(record.account.key, min_life=None)
         try:
             who = self._identify(record, grant)
         except KeyfobError as error:
             if error.code != "token_rejected":
                 raise
-            grant = self._keeper.grant(record.account.key, min_life=DEFAULT_MIN_LIFE, rejected=grant.access)
+            grant = self._keeper.grant(record.account.key, min_life=None, rejected=grant.access)
             who = self._identify(record, grant)
         took = self._signing.now() - started
         if record.account.subject and who.subject != record.account.subject:

@@ -49,7 +49,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import backoff, jitter_of, renews_at
+from keyfob.core.renewal import SHORT_SHARE, backoff, jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks
@@ -62,6 +62,7 @@ from keyfob.service.slots import Slots, Stored
 
 log = logging.getLogger(__name__)
 
+MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least where it does not say
 LOCK_WAIT = timedelta(seconds=45)  # longer than one renewal's deadline of 30 s with its saving
 # After `invalid_grant`: another program without our lock (a second machine's sync, a restored home) may have won
 # and be about to save. Between 1 and 2 s covers a keychain's slowest write seen.
@@ -111,7 +112,7 @@ class Keeper:
         self,
         key: str,
         *,
-        min_life: timedelta,
+        min_life: timedelta | None,
         rejected: Secret | None = None,
         force: bool = False,
         due_only: bool = False,
@@ -122,7 +123,7 @@ class Keeper:
         Renews first where less than `min_life` is left, where `rejected` is the current access token, or with
         `force`; at most once. `due_only` is the renewer's: like `force`, unless the account turns out, under the
         lock, not to be due any more. A token that has not expired is served even where the provider gives no more than
-        `min_life`. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
+        `min_life`; None means the usual minute, or 20 % of a lifetime too short for that. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
         The grant's secrets are the caller's to pass on and not to keep.
         """
         record = self._record(key)
@@ -164,7 +165,7 @@ class Keeper:
     # --- under the lock -------------------------------------------------------------------------------------
 
     def _under_lock(
-        self, key: str, seen: Stored, min_life: timedelta, rejected: Secret | None, force: bool
+        self, key: str, seen: Stored, min_life: timedelta | None, rejected: Secret | None, force: bool
     ) -> Grant:
         record = self._record(key)
         stored = self._look(record)
@@ -177,7 +178,9 @@ class Keeper:
             overtaken = True
         if overtaken or record.generation != stored.grant.generation:
             record = self._adopt(key, stored.grant)
-        if intent is None and (not force or overtaken) and self._serves(stored, min_life, rejected):
+        # Who waited for somebody else's renewal takes its result: another could give no more life than that one.
+        enough = timedelta(0) if overtaken else min_life
+        if intent is None and (not force or overtaken) and self._serves(stored, enough, rejected):
             return stored.grant
         if stored.grant.refresh is None:
             return self._cannot_renew(record, stored, rejected)
@@ -473,10 +476,13 @@ class Keeper:
             raise missing
         return stored
 
-    def _serves(self, stored: Stored, min_life: timedelta, rejected: Secret | None) -> bool:
+    def _serves(self, stored: Stored, min_life: timedelta | None, rejected: Secret | None) -> bool:
         now = self._signing.now()
         if rejected is not None and rejected == stored.grant.access:
             return False
+        if min_life is None:
+            lifetime = stored.grant.lifetime
+            min_life = MIN_LIFE if lifetime is None else min(MIN_LIFE, lifetime * SHORT_SHARE)
         return not stored.grant.expired(now) and stored.grant.fresh(now, min_life)
 
     def _remembered(self, record: Record, now: datetime) -> KeyfobError:

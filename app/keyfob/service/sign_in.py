@@ -55,7 +55,8 @@ class SignIn:
             )
         if request.label and record is None:
             self._refuse_taken(provider.id, label_from(request.label))
-        progress = Progress("preparing", provider.id, provider.title, method, paste=provider.redirect.paste)
+        paste = (provider.redirect.paste or "url") if method in ("oauth", "atproto") else None
+        progress = Progress("preparing", provider.id, provider.title, method, paste=paste)
         return Attempt(
             self, desk.signing.new_id(), replace(request, provider=provider.id, method=method), progress
         )

@@ -80,7 +80,9 @@ def _browser(desk: Desk, ready: Ready) -> Signed:
 def _listen(desk: Desk, ready: Ready) -> Listener:
     """Bound before the browser opens, so that nobody else can take the port in between."""
     attempt = ready.attempt
-    profile = ready.provider.redirect
+    redirect = ready.provider.redirect
+    # The redirected address may always be pasted: another machine's browser, a sandboxed one, one that is https only.
+    profile = replace(redirect, paste=redirect.paste or "url")
     pinned = ready.record.account.pin.redirect_uri if ready.record else None
     listener = desk.listeners.bind(profile, setting_port=desk.settings().callback_port)
     attempt.host(listener, ready.spawn)
@@ -318,6 +320,7 @@ def _password(desk: Desk, ready: Ready) -> Signed:
     plan = Plan(provider=provider, server=server, client=issued.client, scopes=scopes, inputs=ready.inputs)
     attempt.advance(stage="checking")
     result = desk.runner.run(
-        password.sign_in(plan, username, request.password, **desk.signing.full), cancel=attempt.cancelled
+        password.password_sign_in(plan, username=username, password=request.password, **desk.signing.full),
+        cancel=attempt.cancelled,
     )
     return Signed(result, plan, issued.secrets, issued.registration_uri)
