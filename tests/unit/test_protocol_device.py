@@ -1,0 +1,283 @@
+"""RFC 8628: the device authorization grant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from keyfob.adapters.keys import new_key
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
+from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
+from keyfob.protocol.device import GRANT_TYPE, device_code
+from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.effects import Send, ShowCode, Wait
+from keyfob.protocol.id_token import Keys
+from keyfob.protocol.plan import Client, Plan, SignInResult
+from support.playbook import AT, Answer, Playbook, Step, fails, form_of, json_answer, sends, shows, waits
+
+DEVICE = "https://as.example/device"
+TOKEN = "https://as.example/token"
+ME = "https://api.example/me"
+# RFC 8628 §3.2's own example.
+BEGUN: dict[str, Any] = {
+    "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS",
+    "user_code": "WDJB-MJHT",
+    "verification_uri": "https://example.com/device",
+    "verification_uri_complete": "https://example.com/device?user_code=WDJB-MJHT",
+    "expires_in": 1800,
+    "interval": 5,
+}
+SHOWN = ShowCode(
+    "WDJB-MJHT",
+    "https://example.com/device",
+    BEGUN["verification_uri_complete"],
+    AT + timedelta(seconds=1800),
+)
+PROVIDER = Provider(
+    "p",
+    "Example",
+    methods=("device",),
+    identity=IdentitySource(source="request", url=ME, map={"subject": "id"}),
+)
+SERVER = Server(None, Endpoints(device_authorization_endpoint=DEVICE, token_endpoint=TOKEN))
+PLAN = Plan(PROVIDER, SERVER, Client("c"), scopes=("read", "write"))
+TOKENS = json_answer({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt", "expires_in": 60})
+IDENTITY = sends("GET", ME, gives=json_answer({"id": 7, "name": "Alice"}))
+
+
+def error(code: str, status: int = 400, **more: Any) -> Answer:
+    return json_answer({"error": code, **more}, status)
+
+
+def asks(gives: Answer | Exception) -> Step:
+    return sends(
+        "POST", TOKEN, gives=gives, form={"grant_type": GRANT_TYPE, "device_code": BEGUN["device_code"]}
+    )
+
+
+def begins(**changes: Any) -> Step:
+    data = {k: v for k, v in {**BEGUN, **changes}.items() if v is not None}
+    return sends("POST", DEVICE, gives=json_answer(data))
+
+
+def signed_in(book: Playbook, plan: Plan = PLAN) -> SignInResult:
+    return book.perform(device_code(plan, keys=Keys(), new_id=book.new_id, now=book.now, nonces=NonceBook()))
+
+
+def waited(book: Playbook) -> list[float]:
+    return [effect.span.total_seconds() for effect in book.effects if isinstance(effect, Wait)]
+
+
+def test_s_60_shows_the_code_and_asks_until_the_person_has_decided() -> None:
+    book = Playbook(
+        begins(),
+        shows(SHOWN),
+        waits(5),
+        asks(error("authorization_pending")),
+        waits(5),
+        asks(TOKENS),
+        IDENTITY,
+    )
+    result = signed_in(book)
+    assert result.grant.access.reveal() == "at"
+    assert result.grant.refresh is not None
+    assert result.grant.scopes == ("read", "write")
+    assert (result.identity.subject, result.identity.name) == ("7", "Alice")
+    assert form_of(book.requests[0]) == {"client_id": "c", "scope": "read write"}
+    assert form_of(book.requests[1])["client_id"] == "c"
+
+
+@pytest.mark.parametrize("interval", [None, 0, -1, True, "soon", 1e300])
+def test_s_60_no_interval_means_five_seconds(interval: Any) -> None:
+    book = Playbook(begins(interval=interval), shows(SHOWN), waits(5), asks(TOKENS), IDENTITY)
+    signed_in(book)
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [(1, 1), (0.2, 1), ("7", 7), (30, 30), (9_999, 120)])
+def test_the_server_s_interval_is_kept(interval: Any, seconds: float) -> None:
+    signed_in(Playbook(begins(interval=interval), shows(SHOWN), waits(seconds), asks(TOKENS), IDENTITY))
+
+
+def test_s_60_each_slow_down_adds_five_seconds_for_good() -> None:
+    book = Playbook(
+        begins(), shows(SHOWN),
+        waits(5), asks(error("slow_down")),
+        waits(10), asks(error("authorization_pending")),
+        waits(10), asks(error("slow_down")),
+        waits(15), asks(error("authorization_pending")),
+        waits(15), asks(TOKENS), IDENTITY,
+    )  # fmt: skip
+    signed_in(book)
+
+
+def test_pending_in_a_200_is_pending() -> None:
+    """GitHub answers errors with 200."""
+    signed_in(Playbook(begins(), shows(SHOWN), waits(5), asks(error("authorization_pending", 200)),
+                       waits(5), asks(TOKENS), IDENTITY))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "ends"),
+    [
+        ("expired_token", "code_expired"), ("code_expired", "code_expired"), ("invalid_grant", "code_expired"),
+        ("access_denied", "declined"), ("authorization_declined", "declined"),
+    ],
+)  # fmt: skip
+def test_s_60_expired_and_denied_end_it(code: str, ends: str) -> None:
+    book = Playbook(begins(), shows(SHOWN), waits(5), asks(error(code)))
+    with pytest.raises(SignInEnded) as caught:
+        signed_in(book)
+    assert caught.value.code == ends
+
+
+def test_s_60_nothing_is_asked_once_the_code_has_expired() -> None:
+    pending = [step for _ in range(3) for step in (waits(5), asks(error("authorization_pending")))]
+    book = Playbook(
+        begins(expires_in=20),
+        shows(replace(SHOWN, expires_at=AT + timedelta(seconds=20))),
+        *pending,
+        waits(5),
+    )
+    with pytest.raises(SignInEnded) as caught:
+        signed_in(book)
+    assert caught.value.code == "code_expired"
+    assert isinstance(book.effects[-1], Wait)
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        Transient("no network"),
+        Answer(503, b"down"),
+        Answer(502, b"<html>"),
+        Answer(200, b"<html>"),
+        error("server_error", 500),
+    ],
+)
+def test_s_60_a_failing_network_only_makes_it_slower(passing: Answer | Exception) -> None:
+    book = Playbook(
+        begins(), shows(SHOWN), waits(5), asks(passing), waits(10), asks(passing), waits(20),
+        asks(error("authorization_pending")), waits(5), asks(TOKENS), IDENTITY,
+    )  # fmt: skip
+    signed_in(book)
+
+
+def test_the_backoff_has_an_end() -> None:
+    book = Playbook(begins(), shows(SHOWN), *(step for n in (5, 10, 20, 40, 80, 120, 120)
+                    for step in (waits(n), asks(Transient("no network")))), waits(120), asks(TOKENS), IDENTITY)  # fmt: skip
+    signed_in(book)
+
+
+def test_retry_after_is_obeyed() -> None:
+    busy = Answer(429, b"", {"retry-after": "60"})
+    signed_in(Playbook(begins(), shows(SHOWN), waits(5), asks(busy), waits(60), asks(TOKENS), IDENTITY))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (error("invalid_client", 401), "client_refused"),
+        (error("unsupported_grant_type"), "protocol_violation"),
+    ],
+)
+def test_what_cannot_pass_ends_it(answer: Answer, code: str) -> None:
+    book = Playbook(begins(), shows(SHOWN), waits(5), asks(answer))
+    with pytest.raises(KeyfobError) as caught:
+        signed_in(book)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"device_code": None}, {"device_code": ""}, {"device_code": 5}, {"device_code": "x" * 9_000},
+        {"user_code": None}, {"user_code": " "}, {"user_code": 1234}, {"user_code": "x" * 65},
+        {"verification_uri": None}, {"verification_uri": "http://example.com/device"},
+        {"verification_uri": "javascript:alert(1)"}, {"verification_uri": "file:///etc/passwd"},
+        {"verification_uri": "-oProxyCommand=x"},
+    ],
+)  # fmt: skip
+def test_s_60_an_answer_that_cannot_be_shown_is_refused(changes: dict[str, Any]) -> None:
+    book = Playbook(begins(**changes))
+    with pytest.raises(PeerFault):
+        signed_in(book)
+    assert all(isinstance(effect, Send) for effect in book.effects)
+
+
+def test_what_is_shown_is_made_plain_and_safe() -> None:
+    hostile = begins(
+        user_code=" A\x1b[31m\u202eB ", verification_uri_complete="http://evil.example/", expires_in=None
+    )
+    shown = ShowCode("A\\x1b[31mB", "https://example.com/device", None, AT + timedelta(minutes=10))
+    signed_in(Playbook(hostile, shows(shown), waits(5), asks(TOKENS), IDENTITY))
+
+
+def test_google_s_name_for_the_page_and_a_long_life() -> None:
+    book = Playbook(
+        begins(verification_uri=None, verification_url="https://google.example/device", expires_in=1e8,
+               verification_uri_complete=None),
+        shows(ShowCode("WDJB-MJHT", "https://google.example/device", None, AT + timedelta(hours=1))),
+        waits(5), asks(TOKENS), IDENTITY,
+    )  # fmt: skip
+    signed_in(book)
+
+
+def test_the_preset_s_own_parameters_and_the_resource_go_along() -> None:
+    plan = replace(
+        PLAN, resource="https://api.example", scopes=(), provider=replace(PROVIDER, device_params={"a": "b"})
+    )
+    book = Playbook(begins(), shows(SHOWN), waits(5), asks(TOKENS), IDENTITY)
+    signed_in(book, plan)
+    assert form_of(book.requests[0]) == {"client_id": "c", "a": "b", "resource": "https://api.example"}
+
+
+def test_under_dpop_each_poll_is_signed_afresh() -> None:
+    key = new_key()
+    bound = json_answer({"access_token": "at", "token_type": "DPoP"})
+    book = Playbook(
+        begins(), shows(SHOWN), waits(5),
+        asks(Answer(400, b'{"error":"use_dpop_nonce"}', {"dpop-nonce": "n"})), asks(error("authorization_pending")),
+        waits(5), asks(bound), IDENTITY,
+    )  # fmt: skip
+    assert signed_in(book, replace(PLAN, dpop_key=key)).grant.key == key
+    assert "DPoP" not in book.requests[0].headers
+    proofs = [jwt.decode(r.headers["DPoP"], options={"verify_signature": False}) for r in book.requests[1:]]
+    assert len({proof["jti"] for proof in proofs}) == len(proofs) == 4
+    assert [proof.get("nonce") for proof in proofs] == [None, "n", "n", None]
+
+
+def test_a_client_that_signs_signs_each_poll_anew() -> None:
+    plan = replace(PLAN, client=Client("c", "private_key_jwt", key=new_key()))
+    book = Playbook(
+        begins(),
+        shows(SHOWN),
+        waits(5),
+        asks(error("authorization_pending")),
+        waits(5),
+        asks(TOKENS),
+        IDENTITY,
+    )
+    signed_in(book, plan)
+    assertions = [form_of(request)["client_assertion"] for request in book.requests[:3]]
+    assert len(set(assertions)) == 3
+
+
+def test_cancelling_ends_it_at_once() -> None:
+    book = Playbook(begins(), shows(SHOWN), fails(Wait, SignInEnded("cancelled")))
+    with pytest.raises(SignInEnded) as caught:
+        signed_in(book)
+    assert caught.value.code == "cancelled"
+
+
+def test_without_an_endpoint_nothing_is_sent() -> None:
+    with pytest.raises(SettingWrong):
+        signed_in(Playbook(), replace(PLAN, server=Server(None, Endpoints(token_endpoint=TOKEN))))
+
+
+def test_a_refused_beginning_is_told() -> None:
+    with pytest.raises(SettingWrong):
+        signed_in(Playbook(sends("POST", DEVICE, gives=error("invalid_client", 401))))
