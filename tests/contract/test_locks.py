@@ -1,0 +1,285 @@
+"""What all locks must do, and what lock files promise across processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from keyfob.adapters.locks_file import FileLocks
+from keyfob.core.errors import Fault, SignInEnded, Transient
+from keyfob.ports import Locks
+from support.memory_store import MemoryLocks
+
+LONG = timedelta(seconds=20)
+SHORT = timedelta(milliseconds=150)
+NONE = timedelta(0)
+
+HOLDER = """
+import sys, time
+from datetime import timedelta
+from pathlib import Path
+from keyfob.adapters.locks_file import FileLocks
+with FileLocks(Path(sys.argv[1])).hold(sys.argv[2], timeout=timedelta(seconds=20)):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("freed", flush=True)
+"""
+
+COUNTER = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+from keyfob.adapters.locks_file import FileLocks
+locks, count = FileLocks(Path(sys.argv[1])), Path(sys.argv[2])
+for _ in range(25):
+    with locks.hold("count", timeout=timedelta(seconds=60)):
+        count.write_text(str(int(count.read_text()) + 1))
+"""
+
+
+class LocksContract:
+    """Subclass it with a `locks` fixture."""
+
+    def test_one_holder_at_a_time(self, locks: Locks) -> None:
+        inside, most = 0, 0
+
+        def work() -> None:
+            nonlocal inside, most
+            for _ in range(10):
+                with locks.hold("demo/alice", timeout=LONG):
+                    inside += 1
+                    most = max(most, inside)
+                    time.sleep(0.001)
+                    inside -= 1
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most == 1
+
+    def test_other_names_are_not_in_the_way(self, locks: Locks) -> None:
+        with locks.hold("a", timeout=NONE), locks.hold("b", timeout=NONE), locks.hold("a/b", timeout=NONE):
+            assert locks.held("a")
+            assert locks.held("a/b")
+
+    def test_held_tells_and_does_not_disturb(self, locks: Locks) -> None:
+        assert not locks.held("a")
+        with locks.hold("a", timeout=NONE):
+            assert all(locks.held("a") for _ in range(50))
+        assert not locks.held("a")
+        with locks.hold("a", timeout=NONE):
+            pass
+
+    def test_whoever_waits_too_long_is_told_that_it_is_busy(self, locks: Locks) -> None:
+        with locks.hold("a", timeout=NONE):
+            began = time.monotonic()
+            with pytest.raises(Transient) as caught, locks.hold("a", timeout=SHORT):
+                pytest.fail("two holders")
+        assert (caught.value.code, caught.value.sent) == ("busy", False)
+        assert 0.1 < time.monotonic() - began < 1
+
+    def test_a_wait_ends_at_once_when_it_is_cancelled(self, locks: Locks) -> None:
+        cancel = threading.Event()
+        with locks.hold("a", timeout=NONE):
+            threading.Timer(0.1, cancel.set).start()
+            began = time.monotonic()
+            with pytest.raises(SignInEnded) as caught, locks.hold("a", timeout=LONG, cancel=cancel):
+                pytest.fail("two holders")
+        assert caught.value.code == "cancelled"
+        assert time.monotonic() - began < 0.5
+
+    def test_a_cancel_after_the_lock_was_had_changes_nothing(self, locks: Locks) -> None:
+        cancel = threading.Event()
+        with locks.hold("a", timeout=LONG, cancel=cancel):
+            cancel.set()
+            assert locks.held("a")
+        assert not locks.held("a")
+
+    def test_it_is_freed_by_an_error(self, locks: Locks) -> None:
+        with pytest.raises(RuntimeError), locks.hold("a", timeout=NONE):
+            raise RuntimeError
+        with locks.hold("a", timeout=NONE):
+            pass
+
+    def test_a_waiter_gets_it_soon_after_it_is_free(self, locks: Locks) -> None:
+        got = threading.Event()
+
+        def wait() -> None:
+            with locks.hold("a", timeout=LONG):
+                got.set()
+
+        with locks.hold("a", timeout=NONE):
+            waiter = threading.Thread(target=wait)
+            waiter.start()
+            assert not got.wait(0.1)
+        assert got.wait(0.5)
+        waiter.join()
+
+
+class TestMemoryLocks(LocksContract):
+    @pytest.fixture
+    def locks(self) -> MemoryLocks:
+        return MemoryLocks()
+
+
+class TestFileLocks(LocksContract):
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "locks"
+
+    @pytest.fixture
+    def locks(self, folder: Path) -> FileLocks:
+        return FileLocks(folder)
+
+    def test_another_process_is_kept_out_and_seen(self, locks: FileLocks, folder: Path) -> None:
+        with holder(folder, "demo/alice") as process:
+            assert locks.held("demo/alice")
+            with pytest.raises(Transient), locks.hold("demo/alice", timeout=SHORT):
+                pytest.fail("two holders")
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            with locks.hold("demo/alice", timeout=LONG):
+                assert locks.held("demo/alice")
+        assert not locks.held("demo/alice")
+
+    def test_a_killed_holder_frees_it(self, locks: FileLocks, folder: Path) -> None:
+        with holder(folder, "demo/alice") as process:
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+            assert not locks.held("demo/alice")
+            with locks.hold("demo/alice", timeout=NONE):
+                pass
+
+    def test_processes_take_turns(self, folder: Path, tmp_path: Path) -> None:
+        count = tmp_path / "count"
+        count.write_text("0")
+        processes = [
+            subprocess.Popen([sys.executable, "-c", COUNTER, str(folder), str(count)]) for _ in range(4)
+        ]
+        assert [process.wait(60) for process in processes] == [0] * 4
+        assert count.read_text() == "100"
+
+    def test_two_of_one_process_are_told_apart_too(self, locks: FileLocks, folder: Path) -> None:
+        other = FileLocks(folder)
+        with locks.hold("a", timeout=NONE):
+            assert other.held("a")
+            with pytest.raises(Transient), other.hold("a", timeout=SHORT):
+                pytest.fail("two holders")
+
+    def test_lookers_never_make_a_lock_busy(self, locks: FileLocks, folder: Path) -> None:
+        """`held` looks with a shared lock for an instant; a hold that does not wait still gets through."""
+        with locks.hold("a", timeout=NONE):
+            pass
+        stop = threading.Event()
+        looker = FileLocks(folder)
+
+        def look() -> None:
+            while not stop.is_set():
+                looker.held("a")
+                time.sleep(0.0005)
+
+        threads = [threading.Thread(target=look) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(50):
+                with locks.hold("a", timeout=NONE):
+                    pass
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def test_threads_are_served_in_the_order_they_came(self, locks: FileLocks) -> None:
+        order: list[int] = []
+
+        def work(number: int) -> None:
+            with locks.hold("a", timeout=LONG):
+                order.append(number)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+        with locks.hold("a", timeout=NONE):
+            for number, thread in enumerate(threads):
+                thread.start()
+                while len(locks._queues["a"]) < number + 2:
+                    time.sleep(0.002)
+        for thread in threads:
+            thread.join()
+        assert order == list(range(6))
+
+    def test_asking_twice_from_one_thread_is_busy_and_no_deadlock(self, locks: FileLocks) -> None:
+        with locks.hold("a", timeout=NONE), pytest.raises(Transient), locks.hold("a", timeout=SHORT):
+            pytest.fail("two holders")
+
+    def test_lock_files_stay_and_are_for_the_owner_alone(self, locks: FileLocks, folder: Path) -> None:
+        with locks.hold("demo/alice", timeout=NONE):
+            pass
+        [file] = folder.iterdir()
+        inode = file.stat().st_ino
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert folder.stat().st_mode & 0o777 == 0o700
+        with locks.hold("demo/alice", timeout=NONE):
+            pass
+        assert file.stat().st_ino == inode
+
+    @pytest.mark.parametrize("name", ["../../escape", "/etc/passwd", "a\0b", "x" * 500, "", "..", "ä/ö"])
+    def test_no_name_leads_out_of_the_folder(self, locks: FileLocks, folder: Path, name: str) -> None:
+        with locks.hold(name, timeout=NONE):
+            assert locks.held(name)
+        [file] = list(folder.iterdir())
+        assert file.parent == folder
+
+    def test_names_that_look_alike_are_two_locks(self, locks: FileLocks) -> None:
+        with locks.hold("a/b", timeout=NONE), locks.hold("a-b", timeout=NONE):
+            pass
+
+    def test_nothing_is_left_in_memory_or_open(self, locks: FileLocks) -> None:
+        before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+        for number in range(20):
+            with locks.hold(f"n{number}", timeout=NONE):
+                pass
+            locks.held(f"n{number}")
+        assert locks._queues == {}
+        if before:
+            assert len(os.listdir("/proc/self/fd")) <= before
+
+    def test_a_folder_that_became_a_file_is_a_fault(self, locks: FileLocks, folder: Path) -> None:
+        folder.rmdir()
+        folder.write_text("")
+        with pytest.raises(Fault), locks.hold("a", timeout=NONE):
+            pytest.fail("held nothing")
+
+
+@contextmanager
+def holder(folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds `name` until it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
