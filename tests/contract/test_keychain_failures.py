@@ -1,0 +1,528 @@
+"""S-67, S-69, S-70: what the keychain does to us, and what of it reaches the caller. With a real GNOME Keyring."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import secretstorage
+from keyring.backends import SecretService
+
+from contract.vault_contract import HOME
+from keyfob.adapters.home import Home
+from keyfob.adapters.vault_choice import SystemVault, choose_vault
+from keyfob.adapters.vault_deadline import DeadlineVault
+from keyfob.adapters.vault_helper import EXIT_IDLE, EXIT_ORPHAN, EXIT_STUCK
+from keyfob.adapters.vault_keyring import USER, KeyringVault
+from keyfob.adapters.vault_process import HelperVault, helper_command
+from keyfob.adapters.vault_secretservice import SecretServiceVault
+from keyfob.core.errors import KeychainError
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+from keyfob.ports import Vault
+from support.session import DesktopSession
+
+pytestmark = pytest.mark.keychain
+
+A, B = "accounts/k1/a", "accounts/k1/b"
+CANARY = "canary-7f3a"
+# Seconds for a loaded machine, over the deadline that is judged.
+SLACK = 3.0
+
+
+@pytest.fixture
+def session() -> Iterator[DesktopSession]:
+    with DesktopSession() as running, running.applied():
+        yield running
+
+
+@pytest.fixture(params=["process", "deadline", "service"])
+def vault(request: pytest.FixtureRequest, session: DesktopSession) -> Iterator[Vault]:
+    made: HelperVault | DeadlineVault | SecretServiceVault
+    match request.param:
+        case "process":
+            made = HelperVault(HOME)
+        case "deadline":
+            made = DeadlineVault(SystemVault(HOME))
+        case _:
+            made = SecretServiceVault(HOME)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def helper(session: DesktopSession) -> Iterator[HelperVault]:
+    made = HelperVault(HOME, deadline=1.5)
+    yield made
+    made.close()
+
+
+def code_of(call: Callable[[], object]) -> str:
+    with pytest.raises(KeychainError) as caught:
+        call()
+    assert CANARY not in str(caught.value) + caught.value.detail
+    return caught.value.code
+
+
+@contextmanager
+def ends_within(seconds: float) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < seconds
+
+
+def save(vault: Vault, name: str, text: str) -> None:
+    vault.save(name, Secret(text))
+
+
+# --- locked -----------------------------------------------------------------------------------------------------
+
+
+def test_a_locked_keychain_is_told_at_once(session: DesktopSession, vault: Vault) -> None:
+    save(vault, A, CANARY)
+    session.lock_keyring()
+    for call in (
+        lambda: vault.load(A),
+        lambda: vault.load("never/saved"),
+        lambda: save(vault, A, "other"),
+        lambda: vault.delete(A),
+    ):
+        with ends_within(SLACK):
+            assert code_of(call) == "keychain_locked"
+    assert vault.probe().code == "keychain_locked"
+    session.unlock_keyring()
+    assert vault.load(A) == Secret(CANARY)
+
+
+@pytest.mark.screen
+def test_a_locked_keychain_with_a_screen_opens_no_prompt(session: DesktopSession, vault: Vault) -> None:
+    session.start_screen(tray=False)
+    save(vault, A, CANARY)
+    session.lock_keyring()
+    with ends_within(SLACK):
+        assert code_of(lambda: vault.load(A)) == "keychain_locked"
+        assert code_of(lambda: save(vault, B, CANARY)) == "keychain_locked"
+    assert not prompts(session)
+
+
+@pytest.mark.screen
+def test_asked_to_unlock_it_prompts_and_ends_in_time(session: DesktopSession, helper: HelperVault) -> None:
+    session.start_screen(tray=False)
+    save(helper, A, CANARY)
+    session.lock_keyring()
+    with ends_within(2 + SLACK):
+        assert code_of(lambda: helper.unlock(2)) == "keychain_timeout"
+    assert prompts(session)
+    session.unlock_keyring()
+    helper.unlock(5)
+    assert helper.load(A) == Secret(CANARY)
+
+
+def prompts(session: DesktopSession) -> bool:
+    """Whether the desktop's prompter has been started: it owns a name on the bus then."""
+    with session.bus() as connection:
+        from jeepney import DBusAddress, new_method_call
+
+        bus = DBusAddress(
+            "/org/freedesktop/DBus", bus_name="org.freedesktop.DBus", interface="org.freedesktop.DBus"
+        )
+        names = connection.send_and_get_reply(new_method_call(bus, "ListNames"), timeout=5).body[0]
+    return "org.gnome.keyring.SystemPrompter" in names
+
+
+# --- absent -----------------------------------------------------------------------------------------------------
+
+
+def test_a_keychain_that_was_killed_is_absent_and_may_come_back(
+    session: DesktopSession, vault: Vault
+) -> None:
+    save(vault, A, CANARY)
+    session.kill_keyring()
+    for call in (lambda: vault.load(A), lambda: save(vault, A, "other"), lambda: vault.delete(A)):
+        with ends_within(SLACK):
+            assert code_of(call) == "keychain_absent"
+    assert vault.probe().code == "keychain_absent"
+    session.start_keyring()
+    assert vault.load(A) == Secret(CANARY)
+    save(vault, A, "other")
+    assert vault.load(A) == Secret("other")
+
+
+@pytest.mark.parametrize("address", [None, "unix:path=/nonexistent/bus", "tcp:host=127.0.0.1,port=1", "junk"])
+def test_without_a_bus_it_is_absent_at_once(
+    address: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    if address is not None:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    helper = HelperVault(HOME)
+    try:
+        for vault in (helper, DeadlineVault(SystemVault(HOME)), SecretServiceVault(HOME)):
+            with ends_within(SLACK):
+                assert code_of(lambda vault=vault: vault.load(A)) == "keychain_absent"  # type: ignore[misc]
+    finally:
+        helper.close()
+
+
+def test_a_bus_without_the_address_in_the_environment_is_found(
+    session: DesktopSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell over SSH has a runtime folder and no address."""
+    session.run.joinpath("bus").symlink_to(session.root / "bus")
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
+    vault = SecretServiceVault(HOME)
+    save(vault, A, CANARY)
+    assert vault.load(A) == Secret(CANARY)
+    vault.close()
+
+
+def test_no_default_collection_yet_is_locked_with_its_own_remedy(tmp_path: Path) -> None:
+    with DesktopSession(keyring=False) as session, session.applied():
+        session.start_keyring(unlocked=False)
+        vault = SecretServiceVault(HOME)
+        with ends_within(SLACK), pytest.raises(KeychainError) as caught:
+            vault.load(A)
+        assert caught.value.code == "keychain_locked"
+        assert "Open your keychain once" in caught.value.remedy
+        vault.close()
+
+
+# --- hung -------------------------------------------------------------------------------------------------------
+
+
+def test_a_hung_keychain_ends_at_the_deadline(session: DesktopSession, helper: HelperVault) -> None:
+    save(helper, A, CANARY)
+    session.hang_keyring()
+    for call in (lambda: helper.load(A), lambda: save(helper, A, "other"), lambda: helper.delete(A)):
+        start = time.monotonic()
+        assert code_of(call) == "keychain_timeout"
+        assert 1.4 < time.monotonic() - start < 1.5 + SLACK
+    assert helper.probe().code == "keychain_timeout"
+    session.resume_keyring()
+    assert helper.load(A) == Secret(CANARY)
+
+
+def test_many_callers_of_a_hung_keychain_all_end_at_their_own_deadline(
+    session: DesktopSession, helper: HelperVault
+) -> None:
+    save(helper, A, CANARY)
+    session.hang_keyring()
+    took: list[float] = []
+
+    def ask() -> None:
+        start = time.monotonic()
+        assert code_of(lambda: helper.load(A)) == "keychain_timeout"
+        took.append(time.monotonic() - start)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(took) == 8
+    assert max(took) < 1.5 + SLACK
+
+
+def test_a_timed_out_write_never_lands_later(session: DesktopSession, helper: HelperVault) -> None:
+    save(helper, A, "good")
+    session.hang_keyring()
+    assert code_of(lambda: save(helper, A, "late")) == "keychain_timeout"
+    session.resume_keyring()
+    time.sleep(0.5)
+    with session.bus() as connection:
+        items = secretstorage.Collection(connection).search_items({"service": f"keyfob/{HOME}/{A}"})
+        assert [item.get_secret() for item in items] == [b"good"]
+    assert helper.load(A) == Secret("good")
+
+
+def test_after_a_timed_out_write_the_entry_is_read_before_its_account_is_written(
+    session: DesktopSession, helper: HelperVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.hang_keyring()
+    assert code_of(lambda: save(helper, A, "unknown")) == "keychain_timeout"
+    session.resume_keyring()
+    asked: list[tuple[str, str]] = []
+    exchange = HelperVault._exchange
+
+    def spy(self: HelperVault, request: dict[str, str], until: float) -> object:
+        asked.append((request["op"], request["name"]))
+        return exchange(self, request, until)
+
+    monkeypatch.setattr(HelperVault, "_exchange", spy)
+    save(helper, "accounts/k2/a", "another account waits for nothing")
+    save(helper, B, "other slot")
+    save(helper, A, "again")
+    assert asked == [("save", "accounts/k2/a"), ("load", A), ("save", B), ("save", A)]
+
+
+def test_a_helper_that_was_killed_midway_is_replaced(session: DesktopSession, helper: HelperVault) -> None:
+    save(helper, A, CANARY)
+    session.hang_keyring()
+    result: list[str] = []
+    thread = threading.Thread(target=lambda: result.append(code_of(lambda: save(helper, B, CANARY))))
+    thread.start()
+    time.sleep(0.3)
+    os.kill(pid_of(helper), signal.SIGKILL)
+    thread.join(10)
+    assert result == ["keychain_timeout"]
+    session.resume_keyring()
+    assert helper.load(B) is None
+    assert helper.load(A) == Secret(CANARY)
+
+
+def test_a_command_alone_ends_itself_at_the_deadline(session: DesktopSession) -> None:
+    session.hang_keyring()
+    code = (
+        "from keyfob.adapters.vault_choice import SystemVault\n"
+        "from keyfob.adapters.vault_deadline import DeadlineVault\n"
+        "from keyfob.core.errors import KeychainError\n"
+        f"vault = DeadlineVault(SystemVault({HOME!r}), 1)\n"
+        "try:\n    vault.load('accounts/k1/a')\n"
+        "except KeychainError as error:\n    print(error.code)\n"
+        "vault.close()\n"
+    )
+    with ends_within(1 + 2 * SLACK):
+        ended = subprocess.run(
+            [sys.executable, "-c", code], env=session.env, capture_output=True, text=True, timeout=60
+        )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "keychain_timeout\n", "")
+
+
+# --- the helper's own life ----------------------------------------------------------------------------------------
+
+
+def pid_of(vault: HelperVault) -> int:
+    assert vault._helper is not None
+    return vault._helper._process.pid
+
+
+def begin(session: DesktopSession, *, idle: float = 60.0) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        helper_command(), env=session.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    say(process, {"home": HOME, "idle": idle, "prompt": False})
+    return process
+
+
+def say(process: subprocess.Popen[bytes], data: dict[str, object]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(data).encode() + b"\n")
+
+
+def test_an_idle_helper_ends_and_the_next_call_starts_another(session: DesktopSession) -> None:
+    vault = HelperVault(HOME, idle=0.2)
+    save(vault, A, CANARY)
+    first = vault._helper
+    assert first is not None
+    assert first._process.wait(10) == EXIT_IDLE
+    for _ in range(3):
+        assert vault.load(A) == Secret(CANARY)
+        time.sleep(0.25)
+    assert vault._helper is not first
+    vault.close()
+
+
+def test_a_helper_whose_parent_is_gone_does_what_it_was_asked_and_ends(session: DesktopSession) -> None:
+    """A token that was handed over for saving is not lost with the app that was killed right after."""
+    with begin(session) as process:
+        assert process.stdin is not None
+        say(process, {"id": 1, "op": "save", "name": A, "value": "last words", "seconds": 10})
+        say(process, {"id": 2, "op": "save", "name": B, "value": "these too", "seconds": 10})
+        process.stdin.write(b'{"id": 3, "op": "save", "name": "accounts/k1/a", "value": "cut o')
+        process.stdin.close()
+        assert process.wait(10) == EXIT_ORPHAN
+    vault = SecretServiceVault(HOME)
+    assert (vault.load(A), vault.load(B)) == (Secret("last words"), Secret("these too"))
+    vault.close()
+
+
+def test_a_helper_whose_parent_is_gone_does_not_outlast_its_deadline(session: DesktopSession) -> None:
+    session.hang_keyring()
+    with begin(session) as process:
+        assert process.stdin is not None
+        say(process, {"id": 1, "op": "save", "name": A, "value": "late", "seconds": 0.5})
+        process.stdin.close()
+        with ends_within(SLACK):
+            assert process.wait(10) == EXIT_STUCK
+    session.resume_keyring()
+    vault = SecretServiceVault(HOME)
+    assert vault.load(A) is None
+    vault.close()
+
+
+def test_the_helper_ends_with_its_parent(session: DesktopSession) -> None:
+    code = (
+        "from keyfob.adapters.vault_process import HelperVault\n"
+        "import os, sys\n"
+        f"vault = HelperVault({HOME!r})\n"
+        "vault.load('accounts/k1/a')\n"
+        "print(vault._helper._process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=session.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    end = time.monotonic() + 10
+    while alive(pid):
+        assert time.monotonic() < end, "the helper outlived its parent"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_no_secret_in_the_helpers_arguments_environment_or_errors(
+    session: DesktopSession, helper: HelperVault
+) -> None:
+    """S-25."""
+    save(helper, A, CANARY)
+    pid = pid_of(helper)
+    for file in ("cmdline", "environ"):
+        assert CANARY.encode() not in Path(f"/proc/{pid}/{file}").read_bytes()
+    assert os.readlink(f"/proc/{pid}/fd/2") == os.devnull
+
+
+def test_a_helper_that_cannot_start_is_told(session: DesktopSession) -> None:
+    vault = HelperVault(HOME, command=[sys.executable, "-c", "raise SystemExit(3)"])
+    assert code_of(lambda: vault.load(A)) == "keychain_refused"
+    assert code_of(lambda: save(vault, A, CANARY)) == "keychain_timeout"
+    assert not vault.probe().ok
+    vault.close()
+
+
+# --- S-67: nothing but the keychain ---------------------------------------------------------------------------------
+
+REFUSED = {
+    "keyring.backends.null.Keyring": "keychain_plaintext",
+    "keyrings.alt.file.PlaintextKeyring": "keychain_plaintext",
+    "keyrings.alt.file.EncryptedKeyring": "keychain_plaintext",
+    "no.such.Keyring": "keychain_plaintext",
+    "keyring.backends.fail.Keyring": "keychain_absent",
+}
+
+
+@pytest.mark.parametrize("named", REFUSED)
+@pytest.mark.parametrize("setting", ["variable", "file"])
+def test_a_setting_that_names_no_keychain_is_refused(
+    session: DesktopSession, named: str, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-67: even where a good keychain is there, since the setting is meant."""
+    if setting == "variable":
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", named)
+    else:
+        write_settings(session, named)
+    helper = HelperVault(HOME)
+    for vault in (helper, DeadlineVault(SystemVault(HOME))):
+        for call in (
+            lambda vault=vault: save(vault, A, CANARY),  # type: ignore[misc]
+            lambda vault=vault: vault.load(A),  # type: ignore[misc]
+        ):
+            assert code_of(call) == REFUSED[named]
+        assert vault.probe().code == REFUSED[named]
+    assert code_of(lambda: KeyringVault(HOME)) == REFUSED[named]
+    helper.close()
+    with session.bus() as connection:
+        assert list(secretstorage.Collection(connection).get_all_items()) == []
+    assert not [p for p in session.home.rglob("*") if p.is_file() and CANARY.encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "named", ["keyring.backends.chainer.ChainerBackend", "keyring.backends.SecretService.Keyring"]
+)
+@pytest.mark.parametrize("setting", ["variable", "file"])
+def test_a_setting_that_names_the_keychain_is_followed(
+    session: DesktopSession, named: str, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting == "variable":
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", named)
+    else:
+        write_settings(session, named)
+    vault = SystemVault(HOME)
+    save(vault, A, CANARY)
+    assert vault.load(A) == Secret(CANARY)
+    assert vault.probe().name == "GNOME Keyring"
+    vault.close()
+
+
+def write_settings(session: DesktopSession, named: str) -> None:
+    folder = session.home / ".config/python_keyring"
+    folder.mkdir(parents=True)
+    (folder / "keyringrc.cfg").write_text(f"[backend]\ndefault-keyring={named}\n")
+
+
+# --- entries ---------------------------------------------------------------------------------------------------------
+
+
+def test_keyring_and_secretstorage_read_and_replace_each_others_entries(session: DesktopSession) -> None:
+    direct, through = SecretServiceVault(HOME), KeyringVault(HOME)
+    keyring = SecretService.Keyring()
+    save(direct, A, "direct")
+    assert through.load(A) == Secret("direct")
+    assert keyring.get_password(f"keyfob/{HOME}/{A}", USER) == "direct"
+    save(through, A, "through")
+    assert direct.load(A) == Secret("through")
+    with session.bus() as connection:
+        assert len(list(secretstorage.Collection(connection).get_all_items())) == 1
+    direct.delete(A)
+    assert through.load(A) is None
+    direct.close()
+
+
+def test_each_entry_has_a_service_name_of_its_own(session: DesktopSession) -> None:
+    """S-69: and its home's id in it."""
+    vault = SecretServiceVault(HOME)
+    save(vault, A, "1")
+    save(vault, B, "2")
+    with session.bus() as connection:
+        services = [
+            i.get_attributes()["service"] for i in secretstorage.Collection(connection).get_all_items()
+        ]
+    assert sorted(services) == [f"keyfob/{HOME}/{A}", f"keyfob/{HOME}/{B}"]
+    vault.close()
+
+
+def test_one_session_serves_all_reads(session: DesktopSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keyfob.adapters import vault_secretservice
+
+    opened: list[object] = []
+    real = vault_secretservice.open_session
+    monkeypatch.setattr(
+        vault_secretservice, "open_session", lambda connection: opened.append(1) or real(connection)
+    )
+    vault = SecretServiceVault(HOME)
+    for number in range(5):
+        save(vault, A, str(number))
+        assert vault.load(A) == Secret(str(number))
+    assert len(opened) == 1
+    vault.close()
+
+
+def test_the_choice_follows_the_settings(session: DesktopSession, tmp_path: Path) -> None:
+    home = Home(*(tmp_path for _ in range(6)), id=HOME)
+    in_process = choose_vault(Settings(), home, in_process=True)
+    lasting = choose_vault(Settings(), home, in_process=False)
+    assert isinstance(in_process, DeadlineVault)
+    assert isinstance(lasting, HelperVault)
+    for vault in (in_process, lasting):
+        assert vault.probe().name == "GNOME Keyring"
+        vault.close()
+    sealed = choose_vault(Settings(vault="sealed"), home, in_process=True, ask=lambda new: Secret("pw"))
+    assert sealed.probe().name == "sealed vault"
+    assert choose_vault(Settings(vault="pass"), home, in_process=False).probe().name == "pass"
