@@ -1,0 +1,36 @@
+"""`keyfob accounts`: the accounts, one line each."""
+
+from __future__ import annotations
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.text import plain
+
+
+@click.command(short_help="List the accounts.")
+@json_option
+@pass_session
+def accounts(session: Session) -> None:
+    """List the accounts with their status and how long their tokens live.
+
+    \b
+    Example:
+      keyfob accounts --json | jq -r '.accounts[] | select(.status == "needs_sign_in").id'
+    """
+    views = session.engine.accounts.views()
+    if session.json:
+        session.document({"accounts": [view.to_json() for view in views]})
+        return
+    if not views:
+        session.say("No account yet. Connect one with: keyfob connect PROVIDER")
+        return
+    now = session.now()
+    rows = [
+        (view.id, words.who(view), words.status(view.status), plain(words.life(view, now), 90))
+        for view in views
+    ]
+    for line in words.table(rows, ("ACCOUNT", "NAME", "STATUS", "TOKEN")):
+        session.say(line)

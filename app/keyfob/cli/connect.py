@@ -1,0 +1,76 @@
+"""`keyfob connect`: sign in to a provider and keep the account."""
+
+from __future__ import annotations
+
+import click
+
+from keyfob.cli.options import inputs_of, json_option, pass_session, provider_argument, sign_in_options
+from keyfob.cli.session import Session
+from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
+from keyfob.core.errors import Usage
+from keyfob.service.views import SignInRequest
+
+
+@click.command(short_help="Sign in to a provider and keep the account connected.")
+@provider_argument
+@click.option("--label", metavar="L", help="Name the account PROVIDER/L; else the provider's name for you.")
+@sign_in_options
+@json_option
+@pass_session
+def connect(
+    session: Session,
+    provider: str,
+    label: str | None,
+    method: str | None,
+    scopes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    handle: str | None,
+    username: str | None,
+    client_id: str | None,
+    client_secret_stdin: bool,
+    api_key_stdin: bool,
+    password_stdin: bool,
+    no_browser: bool,
+    timeout: float,
+) -> None:
+    """Sign in to PROVIDER and keep the account connected.
+
+    Opens your browser at the provider, waits for you to come back, and puts the tokens into your keychain. From
+    then on they are renewed by themselves. Ctrl-C cancels at any moment (exit 6).
+
+    The browser is the command in $BROWSER, with %s for the address, or else your default one. Progress goes to
+    stderr; stdout gets the account once it is connected.
+
+    \b
+    Examples:
+      keyfob connect github
+      keyfob connect mastodon --input instance=fosstodon.org
+      keyfob connect openai --method api_key --api-key-stdin < key.txt
+      keyfob connect google --client-id 123.apps.example --no-browser
+    """
+    preset = session.engine.providers.get(provider)
+    if client_secret_stdin and not client_id:
+        raise Usage("--client-secret-stdin needs --client-id")
+    secret = (
+        session.secret_from_stdin("--client-secret-stdin", "Client secret") if client_secret_stdin else None
+    )
+    api_key, password = secrets_for(
+        session, preset, method, key_stdin=api_key_stdin, password_stdin=password_stdin
+    )
+    view = sign_in(
+        session,
+        SignInRequest(
+            provider=provider,
+            method=method or ("api_key" if api_key_stdin else "password" if password_stdin else None),
+            label=label,
+            scopes=scopes,
+            inputs=inputs_of(inputs, handle, username),
+            api_key=api_key,
+            password=password,
+            client_id=client_id,
+            client_secret=secret,
+            timeout=timeout,
+            open_browser=not no_browser,
+        ),
+    )
+    tell_result(session, view, again=False)

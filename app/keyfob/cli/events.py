@@ -1,0 +1,70 @@
+"""`keyfob events`: what happened to the accounts."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.account import LoggedEvent
+from keyfob.core.text import plain
+
+LOOK_AGAIN = 0.5  # seconds: events of other processes are read from the history they write
+
+
+@click.command(short_help="Show what happened to the accounts.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing events as they happen, until Ctrl-C.")
+@click.option("--account", metavar="ACCOUNT", help="Of this account only.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The newest N of what has happened already.",
+)
+@json_option
+@pass_session
+def events(session: Session, follow: bool, account: str | None, limit: int) -> None:
+    """Show what happened to the accounts, oldest first.
+
+    With --json one document; with --follow as well, one JSON object a line as things happen.
+
+    \b
+    Examples:
+      keyfob events --account github
+      keyfob events --follow --json | jq --unbuffered -r .message
+    """
+    history = session.engine.accounts.history
+    found = list(history(account, limit=limit))
+    if session.json and not follow:
+        session.document({"events": [event.to_json() for event in found]})
+        return
+    for event in found:
+        _tell(session, event)
+    if not follow:
+        if not found:
+            session.say("Nothing has happened yet.")
+        return
+    after = found[-1].seq if found else 0
+    try:
+        while True:
+            for event in history(account, limit=200, after=after):
+                _tell(session, event)
+                after = event.seq
+            time.sleep(LOOK_AGAIN)
+    except KeyboardInterrupt:
+        return  # how one stops following; nothing was begun that could be cut short
+
+
+def _tell(session: Session, event: LoggedEvent) -> None:
+    if session.json:
+        click.echo(json.dumps(event.to_json(), ensure_ascii=False))
+        return
+    code = f" ({event.code})" if event.code else ""
+    when = words.moment(event.at, session.now())
+    session.say(f"{when.rjust(8)}  {event.account_id}  {plain(event.message, 200)}{code}")

@@ -1,0 +1,52 @@
+"""How a verb fails: the exit code, and the last line or object on stderr.
+
+`keyfob: what happened. What to do.`, or with `--json` one object with code, message and advice in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from keyfob.core.errors import Fault, KeyfobError, Usage
+from keyfob.core.text import plain
+
+
+class Faulty(Exception):
+    """A KeyfobError with more to say: `lines` before the last line, `extra` beside it in JSON."""
+
+    def __init__(self, error: KeyfobError, lines: list[str], extra: dict[str, Any]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.lines = lines
+        self.extra = extra
+
+
+def of_click(error: click.ClickException) -> Usage:
+    """A mistake on the command line, in our words."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "keyfob"
+    return Usage(plain(error.format_message(), 300).rstrip("."), remedy=f"See `{path} --help`.")
+
+
+def of_bug(error: Exception) -> Fault:
+    """A bug of ours: its kind, and nothing of what it held."""
+    return Fault(f"Keyfob failed: {type(error).__name__}")
+
+
+def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:
+    """Print the failure; returns the exit code."""
+    if as_json:
+        document = {"code": error.code, "message": error.message, "advice": str(error.advice)}
+        document |= {"remedy": error.remedy, **(extra or {})}
+        print(json.dumps(document, ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"keyfob: {_line(error)}", file=sys.stderr)
+    return error.exit_code
+
+
+def _line(error: KeyfobError) -> str:
+    return " ".join(error.sentence().split())

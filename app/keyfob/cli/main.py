@@ -1,0 +1,133 @@
+"""The entry of the command line: finds the verb, loads its file alone, and turns failures into exits.
+
+Called by `__main__` with the doors that bootstrap built. A verb's file is imported when the verb is used, so that
+`keyfob token` does not pay for `keyfob demo`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+from keyfob import __version__
+from keyfob.cli import failure
+from keyfob.cli.engine import Doors
+from keyfob.cli.session import Session
+from keyfob.core.errors import KeyfobError, Transient
+
+log = logging.getLogger(__name__)
+
+
+class Verb(NamedTuple):
+    """Where a verb is, and its line in the overview (the same as its file's, so that none is loaded for it)."""
+
+    place: str  # module:attribute
+    line: str
+
+
+VERBS: dict[str, Verb] = {
+    "connect": Verb("connect:connect", "Sign in to a provider and keep the account connected."),
+    "accounts": Verb("accounts:accounts", "List the accounts."),
+    "status": Verb("status:status", "Show one account in full."),
+    "token": Verb("token:token", "Print a valid access token or key."),
+    "renew": Verb("renew:renew", "Renew an account's token now."),
+    "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
+    "rename": Verb("rename:rename", "Give an account another label."),
+    "reconnect": Verb("reconnect:reconnect", "Sign in again to an account you have."),
+    "disconnect": Verb("disconnect:disconnect", "Forget an account's grant and revoke it at the provider."),
+    "remove": Verb("remove:remove", "Disconnect an account and forget it."),
+    "providers": Verb("providers:providers", "See, check and add what can be connected."),
+    "events": Verb("events:events", "Show what happened to the accounts."),
+    "doctor": Verb("doctor:doctor", "Check everything Keyfob stands on."),
+    "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
+    "completion": Verb("completion:completion", "Print the completion script for your shell."),
+}
+
+
+class Keyfob(click.Group):
+    """Loads a verb when it is called; lists all without loading any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module, _, attribute = verb.place.partition(":")
+        command = getattr(import_module(f"keyfob.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.line) for name, verb in VERBS.items()])
+
+
+@click.group(
+    cls=Keyfob,
+    name="keyfob",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without a command, the desktop app opens. `keyfob COMMAND --help` tells more about each, with an example.",
+)
+@click.version_option(__version__, prog_name="keyfob", message="%(prog)s %(version)s")
+@click.pass_context
+def keyfob(context: click.Context) -> int | None:
+    """Connect your online accounts once, and give every tool a fresh token.
+
+    \b
+      keyfob connect github
+      curl -H "$(keyfob token github --header)" https://api.github.com/user
+    """
+    if context.invoked_subcommand is None:
+        session = context.find_object(Session)
+        assert session is not None
+        return session.doors.window([])
+    return None
+
+
+def main(argv: Sequence[str], doors: Doors) -> int:
+    """Run one command. Returns the exit code; never raises. stdout is empty unless it is 0."""
+    session = Session(doors)
+    # An option error is met before any option is parsed: the form of the failure must be known by then.
+    wants_json = "--json" in list(argv)[: list(argv).index("--") if "--" in argv else None]
+    extra: dict[str, Any] = {}
+    try:
+        try:
+            result = keyfob.main(args=list(argv), prog_name="keyfob", standalone_mode=False, obj=session)
+            sys.stdout.flush()
+            return result if isinstance(result, int) else 0
+        finally:
+            session.close()
+    except KeyfobError as error:
+        known = error
+    except failure.Faulty as error:
+        known, extra = error.error, error.extra
+        if not (session.json or wants_json):
+            for line in error.lines:
+                session.note(line)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        known = failure.of_click(error)
+    except (KeyboardInterrupt, click.Abort):
+        known = Transient("Interrupted", code="interrupted")
+    except BrokenPipeError:
+        # The reader has gone; whatever is still buffered has nowhere to go, and saying so helps nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        log.exception("a command failed")
+        known = failure.of_bug(error)
+    return failure.tell(known, as_json=session.json or wants_json, extra=extra)
+
+
+__all__ = ["VERBS", "keyfob", "main"]

@@ -1,0 +1,94 @@
+"""Options and arguments that several verbs share, with their completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from keyfob.cli.session import Session
+from keyfob.core.errors import KeyfobError
+from keyfob.core.provider import METHODS
+
+F = TypeVar("F", bound=Callable[..., Any])
+pass_session = click.make_pass_decorator(Session)
+
+
+def _json_flag(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.find_object(Session).json = value  # type: ignore[union-attr]
+
+
+def json_option(function: F) -> F:
+    """`--json`: one document on stdout; the session remembers it."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_json_flag,
+        help="Print one JSON document instead of text.",
+    )(function)
+
+
+def account_argument(function: F) -> F:
+    return click.argument("account", shell_complete=_complete_accounts)(function)
+
+
+def provider_argument(function: F) -> F:
+    return click.argument("provider", shell_complete=_complete_providers)(function)
+
+
+def _complete_accounts(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    session = context.find_object(Session)
+    try:
+        views = session.engine.accounts.views() if session else []
+    except (KeyfobError, OSError):
+        return []  # a shell's prompt is no place for an error
+    return [CompletionItem(view.id, help=view.name or "") for view in views if view.id.startswith(incomplete)]
+
+
+def _complete_providers(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    session = context.find_object(Session)
+    try:
+        found = session.engine.providers.all() if session else []
+    except (KeyfobError, OSError):
+        return []
+    return [CompletionItem(p.id, help=p.title) for p in found if p.id.startswith(incomplete)]
+
+
+def sign_in_options(function: F) -> F:
+    """What `connect` and `reconnect` take alike."""
+    for option in reversed(
+        (
+            click.option("--method", type=click.Choice(METHODS), help="How to sign in; else the provider's first way."),
+            click.option("--scope", "scopes", multiple=True, metavar="S", help="Ask for this scope instead of the preset's; repeat for more."),
+            click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="What the provider needs to know, such as instance=example.org."),
+            click.option("--handle", metavar="H", help="Short for --input handle=H."),
+            click.option("--username", metavar="U", help="Short for --input username=U."),
+            click.option("--client-id", metavar="ID", help="Your own app registration's client id; kept for the next time."),
+            click.option("--client-secret-stdin", is_flag=True, help="Read the client secret from stdin. It goes to the keychain."),
+            click.option("--api-key-stdin", is_flag=True, help="Read the API key from stdin, for the method api_key."),
+            click.option("--password-stdin", is_flag=True, help="Read the password from stdin, for the method password. It is used once and not kept."),
+            click.option("--no-browser", is_flag=True, help="Print the address to stderr instead of opening a browser. The address that the sign-in ends at may be pasted on stdin."),
+            click.option("--timeout", type=click.FloatRange(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Seconds you have for signing in."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def inputs_of(pairs: tuple[str, ...], handle: str | None, username: str | None) -> dict[str, str]:
+    """`--input NAME=VALUE` and its short forms as one mapping. Raises click.BadParameter."""
+    inputs: dict[str, str] = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark or not name.strip():
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--input")
+        inputs[name.strip()] = value
+    if handle is not None:
+        inputs["handle"] = handle
+    if username is not None:
+        inputs["username"] = username
+    return inputs

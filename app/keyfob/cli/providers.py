@@ -1,0 +1,302 @@
+"""`keyfob providers`: what can be connected; one preset; a preset file judged; a new one written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.failure import Faulty
+from keyfob.cli.options import json_option, pass_session, provider_argument
+from keyfob.cli.session import Session
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.provider import METHODS, Provider
+
+if TYPE_CHECKING:
+    from keyfob.core.secret import Secret
+
+OPTION_OF = {
+    "authorization_endpoint": "The authorization endpoint, where discovery has none.",
+    "token_endpoint": "The token endpoint, where discovery has none.",
+    "userinfo_endpoint": "The userinfo endpoint.",
+    "jwks_uri": "Where the keys of ID tokens are.",
+    "revocation_endpoint": "The revocation endpoint (RFC 7009).",
+    "device_authorization_endpoint": "The device authorization endpoint (RFC 8628).",
+    "pushed_authorization_request_endpoint": "The pushed authorization request endpoint (RFC 9126).",
+    "registration_endpoint": "The client registration endpoint (RFC 7591).",
+}
+
+
+@click.group(short_help="See, check and add what can be connected.")
+def providers() -> None:
+    """See, check and add what can be connected.
+
+    A provider is a preset: a TOML file that comes with Keyfob, or one of your own in the providers folder, which
+    wins by its id and appears at once.
+    """
+
+
+@providers.command("list", short_help="List what can be connected.")
+@json_option
+@pass_session
+def list_(session: Session) -> None:
+    """List what can be connected, by title.
+
+    \b
+    Example:
+      keyfob providers list --json | jq -r '.providers[] | select(.client_id_policy == "user").id'
+    """
+    catalogue = session.engine.providers
+    found = catalogue.all()
+    faults = catalogue.faults()
+    if session.json:
+        document: dict[str, Any] = {"providers": [summary(provider) for provider in found]}
+        if faults:
+            document["faults"] = [fault.to_json() for fault in faults]
+        session.document(document)
+    else:
+        rows = [
+            (p.id, p.title, ", ".join(words.METHOD_WORDS[m] for m in p.methods), _remark(p)) for p in found
+        ]
+        for line in words.table(rows, ("ID", "PROVIDER", "SIGNS IN BY", "")):
+            session.say(line)
+    for fault in faults:
+        session.note(f"Left out: {fault.sentence()}")
+
+
+@providers.command(short_help="Show one preset.")
+@provider_argument
+@json_option
+@pass_session
+def show(session: Session, provider: str) -> None:
+    """Show the preset PROVIDER: how it signs in, whose client id it uses, which scopes it asks for.
+
+    \b
+    Example:
+      keyfob providers show google
+    """
+    preset = session.engine.providers.get(provider)
+    if session.json:
+        session.document({**summary(preset), "preset": _plain(preset)})
+        return
+    session.say(f"{preset.title}  ({preset.id})")
+    redirect = preset.redirect
+    port = {"setting": "the port of the settings", "any": "any port"}.get(
+        redirect.port, "port " + ", ".join(map(str, redirect.ports))
+    )
+    pairs = [
+        ("Signs in by", ", ".join(words.METHOD_WORDS[method] for method in preset.methods)),
+        ("Issuer", preset.issuer or preset.issuer_template),
+        ("Client id", POLICY_WORDS[preset.policy.client_id]),
+        ("Register at", preset.policy.register_at),
+        ("How", preset.policy.register_note),
+        ("Redirect", redirect.uri or f"http://{redirect.host}, {port}, {redirect.path}"),
+        ("Scopes", " ".join(preset.scopes)),
+        ("You tell", ", ".join(f"{entry.name} ({entry.title})" for entry in preset.inputs)),
+        ("API", preset.api.base),
+        ("Blocked", preset.policy.blocked),
+        ("Not shared", None if preset.policy.share else preset.policy.share_reason),
+        ("Terms", preset.policy.terms),
+        ("Note", preset.policy.note),
+        ("Documentation", preset.docs),
+        ("Tested", TESTED_WORDS.get(preset.tested, preset.tested)),
+        ("File", "your own" if preset.origin == "user" else "comes with Keyfob"),
+    ]
+    for line in words.facts(pairs):
+        session.say(f"  {line}")
+
+
+@providers.command(short_help="Judge a preset file.")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@pass_session
+def check(session: Session, file: Path) -> None:
+    """Judge the preset FILE: the key of each fault, and what it should be. Exit 8 where there is one.
+
+    \b
+    Example:
+      keyfob providers check my-server.toml
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Usage(f"{file} cannot be read: {error.strerror}", remedy="Name a preset file.") from error
+    faults = [fault.within(file.name) for fault in session.engine.providers.check(data)]
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise Faulty(
+            SettingWrong(
+                f"{file.name} has {count}", code="preset_faulty", remedy="Correct what stands above."
+            ),
+            [f"{file.name}: {fault.key or '(file)'}: {fault.problem}; {fault.should}" for fault in faults],
+            {"faults": [fault.to_json() for fault in faults]},
+        )
+    if session.json:
+        session.document({"file": str(file), "ok": True, "faults": []})
+    else:
+        session.say(f"{file.name} is right.")
+
+
+def _endpoint_options(function: Any) -> Any:
+    for name, text in reversed(OPTION_OF.items()):
+        function = click.option("--" + name.replace("_", "-"), name, metavar="URL", help=text)(function)
+    return function
+
+
+@providers.command(short_help="Write a preset for a server.")
+@click.argument("provider_id", metavar="ID")
+@click.option("--issuer", metavar="URL", help="The server's issuer; its metadata tells the rest.")
+@click.option("--client-id", metavar="ID", help="Your app registration's client id.")
+@click.option(
+    "--client-secret-stdin", is_flag=True, help="Read the client secret from stdin. It goes to the keychain."
+)
+@click.option(
+    "--client-auth",
+    type=click.Choice(["client_secret_basic", "client_secret_post"]),
+    help="How the secret is sent; else as the server says.",
+)
+@click.option("--register", is_flag=True, help="Register a client by itself at each sign-in (RFC 7591).")
+@click.option("--title", metavar="T", help="What the gallery calls it; else ID.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="S",
+    help="Ask for this scope; repeat for more. Else what OpenID Connect needs.",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    help="How to sign in; repeat for more. Else what the server offers.",
+)
+@click.option(
+    "--redirect-host",
+    type=click.Choice(["127.0.0.1", "localhost", "::1"]),
+    default="127.0.0.1",
+    show_default=True,
+    help="The redirect's host.",
+)
+@click.option(
+    "--redirect-port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="The redirect's port: 0 for any free one. Else the port of the settings (9876).",
+)
+@click.option(
+    "--redirect-path", default="/callback", show_default=True, metavar="P", help="The redirect's path."
+)
+@click.option("--whoami-url", metavar="URL", help="Who-am-I, where there is no userinfo endpoint.")
+@click.option(
+    "--subject-field", metavar="PATH", help="The field of its answer that never changes for a person."
+)
+@click.option("--replace", is_flag=True, help="Replace a preset of your own with this id.")
+@_endpoint_options
+@json_option
+@pass_session
+def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told: Any) -> None:
+    """Write the preset ID for any OpenID Connect or OAuth 2.0 server, from its discovery document.
+
+    Register an app there first, with the redirect http://127.0.0.1:9876/callback, and give its client id. The
+    preset is a file of your own: edit it as you like.
+
+    \b
+    Examples:
+      keyfob providers add work --issuer https://id.example.org --client-id keyfob
+      keyfob providers add old --client-id 42 --authorization-endpoint https://a.example/auth \\
+        --token-endpoint https://a.example/token --whoami-url https://a.example/me
+    """  # fmt: skip
+    from keyfob.adapters.home import write_private
+    from keyfob.service.presets import NewPreset, Presets
+    from keyfob.service.runner import Runner
+
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):
+        raise Usage(
+            f"{provider_id!r} is no provider id",
+            remedy="Use lower-case letters, digits and single hyphens.",
+        )
+    secret: Secret | None = None
+    if client_secret_stdin:
+        if not told["client_id"]:
+            raise Usage("--client-secret-stdin needs --client-id")
+        secret = session.secret_from_stdin("--client-secret-stdin", "Client secret")
+    endpoints = {name: url for name in OPTION_OF if (url := told.pop(name))}
+    engine = session.engine
+    presets = Presets(
+        engine.providers,
+        Runner(engine.transport),
+        engine.clients,
+        engine.home.config / "providers",
+        write_private,
+    )
+    new = NewPreset(id=provider_id, client_secret=secret, endpoints=endpoints, **told)
+    added = session.finish(lambda: presets.add(new))
+    if session.json:
+        session.document({**summary(added.provider), "file": str(added.path)})
+        return
+    session.say(f"Added {added.provider.id}: {added.path}")
+    session.note(f"Connect with: keyfob connect {added.provider.id}")
+
+
+POLICY_WORDS = {
+    "keyfob": "Keyfob's own",
+    "user": "yours: register an app there",
+    "dynamic": "registered by itself at the first sign-in",
+    "none": "none is needed",
+}
+TESTED_WORDS = {
+    "live": "with the provider itself",
+    "software": "with the same software",
+    "documentation": "from its documentation",
+}
+
+
+def summary(provider: Provider) -> dict[str, Any]:
+    """A provider's line of `providers list --json`."""
+    return {
+        "id": provider.id,
+        "title": provider.title,
+        "category": provider.category,
+        "methods": list(provider.methods),
+        "client_id_policy": provider.policy.client_id,
+        "needs_registration": provider.policy.client_id == "user" and provider.client.client_id is None,
+        "blocked": provider.policy.blocked,
+        "share": provider.policy.share,
+        "inputs": [
+            {"name": entry.name, "title": entry.title, "example": entry.example, "default": entry.default}
+            for entry in provider.inputs
+        ],
+        "tested": provider.tested,
+        "origin": provider.origin,
+        "docs": provider.docs,
+    }
+
+
+def _remark(provider: Provider) -> str:
+    if provider.policy.blocked:
+        return "not allowed by its terms"
+    if (
+        provider.policy.client_id == "user"
+        and provider.client.client_id is None
+        and provider.methods[0] != "api_key"
+    ):
+        return "needs your own app registration"
+    return "your own preset" if provider.origin == "user" else ""
+
+
+def _plain(value: Any) -> Any:
+    """A preset's value as JSON can carry it, without what is not set."""
+    if is_dataclass(value):
+        value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    if isinstance(value, Mapping):
+        told = {str(key): _plain(entry) for key, entry in value.items()}
+        return {key: entry for key, entry in told.items() if entry not in (None, [], {}, "")}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value

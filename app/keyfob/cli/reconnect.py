@@ -1,0 +1,75 @@
+"""`keyfob reconnect`: sign in again to an account that exists."""
+
+from __future__ import annotations
+
+import click
+
+from keyfob.cli.options import account_argument, inputs_of, json_option, pass_session, sign_in_options
+from keyfob.cli.session import Session
+from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
+from keyfob.core.errors import Usage
+from keyfob.service.views import SignInRequest
+
+
+@click.command(short_help="Sign in again to an account you have.")
+@account_argument
+@sign_in_options
+@json_option
+@pass_session
+def reconnect(
+    session: Session,
+    account: str,
+    method: str | None,
+    scopes: tuple[str, ...],
+    inputs: tuple[str, ...],
+    handle: str | None,
+    username: str | None,
+    client_id: str | None,
+    client_secret_stdin: bool,
+    api_key_stdin: bool,
+    password_stdin: bool,
+    no_browser: bool,
+    timeout: float,
+) -> None:
+    """Sign in again to ACCOUNT, which keeps its id, label and settings.
+
+    The same person must sign in: somebody else's sign-in is refused and changes nothing. With --method the account
+    changes how it signs in, on purpose; without it, it stays as it was.
+
+    \b
+    Examples:
+      keyfob reconnect google/work@example.org
+      keyfob reconnect github --method device
+    """
+    record = session.engine.accounts.resolve(account)
+    preset = session.engine.providers.get(record.account.provider)
+    if client_secret_stdin and not client_id:
+        raise Usage("--client-secret-stdin needs --client-id")
+    secret = (
+        session.secret_from_stdin("--client-secret-stdin", "Client secret") if client_secret_stdin else None
+    )
+    api_key, password = secrets_for(
+        session,
+        preset,
+        method or record.account.method,
+        key_stdin=api_key_stdin,
+        password_stdin=password_stdin,
+    )
+    view = sign_in(
+        session,
+        SignInRequest(
+            provider=preset.id,
+            method=method,
+            account=record.account.key,
+            scopes=scopes,
+            inputs=inputs_of(inputs, handle, username),
+            api_key=api_key,
+            password=password,
+            client_id=client_id,
+            client_secret=secret,
+            timeout=timeout,
+            open_browser=not no_browser,
+            switch_method=method is not None,
+        ),
+    )
+    tell_result(session, view, again=True)

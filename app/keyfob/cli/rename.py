@@ -1,0 +1,28 @@
+"""`keyfob rename`: another label."""
+
+from __future__ import annotations
+
+import click
+
+from keyfob.cli.options import account_argument, json_option, pass_session
+from keyfob.cli.session import Session
+
+
+@click.command(short_help="Give an account another label.")
+@account_argument
+@click.argument("label")
+@json_option
+@pass_session
+def rename(session: Session, account: str, label: str) -> None:
+    """Rename ACCOUNT to LABEL: the part of its id after the slash. Its tokens stay where they are.
+
+    \b
+    Example:
+      keyfob rename github/octocat work
+    """
+    before = session.engine.accounts.view(account).id
+    view = session.engine.accounts.rename(account, label)
+    if session.json:
+        session.document(view.to_json())
+        return
+    session.say(f"Renamed {before} to {view.id}")

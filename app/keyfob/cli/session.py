@@ -1,0 +1,154 @@
+"""One run of the command: its engine, its streams, and how it speaks.
+
+Results go to stdout once they are whole, everything else to stderr, so that stdout stays empty where a verb fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+
+from keyfob.cli.engine import Doors, Engine
+from keyfob.core.errors import Transient, Usage
+from keyfob.core.secret import Secret
+
+T = TypeVar("T")
+MOST_INPUT = 64 * 1024  # characters of a secret on stdin
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Session:
+    """Made once a run, by `main`; `--json` is set by the verb's option. Not for use from several threads but
+    `note`."""
+
+    def __init__(self, doors: Doors, now: Callable[[], datetime] = _utc_now) -> None:
+        self.doors = doors
+        self.now = now
+        self.json = False
+        self._engine: Engine | None = None
+        self._stdin_for: str | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, built when it is first asked for."""
+        if self._engine is None:
+            self._engine = self.doors.engine()
+        return self._engine
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    # --- speaking -------------------------------------------------------------------------------------------
+
+    def document(self, value: Any) -> None:
+        """The one JSON document of a verb."""
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def say(self, text: str = "") -> None:
+        """A line of result."""
+        click.echo(text, color=None if colourful() else False)
+
+    def note(self, text: str) -> None:
+        """Progress and advice, on stderr."""
+        click.echo(text, err=True, color=None if colourful() else False)
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def secret_from_stdin(self, option: str, prompt: str) -> Secret:
+        """The first line of stdin, asked for without echo on a terminal. Raises Usage where it is empty, or where
+        stdin was promised to another option already."""
+        if self._stdin_for is not None:
+            raise Usage(
+                f"{option} and {self._stdin_for} both read stdin", remedy="Give one of them at a time."
+            )
+        self._stdin_for = option
+        if sys.stdin.isatty():
+            text = str(click.prompt(prompt, hide_input=True, err=True, default="", show_default=False))
+        else:
+            text = sys.stdin.readline(MOST_INPUT)
+        text = text.strip()
+        if not text:
+            raise Usage(f"{option} got nothing on stdin", remedy="Pipe the secret in, one line.")
+        return Secret(text)
+
+    @property
+    def stdin_is_free(self) -> bool:
+        return self._stdin_for is None
+
+    # --- working --------------------------------------------------------------------------------------------
+
+    def finish(self, work: Callable[[], T], *, stop: Callable[[], object] | None = None) -> T:
+        """Run `work` on a thread and wait for it. A renewal whose request has left must not be cut short, or its
+        answer and with it the session is lost: Ctrl-C, SIGTERM and a closed terminal call `stop` where there is
+        one, and otherwise wait for the end before Transient `interrupted` is raised."""
+        done = threading.Event()
+        box: list[T] = []
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                box.append(work())
+            except BaseException as error:
+                failure.append(error)
+            finally:
+                done.set()
+
+        interrupted = False
+        with _signals_as_interrupts():
+            threading.Thread(target=run, name="work", daemon=True).start()
+            while not done.is_set():
+                try:
+                    done.wait(0.5)
+                except KeyboardInterrupt:
+                    if stop is not None:
+                        stop()
+                    elif not interrupted:
+                        self.note("Finishing what was begun, so that nothing is lost …")
+                    interrupted = True
+        if failure:
+            raise failure[0]
+        if interrupted and stop is None:
+            raise Transient("Interrupted", code="interrupted")
+        return box[0]
+
+
+def colourful() -> bool:
+    """Whether colours are welcome where the stream can show them (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the work as Ctrl-C does. Elsewhere than on the main thread nothing is changed."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    for name in names:
+        number = getattr(signal, name)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` stays in force
+            before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

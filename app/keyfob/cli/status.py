@@ -1,0 +1,79 @@
+"""`keyfob status`: one account in full."""
+
+from __future__ import annotations
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.options import _complete_accounts, json_option, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.account import AccountView
+from keyfob.core.text import plain
+
+
+@click.command(short_help="Show one account in full.")
+@click.argument("account", required=False, shell_complete=_complete_accounts)
+@json_option
+@pass_session
+def status(session: Session, account: str | None) -> None:
+    """Show ACCOUNT in full; without it, the only account, or how many are well and which are not.
+
+    \b
+    Examples:
+      keyfob status github
+      keyfob status google/work@example.org --json
+    """
+    views = [session.engine.accounts.view(account)] if account else session.engine.accounts.views()
+    if len(views) == 1:
+        if session.json:
+            session.document(views[0].to_json())
+        else:
+            _full(session, views[0])
+        return
+    if session.json:
+        session.document({"accounts": [view.to_json() for view in views]})
+        return
+    if not views:
+        session.say("No account yet. Connect one with: keyfob connect PROVIDER")
+        return
+    well = [view for view in views if view.status in ("connected", "renewing")]
+    session.say(f"{len(views)} accounts, {len(well)} connected")
+    for view in views:
+        if view not in well:
+            session.say(f"{view.id}: {words.status(view.status)}. {_remedy(view)}".rstrip())
+
+
+def _remedy(view: AccountView) -> str:
+    if view.status in ("needs_sign_in", "disconnected"):
+        return f"Run: keyfob reconnect {view.id}"
+    return plain(view.remedy or "", 300)
+
+
+def _full(session: Session, view: AccountView) -> None:
+    now = session.now()
+    error = view.last_error
+    session.say(f"{words.who(view)}  {words.status(view.status)}")
+    pairs = [
+        ("Account", view.id),
+        ("Provider", view.provider_title),
+        ("Signs in by", words.METHOD_WORDS.get(view.method, view.method)),
+        ("Subject", plain(view.subject, 120)),
+        ("E-mail", plain(view.email, 120) if view.email else None),
+        ("Plan", plain(view.plan, 60) if view.plan else None),
+        ("Key ends in", view.key_tail),
+        ("Token", plain(words.life(view, now), 120)),
+        ("Expires", words.moment(view.expires_at, now) if view.expires_at else None),
+        ("Scopes", " ".join(plain(scope, 80) for scope in view.scopes)),
+        ("Not granted", " ".join(plain(scope, 80) for scope in view.narrower_scopes)),
+        ("Connected", words.moment(view.connected_at, now) if view.connected_at else None),
+        ("Last renewed", words.moment(view.last_renewed_at, now) if view.last_renewed_at else None),
+        ("Sign-in ends", words.moment(view.grant_ends_at, now) if view.grant_ends_at else None),
+        ("Other tools", None if view.shareable else "may not have this token, by the provider's terms"),
+        (
+            "Last error",
+            f"{plain(error.message, 200)} ({error.code}, {words.moment(error.at, now)})" if error else None,
+        ),
+        ("What to do", _remedy(view) if error or view.status != "connected" else None),
+    ]
+    for line in words.facts(pairs):
+        session.say(f"  {line}")

@@ -1,0 +1,112 @@
+"""Times and states in words for people: local time, plain spans, one line a thing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import click
+
+from keyfob.core.account import AccountView
+from keyfob.core.text import plain
+
+STATUS_WORDS = {
+    "connected": "connected",
+    "renewing": "renewing",
+    "stale": "waiting: cannot renew now",
+    "needs_sign_in": "needs you: sign in again",
+    "disconnected": "disconnected",
+}
+STATUS_COLOURS = {
+    "connected": "green",
+    "renewing": "blue",
+    "stale": "yellow",
+    "needs_sign_in": "red",
+    "disconnected": None,
+}
+METHOD_WORDS = {
+    "oauth": "browser",
+    "device": "device code",
+    "atproto": "handle",
+    "api_key": "API key",
+    "app_password": "app password",
+    "password": "password",
+}
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def span(length: timedelta) -> str:
+    """`42 s`, `5 min`, `3 h`, `12 days`: one unit, rounded down, never negative."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 90:
+        return f"{seconds} s"
+    if seconds < 5400:
+        return f"{seconds // 60} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} days"
+
+
+def moment(at: datetime | None, now: datetime) -> str:
+    """Local time: `14:02` today, else `12 March 14:02`, with the year where it is another."""
+    if at is None:
+        return "never"
+    local, today = at.astimezone(), now.astimezone()
+    clock = f"{local:%H:%M}" if abs(at - now) > timedelta(minutes=5) else f"{local:%H:%M:%S}"
+    if local.date() == today.date():
+        return clock
+    year = f" {local.year}" if local.year != today.year else ""
+    return f"{local.day} {local:%B}{year} {clock}"
+
+
+def life(view: AccountView, now: datetime) -> str:
+    """How the account's token stands, in a few words."""
+    match view.status:
+        case "disconnected":
+            return "signed out by you"
+        case "needs_sign_in":
+            return view.last_error.message if view.last_error else "the sign-in has ended"
+        case "stale":
+            again = f", tries again in {span(view.renews_at - now)}" if view.renews_at else ""
+            return (view.last_error.message if view.last_error else "cannot renew now") + again
+    if view.expires_at is None:
+        return "no expiry known"
+    left = view.expires_at - now
+    if view.renewable and view.renews_at is not None:
+        if view.renews_at <= now:
+            return "renews now"
+        return f"renews by itself in {span(view.renews_at - now)}"
+    if left <= timedelta(0):
+        return "expired"
+    return f"expires in {span(left)}"
+
+
+def status(word: str) -> str:
+    return click.style(STATUS_WORDS.get(word, word), fg=STATUS_COLOURS.get(word))
+
+
+def who(view: AccountView) -> str:
+    return plain(view.name or view.label, 60)
+
+
+def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
+    """Columns as wide as they need to be, two blanks apart; colours take no room."""
+    lines = [list(head), *[list(row) for row in rows]]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(head))]
+    out = []
+    for line in lines:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+        out.append("  ".join(cells).rstrip())
+    return out
+
+
+def facts(pairs: Sequence[tuple[str, str | None]]) -> list[str]:
+    """`Name   value` lines; a pair without a value is left out."""
+    told = [(name, value) for name, value in pairs if value]
+    width = max((len(name) for name, _ in told), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in told]
+
+
+def _width(text: str) -> int:
+    return len(_ANSI.sub("", text))
