@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of, safe, with_query
-from keyfob.protocol.answer import failure, read_json
+from keyfob.protocol.answer import NotStrict, failure, parse_json, read_json
 from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.id_token import SUBJECT_MOST, unverified_claims
 from keyfob.protocol.paths import read_path
@@ -246,6 +247,9 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
     """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as `identify`."""
     what = f"{provider.title}'s who-am-I address"
     if 200 <= response.status < 300:
+        if response.body.lstrip()[:1] == b"[":
+            with suppress(NotStrict):
+                return {"data": parse_json(response.body)}
         return read_json(response, what)
     error: KeyfobError = failure(response, what)
     if response.status == 401 and not isinstance(error, Transient):
@@ -255,7 +259,8 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
 
 def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str) -> Identity:
     """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
-    is taken. Raises PeerFault `identity_invalid` where there is no subject."""
+    is taken. A preset whose request names no path to a subject says that the answer names nobody.
+    Raises PeerFault `identity_invalid` where there is no subject."""
 
     def told(name: str, limit: int) -> str | None:
         found = read_path(data, source.map.get(name, STANDARD[name]))
@@ -267,6 +272,9 @@ def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, 
         return plain(text, limit) or None
 
     subject = told("subject", SUBJECT_MOST)
+    if subject is None and source.source == "request" and "subject" not in source.map:
+        # The answer shows that the token works, and no more.
+        subject = UNIDENTIFIED + token.fingerprint()[:16]
     if subject is None:
         raise PeerFault(f"{title} does not say who signed in", code="identity_invalid")
     avatar = told("avatar", ADDRESS_MOST)

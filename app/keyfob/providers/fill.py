@@ -25,6 +25,7 @@ from keyfob.providers.rules import is_loopback, url_fault
 TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # stands in an address as it is, with nothing to escape
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 MOST = 500  # characters of an input
+INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,12 @@ class EnvClient:
     redirect_uri: str | None = None
 
 
-def fill(provider: Provider, inputs: Mapping[str, str]) -> Provider:
+def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
     """The provider with its inputs filled in; as it is where it declares none. Inputs it does not declare are
-    passed over. Raises Usage where one is missing or does not fit, naming it by its title."""
+    passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that ask for
+    it; without one these are not sent. Raises Usage where an input is missing or does not fit, naming it by its
+    title."""
+    provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
     if not provider.inputs:
         return provider
     values = {entry.name: normalised(entry, inputs.get(entry.name)) for entry in provider.inputs}
@@ -162,6 +166,15 @@ def _split(entry: Input, text: str) -> Any:
 
 def _hostname(host: str) -> str:
     return urlsplit(f"https://{host}").hostname or ""
+
+
+def _installed(params: Mapping[str, str], installation: str | None) -> Mapping[str, str]:
+    if not any(INSTALLATION in text for text in params.values()):
+        return params
+    kept = {name: text for name, text in params.items() if installation or INSTALLATION not in text}
+    return MappingProxyType(
+        {name: text.replace(INSTALLATION, installation or "") for name, text in kept.items()}
+    )
 
 
 # --- substitution -------------------------------------------------------------------------------------------

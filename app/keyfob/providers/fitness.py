@@ -207,8 +207,11 @@ def hosts(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
         for key, value in leaves
         if key in ("identity.url", "test.url", "revocation.url", "api_key.identity.url")
     ]
+    closed = ours or any(
+        api.base for api, _ in apis(preset)
+    )  # else the who-am-I address is itself the naming
     for key, value in asked:
-        if _host(value) not in named:
+        if closed and _host(value) not in named:
             yield PresetFault(
                 key,
                 "is at a host that the preset does not name",
