@@ -1,0 +1,112 @@
+"""Letters on coloured ground: people as circles with their provider's badge, providers as rounded squares.
+
+No picture is fetched from anywhere: an avatar's address would tell the provider's image host when the window opens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtWidgets import QWidget
+
+from keyfob.desktop.palette import AVATARS, letter_on
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A person's circle: a letter on a colour, and the provider's letter on its colour."""
+
+    letter: str
+    color: str
+    badge: str
+    badge_color: str
+
+
+def avatar_color(key: str) -> str:
+    """Always the same colour for one account's key."""
+    return AVATARS[sum(key.encode()) % len(AVATARS)]
+
+
+def first_letter(text: str, otherwise: str = "?") -> str:
+    """The first letter or digit, upper case."""
+    return next((c.upper() for c in text if c.isalnum()), otherwise)
+
+
+def paint_letter(painter: QPainter, box: QRectF, letter: str, ground: str, share: float = 0.4) -> None:
+    font = QFont(painter.font())
+    font.setPixelSize(max(round(box.height() * share), 1))
+    font.setWeight(QFont.Weight.Bold)
+    painter.setFont(font)
+    painter.setPen(QColor(letter_on(ground)))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, letter)
+
+
+def paint_face(painter: QPainter, box: QRectF, face: Face, behind: QColor) -> None:
+    """`behind` is the ground it stands on: the badge is set off from the circle by a ring of it."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(face.color))
+    painter.drawEllipse(box)
+    paint_letter(painter, box, face.letter, face.color)
+    side = box.width() * (0.38 if box.width() > 50 else 0.44)
+    over = box.width() * 0.07
+    badge = QRectF(box.right() - side + over, box.bottom() - side + over, side, side)
+    ring = max(box.width() * 0.035, 1.6)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(behind)
+    painter.drawRoundedRect(badge.adjusted(-ring, -ring, ring, ring), side * 0.36, side * 0.36)
+    painter.setBrush(QColor(face.badge_color))
+    painter.drawRoundedRect(badge, side * 0.3, side * 0.3)
+    paint_letter(painter, badge, face.badge, face.badge_color, 0.62)
+    painter.restore()
+
+
+def paint_tile(painter: QPainter, box: QRectF, letter: str, color: str, edge: QColor | None = None) -> None:
+    """A provider's tile; `edge` sets a dark tile off from a dark ground."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen if edge is None else edge)
+    painter.setBrush(QColor(color))
+    radius = box.width() * 0.27
+    painter.drawRoundedRect(box, radius, radius)
+    paint_letter(painter, box, letter, color, 0.44)
+    painter.restore()
+
+
+class Avatar(QWidget):
+    """A face in a layout. Decoration: the name beside it is what assistive technology reads."""
+
+    def __init__(self, side: int, behind: QColor, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._face: Face | None = None
+        self._behind = behind
+        self.setFixedSize(QSize(round(side * 1.08), round(side * 1.08)))
+        self._side = side
+
+    def show_face(self, face: Face, behind: QColor) -> None:
+        if (face, behind) != (self._face, self._behind):
+            self._face, self._behind = face, behind
+            self.update()
+
+    def paintEvent(self, _event: object) -> None:
+        if self._face is not None:
+            painter = QPainter(self)
+            paint_face(painter, QRectF(0, 0, self._side, self._side), self._face, self._behind)
+            painter.end()
+
+
+class Tile(QWidget):
+    """A provider's tile in a layout."""
+
+    def __init__(self, side: int, letter: str, color: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._letter, self._color = letter, color
+        self.setFixedSize(QSize(side, side))
+
+    def paintEvent(self, _event: object) -> None:
+        painter = QPainter(self)
+        paint_tile(painter, QRectF(self.rect()), self._letter, self._color)
+        painter.end()

@@ -1,0 +1,465 @@
+"""What the window shows, as frozen values: words and numbers made from accounts, history and the time.
+
+Pure and without Qt. The presenter calls it; widgets receive the results and nothing else. No code of an error
+stands in a sentence: codes are only in `Problem.details`, which the person may copy for a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.desktop import history, words
+from keyfob.desktop.tile import Face, avatar_color, first_letter
+
+METHOD_WORDS = {
+    "oauth": "browser",
+    "device": "device code",
+    "atproto": "your handle",
+    "api_key": "API key",
+    "app_password": "app password",
+    "password": "password",
+}
+STATUS_WORDS = {
+    "connected": "Connected",
+    "renewing": "Renewing",
+    "stale": "Waiting",
+    "needs_sign_in": "Needs you",
+    "disconnected": "Disconnected",
+}
+# tone: a palette colour's name; shape: how it is told without colour
+STATUS_TONES = {
+    "connected": "ok",
+    "renewing": "accent",
+    "stale": "warn",
+    "needs_sign_in": "warn",
+    "disconnected": "ink2",
+}
+STATUS_SHAPES = {
+    "connected": "dot",
+    "renewing": "arc",
+    "stale": "clock",
+    "needs_sign_in": "triangle",
+    "disconnected": "ring",
+}
+KEY_REMINDER = timedelta(days=7)
+SOON = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    id: str
+    accessible: str  # `provider/label, status`
+    title: str
+    subtitle: str
+    side: str  # "42 min", "sign in", "no expiry"
+    tone: str
+    shape: str
+    face: Face
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    tone: str  # warn | bad | info
+    title: str
+    text: str
+    button: str | None
+    action: str  # reconnect | keychain | show | none
+    key: str  # the account's, or the subject of the banner
+    later: str | None = "Later"  # the words of the button that hides it
+
+
+@dataclass(frozen=True, slots=True)
+class LifeBar:
+    lived: float  # 0 … 1
+    mark: float | None  # where renewal is due
+    tone: str
+    start: str
+    mark_text: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    title: str
+    remedy: str
+    when: str
+    details: str  # for a report: code and times, nothing secret
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    key: str
+    id: str
+    title: str
+    subtitle: str
+    face: Face
+    status: str  # the pill's word
+    tone: str
+    shape: str
+    headline: str
+    note: str
+    life: LifeBar | None
+    scopes: tuple[str, ...]
+    missing_scopes: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    lately: tuple[history.Line, ...]
+    points: tuple[history.Point, ...]
+    problem: Problem | None
+    token_heading: str
+    copy_label: str
+    can_renew: bool
+    can_test: bool
+    can_copy: bool
+    copy_reason: str
+    connected: bool  # Disconnect is offered; else Reconnect is
+    needs_person: bool
+    reconnect_words: str
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    rows: tuple[Row, ...]
+    summary: str
+    summary_note: str
+    banners: tuple[Banner, ...]
+    detail: Detail | None
+    tray: str  # fine | renewing | needs_you | waiting
+    tray_text: str
+    tray_lines: tuple[tuple[str, str, str, str], ...]  # account key, line, tone, shape
+    loading: bool = False
+    tray_missing: bool = False
+    urgent: bool = False  # a count of seconds is on screen: refresh each second
+
+
+def name_of(view: AccountView) -> str:
+    if view.method == "api_key" and view.key_tail and not (view.name or view.email):
+        return f"key …{view.key_tail}"
+    return view.name or view.label
+
+
+def face_of(view: AccountView) -> Face:
+    return Face(
+        first_letter(name_of(view)), avatar_color(view.key), first_letter(view.provider_title), view.color
+    )
+
+
+def until(view: AccountView, now: datetime) -> timedelta | None:
+    """What is counted down: to the renewal where there will be one, else to the end. None: nothing known."""
+    target = view.renews_at if view.renewable and view.renews_at else view.expires_at
+    return None if target is None else target - now
+
+
+def side_text(view: AccountView, now: datetime) -> str:
+    match view.status:
+        case "needs_sign_in":
+            return "new key" if view.method == "api_key" else "sign in"
+        case "stale":
+            return "waiting"
+        case "disconnected":
+            return "off"
+        case "renewing":
+            return "renewing"
+    left = until(view, now)
+    if left is None:
+        return "no expiry" if view.method == "api_key" else "in use"
+    return words.short_span(left) if left > timedelta(0) else "now"
+
+
+def row(view: AccountView, now: datetime, twins: bool = False) -> Row:
+    """`twins`: another account shows the same name, so the label goes into the second line."""
+    parts = [view.provider_title]
+    if view.plan:
+        parts.append(view.plan)
+    if twins and view.label != name_of(view):
+        parts.append(view.label)
+    title = name_of(view)
+    return Row(
+        view.key,
+        view.id,
+        f"{view.id}, {view.status}",
+        title,
+        " · ".join(parts),
+        side_text(view, now),
+        STATUS_TONES[view.status],
+        STATUS_SHAPES[view.status],
+        face_of(view),
+        f"{title} · {' · '.join(parts)}\n{view.id}: {STATUS_WORDS[view.status].lower()}",
+    )
+
+
+def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str, str]:
+    """What the card says first, and the smaller line under it (which may be empty)."""
+    left = until(view, now)
+    troubled = view.last_error is not None and view.status == "connected"
+    match view.status:
+        case "disconnected":
+            return "No token is kept", "Reconnect to use this account again; nothing else was forgotten."
+        case "needs_sign_in" if view.method == "api_key":
+            return "This key is no longer accepted", "Enter a new one to go on."
+        case "needs_sign_in":
+            return "The sign-in has ended", "Sign in once more, and it goes on renewing by itself."
+        case "renewing":
+            return "Renewing now", _still_good(view, now)
+        case "stale":
+            since = f"Expired {words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
+            return since, "Keyfob keeps trying by itself. Nobody has been signed out."
+    if view.expires_at is None and not view.renewable:
+        return (
+            "Does not expire" if view.method == "api_key" else "Used until the provider refuses it"
+        ), "Keyfob keeps it in your keychain and hands it to your tools."
+    if not view.renewable:
+        after = "Then a new key is needed." if view.method == "api_key" else "Then sign in again: there is no renewal."
+        assert view.expires_at is not None
+        return f"Ends in {words.span(view.expires_at - now)}", after
+    assert left is not None or view.renews_at is None
+    if troubled:
+        return "Will be renewed as soon as the provider answers", _still_good(view, now)
+    if left is None or left <= timedelta(0):
+        return "Renews by itself any moment", _still_good(view, now)
+    return f"Renews by itself in {words.span(left)}", ""
+
+
+def _still_good(view: AccountView, now: datetime) -> str:
+    if view.expires_at is None or view.expires_at <= now:
+        return ""
+    return f"The token in use is good for another {words.span(view.expires_at - now)}."
+
+
+def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
+    """The token's life from issue to end with the renewal mark; None where there is nothing to draw."""
+    end = view.expires_at or (view.renews_at if view.renewable else None)
+    start = view.obtained_at
+    if view.status in ("disconnected", "needs_sign_in") or end is None or start is None or end <= start:
+        return None
+    whole = (end - start).total_seconds()
+    lived = min(max((now - start).total_seconds() / whole, 0.0), 1.0)
+    mark = None
+    if view.renewable and view.renews_at and view.expires_at and start < view.renews_at < end:
+        mark = (view.renews_at - start).total_seconds() / whole
+    tone = {"stale": "warn", "renewing": "accent"}.get(view.status, "ok")
+    if view.status == "connected" and not view.renewable and lived > 0.9:
+        tone = "warn"
+    seconds = whole < 300  # demo lifetimes: minutes would all read alike
+    def tell(at: datetime) -> str:
+        if seconds and abs((at - now).total_seconds()) < 3600:
+            return at.astimezone(zone).strftime("%H:%M:%S")
+        return words.moment(at, now, zone)
+
+    return LifeBar(
+        lived,
+        mark,
+        tone,
+        f"issued {tell(start)}",
+        f"renews {tell(view.renews_at)}" if mark is not None and view.renews_at else "",
+        ("" if view.expires_at else "renews ") + tell(end),
+    )
+
+
+def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | None:
+    note = view.last_error
+    if note is None or view.status == "disconnected":
+        return None
+    details = "\n".join(
+        (
+            f"account: {view.id}",
+            f"status: {view.status}",
+            f"method: {view.method}",
+            f"code: {note.code}",
+            f"advice: {note.advice}",
+            f"message: {note.message}",
+            f"at: {note.at.isoformat(timespec='seconds')}",
+        )
+    )
+    return Problem(_sentence(note.message), view.remedy or "", words.moment(note.at, now, zone), details)
+
+
+def detail(
+    view: AccountView,
+    events: Sequence[LoggedEvent],
+    now: datetime,
+    *,
+    kept_in: str,
+    busy: bool = False,
+    zone: tzinfo | None = None,
+) -> Detail:
+    """Everything the detail page shows for one account."""
+    first, second = headline(view, now, zone)
+    api_key = view.method == "api_key"
+    live = view.status not in ("disconnected", "needs_sign_in")
+    parts = [view.provider_title]
+    if view.plan:
+        parts.append(view.plan)
+    if view.connected_at and view.status != "disconnected":
+        parts.append(f"connected {words.day(view.connected_at, now, zone)}")
+    return Detail(
+        key=view.key,
+        id=view.id,
+        title=name_of(view),
+        subtitle=" · ".join(parts),
+        face=face_of(view),
+        status=STATUS_WORDS[view.status],
+        tone=STATUS_TONES[view.status],
+        shape=STATUS_SHAPES[view.status],
+        headline=first,
+        note=second,
+        life=life(view, now, zone),
+        scopes=view.scopes,
+        missing_scopes=view.narrower_scopes,
+        facts=_facts(view, now, kept_in, zone),
+        lately=history.lines(events, now, zone),
+        points=history.points(events, now),
+        problem=problem(view, now, zone),
+        token_heading="API key" if api_key else "Access token",
+        copy_label="Copy token",
+        can_renew=live and view.renewable and not busy and view.status != "renewing",
+        can_test=live and not busy,
+        can_copy=live and view.shareable and view.status != "stale" and not busy,
+        copy_reason=""
+        if view.shareable
+        else f"{view.provider_title}’s terms let only Keyfob itself use this token.",
+        connected=live,
+        needs_person=view.status == "needs_sign_in",
+        reconnect_words="Enter a new key" if api_key else "Sign in",
+        busy=busy,
+    )
+
+
+def _facts(
+    view: AccountView, now: datetime, kept_in: str, zone: tzinfo | None
+) -> tuple[tuple[str, str], ...]:
+    out = [("Name for tools", view.id), ("Signs in by", METHOD_WORDS.get(view.method, view.method))]
+    if view.subject:
+        out.append(("Subject", view.subject))
+    if view.email and view.email != name_of(view):
+        out.append(("E-mail", view.email))
+    if view.key_tail:
+        out.append(("Key ends in", f"…{view.key_tail}"))
+    if view.last_renewed_at:
+        out.append(("Last renewed", words.moment(view.last_renewed_at, now, zone)))
+    if view.renewable and view.renews_at and view.status in ("connected", "renewing", "stale"):
+        out.append(("Next renewal", words.moment(max(view.renews_at, now), now, zone)))
+    if view.grant_ends_at and view.status != "disconnected":
+        out.append(("Sign-in ends", words.moment(view.grant_ends_at, now, zone)))
+    if view.status != "disconnected":
+        out.append(("Kept in", kept_in))
+    return tuple(out)
+
+
+def banners(
+    views: Sequence[AccountView], now: datetime, hidden: frozenset[str], keychain: Banner | None = None
+) -> tuple[Banner, ...]:
+    """Who needs the person and why; `hidden` holds `banner_id`s put off with Later."""
+    out = [keychain] if keychain else []
+    ended = [v for v in views if v.status == "needs_sign_in" and banner_id(v) not in hidden]
+    if len(ended) > 2:
+        names = ", ".join(name_of(v) for v in ended)
+        out.append(
+            Banner("warn", f"{len(ended)} accounts need you", f"Signed out: {names}.", "Show", "show", ended[0].key)
+        )
+        return tuple(out)
+    for view in ended:
+        why = _sentence(view.last_error.message) if view.last_error else "The sign-in has ended."
+        button = "Enter a new key" if view.method == "api_key" else "Sign in"
+        out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
+    for view in views:
+        ends = view.expires_at
+        if view.method == "api_key" and view.status == "connected" and ends and banner_id(view) not in hidden:
+            if timedelta(0) < ends - now < KEY_REMINDER:
+                text = f"It ends in {words.span(ends - now)}. Make a new one at {view.provider_title} before then."
+                title = f"{name_of(view)} at {view.provider_title} is about to expire"
+                out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
+    return tuple(out)
+
+
+def banner_id(view: AccountView) -> str:
+    """One occasion: the same account in the same trouble. Put off once, it stays away until something changes."""
+    at = view.last_error.at.isoformat() if view.last_error else ""
+    return f"{view.key} {view.status} {at}"
+
+
+def summary(views: Sequence[AccountView]) -> tuple[str, str]:
+    """`5 accounts`, `4 fine · 1 needs you`."""
+    count = len(views)
+    title = "No accounts yet" if not count else "1 account" if count == 1 else f"{count} accounts"
+    fine = sum(v.status in ("connected", "renewing") for v in views)
+    ended = sum(v.status == "needs_sign_in" for v in views)
+    waiting = sum(v.status == "stale" for v in views)
+    off = sum(v.status == "disconnected" for v in views)
+    parts = [f"{fine} fine"] if fine else []
+    if ended:
+        parts.append("1 needs you" if ended == 1 else f"{ended} need you")
+    if waiting:
+        parts.append(f"{waiting} waiting")
+    if off:
+        parts.append(f"{off} off")
+    return title, ("all fine" if count and fine == count else " · ".join(parts))
+
+
+def tray_state(views: Sequence[AccountView], *, offline: bool) -> str:
+    """needs_you before waiting before renewing before fine. Disconnected accounts do not count."""
+    statuses = {v.status for v in views if v.status != "disconnected"}
+    if "needs_sign_in" in statuses:
+        return "needs_you"
+    if "stale" in statuses or (offline and statuses):
+        return "waiting"
+    if "renewing" in statuses:
+        return "renewing"
+    return "fine"
+
+
+def tray_line(view: AccountView, now: datetime) -> tuple[str, str, str, str]:
+    status = {"needs_sign_in": "needs sign-in", "stale": "waiting"}.get(view.status, view.status)
+    left = until(view, now) if view.status == "connected" else None
+    tail = f", {words.short_span(left)}" if left is not None and left > timedelta(0) else ""
+    line = f"{name_of(view)} · {view.provider_title} — {status}{tail}"
+    return view.key, line, STATUS_TONES[view.status], STATUS_SHAPES[view.status]
+
+
+def window(
+    views: Sequence[AccountView],
+    selected: str | None,
+    events: Sequence[LoggedEvent],
+    now: datetime,
+    *,
+    kept_in: str,
+    hidden: frozenset[str] = frozenset(),
+    busy: frozenset[str] = frozenset(),
+    keychain: Banner | None = None,
+    offline: bool = False,
+    loading: bool = False,
+    tray_missing: bool = False,
+    zone: tzinfo | None = None,
+) -> Window:
+    """The whole window at `now`. `selected` and `busy` hold account keys."""
+    names = [name_of(v) for v in views]
+    chosen = next((v for v in views if v.key == selected), None)
+    title, note = summary(views)
+    needy = sorted(views, key=lambda v: (v.status != "needs_sign_in", v.status != "stale"))
+    spoken = " · ".join(p for p in (note, "offline" if offline else "") if p)
+    counted = [left for v in views if v.status == "connected" and (left := until(v, now)) is not None]
+    return Window(
+        rows=tuple(row(v, now, names.count(name_of(v)) > 1) for v in views),
+        summary=title,
+        summary_note=spoken or ("looking …" if loading else ""),
+        banners=banners(views, now, hidden, keychain),
+        detail=None
+        if chosen is None
+        else detail(chosen, events, now, kept_in=kept_in, busy=chosen.key in busy, zone=zone),
+        tray=tray_state(views, offline=offline),
+        tray_text=f"Keyfob: {spoken}" if spoken else "Keyfob",
+        tray_lines=tuple(tray_line(v, now) for v in needy),
+        loading=loading,
+        tray_missing=tray_missing,
+        urgent=any(timedelta(0) <= left < 2 * SOON for left in counted),
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

@@ -1,0 +1,391 @@
+"""An engine for looking at the window: the same attributes as the real one, with accounts in every state.
+
+It keeps nothing and reaches nothing. Tests of the window drive it by `push` (an event), `change` (a view) and the
+lists of `calls` that it writes down.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
+from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded
+from keyfob.core.provider import ApiKeyProfile, ClientProfile, Input, Policy, Provider, RedirectProfile
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+from keyfob.ports import VaultHealth
+from keyfob.service.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
+
+NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
+H, M, D = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
+
+
+def view(provider: str, title: str, label: str, **more: Any) -> AccountView:
+    """A connected account with an hour and fifty minutes of life, changed by `more`."""
+    values: dict[str, Any] = {
+        "id": f"{provider}/{label}",
+        "key": f"key-{provider}-{label}",
+        "provider": provider,
+        "provider_title": title,
+        "label": label,
+        "method": "oauth",
+        "status": "connected",
+        "subject": "248289761001",
+        "name": None,
+        "email": None,
+        "plan": None,
+        "avatar_url": None,
+        "scopes": ("openid", "profile", "email"),
+        "obtained_at": NOW - 58 * M,
+        "expires_at": NOW + 52 * M,
+        "renews_at": NOW + 42 * M,
+        "renewable": True,
+        "connected_at": NOW - 253 * D,
+        "last_renewed_at": NOW - 58 * M,
+        "grant_ends_at": None,
+        "last_error": None,
+        "remedy": None,
+        "key_tail": None,
+        "color": "#d98f40",
+        "shareable": True,
+    }
+    return AccountView(**(values | more))
+
+
+def sample_views() -> list[AccountView]:
+    ended = ErrorNote(
+        "grant_ended",
+        "Google signed this account out on Tuesday: it does so after 7 days while an app is in testing",
+        "sign_in_again",
+        NOW - 3 * D,
+    )
+    busy = ErrorNote(
+        "provider_unavailable", "Mastodon at social.example answered 503", "retry", NOW - 4 * M
+    )
+    return [
+        view("nexusmods", "Nexus Mods", "aldis", name="Aldis", plan="premium", subject="41882907"),
+        view(
+            "bluesky", "Bluesky", "aldis.bsky.social", method="atproto", color="#2b7de9",
+            subject="did:plc:z72i7hdynmk6r22z27h6tvur", scopes=("atproto", "transition:generic"),
+            expires_at=NOW + 70 * M, renews_at=NOW + 61 * M, grant_ends_at=NOW + 9 * D,
+        ),
+        view(
+            "github", "GitHub", "aldis-k", method="device", color="#24292f", name="aldis-k",
+            scopes=("repo", "read:org", "gist", "workflow", "read:packages", "user:email", "notifications",
+                    "admin:public_key", "read:discussion", "project"),
+            narrower_scopes=("delete_repo",), obtained_at=NOW - H, expires_at=NOW + 7 * H + 30 * M,
+            renews_at=NOW + 7 * H + 20 * M,
+        ),
+        view(
+            "google", "Google", "work@example.org", email="work@example.org", status="needs_sign_in",
+            color="#d0553f", last_error=ended, remedy="Sign in again with Reconnect.",
+            expires_at=NOW - 3 * D, renews_at=None, connected_at=NOW - 10 * D,
+        ),
+        view(
+            "openai", "OpenAI", "key-f3qa", method="api_key", color="#111111", key_tail="f3Qa", scopes=(),
+            expires_at=None, renews_at=None, renewable=False, last_renewed_at=None, subject="",
+        ),
+        view(
+            "mastodon", "Mastodon", "aldis@social.example", color="#6364ff", status="stale", last_error=busy,
+            remedy="Wait a few minutes and try again.", expires_at=NOW - 2 * M, renews_at=NOW - 12 * M,
+            name="Aldis von der Donaudampfschifffahrtsgesellschaft",
+        ),
+        view(
+            "keycloak", "Keycloak Unternehmensanmeldung", "alexandra.featherstonehaugh", color="#5c5c63",
+            name="Alexandra Featherstonehaugh-Cholmondeley", status="renewing", plan="Enterprise Unlimited",
+            expires_at=NOW + 4 * M, renews_at=NOW - 1 * M, obtained_at=NOW - 20 * M,
+        ),
+        view(
+            "spotify", "Spotify", "aldis", name="Aldis", color="#1db954", status="disconnected",
+            expires_at=None, renews_at=None, renewable=False,
+        ),
+    ]  # fmt: skip
+
+
+def sample_events(key: str, account_id: str = "") -> list[LoggedEvent]:
+    lines = [
+        (2 * D + 20 * H, "connected", "Connected as Aldis"),
+        (2 * D + 9 * H, "renewed", "Renewed"),
+        (2 * D + 2 * H, "renewed", "Renewed"),
+        (1 * D + 11 * H, "renewed", "Renewed"),
+        (11 * H, "renewal_failed", "Provider busy, tried again"),
+        (10 * H + 50 * M, "renewed", "Renewed"),
+        (2 * H + 38 * M, "asleep", "Renewed after 8 h asleep"),
+        (58 * M, "renewed", "Renewed"),
+    ]
+    return [LoggedEvent(NOW - ago, account_id, key, kind, text, None, n) for n, (ago, kind, text) in enumerate(lines)]
+
+
+def sample_providers() -> list[Provider]:
+    own = Policy(
+        client_id="user",
+        register_at="https://console.cloud.google.com/apis/credentials",
+        register_note="Choose the type “Desktop app”.",
+        note="Google signs apps in testing out after 7 days.",
+    )
+    key = ApiKeyProfile(create_at="https://platform.example/keys", hint="Begins with sk-")
+    none, keyfob = Policy(client_id="none"), Policy(client_id="keyfob")
+    return [
+        Provider("demo", "Demo provider", "demo", color="#2f7a80", policy=keyfob),
+        Provider("nexusmods", "Nexus Mods", "games", color="#d98f40", methods=("oauth", "api_key"), api_key=key,
+                 policy=Policy(client_id="user", register_at="https://www.nexusmods.com/settings/api-keys")),
+        Provider("bluesky", "Bluesky", "social", color="#2b7de9", methods=("atproto",), policy=none,
+                 inputs=(Input("handle", "Handle", "alice.bsky.social", "Your name on Bluesky, or your DID.", kind="handle"),)),
+        Provider("github", "GitHub", "code", color="#24292f", methods=("device", "api_key"), api_key=key, policy=keyfob),
+        Provider("openai", "OpenAI", "ai", color="#111111", methods=("oauth", "api_key"), api_key=key, policy=Policy(client_id="dynamic")),
+        Provider("claude", "Claude", "ai", color="#c96a4a", methods=("api_key",), api_key=key, policy=none),
+        Provider("claude-ai", "Claude subscription", "ai", color="#c96a4a", methods=("oauth",),
+                 policy=Policy(client_id="user", terms="https://www.anthropic.com/legal/consumer-terms",
+                               blocked="Anthropic’s terms allow this sign-in only for its own apps.")),
+        Provider("google", "Google", "work", color="#d0553f", policy=own, client=ClientProfile(secret="optional")),
+        Provider("microsoft", "Microsoft", "work", color="#2a6fb8", policy=own,
+                 inputs=(Input("tenant", "Tenant", "contoso.onmicrosoft.com", "Leave “common” for any account.", default="common"),)),
+        Provider("mastodon", "Mastodon", "social", color="#6364ff", policy=Policy(client_id="dynamic"),
+                 inputs=(Input("instance", "Instance", "mastodon.social", "The server your account is on.", kind="host"),)),
+        Provider("nextcloud", "Nextcloud", "storage", color="#0082c9", methods=("app_password",), policy=none,
+                 inputs=(Input("instance", "Server", "cloud.example.org", kind="host"),)),
+        Provider("discord", "Discord", "social", color="#5865f2", policy=own),
+        Provider("spotify", "Spotify", "media", color="#1db954", policy=own,
+                 redirect=RedirectProfile(port="fixed", ports=(9876,))),
+        Provider("openid", "Any OpenID server", "custom", color="#5c5c63",
+                 inputs=(Input("issuer", "Address", "https://login.example.org", kind="url"),), policy=own),
+    ]  # fmt: skip
+
+
+class FakeHub:
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[LoggedEvent], None]] = []
+
+    def subscribe(self, callback: Callable[[LoggedEvent], None]) -> Callable[[], None]:
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+
+    def publish(self, event: LoggedEvent) -> None:
+        for callback in tuple(self._callbacks):
+            callback(event)
+
+
+@dataclass
+class FakeAccounts:
+    hub: FakeHub
+    rows: list[AccountView]
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    error: KeyfobError | None = None
+    gate: threading.Event | None = None  # set: calls wait for it, as a slow keychain would make them
+
+    def _called(self, name: str, ref: str) -> AccountView:
+        self.calls.append((name, ref))
+        if self.gate is not None:
+            self.gate.wait(20)
+        if self.error is not None:
+            raise self.error
+        return self.view(ref)
+
+    def views(self) -> list[AccountView]:
+        return list(self.rows)
+
+    def view(self, ref: str) -> AccountView:
+        for row in self.rows:
+            if ref in (row.id, row.key):
+                return row
+        raise NotFound(f"There is no account {ref}")
+
+    def change(self, ref: str, **values: Any) -> AccountView:
+        old = self.view(ref)
+        new = replace(old, **values)
+        self.rows[self.rows.index(old)] = new
+        self.hub.publish(LoggedEvent(NOW, new.id, new.key, "changed", "Changed"))
+        return new
+
+    def token(self, ref: str, *, min_life: timedelta, rejected: Secret | None = None) -> Token:
+        row = self._called("token", ref)
+        return Token(row.id, Secret("canary-access-token"), "Bearer", row.expires_at, row.scopes)
+
+    def renew(self, ref: str) -> AccountView:
+        self._called("renew", ref)
+        return self.change(ref, last_renewed_at=NOW, obtained_at=NOW, last_error=None)
+
+    def test(self, ref: str) -> TestResult:
+        row = self._called("test", ref)
+        return TestResult(row.id, True, row.subject, row.name or "Aldis", 200, 84)
+
+    def rename(self, ref: str, label: str) -> AccountView:
+        row = self._called("rename", ref)
+        return self.change(ref, label=label, id=f"{row.provider}/{label}")
+
+    def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
+        self._called("disconnect", ref)
+        return Disconnection(self.change(ref, status="disconnected", renewable=False), "yes")
+
+    def remove(self, ref: str) -> Disconnection:
+        row = self._called("remove", ref)
+        self.rows.remove(row)
+        self.hub.publish(LoggedEvent(NOW, row.id, row.key, "removed", "Removed"))
+        return Disconnection(None, "yes")
+
+    def history(self, ref: str | None, limit: int = 50, after: int = 0) -> list[LoggedEvent]:
+        if ref is None:
+            return []
+        row = self.view(ref)
+        return sample_events(row.key, row.id) if row.provider != "openai" else []
+
+
+class FakeAttempt:
+    """A sign-in that goes where the test sends it: `step(stage, …)`; `finish`, `fail`."""
+
+    id = "attempt-1"
+
+    def __init__(self, request: SignInRequest, provider: Provider, accounts: FakeAccounts) -> None:
+        self.request = request
+        self._provider = provider
+        self._accounts = accounts
+        self._observers: list[Callable[[Progress], None]] = []
+        self._over = threading.Event()
+        self._error: KeyfobError | None = None
+        self.pasted: list[str] = []
+        self.undone = False
+        self.progress = Progress(
+            "preparing", provider.id, provider.title, request.method or provider.methods[0]
+        )
+
+    def observe(self, callback: Callable[[Progress], None]) -> Callable[[], None]:
+        self._observers.append(callback)
+        callback(self.progress)
+        return lambda: self._observers.remove(callback)
+
+    def step(self, stage: str, **values: Any) -> None:
+        self.progress = replace(self.progress, stage=stage, **values)
+        for observer in tuple(self._observers):
+            observer(self.progress)
+
+    def run(self, spawn: Callable[[Callable[[], None], str], None]) -> AccountView:
+        spawn(self._serve, "fake-listener")
+        self._over.wait(20)
+        if self._error is not None:
+            raise self._error
+        assert self.progress.account is not None
+        return self.progress.account
+
+    def _serve(self) -> None:
+        self._over.wait(20)
+
+    def finish(self, account: AccountView, **values: Any) -> None:
+        self._accounts.rows.append(account)
+        self.step("done", account=account, **values)
+        self._over.set()
+
+    def fail(self, error: KeyfobError) -> None:
+        self._error = error
+        self.step("cancelled" if error.code == "cancelled" else "failed", error=error)
+        self._over.set()
+
+    def cancel(self) -> None:
+        if not self._over.is_set():
+            self.fail(SignInEnded("The sign-in was cancelled"))
+
+    def paste(self, text: str) -> None:
+        self.pasted.append(text)
+
+    def undo(self) -> None:
+        self.undone = True
+        account = self.progress.account
+        if account in self._accounts.rows:
+            self._accounts.rows.remove(account)
+
+
+@dataclass
+class FakeCatalogue:
+    rows: list[Provider]
+
+    def all(self) -> list[Provider]:
+        return list(self.rows)
+
+    def get(self, name: str) -> Provider:
+        for row in self.rows:
+            if row.id == name:
+                return row
+        raise NotFound(f"There is no provider {name}", code="provider_not_found")
+
+    def faults(self) -> list[Any]:
+        return []
+
+
+@dataclass
+class FakeSignIn:
+    catalogue: FakeCatalogue
+    accounts: FakeAccounts
+    attempts: list[FakeAttempt] = field(default_factory=list)
+
+    def begin(self, request: SignInRequest) -> FakeAttempt:
+        attempt = FakeAttempt(request, self.catalogue.get(request.provider), self.accounts)
+        self.attempts.append(attempt)
+        return attempt
+
+
+@dataclass
+class FakeSettings:
+    value: Settings = field(default_factory=lambda: Settings(first_start_done=True))
+
+    def load(self) -> Settings:
+        return self.value
+
+    def save(self, settings: Settings) -> None:
+        self.value = settings.checked()
+
+
+@dataclass
+class FakeRenewer:
+    ticks: int = 0
+
+    def tick(self) -> timedelta:
+        self.ticks += 1
+        return timedelta(seconds=30)
+
+
+@dataclass
+class FakeVault:
+    health: VaultHealth = field(default_factory=lambda: VaultHealth(True, "GNOME Keyring"))
+
+    def probe(self) -> VaultHealth:
+        return self.health
+
+
+class FakeDoctor:
+    def run(self, tray: bool | None = None) -> list[Finding]:
+        return [Finding("keychain", True, "GNOME Keyring reads and writes")]
+
+
+@dataclass(frozen=True)
+class FakeHome:
+    data: Path
+    config: Path
+    run: Path
+    id: str = "fake"
+
+
+class FakeEngine:
+    def __init__(self, root: Path, views: list[AccountView] | None = None) -> None:
+        for name in ("data", "config", "run"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        self.home = FakeHome(root / "data", root / "config", root / "run")
+        self.events = FakeHub()
+        self.providers = FakeCatalogue(sample_providers())
+        self.settings = FakeSettings()
+        self.accounts = FakeAccounts(self.events, sample_views() if views is None else views)
+        self.sign_in = FakeSignIn(self.providers, self.accounts)
+        self.renewer = FakeRenewer()
+        self.doctor = FakeDoctor()
+        self.vault = FakeVault()
+        self.closed = False
+
+    def lock_keychain(self) -> None:
+        self.vault.health = VaultHealth(False, "GNOME Keyring", code="keychain_locked", message="Your keychain is locked")
+        self.accounts.error = KeychainError("Your keychain is locked", code="keychain_locked")
+
+    def close(self) -> None:
+        self.closed = True
