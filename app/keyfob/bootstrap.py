@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from keyfob.adapters.checks import checks_of, tray_finding
 from keyfob.adapters.clock import now
 from keyfob.adapters.dns import txt_lookup
 from keyfob.adapters.entropy import entropy
-from keyfob.adapters.home import Home, open_home
+from keyfob.adapters.home import Home, open_home, write_private
 from keyfob.adapters.keys import new_key
 from keyfob.adapters.locks_file import FileLocks
 from keyfob.adapters.loopback import Loopback
@@ -38,6 +38,7 @@ from keyfob.service.doctor import Doctor
 from keyfob.service.hub import Hub
 from keyfob.service.keeper import Keeper
 from keyfob.service.plans import Plans, Signing
+from keyfob.service.presets import Presets
 from keyfob.service.renewer import Renewer, Submit
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Runner
@@ -64,6 +65,7 @@ class Engine:
     keeper: Keeper
     renewer: Renewer
     doctor: Doctor
+    presets: Presets
     avatars: Avatars
     signing: Signing
     store_path: Path
@@ -82,15 +84,14 @@ def build(
     *,
     vault: Vault | None = None,
     lasting: bool = False,
-    presets: Sequence[Path] = (),
     submit: Submit | None = None,
     deadline: float = 30.0,
 ) -> Engine:
     """An engine on `home` (default: where KEYFOB_HOME or the platform says).
 
     `lasting` for the app and the agent, which live on: keychain calls run in a helper process and a received grant
-    is saved however long that takes. `presets`: further folders of preset files, like the demo's. `deadline` in
-    seconds bounds one exchange with a provider. Raises SettingWrong, Fault `store_*`.
+    is saved however long that takes. `deadline` in seconds bounds one exchange with a provider.
+    Raises SettingWrong, Fault `store_*`.
     """
     home = home or open_home()
     files = SettingsFile(home.config / "settings.json")
@@ -110,7 +111,8 @@ def build(
     locks = FileLocks(home.run / "locks")
     signing = Signing(entropy, now)
     hub = Hub(store, now)
-    catalogue = Catalogue(resources() / "providers", home.config / "providers", more=tuple(presets))
+    # The demo's preset is always known, so that its accounts work from every command; galleries show it while it runs.
+    catalogue = Catalogue(resources() / "providers", home.config / "providers", more=(resources() / "demo",))
     plans = Plans(catalogue, kept)
     slots = Slots(kept)
     revocations = Revocations(kept, store, plans, runner, signing)
@@ -161,6 +163,7 @@ def build(
         keeper=keeper,
         renewer=Renewer(keeper, accounts, store, hub, now, submit or on_a_thread),
         doctor=Doctor(checks_of(home, files, kept, store, catalogue, transport), tray_finding),
+        presets=Presets(catalogue, runner, clients, home.config / "providers", write_private),
         avatars=Avatars(home.state / "avatars", transport),
         signing=signing,
         store_path=store_path,
