@@ -123,10 +123,10 @@ class EntryVault:
         check_name(name)
         full = self._prefix + name
         with self._lock:
+            old = _head(self._entries.get(full)) if self._entries.limit is not None else None
             self._entries.drop(full)
             if self._entries.limit is not None:
-                self._sweep(full, "a", after=0)
-                self._sweep(full, "b", after=0)
+                self._sweep(full, old)
             if self._entries.get(full) is not None:
                 raise KeychainError(
                     "The keychain did not forget what it was told to", code="keychain_write_lost"
@@ -176,8 +176,7 @@ class EntryVault:
         # A value that reads like a head would be taken for one: it goes into parts whatever its length.
         if len(text) <= limit and not text.startswith(_HEAD_START):
             self._entries.put(full, text)
-            self._sweep(full, "a", after=0)
-            self._sweep(full, "b", after=0)
+            self._sweep(full, old)
             return
         part_set = "b" if old is not None and old.set == "a" else "a"
         pieces = list(_pieces(text, limit))
@@ -190,17 +189,19 @@ class EntryVault:
                 "The keychain did not keep what was written to it", code="keychain_write_lost"
             )
         self._entries.put(full, head.line())
-        self._sweep(full, part_set, after=len(pieces))
-        self._sweep(full, "a" if part_set == "b" else "b", after=0)
+        self._sweep(full, old, keep=head)
 
-    def _sweep(self, full: str, part_set: str, *, after: int) -> None:
-        """Drop the parts numbered above `after`, also those that a killed writer left behind. From the last
-        one down, so that a sweep that is cut off leaves no gap for the next to stop at."""
-        last = after
-        while self._entries.get(_part(full, part_set, last + 1)) is not None:
-            last += 1
-        for number in range(last, after, -1):
-            self._entries.drop(_part(full, part_set, number))
+    def _sweep(self, full: str, old: _Head | None, *, keep: _Head | None = None) -> None:
+        """Drop the parts that `keep` does not name: those of the `old` head, even where one of them is missing,
+        and those that a killed writer left behind. From the last one down, so that a sweep that is cut off
+        leaves no gap for the next to stop at."""
+        for part_set in ("a", "b"):
+            first = keep.count if keep is not None and keep.set == part_set else 0
+            last = max(first, old.count if old is not None and old.set == part_set else 0)
+            while self._entries.get(_part(full, part_set, last + 1)) is not None:
+                last += 1
+            for number in range(last, first, -1):
+                self._entries.drop(_part(full, part_set, number))
 
 
 def _part(full: str, part_set: str, number: int) -> str:
