@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ from support.certificates import Authority
 from support.hostile import (
     RawServer,
     Received,
+    Talk,
     answer,
     big_body,
     big_chunked,
@@ -624,6 +626,130 @@ def test_a_port_where_nobody_listens_means_that_nothing_was_sent(transport: Http
         False,
         False,
     )
+
+
+def test_the_next_address_of_a_name_is_tried_where_the_first_is_dead(
+    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(answer()) as server:
+        dead = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", server.port, 0, 0))
+        alive = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead, alive])
+        assert transport.send(token_request(server.url(host="localhost"))).status == 200
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead, dead])
+        with pytest.raises(Transient) as caught:
+            transport.send(token_request(server.url(host="localhost")))
+    assert (caught.value.code, caught.value.sent) == ("network_unreachable", False)
+    assert server.connections == 1
+
+
+def test_addresses_that_swallow_everything_end_at_the_deadline(
+    hasty: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full backlog stands for a network that drops packets: connecting neither works nor fails."""
+    with socket.socket() as hole:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        address = hole.getsockname()
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry, entry, entry])
+        began = time.monotonic()
+        with pytest.raises(Transient) as caught:
+            hasty.send(token_request(f"http://localhost:{address[1]}/"))
+        took = time.monotonic() - began
+        for filler in fillers:
+            filler.close()
+    assert (caught.value.code, caught.value.sent) == ("network_timeout", False)
+    assert SHORT * 0.9 < took < SHORT + GRACE
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_server_that_breaks_off_the_handshake_got_nothing(words: bytes, transport: HttpxTransport) -> None:
+    received: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def break_off() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                received.append(sock.recv(65536))
+                sock.sendall(words)
+
+        server = threading.Thread(target=break_off)
+        server.start()
+        with pytest.raises(Transient) as caught:
+            transport.send(token_request(f"https://127.0.0.1:{listener.getsockname()[1]}/"))
+        server.join()
+    assert (caught.value.code, caught.value.sent) == ("network_unreachable", False)
+    assert CANARY.encode() not in received[0]
+
+
+def test_an_answer_given_while_the_request_is_still_being_written_is_read(
+    transport: HttpxTransport,
+) -> None:
+    """A server may refuse early and close; its words count, not the broken pipe."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(100)
+                sock.sendall(b"HTTP/1.1 413 Too Big\r\nContent-Length: 2\r\n\r\nno")
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(65536):
+                    pass
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        response = transport.send(Request("POST", url, "api", {}, b"x" * 5_000_000))
+        server.join()
+    assert (response.status, response.body) == (413, b"no")
+
+
+def test_a_reset_after_the_request_counts_as_lost(transport: HttpxTransport) -> None:
+    def reset(talk: Talk) -> None:
+        talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with RawServer(reset) as server, pytest.raises(Transient) as caught:
+        transport.send(token_request(server.url()))
+    assert (caught.value.code, caught.value.sent) == ("provider_unavailable", True)
+
+
+def test_a_tls_body_without_a_length_ends_with_the_connection(
+    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    with RawServer(raw(b"HTTP/1.1 200 OK\r\n\r\n{}"), tls=authority.server("127.0.0.1")) as server:
+        assert transport.send(token_request(server.url())).body == b"{}"
+    with (
+        RawServer(
+            raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), tls=authority.server("127.0.0.1")
+        ) as server,
+        pytest.raises(Transient),
+    ):
+        transport.send(token_request(server.url()))
+
+
+def test_a_large_request_goes_through_tls_whole(
+    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    with RawServer(answer(), tls=authority.server("127.0.0.1")) as server:
+        transport.send(Request("POST", server.url(), "api", {}, b"y" * 300_000))
+    assert server.requests[0].body == b"y" * 300_000
+
+
+def test_the_peak_is_told_apart_from_what_came_before() -> None:
+    """The measure that the memory tests rest on."""
+    before = peak_from_now()
+    block = bytearray(os.urandom(1) * 30_000_000)
+    assert peak() - before > 25_000_000
+    del block
+    assert peak_from_now() - before < 10_000_000
 
 
 @pytest.mark.parametrize(
