@@ -20,6 +20,7 @@ from keyfob.core.wire import Callback, Request, Response
 from keyfob.protocol import dpop
 from keyfob.protocol.address import safe, with_query
 from keyfob.protocol.answer import failure, read_json
+from keyfob.protocol.authorization_response import code_in
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, NewId, OpenBrowser, Send
 from keyfob.protocol.identity import identify
 from keyfob.protocol.plan import Plan, SignInResult
@@ -61,10 +62,8 @@ def openrouter_keys(
     callback: Callback = yield AwaitCallback(
         Expectation(state=state, path=urlsplit(callback_url).path, stateless=True)
     )
-    code = callback.params.get("code")
-    if not code:
-        raise PeerFault(f"{title} sent the browser back without a code")
-    body = {"code": code, "code_verifier": code_verifier.reveal(), "code_challenge_method": "S256"}
+    code = code_in(callback, plan)
+    body = {"code": code.reveal(), "code_verifier": code_verifier.reveal(), "code_challenge_method": "S256"}
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     response: Response = yield Send(Request("POST", exchange, "token", headers, json.dumps(body).encode()))
     what = f"{title}'s key exchange"
