@@ -99,7 +99,7 @@ const clients = [
   {
     ...native,
     client_id: 'basic client:1', // what form-encoding in Basic is for
-    client_secret: 'a secret: 50% + ümlaut & more',
+    client_secret: 'a secret: 50% + this & more',
     token_endpoint_auth_method: 'client_secret_basic',
   },
   {
