@@ -1,0 +1,273 @@
+"""Accounts and the Renewer: what a person and the timer do with accounts that exist."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.rig import Rig
+
+from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
+from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.renewal import LOOK_AGAIN
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Response
+from keyfob.service.accounts import token_of
+
+OFFLINE = Transient("no network", code="network_unreachable", sent=False)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def test_a_provider_names_its_only_account_and_is_ambiguous_for_two(rig: Rig) -> None:
+    rig.connect()
+    assert rig.accounts.view("example").id == "example/alice"
+    rig.connect("key-2", "bob")
+    with pytest.raises(Usage) as caught:
+        rig.accounts.view("example")
+    assert caught.value.code == "account_ambiguous"
+    assert "example/alice" in caught.value.message
+    assert "example/bob" in caught.value.message
+    with pytest.raises(NotFound):
+        rig.accounts.view("example/carol")
+
+
+def test_the_json_of_an_account_is_as_promised_and_holds_no_secret(rig: Rig) -> None:
+    rig.connect()
+    told = rig.accounts.view("example").to_json()
+    for name in (
+        "id provider label method status subject name plan scopes expires_at renews_at renewable connected_at "
+        "last_renewed_at grant_ends_at last_error"
+    ).split():
+        assert name in told
+    assert told["status"] == "connected"
+    assert told["expires_at"] == "2026-11-20T13:00:00Z"
+    assert "access-1" not in str(told)
+    assert "refresh-1" not in str(told)
+
+
+def test_renewing_is_seen_from_the_lock(rig: Rig) -> None:
+    rig.connect()
+    with rig.locks.hold("account-key-1", timeout=timedelta(seconds=1)):
+        assert rig.accounts.view("example").status == "renewing"
+    assert rig.accounts.view("example").status == "connected"
+
+
+def test_test_asks_who_it_is_and_replaces_a_refused_token_once(rig: Rig) -> None:
+    rig.connect()
+    assert rig.accounts.test("example").name == "Alice"
+    rig.server.faults = [Response(401, {"content-type": "application/json"}, b"{}", rig.clock())]
+    assert rig.accounts.test("example").ok
+    assert rig.server.log.count("refresh") == 1
+
+
+def test_test_tells_when_it_is_somebody_else(rig: Rig) -> None:
+    rig.connect()
+    rig.server.sub = "somebody-else"
+    with pytest.raises(PeerFault) as caught:
+        rig.accounts.test("example")
+    assert caught.value.code == "subject_mismatch"
+
+
+def test_rename_moves_no_secret(rig: Rig) -> None:
+    rig.connect()
+    assert rig.accounts.rename("example", "Work").id == "example/work"
+    assert rig.accounts.token("example/work").token == Secret("access-1")
+    rig.connect("key-2", "bob")
+    with pytest.raises(Usage) as caught:
+        rig.accounts.rename("example/bob", "work")
+    assert caught.value.code == "label_taken"
+    with pytest.raises(Usage):
+        rig.accounts.rename("example/bob", "no spaces!")
+
+
+def test_disconnect_forgets_revokes_and_keeps_the_account(rig: Rig) -> None:
+    rig.connect()
+    ended = rig.accounts.disconnect("example")
+    assert ended.revoked == "yes"
+    assert rig.server.revoked == ["refresh-1"]
+    assert rig.slots.newest("key-1") is None
+    assert isinstance(rig.record().status, Disconnected)
+    assert rig.record().account.subject == "subject-1"
+    assert rig.accounts.disconnect("example").revoked == "yes"
+    assert len(rig.server.revoked) == 1
+
+
+def test_disconnect_local_tells_the_provider_nothing(rig: Rig) -> None:
+    rig.connect()
+    assert rig.accounts.disconnect("example", local=True).revoked == "unsupported"
+    assert rig.server.log == []
+    assert rig.slots.newest("key-1") is None
+
+
+def test_s59_offline_is_forgotten_here_at_once_and_revoked_later_from_the_keychain(rig: Rig) -> None:
+    rig.connect()
+    rig.server.faults = [OFFLINE]
+    assert rig.accounts.disconnect("example").revoked == "pending"
+    assert rig.slots.newest("key-1") is None
+    assert len(rig.store.revocations()) == 1
+    assert rig.accounts.disconnect("example").revoked == "pending"
+    rig.clock.forward(minutes=5)
+    rig.renewer.tick()
+    assert rig.server.revoked == ["refresh-1"]
+    assert rig.store.revocations() == []
+    assert "revoked" in [e.kind for e in rig.store.events()]
+
+
+def test_a_revocation_outlives_the_account(rig: Rig) -> None:
+    rig.connect()
+    rig.server.faults = [OFFLINE]
+    assert rig.accounts.remove("example").revoked == "pending"
+    assert rig.store.get("key-1") is None
+    rig.clock.forward(minutes=5)
+    rig.renewer.tick()
+    assert rig.server.revoked == ["refresh-1"]
+
+
+def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.connect()
+
+    def locked(name: str) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.vault, "delete", locked)
+        with pytest.raises(KeychainError):
+            rig.accounts.disconnect("example")
+    assert isinstance(rig.record().status, Disconnected)
+    rig.renewer.tick()
+    assert rig.slots.newest("key-1") is None
+    assert not rig.record().cleanup
+    assert rig.server.revoked[0] == "refresh-1"
+
+
+def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:
+    rig.connect()
+    path = rig.presets / "example.toml"
+    text = path.read_text().replace(
+        '[policy]\nclient_id = "keyfob"', '[policy]\nclient_id = "keyfob"\nshare = false\nshare_reason = "Its terms say so"'
+    )
+    path.write_text(text)
+    with pytest.raises(SettingWrong) as caught:
+        rig.accounts.token("example")
+    assert caught.value.code == "sharing_not_allowed"
+    assert "terms" in caught.value.message
+    assert rig.accounts.test("example").ok
+
+
+def test_the_header_is_what_the_provider_wants(rig: Rig) -> None:
+    record = rig.connect()
+    provider = rig.plans.provider(record)
+    bearer = token_of(record, provider, rig.held())
+    assert bearer.header_value == Secret("Bearer access-1")
+    key = replace(record, account=replace(record.account, method="api_key"))
+    placed = token_of(key, provider, rig.held())
+    assert (placed.header_name, placed.header_value) == ("X-Key", Secret("access-1"))
+
+
+# --- the Renewer ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_due_means_looking_again_within_37_seconds(rig: Rig) -> None:
+    rig.connect()
+    assert rig.renewer.tick() == LOOK_AGAIN
+    assert rig.server.log == []
+
+
+def test_what_is_due_is_renewed_before_it_expires(rig: Rig) -> None:
+    rig.connect()
+    due = rig.record().renews_at
+    assert due is not None
+    expires = rig.record().expires_at
+    assert expires is not None
+    assert timedelta(minutes=10) <= expires - due <= timedelta(minutes=11)
+    rig.clock.at = due - timedelta(seconds=5)
+    assert rig.renewer.tick() == timedelta(seconds=5)
+    rig.clock.at = due
+    rig.renewer.tick()
+    assert rig.server.log == ["refresh"]
+    assert rig.record().generation == 2
+
+
+def test_a_night_asleep_is_renewed_within_one_look_and_told(rig: Rig) -> None:
+    rig.connect()
+    rig.renewer.tick()
+    rig.clock.forward(hours=8)
+    rig.renewer.tick()
+    assert rig.record().status == Connected()
+    assert rig.store.events()[-1].message == "Renewed after 8 h asleep"
+
+
+def test_a_failed_network_signs_nobody_out_however_long_it_lasts(rig: Rig) -> None:
+    rig.connect()
+    for _ in range(200):
+        rig.clock.forward(minutes=4)
+        rig.server.faults = [OFFLINE]
+        rig.renewer.tick()
+    assert isinstance(rig.record().status, Stale)
+    rig.server.faults = []
+    rig.clock.forward(minutes=40)
+    rig.renewer.tick()
+    assert rig.record().status == Connected()
+    failures = [e for e in rig.store.events() if e.kind == "renewal_failed"]
+    assert len(failures) == 1  # said once, not at each try
+
+
+def test_a_revoked_grant_becomes_needs_sign_in_and_is_said_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keyfob.service.keeper.SECOND_LOOK", timedelta(0))
+    rig.connect()
+    rig.server.dead = True
+    for _ in range(5):
+        rig.clock.forward(hours=1)
+        rig.renewer.tick()
+    assert isinstance(rig.record().status, NeedsSignIn)
+    assert [e.kind for e in rig.store.events()].count("needs_sign_in") == 1
+    assert rig.server.log == ["refresh"]
+
+
+def test_one_providers_rate_limit_holds_back_its_other_accounts(rig: Rig) -> None:
+    for n in range(3):
+        rig.connect(f"key-{n}", f"user{n}")
+    for n in range(3):
+        rig.store.update(f"key-{n}", lambda r: replace(r, renews_at=rig.clock()))
+    rig.server.faults = [Response(429, {"retry-after": "60"}, b"", rig.clock())]
+    rig.renewer.tick()
+    assert rig.server.log == ["refresh"]
+
+
+def test_an_api_key_reminds_once_a_week_before_it_ends(rig: Rig) -> None:
+    rig.connect(renewable=False)
+    ends = rig.clock() + timedelta(days=30)
+    rig.store.update(
+        "key-1", lambda r: replace(r, account=replace(r.account, method="api_key"), expires_at=ends)
+    )
+    rig.renewer.tick()
+    assert "key_expiring" not in [e.kind for e in rig.store.events()]
+    rig.clock.forward(days=24)
+    rig.renewer.tick()
+    rig.renewer.tick()
+    assert [e.kind for e in rig.store.events()].count("key_expiring") == 1
+
+
+def test_one_account_in_trouble_never_stops_the_others(rig: Rig) -> None:
+    rig.connect("key-1", "alice")
+    rig.connect("key-2", "bob")
+    rig.slots.forget("key-1")
+    for key in ("key-1", "key-2"):
+        rig.store.update(key, lambda r: replace(r, renews_at=rig.clock()))
+    rig.renewer.tick()
+    assert isinstance(rig.record("key-1").status, NeedsSignIn)
+    assert rig.record("key-2").generation == 2
+
+
+def test_history_is_the_accounts_own(rig: Rig) -> None:
+    rig.connect()
+    rig.accounts.renew("example")
+    assert [e.kind for e in rig.accounts.history("example")] == ["renewed"]
+    with pytest.raises(KeyfobError):
+        rig.accounts.history("nobody")
