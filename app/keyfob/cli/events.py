@@ -67,4 +67,4 @@ def _tell(session: Session, event: LoggedEvent) -> None:
         return
     code = f" ({event.code})" if event.code else ""
     when = words.moment(event.at, session.now())
-    session.say(f"{when.rjust(8)}  {event.account_id}  {plain(event.message, 200)}{code}")
+    session.say(f"{when}  {event.account_id}  {plain(event.message, 200)}{code}")

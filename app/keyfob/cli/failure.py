@@ -29,7 +29,8 @@ def of_click(error: click.ClickException) -> Usage:
     """A mistake on the command line, in our words."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "keyfob"
-    return Usage(plain(error.format_message(), 300).rstrip("."), remedy=f"See `{path} --help`.")
+    what, _, hint = plain(error.format_message(), 300).partition(". ")  # click may add "Did you mean …?"
+    return Usage(what.rstrip("."), remedy=f"{hint} See `{path} --help`.".lstrip())
 
 
 def of_bug(error: Exception) -> Fault:

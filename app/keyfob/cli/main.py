@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import click
 from keyfob import __version__
 from keyfob.cli import failure
 from keyfob.cli.engine import Doors
-from keyfob.cli.session import Session
+from keyfob.cli.session import Session, utc_now
 from keyfob.core.errors import KeyfobError, Transient
 
 log = logging.getLogger(__name__)
@@ -93,9 +94,9 @@ def keyfob(context: click.Context) -> int | None:
     return None
 
 
-def main(argv: Sequence[str], doors: Doors) -> int:
+def main(argv: Sequence[str], doors: Doors, now: Callable[[], datetime] = utc_now) -> int:
     """Run one command. Returns the exit code; never raises. stdout is empty unless it is 0."""
-    session = Session(doors)
+    session = Session(doors, now)
     # An option error is met before any option is parsed: the form of the failure must be known by then.
     wants_json = "--json" in list(argv)[: list(argv).index("--") if "--" in argv else None]
     extra: dict[str, Any] = {}
@@ -120,8 +121,8 @@ def main(argv: Sequence[str], doors: Doors) -> int:
         known = failure.of_click(error)
     except (KeyboardInterrupt, click.Abort):
         known = Transient("Interrupted", code="interrupted")
-    except BrokenPipeError:
-        # The reader has gone; whatever is still buffered has nowhere to go, and saying so helps nobody.
+    except (SystemExit, BrokenPipeError):
+        # The reader of stdout has gone (click makes a SystemExit of it); telling nobody helps nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:

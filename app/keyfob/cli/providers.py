@@ -38,6 +38,11 @@ def providers() -> None:
 
     A provider is a preset: a TOML file that comes with Keyfob, or one of your own in the providers folder, which
     wins by its id and appears at once.
+
+    \b
+    Examples:
+      keyfob providers list
+      keyfob providers add work --issuer https://id.example.org --client-id keyfob
     """
 
 
@@ -85,17 +90,13 @@ def show(session: Session, provider: str) -> None:
         session.document({**summary(preset), "preset": _plain(preset)})
         return
     session.say(f"{preset.title}  ({preset.id})")
-    redirect = preset.redirect
-    port = {"setting": "the port of the settings", "any": "any port"}.get(
-        redirect.port, "port " + ", ".join(map(str, redirect.ports))
-    )
     pairs = [
         ("Signs in by", ", ".join(words.METHOD_WORDS[method] for method in preset.methods)),
         ("Issuer", preset.issuer or preset.issuer_template),
         ("Client id", POLICY_WORDS[preset.policy.client_id]),
         ("Register at", preset.policy.register_at),
         ("How", preset.policy.register_note),
-        ("Redirect", redirect.uri or f"http://{redirect.host}, {port}, {redirect.path}"),
+        ("Redirect", redirect_of(preset, session.engine.settings.load().callback_port)),
         ("Scopes", " ".join(preset.scopes)),
         ("You tell", ", ".join(f"{entry.name} ({entry.title})" for entry in preset.inputs)),
         ("API", preset.api.base),
@@ -276,6 +277,22 @@ def summary(provider: Provider) -> dict[str, Any]:
         "origin": provider.origin,
         "docs": provider.docs,
     }
+
+
+def redirect_of(provider: Provider, setting_port: int) -> str | None:
+    """The redirect URI to register with the provider; None where no browser comes back."""
+    redirect = provider.redirect
+    if "oauth" not in provider.methods and "atproto" not in provider.methods:
+        return None
+    if redirect.uri:
+        return redirect.uri
+    host = f"[{redirect.host}]" if ":" in redirect.host else redirect.host
+    match redirect.port:
+        case "setting":
+            return f"http://{host}:{setting_port}{redirect.path}"
+        case "any":
+            return f"http://{host}{redirect.path} (any port)"
+    return ", ".join(f"http://{host}:{port}{redirect.path}" for port in redirect.ports)
 
 
 def _remark(provider: Provider) -> str:

@@ -26,7 +26,8 @@ T = TypeVar("T")
 MOST_INPUT = 64 * 1024  # characters of a secret on stdin
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The wall clock; tests hand in another."""
     return datetime.now(UTC)
 
 
@@ -34,7 +35,7 @@ class Session:
     """Made once a run, by `main`; `--json` is set by the verb's option. Not for use from several threads but
     `note`."""
 
-    def __init__(self, doors: Doors, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, doors: Doors, now: Callable[[], datetime] = utc_now) -> None:
         self.doors = doors
         self.now = now
         self.json = False

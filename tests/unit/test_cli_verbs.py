@@ -1,0 +1,415 @@
+"""Golden output of the verbs that look at accounts and change them, and how each fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from keyfob.cli import main as cli
+from keyfob.core.account import LoggedEvent
+from keyfob.core.errors import (
+    CODES,
+    Fault,
+    KeychainError,
+    KeyfobError,
+    NotFound,
+    PeerFault,
+    SettingWrong,
+    SignInEnded,
+    SignInNeeded,
+    Transient,
+    Usage,
+)
+from keyfob.core.secret import Secret
+from keyfob.service.views import Disconnection, Finding, Token
+from support.cli_run import Ran, doors_to, run
+from support.fake_engine import NOW, D, FakeAccounts, FakeHub, M, sample_events, sample_views
+
+VIEWS = sample_views()
+
+
+class Accounts(FakeAccounts):
+    """The window's fake, with what the command line asks besides."""
+
+    min_lives: list[tuple[timedelta, Secret | None]]
+
+    def token(self, ref: str, *, min_life: timedelta, rejected: Secret | None = None) -> Token:
+        self.min_lives = [*getattr(self, "min_lives", []), (min_life, rejected)]
+        found = super().token(ref, min_life=min_life, rejected=rejected)
+        return replace(found, header_name="X-Api-Key", header_value=Secret("canary-header"))
+
+    def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
+        ended = super().disconnect(ref)
+        return replace(ended, revoked="unsupported") if local else ended
+
+    def remove(self, ref: str, *, local: bool = False) -> Disconnection:
+        return super().remove(ref)
+
+    def history(self, ref: str | None = None, limit: int = 50, after: int = 0) -> list[LoggedEvent]:
+        row = self.view(ref or "nexusmods/aldis")
+        return [event for event in sample_events(row.key, row.id) if event.seq > after][-limit:]
+
+
+@dataclass
+class Doctor:
+    findings: list[Finding]
+
+    def run(self, tray: bool | None = None) -> list[Finding]:
+        return self.findings
+
+
+@dataclass
+class Engine:
+    accounts: Accounts = field(default_factory=lambda: Accounts(FakeHub(), list(VIEWS)))
+    doctor: Doctor = field(default_factory=lambda: Doctor([]))
+    closed: int = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+def call(engine: Engine, *argv: str, stdin: str = "") -> Ran:
+    ran = run(argv, doors_to(engine), stdin=stdin, now=lambda: NOW)
+    assert engine.closed == 1, "the engine is closed at the end of each command"
+    engine.closed = 0
+    return ran
+
+
+def golden(text: str) -> str:
+    return dedent(text).lstrip("\n")
+
+
+def test_accounts_are_listed_one_a_line(engine: Engine) -> None:
+    del engine.accounts.rows[5:7]
+    ran = call(engine, "accounts")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == golden("""
+        ACCOUNT                    NAME               STATUS                    TOKEN
+        nexusmods/aldis            Aldis              connected                 renews by itself in 42 min
+        bluesky/aldis.bsky.social  aldis.bsky.social  connected                 renews by itself in 61 min
+        github/aldis-k             aldis-k            connected                 renews by itself in 7 h
+        google/work@example.org    work@example.org   needs you: sign in again  Google signed this account out on Tuesday: it does so after 7 days while an app is in tes…
+        openai/key-f3qa            key-f3qa           connected                 no expiry known
+        spotify/aldis              Aldis              disconnected              signed out by you
+        """)
+
+
+def test_stale_and_renewing_accounts_say_so(engine: Engine) -> None:
+    engine.accounts.rows[:] = engine.accounts.rows[5:7]
+    lines = call(engine, "accounts").out.splitlines()
+    assert lines[1].split("  ")[-2:] == [
+        "waiting: cannot renew now",
+        "Mastodon at social.example answered 503, tries again in 0 s",
+    ]
+    assert [cell.strip() for cell in lines[2].split("  ") if cell][-2:] == ["renewing", "renews now"]
+
+
+def test_accounts_as_json_are_the_interfaces_document(engine: Engine) -> None:
+    ran = call(engine, "accounts", "--json")
+    assert json.loads(ran.out) == {"accounts": [view.to_json() for view in VIEWS]}
+
+
+def test_without_accounts_the_next_step_is_told(engine: Engine) -> None:
+    engine.accounts.rows.clear()
+    assert call(engine, "accounts").out == "No account yet. Connect one with: keyfob connect PROVIDER\n"
+    assert call(engine, "status").out == "No account yet. Connect one with: keyfob connect PROVIDER\n"
+    assert json.loads(call(engine, "accounts", "--json").out) == {"accounts": []}
+
+
+def test_one_account_in_full(engine: Engine) -> None:
+    assert call(engine, "status", "github/aldis-k").out == golden("""
+        aldis-k  connected
+          Account       github/aldis-k
+          Provider      GitHub
+          Signs in by   device code
+          Subject       248289761001
+          Token         renews by itself in 7 h
+          Expires       22:30
+          Scopes        repo read:org gist workflow read:packages user:email notifications admin:public_key read:discussion project
+          Not granted   delete_repo
+          Connected     12 March 15:00
+          Last renewed  14:02
+        """)
+
+
+def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> None:
+    assert call(engine, "status", "google/work@example.org").out == golden("""
+        work@example.org  needs you: sign in again
+          Account       google/work@example.org
+          Provider      Google
+          Signs in by   browser
+          Subject       248289761001
+          E-mail        work@example.org
+          Token         Google signed this account out on Tuesday: it does so after 7 days while an app is in testing
+          Expires       17 November 15:00
+          Scopes        openid profile email
+          Connected     10 November 15:00
+          Last renewed  14:02
+          Last error    Google signed this account out on Tuesday: it does so after 7 days while an app is in testing (grant_ended, 17 November 15:00)
+          What to do    Run: keyfob reconnect google/work@example.org
+        """)
+
+
+def test_status_without_an_account_sums_up(engine: Engine) -> None:
+    assert call(engine, "status").out == golden("""
+        8 accounts, 5 connected
+        google/work@example.org: needs you: sign in again. Run: keyfob reconnect google/work@example.org
+        mastodon/aldis@social.example: waiting: cannot renew now. Wait a few minutes and try again.
+        spotify/aldis: disconnected. Run: keyfob reconnect spotify/aldis
+        """)
+    only = VIEWS[0]
+    engine.accounts.rows[:] = [only]
+    assert json.loads(call(engine, "status", "--json").out) == only.to_json()
+
+
+def test_the_token_stands_alone_on_stdout(engine: Engine) -> None:
+    ran = call(engine, "token", "nexusmods/aldis")
+    assert (ran.code, ran.out, ran.err) == (0, "canary-access-token\n", "")
+    assert call(engine, "token", "nexusmods/aldis", "--header").out == "X-Api-Key: canary-header\n"
+    document = json.loads(call(engine, "token", "nexusmods/aldis", "--json").out)
+    assert document == {
+        "account": "nexusmods/aldis",
+        "token": "canary-access-token",
+        "token_type": "Bearer",
+        "expires_at": "2026-11-20T15:52:12Z",
+        "scopes": ["openid", "profile", "email"],
+    }
+
+
+def test_min_life_and_the_refused_token_reach_the_keeper(engine: Engine) -> None:
+    call(engine, "token", "nexusmods/aldis")
+    call(engine, "token", "nexusmods/aldis", "--min-life", "900", "--rejected-stdin", stdin="refused\nmore\n")
+    assert engine.accounts.min_lives == [
+        (timedelta(seconds=60), None),
+        (timedelta(seconds=900), Secret("refused")),
+    ]
+    ran = run(["token", "nexusmods/aldis", "--rejected-stdin"], doors_to(engine))
+    assert (ran.code, ran.out) == (2, "")
+
+
+def test_the_deeds_are_told(engine: Engine) -> None:
+    assert (
+        call(engine, "renew", "nexusmods/aldis").out
+        == "Renewed nexusmods/aldis: renews by itself in 42 min\n"
+    )
+    assert call(engine, "test", "nexusmods/aldis").out == (
+        "nexusmods/aldis works: the provider knows you as Aldis (84 ms)\n"
+    )
+    assert (
+        call(engine, "rename", "nexusmods/aldis", "play").out == "Renamed nexusmods/aldis to nexusmods/play\n"
+    )
+    assert call(engine, "disconnect", "nexusmods/play").out == (
+        "Disconnected nexusmods/play. The provider confirmed that it is revoked.\n"
+    )
+    assert call(engine, "disconnect", "github/aldis-k", "--local").out == (
+        "Disconnected github/aldis-k. The provider was not told: it has no way to revoke, or you asked for --local.\n"
+    )
+    assert call(engine, "remove", "nexusmods/play").out == (
+        "Removed nexusmods/play. The provider confirmed that it is revoked.\n"
+    )
+
+
+def test_the_deeds_as_json(engine: Engine) -> None:
+    def of(*argv: str) -> Any:
+        return json.loads(call(engine, *argv, "--json").out)
+
+    assert of("renew", "github/aldis-k")["id"] == "github/aldis-k"
+    assert of("test", "github/aldis-k")["ok"] is True
+    assert of("rename", "github/aldis-k", "k")["id"] == "github/k"
+    ended = of("disconnect", "github/k")
+    assert (ended["id"], ended["revoked"], ended["account"]["status"]) == ("github/k", "yes", "disconnected")
+    assert of("remove", "github/k") == {"id": "github/k", "revoked": "yes", "account": None}
+
+
+def test_events(engine: Engine) -> None:
+    assert call(engine, "events", "--limit", "3").out == golden("""
+        04:10  nexusmods/aldis  Renewed
+        12:22  nexusmods/aldis  Renewed after 8 h asleep
+        14:02  nexusmods/aldis  Renewed
+        """)
+    told = json.loads(call(engine, "events", "--json").out)
+    assert [event["kind"] for event in told["events"]][-2:] == ["asleep", "renewed"]
+    assert told["events"][-1]["at"] == "2026-11-20T14:02:12Z"
+
+
+def test_doctor_gives_each_failing_line_its_remedy(engine: Engine) -> None:
+    engine.doctor.findings = [
+        Finding("keychain", True, "GNOME Keyring: written, read and deleted in 26 ms"),
+        Finding("callback_port", False, "9876 is held by node (pid 4)", "Close it.", "fail"),
+        Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note"),
+    ]
+    assert call(engine, "doctor").out == golden("""
+        ok    keychain       GNOME Keyring: written, read and deleted in 26 ms
+        fail  callback port  9876 is held by node (pid 4)
+                             → Close it.
+        note  proxy          HTTPS_PROXY is set
+                             → Fine, unless you wonder.
+
+        1 of 3 need attention.
+        """)
+    told = json.loads(call(engine, "doctor", "--json").out)
+    assert told["ok"] is False
+    assert told["findings"][1]["remedy"] == "Close it."
+
+
+EXITS: list[tuple[KeyfobError, int]] = [
+    (Fault("A bug"), 1),
+    (Usage("google has 2 accounts: google/a, google/b", code="account_ambiguous"), 2),
+    (SignInNeeded("Google has ended this sign-in"), 3),
+    (KeychainError("The keychain is locked", code="keychain_locked"), 4),
+    (Transient("Google answered 503"), 5),
+    (SignInEnded("You said no", code="declined"), 6),
+    (NotFound("There is no account x"), 7),
+    (SettingWrong("Port 9876 is taken", code="port_taken"), 8),
+    (PeerFault("The state is another's", code="state_mismatch"), 9),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), EXITS, ids=lambda value: getattr(value, "code", value))
+def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
+    engine: Engine, error: KeyfobError, code: int
+) -> None:
+    engine.accounts.error = error
+    for verb in ("token", "renew", "test", "disconnect"):
+        ran = call(engine, verb, "nexusmods/aldis")
+        assert (ran.code, ran.out) == (code, "")
+        assert ran.err == f"keyfob: {error.message}. {CODES[error.code].remedy}\n"
+        ran = call(engine, verb, "nexusmods/aldis", "--json")
+        assert (ran.code, ran.out) == (code, "")
+        told = json.loads(ran.err)
+        assert (told["code"], told["message"], told["advice"]) == (
+            error.code,
+            error.message,
+            str(error.advice),
+        )
+
+
+def test_a_bug_of_ours_tells_its_kind_and_nothing_it_held(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.accounts.error = ValueError("canary")  # type: ignore[assignment]
+    ran = call(engine, "token", "nexusmods/aldis")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.last.startswith("keyfob: Keyfob failed: ValueError. ")
+    assert "canary" not in ran.err
+    caplog.clear()
+
+
+def test_a_hint_of_the_parser_is_part_of_what_to_do() -> None:
+    ran = run(["token", "a", "--min-lif", "3"], doors_to(None))
+    assert ran.err.startswith("keyfob: No such option '--min-lif'. ")
+    assert "'--min-life'? See `keyfob token --help`." in ran.err.replace("?)", "?")
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["bogus"], "keyfob: No such command 'bogus'. See `keyfob --help`."),
+        (["token"], "keyfob: Missing argument 'ACCOUNT'. See `keyfob token --help`."),
+        (
+            ["token", "a", "--zzz"],
+            "keyfob: No such option '--zzz'. See `keyfob token --help`.",
+        ),
+        (
+            ["token", "a", "--min-life", "x"],
+            "keyfob: Invalid value for '--min-life': 'x' is not a valid float range. See `keyfob token --help`.",
+        ),
+        (["providers", "bogus"], "keyfob: No such command 'bogus'. See `keyfob providers --help`."),
+    ],
+)
+def test_usage_mistakes_exit_2_in_the_same_form(argv: list[str], line: str) -> None:
+    ran = run(argv, doors_to(None))
+    assert (ran.code, ran.out, ran.err) == (2, "", line + "\n")
+    ran = run([*argv, "--json"], doors_to(None))
+    assert (ran.code, ran.out, json.loads(ran.err)["code"]) == (2, "", "usage")
+
+
+def test_every_verb_has_help_with_an_example_and_the_overviews_line() -> None:
+    for name, verb in cli.VERBS.items():
+        ran = run([name, "--help"], doors_to(None))
+        assert (ran.code, ran.err) == (0, "")
+        assert f"keyfob {name}" in ran.out.split("\n", 1)[1], f"{name} --help has an example"
+        command = cli.keyfob.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None
+        assert command.get_short_help_str(limit=200) == verb.line
+    for sub in ("list", "show", "check", "add"):
+        ran = run(["providers", sub, "--help"], doors_to(None))
+        assert f"keyfob providers {sub}" in ran.out.split("\n", 1)[1]
+
+
+def test_without_a_verb_the_window_opens() -> None:
+    opened: list[list[str]] = []
+    doors = doors_to(None, window=lambda argv: opened.append(list(argv)) or 3)
+    assert run([], doors).code == 3
+    assert run(["demo"], doors).code == 3
+    assert opened == [[], ["--demo"]]
+
+
+def test_the_version() -> None:
+    from keyfob import __version__
+
+    assert run(["--version"], doors_to(None)).out == f"keyfob {__version__}\n"
+
+
+def test_no_colour_is_written_where_nobody_can_see_it_or_wants_it(engine: Engine) -> None:
+    assert "\x1b" not in call(engine, "accounts").out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_program(shell: str) -> None:
+    ran = run(["completion", shell], doors_to(None))
+    assert ran.code == 0
+    assert "_KEYFOB_COMPLETE" in ran.out
+
+
+def test_completion_knows_verbs_accounts_and_options(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def complete(line: str) -> set[str]:
+        words = line.split(" ")
+        monkeypatch.setenv("_KEYFOB_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+        ran = run([], doors_to(engine))
+        return {entry.partition(",")[2] for entry in ran.out.splitlines()}
+
+    assert complete("keyfob re") == {"renew", "rename", "reconnect", "remove"}
+    assert complete("keyfob token g") == {"github/aldis-k", "google/work@example.org"}
+    assert "--min-life" in complete("keyfob token --m")
+    assert os.environ["COMP_WORDS"]
+
+
+def test_spans_and_moments_are_plain() -> None:
+    from keyfob.cli import words
+
+    assert [words.span(s) for s in (-M, timedelta(seconds=89), 5 * M, timedelta(minutes=90), 3 * D)] == [
+        "0 s",
+        "89 s",
+        "5 min",
+        "1 h",
+        "3 days",
+    ]
+    assert words.moment(None, NOW) == "never"
+    assert words.moment(NOW - 2 * M, NOW) == "14:58:12"
+    assert words.moment(NOW - 400 * D, NOW) == "16 October 2025 15:00"
