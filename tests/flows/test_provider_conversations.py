@@ -1,0 +1,193 @@
+"""Each preset against a conversation written from its provider's documentation: token answer, who-am-I, identity,
+and how the end of a grant and a refused token look there."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyfob.core.errors import KeyfobError, SignInNeeded
+from keyfob.core.grant import Grant, SigningKey
+from keyfob.core.provider import Provider
+from keyfob.core.resources import resources
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Request, Response
+from keyfob.protocol.client_auth import authenticate
+from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.identity import UNIDENTIFIED, identify
+from keyfob.protocol.plan import Client, Identity, Plan
+from keyfob.protocol.token import read_answer, read_grant
+from keyfob.providers.catalogue import Catalogue
+from keyfob.providers.fill import fill
+from support.playbook import AT, Answer, Playbook, sends
+
+FOLDER = Path(__file__).parent / "providers"
+CATALOGUE = Catalogue(resources() / "providers")
+FILES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.toml"))}
+TALKS = [
+    pytest.param(file, talk, id=f"{name}-{talk['method']}-{n}")
+    for name, file in FILES.items()
+    for n, talk in enumerate(file["conversation"])
+]
+TOKEN = "made-up-access-token-000"
+KEY = "made-up-key-000"
+DPOP_KEY = SigningKey("kid", "ES256", Secret("{}"), {})
+
+
+def plan_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> Plan:
+    inputs = file.get("inputs", {})
+    provider = fill(CATALOGUE.get(file["provider"]), inputs)
+    server = provider.default_server()
+    if "whoami" in talk and provider.identity.source == "userinfo":
+        found = replace(server.endpoints, userinfo_endpoint=talk["whoami"]["url"])
+        server = replace(server, endpoints=found)  # as discovery would have told
+    key = DPOP_KEY if talk.get("dpop") else None
+    return Plan(
+        provider, server, Client("made-up-client"), scopes=provider.scopes, dpop_key=key, inputs=inputs
+    )
+
+
+def response(body: str, status: int = 200) -> Response:
+    return Response(status, {"content-type": "application/json"}, body.encode(), AT)
+
+
+def grant_of(plan: Plan, talk: Mapping[str, Any]) -> Grant:
+    """What the sign-in gives: from the token answer, or the key that the person pasted."""
+    if talk["method"] == "api_key":
+        return Grant(Secret(KEY), AT, token_type="ApiKey")
+    if talk["method"] == "app_password" or "openrouter_keys" in plan.provider.quirks:
+        return Grant(Secret(TOKEN), AT)
+    return read_grant(plan, response(talk["token"]), plan.scopes)
+
+
+def who(
+    plan: Plan, grant: Grant, talk: Mapping[str, Any], status: int = 200, body: str | None = None
+) -> Identity:
+    asked = talk.get("whoami")
+    claims = json.loads(talk["claims"]) if "claims" in talk else None
+    told = json.loads(talk["token"]) if "token" in talk else None
+
+    def placed(request: Request) -> None:
+        if "header" in asked:
+            name, value = asked["header"]
+            assert {key.lower(): text for key, text in request.headers.items()}[name.lower()] == value
+        assert "{" not in request.url + "".join(request.headers.values())
+
+    steps = []
+    if asked:
+        content = (body if body is not None else asked["answer"]).encode()
+        gives = Answer(status, content, {"content-type": "application/json"})
+        steps = [sends(asked["method"], asked["url"], gives=gives, check=placed)]
+    book = Playbook(*steps)
+    flow = identify(
+        plan,
+        grant if asked is None else replace(grant, key=None),
+        claims=claims,
+        method=talk["method"],
+        new_id=book.new_id,
+        now=book.now,
+        nonces=NonceBook(),
+        answer=told,
+    )
+    return book.perform(flow)
+
+
+def test_every_preset_has_a_conversation_and_none_is_left_over() -> None:
+    assert set(FILES) == set(CATALOGUE.ids())
+    for name, file in FILES.items():
+        methods = {talk["method"] for talk in file["conversation"]}
+        offered = set(CATALOGUE.get(name).methods)
+        assert methods <= offered
+        # A device code and a browser end in the same token answer; keys and passwords are talks of their own.
+        assert offered - methods <= {"oauth", "device"}, f"{name} lacks a talk for {offered - methods}"
+
+
+@pytest.mark.parametrize(("file", "talk"), TALKS)
+def test_the_token_answer_gives_the_grant(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
+    plan, expected = plan_of(file, talk), talk["expect"]
+    grant = grant_of(plan, talk)
+    assert grant.access.reveal() == (KEY if talk["method"] == "api_key" else TOKEN)
+    if "refresh" in expected:
+        assert (grant.refresh is not None) is expected["refresh"]
+    if "expires_in" in expected:
+        assert grant.expires_at == AT + timedelta(seconds=expected["expires_in"])
+    if "scopes" in expected:
+        assert grant.scopes == tuple(expected["scopes"])
+
+
+@pytest.mark.parametrize(("file", "talk"), TALKS)
+def test_the_who_am_i_answer_gives_the_identity(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
+    plan, expected = plan_of(file, talk), talk["expect"]
+    identity = who(plan, grant_of(plan, talk), talk)
+    if expected.get("unidentified"):
+        assert identity.subject.startswith(UNIDENTIFIED)
+        assert KEY not in identity.subject
+        return
+    names = ("subject", "name", "username", "email", "avatar_url", "plan")
+    told = {name: getattr(identity, name) for name in names}
+    assert told == {name: expected.get(name) for name in names} | (
+        {} if "email" in expected else {"email": told["email"]}
+    )
+
+
+@pytest.mark.parametrize(("file", "talk"), [t for t in TALKS if "revoked" in t.values[1]])
+def test_a_revoked_grant_is_told_from_a_passing_failure(
+    file: Mapping[str, Any], talk: Mapping[str, Any]
+) -> None:
+    provider: Provider = plan_of(file, talk).provider
+    gone = talk["revoked"]
+    with pytest.raises(SignInNeeded) as caught:
+        read_answer(provider, response(gone["body"], gone["status"]))
+    assert caught.value.code == gone["code"]
+    with pytest.raises(KeyfobError) as passing:
+        read_answer(provider, response(gone["body"], 503))
+    assert passing.value.code == "provider_unavailable"
+    page = Response(
+        403, {"content-type": "text/html", "server": "cloudflare"}, b"<html>One moment</html>", AT
+    )
+    with pytest.raises(KeyfobError) as blocked:
+        read_answer(provider, page)
+    assert blocked.value.code == "provider_unavailable"
+
+
+@pytest.mark.parametrize(("file", "talk"), [t for t in TALKS if "refused" in t.values[1].get("whoami", {})])
+def test_a_refused_token_is_told(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
+    plan, refused = plan_of(file, talk), talk["whoami"]["refused"]
+    with pytest.raises(KeyfobError) as caught:
+        who(plan, grant_of(plan, talk), talk, refused["status"], refused["body"])
+    assert caught.value.code == refused["code"]
+    assert KEY not in caught.value.sentence()
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_the_client_can_show_who_it_is(name: str) -> None:
+    """The preset's way of proving the client is one that the protocol knows, and needs no secret where it says so."""
+    profile = CATALOGUE.get(name).client
+    if profile.auth == "private_key_jwt":
+        pytest.fail("a shipped preset cannot bring a private key")
+    secret = Secret("made-up-secret-000")
+    book = Playbook()
+    body, headers = authenticate(
+        {}, {}, Client("made-up-client", profile.auth, secret), CATALOGUE.get(name).default_server(), "https://x",
+        new_id=book.new_id, now=book.now,
+    )  # fmt: skip
+    sent = "client_secret" in body or "Authorization" in headers
+    assert sent == (profile.auth != "none")
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_conversations_hold_no_real_secret(name: str) -> None:
+    text = (FOLDER / f"{name}.toml").read_text("utf-8")
+    for talk in FILES[name]["conversation"]:
+        told = json.loads(talk.get("token", "{}"))
+        for answer in (told, told.get("authed_user", {})):
+            for field in ("access_token", "refresh_token", "id_token", "key"):
+                assert answer.get(field, "made-up").startswith("made-up")
+    assert "eyJ" not in text
