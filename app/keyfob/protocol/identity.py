@@ -262,16 +262,20 @@ def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, 
     is taken. A preset whose request names no path to a subject says that the answer names nobody.
     Raises PeerFault `identity_invalid` where there is no subject."""
 
-    def told(name: str, limit: int) -> str | None:
-        found = read_path(data, source.map.get(name, STANDARD[name]))
-        if isinstance(found, bool) or not isinstance(found, str | int):
-            return None
-        text = str(found) if isinstance(found, str) or abs(found) < 10**30 else ""
-        if not text or (len(token) >= 8 and token.reveal() in text):
-            return None
-        return plain(text, limit) or None
+    def found(name: str) -> str:
+        value = read_path(data, source.map.get(name, STANDARD[name]))
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return ""
+        text = value if isinstance(value, str) else str(value) if abs(value) < 10**30 else ""
+        return "" if len(token) >= 8 and token.reveal() in text else text
 
-    subject = told("subject", SUBJECT_MOST)
+    def told(name: str, limit: int) -> str | None:
+        return plain(found(name), limit) or None
+
+    # To the letter: two subjects that only look alike once made plain are two people.
+    subject: str | None = found("subject")
+    if not subject or len(subject) > SUBJECT_MOST or not subject.isprintable():
+        subject = None
     if subject is None and source.source == "request" and "subject" not in source.map:
         # The answer shows that the token works, and no more.
         subject = UNIDENTIFIED + token.fingerprint()[:16]

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from urllib.parse import quote, urlencode, urlsplit
 
-from keyfob.core.errors import SettingWrong
+from keyfob.core.errors import SettingWrong, Transient
 from keyfob.core.grant import SigningKey
 from keyfob.core.provider import Api
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Request
 from keyfob.protocol import dpop
 from keyfob.protocol.address import safe
-from keyfob.protocol.answer import NotStrict, error_of, failure, parse_object
+from keyfob.protocol.answer import NotStrict, error_of, failure, is_web_page, parse_object
 from keyfob.protocol.client_auth import authenticate
 from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.identity import place_token
@@ -53,24 +53,28 @@ def revoke(
         request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, access=access
     )
     what = f"{provider.title}'s revocation endpoint"
+    style, shape = provider.revocation.style, provider.token_answer
     try:
-        code, _ = error_of(parse_object(response), provider.token_answer.error_field)
+        data = parse_object(response)
     except NotStrict:
-        code = None
+        data = {}
+    code, _ = error_of(data, shape.error_field)
     gone = code in ("invalid_token", "token_revoked", "invalid_grant")
-    # With a bearer token of its own for credentials, a 401 says that this token is dead already.
-    if gone or (response.status == 401 and provider.revocation.style == "bearer_post"):
+    # With the token for its own credential, a 401 says that it is dead already.
+    if gone or (response.status == 401 and style == "bearer_post"):
         return YES
     if code == "unsupported_token_type":
         return UNSUPPORTED
-    if 200 <= response.status < 300 and code is None:
+    refused = code is not None or (shape.ok_field is not None and data.get(shape.ok_field) is False)
+    if 200 <= response.status < 300 and response.body and is_web_page(response):
+        raise Transient(f"{what} answered with a web page", code="captive_portal")
+    if 200 <= response.status < 300 and not refused:
         return YES
-    error = failure(response, what, error_field=provider.token_answer.error_field)
-    if response.status in (405, 501) or (response.status == 404 and provider.revocation.style not in DELETES):
-        return UNSUPPORTED
     if response.status == 404:
-        return YES  # a deleted thing
-    raise error
+        return YES if style in DELETES else UNSUPPORTED
+    if response.status in (405, 501):
+        return UNSUPPORTED
+    raise failure(response, what, error_field=shape.error_field)
 
 
 def _request(

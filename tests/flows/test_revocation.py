@@ -1,0 +1,197 @@
+"""Telling providers that a token is no longer wanted, each in its own way (S-59)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keyfob.adapters.keys import new_key
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
+from keyfob.core.provider import Api, Endpoints, Provider, Revocation, Server, TokenAnswer
+from keyfob.core.secret import Secret
+from keyfob.core.wire import Request
+from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.plan import Client, Plan
+from keyfob.protocol.revoke import revoke
+from support.playbook import Answer, Playbook, form_of, json_answer, query_of, sends
+
+END, API = "https://id.example/revoke", "https://api.example/revoke"
+SERVER = Server("https://id.example", Endpoints(revocation_endpoint=END))
+TOKEN = Secret("token-&-0123456789")
+
+
+def plan(
+    style: str = "rfc7009", *, client: Client | None = None, api: Api | None = None, **changes: Any
+) -> Plan:
+    provider = Provider("demo", "Demo", revocation=Revocation(style, **changes), api=api or Api())
+    return Plan(provider, SERVER, client or Client("client-1"))
+
+
+def revoked(by: Plan, *steps: Callable[..., Any], hint: str = "refresh_token") -> str:
+    book = Playbook(*steps)
+    return book.perform(revoke(by, TOKEN, hint, new_id=book.new_id, now=book.now, nonces=NonceBook()))
+
+
+def told(answer: Answer | Exception, by: Plan | None = None) -> str:
+    return revoked(by or plan(), sends("POST", END, gives=answer))
+
+
+def test_rfc_7009() -> None:
+    def check(request: Request) -> None:
+        assert form_of(request) == {
+            "token": TOKEN.reveal(), "token_type_hint": "refresh_token", "client_id": "client-1", "extra": "1",
+        }  # fmt: skip
+        assert request.purpose == "revoke"
+
+    by = plan(params={"extra": "1"})
+    assert revoked(by, sends("POST", END, gives=Answer(200), check=check)) == "yes"
+
+
+def test_a_client_with_a_secret_shows_it() -> None:
+    by = plan(client=Client("client-1", "client_secret_basic", Secret("s")))
+    value = "Basic " + base64.b64encode(b"client-1:s").decode()
+    seen = sends("POST", END, gives=Answer(200), check=lambda r: r.headers["Authorization"] == value)
+    assert revoked(by, seen) == "yes"
+
+
+@pytest.mark.parametrize("answer", [
+    Answer(200), Answer(204), Answer(200, b"ok"), json_answer({}), json_answer({"ok": True}),
+    json_answer({"error": "invalid_token"}, 400), json_answer({"error": "invalid_token"}, 200),
+    json_answer({"error": "token_revoked"}, 400), json_answer({"error": "invalid_grant"}, 400),
+], ids=str)  # fmt: skip
+def test_s59_revoked_or_never_known_is_yes(answer: Answer) -> None:
+    assert told(answer) == "yes"
+
+
+@pytest.mark.parametrize("answer", [
+    json_answer({"error": "unsupported_token_type"}, 400), json_answer({"error": "unsupported_token_type"}, 503),
+    Answer(404), Answer(405), Answer(501), Answer(404, b"<html>"),
+], ids=str)  # fmt: skip
+def test_a_server_that_has_no_way_to(answer: Answer) -> None:
+    assert told(answer) == "unsupported"
+
+
+@pytest.mark.parametrize("answer", [
+    Answer(503), Answer(429), Answer(500, b"<html>"), Answer(302, b"", {"location": "https://evil.example"}),
+    Answer(403, b"<html>"), Answer(200, b"<html>"), Transient("offline", code="network_unreachable"),
+], ids=str)  # fmt: skip
+def test_s59_what_may_pass_is_retried(answer: Answer | Exception) -> None:
+    with pytest.raises(Transient):
+        told(answer)
+
+
+@pytest.mark.parametrize(("answer", "kind"), [
+    (json_answer({"error": "invalid_client"}, 401), SettingWrong),
+    (json_answer({"error": "invalid_request"}, 400), PeerFault),
+    (json_answer({"error": "broken"}, 200), PeerFault),
+])  # fmt: skip
+def test_other_refusals(answer: Answer, kind: type[KeyfobError]) -> None:
+    with pytest.raises(kind) as error:
+        told(answer)
+    assert TOKEN.reveal() not in f"{error.value} {error.value.detail}"
+
+
+def test_no_way_to_revoke() -> None:
+    assert revoked(plan("none")) == "unsupported"
+    assert revoked(replace(plan(), server=Server(None, Endpoints()))) == "unsupported"
+
+
+def test_an_unfit_address_gets_no_token() -> None:
+    for url in ("http://id.example/revoke", "file:///x"):
+        with pytest.raises(SettingWrong):
+            revoked(plan(url=url))
+
+
+def test_json() -> None:
+    def check(request: Request) -> None:
+        assert json.loads(request.body or b"") == {
+            "token": TOKEN.reveal(), "token_type_hint": "access_token", "client_id": "client-1",
+        }  # fmt: skip
+        assert request.headers["Content-Type"] == "application/json"
+
+    by = plan("json", url=API)
+    assert revoked(by, sends("POST", API, gives=Answer(200), check=check), hint="access_token") == "yes"
+
+
+def test_a_form_in_the_address() -> None:
+    asked: list[str] = []
+
+    def step(effect: Any, book: Playbook) -> Any:
+        asked.append(effect.request.url)
+        return sends("GET", effect.request.url, gives=Answer(200))(effect, book)
+
+    assert revoked(plan("form_get", url=API + "?v=2"), step) == "yes"
+    assert query_of(asked[0]) == {"v": "2", "token": TOKEN.reveal(), "token_type_hint": "refresh_token"}
+
+
+def test_the_token_as_its_own_credential() -> None:
+    def bare(request: Request) -> None:
+        assert request.headers["Authorization"] == f"Bearer {TOKEN.reveal()}"
+        assert request.body is None
+
+    assert revoked(plan("bearer_post", url=API), sends("POST", API, gives=Answer(200), check=bare)) == "yes"
+    assert revoked(plan("bearer_post", url=API), sends("POST", API, gives=Answer(401))) == "yes"
+    form = {"access_token": TOKEN.reveal()}
+    by = plan("bearer_post", url=API, params={"access_token": "{token}"})
+    assert revoked(by, sends("POST", API, gives=Answer(200), form=form)) == "yes"
+
+
+def test_deleted() -> None:
+    def check(request: Request) -> None:
+        assert request.headers["OCS-APIRequest"] == "true"
+        assert request.headers["Authorization"].startswith("Basic ")
+
+    api = Api(placement="basic", name="{username}", headers={"OCS-APIRequest": "true"})
+    for style in ("delete", "nextcloud"):
+        by = replace(plan(style, api=api, url=API), inputs={"username": "ada"})
+        assert revoked(by, sends("DELETE", API, gives=Answer(200), check=check)) == "yes"
+        assert revoked(by, sends("DELETE", API, gives=Answer(404))) == "yes"
+        assert revoked(by, sends("DELETE", API, gives=Answer(405))) == "unsupported"
+
+
+def test_deleted_with_the_clients_credentials() -> None:
+    where = "https://api.example/applications/client%2F1/token"
+
+    def check(request: Request) -> None:
+        assert json.loads(request.body or b"") == {"access_token": TOKEN.reveal()}
+        assert request.headers["Authorization"].startswith("Basic ")
+
+    by = plan(
+        "delete", url="https://api.example/applications/{client_id}/token", params={"access_token": "{token}"},
+        client=Client("client/1", "client_secret_basic", Secret("s")),
+    )  # fmt: skip
+    assert revoked(by, sends("DELETE", where, gives=Answer(204), check=check)) == "yes"
+
+
+def test_a_bound_token_is_revoked_with_a_proof() -> None:
+    bound = replace(plan(), dpop_key=new_key("ES256"))
+    book = Playbook(sends("POST", END, gives=Answer(200)))
+    flow = revoke(bound, TOKEN, "refresh_token", new_id=book.new_id, now=book.now, nonces=NonceBook())
+    assert book.perform(flow) == "yes"
+    assert "DPoP" in book.requests[0].headers
+    assert "Authorization" not in book.requests[0].headers
+    as_credential = replace(plan("bearer_post", url=API), dpop_key=bound.dpop_key)
+    book = Playbook(sends("POST", API, gives=Answer(200)))
+    flow = revoke(as_credential, TOKEN, "access_token", new_id=book.new_id, now=book.now, nonces=NonceBook())
+    assert book.perform(flow) == "yes"
+    assert book.requests[0].headers["Authorization"] == f"DPoP {TOKEN.reveal()}"
+
+
+def test_ok_false_is_no_yes() -> None:
+    provider = replace(plan().provider, token_answer=TokenAnswer(ok_field="ok"))
+    with pytest.raises(PeerFault):
+        told(json_answer({"ok": False}), replace(plan(), provider=provider))
+    with pytest.raises(PeerFault):
+        told(json_answer({"ok": False, "error": "fatal_error"}), replace(plan(), provider=provider))
+    assert told(json_answer({"ok": True}), replace(plan(), provider=provider)) == "yes"
+
+
+def test_an_unknown_way_is_the_presets_fault() -> None:
+    with pytest.raises(SettingWrong) as fault:
+        revoked(plan("carrier_pigeon"))
+    assert fault.value.code == "preset_faulty"

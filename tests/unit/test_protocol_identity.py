@@ -1,0 +1,337 @@
+"""Who signed in, and where a token is put to find out (S-50)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyfob.core import provider as core
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
+from keyfob.core.grant import Grant
+from keyfob.core.provider import (
+    Api,
+    ApiKeyProfile,
+    Endpoints,
+    IdentitySource,
+    Provider,
+    Server,
+)
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.wire import Request
+from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.identity import (
+    UNIDENTIFIED,
+    identify,
+    identity_in,
+    place_token,
+    probe_request,
+    who_am_i_request,
+)
+from keyfob.protocol.plan import Client, Identity, Plan
+from support.playbook import AT, Answer, Playbook, json_answer, sends
+from support.signer import signer
+
+ME = "https://id.example/me"
+API = "https://api.example/user"
+SERVER = Server("https://id.example", Endpoints(userinfo_endpoint=ME))
+PROVIDER = Provider("demo", "Demo")
+TOKEN = Secret("token-0123456789")
+GRANT = Grant(TOKEN, AT)
+
+
+def provider(source: str = "request", *, api: Api | None = None, **changes: Any) -> Provider:
+    changes = {"url": API, "map": {"subject": "id"}, **changes} if source == "request" else changes
+    return replace(PROVIDER, identity=IdentitySource(source, **changes), api=api or Api())
+
+
+def identified(
+    by: Provider,
+    *steps: Callable[..., Any],
+    claims: dict[str, Any] | None = None,
+    answer: dict[str, Any] | None = None,
+    server: Server = SERVER,
+    grant: Grant = GRANT,
+    method: str = "oauth",
+) -> Identity:
+    book = Playbook(*steps)
+    plan = Plan(by, server, Client("client-1"), inputs={"username": "ada"})
+    flow = identify(
+        plan,
+        grant,
+        claims=claims,
+        method=method,
+        new_id=book.new_id,
+        now=book.now,
+        nonces=NonceBook(),
+        answer=answer,
+    )
+    return book.perform(flow)
+
+
+def me(data: Any, url: str = ME, method: str = "GET", **more: Any) -> Callable[..., Any]:
+    answer = data if isinstance(data, Answer | Exception) else json_answer(data)
+    return sends(method, url, gives=answer, **more)
+
+
+# --- sources ------------------------------------------------------------------------------------------------
+
+
+def test_from_the_id_token() -> None:
+    claims = {"sub": "s", "name": "Ada", "preferred_username": "ada", "email": "a@x.org",
+              "picture": "https://x.org/a.png"}  # fmt: skip
+    assert identified(provider("id_token"), claims=claims) == Identity(
+        "s", "Ada", "ada", "a@x.org", "https://x.org/a.png"
+    )
+
+
+def test_from_user_information() -> None:
+    assert identified(PROVIDER, me({"sub": "s", "nickname": "ada"})) == Identity("s", username="ada")
+    both = identified(PROVIDER, me({"sub": "s", "email": "a@x.org"}), claims={"sub": "s", "name": "Ada"})
+    assert both == Identity("s", "Ada", email="a@x.org")
+
+
+@pytest.mark.parametrize("sub", ["other", None, "S", 7, ["s"]])
+def test_s50_user_information_of_another_subject(sub: Any) -> None:
+    with pytest.raises(PeerFault) as fault:
+        identified(PROVIDER, me({"sub": sub, "name": "Mallory"}), claims={"sub": "s"})
+    assert fault.value.code == "protocol_violation"
+
+
+def test_without_an_endpoint_the_id_token_does() -> None:
+    bare = Server("https://id.example", Endpoints())
+    assert identified(PROVIDER, claims={"sub": "s"}, server=bare).subject == "s"
+    with pytest.raises(PeerFault) as fault:
+        identified(PROVIDER, server=bare)
+    assert fault.value.code == "identity_invalid"
+
+
+def test_an_id_token_source_without_one_asks_for_user_information() -> None:
+    assert identified(provider("id_token"), me({"sub": "s"})).subject == "s"
+
+
+def test_from_a_request() -> None:
+    found = identified(
+        provider(map={"subject": "data.0.id", "username": "data.0.login"}),
+        me({"data": [{"id": 7, "login": "a"}]}, API),
+    )
+    assert found == Identity("7", username="a")
+
+
+def test_a_list_is_an_answer_too() -> None:
+    assert identified(provider(map={"subject": "data.0.id"}), me([{"id": "u"}], API)).subject == "u"
+
+
+def test_an_answer_that_names_nobody_shows_that_the_token_works() -> None:
+    assert identified(provider(map={}), me({"object": "list"}, API)).subject.startswith(UNIDENTIFIED)
+
+
+@pytest.mark.parametrize("subject", ["a b", "a  b", " a", "ü"])
+def test_a_subject_is_taken_to_the_letter(subject: str) -> None:
+    assert identified(PROVIDER, me({"sub": subject})).subject == subject
+
+
+@pytest.mark.parametrize("subject", ["a\nb", "a\u202eb", "\ud800", "x" * 256])
+def test_a_subject_that_only_looks_like_one(subject: str) -> None:
+    with pytest.raises(PeerFault):
+        identified(PROVIDER, me({"sub": subject}))
+
+
+def test_from_a_request_with_a_body() -> None:
+    by = provider(
+        method="POST", body='{"query": "{viewer{id}}"}', headers={"X-App": "{client_id}/{version}"},
+        map={"subject": "data.viewer.id"},
+    )  # fmt: skip
+
+    def check(request: Request) -> None:
+        assert request.body == b'{"query": "{viewer{id}}"}'
+        assert request.headers["Content-Type"] == "application/json"
+        assert request.headers["X-App"].startswith("client-1/0")
+
+    assert identified(by, me({"data": {"viewer": {"id": "v"}}}, API, "POST", check=check)).subject == "v"
+    typed = provider(method="POST", body="a=b", headers={"content-type": "text/plain"})
+    request = who_am_i_request(typed, "oauth", TOKEN)
+    assert request.headers["content-type"] == "text/plain"
+
+
+def test_from_the_access_token() -> None:
+    roles = {"subject": "sub", "plan": "user.membership_roles~lifetimepremium,premium,supporter|=free"}
+    token = Secret(signer().sign({"sub": "77", "user": {"membership_roles": ["member", "premium"]}}))
+    by = provider("access_jwt", map=roles)
+    assert identified(by, grant=replace(GRANT, access=token)) == Identity("77", plan="premium")
+    with pytest.raises(PeerFault):
+        identified(by)
+
+
+def test_from_the_token_answer() -> None:
+    by = provider("token_answer", map={"subject": "user.id"})
+    assert identified(by, answer={"user": {"id": "u"}}).subject == "u"
+    with pytest.raises(PeerFault):
+        identified(by)
+
+
+def test_from_nowhere() -> None:
+    by = provider("none")
+    subject = identified(by).subject
+    assert subject.startswith(UNIDENTIFIED)
+    assert subject == identified(by).subject
+    assert subject != identified(by, grant=replace(GRANT, access=Secret("another-token"))).subject
+    assert TOKEN.reveal() not in subject
+    assert identified(by, claims={"sub": "s"}).subject == "s"
+
+
+# --- failures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "kind", "code"), [
+    (json_answer({"message": "Bad credentials"}, 401), SignInNeeded, "token_rejected"),
+    (json_answer({}, 403), PeerFault, "protocol_violation"),
+    (Answer(401, b"<html>"), Transient, "provider_unavailable"),
+    (Answer(429), Transient, "rate_limited"),
+    (Answer(500), Transient, "provider_unavailable"),
+    (Answer(302, b"", {"location": "https://evil.example"}), Transient, "captive_portal"),
+    (Answer(200, b"<html>"), Transient, "captive_portal"),
+    (Answer(200, b"[}"), Transient, "response_invalid"),
+    (json_answer({}), PeerFault, "identity_invalid"),
+    (Transient("x", code="network_unreachable"), Transient, "network_unreachable"),
+], ids=str)  # fmt: skip
+def test_s29_failures(answer: Any, kind: type[KeyfobError], code: str) -> None:
+    with pytest.raises(kind) as error:
+        identified(PROVIDER, me(answer))
+    assert error.value.code == code
+    assert TOKEN.reveal() not in str(error.value)
+
+
+@pytest.mark.parametrize("subject", [None, "", True, [], {}, 1.5, 10**40, "token-0123456789"])
+def test_a_subject_that_is_none(subject: Any) -> None:
+    with pytest.raises(PeerFault):
+        identified(provider(), me({"id": subject}, API))
+
+
+def test_no_address_to_ask() -> None:
+    for url in (None, "http://api.example/user"):
+        with pytest.raises(SettingWrong):
+            who_am_i_request(provider(url=url), "oauth", TOKEN)
+
+
+# --- what is shown ------------------------------------------------------------------------------------------
+
+
+def test_an_echoed_key_is_never_shown() -> None:
+    profile = ApiKeyProfile(
+        api=Api(placement="header", name="apikey"),
+        identity=IdentitySource("request", url=API, map={"subject": "user_id", "name": "key", "username": "note"}),
+        redact=("key",),
+    )  # fmt: skip
+    by = replace(PROVIDER, api_key=profile)
+    echoed = {"user_id": 5, "key": "another-form-of-it", "note": f"key={TOKEN.reveal()}"}
+    found = identified(
+        by, me(echoed, API, check=lambda r: r.headers["apikey"] == TOKEN.reveal()), method="api_key"
+    )
+    assert found == Identity("5")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x.org/a.png", "javascript:alert(1)", "file:///x", "https://u@x.org/", "x", 7]
+)
+def test_a_picture_is_https_or_none(url: Any) -> None:
+    assert identified(PROVIDER, me({"sub": "s", "picture": url})).avatar_url is None
+
+
+def test_names_are_plain_and_short() -> None:
+    data = {
+        "sub": "s",
+        "name": "Ada\r\n\x1b[31m\u202egnp" + "x" * 5000,
+        "email": ["a"],
+        "preferred_username": " ",
+    }
+    found = identified(PROVIDER, me(data))
+    assert found.name is not None
+    assert found.name.isprintable()
+    assert len(found.name) <= 120
+    assert (found.email, found.username) == (None, None)
+
+
+@given(st.dictionaries(st.sampled_from(["sub", "name", "email", "picture", "x"]),
+                       st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())))  # fmt: skip
+def test_no_answer_makes_it_fail_in_another_way(data: dict[str, Any]) -> None:
+    try:
+        found = identity_in(IdentitySource(), data, TOKEN, "Demo")
+    except PeerFault:
+        return
+    shown = [v for v in (found.subject, found.name, found.email, found.avatar_url) if v is not None]
+    assert all(text and plain(text, 2000) == text for text in shown if text != found.subject)
+    assert found.subject == str(data["sub"])
+
+
+# --- where a token goes -------------------------------------------------------------------------------------
+
+
+def placed(api: Api, token_type: str = "Bearer", **values: str) -> Request:
+    request = Request("GET", API + "?a=b", "api", {"Accept": "*/*", "Authorization": "theirs"})
+    return place_token(api, request, TOKEN, token_type=token_type, values=values)
+
+
+def test_bearer_and_other_schemes() -> None:
+    assert placed(Api()).headers["Authorization"] == f"Bearer {TOKEN.reveal()}"
+    assert placed(Api(), "DPoP").headers["Authorization"] == f"DPoP {TOKEN.reveal()}"
+    assert placed(Api(prefix="token ")).headers["Authorization"] == f"token {TOKEN.reveal()}"
+    assert placed(Api()).url == API + "?a=b"
+
+
+def test_a_header_a_query_and_basic() -> None:
+    header = placed(Api(placement="header", name="X-Key", prefix="k "))
+    assert header.headers["X-Key"] == f"k {TOKEN.reveal()}"
+    query = placed(Api(placement="query", name="key", params={"v": "1"}))
+    assert query.url == f"{API}?a=b&v=1&key={TOKEN.reveal()}"
+    assert placed(Api(placement="query")).url.endswith(f"&access_token={TOKEN.reveal()}")
+    for api, pair in ((Api(placement="basic"), f"{TOKEN.reveal()}:"),
+                      (Api(placement="basic", name="{username}"), f"ada:{TOKEN.reveal()}")):  # fmt: skip
+        value = placed(api, username="ada").headers["Authorization"]
+        assert base64.b64decode(value.removeprefix("Basic ")).decode() == pair
+    assert list(placed(Api(placement="header", name="authorization")).headers.values()).count("theirs") == 0
+
+
+def test_the_apis_own_headers() -> None:
+    api = Api(headers={"accept": "application/x", "Client-Id": "{client_id}", "User-Agent": "k/{version}"})
+    headers = placed(api, client_id="c-1").headers
+    assert headers["Client-Id"] == "c-1"
+    assert headers["User-Agent"].startswith("k/0")
+    assert headers["Accept"] == "*/*"  # the request's own stands
+    assert "accept" not in headers
+
+
+def test_headers_from_the_tokens_claims() -> None:
+    api = Api(claim_headers={"X-Account": "https://x/auth.account", "X-Bad": "bad", "X-None": "none"})
+    token = Secret(signer().sign({"https://x/auth": {"account": "a-1"}, "bad": "a\r\nb"}))
+    headers = place_token(api, Request("GET", API, "api"), token).headers
+    assert headers["X-Account"] == "a-1"
+    assert not {"X-Bad", "X-None"} & headers.keys()
+    assert "X-Account" not in placed(api).headers  # no JWT, no claims
+
+
+def test_user_information_takes_a_bearer_token_whatever_the_api_wants() -> None:
+    by = replace(PROVIDER, api=Api(placement="query", name="key"))
+    request = who_am_i_request(by, "oauth", TOKEN, server=SERVER)
+    assert (request.url, request.headers["Authorization"]) == (ME, f"Bearer {TOKEN.reveal()}")
+
+
+def test_the_test_request() -> None:
+    by = replace(provider(), test=core.TestRequest("post", "https://api.example/ping", "{}"))
+    request = probe_request(by, "oauth", TOKEN)
+    assert (request.method, request.url, request.body) == ("POST", "https://api.example/ping", b"{}")
+    assert probe_request(provider(), "oauth", TOKEN).url == API
+    keyed = replace(
+        by, api_key=ApiKeyProfile(identity=IdentitySource("request", url="https://api.example/key"))
+    )
+    assert probe_request(keyed, "api_key", TOKEN).url == "https://api.example/key"
+
+
+def test_a_request_shows_no_token() -> None:
+    assert TOKEN.reveal() not in repr(placed(Api(placement="query", name="key")))
