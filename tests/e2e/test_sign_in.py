@@ -1,0 +1,313 @@
+"""Signing in with everything real but the keychain: the demo provider, the loopback listener, the sqlite store."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from keyfob.adapters.home import open_home
+from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.bootstrap import Engine, build
+from keyfob.core.errors import KeychainError, KeyfobError, PeerFault, SignInEnded, Usage
+from keyfob.core.secret import Secret
+from keyfob.demo.server import DemoServer
+from keyfob.demo.visitor import Visitor
+from keyfob.service.attempt import Attempt
+from keyfob.service.views import Progress, SignInRequest
+
+pytestmark = pytest.mark.network
+
+
+def spawn(work: Callable[[], None], name: str) -> None:
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class Stage:
+    """A demo provider on a free port, an engine on a new home, and a browser made of code."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = open_home({"KEYFOB_HOME": str(folder / "home")})
+        self.server = DemoServer(folder / "demo", port=0, access_lifetime=3600).start()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        presets = self.home.config / "providers"
+        presets.mkdir(parents=True, exist_ok=True)
+        from keyfob.core.resources import resources
+
+        text = (resources() / "demo" / "demo.toml").read_text().replace("http://127.0.0.1:9899", self.server.issuer)
+        text = text.replace('port = "setting"', f'port = "fixed"\nports = [{self.port}]')
+        (presets / "demo.toml").write_text(text)
+        self.vault = MemoryVault()
+        self.engine: Engine = build(self.home, vault=self.vault)
+        self.stages: list[str] = []
+
+    def attempt(self, person: str | None = "alice", *, allow: bool = True, **request: object) -> Attempt:
+        attempt = self.engine.sign_in.begin(SignInRequest("demo", open_browser=False, **request))  # type: ignore[arg-type]
+
+        def watch(progress: Progress) -> None:
+            self.stages.append(progress.stage)
+            if progress.stage == "waiting" and person is not None and progress.url is not None:
+                url = progress.url.reveal()
+                spawn(lambda: self.visit(url, person, allow), "browser")
+
+        attempt.observe(watch)
+        return attempt
+
+    def visit(self, url: str, person: str, allow: bool) -> None:
+        try:
+            self.page = Visitor().sign_in(url, person, allow=allow)
+        except OSError:
+            self.page = None
+
+    def sign_in(self, person: str | None = "alice", *, allow: bool = True, **request: object) -> Attempt:
+        attempt = self.attempt(person, allow=allow, **request)
+        attempt.run(spawn)
+        return attempt
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.server.stop()
+    made.engine.close()
+
+
+def test_connected_as_alice_with_every_stage_told(stage: Stage) -> None:
+    attempt = stage.sign_in()
+    progress = attempt.progress
+    assert progress.stage == "done"
+    assert progress.account is not None
+    assert progress.account.id == "demo/alice"
+    assert progress.account.name == "Alice"
+    assert list(dict.fromkeys(stage.stages)) == ["ready", "browser", "waiting", "checking", "saving", "done"]
+    assert free(stage.port)
+
+
+def test_the_browsers_last_page_tells_the_true_outcome(stage: Stage) -> None:
+    stage.sign_in()
+    time.sleep(0.3)
+    assert stage.page is not None
+    assert "Connected as Alice" in stage.page.text
+
+
+def test_a_failure_after_the_callback_is_told_in_the_browser_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that says success while the app failed is what these users were bitten by."""
+
+    def refuse(name: str, value: Secret) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    monkeypatch.setattr(stage.vault, "save", refuse)
+    with pytest.raises(KeychainError):
+        stage.sign_in()
+    time.sleep(0.3)
+    assert stage.page is not None
+    assert "Connected" not in stage.page.text
+    assert stage.engine.accounts.views() == []
+
+
+def test_the_same_person_is_recognised_not_doubled(stage: Stage) -> None:
+    first = stage.sign_in().progress.account
+    second = stage.sign_in()
+    assert second.progress.recognised
+    assert [view.id for view in stage.engine.accounts.views()] == ["demo/alice"]
+    assert second.progress.account is not None
+    assert first is not None
+    assert second.progress.account.key == first.key
+
+
+def test_another_person_is_added_beside_the_first(stage: Stage) -> None:
+    stage.sign_in("alice")
+    stage.sign_in("bob")
+    assert [view.id for view in stage.engine.accounts.views()] == ["demo/alice", "demo/bob"]
+
+
+def test_reconnecting_as_another_person_is_refused_and_harms_nothing(stage: Stage) -> None:
+    stage.sign_in("alice")
+    kept = stage.engine.accounts.token("demo/alice").token
+    with pytest.raises(PeerFault) as caught:
+        stage.sign_in("bob", account="demo/alice")
+    assert caught.value.code == "subject_mismatch"
+    assert stage.engine.accounts.token("demo/alice").token == kept
+    assert len(stage.engine.accounts.views()) == 1
+    assert stage.server.counters["revocations"] == 1  # bob's grant was given back
+
+
+def test_disconnect_and_reconnect_under_the_same_id(stage: Stage) -> None:
+    key = stage.sign_in().progress.account
+    assert key is not None
+    assert stage.engine.accounts.disconnect("demo").revoked == "yes"
+    again = stage.sign_in(account="demo/alice").progress
+    assert again.reconnected
+    assert again.account is not None
+    assert again.account.key == key.key
+    assert again.account.status == "connected"
+    assert stage.engine.accounts.token("demo").token
+
+
+def test_not_you_revokes_and_removes_in_one_press(stage: Stage) -> None:
+    attempt = stage.sign_in()
+    attempt.undo()
+    assert stage.engine.accounts.views() == []
+    assert stage.server.counters["revocations"] == 1
+
+
+def test_a_person_who_declines(stage: Stage) -> None:
+    with pytest.raises(SignInEnded) as caught:
+        stage.sign_in(allow=False)
+    assert caught.value.code == "declined"
+    assert stage.engine.accounts.views() == []
+    assert free(stage.port)
+
+
+def test_a_closed_tab_ends_in_a_timeout_with_a_remedy(stage: Stage) -> None:
+    with pytest.raises(SignInEnded) as caught:
+        stage.sign_in(None, timeout=0.5)
+    assert caught.value.code == "timed_out"
+    assert caught.value.remedy
+    assert free(stage.port)
+
+
+@pytest.mark.parametrize("at", ["ready", "browser", "waiting", "checking"])
+def test_cancelling_never_hangs_and_the_port_is_free_within_a_second(stage: Stage, at: str) -> None:
+    attempt = stage.attempt()
+    attempt.observe(lambda progress: attempt.cancel() if progress.stage == at else None)  # type: ignore[func-returns-value]
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            attempt.run(spawn)
+        except KeyfobError:
+            pass
+        finally:
+            done.set()
+
+    spawn(run, "attempt")
+    assert done.wait(10)
+    assert attempt.progress.stage == "cancelled"
+    deadline = time.monotonic() + 1
+    while not free(stage.port) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert free(stage.port)
+    assert stage.engine.accounts.views() == []
+
+
+def test_a_port_that_is_taken_is_told_with_who_holds_it(stage: Stage) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", stage.port))
+        taken.listen()
+        with pytest.raises(KeyfobError) as caught:
+            stage.sign_in()
+    assert caught.value.code == "port_taken"
+    assert str(stage.port) in caught.value.message
+
+
+def test_the_redirected_address_may_be_pasted(stage: Stage) -> None:
+    attempt = stage.attempt(None)
+    problems: list[str] = []
+
+    def by_hand(progress: Progress) -> None:
+        if progress.stage != "waiting" or progress.url is None:
+            return
+        for wrong in ("hello", f"http://127.0.0.1:{stage.port}/callback?code=a&state=b"):
+            try:
+                attempt.paste(wrong)
+            except KeyfobError as error:
+                problems.append(error.code)
+        url = progress.url.reveal()
+        spawn(lambda: attempt.paste(_redirect_of(url)), "paste")
+
+    attempt.observe(by_hand)
+    view = attempt.run(spawn)
+    assert view.id == "demo/alice"
+    assert len(problems) == 2
+
+
+def _redirect_of(url: str) -> str:
+    """Signs in without following the last redirect: what a person copies from another machine's browser."""
+
+    class Stopper(Visitor):
+        def _fetch(self, method: str, url: str, body: str | None, more: dict[str, str]) -> object:  # type: ignore[override]
+            if "/callback?" in url:
+                raise _Reached(url)
+            return super()._fetch(method, url, body, more)
+
+    try:
+        Stopper().sign_in(url, "alice")
+    except _Reached as reached:
+        return str(reached)
+    raise AssertionError("the visitor never came to the callback")
+
+
+class _Reached(Exception):
+    pass
+
+
+def test_a_label_of_ones_own_and_a_clash(stage: Stage) -> None:
+    assert stage.sign_in(label="Work").progress.account.id == "demo/work"  # type: ignore[union-attr]
+    with pytest.raises(Usage) as caught:
+        stage.engine.sign_in.begin(SignInRequest("demo", label="work"))
+    assert caught.value.code == "label_taken"
+
+
+def test_an_unfinished_sign_in_is_told_once_after_a_restart(stage: Stage) -> None:
+    attempt = stage.attempt(None)
+    stopped = threading.Event()
+
+    def crash(progress: Progress) -> None:
+        if progress.stage == "waiting":
+            stopped.set()
+
+    attempt.observe(crash)
+    spawn(lambda: _quietly(attempt), "attempt")
+    assert stopped.wait(10)
+    names = stage.engine.store.names("attempt/")
+    assert len(names) == 1
+    left = stage.engine.store.read(names[0])
+    assert stage.engine.sign_in.interrupted() == []  # it is still running
+    attempt.cancel()
+    time.sleep(0.5)
+    stage.engine.store.write("attempt/crashed", left)
+    assert stage.engine.sign_in.interrupted() == ["demo"]
+    assert stage.engine.sign_in.interrupted() == []
+
+
+def _quietly(attempt: Attempt) -> None:
+    try:
+        attempt.run(spawn)
+    except KeyfobError:
+        pass
+
+
+def test_a_device_sign_in_shows_a_code_and_ends_connected(stage: Stage) -> None:
+    attempt = stage.engine.sign_in.begin(SignInRequest("demo", method="device", open_browser=False))
+    codes: list[str] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.stage == "code" and progress.user_code and not codes:
+            codes.append(progress.user_code)
+            url = progress.verification_uri_complete
+            assert url is not None
+            spawn(lambda: stage.visit(url, "bob", True), "phone")
+
+    attempt.observe(watch)
+    view = attempt.run(spawn)
+    assert view.name == "Bob"
+    assert view.method == "device"
+    assert codes
