@@ -9,7 +9,6 @@ Called by vault_choice and the keychain process. Imports keyring only where a ba
 
 from __future__ import annotations
 
-import configparser
 import os
 import sys
 from collections.abc import Mapping
@@ -45,6 +44,10 @@ def named_backend(environ: Mapping[str, str] | None = None) -> tuple[str, str] |
     if named:
         return named, "PYTHON_KEYRING_BACKEND"
     path = _config_folder(env) / "keyringrc.cfg"
+    if not path.exists():
+        return None
+    import configparser  # here: hardly anyone has such a file, and each command pays for imports
+
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")

@@ -20,8 +20,8 @@ from keyfob.ports import Vault, VaultHealth
 # The keychain process starts with this module: what only the other vaults need is imported with them.
 if TYPE_CHECKING:
     from keyfob.adapters.home import Home
+    from keyfob.adapters.passphrase import Ask
     from keyfob.adapters.vault_entries import EntryVault
-    from keyfob.adapters.vault_sealed import Ask
 
 SEALED_FILE = "vault.sealed"
 
@@ -40,13 +40,14 @@ def choose_vault(
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
     must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `prompt`: the
     keychain may ask the person to unlock it, and has a minute for it. `ask` asks for the sealed vault's
-    passphrase; without it, it comes from a descriptor or from systemd's credentials.
+    passphrase where neither systemd's credentials nor a descriptor hold it; without it, the terminal does.
     """
     match settings.vault:
         case "sealed":
-            from keyfob.adapters.vault_sealed import SealedVault, find_passphrase
+            from keyfob.adapters.passphrase import ask_in_terminal, find_passphrase
+            from keyfob.adapters.vault_sealed import SealedVault
 
-            return SealedVault(home.id, home.data / SEALED_FILE, find_passphrase(ask))
+            return SealedVault(home.id, home.data / SEALED_FILE, find_passphrase(ask or ask_in_terminal))
         case "pass":
             from keyfob.adapters.vault_pass import PassVault
 
@@ -115,10 +116,11 @@ def _system_vault(home_id: str, prompt: bool) -> EntryVault:
     """Raises KeychainError `keychain_absent`, `keychain_plaintext`."""
     named = keyring_choice.allowed_name()
     if sys.platform.startswith(("linux", "freebsd")) and named in (None, keyring_choice.SECRET_SERVICE):
-        from keyfob.adapters import vault_secretservice
+        from keyfob.adapters.vault_secretservice import SecretServiceVault
 
-        if named is not None or vault_secretservice.available():
-            return vault_secretservice.SecretServiceVault(home_id, prompt=prompt)
+        vault = SecretServiceVault(home_id, prompt=prompt)
+        if named is not None or vault.reachable():
+            return vault
     from keyfob.adapters.vault_keyring import KeyringVault
 
     return KeyringVault(home_id)

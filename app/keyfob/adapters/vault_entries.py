@@ -96,7 +96,8 @@ class EntryVault:
 
     @property
     def title(self) -> str:
-        return self._entries.title
+        with self._lock:
+            return self._entries.title
 
     def load(self, name: str) -> Secret | None:
         check_name(name)

@@ -19,7 +19,6 @@ import hashlib
 import hmac
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,15 +27,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from keyfob.adapters.home import write_private
+from keyfob.adapters.passphrase import Ask
 from keyfob.adapters.vault_entries import EntryVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 
-# Asks the person for the passphrase; True: for a new vault, so that they are asked twice.
-Ask = Callable[[bool], Secret]
-
-FD_VARIABLE = "KEYFOB_PASSPHRASE_FD"
-CREDENTIAL = "keyfob-passphrase"  # its name in systemd's LoadCredential=
 _MAGIC = b"keyfob sealed vault 1\n"
 _NONCE = 12
 # Seconds for another process to finish its write: a few milliseconds' work, on a slow disk.
@@ -222,68 +217,3 @@ def _file_errors() -> Iterator[None]:
         raise KeychainError(
             f"The sealed vault's file cannot be used: {error.strerror}", code="keychain_refused"
         ) from None
-
-
-# --- where the passphrase comes from ----------------------------------------------------------------------------
-
-
-def find_passphrase(ask: Ask | None = None, environ: Mapping[str, str] | None = None) -> Ask:
-    """The first of: systemd's credential `keyfob-passphrase`, the descriptor that KEYFOB_PASSPHRASE_FD names,
-    `ask`. Nothing is read before the passphrase is wanted; a descriptor is read once and closed."""
-    env = os.environ if environ is None else environ
-    folder = env.get("CREDENTIALS_DIRECTORY")
-    if folder and Path(folder, CREDENTIAL).is_file():
-        return from_file(Path(folder, CREDENTIAL))
-    number = env.get(FD_VARIABLE)
-    if number is not None:
-        return from_descriptor(number)
-    return ask or _nowhere
-
-
-def from_file(path: Path) -> Ask:
-    def read(_new: bool) -> Secret:
-        try:
-            return _first_line(path.read_bytes())
-        except OSError as error:
-            raise _unreadable(str(error.strerror)) from None
-
-    return read
-
-
-def from_descriptor(number: str) -> Ask:
-    """`number`: an inherited descriptor whose first line is the passphrase. Kept once read: it is gone then."""
-    lock = threading.Lock()
-    kept: list[Secret] = []
-
-    def read(_new: bool) -> Secret:
-        with lock:
-            if not kept:
-                if not number.isascii() or not number.isdigit() or int(number) < 3:
-                    raise _unreadable(f"{FD_VARIABLE} must be a descriptor's number above 2")
-                try:
-                    with os.fdopen(int(number), "rb") as stream:
-                        kept.append(_first_line(stream.read(65_536)))
-                except OSError as error:
-                    raise _unreadable(str(error.strerror)) from None
-            return kept[0]
-
-    return read
-
-
-def _first_line(data: bytes) -> Secret:
-    try:
-        return Secret(data.split(b"\n", 1)[0].removesuffix(b"\r").decode())
-    except UnicodeDecodeError:
-        raise _unreadable("it is not UTF-8") from None
-
-
-def _unreadable(why: str) -> KeychainError:
-    return KeychainError(f"The sealed vault's passphrase could not be read: {why}", code="keychain_locked")
-
-
-def _nowhere(_new: bool) -> Secret:
-    raise KeychainError(
-        "The sealed vault needs its passphrase",
-        code="keychain_locked",
-        remedy=f"Type it in a terminal, or hand it over by {FD_VARIABLE} or systemd's credential {CREDENTIAL}.",
-    )

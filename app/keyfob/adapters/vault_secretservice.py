@@ -55,6 +55,16 @@ class SecretServiceVault(EntryVault):
         self._service = _ServiceEntries(prompt, prompt_time)
         super().__init__(home_id, self._service)
 
+    def reachable(self) -> bool:
+        """Whether a Secret Service is running, or can be started through D-Bus. Never prompts; the connection is
+        kept for the calls to come."""
+        with self._lock:
+            try:
+                self._service.connect()
+            except KeychainError:
+                return False
+        return True
+
     def unlock(self, timeout: float = PROMPT_TIME) -> None:
         """Ask the person to unlock the keychain, for at most `timeout` seconds. Returns at once where it is
         open. Raises KeychainError `keychain_locked` (dismissed), `keychain_timeout`, `keychain_absent`."""
@@ -67,16 +77,6 @@ class SecretServiceVault(EntryVault):
             self._service.close()
 
 
-def available() -> bool:
-    """Whether a Secret Service is running or can be started through D-Bus. Never raises, never prompts."""
-    try:
-        connection = _connect()
-    except KeychainError:
-        return False
-    connection.close()
-    return True
-
-
 class _ServiceEntries:
     persistent = True
     limit = None
@@ -87,11 +87,10 @@ class _ServiceEntries:
         self._connection: DBusConnection | None = None
         self._session: Session | None = None
         self._collection: secretstorage.Collection | None = None
-        self._title = "Secret Service"
 
     @property
     def title(self) -> str:
-        return self._title
+        return "Secret Service" if self._connection is None else _title(self._connection)
 
     def get(self, name: str) -> str | None:
         return self._again(lambda: self._get(name))
@@ -110,6 +109,11 @@ class _ServiceEntries:
                 _ask(collection, timeout)
 
         self._again(ask)
+
+    def connect(self) -> DBusConnection:
+        if self._connection is None:
+            self._connection = _connect()
+        return self._connection
 
     def close(self) -> None:
         connection = self._connection
@@ -196,8 +200,7 @@ class _ServiceEntries:
     def _default(self, prompt_time: float | None) -> secretstorage.Collection:
         if self._collection is not None:
             return self._collection
-        connection = self._connection = self._connection or _connect()
-        self._title = _title(connection)
+        connection = self.connect()
         session = self._session = self._session or open_session(connection)
         try:
             self._collection = secretstorage.Collection(connection, session=session)

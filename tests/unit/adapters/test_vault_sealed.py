@@ -13,7 +13,8 @@ import pytest
 from filelock import FileLock
 
 from keyfob.adapters import vault_sealed
-from keyfob.adapters.vault_sealed import CREDENTIAL, FD_VARIABLE, Ask, Cost, SealedVault, find_passphrase
+from keyfob.adapters.passphrase import Ask
+from keyfob.adapters.vault_sealed import Cost, SealedVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 
@@ -191,38 +192,3 @@ def test_the_real_cost_is_the_recommended_one(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "vault").read_bytes().split(b"\n")[1])
     assert (told["kdf"], told["memory_kib"], told["iterations"], told["lanes"]) == ("argon2id", 65_536, 3, 4)
     assert vault.load("a") == Secret("x")
-
-
-# --- where the passphrase comes from -------------------------------------------------------------------------------
-
-
-def test_systemds_credential_comes_first(tmp_path: Path) -> None:
-    (tmp_path / CREDENTIAL).write_bytes(b"from systemd\nmore")
-    env = {"CREDENTIALS_DIRECTORY": str(tmp_path), FD_VARIABLE: "99"}
-    assert find_passphrase(always("typed"), env)(False) == Secret("from systemd")
-
-
-def test_a_descriptor_is_read_once_and_kept() -> None:
-    read, write = os.pipe()
-    os.write(write, b"from a descriptor\r\n")
-    os.close(write)
-    passphrase = find_passphrase(always("typed"), {FD_VARIABLE: str(read)})
-    assert passphrase(False) == Secret("from a descriptor")
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(read)
-    assert passphrase(True) == Secret("from a descriptor")
-
-
-@pytest.mark.parametrize("number", ["", "x", "-1", "0", "1", "9999", "１"])
-def test_a_descriptor_that_is_none_is_told(number: str) -> None:
-    with pytest.raises(KeychainError) as caught:
-        find_passphrase(None, {FD_VARIABLE: number})(False)
-    assert caught.value.code == "keychain_locked"
-
-
-def test_typed_last_and_nowhere_is_told() -> None:
-    assert find_passphrase(always("typed"), {})(False) == Secret("typed")
-    with pytest.raises(KeychainError) as caught:
-        find_passphrase(None, {})(False)
-    assert caught.value.code == "keychain_locked"
-    assert FD_VARIABLE in caught.value.remedy
