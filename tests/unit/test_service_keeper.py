@@ -355,6 +355,7 @@ def test_an_empty_keychain_asks_for_a_sign_in_and_heals_when_it_is_back(rig: Rig
     assert rig.record().status == Connected()
 
 
+@pytest.mark.logs
 def test_a_bug_of_ours_signs_nobody_out(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.connect()
     monkeypatch.setattr(rig.server, "send", lambda request: 1 / 0)

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from keyfob.adapters import log
 from keyfob.core.secret import Secret
 
+pytestmark = pytest.mark.logs
+
 CANARY = "canary-77aa-in-the-log"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
