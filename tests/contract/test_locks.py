@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -179,29 +180,16 @@ class TestFileLocks(LocksContract):
             with pytest.raises(Transient), other.hold("a", timeout=SHORT):
                 pytest.fail("two holders")
 
-    def test_lookers_never_make_a_lock_busy(self, locks: FileLocks, folder: Path) -> None:
+    def test_a_look_never_makes_a_lock_busy(self, locks: FileLocks, folder: Path) -> None:
         """`held` looks with a shared lock for an instant; a hold that does not wait still gets through."""
         with locks.hold("a", timeout=NONE):
             pass
-        stop = threading.Event()
-        looker = FileLocks(folder)
-
-        def look() -> None:
-            while not stop.is_set():
-                looker.held("a")
-                time.sleep(0.0005)
-
-        threads = [threading.Thread(target=look) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
-            for _ in range(50):
-                with locks.hold("a", timeout=NONE):
-                    pass
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        [file] = folder.iterdir()
+        with file.open() as look:
+            fcntl.flock(look, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            threading.Timer(0.01, fcntl.flock, (look, fcntl.LOCK_UN)).start()
+            with locks.hold("a", timeout=NONE):
+                pass
 
     def test_threads_are_served_in_the_order_they_came(self, locks: FileLocks) -> None:
         order: list[int] = []

@@ -71,6 +71,9 @@ class DeadlineBackend(httpcore.NetworkBackend):
                 sock.close()
                 kind = httpcore.ConnectTimeout if isinstance(error, TimeoutError) else httpcore.ConnectError
                 problem = kind(str(error))
+            except BaseException:
+                sock.close()
+                raise
             else:
                 return _TcpStream(sock, self._deadline)
         raise problem

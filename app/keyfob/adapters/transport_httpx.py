@@ -85,8 +85,6 @@ class _Exchange:
         self.sent = False
 
     def run(self, context: ssl.SSLContext, seconds: float, clock: Clock) -> Response:
-        from http.cookiejar import CookieJar, DefaultCookiePolicy
-
         import httpcore
         import httpx
 
@@ -109,9 +107,9 @@ class _Exchange:
                 ssl_context=context if proxy[0].startswith("https") else None,
             ),
         )
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         with (
-            httpx.Client(transport=_pool_transport(pool), trust_env=False, cookies=no_cookies) as client,
+            # A client for one exchange: what it would keep (cookies) ends with it.
+            httpx.Client(transport=_pool_transport(pool), trust_env=False) as client,
             client.stream(
                 self._request.method,
                 url,
