@@ -30,6 +30,7 @@ from support.playbook import (
     Playbook,
     comes_back,
     fails,
+    form_of,
     json_answer,
     later,
     opens,
@@ -217,6 +218,22 @@ def test_s54_a_failed_push_never_falls_back(answer: Any) -> None:
     with pytest.raises(KeyfobError):
         perform(book, replace(PLAN, server=PUSHING))
     assert book.opened == []
+
+
+def test_a_challenged_push_brings_a_new_client_assertion() -> None:
+    challenge = json_answer({"error": "use_dpop_nonce"}, 400, dpop_nonce="n-1")
+    book = Playbook(sends("POST", PAR, gives=challenge), sends("POST", PAR, gives=Answer(500)))
+    client = Client(CLIENT, "private_key_jwt", key=new_key("ES256"))
+    with pytest.raises(Transient):
+        perform(book, replace(PLAN, server=PUSHING, client=client, dpop_key=new_key("ES256")))
+    assert len({form_of(request)["client_assertion"] for request in book.requests}) == 2
+
+
+def test_a_client_without_a_redirect_sends_none() -> None:
+    steps = [opens(), BACK, sends("POST", TOKEN, gives=json_answer(tokens())), jwks(), me()]
+    book = Playbook(*steps)
+    perform(book, replace(PLAN, redirect_uri=None))
+    assert "redirect_uri" not in form_of(book.requests[0])
 
 
 def test_s54_never_and_always() -> None:

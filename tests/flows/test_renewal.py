@@ -212,6 +212,22 @@ def test_the_subject_of_the_account_counts_where_no_old_id_token_is() -> None:
     assert fault.value.code == "subject_mismatch"
 
 
+def test_user_informations_subject_is_the_id_tokens() -> None:
+    plan = replace(PLAN, provider=replace(PROVIDER, identity=IdentitySource("userinfo")))
+    old = replace(OLD, id_token=None)
+    book = Playbook(answers({**FRESH, "id_token": id_token(sub="x")}), keeps(), keeps())
+    with pytest.raises(PeerFault) as fault:
+        perform(book, plan, old, keys=known_keys(KEY))
+    assert fault.value.code == "subject_mismatch"
+    book = Playbook(answers({**FRESH, "id_token": id_token()}), keeps())
+    assert perform(book, plan, old, keys=known_keys(KEY)).id_token == Secret(id_token())
+
+
+def test_the_id_token_that_was_judged_stays() -> None:
+    book = Playbook(answers({**FRESH, "id_token": id_token(exp=int(AT.timestamp()) + 900)}), keeps())
+    assert perform(book, keys=known_keys(KEY)).id_token == OLD.id_token
+
+
 def test_a_mapped_subject_is_compared_as_it_was_found() -> None:
     plan = replace(
         PLAN, provider=replace(PROVIDER, identity=IdentitySource("id_token", map={"subject": "oid"}))
@@ -320,6 +336,14 @@ def test_s36_a_nonce_challenge_alone_permits_the_same_token_once_more() -> None:
     )
     renewed = perform(book, plan, old)
     assert (renewed.key, renewed.token_type) == (plan.dpop_key, "DPoP")
+    # A client assertion is used once (RFC 7523 §3), so the repeat brings a new one.
+    signing = replace(plan, client=Client("client-1", "private_key_jwt", key=new_key("ES256")))
+    book = Playbook(
+        sends("POST", TOKEN, gives=challenge), sends("POST", TOKEN, gives=json_answer(bound)), keeps()
+    )
+    perform(book, signing, old)
+    first, second = (form_of(request)["client_assertion"] for request in book.requests)
+    assert first != second
     # Challenged for ever: it ends, and the grant stays.
     book = Playbook(sends("POST", TOKEN, gives=challenge), sends("POST", TOKEN, gives=challenge))
     with pytest.raises(PeerFault):

@@ -175,6 +175,12 @@ def test_a_bound_token_is_revoked_with_a_proof() -> None:
     assert book.perform(flow) == "yes"
     assert "DPoP" in book.requests[0].headers
     assert "Authorization" not in book.requests[0].headers
+    challenge = json_answer({"error": "use_dpop_nonce"}, 400, dpop_nonce="n-1")
+    signing = replace(bound, client=Client("client-1", "private_key_jwt", key=new_key("ES256")))
+    book = Playbook(sends("POST", END, gives=challenge), sends("POST", END, gives=Answer(200)))
+    flow = revoke(signing, TOKEN, "refresh_token", new_id=book.new_id, now=book.now, nonces=NonceBook())
+    assert book.perform(flow) == "yes"
+    assert len({form_of(request)["client_assertion"] for request in book.requests}) == 2
     as_credential = replace(plan("bearer_post", url=API), dpop_key=bound.dpop_key)
     book = Playbook(sends("POST", API, gives=Answer(200)))
     flow = revoke(as_credential, TOKEN, "access_token", new_id=book.new_id, now=book.now, nonces=NonceBook())

@@ -160,6 +160,12 @@ def test_what_is_no_token(token: str) -> None:
     refused_unasked(token)
 
 
+def test_a_signature_that_is_no_base64url() -> None:
+    head, body, _ = RSA.sign(claims()).split(".")
+    for signature in ("e", "e+", "ee=="):
+        refused_unasked(f"{head}.{body}.{signature}")
+
+
 def test_claims_said_twice() -> None:
     doubled = '{"sub": "a", "sub": "b"}'
     refused_unasked(compact({"alg": "RS256", "kid": "k1"}, doubled, RSA._signature))

@@ -31,6 +31,7 @@ from keyfob.protocol.identity import (
     identify,
     identity_in,
     place_token,
+    probe,
     probe_request,
     who_am_i_request,
 )
@@ -193,6 +194,8 @@ def test_from_nowhere() -> None:
     (json_answer({"message": "Bad credentials"}, 401), SignInNeeded, "token_rejected"),
     (json_answer({}, 403), PeerFault, "protocol_violation"),
     (Answer(401, b"<html>"), Transient, "provider_unavailable"),
+        (Answer(401), SignInNeeded, "token_rejected"),
+        (Answer(401, b"<html>", {"www-authenticate": "Bearer"}), SignInNeeded, "token_rejected"),
     (Answer(429), Transient, "rate_limited"),
     (Answer(500), Transient, "provider_unavailable"),
     (Answer(302, b"", {"location": "https://evil.example"}), Transient, "captive_portal"),
@@ -331,6 +334,58 @@ def test_the_test_request() -> None:
         by, api_key=ApiKeyProfile(identity=IdentitySource("request", url="https://api.example/key"))
     )
     assert probe_request(keyed, "api_key", TOKEN).url == "https://api.example/key"
+
+
+# --- trying a stored token ----------------------------------------------------------------------------------
+
+
+def probed(by: Provider, *steps: Callable[..., Any], subject: str = "s", method: str = "oauth") -> Identity:
+    book = Playbook(*steps)
+    plan = Plan(by, SERVER, Client("client-1"))
+    flow = probe(
+        plan, GRANT, subject=subject, method=method, new_id=book.new_id, now=book.now, nonces=NonceBook()
+    )
+    return book.perform(flow)
+
+
+def test_a_probe_by_who_am_i() -> None:
+    assert probed(PROVIDER, me({"sub": "s", "name": "Ada"})) == Identity("s", "Ada")
+    with pytest.raises(PeerFault) as fault:
+        probed(PROVIDER, me({"sub": "other"}))
+    assert fault.value.code == "subject_mismatch"
+    with pytest.raises(SignInNeeded):
+        probed(PROVIDER, me(Answer(401)))
+    with pytest.raises(PeerFault):
+        probed(PROVIDER, me({}))
+
+
+def test_a_probe_by_a_request_of_its_own_names_nobody() -> None:
+    by = replace(provider(), test=core.TestRequest("GET", "https://api.example/ping"))
+    assert probed(by, me({"id": "whatever"}, "https://api.example/ping")) == Identity("s")
+
+
+def test_a_probe_where_the_identity_came_another_way() -> None:
+    assert probed(provider("token_answer"), me({"sub": "x"})) == Identity("s")
+    assert probed(provider("id_token", map={"subject": "oid"}), me({"sub": "x"})) == Identity("s")
+    assert (
+        probed(provider(map={}), me({"data": []}, API), subject="unidentified:1").subject == "unidentified:1"
+    )
+
+
+def test_a_probe_of_a_key_shows_no_echo() -> None:
+    source = IdentitySource("request", url=API, map={"subject": "id", "name": "key"})
+    by = replace(PROVIDER, api_key=ApiKeyProfile(identity=source, redact=("key",)))
+    assert probed(by, me({"id": "s", "key": "x"}, API), method="api_key") == Identity("s")
+
+
+def test_a_probe_with_nothing_to_ask() -> None:
+    with pytest.raises(SettingWrong):
+        Playbook().perform(
+            probe(
+                Plan(PROVIDER, Server(None, Endpoints()), Client(None)), GRANT, subject="s", method="oauth",
+                new_id=str, now=lambda: AT, nonces=NonceBook(),
+            )
+        )  # fmt: skip
 
 
 def test_a_request_shows_no_token() -> None:

@@ -29,7 +29,8 @@ from keyfob.protocol.atproto_identity import (
     issuer_of,
     resolve,
 )
-from keyfob.protocol.authorize import authorization_params, code_in, expectation
+from keyfob.protocol.authorization_response import code_in
+from keyfob.protocol.authorize import authorization_params, expectation
 from keyfob.protocol.effects import AwaitCallback, Effect, Flow, NewId, OpenBrowser, Send
 from keyfob.protocol.paths import read_path
 from keyfob.protocol.plan import Identity, Plan, SignInResult

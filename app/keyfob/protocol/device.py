@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from keyfob.core.errors import KeyfobError, PeerFault, SignInEnded, SignInNeeded, Transient
@@ -125,8 +126,10 @@ def _poll(
             raise SignInEnded("The code has expired", code="code_expired")
         try:
             # Made anew each time: a client assertion is used once.
-            request = token_request(plan, params, "device", new_id=new_id, now=now)
-            response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
+            make = partial(token_request, plan, params, "device", new_id=new_id, now=now)
+            response = yield from dpop.send(
+                make(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=make
+            )
             match _error_in(plan, response):
                 case "authorization_pending":
                     pause = interval

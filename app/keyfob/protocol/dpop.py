@@ -110,10 +110,12 @@ def send(
     now: Callable[[], datetime],
     nonces: NonceBook,
     access: Secret | None = None,
+    again: Callable[[], Request] | None = None,
 ) -> Flow[Response]:
     """Send `request`, with a proof where `key` is given. With `key` and `access`, `Authorization` becomes
     `DPoP <access>`; without a key the request goes out untouched.
 
+    `again` makes the request anew for the repeat, where something in it is used once: a client assertion's `jti`.
     A nonce challenge (§8: 400 with the JSON error; §9: 401 with the WWW-Authenticate error) is answered once; a
     second one raises PeerFault. Any other answer, whatever its status, is returned.
     """
@@ -129,6 +131,8 @@ def send(
             return answer
         if nonce is None:
             raise PeerFault("The server asks for a DPoP nonce and gives none")
+        if again is not None:
+            request = again()
     raise PeerFault("The server refuses each DPoP nonce that it gives")
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from keyfob import __version__
-from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded, Transient
+from keyfob.core.errors import PeerFault, SignInNeeded
 from keyfob.core.grant import Grant
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
@@ -25,7 +25,7 @@ from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of, safe, with_query
-from keyfob.protocol.answer import NotStrict, failure, parse_json, read_json
+from keyfob.protocol.answer import NotStrict, failure, is_web_page, parse_json, read_json
 from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.id_token import SUBJECT_MOST, unverified_claims
 from keyfob.protocol.paths import read_path
@@ -47,7 +47,15 @@ EMAIL_MOST = 254
 ADDRESS_MOST = 1024
 _HEADER = re.compile(r"[\x21-\x7e]{1,200}")
 
-__all__ = ["UNIDENTIFIED", "identify", "place_token", "probe_request", "read_path", "who_am_i_request"]
+__all__ = [
+    "UNIDENTIFIED",
+    "identify",
+    "place_token",
+    "probe",
+    "probe_request",
+    "read_path",
+    "who_am_i_request",
+]
 
 
 # --- requests -----------------------------------------------------------------------------------------------
@@ -232,15 +240,58 @@ def _ask(
     request = who_am_i_request(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )
-    response: Response = yield from dpop.send(
-        request,
-        key=grant.key,
-        new_id=new_id,
-        now=now,
-        nonces=nonces,
-        access=grant.access if grant.key else None,
-    )
+    response = yield from _sent(request, grant, new_id, now, nonces)
     return read_who_am_i(provider, response)
+
+
+def _sent(
+    request: Request, grant: Grant, new_id: NewId, now: Callable[[], datetime], nonces: dpop.NonceBook
+) -> Flow[Response]:
+    access = grant.access if grant.key else None
+    return dpop.send(request, key=grant.key, new_id=new_id, now=now, nonces=nonces, access=access)
+
+
+def probe(
+    plan: Plan,
+    grant: Grant,
+    *,
+    subject: str,
+    method: str,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+) -> Flow[Identity]:
+    """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
+    back has it too.
+
+    Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` where the answer names somebody else, SettingWrong
+    `preset_faulty` where there is nothing to ask, and Transient.
+    """
+    provider = plan.provider
+    source, _ = _source_and_api(provider, method)
+    values = {**plan.inputs, "client_id": plan.client.client_id or ""}
+    request = probe_request(
+        provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
+    )
+    response: Response = yield from _sent(request, grant, new_id, now, nonces)
+    told = read_who_am_i(provider, response)
+    tests_only = method != "api_key" and provider.test is not None and provider.test.url is not None
+    if tests_only or source.source not in ("request", "userinfo", "id_token"):
+        return Identity(subject)
+    hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
+    try:
+        found = identity_in(
+            source, {k: v for k, v in told.items() if k not in hidden}, grant.access, provider.title
+        )
+    except PeerFault:
+        if source.source != "id_token":
+            raise
+        return Identity(subject)  # the ID token's words are not all in the user information
+    if found.subject.startswith(UNIDENTIFIED):
+        return replace(found, subject=subject)
+    if found.subject != subject:
+        raise PeerFault(f"{provider.title} answers for somebody else", code="subject_mismatch")
+    return found
 
 
 def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
@@ -251,10 +302,10 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
             with suppress(NotStrict):
                 return {"data": parse_json(response.body)}
         return read_json(response, what)
-    error: KeyfobError = failure(response, what)
-    if response.status == 401 and not isinstance(error, Transient):
+    # RFC 6750 §3: the challenge says so, and often there is no body at all. A web page without one says nothing.
+    if response.status == 401 and ("www-authenticate" in response.headers or not is_web_page(response)):
         raise SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
-    raise error
+    raise failure(response, what)
 
 
 def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str) -> Identity:

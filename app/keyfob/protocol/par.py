@@ -43,9 +43,14 @@ def push(
     if "request_uri" in params:
         raise ValueError("a pushed request has no request_uri of its own")  # RFC 9126 §2.1
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    body, head = authenticate(params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now)
-    request = Request("POST", endpoint, "par", head, urlencode(body).encode())
-    response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
+
+    def request() -> Request:
+        body, head = authenticate(params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now)
+        return Request("POST", endpoint, "par", head, urlencode(body).encode())
+
+    response = yield from dpop.send(
+        request(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=request
+    )
     answer = read_json(response, "The endpoint for pushed requests")
     request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
     if (

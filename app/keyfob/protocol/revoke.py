@@ -49,8 +49,12 @@ def revoke(
     if provider.revocation.style == "none" or url is None:
         return UNSUPPORTED
     request, access = _request(plan, url, token, hint, new_id, now)
+
+    def again() -> Request:
+        return _request(plan, url, token, hint, new_id, now)[0]
+
     response = yield from dpop.send(
-        request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, access=access
+        request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, access=access, again=again
     )
     what = f"{provider.title}'s revocation endpoint"
     style, shape = provider.revocation.style, provider.token_answer

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -250,8 +251,10 @@ def exchange_code(
         params["code_verifier"] = code_verifier.reveal()
     if plan.resource is not None:
         params["resource"] = plan.resource
-    request = token_request(plan, params, "token", new_id=new_id, now=now)
-    response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
+    make = partial(token_request, plan, params, "token", new_id=new_id, now=now)
+    response = yield from dpop.send(
+        make(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=make
+    )
     try:
         return read_answer(plan.provider, response)
     except SignInNeeded as refused:
@@ -287,8 +290,10 @@ def renew(
     if plan.resource is not None:
         params["resource"] = plan.resource
     url = plan.server.endpoints.refresh_endpoint
-    request = token_request(plan, params, "refresh", new_id=new_id, now=now, url=url)
-    response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
+    make = partial(token_request, plan, params, "refresh", new_id=new_id, now=now, url=url)
+    response = yield from dpop.send(
+        make(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=make
+    )
     try:
         answer = read_answer(plan.provider, response)
     except SignInEnded as odd:
@@ -322,7 +327,8 @@ def merge(plan: Plan, old: Grant, answer: Answer) -> Grant | None:
         access=answer.access,
         obtained_at=answer.at,
         refresh=refresh,
-        id_token=answer.id_token or old.id_token,
+        # The old one was judged and names the subject; the new one is not judged yet and would add nothing.
+        id_token=old.id_token or answer.id_token,
         expires_at=answer.expires_at,
         scopes=old.scopes if answer.scopes is None else answer.scopes,
         token_type="Bearer" if plan.dpop_key is None else "DPoP",
@@ -347,8 +353,9 @@ def _judge_identity(
     if answer.id_token is None or plan.server.issuer is None or plan.server.endpoints.jwks_uri is None:
         return
     expected = _old_subject(old)
-    if expected is None and plan.provider.identity.source == "id_token" and told is None:
-        expected = subject
+    source = plan.provider.identity
+    if expected is None and source.source == "userinfo" and source.map.get("subject", "sub") == "sub":
+        expected = subject  # user information has the ID token's subject (Core §5.3.2)
     try:
         yield from id_token.verify(
             plan, answer.id_token, nonce=None, at=answer.at, keys=keys, access=answer.access, subject=expected
