@@ -29,7 +29,7 @@ from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import Vault
-from support.session import DesktopSession
+from support.session import PASSWORD, DesktopSession
 
 pytestmark = pytest.mark.keychain
 
@@ -125,6 +125,43 @@ def test_asked_to_unlock_it_prompts_and_ends_in_time(session: DesktopSession, he
     session.unlock_keyring()
     helper.unlock(5)
     assert helper.load(A) == Secret(CANARY)
+
+
+def answer_prompt(session: DesktopSession, *keys: list[str]) -> None:
+    """As the person would, once the prompt is on the screen."""
+    find = ["xdotool", "search", "--sync", "--onlyvisible", "--class", "gcr-prompter"]
+    subprocess.run(find, env=session.env, check=True, capture_output=True, timeout=30)
+    time.sleep(0.5)  # the prompt takes the keyboard a moment after it is seen
+    for args in keys:
+        subprocess.run(["xdotool", *args], env=session.env, check=True, timeout=30)
+
+
+@pytest.mark.screen
+def test_a_person_who_answers_the_prompt_unlocks_it(session: DesktopSession) -> None:
+    session.start_screen(tray=False)
+    vault = HelperVault(HOME, prompt=True, deadline=40)
+    save(vault, A, CANARY)
+    session.lock_keyring()
+    person = threading.Thread(
+        target=answer_prompt, args=(session, ["type", "--delay", "20", PASSWORD], ["key", "Return"])
+    )
+    person.start()
+    assert vault.load(A) == Secret(CANARY)
+    person.join(30)
+    vault.close()
+
+
+@pytest.mark.screen
+def test_a_person_who_dismisses_the_prompt_is_told_that_it_is_locked(session: DesktopSession) -> None:
+    session.start_screen(tray=False)
+    vault = HelperVault(HOME, prompt=True, deadline=40)
+    save(vault, A, CANARY)
+    session.lock_keyring()
+    person = threading.Thread(target=answer_prompt, args=(session, ["key", "Escape"]))
+    person.start()
+    assert code_of(lambda: save(vault, B, CANARY)) == "keychain_locked"
+    person.join(30)
+    vault.close()
 
 
 def prompts(session: DesktopSession) -> bool:
