@@ -49,9 +49,13 @@ class Renewer:
         self._running: dict[str, str] = {}  # job -> provider's host
         self._paused: dict[str, datetime] = {}  # host -> not before, from its own Retry-After
         self._looked_at: datetime | None = None
+        # Whether this process is the person's one renewer; asked at each tick, so that it can take over.
+        self.allowed: Callable[[], bool] = lambda: True
 
     def tick(self) -> timedelta:
         """Start what is due; the span until the next look, at most 37 s. Blocks for store reads only."""
+        if not self.allowed():
+            return LOOK_AGAIN
         now = self._clock()
         if self._looked_at is not None and now - self._looked_at > ASLEEP:
             self._keeper.slept = now - self._looked_at

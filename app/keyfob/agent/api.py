@@ -1,0 +1,328 @@
+"""The agent's interface: one request in, one answer out. Blocking, thread-safe, and no socket in sight.
+
+Refresh tokens, client secrets and private keys never leave through here; an error is a problem document (RFC 9457)
+with Keyfob's code and advice.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from keyfob.agent.http import Answer, BadRequest, Incoming, document
+from keyfob.core.account import LoggedEvent
+from keyfob.core.errors import (
+    Fault,
+    KeychainError,
+    KeyfobError,
+    NotFound,
+    PeerFault,
+    SettingWrong,
+    SignInEnded,
+    SignInNeeded,
+    Transient,
+    Usage,
+)
+from keyfob.core.secret import Secret
+from keyfob.core.times import to_rfc3339
+from keyfob.ports import Spawn
+from keyfob.service.accounts import Accounts
+from keyfob.service.attempt import Attempt
+from keyfob.service.sign_in import SignIn
+from keyfob.service.views import Progress, SignInRequest, Token
+
+PROBLEM = "application/problem+json"
+PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
+HEADER = "text/x-keyfob-header"  # the whole header line
+MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
+SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can still ask how it went
+
+_STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
+    (Usage, 400),
+    (SignInNeeded, 409),
+    (KeychainError, 503),
+    (Transient, 503),
+    (SignInEnded, 409),
+    (NotFound, 404),
+    (SettingWrong, 409),
+    (PeerFault, 502),
+    (Fault, 500),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who asks. `pid` and `uid` as the system tells them of the connection; None where it does not."""
+
+    pid: int | None = None
+    uid: int | None = None
+
+
+class Consent(Protocol):
+    """Whether a program may have an account's token; see `agent/consent.py`."""
+
+    def require(self, peer: Peer, account_id: str, account_key: str) -> None:
+        """Raises SettingWrong `consent_refused`. May block while the person is asked."""
+
+
+class Signer(Protocol):
+    """Signs requests of accounts whose tokens are bound to a key (RFC 9449)."""
+
+    def headers(
+        self, ref: str, method: str, url: str, nonce: str | None, rejected: Secret | None
+    ) -> dict[str, str]: ...
+
+
+@dataclass
+class Running:
+    """A sign-in that was begun over the socket."""
+
+    attempt: Attempt
+    ended_at: datetime | None = None
+
+
+@dataclass
+class Api:
+    """`allow_all`: no consent is asked (the default; one switch in Settings)."""
+
+    accounts: Accounts
+    sign_in: SignIn
+    now: Callable[[], datetime]
+    spawn: Spawn
+    consent: Consent | None = None
+    signer: Signer | None = None
+    remote_only_shared: bool = False  # a forwarded socket: accounts marked shareable alone
+    _running: dict[str, Running] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, request: Incoming, peer: Peer) -> Answer:
+        """The answer to anything but the event stream. Never raises."""
+        try:
+            self._refuse_web_pages(request)
+            return self._route(request, peer)
+        except BadRequest as error:
+            return problem(Usage(str(error)), request, error.status)
+        except KeyfobError as error:
+            return problem(error, request)
+        except Exception as bug:
+            return problem(Fault(f"The agent failed: {type(bug).__name__}"), request)
+
+    def _refuse_web_pages(self, request: Incoming) -> None:
+        # No browser speaks to a Unix socket by itself; what looks like one came through a proxy it should not have.
+        if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
+            raise BadRequest(403, "web pages are not served")
+
+    def _route(self, request: Incoming, peer: Peer) -> Answer:
+        match request.method, request.parts:
+            case "GET", ["v1", "accounts"]:
+                return document({"accounts": [view.to_json() for view in self.accounts.views()]})
+            case "GET", ["v1", "accounts", *ref]:
+                return document(self.accounts.view("/".join(ref)).to_json())
+            case "GET", ["v1", "token", *ref]:
+                return self._token(request, peer, "/".join(ref), None)
+            case "POST", ["v1", "token", *ref]:
+                rejected = request.json().get("rejected")
+                if not isinstance(rejected, str) or not rejected:
+                    raise BadRequest(400, "the refused token is missing: {rejected: …}")
+                return self._token(request, peer, "/".join(ref), Secret(rejected))
+            case "POST", ["v1", "renew", *ref]:
+                return document(self.accounts.renew("/".join(ref)).to_json())
+            case "POST", ["v1", "sign", *ref]:
+                return self._sign(request, peer, "/".join(ref))
+            case "POST", ["v1", "sign-ins"]:
+                return self._begin(request)
+            case "GET", ["v1", "sign-ins", one]:
+                return document(self._shown(one))
+            case "DELETE", ["v1", "sign-ins", one]:
+                self._found(one).attempt.cancel()
+                return document(self._shown(one))
+            case "POST", ["v1", "sign-ins", one, "callback"]:
+                return self._paste(request, one)
+            case _, ["v1", "accounts" | "token" | "sign-ins" | "renew" | "sign", *_]:
+                raise BadRequest(405, f"{request.method} is not for this address")
+        raise BadRequest(404, "there is nothing at this address")
+
+    # --- tokens ---------------------------------------------------------------------------------------------
+
+    def _token(self, request: Incoming, peer: Peer, ref: str, rejected: Secret | None) -> Answer:
+        record = self.accounts.resolve(ref)
+        if self.consent is not None:
+            self.consent.require(peer, record.account.id, record.account.key)
+        token = self.accounts.token(record.account.key, min_life=min_life(request), rejected=rejected)
+        return told(token, request)
+
+    def _sign(self, request: Incoming, peer: Peer, ref: str) -> Answer:
+        """Headers for one request of this account: for tokens that are bound to a key, which stays here."""
+        if self.signer is None:
+            raise BadRequest(404, "there is nothing at this address")
+        record = self.accounts.resolve(ref)
+        if self.consent is not None:
+            self.consent.require(peer, record.account.id, record.account.key)
+        body = request.json()
+        method, url, nonce, rejected = (body.get(name) for name in ("method", "url", "nonce", "rejected"))
+        if not isinstance(method, str) or not isinstance(url, str):
+            raise BadRequest(400, "method and url are missing")
+        headers = self.signer.headers(
+            record.account.key,
+            method,
+            url,
+            nonce if isinstance(nonce, str) else None,
+            Secret(rejected) if isinstance(rejected, str) and rejected else None,
+        )
+        return document({"account": record.account.id, "headers": headers})
+
+    # --- signing in -----------------------------------------------------------------------------------------
+
+    def _begin(self, request: Incoming) -> Answer:
+        body = request.json()
+        wanted = {name: body.get(name) for name in ("provider", "method", "account", "label", "api_key")}
+        if any(value is not None and not isinstance(value, str) for value in wanted.values()):
+            raise BadRequest(400, "provider, method, account, label and api_key are texts")
+        inputs, scopes = body.get("inputs", {}), body.get("scopes", [])
+        if not isinstance(inputs, dict) or not isinstance(scopes, list):
+            raise BadRequest(400, "inputs is an object, scopes a list")
+        if not wanted["provider"] and not wanted["account"]:
+            raise BadRequest(400, "provider or account is missing")
+        attempt = self.sign_in.begin(
+            SignInRequest(
+                provider=wanted["provider"] or "",
+                method=wanted["method"],
+                account=wanted["account"],
+                label=wanted["label"],
+                scopes=tuple(str(scope) for scope in scopes),
+                inputs={str(name): str(value) for name, value in inputs.items()},
+                api_key=Secret(wanted["api_key"]) if wanted["api_key"] else None,
+                open_browser=body.get("open_browser", True) is not False,
+                switch_method=body.get("switch_method") is True,
+            )
+        )
+        running = Running(attempt)
+        with self._lock:
+            self._forget_old()
+            self._running[attempt.id] = running
+        moving = threading.Event()
+        attempt.observe(lambda progress: moving.set() if progress.url or progress.ended else None)
+
+        def run() -> None:
+            try:
+                attempt.run(self.spawn)
+            except KeyfobError:
+                pass  # told by the progress
+            finally:
+                running.ended_at = self.now()
+                moving.set()
+
+        self.spawn(run, "sign-in")
+        # Most clients want the address next: with it in the first answer they need not ask again.
+        moving.wait(5)
+        return document(self._shown(attempt.id), 201)
+
+    def _paste(self, request: Incoming, one: str) -> Answer:
+        body = request.json()
+        text = body.get("url") or body.get("code") or body.get("text")
+        if not isinstance(text, str):
+            raise BadRequest(400, "the address or code is missing: {url: …}")
+        self._found(one).attempt.paste(text)
+        return document(self._shown(one))
+
+    def _found(self, one: str) -> Running:
+        with self._lock:
+            running = self._running.get(one)
+        if running is None:
+            raise NotFound("There is no such sign-in", code="sign_in_not_found")
+        return running
+
+    def _shown(self, one: str) -> dict[str, Any]:
+        return progress_json(one, self._found(one).attempt.progress)
+
+    def _forget_old(self) -> None:
+        now = self.now()
+        self._running = {
+            name: running
+            for name, running in self._running.items()
+            if running.ended_at is None or now - running.ended_at < SIGN_INS_KEPT
+        }
+
+
+def min_life(request: Incoming) -> timedelta | None:
+    """The query's `min_life` in seconds, None where it is not given. Raises BadRequest."""
+    text = request.query.get("min_life")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MIN_LIFE_MOST:
+        raise BadRequest(400, "min_life is a number of seconds")
+    return timedelta(seconds=seconds)
+
+
+def told(token: Token, request: Incoming) -> Answer:
+    """A token in the form the request accepts."""
+    accept = request.headers.get("accept", "")
+    if accept == PLAIN:
+        return Answer(200, token.token.reveal().encode(), PLAIN)
+    if accept == HEADER:
+        value = token.header_value or Secret(f"Bearer {token.token.reveal()}")
+        return Answer(200, f"{token.header_name}: {value.reveal()}".encode(), HEADER)
+    return document(token.to_json())
+
+
+def problem(error: KeyfobError, request: Incoming, status: int | None = None) -> Answer:
+    """RFC 9457, with `code`, `detail` and `advice`; `exit` is what the command line would exit with."""
+    if status is None:
+        status = next((number for kind, number in _STATUS if isinstance(error, kind)), 500)
+        if error.code == "rate_limited":
+            status = 503
+    headers: list[tuple[str, str]] = [("Keyfob-Exit", str(error.exit_code))]
+    if error.retry_after is not None:
+        headers.append(("Retry-After", str(max(1, round(error.retry_after.total_seconds())))))
+    if request.headers.get("accept") in (PLAIN, HEADER):
+        return Answer(status, error.sentence().encode(), PLAIN, tuple(headers))
+    body = {
+        "type": f"urn:keyfob:error:{error.code}",
+        "title": error.message,
+        "status": status,
+        "code": error.code,
+        "detail": error.sentence(),
+        "message": error.message,
+        "advice": str(error.advice),
+        "exit": error.exit_code,
+    }
+    return Answer(status, json.dumps(body).encode() + b"\n", PROBLEM, tuple(headers))
+
+
+def progress_json(one: str, progress: Progress) -> dict[str, Any]:
+    """A sign-in as a client sees it. The address carries the attempt's state: it is for the person's browser."""
+    error = progress.error
+    return {
+        "id": one,
+        "provider": progress.provider,
+        "method": progress.method,
+        "stage": progress.stage,
+        "ended": progress.ended,
+        "url": progress.url.reveal() if progress.url and not progress.ended else None,
+        "redirect_uri": progress.redirect_uri,
+        "browser_opened": progress.browser_opened,
+        "user_code": progress.user_code if not progress.ended else None,
+        "verification_uri": progress.verification_uri,
+        "verification_uri_complete": progress.verification_uri_complete,
+        "expires_at": to_rfc3339(progress.deadline),
+        "paste": progress.paste,
+        "account": progress.account.to_json() if progress.account else None,
+        "error": {"code": error.code, "detail": error.sentence(), "advice": str(error.advice)}
+        if error
+        else None,
+    }
+
+
+def event_line(event: LoggedEvent) -> bytes:
+    """One server-sent event; the id lets a client go on where it was cut off."""
+    data = json.dumps(event.to_json())
+    head = f"id: {event.seq}\n" if event.seq else ""
+    return f"{head}event: {event.kind}\ndata: {data}\n\n".encode()

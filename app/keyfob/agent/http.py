@@ -1,0 +1,139 @@
+"""The little HTTP/1.1 that the agent speaks: bytes to requests, answers to bytes. Pure; no I/O.
+
+Only what its clients use: GET, POST and DELETE with a Content-Length, keep-alive. Everything else is refused with
+a status, never guessed at: chunked bodies, upgrades, folded headers, two lengths.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+HEAD_MOST = 16 * 1024  # bytes of request line and headers
+BODY_MOST = 64 * 1024  # bytes: room for a pasted address and for the longest token
+REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    413: "Content Too Large",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+class BadRequest(Exception):
+    """The peer's bytes are no request of ours. `status` is what it is answered before the connection closes."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One request. `target` is the path with its query as sent; `headers` have lower-case names."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    keep_alive: bool
+
+    @property
+    def parts(self) -> list[str]:
+        """The path's segments, decoded."""
+        path = self.target.partition("?")[0]
+        return [unquote(part) for part in path.strip("/").split("/")]
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(self.target.partition("?")[2]).items()}
+
+    def json(self) -> dict[str, Any]:
+        """The body as an object. Raises BadRequest."""
+        try:
+            value = json.loads(self.body or b"{}")
+        except (ValueError, RecursionError):
+            raise BadRequest(400, "the body is no JSON") from None
+        if not isinstance(value, dict):
+            raise BadRequest(400, "the body is no JSON object")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` may hold a token: never logged."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def encode(self, *, keep_alive: bool) -> bytes:
+        lines = [
+            f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+            "Cache-Control: no-store",
+            *(f"{name}: {value}" for name, value in self.headers),
+            f"Connection: {'keep-alive' if keep_alive else 'close'}",
+        ]
+        return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + self.body
+
+
+def document(value: Any, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(value).encode() + b"\n")
+
+
+def take(buffer: bytes) -> tuple[Incoming, int] | None:
+    """The first whole request in `buffer` and how many bytes it took; None where more must come. Raises BadRequest."""
+    end = buffer.find(b"\r\n\r\n")
+    if end < 0:
+        if len(buffer) > HEAD_MOST:
+            raise BadRequest(431, "the headers are too long")
+        return None
+    if end > HEAD_MOST:
+        raise BadRequest(431, "the headers are too long")
+    try:
+        first, *lines = buffer[:end].decode("ascii").split("\r\n")
+    except UnicodeDecodeError:
+        raise BadRequest(400, "the headers are not ASCII") from None
+    words = first.split(" ")
+    if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or not words[1].startswith("/"):
+        raise BadRequest(400, "that is no HTTP request")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        name = name.lower()
+        if not colon or not name or name != name.strip() or (name in headers and name in _ONCE):
+            raise BadRequest(400, "a header is malformed")
+        headers[name] = value.strip()
+    if "transfer-encoding" in headers:
+        raise BadRequest(411, "give the body's length")
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdecimal():
+        raise BadRequest(400, "the length is no number")
+    size = int(length)
+    if size > BODY_MOST:
+        raise BadRequest(413, "the body is too long")
+    if len(buffer) < end + 4 + size:
+        return None
+    connection = headers.get("connection", "").lower()
+    keep = connection != "close" if words[2] == "HTTP/1.1" else connection == "keep-alive"
+    body = buffer[end + 4 : end + 4 + size]
+    return Incoming(words[0], words[1], headers, body, keep), end + 4 + size
+
+
+_ONCE = frozenset({"host", "content-length", "authorization", "origin"})
