@@ -10,6 +10,7 @@ Must never write.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from keyfob.providers.schema import Preset, to_provider
 from keyfob.providers.shape import PresetFault
 
 SUFFIX = ".toml"
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ID_MOST = 40
 
 
 class Stamp(NamedTuple):
@@ -90,14 +93,15 @@ class Catalogue:
     # --- files ----------------------------------------------------------------------------------------------
 
     def _path(self, provider_id: str) -> Path | None:
-        """The file of an id, found without listing a folder. An id is no path: separators make it unknown."""
-        name = provider_id + SUFFIX
-        if Path(name).name != name or name.startswith(".") or "\0" in name:
-            return None
-        for folder in (self._user, *self._more, self._own):
-            if folder is not None and (folder / name).is_file():
-                return folder / name
-        return None
+        """The file of an id, found without listing a folder. What is no id (a path, say) has none."""
+        return next((path for path in self._places(provider_id) if path.is_file()), None)
+
+    def _places(self, provider_id: str) -> list[Path]:
+        """Where a preset of this id may be, the place that wins first."""
+        if len(provider_id) > ID_MOST or not ID.fullmatch(provider_id):
+            return []
+        folders = (self._user, self._own)
+        return [folder / f"{provider_id}{SUFFIX}" for folder in folders if folder is not None]
 
     def _winners(self) -> dict[str, Path]:
         """Path by id: the person's files over ours."""
@@ -142,14 +146,15 @@ class Catalogue:
 
     def _lookup(self, made_of: list[tuple[Path, Stamp | None]], child: Path | None) -> Lookup:
         def find(provider_id: str, ours_only: bool) -> Table | None:
-            path = self._own / (provider_id + SUFFIX) if ours_only else self._path(provider_id)
-            if path is None or Path(path.name).stem != provider_id:
-                return None
             # Ours build on ours: a file of the person's changes its own id alone.
-            if child is not None and self._ours(child):
-                path = self._own / path.name
-            made_of.append((path, _stamp(path)))
-            return self._table(path) if path.is_file() else None
+            closed = ours_only or (child is not None and self._ours(child))
+            for path in self._places(provider_id):
+                if closed and not self._ours(path):
+                    continue
+                made_of.append((path, _stamp(path)))  # absent ones too: a file that comes changes the answer
+                if path.is_file():
+                    return self._table(path)
+            return None
 
         return find
 

@@ -98,12 +98,12 @@ def _unknown(key: str, here: str, known: tuple[str, ...]) -> PresetFault:
         return PresetFault(
             here, "is a secret", "a preset holds none: Keyfob asks for it and keeps it in the keychain"
         )
+    elsewhere = [path for path in _paths() if path.rpartition(".")[2] == key and path != here]
+    if elsewhere:
+        return PresetFault(here, "stands in the wrong table", f"it should be {' or '.join(elsewhere)}")
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if near:
         return PresetFault(here, "is not a key of a preset", f"did you mean {near[0]}?")
-    elsewhere = [path for path in _paths() if path.rpartition(".")[2] == key]
-    if elsewhere:
-        return PresetFault(here, "stands in the wrong table", f"it should be {' or '.join(elsewhere)}")
     return PresetFault(here, "is not a key of a preset", f"the keys here are {', '.join(known)}")
 
 
