@@ -89,7 +89,7 @@ class LocksContract:
             with pytest.raises(Transient) as caught, locks.hold("a", timeout=SHORT):
                 pytest.fail("two holders")
         assert (caught.value.code, caught.value.sent) == ("busy", False)
-        assert 0.1 < time.monotonic() - began < 1
+        assert 0.1 < time.monotonic() - began < 3
 
     def test_a_wait_ends_at_once_when_it_is_cancelled(self, locks: Locks) -> None:
         cancel = threading.Event()
@@ -99,7 +99,7 @@ class LocksContract:
             with pytest.raises(SignInEnded) as caught, locks.hold("a", timeout=LONG, cancel=cancel):
                 pytest.fail("two holders")
         assert caught.value.code == "cancelled"
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
 
     def test_a_cancel_after_the_lock_was_had_changes_nothing(self, locks: Locks) -> None:
         cancel = threading.Event()
@@ -125,7 +125,7 @@ class LocksContract:
             waiter = threading.Thread(target=wait)
             waiter.start()
             assert not got.wait(0.1)
-        assert got.wait(0.5)
+        assert got.wait(2)
         waiter.join()
 
 

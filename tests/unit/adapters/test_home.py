@@ -244,3 +244,32 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         write_private(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# --- the run folder -----------------------------------------------------------------------------------------
+
+
+def test_a_runtime_folder_that_is_not_ours_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root shell that kept XDG_RUNTIME_DIR of a user must not put its socket there."""
+    for name in XDG:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(tmp_path).st_uid + 4321)
+    assert place.run_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == str(tmp_path / "s" / "keyfob" / "run")
+    assert place.run_folder({"XDG_RUNTIME_DIR": "relative"}) == str(tmp_path / "s" / "keyfob" / "run")
+    assert place.run_folder({}) == str(tmp_path / "s" / "keyfob" / "run")
+
+
+def test_a_home_on_a_file_system_without_hard_links_gets_its_id_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    env = {"KEYFOB_HOME": str(tmp_path)}
+    home = open_home(env)
+    assert open_home(env).id == home.id
+    assert [each.name for each in home.data.iterdir()] == ["home-id"]
