@@ -185,8 +185,15 @@ def test_oidcc_client_test_refresh_token() -> None:
 
 @pytest.mark.parametrize(
     "outage",
-    [Transient("down"), SettingWrong("tls", code="tls_untrusted"), Answer(503), Answer(429)],
-    ids=["network", "tls", "503", "429"],
+    [
+        Transient("down"),
+        SettingWrong("tls", code="tls_untrusted"),
+        Answer(503),
+        Answer(429),
+        json_answer({}, 404),
+        json_answer({"keys": None}),
+    ],
+    ids=["network", "tls", "503", "429", "404", "no-set"],
 )
 def test_s44_keys_that_cannot_be_had_do_not_stop_a_renewal(outage: Answer | Exception) -> None:
     book = Playbook(answers({**FRESH, "id_token": id_token()}), keeps(), sends("GET", JWKS, gives=outage))
@@ -221,6 +228,21 @@ def test_user_informations_subject_is_the_id_tokens() -> None:
     assert fault.value.code == "subject_mismatch"
     book = Playbook(answers({**FRESH, "id_token": id_token()}), keeps())
     assert perform(book, plan, old, keys=known_keys(KEY)).id_token == Secret(id_token())
+
+
+def test_s38_under_a_template_issuer_the_tenant_stays() -> None:
+    template = "https://login.example/{tenantid}/v2.0"
+    plan = replace(PLAN, server=replace(SERVER, issuer=template))
+    first, second = (
+        id_token(iss=template.replace("{tenantid}", tenant), tid=tenant) for tenant in ("t-1", "t-2")
+    )
+    old = replace(OLD, id_token=Secret(first))
+    same = Playbook(answers({**FRESH, "id_token": first}), keeps())
+    assert perform(same, plan, old, keys=known_keys(KEY)).generation == 5
+    moved = Playbook(answers({**FRESH, "id_token": second}), keeps(), keeps())
+    with pytest.raises(PeerFault) as fault:
+        perform(moved, plan, old, keys=known_keys(KEY))
+    assert fault.value.code == "id_token_invalid"
 
 
 def test_the_id_token_that_was_judged_stays() -> None:

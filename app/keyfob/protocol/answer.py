@@ -37,7 +37,8 @@ RETRY_AFTER_MOST = timedelta(days=1)  # a longer wait is a mistake, and the pers
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _WEB_PAGE = re.compile(rb"\s*<", re.DOTALL)
 
-CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
+# The last is GitHub's word for the first.
+CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client", "incorrect_client_credentials"})
 PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 RATE_ERRORS = frozenset({"rate_limited", "rate_limit_exceeded", "ratelimited", "too_many_requests"})
 
@@ -215,10 +216,11 @@ def token_failure(
     if data is None:
         data = _object_or_none(response)
     code, told = error_of(data, provider.token_answer.error_field)
-    busy = response.status == 429 or response.status >= 500
+    # A server that is busy, or a redirect, has not looked at the grant, whatever the body says.
+    looked = response.status < 300 or (400 <= response.status < 500 and response.status != 429)
     if (
         code is not None
-        and not busy
+        and looked
         and (code == "invalid_grant" or code in provider.lifetimes.terminal_errors)
     ):
         return SignInNeeded(_said(f"{provider.title} has ended this sign-in", code, told), code="grant_ended")

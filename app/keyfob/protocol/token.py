@@ -352,7 +352,15 @@ def _judge_identity(
         )
     if answer.id_token is None or plan.server.issuer is None or plan.server.endpoints.jwks_uri is None:
         return
-    expected = _old_subject(old)
+    before = id_token.unverified_claims(old.id_token) or {}  # verified when it was stored
+    after = id_token.unverified_claims(answer.id_token) or {}
+    if before and after.get("iss") != before.get("iss"):
+        # Where the server's issuer is a template, the token's own tenant must stay.
+        raise PeerFault(
+            f"{plan.provider.title} renewed with another issuer's ID token", code="id_token_invalid"
+        )
+    sub = before.get("sub")
+    expected = sub if isinstance(sub, str) else None
     source = plan.provider.identity
     if expected is None and source.source == "userinfo" and source.map.get("subject", "sub") == "sub":
         expected = subject  # user information has the ID token's subject (Core §5.3.2)
@@ -360,10 +368,11 @@ def _judge_identity(
         yield from id_token.verify(
             plan, answer.id_token, nonce=None, at=answer.at, keys=keys, access=answer.access, subject=expected
         )
-    except (Transient, SettingWrong):
-        # The keys cannot be had just now, and the claims were judged before they were asked for. The token came over
-        # TLS from the token endpoint itself, which Core §3.1.3.7 (6) takes in a signature's place.
-        return
+    except (Transient, SettingWrong, PeerFault) as failed:
+        # Where the keys cannot be had just now, the claims were judged all the same, before they were asked for. The
+        # token came over TLS from the token endpoint itself, which Core §3.1.3.7 (6) takes in a signature's place.
+        if failed.code in ("id_token_invalid", "subject_mismatch"):
+            raise
 
 
 def _subject_told(plan: Plan, answer: Answer) -> str | None:
@@ -381,10 +390,3 @@ def _subject_told(plan: Plan, answer: Answer) -> str | None:
             return None
     found = read_path(data or {}, source.map.get("subject", "sub"))
     return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else None
-
-
-def _old_subject(old: Grant) -> str | None:
-    # Verified when it was stored; only its subject is wanted now.
-    claims = id_token.unverified_claims(old.id_token)
-    found = claims.get("sub") if claims else None
-    return found if isinstance(found, str) else None
