@@ -238,6 +238,23 @@ def test_a_preset_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(judged) == len(set(judged)) == len(catalogue.ids())
 
 
+def test_a_further_folder_of_ours_counts_as_ours(user: Path, tmp_path: Path) -> None:
+    more = tmp_path / "demo"
+    more.mkdir()
+    put(more, "acme", ACME)
+    catalogue = Catalogue(OWN, user, more=(more,))
+    assert catalogue.get("acme").origin == "keyfob"
+    assert "acme" in {provider.id for provider in catalogue.all()}
+    put(user, "acme", ACME)
+    assert catalogue.get("acme").origin == "user"
+
+
+def test_the_demos_preset_is_right() -> None:
+    catalogue = Catalogue(OWN, more=(resources() / "demo",))
+    assert catalogue.faults() == []
+    assert catalogue.get("demo").category == "demo"
+
+
 def test_threads_share_it(user: Path) -> None:
     catalogue = Catalogue(OWN, user)
     found: list[int] = []

@@ -100,7 +100,7 @@ class Catalogue:
         """Where a preset of this id may be, the place that wins first."""
         if len(provider_id) > ID_MOST or not ID.fullmatch(provider_id):
             return []
-        folders = (self._user, self._own)
+        folders = (self._user, *self._more, self._own)
         return [folder / f"{provider_id}{SUFFIX}" for folder in folders if folder is not None]
 
     def _winners(self) -> dict[str, Path]:
