@@ -108,7 +108,7 @@ def build(
     kept = vault or choose_vault(settings(), home, in_process=not lasting)
     transport = HttpxTransport(now, deadline=deadline)
     runner = Runner(transport)
-    locks = FileLocks(home.run / "locks")
+    locks = FileLocks(home.state / "locks")
     signing = Signing(entropy, now)
     hub = Hub(store, now)
     # The demo's preset is always known, so that its accounts work from every command; galleries show it while it runs.

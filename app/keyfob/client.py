@@ -1,10 +1,356 @@
-"""Speaks the agent's socket. Imports nothing heavy: the `token` command's fast path is here."""
+"""Speaks the agent's socket: the fast path of `keyfob token`, and `keyfob.token`, `keyfob.accounts`, `keyfob.Auth`.
+
+Imports `os`, `sys` and `_socket` alone until more is needed; that is what makes a token cost little more than the
+start of the interpreter. Without an agent the work is done by the `keyfob` command in a process of its own, under
+the same locks. Tokens are passed on and held in this process's memory only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from typing import Any
+
+TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
+PLAIN = "text/plain"
+HEADER = "text/x-keyfob-header"
+_SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-/"
+
+
+class AgentGone(Exception):
+    """There is no agent at the socket, or it went away before it answered."""
+
+
+# --- one exchange ---------------------------------------------------------------------------------------------
+
+
+def exchange(
+    method: str, target: str, accept: str = "", body: bytes = b""
+) -> tuple[int, dict[str, str], bytes]:
+    """One request to the agent on a connection of its own: status, headers, body. Raises AgentGone."""
+    import _socket
+
+    family = getattr(_socket, "AF_UNIX", None)
+    if family is None:
+        raise AgentGone("no Unix sockets here")
+    from keyfob.adapters.place import NotOurs, socket_file
+
+    try:
+        path = socket_file(os.environ)
+    except (OSError, NotOurs) as error:
+        raise AgentGone(str(error)) from None
+    sock = _socket.socket(family, _socket.SOCK_STREAM)
+    try:
+        sock.settimeout(TIMEOUT)
+        head = f"{method} {target} HTTP/1.1\r\nHost: keyfob\r\nConnection: close\r\nAccept: {accept}\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
+        try:
+            sock.connect(path)
+            data = head.encode("ascii") + body
+            while data:
+                data = data[sock.send(data) :]
+            chunks = []
+            while chunk := sock.recv(65536):
+                chunks.append(chunk)
+        except OSError as error:
+            raise AgentGone(str(error)) from None
+    finally:
+        sock.close()
+    return _parsed(b"".join(chunks))
+
+
+def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, blank, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(" ", 2)
+    if not blank or len(words) < 2 or not words[1].isdecimal():
+        raise AgentGone("the agent went away")
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    length = headers.get("content-length", "")
+    if length.isdecimal() and len(body) < int(length):
+        raise AgentGone("the agent went away")
+    return int(words[1]), headers, body
+
+
+def _target(kind: str, ref: str, query: str = "") -> str:
+    """The address of an account. Refs hold letters, digits and `._@-/` alone; anything else is no account."""
+    if not ref or any(char not in _SAFE for char in ref) or ".." in ref.split("/"):
+        raise AgentGone("no account is called that")
+    return f"/v1/{kind}/{ref}{query}"
+
+
+# --- the fast path of `keyfob token` ----------------------------------------------------------------------------
 
 
 def fast_token(arguments: Sequence[str]) -> int | None:
     """`keyfob token` through a running agent: its exit code, or None where the whole program has to do it."""
-    return None
+    ref, min_life, accept, rest = "", "", PLAIN, list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--min-life" and rest:
+            min_life = rest.pop(0)
+        elif word.startswith("--min-life="):
+            min_life = word[11:]
+        elif word == "--json" and accept == PLAIN:
+            accept = "application/json"
+        elif word == "--header" and accept == PLAIN:
+            accept = HEADER
+        elif word.startswith("-") or ref:
+            return None
+        else:
+            ref = word
+    if not ref or (min_life and not min_life.isdecimal()):
+        return None
+    try:
+        query = f"?min_life={min_life}" if min_life else ""
+        status, headers, body = exchange("GET", _target("token", ref, query), accept)
+    except AgentGone:
+        return None
+    exit_code = headers.get("keyfob-exit", "")
+    if status == 200:
+        os.write(1, body if body.endswith(b"\n") else body + b"\n")
+        return 0
+    if not exit_code.isdecimal():
+        return None
+    # A person reads the sentence, a script the object: as the whole program prints them.
+    os.write(2, body if accept == "application/json" else b"keyfob: " + body + b"\n")
+    return int(exit_code)
+
+
+# --- Python -----------------------------------------------------------------------------------------------------
+
+_memory: dict[tuple[str, float | None], tuple[str, float]] = {}
+
+
+def token(account: str, *, min_life: float | None = None, rejected: str | None = None) -> str:
+    """A valid access token or key of `account` (`provider/label`, or `provider` while it is the only one there).
+
+    Renewed first where fewer than `min_life` seconds are left (default 60; 20 % of shorter lifetimes). `rejected`
+    names a token that the API refused, so that it is replaced. Kept in this process's memory until then. The caller
+    owns the token and must not log or store it. Raises `keyfob.KeyfobError`. Thread-safe; blocks.
+    """
+    key = (account, min_life)
+    if rejected is None:
+        held = _memory.get(key)
+        if held is not None and time.time() < held[1]:
+            return held[0]
+    answer = _answer(account, min_life, rejected)
+    text = str(answer["token"])
+    _memory[key] = (text, _keep_until(answer, min_life))
+    return text
+
+
+def accounts() -> list[dict[str, Any]]:
+    """All accounts, as `keyfob accounts --json` shows them. Raises `keyfob.KeyfobError`. Blocks."""
+    import json
+
+    try:
+        status, _, body = exchange("GET", "/v1/accounts", "application/json")
+    except AgentGone:
+        found: list[dict[str, Any]] = _command(["accounts"])["accounts"]
+        return found
+    if status != 200:
+        raise _error(json.loads(body))
+    listed: list[dict[str, Any]] = json.loads(body)["accounts"]
+    return listed
+
+
+def forget(account: str | None = None) -> None:
+    """Drop what this process remembers of one account's tokens, or of all."""
+    for key in [key for key in _memory if account is None or key[0] == account]:
+        _memory.pop(key, None)
+
+
+def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[str, Any]:
+    import json
+
+    try:
+        if rejected is not None:
+            body = json.dumps({"rejected": rejected}).encode()
+            status, _, raw = exchange("POST", _target("token", account), "application/json", body)
+        else:
+            query = "" if min_life is None else f"?min_life={min_life:g}"
+            status, _, raw = exchange("GET", _target("token", account, query), "application/json")
+    except AgentGone:
+        arguments = ["token", account]
+        if min_life is not None:
+            arguments += ["--min-life", f"{min_life:g}"]
+        if rejected is not None:
+            return _command([*arguments, "--rejected-stdin"], rejected)
+        return _command(arguments)
+    answer: dict[str, Any] = json.loads(raw)
+    if status != 200:
+        raise _error(answer)
+    return answer
+
+
+def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
+    """When memory must be asked no more: a fifth of what is left is never served from it, nor more than a minute."""
+    now = time.time()
+    expires = answer.get("expires_at")
+    if not expires:
+        return now + 30.0
+    from datetime import datetime
+
+    left = datetime.fromisoformat(str(expires).replace("Z", "+00:00")).timestamp() - now
+    life = min(60.0, left * 0.2) if min_life is None else min_life
+    # A revoked or replaced token is noticed within half a minute even where the API is not asked.
+    return now + max(0.0, min(left - life, 30.0))
+
+
+def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, Any]:
+    """The same by the `keyfob` command: the engine and its keychain stay out of this process."""
+    import json
+    import subprocess
+
+    program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "keyfob"]
+    done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
+        [*program, *arguments, "--json"],
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT * 2,
+        check=False,
+    )
+    if done.returncode == 0:
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+    lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
+    raise _error(json.loads(lines[-1]) if lines else {"message": "The keyfob command failed"})
+
+
+def _error(problem: Mapping[str, Any]) -> Exception:
+    from keyfob.core import errors
+
+    kinds = {
+        kind.exit_code: kind
+        for kind in (
+            errors.Fault,
+            errors.Usage,
+            errors.SignInNeeded,
+            errors.KeychainError,
+            errors.Transient,
+            errors.SignInEnded,
+            errors.NotFound,
+            errors.SettingWrong,
+            errors.PeerFault,
+        )
+    }
+    code = str(problem.get("code", "internal"))
+    kind = kinds.get(int(problem.get("exit", 0)) or _exit_of(code), errors.Fault)
+    message = str(problem.get("message") or problem.get("title") or "Keyfob failed")
+    return kind(message, code=code if code in errors.CODES else kind.default_code)
+
+
+def _exit_of(code: str) -> int:
+    """The exit of a code, for the command's error object, which has no number of its own."""
+    prefixes = (("keychain", 4), ("network", 5), ("provider_unavailable", 5), ("rate", 5), ("busy", 5))
+    for prefix, number in prefixes:
+        if code.startswith(prefix):
+            return number
+    table = {
+        3: (
+            "grant_ended",
+            "token_expired",
+            "token_rejected",
+            "disconnected",
+            "preset_changed",
+            "grant_missing",
+            "imported",
+        ),
+        2: ("usage", "account_ambiguous"),
+        7: ("account_not_found", "provider_not_found"),
+        8: ("sharing_not_allowed", "setting_faulty", "preset_faulty", "tls_untrusted", "client_refused"),
+        9: (
+            "protocol_violation",
+            "subject_mismatch",
+            "id_token_invalid",
+            "issuer_mismatch",
+            "response_invalid",
+        ),
+    }
+    return next((number for number, codes in table.items() if code in codes), 1)
+
+
+def signed(
+    account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
+) -> dict[str, str]:
+    """The headers for one request of this account, for tokens bound to a key: the agent signs, the key stays there.
+    Without an agent, as `keyfob sign`."""
+    import json
+
+    body = {"method": method, "url": url, "nonce": nonce, "rejected": rejected}
+    try:
+        status, _, raw = exchange(
+            "POST", _target("sign", account), "application/json", json.dumps(body).encode()
+        )
+    except AgentGone:
+        found: dict[str, str] = _command(["sign", account], json.dumps(body))["headers"]
+        return found
+    answer = json.loads(raw)
+    if status != 200:
+        raise _error(answer)
+    headers: dict[str, str] = answer["headers"]
+    return headers
+
+
+def make_auth() -> type:
+    """The class `keyfob.Auth`, made when it is first asked for: it is httpx's, and httpx costs 60 ms to import."""
+    import httpx
+
+    class Auth(httpx.Auth):
+        """Puts the account's credentials on each request; on a 401 asks once for a replacement and repeats.
+
+            httpx.Client(auth=keyfob.Auth("github"))
+
+        For requests to the provider's own API: it puts the token on whatever it is given. Under asyncio nothing
+        blocks the loop: the asking happens on a thread.
+        """
+
+        def __init__(self, account: str, *, min_life: float | None = None) -> None:
+            self.account = account
+            self._min_life = min_life
+
+        def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+            used = self._put(request, None, None)
+            response = yield request
+            nonce = response.headers.get("dpop-nonce")
+            if response.status_code == 401:
+                again = None if _asks_for_nonce(response) else used
+                self._put(request, again, nonce)
+                yield request
+
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            import asyncio
+
+            used = await asyncio.to_thread(self._put, request, None, None)
+            response = yield request
+            nonce = response.headers.get("dpop-nonce")
+            if response.status_code == 401:
+                again = None if _asks_for_nonce(response) else used
+                await asyncio.to_thread(self._put, request, again, nonce)
+                yield request
+
+        def _put(self, request: httpx.Request, rejected: str | None, nonce: str | None) -> str:
+            """Sets the headers; returns the token they carry."""
+            headers = signed(self.account, request.method, str(request.url), nonce, rejected)
+            for name, value in headers.items():
+                request.headers[name] = value
+            carried = next((value for name, value in headers.items() if name.lower() != "dpop"), "")
+            return carried.rpartition(" ")[2]
+
+    return Auth
+
+
+def _asks_for_nonce(response: Any) -> bool:
+    return "use_dpop_nonce" in response.headers.get("www-authenticate", "")

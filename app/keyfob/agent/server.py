@@ -156,13 +156,12 @@ class AgentServer:
                 lifetime = view.expires_at - (view.obtained_at or now)
                 life = min(timedelta(seconds=60), lifetime * 0.2)
             until = min(until, view.expires_at - life)
-        if until <= now or (not request.keep_alive and len(self._memory) > REMEMBERED_MOST):
+        if until <= now or self.consenting():
             return
         if len(self._memory) > REMEMBERED_MOST:
             self._memory.clear()
-        key = (request.target, request.headers.get("accept", ""))
-        # Whether to keep the connection is the request's word; both forms are whole answers of their own.
-        self._memory[key] = Remembered(answer.encode(keep_alive=True), until, version)
+        kept = Remembered(answer.encode(keep_alive=request.keep_alive), until, version)
+        self._memory[_question(request)] = kept
 
     def _news(self, event: LoggedEvent) -> None:
         """On the publishing thread: whatever changed, what was remembered may be wrong now."""
