@@ -197,6 +197,8 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("token answer without a test", {"identity": {"source": "token_answer", "map": {"subject": "id"}}}, "test.url", "works"),
     ("ID token without keys", {"identity": {"source": "id_token"}}, "endpoints.jwks_uri", "verified"),
     ("key that nobody tries", {"methods": ["oauth", "api_key"], "api_key": {}}, "api_key.identity.url", "who-am-I"),
+    ("a key's bad pattern", {**KEY_METHOD, "api_key": {**KEY_METHOD["api_key"], "pattern": "("}}, "api_key.pattern", "regular"),
+    ("who-am-I at a broken address", {"identity": {"source": "request", "url": "https://[x/me", "map": {"subject": "id"}}}, "identity.url", "https://host/path"),
     ("identity of another name", {"identity": {"map": {"nick": "x"}}}, "identity.map.nick", "subject"),
     ("empty path", {"identity": {"map": {"name": "a||b"}}}, "identity.map.name", "path"),
     ("brace without a partner", {"identity": {"map": {"avatar": "https://x/{id"}}}, "identity.map.avatar", "path"),

@@ -14,7 +14,7 @@ from keyfob.core.provider import ClientProfile, Endpoints, Input, Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.providers.catalogue import Catalogue
-from keyfob.providers.fill import client_from_environment, fill
+from keyfob.providers.fill import client_from_environment, fill, normalised
 
 CATALOGUE = Catalogue(resources() / "providers")
 HOST = Provider(
@@ -123,6 +123,24 @@ def test_texts_stay_within_their_pattern() -> None:
     for typed in ("a/b", "../x", "a?b", "a#b", "a b", "{x}"):
         with pytest.raises(Usage):
             fill(microsoft, {"tenant": typed})
+
+
+@pytest.mark.parametrize(
+    ("typed", "handle"),
+    [
+        ("@Alice.Bsky.Social", "alice.bsky.social"),
+        ("did:plc:abc", "did:plc:abc"),
+        ("https://pds.example", "https://pds.example"),
+    ],
+)
+def test_a_handle_loses_its_at_and_its_capitals(typed: str, handle: str) -> None:
+    assert normalised(CATALOGUE.get("bluesky").inputs[0], typed) == handle
+
+
+@pytest.mark.parametrize("typed", ["alice/..", "alice?x", "alice bob", "a@b", "a" * 501, "alice\\x"])
+def test_what_is_no_handle_is_refused(typed: str) -> None:
+    with pytest.raises(Usage):
+        normalised(CATALOGUE.get("bluesky").inputs[0], typed)
 
 
 def test_the_installation_is_sent_only_where_there_is_one() -> None:

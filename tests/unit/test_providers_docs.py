@@ -1,0 +1,58 @@
+"""What is written from the presets is up to date, and the page's own examples are true."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keyfob.core.resources import resources
+from keyfob.providers.catalogue import Catalogue
+from keyfob.providers.quirks import QUIRKS
+from keyfob.providers.schema import Preset, json_schema
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "providers.md").read_text("utf-8")
+CATALOGUE = Catalogue(resources() / "providers")
+
+
+@pytest.mark.parametrize("script", ["schema", "providers-table"])
+def test_what_is_written_from_the_presets_is_up_to_date(script: str) -> None:
+    command = [sys.executable, str(ROOT / "build" / script), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_schema_for_editors_knows_every_key_and_no_other() -> None:
+    schema = json_schema()
+    preset = schema["$defs"]["Preset"]
+    assert set(preset["properties"]) == {"extends", *Preset.__struct_fields__}
+    assert all(table.get("additionalProperties") is False for table in schema["$defs"].values())
+    written = json.loads((ROOT / "docs" / "preset.schema.json").read_text("utf-8"))
+    assert written == json.loads(json.dumps(schema))
+
+
+def test_the_pages_example_is_right() -> None:
+    blocks = [re.sub(r"(?m)^ {3}", "", text) for text in re.findall(r"(?s)```toml\n(.*?)```", PAGE)]
+    acme = next(text for text in blocks if 'id = "acme"' in text)
+    assert CATALOGUE.check(acme.encode(), ours=True) == ()
+    family = next(text for text in blocks if 'extends = "openai"' in text)
+    assert CATALOGUE.check(family.encode()) == ()
+
+
+def test_every_quirk_is_used_and_told_in_a_sentence() -> None:
+    used = {name for provider in CATALOGUE.all() for name in provider.quirks}
+    assert used == set(QUIRKS)
+    assert all(text.endswith(".") for text in QUIRKS.values())
+
+
+def test_the_page_names_every_table_of_the_schema() -> None:
+    tables = (
+        "policy endpoints client redirect token_answer lifetimes api identity test revocation api_key".split()
+    )
+    assert set(tables) <= set(Preset.__struct_fields__)
+    assert all(f"[{name}]" in PAGE for name in tables)
