@@ -241,7 +241,16 @@ def test_an_echoed_key_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://x.org/a.png", "javascript:alert(1)", "file:///x", "https://u@x.org/", "x", 7]
+    "url",
+    [
+        "http://x.org/a.png",
+        "http://localhost/a.png",
+        "javascript:alert(1)",
+        "file:///x",
+        "https://u@x.org/",
+        "x",
+        7,
+    ],
 )
 def test_a_picture_is_https_or_none(url: Any) -> None:
     assert identified(PROVIDER, me({"sub": "s", "picture": url})).avatar_url is None
