@@ -89,10 +89,11 @@ def installed(name: str, least: int = 20) -> Path:
             done = subprocess.run(
                 [*npm(least), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
                 cwd=target,
-                env={**os.environ, "PATH": path},
+                # A native module is built against the headers of the Node that will load it.
+                env={**os.environ, "PATH": path, "npm_config_nodedir": str(node(least).parent.parent)},
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=900,
                 check=False,
             )
             assert done.returncode == 0, f"npm ci failed in {target}: {done.stderr[-2000:]}"

@@ -1,0 +1,244 @@
+"""atproto's OAuth profile against Bluesky's own data server and directory, the person in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from keyfob.adapters.keys import new_key
+from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded
+from keyfob.core.grant import SigningKey
+from keyfob.core.provider import Endpoints, Provider, Revocation, Server
+from keyfob.core.wire import Request, Response
+from keyfob.protocol import dpop
+from keyfob.protocol.atproto import Resolved, resolve, sign_in
+from keyfob.protocol.plan import Client, Plan, SignInResult
+from keyfob.protocol.revoke import revoke
+from keyfob.protocol.token import renew
+from support.atproto import AtprotoServer
+from support.chromium import chromium
+from support.live import Live
+
+pytestmark = [pytest.mark.servers, pytest.mark.browser, pytest.mark.network]
+
+SCOPES = ("atproto", "transition:generic")
+PASSWORDS = {"alice.test": "alice's password", "bob.test": "bob's password"}
+SECONDS = 20
+REDRAWN = (StaleElementReferenceException, ElementNotInteractableException, ElementClickInterceptedException)
+
+
+@dataclass
+class World:
+    server: AtprotoServer
+    browser: webdriver.Chrome
+    redirect_uri: str
+    came_back: list[str]
+    dids: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    came_back: list[str] = []
+
+    class Callback(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/callback?"):
+                came_back.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    folder = tmp_path_factory.mktemp("atproto")
+    with (
+        AtprotoServer(folder / "pds") as server,
+        chromium(folder / "chromium") as browser,
+        ThreadingHTTPServer(("127.0.0.1", 0), Callback) as http,
+    ):
+        serving = threading.Thread(target=http.serve_forever)
+        serving.start()
+        dids = {
+            handle: server.add(handle, password, display_name=handle.partition(".")[0].title())
+            for handle, password in PASSWORDS.items()
+        }
+        yield World(server, browser, f"http://127.0.0.1:{http.server_port}/callback", came_back, dids)
+        http.shutdown()
+        serving.join()
+
+
+@pytest.fixture(autouse=True)
+def nobody_signed_in(world: World) -> None:
+    world.browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    world.came_back.clear()
+
+
+def person(world: World, handle: str, *, allows: bool = True) -> Live:
+    """Somebody who signs in as `handle` when a browser opens."""
+
+    def visit(url: str) -> str:
+        browser, wait = world.browser, WebDriverWait(world.browser, SECONDS, ignored_exceptions=REDRAWN)
+
+        def press(*labels: str) -> bool:
+            for button in browser.find_elements(By.TAG_NAME, "button"):
+                if button.text in labels:
+                    button.click()
+                    return True
+            return False
+
+        browser.get(url)
+        wait.until(lambda b: b.find_elements(By.NAME, "password") or press("Sign in"))
+        wait.until(lambda b: b.find_elements(By.NAME, "password"))
+        name = browser.find_element(By.NAME, "username")
+        if not name.get_attribute("value"):
+            name.send_keys(handle)
+        browser.find_element(By.NAME, "password").send_keys(PASSWORDS[handle])
+        browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+        wait.until(lambda _: press("Authorize" if allows else "Deny access"))
+        wait.until(lambda _: world.came_back)
+        return world.redirect_uri.removesuffix("/callback") + world.came_back.pop()
+
+    return Live(visit, redirect_uri=world.redirect_uri)
+
+
+def found(world: World, live: Live, identifier: str) -> Resolved:
+    return live.perform(resolve(identifier, plc=world.server.plc, dns_txt=world.server.dns_txt))
+
+
+def plan_for(world: World, key: SigningKey) -> Plan:
+    provider = Provider(
+        "bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always", revocation=Revocation(style="rfc7009")
+    )  # fmt: skip
+    return Plan(
+        provider, Server(None, Endpoints()), Client(None), redirect_uri=world.redirect_uri, scopes=SCOPES, dpop_key=key
+    )  # fmt: skip
+
+
+def signed_in(world: World, live: Live, plan: Plan, resolved: Resolved) -> tuple[SignInResult, Plan]:
+    """The result, and the plan as it is pinned for later."""
+    result = live.perform(
+        sign_in(
+            plan, resolved, state=live.secret(), code_verifier=live.secret(), keys=live.keys, plc=world.server.plc,
+            dns_txt=world.server.dns_txt, **live.tools,
+        )
+    )  # fmt: skip
+    return result, replace(plan, server=resolved.server, client=Client(result.issued_client_id))
+
+
+def session(live: Live, result: SignInResult) -> Response:
+    url = f"{result.extra['pds']}/xrpc/com.atproto.server.getSession"
+    request = Request("GET", url, "whoami", {"Accept": "application/json"})
+    grant = result.grant
+    return live.perform(dpop.send(request, key=grant.key, access=grant.access, **live.tools))
+
+
+def test_the_whole_life_of_an_account(world: World) -> None:
+    live = person(world, "alice.test")
+    alice = world.dids["alice.test"]
+    resolved = found(world, live, "@alice.test")
+    assert (resolved.did, resolved.handle, resolved.pds) == (alice, "alice.test", world.server.pds)
+
+    result, plan = signed_in(world, live, plan_for(world, new_key()), resolved)
+    assert (result.identity.subject, result.identity.name, result.identity.username) == (
+        alice,
+        "Alice",
+        "alice.test",
+    )
+    assert result.grant.token_type == "DPoP"
+    assert set(SCOPES) <= set(result.grant.scopes)
+    assert result.grant.refresh is not None
+    assert json.loads(session(live, result).body)["did"] == alice
+
+    grant = live.perform(renew(plan, result.grant, subject=alice, keys=live.keys, **live.tools))
+    assert grant.refresh != result.grant.refresh
+    assert live.kept == [grant]
+    assert grant.refresh is not None
+    later = replace(result, grant=grant)
+    assert session(live, later).status == 200
+
+    assert live.perform(revoke(plan, grant.refresh, "refresh_token", **live.tools)) == "yes"
+    assert session(live, later).status == 401
+    with pytest.raises(SignInNeeded) as caught:
+        live.perform(renew(plan, grant, subject=alice, keys=live.keys, **live.tools))
+    assert caught.value.code == "grant_ended"
+
+
+def test_a_revocation_without_a_proof_revokes_nothing(world: World) -> None:
+    """Why `revoke` signs: this server answers 200 to one that is not signed."""
+    live = person(world, "alice.test")
+    result, plan = signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
+    assert result.grant.refresh is not None
+    assert (
+        live.perform(
+            revoke(replace(plan, dpop_key=None), result.grant.refresh, "refresh_token", **live.tools)
+        )
+        == "yes"
+    )
+    assert session(live, result).status == 200
+    assert live.perform(revoke(plan, result.grant.refresh, "refresh_token", **live.tools)) == "yes"
+    assert session(live, result).status == 401
+
+
+def test_by_did_and_by_the_server_s_address(world: World) -> None:
+    bob = world.dids["bob.test"]
+    live = person(world, "bob.test")
+    by_did = found(world, live, bob)
+    assert by_did == found(world, live, "bob.test")
+    by_server = found(world, live, world.server.pds)
+    assert (by_server.did, by_server.server) == (None, by_did.server)
+    result, _ = signed_in(world, live, plan_for(world, new_key()), by_server)
+    assert (result.identity.subject, result.identity.name) == (bob, "Bob")
+    assert dict(result.extra) == {
+        "did": bob, "handle": "bob.test", "pds": world.server.pds, "issuer": world.server.pds,
+    }  # fmt: skip
+
+
+def test_s_58_somebody_else_signs_in(world: World) -> None:
+    live = person(world, "bob.test")
+    expected = replace(found(world, live, "alice.test"), login_hint=None)
+    with pytest.raises(PeerFault) as caught:
+        signed_in(world, live, plan_for(world, new_key()), expected)
+    assert caught.value.code == "subject_mismatch"
+    assert live.requests[-1].url.endswith("/oauth/token"), "and nothing was asked with those tokens"
+
+
+def test_s_58_a_handle_that_is_not_claimed_back(world: World) -> None:
+    live = Live()
+    stolen = {"_atproto.mallory.test": (f"did={world.dids['alice.test']}",)}
+    with pytest.raises(PeerFault) as caught:
+        live.perform(resolve("mallory.test", plc=world.server.plc, dns_txt=lambda name: stolen.get(name, ())))
+    assert caught.value.code == "identity_invalid"
+
+
+def test_s_56_nonces_are_asked_for_at_push_token_and_resource(world: World) -> None:
+    live = person(world, "alice.test")
+    result, _ = signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
+    pushes = [r for r in live.requests if r.url.endswith("/oauth/par")]
+    tokens = [r for r in live.requests if r.url.endswith("/oauth/token")]
+    assert (len(pushes), len(tokens)) == (2, 1), "one challenge; from then on the nonce is known"
+    assert live.nonces.get(world.server.pds) is not None
+    fresh = Live()
+    assert session(fresh, result).status == 200
+    assert len(fresh.requests) == 2
+
+
+def test_declining(world: World) -> None:
+    live = person(world, "alice.test", allows=False)
+    with pytest.raises(SignInEnded) as caught:
+        signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
+    assert caught.value.code == "declined"
