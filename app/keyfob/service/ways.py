@@ -99,8 +99,17 @@ def _redirect(provider: Provider, listener: Listener) -> str:
 def _hands(desk: Desk, ready: Ready, listener: Listener | None) -> Hands:
     attempt = ready.attempt
     request = attempt.request
+    to_open: list[Secret] = []
 
     def open_browser(url: Secret) -> None:
+        if listener is None:
+            launch(url)
+        else:
+            # A browser that is signed in already comes back at once, while its launcher is still watched: it is
+            # opened only when its answer is expected.
+            to_open.append(url)
+
+    def launch(url: Secret) -> None:
         attempt.advance(stage="browser", url=url)
         if not request.open_browser:
             attempt.advance(browser_opened=None)
@@ -118,6 +127,8 @@ def _hands(desk: Desk, ready: Ready, listener: Listener | None) -> Hands:
     def await_callback(expectation: Expectation) -> Callback:
         assert listener is not None
         listener.expect(expectation)
+        while to_open:
+            launch(to_open.pop())
         span = timedelta(seconds=request.timeout)
         attempt.advance(stage="waiting", deadline=desk.signing.now() + span)
         callback = listener.wait(deadline=span, cancel=attempt.cancelled)
