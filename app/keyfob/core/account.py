@@ -9,9 +9,9 @@ never stored; a sign-in under way is an `Attempt` of the service, not a status.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import to_rfc3339
@@ -139,17 +139,19 @@ TRANSITIONS: Mapping[tuple[type[Status], type[Event]], type[Status]] = {
 def after(status: Status, event: Event) -> Status:
     """The status that `event` leads to. Total over TRANSITIONS; an unlisted pair is a bug and raises KeyError."""
     target = TRANSITIONS[type(status), type(event)]
-    if target is type(status) and not isinstance(status, Stale | NeedsSignIn):
+    if target is type(status):
+        # Since when it stands so stays; why is the newest reason of the kind that brought it here.
+        if isinstance(status, Stale) and isinstance(event, Expired | RenewalFailed):
+            return replace(status, error=event.error)
+        if isinstance(status, NeedsSignIn) and isinstance(event, GrantEnded):
+            return replace(status, error=event.error)
         return status
     if target is Connected:
         return Connected()
     if target is Disconnected:
         return Disconnected(event.at)
-    if target is type(status) and not isinstance(event, Expired | GrantEnded | RenewalFailed):
-        return status
-    assert isinstance(event, Expired | GrantEnded | RenewalFailed)
-    since = status.since if isinstance(status, Stale | NeedsSignIn) and target is type(status) else event.at
-    return Stale(since, event.error) if target is Stale else NeedsSignIn(since, event.error)
+    assert isinstance(event, Expired | GrantEnded)
+    return Stale(event.at, event.error) if target is Stale else NeedsSignIn(event.at, event.error)
 
 
 def status_word(status: Status) -> str:
@@ -163,6 +165,7 @@ def status_word(status: Status) -> str:
             return "needs_sign_in"
         case Disconnected():
             return "disconnected"
+    assert_never(status)
 
 
 # --- the account --------------------------------------------------------------------------------------------

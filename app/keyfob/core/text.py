@@ -25,8 +25,10 @@ def plain(text: object, limit: int = 200) -> str:
             out.append(" " if char in "\t " else f"\\x{ord(char):02x}")
         elif category in ("Cc", "Cs", "Zl", "Zp"):
             out.append(f"\\x{ord(char):02x}")
+        elif category == "Zs":
+            out.append(" ")
         elif category != "Cf":
-            out.append(char)
+            out.append(char if char.isprintable() else "\ufffd")
     line = " ".join("".join(out).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

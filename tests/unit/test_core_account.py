@@ -1,0 +1,167 @@
+"""The one table of how an account may change, walked whole; and when to renew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.records import a_record
+
+from keyfob.core import account
+from keyfob.core.account import (
+    TRANSITIONS,
+    Connected,
+    Disconnected,
+    ErrorNote,
+    Event,
+    Expired,
+    GrantEnded,
+    LoggedEvent,
+    NeedsSignIn,
+    PersonDisconnected,
+    RenewalFailed,
+    Renewed,
+    SignedIn,
+    Stale,
+    Status,
+    after,
+    status_word,
+)
+from keyfob.core.grant import Grant
+from keyfob.core.renewal import (
+    BACKOFF_FIRST,
+    BACKOFF_MOST,
+    LOOK_AGAIN,
+    MIN_SPACING,
+    backoff,
+    jitter_of,
+    margin_for,
+    renews_at,
+)
+from keyfob.core.secret import Secret
+
+AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+LATER = AT + timedelta(hours=1)
+NOTE = ErrorNote("grant_ended", "It ended", "sign_in_again", AT)
+OTHER = ErrorNote("network_timeout", "Too slow", "retry", LATER)
+STATUSES: list[Status] = [Connected(), Stale(AT, NOTE), NeedsSignIn(AT, NOTE), Disconnected(AT)]
+EVENTS: list[Event] = [
+    SignedIn(LATER),
+    Renewed(LATER),
+    RenewalFailed(LATER, OTHER),
+    Expired(LATER, OTHER),
+    GrantEnded(LATER, OTHER),
+    PersonDisconnected(LATER),
+]
+
+
+def test_the_table_is_total() -> None:
+    assert set(TRANSITIONS) == set(product(get_args(Status), get_args(Event)))
+
+
+@pytest.mark.parametrize(
+    ("status", "event"), list(product(STATUSES, EVENTS)), ids=lambda value: type(value).__name__
+)
+def test_every_step_leads_where_the_table_says(status: Status, event: Event) -> None:
+    found = after(status, event)
+    assert type(found) is TRANSITIONS[type(status), type(event)]
+    if isinstance(found, Stale | NeedsSignIn) and type(found) is type(status):
+        assert found.since == AT  # since when it stands so, not since the latest failure
+    if isinstance(found, Stale | NeedsSignIn) and type(found) is not type(status):
+        assert found.since == LATER
+        assert found.error == OTHER
+
+
+def test_only_a_sign_in_mends_what_the_person_ended() -> None:
+    for event in EVENTS:
+        expected = Connected if isinstance(event, SignedIn) else Disconnected
+        assert type(after(Disconnected(AT), event)) is expected
+
+
+def test_no_failure_of_the_network_ever_needs_a_sign_in() -> None:
+    for status in (Connected(), Stale(AT, NOTE)):
+        for event in (RenewalFailed(LATER, OTHER), Expired(LATER, OTHER)):
+            assert not isinstance(after(status, event), NeedsSignIn | Disconnected)
+
+
+def test_the_newest_reason_of_its_kind_is_kept() -> None:
+    assert after(Stale(AT, NOTE), Expired(LATER, OTHER)) == Stale(AT, OTHER)
+    assert after(NeedsSignIn(AT, NOTE), GrantEnded(LATER, OTHER)) == NeedsSignIn(AT, OTHER)
+    assert after(NeedsSignIn(AT, NOTE), RenewalFailed(LATER, OTHER)) == NeedsSignIn(AT, NOTE)
+
+
+def test_the_words_of_the_interface() -> None:
+    assert [status_word(status) for status in STATUSES] == [
+        "connected",
+        "stale",
+        "needs_sign_in",
+        "disconnected",
+    ]
+
+
+def test_values_as_json() -> None:
+    assert NOTE.to_json()["at"] == "2026-11-20T12:00:00Z"
+    event = LoggedEvent(AT, "demo/alice", "k", "renewed", "Renewed", None, 7)
+    assert event.to_json()["seq"] == 7
+    record = a_record()
+    assert replace(record.account, label="x").id.endswith("/x")
+    assert account.__doc__ is not None
+
+
+# --- when to renew ----------------------------------------------------------------------------------------------
+
+TEN = timedelta(minutes=10)
+
+
+def grant(seconds: float | None, *, refresh: bool = True) -> Grant:
+    return Grant(
+        access=Secret("a"),
+        obtained_at=AT,
+        refresh=Secret("r") if refresh else None,
+        expires_at=None if seconds is None else AT + timedelta(seconds=seconds),
+    )
+
+
+def test_ten_minutes_before_expiry_or_a_fifth_of_a_shorter_life() -> None:
+    assert margin_for(grant(7200), TEN, 0) == TEN
+    assert margin_for(grant(60), TEN, 0) == timedelta(seconds=12)
+    assert margin_for(grant(None), TEN, 0) == timedelta(0)
+
+
+def test_an_unknown_lifetime_is_renewed_once_in_23_and_a_half_hours() -> None:
+    assert renews_at(grant(None), TEN, 0) == AT + timedelta(hours=23.5)
+    assert renews_at(grant(None, refresh=False), TEN, 0) is None
+
+
+@given(st.floats(0.5, 10**8), st.floats(0, 0.999), st.integers(30, 86_400))
+def test_renewal_is_always_before_expiry_and_never_at_once(
+    seconds: float, jitter: float, setting: int
+) -> None:
+    when = renews_at(grant(seconds), timedelta(seconds=setting), jitter)
+    assert when is not None
+    assert when >= AT + MIN_SPACING
+    if seconds > 2:
+        assert when < AT + timedelta(seconds=seconds)
+
+
+@given(st.integers(-5, 10**6), st.floats(0, 0.999))
+def test_backoff_grows_and_has_an_end(failures: int, jitter: float) -> None:
+    wait = backoff(failures, jitter)
+    assert BACKOFF_FIRST * 0.75 <= wait <= BACKOFF_MOST * 1.25
+
+
+@given(st.text(min_size=1))
+def test_jitter_is_steady_and_spread(key: str) -> None:
+    assert 0 <= jitter_of(key) < 1
+    assert jitter_of(key) == jitter_of(key)
+
+
+def test_a_thousand_accounts_do_not_fall_into_step() -> None:
+    spread = {round(jitter_of(f"account-{n:04}"), 2) for n in range(1000)}
+    assert len(spread) > 60
+    assert LOOK_AGAIN.total_seconds() <= 37
