@@ -52,7 +52,7 @@ def test_the_whole_way() -> None:
     assert result.grant.access == Secret(DONE["appPassword"])
     assert (result.grant.token_type, result.grant.refresh, result.grant.expires_at) == ("Basic", None, None)
     assert (result.identity.subject, result.identity.username) == ("alice@cloud.example", "alice")
-    assert dict(result.extra) == {"username": "alice", "server": BASE}
+    assert dict(result.extra) == {"login": "alice", "server": BASE}
 
 
 def test_a_server_below_a_path() -> None:

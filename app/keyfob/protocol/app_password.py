@@ -33,7 +33,7 @@ def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult
     """Sign in at the Nextcloud server at `base` (`https://cloud.example`, with its path if it has one).
 
     The grant's access token is the app password, to be sent by Basic with the login name, which stands in
-    `extra["username"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
+    `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
     PeerFault where the server names addresses that are not its own.
     """
     base = safe(base, "The server's address").rstrip("/")
@@ -82,7 +82,7 @@ def _result(base: str, response: Response) -> SignInResult:
     return SignInResult(
         grant=Grant(access=Secret(password), obtained_at=response.at, token_type="Basic"),  # noqa: S106
         identity=Identity(subject=f"{name}@{parts.netloc.lower()}{parts.path}", name=name, username=name),
-        extra={"username": login, "server": server},
+        extra={"login": login, "server": server},
     )
 
 
