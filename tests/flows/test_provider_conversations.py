@@ -15,18 +15,18 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Api, Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Request, Response
 from keyfob.protocol.client_auth import authenticate
 from keyfob.protocol.dpop import NonceBook
-from keyfob.protocol.identity import UNIDENTIFIED, identify
+from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.protocol.plan import Client, Identity, Plan
 from keyfob.protocol.token import read_answer, read_grant
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.fill import fill
-from support.playbook import AT, Answer, Playbook, sends
+from support.playbook import AT, Answer, Playbook, json_answer, sends
 
 FOLDER = Path(__file__).parent / "providers"
 CATALOGUE = Catalogue(resources() / "providers")
@@ -191,3 +191,36 @@ def test_conversations_hold_no_real_secret(name: str) -> None:
             for field in ("access_token", "refresh_token", "id_token", "key"):
                 assert answer.get(field, "made-up").startswith("made-up")
     assert "eyJ" not in text
+
+
+def test_an_atproto_account_is_tried_at_its_own_server() -> None:
+    plan = plan_of(FILES["bluesky"], FILES["bluesky"]["conversation"][0])
+    plan = replace(plan, dpop_key=None, provider=replace(plan.provider, api=Api(base="https://pds.example")))
+    answer = json_answer({"did": "did:plc:madeup", "handle": "alice.example.org"})
+    book = Playbook(sends("GET", "https://pds.example/xrpc/com.atproto.server.getSession", gives=answer))
+    flow = probe(
+        plan, Grant(Secret(TOKEN), AT), subject="did:plc:madeup", method="atproto",
+        new_id=book.new_id, now=book.now, nonces=NonceBook(),
+    )  # fmt: skip
+    assert book.perform(flow).subject == "did:plc:madeup"
+
+
+@pytest.mark.parametrize("provider", CATALOGUE.all(), ids=lambda provider: provider.id)
+def test_every_account_can_be_tried(provider: Provider) -> None:
+    """`Test connection` has an address for each method, at a host that may have the token."""
+    values = {entry.name: entry.example for entry in provider.inputs}
+    filled = fill(provider, {**values, **({"app_key": "abcd1234"} if "app_key" in values else {})})
+    if filled.api.base is None:
+        filled = replace(
+            filled, api=replace(filled.api, base="https://pds.example")
+        )  # as the sign-in pins it
+    server = filled.default_server()
+    if filled.discovery:
+        found = replace(server.endpoints, userinfo_endpoint=f"{filled.issuer}/userinfo")
+        server = replace(server, endpoints=found)
+    for method in filled.methods:
+        request = probe_request(
+            filled, method, Secret(TOKEN), server=server, values={"login": "alice", "client_id": "c"}
+        )
+        assert request.url.startswith("https://")
+        assert "{" not in request.url + "".join(request.headers.values())

@@ -199,6 +199,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("key that nobody tries", {"methods": ["oauth", "api_key"], "api_key": {}}, "api_key.identity.url", "who-am-I"),
     ("a key's bad pattern", {**KEY_METHOD, "api_key": {**KEY_METHOD["api_key"], "pattern": "("}}, "api_key.pattern", "regular"),
     ("who-am-I at a broken address", {"identity": {"source": "request", "url": "https://[x/me", "map": {"subject": "id"}}}, "identity.url", "https://host/path"),
+    ("test at no host", {"test": {"url": "/me"}}, "test.url", "https://"),
     ("identity of another name", {"identity": {"map": {"nick": "x"}}}, "identity.map.nick", "subject"),
     ("empty path", {"identity": {"map": {"name": "a||b"}}}, "identity.map.name", "path"),
     ("brace without a partner", {"identity": {"map": {"avatar": "https://x/{id"}}}, "identity.map.avatar", "path"),

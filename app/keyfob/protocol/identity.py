@@ -171,6 +171,8 @@ def _api_request(
     headers = {"Accept": "application/json"} | {k: _filled(v, values) for k, v in extra.items()}
     if body is not None and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
+    if url is not None and url.startswith("/"):  # at the account's own server, which the sign-in pinned
+        url = (api.base or "").rstrip("/") + url
     address = safe(url, "The who-am-I address")
     request = Request(verb.upper(), address, purpose, headers, body.encode() if body is not None else None)
     return place_token(api, request, token, token_type=token_type, values=values)

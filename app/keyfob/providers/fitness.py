@@ -211,7 +211,7 @@ def hosts(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
         api.base for api, _ in apis(preset)
     )  # else the who-am-I address is itself the naming
     for key, value in asked:
-        if closed and _host(value) not in named:
+        if closed and not value.startswith("/") and _host(value) not in named:
             yield PresetFault(
                 key,
                 "is at a host that the preset does not name",
