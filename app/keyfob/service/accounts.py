@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +22,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from
+from keyfob.core.wire import Request
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import identity
 from keyfob.protocol.plan import Identity
@@ -154,9 +154,18 @@ class Accounts:
         )
 
     def _identify(self, record: Record, grant: Grant) -> Identity:
+        """Who the token is of, where the provider can be asked that; else whether it works."""
         plan = self._plans.for_account(record, grant)
-        flow = identity.identify(plan, grant, claims=None, method=record.account.method, **self._signing.base)
-        return self._runner.run(flow)
+        method, subject = record.account.method, record.account.subject
+        profile = plan.provider.api_key if method == "api_key" else None
+        source = (profile.identity if profile else plan.provider.identity).source
+        if source in ("userinfo", "request"):
+            return self._runner.run(
+                identity.identify(plan, grant, claims=None, method=method, **self._signing.base)
+            )
+        return self._runner.run(
+            identity.probe(plan, grant, subject=subject, method=method, **self._signing.base)
+        )
 
     # --- changing -------------------------------------------------------------------------------------------
 
@@ -331,15 +340,16 @@ def shareable(provider: Provider, record: Record) -> bool:
 def token_of(record: Record, provider: Provider, grant: Grant) -> Token:
     """The grant's access token, with the header a request to this provider carries."""
     api = api_of(provider, record.account.method)
-    text = grant.access.reveal()
-    name, value = "Authorization", f"Bearer {text}"
-    if grant.key is not None:
-        value = f"DPoP {text}"
-    elif api.placement == "header":
-        name, value = api.name or "Authorization", f"{api.prefix}{text}"
-    elif api.placement == "basic" or grant.token_type == "Basic":  # noqa: S105
-        pair = f"{record.account.subject}:{text}"
-        value = "Basic " + base64.b64encode(pair.encode()).decode()
+    name = (api.name or "Authorization") if api.placement == "header" else "Authorization"
+    carried = replace(api, placement="bearer") if api.placement == "query" else api
+    pin = record.account.pin
+    placed = identity.place_token(
+        carried,
+        Request("GET", "https://localhost/", "api"),
+        grant.access,
+        token_type=grant.token_type,
+        values={**pin.inputs, "client_id": pin.client_id or ""},
+    )
     return Token(
         account=record.account.id,
         token=grant.access,
@@ -347,5 +357,5 @@ def token_of(record: Record, provider: Provider, grant: Grant) -> Token:
         expires_at=grant.expires_at,
         scopes=grant.scopes,
         header_name=name,
-        header_value=Secret(value),
+        header_value=Secret(placed.headers[name]),
     )

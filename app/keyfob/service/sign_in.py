@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -267,7 +268,7 @@ class SignIn:
                 and account.method == ready.method
                 and account.subject == signed.result.identity.subject
                 and account.pin.server.issuer == signed.plan.server.issuer
-                and dict(account.pin.inputs) == ready.inputs
+                and _where(account.pin.inputs) == _where(ready.inputs)
             ):
                 return record
         return None
@@ -293,6 +294,11 @@ class SignIn:
         for record in self._desk.store.records():
             if record.account.id == f"{provider}/{label}":
                 raise Usage(f"There is an account {record.account.id} already", code="label_taken")
+
+
+def _where(inputs: Mapping[str, str]) -> dict[str, str]:
+    """The inputs that say at which server, without those that say who."""
+    return {name: value for name, value in inputs.items() if name not in ("handle", "username")}
 
 
 def _labels(base: str, asked: str | None) -> list[str]:

@@ -21,6 +21,8 @@ from keyfob.service.runner import Hands
 
 STATE_BYTES = 24  # 192 bits; S256's own minimum is 128
 VERIFIER_BYTES = 48  # 64 characters of base64url, between RFC 7636 §4.1's 43 and 128
+# The reference server ends a public client's session two weeks after it began, whatever is renewed.
+SESSION_CAP = {"grant_ends_in": str(14 * 86_400)}
 CHECKING = frozenset({"token", "userinfo", "whoami", "jwks"})
 
 
@@ -269,6 +271,9 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
         **desk.signing.full,
     )
     result = desk.runner.run(flow, _hands(desk, ready, listener), attempt.cancelled)
+    result = replace(
+        result, extra={**result.extra, **SESSION_CAP} if provider.lifetimes.grant is None else result.extra
+    )
     return Signed(result, plan, api_base=result.extra.get("pds"), api_hosts=())
 
 
@@ -314,7 +319,7 @@ def _app_password(desk: Desk, ready: Ready) -> Signed:
         replace(hands, open_browser=open_and_wait),
         attempt.cancelled,
     )
-    ready.inputs["login"] = result.extra["login"]
+    ready.inputs["username"] = result.extra["username"]
     plan = Plan(provider=provider, server=server, client=Client(None), inputs=ready.inputs)
     return Signed(result, plan, api_base=result.extra.get("server"))
 
