@@ -108,6 +108,7 @@ def test_an_input_left_empty_sends_no_parameter() -> None:
     addresses = {"authorization_endpoint": "https://a.example/a", "token_endpoint": "https://a.example/t"}
     oauth2 = fill(CATALOGUE.get("oauth2"), {**addresses, "userinfo_endpoint": "https://a.example/u"})
     assert oauth2.scopes == ()
+    assert oauth2.api.base is None
 
 
 def test_what_is_not_declared_is_passed_over() -> None:
