@@ -33,7 +33,8 @@ from support.atproto import AtprotoServer
 from support.chromium import chromium
 from support.live import Live
 
-pytestmark = [pytest.mark.servers, pytest.mark.browser, pytest.mark.network]
+# The first run installs the server, and builds its database module where no built one can be had.
+pytestmark = [pytest.mark.servers, pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(1200)]
 
 SCOPES = ("atproto", "transition:generic")
 PASSWORDS = {"alice.test": "alice's password", "bob.test": "bob's password"}

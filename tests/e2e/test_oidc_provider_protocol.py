@@ -29,7 +29,8 @@ from support.live import Live
 from support.oidc_provider import BASIC_ID, BASIC_SECRET, POST_ID, POST_SECRET, OidcProvider, Person
 from support.playbook import form_of, query_of
 
-pytestmark = [pytest.mark.servers, pytest.mark.network]
+# The first run installs the server.
+pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.timeout(600)]
 
 REDIRECT = "http://127.0.0.1:48123/callback"  # nobody listens: the person's browser is played
 SCOPES = ("openid", "profile", "email", "offline_access")

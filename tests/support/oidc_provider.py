@@ -39,7 +39,7 @@ class OidcProvider:
     def __enter__(self) -> OidcProvider:
         folder = node.installed("oidc_provider")
         self._process = subprocess.Popen(
-            [str(node.node()), "server.mjs"],
+            [str(node.node(node.SERVERS["oidc_provider"])), "server.mjs"],
             cwd=folder,
             env={**os.environ, **self._environment, "NODE_NO_WARNINGS": "1"},
             stdin=subprocess.PIPE,
