@@ -164,7 +164,10 @@ def _read_pastes(session: Session, paste: Callable[[str], None], ended: threadin
                 paste(line.strip())
             except KeyfobError as error:
                 if not ended.is_set():
-                    session.note(error.sentence())
+                    what = error.message.rstrip(".")
+                    session.note(
+                        f"{what[:1].upper()}{what[1:]}. Paste the whole address that the browser ended at."
+                    )
 
     def read() -> None:
         # os.read and not sys.stdin: a thread that waits in a buffered read would hold up the interpreter's end.

@@ -40,9 +40,11 @@ class Page:
 
 
 class Visitor:
-    """One browser. Not thread-safe. `urls` is where it has been, for tests."""
+    """One browser. Not thread-safe. `urls` is where it has been, for tests. With `within` it stays at addresses
+    that begin so: sent elsewhere, it stops there with a page of status 0, as a browser on another machine would."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: str = "http://") -> None:
+        self._within = within
         self._cookies: dict[tuple[str, str], str] = {}
         self.urls: list[str] = []
 
@@ -78,6 +80,8 @@ class Visitor:
 
     def _go(self, method: str, url: str, body: str | None, more: dict[str, str]) -> Page:
         for _ in range(MOST_STEPS):
+            if not url.startswith(self._within):
+                return Page(url, 0, "", {})
             page = self._fetch(method, url, body, more)
             if page.status not in (301, 302, 303, 307, 308):
                 return page
