@@ -127,7 +127,8 @@ class Accounts:
             grant = self._keeper.grant(record.account.key, min_life=None, rejected=grant.access)
             who = self._identify(record, grant)
         took = self._signing.now() - started
-        if record.account.subject and who.subject != record.account.subject:
+        nameless = who.subject.startswith(identity.UNIDENTIFIED)
+        if record.account.subject and not nameless and who.subject != record.account.subject:
             raise PeerFault(
                 f"{record.account.id} answers as somebody else than it was connected as",
                 code="subject_mismatch",

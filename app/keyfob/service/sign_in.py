@@ -20,6 +20,7 @@ from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
 from keyfob.ports import Spawn
+from keyfob.protocol.identity import UNIDENTIFIED
 from keyfob.service import ways
 from keyfob.service.attempt import Attempt
 from keyfob.service.desk import Desk, Ready, Signed
@@ -148,7 +149,7 @@ class SignIn:
         desk, attempt = self._desk, ready.attempt
         identity = signed.result.identity
         record = ready.record
-        if record is not None and record.account.subject and record.account.subject != identity.subject:
+        if record is not None and not _same_subject(record.account.subject, identity.subject):
             who = identity.name or identity.username or identity.subject
             raise PeerFault(
                 f"The browser signed in {plain(who, 60)}, who is not {record.account.id}",
@@ -294,6 +295,12 @@ class SignIn:
         for record in self._desk.store.records():
             if record.account.id == f"{provider}/{label}":
                 raise Usage(f"There is an account {record.account.id} already", code="label_taken")
+
+
+def _same_subject(known: str, told: str) -> bool:
+    """Whether the browser signed in whom the account belongs to. A provider that names nobody cannot be wrong."""
+    nameless = (known, told)
+    return not known or known == told or any(name.startswith(UNIDENTIFIED) for name in nameless)
 
 
 def _where(inputs: Mapping[str, str]) -> dict[str, str]:
