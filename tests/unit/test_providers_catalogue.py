@@ -83,6 +83,15 @@ def test_the_persons_file_may_build_on_ours_of_the_same_id(user: Path) -> None:
     assert provider.endpoints == ours.endpoints
 
 
+def test_what_the_terms_forbid_is_open_to_who_registered_a_client(user: Path) -> None:
+    assert "Anthropic" in (Catalogue(OWN, user).get("claude").policy.blocked or "")
+    put(user, "claude", 'extends = "claude"\nid = "claude"\n')
+    assert Catalogue(OWN, user).get("claude").policy.blocked is not None
+    put(user, "claude", 'extends = "claude"\nid = "claude"\n[client]\nclient_id = "registered-for-me"\n')
+    provider = Catalogue(OWN, user).get("claude")
+    assert (provider.policy.blocked, provider.client.client_id) == (None, "registered-for-me")
+
+
 def test_a_family_merges_tables_and_replaces_lists(user: Path) -> None:
     put(
         user,

@@ -9,6 +9,7 @@ Must never fill in anything that the file does not say, but the standard OpenID 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -302,6 +303,9 @@ def to_provider(preset: Preset, *, origin: str) -> core.Provider:
     """The frozen value of a judged preset. `origin` is `keyfob` or `user`: whose file it is."""
     value = _frozen(preset)
     assert isinstance(value, core.Provider)
+    if origin == "user" and preset.client.client_id is not None:
+        # Who brings a registered client in a file of their own answers for its terms themselves.
+        value = replace(value, policy=replace(value.policy, blocked=None))
     fields = {name: getattr(value, name) for name in core.Provider.__dataclass_fields__}
     return core.Provider(**{**fields, "origin": origin})
 
