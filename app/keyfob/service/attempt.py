@@ -25,6 +25,23 @@ log = logging.getLogger(__name__)
 PORT_FREE_WITHIN = 1.0  # seconds
 OUTCOME_FETCHED_WITHIN = 2.0  # seconds that the browser gets to fetch its last page
 
+# The browser's last page for ends that a person meets; the others have the code's own remedy.
+PAGES = {
+    "declined": (
+        "Access was declined",
+        "Nothing was changed. Start again in Keyfob and allow access when you are ready.",
+    ),
+    "subject_mismatch": (
+        "Another person signed in",
+        "The account in Keyfob is somebody else's and was left as it was.",
+    ),
+    "keychain_locked": (
+        "Your keychain is locked",
+        "Unlock it, then start again in Keyfob. Nothing was kept.",
+    ),
+    "timed_out": ("The time is up", "Start again in Keyfob, and finish signing in before the time is up."),
+}
+
 Observer = Callable[[Progress], None]
 
 
@@ -156,8 +173,10 @@ class Attempt:
             self.close()
             return
         # Fixed words of ours: nothing that a peer said is shown in the browser.
-        remedy = CODES[error.code].remedy
-        self._conclude(Outcome(False, "Signing in did not work", f"Keyfob says what happened. {remedy}"))
+        title, text = PAGES.get(
+            error.code, ("Signing in did not work", f"Keyfob says why. {CODES[error.code].remedy}")
+        )
+        self._conclude(Outcome(False, title, text))
 
     def _conclude(self, outcome: Outcome) -> None:
         listener = self._listener
