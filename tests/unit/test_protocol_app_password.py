@@ -111,13 +111,20 @@ def test_addresses_that_are_not_the_server_s_own_are_refused(changes: dict[str, 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"server": "https://evil.example"}, {"server": None}, {"loginName": ""}, {"loginName": None}, {"loginName": "a:b"},
+        {"loginName": ""}, {"loginName": None}, {"loginName": "a:b"},
         {"loginName": "a\nb"}, {"appPassword": ""}, {"appPassword": 7}, {"appPassword": "ü"}, {"appPassword": "a\r\nb"},
     ],
 )  # fmt: skip
 def test_a_result_that_cannot_be_used_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises((PeerFault, SettingWrong)):
         signed_in(begins(), opens(), waits(2), asks(json_answer({**DONE, **changes})))
+
+
+@pytest.mark.parametrize("server", ["https://evil.example", "http://cloud.example", "localhost", "", None, 7])
+def test_another_server_s_address_is_not_taken(server: Any) -> None:
+    result = signed_in(begins(), opens(), waits(2), asks(json_answer({**DONE, "server": server})))
+    assert result.extra["server"] == BASE
+    assert result.identity.subject == "alice@cloud.example"
 
 
 def test_a_refusal_ends_it() -> None:

@@ -191,6 +191,10 @@ class TestResolve:
         assert error.code == "identity_invalid"
         assert "\x1b" not in error.message
 
+    def test_an_unsafe_directory_is_not_asked(self) -> None:
+        with pytest.raises(SettingWrong):
+            Playbook().perform(resolve(DID, plc="http://plc.example"))
+
     def test_a_directory_s_answers(self) -> None:
         url = f"{PLC}/{DID}"
         assert refused(DID, sends("GET", url, gives=Answer(404))).code == "identity_invalid"

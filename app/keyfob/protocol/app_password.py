@@ -17,7 +17,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
-from keyfob.protocol.address import safe
+from keyfob.protocol.address import fault_of, safe
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.dpop import origin_of
 from keyfob.protocol.effects import Effect, Flow, OpenBrowser, Send, Wait
@@ -72,7 +72,10 @@ def _poll(
 def _result(base: str, response: Response) -> SignInResult:
     answer = read_json(response, "The server's sign-in")
     login, password = answer.get("loginName"), answer.get("appPassword")
-    server = _own(base, answer.get("server"), "The server's own address").rstrip("/")
+    # A server behind a proxy may not know its own name; what the person typed has just worked.
+    told = answer.get("server")
+    ours = isinstance(told, str) and fault_of(told) is None and origin_of(told) == origin_of(base)
+    server = str(told).rstrip("/") if ours else base
     if not isinstance(login, str) or not login or ":" in login or not login.isprintable():
         raise PeerFault("The server gave no usable login name", code="response_invalid")
     if not isinstance(password, str) or not password or not password.isascii() or not password.isprintable():

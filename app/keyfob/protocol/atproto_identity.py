@@ -18,7 +18,7 @@ from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient, 
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
-from keyfob.protocol.address import fault_of, is_loopback
+from keyfob.protocol.address import fault_of, is_loopback, safe
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.dpop import origin_of
 from keyfob.protocol.effects import Effect, Flow, Send
@@ -140,7 +140,7 @@ def _read_did(did: str, plc: str) -> Generator[Effect, Any, tuple[str | None, st
     """The handle that a DID's document claims, and its PDS's origin."""
     checked_did(did)
     if did.startswith("did:plc:"):
-        url = f"{plc.rstrip('/')}/{did}"
+        url = f"{safe(plc, 'The directory of identities').rstrip('/')}/{did}"
     else:
         host = unquote(did.removeprefix("did:web:"))
         scheme = "http" if is_loopback(host.partition(":")[0]) else "https"
