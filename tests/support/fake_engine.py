@@ -64,9 +64,7 @@ def sample_views() -> list[AccountView]:
         "sign_in_again",
         NOW - 3 * D,
     )
-    busy = ErrorNote(
-        "provider_unavailable", "Mastodon at social.example answered 503", "retry", NOW - 4 * M
-    )
+    busy = ErrorNote("provider_unavailable", "Mastodon at social.example answered 503", "retry", NOW - 4 * M)
     return [
         view("nexusmods", "Nexus Mods", "aldis", name="Aldis", plan="premium", subject="41882907"),
         view(
@@ -118,7 +116,10 @@ def sample_events(key: str, account_id: str = "") -> list[LoggedEvent]:
         (2 * H + 38 * M, "asleep", "Renewed after 8 h asleep"),
         (58 * M, "renewed", "Renewed"),
     ]
-    return [LoggedEvent(NOW - ago, account_id, key, kind, text, None, n) for n, (ago, kind, text) in enumerate(lines)]
+    return [
+        LoggedEvent(NOW - ago, account_id, key, kind, text, None, n)
+        for n, (ago, kind, text) in enumerate(lines)
+    ]
 
 
 def sample_providers() -> list[Provider]:
@@ -355,6 +356,24 @@ class FakeVault:
         return self.health
 
 
+@dataclass(frozen=True)
+class FakeKnown:
+    client_id: str
+    source: str
+
+
+class FakeClients:
+    """The person's app is known at Microsoft and nowhere else."""
+
+    def known(self, preset: Provider, inputs: Any) -> FakeKnown | None:
+        return FakeKnown("3f6c1d20-77aa", "yours") if preset.id == "microsoft" else None
+
+
+class FakeAvatars:
+    def fetch(self, url: str | None) -> Path | None:
+        return None
+
+
 class FakeDoctor:
     def run(self, tray: bool | None = None) -> list[Finding]:
         return [Finding("keychain", True, "GNOME Keyring reads and writes")]
@@ -381,10 +400,15 @@ class FakeEngine:
         self.renewer = FakeRenewer()
         self.doctor = FakeDoctor()
         self.vault = FakeVault()
+        self.clients = FakeClients()
+        self.avatars = FakeAvatars()
+        self.store_path = root / "data" / "accounts.db"
         self.closed = False
 
     def lock_keychain(self) -> None:
-        self.vault.health = VaultHealth(False, "GNOME Keyring", code="keychain_locked", message="Your keychain is locked")
+        self.vault.health = VaultHealth(
+            False, "GNOME Keyring", code="keychain_locked", message="Your keychain is locked"
+        )
         self.accounts.error = KeychainError("Your keychain is locked", code="keychain_locked")
 
     def close(self) -> None:

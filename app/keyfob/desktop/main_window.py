@@ -1,13 +1,15 @@
 """The window: banners on top, the list at the left, the chosen account at the right.
 
 It shows a `viewmodel.Window` and emits what the person asks for; the presenter answers. It closes only when the
-app has said that there is a way back (`may_hide`), else closing ends the app.
+app says that there is a way back (`may_hide`), else closing ends the app.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.desktop import icons
@@ -19,6 +21,10 @@ from keyfob.desktop.viewmodel import Banner, Window
 from keyfob.desktop.widgets import Picture, button, label
 
 NOTE_SECONDS = 6
+
+
+def _never() -> bool:
+    return False
 
 
 class BannerView(QFrame):
@@ -67,12 +73,14 @@ class MainWindow(QMainWindow):
     shown = Signal()
     hidden = Signal()
     quit_asked = Signal()
+    painted = Signal()  # once: what is slow may begin
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
         self._banners: tuple[Banner, ...] = ()
-        self.may_hide = False
+        self.may_hide: Callable[[], bool] = _never
+        self._painted = False
         self.setWindowTitle("Keyfob")
         self.setAccessibleName("Keyfob")
         self.setWindowIcon(icons.app_icon())
@@ -167,11 +175,17 @@ class MainWindow(QMainWindow):
             self._banner_box.addWidget(view)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if self.may_hide:
+        if self.may_hide():
             event.accept()
         else:
             event.ignore()  # the app ends in its own time: a renewal under way is finished first
             self.closing.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self.painted.emit)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

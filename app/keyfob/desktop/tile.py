@@ -1,32 +1,54 @@
 """Letters on coloured ground: people as circles with their provider's badge, providers as rounded squares.
 
-No picture is fetched from anywhere: an avatar's address would tell the provider's image host when the window opens.
+Pictures of people are files that the engine fetched; they are read with limits, and a faulty one shows the letter.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtGui import QColor, QFont, QImage, QImageReader, QPainter, QPainterPath
 from PySide6.QtWidgets import QWidget
 
 from keyfob.desktop.palette import AVATARS, letter_on
 
+PICTURE_MOST = 2048  # pixels a side: a larger one is not decoded
+PICTURE_SIDE = 208  # kept at: the largest drawn, 66, on a screen of three times the density
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A person's circle: a letter on a colour, and the provider's letter on its colour."""
+    """A person's circle: a letter on a colour, or a picture; and the provider's letter on its colour."""
 
     letter: str
     color: str
     badge: str
     badge_color: str
+    picture: str = ""  # a file
 
 
 def avatar_color(key: str) -> str:
     """Always the same colour for one account's key."""
-    return AVATARS[sum(key.encode()) % len(AVATARS)]
+    return AVATARS[zlib.crc32(key.encode()) % len(AVATARS)]
+
+
+@lru_cache(maxsize=64)
+def picture(path: str) -> QImage | None:
+    """A square of the picture in that file; None where it is no picture or too large a one."""
+    reader = QImageReader(path)
+    reader.setAutoTransform(True)
+    size = reader.size()
+    if not size.isValid() or max(size.width(), size.height()) > PICTURE_MOST:
+        return None
+    image = reader.read()
+    if image.isNull():
+        return None
+    side = min(image.width(), image.height())
+    square = image.copy((image.width() - side) // 2, (image.height() - side) // 2, side, side)
+    return square.scaled(PICTURE_SIDE, PICTURE_SIDE, mode=Qt.TransformationMode.SmoothTransformation)
 
 
 def first_letter(text: str, otherwise: str = "?") -> str:
@@ -48,9 +70,19 @@ def paint_face(painter: QPainter, box: QRectF, face: Face, behind: QColor) -> No
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(face.color))
-    painter.drawEllipse(box)
-    paint_letter(painter, box, face.letter, face.color)
+    image = picture(face.picture) if face.picture else None
+    if image is None:
+        painter.setBrush(QColor(face.color))
+        painter.drawEllipse(box)
+        paint_letter(painter, box, face.letter, face.color)
+    else:
+        circle = QPainterPath()
+        circle.addEllipse(box)
+        painter.save()
+        painter.setClipPath(circle)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(box, image)
+        painter.restore()
     side = box.width() * (0.38 if box.width() > 50 else 0.44)
     over = box.width() * 0.07
     badge = QRectF(box.right() - side + over, box.bottom() - side + over, side, side)

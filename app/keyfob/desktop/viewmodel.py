@@ -6,11 +6,12 @@ stands in a sentence: codes are only in `Problem.details`, which the person may 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.provider import EMPTY
 from keyfob.desktop import history, words
 from keyfob.desktop.tile import Face, avatar_color, first_letter
 
@@ -143,9 +144,14 @@ def name_of(view: AccountView) -> str:
     return view.name or view.label
 
 
-def face_of(view: AccountView) -> Face:
+def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
+    """`pictures`: files of avatars by account key."""
     return Face(
-        first_letter(name_of(view)), avatar_color(view.key), first_letter(view.provider_title), view.color
+        first_letter(name_of(view)),
+        avatar_color(view.key),
+        first_letter(view.provider_title),
+        view.color,
+        pictures.get(view.key, ""),
     )
 
 
@@ -171,7 +177,7 @@ def side_text(view: AccountView, now: datetime) -> str:
     return words.short_span(left) if left > timedelta(0) else "now"
 
 
-def row(view: AccountView, now: datetime, twins: bool = False) -> Row:
+def row(view: AccountView, now: datetime, twins: bool = False, pictures: Mapping[str, str] = EMPTY) -> Row:
     """`twins`: another account shows the same name, so the label goes into the second line."""
     parts = [view.provider_title]
     if view.plan:
@@ -188,7 +194,7 @@ def row(view: AccountView, now: datetime, twins: bool = False) -> Row:
         side_text(view, now),
         STATUS_TONES[view.status],
         STATUS_SHAPES[view.status],
-        face_of(view),
+        face_of(view, pictures),
         f"{title} · {' · '.join(parts)}\n{view.id}: {STATUS_WORDS[view.status].lower()}",
     )
 
@@ -214,7 +220,11 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
             "Does not expire" if view.method == "api_key" else "Used until the provider refuses it"
         ), "Keyfob keeps it in your keychain and hands it to your tools."
     if not view.renewable:
-        after = "Then a new key is needed." if view.method == "api_key" else "Then sign in again: there is no renewal."
+        after = (
+            "Then a new key is needed."
+            if view.method == "api_key"
+            else "Then sign in again: there is no renewal."
+        )
         assert view.expires_at is not None
         return f"Ends in {words.span(view.expires_at - now)}", after
     assert left is not None or view.renews_at is None
@@ -246,6 +256,7 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
     if view.status == "connected" and not view.renewable and lived > 0.9:
         tone = "warn"
     seconds = whole < 300  # demo lifetimes: minutes would all read alike
+
     def tell(at: datetime) -> str:
         if seconds and abs((at - now).total_seconds()) < 3600:
             return at.astimezone(zone).strftime("%H:%M:%S")
@@ -286,6 +297,7 @@ def detail(
     *,
     kept_in: str,
     busy: bool = False,
+    pictures: Mapping[str, str] = EMPTY,
     zone: tzinfo | None = None,
 ) -> Detail:
     """Everything the detail page shows for one account."""
@@ -302,7 +314,7 @@ def detail(
         id=view.id,
         title=name_of(view),
         subtitle=" · ".join(parts),
-        face=face_of(view),
+        face=face_of(view, pictures),
         status=STATUS_WORDS[view.status],
         tone=STATUS_TONES[view.status],
         shape=STATUS_SHAPES[view.status],
@@ -360,7 +372,14 @@ def banners(
     if len(ended) > 2:
         names = ", ".join(name_of(v) for v in ended)
         out.append(
-            Banner("warn", f"{len(ended)} accounts need you", f"Signed out: {names}.", "Show", "show", ended[0].key)
+            Banner(
+                "warn",
+                f"{len(ended)} accounts need you",
+                f"Signed out: {names}.",
+                "Show",
+                "show",
+                ended[0].key,
+            )
         )
         return tuple(out)
     for view in ended:
@@ -369,11 +388,14 @@ def banners(
         out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
     for view in views:
         ends = view.expires_at
-        if view.method == "api_key" and view.status == "connected" and ends and banner_id(view) not in hidden:
-            if timedelta(0) < ends - now < KEY_REMINDER:
-                text = f"It ends in {words.span(ends - now)}. Make a new one at {view.provider_title} before then."
-                title = f"{name_of(view)} at {view.provider_title} is about to expire"
-                out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
+        if view.method != "api_key" or view.status != "connected" or ends is None:
+            continue
+        if timedelta(0) < ends - now < KEY_REMINDER and banner_id(view) not in hidden:
+            text = (
+                f"It ends in {words.span(ends - now)}. Make a new one at {view.provider_title} before then."
+            )
+            title = f"{name_of(view)} at {view.provider_title} is about to expire"
+            out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
     return tuple(out)
 
 
@@ -434,6 +456,7 @@ def window(
     offline: bool = False,
     loading: bool = False,
     tray_missing: bool = False,
+    pictures: Mapping[str, str] = EMPTY,
     zone: tzinfo | None = None,
 ) -> Window:
     """The whole window at `now`. `selected` and `busy` hold account keys."""
@@ -444,13 +467,15 @@ def window(
     spoken = " · ".join(p for p in (note, "offline" if offline else "") if p)
     counted = [left for v in views if v.status == "connected" and (left := until(v, now)) is not None]
     return Window(
-        rows=tuple(row(v, now, names.count(name_of(v)) > 1) for v in views),
+        rows=tuple(row(v, now, names.count(name_of(v)) > 1, pictures) for v in views),
         summary=title,
         summary_note=spoken or ("looking …" if loading else ""),
         banners=banners(views, now, hidden, keychain),
         detail=None
         if chosen is None
-        else detail(chosen, events, now, kept_in=kept_in, busy=chosen.key in busy, zone=zone),
+        else detail(
+            chosen, events, now, kept_in=kept_in, busy=chosen.key in busy, pictures=pictures, zone=zone
+        ),
         tray=tray_state(views, offline=offline),
         tray_text=f"Keyfob: {spoken}" if spoken else "Keyfob",
         tray_lines=tuple(tray_line(v, now) for v in needy),

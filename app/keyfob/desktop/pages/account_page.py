@@ -254,7 +254,9 @@ class AccountPage(QWidget):
         self.disconnect_button.setVisible(live or model.needs_person)
         self.disconnect_button.setEnabled(not model.busy)
         self.remove.setEnabled(not model.busy)
-        self.sign_in_action.setText(f"{model.reconnect_words} again…" if live else f"{model.reconnect_words}…")
+        self.sign_in_action.setText(
+            f"{model.reconnect_words} again…" if live else f"{model.reconnect_words}…"
+        )
 
     def _fill_chips(self, model: Detail) -> None:
         while (item := self._chips.takeAt(0)) is not None:

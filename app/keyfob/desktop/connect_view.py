@@ -1,0 +1,334 @@
+"""What the Connect Account dialog shows, as frozen values made from presets and an attempt's progress. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from keyfob.core.provider import Input, Provider
+from keyfob.desktop import words
+from keyfob.desktop.tile import Face, first_letter
+from keyfob.desktop.viewmodel import METHOD_WORDS, face_of, name_of
+from keyfob.service.views import Progress
+
+CLIENT_METHODS = ("oauth", "device", "password")  # those that need a client id
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A provider in the gallery."""
+
+    id: str
+    title: str
+    subtitle: str
+    letter: str
+    color: str
+    methods: tuple[tuple[str, str], ...]  # (method, words)
+    warned: bool  # needs an app of one's own, or is blocked
+    search: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    client_id: str
+    source: str  # environment | yours | preset
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What has to be told before a sign-in by `method` can begin."""
+
+    provider: str
+    method: str
+    title: str
+    text: str
+    letter: str
+    color: str
+    inputs: tuple[Input, ...]
+    needs_client: bool
+    known_client: KnownClient | None
+    secret: str  # never | optional | required
+    register_at: str | None
+    register_note: str | None
+    redirect_uri: str | None
+    key_wanted: bool
+    key_hint: str
+    create_at: str | None
+    password_wanted: bool
+    blocked: str | None
+    link: str | None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to ask: the sign-in can begin at once."""
+        asks = self.inputs or self.key_wanted or self.password_wanted or self.blocked
+        return not asks and (not self.needs_client or self.known_client is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    text: str
+    note: str
+    state: str  # done | now | later | failed
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A sign-in under way."""
+
+    title: str
+    text: str
+    steps: tuple[Step, ...]
+    can_copy_link: bool
+    paste: str | None  # the words for what may be pasted
+    code: str | None
+    code_page: str | None  # the address to open
+    code_qr: str | None  # what the QR code holds
+    left: str  # time left, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    title: str
+    text: str
+    face: Face
+    not_you: str  # the question
+    undo: str  # the button's words
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    title: str
+    text: str
+    remedy: str
+    details: str
+    retry: str
+
+
+def card(provider: Provider) -> Card:
+    methods = tuple((m, METHOD_WORDS.get(m, m)) for m in provider.methods)
+    own = provider.policy.client_id == "user" and not provider.client.client_id
+    spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
+    if provider.policy.blocked:
+        spoken.insert(0, "not allowed by its terms")
+    elif own and any(m in CLIENT_METHODS for m in provider.methods):
+        spoken.insert(0, "needs your own app")
+    elif own:
+        spoken = [w for _, w in methods]
+    hay = " ".join((provider.title, provider.id, provider.category, *(w for _, w in methods)))
+    return Card(
+        provider.id,
+        provider.title,
+        " · ".join(spoken),
+        first_letter(provider.title),
+        provider.color,
+        methods,
+        bool(provider.policy.blocked) or own,
+        hay.casefold(),
+    )
+
+
+def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
+    """In reading order: the demo first where it runs (else left out), ours by title, any-server presets last."""
+    shown = [p for p in providers if demo or p.category != "demo"]
+    order = sorted(shown, key=lambda p: (p.category != "demo", p.category == "custom", p.title.casefold()))
+    return tuple(card(p) for p in order)
+
+
+def found(card: Card, query: str) -> bool:
+    """Whether every word of `query` occurs in it."""
+    return all(word in card.search for word in query.casefold().split())
+
+
+def redirect_uri(provider: Provider, setting_port: int) -> str:
+    """The exact redirect URI that the person enters when registering an app."""
+    redirect = provider.redirect
+    if redirect.uri:
+        return redirect.uri
+    port = setting_port if redirect.port == "setting" else redirect.ports[0] if redirect.ports else None
+    if port is None or not redirect.registered_port:
+        return f"http://{redirect.host}{redirect.path}"
+    return f"http://{redirect.host}:{port}{redirect.path}"
+
+
+def form(provider: Provider, method: str, *, known: KnownClient | None, setting_port: int) -> Form:
+    """What `method` at `provider` asks of the person."""
+    policy, key = provider.policy, provider.api_key
+    wants_key = method == "api_key"
+    needs_client = method in CLIENT_METHODS and policy.client_id == "user"
+    text = {
+        "api_key": "Paste a key that you made at the provider. It is tried once, then kept in your keychain.",
+        "atproto": "Tell who you are there; your own server asks you for the password.",
+        "app_password": "Your server opens in the browser and gives Keyfob a password of its own.",
+        "password": "The password is used once to sign in and never kept.",
+    }.get(method, policy.note or "Your browser opens next.")
+    return Form(
+        provider=provider.id,
+        method=method,
+        title=f"Connect {provider.title}",
+        text=text,
+        letter=first_letter(provider.title),
+        color=provider.color,
+        inputs=provider.inputs,
+        needs_client=needs_client,
+        known_client=known,
+        secret=provider.client.secret if needs_client else "never",
+        register_at=policy.register_at if _is_web(policy.register_at) else None,
+        register_note=policy.register_note,
+        redirect_uri=redirect_uri(provider, setting_port) if method == "oauth" else None,
+        key_wanted=wants_key,
+        key_hint=key.hint if key and wants_key else "",
+        create_at=key.create_at if key and wants_key and _is_web(key.create_at) else None,
+        password_wanted=method == "password",
+        blocked=policy.blocked if not wants_key and known is None else None,
+        link=policy.terms if _is_web(policy.terms) else None,
+    )
+
+
+def waiting(progress: Progress, now: datetime) -> Waiting:
+    """Plain words for where a sign-in stands."""
+    title, left = progress.provider_title, ""
+    if progress.deadline is not None:
+        left = f"{words.countdown(progress.deadline - now)} left"
+    if progress.method == "device":
+        return _device(progress, left)
+    steps: tuple[tuple[str, str], ...]
+    if progress.method in ("api_key", "password"):
+        steps = (("Check it with the provider", "checking"), ("Save it in your keychain", "saving"))
+        lead = f"{title} is being asked who you are."
+    else:
+        ready = "Ready for the browser to come back"
+        if progress.redirect_uri and progress.redirect_uri.startswith("http://127.0.0.1:"):
+            ready = f"Ready on {progress.redirect_uri.split('/')[2]}"
+        opened = "Browser opened" if progress.browser_opened is not False else "The browser did not open"
+        steps = (
+            (ready, "ready"),
+            (opened, "browser"),
+            ("Waiting for you", "waiting"),
+            ("Check who it is", "checking"),
+            ("Save it in your keychain", "saving"),
+        )
+        lead = "Your browser is open. Come back when you have allowed access."
+        if progress.browser_opened is False:
+            lead = "No browser opened. Copy the link, and open it in any browser."
+        elif progress.stage in ("preparing", "ready"):
+            lead = "Your browser opens in a moment."
+        elif progress.stage in ("checking", "saving"):
+            lead = "You can close the browser’s page."
+    note = left if progress.stage in ("waiting", "browser") else ""
+    paste = {
+        None: None,
+        "url": "Paste the address your browser ended at",
+        "code": "Paste the code that the page shows",
+        "code#state": "Paste the code that the page shows",
+    }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
+    return Waiting(
+        f"Sign in at {title}" if progress.method not in ("api_key",) else f"Connecting {title}",
+        lead,
+        _steps(steps, "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
+               failed="browser" if progress.browser_opened is False else None),
+        progress.url is not None and progress.stage in ("browser", "waiting"),
+        paste,
+        None, None, None, left,
+    )  # fmt: skip
+
+
+def _device(progress: Progress, left: str) -> Waiting:
+    page = progress.verification_uri
+    shown = (page or "").removeprefix("https://").removeprefix("http://")
+    lead = f"On any device, open {shown} and enter this code." if page else "Asking for a code …"
+    stage = {"preparing": "preparing", "code": "waiting", "waiting": "waiting"}.get(
+        progress.stage, progress.stage
+    )
+    steps = (
+        ("Waiting for you", "waiting"),
+        ("Check who it is", "checking"),
+        ("Save it in your keychain", "saving"),
+    )
+    return Waiting(
+        f"Sign in at {progress.provider_title}",
+        lead,
+        _steps(steps, stage, left if stage == "waiting" else ""),
+        False,
+        None,
+        progress.user_code,
+        page if _is_web(page) else None,
+        progress.verification_uri_complete or page,
+        left,
+    )
+
+
+def _steps(
+    steps: Sequence[tuple[str, str]], stage: str, note: str, failed: str | None = None
+) -> tuple[Step, ...]:
+    names = [name for _, name in steps]
+    reached = names.index(stage) if stage in names else len(names) if stage == "done" else -1
+    if stage == "ready":
+        reached = names.index("ready") + 1 if "ready" in names else 0
+    out = []
+    for number, (text, name) in enumerate(steps):
+        if name == failed and number <= max(reached, 1):
+            state = "failed"
+        elif number < reached:
+            state = "done"
+        elif number == reached or (reached < 0 and number == 0):
+            state = "now"
+        else:
+            state = "later"
+        out.append(Step(text, note if name == "waiting" and state == "now" else "", state))
+    return tuple(out)
+
+
+def success(progress: Progress) -> Success:
+    account = progress.account
+    assert account is not None
+    name = name_of(account)
+    parts = [account.provider_title]
+    if account.plan:
+        parts.append(account.plan)
+    if progress.recognised:
+        parts.append("was connected already, and is fresh again")
+    elif progress.reconnected:
+        parts.append("signed in again")
+    if progress.narrower:
+        parts.append(f"without {', '.join(progress.narrower)}")
+    old = progress.recognised or progress.reconnected
+    return Success(
+        f"Connected as {name}",
+        " · ".join(parts),
+        face_of(account),
+        "Not you?",
+        "Disconnect it again" if old else "Revoke and remove",
+    )
+
+
+def failure(progress: Progress) -> Failure:
+    error = progress.error
+    title = f"{progress.provider_title} was not connected"
+    if error is None:
+        return Failure(title, "It ended without a reason.", "Try again.", "", "Try again")
+    message = error.message.rstrip(".") + "."
+    details = "\n".join(
+        f"{name}: {value}"
+        for name, value in (
+            ("provider", progress.provider),
+            ("method", progress.method),
+            ("code", error.code),
+            ("advice", str(error.advice)),
+            ("message", error.message),
+            ("detail", error.detail),
+        )
+        if value
+    )
+    retry = "Change it" if str(error.advice) == "fix_setting" else "Try again"
+    return Failure(title, message, error.remedy, details, retry)
+
+
+def _is_web(url: str | None) -> bool:
+    """Presets may be anybody's: only pages of the web are offered to be opened, and none with a place to fill in."""
+    return (
+        url is not None
+        and url.startswith(("https://", "http://127.0.0.1", "http://localhost"))
+        and "{" not in url
+    )

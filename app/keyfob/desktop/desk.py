@@ -1,0 +1,451 @@
+"""The window's controller: joins window, tray, dialogs and presenters, and sees the app to its end.
+
+One QObject on the GUI thread. The engine is built after the first paint, off this thread; until then the window is
+there and says nothing. At the end what has begun is waited for: a renewal under way is never cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QApplication, QSystemTrayIcon
+
+from keyfob.core.errors import KeyfobError
+from keyfob.core.settings import Settings
+from keyfob.desktop import operation, viewmodel
+from keyfob.desktop.confirm import Ask, Confirm
+from keyfob.desktop.connect_dialog import ConnectDialog
+from keyfob.desktop.engine import Engine
+from keyfob.desktop.instance import Instance
+from keyfob.desktop.listener_thread import Threads
+from keyfob.desktop.main_window import MainWindow
+from keyfob.desktop.operation import Operation
+from keyfob.desktop.presenter import Presenter, utc_now
+from keyfob.desktop.pulse import Pulse
+from keyfob.desktop.settings_dialog import SettingsDialog
+from keyfob.desktop.sign_in_presenter import SignInPresenter
+from keyfob.desktop.store_watch import StoreWatch
+from keyfob.desktop.surroundings import Surroundings
+from keyfob.desktop.theme import Theme
+from keyfob.desktop.tray import Tray
+from keyfob.desktop.viewmodel import Banner, Window
+
+log = logging.getLogger(__name__)
+END_WITHIN = 45.0  # seconds: a renewal that has been sent has 30, and then its answer is saved
+END_LOOK = 40  # milliseconds, only while ending
+
+
+class Demo(Protocol):
+    """The demo provider, serving."""
+
+    def stop(self) -> None: ...
+
+
+class Autostart(Protocol):
+    def enabled(self) -> bool: ...
+    def enable(self, on: bool) -> None: ...
+
+
+class Desk(QObject):
+    def __init__(
+        self,
+        app: QApplication,
+        theme: Theme,
+        build: Callable[[], Engine],
+        *,
+        demo: Callable[[], Demo] | None = None,
+        start_demo: bool = False,
+        autostart: Autostart | None = None,
+        instance: Instance | None = None,
+    ) -> None:
+        super().__init__(app)
+        self._app, self._theme, self._build = app, theme, build
+        self._make_demo, self._start_demo, self._autostart = demo, start_demo, autostart
+        self._engine: Engine | None = None
+        self._demo: Demo | None = None
+        self._demo_wanted = False
+        self._presenter: Presenter | None = None
+        self._sign_in: ConnectDialog | None = None
+        self._settings = Settings()
+        self._settings_read = False
+        self._settings_dialog: SettingsDialog | None = None
+        self._greeted = False
+        self._ending: float | None = None
+        self._closed = False
+        self.window = MainWindow(theme)
+        self.tray = Tray(theme, self)
+        self.threads = Threads(self)
+        self._pulse: Pulse | None = None
+        self._surroundings = Surroundings(self)
+        self._end_timer = QTimer(self)
+        self._end_timer.setInterval(END_LOOK)
+        self._end_timer.timeout.connect(self._end)
+        self._wire()
+        if instance is not None:
+            instance.raised.connect(self.window.bring_up)
+
+    def _wire(self) -> None:
+        w, t = self.window, self.tray
+        w.may_hide = self._may_hide
+        w.closing.connect(self.quit)
+        w.quit_asked.connect(self.quit)
+        w.sidebar.connect_asked.connect(self.connect_account)
+        w.sidebar.settings_asked.connect(self.open_settings)
+        w.empty.demo_asked.connect(self.try_demo)
+        w.account.asked.connect(self.ask)
+        w.banner_pressed.connect(self._banner)
+        t.opened.connect(w.bring_up)
+        t.connect_asked.connect(self._connect_from_tray)
+        t.settings_asked.connect(self._settings_from_tray)
+        t.quit_asked.connect(self.quit)
+        t.account_chosen.connect(self._account_from_tray)
+        t.appeared.connect(self._tray_appeared)
+
+    # --- beginning ------------------------------------------------------------------------------------------
+
+    def begin(self, *, hidden: bool = False) -> None:
+        """Show the window, or only the tray where `hidden` and there is one; then build the engine."""
+        there = self.tray.begin()
+        self.window.tell(viewmodel.window((), None, (), utc_now(), kept_in="", loading=True), None)
+        if hidden and there:
+            self._open_engine()
+        else:
+            self.window.painted.connect(self._open_engine)
+            self.window.show()
+
+    def _open_engine(self) -> None:
+        Operation(self, self._build, self._built).failing(self._not_built).start()
+
+    def _not_built(self, error: KeyfobError) -> None:
+        banner = Banner("bad", error.message, error.remedy, "Try again", "build", "", None)
+        model = viewmodel.window((), None, (), utc_now(), kept_in="", keychain=banner, loading=True)
+        self.window.tell(replace(model, summary_note=""), None)
+        self.window.bring_up()
+
+    def _built(self, engine: Engine) -> None:
+        self._engine = engine
+        if self._ending is not None:
+            return
+        presenter = self._presenter = Presenter(engine, self)
+        connect = SignInPresenter(engine, presenter, self.threads, self)
+        self._sign_in = ConnectDialog(self._theme, connect, self.window)
+        self._sign_in.finished.connect(self._dialog_done)
+        presenter.changed.connect(self._show)
+        presenter.said.connect(self._say)
+        presenter.attention.connect(self.tray.notify)
+        self.window.banner_put_off.connect(self._put_off)
+        self.window.sidebar.list.chosen.connect(presenter.select)
+        self.window.shown.connect(self._watched)
+        self.window.hidden.connect(self._watched)
+        self.tray.refresh_asked.connect(presenter.publish)
+        presenter.set_tray_missing(not self.tray.present)
+        self._watched()
+        watch = StoreWatch(engine.store_path, self)
+        watch.changed.connect(presenter.reload_soon)
+        self._pulse = Pulse(engine.renewer.tick, self)
+        self._surroundings.woke.connect(self._woke)
+        self._surroundings.online.connect(self._online)
+        self._surroundings.keychain_changed.connect(self._keychain_changed)
+        Operation(self, engine.settings.load, self._took_settings).failing(self._settings_faulty).start()
+        presenter.start()
+        self._pulse.beat()
+        self._surroundings.begin()
+        if self._start_demo:
+            self._serve_demo()
+
+    def _took_settings(self, settings: Settings) -> None:
+        self._settings, self._settings_read = settings, True
+        self._theme.choose(settings.theme)
+        self._greet()
+
+    def _settings_faulty(self, error: KeyfobError) -> None:
+        self.window.say(error.sentence(), good=False)
+
+    def _greet(self) -> None:
+        """The first start with no account: a banner, and the dialog; once."""
+        presenter = self._presenter
+        if self._greeted or not self._settings_read or presenter is None or not presenter.loaded:
+            return
+        if self._start_demo and self._demo is None:
+            return
+        self._greeted = True
+        accounts = presenter.views()
+        if any(v.provider == "demo" for v in accounts):
+            self._serve_demo()  # its accounts live by it
+        if not accounts and not self._settings.first_start_done and self.window.isVisible():
+            presenter.welcome(True)
+            self.connect_account()
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def _show(self, model: Window) -> None:
+        presenter = self._presenter
+        assert presenter is not None
+        self.window.empty.tell(demo=self._make_demo is not None, skipped=self._settings.first_start_done)
+        self.window.tell(model, presenter.selected)
+        self.tray.tell(model)
+        if self._settings_dialog is not None:
+            self._settings_dialog.tell_accounts(model)
+        self._greet()
+
+    def _say(self, text: str, good: bool) -> None:
+        self.window.say(text, good=good)
+
+    def _watched(self) -> None:
+        if self._presenter is not None:
+            self._presenter.watched(self.window.isVisible())
+
+    def _put_off(self, action: str, key: str) -> None:
+        if self._presenter is not None:
+            self._presenter.put_off(action, key)
+
+    def _tray_appeared(self) -> None:
+        if self._presenter is not None:
+            self._presenter.set_tray_missing(False)
+
+    def _may_hide(self) -> bool:
+        """Never hide with no way back."""
+        there = self.tray.present and QSystemTrayIcon.isSystemTrayAvailable()
+        return self._ending is not None or (there and self._settings.close_to_tray)
+
+    # --- surroundings ---------------------------------------------------------------------------------------
+
+    def _woke(self) -> None:
+        if self._pulse is not None and self._presenter is not None:
+            self._pulse.beat()
+            self._presenter.reload()
+
+    def _online(self, online: bool) -> None:
+        if self._pulse is not None and self._presenter is not None:
+            self._presenter.set_offline(not online)
+            if online:
+                self._pulse.beat()
+
+    def _keychain_changed(self) -> None:
+        if self._presenter is not None and self._pulse is not None and self._presenter.keychain_in_trouble:
+            self._presenter.probe_keychain()
+            self._pulse.beat()
+
+    # --- what the person asks -------------------------------------------------------------------------------
+
+    def connect_account(self) -> None:
+        dialog = self._sign_in
+        if dialog is None or self._ending is not None:
+            return
+        if dialog.isVisible() and (dialog.under_way or dialog.pages.currentWidget() is dialog.gallery):
+            dialog.raise_()
+            dialog.activateWindow()
+            return
+        dialog.choose(demo=self._demo is not None, preferred="demo" if self._demo is not None else None)
+
+    def try_demo(self) -> None:
+        """Start the demo provider where it does not run yet, and sign in at it."""
+        if self._demo is None:
+            self._demo_wanted = True
+            self._serve_demo()
+        elif self._sign_in is not None:
+            self._sign_in.connect_to("demo", "oauth")
+
+    def _serve_demo(self) -> None:
+        if self._demo is None and self._make_demo is not None:
+            Operation(self, self._make_demo, self._demo_serves).failing(self._demo_failed).start()
+
+    def _demo_serves(self, demo: Demo) -> None:
+        self._demo = demo
+        if self._pulse is not None:
+            self._pulse.beat()
+        self._greet()
+        if self._demo_wanted:
+            self._demo_wanted = False
+            self.try_demo()
+
+    def _demo_failed(self, error: KeyfobError) -> None:
+        self._demo_wanted = self._start_demo = False
+        self.window.say(error.sentence(), good=False)
+        self._greet()
+
+    def ask(self, action: str, key: str) -> None:
+        """A press on the account's page or in Settings."""
+        presenter = self._presenter
+        view = presenter.view(key) if presenter is not None else None
+        if presenter is None or view is None or self._sign_in is None:
+            return
+        name = viewmodel.name_of(view)
+        match action:
+            case "disconnect":
+                self._confirm(
+                    f"Disconnect {name}?",
+                    f"Keyfob forgets its tokens and asks {view.provider_title} to revoke them. Tools get none until "
+                    "you reconnect. The account stays in the list.",
+                    "Disconnect",
+                    lambda: presenter.act("disconnect", key),
+                )
+            case "remove":
+                self._confirm(
+                    f"Remove {name}?",
+                    f"Keyfob forgets this account and its history, and asks {view.provider_title} to revoke the "
+                    "sign-in. Nothing is deleted at the provider.",
+                    "Remove",
+                    lambda: presenter.act("remove", key),
+                )
+            case "rename":
+                dialog = Ask(
+                    self._theme,
+                    "Another label",
+                    f"Tools ask for this account as {view.provider}/label.",
+                    view.label,
+                    "Rename",
+                    self.window,
+                )
+                dialog.answered.connect(lambda label: presenter.rename(key, label))
+                dialog.open()
+            case "reconnect":
+                self._sign_in.sign_in_again(view)
+            case "switch_method":
+                self._sign_in.switch_method(view)
+            case _:
+                presenter.act(action, key)
+
+    def _confirm(self, title: str, text: str, deed: str, do: Callable[[], None]) -> None:
+        parent = self._settings_dialog or self.window
+        dialog = Confirm(self._theme, title, text, deed, parent)
+        dialog.confirmed.connect(do)
+        dialog.open()
+
+    def _banner(self, action: str, key: str) -> None:
+        presenter = self._presenter
+        match action:
+            case "build":
+                self._open_engine()
+            case "keychain" if presenter is not None and self._pulse is not None:
+                presenter.probe_keychain()
+                presenter.reload()
+                self._pulse.beat()
+            case "show" if presenter is not None:
+                presenter.select(key)
+            case "reconnect" if presenter is not None:
+                presenter.select(key)
+                self.ask("reconnect", key)
+
+    def _connect_from_tray(self) -> None:
+        self.window.bring_up()
+        self.connect_account()
+
+    def _settings_from_tray(self) -> None:
+        self.window.bring_up()
+        self.open_settings()
+
+    def _account_from_tray(self, key: str) -> None:
+        self.window.bring_up()
+        if self._presenter is not None:
+            self._presenter.select(key)
+
+    def _dialog_done(self) -> None:
+        if self._presenter is None:
+            return
+        self._presenter.welcome(False)
+        if not self._settings.first_start_done:
+            self._save(replace(self._settings, first_start_done=True))
+            self.window.empty.tell(demo=self._make_demo is not None, skipped=True)
+
+    # --- settings -------------------------------------------------------------------------------------------
+
+    def open_settings(self) -> None:
+        presenter = self._presenter
+        if presenter is None or self._settings_dialog is not None:
+            return
+        tray = self.tray.present
+        dialog = SettingsDialog(
+            self._theme, self._settings, tray=tray, autostart=self._autostart is not None, parent=self.window
+        )
+        self._settings_dialog = dialog
+        dialog.tell_vault(presenter.kept_in)
+        dialog.tell_accounts(presenter.model)
+        dialog.changed.connect(self._save)
+        dialog.asked.connect(self._asked_in_settings)
+        dialog.connect_asked.connect(self._connect_from_settings)
+        dialog.finished.connect(self._settings_done)
+        dialog.open()
+
+    def _asked_in_settings(self, action: str, key: str) -> None:
+        if action == "reconnect" and self._settings_dialog is not None:
+            self._settings_dialog.accept()
+        self.ask(action, key)
+
+    def _connect_from_settings(self) -> None:
+        if self._settings_dialog is not None:
+            self._settings_dialog.accept()
+        self.connect_account()
+
+    def _settings_done(self) -> None:
+        if self._settings_dialog is not None:
+            self._settings_dialog.deleteLater()
+            self._settings_dialog = None
+
+    def _save(self, settings: Settings) -> None:
+        engine, autostart, before = self._engine, self._autostart, self._settings
+        if engine is None:
+            return
+        self._settings = settings
+        self._theme.choose(settings.theme)
+
+        def work() -> None:
+            if autostart is not None and autostart.enabled() != settings.start_at_login:
+                autostart.enable(settings.start_at_login)
+            engine.settings.save(settings)
+
+        def refused(error: KeyfobError) -> None:
+            self._settings = before
+            self._theme.choose(before.theme)
+            if self._settings_dialog is not None:
+                self._settings_dialog.refuse(error.sentence(), before)
+            else:
+                self.window.say(error.sentence(), good=False)
+
+        Operation(self, work, lambda _: None).failing(refused).start()
+
+    # --- ending ---------------------------------------------------------------------------------------------
+
+    def quit(self) -> None:
+        """End: ask what runs to end, wait for what must not be cut, close the engine, leave."""
+        if self._ending is not None:
+            return
+        self._ending = time.monotonic()
+        if self._pulse is not None:
+            self._pulse.stop()
+        if self._sign_in is not None:
+            self._sign_in.close()
+        if self._presenter is not None:
+            self._presenter.close()
+        self.window.hide()
+        self.tray.close()
+        operation.ask_all_to_end()
+        self._end_timer.start()
+        self._end()
+
+    def _end(self) -> None:
+        assert self._ending is not None
+        overdue = time.monotonic() - self._ending > END_WITHIN
+        if overdue:
+            log.warning("%d tasks did not end in time", len(operation.running()))
+        elif operation.running() or self.threads.alive():
+            return
+        if not self._closed and not overdue:
+            self._closed = True
+            engine, demo = self._engine, self._demo
+
+            def close() -> None:
+                if demo is not None:
+                    demo.stop()
+                if engine is not None:
+                    engine.close()
+
+            Operation(self, close, lambda _: None).start()
+            return
+        self._end_timer.stop()
+        self._app.exit(0)

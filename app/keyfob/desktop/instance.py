@@ -1,0 +1,63 @@
+"""One window for one home: the first holds a lock and listens; a second tells it to come up, and ends.
+
+The socket lies in the home's own run folder (0700) and is owner-only. What arrives there is a wish to see the
+window, nothing else; nothing is read from it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QLockFile, QObject, Signal
+from PySide6.QtNetwork import QLocalServer, QLocalSocket
+
+from keyfob.desktop.engine import Home
+
+PATH_MOST = 100  # bytes that a Unix socket's path has room for
+FIRST_WITHIN = 5.0  # seconds a first instance may take from its lock to its socket
+STEP = 100  # milliseconds
+
+
+class Instance(QObject):
+    raised = Signal()  # a second start wants to see the window
+
+    def __init__(self, home: Home, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        path = str(home.run / "window.sock")
+        self._name = path if len(path.encode()) < PATH_MOST else f"keyfob-{home.id[:24]}"
+        self._lock = QLockFile(str(home.run / "window.lock"))
+        self._lock.setStaleLockTime(0)  # stale when its process is gone, never by age
+        self._server = QLocalServer(self)
+        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.newConnection.connect(self._visited)
+
+    def first(self) -> bool:
+        """True for the first, which listens from here on. False: the first was told to come up."""
+        until = time.monotonic() + FIRST_WITHIN
+        while True:
+            if self._lock.tryLock(0):
+                QLocalServer.removeServer(self._name)  # left behind by a crash: the lock says nobody listens
+                self._server.listen(self._name)
+                return True
+            if self._tell() or time.monotonic() > until:
+                return False
+
+    def _tell(self) -> bool:
+        socket = QLocalSocket()
+        socket.connectToServer(self._name)
+        if not socket.waitForConnected(1000):
+            time.sleep(STEP / 1000)
+            return False
+        socket.waitForDisconnected(2000)
+        return True
+
+    def _visited(self) -> None:
+        while (socket := self._server.nextPendingConnection()) is not None:
+            socket.disconnectFromServer()
+            socket.deleteLater()
+            self.raised.emit()
+
+    def close(self) -> None:
+        """Free the place at once."""
+        self._server.close()
+        self._lock.unlock()

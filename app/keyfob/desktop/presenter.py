@@ -1,0 +1,369 @@
+"""Between the engine and the window: holds what is known, asks the engine off the GUI thread, and makes view-models.
+
+One QObject on the GUI thread. Widgets never see the engine; the presenter never sees a widget. Every press goes
+through `act`, and what it brought comes back as `said` and as a new `changed` model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.errors import Advice, KeyfobError
+from keyfob.core.secret import Secret
+from keyfob.desktop import viewmodel
+from keyfob.desktop.bridge import Bridge
+from keyfob.desktop.clipboard import CLEARED_AFTER, SecretClipboard
+from keyfob.desktop.engine import Engine
+from keyfob.desktop.operation import Operation
+from keyfob.desktop.viewmodel import Banner
+from keyfob.ports import VaultHealth
+from keyfob.service.views import Disconnection, TestResult, Token
+
+SETTLE = 120  # milliseconds: several events of one deed are one reload
+COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
+COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for at least this
+
+WELCOME = Banner(
+    "info",
+    "Welcome to Keyfob",
+    "Connect an account once, and every tool on this computer can have a fresh token. "
+    "What is secret stays in your keychain.",
+    None,
+    "welcome",
+    "",
+    "Not now",
+)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Presenter(QObject):
+    changed = Signal(object)  # Window
+    said = Signal(str, bool)  # what a press brought; False: it failed
+    attention = Signal(str, str)  # an account has begun to need the person: title, text
+
+    def __init__(
+        self, engine: Engine, parent: QObject | None = None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self._clock = clock
+        self._views: list[AccountView] = []
+        self._history: Sequence[LoggedEvent] = ()
+        self._history_of: str | None = None
+        self.selected: str | None = None
+        self._busy: frozenset[str] = frozenset()
+        self._hidden: frozenset[str] = frozenset()
+        self._needy: set[str] = set()
+        self._pictures: dict[str, str] = {}
+        self._asked_pictures: set[str] = set()
+        self._kept_in = "your keychain"
+        self._keychain: Banner | None = None
+        self._welcome: Banner | None = None
+        self._offline = False
+        self._tray_missing = False
+        self._loaded = self._loading = self._again = False
+        self.model = viewmodel.window((), None, (), clock(), kept_in=self._kept_in, loading=True)
+        self._clipboard = SecretClipboard(self)
+        self._settle = self._timer(self.reload)
+        self._refresh = self._timer(self._tick)
+        self._bridge = Bridge(engine.events, self)
+        self._bridge.logged.connect(self._happened)
+        self._watching = False
+
+    def _timer(self, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(slot)
+        return timer
+
+    # --- what there is --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read the accounts, then look at the keychain. Called after the first paint."""
+        self.reload()
+        self.probe_keychain()
+
+    def reload(self) -> None:
+        """Read accounts and history again; calls while one is under way become one more."""
+        if self._loading:
+            self._again = True
+            return
+        self._loading = True
+        selected = self.selected
+        Operation(self, lambda: self._read(selected), self._took).failing(self._not_read).start()
+
+    def reload_soon(self) -> None:
+        """Something may have changed: several such within a moment are one reload."""
+        if not self._settle.isActive():
+            self._settle.start(SETTLE)
+
+    def _happened(self, _event: object) -> None:
+        self.reload_soon()
+
+    def _read(self, selected: str | None) -> tuple[list[AccountView], str | None, Sequence[LoggedEvent]]:
+        views = self._engine.accounts.views()
+        keys = [v.key for v in views]
+        chosen = selected if selected in keys else (keys[0] if keys else None)
+        history = self._engine.accounts.history(chosen, limit=80) if chosen else ()
+        return views, chosen, history
+
+    def _took(self, read: tuple[list[AccountView], str | None, Sequence[LoggedEvent]]) -> None:
+        views, chosen, history = read
+        first = not self._loaded
+        self._loading, self._loaded = False, True
+        self._views = views
+        if self.selected is None or self.selected not in {v.key for v in views}:
+            self.selected = chosen
+        if chosen == self.selected:
+            self._history, self._history_of = history, chosen
+        else:
+            self._again = True  # another was chosen meanwhile
+        needy = {v.key: v for v in views if v.status == "needs_sign_in"}
+        for key, view in needy.items():
+            if key not in self._needy and not first:
+                why = view.last_error.message if view.last_error else "Its sign-in has ended"
+                self.attention.emit(f"{viewmodel.name_of(view)} needs you", f"{why.rstrip('.')}.")
+        self._needy = set(needy)
+        self._fetch_pictures()
+        self.publish()
+        if self._again:
+            self._again = False
+            self.reload()
+
+    def _not_read(self, error: KeyfobError) -> None:
+        self._loading = False
+        self.said.emit(error.sentence(), False)
+
+    def _fetch_pictures(self) -> None:
+        for view in self._views:
+            url = view.avatar_url
+            if url and url not in self._asked_pictures:
+                self._asked_pictures.add(url)
+                Operation(self, self._picture_work(view.key, url), self._got_picture).start()
+
+    def _picture_work(self, key: str, url: str) -> Callable[[], tuple[str, Path | None]]:
+        return lambda: (key, self._engine.avatars.fetch(url))
+
+    def _got_picture(self, got: tuple[str, Path | None]) -> None:
+        key, path = got
+        if path is not None:
+            self._pictures[key] = str(path)
+            self.publish()
+
+    def publish(self) -> None:
+        """Make the model anew from what is known, and tell it."""
+        self.model = viewmodel.window(
+            self._views,
+            self.selected,
+            self._history if self._history_of == self.selected else (),
+            self._clock(),
+            kept_in=self._kept_in,
+            hidden=self._hidden,
+            busy=self._busy,
+            keychain=self._keychain,
+            offline=self._offline,
+            loading=not self._loaded,
+            tray_missing=self._tray_missing,
+            pictures=self._pictures,
+        )
+        if self._welcome is not None and not self._views:
+            self.model = replace(self.model, banners=(*self.model.banners, self._welcome))
+        self.changed.emit(self.model)
+        self._arm()
+
+    def view(self, key: str) -> AccountView | None:
+        return next((v for v in self._views if v.key == key), None)
+
+    def views(self) -> tuple[AccountView, ...]:
+        return tuple(self._views)
+
+    @property
+    def kept_in(self) -> str:
+        """The vault in use, in words."""
+        return self._kept_in
+
+    @property
+    def keychain_in_trouble(self) -> bool:
+        return self._keychain is not None
+
+    @property
+    def loaded(self) -> bool:
+        return self._loaded
+
+    # --- relative times: only while somebody can see them ---------------------------------------------------
+
+    def watched(self, visible: bool) -> None:
+        """Whether the window is on screen. Hidden, nothing here wakes up."""
+        self._watching = visible
+        if visible and self._loaded:
+            self.publish()
+        elif not visible:
+            self._refresh.stop()
+
+    def _arm(self) -> None:
+        if self._watching and self._views:
+            self._refresh.start(FINE if self.model.urgent else COARSE)
+
+    def _tick(self) -> None:
+        self.publish()
+
+    # --- surroundings ---------------------------------------------------------------------------------------
+
+    def set_offline(self, offline: bool) -> None:
+        if offline != self._offline:
+            self._offline = offline
+            self.publish()
+
+    def set_tray_missing(self, missing: bool) -> None:
+        if missing != self._tray_missing:
+            self._tray_missing = missing
+            self.publish()
+
+    def select(self, key: str) -> None:
+        if key != self.selected:
+            self.selected = key
+            self.publish()
+            self.reload()
+
+    def put_off(self, action: str, key: str) -> None:
+        """Later: this banner stays away until something changes."""
+        if action == "keychain":
+            self._keychain = None
+        if action == "welcome":
+            self._welcome = None
+        for view in self._views:
+            if view.key == key or action == "show":
+                self._hidden |= {viewmodel.banner_id(view)}
+        self.publish()
+
+    def welcome(self, show: bool) -> None:
+        """The first start's banner: what connecting brings."""
+        self._welcome = WELCOME if show else None
+        self.publish()
+
+    def probe_keychain(self) -> None:
+        """Whether the keychain answers; a banner says so where it does not."""
+        Operation(self, self._engine.vault.probe, self._probed).start()
+
+    def _probed(self, health: VaultHealth) -> None:
+        self._kept_in = health.name or self._kept_in
+        if health.ok:
+            self._keychain = None
+        else:
+            self._keychain_trouble(health.code or "keychain_refused", health.message)
+        self.publish()
+
+    def _keychain_trouble(self, code: str, message: str) -> None:
+        titles = {
+            "keychain_locked": "Your keychain is locked",
+            "keychain_absent": "No keychain was found",
+            "keychain_timeout": "Your keychain does not answer",
+        }
+        text = KeyfobError(message, code=code).remedy
+        self._keychain = Banner(
+            "bad", titles.get(code, "Your keychain cannot be used"), text, "Try again", "keychain", code, None
+        )
+
+    # --- deeds ----------------------------------------------------------------------------------------------
+
+    def act(self, action: str, key: str) -> None:
+        """renew, test, copy, disconnect, remove: asked of the engine off this thread; the answer is `said`."""
+        view = self.view(key)
+        if view is None:
+            return
+        accounts = self._engine.accounts
+        name = viewmodel.name_of(view)
+        match action:
+            case "renew":
+                self._do(key, lambda: accounts.renew(key), lambda _: self._renewed(name))
+            case "test":
+                self._do(key, lambda: accounts.test(key), self._tested)
+            case "copy":
+                self._do(key, lambda: accounts.token(key, min_life=COPIED_LIFE), self._copied)
+            case "disconnect":
+                self._do(
+                    key, lambda: accounts.disconnect(key), lambda d: self._ended(d, view, "disconnected")
+                )
+            case "remove":
+                self._do(key, lambda: accounts.remove(key), lambda d: self._ended(d, view, "removed"))
+            case "copy_details":
+                problem = self.model.detail.problem if self.model.detail else None
+                if problem is not None:
+                    self.copy_plain(problem.details, "The details are copied. They hold no secret.")
+            case "copy_name":
+                self.copy_plain(view.id, f"{view.id} is copied.")
+
+    def rename(self, key: str, label: str) -> None:
+        self._do(key, lambda: self._engine.accounts.rename(key, label), lambda _: None)
+
+    def _do(self, key: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        if key in self._busy:
+            return
+        self._busy |= {key}
+        self.publish()
+
+        def finished(result: Any) -> None:
+            self._busy -= {key}
+            done(result)
+            self.reload()
+
+        def failed(error: KeyfobError) -> None:
+            self._busy -= {key}
+            if error.advice is Advice.UNLOCK_KEYCHAIN:
+                self._keychain_trouble(error.code, error.message)
+            self.said.emit(error.sentence(), False)
+            self.reload()
+
+        Operation(self, work, finished).failing(failed).start()
+
+    def _renewed(self, name: str) -> None:
+        self.said.emit(f"{name} is fresh again.", True)
+
+    def _tested(self, result: TestResult) -> None:
+        if result.ok:
+            who = f" as {result.name}" if result.name else ""
+            self.said.emit(f"It works: signed in{who}, answered in {result.milliseconds} ms.", True)
+        else:
+            self.said.emit(f"The provider answered {result.status or 'nothing'} to the test.", False)
+
+    def _copied(self, token: Token) -> None:
+        self._clipboard.copy(token.token)
+        self.said.emit(f"The token is copied. It leaves the clipboard after {CLEARED_AFTER} seconds.", True)
+
+    def _ended(self, ended: Disconnection, view: AccountView, deed: str) -> None:
+        name, provider = viewmodel.name_of(view), view.provider_title
+        confirmed = {
+            "yes": f"{provider} confirmed that the sign-in is revoked.",
+            "pending": f"{provider} has not confirmed the revocation yet; Keyfob asks again by itself.",
+            "unsupported": f"{provider} offers no revocation: end it in its own settings if you wish.",
+        }[ended.revoked]
+        self.said.emit(f"{name} is {deed}. {confirmed}", True)
+
+    # --- the clipboard --------------------------------------------------------------------------------------
+
+    def copy_plain(self, text: str, words: str) -> None:
+        """What is no secret."""
+        SecretClipboard.copy_plain(text)
+        self.said.emit(words, True)
+
+    def copy_secret(self, secret: Secret) -> None:
+        """What is one, or carries one: a link with its state."""
+        self._clipboard.copy(secret)
+
+    def close(self) -> None:
+        """No event comes after this; the clipboard holds no token of ours."""
+        self._bridge.close()
+        self._refresh.stop()
+        self._settle.stop()
+        self._clipboard.clear()
+        self.model = replace(self.model, banners=())
