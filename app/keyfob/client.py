@@ -169,16 +169,15 @@ def forget(account: str | None = None) -> None:
         _memory.pop(key, None)
 
 
-def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[str, Any]:
-    import json
+def lease(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
+    """The token with what is known of it, as `keyfob token --json` answers: account, token, token_type, expires_at,
+    scopes. Nothing is remembered. Raises `keyfob.KeyfobError`. Blocks."""
+    return _answer(account, min_life, rejected)
 
+
+def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[str, Any]:
     try:
-        if rejected is not None:
-            body = json.dumps({"rejected": rejected}).encode()
-            status, _, raw = exchange("POST", _target("token", account), "application/json", body)
-        else:
-            query = "" if min_life is None else f"?min_life={min_life:g}"
-            status, _, raw = exchange("GET", _target("token", account, query), "application/json")
+        return from_agent(account, min_life=min_life, rejected=rejected)
     except AgentGone:
         arguments = ["token", account]
         if min_life is not None:
@@ -186,6 +185,18 @@ def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[
         if rejected is not None:
             return _command([*arguments, "--rejected-stdin"], rejected)
         return _command(arguments)
+
+
+def from_agent(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
+    """The same from a running agent alone. Raises AgentGone where there is none, and `keyfob.KeyfobError`."""
+    import json
+
+    if rejected is not None:
+        body = json.dumps({"rejected": rejected}).encode()
+        status, _, raw = exchange("POST", _target("token", account), "application/json", body)
+    else:
+        query = "" if min_life is None else f"?min_life={min_life:g}"
+        status, _, raw = exchange("GET", _target("token", account, query), "application/json")
     answer: dict[str, Any] = json.loads(raw)
     if status != 200:
         raise _error(answer)

@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
     "accounts": Verb("accounts:accounts", "List the accounts."),
     "status": Verb("status:status", "Show one account in full."),
     "token": Verb("token:token", "Print a valid access token or key."),
+    "exec": Verb("exec:execute", "Run a command with tokens in its environment only."),
     "renew": Verb("renew:renew", "Renew an account's token now."),
     "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
     "rename": Verb("rename:rename", "Give an account another label."),

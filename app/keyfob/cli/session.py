@@ -50,8 +50,10 @@ class Session:
         return self._engine
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
+        """Ends the engine, once; `exec` does so before it becomes another program."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
     # --- speaking -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,45 @@
+"""A token for a verb that hands it on: from a running agent, else by this process under the same locks.
+
+Called by `exec` and `credential`. The agent comes first because it may hold what this process cannot open (a sealed
+vault) and because it answers at once. The secret is the caller's, who passes it to one tool and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from keyfob import client
+from keyfob.cli.session import Session
+from keyfob.core.secret import Secret
+from keyfob.core.times import from_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A valid token, and until when."""
+
+    account: str  # provider/label
+    token: Secret
+    token_type: str
+    expires_at: datetime | None
+
+    @property
+    def provider(self) -> str:
+        return self.account.partition("/")[0]
+
+
+def lease(session: Session, ref: str) -> Lease:
+    """A valid token of `ref`, renewed first where needed. Blocks. Raises a KeyfobError, `sharing_not_allowed` among
+    them."""
+    try:
+        answer = client.from_agent(ref)
+    except client.AgentGone:
+        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
+        return Lease(found.account, found.token, found.token_type, found.expires_at)
+    return Lease(
+        answer["account"],
+        Secret(answer["token"]),
+        answer["token_type"],
+        from_rfc3339(answer["expires_at"]),
+    )

@@ -1,0 +1,121 @@
+"""`keyfob exec`: runs a command with tokens in its environment, and in no other place.
+
+Promises that the command becomes this process (on POSIX), so that its exit, its signals and its terminal are its own;
+that the engine is closed before; and that nothing is run where one of the tokens cannot be had.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from keyfob.cli.asking import Lease, lease
+from keyfob.cli.options import _complete_accounts, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.errors import Usage
+from keyfob.core.text import plain
+
+NOT_FOUND = 127  # as a shell says it
+NOT_EXECUTABLE = 126
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@click.command(
+    name="exec",
+    short_help="Run a command with tokens in its environment only.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="ACCOUNT[=VAR]... -- COMMAND [ARG]...",
+    shell_complete=_complete_accounts,
+)
+@pass_session
+def execute(session: Session, words: tuple[str, ...]) -> int:
+    """Run COMMAND with a valid token of each ACCOUNT in its environment.
+
+    The variable is VAR, or the provider's name and _TOKEN: GITHUB_TOKEN, NEXUSMODS_TOKEN. Nothing is written to disk,
+    and no other program sees the tokens. The exit is the command's own; 127 where there is no such command.
+
+    The token is valid when the command starts and is not renewed while it runs. A program that runs for hours asks
+    for itself: `keyfob token`, or the agent's socket.
+
+    \b
+    Examples:
+      keyfob exec github -- gh repo list
+      keyfob exec github=NPM_TOKEN -- npm install
+      keyfob exec nexusmods openai-api=OPENAI_API_KEY -- ./run.sh
+    """
+    if "--" not in words:
+        raise Usage(
+            "The command to run comes after --", remedy="For example: keyfob exec github -- gh repo list"
+        )
+    cut = words.index("--")
+    accounts, command = words[:cut], words[cut + 1 :]
+    if not accounts or not command:
+        raise Usage("exec needs an account before --" if not accounts else "exec needs a command after --")
+    wanted = [_split(word) for word in accounts]
+    environment = dict(os.environ)
+    taken: set[str] = set()
+    for ref, told in wanted:
+        found = lease(session, ref)
+        name = told or variable_of(found.provider)
+        if name in taken:
+            raise Usage(
+                f"Two accounts want the variable {name}", remedy=f"Name one of them: {found.account}=NAME"
+            )
+        taken.add(name)
+        environment[name] = found.token.reveal()
+        _warn_of_bound(session, found)
+    session.close()
+    return _become(session, command, environment)
+
+
+def variable_of(provider: str) -> str:
+    """`nexus-mods` → `NEXUS_MODS_TOKEN`."""
+    return re.sub(r"[^A-Z0-9]", "_", provider.upper()) + "_TOKEN"
+
+
+def _split(word: str) -> tuple[str, str | None]:
+    ref, mark, name = word.partition("=")
+    if mark and not _NAME.fullmatch(name):
+        raise Usage(
+            f"{plain(name, 40)!r} is no name of a variable", remedy="It holds letters, digits and _ only."
+        )
+    return ref, name if mark else None
+
+
+def _warn_of_bound(session: Session, found: Lease) -> None:
+    if found.token_type.casefold() == "dpop":
+        session.note(
+            f"The token of {found.account} is bound to a key that stays with Keyfob: alone it opens nothing. "
+            "Use `keyfob request` for it."
+        )
+
+
+def _become(session: Session, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The command in this process's place. Comes back only where it could not be started."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if os.name == "nt":
+            return subprocess.run([*command], env=dict(environment), check=False).returncode  # noqa: S603
+        for name in ("SIGPIPE", "SIGXFSZ"):
+            # Python ignores these, and a program inherits what is ignored: `… | head` would not end it.
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        os.execvpe(command[0], [*command], environment)  # noqa: S606
+    except FileNotFoundError:
+        session.note(f"keyfob: There is no command {plain(command[0], 200)}.")
+        return NOT_FOUND
+    except OSError as error:
+        session.note(f"keyfob: {plain(command[0], 200)} cannot be run: {error.strerror}.")
+        return NOT_EXECUTABLE
