@@ -209,7 +209,7 @@ def test_by_did_and_by_the_server_s_address(world: World) -> None:
     }  # fmt: skip
 
 
-def test_s_58_somebody_else_signs_in(world: World) -> None:
+def test_s58_somebody_else_signs_in(world: World) -> None:
     live = person(world, "bob.test")
     expected = replace(found(world, live, "alice.test"), login_hint=None)
     with pytest.raises(PeerFault) as caught:
@@ -218,7 +218,7 @@ def test_s_58_somebody_else_signs_in(world: World) -> None:
     assert live.requests[-1].url.endswith("/oauth/token"), "and nothing was asked with those tokens"
 
 
-def test_s_58_a_handle_that_is_not_claimed_back(world: World) -> None:
+def test_s58_a_handle_that_is_not_claimed_back(world: World) -> None:
     live = Live()
     stolen = {"_atproto.mallory.test": (f"did={world.dids['alice.test']}",)}
     with pytest.raises(PeerFault) as caught:
@@ -226,7 +226,7 @@ def test_s_58_a_handle_that_is_not_claimed_back(world: World) -> None:
     assert caught.value.code == "identity_invalid"
 
 
-def test_s_56_nonces_are_asked_for_at_push_token_and_resource(world: World) -> None:
+def test_s56_nonces_are_asked_for_at_push_token_and_resource(world: World) -> None:
     live = person(world, "alice.test")
     result, _ = signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
     pushes = [r for r in live.requests if r.url.endswith("/oauth/par")]

@@ -114,7 +114,7 @@ def test_a_public_client_signs_in_renews_and_revokes(server: OidcProvider, live:
         renewed(live, plan, second)
 
 
-def test_s_36_reuse_kills_the_family(server: OidcProvider, live: Live) -> None:
+def test_s36_reuse_kills_the_family(server: OidcProvider, live: Live) -> None:
     plan = plan_at(server, live, Client("native"))
     first = sign_in(live, plan)
     second = renewed(live, plan, first)
@@ -206,7 +206,7 @@ def test_a_client_that_cannot_prove_itself_is_told(server: OidcProvider, live: L
 
 
 class TestPar:
-    def test_s_54_the_browser_sees_a_reference_only(self, server: OidcProvider, alice: Person) -> None:
+    def test_s54_the_browser_sees_a_reference_only(self, server: OidcProvider, alice: Person) -> None:
         seen: list[str] = []
 
         def visit(url: str) -> str:
@@ -217,7 +217,7 @@ class TestPar:
         sign_in(live, plan_at(server, live, Client("par"), par="offered"))
         assert set(query_of(seen[0])) == {"client_id", "request_uri"}
 
-    def test_s_54_a_reference_is_used_once(self, server: OidcProvider, live: Live) -> None:
+    def test_s54_a_reference_is_used_once(self, server: OidcProvider, live: Live) -> None:
         plan = plan_at(server, live, Client("par"))
         params = authorization_params(plan, live.secret(), None, live.secret())
         uri = live.perform(par.push(plan, params, **live.tools))
@@ -226,7 +226,7 @@ class TestPar:
             assert "code=" in one.visit(address, until=REDIRECT)
             assert "invalid_request_uri" in other.visit(address)
 
-    def test_s_54_a_refused_push_never_becomes_a_query(self, server: OidcProvider, live: Live) -> None:
+    def test_s54_a_refused_push_never_becomes_a_query(self, server: OidcProvider, live: Live) -> None:
         for status, body in ((400, '{"error":"invalid_request"}'), (503, "down"), (404, "")):
             server.outage("/request", status=status, body=body, **{"content-type": "application/json"})
             with pytest.raises(KeyfobError):
@@ -235,7 +235,7 @@ class TestPar:
 
 
 class TestDpop:
-    def test_s_55_s_56_the_whole_way_with_nonces(self, server: OidcProvider, live: Live) -> None:
+    def test_s55_s56_the_whole_way_with_nonces(self, server: OidcProvider, live: Live) -> None:
         key = new_key()
         plan = plan_at(server, live, Client("dpop"), dpop_key=key, par="always")
         result = renewed(live, plan, sign_in(live, plan))
@@ -248,7 +248,7 @@ class TestDpop:
         assert counts["/token"] == 2
         assert counts["/me"] == 2, "who-am-I, and ours"
 
-    def test_s_56_a_nonce_is_learned_at_the_resource_too(self, server: OidcProvider, live: Live) -> None:
+    def test_s56_a_nonce_is_learned_at_the_resource_too(self, server: OidcProvider, live: Live) -> None:
         key = new_key()
         result = sign_in(live, plan_at(server, live, Client("dpop"), dpop_key=key))
         fresh = Live()
@@ -280,7 +280,7 @@ class TestDpop:
         plan = plan_at(server, live, Client("native"), dpop_key=new_key(alg))
         assert sign_in(live, plan).grant.token_type == "DPoP"
 
-    def test_s_33_a_bearer_token_where_a_bound_one_was_asked_for_is_refused(
+    def test_s33_a_bearer_token_where_a_bound_one_was_asked_for_is_refused(
         self, server: OidcProvider, live: Live
     ) -> None:
         body = '{"access_token":"x","token_type":"Bearer"}'
@@ -306,14 +306,14 @@ class TestDevice:
             result = live.perform(device.device_code(plan, keys=live.keys, **live.tools))
         return live, result
 
-    def test_s_60_a_person_enters_the_code_elsewhere(self, server: OidcProvider) -> None:
+    def test_s60_a_person_enters_the_code_elsewhere(self, server: OidcProvider) -> None:
         live, result = self.approved(server, Client("native"))
         assert (result.identity.subject, result.identity.name) == ("alice", "Alice")
         assert result.grant.refresh is not None
         assert live.shown[0].verification_uri == f"{server.issuer}/device"
         assert live.waited == [5.0], "the server tells no interval"
 
-    def test_s_60_asking_goes_on_while_the_person_thinks(self, server: OidcProvider) -> None:
+    def test_s60_asking_goes_on_while_the_person_thinks(self, server: OidcProvider) -> None:
         live = Live()
         plan = plan_at(server, live, Client("native"))
         with Person("alice") as person:
@@ -327,13 +327,13 @@ class TestDevice:
         assert result.identity.subject == "alice"
         assert live.waited == [5.0, 5.0, 5.0]
 
-    def test_s_60_a_failing_network_does_not_end_it(self, server: OidcProvider) -> None:
+    def test_s60_a_failing_network_does_not_end_it(self, server: OidcProvider) -> None:
         server.outage("/token", status=503, times=2)
         live, result = self.approved(server, Client("native"))
         assert result.identity.subject == "alice"
         assert live.waited == [5.0, 10.0, 20.0]
 
-    def test_s_60_declined(self, server: OidcProvider) -> None:
+    def test_s60_declined(self, server: OidcProvider) -> None:
         live = Live()
         with Person("mallory", declines=True) as person:
             live.on_code = lambda shown: person.visit(shown.verification_uri_complete or "")
@@ -342,7 +342,7 @@ class TestDevice:
                 live.perform(device.device_code(plan, keys=live.keys, **live.tools))
         assert caught.value.code == "declined"
 
-    def test_s_60_expired(self, server: OidcProvider) -> None:
+    def test_s60_expired(self, server: OidcProvider) -> None:
         server.ttl(DeviceCode=1)
         live = Live()
         with pytest.raises(SignInEnded) as caught:
@@ -372,7 +372,7 @@ class TestRegistration:
         "token_endpoint_auth_method": "none",
     }
 
-    def test_s_61_a_client_of_one_s_own_from_beginning_to_end(self, server: OidcProvider, live: Live) -> None:
+    def test_s61_a_client_of_one_s_own_from_beginning_to_end(self, server: OidcProvider, live: Live) -> None:
         plan = plan_at(server, live, Client("native"))
         endpoint = plan.server.endpoints.registration_endpoint
         issued = live.perform(register.register(endpoint, self.METADATA))
@@ -387,7 +387,7 @@ class TestRegistration:
         assert live.perform(register.unregister(uri, token)) is True, "gone is gone"
 
     @pytest.mark.parametrize("auth", ["client_secret_basic", "client_secret_post"])
-    def test_s_61_a_client_with_a_secret(self, server: OidcProvider, live: Live, auth: str) -> None:
+    def test_s61_a_client_with_a_secret(self, server: OidcProvider, live: Live, auth: str) -> None:
         plan = plan_at(server, live, Client("native"))
         metadata = {**self.METADATA, "token_endpoint_auth_method": auth}
         issued = live.perform(register.register(plan.server.endpoints.registration_endpoint, metadata))

@@ -124,7 +124,7 @@ class TestResolve:
         dns = {f"_atproto.{HANDLE}": ("unrelated",)}
         assert resolved(HANDLE, says(), plc(), resource(), metadata(), dns=dns).did == DID
 
-    def test_s_58_a_handle_with_two_owners_is_nobody_s(self) -> None:
+    def test_s58_a_handle_with_two_owners_is_nobody_s(self) -> None:
         dns = {f"_atproto.{HANDLE}": (f"did={DID}", f"did={OTHER}")}
         assert refused(HANDLE, dns=dns).code == "identity_invalid"
 
@@ -137,16 +137,16 @@ class TestResolve:
             found = resolved(DID, plc(alsoKnownAs=names), resource(), metadata())
             assert (found.did, found.handle, found.login_hint) == (DID, None, DID)
 
-    def test_s_58_a_handle_that_its_owner_does_not_claim(self) -> None:
+    def test_s58_a_handle_that_its_owner_does_not_claim(self) -> None:
         assert refused(HANDLE, says(), plc(alsoKnownAs=["at://bob.example.com"])).code == "identity_invalid"
         # The first claimed handle counts, and no other.
         names = ["at://bob.example.com", f"at://{HANDLE}"]
         assert refused(HANDLE, says(), plc(alsoKnownAs=names)).code == "identity_invalid"
 
-    def test_s_58_a_did_that_claims_somebody_else_s_handle(self) -> None:
+    def test_s58_a_did_that_claims_somebody_else_s_handle(self) -> None:
         assert refused(DID, plc(), says(OTHER)).code == "identity_invalid"
 
-    def test_s_58_a_claimed_handle_that_is_none(self) -> None:
+    def test_s58_a_claimed_handle_that_is_none(self) -> None:
         assert refused(DID, plc(alsoKnownAs=["at://not a handle"])).code == "identity_invalid"
 
     @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ class TestResolve:
             {"authorization_servers": ["http://as.example.com"]}, {"authorization_servers": [f"{ISSUER}/tenant"]},
         ],
     )  # fmt: skip
-    def test_s_58_a_data_server_that_names_no_one_server(self, changes: dict[str, Any]) -> None:
+    def test_s58_a_data_server_that_names_no_one_server(self, changes: dict[str, Any]) -> None:
         assert refused(HANDLE, says(), plc(), resource(**changes)).code == "metadata_invalid"
 
     def test_a_data_server_without_oauth(self) -> None:
@@ -253,7 +253,7 @@ class TestResolve:
         )
 
     @pytest.mark.parametrize("issuer", [f"{ISSUER}/", "https://as.example.com.evil.example", None, 7])
-    def test_s_2_another_issuer_stops_it(self, issuer: Any) -> None:
+    def test_s2_another_issuer_stops_it(self, issuer: Any) -> None:
         assert refused(HANDLE, says(), plc(), resource(), metadata(issuer=issuer)).code == "issuer_mismatch"
 
     @pytest.mark.parametrize(
@@ -418,13 +418,13 @@ class TestSignIn:
         assert "DPoP" not in book.requests[2].headers, "the profile is public, and no token goes with it"
         assert "Authorization" not in book.requests[2].headers
 
-    def test_s_54_a_refused_push_opens_no_browser(self) -> None:
+    def test_s54_a_refused_push_opens_no_browser(self) -> None:
         book = Playbook(pushes(json_answer({"error": "invalid_request"}, 400)))
         with pytest.raises(PeerFault):
             signed_in(book)
         assert book.opened == []
 
-    def test_s_58_somebody_else_s_tokens_are_refused(self) -> None:
+    def test_s58_somebody_else_s_tokens_are_refused(self) -> None:
         book = Playbook(pushes(), opens(), returns(), trades(sub=OTHER))
         with pytest.raises(PeerFault) as caught:
             signed_in(book)
@@ -433,7 +433,7 @@ class TestSignIn:
         assert len(book.requests) == 2
 
     @pytest.mark.parametrize("sub", [None, 7, "", "alice"])
-    def test_s_58_tokens_of_nobody_are_refused(self, sub: Any) -> None:
+    def test_s58_tokens_of_nobody_are_refused(self, sub: Any) -> None:
         with pytest.raises(PeerFault):
             signed_in(Playbook(pushes(), opens(), returns(), trades(sub=sub)))
 
@@ -475,7 +475,7 @@ class TestSignIn:
         assert result.identity.username == DID
         assert "handle" not in result.extra
 
-    def test_s_58_a_data_server_that_names_another_server(self) -> None:
+    def test_s58_a_data_server_that_names_another_server(self) -> None:
         elsewhere = resource(authorization_servers=["https://other.example.com"])
         book = Playbook(pushes(), opens(), returns(), trades(), plc(), says(), elsewhere)
         with pytest.raises(PeerFault) as caught:

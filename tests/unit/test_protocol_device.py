@@ -72,7 +72,7 @@ def waited(book: Playbook) -> list[float]:
     return [effect.span.total_seconds() for effect in book.effects if isinstance(effect, Wait)]
 
 
-def test_s_60_shows_the_code_and_asks_until_the_person_has_decided() -> None:
+def test_s60_shows_the_code_and_asks_until_the_person_has_decided() -> None:
     book = Playbook(
         begins(),
         shows(SHOWN),
@@ -92,7 +92,7 @@ def test_s_60_shows_the_code_and_asks_until_the_person_has_decided() -> None:
 
 
 @pytest.mark.parametrize("interval", [None, 0, -1, True, "soon", 1e300])
-def test_s_60_no_interval_means_five_seconds(interval: Any) -> None:
+def test_s60_no_interval_means_five_seconds(interval: Any) -> None:
     book = Playbook(begins(interval=interval), shows(SHOWN), waits(5), asks(TOKENS), IDENTITY)
     signed_in(book)
 
@@ -102,7 +102,7 @@ def test_the_server_s_interval_is_kept(interval: Any, seconds: float) -> None:
     signed_in(Playbook(begins(interval=interval), shows(SHOWN), waits(seconds), asks(TOKENS), IDENTITY))
 
 
-def test_s_60_each_slow_down_adds_five_seconds_for_good() -> None:
+def test_s60_each_slow_down_adds_five_seconds_for_good() -> None:
     book = Playbook(
         begins(), shows(SHOWN),
         waits(5), asks(error("slow_down")),
@@ -127,14 +127,14 @@ def test_pending_in_a_200_is_pending() -> None:
         ("access_denied", "declined"), ("authorization_declined", "declined"),
     ],
 )  # fmt: skip
-def test_s_60_expired_and_denied_end_it(code: str, ends: str) -> None:
+def test_s60_expired_and_denied_end_it(code: str, ends: str) -> None:
     book = Playbook(begins(), shows(SHOWN), waits(5), asks(error(code)))
     with pytest.raises(SignInEnded) as caught:
         signed_in(book)
     assert caught.value.code == ends
 
 
-def test_s_60_nothing_is_asked_once_the_code_has_expired() -> None:
+def test_s60_nothing_is_asked_once_the_code_has_expired() -> None:
     pending = [step for _ in range(3) for step in (waits(5), asks(error("authorization_pending")))]
     book = Playbook(
         begins(expires_in=20),
@@ -158,7 +158,7 @@ def test_s_60_nothing_is_asked_once_the_code_has_expired() -> None:
         error("server_error", 500),
     ],
 )
-def test_s_60_a_failing_network_only_makes_it_slower(passing: Answer | Exception) -> None:
+def test_s60_a_failing_network_only_makes_it_slower(passing: Answer | Exception) -> None:
     book = Playbook(
         begins(), shows(SHOWN), waits(5), asks(passing), waits(10), asks(passing), waits(20),
         asks(error("authorization_pending")), waits(5), asks(TOKENS), IDENTITY,
@@ -201,7 +201,7 @@ def test_what_cannot_pass_ends_it(answer: Answer, code: str) -> None:
         {"verification_uri": "-oProxyCommand=x"},
     ],
 )  # fmt: skip
-def test_s_60_an_answer_that_cannot_be_shown_is_refused(changes: dict[str, Any]) -> None:
+def test_s60_an_answer_that_cannot_be_shown_is_refused(changes: dict[str, Any]) -> None:
     book = Playbook(begins(**changes))
     with pytest.raises(PeerFault):
         signed_in(book)

@@ -63,7 +63,7 @@ def lower(answer: Answer) -> Answer:
 
 
 class TestProof:
-    def test_s_55_has_what_rfc_9449_section_4_2_asks_for(self, key: SigningKey) -> None:
+    def test_s55_has_what_rfc_9449_section_4_2_asks_for(self, key: SigningKey) -> None:
         book = Playbook()
         signed = dpop.proof(key, "post", TOKEN, new_id=book.new_id, now=book.now)
         header, claims = opened(signed, key)
@@ -79,7 +79,7 @@ class TestProof:
             ("http://[::1]:80/x", "http://[::1]/x"),
         ],
     )
-    def test_s_55_htu_is_without_query_and_fragment(self, key: SigningKey, url: str, htu: str) -> None:
+    def test_s55_htu_is_without_query_and_fragment(self, key: SigningKey, url: str, htu: str) -> None:
         book = Playbook()
         _, claims = opened(dpop.proof(key, "GET", url, new_id=book.new_id, now=book.now), key)
         assert claims["htu"] == htu
@@ -154,7 +154,7 @@ class TestSend:
         assert self.send(book, None, dpop.NonceBook()).status == 400
         assert book.requests == [request_to(TOKEN)]
 
-    def test_s_56_a_challenge_at_the_server_is_answered_once(self, key: SigningKey) -> None:
+    def test_s56_a_challenge_at_the_server_is_answered_once(self, key: SigningKey) -> None:
         book = Playbook(
             sends("POST", TOKEN, gives=lower(challenge("n-1"))), sends("POST", TOKEN, gives=answered("n-2"))
         )
@@ -167,7 +167,7 @@ class TestSend:
         assert book.requests[0].body == book.requests[1].body
         assert nonces.get(TOKEN) == "n-2"
 
-    def test_s_56_a_challenge_at_the_resource_is_answered_once(self, key: SigningKey) -> None:
+    def test_s56_a_challenge_at_the_resource_is_answered_once(self, key: SigningKey) -> None:
         refused = Answer(
             401, b"", {"www-authenticate": 'DPoP realm="x", error="use_dpop_nonce"', "dpop-nonce": "n-1"}
         )
@@ -178,7 +178,7 @@ class TestSend:
         assert [claims.get("nonce") for claims in self.claims(book, key)] == [None, "n-1"]
         assert {claims["ath"] for claims in self.claims(book, key)} == {RFC_ATH}
 
-    def test_s_56_endless_challenges_end(self, key: SigningKey) -> None:
+    def test_s56_endless_challenges_end(self, key: SigningKey) -> None:
         book = Playbook(
             sends("POST", TOKEN, gives=lower(challenge("n-1"))),
             sends("POST", TOKEN, gives=lower(challenge("n-2"))),
@@ -190,7 +190,7 @@ class TestSend:
     @pytest.mark.parametrize(
         "headers", [{}, {"dpop-nonce": ""}, {"dpop-nonce": "a b"}, {"dpop-nonce": "n" * 1025}]
     )
-    def test_s_56_a_challenge_without_a_usable_nonce_ends(
+    def test_s56_a_challenge_without_a_usable_nonce_ends(
         self, key: SigningKey, headers: dict[str, str]
     ) -> None:
         refused = Answer(400, b'{"error":"use_dpop_nonce"}', headers)
@@ -199,7 +199,7 @@ class TestSend:
             self.send(book, key, dpop.NonceBook())
         assert len(book.requests) == 1
 
-    def test_s_56_nonces_are_learned_from_every_answer(self, key: SigningKey) -> None:
+    def test_s56_nonces_are_learned_from_every_answer(self, key: SigningKey) -> None:
         nonces = dpop.NonceBook()
         for status, nonce in ((200, "n-1"), (400, "n-2"), (503, "n-3"), (401, "n-4")):
             answer = later(json_answer({"error": "invalid_grant"}, status))
@@ -207,7 +207,7 @@ class TestSend:
             self.send(Playbook(sends("POST", TOKEN, gives=answer)), key, nonces)
             assert nonces.get(TOKEN) == nonce
 
-    def test_s_55_nonces_are_kept_per_origin(self, key: SigningKey) -> None:
+    def test_s55_nonces_are_kept_per_origin(self, key: SigningKey) -> None:
         nonces = dpop.NonceBook()
         self.send(Playbook(sends("POST", TOKEN, gives=answered("n-1"))), key, nonces)
         assert nonces.get("https://as.example/par") == "n-1"

@@ -33,7 +33,7 @@ def pushed(book: Playbook, plan: Plan = PLAN, params: dict[str, str] | None = No
     return book.perform(flow)
 
 
-def test_s_54_the_parameters_go_in_the_body_and_the_reference_comes_back() -> None:
+def test_s54_the_parameters_go_in_the_body_and_the_reference_comes_back() -> None:
     book = Playbook(sends("POST", PAR, gives=GOOD))
     assert pushed(book) == URN
     assert form_of(book.requests[0]) == PARAMS
@@ -46,7 +46,7 @@ def test_the_client_proves_itself_as_at_the_token_endpoint() -> None:
     assert pushed(book, plan) == URN
 
 
-def test_s_54_with_dpop_the_push_is_signed_and_a_challenge_answered() -> None:
+def test_s54_with_dpop_the_push_is_signed_and_a_challenge_answered() -> None:
     plan = replace(PLAN, dpop_key=new_key())
     refused = Answer(400, b'{"error":"use_dpop_nonce"}', {"dpop-nonce": "n-1"})
     book = Playbook(sends("POST", PAR, gives=refused), sends("POST", PAR, gives=GOOD))
@@ -78,7 +78,7 @@ def test_an_answer_without_a_reference_and_its_life_is_refused(data: dict[str, A
     assert caught.value.code == "response_invalid"
 
 
-def test_s_54_a_reference_that_expired_on_the_way_is_refused() -> None:
+def test_s54_a_reference_that_expired_on_the_way_is_refused() -> None:
     book = Playbook(sends("POST", PAR, gives=GOOD))
     flow = push(
         PLAN, PARAMS, new_id=book.new_id, now=lambda: book.time + timedelta(seconds=60), nonces=NonceBook()
@@ -100,7 +100,7 @@ def test_s_54_a_reference_that_expired_on_the_way_is_refused() -> None:
         (Transient("no network"), Transient),
     ],
 )
-def test_s_54_a_failure_never_falls_back_to_the_plain_query(
+def test_s54_a_failure_never_falls_back_to_the_plain_query(
     answer: Answer | Exception, kind: type[KeyfobError]
 ) -> None:
     book = Playbook(sends("POST", PAR, gives=answer))
