@@ -244,11 +244,9 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
     identifier = ready.inputs.get("handle") or ready.inputs.get("instance") or ""
     if ready.record is not None and ready.record.account.subject:
         identifier = ready.record.account.subject  # the DID: a handle may have changed hands
+    plc = ready.inputs.get("plc") or atproto.PLC_DIRECTORY
     resolved = desk.runner.run(
-        atproto.resolve(
-            identifier, plc=ready.inputs.get("plc") or atproto.PLC_DIRECTORY, dns_txt=desk.dns_txt
-        ),
-        cancel=attempt.cancelled,
+        atproto.resolve(identifier, plc=plc, dns_txt=desk.dns_txt), cancel=attempt.cancelled
     )
     scopes = _scopes(provider, ready)
     key = _dpop_key(desk, ready, resolved.server, always=True)
@@ -268,6 +266,8 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
         resolved,
         state=Secret(desk.signing.entropy(STATE_BYTES)),
         code_verifier=Secret(desk.signing.entropy(VERIFIER_BYTES)),
+        plc=plc,
+        dns_txt=desk.dns_txt,
         **desk.signing.full,
     )
     result = desk.runner.run(flow, _hands(desk, ready, listener), attempt.cancelled)
