@@ -1,0 +1,289 @@
+"""`keyfob providers`: lists, shows, judges and writes presets, against a scripted server."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from keyfob.core.errors import KeychainError
+from keyfob.core.provider import Provider
+from keyfob.core.resources import resources
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+from keyfob.core.wire import Request, Response
+from keyfob.providers.catalogue import Catalogue
+from support.cli_run import Ran, doors_to, run
+
+ISSUER = "https://id.example"
+OPENID = ISSUER + "/.well-known/openid-configuration"
+OAUTH = ISSUER + "/.well-known/oauth-authorization-server"
+METADATA: dict[str, Any] = {
+    "issuer": ISSUER,
+    "authorization_endpoint": ISSUER + "/authorize",
+    "token_endpoint": ISSUER + "/token",
+    "userinfo_endpoint": ISSUER + "/me",
+    "jwks_uri": ISSUER + "/jwks",
+    "revocation_endpoint": ISSUER + "/revoke",
+    "scopes_supported": ["openid", "email", "offline_access", "other"],
+    "code_challenge_methods_supported": ["S256"],
+}
+
+
+@dataclass
+class Scripted:
+    """A transport that knows these documents and answers 404 to the rest."""
+
+    documents: Mapping[str, dict[str, Any]]
+    asked: list[str] = field(default_factory=list)
+
+    def send(self, request: Request) -> Response:
+        self.asked.append(request.url)
+        found = self.documents.get(request.url)
+        return Response(
+            200 if found else 404,
+            {"content-type": "application/json"},
+            json.dumps(found or {}).encode(),
+            datetime(2026, 11, 20, tzinfo=UTC),
+            request.url,
+        )
+
+
+@dataclass
+class Clients:
+    kept: list[tuple[str, str, Secret | None]] = field(default_factory=list)
+    error: KeychainError | None = None
+
+    def keep(
+        self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
+    ) -> None:
+        if self.error:
+            raise self.error
+        self.kept.append((preset.id, client_id, secret))
+
+
+@dataclass
+class Engine:
+    home: Any
+    documents: dict[str, dict[str, Any]] = field(default_factory=lambda: {OPENID: METADATA})
+    clients: Clients = field(default_factory=Clients)
+
+    def __post_init__(self) -> None:
+        self.providers = Catalogue(resources() / "providers", self.home.config / "providers")
+        self.transport = Scripted(self.documents)
+        self.settings = SimpleNamespace(load=lambda: Settings(callback_port=9191))
+
+    def close(self) -> None:
+        pass
+
+    def file(self, name: str) -> dict[str, Any]:
+        return tomllib.loads((self.home.config / "providers" / f"{name}.toml").read_text())
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(SimpleNamespace(config=tmp_path / "config"))
+
+
+def call(engine: Engine, *argv: str, stdin: str = "") -> Ran:
+    return run(["providers", *argv], doors_to(engine), stdin=stdin)
+
+
+def test_a_server_that_speaks_openid_needs_its_issuer_alone(engine: Engine) -> None:
+    ran = call(
+        engine, "add", "work", "--issuer", ISSUER, "--client-id", "cid", "--title", 'The "Work" server'
+    )
+    assert ran.code == 0, ran.err
+    assert engine.file("work") == {
+        "id": "work",
+        "title": 'The "Work" server',
+        "category": "custom",
+        "methods": ["oauth"],
+        "issuer": ISSUER,
+        "discovery": "openid",
+        "scopes": ["openid", "email", "offline_access"],
+        "policy": {"client_id": "user"},
+        "client": {"client_id": "cid", "auth": "none"},
+        "redirect": {"host": "127.0.0.1", "port": "setting", "path": "/callback"},
+        "authorize_params": {"prompt": "consent"},
+        "identity": {"source": "userinfo"},
+        "revocation": {"style": "rfc7009"},
+    }
+    assert engine.providers.get("work").title == 'The "Work" server'
+    assert "keyfob connect work" in ran.err
+    shown = call(engine, "show", "work")
+    assert "http://127.0.0.1:9191/callback" in shown.out
+    assert "your own" in shown.out
+    listed = {entry["id"]: entry for entry in json.loads(call(engine, "list", "--json").out)["providers"]}
+    assert listed["work"]["client_id_policy"] == "user"
+    assert listed["work"]["needs_registration"] is False
+    assert listed["work"]["origin"] == "user"
+
+
+@pytest.mark.parametrize(("port", "written"), [("0", ("any", None)), ("8123", ("fixed", [8123]))])
+def test_the_redirect_is_as_told(engine: Engine, port: str, written: tuple[str, list[int] | None]) -> None:
+    more = ("--redirect-host", "localhost", "--redirect-port", port, "--redirect-path", "/back")
+    assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", *more).code == 0
+    redirect = engine.file("work")["redirect"]
+    assert (redirect["port"], redirect.get("ports")) == written
+    assert (redirect["host"], redirect["path"]) == ("localhost", "/back")
+
+
+def test_the_address_of_the_metadata_will_do_as_the_issuer(engine: Engine) -> None:
+    assert call(engine, "add", "work", "--issuer", OPENID, "--client-id", "c").code == 0
+    assert engine.file("work")["issuer"] == ISSUER
+
+
+def test_a_server_with_oauth_metadata_alone(engine: Engine) -> None:
+    engine.documents.clear()
+    engine.documents[OAUTH] = {k: v for k, v in METADATA.items() if k not in ("jwks_uri", "scopes_supported")}
+    assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", "--scope", "read").code == 0
+    written = engine.file("work")
+    assert (written["discovery"], written["scopes"]) == ("oauth", ["read"])
+    assert engine.transport.asked == [OPENID, OAUTH]
+
+
+def test_a_server_without_metadata_by_its_endpoints(engine: Engine) -> None:
+    ran = call(
+        engine, "add", "old", "--client-id", "42", "--authorization-endpoint", "https://a.example/auth",
+        "--token-endpoint", "https://a.example/token", "--whoami-url", "https://a.example/me",
+        "--subject-field", "user.id",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    written = engine.file("old")
+    assert written["endpoints"]["token_endpoint"] == "https://a.example/token"
+    assert written["identity"] == {
+        "source": "request",
+        "url": "https://a.example/me",
+        "map": {"subject": "user.id"},
+    }
+    assert engine.transport.asked == []
+
+
+def test_a_client_secret_goes_to_the_keychain_and_not_into_the_file(engine: Engine) -> None:
+    engine.documents[OPENID] = METADATA | {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+    ran = call(
+        engine,
+        "add",
+        "work",
+        "--issuer",
+        ISSUER,
+        "--client-id",
+        "c",
+        "--client-secret-stdin",
+        stdin="canary\n",
+    )
+    assert ran.code == 0, ran.err
+    assert engine.clients.kept == [("work", "c", Secret("canary"))]
+    assert engine.file("work")["client"] == {
+        "client_id": "c",
+        "auth": "client_secret_post",
+        "secret": "required",
+    }
+    assert "canary" not in (engine.home.config / "providers" / "work.toml").read_text() + ran.out + ran.err
+
+
+def test_without_a_keychain_for_the_secret_nothing_is_written(engine: Engine) -> None:
+    engine.clients.error = KeychainError("The keychain is locked", code="keychain_locked")
+    ran = call(
+        engine,
+        "add",
+        "work",
+        "--issuer",
+        ISSUER,
+        "--client-id",
+        "c",
+        "--client-secret-stdin",
+        stdin="canary\n",
+    )
+    assert (ran.code, ran.out) == (4, "")
+    assert list((engine.home.config / "providers").iterdir()) == []
+
+
+def test_a_device_grant_in_the_metadata_is_offered(engine: Engine) -> None:
+    engine.documents[OPENID] = METADATA | {"device_authorization_endpoint": ISSUER + "/device"}
+    assert json.loads(call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", "--json").out)[
+        "methods"
+    ] == ["oauth", "device"]
+
+
+def test_registration_by_itself_needs_no_client_id(engine: Engine) -> None:
+    engine.documents[OPENID] = METADATA | {"registration_endpoint": ISSUER + "/register"}
+    assert call(engine, "add", "work", "--issuer", ISSUER, "--register").code == 0
+    assert engine.file("work")["policy"] == {"client_id": "dynamic"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (["add", "Work", "--issuer", ISSUER, "--client-id", "c"], 2, "no provider id"),
+        (["add", "../x", "--issuer", ISSUER, "--client-id", "c"], 2, "no provider id"),
+        (["add", "work", "--issuer", ISSUER], 2, "client id is needed"),
+        (["add", "work", "--client-id", "c"], 2, "server is needed"),
+        (["add", "work", "--client-secret-stdin"], 2, "needs --client-id"),
+        (["add", "work", "--issuer", "http://id.example", "--client-id", "c"], 8, ""),
+        (["add", "work", "--issuer", "https://other.example", "--client-id", "c"], 9, "metadata"),
+        (["add", "work", "--issuer", ISSUER + "/", "--client-id", "c"], 9, "another issuer"),
+        (["add", "work", "--issuer", ISSUER, "--client-id", "c", "--redirect-path", "no path"], 8, "redirect.path"),
+        (["add", "work", "--client-id", "c", "--token-endpoint", "https://a.example/t"], 8, "authorization_endpoint"),
+        (["show", "nosuch"], 7, "nosuch"),
+        (["check", "/nonexistent/x.toml"], 2, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_and_writes_nothing(
+    engine: Engine, argv: list[str], code: int, said: str
+) -> None:
+    ran = call(engine, *argv)
+    assert (ran.code, ran.out) == (code, ""), ran.err
+    assert said in ran.last
+    folder = engine.home.config / "providers"
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_preset_of_ones_own_is_not_replaced_unasked(engine: Engine) -> None:
+    assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "one").code == 0
+    again = call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "two")
+    assert again.code == 2
+    assert "--replace" in again.last
+    assert engine.file("work")["client"]["client_id"] == "one"
+    assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "two", "--replace").code == 0
+    assert engine.file("work")["client"]["client_id"] == "two"
+
+
+def test_check_names_every_fault_with_its_key_and_what_it_should_be(engine: Engine, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('id = "bad"\ntitle = "Bad"\ncolour = "#fff"\npkce = "plain"\n')
+    ran = call(engine, "check", str(bad))
+    assert (ran.code, ran.out) == (8, "")
+    assert "bad.toml: colour: " in ran.err
+    assert "bad.toml: pkce: " in ran.err
+    assert ran.last.startswith("keyfob: bad.toml has ")
+    told = json.loads(call(engine, "check", str(bad), "--json").err)
+    assert told["code"] == "preset_faulty"
+    assert {"colour", "pkce"} <= {fault["key"] for fault in told["faults"]}
+    good = resources() / "demo" / "demo.toml"
+    assert call(engine, "check", str(good)).out == "demo.toml is right.\n"
+    assert json.loads(call(engine, "check", str(good), "--json").out)["ok"] is True
+
+
+def test_a_faulty_file_is_told_beside_the_list(engine: Engine) -> None:
+    folder = engine.home.config / "providers"
+    folder.mkdir(parents=True)
+    (folder / "torn.toml").write_text("id = ")
+    ran = call(engine, "list")
+    assert ran.code == 0
+    assert "Left out: torn.toml" in ran.err
+    assert json.loads(call(engine, "list", "--json").out)["faults"][0]["file"] == "torn.toml"
+
+
+def test_every_preset_of_ours_can_be_shown(engine: Engine) -> None:
+    for provider in engine.providers.all():
+        assert call(engine, "show", provider.id).out.startswith(provider.title)
+        assert json.loads(call(engine, "show", provider.id, "--json").out)["preset"]["id"] == provider.id
