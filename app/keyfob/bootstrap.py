@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from keyfob.adapters.avatars import Avatars
 from keyfob.adapters.browser import open_browser
@@ -29,7 +30,7 @@ from keyfob.adapters.vault_choice import choose_vault
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.core.settings import Settings
-from keyfob.ports import AccountStore, Transport, Vault
+from keyfob.ports import Locks, Transport, Vault
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts import Accounts
 from keyfob.service.clients import Clients
@@ -43,6 +44,7 @@ from keyfob.service.renewer import Renewer, Submit
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in import SignIn
+from keyfob.service.signer import Signer
 from keyfob.service.slots import Slots
 
 CLI_SAVES_FOR = timedelta(seconds=60)  # a command does not wait for a keychain for ever; the app does
@@ -56,7 +58,7 @@ class Engine:
     providers: Catalogue
     settings: SettingsFile
     vault: Vault
-    store: AccountStore
+    store: SqliteAccountStore
     transport: Transport
     events: Hub
     clients: Clients
@@ -68,6 +70,8 @@ class Engine:
     presets: Presets
     avatars: Avatars
     signing: Signing
+    signer: Signer
+    locks: Locks
     store_path: Path
 
     def close(self) -> None:
@@ -129,7 +133,7 @@ def build(
         save_for=None if lasting else CLI_SAVES_FOR,
     )
     accounts = Accounts(store, keeper, slots, locks, plans, runner, revocations, hub, signing)
-    clients = Clients(store, kept, plans, runner, os.environ)
+    clients = Clients(store, kept, plans, runner, os.environ, lambda: str(uuid4()))
     desk = Desk(
         catalogue=catalogue,
         plans=plans,
@@ -166,6 +170,8 @@ def build(
         presets=Presets(catalogue, runner, clients, home.config / "providers", write_private),
         avatars=Avatars(home.state / "avatars", transport),
         signing=signing,
+        signer=Signer(accounts, keeper, plans, signing),
+        locks=locks,
         store_path=store_path,
     )
 

@@ -5,13 +5,16 @@ Everything is imported when a door is used, so that a verb pays for what it open
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyfob.cli.engine import Doors
 
 if TYPE_CHECKING:
+    from socket import socket  # noqa: TID251  (a type's name)
+
+    from keyfob.agent.host import AgentHost
     from keyfob.bootstrap import Engine
     from keyfob.demo.server import DemoServer
 
@@ -21,7 +24,7 @@ DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 
 def doors() -> Doors:
     """For `__main__`."""
-    return Doors(engine=engine, demo=demo, visit=visit, window=window)
+    return Doors(engine=engine, demo=demo, visit=visit, window=window, agent=agent)
 
 
 def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
@@ -69,3 +72,48 @@ def window(arguments: Sequence[str]) -> int:
         demo=lambda: demo(place.data / "demo", port=DEMO_PORT, access_lifetime=DEMO_LIFETIME),
         start_demo="--demo" in arguments,
     )
+
+
+def agent(say: Callable[[str], None], shared: Path | None = None) -> int:
+    """The keeper without a window."""
+    from keyfob.adapters import log
+    from keyfob.adapters.home import open_home
+    from keyfob.agent.gates import handed_over
+    from keyfob.agent.run import run_agent
+    from keyfob.bootstrap import build
+
+    handed = handed_over()
+    place = open_home()
+    log.set_up(place.log)
+    engine = build(place, lasting=True)
+    try:
+        if engine.settings.load().vault == "sealed":
+            # Its passphrase is asked for now, at the start, where somebody is there to type it.
+            engine.vault.load("opened")
+        return run_agent(agent_host(engine, handed=handed, shared=shared), engine.renewer, say)
+    finally:
+        engine.close()
+
+
+def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | None = None) -> AgentHost:
+    """The keeper's role and the socket over `engine`: for the agent, and for the window, which gets it as a value."""
+    import threading
+
+    from keyfob.adapters.clock import now
+    from keyfob.adapters.home import socket_path
+    from keyfob.agent.api import Api
+    from keyfob.agent.gates import Gate, UnixGate, gate_for
+    from keyfob.agent.host import AgentHost
+    from keyfob.agent.server import AgentServer
+
+    def spawn(work: Callable[[], None], name: str) -> None:
+        threading.Thread(target=work, name=name, daemon=True).start()
+
+    def make() -> AgentServer:
+        gates: list[Gate] = [gate_for(socket_path(engine.home), handed)]
+        if shared is not None:
+            gates.append(UnixGate(shared, forwarding=True))
+        api = Api(engine.accounts, engine.sign_in, engine.signer, now, spawn)
+        return AgentServer(api, engine.events, engine.store, gates, now)
+
+    return AgentHost(make, engine.locks)

@@ -33,7 +33,13 @@ def doors_to(engine: Any, **more: Any) -> Doors:
     def shut(*_: Any, **__: Any) -> Any:
         raise AssertionError("this door should stay shut")
 
-    told: dict[str, Any] = {"engine": lambda: engine, "demo": shut, "visit": shut, "window": shut}
+    told: dict[str, Any] = {
+        "engine": lambda: engine,
+        "demo": shut,
+        "visit": shut,
+        "window": shut,
+        "agent": shut,
+    }
     return Doors(**(told | more))
 
 

@@ -39,9 +39,11 @@ VIEWS = sample_views()
 class Accounts(FakeAccounts):
     """The window's fake, with what the command line asks besides."""
 
-    min_lives: list[tuple[timedelta, Secret | None]]
+    min_lives: list[tuple[timedelta | None, Secret | None]]
 
-    def token(self, ref: str, *, min_life: timedelta, rejected: Secret | None = None) -> Token:
+    def token(
+        self, ref: str, *, min_life: timedelta | None = None, rejected: Secret | None = None
+    ) -> Token:
         self.min_lives = [*getattr(self, "min_lives", []), (min_life, rejected)]
         found = super().token(ref, min_life=min_life, rejected=rejected)
         return replace(found, header_name="X-Api-Key", header_value=Secret("canary-header"))
@@ -203,7 +205,7 @@ def test_min_life_and_the_refused_token_reach_the_keeper(engine: Engine) -> None
     call(engine, "token", "nexusmods/aldis")
     call(engine, "token", "nexusmods/aldis", "--min-life", "900", "--rejected-stdin", stdin="refused\nmore\n")
     assert engine.accounts.min_lives == [
-        (timedelta(seconds=60), None),
+        (None, None),  # the usual, as the keeper knows it
         (timedelta(seconds=900), Secret("refused")),
     ]
     ran = run(["token", "nexusmods/aldis", "--rejected-stdin"], doors_to(engine))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from keyfob.agent.gates import Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, document
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
@@ -33,12 +34,14 @@ from keyfob.ports import Spawn
 from keyfob.service.accounts import Accounts
 from keyfob.service.attempt import Attempt
 from keyfob.service.sign_in import SignIn
+from keyfob.service.signer import Signer, SignRequest
 from keyfob.service.views import Progress, SignInRequest, Token
 
 PROBLEM = "application/problem+json"
 PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
 HEADER = "text/x-keyfob-header"  # the whole header line
 MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
+ENDED_WITHIN = 40.0  # seconds: saving a new account takes as long as the keychain does
 SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can still ask how it went
 
 _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
@@ -54,14 +57,6 @@ _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who asks. `pid` and `uid` as the system tells them of the connection; None where it does not."""
-
-    pid: int | None = None
-    uid: int | None = None
-
-
 class Consent(Protocol):
     """Whether a program may have an account's token; see `agent/consent.py`."""
 
@@ -69,40 +64,33 @@ class Consent(Protocol):
         """Raises SettingWrong `consent_refused`. May block while the person is asked."""
 
 
-class Signer(Protocol):
-    """Signs requests of accounts whose tokens are bound to a key (RFC 9449)."""
-
-    def headers(
-        self, ref: str, method: str, url: str, nonce: str | None, rejected: Secret | None
-    ) -> dict[str, str]: ...
-
-
 @dataclass
 class Running:
     """A sign-in that was begun over the socket."""
 
     attempt: Attempt
+    ended: threading.Event = field(default_factory=threading.Event)
     ended_at: datetime | None = None
 
 
 @dataclass
 class Api:
-    """`allow_all`: no consent is asked (the default; one switch in Settings)."""
+    """Without `consent` every program of the person's may ask (the default; one switch in Settings)."""
 
     accounts: Accounts
     sign_in: SignIn
+    signer: Signer
     now: Callable[[], datetime]
     spawn: Spawn
     consent: Consent | None = None
-    signer: Signer | None = None
-    remote_only_shared: bool = False  # a forwarded socket: accounts marked shareable alone
     _running: dict[str, Running] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, request: Incoming, peer: Peer) -> Answer:
         """The answer to anything but the event stream. Never raises."""
         try:
-            self._refuse_web_pages(request)
+            if peer.forwarded:
+                self._refuse_afar(request)
             return self._route(request, peer)
         except BadRequest as error:
             return problem(Usage(str(error)), request, error.status)
@@ -111,15 +99,32 @@ class Api:
         except Exception as bug:
             return problem(Fault(f"The agent failed: {type(bug).__name__}"), request)
 
-    def _refuse_web_pages(self, request: Incoming) -> None:
-        # No browser speaks to a Unix socket by itself; what looks like one came through a proxy it should not have.
-        if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
-            raise BadRequest(403, "web pages are not served")
+    def close(self) -> None:
+        """End the sign-ins that were begun here; one whose account is being saved is waited for, at most 40 s."""
+        with self._lock:
+            running = list(self._running.values())
+        for each in running:
+            if not each.attempt.cancel():
+                each.ended.wait(ENDED_WITHIN)
+
+    def _refuse_afar(self, request: Incoming) -> None:
+        """Another machine may use accounts marked shareable, and begin, change and watch nothing."""
+        match request.parts:
+            case ["v1", "accounts"]:
+                return
+            case ["v1", "accounts" | "token" | "sign", *ref] if self.accounts.view("/".join(ref)).shareable:
+                return
+            case ["v1", "accounts" | "token" | "sign", *_]:
+                raise SettingWrong(
+                    "This account is not shared with other machines", code="sharing_not_allowed"
+                )
+        raise BadRequest(403, "this is not for other machines")
 
     def _route(self, request: Incoming, peer: Peer) -> Answer:
         match request.method, request.parts:
             case "GET", ["v1", "accounts"]:
-                return document({"accounts": [view.to_json() for view in self.accounts.views()]})
+                views = [view for view in self.accounts.views() if view.shareable or not peer.forwarded]
+                return document({"accounts": [view.to_json() for view in views]})
             case "GET", ["v1", "accounts", *ref]:
                 return document(self.accounts.view("/".join(ref)).to_json())
             case "GET", ["v1", "token", *ref]:
@@ -157,23 +162,11 @@ class Api:
 
     def _sign(self, request: Incoming, peer: Peer, ref: str) -> Answer:
         """Headers for one request of this account: for tokens that are bound to a key, which stays here."""
-        if self.signer is None:
-            raise BadRequest(404, "there is nothing at this address")
         record = self.accounts.resolve(ref)
         if self.consent is not None:
             self.consent.require(peer, record.account.id, record.account.key)
-        body = request.json()
-        method, url, nonce, rejected = (body.get(name) for name in ("method", "url", "nonce", "rejected"))
-        if not isinstance(method, str) or not isinstance(url, str):
-            raise BadRequest(400, "method and url are missing")
-        headers = self.signer.headers(
-            record.account.key,
-            method,
-            url,
-            nonce if isinstance(nonce, str) else None,
-            Secret(rejected) if isinstance(rejected, str) and rejected else None,
-        )
-        return document({"account": record.account.id, "headers": headers})
+        signed = self.signer.sign(record.account.key, SignRequest.of(request.json()), for_tool=True)
+        return document(signed.to_json())
 
     # --- signing in -----------------------------------------------------------------------------------------
 
@@ -214,6 +207,7 @@ class Api:
                 pass  # told by the progress
             finally:
                 running.ended_at = self.now()
+                running.ended.set()
                 moving.set()
 
         self.spawn(run, "sign-in")

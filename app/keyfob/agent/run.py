@@ -10,6 +10,7 @@ from datetime import timedelta
 from types import FrameType
 
 from keyfob.agent.host import AgentHost
+from keyfob.core.errors import Fault
 from keyfob.service.renewer import Renewer
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut sho
 
 def run_agent(host: AgentHost, renewer: Renewer, say: Callable[[str], None]) -> int:
     """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also where another keeper runs already: then there
-    is nothing to do. On the main thread."""
+    is nothing to do. On the main thread. Raises a KeyfobError where the socket cannot be served."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -27,18 +28,21 @@ def run_agent(host: AgentHost, renewer: Renewer, say: Callable[[str], None]) -> 
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
-    if not host.take():
-        say("Keyfob runs already and keeps the accounts; this agent has nothing to do.")
-        return 0
-    if host.problem is not None:
-        raise host.problem
-    renewer.allowed = host.take
-    say("Keyfob's agent keeps the accounts and serves the tools.")
     try:
+        held = host.take()
+        if host.problem is not None:
+            raise host.problem
+        if not held:
+            say("Keyfob runs already and keeps the accounts; this agent has nothing to do.")
+            return 0
+        renewer.allowed = host.take
+        say("Keyfob's agent keeps the accounts and serves the tools.")
         while not stop.is_set() and host.holds:
             wait = renewer.tick()
             # A plain wait would sleep through a suspend; the renewer never asks for more than 37 s.
             stop.wait(wait.total_seconds())
+        if not stop.is_set():
+            raise Fault("The agent's server ended by itself")
     finally:
         host.leave()
         renewer.settled(FINISH_WITHIN)

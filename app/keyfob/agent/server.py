@@ -1,4 +1,4 @@
-"""The thin server of the agent: a Unix socket, its peers checked, its answers from `Api`.
+"""The thin server of the agent: what comes in through its gates is answered by `Api`.
 
 What is in memory and fresh is answered on the event loop at once; whatever may wait (a renewal, the keychain) goes to
 a thread, so that one account's slow provider never delays another's token. Idle, the loop sleeps.
@@ -9,23 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import queue
-import socket
-import stat
-import struct
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
-from keyfob.agent.api import Api, Peer, event_line, min_life, problem
+from keyfob.agent.api import Api, event_line, min_life, problem
+from keyfob.agent.gates import BACKLOG, Gate, Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, take
 from keyfob.core.account import LoggedEvent
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import Usage
 from keyfob.service.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -33,10 +28,10 @@ log = logging.getLogger(__name__)
 WORKERS_MOST = (
     64  # threads for what must wait; tools in number wait behind one renewal, not behind each other
 )
-BACKLOG = 1024
 HEADER_SECONDS = 10.0
 REMEMBERED_MOST = 4096  # answers kept in memory
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
+FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
 
 
 Question = tuple[str, str, bool]  # target, accepted form, whether the connection stays
@@ -58,66 +53,95 @@ class Remembered:
 
 
 class AgentServer:
-    """`run` blocks on its own thread until `stop()`. One a process."""
+    """`run` blocks on its own thread until `stop()`. One a process; runs once."""
 
-    def __init__(self, api: Api, hub: Hub, store: Store, path: Path, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        hub: Hub,
+        store: Store,
+        gates: Sequence[Gate],
+        now: Callable[[], datetime],
+        consenting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`consenting`: whether programs are asked about, so that no answer may be given from memory."""
         self._api = api
         self._hub = hub
         self._store = store
-        self._path = path
+        self._gates = gates
         self._now = now
+        self._consenting = consenting
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
+        self._stopped = threading.Event()
         self._memory: dict[Question, Remembered] = {}
+        self._asked: dict[Question, list[Callable[[bytes], None]]] = {}
         self._workers = Workers(WORKERS_MOST)
+        self._connections: set[_Connection] = set()
         self._streams: set[_Connection] = set()
-        self.ready = threading.Event()
-        self.consenting: Callable[[], bool] = lambda: False
 
-    def run(self, listening: socket.socket | None = None) -> None:
-        """Serve until stopped. `listening`: a socket handed over by systemd or launchd. Raises SettingWrong where
-        the socket's place is not ours."""
-        factory = _loop_factory()
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(self._serve(listening))
+    def live(self) -> bool:
+        """Whether somebody else serves at one of our gates now."""
+        return any(gate.live() for gate in self._gates)
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until stopped; `ready` is called once clients can connect. Raises SettingWrong where a gate's place is
+        not ours."""
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._serve(ready))
 
     def stop(self) -> None:
-        """From any thread; returns at once."""
+        """From any thread; returns at once. Requests under way are answered, then `run` returns."""
+        self._stopped.set()
         loop, done = self._loop, self._done
         if loop is not None and done is not None:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(done.set)
 
-    async def _serve(self, listening: socket.socket | None) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._done = asyncio.Event()
-        bound = listening is None
-        sock = listening or bind_socket(self._path)
-        server = await self._loop.create_unix_server(
-            lambda: _Connection(self), sock=sock, backlog=BACKLOG, start_serving=True
-        )
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        done = self._done = asyncio.Event()
+        servers: list[asyncio.Server] = []
         unsubscribe = self._hub.subscribe(self._news)
-        self.ready.set()
         try:
-            await self._done.wait()
+            for gate in self._gates:
+                servers.append(await self._listen(loop, gate))
+            ready()
+            if not self._stopped.is_set():
+                await done.wait()
         finally:
             unsubscribe()
-            server.close()
-            for stream in list(self._streams):
-                stream.close()
-            if bound:
-                with contextlib.suppress(OSError):
-                    self._path.unlink()
+            for gate in self._gates:
+                gate.close()
+            for server in servers:
+                server.close()
+            await self._finish(loop)
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> asyncio.Server:
+        sock = gate.open()
+        make = loop.create_unix_server if sock.family.name == "AF_UNIX" else loop.create_server
+        server: asyncio.Server = await make(lambda: _Connection(self, gate), sock=sock, backlog=BACKLOG)
+        return server
+
+    async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sign-ins end, requests under way are answered, idle connections close."""
+        closing = loop.run_in_executor(None, self._api.close)
+        end = loop.time() + FINISH_WITHIN
+        while loop.time() < end:
+            for connection in [each for each in self._connections if not each.busy]:
+                connection.close()
+            if not self._workers.busy() and not any(each.busy for each in self._connections):
+                break
+            await asyncio.sleep(0.02)
+        await closing
 
     # --- answering ------------------------------------------------------------------------------------------
 
-    def quick(self, request: Incoming) -> bytes | None:
+    def quick(self, request: Incoming, peer: Peer) -> bytes | None:
         """An answer from memory, None where the engine must be asked. On the loop."""
-        if request.method != "GET" or self.consenting():
-            return None
         key = _question(request)
-        held = self._memory.get(key)
-        if held is None or "origin" in request.headers:
+        held = self._memory.get(key) if request.method == "GET" and not peer.forwarded else None
+        if held is None or self._consenting():
             return None
         if self._now() >= held.until or held.version != self._store.data_version():
             self._memory.pop(key, None)
@@ -125,19 +149,33 @@ class AgentServer:
         return held.answer
 
     def ask(self, request: Incoming, peer: Peer, done: Callable[[bytes], None]) -> None:
-        """Ask the engine on a thread; `done` is called on the loop."""
+        """Ask the engine on a thread; `done` is called on the loop. Who asks for the same token while it is being
+        fetched gets the same answer, so that one slow renewal does not take up every thread."""
         loop = self._loop
         assert loop is not None
+        is_token = request.method == "GET" and request.target.startswith("/v1/token/")
+        together = is_token and not peer.forwarded and not self._consenting()
+        key = _question(request)
+        if together:
+            waiting = self._asked.get(key)
+            if waiting is not None:
+                waiting.append(done)
+                return
+            self._asked[key] = [done]
         # Read on the loop's own connection, before the work: whatever anybody writes from here on, the work's own
         # renewal too, makes what is remembered of it void.
         version = self._store.data_version()
 
+        def tell(answer: bytes) -> None:
+            for each in self._asked.pop(key, []) if together else [done]:
+                each(answer)
+
         def work() -> None:
             answer = self._api.answer(request, peer)
-            if answer.status == 200 and request.method == "GET" and request.target.startswith("/v1/token/"):
+            if is_token and answer.status == 200:
                 self._remember(request, answer, version)
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(done, answer.encode(keep_alive=request.keep_alive))
+                loop.call_soon_threadsafe(tell, answer.encode(keep_alive=request.keep_alive))
 
         self._workers.submit(work)
 
@@ -156,7 +194,7 @@ class AgentServer:
                 lifetime = view.expires_at - (view.obtained_at or now)
                 life = min(timedelta(seconds=60), lifetime * 0.2)
             until = min(until, view.expires_at - life)
-        if until <= now or self.consenting():
+        if until <= now or self._consenting():
             return
         if len(self._memory) > REMEMBERED_MOST:
             self._memory.clear()
@@ -182,7 +220,11 @@ class AgentServer:
         if len(self._streams) == 1 and self._loop is not None:
             self._loop.create_task(self._watch())
 
-    def unstream(self, connection: _Connection) -> None:
+    def come(self, connection: _Connection) -> None:
+        self._connections.add(connection)
+
+    def gone(self, connection: _Connection) -> None:
+        self._connections.discard(connection)
         self._streams.discard(connection)
 
     async def _watch(self) -> None:
@@ -198,6 +240,9 @@ class AgentServer:
                     seen = max(seen, event.seq)
                     self._tell(event)
 
+    def history(self, after: int) -> Sequence[LoggedEvent]:
+        return self._api.accounts.history(None, after=after, limit=1000)
+
     def _last_seq(self) -> int:
         newest = self._api.accounts.history(None, limit=1)
         return newest[-1].seq if newest else 0
@@ -206,11 +251,12 @@ class AgentServer:
 class _Connection(asyncio.Protocol):
     """One client. Requests are answered in order; a second one waits for the first."""
 
-    def __init__(self, server: AgentServer) -> None:
+    def __init__(self, server: AgentServer, gate: Gate) -> None:
         self._server = server
+        self._gate = gate
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
-        self._busy = False
+        self.busy = False
         self._streaming = False
         self._told = 0
         self._peer = Peer()
@@ -218,24 +264,27 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._peer = peer_of(transport.get_extra_info("socket"))
-        if self._peer.uid is not None and self._peer.uid != os.getuid():
+        peer = self._gate.peer(transport.get_extra_info("socket"))
+        if peer is None:
             log.warning("a program of another user was refused")
             transport.abort()
+            return
+        self._transport = transport
+        self._peer = peer
+        self._server.come(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._streaming:
+        if self._streaming or self._transport is None:
             return
         self._buffer += data
-        if not self._busy:
+        if not self.busy:
             self._next()
         elif len(self._buffer) > 1 << 20:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._server.unstream(self)
+        self._server.gone(self)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -249,6 +298,8 @@ class _Connection(asyncio.Protocol):
             return
         try:
             taken = take(self._buffer)
+            if taken is not None:
+                self._gate.check(taken[0])
         except BadRequest as error:
             broken = Incoming("GET", "/", {}, b"", False)
             transport.write(problem(Usage(str(error)), broken, error.status).encode(keep_alive=False))
@@ -265,11 +316,11 @@ class _Connection(asyncio.Protocol):
         if request.method == "GET" and request.target.partition("?")[0] == "/v1/events":
             self._begin_stream(request)
             return
-        quick = self._server.quick(request)
+        quick = self._server.quick(request, self._peer)
         if quick is not None:
             self._reply(quick, request.keep_alive)
             return
-        self._busy = True
+        self.busy = True
         keep = request.keep_alive
         self._server.ask(request, self._peer, lambda answer: self._reply(answer, keep))
 
@@ -278,7 +329,7 @@ class _Connection(asyncio.Protocol):
             self._timer = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.close)
 
     def _reply(self, answer: bytes, keep: bool) -> None:
-        self._busy = False
+        self.busy = False
         if self._transport is None:
             return
         self._transport.write(answer)
@@ -289,10 +340,9 @@ class _Connection(asyncio.Protocol):
 
     def _begin_stream(self, request: Incoming) -> None:
         assert self._transport is not None
-        if "origin" in request.headers:
-            self._reply(
-                problem(Usage("web pages are not served"), request, 403).encode(keep_alive=False), False
-            )
+        if self._peer.forwarded:
+            refusal = problem(Usage("Events are not told to other machines"), request, 403)
+            self._reply(refusal.encode(keep_alive=False), False)
             return
         self._streaming = True
         self._transport.write(
@@ -301,7 +351,7 @@ class _Connection(asyncio.Protocol):
         )
         since = request.query.get("after") or request.headers.get("last-event-id")
         if since is not None and since.isdecimal():
-            for event in self._server._api.accounts.history(None, after=int(since), limit=1000):
+            for event in self._server.history(int(since)):
                 self.tell(event)
         self._server.stream(self)
 
@@ -323,6 +373,11 @@ class Workers:
         self._lock = threading.Lock()
         self._threads = 0
         self._free = 0
+        self._at_work = 0
+
+    def busy(self) -> bool:
+        with self._lock:
+            return bool(self._at_work or self._jobs.qsize())
 
     def submit(self, job: Callable[[], None]) -> None:
         self._jobs.put(job)
@@ -347,88 +402,18 @@ class Workers:
                 return
             with self._lock:
                 self._free -= 1
+                self._at_work += 1
             try:
                 job()
             except Exception:
                 log.exception("a request of the agent failed")
+            finally:
+                with self._lock:
+                    self._at_work -= 1
 
 
 def _question(request: Incoming) -> Question:
     return request.target, request.headers.get("accept", ""), request.keep_alive
-
-
-# --- the socket -------------------------------------------------------------------------------------------------
-
-
-def bind_socket(path: Path) -> socket.socket:
-    """A listening Unix socket at `path`, 0600 in a 0700 folder of ours. A stale one is replaced; a live one, or one
-    that is not ours, is not. Raises SettingWrong."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = path.parent.stat()
-    if folder.st_uid != os.getuid():
-        raise SettingWrong(
-            f"{path.parent} belongs to another user", remedy="Set KEYFOB_SOCK to a path of your own."
-        )
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        pass
-    else:
-        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
-            raise SettingWrong(
-                f"{path} is in the way of the agent's socket", remedy="Remove it, or set KEYFOB_SOCK."
-            )
-        if answers(path):
-            raise SettingWrong("An agent runs already", remedy="Use that one; there is nothing to do.")
-        path.unlink()
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        sock.bind(str(path))
-    except OSError as error:
-        sock.close()
-        raise SettingWrong(f"The agent's socket cannot be made: {error.strerror}") from error
-    finally:
-        os.umask(before)
-    sock.listen(BACKLOG)
-    sock.setblocking(False)
-    return sock
-
-
-def answers(path: Path) -> bool:
-    """Whether somebody serves this socket now."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
-
-
-def peer_of(sock: socket.socket) -> Peer:
-    """The other end's process and user, as the kernel knows them."""
-    system: str = sys.platform
-    if system == "linux":
-        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pid, uid, _ = struct.unpack("3i", raw)
-        return Peer(pid, uid)
-    if system == "darwin":
-        # LOCAL_PEERCRED: struct xucred, whose second word is the user; LOCAL_PEERPID for the process.
-        raw = sock.getsockopt(0, 1, 76)
-        _, uid = struct.unpack_from("=II", raw)
-        (pid,) = struct.unpack("i", sock.getsockopt(0, 2, 4))
-        return Peer(pid, uid)
-    return Peer()
-
-
-def handed_over() -> socket.socket | None:
-    """The listening socket that systemd passed to us (sd_listen_fds), None where it did not."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        return None
-    sock = socket.socket(fileno=3)
-    sock.setblocking(False)
-    return sock
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keyfob.service.hub import Hub
     from keyfob.service.renewer import Renewer
     from keyfob.service.sign_in import SignIn
+    from keyfob.service.signer import Signer
 
 
 class Engine(Protocol):
@@ -48,6 +49,8 @@ class Engine(Protocol):
     def clients(self) -> Clients: ...
     @property
     def transport(self) -> Transport: ...
+    @property
+    def signer(self) -> Signer: ...
     def close(self) -> None: ...
 
 
@@ -55,6 +58,12 @@ class EngineFactory(Protocol):
     def __call__(self, home: Path | None = None, *, in_memory: bool = False) -> Engine:
         """The engine of the person's own home, or of the folder `home`. `in_memory`: a vault that forgets at the
         end, for where there is no keychain and nothing is at stake."""
+
+
+class Agent(Protocol):
+    def __call__(self, say: Callable[[str], None], shared: Path | None = None) -> int:
+        """The agent, until it is told to end; its exit code. `shared`: a second socket, for other machines. `say`
+        takes the lines that tell how it stands. Raises SettingWrong."""
 
 
 class Demo(Protocol):
@@ -82,3 +91,4 @@ class Doors:
     demo: DemoFactory
     visit: Callable[[str], object]
     window: Callable[[Sequence[str]], int]
+    agent: Agent

@@ -44,6 +44,7 @@ VERBS: dict[str, Verb] = {
     "reconnect": Verb("reconnect:reconnect", "Sign in again to an account you have."),
     "disconnect": Verb("disconnect:disconnect", "Forget an account's grant and revoke it at the provider."),
     "remove": Verb("remove:remove", "Disconnect an account and forget it."),
+    "agent": Verb("agent:agent", "Keep the accounts and serve the tools, without a window."),
     "providers": Verb("providers:providers", "See, check and add what can be connected."),
     "events": Verb("events:events", "Show what happened to the accounts."),
     "doctor": Verb("doctor:doctor", "Check everything Keyfob stands on."),

@@ -15,10 +15,8 @@ from keyfob.cli.session import Session
 @click.option(
     "--min-life",
     type=click.FloatRange(min=0, max=86_400),
-    default=60.0,
-    show_default=True,
     metavar="S",
-    help="Renew first where fewer than S seconds are left.",
+    help="Renew first where fewer than S seconds are left; else 60, or a fifth of a shorter lifetime.",
 )
 @click.option(
     "--rejected-stdin",
@@ -28,7 +26,7 @@ from keyfob.cli.session import Session
 @click.option("--header", is_flag=True, help="Print the whole HTTP header line that the provider wants.")
 @json_option
 @pass_session
-def token(session: Session, account: str, min_life: float, rejected_stdin: bool, header: bool) -> None:
+def token(session: Session, account: str, min_life: float | None, rejected_stdin: bool, header: bool) -> None:
     """Print a valid access token or API key of ACCOUNT, alone on stdout.
 
     An expired token is never printed: it is renewed first, or the exit tells why it could not be (3: sign in
@@ -43,9 +41,8 @@ def token(session: Session, account: str, min_life: float, rejected_stdin: bool,
     """
     rejected = session.secret_from_stdin("--rejected-stdin", "Refused token") if rejected_stdin else None
     engine = session.engine
-    found = session.finish(
-        lambda: engine.accounts.token(account, min_life=timedelta(seconds=min_life), rejected=rejected)
-    )
+    life = None if min_life is None else timedelta(seconds=min_life)
+    found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))
     if session.json:
         session.document(found.to_json())
     elif header:

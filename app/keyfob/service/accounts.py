@@ -94,11 +94,7 @@ class Accounts:
         Keeper.grant raises."""
         record = self.resolve(ref)
         provider = self._plans.provider(record)
-        if not shareable(provider, record):
-            reason = (
-                provider.policy.share_reason or f"{provider.title} lets only the connected app use its tokens"
-            )
-            raise SettingWrong(reason, code="sharing_not_allowed")
+        refuse_sharing(record, provider)
         grant = self._keeper.grant(record.account.key, min_life=min_life, rejected=rejected)
         return token_of(record, provider, grant)
 
@@ -336,6 +332,15 @@ def shareable(provider: Provider, record: Record) -> bool:
     """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that its terms
     are about; an API key is the person's own to use, and so is a client they registered in a preset of their own."""
     return provider.policy.share or record.account.method == "api_key"
+
+
+def refuse_sharing(record: Record, provider: Provider) -> None:
+    """Raises SettingWrong `sharing_not_allowed` where other tools may not have this account's token."""
+    if not shareable(provider, record):
+        reason = (
+            provider.policy.share_reason or f"{provider.title} lets only the connected app use its tokens"
+        )
+        raise SettingWrong(reason, code="sharing_not_allowed")
 
 
 def token_of(record: Record, provider: Provider, grant: Grant) -> Token:
