@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from keyfob.core.account import Record
@@ -55,13 +55,21 @@ class Clients:
     """Thread-safe. Reads and writes the vault: may block and raise KeychainError."""
 
     def __init__(
-        self, store: AccountStore, vault: Vault, plans: Plans, runner: Runner, environment: Mapping[str, str]
+        self,
+        store: AccountStore,
+        vault: Vault,
+        plans: Plans,
+        runner: Runner,
+        environment: Mapping[str, str],
+        new_installation: Callable[[], str],
     ) -> None:
+        """`new_installation`: a fresh UUID for providers that want one per installation; kept once made."""
         self._store = store
         self._vault = vault
         self._plans = plans
         self._runner = runner
         self._environment = environment
+        self._new_installation = new_installation
 
     # --- inputs ---------------------------------------------------------------------------------------------
 
@@ -89,7 +97,8 @@ class Clients:
 
     def filled(self, preset: Provider, inputs: Mapping[str, str]) -> Provider:
         """The preset with the inputs in its addresses, and the redirect that the environment asks for."""
-        provider = fill(preset, {name: value for name, value in inputs.items() if name in _names(preset)})
+        own = {name: value for name, value in inputs.items() if name in _names(preset)}
+        provider = fill(preset, own, installation=self._installation())
         redirect = self._from_environment(provider, "redirect_uri")
         if redirect:
             provider = replace(
@@ -97,6 +106,14 @@ class Clients:
                 redirect=replace(provider.redirect, uri=redirect, paste=provider.redirect.paste or "url"),
             )
         return provider
+
+    def _installation(self) -> str:
+        known = self._store.read("installation")
+        if known is None:
+            self._store.write("installation", self._new_installation())
+            known = self._store.read("installation")
+        assert known is not None
+        return known
 
     # --- the client -----------------------------------------------------------------------------------------
 
