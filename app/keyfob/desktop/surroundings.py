@@ -6,6 +6,7 @@ Signals only, no polling. Where a desktop tells nothing of this, the renewer's o
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from PySide6.QtCore import SLOT, QObject, Signal, Slot
 from PySide6.QtDBus import QDBusConnection
@@ -31,15 +32,15 @@ class Surroundings(QObject):
 
     def _subscribe(self) -> None:
         system, session = QDBusConnection.systemBus(), QDBusConnection.sessionBus()
+        # The slot goes over as text: PySide's own signature says bytes, and its call refuses them.
         if system.isConnected():
-            system.connect(
-                _LOGIN, "/org/freedesktop/login1", f"{_LOGIN}.Manager", "PrepareForSleep", self, SLOT("_sleeps(bool)").encode()
-            )  # fmt: skip
+            manager = f"{_LOGIN}.Manager"
+            sleeps: Any = SLOT("_sleeps(bool)")
+            system.connect(_LOGIN, "/org/freedesktop/login1", manager, "PrepareForSleep", self, sleeps)
         if session.isConnected():
-            session.connect(
-                _SECRETS, "/org/freedesktop/secrets", "org.freedesktop.Secret.Service", "CollectionChanged",
-                self, SLOT("_collection()").encode(),
-            )  # fmt: skip
+            service = "org.freedesktop.Secret.Service"
+            changed: Any = SLOT("_collection()")
+            session.connect(_SECRETS, "/org/freedesktop/secrets", service, "CollectionChanged", self, changed)
 
     @Slot(bool)
     def _sleeps(self, going: bool) -> None:
