@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from keyfob.core.account import (
+    Account,
     AccountView,
     Connected,
     Disconnected,
@@ -325,7 +327,17 @@ class Accounts:
             shareable=shareable(provider, record) if provider else True,
             narrower_scopes=narrower,
             issuer=account.pin.server.issuer,
+            hosts=hosts_of(provider, account) if provider else (),
         )
+
+
+def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
+    """The hosts (with their port, where it is not the scheme's) that this account was signed in at and whose API it
+    calls, as pinned. Tools that ask by address are answered for these and no others."""
+    server, api = account.pin.server, api_of(provider, account.method)
+    named = [api.base, provider.api.base, server.issuer, server.endpoints.authorization_endpoint]
+    hosts = [urlsplit(url).netloc.lower() for url in named if url]
+    return tuple(dict.fromkeys(host for host in (*hosts, *api.hosts, *provider.api.hosts) if host))
 
 
 def shareable(provider: Provider, record: Record) -> bool:

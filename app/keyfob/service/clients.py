@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,11 +16,10 @@ from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.core.text import plain
 from keyfob.ports import AccountStore, Vault
 from keyfob.protocol import register
 from keyfob.protocol.plan import Client
-from keyfob.providers.fill import fill
+from keyfob.providers.fill import fill, normalised
 from keyfob.service.plans import NO_SECRETS, ClientSecrets, Plans
 from keyfob.service.runner import Runner
 from keyfob.service.views import SignInRequest
@@ -87,12 +85,7 @@ class Clients:
                     remedy=f"Give it with --input {wanted.name}=…"
                     + (f", for example {wanted.example}." if wanted.example else "."),
                 )
-            if wanted.pattern and value and not re.fullmatch(wanted.pattern, value):
-                raise Usage(
-                    f"{plain(value, 60)!r} is no {wanted.title.lower()}",
-                    remedy=f"It looks like {wanted.example}." if wanted.example else None,
-                )
-            values[wanted.name] = value
+            values[wanted.name] = normalised(wanted, value) if value else value
         return values
 
     def filled(self, preset: Provider, inputs: Mapping[str, str]) -> Provider:
