@@ -10,7 +10,6 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.records import a_record
 
 from keyfob.core import account
 from keyfob.core.account import (
@@ -44,6 +43,7 @@ from keyfob.core.renewal import (
     renews_at,
 )
 from keyfob.core.secret import Secret
+from support.records import a_record
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
