@@ -60,6 +60,14 @@ class Form:
     link: str | None
 
     @property
+    def takes_secret(self) -> bool:
+        return self.secret != "never"  # noqa: S105  (a word of the presets)
+
+    @property
+    def needs_secret(self) -> bool:
+        return self.secret == "required"  # noqa: S105
+
+    @property
     def empty(self) -> bool:
         """Nothing to ask: the sign-in can begin at once."""
         asks = self.inputs or self.key_wanted or self.password_wanted or self.blocked

@@ -170,12 +170,9 @@ class FormPage(QWidget):
         column.addWidget(frame)
         column.addSpacing(12)
         self._field(column, "client_id", "Client id", "", "", "")
-        if form.secret != "never":  # noqa: S105
-            hint = (
-                "It goes to your keychain."
-                if form.secret == "required"
-                else "Only if you were given one. It goes to your keychain."
-            )
+        if form.takes_secret:
+            given = "" if form.needs_secret else "Only if you were given one. "
+            hint = f"{given}It goes to your keychain."
             self._field(column, "client_secret", "Client secret", "", hint, "", secret=True)
 
     def _key(self, column: QVBoxLayout, form: Form) -> None:
@@ -270,7 +267,7 @@ class FormPage(QWidget):
 
     def _complete(self, form: Form) -> bool:
         """Whether all that is needed is there; what is not is said under its field."""
-        optional = {"client_secret"} if form.secret != "required" else set()  # noqa: S105
+        optional = {"client_secret"} if not form.needs_secret else set()
         patterns = {i.name: (i.pattern, i.example) for i in form.inputs}
         wrong: QLineEdit | None = None
         for name, field in self._fields.items():

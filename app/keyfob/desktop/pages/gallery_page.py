@@ -208,8 +208,8 @@ class GalleryPage(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Up and down in the search field walk through the gallery."""
-        if watched is self.search and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
-            if event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
-                self.list.setFocus()
-                return True
+        pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
+        if watched is self.search and pressed and event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
+            self.list.setFocus()
+            return True
         return super().eventFilter(watched, event)
