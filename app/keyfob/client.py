@@ -203,6 +203,16 @@ def from_agent(account: str, *, min_life: float | None = None, rejected: str | N
     return answer
 
 
+def header_from_agent(account: str) -> tuple[str, str]:
+    """The name and value of the header that carries the token, from a running agent alone. Raises as `from_agent`."""
+    status, _, raw = exchange("GET", _target("token", account), HEADER)
+    if status != 200:
+        from_agent(account)  # the same refusal, with its code
+        raise AgentGone("the agent refused and did not say why")
+    name, _, value = raw.decode().strip().partition(": ")
+    return name, value
+
+
 def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
     """When memory must be asked no more: a fifth of what is left is never served from it, nor more than a minute."""
     now = time.time()

@@ -43,3 +43,13 @@ def lease(session: Session, ref: str) -> Lease:
         answer["token_type"],
         from_rfc3339(answer["expires_at"]),
     )
+
+
+def header(session: Session, ref: str) -> tuple[str, Secret]:
+    """The name and value of the header that carries the token of `ref`, as its provider wants it. As `lease`."""
+    try:
+        name, value = client.header_from_agent(ref)
+        return name, Secret(value)
+    except client.AgentGone:
+        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
+    return found.header_name, found.header_value or Secret(f"Bearer {found.token.reveal()}")

@@ -38,6 +38,9 @@ VERBS: dict[str, Verb] = {
     "status": Verb("status:status", "Show one account in full."),
     "token": Verb("token:token", "Print a valid access token or key."),
     "exec": Verb("exec:execute", "Run a command with tokens in its environment only."),
+    "credential": Verb(
+        "credential:credential", "Answer kubectl, AWS tools and MCP clients in their own format."
+    ),
     "renew": Verb("renew:renew", "Renew an account's token now."),
     "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
     "rename": Verb("rename:rename", "Give an account another label."),
@@ -46,6 +49,8 @@ VERBS: dict[str, Verb] = {
     "remove": Verb("remove:remove", "Disconnect an account and forget it."),
     "agent": Verb("agent:agent", "Keep the accounts and serve the tools, without a window."),
     "providers": Verb("providers:providers", "See, check and add what can be connected."),
+    "jwk": Verb("jwk:jwk", "Private keys of confidential clients, and their public JWKS."),
+    "client-metadata": Verb("client_metadata:client_metadata", "Print the client metadata document to host."),
     "events": Verb("events:events", "Show what happened to the accounts."),
     "doctor": Verb("doctor:doctor", "Check everything Keyfob stands on."),
     "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),

@@ -315,6 +315,9 @@ class AccountView:
     shareable: bool
     narrower_scopes: tuple[str, ...] = ()  # asked for and not granted
     issuer: str | None = None
+    hosts: tuple[
+        str, ...
+    ] = ()  # `host` or `host:port`: the provider's own, where this account's token belongs
     extra: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
     def to_json(self) -> dict[str, Any]:
@@ -336,5 +339,6 @@ class AccountView:
             "last_renewed_at": to_rfc3339(self.last_renewed_at),
             "grant_ends_at": to_rfc3339(self.grant_ends_at),
             "shareable": self.shareable,
+            "hosts": list(self.hosts),
             "last_error": self.last_error.to_json() if self.last_error else None,
         }

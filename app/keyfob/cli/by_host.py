@@ -1,0 +1,83 @@
+"""Which account a tool means that asks by address: for git, Docker, and pip's keyring, each a program of its own.
+
+Imports the client alone, since these programs run at every fetch. An answer is given only for an account's own hosts
+and the ones `tools.toml` adds to them, over https or to this computer; accounts whose terms keep the token with
+Keyfob are passed over. Tells on stderr why there is no answer, and never a token.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keyfob import client
+
+Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def table() -> dict[str, Any]:
+    """`tools.toml`."""
+    import tomllib
+
+    from keyfob.core.resources import resources
+
+    return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
+
+
+def entry(provider: str, tool: str) -> dict[str, Any] | None:
+    """What the table says of `tool` at this provider; None where it says nothing."""
+    found = table().get(provider, {}).get(tool)
+    return dict(found) if isinstance(found, Mapping) else None
+
+
+def is_safe(scheme: str, host: str) -> bool:
+    """https, or plain http to this computer."""
+    return scheme == "https" or (scheme == "http" and host_name(host) in _LOOPBACK)
+
+
+def host_name(host: str) -> str:
+    """Without the port."""
+    head, colon, port = host.rpartition(":")
+    return head if colon and port.isdecimal() else host
+
+
+def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
+    """The accounts that belong to `host` (with its port, where it is not the scheme's) for this tool."""
+    wanted, known = host.lower(), table()
+    found = []
+    for account in accounts:
+        told = known.get(account["provider"], {}).get(tool, {})
+        if wanted in (*account.get("hosts", ()), *told.get("hosts", ())):
+            found.append(account)
+    return found
+
+
+def choose(
+    host: str, tool: str, *, account: str | None = None, username: str | None = None
+) -> Account | None:
+    """The one account to answer with. `account` (an id or a provider) and `username` (a label) narrow the choice.
+    None, with a line on stderr, where there is none or more than one. Raises `keyfob.KeyfobError`."""
+    found = at(host, tool, client.accounts())
+    if account:
+        found = [row for row in found if account in (row["id"], row["provider"])]
+    allowed = [row for row in found if row.get("shareable", True)]
+    if found and not allowed:
+        say(f"the terms of {found[0]['provider']} let only Keyfob itself use the token of {found[0]['id']}")
+    if len(allowed) > 1 and username:
+        allowed = [row for row in allowed if row["label"] == username.lower()] or allowed
+    if len(allowed) > 1:
+        # One that works is meant rather than one that was signed out.
+        live = [row for row in allowed if row["status"] in ("connected", "renewing")]
+        allowed = live if len(live) == 1 else allowed
+    if len(allowed) > 1:
+        ids = ", ".join(row["id"] for row in allowed)
+        say(f"{host} has {len(allowed)} accounts: {ids}. Name one by its label as the user name")
+        return None
+    return allowed[0] if allowed else None
+
+
+def say(words: str) -> None:
+    """A line on stderr, where these programs' people look."""
+    print(f"keyfob: {words}.", file=sys.stderr)

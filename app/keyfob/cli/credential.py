@@ -1,0 +1,164 @@
+"""`keyfob credential`: answers tools that run a command for their credentials, each in its own format.
+
+What is printed is the tool's own document and nothing else; a failure leaves stdout empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import click
+
+from keyfob.cli.asking import header, lease
+from keyfob.cli.options import account_argument, json_option, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.times import to_rfc3339
+
+EXEC_API = "client.authentication.k8s.io"
+EXEC_VERSIONS = ("v1", "v1beta1", "v1alpha1")
+# The names that key files, `aws sts` and service answers use for the same four things.
+AWS_NAMES = {
+    "AccessKeyId": ("AccessKeyId", "aws_access_key_id", "access_key_id", "accessKeyId", "access_key"),
+    "SecretAccessKey": (
+        "SecretAccessKey",
+        "aws_secret_access_key",
+        "secret_access_key",
+        "secretAccessKey",
+        "secret_key",
+    ),
+    "SessionToken": ("SessionToken", "aws_session_token", "session_token", "sessionToken"),
+    "Expiration": ("Expiration", "expiration", "expires_at"),
+}
+_PAIR = re.compile(r"([A-Z0-9]{16,128}):([A-Za-z0-9/+=_-]{16,})")
+
+
+@click.group(short_help="Answer kubectl, AWS tools and MCP clients in their own format.")
+def credential() -> None:
+    """Print an account's credentials in the format of a tool that asks a command for them.
+
+    `keyfob wire` writes the setting that makes the tool ask.
+
+    \b
+    Examples:
+      keyfob credential kubectl cluster
+      keyfob credential aws minio
+      keyfob credential headers github
+    """
+
+
+@credential.command(short_help="A Kubernetes ExecCredential.")
+@account_argument
+@json_option
+@pass_session
+def kubectl(session: Session, account: str) -> None:
+    """Print an ExecCredential for kubectl and its kin: the token of ACCOUNT and when it expires.
+
+    The version of the answer is the one that KUBERNETES_EXEC_INFO asks for, which kubectl sets.
+
+    \b
+    Example, in a kubeconfig's user:
+      exec: {apiVersion: client.authentication.k8s.io/v1, command: keyfob,
+             args: [credential, kubectl, cluster], interactiveMode: Never}
+    """
+    api_version = exec_api_version(os.environ.get("KUBERNETES_EXEC_INFO"))
+    found = lease(session, account)
+    status: dict[str, str] = {"token": found.token.reveal()}
+    expires = to_rfc3339(found.expires_at)
+    if expires is not None:
+        status["expirationTimestamp"] = expires
+    session.say(json.dumps({"apiVersion": api_version, "kind": "ExecCredential", "status": status}))
+
+
+def exec_api_version(info: str | None) -> str:
+    """The version that the asking program wants its ExecCredential in. Raises Usage."""
+    if not info:
+        return f"{EXEC_API}/v1"
+    try:
+        wanted = json.loads(info)["apiVersion"]
+        group, _, version = wanted.partition("/")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Usage(
+            "KUBERNETES_EXEC_INFO is no ExecCredential",
+            remedy="It is set by kubectl; do not set it yourself.",
+        ) from None
+    if group != EXEC_API or version not in EXEC_VERSIONS:
+        known = ", ".join(f"{EXEC_API}/{name}" for name in EXEC_VERSIONS)
+        raise Usage(
+            f"{plain(wanted, 80)} is no version that Keyfob can answer in",
+            remedy=f"Set the kubeconfig's apiVersion to one of {known}.",
+        )
+    return str(wanted)
+
+
+@credential.command(short_help="Keys for AWS tools (credential_process).")
+@account_argument
+@json_option
+@pass_session
+def aws(session: Session, account: str) -> None:
+    """Print ACCOUNT's keys in the format of AWS's `credential_process`.
+
+    For accounts whose key holds an AWS key pair: the JSON that `aws sts` prints or its `Credentials`, or
+    ACCESSKEYID:SECRETKEY in one line.
+
+    \b
+    Example, in ~/.aws/config:
+      [profile minio]
+      credential_process = keyfob credential aws minio
+    """
+    found = lease(session, account)
+    keys = aws_keys(found.token)
+    if keys is None:
+        raise SettingWrong(
+            f"The key of {found.account} is no AWS key pair",
+            remedy="Connect an account whose key is ACCESSKEYID:SECRETKEY, or JSON with AccessKeyId and SecretAccessKey.",
+        )
+    expires = to_rfc3339(found.expires_at)
+    if expires is not None:
+        keys.setdefault("Expiration", expires)
+    session.say(json.dumps({"Version": 1, **keys}))
+
+
+def aws_keys(key: Secret) -> dict[str, str] | None:
+    """The members of a `credential_process` answer in a stored key; None where it holds no key pair."""
+    text = key.reveal().strip()
+    pair = _PAIR.fullmatch(text)
+    if pair is not None:
+        return {"AccessKeyId": pair[1], "SecretAccessKey": pair[2]}
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(body, dict) and isinstance(body.get("Credentials"), dict):
+        body = body["Credentials"]
+    if not isinstance(body, dict):
+        return None
+    found: dict[str, str] = {}
+    for name, spellings in AWS_NAMES.items():
+        value = next((body[word] for word in spellings if isinstance(body.get(word), str)), None)
+        if value:
+            found[name] = value
+    return found if {"AccessKeyId", "SecretAccessKey"} <= found.keys() else None
+
+
+@credential.command(short_help="HTTP headers as JSON, for MCP clients.")
+@account_argument
+@json_option
+@pass_session
+def headers(session: Session, account: str) -> None:
+    """Print the headers that carry ACCOUNT's token as one JSON object: {"Authorization": "Bearer …"}.
+
+    For programs that ask a command for headers, such as MCP clients with a `headersHelper`.
+
+    \b
+    Example, in .mcp.json:
+      "github": {"type": "http", "url": "https://api.githubcopilot.com/mcp/",
+                 "headersHelper": "keyfob credential headers github"}
+    """
+    name, value = header(session, account)
+    session.say(json.dumps({name: value.reveal()}))

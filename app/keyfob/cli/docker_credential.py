@@ -1,0 +1,99 @@
+"""`docker-credential-keyfob`: Docker's credential helper protocol, for the registries of connected accounts.
+
+`get` takes a registry's address on stdin and prints `{"ServerURL", "Username", "Secret"}`; `list` prints the
+registries and their user names. `store` and `erase` are refused: Keyfob's accounts are connected and disconnected
+with Keyfob. For `credHelpers` of Docker's config.json; as the one `credsStore` it would leave other registries out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from keyfob import client
+from keyfob.cli import by_host
+
+NOT_FOUND = "credentials not found in native keychain"  # Docker knows this very sentence and goes on without
+USAGE = "usage: docker-credential-keyfob get|list|store|erase|version"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code. Docker reads a failure's reason from stdout."""
+    from keyfob.core.errors import KeyfobError
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if len(words) != 1:
+        print(USAGE, file=sys.stderr)
+        return 2
+    try:
+        match words[0]:
+            case "get":
+                return _get(sys.stdin.readline(4096).strip())
+            case "list":
+                print(json.dumps(listing()))
+                return 0
+            case "store":
+                print(
+                    "Keyfob keeps no passwords that docker login was given: connect the account with Keyfob"
+                )
+                return 1
+            case "erase":
+                print("Keyfob keeps its accounts until you disconnect them: keyfob disconnect ACCOUNT")
+                return 1
+            case "version":
+                from keyfob import __version__
+
+                print(f"docker-credential-keyfob {__version__}")
+                return 0
+    except KeyfobError as error:
+        print(f"keyfob: {error.sentence()}")
+        return 1
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+def _get(address: str) -> int:
+    host = registry(address)
+    if host is None:
+        print(NOT_FOUND)
+        return 1
+    account = by_host.choose(host, "docker")
+    if account is None:
+        print(NOT_FOUND)
+        return 1
+    found = client.lease(account["id"])
+    print(json.dumps({"ServerURL": address, "Username": _username(account), "Secret": found["token"]}))
+    return 0
+
+
+def listing() -> dict[str, str]:
+    """Registry → user name, for each host at which exactly one account would answer. Names no secret."""
+    accounts, found = client.accounts(), {}
+    for account in accounts:
+        entry = by_host.entry(account["provider"], "docker")
+        if entry is None:
+            continue  # hosts of a provider that is not known to be a registry
+        for host in entry.get("hosts") or account["hosts"]:
+            shared = [row for row in by_host.at(host, "docker", accounts) if row.get("shareable", True)]
+            if len(shared) == 1:
+                found[f"https://{host}"] = _username(account)
+    return found
+
+
+def registry(address: str) -> str | None:
+    """The registry's host in what Docker hands over: `ghcr.io`, `https://ghcr.io`, `https://index.docker.io/v1/`.
+    None for plain http to another computer."""
+    parts = urlsplit(address if "://" in address else f"https://{address}")
+    host = parts.netloc.rpartition("@")[2].lower()
+    return host if host and by_host.is_safe(parts.scheme, host) else None
+
+
+def _username(account: by_host.Account) -> str:
+    entry = by_host.entry(account["provider"], "docker") or {}
+    return str(entry.get("username") or account["label"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

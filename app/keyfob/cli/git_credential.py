@@ -1,0 +1,122 @@
+"""`git-credential-keyfob`: git's credential helper protocol (gitcredentials(7), git-credential(1)).
+
+`get` answers for hosts of connected accounts and stays silent for all others, so that git asks its next helper.
+`erase` comes after the server refused a token: an account that can renew gets another, so that the next `get` has it.
+`store` keeps nothing. Never ends git's search (`quit`), never answers over plain http but on this computer, and never
+says part of an answer.
+
+    git config --global credential.https://github.com.helper keyfob
+    git config --global credential.https://git.example.org.helper 'keyfob --account gitea/work'
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from keyfob import client
+from keyfob.cli import by_host
+
+MOST_INPUT = 64 * 1024  # bytes: git's own lines are short
+USAGE = "usage: git-credential-keyfob [--account ACCOUNT] [--username NAME] [--authtype TYPE] get|store|erase"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 also where there is no answer, as git expects; 2 for wrong usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    told: dict[str, str] = {}
+    while words and words[0].startswith("--"):
+        name, mark, value = words.pop(0)[2:].partition("=")
+        if name not in ("account", "username", "authtype") or not (mark or words):
+            print(USAGE, file=sys.stderr)
+            return 2
+        told[name] = value if mark else words.pop(0)
+    if len(words) != 1:
+        print(USAGE, file=sys.stderr)
+        return 2
+    from keyfob.core.errors import KeyfobError
+
+    asked, capabilities = read(sys.stdin.buffer.read(MOST_INPUT))
+    try:
+        match words[0]:
+            case "get":
+                for name, text in answer(asked, capabilities, told):
+                    sys.stdout.write(f"{name}={text}\n")
+                sys.stdout.flush()
+            case "erase":
+                erase(asked, told.get("account"))
+            case _:  # store, and actions of later gits: "silently ignored" is the protocol's own word
+                pass
+    except KeyfobError as error:
+        # With no answer git goes on to its next helper, or asks the person.
+        by_host.say(error.sentence().rstrip("."))
+    return 0
+
+
+def read(data: bytes) -> tuple[dict[str, str], list[str]]:
+    """git's `name=value` lines up to a blank one, and its `capability[]` list."""
+    asked: dict[str, str] = {}
+    capabilities: list[str] = []
+    for line in data.decode("utf-8", "replace").split("\n"):
+        if not line:
+            break
+        name, mark, value = line.partition("=")
+        if name == "capability[]":
+            capabilities.append(value)
+        elif mark and not name.endswith("[]"):
+            asked[name] = value
+    if "url" in asked:
+        _spread(asked)
+    return asked, capabilities
+
+
+def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, str]) -> list[tuple[str, str]]:
+    """The lines of an answer; none where there is no account to answer with. Raises `keyfob.KeyfobError`."""
+    host = asked.get("host", "")
+    if not host or not by_host.is_safe(asked.get("protocol", ""), host):
+        return []
+    account = by_host.choose(host, "git", account=told.get("account"), username=asked.get("username"))
+    if account is None:
+        return []
+    found = client.lease(account["id"])
+    token = str(found["token"])
+    if "\n" in token or "\r" in token or "\0" in token:
+        return []
+    if told.get("authtype") and "authtype" in capabilities:
+        lines = [("capability[]", "authtype"), ("authtype", told["authtype"]), ("credential", token)]
+        lines.append(("ephemeral", "1"))  # not for other helpers to store
+    else:
+        entry = by_host.entry(account["provider"], "git") or {}
+        name = told.get("username") or entry.get("username") or asked.get("username") or account["label"]
+        lines = [("username", name), ("password", token)]
+    if found.get("expires_at"):
+        from datetime import datetime
+
+        expires = datetime.fromisoformat(str(found["expires_at"]).replace("Z", "+00:00"))
+        lines.append(("password_expiry_utc", str(int(expires.timestamp()))))
+    return lines
+
+
+def erase(asked: dict[str, str], account: str | None) -> None:
+    """The server refused this password. Where it is still the token of an account that can renew, that is renewed;
+    a key that cannot be renewed is left alone, since a server's 401 may mean that it may not do this one thing."""
+    host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
+    if not host or not refused:
+        return
+    for row in by_host.at(host, "git", client.accounts()):
+        if row["renewable"] and row.get("shareable", True) and account in (None, row["id"], row["provider"]):
+            client.lease(row["id"], rejected=refused)
+
+
+def _spread(asked: dict[str, str]) -> None:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(asked.pop("url"))
+    asked.setdefault("protocol", parts.scheme)
+    asked.setdefault("host", parts.netloc.rpartition("@")[2])
+    if parts.username:
+        asked.setdefault("username", parts.username)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
