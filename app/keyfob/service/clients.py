@@ -185,6 +185,8 @@ class Clients:
             policy == "dynamic" and known is None and "dynamic_agent_client" not in provider.quirks
         ):
             return self._registered(provider, server, redirect_uri, scopes)
+        if known is not None and known.auth == "private_key_jwt":
+            return self._mine(provider, inputs, known)
         if known is not None:
             return Issued(Client(known.client_id, known.auth))
         if (

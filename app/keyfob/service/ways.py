@@ -15,6 +15,7 @@ from keyfob.protocol import app_password, atproto, authorize, device, discovery,
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from keyfob.service.attempt import Attempt
+from keyfob.service.clients import Issued
 from keyfob.service.desk import Desk, Ready, Signed
 from keyfob.service.plans import api_of
 from keyfob.service.runner import Hands
@@ -251,11 +252,16 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
     scopes = _scopes(provider, ready)
     key = _dpop_key(desk, ready, resolved.server, always=True)
     redirect_uri = listener.redirect_uri
-    client_id = provider.client.client_id or atproto.loopback_client_id(redirect_uri, scopes)
+    issued = Issued(Client(atproto.loopback_client_id(redirect_uri, scopes)))
+    if attempt.request.client_id or desk.clients.known(provider, ready.inputs) is not None:
+        # A hosted client metadata document, and with it perhaps a key.
+        issued = desk.clients.for_attempt(
+            provider, resolved.server, attempt.request, ready.inputs, ready.record, redirect_uri, scopes
+        )
     plan = Plan(
         provider=provider,
         server=resolved.server,
-        client=Client(client_id),
+        client=issued.client,
         redirect_uri=redirect_uri,
         scopes=scopes,
         dpop_key=key,
@@ -274,7 +280,7 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
     result = replace(
         result, extra={**result.extra, **SESSION_CAP} if provider.lifetimes.grant is None else result.extra
     )
-    return Signed(result, plan, api_base=result.extra.get("pds"), api_hosts=())
+    return Signed(result, plan, issued.secrets, api_base=result.extra.get("pds"), api_hosts=())
 
 
 # --- keys and passwords -------------------------------------------------------------------------------------------

@@ -1,0 +1,228 @@
+"""Whole lives of accounts at a real authorization server: engine, loopback listener and store as in the app, only the
+keychain in memory and the person's browser played."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from keyfob.adapters.home import open_home
+from keyfob.adapters.keys import new_key
+from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.bootstrap import Engine, build
+from keyfob.core.account import AccountView
+from keyfob.core.errors import SignInEnded, SignInNeeded, Transient
+from keyfob.core.grant import seal_key
+from keyfob.core.secret import Secret
+from keyfob.protocol.signing import published_jwk
+from keyfob.service.views import Progress, SignInRequest
+from support.oidc_provider import OidcProvider, Person
+
+# The first run installs the server.
+pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.timeout(600)]
+
+PRESET = """
+id = "op"
+title = "OP"
+tested = "software"
+methods = ["oauth", "device"]
+issuer = "{issuer}"
+discovery = "openid"
+scopes = ["openid", "profile", "email", "offline_access"]
+{more}
+[policy]
+client_id = "{policy}"
+register_at = "{issuer}/"
+[client]
+{client}
+[redirect]
+port = "any"
+[api]
+base = "{issuer}"
+[identity]
+source = "userinfo"
+[revocation]
+style = "rfc7009"
+"""
+MINUTE = timedelta(minutes=1)
+
+
+def spawn(work: Callable[[], None], name: str) -> None:
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+class Stage:
+    def __init__(self, folder: Path, server: OidcProvider) -> None:
+        self.server = server
+        self.home = open_home({"KEYFOB_HOME": str(folder / "home")})
+        self.vault = MemoryVault()
+        self.engine: Engine = build(self.home, vault=self.vault)
+
+    def preset(self, *, client: str = 'client_id = "native"', policy: str = "keyfob", more: str = "") -> None:
+        text = PRESET.format(issuer=self.server.issuer, client=client, policy=policy, more=more)
+        presets = self.home.config / "providers"
+        presets.mkdir(parents=True, exist_ok=True)
+        (presets / "op.toml").write_text(text)
+
+    def restart(self) -> None:
+        self.engine.close()
+        self.engine = build(self.home, vault=self.vault)
+
+    def connect(self, who: str = "alice", *, declines: bool = False, **request: object) -> AccountView:
+        attempt = self.engine.sign_in.begin(SignInRequest("op", open_browser=False, **request))  # type: ignore[arg-type]
+        seen: list[str] = []
+
+        def visit(url: str) -> None:
+            # The last page is the listener's, which closes with the attempt.
+            with Person(who, declines=declines) as person, suppress(httpx.HTTPError):
+                person.visit(url)
+
+        def watch(progress: Progress) -> None:
+            if progress.stage in ("waiting", "code") and progress.url is not None and not seen:
+                seen.append(progress.url.reveal())
+                spawn(lambda: visit(seen[0]), "browser")
+
+        attempt.observe(watch)
+        return attempt.run(spawn)
+
+    def token(self, *, rejected: Secret | None = None) -> Secret:
+        return self.engine.accounts.token("op", min_life=timedelta(0), rejected=rejected).token
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[OidcProvider]:
+    with OidcProvider() as server:
+        yield server
+
+
+@pytest.fixture
+def stage(tmp_path: Path, running: OidcProvider) -> Iterator[Stage]:
+    running.reset()
+    running.ttl(AccessToken=3600)
+    running.behave(rotate=True, nonces=True)
+    made = Stage(tmp_path, running)
+    yield made
+    made.engine.close()
+
+
+def test_connect_renew_restart_revoke_reconnect_disconnect(stage: Stage) -> None:
+    stage.preset()
+    account = stage.connect()
+    assert (account.id, account.name, account.status) == ("op/alice", "Alice", "connected")
+    first = stage.token()
+    assert stage.engine.accounts.renew("op").status == "connected"
+    second = stage.token()
+    assert second != first
+    stage.restart()
+    assert stage.token() == second
+    assert stage.token(rejected=second) != second
+
+    assert stage.server.revoke("alice") >= 1
+    with pytest.raises(SignInNeeded):
+        stage.engine.accounts.renew("op")
+    assert stage.engine.accounts.view("op").status == "needs_sign_in"
+
+    again = stage.connect(account="op/alice")
+    assert (again.id, again.key, again.status) == ("op/alice", account.key, "connected")
+    assert stage.engine.accounts.disconnect("op").revoked == "yes"
+    assert stage.engine.accounts.view("op").status == "disconnected"
+
+
+def test_an_expired_token_is_renewed_and_never_handed_out(stage: Stage) -> None:
+    stage.preset()
+    stage.server.ttl(AccessToken=1)
+    stage.connect()
+    seen = set()
+    for _ in range(3):
+        token = stage.token()
+        answer = httpx.get(
+            f"{stage.server.issuer}/me",
+            headers={"Authorization": f"Bearer {token.reveal()}"},
+            trust_env=False,
+        )
+        assert answer.status_code == 200
+        seen.add(token)
+        threading.Event().wait(1.1)
+    assert len(seen) == 3
+
+
+def test_an_outage_is_waited_out(stage: Stage) -> None:
+    stage.preset()
+    stage.connect()
+    stage.server.outage("/token", status=503)
+    with pytest.raises(Transient):
+        stage.engine.accounts.renew("op")
+    assert stage.engine.accounts.view("op").status == "connected"
+    assert stage.token()
+    stage.server.outage("/token", times=0)
+    assert stage.engine.accounts.renew("op").last_error is None
+
+
+def test_s60_by_device_code(stage: Stage) -> None:
+    stage.preset()
+    account = stage.connect(method="device")
+    assert (account.id, account.method, account.status) == ("op/alice", "device", "connected")
+    assert stage.engine.accounts.renew("op").status == "connected"
+
+
+def test_s60_a_declined_device_code(stage: Stage) -> None:
+    stage.preset()
+    with pytest.raises(SignInEnded) as caught:
+        stage.connect("mallory", declines=True, method="device")
+    assert caught.value.code == "declined"
+    assert stage.engine.accounts.views() == []
+
+
+@pytest.mark.parametrize("method", ["oauth", "device"])
+def test_s55_s56_bound_tokens_by_both_ways(stage: Stage, method: str) -> None:
+    stage.preset(client='client_id = "dpop"', more='dpop = "always"\npar = "always"')
+    stage.connect(method=method)
+    first = stage.engine.accounts.token("op", min_life=MINUTE)
+    assert first.token_type == "DPoP"
+    stage.restart()
+    assert stage.engine.accounts.renew("op").status == "connected"
+    assert stage.engine.accounts.test("op").ok
+    assert stage.engine.accounts.disconnect("op").revoked == "yes"
+
+
+def test_a_person_s_own_client_with_a_secret(stage: Stage) -> None:
+    stage.preset(
+        client='auth = "client_secret_post"\nsecret = "required"', policy="user", more='par = "always"'
+    )
+    stage.connect(client_id="post", client_secret=Secret("posted-secret"))
+    assert stage.engine.accounts.renew("op").status == "connected"
+    assert stage.engine.accounts.disconnect("op").revoked == "yes"
+
+
+def test_a_client_that_signs(stage: Stage) -> None:
+    key = new_key()
+    stage.server.add_client(
+        client_id="signs", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [published_jwk(key)]}
+    )
+    stage.preset(
+        client='client_id = "signs"\nauth = "private_key_jwt"\nalg = "ES256"',
+        more='par = "always"\ndpop = "always"',
+    )
+    stage.vault.save(f"jwk/{key.kid}", seal_key(key))
+    stage.engine.store.write("jwk-of/op", key.kid)
+    stage.connect()
+    stage.restart()
+    assert stage.engine.accounts.renew("op").status == "connected"
+    assert stage.engine.accounts.disconnect("op").revoked == "yes"
+
+
+def test_s61_a_client_of_the_account_s_own_goes_with_it(stage: Stage) -> None:
+    stage.preset(client="", policy="dynamic")
+    before = set(stage.server.registered())
+    stage.connect()
+    (issued,) = set(stage.server.registered()) - before
+    assert stage.engine.accounts.renew("op").status == "connected"
+    assert stage.engine.accounts.resolve("op").account.pin.client_id == issued
+    assert stage.engine.accounts.remove("op").revoked == "yes"
+    assert issued not in stage.server.registered()
