@@ -148,6 +148,8 @@ class Desk(QObject):
         watch = StoreWatch(engine.store_path, self)
         watch.changed.connect(presenter.reload_soon)
         self._pulse = Pulse(engine.renewer.tick, self)
+        watch.changed.connect(self._pulse.beat_soon)
+        presenter.happened.connect(self._pulse.beat_soon)
         self._surroundings.woke.connect(self._woke)
         self._surroundings.online.connect(self._online)
         self._surroundings.keychain_changed.connect(self._keychain_changed)

@@ -50,6 +50,7 @@ class Presenter(QObject):
     changed = Signal(object)  # Window
     said = Signal(str, bool)  # what a press brought; False: it failed
     attention = Signal(str, str)  # an account has begun to need the person: title, text
+    happened = Signal()  # something happened to an account, in this process
 
     def __init__(
         self, engine: Engine, parent: QObject | None = None, clock: Callable[[], datetime] = utc_now
@@ -108,6 +109,7 @@ class Presenter(QObject):
             self._settle.start(SETTLE)
 
     def _happened(self, _event: object) -> None:
+        self.happened.emit()
         self.reload_soon()
 
     def _read(self, selected: str | None) -> tuple[list[AccountView], str | None, Sequence[LoggedEvent]]:

@@ -1,6 +1,7 @@
 """The renewer's heartbeat: one single-shot timer, set to what the last look returned, and at most 37 s.
 
-It also beats when the machine wakes, the network comes back or the keychain was unlocked.
+It also beats when the machine wakes, the network comes back, the keychain was unlocked, or something happened to an
+account here or in another process: what the last look returned did not know of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from keyfob.core.errors import KeyfobError
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.desktop.operation import Operation
+
+SETTLE = 200  # milliseconds: a sign-in or a renewal writes several times
 
 
 class Pulse(QObject):
@@ -27,6 +30,14 @@ class Pulse(QObject):
         # A coarse timer may be 5 % late, and is woken together with others.
         self._timer.setTimerType(Qt.TimerType.CoarseTimer)
         self._timer.timeout.connect(self.beat)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self.beat)
+
+    def beat_soon(self) -> None:
+        """Look in a moment: several such are one look."""
+        if not self._stopped and not self._settle.isActive():
+            self._settle.start(SETTLE)
 
     def beat(self) -> None:
         """Look now. While a look is under way, one more follows it."""
@@ -42,6 +53,7 @@ class Pulse(QObject):
     def stop(self) -> None:
         self._stopped = True
         self._timer.stop()
+        self._settle.stop()
 
     def _beaten(self, wait: timedelta) -> None:
         self._beating = False
