@@ -1,0 +1,95 @@
+"""`keyfob client-metadata`: the document to host where the client id is an address."""
+
+from __future__ import annotations
+
+import click
+
+from keyfob.cli.jwk import client_keys
+from keyfob.cli.options import json_option, pass_session, provider_argument
+from keyfob.cli.session import Session
+from keyfob.core.errors import Usage
+from keyfob.core.provider import Provider
+
+
+@click.command("client-metadata", short_help="Print the client metadata document to host.")
+@provider_argument
+@click.option(
+    "--client-id",
+    metavar="URL",
+    help="The https address where the document will be; else the client id kept for the provider.",
+)
+@click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    multiple=True,
+    metavar="URI",
+    help="A redirect of this client; repeat for more. Else the preset's.",
+)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="S",
+    help="A scope it may ask for; repeat for more. Else the preset's.",
+)
+@click.option(
+    "--name", default="Keyfob", show_default=True, metavar="T", help="What people see when they are asked."
+)
+@click.option("--uri", metavar="URL", help="The app's home page.")
+@json_option
+@pass_session
+def client_metadata(
+    session: Session,
+    provider: str,
+    client_id: str | None,
+    redirect_uris: tuple[str, ...],
+    scopes: tuple[str, ...],
+    name: str,
+    uri: str | None,
+) -> None:
+    """Print the client metadata document of your own client at PROVIDER, to host at its client id.
+
+    For atproto and its like, where a client id is the address of such a document. With keys made for the provider
+    (`keyfob jwk generate`) it describes a confidential client, without them a public one. It holds no secret, and is
+    the same with or without --json.
+
+    \b
+    Example:
+      keyfob client-metadata bluesky --client-id https://example.org/keyfob.json > keyfob.json
+    """  # fmt: skip
+    from keyfob.protocol.client_metadata import client_metadata as document_of
+
+    engine = session.engine
+    preset = engine.providers.get(provider)
+    if client_id is None:
+        known = engine.clients.known(preset, {})
+        if known is None:
+            raise Usage(
+                "The address where the document will be is needed",
+                remedy="Give it with --client-id https://…",
+            )
+        client_id = known.client_id
+    keys = client_keys(session)
+    session.document(
+        document_of(
+            preset,
+            client_id,
+            redirect_uris=redirect_uris or _redirects(preset),
+            scopes=scopes or None,
+            keys=session.finish(lambda: keys.of(preset.id)),
+            client_name=name,
+            client_uri=uri,
+        )
+    )
+
+
+def _redirects(provider: Provider) -> tuple[str, ...]:
+    """The preset's redirect as such documents want it: a loopback address without its port fits any port
+    (RFC 8252 §7.3)."""
+    redirect = provider.redirect
+    if redirect.uri:
+        return (redirect.uri,)
+    host = f"[{redirect.host}]" if ":" in redirect.host else redirect.host
+    if redirect.ports and redirect.registered_port:
+        return tuple(f"http://{host}:{port}{redirect.path}" for port in redirect.ports)
+    return (f"http://{host}{redirect.path}",)

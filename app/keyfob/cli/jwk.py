@@ -1,0 +1,137 @@
+"""`keyfob jwk`: the private keys of confidential clients, and their public halves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.options import _complete_providers, json_option, pass_session
+from keyfob.cli.session import Session
+
+if TYPE_CHECKING:
+    from keyfob.service.client_keys import ClientKeys
+
+
+@click.group(short_help="Private keys of confidential clients, and their public JWKS.")
+def jwk() -> None:
+    """Private keys for apps that prove themselves by key (private_key_jwt) instead of a secret.
+
+    They are made here, stay in your keychain, and sign what the provider asks for. What you give to the provider is
+    their public half.
+
+    \b
+    Examples:
+      keyfob jwk generate --provider work
+      keyfob jwk export --provider work > jwks.json
+    """
+
+
+@jwk.command(short_help="Make a key.")
+@click.option("--alg", type=click.Choice(["ES256", "RS256", "EdDSA"]), default="ES256", show_default=True)
+@click.option(
+    "--provider",
+    metavar="ID",
+    shell_complete=_complete_providers,
+    help="Use it at this provider, from the next sign-in on.",
+)
+@json_option
+@pass_session
+def generate(session: Session, alg: str, provider: str | None) -> None:
+    """Make a private key, in the keychain. An older key of the provider stays, for the accounts that use it.
+
+    \b
+    Example:
+      keyfob jwk generate --provider work
+    """  # fmt: skip
+    if provider is not None:
+        session.engine.providers.get(provider)
+    keys = client_keys(session)
+    key = session.finish(lambda: keys.generate(alg, provider))
+    if session.json:
+        session.document(key.to_json())
+        return
+    session.say(f"Made {key.kid} ({key.alg})")
+    session.note("Give its public half to the provider: keyfob jwk export")
+
+
+@jwk.command("list", short_help="List the keys.")
+@json_option
+@pass_session
+def list_(session: Session) -> None:
+    """List the keys: for which provider, since when, and which accounts need them.
+
+    \b
+    Example:
+      keyfob jwk list
+    """
+    keys = client_keys(session)
+    found = session.finish(keys.all)
+    if session.json:
+        session.document({"keys": [key.to_json() for key in found]})
+        return
+    if not found:
+        session.say("No key yet. Make one with: keyfob jwk generate --provider PROVIDER")
+        return
+    now = session.now()
+    rows = [
+        (
+            key.kid,
+            key.alg,
+            f"{key.provider or '-'}{' (current)' if key.current else ''}",
+            words.moment(key.created_at, now),
+            ", ".join(key.accounts) or "-",
+        )
+        for key in found
+    ]
+    for line in words.table(rows, ("KEY", "ALG", "PROVIDER", "MADE", "USED BY")):
+        session.say(line)
+
+
+@jwk.command(short_help="Print the public JWKS.")
+@click.option(
+    "--provider", metavar="ID", shell_complete=_complete_providers, help="This provider's keys only."
+)
+@json_option
+@pass_session
+def export(session: Session, provider: str | None) -> None:
+    """Print the public halves as a JWKS document, with or without --json. No private key is ever printed.
+
+    \b
+    Example:
+      keyfob jwk export > jwks.json
+    """
+    if provider is not None:
+        session.engine.providers.get(provider)
+    keys = client_keys(session)
+    session.document(session.finish(lambda: keys.published(provider)))
+
+
+@jwk.command(short_help="Forget a key.")
+@click.argument("kid", metavar="KEY")
+@click.option("--force", is_flag=True, help="Even if accounts need it: they will have to sign in again.")
+@json_option
+@pass_session
+def remove(session: Session, kid: str, force: bool) -> None:
+    """Forget KEY, which may be shortened while it is clear.
+
+    \b
+    Example:
+      keyfob jwk remove 5hXa
+    """
+    keys = client_keys(session)
+    key = session.finish(lambda: keys.remove(kid, force=force))
+    if session.json:
+        session.document(key.to_json())
+        return
+    session.say(f"Removed {key.kid}")
+
+
+def client_keys(session: Session) -> ClientKeys:
+    """The service over the engine's store and vault."""
+    from keyfob.adapters.keys import new_key
+    from keyfob.service.client_keys import ClientKeys
+
+    engine = session.engine
+    return ClientKeys(engine.store, engine.vault, new_key, session.now)
