@@ -124,8 +124,8 @@ class MainWindow(QMainWindow):
         self._shortcut("Ctrl+Q", self.quit_asked)
         self._shortcut("F5", self.account.renew.click)
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
-        self.resize(QSize(theme.px(980), theme.px(660)))
-        self.setMinimumSize(QSize(theme.px(720), theme.px(480)))
+        self.resize(QSize(theme.px(980), theme.px(680)))
+        self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
 
     def _shortcut(self, keys: str, target: object) -> None:
         QShortcut(QKeySequence(keys), self).activated.connect(target)
@@ -141,7 +141,7 @@ class MainWindow(QMainWindow):
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
         bare = self.pages.currentWidget() is self.empty
-        self.sidebar.connect_button.setVisible(not bare)  # one button of that name is enough
+        self.sidebar.bare(bare)
 
     def say(self, text: str, *, good: bool = True) -> None:
         """A note that goes by itself: what a press has brought."""

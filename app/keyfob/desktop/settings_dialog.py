@@ -10,12 +10,10 @@ from dataclasses import replace
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +22,7 @@ from keyfob.core.settings import THEMES, Settings
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Avatar
 from keyfob.desktop.viewmodel import Row, Window
-from keyfob.desktop.widgets import Choice, Elided, Switch, button, card, label, restyle
+from keyfob.desktop.widgets import Choice, Elided, Scroller, Switch, button, card, label, restyle
 
 THEME_WORDS = {"system": "As the system", "light": "Light", "dark": "Dark"}
 PORTS = (1024, 65535)
@@ -47,7 +45,6 @@ class SettingsDialog(QDialog):
         self.setAccessibleName("Settings")
         self.setModal(True)
         body = QWidget()
-        body.setObjectName("scrolled")
         column = QVBoxLayout(body)
         column.setContentsMargins(26, 24, 26, 16)
         column.setSpacing(12)
@@ -56,12 +53,8 @@ class SettingsDialog(QDialog):
         self._build_window(column, tray=tray, autostart=autostart)
         self._build_tokens(column)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(body)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll = Scroller()
+        scroll.hold(body)
         self.problem = label("", "problem", wrap=True)
         self.done_button = button("Done", "primary")
         self.done_button.setDefault(True)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_face
 from keyfob.desktop.viewmodel import Row, Window
-from keyfob.desktop.widgets import Elided, IconButton, label, paint_status
+from keyfob.desktop.widgets import Elided, IconButton, label, paint_status, restyle
 
 ROW = Qt.ItemDataRole.UserRole
 Index = QModelIndex | QPersistentModelIndex
@@ -190,6 +190,13 @@ class Sidebar(QFrame):
         if model.tray_missing:
             self.tray_note.setText("This desktop shows no tray: closing the window ends Keyfob.")
             self.tray_note.setContentsMargins(10, 8, 8, 4)
+
+    def bare(self, bare: bool) -> None:
+        """Beside the page that has a Connect Account of its own, one button of that name is enough."""
+        self.connect_button.setVisible(not bare)
+        self.settings_button.setText("Settings" if bare else "")
+        self.settings_button.setProperty("square", not bare)
+        restyle(self.settings_button)
 
     def _resize(self) -> None:
         self.setFixedWidth(self._theme.px(290))

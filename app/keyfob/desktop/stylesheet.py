@@ -26,6 +26,7 @@ QLabel[role="strong"] {{ font-weight: 600; }}
 QLabel[role="summary"] {{ font-size: {px(15)}px; font-weight: 700; }}
 QLabel[role="secondary"] {{ color: {p.ink2}; }}
 QLabel[role="small"] {{ font-size: {px(12.5)}px; color: {p.ink2}; }}
+QLabel[role="line"] {{ font-size: {px(13)}px; }}
 QLabel[role="hint"] {{ font-size: {px(12.5)}px; color: {p.ink3}; }}
 QLabel[role="problem"] {{ font-size: {px(12.5)}px; color: {p.bad}; }}
 QLabel[role="warn"] {{ font-size: {px(12.5)}px; color: {p.warn}; }}

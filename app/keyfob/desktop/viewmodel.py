@@ -46,6 +46,7 @@ STATUS_SHAPES = {
     "disconnected": "ring",
 }
 KEY_REMINDER = timedelta(days=7)
+MENU_NAME = 28  # letters of a name in the menu of the tray
 SOON = timedelta(minutes=1)
 
 
@@ -439,7 +440,7 @@ def tray_line(view: AccountView, now: datetime) -> tuple[str, str, str, str]:
     status = {"needs_sign_in": "needs sign-in", "stale": "waiting"}.get(view.status, view.status)
     left = until(view, now) if view.status == "connected" else None
     tail = f", {words.short_span(left)}" if left is not None and left > timedelta(0) else ""
-    line = f"{name_of(view)} · {view.provider_title} — {status}{tail}"
+    line = f"{_short(name_of(view))} · {_short(view.provider_title)} — {status}{tail}"
     return view.key, line, STATUS_TONES[view.status], STATUS_SHAPES[view.status]
 
 
@@ -483,6 +484,10 @@ def window(
         tray_missing=tray_missing,
         urgent=any(timedelta(0) <= left < 2 * SOON for left in counted),
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MENU_NAME else f"{text[: MENU_NAME - 1]}…"
 
 
 def _sentence(text: str) -> str:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -368,6 +369,39 @@ class Strip(QWidget):
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft, f"{DAYS} days ago")
         painter.drawText(line, Qt.AlignmentFlag.AlignRight, "now")
         painter.end()
+
+
+class Scroller(QScrollArea):
+    """Scrolls its body up and down. The bar stands in the body's right margin, so that nothing moves when it comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._margin = 0
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.verticalScrollBar().rangeChanged.connect(self._ranged)
+
+    def hold(self, body: QWidget) -> None:
+        """Show `body`, which has a layout; the last one is deleted."""
+        body.setObjectName("scrolled")
+        layout = body.layout()
+        self._margin = layout.contentsMargins().right() if layout is not None else 0
+        self.setWidget(body)
+        self._ranged()
+
+    def _ranged(self) -> None:
+        body = self.widget()
+        layout = body.layout() if body is not None else None
+        if layout is None:
+            return
+        bar = self.verticalScrollBar()
+        margins = layout.contentsMargins()
+        right = self._margin - (bar.sizeHint().width() if bar.maximum() > 0 else 0)
+        if margins.right() != right:
+            margins.setRight(max(right, 0))
+            layout.setContentsMargins(margins)
 
 
 class Switch(QCheckBox):

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -28,6 +27,7 @@ from keyfob.desktop.widgets import (
     LifeBarView,
     Picture,
     Pill,
+    Scroller,
     Strip,
     button,
     card,
@@ -56,7 +56,6 @@ class AccountPage(QWidget):
         self._build_problem()
         self._build_buttons()
         body = QWidget()
-        body.setObjectName("scrolled")
         inner = QVBoxLayout(body)
         inner.setContentsMargins(30, 24, 30, 12)
         inner.setSpacing(16)
@@ -69,12 +68,8 @@ class AccountPage(QWidget):
         self._pair.addWidget(self._lately_card, 1)
         inner.addLayout(self._pair)
         inner.addStretch(1)
-        self._scroll = QScrollArea()
-        self._scroll.setWidget(body)
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll = Scroller()
+        self._scroll.hold(body)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -319,7 +314,10 @@ def _fill(
     """Two columns of text; labels are reused."""
     while len(labels) < len(pairs):
         mode = Qt.TextElideMode.ElideMiddle if right else Qt.TextElideMode.ElideRight
-        first, second = label("", "small" if right else "hint"), Elided("", "small" if right else "", mode)
+        first, second = (
+            label("", "small" if right else "hint"),
+            Elided("", "small" if right else "line", mode),
+        )
         if right:
             second.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         grid.addWidget(first, len(labels), 0)

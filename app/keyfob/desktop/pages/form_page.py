@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime, time
 
 from PySide6.QtCore import QDate, Qt, Signal
-from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect_view import Form
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Tile
-from keyfob.desktop.widgets import Elided, IconButton, Picture, Switch, button, label, restyle
+from keyfob.desktop.widgets import Elided, IconButton, Picture, Scroller, Switch, button, label, restyle
 from keyfob.service.views import SignInRequest
 
 
@@ -29,12 +29,7 @@ class FormPage(QWidget):
         self._form: Form | None = None
         self._fields: dict[str, QLineEdit] = {}
         self._problems: dict[str, QWidget] = {}
-        self._body = QWidget()
-        self._scroll = QScrollArea()
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll = Scroller()
         self.back_button = button("Back")
         self.cancel = button("Cancel")
         self.go = button("Continue", "primary")
@@ -59,7 +54,6 @@ class FormPage(QWidget):
         self._fields, self._problems = {}, {}
         self.back_button.setVisible(can_go_back)
         body = QWidget()
-        body.setObjectName("scrolled")
         column = QVBoxLayout(body)
         column.setContentsMargins(26, 24, 26, 8)
         column.setSpacing(6)
@@ -87,8 +81,7 @@ class FormPage(QWidget):
             if form.key_wanted:
                 self._key(column, form)
         column.addStretch(1)
-        self._scroll.setWidget(body)
-        self._body = body
+        self._scroll.hold(body)
         self.go.setVisible(not form.blocked)
         self.cancel.setText("Close" if form.blocked else "Cancel")
         first = next(iter(self._fields.values()), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPen, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
@@ -32,10 +32,7 @@ class CardDelegate(QStyledItemDelegate):
         self._theme, self._list = theme, parent
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        px = self._theme.px
-        room = self._list.viewport().width() - 2
-        columns = max(min(COLUMNS, room // px(205)), 1)
-        return QSize(room // columns, px(66))
+        return self._list.gridSize()
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -45,7 +42,7 @@ class CardDelegate(QStyledItemDelegate):
         state: QStyle.StateFlag = option.state
         chosen = bool(state & QStyle.StateFlag.State_Selected)
         hovered = bool(state & QStyle.StateFlag.State_MouseOver)
-        box = QRectF(option.rect).adjusted(px(4) + 0.5, px(4) + 0.5, -px(4) - 0.5, -px(4) - 0.5)
+        box = QRectF(option.rect).adjusted(1, px(4) + 0.5, -px(8), -px(4) - 0.5)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ring = QPen(theme.color("focus"), 2) if chosen else QPen(theme.color("line"), 1)
@@ -106,6 +103,7 @@ class GalleryPage(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setMouseTracking(True)
         self.list.setItemDelegate(CardDelegate(theme, self.list))
+        self.list.installEventFilter(self)
         self.list.currentItemChanged.connect(self._current_changed)
         self.list.itemActivated.connect(self._continue)
         self.nothing = label(
@@ -196,18 +194,25 @@ class GalleryPage(QWidget):
             for method, words in methods:
                 self.method.addItem(words, method)
         self.method.setEnabled(len(methods) > 1)
+        self.method.setVisible(bool(methods))
+        self.method_label.setVisible(bool(methods))
 
     def _continue(self) -> None:
         card = self._current()
         if card is not None:
             self.chosen.emit(card.id, str(self.method.currentData()))
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.list.scheduleDelayedItemsLayout()
+    def _lay_out(self) -> None:
+        """As many columns as fit, beside the place where the scroll bar comes."""
+        px = self._theme.px
+        room = self.list.width() - 2 * self.list.verticalScrollBar().sizeHint().width() - 4
+        columns = max(min(COLUMNS, room // px(190)), 1)
+        self.list.setGridSize(QSize(room // columns, px(66)))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Up and down in the search field walk through the gallery."""
+        if watched is self.list and event.type() == QEvent.Type.Resize:
+            self._lay_out()
         pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
         if watched is self.search and pressed and event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
             self.list.setFocus()
