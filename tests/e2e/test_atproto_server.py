@@ -6,7 +6,9 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,11 @@ from selenium.common.exceptions import (
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from keyfob.adapters.home import open_home
 from keyfob.adapters.keys import new_key
+from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.bootstrap import Engine, build
+from keyfob.core.account import AccountView
 from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded
 from keyfob.core.grant import SigningKey
 from keyfob.core.provider import Endpoints, Provider, Revocation, Server
@@ -29,6 +35,7 @@ from keyfob.protocol.atproto import Resolved, resolve, sign_in
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from keyfob.protocol.revoke import revoke
 from keyfob.protocol.token import renew
+from keyfob.service.views import Progress, SignInRequest
 from support.atproto import AtprotoServer
 from support.chromium import chromium
 from support.live import Live
@@ -93,28 +100,33 @@ def person(world: World, handle: str, *, allows: bool = True) -> Live:
     """Somebody who signs in as `handle` when a browser opens."""
 
     def visit(url: str) -> str:
-        browser, wait = world.browser, WebDriverWait(world.browser, SECONDS, ignored_exceptions=REDRAWN)
-
-        def press(*labels: str) -> bool:
-            for button in browser.find_elements(By.TAG_NAME, "button"):
-                if button.text in labels:
-                    button.click()
-                    return True
-            return False
-
-        browser.get(url)
-        wait.until(lambda b: b.find_elements(By.NAME, "password") or press("Sign in"))
-        wait.until(lambda b: b.find_elements(By.NAME, "password"))
-        name = browser.find_element(By.NAME, "username")
-        if not name.get_attribute("value"):
-            name.send_keys(handle)
-        browser.find_element(By.NAME, "password").send_keys(PASSWORDS[handle])
-        browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
-        wait.until(lambda _: press("Authorize" if allows else "Deny access"))
-        wait.until(lambda _: world.came_back)
+        go_through(world, url, handle, allows=allows)
+        WebDriverWait(world.browser, SECONDS).until(lambda _: world.came_back)
         return world.redirect_uri.removesuffix("/callback") + world.came_back.pop()
 
     return Live(visit, redirect_uri=world.redirect_uri)
+
+
+def go_through(world: World, url: str, handle: str, *, allows: bool = True) -> None:
+    """The server's pages, up to the last button."""
+    browser, wait = world.browser, WebDriverWait(world.browser, SECONDS, ignored_exceptions=REDRAWN)
+
+    def press(*labels: str) -> bool:
+        for button in browser.find_elements(By.TAG_NAME, "button"):
+            if button.text in labels:
+                button.click()
+                return True
+        return False
+
+    browser.get(url)
+    wait.until(lambda b: b.find_elements(By.NAME, "password") or press("Sign in"))
+    wait.until(lambda b: b.find_elements(By.NAME, "password"))
+    name = browser.find_element(By.NAME, "username")
+    if not name.get_attribute("value"):
+        name.send_keys(handle)
+    browser.find_element(By.NAME, "password").send_keys(PASSWORDS[handle])
+    browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    wait.until(lambda _: press("Authorize" if allows else "Deny access"))
 
 
 def found(world: World, live: Live, identifier: str) -> Resolved:
@@ -243,3 +255,73 @@ def test_declining(world: World) -> None:
     with pytest.raises(SignInEnded) as caught:
         signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
     assert caught.value.code == "declined"
+
+
+PRESET = """
+extends = "bluesky"
+id = "here"
+title = "Here"
+[[inputs]]
+name = "handle"
+title = "Handle"
+kind = "handle"
+[[inputs]]
+name = "plc"
+title = "Directory"
+kind = "url"
+default = "{plc}"
+"""
+
+
+def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
+    """The engine as the app builds it: connect by handle, restart, renew, test, disconnect with a revocation that the
+    server carries out, reconnect as the same person."""
+    home = open_home({"KEYFOB_HOME": str(tmp_path / "home")})
+    presets = home.config / "providers"
+    presets.mkdir(parents=True, exist_ok=True)
+    (presets / "here.toml").write_text(PRESET.format(plc=world.server.plc))
+    vault = MemoryVault()
+
+    def started() -> Engine:
+        engine = build(home, vault=vault)
+        engine.sign_in._desk = replace(engine.sign_in._desk, dns_txt=world.server.dns_txt)
+        return engine
+
+    def connect(engine: Engine, **request: Any) -> AccountView:
+        attempt = engine.sign_in.begin(SignInRequest("here", open_browser=False, **request))
+        opened: list[threading.Thread] = []
+
+        def watch(progress: Progress) -> None:
+            if progress.stage == "waiting" and progress.url is not None and not opened:
+                url = progress.url.reveal()
+                opened.append(threading.Thread(target=go_through, args=(world, url, "alice.test")))
+                opened[0].start()
+
+        attempt.observe(watch)
+        account = attempt.run(
+            lambda work, name: threading.Thread(target=work, name=name, daemon=True).start()
+        )
+        opened[0].join()
+        return account
+
+    engine = started()
+    account = connect(engine, inputs={"handle": "@alice.test"})
+    assert (account.id, account.name, account.subject) == (
+        "here/alice.test",
+        "Alice",
+        world.dids["alice.test"],
+    )
+    assert account.grant_ends_at is not None, "a public client's session has a last day"
+    assert engine.accounts.token("here", min_life=timedelta(0)).token_type == "DPoP"
+    engine.close()
+
+    engine = started()
+    first = engine.accounts.token("here", min_life=timedelta(0)).token
+    assert engine.accounts.renew("here").status == "connected"
+    assert engine.accounts.token("here", min_life=timedelta(0)).token != first
+    assert engine.accounts.test("here").ok
+    assert engine.accounts.disconnect("here").revoked == "yes"
+    world.browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    again = connect(engine, account="here/alice.test")
+    assert (again.key, again.status) == (account.key, "connected")
+    engine.close()

@@ -70,7 +70,7 @@ OWN_HEADERS = frozenset(
         "content-type", "proxy-authorization",
     }
 )  # fmt: skip
-USED_BY_CODE = frozenset({"handle", "username", "server"})  # inputs that flows read by name
+USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that flows read by name
 
 
 def looks(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
