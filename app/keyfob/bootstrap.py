@@ -30,7 +30,7 @@ from keyfob.adapters.vault_choice import choose_vault
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.core.settings import Settings
-from keyfob.ports import Locks, Transport, Vault
+from keyfob.ports import Locks, Vault
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts import Accounts
 from keyfob.service.clients import Clients
@@ -59,7 +59,7 @@ class Engine:
     settings: SettingsFile
     vault: Vault
     store: SqliteAccountStore
-    transport: Transport
+    transport: HttpxTransport
     events: Hub
     clients: Clients
     accounts: Accounts

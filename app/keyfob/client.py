@@ -13,8 +13,11 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
     from typing import Any
+
+    import httpx
 
 TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
 PLAIN = "text/plain"
@@ -35,22 +38,29 @@ def exchange(
     """One request to the agent on a connection of its own: status, headers, body. Raises AgentGone."""
     import _socket
 
-    family = getattr(_socket, "AF_UNIX", None)
-    if family is None:
-        raise AgentGone("no Unix sockets here")
     from keyfob.adapters.place import NotOurs, socket_file
 
     try:
         path = socket_file(os.environ)
     except (OSError, NotOurs) as error:
         raise AgentGone(str(error)) from None
+    address: str | tuple[str, int] = path
+    host, key, family = "keyfob", "", getattr(_socket, "AF_UNIX", None)
+    told = _loopback(path) if family is None or path.endswith(".json") else None
+    if told is not None:
+        port, key = told
+        address, host, family = ("127.0.0.1", port), f"127.0.0.1:{port}", _socket.AF_INET
+    if family is None:
+        raise AgentGone("there is no agent")
     sock = _socket.socket(family, _socket.SOCK_STREAM)
     try:
         sock.settimeout(TIMEOUT)
-        head = f"{method} {target} HTTP/1.1\r\nHost: keyfob\r\nConnection: close\r\nAccept: {accept}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: {accept}\r\n"
+        if key:
+            head += f"Authorization: Bearer {key}\r\n"
         head += f"Content-Length: {len(body)}\r\n\r\n"
         try:
-            sock.connect(path)
+            sock.connect(address)
             data = head.encode("ascii") + body
             while data:
                 data = data[sock.send(data) :]
@@ -62,6 +72,18 @@ def exchange(
     finally:
         sock.close()
     return _parsed(b"".join(chunks))
+
+
+def _loopback(path: str) -> tuple[int, str] | None:
+    """The port and the key of an agent that has no Unix socket, from its file beside where that would be."""
+    import json
+
+    try:
+        with open(os.path.splitext(path)[0] + ".json", "rb") as file:
+            told = json.loads(file.read())
+        return int(told["port"]), str(told["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -165,8 +187,10 @@ def accounts() -> list[dict[str, Any]]:
 
 def forget(account: str | None = None) -> None:
     """Drop what this process remembers of one account's tokens, or of all."""
-    for key in [key for key in _memory if account is None or key[0] == account]:
+    for key in [key for key in _memory if account in (None, key[0])]:
         _memory.pop(key, None)
+    for origin in [origin for origin in _signed_memory if account in (None, origin[0])]:
+        _signed_memory.pop(origin, None)
 
 
 def lease(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
@@ -245,7 +269,8 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
     lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
-    raise _error(json.loads(lines[-1]) if lines else {"message": "The keyfob command failed"})
+    told = json.loads(lines[-1]) if lines else {"message": "The keyfob command failed"}
+    raise _error({"exit": done.returncode, **told})
 
 
 def _error(problem: Mapping[str, Any]) -> Exception:
@@ -266,61 +291,77 @@ def _error(problem: Mapping[str, Any]) -> Exception:
         )
     }
     code = str(problem.get("code", "internal"))
-    kind = kinds.get(int(problem.get("exit", 0)) or _exit_of(code), errors.Fault)
+    kind = kinds.get(int(problem.get("exit", 1)), errors.Fault)
     message = str(problem.get("message") or problem.get("title") or "Keyfob failed")
-    return kind(message, code=code if code in errors.CODES else kind.default_code)
-
-
-def _exit_of(code: str) -> int:
-    """The exit of a code, for the command's error object, which has no number of its own."""
-    prefixes = (("keychain", 4), ("network", 5), ("provider_unavailable", 5), ("rate", 5), ("busy", 5))
-    for prefix, number in prefixes:
-        if code.startswith(prefix):
-            return number
-    table = {
-        3: (
-            "grant_ended",
-            "token_expired",
-            "token_rejected",
-            "disconnected",
-            "preset_changed",
-            "grant_missing",
-            "imported",
-        ),
-        2: ("usage", "account_ambiguous"),
-        7: ("account_not_found", "provider_not_found"),
-        8: ("sharing_not_allowed", "setting_faulty", "preset_faulty", "tls_untrusted", "client_refused"),
-        9: (
-            "protocol_violation",
-            "subject_mismatch",
-            "id_token_invalid",
-            "issuer_mismatch",
-            "response_invalid",
-        ),
-    }
-    return next((number for number, codes in table.items() if code in codes), 1)
+    known = code if code in errors.CODES else kind.default_code
+    return kind(message, code=known, remedy=problem.get("remedy"))
 
 
 def signed(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
-) -> dict[str, str]:
-    """The headers for one request of this account, for tokens bound to a key: the agent signs, the key stays there.
-    Without an agent, as `keyfob sign`."""
+) -> dict[str, Any]:
+    """The credentials for one request of this account: `headers`, `url` (where a token goes into the query), `token`.
+    For tokens bound to a key the agent signs, and the key stays there; without an agent, `keyfob sign` does.
+    Refused for an address that is not the provider's."""
     import json
 
-    body = {"method": method, "url": url, "nonce": nonce, "rejected": rejected}
     try:
-        status, _, raw = exchange(
-            "POST", _target("sign", account), "application/json", json.dumps(body).encode()
-        )
+        return sign_by_agent(account, method, url, nonce, rejected)
     except AgentGone:
-        found: dict[str, str] = _command(["sign", account], json.dumps(body))["headers"]
-        return found
-    answer = json.loads(raw)
+        return _command(["sign", account], json.dumps(_wanted(method, url, nonce, rejected)))
+
+
+def sign_by_agent(
+    account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
+) -> dict[str, Any]:
+    """The same from a running agent alone. Raises AgentGone where there is none, and `keyfob.KeyfobError`."""
+    import json
+
+    body = json.dumps(_wanted(method, url, nonce, rejected)).encode()
+    status, _, raw = exchange("POST", _target("sign", account), "application/json", body)
+    answer: dict[str, Any] = json.loads(raw)
     if status != 200:
         raise _error(answer)
-    headers: dict[str, str] = answer["headers"]
-    return headers
+    return answer
+
+
+def _wanted(method: str, url: str, nonce: str | None, rejected: str | None) -> dict[str, str | None]:
+    return {"method": method, "url": url, "nonce": nonce, "rejected": rejected}
+
+
+# --- requests of httpx --------------------------------------------------------------------------------------------
+
+_CALLERS_OWN = frozenset(
+    {"accept", "content-type", "user-agent"}
+)  # the API's defaults give way to the caller's
+_signed_memory: dict[tuple[str, str], tuple[dict[str, Any], float]] = {}
+_asking: dict[str, threading.Lock] = {}
+_bound: set[str] = set()  # accounts whose tokens are bound to a key: each request has a signature of its own
+
+
+def credentials(
+    account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
+) -> dict[str, Any]:
+    """As `signed`, from this process's memory where the same headers serve again. Of many threads with one refused
+    token one asks, and the others take what it got. Thread-safe; blocks."""
+    if account in _bound:
+        return signed(account, method, url, nonce, rejected)
+    key = (account, "/".join(url.split("/", 3)[:3]))
+    held = _signed_memory.get(key)
+    if held is not None and time.time() < held[1] and held[0]["token"] != rejected:
+        return {**held[0], "url": url}
+    import threading
+
+    with _asking.setdefault(account, threading.Lock()):
+        held = _signed_memory.get(key)
+        if held is not None and time.time() < held[1] and held[0]["token"] != rejected:
+            return {**held[0], "url": url}
+        told = signed(account, method, url, nonce, rejected)
+    if any(name.lower() == "dpop" for name in told["headers"]):
+        _bound.add(account)
+    elif told["url"] == url:
+        _signed_memory[key] = (told, _keep_until(told, None))
+    return told
 
 
 def make_auth() -> type:
@@ -332,21 +373,22 @@ def make_auth() -> type:
 
             httpx.Client(auth=keyfob.Auth("github"))
 
-        For requests to the provider's own API: it puts the token on whatever it is given. Under asyncio nothing
-        blocks the loop: the asking happens on a thread.
+        For requests to the provider's own API: any other address is refused (`host_not_allowed`). Under asyncio nothing
+        blocks the loop: the asking happens on a thread. A body that is read as it is sent cannot be sent twice: its
+        401 stands. With `follow_redirects`, httpx takes `Authorization` off where a redirect leaves the host, but not
+        a key in another header: leave it off for such APIs.
         """
 
-        def __init__(self, account: str, *, min_life: float | None = None) -> None:
+        def __init__(self, account: str) -> None:
             self.account = account
-            self._min_life = min_life
 
         def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-            used = self._put(request, None, None)
+            url = str(request.url)
+            used = _put(request, credentials(self.account, request.method, url), url)
             response = yield request
-            nonce = response.headers.get("dpop-nonce")
-            if response.status_code == 401:
-                again = None if _asks_for_nonce(response) else used
-                self._put(request, again, nonce)
+            again = _again(request, response, used)
+            if again is not None:
+                _put(request, credentials(self.account, request.method, url, *again), url)
                 yield request
 
         async def async_auth_flow(
@@ -354,24 +396,34 @@ def make_auth() -> type:
         ) -> AsyncGenerator[httpx.Request, httpx.Response]:
             import asyncio
 
-            used = await asyncio.to_thread(self._put, request, None, None)
+            url = str(request.url)
+            told = await asyncio.to_thread(credentials, self.account, request.method, url)
+            used = _put(request, told, url)
             response = yield request
-            nonce = response.headers.get("dpop-nonce")
-            if response.status_code == 401:
-                again = None if _asks_for_nonce(response) else used
-                await asyncio.to_thread(self._put, request, again, nonce)
+            again = _again(request, response, used)
+            if again is not None:
+                told = await asyncio.to_thread(credentials, self.account, request.method, url, *again)
+                _put(request, told, url)
                 yield request
 
-        def _put(self, request: httpx.Request, rejected: str | None, nonce: str | None) -> str:
-            """Sets the headers; returns the token they carry."""
-            headers = signed(self.account, request.method, str(request.url), nonce, rejected)
-            for name, value in headers.items():
+    def _put(request: httpx.Request, told: Mapping[str, Any], url: str) -> str:
+        """Sets the headers, and the query where the token goes there; returns the token."""
+        for name, value in told["headers"].items():
+            if name.lower() not in _CALLERS_OWN or name not in request.headers:
                 request.headers[name] = value
-            carried = next((value for name, value in headers.items() if name.lower() != "dpop"), "")
-            return carried.rpartition(" ")[2]
+        if told["url"] != url:
+            request.url = httpx.URL(told["url"])
+        return str(told["token"])
+
+    def _again(
+        request: httpx.Request, response: httpx.Response, used: str
+    ) -> tuple[str | None, str | None] | None:
+        """The nonce and the refused token to try once more with, None where the answer stands (RFC 9449 §9)."""
+        if response.status_code != 401 or not isinstance(request.stream, httpx.ByteStream):
+            return None
+        nonce = response.headers.get("dpop-nonce")
+        if nonce and "use_dpop_nonce" in response.headers.get("www-authenticate", ""):
+            return nonce, None
+        return nonce, used
 
     return Auth
-
-
-def _asks_for_nonce(response: Any) -> bool:
-    return "use_dpop_nonce" in response.headers.get("www-authenticate", "")

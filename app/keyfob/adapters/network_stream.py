@@ -37,6 +37,17 @@ class Deadline:
         return max(self._end - time.monotonic(), 0.0)
 
 
+class Patience(Deadline):
+    """A deadline that starts anew whenever something came: for answers of any length, read by a person's program."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._seconds = seconds
+
+    def again(self) -> None:
+        self._end = time.monotonic() + self._seconds
+
+
 class DeadlineBackend(httpcore.NetworkBackend):
     """Makes the connections of one exchange. With `loopback`, names are taken for their loopback addresses only:
     `localhost` in a hosts file must not lead plain http off this machine."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from keyfob import __version__
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from keyfob.adapters.network_stream import Deadline, Patience
+
 DEADLINE = 30.0  # s for a whole exchange, from the name's look-up to the last byte
+PATIENCE = 60.0  # s for each piece of a streamed answer
 BODY_MOST = 1024 * 1024  # bytes of a body, after decoding
 USER_AGENT = f"Keyfob/{__version__}"  # httpx's own is blocked by some providers
 
@@ -55,6 +60,29 @@ class HttpxTransport:
         # Outside the handler, so that nothing of httpx hangs on it: its errors hold the request and its headers.
         raise failure
 
+    @contextmanager
+    def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
+        """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
+        the next piece. Not of the port: for a person's own API calls, whose answers nobody has to judge."""
+        from keyfob.adapters.network_stream import Patience
+
+        exchange = _Exchange(request, self._body_most)
+        deadline = Patience(patience)
+        try:
+            with exchange.opened(self._trust(), deadline) as answer:
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                yield Streamed(answer.status_code, headers, _pieces(answer, deadline))
+                return
+        except (KeyfobError, GeneratorExit):
+            raise
+        except _OfPeer as broken:
+            failure = exchange.failure(broken.error)
+        except Exception as error:
+            if exchange.answered:
+                raise  # the reader's own
+            failure = exchange.failure(error)
+        raise failure
+
     def _trust(self) -> ssl.SSLContext:
         with self._guard:
             if self._context is None:
@@ -65,6 +93,23 @@ class HttpxTransport:
                     logging.getLogger(name).setLevel(logging.WARNING)
                 self._context = tls_context()
             return self._context
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer whose body is still coming. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: Iterator[bytes] = field(repr=False)
+
+
+class _OfPeer(Exception):
+    """What went wrong while the body was read, told from what its reader raises."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(type(error).__name__)
+        self.error = error
 
 
 class _TooBig(Exception):
@@ -83,12 +128,23 @@ class _Exchange:
         self._body_most = body_most
         self._host = "the server"
         self.sent = False
+        self.answered = False
 
     def run(self, context: ssl.SSLContext, seconds: float, clock: Clock) -> Response:
+        from keyfob.adapters.network_stream import Deadline
+
+        with self.opened(context, Deadline(seconds)) as answer:
+            body = self._read(answer)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Response(answer.status_code, headers, body, clock(), self._request.url)
+
+    @contextmanager
+    def opened(self, context: ssl.SSLContext, deadline: Deadline) -> Iterator[httpx.Response]:
+        """The answer, its body not read yet."""
         import httpcore
         import httpx
 
-        from keyfob.adapters.network_stream import Deadline, DeadlineBackend
+        from keyfob.adapters.network_stream import DeadlineBackend
         from keyfob.adapters.network_trust import proxy_for
 
         url = self._checked_url()
@@ -97,7 +153,7 @@ class _Exchange:
         pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_keepalive_connections=0,
-            network_backend=DeadlineBackend(Deadline(seconds), loopback=url.scheme == "http"),
+            network_backend=DeadlineBackend(deadline, loopback=url.scheme == "http"),
             proxy=None
             if proxy is None
             else httpcore.Proxy(
@@ -119,9 +175,8 @@ class _Exchange:
                 extensions={"trace": self._trace},
             ) as answer,
         ):
-            body = self._read(answer)
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status_code, headers, body, clock(), self._request.url)
+            self.answered = True
+            yield answer
 
     def failure(self, error: Exception) -> KeyfobError:
         """What `error`, raised by `run`, means to the caller."""
@@ -208,6 +263,19 @@ class _Exchange:
             if len(body) > self._body_most:
                 raise _TooBig
         return bytes(body)
+
+
+def _pieces(answer: httpx.Response, deadline: Patience) -> Iterator[bytes]:
+    chunks = answer.iter_bytes()
+    while True:
+        deadline.again()
+        try:
+            chunk = next(chunks)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise _OfPeer(error) from None
+        yield chunk
 
 
 def _inflated(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:

@@ -285,6 +285,7 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
         "code": error.code,
         "detail": error.sentence(),
         "message": error.message,
+        "remedy": error.remedy,
         "advice": str(error.advice),
         "exit": error.exit_code,
     }

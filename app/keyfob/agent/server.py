@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, cast
 
 from keyfob.agent.api import Api, event_line, min_life, problem
 from keyfob.agent.gates import BACKLOG, Gate, Peer
@@ -263,7 +263,8 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # Not checked: uvloop's transports do what asyncio.Transport says and do not descend from it.
+        transport = cast(asyncio.Transport, transport)
         peer = self._gate.peer(transport.get_extra_info("socket"))
         if peer is None:
             log.warning("a program of another user was refused")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keyfob.adapters.home import Home
     from keyfob.adapters.settings_file import SettingsFile
     from keyfob.adapters.transport_httpx import HttpxTransport
-    from keyfob.ports import AccountStore, Transport, Vault
+    from keyfob.ports import AccountStore, Vault
     from keyfob.providers.catalogue import Catalogue
     from keyfob.service.accounts import Accounts
     from keyfob.service.clients import Clients

@@ -41,6 +41,7 @@ VERBS: dict[str, Verb] = {
     "credential": Verb(
         "credential:credential", "Answer kubectl, AWS tools and MCP clients in their own format."
     ),
+    "request": Verb("request:request", "Make an API call with an account's credentials."),
     "renew": Verb("renew:renew", "Renew an account's token now."),
     "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
     "rename": Verb("rename:rename", "Give an account another label."),
@@ -57,6 +58,9 @@ VERBS: dict[str, Verb] = {
     "completion": Verb("completion:completion", "Print the completion script for your shell."),
 }
 
+# Not for people: other parts of Keyfob call them.
+INNER: dict[str, Verb] = {"sign": Verb("sign:sign", "")}
+
 
 class Keyfob(click.Group):
     """Loads a verb when it is called; lists all without loading any."""
@@ -65,7 +69,7 @@ class Keyfob(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        verb = VERBS.get(cmd_name)
+        verb = VERBS.get(cmd_name) or INNER.get(cmd_name)
         if verb is None:
             return None
         module, _, attribute = verb.place.partition(":")

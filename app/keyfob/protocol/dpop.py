@@ -12,7 +12,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -138,7 +138,7 @@ def send(
 
 def challenged(response: Response) -> bool:
     """Whether the answer asks for the request again with the nonce it brings."""
-    if response.status == 401 and _CHALLENGE.search(response.headers.get("www-authenticate", "")[:4096]):
+    if response.status == 401 and asks_for_nonce(response.headers):
         return True
     if response.status not in (400, 401) or len(response.body) > _BODY_MOST:
         return False
@@ -146,6 +146,11 @@ def challenged(response: Response) -> bool:
         return parse_object(response).get("error") == "use_dpop_nonce"
     except NotStrict:
         return False
+
+
+def asks_for_nonce(headers: Mapping[str, str]) -> bool:
+    """Whether a 401's headers (lower case) ask for the request again with a nonce (§9)."""
+    return bool(_CHALLENGE.search(headers.get("www-authenticate", "")[:4096]))
 
 
 def _signed(request: Request, signed: str, access: Secret | None) -> Request:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +18,7 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.provider import EMPTY, Api, Provider
 from keyfob.core.secret import Secret
+from keyfob.core.times import to_rfc3339
 from keyfob.core.wire import Request
 from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of
@@ -63,6 +65,7 @@ class Signed:
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     token: Secret
+    expires_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the program that asked. Holds the token, as `Token.to_json` does."""
@@ -71,6 +74,7 @@ class Signed:
             "url": self.url,
             "headers": dict(self.headers),
             "token": self.token.reveal(),
+            "expires_at": to_rfc3339(self.expires_at),
         }
 
 
@@ -83,28 +87,28 @@ class Signer:
         self._plans = plans
         self._signing = signing
 
-    def address(self, ref: str, target: str) -> str:
-        """The whole address of a path or URL of this account's API. Raises SettingWrong `host_not_allowed`."""
+    def check(self, ref: str, target: str, headers: Mapping[str, str] = EMPTY) -> str:
+        """The whole address of a path or URL of this account's API, if its credentials may go there with these
+        headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a caller may not set."""
         record = self._accounts.resolve(ref)
         provider = self._plans.provider(record)
+        refuse_headers(headers, api_of(provider, record.account.method))
         return address_of(record, provider, target)
 
-    def sign(
-        self, ref: str, wanted: SignRequest, *, for_tool: bool, headers: Mapping[str, str] = EMPTY
-    ) -> Signed:
-        """The credentials for one request, the token renewed first where it is due. `for_tool`: they leave Keyfob, so
-        the terms must allow that. `headers` are the caller's own; FORBIDDEN ones, and the one that carries the
-        credentials, must not be among them.
+    def follow(self, ref: str, url: str, location: str) -> str:
+        """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` where the credentials may not follow."""
+        return self.check(ref, urljoin(url, location))
 
-        Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, Usage, and what Keeper.grant raises.
-        """
+    def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> Signed:
+        """The credentials for one request, the token renewed first where it is due. `for_tool`: they leave Keyfob, so
+        the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
+        Keeper.grant raises."""
         record = self._accounts.resolve(ref)
         provider = self._plans.provider(record)
         if for_tool:
             refuse_sharing(record, provider)
         url = address_of(record, provider, wanted.url)
         api = api_of(provider, record.account.method)
-        refuse_headers(headers, api)
         grant = self._keeper.grant(record.account.key, min_life=None, rejected=wanted.rejected)
         values = {
             "username": record.account.subject,
@@ -113,7 +117,7 @@ class Signer:
         }
         request = place_token(
             _with_scheme(api, grant),
-            Request(wanted.method, url, "api", headers),
+            Request(wanted.method, url, "api"),
             grant.access,
             token_type=grant.token_type,
             values=values,
@@ -130,7 +134,7 @@ class Signer:
                 nonce=nonce,
                 access=grant.access,
             )
-        return Signed(record.account.id, request.url, told, grant.access)
+        return Signed(record.account.id, request.url, told, grant.access, grant.expires_at)
 
 
 def _with_scheme(api: Api, grant: Grant) -> Api:
@@ -164,12 +168,6 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
             remedy=f"Use an address at {', '.join(sorted(allowed)) or 'the provider'}.",
         )
     return target
-
-
-def redirected(record: Record, provider: Provider, url: str, location: str) -> str:
-    """Where an answer from `url` sends the request on. Raises SettingWrong `host_not_allowed` where the credentials
-    may not follow."""
-    return address_of(record, provider, urljoin(url, location))
 
 
 def _origins(record: Record, provider: Provider) -> Iterator[str]:

@@ -1,0 +1,189 @@
+"""`keyfob request`: an API call with an account's credentials, to the provider's own hosts and no other.
+
+The answer's body streams to stdout as it comes. A 401 costs one replacement of the token and one repeat, a DPoP nonce
+challenge one repeat; a redirect is followed where the credentials may go, and refused elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from keyfob import client
+from keyfob.adapters.transport_httpx import Streamed
+from keyfob.cli.options import account_argument, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.errors import PeerFault, SettingWrong, Usage
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.wire import Request
+from keyfob.protocol.dpop import asks_for_nonce
+from keyfob.service.signer import Signed, SignRequest
+
+HOPS_MOST = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+BODY_MOST = 256 * 1024 * 1024  # bytes: held in memory, since a 401 asks for it twice
+
+
+@click.command(short_help="Make an API call with an account's credentials.")
+@account_argument
+@click.argument("method")
+@click.argument("address", metavar="PATH-OR-URL")
+@click.option(
+    "-H", "--header", "lines", multiple=True, metavar="K:V", help="Send this header; repeat for more."
+)
+@click.option(
+    "-d", "--data", metavar="@FILE|DATA", help="Send this body, or a file's; @- reads stdin. JSON unless -H says otherwise."
+)  # fmt: skip
+@click.option("-i", "--include", is_flag=True, help="Print the answer's status and headers first.")
+@pass_session
+def request(
+    session: Session,
+    account: str,
+    method: str,
+    address: str,
+    lines: tuple[str, ...],
+    data: str | None,
+    include: bool,
+) -> int:
+    """Call the API of ACCOUNT's provider with the account's credentials, and print the answer.
+
+    PATH-OR-URL is a path of the API, as /user, or a whole address at one of the provider's API hosts; any other host
+    is refused (exit 8), so that no token goes astray. This also works for accounts whose terms keep the token from
+    other tools. An answer that is no success is printed all the same, with exit 1.
+
+    \b
+    Examples:
+      keyfob request github GET /user | jq -r .login
+      keyfob request gitlab POST /api/v4/projects -d '{"name": "demo"}'
+      keyfob request openai POST /v1/files -H "Content-Type: application/json" -d @body.json
+    """
+    if not (method.isascii() and method.isalpha()):
+        raise Usage(f"{method!r} is no HTTP method")
+    headers = headers_of(lines)
+    body = body_of(data)
+    if body is not None and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "application/json"
+    return Call(session, account, headers, include).make(method.upper(), address, body)
+
+
+class Call:
+    """One call with its repeats."""
+
+    def __init__(self, session: Session, ref: str, headers: dict[str, str], include: bool) -> None:
+        self._session = session
+        self._ref = session.engine.accounts.resolve(ref).account.key
+        self._headers = headers
+        self._include = include
+
+    def make(self, method: str, target: str, body: bytes | None) -> int:
+        """The exit code. Raises a KeyfobError."""
+        engine = self._session.engine
+        nonce: str | None = None
+        rejected: Secret | None = None
+        challenged, hops = False, 0
+        url = engine.signer.check(self._ref, target, self._headers)
+        while True:
+            signed = self._signed(SignRequest(method, url, nonce, rejected))
+            headers = {**signed.headers, **self._headers}
+            with engine.transport.stream(Request(method, signed.url, "api", headers, body)) as answer:
+                nonce = answer.headers.get("dpop-nonce") or nonce
+                location = answer.headers.get("location")
+                if answer.status == 401 and not challenged and asks_for_nonce(answer.headers):
+                    challenged = True
+                elif answer.status == 401 and rejected is None:
+                    rejected = signed.token
+                elif answer.status in REDIRECTS and location:
+                    hops += 1
+                    if hops > HOPS_MOST:
+                        raise PeerFault("The API sends the request in a circle", code="response_invalid")
+                    url = engine.signer.follow(self._ref, url, location)
+                    if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
+                        method, body = ("HEAD" if method == "HEAD" else "GET"), None
+                        self._headers.pop("Content-Type", None)
+                else:
+                    return self._print(answer)
+
+    def _signed(self, wanted: SignRequest) -> Signed:
+        """From the agent, which may hold what this process cannot open, else by this process under the same locks.
+        What may not leave Keyfob does not cross the socket either."""
+        engine = self._session.engine
+        try:
+            rejected = wanted.rejected.reveal() if wanted.rejected else None
+            told = client.sign_by_agent(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
+        except client.AgentGone:
+            pass
+        except SettingWrong as error:
+            if error.code != "sharing_not_allowed":
+                raise
+        else:
+            return Signed(told["account"], told["url"], told["headers"], Secret(told["token"]))
+        return self._session.finish(lambda: engine.signer.sign(self._ref, wanted, for_tool=False))
+
+    def _print(self, answer: Streamed) -> int:
+        out: BinaryIO = sys.stdout.buffer
+        if self._include:
+            out.write(f"HTTP/1.1 {answer.status} {_phrase(answer.status)}\n".encode())
+            for name, value in answer.headers.items():
+                out.write(f"{name}: {plain(value, 4000)}\n".encode())
+            out.write(b"\n")
+        for piece in answer.body:
+            out.write(piece)
+            out.flush()
+        out.flush()
+        if 200 <= answer.status < 300:
+            return 0
+        self._session.note(f"keyfob: The API answered {answer.status} {_phrase(answer.status)}".rstrip())
+        return 1
+
+
+def headers_of(lines: tuple[str, ...]) -> dict[str, str]:
+    """`K:V` lines as a mapping. Raises Usage."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise Usage(f"{plain(line, 60)!r} is no header", remedy="Write it as Name: value.")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def body_of(data: str | None) -> bytes | None:
+    """The bytes that `-d` names. Raises Usage."""
+    if data is None:
+        return None
+    if not data.startswith("@"):
+        return data.encode()
+    try:
+        body = sys.stdin.buffer.read(BODY_MOST + 1) if data == "@-" else Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise Usage(f"{data[1:]} cannot be read: {error.strerror}") from error
+    if len(body) > BODY_MOST:
+        raise Usage("The body is too long", remedy="Upload it with a program of your own and `keyfob exec`.")
+    return body
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def sign_document(session: Session, account: str, text: str) -> Mapping[str, object]:
+    """What `keyfob sign` answers to a JSON request."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise Usage("`keyfob sign` reads one JSON object on stdin")
+    wanted = SignRequest.of(body)
+    signed = session.finish(lambda: session.engine.signer.sign(account, wanted, for_tool=True))
+    return signed.to_json()
