@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
 from keyfob.adapters.home import open_home
@@ -18,8 +19,9 @@ from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SignInEnded, SignInNeeded, Transient
-from keyfob.core.grant import seal_key
+from keyfob.core.grant import seal_key, unseal_key
 from keyfob.core.secret import Secret
+from keyfob.core.wire import Request, Response
 from keyfob.protocol.signing import published_jwk
 from keyfob.service.views import Progress, SignInRequest
 from support.oidc_provider import OidcProvider, Person
@@ -189,6 +191,28 @@ def test_s55_s56_bound_tokens_by_both_ways(stage: Stage, method: str) -> None:
     assert stage.engine.accounts.renew("op").status == "connected"
     assert stage.engine.accounts.test("op").ok
     assert stage.engine.accounts.disconnect("op").revoked == "yes"
+
+
+def test_s57_the_key_is_kept_before_anything_is_signed_with_it(stage: Stage) -> None:
+    """Whenever the process is killed, the key that a code or a token may be bound to is in the keychain."""
+    stage.preset(client='client_id = "dpop"', more='dpop = "always"\npar = "always"')
+    transport = stage.engine.transport
+    send = transport.send
+    signed: list[tuple[str, bool]] = []
+
+    def watched(request: Request) -> Response:
+        if "DPoP" in request.headers:
+            entries = [entry for name, entry in stage.vault._entries.items() if name.endswith("/dpop")]
+            kept = [dict(unseal_key(entry).public_jwk) for entry in entries]
+            signed.append(
+                (request.purpose, jwt.get_unverified_header(request.headers["DPoP"])["jwk"] in kept)
+            )
+        return send(request)
+
+    transport.send = watched  # type: ignore[method-assign]
+    stage.connect()
+    assert {purpose for purpose, _ in signed} >= {"par", "token"}
+    assert all(was_kept for _, was_kept in signed)
 
 
 def test_a_person_s_own_client_with_a_secret(stage: Stage) -> None:
