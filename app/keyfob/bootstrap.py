@@ -73,9 +73,11 @@ class Engine:
     signer: Signer
     locks: Locks
     store_path: Path
+    before_close: Callable[[], None] = lambda: None  # whoever serves this engine's sockets ends that here
 
     def close(self) -> None:
         """Ends what was started on the side. A renewal that has begun is waited for, at most 40 s."""
+        self.before_close()
         self.renewer.settled(timedelta(seconds=40))
         for part in (self.vault, self.store):
             closing = getattr(part, "close", None)

@@ -6,6 +6,7 @@ Everything is imported when a door is used, so that a verb pays for what it open
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from keyfob.cli.engine import Doors
 if TYPE_CHECKING:
     from socket import socket  # noqa: TID251  (a type's name)
 
+    from keyfob.adapters.home import Home
     from keyfob.agent.host import AgentHost
     from keyfob.bootstrap import Engine
     from keyfob.demo.server import DemoServer
@@ -61,13 +63,12 @@ def window(arguments: Sequence[str]) -> int:
     """The desktop app, until it is quit. `--demo` starts the demo provider with it."""
     from keyfob.adapters import log
     from keyfob.adapters.home import open_home
-    from keyfob.bootstrap import build
     from keyfob.desktop.app import run
 
     place = open_home()
     log.set_up(place.log)
     return run(
-        lambda: build(place, lasting=True),
+        lambda: serving_engine(place),
         home=place,
         demo=lambda: demo(place.data / "demo", port=DEMO_PORT, access_lifetime=DEMO_LIFETIME),
         start_demo="--demo" in arguments,
@@ -95,8 +96,19 @@ def agent(say: Callable[[str], None], shared: Path | None = None) -> int:
         engine.close()
 
 
+def serving_engine(place: Home) -> Engine:
+    """The window's engine: with its renewer's first look it takes the keeper's role, where that is free, and serves
+    the tools; when it closes, it gives the role back."""
+    from keyfob.bootstrap import build
+
+    engine = build(place, lasting=True)
+    host = agent_host(engine)
+    engine.renewer.allowed = host.take
+    return replace(engine, before_close=host.leave)
+
+
 def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | None = None) -> AgentHost:
-    """The keeper's role and the socket over `engine`: for the agent, and for the window, which gets it as a value."""
+    """The keeper's role and the sockets over `engine`: the agent's and the window's alike."""
     import threading
 
     from keyfob.adapters.clock import now
