@@ -87,11 +87,14 @@ def agent(say: Callable[[str], None], shared: Path | None = None) -> int:
     place = open_home()
     log.set_up(place.log)
     engine = build(place, lasting=True)
-    try:
+
+    def begin() -> None:
         if engine.settings.load().vault == "sealed":
-            # Its passphrase is asked for now, at the start, where somebody is there to type it.
+            # Its passphrase is asked for now, where somebody is there to type it.
             engine.vault.load("opened")
-        return run_agent(agent_host(engine, handed=handed, shared=shared), engine.renewer, say)
+
+    try:
+        return run_agent(agent_host(engine, handed=handed, shared=shared), engine.renewer, say, begin)
     finally:
         engine.close()
 

@@ -17,9 +17,11 @@ log = logging.getLogger(__name__)
 FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut short
 
 
-def run_agent(host: AgentHost, renewer: Renewer, say: Callable[[str], None]) -> int:
+def run_agent(
+    host: AgentHost, renewer: Renewer, say: Callable[[str], None], begin: Callable[[], None] = lambda: None
+) -> int:
     """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also where another keeper runs already: then there
-    is nothing to do. On the main thread. Raises a KeyfobError where the socket cannot be served."""
+    is nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError where the socket cannot be served."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -35,6 +37,7 @@ def run_agent(host: AgentHost, renewer: Renewer, say: Callable[[str], None]) -> 
         if not held:
             say("Keyfob runs already and keeps the accounts; this agent has nothing to do.")
             return 0
+        begin()
         renewer.allowed = host.take
         say("Keyfob's agent keeps the accounts and serves the tools.")
         while not stop.is_set() and host.holds:
