@@ -87,7 +87,7 @@ def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
 
 
 def register_mastodon(
-    base: str, *, client_name: str, redirect_uri: str, scopes: Sequence[str], website: str
+    base: str, *, client_name: str, redirect_uri: str, scopes: Sequence[str], website: str | None = None
 ) -> Flow[Registered]:
     """Mastodon's and its kin's registration: a form to `/api/v1/apps` of the person's instance. Errors as in
     `register`."""
@@ -96,7 +96,7 @@ def register_mastodon(
         "client_name": client_name,
         "redirect_uris": redirect_uri,
         "scopes": " ".join(scopes),
-        "website": website,
+        **({"website": website} if website else {}),
     }
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     response: Response = yield Send(Request("POST", endpoint, "register", headers, urlencode(form).encode()))

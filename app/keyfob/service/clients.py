@@ -239,11 +239,7 @@ class Clients:
         if "mastodon_apps" in provider.quirks:
             base = server.issuer or provider.issuer or ""
             flow = register.register_mastodon(
-                base,
-                client_name="Keyfob",
-                redirect_uri=redirect_uri or "",
-                scopes=scopes,
-                website="https://keyfob.example",
+                base, client_name="Keyfob", redirect_uri=redirect_uri or "", scopes=scopes
             )
         else:
             grant_types = ["authorization_code", "refresh_token"]
