@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from keyfob.demo.clients import DemoClient
@@ -250,6 +251,31 @@ def test_interrupting_a_sign_in_exits_6_and_frees_the_port(machine: Machine, num
     assert (process.returncode, out) == (6, "")
     assert err.splitlines()[-1] == "keyfob: The sign-in was cancelled. Start again when you are ready."
     assert is_free(port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_a_renewal_waits_for_its_answer_and_keeps_it(machine: Machine, number: int) -> None:
+    machine.add()
+    assert machine.connect().code == 0
+    headers = {"Origin": machine.server.issuer}
+    assert (
+        httpx.post(machine.server.issuer + "/playground/slow", headers=headers, trust_env=False).status_code
+        == 303
+    )
+    process = machine.start("renew", "here")
+    asked = machine.server.counters["requests"]
+    while machine.server.counters["requests"] == asked:
+        time.sleep(0.05)
+    process.send_signal(number)
+    until(process, r"Finishing what was begun")
+    process.send_signal(number)  # and once more, impatiently
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (5, "")
+    assert err.splitlines()[-1] == "keyfob: Interrupted. Try again."
+    httpx.post(machine.server.issuer + "/playground/slow", headers=headers, trust_env=False)
+    # The rotated refresh token was kept: a spent one would end the whole grant here.
+    assert machine.run("renew", "here").code == 0
+    assert machine.server.counters["renewals"] == 2
 
 
 def test_a_declined_and_an_overdue_sign_in_exit_6(machine: Machine) -> None:

@@ -296,7 +296,8 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
     for verb in ("token", "renew", "test", "disconnect"):
         ran = call(engine, verb, "nexusmods/aldis")
         assert (ran.code, ran.out) == (code, "")
-        assert ran.err == f"keyfob: {error.message}. {CODES[error.code].remedy}\n"
+        remedy = CODES[error.code].remedy.replace("with Reconnect", "with `keyfob reconnect`")
+        assert ran.err == f"keyfob: {error.message}. {remedy}\n"
         ran = call(engine, verb, "nexusmods/aldis", "--json")
         assert (ran.code, ran.out) == (code, "")
         told = json.loads(ran.err)

@@ -42,7 +42,7 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
     """Print the failure; returns the exit code."""
     if as_json:
         document = {"code": error.code, "message": error.message, "advice": str(error.advice)}
-        document |= {"remedy": error.remedy, **(extra or {})}
+        document |= {"remedy": _remedy(error), **(extra or {})}
         print(json.dumps(document, ensure_ascii=False), file=sys.stderr)
     else:
         print(f"keyfob: {_line(error)}", file=sys.stderr)
@@ -50,4 +50,9 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
 
 
 def _line(error: KeyfobError) -> str:
-    return " ".join(error.sentence().split())
+    return " ".join(f"{error.message.rstrip('.')}. {_remedy(error)}".split())
+
+
+def _remedy(error: KeyfobError) -> str:
+    """The remedy in this face's words: there is no button to press here."""
+    return error.remedy.replace("with Reconnect", "with `keyfob reconnect`")

@@ -23,6 +23,7 @@ from keyfob.core.errors import Transient, Usage
 from keyfob.core.secret import Secret
 
 T = TypeVar("T")
+LOOK = 0.1  # seconds between looks for a signal while work goes on; its end is noticed at once
 MOST_INPUT = 64 * 1024  # characters of a secret on stdin
 
 
@@ -110,21 +111,19 @@ class Session:
             finally:
                 done.set()
 
-        interrupted = False
-        with _signals_as_interrupts():
+        with _signals_noted() as noted:
             threading.Thread(target=run, name="work", daemon=True).start()
-            while not done.is_set():
-                try:
-                    done.wait(0.5)
-                except KeyboardInterrupt:
+            heard = 0
+            while not done.wait(LOOK):
+                if len(noted) > heard:
                     if stop is not None:
                         stop()
-                    elif not interrupted:
+                    elif heard == 0:
                         self.note("Finishing what was begun, so that nothing is lost …")
-                    interrupted = True
+                    heard = len(noted)
         if failure:
             raise failure[0]
-        if interrupted and stop is None:
+        if noted and stop is None:
             raise Transient("Interrupted", code="interrupted")
         return box[0]
 
@@ -135,23 +134,25 @@ def colourful() -> bool:
 
 
 @contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the work as Ctrl-C does. Elsewhere than on the main thread nothing is changed."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+def _signals_noted() -> Iterator[list[int]]:
+    """SIGINT, SIGTERM and SIGHUP are written down instead of ending the process: an exception raised from a handler
+    could come anywhere, also in the middle of dealing with the one before. Elsewhere than on the main thread
+    nothing is changed."""
+    noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield noted
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
 
     before = {}
-    for name in names:
-        number = getattr(signal, name)
-        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` stays in force
-            before[number] = signal.signal(number, interrupt)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` stays in force
+            before[number] = signal.signal(number, note)
     try:
-        yield
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
