@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Protocol, cast
 from keyfob.agent.api import Api, event_line, min_life, problem
 from keyfob.agent.gates import BACKLOG, Gate, Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, take
+from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import Usage
 from keyfob.service.hub import Hub
@@ -31,6 +31,8 @@ WORKERS_MOST = (
 HEADER_SECONDS = 10.0
 REMEMBERED_MOST = 4096  # answers kept in memory
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
+MISSED_MOST = 1000  # events told to who comes back
+UNREAD_MOST = 1 << 20  # bytes
 FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
 
 
@@ -79,6 +81,8 @@ class AgentServer:
         self._workers = Workers(WORKERS_MOST)
         self._connections: set[_Connection] = set()
         self._streams: set[_Connection] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._seen = 0  # the newest event that streams were told
 
     def live(self) -> bool:
         """Whether somebody else serves at one of our gates now."""
@@ -201,24 +205,21 @@ class AgentServer:
         kept = Remembered(answer.encode(keep_alive=request.keep_alive), until, version)
         self._memory[_question(request)] = kept
 
-    def _news(self, event: LoggedEvent) -> None:
-        """On the publishing thread: whatever changed, what was remembered may be wrong now."""
-        self._memory.clear()
-        loop = self._loop
-        if loop is not None and event.kind != "idle" and self._streams:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._tell, event)
-
-    def _tell(self, event: LoggedEvent) -> None:
-        for stream in list(self._streams):
-            stream.tell(event)
-
     # --- event streams --------------------------------------------------------------------------------------
 
-    def stream(self, connection: _Connection) -> None:
+    def stream(self, connection: _Connection, since: int | None) -> None:
+        """Events go to this connection from here on, after those it missed since it last listened."""
+        if not self._streams:
+            newest = self._api.accounts.history(None, limit=1)
+            self._seen = newest[-1].seq if newest else 0
+        self._catch_up()
+        if since is not None:
+            for event in self._api.accounts.history(None, after=since, limit=MISSED_MOST):
+                connection.tell(event)
         self._streams.add(connection)
-        if len(self._streams) == 1 and self._loop is not None:
-            self._loop.create_task(self._watch())
+        if self._watching is None:
+            assert self._loop is not None
+            self._watching = self._loop.create_task(self._watch())
 
     def come(self, connection: _Connection) -> None:
         self._connections.add(connection)
@@ -227,25 +228,40 @@ class AgentServer:
         self._connections.discard(connection)
         self._streams.discard(connection)
 
+    def _news(self, event: LoggedEvent) -> None:
+        """On the publishing thread: whatever changed, what was remembered may be wrong now."""
+        self._memory.clear()
+        loop = self._loop
+        if loop is not None and self._streams:
+            with contextlib.suppress(RuntimeError):
+                if event.seq:
+                    loop.call_soon_threadsafe(self._catch_up)
+                elif event.kind != "idle":
+                    loop.call_soon_threadsafe(self._tell, event)
+
+    def _tell(self, event: LoggedEvent) -> None:
+        for stream in list(self._streams):
+            stream.tell(event)
+
+    def _catch_up(self) -> None:
+        """Tell what was written since the last time, by whichever process, in the order it was written."""
+        if self._streams:
+            for event in self._api.accounts.history(None, after=self._seen, limit=MISSED_MOST):
+                self._seen = event.seq
+                self._tell(event)
+
     async def _watch(self) -> None:
-        """Tell of what other processes did, while somebody listens; otherwise nobody wakes up for it."""
-        seen = self._last_seq()
+        """Notice what other processes did, while somebody listens; otherwise nobody wakes up for it."""
         version = self._store.data_version()
-        while self._streams:
-            await asyncio.sleep(LOOK_FOR_NEWS)
-            now = self._store.data_version()
-            if now != version:
-                version = now
-                for event in self._api.accounts.history(None, after=seen, limit=200):
-                    seen = max(seen, event.seq)
-                    self._tell(event)
-
-    def history(self, after: int) -> Sequence[LoggedEvent]:
-        return self._api.accounts.history(None, after=after, limit=1000)
-
-    def _last_seq(self) -> int:
-        newest = self._api.accounts.history(None, limit=1)
-        return newest[-1].seq if newest else 0
+        try:
+            while self._streams:
+                await asyncio.sleep(LOOK_FOR_NEWS)
+                now = self._store.data_version()
+                if now != version:
+                    version = now
+                    self._catch_up()
+        finally:
+            self._watching = None
 
 
 class _Connection(asyncio.Protocol):
@@ -280,7 +296,7 @@ class _Connection(asyncio.Protocol):
         self._buffer += data
         if not self.busy:
             self._next()
-        elif len(self._buffer) > 1 << 20:
+        elif len(self._buffer) > UNREAD_MOST:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -350,67 +366,18 @@ class _Connection(asyncio.Protocol):
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
             b"Connection: close\r\n\r\n: keyfob\n\n"
         )
-        since = request.query.get("after") or request.headers.get("last-event-id")
-        if since is not None and since.isdecimal():
-            for event in self._server.history(int(since)):
-                self.tell(event)
-        self._server.stream(self)
+        since = request.query.get("after") or request.headers.get("last-event-id", "")
+        self._server.stream(self, int(since) if since.isdecimal() else None)
 
     def tell(self, event: LoggedEvent) -> None:
         """One event, each once, however it was noticed."""
         if self._transport is None or (event.seq and event.seq <= self._told):
             return
+        if self._transport.get_write_buffer_size() > UNREAD_MOST:
+            self._transport.abort()  # it does not read; with the last id it can go on later
+            return
         self._told = max(self._told, event.seq)
         self._transport.write(event_line(event))
-
-
-class Workers:
-    """Daemon threads, made when needed and gone after a while: a call that hangs never holds up the exit."""
-
-    def __init__(self, most: int, idle: float = 10.0) -> None:
-        self._most = most
-        self._idle = idle
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._free = 0
-        self._at_work = 0
-
-    def busy(self) -> bool:
-        with self._lock:
-            return bool(self._at_work or self._jobs.qsize())
-
-    def submit(self, job: Callable[[], None]) -> None:
-        self._jobs.put(job)
-        with self._lock:
-            if self._free > self._jobs.qsize() - 1 or self._threads >= self._most:
-                return
-            self._threads += 1
-        threading.Thread(target=self._work, name="agent", daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                self._free += 1
-            try:
-                job = self._jobs.get(timeout=self._idle)
-            except queue.Empty:
-                with self._lock:
-                    self._free -= 1
-                    if self._jobs.qsize() and not self._free:
-                        continue
-                    self._threads -= 1
-                return
-            with self._lock:
-                self._free -= 1
-                self._at_work += 1
-            try:
-                job()
-            except Exception:
-                log.exception("a request of the agent failed")
-            finally:
-                with self._lock:
-                    self._at_work -= 1
 
 
 def _question(request: Incoming) -> Question:
