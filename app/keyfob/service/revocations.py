@@ -129,7 +129,7 @@ class Revocations:
             inputs = pending.pin.inputs
             server = pending.pin.api_base or plan.server.issuer or ""
             return self._runner.run(
-                app_password.forget_app_password(server, inputs.get("username", ""), grant.access)
+                app_password.forget_app_password(server, inputs.get("login", ""), grant.access)
             )
         answers = [
             self._runner.run(revoke.revoke(plan, token, hint, **self._signing.base))

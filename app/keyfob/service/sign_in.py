@@ -305,7 +305,7 @@ def _same_subject(known: str, told: str) -> bool:
 
 def _where(inputs: Mapping[str, str]) -> dict[str, str]:
     """The inputs that say at which server, without those that say who."""
-    return {name: value for name, value in inputs.items() if name not in ("handle", "username")}
+    return {name: value for name, value in inputs.items() if name not in ("handle", "login", "username")}
 
 
 def _labels(base: str, asked: str | None) -> list[str]:

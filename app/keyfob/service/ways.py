@@ -325,9 +325,15 @@ def _app_password(desk: Desk, ready: Ready) -> Signed:
         replace(hands, open_browser=open_and_wait),
         attempt.cancelled,
     )
-    ready.inputs["username"] = result.extra["username"]
+    ready.inputs["login"] = result.extra["login"]
     plan = Plan(provider=provider, server=server, client=Client(None), inputs=ready.inputs)
-    return Signed(result, plan, api_base=result.extra.get("server"))
+    attempt.advance(stage="checking")
+    # The login name says who may enter; who that is, the server itself tells, as it will at each later test.
+    who = desk.runner.run(
+        identity.identify(plan, result.grant, claims=None, method="app_password", **desk.signing.base),
+        cancel=attempt.cancelled,
+    )
+    return Signed(replace(result, identity=who), plan, api_base=result.extra.get("server"))
 
 
 def _password(desk: Desk, ready: Ready) -> Signed:
