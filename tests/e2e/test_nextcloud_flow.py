@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -24,7 +25,7 @@ class Cloud(BaseHTTPRequestHandler):
     """One person, alice. The login page "allows" as soon as it is opened."""
 
     allowed = False
-    deleted: list[str] = []
+    deleted: ClassVar[list[str]] = []
 
     def log_message(self, *_: object) -> None:
         pass

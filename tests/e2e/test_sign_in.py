@@ -50,7 +50,11 @@ class Stage:
         presets.mkdir(parents=True, exist_ok=True)
         from keyfob.core.resources import resources
 
-        text = (resources() / "demo" / "demo.toml").read_text().replace("http://127.0.0.1:9899", self.server.issuer)
+        text = (
+            (resources() / "demo" / "demo.toml")
+            .read_text()
+            .replace("http://127.0.0.1:9899", self.server.issuer)
+        )
         text = text.replace('port = "setting"', f'port = "fixed"\nports = [{self.port}]')
         (presets / "demo.toml").write_text(text)
         self.vault = MemoryVault()
@@ -107,7 +111,9 @@ def test_the_browsers_last_page_tells_the_true_outcome(stage: Stage) -> None:
     assert "Connected as Alice" in stage.page.text
 
 
-def test_a_failure_after_the_callback_is_told_in_the_browser_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_after_the_callback_is_told_in_the_browser_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A browser that says success while the app failed is what these users were bitten by."""
 
     def refuse(name: str, value: Secret) -> None:
@@ -311,3 +317,30 @@ def test_a_device_sign_in_shows_a_code_and_ends_connected(stage: Stage) -> None:
     assert view.name == "Bob"
     assert view.method == "device"
     assert codes
+
+
+@pytest.mark.parametrize("at", ["checking", "saving"])
+def test_what_was_received_and_is_not_kept_is_given_back(
+    stage: Stage, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dialog that is cancelled during the exchange, and a keychain that refuses, leave no grant standing."""
+    if at == "saving":
+
+        def refuse(name: str, value: Secret) -> None:
+            raise KeychainError("locked", code="keychain_locked")
+
+        monkeypatch.setattr(stage.vault, "save", refuse)
+    attempt = stage.attempt()
+    exchanged = stage.engine.transport.send
+
+    def cancel_then_send(request: object) -> object:
+        answer = exchanged(request)  # type: ignore[arg-type]
+        if at == "checking" and request.purpose == "token":  # type: ignore[attr-defined]
+            attempt.cancel()
+        return answer
+
+    monkeypatch.setattr(stage.engine.transport, "send", cancel_then_send)
+    with pytest.raises(KeyfobError):
+        attempt.run(spawn)
+    assert stage.engine.accounts.views() == []
+    assert stage.server.counters["revocations"] == 1

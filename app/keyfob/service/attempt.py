@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import CODES, Fault, KeyfobError, SignInEnded, Usage
+from keyfob.core.grant import Grant
 from keyfob.core.wire import Outcome
 from keyfob.ports import Listener, Spawn
+from keyfob.protocol.plan import Plan
+from keyfob.service.plans import ClientSecrets
 from keyfob.service.views import Progress, SignInRequest
 
 if TYPE_CHECKING:
@@ -45,6 +48,15 @@ PAGES = {
 Observer = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A grant that a sign-in got and that is not an account's yet."""
+
+    grant: Grant
+    plan: Plan
+    secrets: ClientSecrets
+
+
 class Attempt:
     """Made by `SignIn.begin`; runs once."""
 
@@ -62,6 +74,7 @@ class Attempt:
         self._closed.set()
         self._committing = False
         self._called_back = False
+        self.received: Received | None = None
 
     # --- for faces ------------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import SHORT_SHARE, backoff, jitter_of, renews_at
+from keyfob.core.renewal import backoff, jitter_of, renews_at, serves
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks
@@ -62,7 +62,6 @@ from keyfob.service.slots import Slots, Stored
 
 log = logging.getLogger(__name__)
 
-MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least where it does not say
 LOCK_WAIT = timedelta(seconds=45)  # longer than one renewal's deadline of 30 s with its saving
 # After `invalid_grant`: another program without our lock (a second machine's sync, a restored home) may have won
 # and be about to save. Between 1 and 2 s covers a keychain's slowest write seen.
@@ -477,13 +476,8 @@ class Keeper:
         return stored
 
     def _serves(self, stored: Stored, min_life: timedelta | None, rejected: Secret | None) -> bool:
-        now = self._signing.now()
-        if rejected is not None and rejected == stored.grant.access:
-            return False
-        if min_life is None:
-            lifetime = stored.grant.lifetime
-            min_life = MIN_LIFE if lifetime is None else min(MIN_LIFE, lifetime * SHORT_SHARE)
-        return not stored.grant.expired(now) and stored.grant.fresh(now, min_life)
+        refused = rejected is not None and rejected == stored.grant.access
+        return not refused and serves(stored.grant, self._signing.now(), min_life)
 
     def _remembered(self, record: Record, now: datetime) -> KeyfobError:
         """The failure that is being waited out, told again without asking the provider again."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.core.account import PendingRevocation, Record
+from keyfob.core.account import Pin, Record
 from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey, unseal_key
 from keyfob.core.provider import Api, Provider
@@ -88,15 +88,14 @@ class Plans:
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
         Raises NotFound where the preset is gone."""
-        pin = record.account.pin
-        preset = fill(self._catalogue.get(record.account.provider), pin.inputs)
+        return self.preset(record.account.provider, record.account.pin)
+
+    def preset(self, provider_id: str, pin: Pin) -> Provider:
+        """The same, also for an account that is not there any more, or not yet."""
+        preset = fill(self._catalogue.get(provider_id), pin.inputs)
         if pin.api_base is None and not pin.api_hosts:
             return preset
         return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts))
-
-    def provider_of(self, pending: PendingRevocation) -> Provider:
-        """The preset for a revocation that may have outlived its account."""
-        return fill(self._catalogue.get(pending.provider), pending.pin.inputs)
 
     def for_account(self, record: Record, grant: Grant | None) -> Plan:
         """Everything to renew, revoke or identify with. Raises SignInNeeded `preset_changed`, KeychainError."""

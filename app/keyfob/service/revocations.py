@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from keyfob.core.account import PendingRevocation, Record
+from keyfob.core.account import PendingRevocation, Pin, Record
 from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, Transient
 from keyfob.core.grant import Grant, seal, unseal
 from keyfob.core.provider import Provider
@@ -49,17 +49,22 @@ class Revocations:
             return False
         return _offers(provider, record)
 
-    def queue(self, record: Record, grant: Grant) -> PendingRevocation:
-        """Take over `grant` for revocation: durable before it returns. Raises KeychainError."""
+    def queue(
+        self, record: Record, grant: Grant, client: Client | None = None, key_id: str | None = None
+    ) -> PendingRevocation:
+        """Take over `grant` for revocation: durable before it returns. `client` where it is not the account's own
+        yet, with its key's id. Raises KeychainError."""
         account = record.account
         entry = f"revoke/{self._signing.new_id()}"
-        client = self._plans.client(record)
+        if client is None:
+            client = self._plans.client(record)
+            key_id = self._plans.secrets(account.key).key_id if client.key else None
         body = {
             "grant": seal(grant).reveal(),
             "client_id": client.client_id,
             "client_auth": client.auth,
             "client_secret": client.secret.reveal() if client.secret else None,
-            "client_key": self._plans.secrets(account.key).key_id if client.key else None,
+            "client_key": key_id,
         }
         self._vault.save(entry, Secret(json.dumps(body, separators=(",", ":"), ensure_ascii=True)))
         pending = PendingRevocation(
@@ -100,6 +105,21 @@ class Revocations:
         """Queue and settle in one: for a grant that was just received and must not stay."""
         return self.settle(self.queue(record, grant)) if self.can_revoke(record) else "unsupported"
 
+    def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
+        """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
+        What cannot be told now waits in the vault, where that works. Raises nothing."""
+        if not self.can_revoke(record):
+            return
+        try:
+            self._tell(self._plan(record.account.provider, record.account.pin, client, grant), grant)
+        except KeyfobError as error:
+            log.info("giving back an unwanted grant of %s failed: %s", record.account.provider, error.code)
+            if isinstance(error, Transient):
+                try:
+                    self.queue(record, grant, client, key_id)
+                except KeyfobError as also:
+                    log.warning("an unwanted grant could not be kept for its revocation: %s", also.code)
+
     def unregister(self, record: Record) -> None:
         """Remove this account's own dynamic registration (RFC 7592) where there is one. Failures are logged only:
         an orphaned registration holds no right once its grants are revoked."""
@@ -117,23 +137,23 @@ class Revocations:
         grant = unseal(Secret(body["grant"]))
         secret = Secret(body["client_secret"]) if body["client_secret"] else None
         key = self._plans.jwk(body["client_key"]) if body["client_key"] else None
-        provider = self._plans.provider_of(pending)
-        plan = Plan(
-            provider=provider,
-            server=pending.pin.server,
-            client=Client(body["client_id"], body["client_auth"], secret, key),
-            dpop_key=grant.key,
-            inputs=pending.pin.inputs,
+        client = Client(body["client_id"], body["client_auth"], secret, key)
+        return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
+
+    def _plan(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> Plan:
+        provider = self._plans.preset(provider_id, pin)
+        return Plan(
+            provider=provider, server=pin.server, client=client, dpop_key=grant.key, inputs=pin.inputs
         )
-        if provider.revocation.style == "nextcloud":
-            inputs = pending.pin.inputs
-            server = pending.pin.api_base or plan.server.issuer or ""
-            return self._runner.run(
-                app_password.forget_app_password(server, inputs.get("login", ""), grant.access)
-            )
+
+    def _tell(self, plan: Plan, grant: Grant) -> str:
+        if plan.provider.revocation.style == "nextcloud":
+            server = plan.provider.api.base or plan.server.issuer or ""
+            login = plan.inputs.get("login", "")
+            return self._runner.run(app_password.forget_app_password(server, login, grant.access))
         answers = [
             self._runner.run(revoke.revoke(plan, token, hint, **self._signing.base))
-            for token, hint in _tokens(provider, grant)
+            for token, hint in _tokens(plan.provider, grant)
         ]
         return "yes" if "yes" in answers else "unsupported"
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, assert_never
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback
+from keyfob.core.wire import Callback, Response
 from keyfob.ports import Transport
 from keyfob.protocol.effects import (
     AwaitCallback,
@@ -60,6 +60,7 @@ class Hands:
     await_callback: Callable[[Expectation], Callback] = _no_callback
     show_code: Callable[[ShowCode], None] = _no_code
     sending: Callable[[str], None] = lambda purpose: None
+    received: Callable[[str, Response], None] = lambda purpose, response: None
 
 
 class Runner:
@@ -92,7 +93,9 @@ class Runner:
         match effect:
             case Send(request):
                 hands.sending(request.purpose)
-                return self._transport.send(request)
+                response = self._transport.send(request)
+                hands.received(request.purpose, response)
+                return response
             case Keep(grant):
                 return hands.keep(grant)
             case OpenBrowser(url):

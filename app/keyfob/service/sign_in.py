@@ -95,11 +95,10 @@ class SignIn:
             )
             try:
                 signed = ways.sign_in(desk, ready)
-                try:
-                    kept, recognised = self._commit(ready, signed)
-                except BaseException:
-                    self._give_back(ready, signed)
-                    raise
+                kept, recognised = self._commit(ready, signed)
+            except BaseException:
+                self._give_back(ready)
+                raise
             finally:
                 desk.store.write(name, None)
         view = desk.accounts.view(kept.account.key)
@@ -274,22 +273,24 @@ class SignIn:
                 return record
         return None
 
-    def _give_back(self, ready: Ready, signed: Signed) -> None:
-        """Revoke a grant that was received and is not kept. Its failure never hides why it is not kept."""
-        desk = self._desk
-        if ready.method in ("api_key", "password"):
-            return
-        account = self._account(ready, signed, ready.account_key, None)
-        orphan = Record(replace(account, key=ready.account_key), Connected())
-        try:
-            if desk.revocations.can_revoke(orphan):
-                if signed.secrets != NO_SECRETS:
-                    desk.vault.save(f"{account.key}/client", signed.secrets.sealed())
-                desk.revocations.revoke_now(orphan, signed.result.grant)
-            if ready.record is None:
-                desk.slots.forget_all(account.key)
-        except KeyfobError as error:
-            log.info("giving back an unwanted grant failed: %s", error.code)
+    def _give_back(self, ready: Ready) -> None:
+        """Revoke a grant that was received and is not kept: another person's, a cancelled dialog's, one that the
+        keychain refused, one whose ID token did not hold. Its failure never hides why it is not kept."""
+        desk, received = self._desk, ready.attempt.received
+        if received is not None:
+            plan = received.plan
+            pin = Pin(plan.server, plan.client.client_id, plan.client.auth, inputs=ready.inputs)
+            account = Account(ready.account_key, ready.provider.id, "", ready.method, "", pin)
+            desk.revocations.give_back(
+                Record(account, Connected()), received.grant, plan.client, received.secrets.key_id
+            )
+        if ready.record is None:
+            try:
+                desk.slots.forget_all(ready.account_key)
+            except KeyfobError as error:
+                log.info(
+                    "what a failed sign-in left in the keychain stays until the next start: %s", error.code
+                )
 
     def _refuse_taken(self, provider: str, label: str) -> None:
         for record in self._desk.store.records():

@@ -8,11 +8,14 @@ truncated entry costs at most the copy that was being written.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keyfob.core.errors import KeychainError
 from keyfob.core.grant import Grant, seal, unseal
 from keyfob.core.secret import Secret
-from keyfob.ports import Vault
+
+if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
+    from keyfob.ports import Vault
 
 SLOTS = ("a", "b")
 

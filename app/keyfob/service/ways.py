@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import KeyfobError, SettingWrong, Usage
 from keyfob.core.grant import Grant, SigningKey, seal_key, unseal_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback
+from keyfob.core.wire import Callback, Response
 from keyfob.ports import Listener
-from keyfob.protocol import app_password, atproto, authorize, device, discovery, identity, password
+from keyfob.protocol import app_password, atproto, authorize, device, discovery, identity, password, token
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.plan import Client, Plan, SignInResult
-from keyfob.service.attempt import Attempt
+from keyfob.service.attempt import Attempt, Received
 from keyfob.service.clients import Issued
 from keyfob.service.desk import Desk, Ready, Signed
-from keyfob.service.plans import api_of
+from keyfob.service.plans import NO_SECRETS, ClientSecrets, api_of
 from keyfob.service.runner import Hands
 
 STATE_BYTES = 24  # 192 bits; S256's own minimum is 128
@@ -76,7 +76,8 @@ def _browser(desk: Desk, ready: Ready) -> Signed:
         login_hint=_login_hint(ready),
         **desk.signing.full,
     )
-    result = desk.runner.run(flow, _hands(desk, ready, listener), attempt.cancelled)
+    hands = _hands(desk, ready, listener, plan, issued.secrets)
+    result = desk.runner.run(flow, hands, attempt.cancelled)
     return Signed(result, plan, issued.secrets, issued.registration_uri)
 
 
@@ -99,7 +100,13 @@ def _redirect(provider: Provider, listener: Listener) -> str:
     return provider.redirect.uri or listener.redirect_uri
 
 
-def _hands(desk: Desk, ready: Ready, listener: Listener | None) -> Hands:
+def _hands(
+    desk: Desk,
+    ready: Ready,
+    listener: Listener | None,
+    plan: Plan | None = None,
+    secrets: ClientSecrets = NO_SECRETS,
+) -> Hands:
     attempt = ready.attempt
     request = attempt.request
     to_open: list[Secret] = []
@@ -149,11 +156,21 @@ def _hands(desk: Desk, ready: Ready, listener: Listener | None) -> Hands:
             deadline=code.expires_at,
         )
 
+    def received(purpose: str, response: Response) -> None:
+        """Remember the grant as soon as it is there: whatever goes wrong from here on, it is given back."""
+        if purpose != "token" or plan is None:
+            return
+        try:
+            attempt.received = Received(token.read_grant(plan, response, plan.scopes), plan, secrets)
+        except KeyfobError:
+            return  # no grant in it; the flow says what it is
+
     return Hands(
         open_browser=open_browser,
         await_callback=await_callback,
         show_code=show_code,
         sending=_watch(attempt),
+        received=received,
     )
 
 
@@ -231,7 +248,9 @@ def _device(desk: Desk, ready: Ready) -> Signed:
         inputs=ready.inputs,
     )
     result = desk.runner.run(
-        device.device_code(plan, **desk.signing.full), _hands(desk, ready, None), attempt.cancelled
+        device.device_code(plan, **desk.signing.full),
+        _hands(desk, ready, None, plan, issued.secrets),
+        attempt.cancelled,
     )
     return Signed(result, plan, issued.secrets, issued.registration_uri)
 
@@ -276,7 +295,8 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
         dns_txt=desk.dns_txt,
         **desk.signing.full,
     )
-    result = desk.runner.run(flow, _hands(desk, ready, listener), attempt.cancelled)
+    hands = _hands(desk, ready, listener, plan)
+    result = desk.runner.run(flow, hands, attempt.cancelled)
     result = replace(
         result, extra={**result.extra, **SESSION_CAP} if provider.lifetimes.grant is None else result.extra
     )
@@ -327,6 +347,7 @@ def _app_password(desk: Desk, ready: Ready) -> Signed:
     )
     ready.inputs["login"] = result.extra["login"]
     plan = Plan(provider=provider, server=server, client=Client(None), inputs=ready.inputs)
+    attempt.received = Received(result.grant, plan, NO_SECRETS)
     attempt.advance(stage="checking")
     # The login name says who may enter; who that is, the server itself tells, as it will at each later test.
     who = desk.runner.run(
