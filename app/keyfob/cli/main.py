@@ -42,6 +42,8 @@ VERBS: dict[str, Verb] = {
         "credential:credential", "Answer kubectl, AWS tools and MCP clients in their own format."
     ),
     "request": Verb("request:request", "Make an API call with an account's credentials."),
+    "wire": Verb("wire:wire", "Let a tool ask Keyfob for its credentials."),
+    "unwire": Verb("wire:unwire", "Undo what wire did."),
     "renew": Verb("renew:renew", "Renew an account's token now."),
     "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
     "rename": Verb("rename:rename", "Give an account another label."),
@@ -52,6 +54,10 @@ VERBS: dict[str, Verb] = {
     "providers": Verb("providers:providers", "See, check and add what can be connected."),
     "jwk": Verb("jwk:jwk", "Private keys of confidential clients, and their public JWKS."),
     "client-metadata": Verb("client_metadata:client_metadata", "Print the client metadata document to host."),
+    "import": Verb(
+        "import_accounts:import_accounts", "Move keys that other tools keep in plain files to the keychain."
+    ),
+    "export": Verb("export:export", "Print descriptions of the accounts, without any secret."),
     "events": Verb("events:events", "Show what happened to the accounts."),
     "doctor": Verb("doctor:doctor", "Check everything Keyfob stands on."),
     "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
