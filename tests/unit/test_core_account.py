@@ -128,9 +128,9 @@ def grant(seconds: float | None, *, refresh: bool = True) -> Grant:
 
 
 def test_ten_minutes_before_expiry_or_a_fifth_of_a_shorter_life() -> None:
-    assert margin_for(grant(7200), TEN, 0) == TEN
-    assert margin_for(grant(60), TEN, 0) == timedelta(seconds=12)
-    assert margin_for(grant(None), TEN, 0) == timedelta(0)
+    assert margin_for(grant(7200).lifetime, TEN, 0) == TEN
+    assert margin_for(grant(60).lifetime, TEN, 0) == timedelta(seconds=12)
+    assert margin_for(None, TEN, 0) == timedelta(0)
 
 
 def test_an_unknown_lifetime_is_renewed_once_in_23_and_a_half_hours() -> None:

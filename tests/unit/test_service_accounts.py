@@ -129,7 +129,9 @@ def test_a_revocation_outlives_the_account(rig: Rig) -> None:
     assert rig.server.revoked == ["refresh-1"]
 
 
-def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig.connect()
 
     def locked(name: str) -> None:
@@ -150,7 +152,8 @@ def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:
     rig.connect()
     path = rig.presets / "example.toml"
     text = path.read_text().replace(
-        '[policy]\nclient_id = "keyfob"', '[policy]\nclient_id = "keyfob"\nshare = false\nshare_reason = "Its terms say so"'
+        '[policy]\nclient_id = "keyfob"',
+        '[policy]\nclient_id = "keyfob"\nshare = false\nshare_reason = "Its terms say so"',
     )
     path.write_text(text)
     with pytest.raises(SettingWrong) as caught:
@@ -194,6 +197,19 @@ def test_what_is_due_is_renewed_before_it_expires(rig: Rig) -> None:
     assert rig.record().generation == 2
 
 
+def test_a_margin_that_is_set_anew_counts_at_once(rig: Rig) -> None:
+    rig.connect()
+    before = rig.accounts.view("example").renews_at
+    rig.settings = replace(rig.settings, renewal_margin=120)
+    after = rig.accounts.view("example").renews_at
+    assert before is not None
+    assert after is not None
+    assert after > before
+    rig.clock.at = before
+    rig.renewer.tick()
+    assert rig.server.log == []
+
+
 def test_a_night_asleep_is_renewed_within_one_look_and_told(rig: Rig) -> None:
     rig.connect()
     rig.renewer.tick()
@@ -218,7 +234,9 @@ def test_a_failed_network_signs_nobody_out_however_long_it_lasts(rig: Rig) -> No
     assert len(failures) == 1  # said once, not at each try
 
 
-def test_a_revoked_grant_becomes_needs_sign_in_and_is_said_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revoked_grant_becomes_needs_sign_in_and_is_said_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("keyfob.service.keeper.SECOND_LOOK", timedelta(0))
     rig.connect()
     rig.server.dead = True
@@ -233,8 +251,7 @@ def test_a_revoked_grant_becomes_needs_sign_in_and_is_said_once(rig: Rig, monkey
 def test_one_providers_rate_limit_holds_back_its_other_accounts(rig: Rig) -> None:
     for n in range(3):
         rig.connect(f"key-{n}", f"user{n}")
-    for n in range(3):
-        rig.store.update(f"key-{n}", lambda r: replace(r, renews_at=rig.clock()))
+    rig.clock.forward(minutes=55)
     rig.server.faults = [Response(429, {"retry-after": "60"}, b"", rig.clock())]
     rig.renewer.tick()
     assert rig.server.log == ["refresh"]
@@ -258,8 +275,7 @@ def test_one_account_in_trouble_never_stops_the_others(rig: Rig) -> None:
     rig.connect("key-1", "alice")
     rig.connect("key-2", "bob")
     rig.slots.forget("key-1")
-    for key in ("key-1", "key-2"):
-        rig.store.update(key, lambda r: replace(r, renews_at=rig.clock()))
+    rig.clock.forward(minutes=55)
     rig.renewer.tick()
     assert isinstance(rig.record("key-1").status, NeedsSignIn)
     assert rig.record("key-2").generation == 2

@@ -12,6 +12,7 @@ LOOK_AGAIN = timedelta(seconds=37)
 # A lifetime nobody told: renew a bit before a day is over, as most silent lifetimes are a day or more.
 UNKNOWN_LIFETIME = timedelta(hours=23, minutes=30)
 SHORT_SHARE = 0.20  # of a lifetime too short for the setting's margin
+MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least where it does not say
 BACKOFF_FIRST = timedelta(seconds=5)
 BACKOFF_MOST = timedelta(minutes=30)
 MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens must not spin us
@@ -19,22 +20,36 @@ MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens m
 LIFETIME_MOST = timedelta(days=3650)
 
 
-def margin_for(grant: Grant, setting: timedelta, jitter: float) -> timedelta:
+def serves(grant: Grant, at: datetime, min_life: timedelta | None) -> bool:
+    """Whether the access token may be handed out as it is: not expired, and `min_life` left. None means the usual
+    minute, or 20 % of a lifetime too short for that."""
+    if min_life is None:
+        lifetime = grant.lifetime
+        min_life = MIN_LIFE if lifetime is None else min(MIN_LIFE, lifetime * SHORT_SHARE)
+    return not grant.expired(at) and grant.fresh(at, min_life)
+
+
+def margin_for(lifetime: timedelta | None, setting: timedelta, jitter: float) -> timedelta:
     """How long before expiry to renew: the smaller of `setting` and 20 % of the lifetime, stretched by up to
     10 % by `jitter` in [0, 1) so that a thousand accounts made in one minute are not renewed in one."""
-    if grant.lifetime is None:
+    if lifetime is None:
         return timedelta(0)
-    base = min(setting, grant.lifetime * SHORT_SHARE)
-    return base * (1 + 0.1 * jitter)
+    return min(setting, lifetime * SHORT_SHARE) * (1 + 0.1 * jitter)
+
+
+def planned(
+    obtained_at: datetime, expires_at: datetime | None, setting: timedelta, jitter: float
+) -> datetime:
+    """When a token that can be renewed should be, by the margin as it is set now."""
+    if expires_at is None:
+        return obtained_at + UNKNOWN_LIFETIME * (1 - 0.02 * jitter)
+    margin = margin_for(expires_at - obtained_at, setting, jitter)
+    return max(expires_at - margin, obtained_at + MIN_SPACING)
 
 
 def renews_at(grant: Grant, setting: timedelta, jitter: float) -> datetime | None:
     """When the renewer should act, or None where it never can (no refresh token)."""
-    if grant.refresh is None:
-        return None
-    if grant.expires_at is None:
-        return grant.obtained_at + UNKNOWN_LIFETIME * (1 - 0.02 * jitter)
-    return max(grant.expires_at - margin_for(grant, setting, jitter), grant.obtained_at + MIN_SPACING)
+    return None if grant.refresh is None else planned(grant.obtained_at, grant.expires_at, setting, jitter)
 
 
 def backoff(failures: int, jitter: float) -> timedelta:

@@ -313,7 +313,9 @@ class Accounts:
             scopes=record.scopes,
             obtained_at=record.obtained_at,
             expires_at=record.expires_at,
-            renews_at=record.retry_at if record.failures and record.retry_at else record.renews_at,
+            renews_at=record.retry_at
+            if record.failures and record.retry_at
+            else self._keeper.planned(record),
             renewable=record.renewable,
             connected_at=record.connected_at,
             last_renewed_at=record.last_renewed_at,

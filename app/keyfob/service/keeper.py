@@ -49,7 +49,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import backoff, jitter_of, renews_at, serves
+from keyfob.core.renewal import backoff, jitter_of, planned, renews_at, serves
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks
@@ -154,7 +154,15 @@ class Keeper:
             return now
         if not record.renewable:
             return record.expires_at
-        return record.renews_at
+        return self.planned(record)
+
+    def planned(self, record: Record) -> datetime | None:
+        """When this account is renewed next if all goes well: by the margin as it is set now, not as it was set when
+        the token came."""
+        if not record.renewable or record.obtained_at is None or record.renews_at is None:
+            return None
+        margin = self._settings().margin
+        return planned(record.obtained_at, record.expires_at, margin, jitter_of(record.account.key))
 
     def _still_due(self, key: str) -> bool:
         now = self._signing.now()
