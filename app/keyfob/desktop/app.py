@@ -40,7 +40,6 @@ def run(
     """
     app = QApplication(sys.argv[:1])
     app.setApplicationName("Keyfob")
-    app.setApplicationDisplayName("Keyfob")
     app.setDesktopFileName("keyfob")
     app.setQuitOnLastWindowClosed(False)
     app.setWindowIcon(icons.app_icon())

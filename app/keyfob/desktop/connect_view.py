@@ -121,7 +121,7 @@ def card(provider: Provider) -> Card:
     if provider.policy.blocked:
         spoken.insert(0, "not allowed by its terms")
     elif own and any(m in CLIENT_METHODS for m in provider.methods):
-        spoken.insert(0, "needs your own app")
+        spoken.append("own app" if spoken else "needs your own app")
     elif own:
         spoken = [w for _, w in methods]
     hay = " ".join((provider.title, provider.id, provider.category, *(w for _, w in methods)))

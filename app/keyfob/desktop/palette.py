@@ -145,7 +145,7 @@ AVATARS = (
 # The tray draws on a panel whose colour nobody tells: solid grounds with a white sign, told apart by shape.
 TRAY = {"fine": "#2f5fd0", "renewing": "#2f5fd0", "needs_you": "#b45309", "waiting": "#62626a"}
 TILE_WHITE = "#ffffff"
-TILE_INK = "#16171a"
+TILE_INK = "#000000"
 
 
 def luminance(color: str) -> float:
@@ -162,5 +162,5 @@ def contrast(first: str, second: str) -> float:
 
 
 def letter_on(ground: str) -> str:
-    """White or near-black, whichever is read better on `ground`: at least 4.5:1 on any colour."""
+    """White or black, whichever is read better on `ground`: at least 4.5:1 on any colour."""
     return TILE_WHITE if contrast(TILE_WHITE, ground) >= 4.5 else TILE_INK

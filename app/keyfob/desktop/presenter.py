@@ -323,6 +323,7 @@ class Presenter(QObject):
             self._busy -= {key}
             if error.advice is Advice.UNLOCK_KEYCHAIN:
                 self._keychain_trouble(error.code, error.message)
+            self.publish()
             self.said.emit(error.sentence(), False)
             self.reload()
 

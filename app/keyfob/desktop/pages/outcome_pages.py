@@ -22,7 +22,7 @@ class SuccessPage(QWidget):
         self.title = label("", "dialogTitle", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self.question = label("", "small")
-        self.undo = button("", "link")
+        self.undo = button("Revoke and remove", "link")
         self.undo.clicked.connect(self._ask_undo)
         self.done_button = button("Done", "primary")
         self.done_button.setMinimumWidth(theme.px(160))

@@ -1,0 +1,89 @@
+"""Windows off screen, with an engine of samples. A Qt message or warning fails the test that caused it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+from PySide6.QtCore import QtMsgType, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from keyfob.desktop import operation
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.listener_thread import Threads
+from keyfob.desktop.presenter import Presenter
+from keyfob.desktop.theme import Theme
+from support import fake_engine as fake
+
+# What the offscreen platform says of itself, whatever the app does.
+PLATFORM = ("This plugin does not support", "QFontDatabase: Cannot find font directory")
+
+
+@pytest.fixture(autouse=True)
+def qt_messages() -> Iterator[list[str]]:
+    """Every message of Qt is a fault of ours."""
+    seen: list[str] = []
+
+    def keep(kind: QtMsgType, _context: object, message: str) -> None:
+        if kind != QtMsgType.QtDebugMsg and not message.startswith(PLATFORM):
+            seen.append(message)
+
+    before = qInstallMessageHandler(keep)
+    yield seen
+    qInstallMessageHandler(before)
+    assert seen == []
+
+
+@pytest.fixture(scope="session")
+def theme(qapp: QApplication) -> Theme:
+    return Theme(qapp, "light")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> fake.FakeEngine:
+    return fake.FakeEngine(tmp_path)
+
+
+@pytest.fixture
+def threads(qapp: QApplication) -> Iterator[Threads]:
+    result = Threads()
+    yield result
+    assert result.wait(5000)
+
+
+@pytest.fixture(autouse=True)
+def no_task_left(qtbot: QtBot) -> Iterator[None]:
+    """Every operation of a test has ended before the next begins."""
+    yield
+    operation.ask_all_to_end()
+    qtbot.waitUntil(lambda: not operation.running(), timeout=10_000)
+
+
+@pytest.fixture
+def presenter(engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Presenter]:
+    result = Presenter(engine, clock=lambda: fake.NOW)
+    yield result
+    result.close()
+
+
+@pytest.fixture
+def desk(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Desk]:
+    """The whole app on the sample engine, its window shown and filled."""
+    result = Desk(qapp, theme, lambda: engine)
+    result.begin()
+    qtbot.waitUntil(lambda: bool(result.window.sidebar.list.count()), timeout=5000)
+    yield result
+    if result._sign_in is not None:
+        result._sign_in.close()
+    result._pulse.stop()
+    result._presenter.close()
+    result.tray.close()
+    result.window.hide()
+    qtbot.waitUntil(lambda: not operation.running() and not result.threads.alive(), timeout=10_000)
+    result.window.deleteLater()
+    result.deleteLater()

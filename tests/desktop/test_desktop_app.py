@@ -1,0 +1,279 @@
+"""The app's life: beginning, one instance, the renewer's beat, and an end that cuts nothing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.errors import Fault
+from keyfob.core.settings import Settings
+from keyfob.desktop.app import _theme
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.instance import Instance
+from keyfob.desktop.pulse import Pulse
+from keyfob.desktop.theme import Theme
+from keyfob.desktop.viewmodel import window
+from keyfob.ports import VaultHealth
+from support import fake_engine as fake
+
+
+class App:
+    """In the place of the QApplication's `exit`, which would end the tests' own loop."""
+
+    def __init__(self, app: QApplication) -> None:
+        self.codes: list[int] = []
+        self._app = app
+
+    def exit(self, code: int) -> None:
+        self.codes.append(code)
+
+
+def make(qapp: QApplication, theme: Theme, build: Callable[[], fake.FakeEngine], **more: object) -> Desk:
+    desk = Desk(qapp, theme, build, **more)  # type: ignore[arg-type]
+    desk._app = App(qapp)  # type: ignore[assignment]
+    return desk
+
+
+def end(desk: Desk, qtbot: QtBot) -> None:
+    desk.quit()
+    qtbot.waitUntil(lambda: desk._app.codes == [0], timeout=5000)  # type: ignore[attr-defined]
+
+
+def test_the_engine_is_built_after_the_first_paint(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    order: list[str] = []
+
+    def build() -> fake.FakeEngine:
+        order.append("built")
+        assert threading.current_thread() is not threading.main_thread()
+        return engine
+
+    desk = make(qapp, theme, build)
+    desk.window.painted.connect(lambda: order.append("painted"))
+    desk.begin()
+    assert order == []
+    qtbot.waitUntil(lambda: order == ["painted", "built"])
+    qtbot.waitUntil(lambda: engine.renewer.ticks > 0)
+    end(desk, qtbot)
+    assert engine.closed
+
+
+def test_data_that_cannot_be_opened_is_said_and_tried_again(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    tries: list[int] = []
+
+    def build() -> fake.FakeEngine:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Fault("The accounts cannot be read", code="store_damaged")
+        return engine
+
+    desk = make(qapp, theme, build)
+    desk.begin()
+    qtbot.waitUntil(lambda: bool(desk.window._banners))
+    assert desk.window._banners[0].title == "The accounts cannot be read"
+    desk.window.banner_pressed.emit("build", "")
+    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
+    end(desk, qtbot)
+
+
+def test_a_renewal_under_way_is_finished_before_the_end(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    desk = make(qapp, theme, lambda: engine)
+    desk.begin()
+    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
+    gate = engine.accounts.gate = threading.Event()
+    desk.ask("renew", "key-nexusmods-aldis")
+    qtbot.waitUntil(lambda: ("renew", "key-nexusmods-aldis") in engine.accounts.calls)
+    desk.quit()
+    qtbot.wait(150)
+    assert not desk.window.isVisible()
+    assert not engine.closed
+    assert desk._app.codes == []  # type: ignore[attr-defined]
+    gate.set()
+    qtbot.waitUntil(lambda: desk._app.codes == [0], timeout=3000)  # type: ignore[attr-defined]
+    assert engine.closed
+
+
+def test_a_sign_in_under_way_is_cancelled_at_the_end(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    desk = make(qapp, theme, lambda: engine)
+    desk.begin()
+    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
+    desk.ask("reconnect", "key-google-work@example.org")
+    qtbot.waitUntil(lambda: bool(engine.sign_in.attempts) and desk.threads.alive() == 1)
+    end(desk, qtbot)
+    assert engine.sign_in.attempts[0].progress.stage == "cancelled"
+    assert desk.threads.alive() == 0
+
+
+def test_the_first_start_shows_the_way_once(
+    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot
+) -> None:
+    engine = fake.FakeEngine(tmp_path, views=[])
+    engine.settings.value = Settings()
+    desk = make(qapp, theme, lambda: engine)
+    desk.begin()
+    qtbot.waitUntil(lambda: desk._sign_in is not None and desk._sign_in.isVisible())
+    assert desk.window._banners[0].title == "Welcome to Keyfob"
+    desk._sign_in.reject()
+    qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
+    assert desk.window._banners == ()
+    assert desk.window.empty.note.isVisible()
+    end(desk, qtbot)
+
+    again = make(qapp, theme, lambda: engine)
+    again.begin()
+    qtbot.waitUntil(lambda: again._greeted)
+    assert not again._sign_in.isVisible()
+    end(again, qtbot)
+
+
+def test_the_demo_provider_is_tried_from_the_empty_window(
+    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot
+) -> None:
+    class Demo:
+        stopped = False
+
+        def stop(self) -> None:
+            self.stopped = True
+
+    engine, demo = fake.FakeEngine(tmp_path, views=[]), Demo()
+    desk = make(qapp, theme, lambda: engine, demo=lambda: demo)
+    desk.begin()
+    qtbot.waitUntil(lambda: desk.window.empty.demo_button.isVisible())
+    desk.window.empty.demo_button.click()
+    qtbot.waitUntil(lambda: bool(engine.sign_in.attempts))
+    assert engine.sign_in.attempts[0].request.provider == "demo"
+    end(desk, qtbot)
+    assert demo.stopped
+
+
+def test_a_second_start_raises_the_first_window(
+    engine: fake.FakeEngine, qapp: QApplication, qtbot: QtBot
+) -> None:
+    first, raised = Instance(engine.home), []
+    first.raised.connect(lambda: raised.append(1))
+    assert first.first()
+    second = Instance(engine.home)
+    answers: list[bool] = []
+    # The first must be able to answer while the second asks, as two processes can.
+    asker = threading.Thread(target=lambda: answers.append(second._tell()))
+    asker.start()
+    qtbot.waitUntil(lambda: raised == [1])
+    asker.join(5)
+    assert answers == [True]
+    first.close()
+    third = Instance(engine.home)
+    assert third.first()
+    third.close()
+
+
+def test_what_a_crash_left_behind_does_not_lock_us_out(engine: fake.FakeEngine, qapp: QApplication) -> None:
+    (engine.home.run / "window.sock").write_bytes(b"")
+    instance = Instance(engine.home)
+    assert instance.first()
+    instance.close()
+
+
+def test_the_beat_goes_on_after_what_the_renewer_said(qapp: QApplication, qtbot: QtBot) -> None:
+    waits = [timedelta(milliseconds=30), timedelta(hours=5)]
+    calls: list[int] = []
+
+    def tick() -> timedelta:
+        calls.append(1)
+        return waits[min(len(calls), 2) - 1]
+
+    pulse = Pulse(tick)
+    pulse.beat()
+    qtbot.waitUntil(lambda: len(calls) == 2)
+    qtbot.waitUntil(lambda: pulse._timer.isActive())
+    assert pulse._timer.interval() == 37_000  # never longer: monotonic clocks stop in suspend
+    pulse.stop()
+    assert not pulse._timer.isActive()
+
+
+def test_a_wake_during_a_look_is_not_lost(qapp: QApplication, qtbot: QtBot) -> None:
+    gate, calls = threading.Event(), []
+
+    def tick() -> timedelta:
+        calls.append(1)
+        gate.wait(5)
+        return timedelta(seconds=30)
+
+    pulse = Pulse(tick)
+    pulse.beat()
+    pulse.beat()
+    pulse.beat()
+    gate.set()
+    qtbot.waitUntil(lambda: len(calls) == 2)
+    qtbot.waitUntil(lambda: pulse._timer.isActive())
+    assert len(calls) == 2
+    pulse.stop()
+
+
+def test_a_look_that_failed_is_repeated(qapp: QApplication, qtbot: QtBot) -> None:
+    def tick() -> timedelta:
+        raise Fault("The store is busy", code="store_busy")
+
+    pulse = Pulse(tick)
+    pulse.beat()
+    qtbot.waitUntil(lambda: pulse._timer.isActive())
+    assert pulse._timer.interval() == 37_000
+    pulse.stop()
+
+
+def test_the_theme_is_known_before_the_first_paint(engine: fake.FakeEngine) -> None:
+    file = engine.home.config / "settings.json"
+    assert _theme(engine.home) == "system"
+    for content, expected in (
+        (json.dumps({"theme": "dark"}), "dark"),
+        (json.dumps({"theme": "pink"}), "system"),
+        ("[]", "system"),
+        ("{", "system"),
+    ):
+        file.write_text(content)
+        assert _theme(engine.home) == expected
+
+
+def test_the_tray_icon_and_menu_follow(desk: Desk, qtbot: QtBot) -> None:
+    texts = [a.text() for a in desk.tray.menu.actions() if not a.isSeparator()]
+    assert texts[-4:] == ["Open Keyfob", "Connect Account…", "Settings…", "Quit"]
+    assert texts[1] == "work@example.org · Google — needs sign-in"
+    assert "Aldis · Nexus Mods — connected, 42 min" in [t.replace("41 min", "42 min") for t in texts] or any(
+        t.startswith("Aldis · Nexus Mods — connected") for t in texts
+    )
+    assert desk.tray._state == "needs_you"
+    desk.tray.tell(window((), None, (), fake.NOW, kept_in=""))
+    assert [a.text() for a in desk.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
+
+
+def test_the_vault_in_use_is_named(desk: Desk, qtbot: QtBot) -> None:
+    desk._presenter._probed(VaultHealth(True, "KWallet"))
+    assert ("Kept in", "KWallet") in desk._presenter.model.detail.facts
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_hidden_at_login_only_where_a_tray_is(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot, hidden: bool
+) -> None:
+    desk = make(qapp, theme, lambda: engine)
+    desk.begin(hidden=hidden)
+    assert desk.window.isVisible()  # there is no tray here
+    loop = QEventLoop()
+    QTimer.singleShot(50, loop.quit)
+    loop.exec()
+    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
+    end(desk, qtbot)

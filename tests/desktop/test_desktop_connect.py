@@ -1,0 +1,288 @@
+"""The dialog Connect Account, from the gallery to its end."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLineEdit
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.errors import SignInEnded
+from keyfob.core.secret import Secret
+from keyfob.desktop import connect_view
+from keyfob.desktop.connect_dialog import ConnectDialog
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.qr import qr_matrix
+from keyfob.service.views import Progress
+from support import fake_engine as fake
+from support.fake_engine import view
+
+
+@pytest.fixture
+def dialog(desk: Desk, qtbot: QtBot) -> ConnectDialog:
+    desk.window.sidebar.connect_button.click()
+    result = desk._sign_in
+    assert result is not None
+    qtbot.waitUntil(lambda: result.pages.currentWidget() is result.gallery)
+    return result
+
+
+def choose(dialog: ConnectDialog, query: str) -> None:
+    dialog.gallery.search.setText(query)
+    dialog.gallery.go.click()
+
+
+def begun(engine: fake.FakeEngine, dialog: ConnectDialog, qtbot: QtBot) -> fake.FakeAttempt:
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
+    return engine.sign_in.attempts[-1]
+
+
+def nexus(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> fake.FakeAttempt:
+    """A browser sign-in under way: OpenAI's needs nothing told."""
+    choose(dialog, "openai")
+    return begun(engine, dialog, qtbot)
+
+
+def test_names_that_assistive_technology_sees(dialog: ConnectDialog) -> None:
+    assert dialog.accessibleName() == dialog.windowTitle() == "Connect Account"
+    assert dialog.gallery.list.accessibleName() == "Providers"
+    assert dialog.gallery.search.accessibleName() == "Search providers"
+    assert dialog.gallery.method.accessibleName() == "Method"
+    assert dialog.gallery.go.accessibleName() == "Continue"
+    assert dialog.gallery.cancel.accessibleName() == "Cancel"
+    assert dialog.waiting.copy_link.accessibleName() == "Copy link"
+    assert dialog.waiting.cancel.accessibleName() == "Cancel"
+    assert dialog.success.done_button.accessibleName() == "Done"
+
+
+def test_the_demo_is_in_the_gallery_only_while_it_runs(dialog: ConnectDialog) -> None:
+    titles = [dialog.gallery.list.item(n).text() for n in range(dialog.gallery.list.count())]
+    assert "Nexus Mods" in titles
+    assert "Demo provider" not in titles
+
+
+def test_searching_finds_by_name_and_by_method(dialog: ConnectDialog) -> None:
+    page = dialog.gallery
+
+    def shown() -> list[str]:
+        return [page.list.item(n).text() for n in range(page.list.count()) if not page.list.isRowHidden(n)]
+
+    page.search.setText("nexus")
+    assert shown() == ["Nexus Mods"]
+    page.search.setText("device")
+    assert shown() == ["GitHub"]
+    page.search.setText("zzz")
+    assert shown() == []
+    assert not page.go.isEnabled()
+    assert page.nothing.isVisible()
+
+
+def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot) -> None:
+    page = dialog.gallery
+    page.search.setText("nexus")
+    assert [page.method.itemText(n) for n in range(page.method.count())] == ["browser", "API key"]
+    page.method.setCurrentIndex(1)
+    qtbot.keyClick(page.search, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    assert "api_key" in dialog.form._fields
+
+
+def test_from_the_gallery_to_connected(
+    dialog: ConnectDialog, engine: fake.FakeEngine, desk: Desk, qtbot: QtBot
+) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    attempt.step("ready", redirect_uri="http://127.0.0.1:9876/callback")
+    attempt.step("waiting", browser_opened=True, url=Secret("https://example.org/?state=canary"))
+    qtbot.waitUntil(lambda: dialog.waiting.copy_link.isEnabled())
+    texts = [row._text.text() for row in dialog.waiting._steps]
+    assert texts[:3] == ["Ready on 127.0.0.1:9876", "Browser opened", "Waiting for you"]
+    attempt.finish(view("openai", "OpenAI", "alice", name="Alice"))
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
+    assert dialog.success.title.text() == "Connected as Alice"
+    qtbot.waitUntil(lambda: desk._presenter.model.rows[-1].id == "openai/alice")
+    assert desk._presenter.selected == "key-openai-alice"
+    dialog.success.done_button.click()
+    assert not dialog.isVisible()
+
+
+def test_not_you_revokes_and_removes_in_one_press(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    """S-26."""
+    attempt = nexus(dialog, engine, qtbot)
+    attempt.finish(view("openai", "OpenAI", "mallory", name="Mallory"))
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
+    dialog.success.undo.click()
+    qtbot.waitUntil(lambda: attempt.undone)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
+    assert "openai/mallory" not in [row.id for row in engine.accounts.views()]
+
+
+@pytest.mark.parametrize("stage", ["preparing", "ready", "waiting", "checking"])
+def test_cancel_at_every_moment(
+    dialog: ConnectDialog, engine: fake.FakeEngine, desk: Desk, qtbot: QtBot, stage: str
+) -> None:
+    """S-12: and the listener's thread ends with it."""
+    attempt = nexus(dialog, engine, qtbot)
+    attempt.step(stage)
+    dialog.waiting.cancel.click()
+    assert not dialog.isVisible()
+    assert attempt.progress.stage == "cancelled"
+    qtbot.waitUntil(lambda: desk.threads.alive() == 0, timeout=1000)
+
+
+def test_escape_cancels_too(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert attempt.progress.stage == "cancelled"
+
+
+def test_what_went_wrong_and_the_one_thing_to_do(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    attempt.fail(SignInEnded("You declined at OpenAI", code="declined"))
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    page = dialog.failure
+    assert page.text.text() == "You declined at OpenAI."
+    assert page.remedy.text() == "Start again and allow access."
+    page.copy.click()
+    assert "code: declined" in QGuiApplication.clipboard().text()
+    page.retry_button.click()
+    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
+
+
+def test_the_link_is_copied_for_another_browser(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    attempt.step("waiting", url=Secret("https://example.org/?state=s"))
+    qtbot.waitUntil(lambda: dialog.waiting.copy_link.isEnabled())
+    dialog.waiting.copy_link.click()
+    assert QGuiApplication.clipboard().text() == "https://example.org/?state=s"
+
+
+def test_an_address_may_be_pasted(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    attempt.step("waiting", paste="url")
+    qtbot.waitUntil(lambda: dialog.waiting.nothing.isVisible())
+    dialog.waiting.nothing.click()
+    dialog.waiting.paste_field.setText(" http://127.0.0.1:9876/callback?code=c ")
+    qtbot.keyClick(dialog.waiting.paste_field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: attempt.pasted == ["http://127.0.0.1:9876/callback?code=c"])
+    assert dialog.waiting.paste_field.text() == ""
+    assert dialog.isVisible()
+
+
+def test_a_device_code_is_large_and_a_picture(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    choose(dialog, "github")
+    attempt = begun(engine, dialog, qtbot)
+    attempt.step("code", user_code="WDJB-MJHT", verification_uri="https://github.com/login/device")
+    qtbot.waitUntil(lambda: dialog.waiting.code.text() == "WDJB-MJHT")
+    assert dialog.waiting.qr.isVisible()
+    dialog.waiting.copy_code.click()
+    assert QGuiApplication.clipboard().text() == "WDJB-MJHT"
+
+
+def test_an_app_of_ones_own_is_asked_for_with_the_exact_redirect(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    choose(dialog, "google")
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    page = dialog.form
+    page.go.click()
+    assert page._problems["client_id"].text() == "Client id is needed."
+    assert engine.sign_in.attempts == []
+    page._fields["client_id"].setText("id-1")
+    page._fields["client_secret"].setText("canary-secret")
+    page._copy_redirect()
+    assert QGuiApplication.clipboard().text() == "http://127.0.0.1:9876/callback"
+    page.go.click()
+    attempt = begun(engine, dialog, qtbot)
+    assert attempt.request.client_id == "id-1"
+    assert attempt.request.client_secret == Secret("canary-secret")
+    left = [f.text() for f in dialog.findChildren(QLineEdit)]
+    assert not any("canary" in text for text in left)
+
+
+def test_a_handle_is_asked_for(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    choose(dialog, "bluesky")
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    dialog.form._fields["handle"].setText("alice.test")
+    dialog.form.go.click()
+    attempt = begun(engine, dialog, qtbot)
+    assert dict(attempt.request.inputs) == {"handle": "alice.test"}
+
+
+def test_what_terms_forbid_is_said_before_anything_is_tried(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    choose(dialog, "subscription")
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    assert not dialog.form.go.isVisible()
+    assert engine.sign_in.attempts == []
+
+
+def test_switching_the_method_is_on_purpose(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    dialog = desk._sign_in
+    desk.ask("switch_method", "key-nexusmods-aldis")
+    qtbot.waitUntil(
+        lambda: dialog.gallery.list.count() == 1 and dialog.pages.currentWidget() is dialog.gallery
+    )
+    dialog.gallery.method.setCurrentIndex(1)
+    dialog.gallery.go.click()
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    dialog.form._fields["api_key"].setText("canary-key")
+    dialog.form.go.click()
+    request = begun(engine, dialog, qtbot).request
+    assert (request.account, request.method, request.switch_method) == (
+        "key-nexusmods-aldis",
+        "api_key",
+        True,
+    )
+
+
+def test_only_pages_of_the_web_are_offered() -> None:
+    preset = fake.sample_providers()[5]
+    assert connect_view.form(preset, "api_key", known=None, setting_port=1).create_at is not None
+    for bad in ("file:///etc/passwd", "javascript:x", "-x", "https://{instance}/keys"):
+        assert not connect_view._is_web(bad)
+
+
+@pytest.mark.parametrize(
+    ("port", "ports", "registered", "expected"),
+    [
+        ("setting", (), True, "http://127.0.0.1:9876/callback"),
+        ("fixed", (1455,), True, "http://127.0.0.1:1455/callback"),
+        ("any", (), True, "http://127.0.0.1/callback"),
+        ("setting", (), False, "http://127.0.0.1/callback"),
+    ],
+)
+def test_the_redirect_to_register(port: str, ports: tuple[int, ...], registered: bool, expected: str) -> None:
+    redirect = fake.RedirectProfile(port=port, ports=ports, registered_port=registered)
+    provider = fake.Provider("p", "P", redirect=redirect)
+    assert connect_view.redirect_uri(provider, 9876) == expected
+
+
+def test_recognised_accounts_are_not_promised_to_be_removed() -> None:
+    progress = Progress(
+        "done", "demo", "Demo", "oauth", account=view("demo", "Demo", "alice"), recognised=True
+    )
+    success = connect_view.success(progress)
+    assert success.undo == "Disconnect it again"
+    assert "was connected already" in success.text
+
+
+def test_a_qr_code_has_its_three_finders() -> None:
+    matrix = qr_matrix("https://example.com/device?user_code=WDJB-MJHT")
+    assert matrix is not None
+    size = len(matrix)
+    assert all(len(row) == size for row in matrix)
+    for top, left in ((0, 0), (0, size - 7), (size - 7, 0)):
+        assert all(matrix[top][left + n] and matrix[top + 6][left + n] for n in range(7))
+        assert matrix[top + 3][left + 3]
+        assert not matrix[top + 1][left + 1]
+    assert qr_matrix("x" * 601) is None

@@ -1,0 +1,43 @@
+"""Colours: every text is read on its ground, in both themes, and no colour lives elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyfob.desktop import palette
+from keyfob.desktop.palette import AVATARS, DARK, LIGHT, PAIRS, TRAY, Palette, contrast, letter_on
+
+
+@pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(("text", "ground"), PAIRS)
+def test_text_is_read_on_its_ground(colors: Palette, text: str, ground: str) -> None:
+    assert contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5
+
+
+@pytest.mark.parametrize("ground", [*AVATARS, *TRAY.values()])
+def test_white_is_read_on_faces_and_tray_signs(ground: str) -> None:
+    assert contrast(palette.TILE_WHITE, ground) >= 4.5
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_a_letter_is_read_on_any_color_of_a_preset(value: int) -> None:
+    ground = f"#{value:06x}"
+    assert contrast(letter_on(ground), ground) >= 4.5
+
+
+def test_contrast_of_known_colors() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # WCAG's own example
+
+
+def test_no_color_is_written_outside_the_palette() -> None:
+    folder = Path(palette.__file__).parent
+    files = [f for f in folder.rglob("*.py") if f.name != "palette.py"]
+    assert len(files) > 10
+    found = [f"{f.name}: {m}" for f in files for m in re.findall(r"#[0-9a-fA-F]{6}\b", f.read_text())]
+    assert found == []

@@ -1,0 +1,127 @@
+"""The dialog Settings: what is changed holds at once, and what is wrong is not taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QApplication
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.errors import SettingWrong
+from keyfob.core.settings import Settings
+from keyfob.desktop.confirm import Confirm
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.settings_dialog import SettingsDialog
+from keyfob.desktop.theme import Theme, scale_for
+from support import fake_engine as fake
+
+
+@pytest.fixture
+def settings(desk: Desk, qtbot: QtBot) -> SettingsDialog:
+    qtbot.waitUntil(lambda: desk._settings_read)
+    desk.window.sidebar.settings_button.click()
+    assert desk._settings_dialog is not None
+    return desk._settings_dialog
+
+
+def kept(engine: fake.FakeEngine) -> Settings:
+    return engine.settings.value
+
+
+def test_names_that_assistive_technology_sees(settings: SettingsDialog) -> None:
+    assert settings.accessibleName() == settings.windowTitle() == "Settings"
+    for control in settings.findChildren(QAbstractButton):
+        assert control.accessibleName() or control.text()
+
+
+def test_the_theme_holds_at_once(
+    settings: SettingsDialog, engine: fake.FakeEngine, theme: Theme, qtbot: QtBot
+) -> None:
+    settings.theme.setCurrentIndex(2)
+    assert theme.palette.name == "dark"
+    qtbot.waitUntil(lambda: kept(engine).theme == "dark")
+    settings.theme.setCurrentIndex(1)
+    assert theme.palette.name == "light"
+    qtbot.waitUntil(lambda: kept(engine).theme == "light")
+
+
+@pytest.mark.parametrize("text", ["", "80", "65536", "9,876", "-1", "x", "٩٨٧٦"])
+def test_a_wrong_port_is_said_and_not_taken(
+    settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot, text: str
+) -> None:
+    settings.port.setText(text)
+    settings.port.editingFinished.emit()
+    assert settings.port_problem.text() == "It must be a port from 1024 to 65535."
+    qtbot.wait(30)
+    assert kept(engine).callback_port == 9876
+
+
+def test_port_and_margin_are_taken(settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    settings.port.setText("8123")
+    settings.margin.setText("0.5")
+    settings.margin.editingFinished.emit()
+    qtbot.waitUntil(lambda: (kept(engine).callback_port, kept(engine).renewal_margin) == (8123, 30))
+
+
+def test_what_cannot_be_saved_is_said_and_taken_back(
+    settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Settings) -> None:
+        raise SettingWrong("The disk is full", remedy="Make room.")
+
+    monkeypatch.setattr(engine.settings, "save", refuse)
+    settings.port.setText("8123")
+    settings.port.editingFinished.emit()
+    qtbot.waitUntil(lambda: settings.problem.text() == "The disk is full. Make room.")
+    assert settings.port.text() == "9876"
+
+
+def test_accounts_are_disconnected_from_here_too(
+    settings: SettingsDialog, desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    assert len(settings._rows) == 8
+    buttons = {b.accessibleName(): b for b in settings.findChildren(QAbstractButton)}
+    buttons["Disconnect nexusmods/aldis"].click()
+    settings.findChild(Confirm).deed.click()
+    qtbot.waitUntil(lambda: ("disconnect", "key-nexusmods-aldis") in engine.accounts.calls)
+    row = settings._rows["key-nexusmods-aldis"]
+    qtbot.waitUntil(lambda: row._deed.accessibleName() == "Reconnect nexusmods/aldis")
+
+
+def test_escape_closes(settings: SettingsDialog, desk: Desk, qtbot: QtBot) -> None:
+    qtbot.keyClick(settings, Qt.Key.Key_Escape)
+    assert desk._settings_dialog is None
+
+
+class Login:
+    def __init__(self) -> None:
+        self.on = False
+
+    def enabled(self) -> bool:
+        return self.on
+
+    def enable(self, on: bool) -> None:
+        self.on = on
+
+
+def test_start_at_login_is_written(
+    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, desk: Desk, engine: fake.FakeEngine
+) -> None:
+    login = Login()
+    desk._autostart = login
+    desk.open_settings()
+    dialog: Any = desk._settings_dialog
+    dialog.login.click()
+    qtbot.waitUntil(lambda: login.on and kept(engine).start_at_login)
+    dialog.login.click()
+    qtbot.waitUntil(lambda: not login.on and not kept(engine).start_at_login)
+
+
+def test_sizes_grow_with_the_font_and_never_shrink() -> None:
+    assert scale_for(10) == 1.0
+    assert scale_for(13.3) == 1.0
+    assert scale_for(20) == pytest.approx(1.5, abs=0.01)
+    assert scale_for(400) == 3.0

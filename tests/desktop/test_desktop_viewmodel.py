@@ -1,0 +1,168 @@
+"""What the window says of each account, without a window."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, timedelta
+
+import pytest
+
+from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
+from keyfob.core.errors import CODES
+from keyfob.desktop import history, viewmodel
+from keyfob.desktop.viewmodel import Window
+from support.fake_engine import NOW, M, sample_events, sample_views, view
+
+VIEWS = {v.provider: v for v in sample_views()}
+
+
+def window(views: list[AccountView], **more: object) -> Window:
+    return viewmodel.window(views, views[0].key if views else None, (), NOW, kept_in="Safe", zone=UTC, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("provider", "headline", "side"),
+    [
+        ("nexusmods", "Renews by itself in 42 minutes", "42 min"),
+        ("github", "Renews by itself in 7 hours 20 minutes", "7 h"),
+        ("google", "The sign-in has ended", "sign in"),
+        ("openai", "Does not expire", "no expiry"),
+        ("mastodon", "Expired 14:58", "waiting"),
+        ("keycloak", "Renewing now", "renewing"),
+        ("spotify", "No token is kept", "off"),
+    ],
+)
+def test_each_state_in_words(provider: str, headline: str, side: str) -> None:
+    account = VIEWS[provider]
+    assert viewmodel.headline(account, NOW, UTC)[0] == headline
+    assert viewmodel.row(account, NOW).side == side
+
+
+def test_rows_read_as_assistive_technology_is_promised() -> None:
+    assert viewmodel.row(VIEWS["nexusmods"], NOW).accessible == "nexusmods/aldis, connected"
+    assert viewmodel.row(VIEWS["google"], NOW).accessible == "google/work@example.org, needs_sign_in"
+
+
+def test_the_life_bar_has_its_renewal_mark() -> None:
+    life = viewmodel.life(VIEWS["nexusmods"], NOW, UTC)
+    assert life is not None
+    assert life.lived == pytest.approx(58 / 110)
+    assert life.mark == pytest.approx(100 / 110)
+    assert (life.start, life.mark_text, life.end) == ("issued 14:02", "renews 15:42", "15:52")
+
+
+@pytest.mark.parametrize("provider", ["google", "openai", "spotify"])
+def test_no_bar_where_there_is_no_life_to_draw(provider: str) -> None:
+    assert viewmodel.life(VIEWS[provider], NOW, UTC) is None
+
+
+def test_a_short_life_is_told_to_the_second() -> None:
+    account = view("demo", "Demo", "alice", obtained_at=NOW, expires_at=NOW + M, renews_at=NOW + 48 * M / 60)
+    life = viewmodel.life(account, NOW, UTC)
+    assert life is not None
+    assert life.end == "15:01:12"
+    assert window([account]).urgent
+
+
+def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
+    note = ErrorNote("provider_unavailable", "Busy", "retry", NOW)
+    account = replace(VIEWS["nexusmods"], last_error=note)
+    first, second = viewmodel.headline(account, NOW, UTC)
+    assert first == "Will be renewed as soon as the provider answers"
+    assert "good for another 52 minutes" in second
+    assert window([account]).banners == ()
+    assert window([account]).tray == "fine"
+
+
+def test_no_code_stands_in_a_sentence_but_in_the_details() -> None:
+    for account in VIEWS.values():
+        detail = viewmodel.detail(account, (), NOW, kept_in="Safe", zone=UTC)
+        banners = window([account]).banners
+        said = [detail.headline, detail.note, detail.status, *(b.title + b.text for b in banners)]
+        if detail.problem:
+            said += [detail.problem.title, detail.problem.remedy]
+            assert account.last_error is not None
+            assert f"code: {account.last_error.code}" in detail.problem.details
+        assert not [code for code in CODES if "_" in code for text in said if code in text]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "offline", "state"),
+    [
+        ([], False, "fine"),
+        (["connected"], False, "fine"),
+        (["connected"], True, "waiting"),
+        (["disconnected"], True, "fine"),
+        (["connected", "renewing"], False, "renewing"),
+        (["stale", "renewing"], False, "waiting"),
+        (["needs_sign_in", "stale", "renewing"], False, "needs_you"),
+        (["disconnected", "connected"], False, "fine"),
+    ],
+)
+def test_the_tray_tells_the_worst(statuses: list[str], offline: bool, state: str) -> None:
+    views = [view("demo", "Demo", str(n), status=s) for n, s in enumerate(statuses)]
+    assert viewmodel.tray_state(views, offline=offline) == state
+
+
+def test_the_summary_counts() -> None:
+    assert viewmodel.summary(list(VIEWS.values())) == (
+        "8 accounts",
+        "5 fine · 1 needs you · 1 waiting · 1 off",
+    )
+    assert viewmodel.summary([VIEWS["nexusmods"]]) == ("1 account", "all fine")
+    assert viewmodel.summary([]) == ("No accounts yet", "")
+
+
+def test_a_banner_put_off_stays_away_until_something_changes() -> None:
+    account = VIEWS["google"]
+    assert [b.title for b in window([account]).banners] == ["work@example.org needs you"]
+    hidden = frozenset({viewmodel.banner_id(account)})
+    assert window([account], hidden=hidden).banners == ()
+    assert account.last_error is not None
+    again = replace(account, last_error=replace(account.last_error, at=NOW))
+    assert len(window([again], hidden=hidden).banners) == 1
+
+
+def test_many_in_trouble_are_one_banner() -> None:
+    views = [replace(VIEWS["google"], key=f"k{n}", label=f"p{n}") for n in range(4)]
+    (banner,) = window(views).banners
+    assert banner.title == "4 accounts need you"
+    assert banner.action == "show"
+
+
+def test_a_key_is_named_before_it_expires() -> None:
+    key = replace(VIEWS["openai"], expires_at=NOW + timedelta(days=3))
+    (banner,) = window([key]).banners
+    assert "about to expire" in banner.title
+    assert window([replace(key, expires_at=NOW + timedelta(days=30))]).banners == ()
+
+
+def test_a_token_that_terms_keep_private_cannot_be_copied() -> None:
+    detail = viewmodel.detail(replace(VIEWS["nexusmods"], shareable=False), (), NOW, kept_in="Safe")
+    assert not detail.can_copy
+    assert "terms" in detail.copy_reason
+
+
+def test_an_expired_token_cannot_be_copied() -> None:
+    assert not viewmodel.detail(VIEWS["mastodon"], (), NOW, kept_in="Safe").can_copy
+
+
+def test_two_of_one_name_are_told_apart() -> None:
+    rows = window([VIEWS["nexusmods"], VIEWS["spotify"]]).rows
+    assert rows[0].title == rows[1].title
+    assert rows[1].subtitle == "Spotify · aldis"
+
+
+def test_runs_of_renewals_are_one_line() -> None:
+    events = [LoggedEvent(NOW - n * M, "a/b", "k", "renewed", "Renewed", None, -n) for n in range(12)]
+    (line,) = history.lines(events, NOW, UTC)
+    assert line.text == "Renewed, 12 times since 14:49"
+
+
+def test_history_is_newest_first_and_the_strip_oldest_first() -> None:
+    events = sample_events("k")
+    lines = history.lines(events, NOW, UTC)
+    assert [line.text for line in lines][:2] == ["Renewed", "Renewed after 8 h asleep"]
+    points = history.points(events, NOW)
+    assert [p.place for p in points] == sorted(p.place for p in points)
+    assert all(0 <= p.place <= 1 for p in points)

@@ -1,0 +1,248 @@
+"""The window as a person and a screen reader meet it, on the sample engine."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidget
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.secret import Secret
+from keyfob.desktop import clipboard
+from keyfob.desktop.clipboard import SecretClipboard
+from keyfob.desktop.confirm import Ask, Confirm
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.main_window import BannerView
+from support import fake_engine as fake
+
+
+def named(parent: QWidget, name: str) -> QAbstractButton:
+    """The button that is on screen under that accessible name."""
+    found = [b for b in parent.findChildren(QAbstractButton) if b.accessibleName() == name and b.isVisible()]
+    assert len(found) == 1, [b.accessibleName() for b in parent.findChildren(QAbstractButton)]
+    return found[0]
+
+
+def choose(desk: Desk, provider: str, qtbot: QtBot) -> str:
+    """Select that provider's row; its account's key."""
+    rows = desk._presenter.model.rows
+    number = next(n for n, row in enumerate(rows) if row.id.startswith(f"{provider}/"))
+    desk.window.sidebar.list.setCurrentRow(number)
+    qtbot.waitUntil(lambda: desk._presenter.model.detail.key == rows[number].key)
+    qtbot.waitUntil(lambda: not desk._presenter._loading)
+    return rows[number].key
+
+
+def test_names_that_assistive_technology_sees(desk: Desk) -> None:
+    window = desk.window
+    assert window.accessibleName() == window.windowTitle() == "Keyfob"
+    for name in (
+        "Connect Account",
+        "Settings",
+        "Disconnect",
+        "Renew now",
+        "Test connection",
+        "Copy token",
+        "Remove",
+    ):
+        assert named(window, name).isEnabled()
+    accounts = window.findChild(QListWidget)
+    assert accounts.accessibleName() == "Accounts"
+    interface = QAccessible.queryAccessibleInterface(accounts)
+    assert interface.childCount() == 8
+    rows = [interface.child(n).text(QAccessible.Text.Name) for n in range(8)]
+    assert rows[0] == "nexusmods/aldis, connected"
+    assert "google/work@example.org, needs_sign_in" in rows
+    assert "spotify/aldis, disconnected" in rows
+
+
+def test_every_control_has_a_name_and_a_keyboard_way(desk: Desk) -> None:
+    for control in desk.window.findChildren(QAbstractButton):
+        assert control.accessibleName() or control.text()
+        assert control.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+@pytest.mark.parametrize(
+    ("button", "call", "said"),
+    [
+        ("Renew now", "renew", "is fresh again"),
+        ("Test connection", "test", "It works: signed in as Aldis"),
+        ("Copy token", "token", "leaves the clipboard after 30 seconds"),
+    ],
+)
+def test_a_press_asks_the_engine_and_says_what_came(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, button: str, call: str, said: str
+) -> None:
+    key = choose(desk, "nexusmods", qtbot)
+    with qtbot.waitSignal(desk._presenter.said) as heard:
+        named(desk.window, button).click()
+    assert (call, key) in engine.accounts.calls
+    assert said in heard.args[0]
+
+
+def test_the_window_stays_alive_while_the_keychain_hangs(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    """S-70."""
+    choose(desk, "nexusmods", qtbot)
+    engine.accounts.gate = threading.Event()
+    renew = named(desk.window, "Renew now")
+    renew.click()
+    qtbot.waitUntil(lambda: not renew.isEnabled(), timeout=1000)
+    choose(desk, "github", qtbot)
+    assert named(desk.window, "Renew now").isEnabled()
+    with qtbot.waitSignal(desk._presenter.said):
+        engine.accounts.gate.set()
+
+
+def test_a_locked_keychain_is_said_and_tried_again(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    choose(desk, "nexusmods", qtbot)
+    engine.lock_keychain()
+    with qtbot.waitSignal(desk._presenter.said):
+        named(desk.window, "Copy token").click()
+    assert desk._presenter.model.banners[0].title == "Your keychain is locked"
+    qtbot.waitUntil(lambda: all(b.isVisible() for b in desk.window.findChildren(BannerView)))
+    engine.accounts.error = None
+    engine.vault.health = fake.VaultHealth(True, "GNOME Keyring")
+    ticks = engine.renewer.ticks
+    named(desk.window, "Try again: Your keychain is locked").click()
+    qtbot.waitUntil(lambda: not desk._presenter.keychain_in_trouble)
+    qtbot.waitUntil(lambda: engine.renewer.ticks > ticks)
+
+
+def test_the_copied_token_leaves_the_clipboard(qapp: QApplication, qtbot: QtBot) -> None:
+    """S-25: and it is marked, so that clipboard histories leave it out."""
+    board = QGuiApplication.clipboard()
+    ours = SecretClipboard(seconds=0.05)
+    ours.copy(Secret("canary-token"))
+    assert board.text() == "canary-token"
+    assert bytes(board.mimeData().data("x-kde-passwordManagerHint").data()) == b"secret"
+    qtbot.waitUntil(lambda: board.text() == "")
+    assert clipboard.CLEARED_AFTER == 30
+
+
+def test_what_the_person_copied_since_stays(qapp: QApplication, qtbot: QtBot) -> None:
+    board = QGuiApplication.clipboard()
+    ours = SecretClipboard(seconds=0.05)
+    ours.copy(Secret("canary-token"))
+    board.setText("theirs")
+    qtbot.wait(120)
+    assert board.text() == "theirs"
+
+
+@pytest.mark.parametrize("deed", ["Disconnect", "Remove"])
+def test_ending_is_asked_first_and_told_after(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, deed: str
+) -> None:
+    key = choose(desk, "nexusmods", qtbot)
+    named(desk.window.account, deed).click()
+    question = desk.window.findChild(Confirm)
+    assert named(question, "Cancel").hasFocus() or question.cancel.autoDefault()
+    assert engine.accounts.calls == []
+    with qtbot.waitSignal(desk._presenter.said) as heard:
+        named(question, deed).click()
+    assert (deed.lower(), key) in engine.accounts.calls
+    assert "Nexus Mods confirmed that the sign-in is revoked" in heard.args[0]
+
+
+def test_escape_ends_nothing(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    choose(desk, "nexusmods", qtbot)
+    named(desk.window.account, "Remove").click()
+    question = desk.window.findChild(Confirm)
+    qtbot.keyClick(question, Qt.Key.Key_Escape)
+    assert not question.isVisible()
+    assert engine.accounts.calls == []
+
+
+def test_a_disconnected_account_offers_reconnect_alone(desk: Desk, qtbot: QtBot) -> None:
+    choose(desk, "spotify", qtbot)
+    page = desk.window.account
+    shown = {b.accessibleName() for b in page.findChildren(QAbstractButton) if b.isVisible()}
+    assert {"Reconnect", "Remove"} <= shown
+    assert not {"Disconnect", "Renew now", "Test connection", "Copy token"} & shown
+
+
+def test_an_account_that_begins_to_need_the_person_is_notified_once(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    told: list[str] = []
+    desk._presenter.attention.connect(lambda title, _: told.append(title))
+    error = fake.ErrorNote("grant_ended", "It was revoked", "sign_in_again", fake.NOW)
+    engine.accounts.change("nexusmods/aldis", status="needs_sign_in", last_error=error)
+    qtbot.waitUntil(lambda: told == ["Aldis needs you"])
+    for n in range(3):
+        later = fake.ErrorNote("grant_ended", "Again", "sign_in_again", fake.NOW + timedelta(minutes=n))
+        engine.accounts.change("nexusmods/aldis", last_error=later)
+        qtbot.wait(180)
+    assert told == ["Aldis needs you"]
+    assert desk._presenter.model.tray == "needs_you"
+
+
+def test_a_banner_leads_to_the_sign_in(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(desk._sign_in._presenter.waiting):
+        named(desk.window, "Sign in: work@example.org needs you").click()
+    request = engine.sign_in.attempts[0].request
+    assert request.account == "key-google-work@example.org"
+    assert not request.switch_method
+
+
+def test_later_hides_the_banner(desk: Desk, qtbot: QtBot) -> None:
+    named(desk.window, "Later: work@example.org needs you").click()
+    qtbot.waitUntil(lambda: not [b for b in desk.window.findChildren(BannerView) if b.isVisible()])
+
+
+def test_rename_by_f2(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    choose(desk, "nexusmods", qtbot)
+    desk.window.account.rename_action.trigger()
+    question = desk.window.findChild(Ask)
+    question.field.setText("main")
+    with qtbot.waitSignal(desk._presenter.changed):
+        qtbot.keyClick(question, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: desk._presenter.model.rows[0].id == "nexusmods/main")
+
+
+def test_what_another_process_did_is_shown(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    del engine.accounts.rows[1:]
+    engine.store_path.write_bytes(b"changed")
+    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 1)
+    engine.accounts.rows.append(fake.sample_views()[1])
+    engine.store_path.with_name("accounts.db-wal").write_bytes(b"more")
+    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 2)
+
+
+def test_nothing_wakes_up_while_hidden(desk: Desk, qtbot: QtBot) -> None:
+    presenter = desk._presenter
+    qtbot.waitUntil(lambda: presenter._refresh.isActive())
+    desk.window.hide()
+    qtbot.waitUntil(lambda: not presenter._refresh.isActive())
+    presenter.publish()
+    assert not presenter._refresh.isActive()
+    desk.window.show()
+    qtbot.waitUntil(lambda: presenter._refresh.isActive())
+
+
+def test_without_a_tray_the_window_says_so_and_never_hides(desk: Desk) -> None:
+    assert not desk.tray.present
+    assert desk.window.sidebar.tray_note.isVisible()
+    assert not desk._may_hide()
+
+
+def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(desk: Desk, qtbot: QtBot) -> None:
+    choose(desk, "keycloak", qtbot)
+    desk.window.resize(desk.window.minimumSize())
+    qtbot.wait(30)
+    page = desk.window.account
+    for button in page.findChildren(QAbstractButton):
+        if button.isVisible():
+            assert button.width() >= button.minimumSizeHint().width()
+            assert page.rect().contains(
+                button.geometry().translated(
+                    button.parentWidget().mapTo(page, button.parentWidget().rect().topLeft())
+                )
+            )
+    assert page.title.text().endswith("…")
+    assert page.title.toolTip() == "Alexandra Featherstonehaugh-Cholmondeley"
