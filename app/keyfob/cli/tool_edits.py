@@ -1,0 +1,103 @@
+"""Edits of other tools' settings, as text in and text out: one block of ours between two marks, or one key in JSON.
+
+Called by `keyfob wire` and `unwire`. Promises that an edit made twice is made once, that taking it out leaves every
+other line as it was, and that nothing shown holds a secret of the file's other lines.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keyfob.core.errors import SettingWrong
+
+BEGIN = "# >>> keyfob wire {tool}: taken out again by `keyfob unwire {tool}`"
+END = "# <<< keyfob wire {tool}"
+# Values of other lines that a diff may come across: a kubeconfig's certificates, an npmrc's tokens.
+_SECRET = re.compile(
+    r"(?i)((?:_auth\w*|_password|\w*token|password|passwd|\w*secret\w*|[\w-]+-data|\bauth)[\"']?\s*[:=]\s*)(?!\$\{)\S+"
+)
+
+
+def with_block(text: str, tool: str, lines: Sequence[str], *, after: str | None = None) -> str:
+    """The text with our block in place of an earlier one; new, after the line `after`, or at the end."""
+    block = [BEGIN.format(tool=tool), *lines, END.format(tool=tool)]
+    rows = text.split("\n")
+    place = _place(rows, tool)
+    if place is not None:
+        rows[place] = block
+    elif after is not None and after in rows:
+        at = rows.index(after) + 1
+        rows[at:at] = block
+    else:
+        gap = rows[-1:] == [""]
+        rows[len(rows) - gap :] = [*block, ""]
+    return "\n".join(rows)
+
+
+def without_block(text: str, tool: str) -> str:
+    """The text without our block; the same text where there is none."""
+    rows = text.split("\n")
+    place = _place(rows, tool)
+    if place is not None:
+        rows[place] = []
+    return "\n".join(rows)
+
+
+def _place(rows: list[str], tool: str) -> slice | None:
+    begin, end = BEGIN.format(tool=tool), END.format(tool=tool)
+    if begin not in rows:
+        return None
+    first = rows.index(begin)
+    if end not in rows[first:]:
+        raise SettingWrong(
+            f"The block of keyfob wire {tool} has no end",
+            remedy="Remove the block by hand, then run this again.",
+        )
+    return slice(first, rows.index(end, first) + 1)
+
+
+def with_json(text: str, change: Callable[[dict[str, Any]], None], path: str) -> str:
+    """The JSON object with `change` made in it; indented as it was. Raises SettingWrong where it is none."""
+    try:
+        body = json.loads(text) if text.strip() else {}
+    except ValueError:
+        raise SettingWrong(f"{path} is not JSON", remedy="Correct the file, then run this again.") from None
+    if not isinstance(body, dict):
+        raise SettingWrong(f"{path} holds no JSON object", remedy="Correct the file, then run this again.")
+    before = json.dumps(body)
+    change(body)
+    if json.dumps(body) == before and text.strip():
+        return text
+    indent = re.search(r"\n([ \t]+)\S", text)
+    return json.dumps(body, indent=indent[1] if indent else 2, ensure_ascii=False) + "\n"
+
+
+def shown(before: str, after: str, path: str) -> list[str]:
+    """The change as a person reads it: changed lines alone, with their neighbours' secrets masked. For JSON the
+    changed top-level keys alone, so that another formatting does not show the whole file."""
+    old, new = _reduced(before, after)
+    lines = list(difflib.unified_diff(old, new, path, path, n=0, lineterm=""))
+    return [masked(line) for line in lines if not line.startswith("@@")]
+
+
+def masked(line: str) -> str:
+    return _SECRET.sub(r"\1…", line)
+
+
+def _reduced(before: str, after: str) -> tuple[list[str], list[str]]:
+    try:
+        old, new = json.loads(before or "{}"), json.loads(after or "{}")
+    except ValueError:
+        return before.splitlines(), after.splitlines()
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return before.splitlines(), after.splitlines()
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    parts = ({name: body[name] for name in names if name in body} for body in (old, new))
+    first, second = (
+        json.dumps(part, indent=2, ensure_ascii=False).splitlines() if part else [] for part in parts
+    )
+    return first, second

@@ -1,0 +1,152 @@
+"""`keyfob wire` and `keyfob unwire`: let a tool ask Keyfob for its credentials, and undo that.
+
+The change is shown before it is made and asked about; a backup stands beside each changed file until it is undone.
+No token is ever written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from keyfob.cli import tool_edits
+from keyfob.cli.options import _complete_accounts, json_option, pass_session
+from keyfob.cli.session import Session
+from keyfob.cli.tool_plans import TOOLS, Asked, kubeconfig
+from keyfob.cli.wiring import SUFFIX, Change, Wiring
+from keyfob.core.errors import SettingWrong, SignInEnded, Usage
+
+OPTIONS = ("host", "user", "context", "profile", "registry", "file", "server", "shim_dir")
+YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+def _list_tools() -> str:
+    width = max(map(len, TOOLS))
+    return "\n".join(f"  {name.ljust(width)}  {tool.line}" for name, tool in TOOLS.items())
+
+
+@click.command(
+    short_help="Let a tool ask Keyfob for its credentials.",
+    help=f"""Write the setting that makes TOOL ask Keyfob for its credentials.
+
+    Shows what will change and asks first. The old file is kept beside the new one (…{SUFFIX}) until `keyfob unwire`
+    puts it back. Where ACCOUNT is not named, git and docker are answered for every account of a host they know.
+
+    \b
+    Tools:
+    {_list_tools().replace(chr(10), chr(10) + "    ")}
+
+    \b
+    Examples:
+      keyfob wire git
+      keyfob wire npm github
+      keyfob wire kubectl work --user me --context staging
+      keyfob wire mcp github --server github
+    """,
+)
+@click.argument("tool", type=click.Choice(list(TOOLS)))
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=_complete_accounts)
+@click.option("--host", metavar="H", help="git, docker: this host of the account only.")
+@click.option("--user", metavar="NAME", help="kubectl: the kubeconfig's user.")
+@click.option("--context", metavar="NAME", help="kubectl: let this context use it.")
+@click.option("--profile", metavar="NAME", help="aws: the profile; else the account's label.")
+@click.option("--registry", metavar="URL", help="npm: the registry; else the provider's.")
+@click.option("--file", metavar="FILE", help="mcp: the client's file; else .mcp.json here.")
+@click.option("--server", metavar="NAME", help="mcp: the server's name in it.")
+@click.option("--shim-dir", metavar="DIR", help="pip: where to put the `keyring` command.")
+@YES
+@json_option
+@pass_session
+def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, **options: str | None) -> None:
+    engine = session.engine
+    views = [engine.accounts.view(ref) for ref in accounts] if accounts else engine.accounts.views()
+    kept = [view for view in views if not view.shareable]
+    if accounts and kept:
+        raise SettingWrong(
+            f"The terms of {kept[0].provider_title} let only Keyfob itself use the token of {kept[0].id}",
+            code="sharing_not_allowed",
+        )
+    asked = Asked(
+        accounts=[view for view in views if view.shareable],
+        everyone=engine.accounts.views(),
+        named=bool(accounts),
+        options={name: value for name in OPTIONS if (value := options[name]) is not None},
+        environment=os.environ,
+        home=Path.home(),
+        here=Path.cwd(),
+    )
+    planned = TOOLS[tool].plan(asked)
+    changes = [change for change in planned.changes if change.needed]
+    _show(session, changes)
+    if changes:
+        _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
+        Wiring(engine.home.state).make(tool, changes, planned.told)
+    _tell(session, tool, changes, planned.notes, "already asks Keyfob" if planned.changes else "")
+
+
+@click.command(short_help="Undo what wire did.")
+@click.argument("tool", type=click.Choice(list(TOOLS)))
+@YES
+@json_option
+@pass_session
+def unwire(session: Session, tool: str, yes: bool) -> None:
+    """Undo `keyfob wire TOOL`: the old file is put back as it was. Where it has been changed since, only Keyfob's
+    own part is taken out of it.
+
+    \b
+    Example:
+      keyfob unwire git
+    """
+    wiring = Wiring(session.engine.home.state)
+    notes = wiring.notes(tool)
+    if notes is None:
+        _tell(session, tool, [], [], "is not wired")
+        return
+    take = TOOLS[tool].take or partial(tool_edits.without_block, tool=tool)
+    if tool == "kubectl":
+        take = partial(_without_user, user=notes["told"]["user"])
+    undoing = wiring.undoing(tool, take)
+    _show(session, [change for change, _ in undoing])
+    _ask("Undo this?", yes)
+    wiring.undo(tool, undoing)
+    _tell(session, tool, [change for change, _ in undoing], [], "was undone already")
+
+
+def _without_user(text: str, user: str) -> str:
+    """For a kubeconfig that was changed since; a context that names the user keeps naming it."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="keyfob-") as folder:
+        return kubeconfig(text, [["config", "delete-user", user]], os.environ, Path(folder, "config"))
+
+
+def _show(session: Session, changes: list[Change]) -> None:
+    for change in changes:
+        for line in change.shown():
+            colour = {"+": "green", "-": "red"}.get(line[:1])
+            session.note(click.style(line, fg=colour))
+
+
+def _ask(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Usage("There is nobody to ask", remedy="Look at the change above, and add --yes to make it.")
+    if not click.confirm(question, err=True):
+        raise SignInEnded("Nothing was changed", remedy="Run it again when you are ready.")
+
+
+def _tell(session: Session, tool: str, changes: list[Change], notes: list[str], otherwise: str) -> None:
+    if session.json:
+        session.document({"tool": tool, "changed": [str(change.path) for change in changes], "notes": notes})
+        return
+    for change in changes:
+        session.say(f"Changed {change.path}")
+    if not changes and otherwise:
+        session.say(f"Nothing to do: {tool} {otherwise}")
+    for note in notes:
+        session.say(note)
