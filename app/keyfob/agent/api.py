@@ -7,6 +7,7 @@ with Keyfob's code and advice.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from keyfob.service.sign_in import SignIn
 from keyfob.service.signer import Signer, SignRequest
 from keyfob.service.views import Progress, SignInRequest, Token
 
+log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
 HEADER = "text/x-keyfob-header"  # the whole header line
@@ -97,6 +99,8 @@ class Api:
         except KeyfobError as error:
             return problem(error, request)
         except Exception as bug:
+            # Its kind alone: what it holds may be a token.
+            log.error("a request failed: %s", type(bug).__name__)
             return problem(Fault(f"The agent failed: {type(bug).__name__}"), request)
 
     def close(self) -> None:

@@ -111,13 +111,24 @@ def take(buffer: bytes) -> tuple[Incoming, int] | None:
     except UnicodeDecodeError:
         raise BadRequest(400, "the headers are not ASCII") from None
     words = first.split(" ")
-    if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or not words[1].startswith("/"):
+    if (
+        len(words) != 3
+        or words[2] not in ("HTTP/1.1", "HTTP/1.0")
+        or not words[1].startswith("/")
+        or not words[0].isalpha()
+    ):
         raise BadRequest(400, "that is no HTTP request")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         name = name.lower()
-        if not colon or not name or name != name.strip() or (name in headers and name in _ONCE):
+        if (
+            not colon
+            or not name
+            or name != name.strip()
+            or (name in headers and name in _ONCE)
+            or not value.replace("\t", " ").isprintable()
+        ):
             raise BadRequest(400, "a header is malformed")
         headers[name] = value.strip()
     if "transfer-encoding" in headers:

@@ -207,19 +207,20 @@ class AgentServer:
 
     # --- event streams --------------------------------------------------------------------------------------
 
-    def stream(self, connection: _Connection, since: int | None) -> None:
-        """Events go to this connection from here on, after those it missed since it last listened."""
+    def stream(self, connection: _Connection, since: int | None) -> Sequence[LoggedEvent]:
+        """Events go to this connection from here on. Returns those it missed after `since`."""
         if not self._streams:
+            version = self._store.data_version()
             newest = self._api.accounts.history(None, limit=1)
             self._seen = newest[-1].seq if newest else 0
+            if self._watching is None:
+                assert self._loop is not None
+                self._watching = self._loop.create_task(self._watch(version))
         self._catch_up()
-        if since is not None:
-            for event in self._api.accounts.history(None, after=since, limit=MISSED_MOST):
-                connection.tell(event)
         self._streams.add(connection)
-        if self._watching is None:
-            assert self._loop is not None
-            self._watching = self._loop.create_task(self._watch())
+        if since is None:
+            return ()
+        return self._api.accounts.history(None, after=since, limit=MISSED_MOST)
 
     def come(self, connection: _Connection) -> None:
         self._connections.add(connection)
@@ -250,9 +251,8 @@ class AgentServer:
                 self._seen = event.seq
                 self._tell(event)
 
-    async def _watch(self) -> None:
+    async def _watch(self, version: int) -> None:
         """Notice what other processes did, while somebody listens; otherwise nobody wakes up for it."""
-        version = self._store.data_version()
         try:
             while self._streams:
                 await asyncio.sleep(LOOK_FOR_NEWS)
@@ -362,12 +362,15 @@ class _Connection(asyncio.Protocol):
             self._reply(refusal.encode(keep_alive=False), False)
             return
         self._streaming = True
+        since = request.query.get("after") or request.headers.get("last-event-id", "")
+        # Listening begins before the client can know that it does, so that nothing falls in between.
+        missed = self._server.stream(self, int(since) if since.isdecimal() else None)
         self._transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
             b"Connection: close\r\n\r\n: keyfob\n\n"
         )
-        since = request.query.get("after") or request.headers.get("last-event-id", "")
-        self._server.stream(self, int(since) if since.isdecimal() else None)
+        for event in missed:
+            self.tell(event)
 
     def tell(self, event: LoggedEvent) -> None:
         """One event, each once, however it was noticed."""
