@@ -198,12 +198,11 @@ class Clients:
         if server.endpoints.registration_endpoint and policy != "user":
             return self._registered(provider, server, redirect_uri, scopes)
         where = provider.policy.register_at
+        redirect = f" with the redirect {redirect_uri}" if redirect_uri else ""
         raise SettingWrong(
             f"{provider.title} needs an app registration of your own",
             code="client_missing",
-            remedy=f"Register one at {where} with the redirect {redirect_uri or 'shown'}, and give Keyfob its client id."
-            if where
-            else None,
+            remedy=f"Register one at {where}{redirect}, and give Keyfob its client id." if where else None,
         )
 
     def _mine(self, provider: Provider, inputs: Mapping[str, str], known: Known) -> Issued:
