@@ -32,7 +32,7 @@ TESTS = [
     *"at-spi2-core python3-pyatspi gir1.2-atspi-2.0".split(),  # driving the window by accessible name
     *"dbus gnome-keyring libsecret-tools pass gnupg".split(),  # real keychains
     *"chromium chromium-driver".split(),  # a real browser
-    *"git curl openssh-client openssl procps".split(),  # tools that ask for tokens, certificates for hostile servers
+    *"git curl openssh-client openssh-server openssl procps".split(),  # tools that ask for tokens, certificates for hostile servers
 ]
 KEYCHAIN_SERVICE = Path("/usr/share/dbus-1/services/org.freedesktop.secrets.service")
 
