@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -298,9 +299,14 @@ class DesktopSession:
         process = self._spawn(
             "bus", [_program("dbus-daemon"), f"--config-file={config}", "--nofork", "--nopidfile"]
         )
-        _until(lambda: Path(self.root, "bus").exists() or process.poll() is not None, "the session bus")
+        _until(lambda: self._bus_listens() or process.poll() is not None, "the session bus")
         if process.poll() is not None:
             raise RuntimeError(f"dbus-daemon did not start:\n{self.log('bus')}")
+
+    def _bus_listens(self) -> bool:
+        """The socket's file is there a moment before anybody listens at it."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(f"{self.root}/bus") == 0
 
     def _spawn(
         self,
@@ -351,7 +357,7 @@ def _usable(connection: DBusConnection) -> bool:
         return False
 
 
-def _until(true: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+def _until(true: Callable[[], bool], what: str, seconds: float = 45.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
