@@ -1,0 +1,211 @@
+"""The OpenID Foundation's RP tests for the code flow, by their names, and the ID token's rows, through the whole engine.
+
+A refusing case passes when nothing is kept, nothing is called afterwards (neither user information nor anything else)
+and the browser's last page says that it did not work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keyfob.core.errors import PeerFault
+from keyfob.core.secret import Secret
+from support.hostile import answer
+from support.misbehaving import METADATA, Misbehaving
+from support.whole_engine import Whole
+
+pytestmark = pytest.mark.network
+UP_TO_TOKEN = [METADATA, "/authorize", "/token"]
+
+
+@pytest.fixture
+def provider() -> Iterator[Misbehaving]:
+    with Misbehaving() as made:
+        yield made
+
+
+@pytest.fixture
+def whole(tmp_path: Path, provider: Misbehaving) -> Iterator[Whole]:
+    made = Whole(tmp_path, provider)
+    yield made
+    made.engine.close()
+
+
+def refused(whole: Whole, case: str, last: tuple[str, ...]) -> None:
+    whole.provider.become(case)
+    error = whole.fails()
+    paths = whole.provider.paths()
+    time.sleep(0.05)
+    assert whole.provider.paths() == paths
+    assert paths[-1] in last, (case, paths, error)
+    assert paths.count("/token") == 1
+    assert whole.engine.accounts.views() == []
+    assert not [name for name in whole.entries() if name.endswith(("/a", "/b"))]
+    assert "Connected" not in whole.pages[-1].text
+    assert error.remedy
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "oidcc-client-test",
+        "oidcc-client-test-kid-absent-single-jwks",
+        "oidcc-client-test-idtoken-sig-rs256",
+        "oidcc-client-test-scope-userinfo-claims",
+        "oidcc-client-test-discovery-openid-config",
+        "oidcc-client-test-discovery-jwks-uri-keys",
+    ],
+)
+def test_oidf_accepts(whole: Whole, case: str) -> None:
+    whole.provider.become(case)
+    view = whole.connect()
+    assert (view.status, view.subject, view.name, view.email) == (
+        "connected", "subject-1", "Alice", "alice@example.org"
+    )  # fmt: skip
+    assert whole.token() in whole.provider.access
+    paths = whole.provider.paths()
+    assert paths[:3] == UP_TO_TOKEN
+    assert "/jwks" in paths
+    assert paths[-1] == "/userinfo"
+    assert "openid" in whole.authorization["scope"].split()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "oidcc-client-test-invalid-iss",
+        "oidcc-client-test-missing-sub",
+        "oidcc-client-test-invalid-aud",
+        "oidcc-client-test-missing-iat",
+        "oidcc-client-test-idtoken-sig-none",
+        "oidcc-client-test-invalid-sig-rs256",
+        "oidcc-client-test-nonce-invalid",
+    ],
+)
+def test_oidf_refuses_before_user_information(whole: Whole, case: str) -> None:
+    refused(whole, case, ("/token", "/jwks"))
+
+
+def test_oidcc_client_test_kid_absent_multiple_jwks(whole: Whole) -> None:
+    """Of several keys without names, either the one that verifies is found, or the token is refused: never another."""
+    whole.provider.become("oidcc-client-test-kid-absent-multiple-jwks")
+    try:
+        assert whole.connect().subject == "subject-1"
+    except PeerFault as error:
+        assert error.code == "id_token_invalid"
+        assert whole.provider.paths()[-1] == "/jwks"
+        assert whole.engine.accounts.views() == []
+
+
+def test_oidcc_client_test_userinfo_invalid_sub(whole: Whole) -> None:
+    refused(whole, "oidcc-client-test-userinfo-invalid-sub", ("/userinfo",))
+
+
+def test_oidcc_client_test_discovery_issuer_mismatch(whole: Whole) -> None:
+    whole.provider.become("oidcc-client-test-discovery-issuer-mismatch")
+    assert whole.fails().code == "issuer_mismatch"
+    assert whole.provider.paths() == [METADATA]
+    assert "browser" not in whole.stages
+
+
+def test_oidcc_client_test_client_secret_basic(whole: Whole) -> None:
+    whole.connect(client_secret=Secret("s3cr%t:+ s"))
+    sent = next(each for each in whole.provider.requests if each.target == "/token")
+    import base64
+
+    pair = base64.b64decode(sent.headers["authorization"].removeprefix("Basic ")).decode()
+    assert pair == "app:s3cr%25t%3A%2B+s"  # RFC 6749 §2.3.1: form-encoded first
+    assert b"client_secret" not in sent.body
+
+
+def test_oidcc_client_test_signing_key_rotation(whole: Whole) -> None:
+    whole.connect()
+    whole.provider.rotate_key()
+    again = whole.connect(account="here")
+    assert again.status == "connected"
+    assert whole.provider.count("/jwks") == 2
+
+
+def test_oidcc_client_test_signing_key_rotation_just_before_signing(whole: Whole) -> None:
+    """The new key has the old one's name, and comes between the authorization and the token."""
+    whole.connect()
+    whole.provider.before["/authorize"] = lambda: whole.provider.rotate_key("k1")
+    assert whole.connect(account="here").status == "connected"
+    assert whole.provider.count("/jwks") == 2
+
+
+def test_oidcc_client_test_refresh_token(whole: Whole) -> None:
+    whole.connect()
+    before = whole.grant()
+    assert whole.renew() is None
+    after = whole.grant()
+    assert before.refresh is not None
+    assert whole.provider.renewals() == [before.refresh.reveal()]
+    assert after.access != before.access
+    assert whole.token() in whole.provider.access
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "oidcc-client-test-refresh-token-invalid-issuer",
+        "oidcc-client-test-refresh-token-invalid-sub",
+        "S-38 aud",
+    ],
+)
+def test_oidf_renewal_for_somebody_else(whole: Whole, case: str) -> None:
+    """S-38: what came is not used, and the rotated refresh token is saved all the same."""
+    whole.connect()
+    before = whole.grant()
+    whole.provider.become(case)
+    mark = len(whole.provider.requests)
+    error = whole.renew()
+    assert isinstance(error, PeerFault)
+    assert error.exit_code == 9
+    assert set(whole.provider.paths(mark)) <= {"/token", "/jwks"}
+    kept = whole.grant()
+    assert kept.access == before.access
+    assert kept.refresh != before.refresh
+    assert whole.engine.accounts.view("here").status == "connected"
+    assert whole.token() == before.access.reveal()
+    whole.provider.become("honest")
+    assert whole.renew() is None  # the rotated token that was saved is good
+    assert len(whole.provider.renewals()) == len(set(whole.provider.renewals())) == 2
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "S-40 nOnE", "S-40 empty signature", "S-41 HS256", "S-42 mismatch", "S-42 crit", "S-42 jku", "S-42 x5u",
+        "S-42 jwk", "S-45 slash", "S-45 missing", "S-46 missing", "S-46 more without azp", "S-46 azp", "S-46 type",
+        "S-47 expired", "S-47 exp missing", "S-47 exp type", "S-47 iat ahead", "S-47 nbf ahead", "S-48 missing",
+        "S-48 type", "S-49", "S-50 empty", "S-50 type", "S-51 header", "S-51 body",
+    ],
+)  # fmt: skip
+def test_id_token_rows(whole: Whole, case: str) -> None:
+    refused(whole, case, ("/token", "/jwks"))
+
+
+def test_s_50_userinfo_without_a_subject(whole: Whole) -> None:
+    refused(whole, "S-50 userinfo without", ("/userinfo",))
+
+
+def test_s_43_an_unknown_key_id_costs_one_look(whole: Whole) -> None:
+    """Ten sign-ins with keys nobody knows within 30 s: the key set is fetched once, and once again."""
+    whole.connect()
+    whole.provider.become("S-43")
+    for _ in range(10):
+        assert whole.fails().code == "id_token_invalid"
+    assert whole.provider.count("/jwks") <= 3
+    whole.provider.become("honest")
+    assert whole.connect().status == "connected"
+
+
+def test_s_44_cached_keys_serve_in_an_outage(whole: Whole) -> None:
+    whole.connect()
+    whole.provider.next("/jwks", *[answer(500, b"down")] * 9)
+    assert whole.connect().status == "connected"
