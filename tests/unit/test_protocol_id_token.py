@@ -206,6 +206,7 @@ def test_a_kid_names_its_key_and_no_other() -> None:
 def test_s43_an_unknown_kid_fetches_once_in_30_seconds() -> None:
     keys = Keys()
     check(RSA.sign(claims()), keys=keys)
+    assert keys.may_fetch(JWKS, AT)  # the first unknown name is looked for, right after the first fetch too
     for number in range(100):
         refused_unasked(RSA.sign(claims(), kid=f"random-{number}"), keys=keys)
     assert check(RSA.sign(claims()), keys=keys, fetches=False)

@@ -18,6 +18,9 @@ BACKOFF_MOST = timedelta(minutes=30)
 MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens must not spin us
 # Longer claims are taken as this: datetime arithmetic overflows, and no token honestly lives longer.
 LIFETIME_MOST = timedelta(days=3650)
+# A moment further ahead than this was noted by a clock that has been set back since.
+AHEAD_MOST = timedelta(minutes=5)
+WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what a provider may ask for
 
 
 def serves(grant: Grant, at: datetime, min_life: timedelta | None) -> bool:
@@ -50,6 +53,16 @@ def planned(
 def renews_at(grant: Grant, setting: timedelta, jitter: float) -> datetime | None:
     """When the renewer should act, or None where it never can (no refresh token)."""
     return None if grant.refresh is None else planned(grant.obtained_at, grant.expires_at, setting, jitter)
+
+
+def predates(noted: datetime | None, now: datetime) -> bool:
+    """Whether `now` lies well before something that has happened already: the clock was ahead then."""
+    return noted is not None and noted - now > AHEAD_MOST
+
+
+def waits(until: datetime | None, now: datetime) -> bool:
+    """Whether `until` is still to be waited for. A moment too far away was noted by a clock that was ahead."""
+    return until is not None and now < until <= now + WAIT_MOST + AHEAD_MOST
 
 
 def backoff(failures: int, jitter: float) -> timedelta:

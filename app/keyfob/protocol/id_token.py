@@ -83,11 +83,14 @@ class Keys:
             return found.keys
 
     def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
-        """Whether to fetch now, which is noted: always where nothing is known, else once in REFETCH (so that tokens
-        with invented key ids cannot make us hammer a server)."""
+        """Whether to fetch now: always where nothing is known; else once in REFETCH, which is noted, so that tokens
+        with invented key ids cannot make us hammer a server. The first fetch is no second one: a key that changes
+        right after it is found."""
         with self._lock:
+            if jwks_uri not in self._sets:
+                return True
             last = self._asked_at.get(jwks_uri)
-            if jwks_uri in self._sets and last is not None and abs(at - last) < REFETCH:
+            if last is not None and abs(at - last) < REFETCH:
                 return False
             self._asked_at[jwks_uri] = at
             return True

@@ -198,6 +198,12 @@ class Accounts:
         ended = self._end(record, local=local)
         current = self._store.get(record.account.key)
         if current is not None:
+            if current.cleanup:
+                raise Transient(
+                    f"{current.account.id} is being renewed just now; it is disconnected already",
+                    code="busy",
+                    remedy="Remove it again in a minute.",
+                )
             if not local:
                 self._revocations.unregister(current)
             self._slots.forget_all(record.account.key)

@@ -25,6 +25,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from keyfob.core.account import (
     Disconnected,
@@ -49,7 +50,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import backoff, jitter_of, planned, renews_at, serves
+from keyfob.core.renewal import backoff, jitter_of, planned, predates, renews_at, serves, waits
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks
@@ -148,8 +149,10 @@ class Keeper:
         """When this account next wants the keeper, None where it never does by itself."""
         if record.cleanup or isinstance(record.status, Disconnected | NeedsSignIn):
             return None
-        if record.retry_at is not None and record.failures:
+        if record.failures and waits(record.retry_at, now):
             return record.retry_at
+        if predates(record.obtained_at, now) and record.renewable:
+            return now
         if self._store.intent(record.account.key) is not None:
             return now
         if not record.renewable:
@@ -176,6 +179,11 @@ class Keeper:
     ) -> Grant:
         record = self._record(key)
         stored = self._look(record)
+        if stored.grant.generation < record.generation:
+            # A keychain that answers with what it held before (a sync, a service that is starting) may do better in a
+            # moment. The older refresh token may be a spent one, and is sent only where there is no other.
+            pause(SECOND_LOOK, None)
+            stored = self._look(record)
         overtaken = stored.grant.generation != seen.grant.generation
         intent = self._store.intent(key)
         if intent is not None and not _is_of(intent, stored.grant):
@@ -192,7 +200,7 @@ class Keeper:
         if stored.grant.refresh is None:
             return self._cannot_renew(record, stored, rejected)
         now = self._signing.now()
-        waiting = record.retry_at is not None and now < record.retry_at and record.failures > 0
+        waiting = record.failures > 0 and waits(record.retry_at, now)
         # A person's own "Renew now" overrides our backoff, but not what the provider asked for.
         if waiting and (not force or record.retry_asked):
             return self._serve_or_raise(stored, rejected, force, self._remembered(record, now))
@@ -206,19 +214,19 @@ class Keeper:
         try:
             plan = self._plans.for_account(record, grant)
             self._slots.rehearse(key)
+            self._store.put_intent(
+                Intent(
+                    key=key,
+                    generation=grant.generation,
+                    refresh_hash=grant.refresh.fingerprint(),
+                    at=self._signing.now(),
+                    replays=intent.replays + 1 if intent else 0,
+                )
+            )
         except SignInNeeded as error:
             return self._ended(record, error)
         except KeyfobError as error:
             return self._fall_back(record, stored, rejected, force, error)
-        self._store.put_intent(
-            Intent(
-                key=key,
-                generation=grant.generation,
-                refresh_hash=grant.refresh.fingerprint(),
-                at=self._signing.now(),
-                replays=intent.replays + 1 if intent else 0,
-            )
-        )
         flow = token.renew(plan, grant, subject=record.account.subject, **self._signing.full)
         kept: list[Grant] = []
         newest = [stored.slot]
@@ -267,12 +275,17 @@ class Keeper:
         at: were the account disconnected meanwhile, nobody can read the slots before we let go of the lock."""
         key = record.account.key
         slot = self._save(record, grant, beside)
-        self._store.clear_intent(key)
+        # An intent that stays because the disk is full is told from a lost answer by the newer generation.
+        self._quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
         if current is None or current.epoch != record.epoch:
-            # Disconnected while the answer was on its way: revoked, not left standing.
+            # Disconnected while the answer was on its way: revoked, not left standing. Queued before it is forgotten,
+            # so that a keychain which refuses leaves it where the account's cleanup finds it.
+            tells = self._revocations.can_revoke(record)
+            pending = self._revocations.queue(record, grant) if tells else None
             self._slots.forget(key)
-            self._revocations.revoke_now(record, grant)
+            if pending is not None:
+                self._revocations.settle(pending, record)
             raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
         return slot
 
@@ -287,14 +300,7 @@ class Keeper:
                 except KeychainError as error:
                     if key not in self._unsaved:
                         self._unsaved[key] = error
-                        self._remember(record, error)
-                        self._hub.say(
-                            record,
-                            "saving_failed",
-                            "A renewed token could not be saved yet; it is kept in memory and saved as soon as "
-                            "the keychain allows",
-                            error.code,
-                        )
+                        self._quietly(partial(self._tell_unsaved, record, error))
                     waited = self._signing.now() - started
                     if self._save_for is not None and waited >= self._save_for:
                         raise
@@ -302,6 +308,23 @@ class Keeper:
                 tries += 1
         finally:
             self._unsaved.pop(key, None)
+
+    def _tell_unsaved(self, record: Record, error: KeychainError) -> None:
+        self._remember(record, error)
+        self._hub.say(
+            record,
+            "saving_failed",
+            "A renewed token could not be saved yet; it is kept in memory and saved as soon as the keychain allows",
+            error.code,
+        )
+
+    def _quietly(self, write: Callable[[], object]) -> None:
+        """A write to the store that matters less than what is under way: a grant is not dropped for want of a line of
+        history, on a disk that is full."""
+        try:
+            write()
+        except Fault as fault:
+            log.error("the account store: %s", fault.code)
 
     # --- what may come of it ----------------------------------------------------------------------------------
 
@@ -358,7 +381,11 @@ class Keeper:
                 retry_asked=error.retry_after is not None,
             )
 
-        changed = self._store.update(key, change)
+        try:
+            changed = self._store.update(key, change)
+        except Fault as fault:
+            log.error("the account store: %s", fault.code)
+            return
         if changed is not None and (record.last_error is None or record.last_error.code != error.code):
             self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
         elif changed is not None:
@@ -462,6 +489,8 @@ class Keeper:
         newer = stored is not None and (
             stored.grant.generation > record.generation
             or (code == "grant_missing" and record.obtained_at is not None)
+            # A clock that was ahead for a while said so, and nobody else.
+            or (code == "token_expired" and not stored.grant.expired(self._signing.now()))
         )
         if stored is None or not newer:
             raise SignInNeeded(message, code=code)
@@ -485,6 +514,9 @@ class Keeper:
 
     def _serves(self, stored: Stored, min_life: timedelta | None, rejected: Secret | None) -> bool:
         refused = rejected is not None and rejected == stored.grant.access
+        if stored.grant.refresh is not None and predates(stored.grant.obtained_at, self._signing.now()):
+            # Noted by a clock that was ahead: the end it tells cannot be trusted, and may be years away.
+            return False
         return not refused and serves(stored.grant, self._signing.now(), min_life)
 
     def _remembered(self, record: Record, now: datetime) -> KeyfobError:

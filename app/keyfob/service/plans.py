@@ -88,19 +88,30 @@ class Plans:
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
         Raises NotFound where the preset is gone."""
-        return self.preset(record.account.provider, record.account.pin)
+        preset = self.preset(record.account.provider, record.account.pin)
+        # An address that came into the preset later gets no token of this account.
+        if not _pinned(record, preset.identity.url):
+            preset = replace(preset, identity=replace(preset.identity, url=None))
+        if preset.test is not None and not _pinned(record, preset.test.url):
+            preset = replace(preset, test=None)
+        key = preset.api_key
+        if key is not None and record.account.method == "api_key" and not _pinned(record, key.identity.url):
+            preset = replace(preset, api_key=replace(key, identity=replace(key.identity, url=None)))
+        return preset
 
     def preset(self, provider_id: str, pin: Pin) -> Provider:
         """The same, also for an account that is not there any more, or not yet."""
         preset = fill(self._catalogue.get(provider_id), pin.inputs)
-        if pin.api_base is None and not pin.api_hosts:
-            return preset
-        return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts))
+        key = preset.api_key
+        if key is not None:
+            # An account of another method never looks here, so one pin serves both.
+            key = replace(key, api=replace(key.api, base=pin.api_base, hosts=pin.api_hosts))
+        return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts), api_key=key)
 
     def for_account(self, record: Record, grant: Grant | None) -> Plan:
         """Everything to renew, revoke or identify with. Raises SignInNeeded `preset_changed`, KeychainError."""
         provider = self.provider(record)
-        self.refuse_changed_preset(record, provider)
+        self.refuse_changed_preset(record)
         pin = record.account.pin
         return Plan(
             provider=provider,
@@ -128,24 +139,31 @@ class Plans:
         entry = self._vault.load(f"jwk/{key_id}")
         return unseal_key(entry) if entry else None
 
-    def refuse_changed_preset(self, record: Record, provider: Provider | None = None) -> None:
+    def refuse_changed_preset(self, record: Record) -> None:
         """Raises SignInNeeded `preset_changed` where the preset now names another server than the account's.
         Only addresses the preset states itself are compared: what discovery gave was pinned at sign-in."""
         try:
-            now = provider or self.provider(record)
+            now = self.preset(record.account.provider, record.account.pin)
         except KeyfobError:
             return  # a preset that is gone or faulty is told where it is needed
         pinned = record.account.pin.server
         pairs: list[tuple[str | None, str | None]] = []
         if record.account.method in ("oauth", "device"):
             pairs.append((now.issuer, pinned.issuer if now.issuer else None))
-            names = ("token_endpoint", "refresh_endpoint", "userinfo_endpoint", "revocation_endpoint")
-            for name in names:
+            for name in ("token_endpoint", "refresh_endpoint", "userinfo_endpoint"):
                 pairs.append((getattr(now.endpoints, name), getattr(pinned.endpoints, name)))
+            revocation = now.revocation.url or now.endpoints.revocation_endpoint
+            pairs.append((revocation, pinned.endpoints.revocation_endpoint))
         for new, old in pairs:
             if new and old and _origin(new) != _origin(old):
                 raise SignInNeeded(
                     f"The address of {now.title} in its preset changed from {_origin(old)} to {_origin(new)}",
+                    code="preset_changed",
+                )
+        for url in identity_urls(now, record.account.method):
+            if not _pinned(record, url):
+                raise SignInNeeded(
+                    f"{now.title}'s preset now names {_origin(url)}, which this account was not signed in with",
                     code="preset_changed",
                 )
 
@@ -155,6 +173,26 @@ def api_of(provider: Provider, method: str) -> Api:
     if method == "api_key" and provider.api_key is not None:
         return provider.api_key.api
     return provider.api
+
+
+def identity_urls(provider: Provider, method: str) -> list[str]:
+    """The whole addresses that a preset asks who-am-I at; paths belong to the API's own address."""
+    if method == "api_key" and provider.api_key is not None:
+        found = [provider.api_key.identity.url]
+    else:
+        found = [provider.identity.url, provider.test.url if provider.test else None]
+    return [url for url in found if url is not None and urlsplit(url).netloc]
+
+
+def _pinned(record: Record, url: str | None) -> bool:
+    """Whether this address is at a host that the account was signed in with."""
+    pin = record.account.pin
+    host = urlsplit(url or "").netloc
+    if not host or host in pin.api_hosts:
+        return True
+    ends = pin.server.endpoints
+    known = [pin.api_base, pin.server.issuer, ends.token_endpoint, ends.userinfo_endpoint]
+    return host in {urlsplit(each).netloc for each in known if each}
 
 
 def _origin(url: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from keyfob.core.account import Connected, Disconnected, Record, Stale
 from keyfob.core.errors import KeyfobError
-from keyfob.core.renewal import LOOK_AGAIN
+from keyfob.core.renewal import LOOK_AGAIN, waits
 from keyfob.ports import AccountStore, Clock
 from keyfob.service.accounts import Accounts
 from keyfob.service.hub import Hub
@@ -71,7 +71,7 @@ class Renewer:
             else:
                 wait = min(wait, when - now)
         for pending in self._store.revocations():
-            if pending.retry_at is None or pending.retry_at <= now:
+            if not waits(pending.retry_at, now):
                 self._launch(f"revoke:{pending.entry}", "", lambda p=pending: self._accounts.settle(p))  # type: ignore[misc]
         return max(wait, SOON)
 
@@ -94,8 +94,7 @@ class Renewer:
 
     def _start(self, record: Record, now: datetime) -> bool:
         host = _host(record)
-        until = self._paused.get(host)
-        if until is not None and now < until and not record.cleanup:
+        if waits(self._paused.get(host), now) and not record.cleanup:
             return True
         return self._launch(f"account:{record.account.key}", host, lambda: self._serve(record, host))
 

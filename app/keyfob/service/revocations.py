@@ -142,6 +142,9 @@ class Revocations:
 
     def _plan(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> Plan:
         provider = self._plans.preset(provider_id, pin)
+        if pin.server.endpoints.revocation_endpoint:
+            # The address that the account was signed in with, whatever its preset says by now.
+            provider = replace(provider, revocation=replace(provider.revocation, url=None))
         return Plan(
             provider=provider, server=pin.server, client=client, dpop_key=grant.key, inputs=pin.inputs
         )

@@ -11,12 +11,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from keyfob.core.account import Account, AccountView, Connected, Pin, Record, SignedIn, after
 from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, Usage
 from keyfob.core.grant import Grant
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Provider, Server
 from keyfob.core.renewal import jitter_of, renews_at
+from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
 from keyfob.ports import Spawn
@@ -25,7 +27,7 @@ from keyfob.service import ways
 from keyfob.service.attempt import Attempt
 from keyfob.service.desk import Desk, Ready, Signed
 from keyfob.service.keeper import LOCK_WAIT, lock_name
-from keyfob.service.plans import NO_SECRETS
+from keyfob.service.plans import NO_SECRETS, identity_urls
 from keyfob.service.views import Progress, SignInRequest
 
 log = logging.getLogger(__name__)
@@ -93,11 +95,13 @@ class SignIn:
                     }
                 ),
             )
+            signed: Signed | None = None
             try:
                 signed = ways.sign_in(desk, ready)
                 kept, recognised = self._commit(ready, signed)
-            except BaseException:
-                self._give_back(ready)
+            except BaseException as error:
+                # Who breaks the protocol is not spoken to again, not even to give something back.
+                self._give_back(ready, tell=signed is not None or not isinstance(error, PeerFault))
                 raise
             finally:
                 desk.store.write(name, None)
@@ -165,10 +169,16 @@ class SignIn:
             held = desk.slots.newest_or_none(key)
             generation = max(held.grant.generation if held else 0, record.generation if record else 0) + 1
             grant = replace(signed.result.grant, generation=generation)
+            client_before = desk.vault.load(f"{key}/client") if record else None
             if signed.secrets != NO_SECRETS:
                 desk.vault.save(f"{key}/client", signed.secrets.sealed())
-            desk.slots.save(key, grant)
-            stored = self._write(ready, signed, grant, key, record)
+            slot = desk.slots.save(key, grant)
+            try:
+                stored = self._write(ready, signed, grant, key, record)
+            except BaseException:
+                if record is not None:
+                    self._put_back(key, slot, client_before)
+                raise
             desk.store.clear_intent(key)
         kind = "reconnected" if record is not None else "connected"
         desk.hub.say(
@@ -177,6 +187,19 @@ class SignIn:
             f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}",
         )
         return stored, recognised
+
+    def _put_back(self, key: str, slot: str, client: Secret | None) -> None:
+        """The account as it was: the store could not be written, and the new grant is about to be revoked."""
+        desk = self._desk
+        try:
+            if desk.store.get(key) is None:
+                desk.slots.forget_all(key)
+                return
+            desk.vault.delete(f"{key}/{slot}")
+            if client is not None:
+                desk.vault.save(f"{key}/client", client)
+        except KeyfobError as error:
+            log.warning("putting an account back as it was failed: %s", error.code)
 
     def _write(self, ready: Ready, signed: Signed, grant: Grant, key: str, record: Record | None) -> Record:
         desk = self._desk
@@ -226,7 +249,7 @@ class SignIn:
     def _account(self, ready: Ready, signed: Signed, key: str, record: Record | None) -> Account:
         plan, identity, provider = signed.plan, signed.result.identity, ready.provider
         pin = Pin(
-            server=plan.server,
+            server=_with_revocation(plan.server, provider),
             client_id=signed.result.issued_client_id or plan.client.client_id,
             client_auth=plan.client.auth,
             redirect_uri=plan.redirect_uri,
@@ -234,7 +257,7 @@ class SignIn:
             registration_uri=signed.registration_uri,
             inputs=ready.inputs,
             api_base=signed.api_base or provider.api.base,
-            api_hosts=provider.api.hosts if signed.api_hosts is None else signed.api_hosts,
+            api_hosts=_hosts(provider, ready.method, signed.api_hosts),
             dpop=plan.dpop_key is not None,
         )
         label = (
@@ -273,11 +296,11 @@ class SignIn:
                 return record
         return None
 
-    def _give_back(self, ready: Ready) -> None:
+    def _give_back(self, ready: Ready, *, tell: bool) -> None:
         """Revoke a grant that was received and is not kept: another person's, a cancelled dialog's, one that the
-        keychain refused, one whose ID token did not hold. Its failure never hides why it is not kept."""
+        keychain refused. With `tell` False it is only forgotten, as where the ID token did not hold. Its failure never hides why it is not kept."""
         desk, received = self._desk, ready.attempt.received
-        if received is not None:
+        if received is not None and tell:
             plan = received.plan
             pin = Pin(plan.server, plan.client.client_id, plan.client.auth, inputs=ready.inputs)
             account = Account(ready.account_key, ready.provider.id, "", ready.method, "", pin)
@@ -296,6 +319,22 @@ class SignIn:
         for record in self._desk.store.records():
             if record.account.id == f"{provider}/{label}":
                 raise Usage(f"There is an account {record.account.id} already", code="label_taken")
+
+
+def _with_revocation(server: Server, provider: Provider) -> Server:
+    """With the preset's own address for revocations, so that no later preset sends this account's tokens elsewhere."""
+    url = provider.revocation.url
+    return replace(server, endpoints=replace(server.endpoints, revocation_endpoint=url)) if url else server
+
+
+def _hosts(provider: Provider, method: str, told: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The hosts besides the API's that this account's tokens may go to: the preset's, and those of its who-am-I."""
+    hosts = list(provider.api.hosts if told is None else told)
+    for url in identity_urls(provider, method):
+        host = urlsplit(url).netloc
+        if host not in hosts:
+            hosts.append(host)
+    return tuple(hosts)
 
 
 def _same_subject(known: str, told: str) -> bool:
