@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from keyfob.demo.server import DemoServer
+from support.certificates import Authority
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = {
@@ -89,14 +90,18 @@ class Ran:
 class Workshop:
     """Serves while in `with`."""
 
-    def __init__(self, folder: Path, issuer: str) -> None:
+    def __init__(self, folder: Path, issuer: str, *, tls: bool = False) -> None:
         self.folder = folder
+        self.authority = Authority(folder) if tls else None
         self.issuer = issuer
         self.keys: set[str] = set()
         self.refused: set[str] = set()
         self.seen: list[tuple[str, str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.workshop = self  # type: ignore[attr-defined]
+        if self.authority is not None:
+            context = self.authority.server("127.0.0.1", "localhost")
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
@@ -105,7 +110,7 @@ class Workshop:
 
     @property
     def base(self) -> str:
-        return f"http://{self.host}"
+        return f"{'http' if self.authority is None else 'https'}://{self.host}"
 
     def __enter__(self) -> Workshop:
         self._thread.start()

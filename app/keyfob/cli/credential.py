@@ -81,6 +81,8 @@ def exec_api_version(info: str | None) -> str:
         return f"{EXEC_API}/v1"
     try:
         wanted = json.loads(info)["apiVersion"]
+        if not isinstance(wanted, str):
+            raise TypeError("no text")
         group, _, version = wanted.partition("/")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Usage(
@@ -93,7 +95,7 @@ def exec_api_version(info: str | None) -> str:
             f"{plain(wanted, 80)} is no version that Keyfob can answer in",
             remedy=f"Set the kubeconfig's apiVersion to one of {known}.",
         )
-    return str(wanted)
+    return wanted
 
 
 @credential.command(short_help="Keys for AWS tools (credential_process).")

@@ -1,0 +1,413 @@
+"""Each tool wired by `keyfob wire` and used for real: Docker, kubectl, AWS's botocore, pip, npm, curl, HTTPie.
+
+botocore and HTTPie come from the package index into a cache, once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keyfob.demo.server import DemoServer
+from support.node import cache_folder, node, npm
+from support.session import DesktopSession
+from support.workshop import Bench, Workshop, program
+
+pytestmark = [pytest.mark.network, pytest.mark.keychain]
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[DesktopSession]:
+    with DesktopSession() as made:
+        yield made
+
+
+@pytest.fixture
+def bench(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
+    with (
+        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
+        Workshop(tmp_path, provider.issuer) as shop,
+    ):
+        yield Bench.at(tmp_path, session.env, provider, shop)
+
+
+@pytest.fixture
+def safe(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
+    """The same over https, for tools that send a token no other way."""
+    with (
+        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
+        Workshop(tmp_path, provider.issuer, tls=True) as shop,
+    ):
+        yield Bench.at(tmp_path, session.env, provider, shop)
+
+
+def wired(bench: Bench, *words: str) -> list[Path]:
+    """Wires, checks that a second time changes nothing, and returns what was changed."""
+    done = bench.keyfob("wire", *words, "--yes", "--json")
+    changed = [Path(name) for name in done.json["changed"]]
+    again = bench.keyfob("wire", *words, "--yes", "--json")
+    assert again.json["changed"] == []
+    for path in changed:
+        assert not bench.files_with(bench.token()), path
+    return changed
+
+
+def unwired(bench: Bench, tool: str, before: dict[Path, str | None]) -> None:
+    """Undoes, and checks that each file is as it was."""
+    assert bench.keyfob("unwire", tool, "--yes").code == 0
+    for path, text in before.items():
+        assert (path.read_text() if path.exists() else None) == text
+        assert not path.with_name(path.name + ".before-keyfob").exists()
+    assert "not wired" in bench.keyfob("unwire", tool, "--yes").out
+
+
+def test_git(bench: Bench) -> None:
+    bench.connect()
+    bench.shop.repository()
+    config = bench.home / ".gitconfig"
+    old = "[credential]\n\thelper = store\n[user]\n\tname = A"
+    config.write_text(old)
+    shown = bench.keyfob("wire", "git", "workshop")
+    assert (shown.code, shown.out) == (2, "")
+    assert '+\thelper = "keyfob"' in shown.err
+    assert config.read_text() == old
+    assert wired(bench, "git", "workshop") == [config]
+    cloned = bench.run("git", "clone", "-q", f"{bench.shop.base}/git/box.git")
+    assert cloned.code == 0, cloned.err
+    # The helper that stores what works would have written the token to its own file.
+    assert bench.files_with(bench.token()) == []
+    assert not (bench.home / ".git-credentials").exists()
+    unwired(bench, "git", {config: old})
+
+
+def test_only_our_part_goes_where_the_file_was_changed_since(bench: Bench) -> None:
+    bench.connect()
+    config = bench.home / ".gitconfig"
+    config.write_text("[user]\n\tname = A\n")
+    wired(bench, "git", "workshop")
+    config.write_text(config.read_text() + "[core]\n\teditor = ed\n")
+    assert bench.keyfob("unwire", "git", "--yes").code == 0
+    assert config.read_text() == "[user]\n\tname = A\n[core]\n\teditor = ed\n"
+    assert not config.with_name(".gitconfig.before-keyfob").exists()
+
+
+def test_a_link_stays_a_link_and_modes_stay(bench: Bench) -> None:
+    bench.connect()
+    real = bench.home / "dotfiles"
+    real.write_text("[user]\n\tname = A\n")
+    real.chmod(0o644)
+    (bench.home / ".gitconfig").symlink_to(real)
+    assert wired(bench, "git", "workshop")
+    assert (bench.home / ".gitconfig").is_symlink()
+    assert "helper" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o644
+    assert bench.keyfob("unwire", "git", "--yes").code == 0
+    assert real.read_text() == "[user]\n\tname = A\n"
+
+
+# --- Docker -------------------------------------------------------------------------------------------------------
+
+
+def test_docker_helper_by_protocol(bench: Bench) -> None:
+    bench.connect()
+    got = bench.run("docker-credential-keyfob", "get", stdin=f"http://{bench.shop.host}\n").json
+    assert got == {"ServerURL": f"http://{bench.shop.host}", "Username": "alice", "Secret": bench.token()}
+    for address in (
+        "https://index.docker.io/v1/",
+        "http://git.example.org",
+        "",
+        f"{bench.shop.host}.example.org",
+    ):
+        none = bench.run("docker-credential-keyfob", "get", stdin=address)
+        assert (none.code, none.out) == (1, "credentials not found in native keychain\n"), address
+    assert bench.run("docker-credential-keyfob", "list").json == {}
+    for action in ("store", "erase"):
+        refused = bench.run("docker-credential-keyfob", action, stdin='{"Secret": "canary"}')
+        assert refused.code == 1
+        assert "Keyfob keeps" in refused.out
+        assert "canary" not in refused.out + refused.err
+    assert bench.run("docker-credential-keyfob", "nonsense").code == 2
+    assert bench.run("docker-credential-keyfob", "version").out.startswith("docker-credential-keyfob ")
+    assert bench.keyfob("status", "workshop", "--json").json["status"] == "connected"
+
+
+def test_docker(safe: Bench) -> None:
+    docker = program("docker", "docker.io")
+    safe.connect()
+    config = safe.home / ".docker" / "config.json"
+    config.parent.mkdir()
+    old = '{\n\t"auths": {\n\t\t"other.example": {\n\t\t\t"auth": "YTpjYW5hcnk="\n\t\t}\n\t}\n}'
+    config.write_text(old)
+    shown = safe.keyfob("wire", "docker", "workshop")
+    assert "YTpjYW5hcnk=" not in shown.err
+    assert "keyfob" in shown.err
+    assert wired(safe, "docker", "workshop") == [config]
+    assert json.loads(config.read_text())["credHelpers"][safe.shop.host] == "keyfob"
+    # Asks the registry itself, without a daemon.
+    looked = safe.run(docker, "manifest", "inspect", "--insecure", f"{safe.shop.host}/box:1")
+    assert looked.code == 0, looked.err
+    assert json.loads(looked.out)["schemaVersion"] == 2
+    assert safe.token() in safe.shop.tokens_seen("/v2/")
+    unwired(safe, "docker", {config: old})
+
+
+# --- kubectl ------------------------------------------------------------------------------------------------------
+
+KUBECONFIG = """\
+apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority: {authority}
+    server: {server}
+  name: work
+contexts:
+- context:
+    cluster: work
+    user: nobody
+  name: work
+current-context: work
+kind: Config
+preferences: {{}}
+users: []
+"""
+
+
+def test_kubectl(safe: Bench) -> None:
+    kubectl = program("kubectl", "kubernetes-client")
+    safe.connect()
+    config = safe.home / ".kube" / "config"
+    config.parent.mkdir()
+    assert safe.shop.authority is not None
+    old = KUBECONFIG.format(server=safe.shop.base, authority=safe.shop.authority.bundle)
+    config.write_text(old)
+    assert wired(safe, "kubectl", "workshop", "--user", "me", "--context", "work") == [config]
+    asked = safe.run(
+        "keyfob", "credential", "kubectl", "workshop",
+        KUBERNETES_EXEC_INFO='{"apiVersion": "client.authentication.k8s.io/v1beta1", "spec": {}}',
+    )  # fmt: skip
+    assert asked.json["apiVersion"] == "client.authentication.k8s.io/v1beta1"
+    assert asked.json["status"]["token"] == safe.token()
+    assert asked.json["status"]["expirationTimestamp"].endswith("Z")
+    done = safe.run(kubectl, "version", "-o", "json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["serverVersion"]["gitVersion"] == "v1.32.0-workshop"
+    assert set(safe.shop.tokens_seen("/version")) == {safe.token()}
+    unwired(safe, "kubectl", {config: old})
+
+
+def test_kubectl_with_a_file_changed_since(bench: Bench) -> None:
+    kubectl = program("kubectl", "kubernetes-client")
+    bench.connect()
+    config = bench.home / ".kube" / "config"
+    wired(bench, "kubectl", "workshop", "--user", "me")
+    assert bench.run(kubectl, "config", "set-cluster", "new", "--server=https://k.example.org").code == 0
+    assert bench.keyfob("unwire", "kubectl", "--yes").code == 0
+    text = config.read_text()
+    assert "k.example.org" in text
+    assert "keyfob" not in text
+
+
+@pytest.mark.parametrize(
+    "info", ["{", "[]", '{"apiVersion": "client.authentication.k8s.io/v9"}', '{"apiVersion": 1}']
+)
+def test_kubectl_of_an_unknown_version(bench: Bench, info: str) -> None:
+    bench.connect()
+    done = bench.keyfob("credential", "kubectl", "workshop", KUBERNETES_EXEC_INFO=info)
+    assert (done.code, done.out) == (2, "")
+
+
+# --- AWS ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tools() -> Path:
+    """A virtual environment with pip, botocore and HTTPie: the programs that are wired."""
+    venv = cache_folder() / "tools-py"
+    if not (venv / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True, timeout=120)
+        install = [str(venv / "bin" / "pip"), "install", "-q", "botocore>=1.34", "httpie>=3.2", "pip>=23.1"]
+        subprocess.run(install, check=True, timeout=300)
+        (venv / "ready").touch()
+    return venv / "bin"
+
+
+BOTO = (
+    "import botocore.session, json; c = botocore.session.Session(profile='store').get_credentials();"
+    "f = c.get_frozen_credentials(); print(json.dumps([f.access_key, f.secret_key, f.token]))"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (
+            "AKIAEXAMPLEEXAMPLE00:abcd/efgh+ijklmnopqrst",
+            ["AKIAEXAMPLEEXAMPLE00", "abcd/efgh+ijklmnopqrst", None],
+        ),
+        ('{"AccessKeyId": "AK", "SecretAccessKey": "SK", "SessionToken": "ST"}', ["AK", "SK", "ST"]),
+    ],
+)
+def test_aws(bench: Bench, tools: Path, key: str, told: list[str | None]) -> None:
+    bench.connect_key(key)
+    config = bench.home / ".aws" / "config"
+    assert wired(bench, "aws", "workshop", "--profile", "store") == [config]
+    done = bench.run(str(tools / "python"), "-c", BOTO, PYTHONPATH="", PYTHONWARNINGS="ignore")
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == told
+    unwired(bench, "aws", {config: None})
+
+
+def test_aws_of_another_kind_of_account(bench: Bench) -> None:
+    bench.connect()
+    done = bench.keyfob("credential", "aws", "workshop")
+    assert (done.code, done.out) == (8, "")
+    assert "is no AWS key pair" in done.err
+    assert bench.token() not in done.err
+
+
+# --- pip and npm --------------------------------------------------------------------------------------------------
+
+
+def test_pip(bench: Bench, tools: Path) -> None:
+    bench.connect()
+    config = bench.home / ".config" / "pip" / "pip.conf"
+    config.parent.mkdir(parents=True)
+    old = "[global]\ntimeout = 20\n"
+    config.write_text(old)
+    assert wired(bench, "pip") == [bench.bin / "keyring", config]
+    venv = bench.home / "venv"
+    index = f"http://alice@{bench.shop.host}/simple/"
+    install = [
+        str(tools / "pip"), "install", "-q", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
+        "--target", str(venv), "--index-url", index, "keyfob-found",
+    ]  # fmt: skip
+    clean = {"PYTHONPATH": "", "PYTHONWARNINGS": "ignore", "PIP_CONFIG_FILE": str(config)}
+    done = bench.run(*install, **clean)
+    assert done.code == 0, done.err
+    assert "found" in (venv / "keyfob_found.py").read_text()
+    token = bench.token()
+    assert set(bench.shop.tokens_seen("/simple/")) == {token}
+    assert bench.files_with(token) == []
+    for words, code in (
+        (("get", f"{bench.shop.base}/simple/", "alice"), 0),
+        (("get", bench.shop.host, "alice"), 1),  # whether that is for https cannot be told
+        (("get", "https://example.org/simple/", "alice"), 1),
+        (("set", "https://example.org", "alice"), 2),
+        (("--list-backends",), 2),
+    ):
+        assert bench.run("keyring", *words).code == code, words
+    unwired(bench, "pip", {config: old, bench.bin / "keyring": None})
+    # Without the wiring the same command is refused: the token came from Keyfob alone.
+    assert bench.run(*install, "--upgrade", **clean).code != 0
+
+
+def test_pip_with_another_keyring_on_the_path(bench: Bench) -> None:
+    bench.connect()
+    other = bench.home / "other"
+    other.mkdir()
+    (other / "keyring").write_text("#!/bin/sh\nexit 1\n")
+    (other / "keyring").chmod(0o755)
+    path = f"{other}{os.pathsep}{bench.env['PATH']}"
+    refused = bench.keyfob("wire", "pip", "--yes", PATH=path)
+    assert (refused.code, refused.out) == (8, "")
+    assert str(other / "keyring") in refused.err
+
+
+def test_npm(bench: Bench) -> None:
+    bench.connect()
+    registry = f"{bench.shop.base}/npm/"
+    config = bench.home / ".npmrc"
+    old = "fund=false\n"
+    config.write_text(old)
+    other = bench.keyfob("wire", "npm", "workshop", "--registry", "https://npm.example.org/", "--yes")
+    assert other.code == 8
+    assert wired(bench, "npm", "workshop", "--registry", registry) == [config]
+    assert f"//{bench.shop.host}/npm/:_authToken=${{WORKSHOP_TOKEN}}" in config.read_text()
+    project = bench.home / "project"
+    project.mkdir()
+    (project / "package.json").write_text('{"name": "p", "version": "1.0.0"}')
+    path = f"{node().parent}{os.pathsep}{bench.env['PATH']}"
+    install = [*npm(), "install", "--no-audit", "--loglevel=error", "--registry", registry, "keyfob-found"]
+    without = bench.run(*install, cwd=project, PATH=path)
+    assert without.code != 0
+    done = bench.run("keyfob", "exec", "workshop", "--", *install, cwd=project, PATH=path)
+    assert done.code == 0, done.err
+    assert (project / "node_modules" / "keyfob-found" / "index.js").exists()
+    assert bench.token() in bench.shop.tokens_seen("/npm/")
+    shutil.rmtree(bench.home / ".npm", ignore_errors=True)
+    assert bench.files_with(bench.token()) == []
+    unwired(bench, "npm", {config: old})
+
+
+# --- what only has a line to type ---------------------------------------------------------------------------------
+
+
+def test_curl_and_httpie_by_the_lines_that_are_told(bench: Bench, tools: Path) -> None:
+    bench.connect()
+    told = bench.keyfob("wire", "curl", "workshop")
+    line = next(line.strip() for line in told.out.splitlines() if "--header" in line)
+    done = bench.run("bash", "-c", line.replace("https://…", f"-s {bench.shop.base}/api/user"))
+    assert json.loads(done.out) == {"login": "robot"}
+    told = bench.keyfob("wire", "httpie", "workshop")
+    line = next(line.strip() for line in told.out.splitlines() if line.strip().startswith("http "))
+    line = line.replace("http https://…", f"{tools}/http --ignore-stdin -b {bench.shop.base}/api/user")
+    done = bench.run("bash", "-c", line)
+    assert json.loads(done.out) == {"login": "robot"}, done.err
+    assert set(bench.shop.tokens_seen("/api/user")) == {bench.token()}
+
+
+def test_claude_and_mcp(bench: Bench) -> None:
+    bench.connect()
+    settings = bench.home / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    old = '{\n  "model": "opus"\n}\n'
+    settings.write_text(old)
+    assert wired(bench, "claude", "workshop") == [settings]
+    helper = json.loads(settings.read_text())["apiKeyHelper"]
+    assert bench.run("sh", "-c", helper).out.strip() == bench.token()
+    unwired(bench, "claude", {settings: old})
+
+    servers = bench.home / ".mcp.json"
+    old = (
+        json.dumps({"mcpServers": {"shop": {"type": "http", "url": f"{bench.shop.base}/mcp"}}}, indent=4)
+        + "\n"
+    )
+    servers.write_text(old)
+    assert bench.keyfob("wire", "mcp", "workshop", "--server", "other", "--yes").code == 7
+    assert wired(bench, "mcp", "workshop", "--server", "shop") == [servers]
+    helper = json.loads(servers.read_text())["mcpServers"]["shop"]["headersHelper"]
+    headers = json.loads(bench.run("sh", "-c", helper).out)
+    assert headers == {"Authorization": f"Bearer {bench.token()}"}
+    unwired(bench, "mcp", {servers: old})
+
+
+def test_somebody_elses_setting_is_not_replaced(bench: Bench) -> None:
+    bench.connect()
+    settings = bench.home / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"apiKeyHelper": "pass show claude"}')
+    refused = bench.keyfob("wire", "claude", "workshop", "--yes")
+    assert refused.code == 8
+    assert settings.read_text() == '{"apiKeyHelper": "pass show claude"}'
+    settings.write_text("// note\n{}")
+    assert bench.keyfob("wire", "claude", "workshop", "--yes").code == 8
+    (bench.home / ".npmrc").write_text(f"//{bench.shop.host}/npm/:_authToken=canary\n")
+    refused = bench.keyfob("wire", "npm", "workshop", "--registry", f"{bench.shop.base}/npm/", "--yes")
+    assert refused.code == 8
+    assert "canary" not in refused.err + refused.out
+
+
+def test_a_closed_provider_and_no_account(bench: Bench) -> None:
+    assert bench.keyfob("wire", "git", "--yes").code == 2
+    bench.connect("closed", share=False)
+    refused = bench.keyfob("wire", "git", "closed", "--yes")
+    assert refused.code == 8
+    assert "terms" in refused.err
+    assert bench.keyfob("wire", "git", "--yes").code == 2
