@@ -27,13 +27,12 @@ from keyfob.adapters.settings_file import SettingsFile
 from keyfob.adapters.store_sqlite import SqliteAccountStore
 from keyfob.adapters.transport_httpx import HttpxTransport
 from keyfob.adapters.vault_choice import choose_vault
-from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
-from keyfob.core.settings import Settings
 from keyfob.ports import Locks, Vault
-from keyfob.providers.catalogue import Catalogue
+from keyfob.providers.catalogue import Catalogue, standard
 from keyfob.service.accounts import Accounts
 from keyfob.service.clients import Clients
+from keyfob.service.consents import Consents
 from keyfob.service.desk import Desk
 from keyfob.service.doctor import Doctor
 from keyfob.service.hub import Hub
@@ -71,6 +70,7 @@ class Engine:
     avatars: Avatars
     signing: Signing
     signer: Signer
+    consents: Consents
     locks: Locks
     store_path: Path
     before_close: Callable[[], None] = lambda: None  # whoever serves this engine's sockets ends that here
@@ -102,13 +102,7 @@ def build(
     home = home or open_home()
     files = SettingsFile(home.config / "settings.json")
 
-    def settings() -> Settings:
-        try:
-            return files.load()
-        except SettingWrong:
-            # The faces tell of a faulty file where it can be mended; renewing goes on with the defaults.
-            return Settings()
-
+    settings = files.current
     store_path = home.data / "accounts.db"
     store = SqliteAccountStore(store_path)
     kept = vault or choose_vault(settings(), home, in_process=not lasting)
@@ -117,8 +111,7 @@ def build(
     locks = FileLocks(home.state / "locks")
     signing = Signing(entropy, now)
     hub = Hub(store, now)
-    # The demo's preset is always known, so that its accounts work from every command; galleries show it while it runs.
-    catalogue = Catalogue(resources() / "providers", home.config / "providers", more=(resources() / "demo",))
+    catalogue = standard(home.config)
     plans = Plans(catalogue, kept)
     slots = Slots(kept)
     revocations = Revocations(kept, store, plans, runner, signing)
@@ -173,6 +166,7 @@ def build(
         avatars=Avatars(home.state / "avatars", transport),
         signing=signing,
         signer=Signer(accounts, keeper, plans, signing),
+        consents=Consents(store, settings, now),
         locks=locks,
         store_path=store_path,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
+JSON = "application/json"
 PLAIN = "text/plain"
 HEADER = "text/x-keyfob-header"
 _SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-/"
@@ -112,8 +113,9 @@ def _target(kind: str, ref: str, query: str = "") -> str:
 # --- the fast path of `keyfob token` ----------------------------------------------------------------------------
 
 
-def fast_token(arguments: Sequence[str]) -> int | None:
-    """`keyfob token` through a running agent: its exit code, or None where the whole program has to do it."""
+def asked_for(arguments: Sequence[str]) -> tuple[str, str, str] | None:
+    """What `keyfob token` was asked: account, `min_life` in digits or empty, and PLAIN, HEADER or JSON. None for
+    anything but a plain question, which the whole program has to judge."""
     ref, min_life, accept, rest = "", "", PLAIN, list(arguments)
     while rest:
         word = rest.pop(0)
@@ -122,7 +124,7 @@ def fast_token(arguments: Sequence[str]) -> int | None:
         elif word.startswith("--min-life="):
             min_life = word[11:]
         elif word == "--json" and accept == PLAIN:
-            accept = "application/json"
+            accept = JSON
         elif word == "--header" and accept == PLAIN:
             accept = HEADER
         elif word.startswith("-") or ref:
@@ -131,6 +133,15 @@ def fast_token(arguments: Sequence[str]) -> int | None:
             ref = word
     if not ref or (min_life and not min_life.isdecimal()):
         return None
+    return ref, min_life, accept
+
+
+def fast_token(arguments: Sequence[str]) -> int | None:
+    """`keyfob token` through a running agent: its exit code, or None where the whole program has to do it."""
+    asked = asked_for(arguments)
+    if asked is None:
+        return None
+    ref, min_life, accept = asked
     try:
         query = f"?min_life={min_life}" if min_life else ""
         status, headers, body = exchange("GET", _target("token", ref, query), accept)
@@ -143,7 +154,7 @@ def fast_token(arguments: Sequence[str]) -> int | None:
     if not exit_code.isdecimal():
         return None
     # A person reads the sentence, a script the object: as the whole program prints them.
-    os.write(2, body if accept == "application/json" else b"keyfob: " + body + b"\n")
+    os.write(2, body if accept == JSON else b"keyfob: " + body + b"\n")
     return int(exit_code)
 
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from keyfob.adapters import keyring_choice
 from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
 from keyfob.core.errors import KeychainError
-from keyfob.core.secret import Secret
-from keyfob.core.settings import Settings
-from keyfob.ports import Vault, VaultHealth
 
-# The keychain process starts with this module: what only the other vaults need is imported with them.
+# The keychain process and a command's shortest way start with this module: what only the other vaults need, or only
+# a failure, is imported with them.
 if TYPE_CHECKING:
     from keyfob.adapters.home import Home
     from keyfob.adapters.passphrase import Ask
     from keyfob.adapters.vault_entries import EntryVault
+    from keyfob.core.secret import Secret
+    from keyfob.core.settings import Settings
+    from keyfob.ports import Vault, VaultHealth
 
 SEALED_FILE = "vault.sealed"
 
@@ -85,6 +86,8 @@ class SystemVault:
         try:
             return self._vault().probe()
         except KeychainError as error:
+            from keyfob.ports import VaultHealth
+
             return VaultHealth(False, "keychain", True, error.code, error.message)
 
     def unlock(self, timeout: float) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.core.errors import KeychainError
-from keyfob.core.secret import Secret
-from keyfob.ports import Vault, VaultHealth
+
+if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
+    from keyfob.core.secret import Secret
+    from keyfob.ports import Vault, VaultHealth
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ class DeadlineVault:
         try:
             return self._within(self._inner.probe)
         except KeychainError as error:
+            from keyfob.ports import VaultHealth
+
             return VaultHealth(False, "keychain", True, error.code, error.message)
 
     def close(self) -> None:

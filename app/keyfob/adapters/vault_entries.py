@@ -19,11 +19,13 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from keyfob.core.errors import Fault, KeychainError
 from keyfob.core.secret import Secret
-from keyfob.ports import VaultHealth
+
+if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
+    from keyfob.ports import VaultHealth
 
 PREFIX = "keyfob"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -134,6 +136,8 @@ class EntryVault:
                 )
 
     def probe(self) -> VaultHealth:
+        from keyfob.ports import VaultHealth
+
         name = f"probe-{secrets.token_hex(8)}"
         persistent = self._entries.persistent
         try:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from keyfob.core.errors import NotFound, SettingWrong
 from keyfob.core.provider import Provider
+from keyfob.core.resources import resources
 from keyfob.core.text import plain
 from keyfob.providers.checks import check, judge
 from keyfob.providers.family import FaultyPreset, Lookup, Table, merged, parse
@@ -85,6 +86,13 @@ class Catalogue:
     def faults(self) -> list[PresetFault]:
         """The faults of all files, each naming its file."""
         return [fault for path in self._winners().values() for fault in self._entry(path).faults]
+
+    def made_of(self, provider_id: str) -> list[tuple[Path, Stamp | None]]:
+        """Every file that decides what `get` answers for this id, those that would if they were there too, as they
+        are now: while none of it changes, the answer does not."""
+        places = [(path, _stamp(path)) for path in self._places(provider_id)]
+        path = self._path(provider_id)
+        return places if path is None else [*places, *self._entry(path).made_of]
 
     def check(self, data: bytes, *, ours: bool = False) -> tuple[PresetFault, ...]:
         """The faults of a preset that is not in the catalogue (yet); empty where it is right."""
@@ -178,6 +186,13 @@ class Catalogue:
         if isinstance(made, FaultyPreset):
             raise FaultyPreset(*made.faults)
         return made
+
+
+def standard(config: Path) -> Catalogue:
+    """The presets that come with Keyfob and those in the `providers/` of a home's `config` folder. The demo's preset is
+    always known, so that its accounts work from every command; galleries show it while it runs."""
+    ours = resources()
+    return Catalogue(ours / "providers", config / "providers", more=(ours / "demo",))
 
 
 def _files(folder: Path) -> Iterator[Path]:

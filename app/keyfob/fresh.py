@@ -1,0 +1,241 @@
+"""The shortest way of `keyfob token` without an agent: a token that is in the keychain and fresh, handed out as it is.
+
+Called by `__main__` before the command line is loaded. It reads and never renews: where anything but the plain answer
+is due (no such account, a sign-in that ended, a token too old, another vault, a home that wants mending), it returns
+None and the whole program does it, with its locks and its words. So every promise about renewals stays the keeper's.
+
+The engine costs a quarter of a second to import, most of it to be able to renew; this imports what reading takes. The
+verdict on a preset (whether tools may have the token, and in which header) is kept beside the home's state with the
+files that it was made of, and counts while none of them has changed. Must hand out nothing that the engine would not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from keyfob.service.slots import Stored
+
+SCHEMA = 2  # the account store's, as adapters/store_sqlite.py makes it; any other is for the engine to judge
+VERDICTS = "presets.json"
+LIFE_MOST = 86_400  # seconds, as the command's own option has it
+SERVED = ("connected", "stale")
+_HEX = "0123456789abcdef"
+
+
+def fresh_token(arguments: Sequence[str]) -> int | None:
+    """`keyfob token` where nothing needs renewing: its exit code, or None where the whole program has to do it. A
+    keychain that is locked, absent or hangs is told at once, in the same words."""
+    from keyfob.client import asked_for
+
+    asked = asked_for(arguments)
+    if asked is None:
+        return None
+    ref, min_life, accept = asked
+    try:
+        found = _find(ref)
+    except Exception:  # whatever is wrong here, the engine finds it too, and has words for it
+        return None
+    if found is None:
+        return None
+    where, row, home_id = found
+    from keyfob.core.errors import KeychainError
+
+    try:
+        stored = _stored(row, home_id)
+    except KeychainError as error:
+        if error.code == "entry_damaged":
+            return None  # the engine writes that down as the grant's end
+        from keyfob.cli.failure import tell
+
+        return tell(error, as_json=accept not in ("text/plain", "text/x-keyfob-header"))
+    except KeyboardInterrupt:
+        return None
+    if stored is None or not _serves(stored, min_life):
+        return None
+    try:
+        text = _told(row, stored, accept, where)
+    except Exception:
+        return None
+    if text is None:
+        return None
+    os.write(1, text.encode() + b"\n")
+    return 0
+
+
+# --- the account ------------------------------------------------------------------------------------------------
+
+
+def _find(ref: str) -> tuple[Mapping[str, str], dict[str, Any], str] | None:
+    """The home's folders, the account's row as stored, and the home's id."""
+    import json
+
+    from keyfob.adapters import place
+
+    where = place.folders(os.environ)
+    for folder in (where["data"], where["config"], where["state"]):
+        found = os.stat(folder)
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
+            return None
+    with open(os.path.join(where["data"], "home-id"), "rb") as file:
+        home_id = file.read(64).decode("ascii").strip()
+    if len(home_id) != 32 or any(char not in _HEX for char in home_id):
+        return None
+    try:
+        with open(os.path.join(where["config"], "settings.json"), "rb") as file:
+            settings = json.loads(file.read())
+    except FileNotFoundError:
+        settings = {}
+    if settings.get("vault", "keychain") != "keychain":
+        return None
+    text = _row(os.path.join(where["data"], "accounts.db"), ref)
+    if text is None:
+        return None
+    row = json.loads(text)
+    if row["status"]["is"] not in SERVED or row["account"].get("share") is not None:
+        return None
+    row["text"] = text
+    return where, row, home_id
+
+
+def _row(path: str, ref: str) -> str | None:
+    import sqlite3
+    from urllib.parse import quote
+
+    provider, _, label = ref.partition("/")
+    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=2.0)
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+            return None
+        rows = connection.execute("SELECT label, record FROM accounts WHERE provider = ?", (provider,))
+        same = [(found, text) for found, text in rows if not label or found == label]
+    finally:
+        connection.close()
+    return str(same[0][1]) if len(same) == 1 else None
+
+
+def _stored(row: dict[str, Any], home_id: str) -> Stored | None:
+    """The newest grant, read as the engine reads it. Raises KeychainError."""
+    from keyfob.adapters.vault_choice import SystemVault
+    from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
+    from keyfob.service.slots import Slots
+
+    deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks by itself
+    return Slots(DeadlineVault(SystemVault(home_id), deadline)).newest(row["account"]["key"])
+
+
+def _serves(stored: Stored, min_life: str) -> bool:
+    from datetime import UTC, datetime, timedelta
+
+    from keyfob.core.renewal import serves
+
+    now, grant = datetime.now(UTC), stored.grant
+    if grant.obtained_at > now or (min_life and int(min_life) > LIFE_MOST):
+        return False  # a clock that was ahead, or a usage error: both are the engine's to judge
+    return serves(grant, now, timedelta(seconds=int(min_life)) if min_life else None)
+
+
+def _told(row: dict[str, Any], stored: Stored, accept: str, where: Mapping[str, str]) -> str | None:
+    """The line, or the document, to print; None where tools may not have it or the header takes the engine."""
+    grant, account = stored.grant, row["account"]
+    verdict = _verdict(row, stored, where)
+    if verdict is None:
+        return None
+    match accept:
+        case "text/plain":
+            return grant.access.reveal()
+        case "text/x-keyfob-header":
+            header = verdict["headers"].get(f"{account['method']} {grant.token_type}")
+            # What a person typed in may be part of a header: those are the engine's to fill in.
+            return None if header is None or account["pin"].get("inputs") else header + grant.access.reveal()
+    import json
+
+    from keyfob.core.times import to_rfc3339
+
+    document = {
+        "account": f"{account['provider']}/{account['label']}",
+        "token": grant.access.reveal(),
+        "token_type": grant.token_type,
+        "expires_at": to_rfc3339(grant.expires_at),
+        "scopes": list(grant.scopes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+# --- what its preset says ---------------------------------------------------------------------------------------
+
+
+def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> dict[str, Any] | None:
+    """What was found out about the account's preset, if tools may have its tokens; None else."""
+    import json
+
+    provider, method = row["account"]["provider"], row["account"]["method"]
+    path = os.path.join(where["state"], VERDICTS)
+    try:
+        with open(path, "rb") as file:
+            kept = json.loads(file.read())
+    except (OSError, ValueError):
+        kept = {}
+    verdict: dict[str, Any] | None = kept.get(provider)
+    header = f"{method} {stored.grant.token_type}"
+    if verdict is not None and not _holds(verdict):
+        verdict = None
+    if verdict is None or header not in verdict["headers"]:
+        new = _judged(row, stored, where)
+        if new is None:
+            return None
+        if verdict is not None:
+            new["headers"] = verdict["headers"] | new["headers"]
+            new["shared"] = [*verdict["shared"], *new["shared"]]
+        verdict = new
+        from pathlib import Path
+
+        from keyfob.adapters.home import write_private
+
+        write_private(Path(path), json.dumps(kept | {provider: verdict}).encode())
+    return verdict if method in verdict["shared"] else None
+
+
+def _holds(verdict: dict[str, Any]) -> bool:
+    """Whether it is of this installation, and its files are as they were."""
+    return verdict["by"] == __file__ and all(_mark(path) == mark for path, mark in verdict["made_of"])
+
+
+def _mark(path: str) -> list[int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size, found.st_ino]
+
+
+def _judged(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> dict[str, Any] | None:
+    """The engine's own judgement. Raises what the catalogue raises."""
+    from pathlib import Path
+
+    from keyfob.adapters.store_codec import load_record
+    from keyfob.providers.catalogue import standard
+    from keyfob.service.accounts import shareable, token_of
+
+    record, grant = load_record(row["text"]), stored.grant
+    catalogue = standard(Path(where["config"]))
+    made_of = catalogue.made_of(record.account.provider)
+    provider = catalogue.get(record.account.provider)
+    if not shareable(provider, record):
+        return None
+    token = token_of(record, provider, grant)
+    line = f"{token.header_name}: {token.header_value.reveal() if token.header_value else ''}"
+    head = line.removesuffix(grant.access.reveal())
+    marks = {str(path): None if stamp is None else list(stamp[1:]) for path, stamp in made_of}
+    return {
+        "by": __file__,
+        "made_of": list(marks.items()),
+        "shared": [record.account.method],
+        # Without the token at its end there is no head to keep: such a header is made anew each time.
+        "headers": {f"{record.account.method} {grant.token_type}": None if head == line else head},
+    }
