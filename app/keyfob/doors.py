@@ -117,6 +117,7 @@ def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | N
     from keyfob.adapters.clock import now
     from keyfob.adapters.home import socket_path
     from keyfob.agent.api import Api
+    from keyfob.agent.consent import NamedApps
     from keyfob.agent.gates import Gate, UnixGate, gate_for
     from keyfob.agent.host import AgentHost
     from keyfob.agent.server import AgentServer
@@ -128,7 +129,8 @@ def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | N
         gates: list[Gate] = [gate_for(socket_path(engine.home), handed)]
         if shared is not None:
             gates.append(UnixGate(shared, forwarding=True))
-        api = Api(engine.accounts, engine.sign_in, engine.signer, now, spawn)
-        return AgentServer(api, engine.events, engine.store, gates, now)
+        apps = NamedApps(engine.consents)
+        api = Api(engine.accounts, engine.sign_in, engine.signer, now, spawn, apps)
+        return AgentServer(api, engine.events, engine.store, gates, now, lambda: apps.on)
 
     return AgentHost(make, engine.locks)

@@ -398,10 +398,12 @@ def test_who_comes_back_hears_what_was_missed_once(rig: AgentRig, folder: Path) 
         for headers, query in (({"Last_Event_ID": "1"}, ""), ({}, "?after=1")):
             with Client(folder / "agent.sock") as client:
                 client.send("GET", f"/v1/events{query}", **headers)
+                client._until(b": keyfob\n\n")
                 assert [client.event()["event"] for _ in range(2)] == ["second", "third"]
         rig.hub.say(record, "fourth", "now")
         with Client(folder / "agent.sock") as client:
             client.send("GET", "/v1/events?after=3")
+            client._until(b": keyfob\n\n")
             assert client.event()["event"] == "fourth"
             rig.hub.say(record, "fifth", "now")
             assert client.event()["event"] == "fifth"

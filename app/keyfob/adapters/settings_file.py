@@ -7,6 +7,7 @@ survive an older one. A faulty file is told, key by key, and never overwritten b
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,26 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._guard = threading.Lock()
+        self._seen: tuple[tuple[int, int] | None, Settings] | None = None
+
+    def current(self) -> Settings:
+        """As `load`, read again only where the file was replaced, so that each request may ask. Where it is faulty, the
+        defaults: the faces tell of that where it can be mended."""
+        try:
+            found = os.stat(self.path)
+            # A save replaces the file: an editor's that does not changes the time.
+            mark: tuple[int, int] | None = (found.st_ino, found.st_mtime_ns)
+        except OSError:
+            mark = None
+        seen = self._seen
+        if seen is not None and seen[0] == mark:
+            return seen[1]
+        try:
+            settings = self.load()
+        except SettingWrong:
+            settings = Settings()
+        self._seen = (mark, settings)
+        return settings
 
     def load(self) -> Settings:
         """The settings; the defaults where there is no file. Raises SettingWrong `setting_faulty` naming the key."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keyfob.providers.catalogue import Catalogue
     from keyfob.service.accounts import Accounts
     from keyfob.service.clients import Clients
+    from keyfob.service.consents import Consents
     from keyfob.service.doctor import Doctor
     from keyfob.service.hub import Hub
     from keyfob.service.renewer import Renewer
@@ -54,6 +55,8 @@ class Engine(Protocol):
     def transport(self) -> HttpxTransport: ...
     @property
     def signer(self) -> Signer: ...
+    @property
+    def consents(self) -> Consents: ...
     def close(self) -> None: ...
 
 

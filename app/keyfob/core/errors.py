@@ -112,6 +112,7 @@ CODES: dict[str, CodeInfo] = {
     "account_not_found": CodeInfo(_F, "See `keyfob accounts` for the ones there are."),
     "provider_not_found": CodeInfo(_F, "See `keyfob providers list` for the ones there are."),
     "sign_in_not_found": CodeInfo(_F, "Begin a new sign-in."),
+    "permission_not_found": CodeInfo(_F, "See `keyfob permissions` for the ones there are."),
     "key_not_found": CodeInfo(_F, "See `keyfob jwk list`, or make one with `keyfob jwk generate`."),
     # SettingWrong
     "port_taken": CodeInfo(
@@ -126,6 +127,9 @@ CODES: dict[str, CodeInfo] = {
     ),
     "sharing_not_allowed": CodeInfo(
         _F, "Use `keyfob request` for this account: its terms let only Keyfob itself use the token."
+    ),
+    "consent_refused": CodeInfo(
+        _F, "Allow the program in Keyfob's window when it asks, or see `keyfob permissions`."
     ),
     "method_not_offered": CodeInfo(_F, "Choose one of the methods this provider offers."),
     "tls_untrusted": CodeInfo(
