@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `collections` alone is a tenth of an interpreter's start
+    from collections.abc import Mapping
 
 PARTS = ("config", "data", "state", "run", "log")
 # sun_path holds 104 bytes on macOS and 108 on Linux, with the closing zero.
