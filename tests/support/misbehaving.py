@@ -15,6 +15,7 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -204,7 +205,14 @@ CASES: Mapping[str, Case] = {
 class Misbehaving:
     """One provider. Thread-safe; `requests` in the order they came."""
 
-    def __init__(self, case: str = "honest", *, lifetime: int = 3600, grace: float = 0.0) -> None:
+    def __init__(
+        self,
+        case: str = "honest",
+        *,
+        lifetime: int = 3600,
+        grace: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.case = CASES[case]
         self.lifetime = lifetime
         self.grace = grace
@@ -225,7 +233,7 @@ class Misbehaving:
         self._dead: set[str] = set()
         self._next: dict[str, list[Behaviour]] = {}
         self._guard = threading.RLock()
-        self._server = RawServer(self._serve)
+        self._server = RawServer(self._serve, tls=tls)
         self.issuer = self._server.url("").rstrip("/")
 
     def __enter__(self) -> Misbehaving:
@@ -248,6 +256,15 @@ class Misbehaving:
         """The next answers at `path` are these."""
         with self._guard:
             self._next.setdefault(path, []).extend(behaviours)
+
+    def lose(self, path: str, *, answers: int = 1) -> None:
+        """The next requests at `path` are carried out, and their answers never arrive."""
+
+        def lost(talk: Talk) -> None:
+            with self._guard:
+                self._answer(path, talk.request)
+
+        self.next(path, *[lost] * answers)
 
     def paths(self, since: int = 0) -> list[str]:
         with self._guard:

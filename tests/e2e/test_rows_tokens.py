@@ -1,0 +1,418 @@
+"""S-27 to S-39 and S-59 through the whole engine: what the token endpoint and its neighbours may do to a session."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from keyfob.core.errors import KeyfobError
+from keyfob.core.secret import Secret
+from support import hostile
+from support.certificates import Authority
+from support.hostile import Behaviour, RawServer, answer, redirect
+from support.misbehaving import METADATA, Misbehaving
+from support.whole_engine import Whole
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture
+def provider() -> Iterator[Misbehaving]:
+    with Misbehaving() as made:
+        yield made
+
+
+@pytest.fixture
+def whole(tmp_path: Path, provider: Misbehaving) -> Iterator[Whole]:
+    made = Whole(tmp_path, provider, deadline=2.0)
+    yield made
+    made.engine.close()
+
+
+def status(whole: Whole) -> str:
+    return whole.engine.accounts.view("here").status
+
+
+# --- S-27 -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["self-signed", "expired", "wrong host", "unknown authority"])
+def test_s_27_a_certificate_that_does_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "theirs").mkdir()
+    ours, theirs = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs", "Another Authority")
+    tls: ssl.SSLContext
+    match fault:
+        case "self-signed":
+            tls = ours.server("127.0.0.1", self_signed=True)
+        case "expired":
+            tls = ours.server("127.0.0.1", expired=True)
+        case "wrong host":
+            tls = ours.server("elsewhere.example")
+        case _:
+            tls = theirs.server("127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours.bundle))
+    for name, value in {
+        "PYTHONHTTPSVERIFY": "0", "CURL_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+        "GIT_SSL_NO_VERIFY": "1", "HTTPX_VERIFY": "0",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    with Misbehaving(tls=tls) as provider:
+        whole = Whole(tmp_path, provider)
+        assert whole.fails().code == "tls_untrusted"
+        assert provider.requests == []
+        whole.engine.close()
+
+
+# --- S-29 -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("path", [METADATA, "/token", "/jwks", "/userinfo", "/par"])
+def test_s_29_no_redirect_is_followed_at_a_sign_in(whole: Whole, path: str, code: int) -> None:
+    with RawServer(answer(200, b"{}")) as elsewhere:
+        whole.provider.become("S-54")
+        whole.provider.next(path, redirect(code, elsewhere.url("/catch")))
+        whole.fails()
+        assert elsewhere.requests == []
+        assert whole.provider.paths()[-1] in (path, "/revoke")
+        assert whole.provider.paths().count(path) == 1
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_s_29_no_redirect_is_followed_at_renewal_and_revocation(whole: Whole, code: int) -> None:
+    whole.connect()
+    with RawServer(answer(200, b"{}")) as elsewhere:
+        whole.provider.next("/token", redirect(code, elsewhere.url("/catch")))
+        assert whole.renew() is not None
+        assert status(whole) == "connected"
+        whole.provider.next("/revoke", redirect(code, elsewhere.url("/catch")))
+        assert whole.engine.accounts.disconnect("here").revoked == "pending"
+        assert elsewhere.requests == []
+
+
+# --- S-30 -----------------------------------------------------------------------------------------------------
+
+HOSTILE: dict[str, Behaviour] = {
+    "a gigabyte told": hostile.big_body(1 << 30, declared=True),
+    "a gigabyte untold": hostile.big_body(1 << 30, declared=False),
+    "chunks without end": hostile.big_chunked(1 << 30),
+    "gzip bomb": hostile.gzip_bomb(),
+    "a byte at a time": hostile.drip_body(),
+    "a header at a time": hostile.drip_headers(),
+    "HTML with 200": answer(200, b"<html>hello</html>", {"Content-Type": "text/html"}),
+    "UTF-16": answer(200, '{"access_token":"a"}'.encode("utf-16")),
+    "NaN": answer(200, b'{"access_token":"a","token_type":"Bearer","expires_in":NaN}'),
+    "doubled keys": answer(200, b'{"access_token":"a","access_token":"b","token_type":"Bearer"}'),
+    "depth": answer(200, b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "cut off": hostile.cut_off(),
+    "a list": answer(200, b'["access_token"]'),
+    "nothing": answer(200, b""),
+    "silence": hostile.silence,
+    "hang up": hostile.hang_up,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_s_30_hostile_bodies_end_and_leave_the_old_tokens_whole(whole: Whole, name: str) -> None:
+    whole.connect()
+    before = whole.grant()
+    started = time.monotonic()
+    whole.provider.next("/token", HOSTILE[name])
+    assert whole.renew() is not None
+    assert time.monotonic() - started < 10
+    assert status(whole) == "connected"
+    assert whole.grant() == before
+    assert whole.token() == before.access.reveal()
+    time.sleep(0.05)
+    assert len(whole.provider.renewals()) == 1
+
+
+# --- S-31 to S-35 ---------------------------------------------------------------------------------------------
+
+
+def test_s_31_an_error_in_a_200_is_a_failure(whole: Whole) -> None:
+    whole.provider.become("S-31")
+    whole.fails()
+    assert whole.engine.accounts.views() == []
+    assert whole.provider.paths()[-1] == "/token"
+
+
+@pytest.mark.parametrize(
+    ("case", "least", "most"),
+    [
+        ("S-32 text", 3590, 3600),
+        ("S-32 fraction", 3590, 3601),
+        ("S-32 negative", 1, 400),
+        ("S-32 zero", 1, 400),
+        ("S-32 huge", 86_400, 3651 * 86_400),
+        ("S-32 true", 1, 400),
+    ],
+)
+def test_s_32_expires_in_is_taken_or_clamped_and_makes_no_loop(
+    whole: Whole, case: str, least: int, most: int
+) -> None:
+    whole.provider.become(case)
+    view = whole.connect()
+    assert view.expires_at is not None
+    left = (view.expires_at - datetime.now(UTC)).total_seconds()
+    assert least <= left <= most
+    assert whole.renew() is None
+    for _ in range(20):
+        whole.token()
+        whole.engine.renewer.tick()
+        assert whole.engine.renewer.settled(timedelta(seconds=5))
+    assert whole.provider.count("/token") == 2
+
+
+def test_s_32_a_silent_lifetime_is_used_until_a_401(whole: Whole) -> None:
+    whole.provider.become("S-32 missing")
+    assert whole.connect().expires_at is None
+    old = whole.token()
+    for _ in range(5):
+        assert whole.token() == old
+    assert whole.provider.count("/token") == 1
+    new = whole.engine.accounts.token("here", rejected=Secret(old)).token.reveal()
+    assert new != old
+    assert whole.engine.accounts.token("here", rejected=Secret(old)).token.reveal() == new
+    assert whole.provider.count("/token") == 2
+
+
+def test_s_33_the_token_types_case_is_ignored(whole: Whole) -> None:
+    whole.provider.become("S-33 case")
+    assert whole.connect().status == "connected"
+
+
+@pytest.mark.parametrize("case", ["S-33 missing", "S-33 unknown"])
+def test_s_33_a_token_of_no_known_type_is_refused(whole: Whole, case: str) -> None:
+    whole.provider.become(case)
+    assert whole.fails().exit_code == 9
+    assert whole.provider.paths()[-1] == "/token"
+    assert whole.engine.accounts.views() == []
+
+
+def test_s_33_a_renewal_of_another_type_keeps_its_refresh_token_only(whole: Whole) -> None:
+    whole.connect()
+    before = whole.grant()
+    whole.provider.become("S-33 renewal")
+    error = whole.renew()
+    assert error is not None
+    assert error.exit_code == 9
+    assert whole.grant().access == before.access
+    whole.provider.become("honest")
+    assert whole.renew() is None
+    assert len(set(whole.provider.renewals())) == 2
+
+
+@pytest.mark.parametrize("case", ["S-35 absent", "S-35 null", "S-35 empty"])
+def test_s_35_no_refresh_token_in_the_answer_keeps_the_old(whole: Whole, case: str) -> None:
+    whole.connect()
+    whole.provider.become(case)
+    before = whole.grant().refresh
+    assert whole.renew() is None
+    assert whole.grant().refresh == before
+    assert whole.renew() is None
+    assert len(set(whole.provider.renewals())) == 1
+
+
+# --- S-36, S-37 -----------------------------------------------------------------------------------------------
+
+
+def test_s_36_sixteen_callers_of_two_engines_are_one_renewal(tmp_path: Path) -> None:
+    """And no refresh token is sent twice."""
+    with Misbehaving(lifetime=2) as provider:
+        whole = Whole(tmp_path, provider)
+        whole.connect()
+        time.sleep(2.1)
+        provider.lifetime = 3600
+        engines = [whole.engine, whole.another()]
+        got: list[str] = []
+
+        def ask(number: int) -> None:
+            got.append(engines[number % 2].accounts.token("here").token.reveal())
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == 16
+        assert len(set(got)) == 1
+        assert got[0] in provider.access
+        assert len(provider.renewals()) == 1
+        for engine in engines:
+            engine.close()
+
+
+def test_s_36_reuse_kills_the_family_once_and_makes_no_loop(whole: Whole) -> None:
+    """A restored keychain brings a spent token back: one `needs_sign_in`, and silence."""
+    whole.connect()
+    old = {name: value for name, value in whole.entries().items() if name.endswith("/a")}
+    assert whole.renew() is None
+    for name, value in old.items():
+        whole.vault.save(name, value)
+        whole.vault.delete(name[:-1] + "b")
+    error = whole.renew()
+    assert error is not None
+    assert error.exit_code == 3
+    assert status(whole) == "needs_sign_in"
+    sent = len(whole.provider.requests)
+    for _ in range(3):
+        with pytest.raises(KeyfobError):
+            whole.token()
+        whole.engine.renewer.tick()
+        whole.engine.renewer.settled(timedelta(seconds=5))
+    assert len(whole.provider.requests) == sent
+    kinds = [event.kind for event in whole.engine.accounts.history("here")]
+    assert kinds.count("needs_sign_in") == 1
+
+
+def test_s_37_the_renewal_carries_the_resource(tmp_path: Path, provider: Misbehaving) -> None:
+    whole = Whole(tmp_path, provider, top='resource = "https://api.example.org/"')
+    whole.connect()
+    assert whole.renew() is None
+    assert [form["resource"] for form in provider.forms("/token")] == ["https://api.example.org/"] * 2
+    assert whole.authorization["resource"] == "https://api.example.org/"
+    whole.engine.close()
+
+
+# --- S-39 -----------------------------------------------------------------------------------------------------
+
+PASSING: dict[str, Behaviour] = {
+    "500": answer(500, b'{"error":"invalid_grant"}'),
+    "503 HTML": answer(503, b"<html>down</html>", {"Content-Type": "text/html"}),
+    "429": answer(429, b"{}", {"Retry-After": "31536000"}),
+    "403 HTML": answer(403, b"<html>blocked</html>", {"Content-Type": "text/html"}),
+    "404 HTML": answer(404, b"<html>gone</html>", {"Content-Type": "text/html"}),
+    "captive portal": redirect(302, "http://portal.example/login"),
+    "captive portal page": answer(200, b"<html>sign in to wifi</html>", {"Content-Type": "text/html"}),
+    "invalid_client": answer(401, b'{"error":"invalid_client"}'),
+    "invalid_request": answer(400, b'{"error":"invalid_request"}'),
+    "unauthorized_client": answer(400, b'{"error":"unauthorized_client"}'),
+    "access_denied": answer(400, b'{"error":"access_denied"}'),
+    "offline": hostile.hang_up,
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_s_39_what_may_pass_ends_no_grant_and_is_backed_off(whole: Whole, name: str) -> None:
+    whole.connect()
+    before = whole.grant()
+    whole.provider.next("/token", PASSING[name])
+    assert whole.renew() is not None
+    view = whole.engine.accounts.view("here")
+    assert view.status == "connected"
+    assert view.last_error is not None
+    assert whole.grant() == before
+    sent = len(whole.provider.renewals())
+    for _ in range(5):
+        assert whole.token() == before.access.reveal()
+        whole.engine.renewer.tick()
+        whole.engine.renewer.settled(timedelta(seconds=5))
+    assert len(whole.provider.renewals()) == sent  # backed off
+    if name == "429":
+        assert whole.renew() is not None  # a person's press does not override what the provider asked for
+        assert len(whole.provider.renewals()) == sent
+        assert view.renews_at is not None
+        assert view.renews_at - datetime.now(UTC) <= timedelta(days=1, minutes=1)  # a year is a mistake
+        return
+    assert whole.renew() is None
+    assert status(whole) == "connected"
+
+
+def test_s_39_invalid_grant_is_the_end_and_nothing_is_sent_after_it(whole: Whole) -> None:
+    whole.connect()
+    whole.provider.end_grants()
+    error = whole.renew()
+    assert error is not None
+    assert error.exit_code == 3
+    assert status(whole) == "needs_sign_in"
+    sent = len(whole.provider.requests)
+    with pytest.raises(KeyfobError):
+        whole.token()
+    assert len(whole.provider.requests) == sent
+    assert whole.grant().refresh is not None  # nothing is deleted
+    assert whole.connect(account="here").status == "connected"
+
+
+# --- S-59 -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [answer(503, b"{}"), hostile.hang_up], ids=["503", "offline"])
+def test_s_59_forgotten_here_at_once_and_revoked_later(whole: Whole, how: Behaviour) -> None:
+    whole.connect()
+    refresh = whole.grant().refresh
+    assert refresh is not None
+    whole.provider.next("/revoke", how)
+    ended = whole.engine.accounts.disconnect("here")
+    assert ended.revoked == "pending"
+    assert not [name for name in whole.entries() if name.endswith(("/a", "/b"))]
+    with pytest.raises(KeyfobError) as caught:
+        whole.token()
+    assert caught.value.code == "disconnected"
+    pending = whole.engine.store.revocations()
+    assert len(pending) == 1
+    assert [name for name in whole.entries() if name.startswith("revoke/")]
+    restarted = whole.another()
+    restarted.accounts.settle(pending[0])
+    assert whole.provider.revoked[-1] == refresh.reveal()
+    assert restarted.store.revocations() == []
+    assert not [name for name in whole.entries() if name.startswith("revoke/")]
+    restarted.close()
+
+
+def test_s_59_a_late_renewal_cannot_bring_it_back(whole: Whole) -> None:
+    whole.connect()
+    on_its_way, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        on_its_way.set()
+        go_on.wait(10)
+
+    whole.provider.before["/token"] = hold
+    told: list[object] = []
+    renewing = threading.Thread(target=lambda: told.append(whole.renew()))
+    renewing.start()
+    assert on_its_way.wait(10)
+    ended: list[str] = []
+    ending = threading.Thread(target=lambda: ended.append(whole.engine.accounts.disconnect("here").revoked))
+    ending.start()
+    end = time.monotonic() + 5
+    while status(whole) != "disconnected":
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    go_on.set()
+    renewing.join(10)
+    ending.join(10)
+    assert isinstance(told[0], KeyfobError)
+    assert told[0].code == "disconnected"
+    assert ended
+    assert status(whole) == "disconnected"
+    assert not [name for name in whole.entries() if name.endswith(("/a", "/b"))]
+    assert whole.provider._current == {}  # the renewed refresh token was revoked
+
+
+def test_s_59_removing_during_a_renewal_leaves_nothing_behind(whole: Whole) -> None:
+    whole.connect()
+    on_its_way, go_on = threading.Event(), threading.Event()
+    whole.provider.before["/token"] = lambda: (on_its_way.set(), go_on.wait(10), None)[2]
+    renewing = threading.Thread(target=whole.renew)
+    renewing.start()
+    assert on_its_way.wait(10)
+    removing = threading.Thread(target=lambda: whole.engine.accounts.remove("here"))
+    removing.start()
+    time.sleep(0.3)
+    go_on.set()
+    renewing.join(10)
+    removing.join(10)
+    assert whole.engine.accounts.views() == []
+    assert whole.entries() == {} or all(name.startswith("client/") for name in whole.entries())
+    assert whole.provider._current == {}
