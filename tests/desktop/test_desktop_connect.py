@@ -8,7 +8,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
-from keyfob.core.errors import SignInEnded
+from keyfob.core.errors import PeerFault, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.desktop import connect_view
 from keyfob.desktop.connect_dialog import ConnectDialog
@@ -151,6 +151,18 @@ def test_what_went_wrong_and_the_one_thing_to_do(
     assert "code: declined" in QGuiApplication.clipboard().text()
     page.retry_button.click()
     qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
+
+
+def test_somebody_else_may_be_added_instead(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    dialog = desk._sign_in
+    desk.ask("reconnect", "key-google-work@example.org")
+    attempt = begun(engine, dialog, qtbot)
+    attempt.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    assert dialog.failure.retry_button.text() == "Connect as a new account"
+    dialog.failure.retry_button.click()
+    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
+    assert engine.sign_in.attempts[1].request.account is None
 
 
 def test_the_link_is_copied_for_another_browser(

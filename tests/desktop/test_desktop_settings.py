@@ -21,10 +21,10 @@ from support import fake_engine as fake
 
 @pytest.fixture
 def settings(desk: Desk, qtbot: QtBot) -> SettingsDialog:
-    qtbot.waitUntil(lambda: desk._settings_read)
+    qtbot.waitUntil(lambda: desk.preferences.known)
     desk.window.sidebar.settings_button.click()
-    assert desk._settings_dialog is not None
-    return desk._settings_dialog
+    assert desk.preferences.dialog is not None
+    return desk.preferences.dialog
 
 
 def kept(engine: fake.FakeEngine) -> Settings:
@@ -93,7 +93,7 @@ def test_accounts_are_disconnected_from_here_too(
 
 def test_escape_closes(settings: SettingsDialog, desk: Desk, qtbot: QtBot) -> None:
     qtbot.keyClick(settings, Qt.Key.Key_Escape)
-    assert desk._settings_dialog is None
+    assert desk.preferences.dialog is None
 
 
 class Login:
@@ -111,9 +111,9 @@ def test_start_at_login_is_written(
     qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, desk: Desk, engine: fake.FakeEngine
 ) -> None:
     login = Login()
-    desk._autostart = login
+    desk.preferences._autostart = login
     desk.open_settings()
-    dialog: Any = desk._settings_dialog
+    dialog: Any = desk.preferences.dialog
     dialog.login.click()
     qtbot.waitUntil(lambda: login.on and kept(engine).start_at_login)
     dialog.login.click()

@@ -10,7 +10,7 @@ import pytest
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.errors import CODES
 from keyfob.desktop import history, viewmodel
-from keyfob.desktop.viewmodel import Window
+from keyfob.desktop.models import Window
 from support.fake_engine import NOW, M, sample_events, sample_views, view
 
 VIEWS = {v.provider: v for v in sample_views()}

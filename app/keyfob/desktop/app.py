@@ -16,9 +16,10 @@ from PySide6.QtWidgets import QApplication
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.desktop import icons, operation
-from keyfob.desktop.desk import Autostart, Demo, Desk
+from keyfob.desktop.desk import Demo, Desk
 from keyfob.desktop.engine import Engine, Home
 from keyfob.desktop.instance import Instance
+from keyfob.desktop.preferences import Autostart
 from keyfob.desktop.theme import Theme
 
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, where there is one

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
@@ -39,6 +41,7 @@ class ConnectDialog(QDialog):
         self.success = SuccessPage(theme)
         self.failure = FailurePage(theme)
         self._undone = False
+        self._as_new = False
         self._blank = label("")
         self.pages = QStackedWidget()
         for page in (self._blank, self.gallery, self.form, self.waiting, self.success, self.failure):
@@ -137,18 +140,7 @@ class ConnectDialog(QDialog):
     def _begin(self, request: SignInRequest) -> None:
         if self._account is not None:
             switch = request.method != self._account.method
-            request = SignInRequest(
-                request.provider,
-                request.method,
-                account=self._account.key,
-                inputs=request.inputs,
-                api_key=request.api_key,
-                password=request.password,
-                client_id=request.client_id,
-                client_secret=request.client_secret,
-                key_expires_at=request.key_expires_at,
-                switch_method=switch,
-            )
+            request = replace(request, account=self._account.key, switch_method=switch)
         self._request = request
         self.waiting.begin()
         self._presenter.begin(request)
@@ -168,6 +160,7 @@ class ConnectDialog(QDialog):
         self.activateWindow()
 
     def _show_failure(self, model: Failure) -> None:
+        self._as_new = model.as_new
         self._turn(self.failure, self.failure.retry_button)
         self.failure.tell(model)
 
@@ -180,7 +173,10 @@ class ConnectDialog(QDialog):
 
     def _retry(self) -> None:
         request = self._request
-        if self._undone or request is None:
+        if self._as_new and request is not None:
+            self._account = None
+            self._begin(replace(request, account=None, switch_method=False))
+        elif self._undone or request is None:
             self._undone = False
             self._to_gallery()
         elif self._form is not None and not self._form.empty:

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from keyfob.core.provider import Input, Provider
 from keyfob.desktop import words
+from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.tile import Face, first_letter
-from keyfob.desktop.viewmodel import METHOD_WORDS, face_of, name_of
+from keyfob.desktop.viewmodel import face_of, name_of
 from keyfob.service.views import Progress
 
 CLIENT_METHODS = ("oauth", "device", "password")  # those that need a client id
@@ -112,6 +113,7 @@ class Failure:
     remedy: str
     details: str
     retry: str
+    as_new: bool = False  # somebody else signed in: the press connects that one as a new account
 
 
 def card(provider: Provider) -> Card:
@@ -329,6 +331,8 @@ def failure(progress: Progress) -> Failure:
         )
         if value
     )
+    if error.code == "subject_mismatch":
+        return Failure(title, message, error.remedy, details, "Connect as a new account", as_new=True)
     retry = "Change it" if str(error.advice) == "fix_setting" else "Try again"
     return Failure(title, message, error.remedy, details, retry)
 

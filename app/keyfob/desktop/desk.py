@@ -16,7 +16,6 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
 from keyfob.core.errors import KeyfobError
-from keyfob.core.settings import Settings
 from keyfob.desktop import operation, viewmodel
 from keyfob.desktop.confirm import Ask, Confirm
 from keyfob.desktop.connect_dialog import ConnectDialog
@@ -24,16 +23,16 @@ from keyfob.desktop.engine import Engine
 from keyfob.desktop.instance import Instance
 from keyfob.desktop.listener_thread import Threads
 from keyfob.desktop.main_window import MainWindow
+from keyfob.desktop.models import Banner, Window
 from keyfob.desktop.operation import Operation
+from keyfob.desktop.preferences import Autostart, Preferences
 from keyfob.desktop.presenter import Presenter, utc_now
 from keyfob.desktop.pulse import Pulse
-from keyfob.desktop.settings_dialog import SettingsDialog
 from keyfob.desktop.sign_in_presenter import SignInPresenter
 from keyfob.desktop.store_watch import StoreWatch
 from keyfob.desktop.surroundings import Surroundings
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tray import Tray
-from keyfob.desktop.viewmodel import Banner, Window
 
 log = logging.getLogger(__name__)
 END_WITHIN = 45.0  # seconds: a renewal that has been sent has 30, and then its answer is saved
@@ -44,11 +43,6 @@ class Demo(Protocol):
     """The demo provider, serving."""
 
     def stop(self) -> None: ...
-
-
-class Autostart(Protocol):
-    def enabled(self) -> bool: ...
-    def enable(self, on: bool) -> None: ...
 
 
 class Desk(QObject):
@@ -65,20 +59,18 @@ class Desk(QObject):
     ) -> None:
         super().__init__(app)
         self._app, self._theme, self._build = app, theme, build
-        self._make_demo, self._start_demo, self._autostart = demo, start_demo, autostart
+        self._make_demo, self._start_demo = demo, start_demo
         self._engine: Engine | None = None
         self._demo: Demo | None = None
         self._demo_wanted = False
         self._presenter: Presenter | None = None
         self._sign_in: ConnectDialog | None = None
-        self._settings = Settings()
-        self._settings_read = False
-        self._settings_dialog: SettingsDialog | None = None
         self._greeted = False
         self._ending: float | None = None
         self._closed = False
         self.window = MainWindow(theme)
         self.tray = Tray(theme, self)
+        self.preferences = Preferences(theme, autostart, self.window, self)
         self.threads = Threads(self)
         self._pulse: Pulse | None = None
         self._surroundings = Surroundings(self)
@@ -105,6 +97,11 @@ class Desk(QObject):
         t.quit_asked.connect(self.quit)
         t.account_chosen.connect(self._account_from_tray)
         t.appeared.connect(self._tray_appeared)
+        p = self.preferences
+        p.read.connect(self._greet)
+        p.failed.connect(self._complain)
+        p.asked.connect(self.ask)
+        p.connect_asked.connect(self.connect_account)
 
     # --- beginning ------------------------------------------------------------------------------------------
 
@@ -153,25 +150,20 @@ class Desk(QObject):
         self._surroundings.woke.connect(self._woke)
         self._surroundings.online.connect(self._online)
         self._surroundings.keychain_changed.connect(self._keychain_changed)
-        Operation(self, engine.settings.load, self._took_settings).failing(self._settings_faulty).start()
+        self.preferences.begin(engine)
         presenter.start()
         self._pulse.beat()
         self._surroundings.begin()
         if self._start_demo:
             self._serve_demo()
 
-    def _took_settings(self, settings: Settings) -> None:
-        self._settings, self._settings_read = settings, True
-        self._theme.choose(settings.theme)
-        self._greet()
-
-    def _settings_faulty(self, error: KeyfobError) -> None:
-        self.window.say(error.sentence(), good=False)
+    def _complain(self, text: str) -> None:
+        self.window.say(text, good=False)
 
     def _greet(self) -> None:
         """The first start with no account: a banner, and the dialog; once."""
         presenter = self._presenter
-        if self._greeted or not self._settings_read or presenter is None or not presenter.loaded:
+        if self._greeted or not self.preferences.known or presenter is None or not presenter.loaded:
             return
         if self._start_demo and self._demo is None:
             return
@@ -179,7 +171,7 @@ class Desk(QObject):
         accounts = presenter.views()
         if any(v.provider == "demo" for v in accounts):
             self._serve_demo()  # its accounts live by it
-        if not accounts and not self._settings.first_start_done and self.window.isVisible():
+        if not accounts and not self.preferences.value.first_start_done and self.window.isVisible():
             presenter.welcome(True)
             self.connect_account()
 
@@ -188,11 +180,12 @@ class Desk(QObject):
     def _show(self, model: Window) -> None:
         presenter = self._presenter
         assert presenter is not None
-        self.window.empty.tell(demo=self._make_demo is not None, skipped=self._settings.first_start_done)
+        self.window.empty.tell(
+            demo=self._make_demo is not None, skipped=self.preferences.value.first_start_done
+        )
         self.window.tell(model, presenter.selected)
         self.tray.tell(model)
-        if self._settings_dialog is not None:
-            self._settings_dialog.tell_accounts(model)
+        self.preferences.tell(model)
         self._greet()
 
     def _say(self, text: str, good: bool) -> None:
@@ -213,7 +206,7 @@ class Desk(QObject):
     def _may_hide(self) -> bool:
         """Never hide with no way back."""
         there = self.tray.present and QSystemTrayIcon.isSystemTrayAvailable()
-        return self._ending is not None or (there and self._settings.close_to_tray)
+        return self._ending is not None or (there and self.preferences.value.close_to_tray)
 
     # --- surroundings ---------------------------------------------------------------------------------------
 
@@ -314,7 +307,7 @@ class Desk(QObject):
                 presenter.act(action, key)
 
     def _confirm(self, title: str, text: str, deed: str, do: Callable[[], None]) -> None:
-        parent = self._settings_dialog or self.window
+        parent = self.preferences.dialog or self.window
         dialog = Confirm(self._theme, title, text, deed, parent)
         dialog.confirmed.connect(do)
         dialog.open()
@@ -351,65 +344,12 @@ class Desk(QObject):
         if self._presenter is None:
             return
         self._presenter.welcome(False)
-        if not self._settings.first_start_done:
-            self._save(replace(self._settings, first_start_done=True))
-            self.window.empty.tell(demo=self._make_demo is not None, skipped=True)
-
-    # --- settings -------------------------------------------------------------------------------------------
+        self.preferences.started_once()
+        self.window.empty.tell(demo=self._make_demo is not None, skipped=True)
 
     def open_settings(self) -> None:
-        presenter = self._presenter
-        if presenter is None or self._settings_dialog is not None:
-            return
-        tray = self.tray.present
-        dialog = SettingsDialog(
-            self._theme, self._settings, tray=tray, autostart=self._autostart is not None, parent=self.window
-        )
-        self._settings_dialog = dialog
-        dialog.tell_vault(presenter.kept_in)
-        dialog.tell_accounts(presenter.model)
-        dialog.changed.connect(self._save)
-        dialog.asked.connect(self._asked_in_settings)
-        dialog.connect_asked.connect(self._connect_from_settings)
-        dialog.finished.connect(self._settings_done)
-        dialog.open()
-
-    def _asked_in_settings(self, action: str, key: str) -> None:
-        if action == "reconnect" and self._settings_dialog is not None:
-            self._settings_dialog.accept()
-        self.ask(action, key)
-
-    def _connect_from_settings(self) -> None:
-        if self._settings_dialog is not None:
-            self._settings_dialog.accept()
-        self.connect_account()
-
-    def _settings_done(self) -> None:
-        if self._settings_dialog is not None:
-            self._settings_dialog.deleteLater()
-            self._settings_dialog = None
-
-    def _save(self, settings: Settings) -> None:
-        engine, autostart, before = self._engine, self._autostart, self._settings
-        if engine is None:
-            return
-        self._settings = settings
-        self._theme.choose(settings.theme)
-
-        def work() -> None:
-            if autostart is not None and autostart.enabled() != settings.start_at_login:
-                autostart.enable(settings.start_at_login)
-            engine.settings.save(settings)
-
-        def refused(error: KeyfobError) -> None:
-            self._settings = before
-            self._theme.choose(before.theme)
-            if self._settings_dialog is not None:
-                self._settings_dialog.refuse(error.sentence(), before)
-            else:
-                self.window.say(error.sentence(), good=False)
-
-        Operation(self, work, lambda _: None).failing(refused).start()
+        if self._presenter is not None:
+            self.preferences.open(self._presenter.model, self._presenter.kept_in, tray=self.tray.present)
 
     # --- ending ---------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ def lines(events: Sequence[LoggedEvent], now: datetime, zone: tzinfo | None = No
     """Newest first. A run of equal renewals or equal failures is one line that counts them."""
     runs: list[list[LoggedEvent]] = []
     for event in sorted(events, key=lambda e: (e.at, e.seq), reverse=True):
-        folds = event.kind in ("renewed", "renewal_failed")
+        folds = event.kind in ("renewed", "renewal_failed", "revoked")
         if runs and folds and runs[-1][0].kind == event.kind and text_of(runs[-1][0]) == text_of(event):
             runs[-1].append(event)
         else:
@@ -58,7 +58,7 @@ def lines(events: Sequence[LoggedEvent], now: datetime, zone: tzinfo | None = No
     out = []
     for run in runs[:MOST_LINES]:
         text, newest = text_of(run[0]), run[0]
-        if len(run) > 1:
+        if len(run) > 1 and newest.kind != "revoked":  # one deed, a token at a time
             text = f"{text}, {len(run)} times since {words.short_moment(run[-1].at, now, zone)}"
         tooltip = f"{words.moment(newest.at, now, zone)}: {newest.message or text}"
         out.append(Line(words.short_moment(newest.at, now, zone), text, tone_of(newest), tooltip))

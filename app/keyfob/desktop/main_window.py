@@ -1,6 +1,6 @@
 """The window: banners on top, the list at the left, the chosen account at the right.
 
-It shows a `viewmodel.Window` and emits what the person asks for; the presenter answers. It closes only when the
+It shows a `models.Window` and emits what the person asks for; the presenter answers. It closes only when the
 app says that there is a way back (`may_hide`), else closing ends the app.
 """
 
@@ -13,11 +13,11 @@ from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QPaintEvent, QS
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.desktop import icons
+from keyfob.desktop.models import Banner, Window
 from keyfob.desktop.pages.account_page import AccountPage
 from keyfob.desktop.pages.empty_page import EmptyPage
 from keyfob.desktop.sidebar import Sidebar
 from keyfob.desktop.theme import Theme
-from keyfob.desktop.viewmodel import Banner, Window
 from keyfob.desktop.widgets import Picture, button, label
 
 NOTE_SECONDS = 6
@@ -121,14 +121,17 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(centre)
         self._shortcut("Ctrl+N", self.sidebar.connect_asked)
         self._shortcut("Ctrl+,", self.sidebar.settings_asked)
-        self._shortcut("Ctrl+Q", self.quit_asked)
+        ending = self._shortcut("Ctrl+Q", self.quit_asked)
+        ending.setContext(Qt.ShortcutContext.ApplicationShortcut)  # in a dialog too
         self._shortcut("F5", self.account.renew.click)
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))
         self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
 
-    def _shortcut(self, keys: str, target: object) -> None:
-        QShortcut(QKeySequence(keys), self).activated.connect(target)
+    def _shortcut(self, keys: str, target: object) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(keys), self)
+        shortcut.activated.connect(target)
+        return shortcut
 
     def tell(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""

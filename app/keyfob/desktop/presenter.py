@@ -21,8 +21,8 @@ from keyfob.desktop import viewmodel
 from keyfob.desktop.bridge import Bridge
 from keyfob.desktop.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.engine import Engine
+from keyfob.desktop.models import Banner
 from keyfob.desktop.operation import Operation
-from keyfob.desktop.viewmodel import Banner
 from keyfob.ports import VaultHealth
 from keyfob.service.views import Disconnection, TestResult, Token
 

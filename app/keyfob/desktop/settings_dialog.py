@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.settings import THEMES, Settings
+from keyfob.desktop.models import Row, Window
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Avatar
-from keyfob.desktop.viewmodel import Row, Window
 from keyfob.desktop.widgets import Choice, Elided, Scroller, Switch, button, card, label, restyle
 
 THEME_WORDS = {"system": "As the system", "light": "Light", "dark": "Dark"}

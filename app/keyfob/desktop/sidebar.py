@@ -16,10 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.desktop.models import Row, Window
+from keyfob.desktop.pictures import paint_status
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_face
-from keyfob.desktop.viewmodel import Row, Window
-from keyfob.desktop.widgets import Elided, IconButton, label, paint_status, restyle
+from keyfob.desktop.widgets import Elided, IconButton, label, restyle
 
 ROW = Qt.ItemDataRole.UserRole
 Index = QModelIndex | QPersistentModelIndex

@@ -8,9 +8,9 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from keyfob.desktop import icons
 from keyfob.desktop.icons import SCALES
+from keyfob.desktop.models import Window
+from keyfob.desktop.pictures import paint_status
 from keyfob.desktop.theme import Theme
-from keyfob.desktop.viewmodel import Window
-from keyfob.desktop.widgets import paint_status
 
 LOOKS_FOR = 60_000  # milliseconds: a tray host that comes up at login may be later than we are
 LOOK_EVERY = 2_000

@@ -17,23 +17,11 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.desktop.flow_layout import FlowLayout
+from keyfob.desktop.models import Detail
+from keyfob.desktop.pictures import Chip, LifeBarView, Pill, Strip
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Avatar
-from keyfob.desktop.viewmodel import Detail
-from keyfob.desktop.widgets import (
-    Chip,
-    Elided,
-    IconButton,
-    LifeBarView,
-    Picture,
-    Pill,
-    Scroller,
-    Strip,
-    button,
-    card,
-    label,
-    restyle,
-)
+from keyfob.desktop.widgets import Elided, IconButton, Picture, Scroller, button, card, label, restyle
 
 SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards stand beside each other
 

@@ -213,8 +213,9 @@ class GalleryPage(QWidget):
         """Up and down in the search field walk through the gallery."""
         if watched is self.list and event.type() == QEvent.Type.Resize:
             self._lay_out()
-        pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
-        if watched is self.search and pressed and event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
-            self.list.setFocus()
-            return True
+        if watched is self.search and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            walks = event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up)
+            if walks:
+                self.list.setFocus()
+            return walks
         return super().eventFilter(watched, event)
