@@ -3,6 +3,7 @@ keychain, a real browser at a real provider."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -124,17 +125,17 @@ def test_the_story(stage: Stage, server: OidcProvider) -> None:
 
         # Disconnect asks, and the provider hears of it.
         window.press("Disconnect", window="Keyfob")
-        window.press("Cancel", window="Disconnect")
+        window.press("Cancel", window="Disconnect Alice?")
         window.row("acme/alice", "connected")
         window.press("Disconnect", window="Keyfob")
         window.shot("disconnect")
-        window.press("Disconnect", window="Disconnect")
+        window.press("Disconnect", window="Disconnect Alice?")
         window.row("acme/alice", "disconnected")
         until(lambda: server.counts().get("/token/revocation", 0) >= 1, "the revocation")
         assert stage.run("token", "acme").code == 3
 
         window.press("Remove", window="Keyfob")
-        window.press("Remove", window="Remove")
+        window.press("Remove", window="Remove Alice?")
         window.gone(role="list item", starts="acme/")
         assert stage.run("accounts", "--json").json == {"accounts": []}
 
@@ -260,14 +261,23 @@ def test_the_window_stays_responsive_whatever_the_keychain_does(
 
 
 def test_the_demo(tmp_path: Path, session: DesktopSession) -> None:
-    with Stage(tmp_path, session) as stage, stage.window("demo", **stage.browser("alice")) as window:
-        window.find(role="dialog", name="Connect Account", seconds=30)
-        window.type("Search providers", "demo")
-        window.select(starts="Demo", window="Connect Account")
-        window.press("Continue", window="Connect Account")
-        window.find(name="Connected as Alice", window="Connect Account", seconds=60)
-        window.press("Done", window="Connect Account")
-        window.row("demo/alice", "connected")
-        assert stage.run("test", "demo", "--json").json["name"] == "Alice"
-        window.press("Renew now")
-        until(lambda: "renewed" in kinds(stage), "the renewal")
+    with Stage(tmp_path, session) as stage:
+        # Its address is fixed, and the callback's is the person's setting: another app may have the usual one.
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            stage.settings(callback_port=probe.getsockname()[1])
+        with stage.window("demo", **stage.browser("alice")) as window:
+            the_demo(stage, window)
+
+
+def the_demo(stage: Stage, window: Window) -> None:
+    window.find(role="dialog", name="Connect Account", seconds=30)
+    window.type("Search providers", "demo")
+    window.select(starts="Demo", window="Connect Account")
+    window.press("Continue", window="Connect Account")
+    window.find(name="Connected as Alice", window="Connect Account", seconds=60)
+    window.press("Done", window="Connect Account")
+    window.row("demo/alice", "connected")
+    assert stage.run("test", "demo", "--json").json["name"] == "Alice"
+    window.press("Renew now")
+    until(lambda: "renewed" in kinds(stage), "the renewal")
