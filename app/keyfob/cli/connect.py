@@ -7,7 +7,7 @@ import click
 from keyfob.cli.options import inputs_of, json_option, pass_session, provider_argument, sign_in_options
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
-from keyfob.core.errors import Usage
+from keyfob.core.errors import Transient, Usage
 from keyfob.service.views import SignInRequest
 
 
@@ -57,20 +57,25 @@ def connect(
     api_key, password = secrets_for(
         session, preset, method, key_stdin=api_key_stdin, password_stdin=password_stdin
     )
-    view = sign_in(
-        session,
-        SignInRequest(
-            provider=provider,
-            method=method or ("api_key" if api_key_stdin else "password" if password_stdin else None),
-            label=label,
-            scopes=scopes,
-            inputs=inputs_of(inputs, handle, username),
-            api_key=api_key,
-            password=password,
-            client_id=client_id,
-            client_secret=secret,
-            timeout=timeout,
-            open_browser=not no_browser,
-        ),
+    request = SignInRequest(
+        provider=provider,
+        method=method or ("api_key" if api_key_stdin else "password" if password_stdin else None),
+        label=label,
+        scopes=scopes,
+        inputs=inputs_of(inputs, handle, username),
+        api_key=api_key,
+        password=password,
+        client_id=client_id,
+        client_secret=secret,
+        timeout=timeout,
+        open_browser=not no_browser,
     )
+    try:
+        view = sign_in(session, request)
+    except Transient as error:
+        if preset.category == "demo" and error.code == "network_unreachable":
+            raise Transient(
+                f"{preset.title} is not running", code=error.code, remedy="Start it with: keyfob demo"
+            ) from error
+        raise
     tell_result(session, view, again=False)

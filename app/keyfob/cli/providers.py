@@ -296,6 +296,8 @@ def redirect_of(provider: Provider, setting_port: int) -> str | None:
 
 
 def _remark(provider: Provider) -> str:
+    if provider.category == "demo":
+        return "while `keyfob demo` runs"
     if provider.policy.blocked:
         return "not allowed by its terms"
     if (
