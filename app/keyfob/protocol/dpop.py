@@ -51,7 +51,10 @@ class NonceBook:
 
     def learn(self, url: str, response: Response) -> str | None:
         """Take up the answer's `DPoP-Nonce`. Returns it; None where there is none or it is malformed."""
-        nonce = response.headers.get("dpop-nonce", "")
+        return self.note(url, response.headers.get("dpop-nonce", ""))
+
+    def note(self, url: str, nonce: str) -> str | None:
+        """The same for a nonce that another program was given."""
         if not _NONCE.fullmatch(nonce):
             return None
         origin = origin_of(url)

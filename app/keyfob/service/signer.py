@@ -124,7 +124,8 @@ class Signer:
         )
         told = dict(request.headers)
         if grant.key is not None:
-            nonce = wanted.nonce or self._signing.nonces.get(url)
+            nonces = self._signing.nonces
+            nonce = (nonces.note(url, wanted.nonce) if wanted.nonce else None) or nonces.get(url)
             told["DPoP"] = dpop.proof(
                 grant.key,
                 wanted.method,
