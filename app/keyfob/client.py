@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    _Again = tuple[str | None, str | None]
+
 TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
 JSON = "application/json"
 PLAIN = "text/plain"
@@ -395,12 +397,12 @@ def make_auth() -> type:
 
         def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
             url = str(request.url)
-            used = _put(request, credentials(self.account, request.method, url), url)
-            response = yield request
-            again = _again(request, response, used)
-            if again is not None:
-                _put(request, credentials(self.account, request.method, url, *again), url)
-                yield request
+            again: _Again | None = (None, None)
+            tried: set[str] = set()
+            while again is not None:
+                used = _put(request, credentials(self.account, request.method, url, *again), url)
+                response = yield request
+                again = _again(request, response, used, tried)
 
         async def async_auth_flow(
             self, request: httpx.Request
@@ -408,14 +410,13 @@ def make_auth() -> type:
             import asyncio
 
             url = str(request.url)
-            told = await asyncio.to_thread(credentials, self.account, request.method, url)
-            used = _put(request, told, url)
-            response = yield request
-            again = _again(request, response, used)
-            if again is not None:
+            again: _Again | None = (None, None)
+            tried: set[str] = set()
+            while again is not None:
                 told = await asyncio.to_thread(credentials, self.account, request.method, url, *again)
-                _put(request, told, url)
-                yield request
+                used = _put(request, told, url)
+                response = yield request
+                again = _again(request, response, used, tried)
 
     def _put(request: httpx.Request, told: Mapping[str, Any], url: str) -> str:
         """Sets the headers, and the query where the token goes there; returns the token."""
@@ -426,15 +427,17 @@ def make_auth() -> type:
             request.url = httpx.URL(told["url"])
         return str(told["token"])
 
-    def _again(
-        request: httpx.Request, response: httpx.Response, used: str
-    ) -> tuple[str | None, str | None] | None:
-        """The nonce and the refused token to try once more with, None where the answer stands (RFC 9449 §9)."""
+    def _again(request: httpx.Request, response: httpx.Response, used: str, tried: set[str]) -> _Again | None:
+        """The nonce and the refused token to try once more with, None where the answer stands (RFC 9449 §9): one
+        repeat for a nonce, one for a replaced token."""
         if response.status_code != 401 or not isinstance(request.stream, httpx.ByteStream):
             return None
         nonce = response.headers.get("dpop-nonce")
-        if nonce and "use_dpop_nonce" in response.headers.get("www-authenticate", ""):
-            return nonce, None
-        return nonce, used
+        asks = bool(nonce) and "use_dpop_nonce" in response.headers.get("www-authenticate", "")
+        step = "nonce" if asks and "nonce" not in tried else "token"
+        if step in tried:
+            return None
+        tried.add(step)
+        return nonce, None if step == "nonce" else used
 
     return Auth

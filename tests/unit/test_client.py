@@ -405,6 +405,25 @@ def test_a_bound_token_is_signed_for_each_request_and_each_nonce(agent: AgentRig
     assert agent.server.log == []
 
 
+def test_a_nonce_and_a_refused_token_are_one_repeat_each(agent: AgentRig) -> None:
+    agent.slots.save("key-1", replace(agent.held(), key=new_key(), token_type="DPoP", generation=3))
+    agent.server.extra["token_type"] = "DPoP"
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        claims = jwt.decode(request.headers["dpop"], options={"verify_signature": False})
+        if claims.get("nonce") != "n-1":
+            challenge = 'DPoP error="use_dpop_nonce"'
+            return httpx.Response(401, headers={"WWW-Authenticate": challenge, "DPoP-Nonce": "n-1"})
+        return httpx.Response(401, headers={"WWW-Authenticate": 'DPoP error="invalid_token"'})
+
+    with httpx.Client(auth=keyfob.Auth("example"), transport=httpx.MockTransport(handler)) as http:
+        assert http.get(f"{ISSUER}/a").status_code == 401
+    assert seen == ["DPoP access-1", "DPoP access-1", "DPoP access-2"]
+    assert agent.server.log == ["refresh"]
+
+
 def test_auth_without_an_agent_runs_one_command_for_many_requests(
     folder: Path, commands: list[tuple[list[str], str | None]]
 ) -> None:
