@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
 from PySide6.QtWidgets import QApplication
@@ -16,11 +17,14 @@ from PySide6.QtWidgets import QApplication
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.desktop import icons, operation
-from keyfob.desktop.desk import Demo, Desk
-from keyfob.desktop.engine import Engine, Home
 from keyfob.desktop.instance import Instance
-from keyfob.desktop.preferences import Autostart
+from keyfob.desktop.main_window import MainWindow
 from keyfob.desktop.theme import Theme
+
+if TYPE_CHECKING:
+    from keyfob.desktop.desk import Demo, Desk
+    from keyfob.desktop.engine import Engine, Home
+    from keyfob.desktop.preferences import Autostart
 
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, where there is one
 
@@ -48,14 +52,23 @@ def run(
     if not instance.first():
         return 0
     theme = Theme(app, _theme(home))
-    desk = Desk(app, theme, build, demo=demo, start_demo=start_demo, autostart=autostart, instance=instance)
+    window = MainWindow(theme)
+    instance.raised.connect(window.bring_up)
+
+    def make() -> Desk:
+        # Everything but the window itself is loaded after its first paint: a third of the start.
+        from keyfob.desktop.desk import Desk
+
+        return Desk(app, theme, build, window=window, demo=demo, start_demo=start_demo, autostart=autostart)
+
+    opening = Opening(app, window, make)
     signals = Signals(app)
-    signals.asked_to_end.connect(desk.quit)
-    desk.begin(hidden=os.environ.get(START_HIDDEN) == "1")
+    signals.asked_to_end.connect(opening.quit)
+    opening.begin(hidden=os.environ.get(START_HIDDEN) == "1")
     code = app.exec()
     instance.close()
     signals.close()
-    if operation.running() or desk.threads.alive():
+    if opening.busy():
         # Something did not end in its time. Destroying a thread that runs would abort: leave without it.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -70,6 +83,42 @@ def _theme(home: Home) -> str:
         return Settings.from_mapping(data).theme
     except (OSError, ValueError, TypeError, AttributeError, KeyfobError):
         return "system"
+
+
+class Opening(QObject):
+    """The window first, then its desk."""
+
+    def __init__(self, app: QApplication, window: MainWindow, make: Callable[[], Desk]) -> None:
+        super().__init__(app)
+        self._app, self._window, self._make = app, window, make
+        self._desk: Desk | None = None
+
+    def begin(self, *, hidden: bool) -> None:
+        if hidden:
+            self._open(hidden=True)
+        else:
+            self._window.painted.connect(self._painted)
+            self._window.closing.connect(self.quit)
+            self._window.show()
+
+    def _painted(self) -> None:
+        self._open(hidden=False)
+
+    def _open(self, *, hidden: bool) -> None:
+        if not hidden:
+            self._window.closing.disconnect(self.quit)
+        self._desk = self._make()
+        self._desk.begin(hidden=hidden)
+
+    def quit(self) -> None:
+        if self._desk is None:
+            self._app.exit(0)
+        else:
+            self._desk.quit()
+
+    def busy(self) -> bool:
+        """Something has not ended in its time."""
+        return self._desk is not None and (bool(operation.running()) or self._desk.threads.alive() > 0)
 
 
 class Signals(QObject):

@@ -20,7 +20,6 @@ from keyfob.desktop import operation, viewmodel
 from keyfob.desktop.confirm import Ask, Confirm
 from keyfob.desktop.connect_dialog import ConnectDialog
 from keyfob.desktop.engine import Engine
-from keyfob.desktop.instance import Instance
 from keyfob.desktop.listener_thread import Threads
 from keyfob.desktop.main_window import MainWindow
 from keyfob.desktop.models import Banner, Window
@@ -55,7 +54,7 @@ class Desk(QObject):
         demo: Callable[[], Demo] | None = None,
         start_demo: bool = False,
         autostart: Autostart | None = None,
-        instance: Instance | None = None,
+        window: MainWindow | None = None,
     ) -> None:
         super().__init__(app)
         self._app, self._theme, self._build = app, theme, build
@@ -68,7 +67,7 @@ class Desk(QObject):
         self._greeted = False
         self._ending: float | None = None
         self._closed = False
-        self.window = MainWindow(theme)
+        self.window = window or MainWindow(theme)
         self.tray = Tray(theme, self)
         self.preferences = Preferences(theme, autostart, self.window, self)
         self.threads = Threads(self)
@@ -78,8 +77,6 @@ class Desk(QObject):
         self._end_timer.setInterval(END_LOOK)
         self._end_timer.timeout.connect(self._end)
         self._wire()
-        if instance is not None:
-            instance.raised.connect(self.window.bring_up)
 
     def _wire(self) -> None:
         w, t = self.window, self.tray
@@ -109,7 +106,7 @@ class Desk(QObject):
         """Show the window, or only the tray where `hidden` and there is one; then build the engine."""
         there = self.tray.begin()
         self.window.tell(viewmodel.window((), None, (), utc_now(), kept_in="", loading=True), None)
-        if hidden and there:
+        if (hidden and there) or self.window.was_painted:
             self._open_engine()
         else:
             self.window.painted.connect(self._open_engine)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
-from keyfob.core.account import LoggedEvent
 from keyfob.desktop import words
+
+if TYPE_CHECKING:
+    from keyfob.core.account import LoggedEvent
 
 DAYS = 3  # how far back the strip looks
 MOST_LINES = 5

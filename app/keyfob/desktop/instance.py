@@ -7,11 +7,14 @@ window, nothing else; nothing is read from it.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
-from keyfob.desktop.engine import Home
+if TYPE_CHECKING:
+    from keyfob.desktop.engine import Home
+
 
 PATH_MOST = 100  # bytes that a Unix socket's path has room for
 FIRST_WITHIN = 5.0  # seconds a first instance may take from its lock to its socket

@@ -133,6 +133,10 @@ class MainWindow(QMainWindow):
         shortcut.activated.connect(target)
         return shortcut
 
+    @property
+    def was_painted(self) -> bool:
+        return self._painted
+
     def tell(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""
         self.sidebar.tell(model, selected)

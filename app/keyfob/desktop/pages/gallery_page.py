@@ -111,7 +111,7 @@ class GalleryPage(QWidget):
         )
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.hide()
-        self.method_label = label("Sign in by", "small")
+        self.method_label = label("Method", "small")
         self.method = Choice(theme, "Method")
         self.method_label.setBuddy(self.method)
         self.cancel = button("Cancel")
