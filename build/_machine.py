@@ -34,6 +34,7 @@ TESTS = [
     *"chromium chromium-driver".split(),  # a real browser
     *"git curl openssh-client openssh-server openssl procps".split(),  # tools that ask for tokens, certificates for hostile servers
 ]
+FOR_UV = ["python3-venv", "ca-certificates"]
 KEYCHAIN_SERVICE = Path("/usr/share/dbus-1/services/org.freedesktop.secrets.service")
 
 
@@ -55,7 +56,7 @@ def ready(*, tests: bool = False, packages: bool = True) -> Path:
     if packages and sys.platform.startswith("linux"):
         wanted = [*QT, *(TESTS if tests else _keychain())]
         if uv is None:
-            wanted += ["python3-venv", "ca-certificates"]
+            wanted += FOR_UV
         _system_packages(wanted)
     return _environment(uv)
 
@@ -220,6 +221,8 @@ def _uv() -> str | None:
 
 
 def _install_uv(interpreter: str) -> str:
+    if sys.platform.startswith("linux"):
+        _system_packages(FOR_UV)
     say("Installing uv, which installs the rest")
     python = str(TOOLS / ("Scripts/python.exe" if WINDOWS else "bin/python"))
     if (
