@@ -6,6 +6,7 @@ window, nothing else; nothing is read from it.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ class Instance(QObject):
         while True:
             if self._lock.tryLock(0):
                 QLocalServer.removeServer(self._name)  # left behind by a crash: the lock says nobody listens
-                self._server.listen(self._name)
+                if self._server.listen(self._name) and os.name != "nt":
+                    os.chmod(self._server.fullServerName(), 0o600)  # Qt leaves 0700
                 return True
             if self._tell() or time.monotonic() > until:
                 return False
