@@ -101,7 +101,9 @@ def machine(session: DesktopSession, tmp_path: Path) -> Iterator[Machine]:
     with DemoServer(
         tmp_path / "provider", port=0, access_lifetime=600, device_interval=1, clients=(client,)
     ) as server:
-        made = Machine(session.env | {"KEYFOB_HOME": str(home), "PYTHONWARNINGS": "error"}, home, server)
+        # The short way of `token` leaves its connection to the keychain to the end of the process.
+        warnings = "error,ignore::ResourceWarning"
+        made = Machine(session.env | {"KEYFOB_HOME": str(home), "PYTHONWARNINGS": warnings}, home, server)
         yield made
         for process in made.running:
             if process.poll() is None:
