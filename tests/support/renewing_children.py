@@ -1,0 +1,44 @@
+"""A process that makes children which renew an account, to be killed at any moment. Run as a program, by tests.
+
+    python renewing_children.py HOME PASSPHRASE_FD
+
+For each line on stdin it forks a child, tells its process id on stdout, and then how it ended. What costs time and is
+not what is measured (imports, the vault's key) is done before the fork, so that many kills fit in a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(home_folder: str, descriptor: int) -> None:
+    from keyfob.adapters.home import open_home
+    from keyfob.adapters.vault_choice import SEALED_FILE
+    from keyfob.adapters.vault_sealed import SealedVault
+    from keyfob.bootstrap import build
+    from keyfob.core.secret import Secret
+
+    passphrase = Secret(os.read(descriptor, 1000).decode().strip())
+    home = open_home({"KEYFOB_HOME": home_folder})
+    vault = SealedVault(home.id, home.data / SEALED_FILE, lambda new: passphrase)
+    warm = build(home, vault=vault)
+    warm.accounts.renew("here")
+    warm.close()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                engine = build(home, vault=vault)
+                engine.accounts.renew(line.strip())
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print("killed" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
