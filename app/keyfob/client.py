@@ -338,6 +338,18 @@ def sign_by_agent(
     return answer
 
 
+def renewed_by_agent(account: str) -> dict[str, Any]:
+    """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGone where there
+    is none, and `keyfob.KeyfobError`."""
+    import json
+
+    status, _, raw = exchange("POST", _target("renew", account), "application/json")
+    answer: dict[str, Any] = json.loads(raw)
+    if status != 200:
+        raise _error(answer)
+    return answer
+
+
 def _wanted(method: str, url: str, nonce: str | None, rejected: str | None) -> dict[str, str | None]:
     return {"method": method, "url": url, "nonce": nonce, "rejected": rejected}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,10 +50,14 @@ def run(argv: Sequence[str], doors: Doors, *, stdin: str = "", now: Callable[[],
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     before = sys.stdin
     sys.stdin = io.StringIO(stdin)
+    # No test asks an agent that the person may be running.
+    named = os.environ.setdefault("KEYFOB_SOCK", "/nonexistent/agent.sock") == "/nonexistent/agent.sock"
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(argv, doors, now)
     finally:
         sys.stdin = before
+        if named:
+            del os.environ["KEYFOB_SOCK"]
     told, noted = (stream.buffer.getvalue().decode() for stream in (out, err))  # type: ignore[attr-defined]
     return Ran(code, told, noted)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from keyfob import client
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 
@@ -40,13 +41,19 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
       echo "$REFUSED" | keyfob token github --rejected-stdin
     """
     rejected = session.secret_from_stdin("--rejected-stdin", "Refused token") if rejected_stdin else None
-    engine = session.engine
-    life = None if min_life is None else timedelta(seconds=min_life)
-    found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))
-    if session.json:
-        session.document(found.to_json())
-    elif header:
+    refused = rejected.reveal() if rejected else None
+    try:
+        # The short ways take neither a refused token nor a fraction of a second: the agent is asked here for those.
+        told = client.from_agent(account, min_life=min_life, rejected=refused)
+        line = ": ".join(client.header_from_agent(account)) if header else ""
+    except client.AgentGone:
+        engine = session.engine
+        life = None if min_life is None else timedelta(seconds=min_life)
+        found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))
+        told = found.to_json()
         value = found.header_value.reveal() if found.header_value else f"Bearer {found.token.reveal()}"
-        session.say(f"{found.header_name}: {value}")
+        line = f"{found.header_name}: {value}"
+    if session.json:
+        session.document(told)
     else:
-        session.say(found.token.reveal())
+        session.say(line if header else told["token"])
