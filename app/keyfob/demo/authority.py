@@ -22,72 +22,16 @@ from authlib.oidc.core.grants import OpenIDCode
 from flask import Flask
 
 from keyfob.demo.clients import KEYFOB, SCOPES, DemoClient
+from keyfob.demo.issued import IssuedCode, IssuedToken
 from keyfob.demo.people import PEOPLE, Person
 from keyfob.demo.settings import DemoSettings
-from keyfob.demo.store import CODE_LIFETIME, DEVICE_LIFETIME, Code, DemoStore, Device, Family, digest
+from keyfob.demo.store import CODE_LIFETIME, DEVICE_LIFETIME, Code, DemoStore, Device, digest
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words
 
 # Authlib logs the tokens that it issues at DEBUG; no level of the program around it may let them out.
 logging.getLogger("authlib").setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class _Code:
-    """An authorization code as Authlib reads it."""
-
-    key: str
-    code: Code
-
-    @property
-    def code_challenge(self) -> str:
-        return self.code.code_challenge
-
-    @property
-    def code_challenge_method(self) -> str:
-        return "S256"
-
-    def get_redirect_uri(self) -> str:
-        return self.code.redirect_uri
-
-    def get_scope(self) -> str:
-        return self.code.scope
-
-    def get_nonce(self) -> str | None:
-        return self.code.nonce
-
-    def get_auth_time(self) -> int:
-        return int(self.code.auth_time)
-
-    def get_acr(self) -> None:
-        return None
-
-    def get_amr(self) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A living refresh or access token as Authlib reads it."""
-
-    family: Family
-    expires_at: float | None
-    now: float
-    is_refresh: bool
-    text: str
-
-    def check_client(self, client: DemoClient) -> bool:
-        return self.family.client_id == client.client_id
-
-    def get_scope(self) -> str:
-        return " ".join(self.family.scopes)
-
-    def is_expired(self) -> bool:
-        return self.expires_at is not None and self.now >= self.expires_at
-
-    def is_revoked(self) -> bool:
-        return self.family.ended is not None
 
 
 class S256Only(CodeChallenge):  # type: ignore[misc]
@@ -150,7 +94,7 @@ class Authority:
     def _keep(self, token: dict[str, Any], request: Any) -> None:
         """Authlib hands over each new token here, before the answer is made."""
         store = self.store
-        if isinstance(request.refresh_token, _Token):
+        if isinstance(request.refresh_token, IssuedToken):
             family = request.refresh_token.family
             family.renewed_at = store.now()
             family.renewals += 1
@@ -159,7 +103,7 @@ class Authority:
             family = store.new_family(
                 request.user.id, request.client.client_id, token["scope"].split(), method
             )
-            if isinstance(request.authorization_code, _Code):
+            if isinstance(request.authorization_code, IssuedCode):
                 code = request.authorization_code.code
                 family.nonce, family.auth_time = code.nonce, code.auth_time
                 code.family = family.id
@@ -168,13 +112,13 @@ class Authority:
         store.save()
         self.settings.count("tokens")
 
-    def token_of(self, text: str, hint: str | None = None) -> _Token | None:
+    def token_of(self, text: str, hint: str | None = None) -> IssuedToken | None:
         """The living token with this text; either kind, whatever the hint says (RFC 7009 §2.1)."""
         now = self.store.now()
         if found := self.store.family_of_refresh(text):
-            return _Token(found[0], None, now, True, text)
+            return IssuedToken(found[0], None, now, True, text)
         if held := self.store.family_of_access(text):
-            return _Token(held[0], held[1], now, False, text)
+            return IssuedToken(held[0], held[1], now, False, text)
         return None
 
     def id_claims(self, client: DemoClient) -> dict[str, Any]:
@@ -212,7 +156,7 @@ def _code_grant(authority: Authority) -> type:
             )
             store.save()
 
-        def query_authorization_code(self, code: str, client: DemoClient) -> _Code | None:
+        def query_authorization_code(self, code: str, client: DemoClient) -> IssuedCode | None:
             key = digest(code)
             found = store.codes.get(key)
             if found is None or found.client_id != client.client_id:
@@ -223,12 +167,12 @@ def _code_grant(authority: Authority) -> type:
                     store.end(family, "code_reuse")
                     store.save()
                 return None
-            return _Code(key, found) if store.now() < found.expires_at else None
+            return IssuedCode(key, found) if store.now() < found.expires_at else None
 
-        def delete_authorization_code(self, authorization_code: _Code) -> None:
+        def delete_authorization_code(self, authorization_code: IssuedCode) -> None:
             """A spent code stays for a while, so that a second use is noticed; saving a token marked it."""
 
-        def authenticate_user(self, authorization_code: _Code) -> Person | None:
+        def authenticate_user(self, authorization_code: IssuedCode) -> Person | None:
             return PEOPLE.get(authorization_code.code.person)
 
     return CodeGrant
@@ -241,7 +185,7 @@ def _refresh_grant(authority: Authority) -> type:
         TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
         INCLUDE_NEW_REFRESH_TOKEN = authority.settings.rotate
 
-        def authenticate_refresh_token(self, refresh_token: str) -> _Token | None:
+        def authenticate_refresh_token(self, refresh_token: str) -> IssuedToken | None:
             found = store.family_of_refresh(refresh_token)
             if found is None:
                 return None
@@ -250,12 +194,12 @@ def _refresh_grant(authority: Authority) -> type:
                 store.end(family, "reuse")
                 store.save()
                 return None
-            return _Token(family, None, store.now(), True, refresh_token)
+            return IssuedToken(family, None, store.now(), True, refresh_token)
 
-        def authenticate_user(self, refresh_token: _Token) -> Person | None:
+        def authenticate_user(self, refresh_token: IssuedToken) -> Person | None:
             return PEOPLE.get(refresh_token.family.person)
 
-        def revoke_old_credential(self, refresh_token: _Token) -> None:
+        def revoke_old_credential(self, refresh_token: IssuedToken) -> None:
             """The new token took its place when it was kept."""
 
         def create_token_response(self) -> Any:
@@ -349,10 +293,10 @@ def _revocation(authority: Authority) -> type:
     class Revocation(RevocationEndpoint):  # type: ignore[misc]
         CLIENT_AUTH_METHODS = AUTH_METHODS
 
-        def query_token(self, token_string: str, token_type_hint: str | None) -> _Token | None:
+        def query_token(self, token_string: str, token_type_hint: str | None) -> IssuedToken | None:
             return authority.token_of(token_string, token_type_hint)
 
-        def revoke_token(self, token: _Token, request: Any) -> None:
+        def revoke_token(self, token: IssuedToken, request: Any) -> None:
             if token.is_refresh:
                 store.end(token.family, "revoked")
             else:
@@ -365,7 +309,7 @@ def _revocation(authority: Authority) -> type:
 
 def _bearer(authority: Authority) -> Any:
     class Bearer(BearerTokenValidator):  # type: ignore[misc]
-        def authenticate_token(self, token_string: str) -> _Token | None:
+        def authenticate_token(self, token_string: str) -> IssuedToken | None:
             token = authority.token_of(token_string)
             return token if token is not None and not token.is_refresh else None
 
@@ -406,7 +350,7 @@ def _open_id_later(authority: Authority) -> Any:
     class Later(base):  # type: ignore[misc,valid-type]
         def get_compatible_claims(self, request: Any) -> dict[str, Any]:
             claims: dict[str, Any] = super().get_compatible_claims(request)
-            if isinstance(request.refresh_token, _Token) and request.refresh_token.family.auth_time:
+            if isinstance(request.refresh_token, IssuedToken) and request.refresh_token.family.auth_time:
                 claims["auth_time"] = int(request.refresh_token.family.auth_time)
             return claims
 
