@@ -26,6 +26,7 @@ from keyfob.core.errors import SettingWrong
 BACKLOG = 1024
 HOST = "127.0.0.1"
 # Their end of a forwarded socket is not the program that asks, but the one that carries it to another machine.
+_UCRED = struct.Struct("3i")  # pid, uid, gid
 CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "autossh"})
 
 
@@ -223,8 +224,8 @@ def credentials_of(sock: socket.socket) -> tuple[int | None, int | None]:
     """The other end's process and user, as the kernel knows them."""
     system: str = sys.platform
     if system == "linux":
-        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pid, uid, _ = struct.unpack("3i", raw)
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        pid, uid, _ = _UCRED.unpack(raw)
         return pid, uid
     if system == "darwin":
         # LOCAL_PEERCRED: struct xucred, whose second word is the user; LOCAL_PEERPID for the process.

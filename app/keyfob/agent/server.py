@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, cast
 
 from keyfob.agent.api import Api, event_line, min_life, problem
+from keyfob.agent.door import Door
 from keyfob.agent.gates import BACKLOG, Gate, Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, take
 from keyfob.agent.workers import Workers
@@ -77,6 +79,8 @@ class AgentServer:
         self._done: asyncio.Event | None = None
         self._stopped = threading.Event()
         self._memory: dict[Question, Remembered] = {}
+        self._known: dict[tuple[Gate, bytes], Question] = {}
+        self._standing: tuple[int, bool] | None = None  # what `_look` saw in this turn of the loop
         self._asked: dict[Question, list[Callable[[bytes], None]]] = {}
         self._workers = Workers(WORKERS_MOST)
         self._connections: set[_Connection] = set()
@@ -105,7 +109,7 @@ class AgentServer:
     async def _serve(self, ready: Callable[[], None]) -> None:
         loop = self._loop = asyncio.get_running_loop()
         done = self._done = asyncio.Event()
-        servers: list[asyncio.Server] = []
+        servers: list[asyncio.Server | Door] = []
         unsubscribe = self._hub.subscribe(self._news)
         try:
             for gate in self._gates:
@@ -121,11 +125,11 @@ class AgentServer:
                 server.close()
             await self._finish(loop)
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> asyncio.Server:
+    async def _listen(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> asyncio.Server | Door:
         sock = gate.open()
-        make = loop.create_unix_server if sock.family.name == "AF_UNIX" else loop.create_server
-        server: asyncio.Server = await make(lambda: _Connection(self, gate), sock=sock, backlog=BACKLOG)
-        return server
+        if sock.family.name == "AF_UNIX":
+            return Door(loop, gate, sock, self.known_answer, partial(_Connection, self))
+        return await loop.create_server(lambda: _Connection(self, gate), sock=sock, backlog=BACKLOG)
 
     async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sign-ins end, requests under way are answered, idle connections close."""
@@ -141,16 +145,41 @@ class AgentServer:
 
     # --- answering ------------------------------------------------------------------------------------------
 
-    def quick(self, request: Incoming, peer: Peer) -> bytes | None:
+    def quick(self, question: Question) -> bytes | None:
         """An answer from memory, None where the engine must be asked. On the loop."""
-        key = _question(request)
-        held = self._memory.get(key) if request.method == "GET" and not peer.forwarded else None
-        if held is None or self._consenting():
+        held = self._memory.get(question)
+        if held is None:
             return None
-        if self._now() >= held.until or held.version != self._store.data_version():
-            self._memory.pop(key, None)
+        version, consenting = self._standing or self._look()
+        if consenting:
+            return None
+        if self._now() >= held.until or held.version != version:
+            self._memory.pop(question, None)
             return None
         return held.answer
+
+    def _look(self) -> tuple[int, bool]:
+        """The store's version, and whether programs are asked about. Requests that the loop finds waiting together are
+        answered by one look, which is made when all of them are there already; the next turn looks again."""
+        found = self._standing = (self._store.data_version(), self._consenting())
+        assert self._loop is not None
+        self._loop.call_soon(self._look_again)
+        return found
+
+    def _look_again(self) -> None:
+        self._standing = None
+
+    def known_answer(self, gate: Gate, data: bytes) -> tuple[bytes, bool] | None:
+        """The answer to these very bytes, where they were read and judged at this gate before and it is in memory; and
+        whether the connection stays. Not for forwarded peers."""
+        question = self._known.get((gate, data))
+        answer = None if question is None else self.quick(question)
+        return None if question is None or answer is None else (answer, question[2])
+
+    def know(self, gate: Gate, data: bytes, question: Question) -> None:
+        if len(self._known) > REMEMBERED_MOST:
+            self._known.clear()
+        self._known[gate, data] = question
 
     def ask(self, request: Incoming, peer: Peer, done: Callable[[bytes], None]) -> None:
         """Ask the engine on a thread; `done` is called on the loop. Who asks for the same token while it is being
@@ -267,7 +296,8 @@ class AgentServer:
 class _Connection(asyncio.Protocol):
     """One client. Requests are answered in order; a second one waits for the first."""
 
-    def __init__(self, server: AgentServer, gate: Gate) -> None:
+    def __init__(self, server: AgentServer, gate: Gate, peer: Peer | None = None, early: bytes = b"") -> None:
+        """`peer` and `early`: who it is and what has come, where that is known already."""
         self._server = server
         self._gate = gate
         self._transport: asyncio.Transport | None = None
@@ -275,13 +305,15 @@ class _Connection(asyncio.Protocol):
         self.busy = False
         self._streaming = False
         self._told = 0
-        self._peer = Peer()
+        self._peer = peer or Peer()
+        self._known_peer = peer
+        self._early = early
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not checked: uvloop's transports do what asyncio.Transport says and do not descend from it.
         transport = cast(asyncio.Transport, transport)
-        peer = self._gate.peer(transport.get_extra_info("socket"))
+        peer = self._known_peer or self._gate.peer(transport.get_extra_info("socket"))
         if peer is None:
             log.warning("a program of another user was refused")
             transport.abort()
@@ -289,10 +321,18 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._peer = peer
         self._server.come(self)
+        if self._early:
+            self.data_received(self._early)
 
     def data_received(self, data: bytes) -> None:
         if self._streaming or self._transport is None:
             return
+        if not self._buffer and not self.busy:
+            # Most clients are one program that asks the same each time: what was judged once is not read again.
+            found = None if self._peer.forwarded else self._server.known_answer(self._gate, data)
+            if found is not None:
+                self._reply(*found)
+                return
         self._buffer += data
         if not self.busy:
             self._next()
@@ -329,14 +369,17 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         request, size = taken
-        self._buffer = self._buffer[size:]
+        whole, self._buffer = self._buffer[:size], self._buffer[size:]
         if request.method == "GET" and request.target.partition("?")[0] == "/v1/events":
             self._begin_stream(request)
             return
-        quick = self._server.quick(request, self._peer)
-        if quick is not None:
-            self._reply(quick, request.keep_alive)
-            return
+        if request.method == "GET" and not self._peer.forwarded:
+            question = _question(request)
+            quick = self._server.quick(question)
+            if quick is not None:
+                self._server.know(self._gate, whole, question)
+                self._reply(quick, request.keep_alive)
+                return
         self.busy = True
         keep = request.keep_alive
         self._server.ask(request, self._peer, lambda answer: self._reply(answer, keep))
