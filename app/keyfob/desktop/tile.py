@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QImageReader, QPainter, QPainterPath
+from PySide6.QtGui import QColor, QFont, QImage, QImageReader, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QWidget
 
-from keyfob.desktop.palette import AVATARS, letter_on
+from keyfob.desktop.palette import AVATARS, contrast, letter_on
 
+EDGE_BELOW = 1.4  # contrast under which a badge needs an edge to be seen on its ground
 PICTURE_MOST = 2048  # pixels a side: a larger one is not decoded
 PICTURE_SIDE = 208  # kept at: the largest drawn, 66, on a screen of three times the density
 
@@ -91,6 +92,13 @@ def paint_face(painter: QPainter, box: QRectF, face: Face, behind: QColor) -> No
     painter.setBrush(behind)
     painter.drawRoundedRect(badge.adjusted(-ring, -ring, ring, ring), side * 0.36, side * 0.36)
     painter.setBrush(QColor(face.badge_color))
+    if contrast(face.badge_color, behind.name()) < EDGE_BELOW:
+        painter.setPen(QPen(QColor(letter_on(face.badge_color)), ring * 0.5))
+        painter.setOpacity(0.45)
+        painter.drawRoundedRect(badge, side * 0.3, side * 0.3)
+        painter.setOpacity(1)
+        painter.setPen(Qt.PenStyle.NoPen)
+        badge = badge.adjusted(ring * 0.25, ring * 0.25, -ring * 0.25, -ring * 0.25)
     painter.drawRoundedRect(badge, side * 0.3, side * 0.3)
     paint_letter(painter, badge, face.badge, face.badge_color, 0.62)
     painter.restore()
