@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+from keyfob.adapters import plaintext
 from keyfob.adapters.avatars import Avatars
 from keyfob.adapters.browser import open_browser
 from keyfob.adapters.checks import checks_of, tray_finding
@@ -37,6 +39,7 @@ from keyfob.service.desk import Desk
 from keyfob.service.doctor import Doctor
 from keyfob.service.hub import Hub
 from keyfob.service.keeper import Keeper
+from keyfob.service.legacy import Legacy
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.presets import Presets
 from keyfob.service.renewer import Renewer, Submit
@@ -71,6 +74,7 @@ class Engine:
     signing: Signing
     signer: Signer
     consents: Consents
+    legacy: Legacy
     locks: Locks
     store_path: Path
     before_close: Callable[[], None] = lambda: None  # whoever serves this engine's sockets ends that here
@@ -148,6 +152,7 @@ def build(
         new_key=new_key,
         dns_txt=txt_lookup(),
     )
+    sign_in = SignIn(desk)
     return Engine(
         home=home,
         providers=catalogue,
@@ -158,7 +163,7 @@ def build(
         events=hub,
         clients=clients,
         accounts=accounts,
-        sign_in=SignIn(desk),
+        sign_in=sign_in,
         keeper=keeper,
         renewer=Renewer(keeper, accounts, store, hub, now, submit or on_a_thread),
         doctor=Doctor(checks_of(home, files, kept, store, catalogue, transport), tray_finding),
@@ -167,9 +172,27 @@ def build(
         signing=signing,
         signer=Signer(accounts, keeper, plans, signing),
         consents=Consents(store, settings, now),
+        legacy=Legacy(
+            desk,
+            sign_in,
+            home=Path.home(),
+            presets=home.config / "providers",
+            environment=os.environ,
+            table=tool_table,
+            read=plaintext.read,
+            blank=plaintext.blank,
+            write=write_private,
+        ),
         locks=locks,
         store_path=store_path,
     )
+
+
+def tool_table() -> dict[str, Any]:
+    """`tools.toml`: what tools call a provider."""
+    import tomllib  # for importing alone
+
+    return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
 
 
 def on_a_thread(job: Callable[[], None]) -> None:

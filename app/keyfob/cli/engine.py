@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keyfob.service.consents import Consents
     from keyfob.service.doctor import Doctor
     from keyfob.service.hub import Hub
+    from keyfob.service.legacy import Legacy
     from keyfob.service.renewer import Renewer
     from keyfob.service.sign_in import SignIn
     from keyfob.service.signer import Signer
@@ -49,6 +50,8 @@ class Engine(Protocol):
     def store(self) -> AccountStore: ...
     @property
     def vault(self) -> Vault: ...
+    @property
+    def legacy(self) -> Legacy: ...
     @property
     def clients(self) -> Clients: ...
     @property

@@ -1,8 +1,13 @@
-"""`keyfob import`: keys that other tools keep in plain files, moved to the keychain."""
+"""`keyfob import`: keys and accounts from other tools' files and from another computer's export.
+
+Shows what it found by its tail only, asks, moves it, and offers to blank the plaintext that was moved.
+"""
 
 from __future__ import annotations
 
-import os
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,149 +16,156 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.signing_in import sign_in
-from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded, Usage
-from keyfob.core.secret import Secret
-from keyfob.service import legacy
-from keyfob.service.views import SignInRequest
+from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
+from keyfob.core.text import plain
+from keyfob.service.legacy import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found
 
-MOST_BYTES = 1024 * 1024
+WAYS = {
+    KEY: "moves to the keychain",
+    SIGN_IN: "needs one sign-in",
+    READ_ONLY: "stays where it is",
+    UNKNOWN: "say whose it is",
+}
 
 
-@click.command("import", short_help="Move keys that other tools keep in plain files to the keychain.")
-@click.argument("source", type=click.Choice(list(legacy.SOURCES)))
+@click.command("import", short_help="Move keys and accounts from other tools' files.")
+@click.argument("source", required=False, metavar="[SOURCE]")
 @click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="The file, where it is not in its usual place."
+    "--file", "path", type=click.Path(path_type=Path), help="The file, for SOURCE as the name of a format."
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--provider", metavar="ID", help="Whose the keys are, where the file does not say.")
+@click.option("--dry-run", is_flag=True, help="Show what is there and move nothing.")
 @click.option(
-    "--blank",
-    is_flag=True,
-    help="Take what was moved out of the file, so that it stands nowhere in the clear.",
+    "--blank/--keep", default=None, help="Blank the moved keys in their file, or leave them; else it asks."
 )
 @json_option
 @pass_session
-def import_accounts(session: Session, source: str, path: Path | None, dry_run: bool, blank: bool) -> None:
-    """Move the API keys and tokens in a file of SOURCE to the keychain.
+def import_accounts(
+    session: Session,
+    source: str | None,
+    path: Path | None,
+    provider: str | None,
+    dry_run: bool,
+    blank: bool | None,
+) -> None:
+    """Move keys and accounts to Keyfob from SOURCE: a file, or the store of gh, git-credentials, netrc, codex, claude
+    or emailproxy in its usual place. Without SOURCE, show what those stores hold and move nothing.
 
-    Each is tried at its provider first and becomes an account of the method api_key. The file stays as it is unless
-    --blank is given. What cannot be moved is told with the reason: a sign-in that another tool goes on renewing
-    stays that tool's.
+    A file may also be an environment file (env), a JSON with a Nexus Mods key (nexus), or what `keyfob export` printed
+    (keyfob). What kind it is, is seen from the file; --file FILE with a kind as SOURCE says it.
 
-    \b
-    Sources:
-      gh               GitHub's command line, hosts.yml
-      git-credentials  git's credential store
-      netrc            .netrc
-      codex            Codex's auth.json
-      env              a file of variables, such as OPENAI_API_KEY (needs --file)
-      nexus            a mod tool's JSON settings with a Nexus Mods key (needs --file)
-      emailproxy       an e-mail OAuth proxy's configuration (needs --file)
+    A key is tried at its provider before it is kept. A sign-in that cannot be carried over becomes an account that
+    needs signing in once. A refresh token that another tool goes on renewing stays there and is not used. Keys are
+    shown by their last characters only. Blanking overwrites what was moved and keeps no backup.
 
     \b
     Examples:
-      keyfob import gh --dry-run
-      keyfob import env --file .env --blank
-    """  # fmt: skip
-    place = path or _usual_place(source)
-    text = _read(place)
-    found = legacy.read(source, text)
-    outcomes: list[dict[str, Any]] = []
-    moved: list[Secret] = []
-    failures: list[KeyfobError] = []
-    for item in found:
-        outcome: dict[str, Any] = {"provider": item.provider, "whose": item.whose, "account": None}
-        outcomes.append(outcome)
-        if item.secret is None or item.provider is None:
-            outcome |= {"outcome": "left", "message": item.why}
-        elif dry_run:
-            outcome |= {"outcome": "would_move", "message": None}
-        else:
-            request = SignInRequest(item.provider, "api_key", api_key=item.secret, inputs=item.inputs)
-            try:
-                view = sign_in(session, request)
-            except (KeychainError, SignInEnded):
-                raise  # nothing further can be kept, or the person has had enough
-            except KeyfobError as error:
-                failures.append(error)
-                outcome |= {"outcome": "refused", "message": error.message, "code": error.code}
-            else:
-                moved.append(item.secret)
-                outcome |= {"outcome": "moved", "message": None, "account": view.id}
-    if failures and not moved:
-        raise failures[0]
-    if blank and moved:
-        # Read again: the tool may have written to it while the providers were asked.
-        _blank(place.resolve(), legacy.blanked(source, _read(place), moved))
+      keyfob import
+      keyfob import gh
+      keyfob import .env --blank
+      keyfob import ~/.git-credentials --provider gitea
+    """
+    legacy = session.engine.legacy
+    if path is not None:
+        found = legacy.look(path.expanduser().absolute(), source=source, provider=provider)
+    elif source is None:
+        found = legacy.find()
+    elif source in SOURCES and not Path(source).exists():
+        found = legacy.find(source, provider=provider)
+    else:
+        found = legacy.look(Path(source).expanduser().absolute(), provider=provider)
+    if not session.json:
+        for line in _listed(found):
+            session.note(line)
+    movable = [each for each in found if each.way in (KEY, SIGN_IN)]
+    if source is None or dry_run or not movable:
+        _tell(session, found, [], [], [])
+        if not session.json and source is None and movable:
+            session.note("Move them with: keyfob import SOURCE")
+        return
+    moved, failed = _move(session, movable)
+    if failed and not moved:
+        raise failed[0][1]
+    keys = [each for each, _ in moved if each.way == KEY]
+    blanked = legacy.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
+    _tell(session, found, moved, failed, blanked)
+
+
+def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> bool:
+    files = ", ".join(str(path) for path in dict.fromkeys(each.path for each in keys))
+    if told is None and sys.stdin.isatty() and not session.json:
+        told = click.confirm(f"Blank what was moved in {files}? There is no backup", err=True)
+    if not told:
+        session.note(f"What was moved still stands in {files} in the clear; --blank takes it out.")
+    return bool(told)
+
+
+def _move(
+    session: Session, movable: list[Found]
+) -> tuple[list[tuple[Found, Any]], list[tuple[Found, KeyfobError]]]:
+    """Each on its own: one key that its provider refuses does not hold up the next."""
+    moved: list[tuple[Found, Any]] = []
+    failed: list[tuple[Found, KeyfobError]] = []
+    legacy = session.engine.legacy
+    for each in movable:
+        session.note(f"{_name(each)} …")
+        try:
+            view = session.finish(lambda each=each: legacy.move(each, _spawn))  # type: ignore[misc]
+            moved.append((each, view))
+        except (KeychainError, SignInEnded):
+            raise  # nothing further can be kept, or the person has had enough
+        except KeyfobError as error:
+            failed.append((each, error))
+            session.note(f"  {error.sentence()}")
+    return moved, failed
+
+
+def _listed(found: list[Found]) -> list[str]:
+    rows = []
+    for each in found:
+        tail = f"…{each.tail}" if each.tail else ""
+        rows.append([_name(each), tail, WAYS[each.way], str(each.path)])
+    if not rows:
+        return []
+    lines = words.table(rows, ["FOUND", "KEY", "WHAT HAPPENS", "WHERE"])
+    reasons = dict.fromkeys(each.reason for each in found if each.reason)
+    return lines + [f"  {reason}." for reason in reasons]
+
+
+def _name(each: Found) -> str:
+    where = each.provider_title or each.entry.host or each.tool
+    return plain(f"{where} ({each.username})" if each.username else where, 80)
+
+
+def _tell(
+    session: Session,
+    found: list[Found],
+    moved: list[tuple[Found, Any]],
+    failed: list[tuple[Found, KeyfobError]],
+    blanked: list[Path],
+) -> None:
     if session.json:
-        session.document({"file": str(place), "blanked": bool(blank and moved), "found": outcomes})
-        return
-    _tell(session, place, outcomes, blanked=bool(blank and moved))
-
-
-def _tell(session: Session, place: Path, outcomes: list[dict[str, Any]], *, blanked: bool) -> None:
-    if not outcomes:
-        session.say(f"Nothing for Keyfob in {place}")
-        return
-    says = {"moved": "moved", "would_move": "would be moved", "left": "left", "refused": "refused"}
-    rows = [
-        (
-            says[entry["outcome"]],
-            entry["provider"] or "-",
-            entry["whose"],
-            entry["account"] or entry["message"] or "",
+        session.document(
+            {
+                "found": [each.to_json() for each in found],
+                "accounts": [view.to_json() for _, view in moved],
+                "failed": [{**each.to_json(), "code": error.code} for each, error in failed],
+                "blanked": [str(path) for path in blanked],
+            }
         )
-        for entry in outcomes
-    ]
-    for line in words.table(rows, ("", "PROVIDER", "WHOSE", "")):
-        session.say(line)
-    for provider in sorted({e["provider"] for e in outcomes if e["outcome"] == "left" and e["provider"]}):
-        session.note(f"Sign in yourself with: keyfob connect {provider}")
-    if blanked:
-        session.note(f"What was moved is no longer in {place}.")
-    elif any(entry["outcome"] == "moved" for entry in outcomes):
-        session.note(f"What was moved still stands in {place} in the clear; --blank takes it out.")
+        return
+    for each, view in moved:
+        if each.way == SIGN_IN:
+            session.say(f"{view.id}: {words.status(view.status)}. Run: keyfob reconnect {view.id}")
+        else:
+            session.say(f"Connected as {words.who(view)}: {view.id}")
+    for path in blanked:
+        session.say(f"Blanked {path}")
+    if len(moved) == 0 and found and not failed:
+        session.say(f"{len(found)} found, none moved")
+    if not found:
+        session.say("Nothing was found.")
 
 
-def _usual_place(source: str) -> Path:
-    home = Path.home()
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    match source:
-        case "gh":
-            return Path(os.environ.get("GH_CONFIG_DIR") or config / "gh") / "hosts.yml"
-        case "git-credentials":
-            usual = home / ".git-credentials"
-            return usual if usual.exists() else config / "git" / "credentials"
-        case "netrc":
-            return home / ".netrc"
-        case "codex":
-            return Path(os.environ.get("CODEX_HOME") or home / ".codex") / "auth.json"
-    raise Usage(f"The file of {source} has no usual place", remedy="Name it with --file.")
-
-
-def _read(place: Path) -> str:
-    try:
-        with place.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Usage(
-            f"{place} cannot be read: {error.strerror}", remedy="Name the right file with --file."
-        ) from error
-    if len(data) > MOST_BYTES:
-        raise Usage(f"{place} is too big for such a file", remedy="Name the right file with --file.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Usage(f"{place} is no text", remedy="Name the right file with --file.") from error
-
-
-def _blank(place: Path, text: str) -> None:
-    from keyfob.adapters.home import write_private
-
-    try:
-        write_private(place, text.encode())
-    except OSError as error:
-        raise SettingWrong(
-            f"{place} cannot be written: {error.strerror}",
-            remedy="The keys are moved; take them out of the file yourself.",
-        ) from error
+def _spawn(work: Callable[[], None], name: str) -> None:
+    threading.Thread(target=work, name=name, daemon=True).start()

@@ -55,10 +55,8 @@ VERBS: dict[str, Verb] = {
     "providers": Verb("providers:providers", "See, check and add what can be connected."),
     "jwk": Verb("jwk:jwk", "Private keys of confidential clients, and their public JWKS."),
     "client-metadata": Verb("client_metadata:client_metadata", "Print the client metadata document to host."),
-    "import": Verb(
-        "import_accounts:import_accounts", "Move keys that other tools keep in plain files to the keychain."
-    ),
-    "export": Verb("export:export", "Print descriptions of the accounts, without any secret."),
+    "import": Verb("import_accounts:import_accounts", "Move keys and accounts from other tools' files."),
+    "export": Verb("export:export", "Print the accounts' descriptions, without any secret."),
     "events": Verb("events:events", "Show what happened to the accounts."),
     "doctor": Verb("doctor:doctor", "Check everything Keyfob stands on."),
     "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),

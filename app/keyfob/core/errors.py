@@ -113,6 +113,7 @@ CODES: dict[str, CodeInfo] = {
     "provider_not_found": CodeInfo(_F, "See `keyfob providers list` for the ones there are."),
     "sign_in_not_found": CodeInfo(_F, "Begin a new sign-in."),
     "permission_not_found": CodeInfo(_F, "See `keyfob permissions` for the ones there are."),
+    "import_not_found": CodeInfo(_F, "Name a file, or one of the stores that `keyfob import` lists."),
     "key_not_found": CodeInfo(_F, "See `keyfob jwk list`, or make one with `keyfob jwk generate`."),
     # SettingWrong
     "port_taken": CodeInfo(
@@ -136,6 +137,7 @@ CODES: dict[str, CodeInfo] = {
         _F,
         "Check the address and your clock; on a company network, set SSL_CERT_FILE to its certificate authority.",
     ),
+    "import_unknown": CodeInfo(_F, "See `keyfob import --help` for the files that can be imported."),
     "host_not_allowed": CodeInfo(_F, "Use an address of the provider's own API."),
     "browser_failed": CodeInfo(_F, "Set a default browser, or copy the link into one."),
     "endpoint_unsafe": CodeInfo(_F, "Correct the provider's address: it must be https."),

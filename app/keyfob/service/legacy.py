@@ -1,213 +1,335 @@
-"""What other tools keep in plain files: finds the keys and tokens in them, and says what can be moved here.
+"""Coming from elsewhere: finds other tools' plaintext stores, shows what is in them, and moves it here.
 
-Pure: text in, findings out; reading and blanking the files is the caller's (`keyfob import`). A refresh token that
-another tool goes on using is never taken: two tools that renew one rotating token lose it for both.
+Called by `keyfob import`, by the first start, and by `keyfob export` for the other direction. A key is tried at its
+provider's who-am-I before it is kept; what cannot be carried over becomes an account that needs one sign-in, with the
+reason; a refresh token that another tool still rotates is shown and never used. Nothing found is shown but its tail.
 """
 
 from __future__ import annotations
 
-import configparser
-import json
-import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from keyfob.core.errors import Usage
-from keyfob.core.provider import EMPTY
+from keyfob.core.account import Account, AccountView, NeedsSignIn, Pin, Record
+from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded, Usage
+from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
-from keyfob.core.text import plain
+from keyfob.core.text import label_from, plain
+from keyfob.ports import Spawn
+from keyfob.providers.catalogue import ID, ID_MOST
+from keyfob.providers.fill import fill
+from keyfob.service import legacy_formats as formats
+from keyfob.service.desk import Desk
+from keyfob.service.legacy_formats import KEY, READ_ONLY, SIGN_IN, Entry
+from keyfob.service.sign_in import SignIn
+from keyfob.service.views import SignInRequest
 
-DEPTH = 6  # of a JSON settings file
-# Variables as the providers' own documentation names them.
-VARIABLES: Mapping[str, str] = MappingProxyType(
-    {
-        "ANTHROPIC_API_KEY": "anthropic",
-        "FIGMA_TOKEN": "figma",
-        "GH_TOKEN": "github",
-        "GITHUB_TOKEN": "github",
-        "GITLAB_TOKEN": "gitlab",
-        "HF_TOKEN": "huggingface",
-        "HUGGING_FACE_HUB_TOKEN": "huggingface",
-        "NEXUS_API_KEY": "nexusmods",
-        "NEXUSMODS_API_KEY": "nexusmods",
-        "NOTION_TOKEN": "notion",
-        "OPENAI_API_KEY": "openai-api",
-        "OPENROUTER_API_KEY": "openrouter",
-        "ZENODO_TOKEN": "zenodo",
-    }
+MOST_BYTES = 1024 * 1024  # of a file that is looked into
+UNKNOWN = "unknown"
+
+__all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Legacy"]
+
+Read = Callable[[Path], bytes | None]  # None where there is no such file
+Blank = Callable[[Path, Sequence[tuple[Secret, str]]], None]
+Write = Callable[[Path, bytes], None]
+Table = Callable[[], Mapping[str, Mapping[str, Any]]]  # reads tools.toml
+
+# Where each tool keeps its store: paths below the person's home, and the variable that moves its folder.
+PLACES: tuple[tuple[str, str, str | None], ...] = (
+    ("git-credentials", ".git-credentials", None),
+    ("git-credentials", ".config/git/credentials", None),
+    ("gh", ".config/gh/hosts.yml", "GH_CONFIG_DIR"),
+    ("codex", ".codex/auth.json", "CODEX_HOME"),
+    ("claude", ".claude/.credentials.json", "CLAUDE_CONFIG_DIR"),
+    ("netrc", ".netrc", None),
+    ("netrc", "_netrc", None),
+    ("emailproxy", "emailproxy.config", None),
+    ("emailproxy", ".config/emailproxy/emailproxy.config", None),
 )
-HOSTS: Mapping[str, str] = MappingProxyType(
-    {
-        "github.com": "github",
-        "api.github.com": "github",
-        "gitlab.com": "gitlab",
-        "codeberg.org": "codeberg",
-        "huggingface.co": "huggingface",
-    }
-)
-NEXUS_KEYS = frozenset({"apikey", "nexusapikey", "nexusmodsapikey", "personalapikey"})
-ANOTHER_TOOL = "another tool goes on using this sign-in, and it cannot have two owners"
+SOURCES = tuple(dict.fromkeys(source for source, _, _ in PLACES))
+TOOLS = {
+    "git-credentials": "git's credential store",
+    "gh": "GitHub's command line",
+    "codex": "Codex",
+    "claude": "Claude Code",
+    "netrc": ".netrc",
+    "emailproxy": "Email OAuth 2.0 Proxy",
+    "env": "an environment file",
+    "nexus": "a mod tool's settings",
+    "keyfob": "a Keyfob export",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing in a file. `secret` None: it cannot be moved, and `why` says so. The caller owns the secret."""
+    """One thing in another tool's store. Safe to show: the entry's secrets are Secrets. `way`: `api_key` (moves as it
+    is), `sign_in` (an account that is signed in to once), `read_only` (stays where it is), `unknown` (say whose it
+    is)."""
 
+    source: str
+    tool: str
+    path: Path
+    way: str
     provider: str | None
-    whose: str  # a user or a variable, as the file names it; made plain
-    secret: Secret | None = None
-    inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    why: str | None = None
+    provider_title: str | None
+    username: str | None
+    tail: str
+    reason: str
+    inputs: Mapping[str, str]
+    entry: Entry = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "path": str(self.path),
+            "way": self.way,
+            "provider": self.provider,
+            "host": self.entry.host,
+            "username": self.username,
+            "tail": self.tail,
+            "reason": self.reason,
+        }
 
 
-def read(source: str, text: str) -> list[Found]:
-    """What a file of this source holds, each secret once. Raises Usage where the text is not such a file."""
-    try:
-        found = list(SOURCES[source](text))
-    except (ValueError, KeyError, configparser.Error, RecursionError) as error:
-        raise Usage(f"That is no file of {source}", remedy="Name the right file with --file.") from error
-    seen: set[tuple[str | None, Secret | None, str]] = set()
-    out = []
-    for item in found:
-        key = (item.provider, item.secret, "" if item.secret else item.whose)
-        if key not in seen:
-            seen.add(key)
-            out.append(item)
-    return out
+def is_id(name: str) -> bool:
+    return ID.fullmatch(name) is not None and len(name) <= ID_MOST
 
 
-def blanked(source: str, text: str, moved: list[Secret]) -> str:
-    """The text without these secrets, still a file that its tool can read."""
-    for secret in moved:
-        word = secret.reveal()
-        if source == "git-credentials":
-            text = "".join(line for line in text.splitlines(True) if word not in unquote(line))
-        else:
-            # A .netrc entry without a password would swallow the next word.
-            text = text.replace(word, "moved-to-keyfob" if source == "netrc" else "")
-    return text
+class Legacy:
+    """Blocking; raises a KeyfobError. `home` is the person's own folder; `table` says whose hosts and variables are
+    whose; `read`, `blank` and `write` touch files."""
 
+    def __init__(
+        self,
+        desk: Desk,
+        sign_in: SignIn,
+        *,
+        home: Path,
+        presets: Path,
+        environment: Mapping[str, str],
+        table: Table,
+        read: Read,
+        blank: Blank,
+        write: Write,
+    ) -> None:
+        self._desk = desk
+        self._sign_in = sign_in
+        self._home = home
+        self._presets = presets
+        self._environment = environment
+        self._table = table
+        self._read = read
+        self._blank = blank
+        self._write = write
 
-def _git_credentials(text: str) -> Iterator[Found]:
-    for line in text.splitlines():
-        parts = urlsplit(line.strip())
-        if parts.scheme in ("http", "https") and parts.hostname and parts.password:
-            yield _at_host(parts.hostname, unquote(parts.username or ""), unquote(parts.password))
+    # --- looking ------------------------------------------------------------------------------------------------
 
+    def find(self, source: str | None = None, *, provider: str | None = None) -> list[Found]:
+        """What the known stores hold, or those of one source. Files that cannot be read are passed over."""
+        found: list[Found] = []
+        for name, path in self._places():
+            if source in (None, name):
+                try:
+                    found += self.look(path, source=name, provider=provider)
+                except KeyfobError:
+                    continue
+        return found
 
-def _netrc(text: str) -> Iterator[Found]:
-    words = iter(shlex.split(text, comments=True))
-    entry: dict[str, str] = {}
-    for word in words:
-        if word in ("machine", "default"):
-            if "password" in entry and entry.get("machine"):
-                yield _at_host(entry["machine"], entry.get("login", ""), entry["password"])
-            entry = {"machine": next(words, "") if word == "machine" else ""}
-        elif word in ("login", "account", "password"):
-            entry[word] = next(words, "")
-    if entry.get("password") and entry.get("machine"):
-        yield _at_host(entry["machine"], entry.get("login", ""), entry["password"])
+    def look(self, path: Path, *, source: str | None = None, provider: str | None = None) -> list[Found]:
+        """What a file holds, taken for one of `source` where that is told. `provider` says whose the keys are that the
+        file does not say it of. Raises NotFound
+        where there is no file, SettingWrong where it is nothing that Keyfob knows."""
+        data = self._read(path)
+        if data is None:
+            raise NotFound(f"There is no file {path}", code="import_not_found")
+        if len(data) > MOST_BYTES:
+            raise SettingWrong(f"{path} is too big for a store of keys", code="import_unknown")
+        text = data.decode("utf-8-sig", "replace")
+        known = formats.parser_of(path.name, text, self._variables(), source)
+        if known is None:
+            raise SettingWrong(f"{path} is nothing that Keyfob can import", code="import_unknown")
+        source, parse = known
+        found = [self._found(source, path, entry, provider) for entry in parse(text)]
+        return list({(each.provider, each.username, each.entry.secret): each for each in found}.values())
 
+    # --- moving -------------------------------------------------------------------------------------------------
 
-def _gh(text: str) -> Iterator[Found]:
-    """`hosts.yml`: hosts at the margin, a token beneath a host or beneath one of its users."""
-    host = user = ""
-    found = False
-    for line in text.splitlines():
-        entry = re.fullmatch(r"(\s*)([^\s:#][^:]*):\s*(.*)", line)
-        if entry is None:
-            continue
-        indent, key, value = len(entry[1]), entry[2].strip("\"'"), entry[3].strip().strip("\"'")
-        if indent == 0:
-            host, user = key, ""
-        elif key == "oauth_token" and value:
-            found = True
-            yield _at_host(host, user, value, enterprise=True)
-        elif not value and key != "users":
-            user = key
-    if host and not found:
-        yield Found(HOSTS.get(host), host, why="gh keeps its token in the keychain already")
+    def move(self, found: Found, spawn: Spawn) -> AccountView:
+        """A key through the sign-in by API key, anything else as an account to sign in to. Raises Usage for what
+        stays where it is; what the sign-in raises."""
+        entry = found.entry
+        if found.way == READ_ONLY:
+            raise Usage(found.reason, remedy="Connect the account with Keyfob to have a sign-in of its own.")
+        if found.provider is None:
+            raise Usage(
+                f"Whose key is it? {found.path} does not say", remedy="Name the provider with --provider ID."
+            )
+        if found.way == KEY:
+            request = SignInRequest(
+                provider=found.provider, method="api_key", inputs=found.inputs, api_key=entry.secret
+            )
+            return self._sign_in.begin(request).run(spawn)
+        return self._waiting(found)
 
+    def blank(self, moved: Sequence[Found]) -> list[Path]:
+        """Overwrite the plaintext of what was moved, in place and with no backup. Raises SettingWrong where a file
+        cannot be written."""
+        done: list[Path] = []
+        for path in dict.fromkeys(found.path for found in moved):
+            entries = [found.entry for found in moved if found.path == path]
+            raws = [(entry.raw, entry.filler) for entry in entries if entry.raw]
+            if raws:
+                self._blank(path, raws)
+                done.append(path)
+        return done
 
-def _env(text: str) -> Iterator[Found]:
-    for line in text.splitlines():
-        entry = re.fullmatch(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*", line)
-        if entry is None or entry[1] not in VARIABLES:
-            continue
-        value = entry[2]
-        quoted = re.match(r"""(["'])(.*?)\1""", value)
-        value = quoted[2] if quoted else value.partition(" #")[0].strip()
-        if value and not value.startswith("$"):
-            inputs = {"instance": "gitlab.com"} if VARIABLES[entry[1]] == "gitlab" else {}
-            yield Found(VARIABLES[entry[1]], entry[1], Secret(value), inputs)
+    def _waiting(self, found: Found) -> AccountView:
+        """An account that needs one sign-in, with the reason. One that is there already is left as it is."""
+        desk, entry = self._desk, found.entry
+        assert found.provider is not None
+        if entry.preset is not None:
+            self._take_preset(found.provider, entry.preset)
+        preset = desk.catalogue.get(found.provider)
+        provider = fill(preset, found.inputs)
+        label = label_from(entry.label or entry.username or "imported")
+        for record in desk.store.records():
+            if record.account.id == f"{provider.id}/{label}":
+                return desk.accounts.view(record.account.key)
+        method = entry.method if entry.method in provider.methods else provider.methods[0]
+        if entry.client_id and desk.clients.known(provider, found.inputs) is None:
+            desk.clients.keep(provider, found.inputs, entry.client_id, entry.client_secret)
+        note = desk.hub.note(SignInNeeded(entry.reason, code="imported"))
+        key = desk.signing.entropy(12)
+        account = Account(
+            key=key,
+            provider=provider.id,
+            label=label,
+            method=method,
+            subject=entry.subject,
+            pin=Pin(server=provider.default_server(), inputs=dict(found.inputs)),
+            name=plain(entry.name, 120) if entry.name else None,
+            asked_scopes=entry.scopes,
+            created_at=note.at,
+        )
+        record = Record(account, NeedsSignIn(note.at, note), last_error=note)
+        desk.store.put(record)
+        desk.hub.say(record, "imported", f"Imported from {found.tool}; sign in once", "imported")
+        return desk.accounts.view(key)
 
+    # --- exporting ----------------------------------------------------------------------------------------------
 
-def _codex(text: str) -> Iterator[Found]:
-    data = json.loads(text)
-    key, tokens = data.get("OPENAI_API_KEY"), data.get("tokens")
-    if isinstance(key, str) and key:
-        yield Found("openai-api", "OPENAI_API_KEY", Secret(key))
-    if isinstance(tokens, dict) and tokens.get("refresh_token"):
-        yield Found("openai", "Sign in with ChatGPT", why=ANOTHER_TOOL)
+    def export(self) -> dict[str, Any]:
+        """The accounts' descriptions: nothing that opens anything. With the presets of the person's own that they
+        use, as text, so that another computer knows them."""
+        accounts, presets = [], {}
+        for record in self._desk.store.records():
+            account = record.account
+            accounts.append(
+                {
+                    "provider": account.provider,
+                    "label": account.label,
+                    "method": account.method,
+                    "subject": account.subject,
+                    "name": account.name,
+                    "scopes": list(account.asked_scopes),
+                    "inputs": dict(account.pin.inputs),
+                    "client_id": None if account.pin.registration_uri else account.pin.client_id,
+                }
+            )
+            own = self._read(self._presets / f"{account.provider}.toml")
+            if own is not None:
+                presets[account.provider] = own.decode("utf-8", "replace")
+        return {"keyfob_export": 1, "accounts": accounts, "presets": presets}
 
+    def _take_preset(self, name: str, text: str) -> None:
+        """The exporting person's own preset, where there is none of that id. It has no fault: that was looked at."""
+        if name not in self._desk.catalogue.ids():
+            self._presets.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._write(self._presets / f"{name}.toml", text.encode())
 
-def _nexus(text: str) -> Iterator[Found]:
-    def walk(value: Any, depth: int) -> Iterator[Found]:
-        if depth > DEPTH:
+    # --- whose is it --------------------------------------------------------------------------------------------
+
+    def _found(self, source: str, path: Path, entry: Entry, told: str | None) -> Found:
+        whose, inputs = self._whose(entry, told)
+        way, reason, title = entry.way, entry.reason, None
+        if whose is not None:
+            try:
+                preset = self._desk.catalogue.get(whose)
+                title = preset.title
+                if way == KEY and "api_key" not in preset.methods:
+                    way, reason = SIGN_IN, f"{preset.title} takes no keys: sign in once instead"
+            except KeyfobError:
+                known = entry.preset is not None and is_id(whose)
+                if not known or self._desk.catalogue.check((entry.preset or "").encode()):
+                    whose = None
+        if whose is None and way != READ_ONLY:
+            way = UNKNOWN
+            reason = f"No provider is known at {plain(entry.host or 'its address', 80)}"
+        tail = entry.secret.tail() if entry.secret else ""
+        return Found(
+            source, TOOLS[source], path, way, whose, title, entry.username, tail, reason, inputs, entry
+        )
+
+    def _whose(self, entry: Entry, told: str | None) -> tuple[str | None, Mapping[str, str]]:
+        """The provider, and what it needs to know to be the one at this host."""
+        if entry.provider is not None:
+            return entry.provider, entry.inputs
+        host = entry.host
+        if host is None:
+            return told, entry.inputs
+        if told and host in self._hosts(self._preset(told), entry.inputs):
+            return told, entry.inputs
+        for name, tools in self._table().items():
+            if host in (tools.get("git") or {}).get("hosts", ()):
+                return name, entry.inputs
+        presets = self._desk.catalogue.all()
+        if entry.way == KEY:  # of two presets at one host, the one that takes keys
+            presets = sorted(presets, key=lambda preset: "api_key" not in preset.methods)
+        for preset in presets:
+            needs = [each for each in preset.inputs if each.kind in ("host", "url") and not each.default]
+            if not needs and host in self._hosts(preset, entry.inputs):
+                return preset.id, entry.inputs
+        if told:
+            # A server of one's own: the key goes to the host that it was kept for, and to no other.
+            kind = next((each for each in self._preset(told).inputs if each.kind in ("host", "url")), None)
+            if kind is not None:
+                address = host if kind.kind == "host" else f"https://{host}"
+                return told, {**entry.inputs, kind.name: address}
+        return None, entry.inputs
+
+    def _preset(self, name: str) -> Provider:
+        return self._desk.catalogue.get(name)
+
+    def _hosts(self, preset: Provider, inputs: Mapping[str, str]) -> Iterator[str]:
+        values = {each.name: inputs.get(each.name) or each.default or each.example for each in preset.inputs}
+        try:
+            provider = fill(preset, {name: value for name, value in values.items() if value})
+        except KeyfobError:
             return
-        if isinstance(value, dict):
-            for name, entry in value.items():
-                if (
-                    re.sub(r"[^a-z]", "", str(name).lower()) in NEXUS_KEYS
-                    and isinstance(entry, str)
-                    and entry
-                ):
-                    yield Found("nexusmods", plain(name, 40), Secret(entry))
-                else:
-                    yield from walk(entry, depth + 1)
-        elif isinstance(value, list):
-            for entry in value:
-                yield from walk(entry, depth + 1)
+        key_api = provider.api_key.api.base if provider.api_key else None
+        ends = provider.endpoints
+        for url in (
+            key_api,
+            provider.api.base,
+            provider.issuer,
+            ends.token_endpoint,
+            ends.authorization_endpoint,
+        ):
+            if url:
+                yield urlsplit(url).netloc.lower()
+        yield from provider.api.hosts
 
-    yield from walk(json.loads(text), 0)
+    def _variables(self) -> dict[str, str]:
+        return {name: provider for provider, tools in self._table().items() for name in tools.get("env", ())}
 
-
-def _emailproxy(text: str) -> Iterator[Found]:
-    """An e-mail proxy's accounts: its tokens are encrypted with the e-mail password, which nobody tells us."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
-    config.read_string(text)
-    for section in config.sections():
-        host = urlsplit(config[section].get("token_url", "")).hostname or ""
-        if not host:
-            continue
-        provider = "google" if host.endswith("googleapis.com") else None
-        provider = "microsoft" if host == "login.microsoftonline.com" else provider
-        yield Found(provider, plain(section, 80), why="its tokens are encrypted: sign in once")
-
-
-SOURCES: Mapping[str, Callable[[str], Iterator[Found]]] = MappingProxyType(
-    {
-        "gh": _gh,
-        "git-credentials": _git_credentials,
-        "netrc": _netrc,
-        "codex": _codex,
-        "env": _env,
-        "nexus": _nexus,
-        "emailproxy": _emailproxy,
-    }
-)
-
-
-def _at_host(host: str, user: str, secret: str, *, enterprise: bool = False) -> Found:
-    host = host.lower()
-    whose = plain(f"{user} at {host}" if user else host, 80)
-    provider = HOSTS.get(host)
-    if provider is None and enterprise:
-        return Found("github-enterprise", whose, Secret(secret), {"instance": host})
-    if provider is None:
-        return Found(None, whose, why="no preset says what this host's passwords are")
-    return Found(provider, whose, Secret(secret), {"instance": host} if provider == "gitlab" else EMPTY)
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        for source, below, variable in PLACES:
+            moved = self._environment.get(variable) if variable else None
+            path = Path(moved) / Path(below).name if moved else self._home / below
+            yield source, path
+        named = self._environment.get("NETRC")
+        if named:
+            yield "netrc", Path(named)

@@ -1,0 +1,207 @@
+"""`keyfob import` and `export` whole: real keychain, real provider, files of other tools."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keyfob.demo.server import DemoServer
+from support.session import DesktopSession
+from support.workshop import Bench, Workshop
+
+pytestmark = [pytest.mark.network, pytest.mark.keychain]
+KEY = "key-canary-of-the-workshop-0001"
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[DesktopSession]:
+    with DesktopSession() as made:
+        yield made
+
+
+@pytest.fixture
+def bench(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
+    with (
+        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
+        Workshop(tmp_path, provider.issuer) as shop,
+    ):
+        yield Bench.at(tmp_path, session.env, provider, shop)
+
+
+def test_a_key_is_tried_then_kept_then_blanked(bench: Bench) -> None:
+    bench.preset()
+    bench.shop.keys.add(KEY)
+    store = bench.home / ".git-credentials"
+    store.write_text(f"http://robot:{KEY}@{bench.shop.host}\nhttps://me:other@git.example.org\n")
+    shown = bench.keyfob("import")
+    assert shown.code == 0
+    assert f"…{KEY[-4:]}" in shown.err
+    assert "say whose it is" in shown.err
+    assert bench.keyfob("accounts", "--json").json == {"accounts": []}
+    dry = bench.keyfob("import", "git-credentials", "--dry-run", "--blank", "--json")
+    assert [each["way"] for each in dry.json["found"]] == ["api_key", "unknown"]
+    assert KEY in store.read_text()
+
+    moved = bench.keyfob("import", "git-credentials")
+    assert moved.code == 0, moved.err
+    assert "Connected as robot: workshop/robot" in moved.out
+    assert "--blank takes it out" in moved.err
+    assert bench.token() == KEY
+    assert KEY in store.read_text()
+
+    again = bench.keyfob("import", "git-credentials", "--blank", "--json")
+    assert [account["id"] for account in again.json["accounts"]] == ["workshop/robot"]
+    assert len(bench.keyfob("accounts", "--json").json["accounts"]) == 1, "recognised, not doubled"
+    assert store.read_text() == "https://me:other@git.example.org\n"
+    assert bench.files_with(KEY) == []
+    for said in (shown, dry, moved, again):
+        assert KEY not in said.out + said.err
+
+
+def test_a_refused_key_stays_where_it_is(bench: Bench) -> None:
+    bench.preset()
+    store = bench.home / "creds"
+    store.write_text(f"http://robot:{KEY}@{bench.shop.host}\n")
+    refused = bench.keyfob("import", str(store), "--blank")
+    assert (refused.code, refused.out) == (3, "")
+    assert KEY in store.read_text()
+    assert bench.keyfob("accounts", "--json").json == {"accounts": []}
+
+
+def test_a_key_goes_only_to_the_host_it_was_kept_for(bench: Bench) -> None:
+    """Also where the person names a provider: another host's key is not tried at it."""
+    bench.preset()
+    store = bench.home / "creds"
+    store.write_text(f"https://robot:{KEY}@elsewhere.example.org\n")
+    done = bench.keyfob("import", str(store), "--provider", "workshop", "--json")
+    assert [each["way"] for each in done.json["found"]] == ["unknown"]
+    assert bench.shop.tokens_seen("/api/user") == []
+
+
+def test_a_sign_in_that_another_tool_renews_is_shown_and_left(bench: Bench) -> None:
+    file = bench.home / ".codex" / "auth.json"
+    file.parent.mkdir()
+    text = json.dumps({"OPENAI_API_KEY": None, "tokens": {"refresh_token": "rt-canary-of-codex-0002"}})
+    file.write_text(text)
+    done = bench.keyfob("import", "codex", "--blank", "--json")
+    (found,) = done.json["found"]
+    assert (found["way"], found["provider"], found["tail"]) == ("read_only", "openai-codex", "0002")
+    assert "both would be signed out" in found["reason"]
+    assert done.json["accounts"] == []
+    assert file.read_text() == text
+    assert "canary" not in done.out + done.err
+
+
+def test_an_email_proxy_becomes_an_account_that_needs_one_sign_in(bench: Bench) -> None:
+    file = bench.home / "emailproxy.config"
+    file.write_text(
+        "[Server setup]\n[me@example.org]\npermission_url = https://accounts.google.com/o/oauth2/auth\n"
+        "token_url = https://oauth2.googleapis.com/token\noauth2_scope = https://mail.google.com/\n"
+        "client_id = proxy-client\nclient_secret = client-canary-0003\nrefresh_token = gAAAA-canary\n"
+    )
+    done = bench.keyfob("import", "emailproxy", "--json")
+    (account,) = done.json["accounts"]
+    assert (account["id"], account["status"]) == ("google/me@example.org", "needs_sign_in")
+    assert account["last_error"]["code"] == "imported"
+    token = bench.keyfob("token", "google")
+    assert (token.code, token.out) == (3, "")
+    once = bench.keyfob("import", "emailproxy", "--json")
+    assert len(bench.keyfob("accounts", "--json").json["accounts"]) == 1, once.out
+    assert [path.name for path in bench.files_with("client-canary-0003")] == ["emailproxy.config"]
+
+
+def test_what_cannot_be_imported_says_so(bench: Bench) -> None:
+    assert bench.keyfob("import", "/no/such/file").code == 7
+    notes = bench.home / "notes.txt"
+    notes.write_text("the key is under the mat\n")
+    assert bench.keyfob("import", str(notes)).code == 8
+    assert bench.keyfob("import", str(notes), "--file", str(notes)).code == 8
+    big = bench.home / "big"
+    big.write_bytes(b"x" * (1024 * 1024 + 1))
+    assert bench.keyfob("import", str(big)).code == 8
+    assert "Nothing was found" in bench.keyfob("import").out
+
+
+def test_an_export_holds_no_secret_and_makes_the_accounts_elsewhere(
+    bench: Bench, session: DesktopSession, tmp_path: Path
+) -> None:
+    bench.connect()
+    bench.connect_key(KEY)
+    tokens = [bench.token(f"workshop/{name}") for name in ("alice", "robot")]
+    exported = bench.keyfob("export")
+    for secret in (*tokens, KEY):
+        assert secret not in exported.out
+    (tmp_path / "other").mkdir()
+    other = Bench.at(tmp_path / "other", session.env, bench.provider, bench.shop)
+    file = other.home / "accounts.json"
+    file.write_text(exported.out)
+    assert other.keyfob("import", str(file), "--dry-run").code == 0
+    assert not (other.keyfob_home / "config" / "providers" / "workshop.toml").exists()
+    done = other.keyfob("import", str(file), "--json")
+    assert {each["id"]: each["status"] for each in done.json["accounts"]} == {
+        "workshop/alice": "needs_sign_in",
+        "workshop/robot": "needs_sign_in",
+    }
+    visit = "import sys; from keyfob.demo.visitor import Visitor; Visitor().sign_in(sys.argv[1], {!r})"
+    for person, code in (("bob", 9), ("alice", 0)):
+        script = tmp_path / f"again-{person}.py"
+        script.write_text(visit.format(person))
+        signed = other.keyfob("reconnect", "workshop/alice", BROWSER=f"{sys.executable} {script} %s")
+        assert signed.code == code, signed.err
+    assert other.token("workshop/alice") != tokens[0]
+    keyed = other.keyfob("reconnect", "workshop/robot", "--api-key-stdin", stdin=KEY + "\n")
+    assert keyed.code == 0, keyed.err
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        'id = "evil"\ntitle = "Evil"\nmethods = ["oauth"]\nissuer = "http://evil.example.org"\n',
+        "not toml at all [",
+    ],
+)
+@pytest.mark.parametrize("name", ["evil", "../evil", "github"])
+def test_an_exports_presets_are_judged(bench: Bench, name: str, preset: str) -> None:
+    account = {"provider": name, "label": "me", "method": "oauth"}
+    file = bench.home / "accounts.json"
+    file.write_text(json.dumps({"keyfob_export": 1, "accounts": [account], "presets": {name: preset}}))
+    bench.keyfob("import", str(file))
+    folder = bench.keyfob_home / "config"
+    assert list(folder.rglob("*.toml")) == []
+
+
+def test_on_a_terminal_blanking_is_offered(bench: Bench) -> None:
+    bench.preset()
+    bench.shop.keys.add(KEY)
+    store = bench.home / "creds"
+    store.write_text(f"http://robot:{KEY}@{bench.shop.host}\n")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["keyfob", "import", str(store)],
+        env=bench.env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
+    )
+    os.close(theirs)
+    said, end = b"", time.monotonic() + 30
+    while b"no backup" not in said and time.monotonic() < end:
+        if select.select([ours], [], [], 0.5)[0]:
+            said += os.read(ours, 4096)
+    assert KEY in store.read_text()
+    os.write(ours, b"y\n")
+    process.wait(30)
+    os.close(ours)
+    assert process.returncode == 0
+    assert KEY not in store.read_text()
+    assert KEY.encode() not in said
