@@ -17,8 +17,9 @@ from typing import Any, TypeVar, assert_never
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback, Response
+from keyfob.core.wire import Callback, Request, Response
 from keyfob.ports import Transport
+from keyfob.protocol.echoes import silence
 from keyfob.protocol.effects import (
     AwaitCallback,
     Effect,
@@ -72,12 +73,15 @@ class Runner:
     def run(self, flow: Flow[T], hands: Hands | None = None, cancel: threading.Event | None = None) -> T:
         """The flow's value. Raises what the flow raises; SignInEnded `cancelled` where `cancel` was set."""
         hands = hands or Hands()
+        sent: list[Request] = []
         try:
             effect: Effect = next(flow)
             while True:
                 try:
                     if cancel is not None and cancel.is_set():
                         raise SignInEnded("The sign-in was cancelled")
+                    if isinstance(effect, Send):
+                        sent.append(effect.request)
                     result = self._perform(effect, hands, cancel)
                 except KeyfobError as error:
                     effect = flow.throw(error)
@@ -86,6 +90,9 @@ class Runner:
         except StopIteration as end:
             value: T = end.value
             return value
+        except KeyfobError as error:
+            silence(error, sent)
+            raise
         finally:
             flow.close()
 
