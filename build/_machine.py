@@ -133,6 +133,9 @@ def _system_packages(wanted: list[str]) -> None:
         stop(f"Install these first, then run this again: sudo apt-get install -y {names}")
     assert sudo is not None
     say(f"Installing {len(missing)} system packages: {names}")
+    if "openssh-server" in missing and shutil.which("systemctl"):
+        # Tests start an sshd of their own; installing the program must not open the machine to the network.
+        _quietly([*sudo, "systemctl", "mask", "ssh.service", "ssh.socket"])
     command = [
         *sudo,
         "env",
