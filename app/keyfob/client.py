@@ -185,17 +185,32 @@ def token(account: str, *, min_life: float | None = None, rejected: str | None =
 
 def accounts() -> list[dict[str, Any]]:
     """All accounts, as `keyfob accounts --json` shows them. Raises `keyfob.KeyfobError`. Blocks."""
-    import json
-
     try:
-        status, _, body = exchange("GET", "/v1/accounts", "application/json")
+        return accounts_from_agent()
     except AgentGone:
         found: list[dict[str, Any]] = _command(["accounts"])["accounts"]
         return found
-    if status != 200:
-        raise _error(json.loads(body))
-    listed: list[dict[str, Any]] = json.loads(body)["accounts"]
+
+
+def accounts_from_agent() -> list[dict[str, Any]]:
+    """The same from a running agent alone. Raises AgentGone where there is none, and `keyfob.KeyfobError`."""
+    listed: list[dict[str, Any]] = _document("GET", "/v1/accounts")["accounts"]
     return listed
+
+
+def account_from_agent(account: str) -> dict[str, Any]:
+    """One of them. Raises as `accounts_from_agent`."""
+    return _document("GET", _target("accounts", account))
+
+
+def _document(method: str, target: str, body: bytes = b"") -> dict[str, Any]:
+    import json
+
+    status, _, raw = exchange(method, target, "application/json", body)
+    answer: dict[str, Any] = json.loads(raw)
+    if status != 200:
+        raise _error(answer)
+    return answer
 
 
 def forget(account: str | None = None) -> None:
@@ -230,14 +245,9 @@ def from_agent(account: str, *, min_life: float | None = None, rejected: str | N
 
     if rejected is not None:
         body = json.dumps({"rejected": rejected}).encode()
-        status, _, raw = exchange("POST", _target("token", account), "application/json", body)
-    else:
-        query = "" if min_life is None else f"?min_life={min_life:g}"
-        status, _, raw = exchange("GET", _target("token", account, query), "application/json")
-    answer: dict[str, Any] = json.loads(raw)
-    if status != 200:
-        raise _error(answer)
-    return answer
+        return _document("POST", _target("token", account), body)
+    query = "" if min_life is None else f"?min_life={min_life:g}"
+    return _document("GET", _target("token", account, query))
 
 
 def header_from_agent(account: str) -> tuple[str, str]:
@@ -331,23 +341,13 @@ def sign_by_agent(
     import json
 
     body = json.dumps(_wanted(method, url, nonce, rejected)).encode()
-    status, _, raw = exchange("POST", _target("sign", account), "application/json", body)
-    answer: dict[str, Any] = json.loads(raw)
-    if status != 200:
-        raise _error(answer)
-    return answer
+    return _document("POST", _target("sign", account), body)
 
 
 def renewed_by_agent(account: str) -> dict[str, Any]:
     """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGone where there
     is none, and `keyfob.KeyfobError`."""
-    import json
-
-    status, _, raw = exchange("POST", _target("renew", account), "application/json")
-    answer: dict[str, Any] = json.loads(raw)
-    if status != 200:
-        raise _error(answer)
-    return answer
+    return _document("POST", _target("renew", account))
 
 
 def _wanted(method: str, url: str, nonce: str | None, rejected: str | None) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.views import all_accounts
 from keyfob.core.text import plain
 
 
@@ -20,7 +21,7 @@ def accounts(session: Session) -> None:
     Example:
       keyfob accounts --json | jq -r '.accounts[] | select(.status == "needs_sign_in").id'
     """
-    views = session.engine.accounts.views()
+    views = all_accounts(session)
     if session.json:
         session.document({"accounts": [view.to_json() for view in views]})
         return

@@ -8,6 +8,7 @@ from keyfob import client
 from keyfob.cli import words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.views import view_of
 
 
 @click.command(short_help="Renew an account's token now.")
@@ -23,13 +24,11 @@ def renew(session: Session, account: str) -> None:
     Example:
       keyfob renew github
     """
-    engine = session.engine
     try:
         # The agent may hold what this process cannot open: a sealed vault.
-        client.renewed_by_agent(account)
-        view = engine.accounts.view(account)
+        view = view_of(client.renewed_by_agent(account))
     except client.AgentGone:
-        view = session.finish(lambda: engine.accounts.renew(account))
+        view = session.finish(lambda: session.engine.accounts.renew(account))
     if session.json:
         session.document(view.to_json())
         return

@@ -7,6 +7,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import _complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.views import all_accounts, one_account
 from keyfob.core.account import AccountView
 from keyfob.core.text import plain
 
@@ -23,7 +24,7 @@ def status(session: Session, account: str | None) -> None:
       keyfob status github
       keyfob status google/work@example.org --json
     """
-    views = [session.engine.accounts.view(account)] if account else session.engine.accounts.views()
+    views = [one_account(session, account)] if account else all_accounts(session)
     if len(views) == 1:
         if session.json:
             session.document(views[0].to_json())

@@ -1,0 +1,68 @@
+"""The accounts as `accounts` and `status` show them: this home's, or those of the agent that KEYFOB_SOCK names.
+
+An agent of this home keeps the same accounts, so that nothing is gained by asking it. A socket that was named may come
+from another machine (`ssh -R`), whose accounts are the ones that tools get here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from keyfob import client
+from keyfob.cli.session import Session
+from keyfob.core.account import AccountView, ErrorNote
+from keyfob.core.times import from_rfc3339
+
+
+def all_accounts(session: Session) -> list[AccountView]:
+    """All accounts. Blocks. Raises a KeyfobError."""
+    if os.environ.get("KEYFOB_SOCK"):
+        try:
+            return [view_of(row) for row in client.accounts_from_agent()]
+        except client.AgentGone:
+            pass
+    return session.engine.accounts.views()
+
+
+def one_account(session: Session, ref: str) -> AccountView:
+    """One account. Raises NotFound, Usage `account_ambiguous`."""
+    if os.environ.get("KEYFOB_SOCK"):
+        try:
+            return view_of(client.account_from_agent(ref))
+        except client.AgentGone:
+            pass
+    return session.engine.accounts.view(ref)
+
+
+def view_of(row: dict[str, Any]) -> AccountView:
+    """The inverse of `AccountView.to_json`, as far as that tells."""
+    error = row.get("last_error")
+    at = from_rfc3339(error["at"]) if error else None
+    return AccountView(
+        id=row["id"],
+        key=row["id"],
+        provider=row["provider"],
+        provider_title=row["provider"],
+        label=row["label"],
+        method=row["method"],
+        status=row["status"],
+        subject=row["subject"],
+        name=row["name"],
+        email=row.get("email"),
+        plan=row["plan"],
+        avatar_url=None,
+        scopes=tuple(row["scopes"]),
+        obtained_at=None,
+        expires_at=from_rfc3339(row["expires_at"]),
+        renews_at=from_rfc3339(row["renews_at"]),
+        renewable=row["renewable"],
+        connected_at=from_rfc3339(row["connected_at"]),
+        last_renewed_at=from_rfc3339(row["last_renewed_at"]),
+        grant_ends_at=from_rfc3339(row["grant_ends_at"]),
+        last_error=ErrorNote(error["code"], error["message"], error["advice"], at) if error and at else None,
+        remedy=None,
+        key_tail=None,
+        color="#5c5c63",
+        shareable=row.get("shareable", True),
+    )

@@ -1,0 +1,152 @@
+"""The agent's socket carried to another machine by `ssh -R`, with a real sshd on loopback: accounts marked shareable
+cross it, the others do not, and nothing can be begun or changed from there."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.agent_process import Machine, Ran, machine, wait_for
+from support.agent_rig import get, post
+
+pytestmark = pytest.mark.network
+
+
+@dataclass
+class There:
+    """The other machine: a home with nothing in it, and the forwarded socket."""
+
+    machine: Machine
+    home: Path
+    socket: Path
+
+    def run(self, *argv: str) -> Ran:
+        return self.machine.run(
+            *argv, unlocked=False, KEYFOB_HOME=str(self.home), KEYFOB_SOCK=str(self.socket)
+        )
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Machine]:
+    with machine() as made:
+        added = made.run(
+            "providers", "add", "closed", "--issuer", made.server.issuer, "--client-id", "keyfob-demo",
+            "--redirect-port", "0",
+        )  # fmt: skip
+        assert added.code == 0, added.err
+        preset = made.home / "config" / "providers" / "closed.toml"
+        text = preset.read_text()
+        assert "[policy]" in text
+        preset.write_text(
+            text.replace("[policy]", '[policy]\nshare = false\nshare_reason = "Its terms say so"')
+        )
+        made.connect()
+        script = made.root / "visit-alice.py"
+        assert made.run("connect", "closed", BROWSER=f"{sys.executable} {script} %s").code == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def port(here: Machine) -> Iterator[int]:
+    """A real sshd that lets in the key made for it."""
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if sshd is None:
+        raise RuntimeError("install openssh-server: sshd is needed")
+    folder = here.root / "ssh"
+    folder.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    (folder / "authorized").write_text((folder / "user.pub").read_text())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = int(probe.getsockname()[1])
+    (folder / "config").write_text(
+        f"Port {number}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
+        f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
+        "AllowStreamLocalForwarding yes\nStreamLocalBindUnlink yes\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd keeps its unprivileged half
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen([sshd, "-D", "-e", "-f", folder / "config"], stdout=log, stderr=log)
+    try:
+        wait_for(lambda: _listens(number) or process.poll() is not None)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield number
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def _listens(number: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", number)) == 0
+
+
+@pytest.fixture(params=["shared.sock", "agent.sock"])
+def there(here: Machine, port: int, request: pytest.FixtureRequest) -> Iterator[There]:
+    """The other end of `ssh -R`: of the socket made for forwarding, and of the agent's own."""
+    shared = here.root / "shared.sock"
+    agent = here.agent("--shared-socket", str(shared))
+    local = shared if request.param == "shared.sock" else here.socket
+    remote = here.root / f"there-{request.param}"
+    folder = here.root / "ssh"
+    ssh = subprocess.Popen(
+        [
+            "ssh", "-F", "none", "-N", "-p", str(port), "-i", folder / "user", "-o", "IdentitiesOnly=yes",
+            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known",
+            "-o", "ExitOnForwardFailure=yes", "-o", "LogLevel=ERROR", "-R", f"{remote}:{local}",
+            f"{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: remote.exists() or ssh.poll() is not None)
+        assert ssh.poll() is None, ssh.communicate()[1]
+        home = here.root / "there"
+        home.mkdir(mode=0o700, exist_ok=True)
+        yield There(here, home, remote)
+    finally:
+        ssh.terminate()
+        ssh.communicate()
+        remote.unlink(missing_ok=True)
+        agent.terminate()
+        assert agent.wait(20) == 0
+        here.end()
+
+
+def test_only_accounts_marked_shareable_cross(there: There) -> None:
+    token = there.run("token", "here")
+    assert (token.code, token.err) == (0, "")
+    assert token.out == there.machine.run("token", "here", unlocked=False).out
+
+    closed = there.run("token", "closed")
+    assert (closed.code, closed.out) == (8, "")
+    assert [row["id"] for row in there.run("accounts", "--json").json["accounts"]] == ["here/alice"]
+    assert there.run("status", "here", "--json").json["status"] == "connected"
+    assert there.run("status", "closed", "--json").code == 8
+
+
+def test_nothing_is_begun_changed_or_watched_from_there(there: There) -> None:
+    assert post(there.socket, "/v1/sign-ins", {"provider": "here"}).status == 403
+    assert post(there.socket, "/v1/renew/here").status == 403
+    assert get(there.socket, "/v1/events").status == 403
+    assert get(there.socket, "/v1/sign-ins/x").status == 403
+
+
+def test_a_refused_token_is_replaced_from_there(there: There) -> None:
+    before = there.run("token", "here").out.strip()
+    answer = post(there.socket, "/v1/token/here/alice", {"rejected": before})
+    assert answer.status == 200
+    assert answer.json["token"] not in ("", before)
