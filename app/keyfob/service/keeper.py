@@ -23,21 +23,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from keyfob.core.account import (
     Disconnected,
-    Event,
-    Expired,
-    GrantEnded,
     Intent,
     NeedsSignIn,
     Record,
-    RenewalFailed,
-    Renewed,
-    after,
 )
 from keyfob.core.errors import (
     Fault,
@@ -50,12 +43,13 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import backoff, jitter_of, planned, predates, renews_at, serves, waits
+from keyfob.core.renewal import jitter_of, planned, predates, serves, waits
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import token
 from keyfob.service.hub import Hub
+from keyfob.service.ledger import Ledger
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Hands, Runner, pause
@@ -103,8 +97,12 @@ class Keeper:
         self._settings = settings
         self._signing = signing
         self._save_for = save_for
+        self._ledger = Ledger(store, hub, settings, signing)
         self._unsaved: dict[str, KeychainError] = {}
-        self.slept: timedelta | None = None  # set by the renewer after a suspend, for the history's words
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
 
     # --- asking ---------------------------------------------------------------------------------------------
 
@@ -192,7 +190,7 @@ class Keeper:
             intent = None
             overtaken = True
         if overtaken or record.generation != stored.grant.generation:
-            record = self._adopt(key, stored.grant)
+            record = self._ledger.adopt(key, stored.grant)
         # Who waited for somebody else's renewal takes its result: another could give no more life than that one.
         enough = timedelta(0) if overtaken else min_life
         if intent is None and (not force or overtaken) and self._serves(stored, enough, rejected):
@@ -224,7 +222,7 @@ class Keeper:
                 )
             )
         except SignInNeeded as error:
-            return self._ended(record, error)
+            return self._ledger.ended(record, error)
         except KeyfobError as error:
             return self._fall_back(record, stored, rejected, force, error)
         flow = token.renew(plan, grant, subject=record.account.subject, **self._signing.full)
@@ -246,27 +244,27 @@ class Keeper:
             return self._fall_back(record, stored, rejected, force, error)
         except PeerFault as error:
             if kept:
-                self._adopt(key, kept[-1], quiet=True)
-                self._failed(record, kept[-1], error)
+                self._ledger.adopt(key, kept[-1], quiet=True)
+                self._ledger.failed(record, kept[-1], error)
             else:
-                self._failed(record, grant, error)
+                self._ledger.failed(record, grant, error)
             raise
         except SettingWrong as error:
             self._store.clear_intent(key)
             return self._fall_back(record, stored, rejected, force, error)
         except KeyfobError as error:
-            self._failed(record, grant, error)
+            self._ledger.failed(record, grant, error)
             raise
         except Exception as bug:
             # A bug of ours is no reason to sign anybody out: kept, backed off, and told as what it is.
             log.exception("renewing %s failed", record.account.id)
             fault = Fault(f"Renewing {record.account.id} failed: {type(bug).__name__}")
-            self._failed(record, kept[-1] if kept else grant, fault)
+            self._ledger.failed(record, kept[-1] if kept else grant, fault)
             raise fault from bug
-        self._adopt(key, renewed)
+        self._ledger.adopt(key, renewed)
         if renewed.expired(self._signing.now()):
             dead = Transient("The provider answered the renewal with an expired token", answered=True)
-            self._failed(record, renewed, dead)
+            self._ledger.failed(record, renewed, dead)
             raise dead
         return renewed
 
@@ -276,7 +274,7 @@ class Keeper:
         key = record.account.key
         slot = self._save(record, grant, beside)
         # An intent that stays because the disk is full is told from a lost answer by the newer generation.
-        self._quietly(lambda: self._store.clear_intent(key))
+        self._ledger.quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
         if current is None or current.epoch != record.epoch:
             # Disconnected while the answer was on its way: revoked, not left standing. Queued before it is forgotten,
@@ -300,7 +298,7 @@ class Keeper:
                 except KeychainError as error:
                     if key not in self._unsaved:
                         self._unsaved[key] = error
-                        self._quietly(partial(self._tell_unsaved, record, error))
+                        self._ledger.quietly(partial(self._tell_unsaved, record, error))
                     waited = self._signing.now() - started
                     if self._save_for is not None and waited >= self._save_for:
                         raise
@@ -310,7 +308,7 @@ class Keeper:
             self._unsaved.pop(key, None)
 
     def _tell_unsaved(self, record: Record, error: KeychainError) -> None:
-        self._remember(record, error)
+        self._ledger.remember(record, error)
         self._hub.say(
             record,
             "saving_failed",
@@ -318,88 +316,13 @@ class Keeper:
             error.code,
         )
 
-    def _quietly(self, write: Callable[[], object]) -> None:
-        """A write to the store that matters less than what is under way: a grant is not dropped for want of a line of
-        history, on a disk that is full."""
-        try:
-            write()
-        except Fault as fault:
-            log.error("the account store: %s", fault.code)
-
     # --- what may come of it ----------------------------------------------------------------------------------
-
-    def _adopt(self, key: str, grant: Grant, *, quiet: bool = False) -> Record:
-        """Bring the store's row up to what the vault holds."""
-        now = self._signing.now()
-        margin = self._settings().margin
-
-        def change(record: Record) -> Record:
-            return replace(
-                record,
-                status=record.status if quiet else after(record.status, Renewed(now)),
-                generation=grant.generation,
-                scopes=grant.scopes,
-                obtained_at=grant.obtained_at,
-                expires_at=grant.expires_at,
-                renews_at=renews_at(grant, margin, jitter_of(key)),
-                renewable=grant.refresh is not None,
-                last_renewed_at=record.last_renewed_at if quiet else grant.obtained_at,
-                last_error=record.last_error if quiet else None,
-                failures=record.failures if quiet else 0,
-                retry_at=record.retry_at if quiet else None,
-                retry_asked=record.retry_asked if quiet else False,
-            )
-
-        before = self._store.get(key)
-        record = self._store.update(key, change)
-        if record is None:
-            raise NotFound("The account was removed meanwhile")
-        if not quiet and before is not None and before.generation != grant.generation:
-            slept, self.slept = self.slept, None
-            words = f"Renewed after {_span(slept)} asleep" if slept else "Renewed"
-            self._hub.say(record, "renewed", words)
-        return record
-
-    def _failed(self, record: Record, grant: Grant, error: KeyfobError) -> None:
-        """Write down a failure that may pass. The account stays connected while its access token lives."""
-        now = self._signing.now()
-        note = self._hub.note(error)
-        event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
-        key = record.account.key
-
-        def change(current: Record) -> Record:
-            failures = current.failures + 1
-            wait = backoff(failures, jitter_of(key + str(failures)))
-            if error.retry_after is not None:
-                wait = max(wait, error.retry_after)
-            return replace(
-                current,
-                status=after(current.status, event),
-                last_error=note,
-                failures=failures,
-                retry_at=now + wait,
-                retry_asked=error.retry_after is not None,
-            )
-
-        try:
-            changed = self._store.update(key, change)
-        except Fault as fault:
-            log.error("the account store: %s", fault.code)
-            return
-        if changed is not None and (record.last_error is None or record.last_error.code != error.code):
-            self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
-        elif changed is not None:
-            self._hub.hint(changed, "renewal_failed")
-
-    def _remember(self, record: Record, error: KeyfobError) -> None:
-        note = self._hub.note(error)
-        self._store.update(record.account.key, lambda current: replace(current, last_error=note))
 
     def _fall_back(
         self, record: Record, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
     ) -> Grant:
         """A renewal that did not come about: the old token serves while it lives, unless it was refused."""
-        self._failed(record, stored.grant, error)
+        self._ledger.failed(record, stored.grant, error)
         return self._serve_or_raise(stored, rejected, force, error)
 
     def _serve_or_raise(
@@ -422,39 +345,19 @@ class Keeper:
             newest = self._look(record)
             if newest.grant.generation > stored.grant.generation:
                 self._store.clear_intent(key)
-                self._adopt(key, newest.grant)
+                self._ledger.adopt(key, newest.grant)
                 refused = rejected is not None and rejected == newest.grant.access
                 if not refused and not newest.grant.expired(self._signing.now()):
                     return newest.grant
                 raise Transient(f"{record.account.id} was renewed elsewhere meanwhile", code="busy")
         self._store.clear_intent(key)
-        return self._ended(record, error)
-
-    def _ended(self, record: Record, error: SignInNeeded) -> Grant:
-        """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
-        now = self._signing.now()
-        note = self._hub.note(error)
-        fresh = not isinstance(record.status, NeedsSignIn)
-        changed = self._store.update(
-            record.account.key,
-            lambda current: replace(
-                current,
-                status=after(current.status, GrantEnded(now, note)),
-                last_error=note,
-                failures=0,
-                retry_at=None,
-                retry_asked=False,
-            ),
-        )
-        if changed is not None and fresh and isinstance(changed.status, NeedsSignIn):
-            self._hub.say(changed, "needs_sign_in", error.message, error.code)
-        raise error
+        return self._ledger.ended(record, error)
 
     def _cannot_renew(self, record: Record, stored: Stored, rejected: Secret | None) -> Grant:
         """No refresh token: what has not expired serves; what has expired or was refused needs the person."""
         title = record.account.id
         if stored.grant.expired(self._signing.now()):
-            return self._ended(
+            return self._ledger.ended(
                 record,
                 SignInNeeded(f"The token of {title} has expired and cannot be renewed", code="token_expired"),
             )
@@ -463,7 +366,7 @@ class Keeper:
             error = SignInNeeded(
                 f"The token of {title} was refused, and there is no way to renew it", code="token_rejected"
             )
-            self._remember(record, error)
+            self._ledger.remember(record, error)
             raise error
         return stored.grant
 
@@ -494,7 +397,7 @@ class Keeper:
         )
         if stored is None or not newer:
             raise SignInNeeded(message, code=code)
-        return self._adopt(record.account.key, stored.grant)
+        return self._ledger.adopt(record.account.key, stored.grant)
 
     def _look(self, record: Record) -> Stored:
         try:
@@ -502,13 +405,13 @@ class Keeper:
         except KeychainError as error:
             if error.code != "entry_damaged":
                 raise
-            self._ended(record, SignInNeeded(error.message, code="grant_missing"))
+            self._ledger.ended(record, SignInNeeded(error.message, code="grant_missing"))
             raise
         if stored is None:
             missing = SignInNeeded(
                 f"The keychain holds no token of {record.account.id}", code="grant_missing"
             )
-            self._ended(record, missing)
+            self._ledger.ended(record, missing)
             raise missing
         return stored
 
@@ -548,8 +451,3 @@ def _is_of(intent: Intent, grant: Grant) -> bool:
         and intent.generation == grant.generation
         and intent.refresh_hash == grant.refresh.fingerprint()
     )
-
-
-def _span(span: timedelta) -> str:
-    minutes = round(span.total_seconds() / 60)
-    return f"{minutes // 60} h" if minutes >= 60 else f"{max(minutes, 1)} min"

@@ -58,7 +58,7 @@ class Renewer:
             return LOOK_AGAIN
         now = self._clock()
         if self._looked_at is not None and now - self._looked_at > ASLEEP:
-            self._keeper.slept = now - self._looked_at
+            self._keeper.ledger.slept = now - self._looked_at
         self._looked_at = now
         wait = LOOK_AGAIN
         for record in self._store.records():

@@ -1,0 +1,146 @@
+"""Writes down how an account stands: what a renewal brought, why it failed, that it ended.
+
+Called by the Keeper under the account's lock. It changes the store's row by the one table of `core.account` and tells
+the history once of each change; it reads and writes no secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import NoReturn
+
+from keyfob.core.account import (
+    Event,
+    Expired,
+    GrantEnded,
+    NeedsSignIn,
+    Record,
+    RenewalFailed,
+    Renewed,
+    after,
+)
+from keyfob.core.errors import Fault, KeyfobError, NotFound, SignInNeeded
+from keyfob.core.grant import Grant
+from keyfob.core.renewal import backoff, jitter_of, renews_at
+from keyfob.core.settings import Settings
+from keyfob.ports import AccountStore
+from keyfob.service.hub import Hub
+from keyfob.service.plans import Signing
+
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Thread-safe as far as the store is."""
+
+    def __init__(
+        self, store: AccountStore, hub: Hub, settings: Callable[[], Settings], signing: Signing
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._settings = settings
+        self._signing = signing
+        self.slept: timedelta | None = None  # set by the renewer after a suspend, for the history's words
+
+    def adopt(self, key: str, grant: Grant, *, quiet: bool = False) -> Record:
+        """Bring the store's row up to what the vault holds."""
+        now = self._signing.now()
+        margin = self._settings().margin
+
+        def change(record: Record) -> Record:
+            return replace(
+                record,
+                status=record.status if quiet else after(record.status, Renewed(now)),
+                generation=grant.generation,
+                scopes=grant.scopes,
+                obtained_at=grant.obtained_at,
+                expires_at=grant.expires_at,
+                renews_at=renews_at(grant, margin, jitter_of(key)),
+                renewable=grant.refresh is not None,
+                last_renewed_at=record.last_renewed_at if quiet else grant.obtained_at,
+                last_error=record.last_error if quiet else None,
+                failures=record.failures if quiet else 0,
+                retry_at=record.retry_at if quiet else None,
+                retry_asked=record.retry_asked if quiet else False,
+            )
+
+        before = self._store.get(key)
+        record = self._store.update(key, change)
+        if record is None:
+            raise NotFound("The account was removed meanwhile")
+        if not quiet and before is not None and before.generation != grant.generation:
+            slept, self.slept = self.slept, None
+            words = f"Renewed after {_span(slept)} asleep" if slept else "Renewed"
+            self._hub.say(record, "renewed", words)
+        return record
+
+    def failed(self, record: Record, grant: Grant, error: KeyfobError) -> None:
+        """Write down a failure that may pass. The account stays connected while its access token lives."""
+        now = self._signing.now()
+        note = self._hub.note(error)
+        event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
+        key = record.account.key
+
+        def change(current: Record) -> Record:
+            failures = current.failures + 1
+            wait = backoff(failures, jitter_of(key + str(failures)))
+            if error.retry_after is not None:
+                wait = max(wait, error.retry_after)
+            return replace(
+                current,
+                status=after(current.status, event),
+                last_error=note,
+                failures=failures,
+                retry_at=now + wait,
+                retry_asked=error.retry_after is not None,
+            )
+
+        try:
+            changed = self._store.update(key, change)
+        except Fault as fault:
+            log.error("the account store: %s", fault.code)
+            return
+        if changed is not None and (record.last_error is None or record.last_error.code != error.code):
+            self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
+        elif changed is not None:
+            self._hub.hint(changed, "renewal_failed")
+
+    def remember(self, record: Record, error: KeyfobError) -> None:
+        note = self._hub.note(error)
+        self._store.update(record.account.key, lambda current: replace(current, last_error=note))
+
+    def ended(self, record: Record, error: SignInNeeded) -> NoReturn:
+        """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
+        now = self._signing.now()
+        note = self._hub.note(error)
+        fresh = not isinstance(record.status, NeedsSignIn)
+        changed = self._store.update(
+            record.account.key,
+            lambda current: replace(
+                current,
+                status=after(current.status, GrantEnded(now, note)),
+                last_error=note,
+                failures=0,
+                retry_at=None,
+                retry_asked=False,
+            ),
+        )
+        if changed is not None and fresh and isinstance(changed.status, NeedsSignIn):
+            self._hub.say(changed, "needs_sign_in", error.message, error.code)
+        raise error
+
+    def quietly(self, write: Callable[[], object]) -> None:
+        """A write to the store that matters less than what is under way: a grant is not dropped for want of a line of
+        history, on a disk that is full."""
+        try:
+            write()
+        except Fault as fault:
+            log.error("the account store: %s", fault.code)
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    return f"{minutes // 60} h" if minutes >= 60 else f"{max(minutes, 1)} min"
