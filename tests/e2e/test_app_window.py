@@ -128,6 +128,7 @@ def test_the_story(stage: Stage, server: OidcProvider) -> None:
         window.press("Cancel", window="Disconnect Alice?")
         window.row("acme/alice", "connected")
         window.press("Disconnect", window="Keyfob")
+        window.find(role="dialog", name="Disconnect Alice?")
         window.shot("disconnect")
         window.press("Disconnect", window="Disconnect Alice?")
         window.row("acme/alice", "disconnected")
