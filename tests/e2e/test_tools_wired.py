@@ -264,6 +264,20 @@ def test_aws(bench: Bench, tools: Path, key: str, told: list[str | None]) -> Non
     unwired(bench, "aws", {config: None})
 
 
+def test_aws_by_the_preset_that_the_page_shows(bench: Bench, tools: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
+    folder = bench.keyfob_home / "config" / "providers"
+    folder.mkdir(parents=True)
+    (folder / "minio.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
+    key = "AKIAEXAMPLEEXAMPLE01:abcd/efgh+ijklmnopqrst"
+    connect = ("connect", "minio", "--label", "me", "--api-key-stdin")
+    done = bench.keyfob(*connect, stdin=key + "\n")
+    assert done.code == 0, done.err
+    assert bench.keyfob("wire", "aws", "minio", "--profile", "store", "--yes").code == 0
+    told = bench.run(str(tools / "python"), "-c", BOTO, PYTHONPATH="", PYTHONWARNINGS="ignore")
+    assert json.loads(told.out) == [*key.split(":"), None]
+
+
 def test_aws_of_another_kind_of_account(bench: Bench) -> None:
     bench.connect()
     done = bench.keyfob("credential", "aws", "workshop")
