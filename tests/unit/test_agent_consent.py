@@ -202,18 +202,18 @@ def test_thirty_requests_at_once_are_one_question(make: Callable[..., Consents])
     ("executable", "words", "script"),
     [
         ("/usr/bin/curl", ["curl", "x"], None),
-        ("/usr/bin/python3.11", ["python3", "tool.py", "-m", "x"], "/work/tool.py"),
+        ("/usr/bin/python3.11", ["python3", "tool.py", "-m", "x"], "/srv/tool.py"),
         ("/usr/bin/python3.11", ["python3", "-I", "-W", "error", "/a/../b/tool.py"], "/b/tool.py"),
         ("/usr/bin/python3.11", ["python3", "-m", "http.server"], "-m http.server"),
         ("/usr/bin/python3.11", ["python3", "-c", "print(1)"], "-c"),
         ("/usr/bin/python3.11", ["python3"], None),
-        ("/usr/bin/node", ["node", "--test", "app.js"], "/work/app.js"),
+        ("/usr/bin/node", ["node", "--test", "app.js"], "/srv/app.js"),
         ("/bin/bash", ["bash", "-e", "x"], "-e"),
-        ("/bin/bash", ["/bin/bash", "./build.sh"], "/work/build.sh"),
+        ("/bin/bash", ["/bin/bash", "./build.sh"], "/srv/build.sh"),
     ],
 )
 def test_an_interpreters_script_is_what_asks(executable: str, words: list[str], script: str | None) -> None:
-    assert script_of(executable, words, "/work") == script
+    assert script_of(executable, words, "/srv") == script
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
