@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -259,6 +261,45 @@ def test_another_keepers_socket_is_not_removed_at_the_end(folder: Path) -> None:
         with bind_socket(folder / "agent.sock"):
             gate.close()
             assert (folder / "agent.sock").exists()
+
+
+class Launchd:
+    """libSystem's launch_activate_socket, as its manual page tells of it."""
+
+    def __init__(self, handles: list[int], error: int = 0) -> None:
+        self._handles = (ctypes.c_int * len(handles))(*handles)
+        self._error = error
+        self.freed = False
+
+    def launch_activate_socket(self, name: bytes, handles: Any, count: Any) -> int:
+        assert name == b"Listeners"
+        handles._obj.contents = self._handles
+        count._obj.value = len(self._handles)
+        return self._error
+
+    def free(self, handles: object) -> None:
+        self.freed = True
+
+
+def test_launchds_socket_is_taken_over(folder: Path) -> None:
+    made = bind_socket(folder / "agent.sock")
+    launchd = Launchd([made.detach()])
+    with gates.from_launchd(launchd) as sock:  # type: ignore[arg-type,union-attr]
+        assert sock.getsockname() == str(folder / "agent.sock")
+        assert not sock.getblocking()
+        assert not sock.get_inheritable()
+    assert launchd.freed
+
+
+def test_without_a_job_of_launchds_there_is_no_socket() -> None:
+    assert gates.from_launchd(Launchd([], error=2)) is None  # type: ignore[arg-type]
+    assert gates.from_launchd(object()) is None  # type: ignore[arg-type]
+
+
+def test_a_socket_meant_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_PID", "1")
+    assert gates.handed_over() is None
 
 
 # --- loopback TCP, for where there are no Unix sockets ------------------------------------------------------

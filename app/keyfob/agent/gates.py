@@ -7,6 +7,7 @@ for forwarding, or from a program that forwards (ssh), may speak for another mac
 
 from __future__ import annotations
 
+import ctypes
 import hmac
 import json
 import os
@@ -245,13 +246,34 @@ def program_of(pid: int | None) -> str:
 
 
 def handed_over() -> socket.socket | None:
-    """The listening socket that systemd passed to us (sd_listen_fds), None where it did not."""
+    """The listening socket that systemd (sd_listen_fds) or launchd started us with, None where there is none."""
+    if sys.platform == "darwin":
+        return from_launchd(ctypes.CDLL(None))
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         return None
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)  # not for the programs that we start
     os.set_inheritable(3, False)
-    sock = socket.socket(fileno=3)
+    return _listening(3)
+
+
+def from_launchd(library: ctypes.CDLL) -> socket.socket | None:
+    """The socket that the job's property list calls Listeners (launch_activate_socket(3))."""
+    handles, count = ctypes.POINTER(ctypes.c_int)(), ctypes.c_size_t()
+    try:
+        failed = library.launch_activate_socket(b"Listeners", ctypes.byref(handles), ctypes.byref(count))
+    except AttributeError:
+        return None
+    if failed or not count.value:
+        return None  # started by hand: there is no job to ask for
+    handle = handles[0]
+    library.free(handles)
+    os.set_inheritable(handle, False)
+    return _listening(handle)
+
+
+def _listening(handle: int) -> socket.socket:
+    sock = socket.socket(fileno=handle)
     sock.setblocking(False)
     return sock
 
