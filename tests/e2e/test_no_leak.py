@@ -264,7 +264,6 @@ def test_s_25_a_secret_does_not_tell_itself() -> None:
     assert CANARY not in f"{secret} {secret!r} {secret!s:>40} {[secret]} {vars(Secret)}"
     with pytest.raises(TypeError):
         pickle.dumps(secret)
-    try:
+    with pytest.raises(ValueError) as caught:
         raise ValueError(secret)
-    except ValueError as error:
-        assert CANARY not in "".join(traceback.format_exception(error))
+    assert CANARY not in "".join(traceback.format_exception(caught.value))

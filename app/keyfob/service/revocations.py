@@ -14,7 +14,7 @@ from datetime import timedelta
 from keyfob.core.account import PendingRevocation, Pin, Record
 from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, Transient
 from keyfob.core.grant import Grant, seal, unseal
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Provider, Revocation
 from keyfob.core.renewal import backoff, jitter_of
 from keyfob.core.secret import Secret
 from keyfob.ports import AccountStore, Vault
@@ -41,10 +41,7 @@ class Revocations:
 
     def can_revoke(self, record: Record) -> bool:
         """Whether this account's provider offers a way to revoke what this method gave."""
-        try:
-            provider = self._plans.provider(record)
-        except KeyfobError:
-            return False
+        provider = self._provider(record.account.provider, record.account.pin)
         if record.account.method in ("api_key", "password"):
             return False
         return _offers(provider, record)
@@ -141,13 +138,20 @@ class Revocations:
         return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
 
     def _plan(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> Plan:
-        provider = self._plans.preset(provider_id, pin)
+        provider = self._provider(provider_id, pin)
         if pin.server.endpoints.revocation_endpoint:
             # The address that the account was signed in with, whatever its preset says by now.
             provider = replace(provider, revocation=replace(provider.revocation, url=None))
         return Plan(
             provider=provider, server=pin.server, client=client, dpop_key=grant.key, inputs=pin.inputs
         )
+
+    def _provider(self, provider_id: str, pin: Pin) -> Provider:
+        """The preset; where it is gone or faulty, what the account's pin alone tells: its server's own revocation."""
+        try:
+            return self._plans.preset(provider_id, pin)
+        except KeyfobError:
+            return Provider(id=provider_id, title=provider_id, revocation=Revocation(style="rfc7009"))
 
     def _tell(self, plan: Plan, grant: Grant) -> str:
         if plan.provider.revocation.style == "nextcloud":

@@ -74,6 +74,8 @@ class SignIn:
         account_key = record.account.key if record else desk.signing.entropy(12)
         preset = desk.catalogue.get(request.provider)
         inputs = desk.clients.inputs(preset, request, record)
+        if record is not None:
+            _refuse_elsewhere(record, inputs)
         ready = Ready(
             attempt,
             desk.clients.filled(preset, inputs),
@@ -335,6 +337,16 @@ def _hosts(provider: Provider, method: str, told: tuple[str, ...] | None) -> tup
         if host not in hosts:
             hosts.append(host)
     return tuple(hosts)
+
+
+def _refuse_elsewhere(record: Record, inputs: Mapping[str, str]) -> None:
+    """Another server's subject of the same name is another person: an account never moves."""
+    for name, value in _where(record.account.pin.inputs).items():
+        if inputs.get(name, value) != value:
+            raise Usage(
+                f"{record.account.id} is an account at {plain(value, 60)}",
+                remedy=f"Connect {plain(inputs[name], 60)} as a new account.",
+            )
 
 
 def _same_subject(known: str, told: str) -> bool:
