@@ -14,6 +14,8 @@ import click
 from keyfob.core.errors import Fault, KeyfobError, Usage
 from keyfob.core.text import plain
 
+LINE_MOST = 4_000  # characters; a remedy may hold an address
+
 
 class Faulty(Exception):
     """A KeyfobError with more to say: `lines` before the last line, `extra` beside it in JSON."""
@@ -50,7 +52,8 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
 
 
 def _line(error: KeyfobError) -> str:
-    return " ".join(f"{error.message.rstrip('.')}. {_remedy(error)}".split())
+    # Arguments come from scripts too, and with them whatever a file was called.
+    return plain(" ".join(f"{error.message.rstrip('.')}. {_remedy(error)}".split()), LINE_MOST)
 
 
 def _remedy(error: KeyfobError) -> str:

@@ -23,7 +23,7 @@ from keyfob.core.errors import CODES, KeyfobError, NotFound, PeerFault, SettingW
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
-from keyfob.core.text import label_from
+from keyfob.core.text import label_from, plain
 from keyfob.core.wire import Request
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import identity
@@ -83,7 +83,7 @@ class Accounts:
         if same:
             ids = ", ".join(record.account.id for record in same)
             raise Usage(f"{ref} has {len(same)} accounts: {ids}", code="account_ambiguous")
-        raise NotFound(f"There is no account {ref}")
+        raise NotFound(f"There is no account {plain(ref, 160)}")
 
     def history(self, ref: str | None = None, *, limit: int = 50, after: int = 0) -> Sequence[LoggedEvent]:
         key = self.resolve(ref).account.key if ref else None
