@@ -203,7 +203,7 @@ def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> d
 
 def _holds(verdict: dict[str, Any]) -> bool:
     """Whether it is of this installation, and its files are as they were."""
-    return verdict["by"] == __file__ and all(_mark(path) == mark for path, mark in verdict["made_of"])
+    return verdict["by"] == os.path.realpath(__file__) and all(_mark(path) == mark for path, mark in verdict["made_of"])
 
 
 def _mark(path: str) -> list[int] | None:
@@ -233,7 +233,7 @@ def _judged(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> di
     head = line.removesuffix(grant.access.reveal())
     marks = {str(path): None if stamp is None else list(stamp[1:]) for path, stamp in made_of}
     return {
-        "by": __file__,
+        "by": os.path.realpath(__file__),  # the launcher comes by another path to the same file
         "made_of": list(marks.items()),
         "shared": [record.account.method],
         # Without the token at its end there is no head to keep: such a header is made anew each time.
