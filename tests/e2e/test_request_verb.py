@@ -1,0 +1,303 @@
+"""`keyfob request` and the streaming transport, against an API on loopback that refuses, redirects, streams and challenges."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import pytest
+
+from keyfob.adapters.clock import now
+from keyfob.adapters.keys import new_key
+from keyfob.adapters.transport_httpx import HttpxTransport
+from keyfob.core.errors import Transient
+from keyfob.core.wire import Request
+from support.agent_rig import AgentRig
+from support.cli_run import Ran, doors_to, run
+from support.rig import PRESET
+
+pytestmark = pytest.mark.network
+
+
+@dataclass
+class Seen:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Api:
+    """`answer` decides: (status, headers, pieces of the body)."""
+
+    base: str
+    seen: list[Seen] = field(default_factory=list)
+    answer: Callable[[Seen], tuple[int, dict[str, str], list[bytes]]] = lambda seen: (200, {}, [b"fine"])
+    between: Callable[[], None] = lambda: None
+
+
+def serving() -> Iterator[Api]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do(self) -> None:
+            length = int(self.headers.get("content-length", "0"))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            seen = Seen(self.command, self.path, headers, self.rfile.read(length))
+            api.seen.append(seen)
+            status, more, pieces = api.answer(seen)
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name, value)
+            self.end_headers()
+            for piece in pieces:
+                self.wfile.write(piece)
+                self.wfile.flush()
+                api.between()
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    api = Api(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+api = pytest.fixture(serving)
+elsewhere = pytest.fixture(serving, name="elsewhere")
+
+
+class Home:
+    """Services in memory, whose account's API is the one on loopback."""
+
+    def __init__(self, folder: Path, api: Api, more: str = "") -> None:
+        self.rig = AgentRig(folder)
+        text = PRESET.replace('[api]\nbase = "https://id.example.org"', f'[api]\nbase = "{api.base}"\n{more}')
+        (self.rig.presets / "example.toml").write_text(text)
+        record = self.rig.connect()
+        account = replace(record.account, pin=replace(record.account.pin, api_base=api.base))
+        self.rig.store.put(replace(record, account=account))
+        self.engine: Any = SimpleNamespace(
+            accounts=self.rig.accounts,
+            signer=self.rig.signer,
+            transport=HttpxTransport(now, deadline=5),
+            close=lambda: None,
+        )
+
+    def request(self, *argv: str, stdin: str = "") -> Ran:
+        return run(["request", "example", *argv], doors_to(self.engine), stdin=stdin)
+
+
+@pytest.fixture
+def home(tmp_path: Path, api: Api) -> Home:
+    return Home(tmp_path, api)
+
+
+def test_a_call_is_made_and_its_answer_printed(home: Home, api: Api) -> None:
+    api.answer = lambda seen: (200, {"Content-Type": "application/json"}, [b'{"a":', b"1}"])
+    ran = home.request("get", "/me?x=1", "-H", "X-Note: mine", "-H", "Accept: text/plain")
+    assert (ran.code, ran.out, ran.err) == (0, '{"a":1}', "")
+    (seen,) = api.seen
+    assert (seen.method, seen.path, seen.headers["authorization"]) == ("GET", "/me?x=1", "Bearer access-1")
+    assert (seen.headers["x-note"], seen.headers["accept"]) == ("mine", "text/plain")
+
+
+def test_a_body_is_sent_from_the_line_and_from_a_file(home: Home, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "body.bin").write_bytes(b"\0\xff")
+    home.request("POST", "/a", "-d", '{"a": 1}')
+    home.request("PUT", "/b", "-d", f"@{tmp_path}/body.bin", "-H", "Content-Type: application/octet-stream")
+    assert [(seen.body, seen.headers["content-type"]) for seen in api.seen] == [
+        (b'{"a": 1}', "application/json"),
+        (b"\0\xff", "application/octet-stream"),
+    ]
+    missing = home.request("POST", "/a", "-d", "@/nonexistent")
+    assert (missing.code, missing.out) == (2, "")
+
+
+def test_an_answer_that_is_no_success_is_printed_with_exit_1(home: Home, api: Api) -> None:
+    api.answer = lambda seen: (404, {}, [b"nothing here"])
+    ran = home.request("GET", "/x")
+    assert (ran.code, ran.out, ran.last) == (1, "nothing here", "keyfob: The API answered 404 Not Found")
+    shown = home.request("GET", "/x", "-i")
+    assert shown.out.startswith("HTTP/1.1 404 Not Found\n")
+
+
+def test_a_401_costs_one_replacement_and_one_repeat(home: Home, api: Api) -> None:
+    api.answer = lambda seen: (200 if seen.headers["authorization"] == "Bearer access-2" else 401, {}, [b"x"])
+    ran = home.request("POST", "/a", "-d", "body")
+    assert (ran.code, ran.out) == (0, "x")
+    assert [seen.body for seen in api.seen] == [b"body", b"body"]
+    assert home.rig.server.log == ["refresh"]
+
+
+def test_a_401_that_stays_is_the_answer(home: Home, api: Api) -> None:
+    api.answer = lambda seen: (401, {}, [b"no"])
+    ran = home.request("GET", "/a")
+    assert (ran.code, ran.out, len(api.seen)) == (1, "no", 2)
+    assert home.rig.server.log == ["refresh"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://evil.example/", "http://alice@127.0.0.1/", "http://127.0.0.1:1/", "//127.0.0.1/", "x"],
+)
+def test_S_64_another_host_is_refused(home: Home, api: Api, address: str) -> None:
+    """S-64: an address that is not the provider's, `@` in it, another port → refused, nothing sent."""
+    ran = home.request("GET", address)
+    assert (ran.code, ran.out, api.seen) == (8, "", [])
+
+
+@pytest.mark.parametrize(
+    "line", ["Authorization: Bearer mine", "Connection: x", "Transfer-Encoding: chunked", "Host: x", "none"]
+)
+def test_S_64_a_callers_own_credentials_and_hop_by_hop_headers_are_refused(
+    home: Home, api: Api, line: str
+) -> None:
+    """S-64: a client's own `Authorization`, hop-by-hop tricks → refused."""
+    ran = home.request("GET", "/a", "-H", line)
+    assert (ran.code, ran.out, api.seen) == (2, "", [])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_S_64_a_redirect_off_the_hosts_gets_nothing(
+    home: Home, api: Api, elsewhere: Api, status: int
+) -> None:
+    """S-64: a redirect off the allowed hosts → refused, and its target receives nothing."""
+    api.answer = lambda seen: (status, {"Location": f"{elsewhere.base}/steal"}, [])
+    ran = home.request("GET", "/a")
+    assert (ran.code, ran.out) == (8, "")
+    assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "body"),
+    [(302, "GET", b""), (303, "GET", b""), (307, "POST", b"b"), (308, "POST", b"b")],
+)
+def test_a_redirect_within_the_hosts_is_followed(
+    home: Home, api: Api, status: int, method: str, body: bytes
+) -> None:
+    api.answer = lambda seen: (
+        (status, {"Location": "../b"}, []) if seen.path == "/x/a" else (200, {}, [b"there"])
+    )
+    ran = home.request("POST", "/x/a", "-d", "b")
+    assert (ran.code, ran.out) == (0, "there")
+    assert (api.seen[1].method, api.seen[1].path, api.seen[1].body) == (method, "/b", body)
+    assert api.seen[1].headers["authorization"] == "Bearer access-1"
+
+
+def test_redirects_in_a_circle_end(home: Home, api: Api) -> None:
+    api.answer = lambda seen: (302, {"Location": "/a"}, [])
+    assert home.request("GET", "/a").code == 9
+    assert len(api.seen) == 6
+
+
+def test_a_token_in_the_query_is_put_there(tmp_path: Path, api: Api) -> None:
+    home = Home(tmp_path, api, 'placement = "query"\nname = "key"')
+    assert home.request("GET", "/a?b=c").code == 0
+    assert api.seen[0].path == "/a?b=c&key=access-1"
+
+
+def test_a_bound_token_is_signed_and_a_nonce_challenge_answered_once(home: Home, api: Api) -> None:
+    home.rig.slots.save("key-1", replace(home.rig.held(), key=new_key(), token_type="DPoP", generation=2))
+
+    def answer(seen: Seen) -> tuple[int, dict[str, str], list[bytes]]:
+        proof = jwt.decode(seen.headers["dpop"], options={"verify_signature": False})
+        if proof.get("nonce") == "n-1":
+            return 200, {}, [b"fine"]
+        return 401, {"WWW-Authenticate": 'DPoP error="use_dpop_nonce"', "DPoP-Nonce": "n-1"}, []
+
+    api.answer = answer
+    assert home.request("GET", "/a").out == "fine"
+    assert [seen.headers["authorization"] for seen in api.seen] == ["DPoP access-1"] * 2
+    assert home.rig.server.log == []
+
+
+def test_terms_that_keep_the_token_from_tools_leave_requests(tmp_path: Path, api: Api) -> None:
+    home = Home(tmp_path, api)
+    file = home.rig.presets / "example.toml"
+    file.write_text(file.read_text().replace("[policy]", '[policy]\nshare = false\nshare_reason = "Terms"'))
+    assert run(["token", "example"], doors_to(home.engine)).code == 8
+    assert home.request("GET", "/a").out == "fine"
+
+
+# --- the stream ---------------------------------------------------------------------------------------------
+
+
+def test_pieces_come_as_they_are_sent(api: Api) -> None:
+    """The answer has no length and its pieces come apart: each is there before the next is sent."""
+    got = threading.Semaphore(0)
+    api.answer = lambda seen: (200, {}, [b"one", b"two", b"three"])
+    api.between = lambda: got.acquire(timeout=5) or None
+    pieces = []
+    with HttpxTransport(now).stream(Request("GET", f"{api.base}/a", "api")) as answer:
+        assert answer.status == 200
+        for piece in answer.body:
+            pieces.append(piece)
+            got.release()
+    assert pieces == [b"one", b"two", b"three"]
+
+
+def test_an_answer_longer_than_keyfob_reads_is_streamed(api: Api) -> None:
+    api.answer = lambda seen: (200, {}, [b"x" * 65536] * 64)
+    with HttpxTransport(now, body_most=1000).stream(Request("GET", f"{api.base}/a", "api")) as answer:
+        assert sum(map(len, answer.body)) == 64 * 65536
+
+
+def test_a_peer_that_falls_silent_ends_the_stream(api: Api) -> None:
+    api.answer = lambda seen: (200, {}, [b"one", b"two"])
+    api.between = lambda: time.sleep(1.5)
+    with (
+        pytest.raises(Transient) as caught,
+        HttpxTransport(now).stream(Request("GET", f"{api.base}/a", "api"), patience=0.5) as answer,
+    ):
+        list(answer.body)
+    assert caught.value.code == "network_timeout"
+
+
+def test_what_the_reader_raises_is_its_own(api: Api) -> None:
+    def read() -> None:
+        with HttpxTransport(now).stream(Request("GET", f"{api.base}/a", "api")) as answer:
+            next(answer.body)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        read()
+
+
+def test_nobody_there_is_told_as_ever() -> None:
+    with (
+        pytest.raises(Transient) as caught,
+        HttpxTransport(now).stream(Request("GET", "http://127.0.0.1:1/", "api")),
+    ):
+        pass
+    assert (caught.value.code, caught.value.sent) == ("network_unreachable", False)
+
+
+def test_the_sign_verb_answers_as_the_agent_does(home: Home, api: Api) -> None:
+    ran = run(
+        ["sign", "example"],
+        doors_to(home.engine),
+        stdin=json.dumps({"method": "GET", "url": f"{api.base}/a"}),
+    )
+    assert json.loads(ran.out)["headers"] == {"Authorization": "Bearer access-1"}
+    assert (
+        "sign"
+        not in run(["--help"], doors_to(home.engine)).out.replace("Sign in", "").replace("signs", "").split()
+    )
+    assert run(["sign", "example"], doors_to(home.engine), stdin="[]").code == 2
