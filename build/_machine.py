@@ -33,6 +33,13 @@ TESTS = [
     *"dbus gnome-keyring libsecret-tools pass gnupg".split(),  # real keychains
     *"chromium chromium-driver".split(),  # a real browser
     *"git curl openssh-client openssh-server openssl procps".split(),  # tools that ask for tokens, certificates for hostile servers
+    *"zsh fish".split(),  # completion in the real shells
+    # Tools that are often there without a package of this name.
+    *(
+        package
+        for program, package in {"docker": "docker.io", "kubectl": "kubernetes-client"}.items()
+        if not shutil.which(program)
+    ),
 ]
 FOR_UV = ["python3-venv", "ca-certificates"]
 KEYCHAIN_SERVICE = Path("/usr/share/dbus-1/services/org.freedesktop.secrets.service")

@@ -202,6 +202,15 @@ def test_kubectl(safe: Bench) -> None:
     unwired(safe, "kubectl", {config: old})
 
 
+def test_an_old_kubectl_gets_the_version_that_it_knows(bench: Bench) -> None:
+    bench.connect()
+    old = bench.bin / "kubectl"
+    old.write_text('#!/bin/sh\necho \'{"clientVersion": {"major": "1", "minor": "20+"}}\'\n')
+    old.chmod(0o755)
+    (config,) = wired(bench, "kubectl", "workshop", "--user", "me")
+    assert "client.authentication.k8s.io/v1beta1" in config.read_text()
+
+
 def test_kubectl_with_a_file_changed_since(bench: Bench) -> None:
     kubectl = program("kubectl", "kubernetes-client")
     bench.connect()

@@ -6,6 +6,7 @@ writes. A setting that somebody else made is never replaced: that is an error wh
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.cli import by_host, tool_edits
+from keyfob.cli import by_host, kubeconfig, tool_edits
 from keyfob.cli.exec import variable_of
 from keyfob.cli.wiring import Change, read
 from keyfob.core.account import AccountView
 from keyfob.core.errors import NotFound, SettingWrong, Usage
 
 API_VERSION = "client.authentication.k8s.io/v1"
+OLD_API_VERSION = "client.authentication.k8s.io/v1beta1"  # all that kubectl before 1.22 knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,54 +84,48 @@ def docker(asked: Asked) -> Planned:
 
 
 def kubectl(asked: Asked) -> Planned:
-    """A user of the kubeconfig, written by kubectl itself into a copy."""
+    """A user of the kubeconfig, and the context that shall use it."""
     account = _one(asked, "kubectl")
     path = Path(
         (asked.environment.get("KUBECONFIG") or "").split(os.pathsep)[0] or asked.home / ".kube" / "config"
     )
     user = asked.options.get("user") or f"keyfob-{account.provider}-{account.label}"
-    words = ["config", "set-credentials", user, f"--exec-command={_command('keyfob')}"]
-    words += [f"--exec-arg={word}" for word in ("credential", "kubectl", account.id)]
-    words += [f"--exec-api-version={API_VERSION}", "--exec-interactive-mode=Never"]
-    steps = [words]
+    before = read(path)
+    command = [_command("keyfob"), "credential", "kubectl", account.id]
+    version = OLD_API_VERSION if _is_old_kubectl(asked.environment) else API_VERSION
+    after = kubeconfig.with_user(before or "", user, command, version)
+    if (
+        before is not None
+        and kubeconfig.has_user(before, user)
+        and after != before
+        and "- kubectl" not in before
+    ):
+        raise SettingWrong(f"{path} has a user {user} already", remedy="Choose another name with --user.")
     context = asked.options.get("context")
     if context:
-        steps.append(["config", "set-context", context, f"--user={user}"])
-    before = read(path)
-    if before is not None and f"name: {user}\n" in before and "credential" not in before:
-        raise SettingWrong(f"{path} has a user {user} already", remedy="Choose another name with --user.")
-    after = kubeconfig(before or "", steps, asked.environment, path)
+        after = kubeconfig.with_context(after, context, user)
     notes = [] if context else [f"Use it in a context: kubectl config set-context CONTEXT --user={user}"]
     return Planned([Change(path, before, after)], notes, {"user": user})
 
 
-def kubeconfig(text: str, steps: list[list[str]], environment: Mapping[str, str], beside: Path) -> str:
-    """The kubeconfig after kubectl has done these steps to a copy of it. Raises SettingWrong."""
+def _is_old_kubectl(environment: Mapping[str, str]) -> bool:
+    """Whether the kubectl that is there does not know version 1 of the answer (before 1.22)."""
     program = shutil.which("kubectl", path=environment.get("PATH"))
     if program is None:
-        raise SettingWrong("kubectl is not on the PATH", remedy="Install it, then run this again.")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    copy = beside.with_name(f".{beside.name}.keyfob-{os.getpid()}")
+        return False
+    done = subprocess.run(  # noqa: S603
+        [program, "version", "--client", "-o", "json"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     try:
-        handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        for step in steps:
-            done = subprocess.run(  # noqa: S603
-                [program, *step, f"--kubeconfig={copy}"],
-                env=dict(environment),
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            if done.returncode != 0:
-                raise SettingWrong(
-                    f"kubectl refused: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else step[1]}"
-                )
-        return copy.read_text("utf-8")
-    finally:
-        copy.unlink(missing_ok=True)
+        minor = str(json.loads(done.stdout)["clientVersion"]["minor"])
+        return int("".join(char for char in minor if char.isdecimal())) < 22
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def aws(asked: Asked) -> Planned:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 
-from keyfob.cli import tool_edits
+from keyfob.cli import kubeconfig, tool_edits
 from keyfob.cli.options import _complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.tool_plans import TOOLS, Asked, kubeconfig
+from keyfob.cli.tool_plans import TOOLS, Asked
 from keyfob.cli.wiring import SUFFIX, Change, Wiring
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
 
@@ -108,20 +108,12 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
         return
     take = TOOLS[tool].take or partial(tool_edits.without_block, tool=tool)
     if tool == "kubectl":
-        take = partial(_without_user, user=notes["told"]["user"])
+        take = partial(kubeconfig.without_user, name=notes["told"]["user"])
     undoing = wiring.undoing(tool, take)
     _show(session, [change for change, _ in undoing])
     _ask("Undo this?", yes)
     wiring.undo(tool, undoing)
     _tell(session, tool, [change for change, _ in undoing], [], "was undone already")
-
-
-def _without_user(text: str, user: str) -> str:
-    """For a kubeconfig that was changed since; a context that names the user keeps naming it."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="keyfob-") as folder:
-        return kubeconfig(text, [["config", "delete-user", user]], os.environ, Path(folder, "config"))
 
 
 def _show(session: Session, changes: list[Change]) -> None:
