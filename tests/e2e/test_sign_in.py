@@ -116,8 +116,12 @@ def test_a_failure_after_the_callback_is_told_in_the_browser_too(
 ) -> None:
     """A browser that says success while the app failed is what these users were bitten by."""
 
+    keep = stage.vault.save
+
     def refuse(name: str, value: Secret) -> None:
-        raise KeychainError("locked", code="keychain_locked")
+        if not name.endswith("/probe"):  # it locked itself while the person was in the browser
+            raise KeychainError("locked", code="keychain_locked")
+        keep(name, value)
 
     monkeypatch.setattr(stage.vault, "save", refuse)
     with pytest.raises(KeychainError):
@@ -126,6 +130,19 @@ def test_a_failure_after_the_callback_is_told_in_the_browser_too(
     assert stage.page is not None
     assert "Connected" not in stage.page.text
     assert stage.engine.accounts.views() == []
+
+
+def test_a_locked_keychain_is_told_before_the_browser_opens(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, value: Secret) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    monkeypatch.setattr(stage.vault, "save", refuse)
+    with pytest.raises(KeychainError):
+        stage.sign_in()
+    assert "browser" not in stage.stages
+    assert free(stage.port)
 
 
 def test_the_same_person_is_recognised_not_doubled(stage: Stage) -> None:
@@ -325,9 +342,12 @@ def test_what_was_received_and_is_not_kept_is_given_back(
 ) -> None:
     """A dialog that is cancelled during the exchange, and a keychain that refuses, leave no grant standing."""
     if at == "saving":
+        keep = stage.vault.save
 
         def refuse(name: str, value: Secret) -> None:
-            raise KeychainError("locked", code="keychain_locked")
+            if not name.endswith("/probe"):
+                raise KeychainError("locked", code="keychain_locked")
+            keep(name, value)
 
         monkeypatch.setattr(stage.vault, "save", refuse)
     attempt = stage.attempt()

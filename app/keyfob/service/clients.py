@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
@@ -47,6 +48,7 @@ class Issued:
     secrets: ClientSecrets = NO_SECRETS
     registration_uri: str | None = None
     scopes: tuple[str, ...] | None = None
+    secret_expires_at: datetime | None = None  # RFC 7591 §3.2.1; a new sign-in registers anew
 
 
 class Clients:
@@ -260,6 +262,7 @@ class Clients:
             ClientSecrets(registered.client_secret, registered.registration_access_token),
             registered.registration_client_uri,
             registered.scopes,
+            registered.secret_expires_at,
         )
 
     def _from_environment(self, provider: Provider, what: str) -> str | None:

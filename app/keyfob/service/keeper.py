@@ -251,6 +251,13 @@ class Keeper:
             raise
         except SettingWrong as error:
             self._store.clear_intent(key)
+            ends = record.grant_ends_at
+            if error.code == "client_refused" and ends is not None and self._signing.now() >= ends:
+                # The client that was registered for this account has ended (RFC 7591 §3.2.1); signing in makes another.
+                ended = SignInNeeded(
+                    f"The app registration of {record.account.id} has ended", code="grant_ended"
+                )
+                return self._ledger.ended(record, ended)
             return self._fall_back(record, stored, rejected, force, error)
         except KeyfobError as error:
             self._ledger.failed(record, grant, error)

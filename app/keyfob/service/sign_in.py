@@ -99,6 +99,8 @@ class SignIn:
             )
             signed: Signed | None = None
             try:
+                # A keychain that refuses is told before the person goes to the browser, not after.
+                desk.slots.rehearse(account_key)
                 signed = ways.sign_in(desk, ready)
                 kept, recognised = self._commit(ready, signed)
             except BaseException as error:

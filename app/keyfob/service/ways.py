@@ -78,7 +78,7 @@ def _browser(desk: Desk, ready: Ready) -> Signed:
     )
     hands = _hands(desk, ready, listener, plan, issued.secrets)
     result = desk.runner.run(flow, hands, attempt.cancelled)
-    return Signed(result, plan, issued.secrets, issued.registration_uri)
+    return Signed(_until_the_secret_ends(desk, issued, result), plan, issued.secrets, issued.registration_uri)
 
 
 def _listen(desk: Desk, ready: Ready) -> Listener:
@@ -189,6 +189,14 @@ class _Sending:
             self._attempt.advance(stage="checking")
 
 
+def _until_the_secret_ends(desk: Desk, issued: Issued, result: SignInResult) -> SignInResult:
+    """With the day on which the client that was registered for this account ends, and with it every renewal."""
+    if issued.secret_expires_at is None:
+        return result
+    left = (issued.secret_expires_at - desk.signing.now()).total_seconds()
+    return replace(result, extra={**result.extra, "grant_ends_in": str(max(left, 0.0))})
+
+
 def _server(desk: Desk, ready: Ready) -> Server:
     return desk.runner.run(discovery.discover(ready.provider), cancel=ready.attempt.cancelled)
 
@@ -252,7 +260,7 @@ def _device(desk: Desk, ready: Ready) -> Signed:
         _hands(desk, ready, None, plan, issued.secrets),
         attempt.cancelled,
     )
-    return Signed(result, plan, issued.secrets, issued.registration_uri)
+    return Signed(_until_the_secret_ends(desk, issued, result), plan, issued.secrets, issued.registration_uri)
 
 
 # --- atproto ----------------------------------------------------------------------------------------------------
@@ -372,4 +380,4 @@ def _password(desk: Desk, ready: Ready) -> Signed:
         password.password_sign_in(plan, username=username, password=request.password, **desk.signing.full),
         cancel=attempt.cancelled,
     )
-    return Signed(result, plan, issued.secrets, issued.registration_uri)
+    return Signed(_until_the_secret_ends(desk, issued, result), plan, issued.secrets, issued.registration_uri)
