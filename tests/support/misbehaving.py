@@ -47,6 +47,8 @@ class Case:
     jwks: Callable[[Misbehaving], list[dict[str, Any]]] | None = None
     userinfo: Mapping[str, Any] = field(default_factory=dict)
     at: Mapping[str, Behaviour] = field(default_factory=dict)  # every answer at a path
+    device: Mapping[str, Any] = field(default_factory=dict)
+    registration: Mapping[str, Any] = field(default_factory=dict)
     dpop_nonce: str | None = None  # once: one challenge a place; endless: never content
 
 
@@ -82,6 +84,7 @@ def _kidless(*numbers: int) -> Callable[[Misbehaving], list[dict[str, Any]]]:
     return keys
 
 
+_REGISTERS: Mapping[str, Any] = {"registration_endpoint": lambda provider: provider.url("/register")}
 _BIG = "x" * 70_000
 CASES: Mapping[str, Case] = {
     "honest": Case(),
@@ -193,6 +196,26 @@ CASES: Mapping[str, Case] = {
     ),
     "S-56 once": Case(dpop_nonce="once"),
     "S-56 endless": Case(dpop_nonce="endless"),
+    "S-60": Case(metadata={"device_authorization_endpoint": lambda provider: provider.url("/device")}),
+    "S-60 no interval": Case(
+        metadata={"device_authorization_endpoint": lambda provider: provider.url("/device")},
+        device={"interval": OMIT},
+    ),
+    "S-61": Case(metadata=_REGISTERS),
+    "S-61 redirect": Case(metadata=_REGISTERS, registration={"redirect_uris": ["https://evil.example/"]}),
+    "S-61 auth": Case(
+        metadata=_REGISTERS,
+        registration={"token_endpoint_auth_method": "private_key_jwt", "client_secret": OMIT},
+    ),
+    "S-61 scope": Case(metadata=_REGISTERS, registration={"scope": "openid"}),
+    "S-61 secret ends": Case(
+        metadata=_REGISTERS,
+        registration={
+            "token_endpoint_auth_method": "client_secret_basic",
+            "client_secret": "registered-secret",
+            "client_secret_expires_at": lambda provider: int(time.time()) + 86_400,
+        },
+    ),
     "S-65": Case(
         userinfo={
             "name": "Al\r\n2026-11-20 CRITICAL forged\x1b[2J\u202eice",
@@ -226,6 +249,7 @@ class Misbehaving:
         self.before: dict[str, Callable[[], None]] = {}  # runs before an answer at a path, out of the lock
         self.canary = ""  # part of every secret it gives
         self._codes: dict[str, dict[str, str]] = {}
+        self._devices: dict[str, dict[str, str]] = {}
         self._pushed: dict[str, dict[str, str]] = {}
         self._current: dict[str, str] = {}  # refresh token -> family
         self._spent: dict[str, tuple[str, float]] = {}
@@ -331,6 +355,21 @@ class Misbehaving:
                 return self._json({"request_uri": name, "expires_in": 60}, 201)
             case "/token":
                 return self._token(form, request)
+            case "/device":
+                code = f"device-{self.canary}{secrets.token_hex(8)}"
+                self._devices[code] = form
+                honest = {
+                    "device_code": code, "user_code": "ABCD-EFGH", "verification_uri": self.url("/enter"),
+                    "expires_in": 600, "interval": 7,
+                }  # fmt: skip
+                return self._json(self._laid(honest, self.case.device))
+            case "/register":
+                asked = json.loads(request.body)
+                issued = {**asked, "client_id": "app", "registration_access_token": f"manage-{self.canary}"}
+                issued |= {"registration_client_uri": self.url("/register/app")}
+                return self._json(self._laid(issued, self.case.registration), 201)
+            case "/register/app":
+                return answer(204, b"")
             case "/jwks":
                 keys = [self.signer.jwk] if self.case.jwks is None else self.case.jwks(self)
                 return self._json({"keys": keys})
@@ -375,6 +414,13 @@ class Misbehaving:
     def _token(self, form: dict[str, str], request: Received) -> Behaviour:
         if form.get("grant_type") == "refresh_token":
             return self._renew(form, "dpop" in request.headers)
+        if "device_code" in form:
+            begun = self._devices.pop(form["device_code"], None)
+            if begun is None:
+                return self._json({"error": "invalid_grant"}, 400)
+            family = secrets.token_hex(8)
+            self._nonces[family] = ""
+            return self._json(self._tokens(family, begun.get("scope", ""), self.case.claims, False))
         asked = self._codes.pop(form.get("code", ""), None)
         verifier = form.get("code_verifier", "")
         made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
