@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
+from keyfob.core.consent import Permission, Question, Reply
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded
 from keyfob.core.provider import ApiKeyProfile, ClientProfile, Input, Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
@@ -387,6 +388,18 @@ class FakeHome:
     id: str = "fake"
 
 
+@dataclass
+class FakeConsents:
+    permissions: list[Permission] = field(default_factory=list)
+    ask: Callable[[Question], Reply] | None = None
+
+    def list(self) -> list[Permission]:
+        return [*self.permissions]
+
+    def revoke(self, permission_id: str) -> None:
+        self.permissions = [each for each in self.permissions if each.id != permission_id]
+
+
 class FakeEngine:
     def __init__(self, root: Path, views: list[AccountView] | None = None) -> None:
         for name in ("data", "config", "run"):
@@ -402,6 +415,7 @@ class FakeEngine:
         self.vault = FakeVault()
         self.clients = FakeClients()
         self.avatars = FakeAvatars()
+        self.consents = FakeConsents()
         self.store_path = root / "data" / "accounts.db"
         self.closed = False
 

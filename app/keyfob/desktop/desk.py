@@ -19,6 +19,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.desktop import operation, viewmodel
 from keyfob.desktop.confirm import Ask, Confirm
 from keyfob.desktop.connect_dialog import ConnectDialog
+from keyfob.desktop.consent_dialog import Asking
 from keyfob.desktop.engine import Engine
 from keyfob.desktop.listener_thread import Threads
 from keyfob.desktop.main_window import MainWindow
@@ -71,6 +72,8 @@ class Desk(QObject):
         self.tray = Tray(theme, self)
         self.preferences = Preferences(theme, autostart, self.window, self)
         self.threads = Threads(self)
+        self._asking = Asking(theme, self.window, self)
+        self._asking.wanted.connect(self.window.bring_up)
         self._pulse: Pulse | None = None
         self._surroundings = Surroundings(self)
         self._end_timer = QTimer(self)
@@ -125,6 +128,7 @@ class Desk(QObject):
         self._engine = engine
         if self._ending is not None:
             return
+        engine.consents.ask = self._asking.ask
         presenter = self._presenter = Presenter(engine, self)
         connect = SignInPresenter(engine, presenter, self.threads, self)
         self._sign_in = ConnectDialog(self._theme, connect, self.window)
@@ -355,6 +359,7 @@ class Desk(QObject):
         if self._ending is not None:
             return
         self._ending = time.monotonic()
+        self._asking.close()
         if self._pulse is not None:
             self._pulse.stop()
         if self._sign_in is not None:

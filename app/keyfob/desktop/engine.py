@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.consent import Permission
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
 from keyfob.desktop.bridge import Hub
 from keyfob.ports import Spawn, VaultHealth
+from keyfob.service.consents import Ask
 from keyfob.service.views import Disconnection, Progress, SignInRequest, TestResult, Token
 
 
@@ -77,6 +79,13 @@ class Avatars(Protocol):
     def fetch(self, url: str | None) -> Path | None: ...
 
 
+class Consents(Protocol):
+    ask: Ask | None
+
+    def list(self) -> Sequence[Permission]: ...
+    def revoke(self, permission_id: str) -> None: ...
+
+
 class Engine(Protocol):
     """Thread-safe and blocking: the window calls it through an `Operation` only."""
 
@@ -96,6 +105,8 @@ class Engine(Protocol):
     def events(self) -> Hub: ...
     @property
     def clients(self) -> Clients: ...
+    @property
+    def consents(self) -> Consents: ...
     @property
     def avatars(self) -> Avatars: ...
     @property

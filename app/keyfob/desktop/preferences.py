@@ -5,13 +5,14 @@ One QObject on the GUI thread; files are read and written off it. What cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from keyfob.core.consent import Permission
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.desktop.engine import Engine
@@ -73,8 +74,26 @@ class Preferences(QObject):
         dialog.changed.connect(self.save)
         dialog.asked.connect(self._account_asked)
         dialog.connect_asked.connect(self._connect_asked)
+        dialog.revoke_asked.connect(self._revoke)
         dialog.finished.connect(self._closed)
         dialog.open()
+        if self._engine is not None:
+            Operation(self, self._engine.consents.list, self._permissions).failing(self._faulty).start()
+
+    def _permissions(self, found: Sequence[Permission]) -> None:
+        if self.dialog is not None:
+            self.dialog.programs.tell(found)
+
+    def _revoke(self, permission_id: str) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+
+        def work() -> Sequence[Permission]:
+            engine.consents.revoke(permission_id)
+            return engine.consents.list()
+
+        Operation(self, work, self._permissions).failing(self._faulty).start()
 
     def _account_asked(self, action: str, key: str) -> None:
         if action == "reconnect":

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.core.settings import THEMES, Settings
 from keyfob.desktop.models import Row, Window
+from keyfob.desktop.program_card import ProgramCard
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Avatar
 from keyfob.desktop.widgets import Choice, Elided, Scroller, Switch, button, card, label, restyle
@@ -33,6 +34,7 @@ class SettingsDialog(QDialog):
     changed = Signal(object)  # Settings
     asked = Signal(str, str)  # disconnect | reconnect | remove, account key
     connect_asked = Signal()
+    revoke_asked = Signal(str)  # a program's permission
 
     def __init__(
         self, theme: Theme, settings: Settings, *, tray: bool, autostart: bool, parent: QWidget | None = None
@@ -52,6 +54,10 @@ class SettingsDialog(QDialog):
         self._build_accounts(column)
         self._build_window(column, tray=tray, autostart=autostart)
         self._build_tokens(column)
+        self.programs = ProgramCard(self._theme)
+        self.programs.switched.connect(self._switched)
+        self.programs.revoked.connect(self.revoke_asked)
+        column.addWidget(self.programs)
         column.addStretch(1)
         scroll = Scroller()
         scroll.hold(body)
@@ -157,6 +163,7 @@ class SettingsDialog(QDialog):
         self.login.setChecked(settings.start_at_login)
         self.tray.setChecked(settings.close_to_tray)
         self.theme.setCurrentIndex(THEMES.index(settings.theme))
+        self.programs.switch.setChecked(settings.named_app_consent)
         self.port.setText(str(settings.callback_port))
         self.margin.setText(_minutes(settings.renewal_margin))
         self._filling = False
@@ -195,6 +202,7 @@ class SettingsDialog(QDialog):
                     start_at_login=self.login.isChecked(),
                     close_to_tray=self.tray.isChecked(),
                     theme=str(self.theme.currentData()),
+                    named_app_consent=self.programs.switch.isChecked(),
                 )
             )
 

@@ -1,0 +1,143 @@
+"""The question whether a program may have a token, the switch in Settings with its limits, and taking answers back."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QLabel
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.consent import Permission, Program, Question, Reply
+from keyfob.desktop.consent_dialog import Asking, ConsentDialog
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.program_card import LIMITS, SWITCH
+from keyfob.desktop.theme import Theme
+from support import fake_engine as fake
+
+TOOL = Program(
+    "/usr/bin/python3.11", "/home/me/bin/sync.py", "/home/me/photos", ("/usr/bin/bash", "/usr/bin/kitty")
+)
+QUESTION = Question("github/aldis-k", TOOL)
+
+
+class Thread:
+    """A program's request on a thread of the agent's."""
+
+    def __init__(self, asking: Asking, question: Question = QUESTION) -> None:
+        self.replies: list[Reply] = []
+        self._thread = threading.Thread(target=lambda: self.replies.append(asking.ask(question)), daemon=True)
+        self._thread.start()
+
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+
+@pytest.fixture
+def asking(desk: Desk) -> Asking:
+    return desk._asking
+
+
+@pytest.mark.parametrize(
+    ("name", "reply"),
+    [("once", Reply.ONCE), ("hour", Reply.HOUR), ("always", Reply.ALWAYS), ("no", Reply.NO)],
+)
+def test_each_button_is_its_answer(asking: Asking, qtbot: QtBot, name: str, reply: Reply) -> None:
+    thread = Thread(asking)
+    qtbot.waitUntil(lambda: asking.dialog is not None)
+    getattr(asking.dialog, name).click()
+    qtbot.waitUntil(thread.ended)
+    assert thread.replies == [reply]
+    assert asking.dialog is None
+
+
+def test_escape_and_return_allow_nothing(asking: Asking, qtbot: QtBot) -> None:
+    for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return):
+        thread = Thread(asking)
+        qtbot.waitUntil(lambda: asking.dialog is not None)
+        qtbot.keyClick(asking.dialog, key)
+        qtbot.waitUntil(thread.ended)
+        assert thread.replies == [Reply.NO]
+
+
+def test_the_time_that_passes_is_a_no(asking: Asking, qtbot: QtBot) -> None:
+    asking._time.setInterval(50)
+    thread = Thread(asking)
+    qtbot.waitUntil(thread.ended)
+    assert thread.replies == [Reply.NO]
+
+
+def test_quitting_is_a_no_and_so_is_what_comes_later(asking: Asking, qtbot: QtBot) -> None:
+    thread = Thread(asking)
+    qtbot.waitUntil(lambda: asking.dialog is not None)
+    asking.close()
+    qtbot.waitUntil(thread.ended)
+    assert thread.replies == [Reply.NO]
+    assert asking.ask(QUESTION) is Reply.NO
+
+
+def test_the_dialog_shows_which_program_wants_which_account(theme: Theme, qtbot: QtBot) -> None:
+    dialog = ConsentDialog(theme, QUESTION)
+    qtbot.addWidget(dialog)
+    shown = " ".join(each.text() for each in dialog.findChildren(QLabel))
+    for fact in (
+        "sync.py",
+        "github/aldis-k",
+        TOOL.executable,
+        "/home/me/bin/sync.py",
+        "/home/me/photos",
+        "bash ← kitty",
+    ):
+        assert fact in shown
+    assert dialog.accessibleName() == "May sync.py use github/aldis-k?"
+    assert {each.text() for each in dialog.findChildren(QAbstractButton)} == {
+        "Allow once", "Allow for an hour", "Always allow", "Don’t allow",
+    }  # fmt: skip
+
+
+def test_a_programs_name_cannot_rewrite_the_question(theme: Theme, qtbot: QtBot) -> None:
+    """S-65: controls, markup and bidirectional overrides in a path stay inert."""
+    odd = Program("/tmp/a\n<b>Keyfob</b>\u202egnp.exe", None, "/tmp/\x1b[31m")
+    dialog = ConsentDialog(theme, Question("github/aldis-k", odd))
+    qtbot.addWidget(dialog)
+    for each in dialog.findChildren(QLabel):
+        assert not set(each.text()) & set("\n\x1b\u202e")
+        assert each.textFormat() is Qt.TextFormat.PlainText or "<b>" not in each.text()
+
+
+def test_a_program_that_cannot_be_told_is_allowed_once_at_most(theme: Theme, qtbot: QtBot) -> None:
+    dialog = ConsentDialog(theme, Question("github/aldis-k", Program("")))
+    qtbot.addWidget(dialog)
+    assert dialog.once.isEnabled()
+    assert not dialog.hour.isEnabled()
+    assert not dialog.always.isEnabled()
+
+
+def test_the_window_answers_for_the_engine(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: engine.consents.ask is not None)
+    assert engine.consents.ask == desk._asking.ask
+
+
+def test_the_switch_tells_its_limits_and_answers_are_taken_back(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    for number, reply in enumerate((Reply.ALWAYS, Reply.NO)):
+        engine.consents.permissions.append(
+            Permission(f"p-{number}", "github/aldis-k", "key", "/usr/bin/curl", None, reply, at, None)
+        )
+    qtbot.waitUntil(lambda: desk.preferences.known)
+    desk.window.sidebar.settings_button.click()
+    dialog = desk.preferences.dialog
+    assert dialog is not None
+    assert not dialog.programs.switch.isChecked()
+    assert dialog.programs.switch.accessibleName() == SWITCH
+    assert LIMITS in [each.text() for each in dialog.findChildren(QLabel)]
+    qtbot.waitUntil(lambda: len(dialog.programs._rows) == 2)
+    dialog.programs._rows[0].deed.click()
+    qtbot.waitUntil(lambda: len(dialog.programs._rows) == 1)
+    assert [each.id for each in engine.consents.permissions] == ["p-1"]
+    dialog.programs.switch.click()
+    qtbot.waitUntil(lambda: engine.settings.value.named_app_consent)
