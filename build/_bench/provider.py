@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from urllib.parse import parse_qs
 
@@ -30,6 +31,7 @@ class Provider:
         self.given: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.limited = 0
+        self.given_at: dict[str, float] = {}
 
     async def answer(self, method: str, path: str, body: str) -> tuple[int, dict[str, str], object]:
         if path == "/token":
@@ -40,6 +42,7 @@ class Provider:
             self.limit = told.get("limit")
             self.tokens = float(self.limit or 0)
             self.given.clear()
+            self.given_at.clear()
             self.refused.clear()
             self.limited = 0
             for label in told.get("forget", ()):
@@ -48,7 +51,7 @@ class Provider:
             return 200, {}, {}
         if path == "/stats":
             told = {"given": self.given, "refused": self.refused, "limited": self.limited}
-            return 200, {}, told | {"dead": sorted(self.dead)}
+            return 200, {}, told | {"dead": sorted(self.dead), "given_at": self.given_at}
         if path in ("/.well-known/openid-configuration", "/common/.well-known/openid-configuration"):
             return 200, {}, self.metadata()
         return 404, {}, {"error": "not_found"}
@@ -84,6 +87,7 @@ class Provider:
                 return 400, {}, {"error": "invalid_grant"}
             self.current[label] = wanted + 1
         self.given[label] += 1
+        self.given_at[label] = time.time()
         after = "fixed" if fixed else str(self.current[label])
         # As long as the opaque tokens of the large providers are.
         access = f"a.{label}.{self.given[label]}.".ljust(180, "x")
