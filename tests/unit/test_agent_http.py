@@ -55,6 +55,7 @@ def test_the_connection_stays_as_the_client_says(line: str, keeps: bool) -> None
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
         (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (BODY_MOST + 1), 413),
+        (b"POST / HTTP/1.1\r\nContent-Length: %s\r\n\r\n" % (b"9" * 5000), 413),
         (b"GET /" + b"x" * HEAD_MOST, 431),
         (b"GET /" + b"x" * HEAD_MOST + b" HTTP/1.1\r\n\r\n", 431),
     ],
