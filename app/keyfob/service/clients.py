@@ -172,6 +172,9 @@ class Clients:
             and policy != "dynamic"
         ):
             client = self._plans.client(record)
+            if client.auth == "private_key_jwt" and client.client_id is not None:
+                # The newest key: an old one is kept for the grants that were made with it, and for no new one.
+                return self._mine(provider, inputs, Known(client.client_id, client.auth, False, "yours"))
             if record.account.method != "api_key":
                 return Issued(client, self._plans.secrets(record.account.key))
         known = self.known(provider, inputs)
