@@ -311,6 +311,34 @@ def test_a_full_disk_at_stdout_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
 
 
+# --- keychains that are none ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["keyring.backends.null.Keyring", "keyring.backends.fail.Keyring", "keyrings.alt.file.PlaintextKeyring"],
+)
+def test_s_67_no_sign_in_begins_where_its_tokens_would_have_no_safe_place(
+    tmp_path: Path, provider: Misbehaving, backend: str
+) -> None:
+    """S-67: exit 4 with what to do, before a browser opens or anything is sent; and no file holds anything."""
+    whole = Whole(tmp_path, provider)
+    file = whole.home.config / "providers" / "here.toml"
+    file.write_text(
+        file.read_text()
+        .replace('client_id = "user"', 'client_id = "keyfob"')
+        .replace("[client]", '[client]\nclient_id = "app"')
+    )
+    ran = keyfob(
+        whole.home.root, "connect", "here", "--no-browser", "--timeout", "5", PYTHON_KEYRING_BACKEND=backend
+    )
+    assert ran.returncode == 4, ran.stderr
+    assert ran.stdout == ""
+    assert "http" not in ran.stderr.partition("keyfob:")[0]
+    assert provider.requests == []
+    whole.engine.close()
+
+
 # --- rows edited by hand --------------------------------------------------------------------------------------
 
 
