@@ -300,6 +300,27 @@ def test_no_token_is_in_the_folders_or_the_log(home: Machine) -> None:
             assert token.encode() not in file.read_bytes(), file
 
 
+def test_with_consent_on_and_no_window_the_answer_is_no(home: Machine) -> None:
+    settings = home.home / "config" / "settings.json"
+    agent = home.agent()
+    assert home.run("token", "here", unlocked=False).code == 0
+    settings.write_text('{"vault": "sealed", "named_app_consent": true}')
+    try:
+        refused = home.run("token", "here")
+        assert (refused.code, refused.out) == (8, "")
+        assert "no window" in refused.err
+        assert get(home.socket, "/v1/token/here").json["code"] == "consent_refused"
+        signed = post(
+            home.socket, "/v1/sign/here", {"method": "GET", "url": f"{home.server.issuer}/userinfo"}
+        )
+        assert signed.json["code"] == "consent_refused"
+        assert get(home.socket, "/v1/accounts").status == 200
+    finally:
+        settings.write_text('{"vault": "sealed"}')
+    assert home.run("token", "here", unlocked=False).code == 0
+    home.kill(agent)
+
+
 def test_an_agent_that_cannot_open_its_vault_says_so(home: Machine) -> None:
     refused = home.run("agent", unlocked=False)
     assert refused.code == 4
