@@ -55,10 +55,25 @@ def main() -> int:
 
         keychain_helper()
         return 0
+    if not arguments:
+        return _window()
     from keyfob.cli.main import main as command
     from keyfob.doors import doors
 
     return command(arguments, doors())
+
+
+def _window() -> int:
+    """The app, without the command line, which is a tenth of the way to its first paint."""
+    from keyfob.core.errors import KeyfobError
+    from keyfob.doors import window
+
+    try:
+        return window([])
+    except KeyfobError as error:
+        from keyfob.cli.failure import tell
+
+        return tell(error, as_json=False)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Finder:
     """Puts `tell` in the place of what follows the first paint, when that module is loaded and not before."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != "keyfob.desktop.desk":
+        if name != "keyfob.desktop.app":
             return None
         sys.meta_path.remove(self)
         from importlib.util import find_spec
@@ -27,7 +27,7 @@ class Finder:
 
         def patched(module):
             load(module)
-            module.Desk._open_engine = tell
+            module.Opening._painted = tell
 
         spec.loader.exec_module = patched
         return spec
