@@ -49,9 +49,15 @@ def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
     found = []
     for account in accounts:
         told = known.get(account["provider"], {}).get(tool, {})
-        if wanted in (*account.get("hosts", ()), *told.get("hosts", ())):
+        if wanted in (*account.get("hosts", ()), *further(told, account.get("hosts", ()))):
             found.append(account)
     return found
+
+
+def further(told: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
+    """The hosts that the table adds to an account's own. One of another server than the table means gets none: its
+    token would go to a stranger."""
+    return told.get("hosts", ()) if told.get("at") in (None, *hosts) else ()
 
 
 def choose(

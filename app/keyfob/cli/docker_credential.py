@@ -75,7 +75,7 @@ def listing() -> dict[str, str]:
         entry = by_host.entry(account["provider"], "docker")
         if entry is None:
             continue  # hosts of a provider that is not known to be a registry
-        for host in entry.get("hosts") or account["hosts"]:
+        for host in by_host.further(entry, account["hosts"]) or account["hosts"]:
             shared = [row for row in by_host.at(host, "docker", accounts) if row.get("shareable", True)]
             if len(shared) == 1:
                 found[f"https://{host}"] = _username(account)

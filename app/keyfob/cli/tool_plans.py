@@ -369,7 +369,7 @@ def _hosts(asked: Asked, tool: str) -> list[tuple[str, AccountView]]:
         entry = by_host.entry(account.provider, tool)
         if entry is None and not asked.named:
             continue
-        hosts = (entry or {}).get("hosts") or account.hosts
+        hosts = by_host.further(entry or {}, account.hosts) or account.hosts
         found += [(each, account) for each in hosts if host in (None, each)]
     if not found:
         raise Usage(

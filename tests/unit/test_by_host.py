@@ -1,0 +1,187 @@
+"""Which account a tool means that asks by address: the table's hosts and names, and nothing that only looks alike."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from keyfob import client
+from keyfob.cli import by_host, docker_credential, git_credential, keyring_command
+from keyfob.core.errors import SignInNeeded
+from keyfob.core.resources import resources
+from keyfob.providers.catalogue import Catalogue
+
+TOKEN = "canary-token"
+
+
+def account(provider: str, label: str, *hosts: str, **more: Any) -> dict[str, Any]:
+    row = {"id": f"{provider}/{label}", "provider": provider, "label": label, "hosts": list(hosts)}
+    return {**row, "status": "connected", "shareable": True, "renewable": True, **more}
+
+
+ACCOUNTS = [
+    account("github", "octocat", "api.github.com", "github.com"),
+    account("gitlab", "me", "gitlab.com"),
+    account("gitlab", "work", "git.corp.example"),
+    account("bitbucket", "bee", "api.bitbucket.org"),
+    account("codeberg", "cat", "codeberg.org"),
+    account("gitea", "dog", "gitea.example.org:3000"),
+    account("openai", "x", "api.openai.com", shareable=False),
+    account("mine", "own", "git.mine.example"),
+]
+
+
+@pytest.fixture(autouse=True)
+def accounts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    rows = [dict(row) for row in ACCOUNTS]
+    monkeypatch.setattr(client, "accounts", lambda: rows)
+    monkeypatch.setattr(
+        client, "lease", lambda ref, **_: {"token": f"{TOKEN}-of-{ref}", "expires_at": "2026-11-20T12:00:00Z"}
+    )
+    return rows
+
+
+def git(asked: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    class Stdin:
+        buffer = io.BytesIO(asked.encode())
+
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert git_credential.main([*words, "get"]) == 0
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "ref"),
+    [
+        ("github.com", "x-access-token", "github/octocat"),
+        ("GitHub.com", "x-access-token", "github/octocat"),
+        ("gist.github.com", "x-access-token", "github/octocat"),
+        ("gitlab.com", "oauth2", "gitlab/me"),
+        ("git.corp.example", "oauth2", "gitlab/work"),
+        ("bitbucket.org", "x-token-auth", "bitbucket/bee"),
+        ("codeberg.org", "oauth2", "codeberg/cat"),
+        ("gitea.example.org:3000", "oauth2", "gitea/dog"),
+        ("git.mine.example", "own", "mine/own"),
+    ],
+)
+def test_git_gets_the_name_that_goes_with_the_token(
+    host: str, name: str, ref: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = git(f"protocol=https\nhost={host}\n\n", monkeypatch)
+    assert told == f"username={name}\npassword={TOKEN}-of-{ref}\npassword_expiry_utc=1795176000\n"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "protocol=http\nhost=github.com\n\n",
+        "protocol=https\nhost=github.com.evil.example\n\n",
+        "protocol=https\nhost=evilgithub.com\n\n",
+        "protocol=https\nhost=github.com@evil.example\n\n",
+        "protocol=https\nhost=github.com:8443\n\n",
+        "protocol=https\nhost=gitea.example.org\n\n",
+        "protocol=https\nhost=gitea.example.org:3001\n\n",
+        "protocol=http\nhost=127.0.0.1:80@evil.example\n\n",
+        "protocol=https\nhost=api.openai.com\n\n",
+        "protocol=\nhost=github.com\n\n",
+        "url=https://github.com@evil.example/\n\n",
+        "url=http://github.com/\n\n",
+        "protocol=https\n\nhost=github.com\n\n",
+        "\0\xff",
+    ],
+)
+def test_nothing_that_only_looks_alike_is_answered(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert git(asked, monkeypatch) == ""
+
+
+def test_a_url_and_a_name_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "octocat" in git("url=https://github.com/a/b.git\n\n", monkeypatch)
+    told = git("protocol=https\nhost=github.com\n\n", monkeypatch, "--username", "somebody")
+    assert told.startswith("username=somebody\n")
+
+
+def test_one_that_works_is_meant_rather_than_one_that_was_signed_out(
+    accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.append(account("github", "old", "api.github.com", status="disconnected"))
+    assert "of-github/octocat" in git("protocol=https\nhost=github.com\n\n", monkeypatch)
+    accounts[-1]["status"] = "connected"
+    assert git("protocol=https\nhost=github.com\n\n", monkeypatch) == ""
+    assert "of-github/old" in git("protocol=https\nhost=github.com\nusername=Old\n\n", monkeypatch)
+
+
+def test_a_failure_is_told_and_answered_with_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(ref: str, **_: Any) -> Any:
+        raise SignInNeeded(f"The sign-in of {ref} has ended")
+
+    monkeypatch.setattr(client, "lease", ended)
+    assert git("protocol=https\nhost=github.com\n\n", monkeypatch) == ""
+    assert "keyfob: The sign-in of github/octocat has ended. " in capsys.readouterr().err
+
+
+def test_docker_lists_registries_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert docker_credential.main(["list"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "https://ghcr.io": "octocat",
+        "https://registry.gitlab.com": "oauth2",
+        "https://git.corp.example": "oauth2",
+        "https://codeberg.org": "cat",
+        "https://gitea.example.org:3000": "dog",
+    }
+
+
+def test_a_token_of_ones_own_server_does_not_go_to_the_public_registry(
+    accounts: list[dict[str, Any]],
+) -> None:
+    accounts[:] = [row for row in accounts if row["id"] != "gitlab/me"]
+    assert by_host.choose("registry.gitlab.com", "docker") is None
+    found = by_host.choose("git.corp.example", "docker")
+    assert found is not None
+    assert found["id"] == "gitlab/work"
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("ghcr.io", "ghcr.io"),
+        ("https://ghcr.io", "ghcr.io"),
+        ("https://index.docker.io/v1/", "index.docker.io"),
+        ("http://localhost:5000", "localhost:5000"),
+        ("http://ghcr.io", None),
+        ("ftp://ghcr.io", None),
+        ("", None),
+    ],
+)
+def test_a_registrys_address(address: str, host: str | None) -> None:
+    assert docker_credential.registry(address) == host
+
+
+def test_keyring_answers_an_address_of_an_account_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        keyring_command.main(["get", "https://gitlab.com/api/v4/projects/1/packages/pypi/simple", "x"]) == 0
+    )
+    assert capsys.readouterr().out == f"{TOKEN}-of-gitlab/me\n"
+    for address in (
+        "gitlab.com",
+        "http://gitlab.com/simple",
+        "https://pypi.org/simple",
+        "https://api.openai.com",
+    ):
+        assert keyring_command.main(["get", address, "x"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_the_table_names_providers_that_exist() -> None:
+    known = Catalogue(resources() / "providers").ids()
+    table = by_host.table()
+    assert set(table) <= set(known)
+    names = [name for tools in table.values() for name in tools.get("env", ())]
+    assert len(names) == len(set(names)), "a variable belongs to one provider"
