@@ -125,5 +125,7 @@ def script_of(executable: str, words: list[str], folder: str) -> str | None:
             if word != "-O":
                 next(rest, None)
         elif not word.startswith("-"):
-            return os.path.normpath(os.path.join(folder, word))
+            path = os.path.normpath(os.path.join(folder, word))
+            # A descriptor is no name: `bash <(…)`.
+            return None if path.startswith(("/dev/", "/proc/")) else path
     return None
