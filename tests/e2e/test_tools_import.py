@@ -87,6 +87,18 @@ def test_a_key_goes_only_to_the_host_it_was_kept_for(bench: Bench) -> None:
     assert bench.shop.tokens_seen("/api/user") == []
 
 
+def test_a_key_of_ones_own_server_is_not_tried_at_the_public_one(bench: Bench) -> None:
+    file = bench.home / ".env"
+    file.write_text(f"GITLAB_TOKEN={KEY}\n")
+    (found,) = bench.keyfob("import", str(file), "--json").json["found"]
+    assert (found["way"], found["reason"]) == (
+        "unknown",
+        "GITLAB_TOKEN does not say which GitLab server it is for",
+    )
+    (found,) = bench.keyfob("import", str(file), "--provider", "gitlab", "--dry-run", "--json").json["found"]
+    assert (found["way"], found["provider"]) == ("api_key", "gitlab")
+
+
 def test_a_sign_in_that_another_tool_renews_is_shown_and_left(bench: Bench) -> None:
     file = bench.home / ".codex" / "auth.json"
     file.parent.mkdir()

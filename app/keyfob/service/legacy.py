@@ -94,6 +94,11 @@ class Found:
         }
 
 
+def _own_servers(preset: Provider) -> bool:
+    """Whether people run servers of this kind themselves."""
+    return any(each.kind in ("host", "url") for each in preset.inputs)
+
+
 def is_id(name: str) -> bool:
     return ID.fullmatch(name) is not None and len(name) <= ID_MOST
 
@@ -259,7 +264,13 @@ class Legacy:
             try:
                 preset = self._desk.catalogue.get(whose)
                 title = preset.title
-                if way == KEY and "api_key" not in preset.methods:
+                if way == KEY and entry.host is None and told != whose and _own_servers(preset):
+                    # A key of one's own server must not be tried at the public one.
+                    way, reason = (
+                        UNKNOWN,
+                        f"{entry.variable} does not say which {preset.title} server it is for",
+                    )
+                elif way == KEY and "api_key" not in preset.methods:
                     way, reason = SIGN_IN, f"{preset.title} takes no keys: sign in once instead"
             except KeyfobError:
                 known = entry.preset is not None and is_id(whose)
