@@ -237,6 +237,8 @@ class DesktopSession:
         if self.display == ":":
             raise RuntimeError(f"Xvfb did not start:\n{self.log('screen')}")
         self._tell_bus({"DISPLAY": self.display})
+        # Xvfb tells its number a moment before it lets anybody in.
+        _until(self._screen_answers, "the screen")
         self._spawn("windows", [_program("openbox"), "--sm-disable"])
         _until(self._windows_are_managed, "the window manager")
         if tray:
@@ -246,7 +248,15 @@ class DesktopSession:
             _until(self._tray_is_hosted, "the tray's host")
         return self.display
 
+    def _screen_answers(self) -> bool:
+        asked = subprocess.run(
+            [_program("xprop"), "-root", "_NET_SUPPORTED"], env=self.env, capture_output=True, timeout=30
+        )
+        return asked.returncode == 0
+
     def _windows_are_managed(self) -> bool:
+        if self._processes["windows"].poll() is not None:
+            raise RuntimeError(f"openbox ended:\n{self.log('windows')}{self.log('screen')}")
         found = subprocess.run(
             [_program("xprop"), "-root", "_NET_SUPPORTING_WM_CHECK"],
             env=self.env,
