@@ -409,6 +409,27 @@ def test_a_preset_cannot_paint_the_terminal(tmp_path: Path) -> None:
         assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (("token", "demo", "--min-life", "nan"), 2),
+        (("token", "demo", "--min-life", "1e400"), 2),
+        (("connect", "demo", "--timeout", "nan"), 2),
+        (("connect", "demo", "--timeout", "-0"), 2),
+        (("providers", "check", "/dev/zero"), 8),
+        (("providers", "show", "../../../etc/passwd"), 7),
+        (("rename", "demo", "../../x"), 7),
+        (("token", ""), 7),
+        (("events", "--limit", "99999999999999999999"), 2),
+    ],
+)
+def test_arguments_that_are_none(tmp_path: Path, argv: tuple[str, ...], code: int) -> None:
+    ran = keyfob(tmp_path / "home", *argv)
+    assert ran.returncode == code, ran.stderr
+    assert ran.stdout == ""
+    assert "report" not in ran.stderr  # no bug of ours
+
+
 def test_names_from_the_provider_are_plain_wherever_they_appear(whole: Whole) -> None:
     """S-65: CR, LF, ESC and bidi in a name; a path in a user name."""
     whole.provider.become("S-65")

@@ -1,4 +1,4 @@
-"""S-27 to S-39 and S-59 through the whole engine: what the token endpoint and its neighbours may do to a session."""
+"""S-27 to S-33, S-35 to S-39 and S-59 through the whole engine: what the token endpoint and its neighbours may do to a session."""
 
 from __future__ import annotations
 
@@ -70,6 +70,29 @@ def test_s_27_a_certificate_that_does_not_hold(
         assert whole.fails().code == "tls_untrusted"
         assert provider.requests == []
         whole.engine.close()
+
+
+# --- S-28 -----------------------------------------------------------------------------------------------------
+
+
+def test_s_28_no_proxy_and_no_netrc_for_this_machine(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy would see every token of a provider on loopback; `.netrc` would send a password nobody asked for."""
+    with RawServer(answer(502, b"")) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url(""))
+        netrc = tmp_path / ".netrc"
+        netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+        netrc.chmod(0o600)
+        monkeypatch.setenv("NETRC", str(netrc))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        whole.engine = whole.another()
+        assert whole.connect().status == "connected"
+        assert whole.renew() is None
+        assert proxy.requests == []
+    for request in whole.provider.requests:
+        assert not request.headers.get("authorization", "").startswith("Basic ")
 
 
 # --- S-29 -----------------------------------------------------------------------------------------------------

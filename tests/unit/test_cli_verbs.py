@@ -336,7 +336,7 @@ def test_a_hint_of_the_parser_is_part_of_what_to_do() -> None:
         ),
         (
             ["token", "a", "--min-life", "x"],
-            "keyfob: Invalid value for '--min-life': 'x' is not a valid float range. See `keyfob token --help`.",
+            "keyfob: Invalid value for '--min-life': 'x' is not a valid number of seconds. See `keyfob token --help`.",
         ),
         (["providers", "bogus"], "keyfob: No such command 'bogus'. See `keyfob providers --help`."),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,18 @@ from keyfob.core.provider import METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
 pass_session = click.make_pass_decorator(Session)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within its bounds. `nan` lies outside of every bound and is within none."""
+
+    name = "number of seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        found = super().convert(value, param, context)
+        if math.isnan(found):
+            self.fail(f"{value} is no number of seconds.", param, context)
+        return found
 
 
 def _json_flag(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -72,7 +85,7 @@ def sign_in_options(function: F) -> F:
             click.option("--api-key-stdin", is_flag=True, help="Read the API key from stdin, for the method api_key."),
             click.option("--password-stdin", is_flag=True, help="Read the password from stdin, for the method password. It is used once and not kept."),
             click.option("--no-browser", is_flag=True, help="Print the address to stderr instead of opening a browser. The address that the sign-in ends at may be pasted on stdin."),
-            click.option("--timeout", type=click.FloatRange(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Seconds you have for signing in."),
+            click.option("--timeout", type=Seconds(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Seconds you have for signing in."),
         )
     ):  # fmt: skip
         function = option(function)

@@ -123,8 +123,10 @@ def check(session: Session, file: Path) -> None:
     Example:
       keyfob providers check my-server.toml
     """
+    from keyfob.providers.catalogue import read_bounded
+
     try:
-        data = file.read_bytes()
+        data = read_bounded(file)
     except OSError as error:
         raise Usage(f"{file} cannot be read: {error.strerror}", remedy="Name a preset file.") from error
     faults = [fault.within(file.name) for fault in session.engine.providers.check(data)]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from keyfob import client
-from keyfob.cli.options import account_argument, json_option, pass_session
+from keyfob.cli.options import Seconds, account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 
 
@@ -15,7 +15,7 @@ from keyfob.cli.session import Session
 @account_argument
 @click.option(
     "--min-life",
-    type=click.FloatRange(min=0, max=86_400),
+    type=Seconds(min=0, max=86_400),
     metavar="S",
     help="Renew first where fewer than S seconds are left; else 60, or a fifth of a shorter lifetime.",
 )

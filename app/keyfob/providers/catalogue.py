@@ -22,7 +22,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.core.text import plain
 from keyfob.providers.checks import check, judge
-from keyfob.providers.family import FaultyPreset, Lookup, Table, merged, parse
+from keyfob.providers.family import MAX_BYTES, FaultyPreset, Lookup, Table, merged, parse
 from keyfob.providers.schema import Preset, to_provider
 from keyfob.providers.shape import PresetFault
 
@@ -186,6 +186,12 @@ class Catalogue:
         if isinstance(made, FaultyPreset):
             raise FaultyPreset(*made.faults)
         return made
+
+
+def read_bounded(path: Path) -> bytes:
+    """A preset's bytes, and no more of a file without end than tells that it is too long. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def standard(config: Path) -> Catalogue:
