@@ -25,7 +25,7 @@ PARTS: tuple[tuple[tuple[str, ...], Measure], ...] = (
     ),
     (("slow",), lambda ground, quick: sockets.beside_a_slow_one(ground, 100 if quick else 400)),
     (("python",), lambda ground, quick: commands.in_process(ground, 10 if quick else 100)),
-    (("rounds",), lambda ground, quick: renewals.rounds(ground, 5 if quick else 200, 1 if quick else 20)),
+    (("rounds",), lambda ground, quick: renewals.rounds(ground, 5 if quick else 200, 1 if quick else 5)),
     (("crowd",), lambda ground, quick: renewals.crowd(ground, 60 if quick else 1_000)),
     (("idle",), lambda ground, quick: desktop.idle(ground, 12 if quick else 75)),
     (("paint",), lambda ground, quick: desktop.paint(ground, 5 if quick else 20)),

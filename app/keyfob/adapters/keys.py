@@ -11,9 +11,6 @@ import hashlib
 import json
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-
 from keyfob.core.errors import Usage
 from keyfob.core.grant import SigningKey
 from keyfob.core.secret import Secret
@@ -25,6 +22,10 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"),
 def new_key(alg: str = "ES256") -> SigningKey:
     """A fresh key for ES256 (P-256), RS256 or EdDSA (Ed25519); its `kid` is the RFC 7638 thumbprint. Blocks for as
     long as RSA takes (about 100 ms). Thread-safe. Raises Usage for another algorithm."""
+    # Here: 10 MB and a tenth of the engine's start, for what is done once an account and by few.
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
     private: dict[str, Any]
     match alg:
         case "ES256":

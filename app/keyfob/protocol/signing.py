@@ -10,8 +10,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import jwt
-
 from keyfob.core.errors import Fault, KeyfobError
 from keyfob.core.grant import SigningKey
 
@@ -37,6 +35,8 @@ def sign(key: SigningKey, header: Mapping[str, Any], claims: Mapping[str, Any]) 
     """A compact JWS over `claims`. `header` is added to `alg`. Raises Fault where the key cannot sign."""
     if key.alg not in ALGORITHMS:
         raise Fault(f"A signing key asks for the algorithm {key.alg[:16]!r}")
+    import jwt  # here: 10 MB and a tenth of the engine's start, which most renewals have no use for
+
     problem: KeyfobError
     try:
         private = jwt.PyJWK(json.loads(key.private_jwk.reveal()), algorithm=key.alg)
