@@ -100,6 +100,44 @@ def test_a_reconnect_that_cannot_be_written_leaves_the_account_as_it_was(
     assert whole.renew() is None
 
 
+@pytest.mark.logs
+def test_a_disk_that_is_full_after_the_account_was_written_does_not_undo_it(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account is kept: a missing line of history is no reason to revoke its tokens."""
+
+    def full(*_: object, **__: object) -> None:
+        raise Fault("disk full", code="store_unwritable")
+
+    real = whole.engine.store.write
+    with monkeypatch.context() as patch:
+        patch.setattr(whole.engine.store, "log", full)
+        patch.setattr(whole.engine.store, "clear_intent", full)
+        patch.setattr(whole.engine.store, "write", lambda name, value: real(name, value) if value else full())
+        assert whole.connect().status == "connected"
+    assert whole.provider.revoked == []
+    assert whole.token() in whole.provider.access
+    assert whole.renew() is None
+
+
+def test_two_windows_that_sign_in_the_same_person_make_one_account(
+    tmp_path: Path, provider: Misbehaving
+) -> None:
+    whole = Whole(tmp_path, provider)
+    other = Whole(tmp_path, provider, vault=whole.vault)
+    together = threading.Barrier(2)
+    provider.before["/userinfo"] = lambda: (together.wait(20), None)[1]
+    threads = [threading.Thread(target=each.connect) for each in (whole, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [view.id for view in whole.engine.accounts.views()] == ["here/alice"]
+    assert whole.token() in provider.access
+    other.engine.close()
+    whole.engine.close()
+
+
 def test_two_issuers_of_one_preset_do_not_share_a_subject(tmp_path: Path, provider: Misbehaving) -> None:
     """The same `sub` at another server is another person: a second account, and no reconnect across."""
     whole = Whole(tmp_path, provider)

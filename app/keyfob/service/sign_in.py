@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Account, AccountView, Connected, Pin, Record, SignedIn, after
-from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, Usage
+from keyfob.core.errors import Fault, KeyfobError, NotFound, PeerFault, SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider, Server
 from keyfob.core.renewal import jitter_of, renews_at
@@ -108,7 +108,7 @@ class SignIn:
                 self._give_back(ready, tell=signed is not None or not isinstance(error, PeerFault))
                 raise
             finally:
-                desk.store.write(name, None)
+                self._quietly(lambda: desk.store.write(name, None))
         view = desk.accounts.view(kept.account.key)
         attempt.advance(
             stage="done",
@@ -153,7 +153,7 @@ class SignIn:
     # --- keeping --------------------------------------------------------------------------------------------
 
     def _commit(self, ready: Ready, signed: Signed) -> tuple[Record, bool]:
-        desk, attempt = self._desk, ready.attempt
+        desk = self._desk
         identity = signed.result.identity
         record = ready.record
         if record is not None and not _same_subject(record.account.subject, identity.subject):
@@ -162,10 +162,22 @@ class SignIn:
                 f"The browser signed in {plain(who, 60)}, who is not {record.account.id}",
                 code="subject_mismatch",
             )
-        recognised = False
-        if record is None:
-            record = self._same_person(ready, signed)
-            recognised = record is not None
+        if record is not None:
+            stored = self._keep(ready, signed, record)
+        else:
+            # One at a time, or two windows that sign in the same person would each make an account.
+            with desk.locks.hold("new-account", timeout=LOCK_WAIT):
+                record = self._same_person(ready, signed)
+                stored = self._keep(ready, signed, record)
+        kind = "reconnected" if record is not None else "connected"
+        words = f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}"
+        # It is kept: a full disk's missing line of history must not have it revoked and forgotten again.
+        self._quietly(lambda: desk.hub.say(stored, kind, words))
+        return stored, ready.record is None and record is not None
+
+    def _keep(self, ready: Ready, signed: Signed, record: Record | None) -> Record:
+        """Into the vault, then into the store, under the account's lock. `record`: the account that it renews."""
+        desk, attempt = self._desk, ready.attempt
         attempt.advance(stage="saving")
         attempt.commit()
         key = record.account.key if record else ready.account_key
@@ -183,14 +195,14 @@ class SignIn:
                 if record is not None:
                     self._put_back(key, slot, client_before)
                 raise
-            desk.store.clear_intent(key)
-        kind = "reconnected" if record is not None else "connected"
-        desk.hub.say(
-            stored,
-            kind,
-            f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}",
-        )
-        return stored, recognised
+            self._quietly(lambda: desk.store.clear_intent(key))
+            return stored
+
+    def _quietly(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except Fault as fault:
+            log.error("the account store: %s", fault.code)
 
     def _put_back(self, key: str, slot: str, client: Secret | None) -> None:
         """The account as it was: the store could not be written, and the new grant is about to be revoked."""
