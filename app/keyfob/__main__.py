@@ -55,7 +55,8 @@ def main() -> int:
 
         keychain_helper()
         return 0
-    if not arguments:
+    # A shell that completes starts `keyfob` bare as well, with its question in this variable.
+    if not arguments and "_KEYFOB_COMPLETE" not in os.environ:
         return _window()
     from keyfob.cli.main import main as command
     from keyfob.doors import doors
