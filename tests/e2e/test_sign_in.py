@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -312,10 +313,8 @@ def test_an_unfinished_sign_in_is_told_once_after_a_restart(stage: Stage) -> Non
 
 
 def _quietly(attempt: Attempt) -> None:
-    try:
+    with contextlib.suppress(KeyfobError):
         attempt.run(spawn)
-    except KeyfobError:
-        pass
 
 
 def test_a_device_sign_in_shows_a_code_and_ends_connected(stage: Stage) -> None:

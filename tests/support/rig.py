@@ -15,8 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from support.memory_store import MemoryAccountStore, MemoryLocks
-
 from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.core.account import Account, Connected, Pin, Record
 from keyfob.core.errors import KeyfobError, Transient
@@ -36,6 +34,7 @@ from keyfob.service.renewer import Renewer
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Runner
 from keyfob.service.slots import Slots
+from support.memory_store import MemoryAccountStore, MemoryLocks
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ISSUER = "https://id.example.org"
@@ -191,9 +190,19 @@ class Rig:
         self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
         self.keeper = self.another_keeper(save_for)
         self.accounts = Accounts(
-            self.store, self.keeper, self.slots, self.locks, self.plans, self.runner, self.revocations, self.hub, self.signing
+            self.store,
+            self.keeper,
+            self.slots,
+            self.locks,
+            self.plans,
+            self.runner,
+            self.revocations,
+            self.hub,
+            self.signing,
         )
-        self.renewer = Renewer(self.keeper, self.accounts, self.store, self.hub, self.clock, lambda job: job())
+        self.renewer = Renewer(
+            self.keeper, self.accounts, self.store, self.hub, self.clock, lambda job: job()
+        )
 
     def another_keeper(self, save_for: timedelta | None = timedelta(seconds=0)) -> Keeper:
         """A second keeper on the same vault, store and locks, as another process would have."""
@@ -264,7 +273,9 @@ class Rig:
         assert stored is not None
         return stored.grant
 
-    def ask(self, key: str = "key-1", *, min_life: float = 60, rejected: str | None = None, force: bool = False) -> str:
+    def ask(
+        self, key: str = "key-1", *, min_life: float = 60, rejected: str | None = None, force: bool = False
+    ) -> str:
         grant = self.keeper.grant(
             key,
             min_life=timedelta(seconds=min_life),

@@ -9,14 +9,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.rig import PRESET, Rig
 
 from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Stale
-from keyfob.core.errors import Fault, KeychainError, KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
+from keyfob.core.errors import (
+    Fault,
+    KeychainError,
+    KeyfobError,
+    PeerFault,
+    SettingWrong,
+    SignInNeeded,
+    Transient,
+)
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Response
 from keyfob.service import keeper as keeper_module
+from support.rig import PRESET, Rig
 
 LOST = Transient("the answer never came", code="network_timeout", sent=True, answered=False)
 OFFLINE = Transient("no network", code="network_unreachable", sent=False)
@@ -142,7 +150,17 @@ def test_promise_5_no_refresh_token_in_the_answer_keeps_the_old_one(rig: Rig) ->
         OFFLINE,
         LOST,
     ],
-    ids=["500", "503-html", "429", "403-html", "invalid_client", "temporarily", "redirect", "offline", "lost"],
+    ids=[
+        "500",
+        "503-html",
+        "429",
+        "403-html",
+        "invalid_client",
+        "temporarily",
+        "redirect",
+        "offline",
+        "lost",
+    ],
 )
 def test_promise_6_only_the_grants_true_end_ends_it(rig: Rig, fault: object) -> None:
     """S-39: kept, backed off, Retry-After obeyed."""
@@ -199,7 +217,9 @@ def test_invalid_grant_is_the_end_and_deletes_nothing(rig: Rig) -> None:
     assert [e.kind for e in rig.store.events()].count("needs_sign_in") == 1
 
 
-def test_invalid_grant_is_read_twice_and_the_winner_is_adopted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_grant_is_read_twice_and_the_winner_is_adopted(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program without our lock renewed meanwhile and saves while we look again."""
     rig.connect()
     rig.server.dead = True
@@ -289,7 +309,9 @@ def test_an_intent_with_a_newer_slot_is_cleared_and_that_slot_is_used(rig: Rig) 
     old = rig.held()
     assert old.refresh is not None
     rig.store.put_intent(Intent("key-1", 1, old.refresh.fingerprint(), rig.clock()))
-    rig.slots.save("key-1", replace(old, access=Secret("access-saved"), refresh=Secret("refresh-saved"), generation=2))
+    rig.slots.save(
+        "key-1", replace(old, access=Secret("access-saved"), refresh=Secret("refresh-saved"), generation=2)
+    )
     assert rig.keeper.due(record, rig.clock()) == rig.clock()
     rig.renewer.tick()
     assert rig.server.log == []
@@ -419,7 +441,9 @@ def test_renew_now_overrides_our_backoff_but_not_the_providers_word(rig: Rig) ->
 
 def test_a_preset_that_names_another_host_gets_no_stored_token(rig: Rig) -> None:
     rig.connect()
-    (rig.presets / "example.toml").write_text(PRESET.replace("id.example.org/token", "evil.example.net/token"))
+    (rig.presets / "example.toml").write_text(
+        PRESET.replace("id.example.org/token", "evil.example.net/token")
+    )
     with pytest.raises(SignInNeeded) as caught:
         rig.ask(force=True)
     assert caught.value.code == "preset_changed"

@@ -7,6 +7,7 @@ signed in each time. With a strict one, the only loss is a commit whose answer w
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.memory_store import MemoryAccountStore, MemoryLocks
-from support.rig import Rig
 
 from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.core.errors import KeyfobError
 from keyfob.service import keeper as keeper_module
+from support.memory_store import MemoryAccountStore, MemoryLocks
+from support.rig import Rig
 
 
 class PowerCut(BaseException):
@@ -86,10 +87,8 @@ def one_life(folder: Path, seed: int, *, grace: bool) -> tuple[bool, str]:
         rig.ask(force=True)
     rig.clock.forward(seconds=3601)
     fuse.arm(chance.randrange(1, 34), after=chance.random() < 0.5)
-    try:
+    with contextlib.suppress(PowerCut):
         rig.ask()
-    except PowerCut:
-        pass
     where = fuse.blown
     fuse.arm(-1, after=False)
     again = powered(folder, fuse, vault, store)
