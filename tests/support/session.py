@@ -223,6 +223,7 @@ class DesktopSession:
                     f"{size}x24",
                     "-nolisten",
                     "tcp",
+                    "-noreset",  # or it starts anew, deaf for a moment, whenever its last client leaves
                 ],
                 pass_fds=(write,),
             )
