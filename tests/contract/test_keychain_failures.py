@@ -539,9 +539,9 @@ def test_one_session_serves_all_reads(session: DesktopSession, monkeypatch: pyte
     from keyfob.adapters import vault_secretservice
 
     opened: list[object] = []
-    real = vault_secretservice.open_session
+    real = vault_secretservice._open_session
     monkeypatch.setattr(
-        vault_secretservice, "open_session", lambda connection: opened.append(1) or real(connection)
+        vault_secretservice, "_open_session", lambda connection: opened.append(1) or real(connection)
     )
     vault = SecretServiceVault(HOME)
     for number in range(5):
