@@ -1,0 +1,226 @@
+"""The shortest way of `keyfob token`: what it hands out is what the engine hands out, and all else it leaves to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyfob import fresh
+from keyfob.adapters import store_sqlite, vault_choice
+from keyfob.adapters.home import open_home
+from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.bootstrap import Engine, build
+from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, NeedsSignIn, Pin, Record
+from keyfob.core.errors import KeychainError
+from keyfob.core.grant import Grant
+from keyfob.core.provider import Endpoints, Server
+from keyfob.core.secret import Secret
+from keyfob.service.slots import Slots
+from support.cli_run import doors_to, run
+
+PRESET = """
+id = "here"
+title = "Here"
+tested = "software"
+methods = ["oauth"]
+[policy]
+client_id = "keyfob"
+{policy}
+[client]
+client_id = "keyfob"
+[endpoints]
+authorization_endpoint = "https://here.test/authorize"
+token_endpoint = "https://here.test/token"
+userinfo_endpoint = "https://here.test/userinfo"
+[api]
+base = "https://here.test"
+placement = "header"
+name = "X-Token"
+prefix = "Key "
+[identity]
+source = "userinfo"
+[identity.map]
+subject = "sub"
+"""
+NOW = datetime.now(UTC)
+
+
+class Home:
+    """A home with accounts at one provider, and a keychain in memory that the short way finds too."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KEYFOB_HOME", str(folder))
+        monkeypatch.delenv("KEYFOB_SOCK", raising=False)
+        self.vault = MemoryVault()
+        self.generation = 0
+        monkeypatch.setattr(vault_choice, "SystemVault", self._system_vault)
+        self.place = open_home()
+        self.engine: Engine = build(self.place, vault=self.vault)
+        self.preset()
+        self.account("alice")
+
+    def _system_vault(self, home_id: str) -> MemoryVault:
+        assert home_id == self.place.id
+        return self.vault
+
+    def preset(self, policy: str = "") -> None:
+        folder = self.place.config / "providers"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "here.toml").write_text(PRESET.format(policy=policy), "utf-8")
+
+    def account(self, label: str, **changes: Any) -> Grant:
+        """Signed in an hour ago, for another hour; `changes` are the grant's. Each is newer than the one before."""
+        self.generation += 1
+        grant = replace(
+            Grant(
+                access=Secret(f"token-of-{label}"),
+                refresh=Secret("refresh"),
+                obtained_at=NOW - timedelta(hours=1),
+                expires_at=NOW + timedelta(hours=1),
+                scopes=("a", "b"),
+                generation=self.generation,
+            ),
+            **changes,
+        )
+        key = f"key-{label}"
+        endpoints = Endpoints(token_endpoint="https://here.test/token")
+        pin = Pin(Server(None, endpoints), client_id="keyfob")
+        Slots(self.vault).save(key, grant)
+        self.engine.store.put(
+            Record(
+                Account(key, "here", label, "oauth", label, pin, created_at=NOW),
+                Connected(),
+                generation=grant.generation,
+                obtained_at=grant.obtained_at,
+                expires_at=grant.expires_at,
+                renewable=True,
+            )
+        )
+        return grant
+
+    def change(self, label: str, **changes: Any) -> None:
+        self.engine.store.update(f"key-{label}", lambda record: replace(record, **changes))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    made = Home(tmp_path / "h", monkeypatch)
+    yield made
+    made.engine.close()
+
+
+def test_it_knows_the_stores_schema() -> None:
+    assert len(store_sqlite.MIGRATIONS) == fresh.SCHEMA
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(), ("--header",), ("--json",), ("--min-life", "600"), ("--min-life=0", "--json")],
+    ids=lambda more: " ".join(more) or "plain",
+)
+@pytest.mark.parametrize("ref", ["here/alice", "here"])
+def test_it_prints_what_the_whole_program_prints(
+    home: Home, capfd: pytest.CaptureFixture[str], ref: str, more: tuple[str, ...]
+) -> None:
+    whole = run(["token", ref, *more], doors_to(home.engine))
+    assert whole.code == 0, whole.err
+    for _ in range(2):  # once with the preset judged, once with the verdict that was kept
+        assert fresh.fresh_token([ref, *more]) == 0
+        assert capfd.readouterr().out == whole.out
+
+
+def _ended(home: Home) -> None:
+    home.change("alice", status=NeedsSignIn(NOW, ErrorNote("grant_ended", "ended", "sign_in_again", NOW)))
+
+
+def _damaged(home: Home) -> None:
+    home.vault.save("key-alice/a", Secret("torn"))
+
+
+def _sealed(home: Home) -> None:
+    (home.place.config / "settings.json").write_text('{"vault": "sealed"}', "utf-8")
+
+
+def _wide(home: Home) -> None:
+    home.place.data.chmod(0o755)
+
+
+def _newer_store(home: Home) -> None:
+    with home.engine.store._writing() as connection:
+        connection.execute(f"PRAGMA user_version = {fresh.SCHEMA + 1}")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _ended,
+        _damaged,
+        _sealed,
+        _wide,
+        _newer_store,
+        lambda home: home.change("alice", status=Disconnected(NOW)),
+        lambda home: home.account("bob"),
+        lambda home: home.account("alice", expires_at=NOW - timedelta(seconds=1)),
+        lambda home: home.account("alice", expires_at=NOW + timedelta(seconds=30)),
+        lambda home: home.account("alice", obtained_at=NOW + timedelta(days=3), expires_at=NOW + timedelta(days=4)),
+        lambda home: home.preset("share = false"),
+        lambda home: home.preset("nonsense = 1"),
+        lambda home: (home.place.config / "providers" / "here.toml").unlink(),
+        lambda home: home.vault.delete("key-alice/a"),
+    ],
+    ids=[
+        "ended", "damaged", "sealed", "wide", "newer", "disconnected", "ambiguous", "expired", "too short",
+        "of the future", "not shared", "faulty preset", "no preset", "no entry",
+    ],
+)  # fmt: skip
+def test_all_else_is_left_to_the_whole_program(
+    home: Home, capfd: pytest.CaptureFixture[str], wrong: Callable[[Home], object]
+) -> None:
+    assert fresh.fresh_token(["here"]) == 0  # a verdict is kept: it must not outlive what it was made of
+    capfd.readouterr()
+    wrong(home)
+    assert fresh.fresh_token(["here"]) is None
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--help"], ["here", "--rejected-stdin"], ["here", "--min-life", "90000"], ["nobody"], ["-x"]],
+)
+def test_other_questions_are_not_its_to_answer(
+    home: Home, capfd: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert fresh.fresh_token(words) is None
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_keychain_that_fails_is_told_in_the_same_words(
+    home: Home, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: tuple[str, ...]
+) -> None:
+    def locked(name: str) -> Secret | None:
+        raise KeychainError("The keychain is locked", code="keychain_locked")
+
+    monkeypatch.setattr(home.vault, "load", locked)
+    whole = run(["token", "here", *form], doors_to(home.engine))
+    assert fresh.fresh_token(["here", *form]) == whole.code == 4
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == whole.err
+
+
+def test_no_secret_is_in_what_it_keeps(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    """S-25: the verdict holds a header's beginning and the files' stamps."""
+    assert fresh.fresh_token(["here", "--header"]) == 0
+    assert capfd.readouterr().out == "X-Token: Key token-of-alice\n"
+    kept = (home.place.state / fresh.VERDICTS).read_text("utf-8")
+    assert "token-of-alice" not in kept
+    assert json.loads(kept)["here"]["headers"] == {"oauth Bearer": "X-Token: Key "}
+    assert (home.place.state / fresh.VERDICTS).stat().st_mode & 0o777 == 0o600
