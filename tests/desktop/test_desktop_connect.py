@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtWidgets import QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import PeerFault, SignInEnded
+from keyfob.core.provider import Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.desktop import connect_view
 from keyfob.desktop.connect_dialog import ConnectDialog
@@ -244,7 +247,9 @@ def test_switching_the_method_is_on_purpose(desk: Desk, engine: fake.FakeEngine,
     qtbot.waitUntil(
         lambda: dialog.gallery.list.count() == 1 and dialog.pages.currentWidget() is dialog.gallery
     )
-    dialog.gallery.method.setCurrentIndex(1)
+    assert [dialog.gallery.method.itemData(n) for n in range(dialog.gallery.method.count())] == ["api_key"]
+    assert "Aldis" in dialog.gallery.title.text()
+    assert not dialog.gallery.search.isVisible()
     dialog.gallery.go.click()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     dialog.form._fields["api_key"].setText("canary-key")
@@ -298,3 +303,68 @@ def test_a_qr_code_has_its_three_finders() -> None:
         assert matrix[top + 3][left + 3]
         assert not matrix[top + 1][left + 1]
     assert qr_matrix("x" * 601) is None
+
+
+def test_an_account_with_one_way_is_told_so(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    dialog = desk._sign_in
+    desk.ask("switch_method", "key-bluesky-aldis.bsky.social")
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    assert "no other way" in dialog.failure.title.text()
+    assert not dialog.failure.retry_button.isVisible()
+    dialog.failure.close_button.click()
+    assert not engine.sign_in.attempts
+
+
+def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    blocked = replace(engine.providers.get("claude-ai"), methods=("oauth", "api_key"))
+    engine.providers.rows = [p for p in engine.providers.rows if p.id != "claude-ai"] + [blocked]
+    dialog._presenter.list_providers(demo=False)
+    qtbot.waitUntil(lambda: "claude-ai" in [c.id for c in dialog.gallery._cards])
+    card = next(c for c in dialog.gallery._cards if c.id == "claude-ai")
+    assert card.badge == "Not allowed by the provider’s terms"
+    choose(dialog, "claude subscription")
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    assert not dialog.form.go.isVisible()
+    other = dialog.form.findChild(QPushButton, "other_api_key")
+    assert other.text() == "Connect with API key"
+    other.click()
+    qtbot.waitUntil(lambda: "api_key" in dialog.form._fields)
+
+
+def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, qtbot: QtBot) -> None:
+    choose(dialog, "microsoft")
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    assert "client_id" not in dialog.form._fields
+    change = next(b for b in dialog.form.findChildren(QPushButton) if b.accessibleName() == "Change the app")
+    change.click()
+    assert dialog.form._fields["client_id"].text() == ""
+
+
+def test_the_popular_stand_first_and_any_server_last() -> None:
+    order = [c.id for c in connect_view.cards(fake.sample_providers(), demo=True)]
+    assert order[:4] == ["demo", "nexusmods", "bluesky", "github"]
+    assert order[-1] == "openid"
+
+
+def test_every_port_that_has_to_be_registered_is_told() -> None:
+    listed = Provider(
+        "x", "X", redirect=RedirectProfile(port="list", ports=(1455, 1457)), policy=Policy("user")
+    )
+    form = connect_view.form(listed, "oauth", known=None, setting_port=9876)
+    assert form.redirect_uri == "http://127.0.0.1:1455/callback"
+    assert form.also_ports == (1457,)
+    any_port = Provider("x", "X", redirect=RedirectProfile(host="localhost", port="any", path=""))
+    assert connect_view.redirect_uri(any_port, 9876) == "http://localhost"
+
+
+def test_the_choice_is_found_by_its_name(dialog: ConnectDialog) -> None:
+    """On Linux Qt would name it by what it shows."""
+    dialog.gallery.search.setText("nexus")
+    told = QAccessible.queryAccessibleInterface(dialog.gallery.method)
+    assert told.text(QAccessible.Text.Name) == "Method"
+    assert told.text(QAccessible.Text.Value) == "browser"
+    assert told.role() == QAccessible.Role.ComboBox
+    assert told.child(0).childCount() == 2
+    assert told.actionInterface() is not None

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from keyfob.desktop.dialog import ModalDialog
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.widgets import button, label
 
 
-class Confirm(QDialog):
+class Confirm(ModalDialog):
     """`confirmed` when the person says so; Cancel is where the focus is, so Return alone destroys nothing."""
 
     confirmed = Signal()
 
     def __init__(self, theme: Theme, title: str, text: str, deed: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(deed)
-        self.setAccessibleName(title)
-        self.setModal(True)
+        super().__init__(deed, title, parent)
         heading = label(title, "dialogTitle", wrap=True)
         words = label(text, "secondary", wrap=True)
         self.cancel = button("Cancel")
@@ -46,7 +44,7 @@ class Confirm(QDialog):
         self.confirmed.emit()
 
 
-class Ask(QDialog):
+class Ask(ModalDialog):
     """One line of text: `answered` with it."""
 
     answered = Signal(str)
@@ -54,10 +52,7 @@ class Ask(QDialog):
     def __init__(
         self, theme: Theme, title: str, text: str, value: str, deed: str, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(deed)
-        self.setAccessibleName(title)
-        self.setModal(True)
+        super().__init__(deed, title, parent)
         self.field = QLineEdit(value)
         self.field.setAccessibleName(title)
         self.field.setMaxLength(64)

@@ -13,14 +13,21 @@ from PySide6.QtWidgets import QDialog, QPushButton, QStackedWidget, QVBoxLayout,
 
 from keyfob.core.account import AccountView
 from keyfob.desktop.connect_view import Card, Failure, Form, Success, Waiting
+from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.pages.form_page import FormPage
 from keyfob.desktop.pages.gallery_page import GalleryPage
 from keyfob.desktop.pages.outcome_pages import FailurePage, SuccessPage
 from keyfob.desktop.pages.waiting_page import WaitingPage
 from keyfob.desktop.sign_in_presenter import SignInPresenter, request_of
 from keyfob.desktop.theme import Theme
+from keyfob.desktop.viewmodel import name_of
 from keyfob.desktop.widgets import label
 from keyfob.service.views import SignInRequest
+
+SWITCH = (
+    "Choose the way from now on. The account keeps its name for tools and its place in the list; the old way is "
+    "forgotten once the new one works."
+)
 
 
 class ConnectDialog(QDialog):
@@ -70,6 +77,7 @@ class ConnectDialog(QDialog):
         self.form.cancelled.connect(self.reject)
         self.form.opened.connect(p.open_page)
         self.form.copied.connect(self._copy)
+        self.form.other_method.connect(self._chosen)
         self.waiting.cancelled.connect(self.reject)
         self.waiting.link_copied.connect(p.copy_link)
         self.waiting.code_copied.connect(p.copy_code)
@@ -125,9 +133,26 @@ class ConnectDialog(QDialog):
     # --- showing --------------------------------------------------------------------------------------------
 
     def _show_cards(self, cards: tuple[Card, ...]) -> None:
-        self.gallery.tell(cards, self._preferred)
+        account = self._account
+        if account is None:
+            self.gallery.tell(cards, self._preferred)
+        elif cards:
+            self.gallery.tell(
+                cards, title=f"Another way to sign in for {name_of(account)}", text=SWITCH, searched=False
+            )
+        else:
+            self._show_failure(
+                Failure(
+                    f"There is no other way for {name_of(account)}",
+                    f"{account.provider_title} offers only {METHOD_WORDS.get(account.method, account.method)}.",
+                    "",
+                    "",
+                    "",
+                )
+            )
+            return
         self._turn(self.gallery, self.gallery.go)
-        self.gallery.search.setFocus()
+        (self.gallery.search if account is None else self.gallery.method).setFocus()
 
     def _show_form(self, form: Form) -> None:
         self._form = form

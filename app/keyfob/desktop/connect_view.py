@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyfob.core.provider import Input, Provider
@@ -14,6 +14,12 @@ from keyfob.desktop.viewmodel import face_of, name_of
 from keyfob.service.views import Progress
 
 CLIENT_METHODS = ("oauth", "device", "password")  # those that need a client id
+# What most people look for stands first; then by title; what fits any server, and test servers, stand last.
+POPULAR = (
+    "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
+    "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
+)  # fmt: skip
+ANY_SERVER = ("oidc", "oauth2", "atproto", "api-key", "api-key-header")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,13 @@ class Card:
     letter: str
     color: str
     methods: tuple[tuple[str, str], ...]  # (method, words)
-    warned: bool  # needs an app of one's own, or is blocked
+    blocked: str  # why the provider's terms forbid signing in; empty where they do not
     search: str
+
+    @property
+    def badge(self) -> str:
+        """The words of the badge; empty where there is none."""
+        return "Not allowed by the provider’s terms" if self.blocked else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ class Form:
     password_wanted: bool
     blocked: str | None
     link: str | None
+    others: tuple[tuple[str, str], ...] = ()  # the provider's other methods, where this one is blocked
+    also_ports: tuple[int, ...] = ()  # further ports to register, where the provider wants each
 
     @property
     def takes_secret(self) -> bool:
@@ -126,7 +139,8 @@ def card(provider: Provider) -> Card:
         spoken.append("own app" if spoken else "needs your own app")
     elif own:
         spoken = [w for _, w in methods]
-    hay = " ".join((provider.title, provider.id, provider.category, *(w for _, w in methods)))
+    any_server = "any server" if _fits_any(provider) else ""
+    hay = " ".join((provider.title, provider.id, provider.category, any_server, *(w for _, w in methods)))
     return Card(
         provider.id,
         provider.title,
@@ -134,16 +148,37 @@ def card(provider: Provider) -> Card:
         first_letter(provider.title),
         provider.color,
         methods,
-        bool(provider.policy.blocked) or own,
+        provider.policy.blocked or "",
         hay.casefold(),
     )
 
 
 def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
-    """In reading order: the demo first where it runs (else left out), ours by title, any-server presets last."""
+    """In reading order: the demo where it runs (else left out), the popular, the rest by title, any server last."""
     shown = [p for p in providers if demo or p.category != "demo"]
-    order = sorted(shown, key=lambda p: (p.category != "demo", p.category == "custom", p.title.casefold()))
-    return tuple(card(p) for p in order)
+    return tuple(card(p) for p in sorted(shown, key=_place))
+
+
+def _place(provider: Provider) -> tuple[bool, bool, bool, int, str]:
+    popular = POPULAR.index(provider.id) if provider.id in POPULAR else len(POPULAR)
+    return (
+        provider.category != "demo",
+        _fits_any(provider),
+        provider.id.endswith("-sandbox"),
+        popular,
+        provider.title.casefold(),
+    )
+
+
+def _fits_any(provider: Provider) -> bool:
+    return provider.category == "custom" or provider.id in ANY_SERVER
+
+
+def other_ways(provider: Provider, method: str) -> tuple[Card, ...]:
+    """The card for switching an account that signs in by `method`; none where there is no other way."""
+    mine = card(provider)
+    others = tuple((m, w) for m, w in mine.methods if m != method)
+    return (replace(mine, methods=others, subtitle=" · ".join(w for _, w in others)),) if others else ()
 
 
 def found(card: Card, query: str) -> bool:
@@ -193,6 +228,10 @@ def form(provider: Provider, method: str, *, known: KnownClient | None, setting_
         password_wanted=method == "password",
         blocked=policy.blocked if not wants_key and known is None else None,
         link=policy.terms if _is_web(policy.terms) else None,
+        others=tuple((m, METHOD_WORDS.get(m, m)) for m in provider.methods if m != method),
+        also_ports=provider.redirect.ports[1:]
+        if method == "oauth" and provider.redirect.port == "list" and provider.redirect.registered_port
+        else (),
     )
 
 

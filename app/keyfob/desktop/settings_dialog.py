@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.settings import THEMES, Settings
+from keyfob.desktop.dialog import ModalDialog
 from keyfob.desktop.models import Row, Window
 from keyfob.desktop.program_card import ProgramCard
 from keyfob.desktop.theme import Theme
@@ -30,7 +30,7 @@ PORTS = (1024, 65535)
 MARGINS = (1, 1440)  # minutes
 
 
-class SettingsDialog(QDialog):
+class SettingsDialog(ModalDialog):
     changed = Signal(object)  # Settings
     asked = Signal(str, str)  # disconnect | reconnect | remove, account key
     connect_asked = Signal()
@@ -39,13 +39,10 @@ class SettingsDialog(QDialog):
     def __init__(
         self, theme: Theme, settings: Settings, *, tray: bool, autostart: bool, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__("Settings", "Settings", parent)
         self._theme = theme
         self._settings = settings
         self._filling = False
-        self.setWindowTitle("Settings")
-        self.setAccessibleName("Settings")
-        self.setModal(True)
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(26, 24, 26, 16)

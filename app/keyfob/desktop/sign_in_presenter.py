@@ -66,10 +66,10 @@ class SignInPresenter(QObject):
         self.cards.emit(cards)
 
     def list_methods(self, account: AccountView) -> None:
-        """`cards` follows with this account's provider alone."""
+        """`cards` follows with this account's provider and its other methods; none where it has no other."""
         Operation(
             self,
-            lambda: (connect_view.card(self._engine.providers.get(account.provider)),),
+            lambda: connect_view.other_ways(self._engine.providers.get(account.provider), account.method),
             self._listed,
         ).failing(self._complain).start()
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.desktop import icons
+from keyfob.desktop.accessible import teach
 from keyfob.desktop.theme import Theme
 
 
@@ -225,9 +226,10 @@ class Switch(QCheckBox):
 
 
 class Choice(QComboBox):
-    """A combo box with our own arrow."""
+    """A combo box with our own arrow, which assistive technology finds by its name."""
 
     def __init__(self, theme: Theme, name: str) -> None:
+        teach("Choice")
         super().__init__()
         self._theme = theme
         self.setAccessibleName(name)

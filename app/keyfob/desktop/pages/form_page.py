@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, time
 
 from PySide6.QtCore import QDate, Qt, Signal
 from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from keyfob.core.secret import Secret
-from keyfob.desktop.connect_view import Form
+from keyfob.desktop.connect_view import Form, KnownClient
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Tile
 from keyfob.desktop.widgets import Elided, IconButton, Picture, Scroller, Switch, button, label, restyle
@@ -22,6 +23,7 @@ class FormPage(QWidget):
     cancelled = Signal()
     opened = Signal(str)  # an address of the preset's, to be shown in the browser
     copied = Signal(str)
+    other_method = Signal(str, str)  # provider, method: this one is not to be had
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -68,12 +70,7 @@ class FormPage(QWidget):
             if form.needs_client and form.known_client is None:
                 self._client(column, form)
             elif form.needs_client and form.known_client and form.known_client.client_id:
-                source = {"environment": "from your environment", "yours": "you gave before"}
-                words = source.get(form.known_client.source, "of the preset")
-                column.addSpacing(6)
-                column.addWidget(
-                    label(f"Uses the app {form.known_client.client_id}, {words}.", "hint", wrap=True)
-                )
+                self._known_client(column, form.known_client)
             if form.password_wanted:
                 if "username" not in self._fields:
                     self._field(column, "username", "User name", "", "", "")
@@ -155,6 +152,9 @@ class FormPage(QWidget):
             row.addWidget(uri, 1)
             row.addWidget(copy)
             inner.addLayout(row)
+            if form.also_ports:
+                ports = ", ".join(str(port) for port in form.also_ports)
+                inner.addWidget(label(f"And the same with port {ports}.", "hint", wrap=True))
         if form.register_at:
             inner.addSpacing(4)
             register = IconButton(self._theme, "link", "Register an app", "", "Register an app")
@@ -167,6 +167,26 @@ class FormPage(QWidget):
             given = "" if form.needs_secret else "Only if you were given one. "
             hint = f"{given}It goes to your keychain."
             self._field(column, "client_secret", "Client secret", "", hint, "", secret=True)
+
+    def _known_client(self, column: QVBoxLayout, known: KnownClient) -> None:
+        source = {"environment": "from your environment", "yours": "you gave it before"}
+        column.addSpacing(6)
+        column.addWidget(label("Your app there", "strong"))
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(Elided(known.client_id, "mono", Qt.TextElideMode.ElideMiddle), 1)
+        if known.source != "environment":
+            change = button("Change", name="Change the app")
+            change.clicked.connect(self._change_client)
+            row.addWidget(change)
+        column.addLayout(row)
+        column.addWidget(
+            label(f"Its client id, {source.get(known.source, 'of the preset')}.", "hint", wrap=True)
+        )
+
+    def _change_client(self) -> None:
+        if self._form is not None:
+            self.tell(replace(self._form, known_client=None), can_go_back=self.back_button.isVisibleTo(self))
 
     def _key(self, column: QVBoxLayout, form: Form) -> None:
         self._field(column, "api_key", "API key", "", form.key_hint, "", secret=True)
@@ -208,8 +228,20 @@ class FormPage(QWidget):
             texts.addWidget(terms, 0, Qt.AlignmentFlag.AlignLeft)
         row.addLayout(texts, 1)
         column.addWidget(frame)
+        if form.others:
+            column.addSpacing(14)
+            column.addWidget(label("What is allowed", "strong"))
+            for method, words in form.others:
+                other = button(f"Connect with {words}", "primary")
+                other.setObjectName(f"other_{method}")
+                other.clicked.connect(self._other)
+                column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
 
     # --- asking ---------------------------------------------------------------------------------------------
+
+    def _other(self) -> None:
+        if self._form is not None:
+            self.other_method.emit(self._form.provider, self.sender().objectName().removeprefix("other_"))
 
     def _copy_redirect(self) -> None:
         if self._form and self._form.redirect_uri:

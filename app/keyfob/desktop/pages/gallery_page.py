@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.desktop import icons
 from keyfob.desktop.connect_view import Card, found
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_tile
@@ -24,6 +25,8 @@ from keyfob.desktop.widgets import Choice, button, label
 
 CARD = Qt.ItemDataRole.UserRole
 COLUMNS = 3
+TITLE = "Connect Account"
+TEXT = "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain."
 
 
 class CardDelegate(QStyledItemDelegate):
@@ -53,7 +56,12 @@ class CardDelegate(QStyledItemDelegate):
         tile = QRectF(box.left() + px(11), box.center().y() - side / 2, side, side)
         paint_tile(painter, tile, card.letter, card.color, theme.color("edge"))
         left = tile.right() + px(11)
-        width = int(box.right() - px(8) - left)
+        right = box.right() - px(8)
+        if card.blocked:
+            sign = px(15)
+            drawn = icons.pixmap("blocked", theme.palette.warn, sign, self._list.devicePixelRatioF())
+            painter.drawPixmap(int(right - sign), int(box.top() + px(8)), drawn)
+        width = int(right - left)
         name, under = theme.font(13.5, 600), theme.font(12)
         name_metrics, under_metrics = QFontMetrics(name), QFontMetrics(under)
         height = name_metrics.height() + under_metrics.height() + px(1)
@@ -62,7 +70,8 @@ class CardDelegate(QStyledItemDelegate):
         painter.setFont(name)
         painter.setPen(theme.color("ink"))
         upper = QRectF(left, top, width, name_metrics.height())
-        painter.drawText(upper, middle, name_metrics.elidedText(card.title, elide, width))
+        narrowed = width - px(18) if card.blocked else width
+        painter.drawText(upper, middle, name_metrics.elidedText(card.title, elide, narrowed))
         painter.setFont(under)
         painter.setPen(theme.color("ink2"))
         lower = QRectF(left, upper.bottom() + px(1), width, under_metrics.height())
@@ -80,12 +89,8 @@ class GalleryPage(QWidget):
         super().__init__()
         self._theme = theme
         self._cards: tuple[Card, ...] = ()
-        title = label("Connect Account", "dialogTitle")
-        text = label(
-            "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain.",
-            "secondary",
-            wrap=True,
-        )
+        self.title = title = label("", "dialogTitle", wrap=True)
+        self.text = text = label("", "secondary", wrap=True)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search providers")
         self.search.setAccessibleName("Search providers")
@@ -140,16 +145,31 @@ class GalleryPage(QWidget):
         layout.addLayout(foot)
         self._choose_first()
 
-    def tell(self, cards: tuple[Card, ...], preferred: str | None = None) -> None:
-        """Show these providers; `preferred` is chosen if it is there."""
+    def tell(
+        self,
+        cards: tuple[Card, ...],
+        preferred: str | None = None,
+        *,
+        title: str = TITLE,
+        text: str = TEXT,
+        searched: bool = True,
+    ) -> None:
+        """Show these providers; `preferred` is chosen if it is there. Without `searched` there is nothing to look
+        through: one provider whose method is chosen."""
         self._cards = cards
+        self.title.setText(title)
+        self.text.setText(text)
+        self.search.setVisible(searched)
+        self.search.clear()
         self.list.clear()
         for card in cards:
             item = QListWidgetItem(card.title)
             item.setData(CARD, card)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, card.title)
             item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, card.subtitle)
-            item.setToolTip(f"{card.title}: {card.subtitle}")
+            item.setToolTip(
+                "\n".join(p for p in (f"{card.title}: {card.subtitle}", card.badge, card.blocked) if p)
+            )
             self.list.addItem(item)
             if card.id == preferred:
                 self.list.setCurrentItem(item)

@@ -121,7 +121,8 @@ class FailurePage(QWidget):
         self.retry_button.setText(model.retry)
         self.retry_button.setAccessibleName(model.retry)
         self.copy.setVisible(bool(model.details))
-        self.retry_button.setFocus()
+        self.retry_button.setVisible(bool(model.retry))
+        (self.retry_button if model.retry else self.close_button).setFocus()
 
     def _copy(self) -> None:
         self.details_copied.emit(self._details)

@@ -1,0 +1,30 @@
+"""What the app's modal dialogs have in common: Ctrl+Q in one of them ends the app as it does in the window.
+
+A modal dialog takes the window's shortcuts away; without this the person would have to close it first.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QDialog, QWidget
+
+
+class ModalDialog(QDialog):
+    """Has `title` as its title and `name` for assistive technology. Ctrl+Q closes it and asks the window it belongs to,
+    by that one's `quit_asked`, to end the app."""
+
+    quit_asked = Signal()
+
+    def __init__(self, title: str, name: str, parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAccessibleName(name)
+        self.setModal(True)
+        self._ending = QShortcut(QKeySequence("Ctrl+Q"), self)
+        self._ending.activated.connect(self._quit)
+
+    def _quit(self) -> None:
+        above = self.parentWidget()
+        self.reject()
+        getattr(above, "quit_asked", self.quit_asked).emit()
