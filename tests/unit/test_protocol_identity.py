@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -399,3 +400,47 @@ def test_a_probe_with_nothing_to_ask() -> None:
 
 def test_a_request_shows_no_token() -> None:
     assert TOKEN.reveal() not in repr(placed(Api(placement="query", name="key")))
+
+
+# --- who in the token, a picture from an API ------------------------------------------------------------------------
+
+
+def _jwt_of(claims: dict[str, object]) -> str:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'RS256'})}.{part(claims)}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("subject", "status", "asked", "name"),
+    [
+        (7, 200, True, "Shown"),
+        (7, 500, True, "told"),
+        ('7, "x": 1', 200, False, "told"),
+    ],
+    ids=["told", "api-down", "no-injection"],
+)
+def test_details_of_the_tokens_subject_are_for_display_alone(
+    subject: object, status: int, asked: bool, name: str
+) -> None:
+    source = IdentitySource(
+        source="access_jwt",
+        method="POST",
+        url="https://api.example.org/graphql",
+        body='{"variables": {"id": {subject} } }',
+        map={"subject": "user.id|sub", "name": "data.user.name|user.name"},
+    )
+    provider = Provider(id="x", title="X", identity=source, api=Api(base="https://api.example.org"))
+    plan = Plan(provider, provider.default_server(), Client("c"))
+    grant = Grant(Secret(_jwt_of({"sub": "7", "user": {"id": subject, "name": "told"}})), AT)
+
+    def carries(request: Request) -> None:
+        assert json.loads(request.body or b"") == {"variables": {"id": 7}}
+
+    answer = json_answer({"data": {"user": {"name": "Shown"}}}, status=status)
+    book = Playbook(*([sends("POST", source.url or "", gives=answer, check=carries)] if asked else []))
+    flow = identify(
+        plan, grant, claims=None, method="oauth", new_id=book.new_id, now=book.now, nonces=NonceBook()
+    )
+    assert book.perform(flow).name == name

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from keyfob import __version__
-from keyfob.core.errors import PeerFault, SignInNeeded
+from keyfob.core.errors import PeerFault, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
@@ -56,6 +56,9 @@ __all__ = [
     "read_path",
     "who_am_i_request",
 ]
+
+
+_PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 # --- requests -----------------------------------------------------------------------------------------------
@@ -210,6 +213,9 @@ def identify(
             data = claims
         case "access_jwt":
             data = unverified_claims(grant.access) or EMPTY
+            if source.url is not None:
+                told = yield from _details(plan, grant, source, data, new_id, now, nonces)
+                data = {**data, **told}
         case "token_answer":
             data = answer or EMPTY
         case "request":
@@ -227,6 +233,29 @@ def identify(
     return identity_in(
         source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title
     )
+
+
+def _details(
+    plan: Plan,
+    grant: Grant,
+    source: IdentitySource,
+    claims: Mapping[str, Any],
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonces: dpop.NonceBook,
+) -> Flow[Mapping[str, Any]]:
+    """More about the person whom the token names, for display: `{subject}` stands in the request's body. Only a refused
+    token is a failure; whatever else goes wrong leaves out a picture."""
+    subject = read_path(claims, source.map.get("subject", "sub"))
+    if isinstance(subject, bool) or not _PLAIN_SUBJECT.fullmatch(str(subject)):
+        return EMPTY  # nothing is built into a request that could change its meaning
+    body = source.body.replace("{subject}", str(subject)) if source.body else None
+    asking = replace(plan, provider=replace(plan.provider, identity=replace(source, body=body)))
+    try:
+        answer: Mapping[str, Any] = yield from _ask(asking, grant, "oauth", new_id, now, nonces)
+    except (Transient, PeerFault):
+        return EMPTY
+    return answer
 
 
 def _ask(
