@@ -62,6 +62,7 @@ def visit(url: str) -> object:
 def window(arguments: Sequence[str]) -> int:
     """The desktop app, until it is quit. `--demo` starts the demo provider with it."""
     from keyfob.adapters import log
+    from keyfob.adapters.autostart import Autostart
     from keyfob.adapters.home import open_home
     from keyfob.desktop.app import run
 
@@ -72,6 +73,7 @@ def window(arguments: Sequence[str]) -> int:
         home=place,
         demo=lambda: demo(place.data / "demo", port=DEMO_PORT, access_lifetime=DEMO_LIFETIME),
         start_demo="--demo" in arguments,
+        autostart=Autostart(),
     )
 
 

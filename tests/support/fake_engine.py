@@ -322,6 +322,11 @@ class FakeSignIn:
     catalogue: FakeCatalogue
     accounts: FakeAccounts
     attempts: list[FakeAttempt] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+
+    def interrupted(self) -> list[str]:
+        told, self.unfinished = self.unfinished, []
+        return told
 
     def begin(self, request: SignInRequest) -> FakeAttempt:
         attempt = FakeAttempt(request, self.catalogue.get(request.provider), self.accounts)

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop import operation, viewmodel
-from keyfob.desktop.confirm import Ask, Confirm
 from keyfob.desktop.connect_dialog import ConnectDialog
 from keyfob.desktop.consent_dialog import Asking
+from keyfob.desktop.deeds import Deeds
 from keyfob.desktop.engine import Engine
 from keyfob.desktop.listener_thread import Threads
 from keyfob.desktop.main_window import MainWindow
@@ -72,6 +72,7 @@ class Desk(QObject):
         self.tray = Tray(theme, self)
         self.preferences = Preferences(theme, autostart, self.window, self)
         self.threads = Threads(self)
+        self._deeds = Deeds(theme, self.window)
         self._asking = Asking(theme, self.window, self)
         self._asking.wanted.connect(self.window.bring_up)
         self._pulse: Pulse | None = None
@@ -86,7 +87,7 @@ class Desk(QObject):
         w.may_hide = self._may_hide
         w.closing.connect(self.quit)
         w.quit_asked.connect(self.quit)
-        w.sidebar.connect_asked.connect(self.connect_account)
+        w.sidebar.connect_asked.connect(self._connect_asked)
         w.sidebar.settings_asked.connect(self.open_settings)
         w.empty.demo_asked.connect(self.try_demo)
         w.account.asked.connect(self.ask)
@@ -101,7 +102,7 @@ class Desk(QObject):
         p.read.connect(self._greet)
         p.failed.connect(self._complain)
         p.asked.connect(self.ask)
-        p.connect_asked.connect(self.connect_account)
+        p.connect_asked.connect(self._connect_asked)
 
     # --- beginning ------------------------------------------------------------------------------------------
 
@@ -153,6 +154,7 @@ class Desk(QObject):
         self._surroundings.keychain_changed.connect(self._keychain_changed)
         self.preferences.begin(engine)
         presenter.start()
+        Operation(self, engine.sign_in.interrupted, self._interrupted).start()
         self._pulse.beat()
         self._surroundings.begin()
         if self._start_demo:
@@ -160,6 +162,11 @@ class Desk(QObject):
 
     def _complain(self, text: str) -> None:
         self.window.say(text, good=False)
+
+    def _interrupted(self, providers: list[str]) -> None:
+        """Sign-ins that the last end of Keyfob cut off: told once."""
+        if providers and self._presenter is not None:
+            self._presenter.tell_interrupted(tuple(dict.fromkeys(providers)))
 
     def _greet(self) -> None:
         """The first start with no account: a banner, and the dialog; once."""
@@ -229,7 +236,8 @@ class Desk(QObject):
 
     # --- what the person asks -------------------------------------------------------------------------------
 
-    def connect_account(self) -> None:
+    def connect_account(self, provider: str | None = None) -> None:
+        """The gallery, with `provider` chosen."""
         dialog = self._sign_in
         if dialog is None or self._ending is not None:
             return
@@ -237,7 +245,11 @@ class Desk(QObject):
             dialog.raise_()
             dialog.activateWindow()
             return
-        dialog.choose(demo=self._demo is not None, preferred="demo" if self._demo is not None else None)
+        preferred = provider or ("demo" if self._demo is not None else None)
+        dialog.choose(demo=self._demo is not None, preferred=preferred)
+
+    def _connect_asked(self) -> None:
+        self.connect_account()
 
     def try_demo(self) -> None:
         """Start the demo provider where it does not run yet, and sign in at it."""
@@ -266,52 +278,14 @@ class Desk(QObject):
         self._greet()
 
     def ask(self, action: str, key: str) -> None:
-        """A press on the account's page or in Settings."""
-        presenter = self._presenter
-        view = presenter.view(key) if presenter is not None else None
-        if presenter is None or view is None or self._sign_in is None:
+        """A press on the account's page, in its menu or in Settings."""
+        if self._presenter is None or self._sign_in is None:
             return
-        name = viewmodel.name_of(view)
-        match action:
-            case "disconnect":
-                self._confirm(
-                    f"Disconnect {name}?",
-                    f"Keyfob forgets its tokens and asks {view.provider_title} to revoke them. Tools get none until "
-                    "you reconnect. The account stays in the list.",
-                    "Disconnect",
-                    lambda: presenter.act("disconnect", key),
-                )
-            case "remove":
-                self._confirm(
-                    f"Remove {name}?",
-                    f"Keyfob forgets this account and its history, and asks {view.provider_title} to revoke the "
-                    "sign-in. Nothing is deleted at the provider.",
-                    "Remove",
-                    lambda: presenter.act("remove", key),
-                )
-            case "rename":
-                dialog = Ask(
-                    self._theme,
-                    "Another label",
-                    f"Tools ask for this account as {view.provider}/label.",
-                    view.label,
-                    "Rename",
-                    self.window,
-                )
-                dialog.answered.connect(lambda label: presenter.rename(key, label))
-                dialog.open()
-            case "reconnect":
-                self._sign_in.sign_in_again(view)
-            case "switch_method":
-                self._sign_in.switch_method(view)
-            case _:
-                presenter.act(action, key)
-
-    def _confirm(self, title: str, text: str, deed: str, do: Callable[[], None]) -> None:
-        parent = self.preferences.dialog or self.window
-        dialog = Confirm(self._theme, title, text, deed, parent)
-        dialog.confirmed.connect(do)
-        dialog.open()
+        if action == "add_another":
+            view = self._presenter.view(key)
+            self.connect_account(view.provider if view is not None else None)
+        else:
+            self._deeds.ask(action, key, self._presenter, self._sign_in, self.preferences.dialog)
 
     def _banner(self, action: str, key: str) -> None:
         presenter = self._presenter
@@ -322,6 +296,9 @@ class Desk(QObject):
                 presenter.probe_keychain()
                 presenter.reload()
                 self._pulse.beat()
+            case "start_again" if presenter is not None:
+                presenter.put_off(action, key)
+                self.connect_account(key)
             case "show" if presenter is not None:
                 presenter.select(key)
             case "reconnect" if presenter is not None:

@@ -27,4 +27,7 @@ class ModalDialog(QDialog):
     def _quit(self) -> None:
         above = self.parentWidget()
         self.reject()
-        getattr(above, "quit_asked", self.quit_asked).emit()
+        if isinstance(above, ModalDialog):
+            above._quit()
+        else:
+            getattr(above, "quit_asked", self.quit_asked).emit()

@@ -65,6 +65,7 @@ class Attempt(Protocol):
 
 class SignIn(Protocol):
     def begin(self, request: SignInRequest) -> Attempt: ...
+    def interrupted(self) -> list[str]: ...
 
 
 class Renewer(Protocol):

@@ -123,6 +123,7 @@ class MainWindow(QMainWindow):
         self._shortcut("Ctrl+,", self.sidebar.settings_asked)
         ending = self._shortcut("Ctrl+Q", self.quit_asked)
         ending.setContext(Qt.ShortcutContext.ApplicationShortcut)  # in a dialog too
+        self.sidebar.list.menu_asked.connect(self.account.menu.popup)
         self._shortcut("F5", self.account.renew.click)
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))

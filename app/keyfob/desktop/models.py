@@ -111,6 +111,8 @@ class Detail:
     needs_person: bool
     reconnect_words: str
     busy: bool
+    provider_title: str
+    api_key: bool
 
 
 @dataclass(frozen=True, slots=True)

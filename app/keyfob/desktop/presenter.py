@@ -70,6 +70,7 @@ class Presenter(QObject):
         self._kept_in = "your keychain"
         self._keychain: Banner | None = None
         self._welcome: Banner | None = None
+        self._interrupted: Banner | None = None
         self._offline = False
         self._tray_missing = False
         self._loaded = self._loading = self._again = False
@@ -178,8 +179,8 @@ class Presenter(QObject):
             tray_missing=self._tray_missing,
             pictures=self._pictures,
         )
-        if self._welcome is not None and not self._views:
-            self.model = replace(self.model, banners=(*self.model.banners, self._welcome))
+        more = [self._interrupted, None if self._views else self._welcome]
+        self.model = replace(self.model, banners=(*self.model.banners, *(b for b in more if b is not None)))
         self.changed.emit(self.model)
         self._arm()
 
@@ -243,6 +244,8 @@ class Presenter(QObject):
             self._keychain = None
         if action == "welcome":
             self._welcome = None
+        if action == "start_again":
+            self._interrupted = None
         for view in self._views:
             if view.key == key or action == "show":
                 self._hidden |= {viewmodel.banner_id(view)}
@@ -251,6 +254,15 @@ class Presenter(QObject):
     def welcome(self, show: bool) -> None:
         """The first start's banner: what connecting brings."""
         self._welcome = WELCOME if show else None
+        self.publish()
+
+    def tell_interrupted(self, providers: tuple[str, ...]) -> None:
+        """Sign-ins were under way when Keyfob ended: a banner offers to start the last of them again."""
+        title = "A sign-in was not finished" if len(providers) == 1 else "Some sign-ins were not finished"
+        text = f"Keyfob was closed while you signed in at {', '.join(providers)}. Nothing was kept of it, so start again."
+        self._interrupted = Banner(
+            "info", title, text, "Start again", "start_again", providers[-1], "Dismiss"
+        )
         self.publish()
 
     def probe_keychain(self) -> None:

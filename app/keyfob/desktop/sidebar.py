@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QPainter, QPen
+from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -102,6 +102,7 @@ class AccountList(QListWidget):
     """`Accounts`: rows whose accessible text is `provider/label, status`."""
 
     chosen = Signal(str)
+    menu_asked = Signal(object)  # where on the screen; the row is chosen already
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -135,6 +136,19 @@ class AccountList(QListWidget):
             if row.key == selected and self.currentRow() != number:
                 self.setCurrentRow(number)
         self._filling = False
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """By the mouse on a row, or by the keyboard's menu key for the chosen one."""
+        item = self.currentItem()
+        if event.reason() == QContextMenuEvent.Reason.Mouse:
+            item = self.itemAt(event.pos())
+        if item is None:
+            return
+        self.setCurrentItem(item)
+        at = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            at = self.viewport().mapToGlobal(self.visualItemRect(item).center())
+        self.menu_asked.emit(at)
 
     def _current_changed(self, item: QListWidgetItem | None) -> None:
         if item is not None and not self._filling:

@@ -24,9 +24,11 @@ from keyfob.desktop.models import (
     Row,
     Window,
 )
+from keyfob.desktop.outlook import end_of_all, headline, kept_back, until
 from keyfob.desktop.tile import Face, avatar_color, first_letter
 
 KEY_REMINDER = timedelta(days=7)
+GRANT_REMINDER = timedelta(days=1)  # before a sign-in ends that no renewal can lengthen
 MENU_NAME = 28  # letters of a name in the menu of the tray
 SOON = timedelta(minutes=1)
 
@@ -46,12 +48,6 @@ def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
         view.color,
         pictures.get(view.key, ""),
     )
-
-
-def until(view: AccountView, now: datetime) -> timedelta | None:
-    """What is counted down: to the renewal where there will be one, else to the end. None: nothing known."""
-    target = view.renews_at if view.renewable and view.renews_at else view.expires_at
-    return None if target is None else target - now
 
 
 def side_text(view: AccountView, now: datetime) -> str:
@@ -90,48 +86,6 @@ def row(view: AccountView, now: datetime, twins: bool = False, pictures: Mapping
         face_of(view, pictures),
         f"{title} · {' · '.join(parts)}\n{view.id}: {STATUS_WORDS[view.status].lower()}",
     )
-
-
-def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str, str]:
-    """What the card says first, and the smaller line under it (which may be empty)."""
-    left = until(view, now)
-    troubled = view.last_error is not None and view.status == "connected"
-    match view.status:
-        case "disconnected":
-            return "No token is kept", "Reconnect to use this account again; nothing else was forgotten."
-        case "needs_sign_in" if view.method == "api_key":
-            return "This key is no longer accepted", "Enter a new one to go on."
-        case "needs_sign_in":
-            return "The sign-in has ended", "Sign in once more, and it goes on renewing by itself."
-        case "renewing":
-            return "Renewing now", _still_good(view, now)
-        case "stale":
-            since = f"Expired {words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
-            return since, "Keyfob keeps trying by itself. Nobody has been signed out."
-    if view.expires_at is None and not view.renewable:
-        return (
-            "Does not expire" if view.method == "api_key" else "Used until the provider refuses it"
-        ), "Keyfob keeps it in your keychain and hands it to your tools."
-    if not view.renewable:
-        after = (
-            "Then a new key is needed."
-            if view.method == "api_key"
-            else "Then sign in again: there is no renewal."
-        )
-        assert view.expires_at is not None
-        return f"Ends in {words.span(view.expires_at - now)}", after
-    assert left is not None or view.renews_at is None
-    if troubled:
-        return "Will be renewed as soon as the provider answers", _still_good(view, now)
-    if left is None or left <= timedelta(0):
-        return "Renews by itself any moment", _still_good(view, now)
-    return f"Renews by itself in {words.span(left)}", ""
-
-
-def _still_good(view: AccountView, now: datetime) -> str:
-    if view.expires_at is None or view.expires_at <= now:
-        return ""
-    return f"The token in use is good for another {words.span(view.expires_at - now)}."
 
 
 def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
@@ -212,7 +166,7 @@ def detail(
         tone=STATUS_TONES[view.status],
         shape=STATUS_SHAPES[view.status],
         headline=first,
-        note=second,
+        note=" ".join(p for p in (second, kept_back(view), end_of_all(view, now, zone)) if p),
         life=life(view, now, zone),
         scopes=view.scopes,
         missing_scopes=view.narrower_scopes,
@@ -225,13 +179,13 @@ def detail(
         can_renew=live and view.renewable and not busy and view.status != "renewing",
         can_test=live and not busy,
         can_copy=live and view.shareable and view.status != "stale" and not busy,
-        copy_reason=""
-        if view.shareable
-        else f"{view.provider_title}’s terms let only Keyfob itself use this token.",
+        copy_reason=kept_back(view),
         connected=live,
         needs_person=view.status == "needs_sign_in",
         reconnect_words="Enter a new key" if api_key else "Sign in",
         busy=busy,
+        provider_title=view.provider_title,
+        api_key=api_key,
     )
 
 
@@ -245,6 +199,9 @@ def _facts(
         out.append(("E-mail", view.email))
     if view.key_tail:
         out.append(("Key ends in", f"…{view.key_tail}"))
+    if view.method == "api_key" and view.expires_at and view.status != "disconnected":
+        out.append(("Key expires", words.date(view.expires_at, zone)))
+        out.append(("Reminder", words.date(view.expires_at - KEY_REMINDER, zone)))
     if view.last_renewed_at:
         out.append(("Last renewed", words.moment(view.last_renewed_at, now, zone)))
     if view.renewable and view.renews_at and view.status in ("connected", "renewing", "stale"):
@@ -279,6 +236,17 @@ def banners(
         why = _sentence(view.last_error.message) if view.last_error else "The sign-in has ended."
         button = "Enter a new key" if view.method == "api_key" else "Sign in"
         out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
+    for view in views:
+        ends = view.grant_ends_at
+        if view.status != "connected" or ends is None or not timedelta(0) < ends - now < GRANT_REMINDER:
+            continue
+        if banner_id(view) not in hidden:
+            text = (
+                f"{view.provider_title} ends it in {words.span(ends - now)}, whatever is renewed until then."
+            )
+            out.append(
+                Banner("warn", f"Sign in to {name_of(view)} soon", text, "Sign in", "reconnect", view.key)
+            )
     for view in views:
         ends = view.expires_at
         if view.method != "api_key" or view.status != "connected" or ends is None:

@@ -66,6 +66,12 @@ def day(at: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     return text if then.year == today.year else f"{text} {then.year}"
 
 
+def date(at: datetime, zone: tzinfo | None = None) -> str:
+    """`12 March 2026`: a day that is waited for."""
+    then = at.astimezone(zone).date()
+    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
+
+
 def moment(at: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     """`14:02` on the same day, else `Tuesday 14:02`, `12 March 14:02`; beyond a year's end only the date."""
     where = day(at, now, zone)

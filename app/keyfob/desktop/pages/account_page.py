@@ -28,7 +28,7 @@ SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards st
 
 class AccountPage(QWidget):
     """`asked(action, account key)`: renew, test, copy, disconnect, reconnect, remove, rename, copy_name,
-    switch_method, copy_details."""
+    switch_method, add_another, copy_details. `menu` is the account's, for its row in the list too."""
 
     asked = Signal(str, str)
 
@@ -75,10 +75,17 @@ class AccountPage(QWidget):
         self.pill = Pill(theme)
         self.more = IconButton(theme, "more", "More", "quiet")
         self.menu = QMenu(self.more)
+        self.menu.setToolTipsVisible(True)
         self.rename_action = self._action("Rename…", "rename", "F2")
         self._action("Copy name for tools", "copy_name")
+        self.copy_action = self._action("Copy token", "copy")
+        self.menu.addSeparator()
         self.sign_in_action = self._action("Sign in again…", "reconnect")
         self.method_action = self._action("Switch the method…", "switch_method")
+        self.another_action = self._action("Add another…", "add_another")
+        self.menu.addSeparator()
+        self.disconnect_action = self._action("Disconnect…", "disconnect")
+        self.remove_action = self._action("Remove…", "remove")
         self.more.setMenu(self.menu)
         names = QVBoxLayout()
         names.setSpacing(3)
@@ -121,6 +128,7 @@ class AccountPage(QWidget):
         policy.setHeightForWidth(True)
         self._chip_box.setSizePolicy(policy)
         self._chips = FlowLayout(self._chip_box, 6)
+        self._narrower = label("", "warn", wrap=True)
         self._no_scopes = label("Whatever the account itself may do", "small", wrap=True)
         self._facts = QGridLayout()
         self._facts.setHorizontalSpacing(14)
@@ -128,6 +136,7 @@ class AccountPage(QWidget):
         self._facts.setColumnStretch(1, 1)
         layout.addWidget(self._chip_box)
         layout.addWidget(self._no_scopes)
+        layout.addWidget(self._narrower)
         layout.addSpacing(4)
         layout.addLayout(self._facts)
         layout.addStretch(1)
@@ -237,9 +246,15 @@ class AccountPage(QWidget):
         self.disconnect_button.setVisible(live or model.needs_person)
         self.disconnect_button.setEnabled(not model.busy)
         self.remove.setEnabled(not model.busy)
+        again = live and not model.api_key
         self.sign_in_action.setText(
-            f"{model.reconnect_words} again…" if live else f"{model.reconnect_words}…"
+            f"{model.reconnect_words} again…" if again else f"{model.reconnect_words}…"
         )
+        self.another_action.setText(f"Add another {model.provider_title} account…")
+        self.copy_action.setEnabled(model.can_copy)
+        self.copy_action.setToolTip(model.copy_reason)
+        self.disconnect_action.setEnabled((live or model.needs_person) and not model.busy)
+        self.remove_action.setEnabled(not model.busy)
 
     def _fill_chips(self, model: Detail) -> None:
         while (item := self._chips.takeAt(0)) is not None:
@@ -254,6 +269,8 @@ class AccountPage(QWidget):
         some = bool(model.scopes or model.missing_scopes)
         self._chip_box.setVisible(some)
         self._no_scopes.setVisible(not some)
+        self._narrower.setText(f"Asked for and not granted: {', '.join(model.missing_scopes)}")
+        self._narrower.setVisible(bool(model.missing_scopes))
         self._chip_box.updateGeometry()
 
     def _fill_lately(self, model: Detail) -> None:

@@ -1,0 +1,143 @@
+"""The account's menu, what is asked before a deed, and what the person is told of an account's end."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from keyfob.desktop import viewmodel
+from keyfob.desktop.confirm import Confirm
+from keyfob.desktop.deeds import disconnecting, removing
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.models import Detail
+from support import fake_engine as fake
+from support.fake_engine import NOW, view
+
+
+def detail(account: object) -> Detail:
+    made = viewmodel.window([account], account.key, (), NOW, kept_in="GNOME Keyring", zone=UTC).detail  # type: ignore[attr-defined, list-item]
+    assert made is not None
+    return made
+
+
+def test_the_menu_names_every_deed(desk: Desk) -> None:
+    texts = [a.text() for a in desk.window.account.menu.actions() if a.text()]
+    assert texts == [
+        "Rename…",
+        "Copy name for tools",
+        "Copy token",
+        "Sign in again…",
+        "Switch the method…",
+        "Add another Nexus Mods account…",
+        "Disconnect…",
+        "Remove…",
+    ]
+
+
+@pytest.mark.parametrize("reason", [QContextMenuEvent.Reason.Mouse, QContextMenuEvent.Reason.Keyboard])
+def test_the_rows_have_the_same_menu(desk: Desk, qtbot: QtBot, reason: QContextMenuEvent.Reason) -> None:
+    rows = desk.window.sidebar.list
+    mouse = reason == QContextMenuEvent.Reason.Mouse
+    if not mouse:
+        rows.setCurrentRow(1)
+    at = rows.visualItemRect(rows.item(1)).center() if mouse else QPoint()
+    event = QContextMenuEvent(reason, at, rows.viewport().mapToGlobal(at))
+    QApplication.sendEvent(rows.viewport() if mouse else rows, event)
+    menu = desk.window.account.menu
+    qtbot.waitUntil(menu.isVisible)
+    assert desk.window.account.another_action.text() == "Add another Bluesky account…"
+    menu.close()
+
+
+def test_add_another_opens_the_gallery_at_the_provider(desk: Desk, qtbot: QtBot) -> None:
+    desk.window.account.another_action.trigger()
+    dialog = desk._sign_in
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
+    assert dialog.gallery._current().id == "nexusmods"
+    assert dialog._account is None
+
+
+def test_remove_says_what_is_lost_and_waits_for_the_word(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    desk.window.account.remove_action.trigger()
+    asked = desk.window.findChild(Confirm)
+    assert asked is not None
+    words = " ".join(asked.accessibleName().split())
+    assert words == "Remove Aldis?"
+    assert engine.accounts.calls == []
+    asked.deed.click()
+    qtbot.waitUntil(lambda: ("remove", "key-nexusmods-aldis") in engine.accounts.calls)
+
+
+def test_what_is_lost_is_told() -> None:
+    account = view("nexusmods", "Nexus Mods", "aldis", name="Aldis")
+    assert "nexusmods/aldis" in removing(account)[1]
+    assert "cannot be undone" in removing(account)[1]
+    key = view("openai", "OpenAI", "key", method="api_key", key_tail="f3Qa")
+    assert "still accepts" in removing(key)[1]
+    assert "still accepts" in disconnecting(key)[1]
+    assert "revoke" not in disconnecting(key)[1]
+
+
+def test_a_key_is_replaced_not_signed_in_to(desk: Desk, qtbot: QtBot) -> None:
+    desk.window.sidebar.list.setCurrentRow(4)
+    assert desk.window.account.sign_in_action.text() == "Enter a new key…"
+    desk.window.account.sign_in_action.trigger()
+    dialog = desk._sign_in
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    assert "api_key" in dialog.form._fields
+
+
+def test_a_key_shows_its_end_and_when_it_is_reminded_of() -> None:
+    key = view(
+        "openai", "OpenAI", "key", method="api_key", expires_at=NOW + timedelta(days=90), renewable=False
+    )
+    facts = dict(detail(key).facts)
+    assert facts["Key expires"] == "18 February 2027"
+    assert facts["Reminder"] == "11 February 2027"
+
+
+def test_the_day_the_sign_in_ends_is_told_and_reminded_of() -> None:
+    far = view("bluesky", "Bluesky", "a", grant_ends_at=NOW + timedelta(days=9))
+    assert "ends on 29 November 2026" in detail(far).note
+    assert viewmodel.banners([far], NOW, frozenset()) == ()
+    near = view("bluesky", "Bluesky", "a", grant_ends_at=NOW + timedelta(hours=20))
+    (banner,) = viewmodel.banners([near], NOW, frozenset())
+    assert (banner.button, banner.action) == ("Sign in", "reconnect")
+    assert viewmodel.banners([near], NOW, frozenset({viewmodel.banner_id(near)})) == ()
+
+
+def test_a_token_that_stays_here_says_why(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    engine.accounts.change("nexusmods/aldis", shareable=False)
+    page = desk.window.account
+    qtbot.waitUntil(lambda: not page.copy.isEnabled())
+    assert not page.copy_action.isEnabled()
+    assert "terms let only Keyfob itself" in page.copy.toolTip()
+    assert "terms let only Keyfob itself" in page.note.text()
+
+
+def test_what_was_not_granted_is_named(desk: Desk) -> None:
+    desk.window.sidebar.list.setCurrentRow(2)
+    assert desk.window.account._narrower.text() == "Asked for and not granted: delete_repo"
+    assert desk.window.account._narrower.isVisible()
+    desk.window.sidebar.list.setCurrentRow(0)
+    assert not desk.window.account._narrower.isVisible()
+
+
+def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    desk._presenter.tell_interrupted(("openai",))
+    (banner,) = [b for b in desk._presenter.model.banners if b.action == "start_again"]
+    assert "openai" in banner.text
+    desk._banner(banner.action, banner.key)
+    assert "start_again" not in [b.action for b in desk._presenter.model.banners]
+    dialog = desk._sign_in
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
+    assert dialog.gallery._current().id == "openai"
