@@ -116,6 +116,8 @@ class Whole:
         self.pages: list[Page] = []
         self.stages: list[str] = []
         self.visit: Callable[[str], list[Page]] = browse
+        self._visited = threading.Event()
+        self._visited.set()
 
     def another(self) -> Engine:
         """A second engine on the same home and vault, as after a restart or in another process."""
@@ -137,18 +139,26 @@ class Whole:
             self.stages.append(progress.stage)
             if progress.stage == "waiting" and progress.url is not None:
                 url = progress.url.reveal()
+                self._visited.clear()
                 spawn(lambda: self._visit(url), "browser")
 
         attempt.observe(watch)
         return attempt
 
     def _visit(self, url: str) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            self.pages += self.visit(url)
+        try:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.pages += self.visit(url)
+        finally:
+            self._visited.set()
 
     def connect(self, **request: Any) -> AccountView:
-        """Sign in; raises what a person would be told."""
-        return self.attempt(**request).run(spawn)
+        """Sign in; raises what a person would be told. The browser has seen its last page by then."""
+        attempt = self.attempt(**request)
+        try:
+            return attempt.run(spawn)
+        finally:
+            self._visited.wait(5)
 
     def fails(self, **request: Any) -> KeyfobError:
         """Sign in where that must not succeed: the error."""
