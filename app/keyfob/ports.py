@@ -116,6 +116,10 @@ class Locks(Protocol):
     def held(self, name: str) -> bool:
         """Whether somebody, in any process, holds it now. Never blocks."""
 
+    def retire(self, name: str) -> None:
+        """Leave nothing behind of a name that nobody will hold again. Never for an account's: a lock file that is
+        deleted while somebody waits for it is two locks."""
+
 
 class Transport(Protocol):
     """One HTTP exchange: no redirects followed, system CAs, bounded time and size. Thread-safe."""

@@ -108,6 +108,12 @@ class LocksContract:
             assert locks.held("a")
         assert not locks.held("a")
 
+    def test_a_retired_name_is_free(self, locks: Locks) -> None:
+        with locks.hold("once", timeout=NONE):
+            locks.retire("once")
+        locks.retire("once")
+        assert not locks.held("once")
+
     def test_it_is_freed_by_an_error(self, locks: Locks) -> None:
         with pytest.raises(RuntimeError), locks.hold("a", timeout=NONE):
             raise RuntimeError

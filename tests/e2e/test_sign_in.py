@@ -363,3 +363,9 @@ def test_what_was_received_and_is_not_kept_is_given_back(
         attempt.run(spawn)
     assert stage.engine.accounts.views() == []
     assert stage.server.counters["revocations"] == 1
+
+
+def test_a_sign_in_leaves_no_lock_file_behind(stage: Stage) -> None:
+    stage.sign_in()
+    left = [path.name for path in (stage.home.state / "locks").iterdir()]
+    assert not [name for name in left if name.startswith("attempt")]

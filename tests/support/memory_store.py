@@ -179,3 +179,7 @@ class MemoryLocks:
         with self._guard:
             lock = self._locks.get(name)
         return lock is not None and lock.locked()
+
+    def retire(self, name: str) -> None:
+        with self._guard:
+            self._locks.pop(name, None)

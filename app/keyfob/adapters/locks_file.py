@@ -82,6 +82,12 @@ class FileLocks:
             return False
         return _is_held(path)
 
+    def retire(self, name: str) -> None:
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError:
+            return  # an empty file that stays harms nobody
+
     def _path(self, name: str) -> Path:
         """A readable file name that no two names share and none can lead out of the folder."""
         mark = hashlib.sha256(name.encode()).hexdigest()[:12]

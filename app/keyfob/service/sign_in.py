@@ -86,7 +86,8 @@ class SignIn:
             spawn,
         )
         name = f"attempt/{attempt.id}"
-        with desk.locks.hold(f"attempt-{attempt.id}", timeout=timedelta(seconds=5)):
+        lock = f"attempt-{attempt.id}"
+        with desk.locks.hold(lock, timeout=timedelta(seconds=5)):
             desk.store.write(
                 name,
                 json.dumps(
@@ -109,6 +110,7 @@ class SignIn:
                 raise
             finally:
                 self._quietly(lambda: desk.store.write(name, None))
+                desk.locks.retire(lock)
         view = desk.accounts.view(kept.account.key)
         attempt.advance(
             stage="done",
@@ -146,6 +148,7 @@ class SignIn:
             if key and desk.store.get(key) is None:
                 desk.slots.forget_all(key)
             desk.store.write(name, None)
+            desk.locks.retire(f"attempt-{name.removeprefix('attempt/')}")
             if at is not None and desk.signing.now() - at < SWEEP_AFTER:
                 told.append(str(body.get("provider")))
         return told
