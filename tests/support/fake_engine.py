@@ -7,7 +7,7 @@ lists of `calls` that it writes down.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import Any
 
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.consent import Permission, Question, Reply
-from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded
+from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded, SignInNeeded
 from keyfob.core.provider import ApiKeyProfile, ClientProfile, Input, Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import VaultHealth
+from keyfob.service.legacy import Found
+from keyfob.service.legacy_formats import Entry
 from keyfob.service.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
 
 NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
@@ -375,6 +377,67 @@ class FakeClients:
         return FakeKnown("3f6c1d20-77aa", "yours") if preset.id == "microsoft" else None
 
 
+def sample_found(home: Path) -> list[Found]:
+    def found(source: str, tool: str, path: str, way: str, title: str | None, **more: Any) -> Found:
+        entry = Entry(
+            way,
+            secret=Secret("canary-legacy-key-f3Qa"),
+            raw=more.pop("raw", None),
+            host=more.pop("host", None),
+        )
+        reason = more.pop("reason", "")
+        name = more.pop("provider", None)
+        return Found(
+            source,
+            tool,
+            home / path,
+            way,
+            name,
+            title,
+            more.pop("username", None),
+            more.pop("tail", ""),
+            reason,
+            {},
+            entry,
+        )
+
+    raw = Secret("canary-legacy-key-f3Qa")
+    return [
+        found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub", provider="github",
+              username="aldis-k", tail="9xQa", raw=raw),
+        found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab", provider="gitlab",
+              username="aldis", tail="mN2c", raw=raw),
+        found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google", provider="google",
+              username="work@example.org", reason="A sign-in cannot be carried over between apps"),
+        found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
+              reason="Codex goes on renewing this sign-in, so it stays its own"),
+    ]  # fmt: skip
+
+
+@dataclass
+class FakeLegacy:
+    accounts: FakeAccounts
+    rows: list[Found] = field(default_factory=list)
+    refused: str = ""  # the source whose keys the provider refuses
+    moved: list[Found] = field(default_factory=list)
+    blanked: list[Found] = field(default_factory=list)
+
+    def find(self) -> list[Found]:
+        return list(self.rows)
+
+    def move(self, found: Found, spawn: Any) -> AccountView:
+        if found.source == self.refused:
+            raise SignInNeeded("GitLab refused the key")
+        self.moved.append(found)
+        made = view(str(found.provider), str(found.provider_title), str(found.username))
+        self.accounts.rows.append(made)
+        return made
+
+    def blank(self, moved: Sequence[Found]) -> list[Path]:
+        self.blanked += moved
+        return sorted({each.path for each in moved})
+
+
 class FakeAvatars:
     def fetch(self, url: str | None) -> Path | None:
         return None
@@ -420,6 +483,7 @@ class FakeEngine:
         self.vault = FakeVault()
         self.clients = FakeClients()
         self.avatars = FakeAvatars()
+        self.legacy = FakeLegacy(self.accounts)
         self.consents = FakeConsents()
         self.store_path = root / "data" / "accounts.db"
         self.closed = False

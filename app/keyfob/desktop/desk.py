@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
@@ -33,6 +33,9 @@ from keyfob.desktop.store_watch import StoreWatch
 from keyfob.desktop.surroundings import Surroundings
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tray import Tray
+
+if TYPE_CHECKING:
+    from keyfob.desktop.first_start import FirstStart
 
 log = logging.getLogger(__name__)
 END_WITHIN = 45.0  # seconds: a renewal that has been sent has 30, and then its answer is saved
@@ -66,6 +69,7 @@ class Desk(QObject):
         self._presenter: Presenter | None = None
         self._sign_in: ConnectDialog | None = None
         self._greeted = False
+        self._first: FirstStart | None = None
         self._ending: float | None = None
         self._closed = False
         self.window = window or MainWindow(theme)
@@ -181,7 +185,21 @@ class Desk(QObject):
             self._serve_demo()  # its accounts live by it
         if not accounts and not self.preferences.value.first_start_done and self.window.isVisible():
             presenter.welcome(True)
+            self._first_start()
+
+    def _first_start(self) -> None:
+        """Keys in other tools' files may be brought along; else, and for the demo, an account is connected."""
+        if self._start_demo or self._engine is None:
             self.connect_account()
+            return
+        from keyfob.desktop.first_start import FirstStart  # once in the app's life
+        from keyfob.desktop.moving import Moving
+
+        moving = Moving(self._engine.legacy, self.threads.spawn, self)
+        first = self._first = FirstStart(self._theme, moving, self.window)
+        first.nothing_found.connect(self._connect_asked)
+        first.ended.connect(self._dialog_done)
+        first.begin()
 
     # --- showing --------------------------------------------------------------------------------------------
 
@@ -337,6 +355,8 @@ class Desk(QObject):
             return
         self._ending = time.monotonic()
         self._asking.close()
+        if self._first is not None:
+            self._first.close()
         if self._pulse is not None:
             self._pulse.stop()
         if self._sign_in is not None:

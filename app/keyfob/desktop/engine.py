@@ -14,6 +14,7 @@ from keyfob.core.settings import Settings
 from keyfob.desktop.bridge import Hub
 from keyfob.ports import Spawn, VaultHealth
 from keyfob.service.consents import Ask
+from keyfob.service.legacy import Found
 from keyfob.service.views import Disconnection, Progress, SignInRequest, TestResult, Token
 
 
@@ -87,6 +88,12 @@ class Consents(Protocol):
     def revoke(self, permission_id: str) -> None: ...
 
 
+class Legacy(Protocol):
+    def find(self) -> list[Found]: ...
+    def move(self, found: Found, spawn: Spawn) -> AccountView: ...
+    def blank(self, moved: Sequence[Found]) -> Sequence[Path]: ...
+
+
 class Engine(Protocol):
     """Thread-safe and blocking: the window calls it through an `Operation` only."""
 
@@ -108,6 +115,8 @@ class Engine(Protocol):
     def clients(self) -> Clients: ...
     @property
     def consents(self) -> Consents: ...
+    @property
+    def legacy(self) -> Legacy: ...
     @property
     def avatars(self) -> Avatars: ...
     @property

@@ -139,7 +139,7 @@ class AccountList(QListWidget):
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """By the mouse on a row, or by the keyboard's menu key for the chosen one."""
-        item = self.currentItem()
+        item: QListWidgetItem | None = self.currentItem()
         if event.reason() == QContextMenuEvent.Reason.Mouse:
             item = self.itemAt(event.pos())
         if item is None:

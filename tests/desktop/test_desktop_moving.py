@@ -1,0 +1,110 @@
+"""Bringing keys along at the first start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QLabel
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.settings import Settings
+from keyfob.desktop import operation
+from keyfob.desktop.confirm import Confirm
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.moving import item
+from keyfob.desktop.moving_dialog import MovingDialog
+from keyfob.desktop.theme import Theme
+from support import fake_engine as fake
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> fake.FakeEngine:
+    made = fake.FakeEngine(tmp_path, [])
+    made.settings.value = Settings(first_start_done=False)
+    made.legacy.rows = fake.sample_found(Path.home())
+    return made
+
+
+@pytest.fixture
+def first(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Desk]:
+    desk = Desk(qapp, theme, lambda: engine)
+    desk.begin()
+    yield desk
+    if desk._first is not None:
+        desk._first.close()
+    if desk._sign_in is not None:
+        desk._sign_in.close()
+    desk._pulse.stop()
+    desk._presenter.close()
+    desk.tray.close()
+    desk.window.hide()
+    qtbot.waitUntil(lambda: not operation.running() and not desk.threads.alive(), timeout=10_000)
+    desk.window.deleteLater()
+    desk.deleteLater()
+
+
+def offered(desk: Desk, qtbot: QtBot) -> MovingDialog:
+    qtbot.waitUntil(lambda: desk._first is not None and desk._first.dialog is not None)
+    assert desk._first.dialog is not None
+    return desk._first.dialog
+
+
+def test_words_for_what_was_found_tell_no_secret() -> None:
+    home = Path("/home/aldis")
+    items = [item(found, home) for found in fake.sample_found(home)]
+    assert [each.title for each in items][:2] == ["GitHub · aldis-k · …9xQa", "GitLab · aldis · …mN2c"]
+    assert items[0].note == "~/.config/gh/hosts.yml: moves to your keychain."
+    assert "needs one sign-in here. A sign-in cannot be carried over" in items[2].note
+    assert [each.movable for each in items] == [True, True, True, False]
+    assert "canary" not in repr(items)
+
+
+def test_the_first_start_offers_what_it_found_and_not_now_changes_nothing(
+    first: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    dialog = offered(first, qtbot)
+    assert dialog.accessibleName() == "Bring your keys along"
+    assert not first._sign_in.isVisible()
+    assert not any("canary" in each.text() for each in dialog.findChildren(QLabel))
+    dialog.later.click()
+    qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
+    assert engine.legacy.moved == []
+    assert engine.legacy.blanked == []
+
+
+def test_where_nothing_is_found_the_gallery_opens(first: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    offered(first, qtbot).later.click()
+    engine.legacy.rows = []
+    first._first_start()
+    qtbot.waitUntil(lambda: first._sign_in.pages.currentWidget() is first._sign_in.gallery)
+
+
+def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
+    first: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    engine.legacy.refused = "git-credentials"
+    dialog = offered(first, qtbot)
+    assert dialog.go.text() == "Move 3"
+    assert not dialog.rows[3].switch.isEnabled()
+    dialog.go.click()
+    qtbot.waitUntil(dialog.done_button.isVisible)
+    assert [each.source for each in engine.legacy.moved] == ["gh", "emailproxy"]
+    assert "github/aldis-k" in dialog.rows[0].note.text()
+    assert "GitLab refused the key" in dialog.rows[1].note.text()
+    assert "sign in once there" in dialog.rows[2].note.text()
+    assert "stays where it is" in dialog.rows[3].note.text()
+    assert engine.legacy.blanked == []
+    dialog.blank.click()
+    asked = dialog.findChild(Confirm)
+    assert asked is not None
+    asked.cancel.click()
+    assert engine.legacy.blanked == []
+    dialog.blank.click()
+    again = [each for each in dialog.findChildren(Confirm) if each.isVisible()]
+    again[0].deed.click()
+    qtbot.waitUntil(lambda: [each.source for each in engine.legacy.blanked] == ["gh"])
+    qtbot.waitUntil(lambda: dialog.plaintext.text() == "Blanked in 1 file.")
+    dialog.done_button.click()
+    qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
