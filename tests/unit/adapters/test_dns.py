@@ -41,13 +41,27 @@ def reply(query: bytes, *records: bytes, flags: int = 0x8180, count: int | None 
     return struct.pack("!HHHHHH", number, flags, 1, told, 0, 0) + query[12:] + b"".join(records)
 
 
+def pair() -> tuple[socket.socket, socket.socket]:
+    """A datagram and a listening stream socket on one port: a port that is free for one may be taken for the other."""
+    for _ in range(50):
+        tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        tcp.bind(("127.0.0.1", 0))
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+            continue
+        tcp.listen()
+        return udp, tcp
+    raise AssertionError("no port is free for both")
+
+
 @contextmanager
 def server(answer: Reply, over_tcp: Reply | None = None) -> Iterator[tuple[str, int]]:
     """A resolver on loopback; `answer` gives the datagrams for a query, `over_tcp` the pieces of a stream."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(udp.getsockname())
-        tcp.listen()
+    udp, tcp = pair()
+    with udp, tcp:
         for listening in (udp, tcp):
             listening.settimeout(0.05)
         over = threading.Event()
