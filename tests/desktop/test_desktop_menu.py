@@ -14,7 +14,7 @@ from keyfob.desktop import viewmodel
 from keyfob.desktop.confirm import Confirm
 from keyfob.desktop.deeds import disconnecting, removing
 from keyfob.desktop.desk import Desk
-from keyfob.desktop.models import Detail
+from keyfob.desktop.models import Banner, Detail
 from support import fake_engine as fake
 from support.fake_engine import NOW, view
 
@@ -130,14 +130,21 @@ def test_what_was_not_granted_is_named(desk: Desk) -> None:
     assert not desk.window.account._narrower.isVisible()
 
 
+@pytest.fixture
+def cut_off(engine: fake.FakeEngine) -> None:
+    engine.sign_in.unfinished = ["openai", "gone", "openai"]
+
+
 def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    cut_off: None, desk: Desk, qtbot: QtBot
 ) -> None:
-    desk._presenter.tell_interrupted(("openai",))
-    (banner,) = [b for b in desk._presenter.model.banners if b.action == "start_again"]
-    assert "openai" in banner.text
-    desk._banner(banner.action, banner.key)
-    assert "start_again" not in [b.action for b in desk._presenter.model.banners]
+    def banners() -> list[Banner]:
+        return [b for b in desk._presenter.model.banners if b.action == "start_again"]
+
+    qtbot.waitUntil(lambda: len(banners()) == 1)
+    assert banners()[0].text.startswith("Keyfob was closed while you signed in at OpenAI.")
+    desk._banner(banners()[0].action, banners()[0].key)
+    assert banners() == []
     dialog = desk._sign_in
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
     assert dialog.gallery._current().id == "openai"

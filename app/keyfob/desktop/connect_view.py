@@ -134,13 +134,14 @@ def card(provider: Provider) -> Card:
     own = provider.policy.client_id == "user" and not provider.client.client_id
     spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
     if provider.policy.blocked:
-        spoken.insert(0, "not allowed by its terms")
+        spoken = [f"{' · '.join(spoken)} only" if spoken else "terms forbid it"]
     elif own and any(m in CLIENT_METHODS for m in provider.methods):
         spoken.append("own app" if spoken else "needs your own app")
     elif own:
         spoken = [w for _, w in methods]
     any_server = "any server" if _fits_any(provider) else ""
     hay = " ".join((provider.title, provider.id, provider.category, any_server, *(w for _, w in methods)))
+    hay += " not allowed by its terms" if provider.policy.blocked else ""
     return Card(
         provider.id,
         provider.title,

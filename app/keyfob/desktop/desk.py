@@ -158,7 +158,7 @@ class Desk(QObject):
         self._surroundings.keychain_changed.connect(self._keychain_changed)
         self.preferences.begin(engine)
         presenter.start()
-        Operation(self, engine.sign_in.interrupted, self._interrupted).start()
+        Operation(self, lambda: _interrupted(engine), self._tell_interrupted).start()
         self._pulse.beat()
         self._surroundings.begin()
         if self._start_demo:
@@ -167,10 +167,9 @@ class Desk(QObject):
     def _complain(self, text: str) -> None:
         self.window.say(text, good=False)
 
-    def _interrupted(self, providers: list[str]) -> None:
-        """Sign-ins that the last end of Keyfob cut off: told once."""
+    def _tell_interrupted(self, providers: list[tuple[str, str]]) -> None:
         if providers and self._presenter is not None:
-            self._presenter.tell_interrupted(tuple(dict.fromkeys(providers)))
+            self._presenter.tell_interrupted(providers)
 
     def _greet(self) -> None:
         """The first start with no account: a banner, and the dialog; once."""
@@ -390,3 +389,9 @@ class Desk(QObject):
             return
         self._end_timer.stop()
         self._app.exit(0)
+
+
+def _interrupted(engine: Engine) -> list[tuple[str, str]]:
+    """Where sign-ins were cut off by the last end of Keyfob: id and title; each told once."""
+    titles = {preset.id: preset.title for preset in engine.providers.all()}
+    return [(each, titles[each]) for each in dict.fromkeys(engine.sign_in.interrupted()) if each in titles]

@@ -256,13 +256,13 @@ class Presenter(QObject):
         self._welcome = WELCOME if show else None
         self.publish()
 
-    def tell_interrupted(self, providers: tuple[str, ...]) -> None:
-        """Sign-ins were under way when Keyfob ended: a banner offers to start the last of them again."""
+    def tell_interrupted(self, providers: Sequence[tuple[str, str]]) -> None:
+        """Sign-ins at these (id, title) were under way when Keyfob ended: a banner offers to start the last again."""
         title = "A sign-in was not finished" if len(providers) == 1 else "Some sign-ins were not finished"
-        text = f"Keyfob was closed while you signed in at {', '.join(providers)}. Nothing was kept of it, so start again."
-        self._interrupted = Banner(
-            "info", title, text, "Start again", "start_again", providers[-1], "Dismiss"
-        )
+        where = ", ".join(name for _, name in providers)
+        text = f"Keyfob was closed while you signed in at {where}. Nothing was kept of it, so start again."
+        again = providers[-1][0]
+        self._interrupted = Banner("info", title, text, "Start again", "start_again", again, "Dismiss")
         self.publish()
 
     def probe_keychain(self) -> None:
