@@ -67,7 +67,7 @@ def machine(uv: str) -> dict[str, str]:
         "PySide6": version("PySide6-Essentials"),
         "uvloop": _said([str(CACHE / "keyfob/bin/python"), "-c", "import uvloop; print(uvloop.__version__)"]),
         "uv": _said([uv, "--version"]).removeprefix("uv "),
-        "gh": _said(["gh", "--version"]),
+        "gh": _said(["gh", "--version"]).removeprefix("gh version ").partition(" ")[0],
         "oidc-agent": _said(["oidc-agent", "--version"]).removeprefix("oidc-agent "),
         "MSAL": _said([str(CACHE / "msal/bin/python"), "-c", "import msal; print(msal.__version__)"]),
         "keyring": version("keyring"),
