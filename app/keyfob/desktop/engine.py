@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.consent import Permission
@@ -14,8 +14,10 @@ from keyfob.core.settings import Settings
 from keyfob.desktop.bridge import Hub
 from keyfob.ports import Spawn, VaultHealth
 from keyfob.service.consents import Ask
-from keyfob.service.legacy import Found
 from keyfob.service.views import Disconnection, Progress, SignInRequest, TestResult, Token
+
+if TYPE_CHECKING:
+    from keyfob.service.legacy import Found  # brings every service along, which the window does not wait for
 
 
 class Known(Protocol):

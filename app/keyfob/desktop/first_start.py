@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from keyfob.desktop.moving import Moving, item
+from keyfob.desktop.moving import Moving, Step, item
 from keyfob.desktop.moving_dialog import MovingDialog
 from keyfob.desktop.theme import Theme
 from keyfob.service.legacy import Found
@@ -59,9 +59,9 @@ class FirstStart(QObject):
     def _blank(self) -> None:
         self._moving.blank(self._keys)
 
-    def _stepped(self, step: object) -> None:
+    def _stepped(self, step: Step) -> None:
         if self.dialog is not None:
-            self.dialog.step(step)  # type: ignore[arg-type]  (a signal's object)
+            self.dialog.step(step)
 
     def _moved(self, keys: list[Found]) -> None:
         self._keys = [each for each in keys if each.entry.raw]
