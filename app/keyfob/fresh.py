@@ -3,6 +3,7 @@
 Called by `__main__` before the command line is loaded. It reads and never renews: where anything but the plain answer
 is due (no such account, a sign-in that ended, a token too old, another vault, a home that wants mending), it returns
 None and the whole program does it, with its locks and its words. So every promise about renewals stays the keeper's.
+Many commands that find one old token go on to the engine one at a time, and who waited looks again first.
 
 The engine costs a quarter of a second to import, most of it to be able to renew; this imports what reading takes. The
 verdict on a preset (whether tools may have the token, and in which header) is kept beside the home's state with the
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from keyfob.service.slots import Stored
+    from keyfob.service.slots import Slots, Stored
+
+    _Found = tuple[Mapping[str, str], dict[str, Any], str]
 
 SCHEMA = 2  # the account store's, as adapters/store_sqlite.py makes it; any other is for the engine to judge
 VERDICTS = "presets.json"
+QUEUE_MOST = 45.0  # seconds: longer than one renewal's deadline of 30 s with its saving
+QUEUE_LOOK = 0.025  # seconds between looks
 LIFE_MOST = 86_400  # seconds, as the command's own option has it
 SERVED = ("connected", "stale")
 _HEX = "0123456789abcdef"
@@ -44,19 +49,30 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
     if found is None:
         return None
     where, row, home_id = found
-    from keyfob.core.errors import KeychainError
+    from keyfob.core.errors import KeychainError, Transient
 
+    as_json = accept not in ("text/plain", "text/x-keyfob-header")
     try:
-        stored = _stored(row, home_id)
+        slots = _slots(home_id)
+        stored = slots.newest(row["account"]["key"])
+        if stored is not None and not _serves(stored, min_life):
+            found, stored = _after_others(ref, row["account"]["key"], where, slots, stored)
+            if found is None:
+                return None
+            where, row, home_id = found
     except KeychainError as error:
         if error.code == "entry_damaged":
             return None  # the engine writes that down as the grant's end
         from keyfob.cli.failure import tell
 
-        return tell(error, as_json=accept not in ("text/plain", "text/x-keyfob-header"))
+        return tell(error, as_json=as_json)
     except KeyboardInterrupt:
+        from keyfob.cli.failure import tell
+
+        return tell(Transient("Interrupted", code="interrupted"), as_json=as_json)
+    except Exception:
         return None
-    if stored is None or not _serves(stored, min_life):
+    if stored is None:
         return None
     try:
         text = _told(row, stored, accept, where)
@@ -71,7 +87,7 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
 # --- the account ------------------------------------------------------------------------------------------------
 
 
-def _find(ref: str) -> tuple[Mapping[str, str], dict[str, Any], str] | None:
+def _find(ref: str) -> _Found | None:
     """The home's folders, the account's row as stored, and the home's id."""
     import json
 
@@ -119,14 +135,56 @@ def _row(path: str, ref: str) -> str | None:
     return str(same[0][1]) if len(same) == 1 else None
 
 
-def _stored(row: dict[str, Any], home_id: str) -> Stored | None:
-    """The newest grant, read as the engine reads it. Raises KeychainError."""
+def _slots(home_id: str) -> Slots:
+    """The account's grant as the engine reads it, from the keychain, with a command's deadline."""
     from keyfob.adapters.vault_choice import SystemVault
     from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
     from keyfob.service.slots import Slots
 
     deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks by itself
-    return Slots(DeadlineVault(SystemVault(home_id), deadline)).newest(row["account"]["key"])
+    return Slots(DeadlineVault(SystemVault(home_id), deadline))
+
+
+def _after_others(
+    ref: str, key: str, where: Mapping[str, str], slots: Slots, stale: Stored
+) -> tuple[_Found, Stored] | tuple[None, None]:
+    """Where many processes find one old token, one after the other goes on to the engine, and who waited looks again
+    first: loading it 64 times takes a minute, waiting for the first takes what a renewal does. The account's own lock
+    is the engine's; this one only keeps the queue, until the process ends. Raises KeychainError."""
+    import time
+
+    try:
+        import fcntl
+    except ImportError:
+        return None, None  # Windows: everybody to the engine
+    try:
+        queue = os.open(
+            os.path.join(where["state"], "locks", f"asking-{key}.lock"), os.O_RDWR | os.O_CREAT, 0o600
+        )
+    except OSError:
+        return None, None
+    until, waited = time.monotonic() + QUEUE_MOST, False
+    while True:
+        try:
+            fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() > until:
+                return None, None
+            waited = True
+            time.sleep(QUEUE_LOOK)
+    found = _find(ref) if waited else None
+    newest = slots.newest(key) if found is not None else None
+    # As in the keeper: who waited for somebody else's renewal takes its result, whatever life was asked for.
+    if (
+        found is None
+        or newest is None
+        or newest.grant.generation <= stale.grant.generation
+        or not _serves(newest, "0")
+    ):
+        return None, None
+    os.close(queue)
+    return found, newest
 
 
 def _serves(stored: Stored, min_life: str) -> bool:
@@ -203,7 +261,9 @@ def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> d
 
 def _holds(verdict: dict[str, Any]) -> bool:
     """Whether it is of this installation, and its files are as they were."""
-    return verdict["by"] == os.path.realpath(__file__) and all(_mark(path) == mark for path, mark in verdict["made_of"])
+    return verdict["by"] == os.path.realpath(__file__) and all(
+        _mark(path) == mark for path, mark in verdict["made_of"]
+    )
 
 
 def _mark(path: str) -> list[int] | None:

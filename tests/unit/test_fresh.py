@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -188,6 +191,32 @@ def test_all_else_is_left_to_the_whole_program(
     assert fresh.fresh_token(["here"]) is None
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there everybody goes to the engine")
+@pytest.mark.parametrize("asked", [(), ("--min-life", "86400")], ids=["expired", "more than there is"])
+@pytest.mark.parametrize("renews", [True, False], ids=["renewed", "not renewed"])
+def test_who_waited_for_another_takes_its_renewal(
+    home: Home, capfd: pytest.CaptureFixture[str], renews: bool, asked: tuple[str, ...]
+) -> None:
+    import fcntl
+
+    home.account("alice", access=Secret("old"), expires_at=NOW - timedelta(seconds=1))
+    first = os.open(home.place.state / "locks" / "asking-key-alice.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(first, fcntl.LOCK_EX)
+
+    def another() -> None:
+        time.sleep(0.2)
+        if renews:
+            home.account("alice", access=Secret("new"))
+        os.close(first)
+
+    thread = threading.Thread(target=another)
+    thread.start()
+    # Whoever finds nothing new after the wait is the next to go on to the engine.
+    assert fresh.fresh_token(["here", *asked]) == (0 if renews else None)
+    thread.join()
+    assert capfd.readouterr().out == ("new\n" if renews else "")
 
 
 @pytest.mark.parametrize(
