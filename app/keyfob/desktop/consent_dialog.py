@@ -8,28 +8,26 @@ from __future__ import annotations
 import threading
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.text import plain
+from keyfob.desktop.dialog import ModalDialog
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.widgets import button, label
 
 ANSWER_WITHIN = 60  # seconds; the program waits, and its own patience is about that
 
 
-class ConsentDialog(QDialog):
+class ConsentDialog(ModalDialog):
     """`answered` once, with the Reply."""
 
     answered = Signal(object)
 
     def __init__(self, theme: Theme, question: Question, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
         program = question.program
         title = f"May {program.name} use {plain(question.account_id, 80)}?"
-        self.setWindowTitle("A program asks for a token")
-        self.setAccessibleName(title)
-        self.setModal(True)
+        super().__init__("A program asks for a token", title, parent)
         self._reply: Reply | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(26, 22, 26, 20)
