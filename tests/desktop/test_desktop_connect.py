@@ -321,7 +321,7 @@ def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
     blocked = replace(engine.providers.get("claude-ai"), methods=("oauth", "api_key"))
     engine.providers.rows = [p for p in engine.providers.rows if p.id != "claude-ai"] + [blocked]
     dialog._presenter.list_providers(demo=False)
-    qtbot.waitUntil(lambda: [2] == [len(c.methods) for c in dialog.gallery._cards if c.id == "claude-ai"])
+    qtbot.waitUntil(lambda: [len(c.methods) for c in dialog.gallery._cards if c.id == "claude-ai"] == [2])
     card = next(c for c in dialog.gallery._cards if c.id == "claude-ai")
     assert card.badge == "Not allowed by the provider’s terms"
     choose(dialog, "claude subscription")
