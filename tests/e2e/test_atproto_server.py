@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,6 +41,7 @@ from keyfob.service.views import Progress, SignInRequest
 from support.atproto import AtprotoServer
 from support.chromium import chromium
 from support.live import Live
+from support.session import DesktopSession
 
 # The first run installs the server, and builds its database module where no built one can be had.
 pytestmark = [pytest.mark.servers, pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(1200)]
@@ -325,3 +328,50 @@ def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
     again = connect(engine, account="here/alice.test")
     assert (again.key, again.status) == (account.key, "connected")
     engine.close()
+
+
+def test_by_the_command_line(world: World, tmp_path: Path) -> None:
+    """`keyfob connect` with a server's address, its link opened in a real browser; the session's last day is told."""
+    home = tmp_path / "home"
+    presets = home / "config" / "providers"
+    presets.mkdir(parents=True, mode=0o700)
+    (presets / "here.toml").write_text(PRESET.format(plc=world.server.plc))
+    with DesktopSession(keyring=True) as desktop:
+        env = {**desktop.env, "KEYFOB_HOME": str(home)}
+        keyfob = [sys.executable, "-m", "keyfob"]
+        connect = [*keyfob, "connect", "here", "--handle", world.server.pds, "--no-browser", "--json"]
+        with subprocess.Popen(
+            connect, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            said: list[str] = []
+            for line in process.stderr:
+                said.append(line)
+                if "/oauth/authorize" in line:
+                    break
+            url = next((word for word in "".join(said).split() if "/oauth/authorize" in word), "")
+            assert url, said
+            go_through(world, url, "alice.test")
+            out, rest = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        account = json.loads(out)
+        assert (account["method"], account["subject"]) == ("atproto", world.dids["alice.test"])
+        assert account["grant_ends_at"] is not None
+
+        def told(*arguments: str) -> dict[str, Any]:
+            done = subprocess.run(
+                [*keyfob, *arguments, "--json"],
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            answer: dict[str, Any] = json.loads(done.stdout)
+            return answer
+
+        assert told("token", "here")["token_type"] == "DPoP"
+        assert told("renew", "here")["status"] == "connected"
+        assert told("test", "here")["ok"]
+        assert told("disconnect", "here")["revoked"] == "yes"

@@ -74,10 +74,14 @@ def resolve(identifier: str, *, plc: str = PLC_DIRECTORY, dns_txt: DnsTxt | None
 def identity_of(
     did: str, *, plc: str, dns_txt: DnsTxt | None
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
-    """A DID with its handle (proved both ways; None where it claims none) and its PDS."""
+    """A DID with its handle (proved both ways; None where it claims none, or where nobody answers for it now) and its
+    PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown."""
     handle, pds = yield from _read_did(did, plc)
     if handle is not None:
-        found = yield from _did_of(handle, dns_txt)
+        try:
+            found = yield from _did_of(handle, dns_txt)
+        except Transient:
+            return did, None, pds
         if found != did:
             raise PeerFault(f"The handle {plain(handle)} belongs to somebody else", code="identity_invalid")
     return did, handle, pds

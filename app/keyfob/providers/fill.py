@@ -74,7 +74,10 @@ def normalised(entry: Input, value: str | None) -> str:
             text = _url(entry, text)
         case "handle":
             text = text.removeprefix("@").lower()
-            if re.search(r"[\s\x00-\x1f\x7f/?#@\\]", text.removeprefix("https://")):
+            # A server's own address may stand for its people; http is for loopback, which the flow sees to.
+            bare = re.sub(r"^https?://", "", text.rstrip("/"))
+            text = text.rstrip("/")
+            if re.search(r"[\s\x00-\x1f\x7f/?#@\\]", bare):
                 raise _unfit(entry, text)
         case _:
             if entry.pattern is None and not TEXT.fullmatch(text):
