@@ -132,6 +132,10 @@ class TestResolve:
         found = resolved(DID, plc(), says(), resource(), metadata())
         assert (found.did, found.handle, found.login_hint) == (DID, HANDLE, HANDLE)
 
+    def test_a_handle_nobody_answers_for_now_is_not_shown(self) -> None:
+        found = resolved(DID, plc(), sends("GET", WELL_KNOWN, gives=Answer(503)), resource(), metadata())
+        assert (found.did, found.handle) == (DID, None)
+
     def test_a_did_without_a_handle(self) -> None:
         for names in (None, [], ["https://x.example"], "at://x", [7]):
             found = resolved(DID, plc(alsoKnownAs=names), resource(), metadata())
