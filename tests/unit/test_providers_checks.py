@@ -7,7 +7,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keyfob.core.resources import resources
@@ -357,6 +357,7 @@ def _any_table() -> st.SearchStrategy[dict[str, Any]]:
 
 @settings(max_examples=300, deadline=None)
 @given(_any_table())
+@example({"refresh_params": {"\n": "{_}"}})
 def test_any_table_is_judged_without_an_error(table: dict[str, Any]) -> None:
     preset, faults = judge({**GOOD, **table}, ours=True)
     assert (preset is None) == bool(faults)

@@ -16,6 +16,7 @@ from keyfob.cli.options import json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.provider import METHODS, Provider
+from keyfob.core.text import plain
 
 if TYPE_CHECKING:
     from keyfob.core.secret import Secret
@@ -136,7 +137,10 @@ def check(session: Session, file: Path) -> None:
             SettingWrong(
                 f"{file.name} has {count}", code="preset_faulty", remedy="Correct what stands above."
             ),
-            [f"{file.name}: {fault.key or '(file)'}: {fault.problem}; {fault.should}" for fault in faults],
+            [
+                plain(f"{file.name}: {fault.key or '(file)'}: {fault.problem}; {fault.should}", 600)
+                for fault in faults
+            ],
             {"faults": [fault.to_json() for fault in faults]},
         )
     if session.json:

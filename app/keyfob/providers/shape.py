@@ -34,8 +34,9 @@ class PresetFault:
     file: str = ""
 
     def sentence(self) -> str:
+        """One line, whatever the file holds: a key may be any text."""
         where = f"{self.file}: " if self.file else ""
-        return f"{where}{self.key or 'the file'} {self.problem}; {self.should}"
+        return plain(f"{where}{self.key or 'the file'} {self.problem}; {self.should}", 600)
 
     def within(self, file: str) -> PresetFault:
         return replace(self, file=file)
