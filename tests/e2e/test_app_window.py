@@ -3,6 +3,7 @@ keychain, a real browser at a real provider."""
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.app_run import Stage, Window, until
-from support.oidc_provider import OidcProvider
+from support.oidc_provider import OidcProvider, Person
 from support.session import DesktopSession
 
 pytestmark = [
@@ -282,3 +283,20 @@ def the_demo(stage: Stage, window: Window) -> None:
     assert stage.run("test", "demo", "--json").json["name"] == "Alice"
     window.press("Renew now")
     until(lambda: "renewed" in kinds(stage), "the renewal")
+
+
+def test_a_device_code_in_the_window(stage: Stage) -> None:
+    """The code is shown, another device enters it at the provider, and the window says who was connected."""
+    stage.add("phone", "--method", "device")
+    with stage.window() as window, Person("alice") as alice:
+        window.type("Search providers", "phone")
+        window.select(name="phone", window="Connect Account")
+        window.press("Continue", window="Connect Account")
+        window.find(name="Copy code", window="Connect Account", seconds=30)
+        shown = window.told("Connect Account")
+        code = re.search(r"\b[A-Z]{4}-[A-Z]{4}\b", shown)
+        assert code is not None, shown
+        alice.visit(f"{stage.issuer}/device?user_code={code.group()}")
+        window.find(name="Connected as Alice", window="Connect Account", seconds=60)
+        window.press("Done", window="Connect Account")
+        assert stage.account("phone")["method"] == "device"
