@@ -38,13 +38,21 @@ from keyfob.protocol.plan import Client, Plan, SignInResult
 from keyfob.protocol.revoke import revoke
 from keyfob.protocol.token import renew
 from keyfob.service.views import Progress, SignInRequest
+from support.app_run import Stage, until
 from support.atproto import AtprotoServer
 from support.chromium import chromium
 from support.live import Live
 from support.session import DesktopSession
 
 # The first run installs the server, and builds its database module where no built one can be had.
-pytestmark = [pytest.mark.servers, pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.browser,
+    pytest.mark.network,
+    pytest.mark.keychain,
+    pytest.mark.screen,
+    pytest.mark.timeout(1200),
+]
 
 SCOPES = ("atproto", "transition:generic")
 PASSWORDS = {"alice.test": "alice's password", "bob.test": "bob's password"}
@@ -375,3 +383,27 @@ def test_by_the_command_line(world: World, tmp_path: Path) -> None:
         assert told("renew", "here")["status"] == "connected"
         assert told("test", "here")["ok"]
         assert told("disconnect", "here")["revoked"] == "yes"
+
+
+def test_in_the_window(world: World, tmp_path: Path) -> None:
+    """The same in the dialog: the server's address typed, the link opened by `$BROWSER`, the person in Chromium."""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o700)
+    with DesktopSession() as desktop:
+        desktop.start_screen()
+        with Stage(tmp_path, desktop) as stage:
+            presets = Path(stage.env["KEYFOB_HOME"]) / "config" / "providers"
+            presets.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (presets / "here.toml").write_text(PRESET.format(plc=world.server.plc))
+            with stage.window(BROWSER=f"{browser} %s") as window:
+                window.type("Search providers", "Here")
+                window.select(name="Here", window="Connect Account")
+                window.press("Continue", window="Connect Account")
+                window.type("Handle", world.server.pds, window="Connect Account")
+                window.press("Continue", window="Connect Account")
+                until(opened.exists, "the browser", 30)
+                go_through(world, opened.read_text(), "alice.test")
+                window.find(name="Connected as Alice", window="Connect Account", seconds=60)
+                assert stage.account("here")["method"] == "atproto"
