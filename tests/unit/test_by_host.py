@@ -172,7 +172,7 @@ def test_keyring_answers_an_address_of_an_account_alone(capsys: pytest.CaptureFi
     for address in (
         "gitlab.com",
         "http://gitlab.com/simple",
-        "https://pypi.org/simple",
+        "https://packages.example.org/simple",
         "https://api.openai.com",
     ):
         assert keyring_command.main(["get", address, "x"]) == 1
