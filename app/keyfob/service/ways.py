@@ -14,7 +14,7 @@ from keyfob.ports import Listener
 from keyfob.protocol import app_password, atproto, authorize, device, discovery, identity, password, token
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.plan import Client, Plan, SignInResult
-from keyfob.service.attempt import Attempt, Received
+from keyfob.service.attempt import Received
 from keyfob.service.clients import Issued
 from keyfob.service.desk import Desk, Ready, Signed
 from keyfob.service.plans import NO_SECRETS, ClientSecrets, api_of
@@ -24,7 +24,7 @@ STATE_BYTES = 24  # 192 bits; S256's own minimum is 128
 VERIFIER_BYTES = 48  # 64 characters of base64url, between RFC 7636 §4.1's 43 and 128
 # The reference server ends a public client's session two weeks after it began, whatever is renewed.
 SESSION_CAP = {"grant_ends_in": str(14 * 86_400)}
-CHECKING = frozenset({"token", "userinfo", "whoami", "jwks"})
+CHECKING = frozenset({"userinfo", "whoami", "jwks"})
 
 
 def sign_in(desk: Desk, ready: Ready) -> Signed:
@@ -54,14 +54,14 @@ def _browser(desk: Desk, ready: Ready) -> Signed:
     server = _server(desk, ready)
     scopes = _scopes(provider, ready)
     issued = desk.clients.for_attempt(
-        provider, server, attempt.request, ready.inputs, ready.record, _redirect(provider, listener), scopes
+        provider, server, attempt.request, ready.inputs, ready.record, listener.redirect_uri, scopes
     )
     scopes = scopes if issued.scopes is None else tuple(s for s in scopes if s in issued.scopes) or scopes
     plan = Plan(
         provider=provider,
         server=server,
         client=issued.client,
-        redirect_uri=_redirect(provider, listener),
+        redirect_uri=listener.redirect_uri,
         scopes=scopes,
         resource=provider.resource,
         dpop_key=_dpop_key(desk, ready, server),
@@ -87,17 +87,10 @@ def _listen(desk: Desk, ready: Ready) -> Listener:
     redirect = ready.provider.redirect
     # The redirected address may always be pasted: another machine's browser, a sandboxed one, one that is https only.
     profile = replace(redirect, paste=redirect.paste or "url")
-    pinned = ready.record.account.pin.redirect_uri if ready.record else None
     listener = desk.listeners.bind(profile, setting_port=desk.settings().callback_port)
     attempt.host(listener, ready.spawn)
-    attempt.advance(
-        stage="ready", redirect_uri=listener.redirect_uri if not pinned or profile.uri is None else pinned
-    )
+    attempt.advance(stage="ready", redirect_uri=listener.redirect_uri)
     return listener
-
-
-def _redirect(provider: Provider, listener: Listener) -> str:
-    return provider.redirect.uri or listener.redirect_uri
 
 
 def _hands(
@@ -156,6 +149,11 @@ def _hands(
             deadline=code.expires_at,
         )
 
+    def sending(purpose: str) -> None:
+        """A method whose waiting is a poll is "checking" from the first request that is not the poll itself."""
+        if purpose in CHECKING and attempt.progress.stage == "code":
+            attempt.advance(stage="checking")
+
     def received(purpose: str, response: Response) -> None:
         """Remember the grant as soon as it is there: whatever goes wrong from here on, it is given back."""
         if purpose != "token" or plan is None:
@@ -169,24 +167,9 @@ def _hands(
         open_browser=open_browser,
         await_callback=await_callback,
         show_code=show_code,
-        sending=_watch(attempt),
+        sending=sending,
         received=received,
     )
-
-
-def _watch(attempt: Attempt) -> _Sending:
-    return _Sending(attempt)
-
-
-class _Sending:
-    """Shows "checking" once the exchange begins, for methods whose waiting is a poll."""
-
-    def __init__(self, attempt: Attempt) -> None:
-        self._attempt = attempt
-
-    def __call__(self, purpose: str) -> None:
-        if purpose in CHECKING and self._attempt.progress.stage == "code" and purpose != "token":
-            self._attempt.advance(stage="checking")
 
 
 def _until_the_secret_ends(desk: Desk, issued: Issued, result: SignInResult) -> SignInResult:
