@@ -121,8 +121,8 @@ def test_stale_and_renewing_accounts_say_so(engine: Engine) -> None:
     engine.accounts.rows[:] = engine.accounts.rows[5:7]
     lines = call(engine, "accounts").out.splitlines()
     assert lines[1].split("  ")[-2:] == [
-        "waiting: cannot renew now",
-        "Mastodon at social.example answered 503, tries again in 0 s",
+        "waiting to renew",
+        "Mastodon at social.example answered 503",
     ]
     assert [cell.strip() for cell in lines[2].split("  ") if cell][-2:] == ["renewing", "renews now"]
 
@@ -177,7 +177,7 @@ def test_status_without_an_account_sums_up(engine: Engine) -> None:
     assert call(engine, "status").out == golden("""
         8 accounts, 5 connected
         google/work@example.org: needs you: sign in again. Run: keyfob reconnect google/work@example.org
-        mastodon/aldis@social.example: waiting: cannot renew now. Wait a few minutes and try again.
+        mastodon/aldis@social.example: waiting to renew. Wait a few minutes and try again.
         spotify/aldis: disconnected. Run: keyfob reconnect spotify/aldis
         """)
     only = VIEWS[0]

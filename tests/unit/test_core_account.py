@@ -29,6 +29,7 @@ from keyfob.core.account import (
     Stale,
     Status,
     after,
+    shown_status,
     status_word,
 )
 from keyfob.core.grant import Grant
@@ -165,3 +166,26 @@ def test_a_thousand_accounts_do_not_fall_into_step() -> None:
     spread = {round(jitter_of(f"account-{n:04}"), 2) for n in range(1000)}
     assert len(spread) > 60
     assert LOOK_AGAIN.total_seconds() <= 37
+
+
+@pytest.mark.parametrize(
+    ("word", "renewable", "alive", "after_expiry", "without_keychain"),
+    [
+        ("connected", True, "connected", "stale", "stale"),
+        ("connected", False, "connected", "needs_sign_in", "stale"),
+        ("stale", True, "stale", "stale", "stale"),
+        ("renewing", True, "renewing", "renewing", "renewing"),
+        ("needs_sign_in", True, "needs_sign_in", "needs_sign_in", "needs_sign_in"),
+        ("disconnected", True, "disconnected", "disconnected", "disconnected"),
+    ],
+)
+def test_what_is_shown_is_never_connected_after_the_token_has_expired(
+    word: str, renewable: bool, alive: str, after_expiry: str, without_keychain: str
+) -> None:
+    def shown(now: datetime, keychain_ok: bool = True) -> str:
+        return shown_status(word, expires_at=LATER, renewable=renewable, now=now, keychain_ok=keychain_ok)
+
+    assert shown(LATER - timedelta(seconds=1)) == alive
+    assert shown(LATER) == after_expiry
+    assert shown(AT, keychain_ok=False) == without_keychain
+    assert shown_status(word, expires_at=None, renewable=renewable, now=LATER) == alive

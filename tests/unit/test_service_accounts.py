@@ -72,6 +72,23 @@ def test_renewing_is_seen_from_the_lock(rig: Rig) -> None:
     assert rig.accounts.view("example").status == "connected"
 
 
+def test_an_expired_account_is_never_shown_as_connected_though_nobody_has_tried_yet(rig: Rig) -> None:
+    rig.connect()
+    rig.connect("key-2", "bob", renewable=False)
+    rig.clock.forward(seconds=3599)
+    assert {view.status for view in rig.accounts.views()} == {"connected"}
+    rig.clock.forward(seconds=1)
+    assert rig.record().status == Connected()  # nothing was written down
+    assert rig.accounts.view("example/alice").to_json()["status"] == "stale"
+    assert rig.accounts.view("example/bob").to_json()["status"] == "needs_sign_in"
+
+
+def test_an_account_is_not_shown_as_connected_while_the_keychain_cannot_be_used(rig: Rig) -> None:
+    rig.connect()
+    rig.accounts.keychain_ok = lambda: False
+    assert rig.accounts.view("example").status == "stale"
+
+
 def test_test_asks_who_it_is_and_replaces_a_refused_token_once(rig: Rig) -> None:
     rig.connect()
     assert rig.accounts.test("example").name == "Alice"

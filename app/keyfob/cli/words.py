@@ -14,7 +14,7 @@ from keyfob.core.text import plain
 STATUS_WORDS = {
     "connected": "connected",
     "renewing": "renewing",
-    "stale": "waiting: cannot renew now",
+    "stale": "waiting to renew",
     "needs_sign_in": "needs you: sign in again",
     "disconnected": "disconnected",
 }
@@ -66,10 +66,18 @@ def life(view: AccountView, now: datetime) -> str:
         case "disconnected":
             return "signed out by you"
         case "needs_sign_in":
-            return view.last_error.message if view.last_error else "the sign-in has ended"
+            return (
+                view.last_error.message if view.last_error else "the token has expired and cannot be renewed"
+            )
         case "stale":
-            again = f", tries again in {span(view.renews_at - now)}" if view.renews_at else ""
-            return (view.last_error.message if view.last_error else "cannot renew now") + again
+            if view.last_error is None:
+                expired = view.expires_at is not None and view.expires_at <= now
+                return (
+                    "expired; renewed when it is next asked for" if expired else "the keychain is not usable"
+                )
+            later = view.renews_at is not None and view.renews_at > now
+            again = f", tries again in {span(view.renews_at - now)}" if later and view.renews_at else ""
+            return view.last_error.message + again
     if view.expires_at is None:
         return "no expiry known"
     left = view.expires_at - now

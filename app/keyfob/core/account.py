@@ -2,8 +2,8 @@
 
 An `Account` is what does not change between sign-ins (and is pinned by one); a `Status` says how it stands now,
 each case with only the fields that mean something there. `TRANSITIONS` is the only place that says which event
-leads where; `docs/architecture.md` draws its diagram from it. "Renewing" is seen from the account's lock and
-never stored; a sign-in under way is an `Attempt` of the service, not a status.
+leads where; `docs/architecture.md` draws its diagram from it. `shown_status` is the only place that says what is shown
+of it. "Renewing" is seen from the account's lock and never stored; a sign-in under way is an `Attempt` of the service.
 """
 
 from __future__ import annotations
@@ -166,6 +166,22 @@ def status_word(status: Status) -> str:
         case Disconnected():
             return "disconnected"
     assert_never(status)
+
+
+def shown_status(
+    word: str, *, expires_at: datetime | None, renewable: bool, now: datetime, keychain_ok: bool = True
+) -> str:
+    """The status that every face shows. `word` is what was stored (`status_word`), or `renewing` while a renewal
+    runs; a view that is some seconds old may be given again, with a later `now`.
+
+    An account whose token has expired is never `connected`: it is `stale` when it can be renewed, and otherwise
+    needs its person. `keychain_ok` is False while the keychain cannot be used: then no token can be handed out.
+    """
+    if word not in ("connected", "stale"):
+        return word
+    if expires_at is not None and now >= expires_at:
+        return "stale" if renewable else "needs_sign_in"
+    return word if keychain_ok else "stale"
 
 
 # --- the account --------------------------------------------------------------------------------------------

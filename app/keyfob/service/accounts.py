@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from keyfob.core.account import (
     PersonDisconnected,
     Record,
     after,
+    shown_status,
     status_word,
 )
 from keyfob.core.errors import CODES, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
@@ -61,6 +62,8 @@ class Accounts:
         self._revocations = revocations
         self._hub = hub
         self._signing = signing
+        # Whether the keychain can be used, as far as is known; whoever finds out sets another answer.
+        self.keychain_ok: Callable[[], bool] = lambda: True
 
     # --- seeing ---------------------------------------------------------------------------------------------
 
@@ -103,7 +106,7 @@ class Accounts:
     def renew(self, ref: str) -> AccountView:
         """Renew now, whatever is left. Raises what Keeper.grant raises; Usage where there is nothing to renew."""
         record = self.resolve(ref)
-        if not record.renewable and isinstance(record.status, Connected):
+        if not record.renewable and self._shown(record) == "connected":
             raise Usage(
                 f"{record.account.id} has no way to renew by itself",
                 remedy="Use Reconnect when it ends; until then its token is served as it is.",
@@ -290,6 +293,18 @@ class Accounts:
 
     # --- views ----------------------------------------------------------------------------------------------
 
+    def _shown(self, record: Record) -> str:
+        word = status_word(record.status)
+        if word in ("connected", "stale") and self._locks.held(lock_name(record.account.key)):
+            return "renewing"
+        return shown_status(
+            word,
+            expires_at=record.expires_at,
+            renewable=record.renewable,
+            now=self._signing.now(),
+            keychain_ok=self.keychain_ok(),
+        )
+
     def _view(self, record: Record) -> AccountView:
         account = record.account
         provider: Provider | None
@@ -297,9 +312,6 @@ class Accounts:
             provider = self._plans.provider(record)
         except KeyfobError:
             provider = None
-        word = status_word(record.status)
-        if word in ("connected", "stale") and self._locks.held(lock_name(account.key)):
-            word = "renewing"
         asked = set(account.asked_scopes)
         granted = set(record.scopes)
         narrower = tuple(sorted(asked - granted)) if granted and asked else ()
@@ -310,7 +322,7 @@ class Accounts:
             provider_title=provider.title if provider else account.provider,
             label=account.label,
             method=account.method,
-            status=word,
+            status=self._shown(record),
             subject=account.subject,
             name=account.name,
             email=account.email,
