@@ -1,7 +1,8 @@
-"""Makes this machine ready to run, test or check Keyfob: system packages, Python environment, nothing else.
+"""Makes this machine ready to run, test or check Keyfob: system packages, the Python environment, what tests fetch.
 
-Used by the scripts beside it. Runs on a bare `python3` with no packages. Quick when all is there already. Where it
-may not install something itself it ends with one line that says exactly what to do.
+Used by the scripts beside it. Runs on a bare `python3` with no packages. Quick when everything is there, and then it
+writes nothing, so that a checkout that cannot be written works too. If it may not install something itself, it ends
+with one line that says what to do.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-TOOLS = ROOT / ".cache" / "tools"  # uv, where the machine has none
-LOG = ROOT / ".cache" / "setup.log"
+CACHE = ROOT / ".cache"
+TOOLS = CACHE / "tools"  # uv, if the machine has none
+LOG = CACHE / "setup.log"
+FETCHED = CACHE / "tests-fetched"  # says for which versions the tests' own downloads are complete
 WINDOWS = os.name == "nt"
 OLDEST = (3, 11)
 
@@ -26,14 +31,19 @@ QT = (
     "libdbus-1-3 libegl1 libfontconfig1 libgl1 libglib2.0-0 libgssapi-krb5-2 libxkbcommon0 "
     "libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
 ).split()
-SCREEN = "xvfb openbox tint2 xdotool imagemagick x11-utils fonts-dejavu-core".split()
+# What tests of units, flows and widgets need beside Qt: they start no server, keychain or browser.
+QUICK_TESTS = "git fonts-dejavu-core procps".split()
+SCREEN = "xvfb openbox tint2 xdotool imagemagick x11-utils".split()
 TESTS = [
+    *QUICK_TESTS,
     *SCREEN,
     *"at-spi2-core python3-pyatspi gir1.2-atspi-2.0".split(),  # driving the window by accessible name
     *"dbus gnome-keyring libsecret-tools pass gnupg".split(),  # real keychains
     *"chromium chromium-driver".split(),  # a real browser
-    *"git curl openssh-client openssh-server openssl procps".split(),  # tools that ask for tokens, certificates for hostile servers
+    *"curl openssh-client openssh-server openssl".split(),  # tools that ask for tokens, hostile servers
     *"zsh fish".split(),  # completion in the real shells
+    *"make g++".split(),  # a native module of the atproto server
+    "python3-venv",
     # Tools that are often there without a package of this name.
     *(
         package
@@ -41,31 +51,58 @@ TESTS = [
         if not shutil.which(program)
     ),
 ]
+# Services that come with these packages and stay switched off: tests start servers of their own.
+SERVICES = {
+    "openssh-server": ("ssh.service", "ssh.socket"),
+    "docker.io": ("docker.service", "docker.socket", "containerd.service"),
+}
 FOR_UV = ["python3-venv", "ca-certificates"]
 KEYCHAIN_SERVICE = Path("/usr/share/dbus-1/services/org.freedesktop.secrets.service")
+QUICK_FOLDERS = ("tests/unit", "tests/flows", "tests/desktop")
 
 
 def say(words: str) -> None:
     print(words, flush=True)
 
 
-def stop(words: str, code: int = 1) -> None:
-    """End with one line that tells what to do."""
+def stop(words: str, code: int = 1) -> NoReturn:
+    """End with one line that says what to do."""
     sys.stdout.flush()
     print(words, file=sys.stderr, flush=True)
     raise SystemExit(code)
 
 
-def ready(*, tests: bool = False, packages: bool = True) -> Path:
-    """The Python of an environment that has everything; made or brought up to date where needed."""
-    LOG.parent.mkdir(exist_ok=True)
-    uv = _uv()
-    if packages and sys.platform.startswith("linux"):
-        wanted = [*QT, *(TESTS if tests else _keychain())]
-        if uv is None:
-            wanted += FOR_UV
-        _system_packages(wanted)
-    return _environment(uv)
+def ready(*, tests: str = "", packages: bool = True) -> Path:
+    """The Python of an environment that has everything; made or brought up to date if needed.
+
+    `tests` is "" for none, "quick" for tests of QUICK_FOLDERS, or "all". Ends the program with one line if something
+    is missing that it may not install.
+    """
+    try:
+        python = _current()
+        uv = None if python else _uv()
+        if packages and sys.platform.startswith("linux"):
+            _system_packages(tests, missing_packages(tests, for_uv=python is None and uv is None))
+        python = python or _environment(uv)
+        if tests == "all":
+            _fetch(python)
+        return python
+    except KeyboardInterrupt:
+        stop("Interrupted. Run it again to continue.", 130)
+    except PermissionError as error:
+        stop(
+            f"{error.filename} cannot be written, and the set-up is not complete. Use a copy that you can write to."
+        )
+
+
+def wanted_by(arguments: Sequence[str]) -> str:
+    """What pytest's arguments need: "quick" if they name only files of QUICK_FOLDERS, else "all"."""
+    named = [word.split("::")[0] for word in arguments if not word.startswith("-")]
+    paths = [path for path in (Path(word).resolve() for word in named) if path.exists()]
+    quick = [ROOT / folder for folder in QUICK_FOLDERS]
+    if paths and all(any(path.is_relative_to(folder) for folder in quick) for path in paths):
+        return "quick"
+    return "all"
 
 
 def run(arguments: list[str], *, minutes: float | None = None, env: dict[str, str] | None = None) -> int:
@@ -116,7 +153,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _keychain() -> list[str]:
-    """GNOME Keyring where no program offers the desktop's secret service: Keyfob keeps tokens nowhere else."""
+    """GNOME Keyring if no program offers the desktop's secret service: Keyfob keeps tokens nowhere else."""
     if (
         KEYCHAIN_SERVICE.exists()
         or shutil.which("kwalletd5")
@@ -127,37 +164,62 @@ def _keychain() -> list[str]:
     return ["gnome-keyring"]
 
 
-def _system_packages(wanted: list[str]) -> None:
+def missing_packages(tests: str, *, for_uv: bool = True) -> list[str]:
+    """The Debian packages that are wanted and not installed. Empty on a system without apt: Qt names what it misses
+    when it starts."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-query"):
-        return  # another Linux: its own packages; Qt names what it misses when it starts
+        return []
+    wanted = [*QT, *({"": _keychain(), "quick": QUICK_TESTS, "all": TESTS}[tests])]
+    return _absent([*wanted, *FOR_UV] if for_uv else wanted)
+
+
+def _absent(wanted: Sequence[str]) -> list[str]:
     there = _installed()
-    missing = [name for name in dict.fromkeys(wanted) if name not in there]
-    if not missing:
+    return [name for name in dict.fromkeys(wanted) if name not in there]
+
+
+def install_packages(names: Sequence[str]) -> None:
+    """Install Debian packages, as root. Services that come with them neither start now nor at the next boot."""
+    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    install = [*apt, "install", "-y", "--no-install-recommends", *names]
+    # Debian's own way to keep a package from starting its service: this program is asked, and says no.
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    try:
+        if ours:
+            policy.write_text("#!/bin/sh\nexit 101\n")
+            policy.chmod(0o755)
+        # The lists may be absent or older than the archive. A failed update is an error only if the install fails too.
+        _quietly([*apt, "update"])
+        if _quietly(install, env=env) != 0:
+            stop(
+                f"Could not install the packages (see {LOG}). Try it by hand: apt-get install {' '.join(names)}"
+            )
+    finally:
+        if ours:
+            policy.unlink(missing_ok=True)
+    services = [unit for name in names for unit in SERVICES.get(name, ())]
+    if services and os.path.isdir("/run/systemd/system"):
+        for unit in services:
+            _quietly(["systemctl", "disable", "--now", unit])
+        say(f"These services stay switched off: {', '.join(services)}")
+
+
+def _system_packages(tests: str, names: Sequence[str]) -> None:
+    if not names:
         return
-    names = " ".join(missing)
-    sudo = _rights()
-    if sudo is None:
-        stop(f"Install these first, then run this again: sudo apt-get install -y {names}")
-    assert sudo is not None
-    say(f"Installing {len(missing)} system packages: {names}")
-    if "openssh-server" in missing and shutil.which("systemctl"):
-        # Tests start an sshd of their own; installing the program must not open the machine to the network.
-        _quietly([*sudo, "systemctl", "mask", "ssh.service", "ssh.socket"])
-    command = [
-        *sudo,
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-q",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-    ]
-    install = [*command, "install", "-y", "--no-install-recommends", *missing]
-    # The lists may be absent or older than the archive: fetch them, and only then is a failure one.
-    if _quietly([*command, "update"]) != 0 or _quietly(install) != 0:
-        _quietly([*command, "update"])
-        if _quietly(install) != 0:
-            stop(f"Installing failed ({LOG}); try it by hand: sudo apt-get install -y {names}")
+    say(f"Installing {len(names)} system packages: {' '.join(names)}")
+    if os.geteuid() == 0:
+        install_packages(names)
+        return
+    script = [sys.executable, str(ROOT / "build" / "packages"), *([f"--for={tests}-tests"] if tests else [])]
+    if shutil.which("sudo") and _quietly(["sudo", "-n", "true"]) == 0:
+        if _quietly(["sudo", "-n", *script]) != 0:
+            stop(f"Could not install the packages; see {LOG}")
+        return
+    shown = " ".join(["sudo", "build/packages", *script[2:]])
+    stop(f"This needs an administrator. Run this once, then try again: {shown}")
 
 
 def _installed() -> set[str]:
@@ -176,36 +238,36 @@ def _installed() -> set[str]:
     return names
 
 
-def _rights() -> list[str] | None:
-    """What to put before a command so that it may install: nothing for root, sudo where it asks for no password."""
-    if os.geteuid() == 0:
-        return []
-    if shutil.which("sudo") and _quietly(["sudo", "-n", "true"]) == 0:
-        return ["sudo", "-n"]
-    return None
-
-
 # --- the Python environment -----------------------------------------------------------------------------------
 
 
-def _environment(uv: str | None) -> Path:
-    python = Path(tool("python"))
-    stamp = VENV / "keyfob-ready"
+def _stamp() -> str:
+    """What the environment was made from: the locked packages and the place of this checkout."""
     lock = hashlib.sha256()
     for name in ("uv.lock", "pyproject.toml"):
         lock.update((ROOT / name).read_bytes())
-    wanted = f"{lock.hexdigest()} {ROOT}"
-    if stamp.exists() and stamp.read_text("utf-8") == wanted and python.exists():
+    return f"{lock.hexdigest()} {ROOT}"
+
+
+def _current() -> Path | None:
+    """The environment's Python if the environment is up to date."""
+    python, stamp = Path(tool("python")), VENV / "keyfob-ready"
+    if python.exists() and stamp.exists() and stamp.read_text("utf-8") == _stamp():
         return python
+    return None
+
+
+def _environment(uv: str | None) -> Path:
+    CACHE.mkdir(exist_ok=True)
     interpreter = _interpreter()
     if uv is None:
         uv = _install_uv(interpreter)
     say("Preparing the Python environment (the first time this fetches about 300 MB)")
     if _quietly([uv, "sync", "--all-extras", "--frozen", "--python", interpreter], env=_uv_settings()) != 0:
-        say("That did not work; trying with pip and its settings")
+        say("uv could not do it. Trying pip, with its settings.")
         _with_pip(uv, interpreter)
-    stamp.write_text(wanted, "utf-8")
-    return python
+    (VENV / "keyfob-ready").write_text(_stamp(), "utf-8")
+    return Path(tool("python"))
 
 
 def _interpreter() -> str:
@@ -216,10 +278,7 @@ def _interpreter() -> str:
         found = shutil.which(f"python3.{minor}")
         if found:
             return found
-    stop(
-        "Keyfob needs Python 3.11 or newer: install it, for example with sudo apt-get install -y python3.11-venv"
-    )
-    raise AssertionError
+    stop("Keyfob needs Python 3.11 or newer. Install it, for example: sudo apt-get install python3.11-venv")
 
 
 def _uv() -> str | None:
@@ -231,24 +290,29 @@ def _uv() -> str | None:
 
 
 def _install_uv(interpreter: str) -> str:
-    if sys.platform.startswith("linux"):
-        _system_packages(FOR_UV)
+    if shutil.which("apt-get") and shutil.which("dpkg-query"):
+        _system_packages("", _absent(FOR_UV))
     say("Installing uv, which installs the rest")
     python = str(TOOLS / ("Scripts/python.exe" if WINDOWS else "bin/python"))
     if (
         _quietly([interpreter, "-m", "venv", "--clear", str(TOOLS)]) != 0
         or _quietly([python, "-m", "pip", "install", "-q", "uv>=0.7"]) != 0
     ):
-        stop(f"uv could not be installed ({LOG}): install it (https://docs.astral.sh/uv) and run this again")
+        stop(f"Could not install uv (see {LOG}). Install it (https://docs.astral.sh/uv), then run this again")
     found = _uv()
     assert found is not None
     return found
 
 
 def _with_pip(uv: str, interpreter: str) -> None:
-    """The same locked versions and hashes through pip: it knows mirrors and certificates that uv was not told of."""
-    locked = ROOT / ".cache" / "locked.txt"
+    """The same locked versions and hashes through pip: it knows mirrors and certificates that uv was not given."""
+    locked = CACHE / "locked.txt"
     python = tool("python")
+    # The old environment comes back if the new one cannot be made, for example without a network.
+    aside = VENV.with_name(".venv-before")
+    shutil.rmtree(aside, ignore_errors=True)
+    if VENV.exists():
+        VENV.rename(aside)
     steps = (
         [uv, "export", "-q", "--frozen", "--all-extras", "--no-emit-project", "-o", str(locked)],
         [interpreter, "-m", "venv", "--clear", str(VENV)],
@@ -257,9 +321,14 @@ def _with_pip(uv: str, interpreter: str) -> None:
     )
     for step in steps:
         if _quietly(step, env=_uv_settings()) != 0:
+            shutil.rmtree(VENV, ignore_errors=True)
+            if aside.exists():
+                aside.rename(VENV)
             stop(
-                f"The packages could not be fetched: check the network and pip's settings, see {LOG}, run this again"
+                "Could not fetch the Python packages. Check the network and pip's settings, then run this again. "
+                f"Details are in {LOG}"
             )
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _uv_settings() -> dict[str, str]:
@@ -271,10 +340,33 @@ def _uv_settings() -> dict[str, str]:
     return settings
 
 
+def _fetch(python: Path) -> None:
+    """What tests need from the network: test servers and programs. After it, tests need no network."""
+    support = ROOT / "tests" / "support"
+    made_of = hashlib.sha256(sys.version.encode())
+    for file in (
+        *sorted(support.glob("*/package-lock.json")),
+        support / "node.py",
+        support / "python_tools.py",
+    ):
+        made_of.update(file.read_bytes())
+    if FETCHED.exists() and FETCHED.read_text("utf-8") == made_of.hexdigest():
+        return
+    say("Fetching the servers and programs that tests use (the first time about 500 MB)")
+    path = os.pathsep.join([os.environ.get("PATH", ""), str(TOOLS / "bin")])
+    if _quietly([str(python), str(support / "fetch.py")], env={"PATH": path, **_uv_settings()}) != 0:
+        say(f"Not everything could be fetched; tests that need it will fail. Details are in {LOG}")
+        return
+    FETCHED.write_text(made_of.hexdigest(), "utf-8")
+
+
 def _quietly(arguments: list[str], env: dict[str, str] | None = None) -> int:
-    """Run with all output in the log; returns the exit code, 127 where the program is absent."""
-    LOG.parent.mkdir(exist_ok=True)
-    with open(LOG, "ab") as log:
+    """Run with all output in the log; returns the exit code, 127 if there is no such program. Run by another user's
+    sudo, it leaves no files of root's in the checkout: then the output is shown."""
+    to_log = "SUDO_UID" not in os.environ
+    if to_log:
+        LOG.parent.mkdir(exist_ok=True)
+    with open(LOG if to_log else os.devnull, "ab") as log:
         log.write(f"\n$ {' '.join(arguments)}\n".encode())
         log.flush()
         try:
@@ -283,8 +375,8 @@ def _quietly(arguments: list[str], env: dict[str, str] | None = None) -> int:
                 cwd=ROOT,
                 env={**{k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}, **(env or {})},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=log if to_log else None,
+                stderr=log if to_log else None,
                 check=False,
             ).returncode
         except OSError as error:

@@ -1,6 +1,6 @@
 """Each tool wired by `keyfob wire` and used for real: Docker, kubectl, AWS's botocore, pip, npm, curl, HTTPie.
 
-botocore and HTTPie come from the package index into a cache, once.
+pip, botocore and HTTPie are installed by the set-up (`support/python_tools.py`).
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from keyfob.demo.server import DemoServer
-from support.node import cache_folder, node, npm
+from support import python_tools
+from support.node import node, npm
 from support.session import DesktopSession
 from support.workshop import Bench, Workshop, program
 
@@ -237,14 +236,8 @@ def test_kubectl_of_an_unknown_version(bench: Bench, info: str) -> None:
 
 @pytest.fixture(scope="module")
 def tools() -> Path:
-    """A virtual environment with pip, botocore and HTTPie: the programs that are wired."""
-    venv = cache_folder() / "tools-py"
-    if not (venv / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True, timeout=120)
-        install = [str(venv / "bin" / "pip"), "install", "-q", "botocore>=1.34", "httpie>=3.2", "pip>=23.1"]
-        subprocess.run(install, check=True, timeout=300)
-        (venv / "ready").touch()
-    return venv / "bin"
+    """Where botocore and HTTPie are: programs that are wired."""
+    return python_tools.clients()
 
 
 BOTO = (
@@ -298,7 +291,8 @@ def test_aws_of_another_kind_of_account(bench: Bench) -> None:
 # --- pip and npm --------------------------------------------------------------------------------------------------
 
 
-def test_pip(bench: Bench, tools: Path) -> None:
+@pytest.mark.parametrize("pip", [python_tools.oldest_pip])
+def test_pip(bench: Bench, pip: Callable[[], Path]) -> None:
     bench.connect()
     config = bench.home / ".config" / "pip" / "pip.conf"
     config.parent.mkdir(parents=True)
@@ -308,7 +302,7 @@ def test_pip(bench: Bench, tools: Path) -> None:
     venv = bench.home / "venv"
     index = f"http://alice@{bench.shop.host}/simple/"
     install = [
-        str(tools / "pip"), "install", "-q", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
+        str(pip()), "install", "-q", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
         "--target", str(venv), "--index-url", index, "keyfob-found",
     ]  # fmt: skip
     clean = {"PYTHONPATH": "", "PYTHONWARNINGS": "ignore", "PIP_CONFIG_FILE": str(config)}

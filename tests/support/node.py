@@ -3,7 +3,7 @@
 Packages are installed once into a cache folder (`.cache/node/` of the checkout, or `$KEYFOB_TEST_CACHE`) from the
 committed lock file. Where the machine's Node is absent or too old, one comes from a Python wheel.
 
-`python tests/support/node.py` installs everything ahead of a run, so that no test's own time goes into it.
+The set-up installs everything ahead of a run (`support/fetch.py`), so that no test needs the network.
 """
 
 from __future__ import annotations
@@ -103,8 +103,3 @@ def installed(name: str, least: int | None = None) -> Path:
             assert done.returncode == 0, f"npm ci failed in {target}: {done.stderr[-2000:]}"
             marker.write_text(wanted)
     return target
-
-
-if __name__ == "__main__":
-    for server, oldest in SERVERS.items():
-        print(f"{server}: {installed(server, oldest)}")
