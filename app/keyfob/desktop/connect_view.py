@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyfob.core.provider import Input, Provider
+from keyfob.core.text import plain
 from keyfob.desktop import words
 from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.tile import Face, first_letter
@@ -144,12 +145,12 @@ def card(provider: Provider) -> Card:
     hay += " not allowed by its terms" if provider.policy.blocked else ""
     return Card(
         provider.id,
-        provider.title,
+        plain(provider.title, 120),
         " · ".join(spoken),
         first_letter(provider.title),
         provider.color,
         methods,
-        provider.policy.blocked or "",
+        plain(provider.policy.blocked or "", 600),
         hay.casefold(),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.text import plain
@@ -89,9 +89,7 @@ def _facts(program: Program) -> QGridLayout:
     )
     for row, (name, value) in enumerate((name, value) for name, value in facts if value):
         caption = label(name, "small")
-        shown = QLabel(plain(value, 300))
-        shown.setTextFormat(Qt.TextFormat.PlainText)
-        shown.setWordWrap(True)
+        shown = label(plain(value, 300), wrap=True)
         shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         grid.addWidget(caption, row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(shown, row, 1)

@@ -12,8 +12,10 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from keyfob.core.text import plain
 from keyfob.desktop import icons
 from keyfob.desktop.models import Banner, Window
+from keyfob.desktop.outside import SENTENCE
 from keyfob.desktop.pages.account_page import AccountPage
 from keyfob.desktop.pages.empty_page import EmptyPage
 from keyfob.desktop.sidebar import Sidebar
@@ -37,7 +39,7 @@ class BannerView(QFrame):
         super().__init__()
         self._banner = banner
         self.setProperty("tone", banner.tone)
-        self.setAccessibleName(f"{banner.title}. {banner.text}")
+        self.setAccessibleName(plain(f"{banner.title}. {banner.text}", SENTENCE))
         row = QHBoxLayout(self)
         row.setContentsMargins(18, 11, 16, 11)
         row.setSpacing(12)
@@ -158,7 +160,7 @@ class MainWindow(QMainWindow):
         self._note.style().unpolish(self._note)
         self._note.style().polish(self._note)
         self._note_text.setText(text)
-        self._note.setAccessibleName(text)
+        self._note.setAccessibleName(self._note_text.text())
         self._note.show()
         self._note_timer.start(NOTE_SECONDS * 1000 * (1 if good else 3))
 

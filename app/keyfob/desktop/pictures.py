@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from keyfob.desktop.history import DAYS, Point
 from keyfob.desktop.models import LifeBar
+from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.theme import Theme
 
 
@@ -93,7 +94,7 @@ class Chip(QWidget):
         super().__init__()
         self._theme, self._text, self._missing = theme, text, missing
         self.setAccessibleName(f"{text}, not granted" if missing else text)
-        self.setToolTip(f"{text}: asked for, not granted" if missing else text)
+        set_tooltip(self, f"{text}: asked for, not granted" if missing else text)
 
     def sizeHint(self) -> QSize:
         px = self._theme.px
@@ -139,7 +140,7 @@ class LifeBarView(QWidget):
         self._life = life
         spoken = ", ".join(t for t in (life.start, life.mark_text, f"ends {life.end}") if t)
         self.setAccessibleName(f"{round(life.lived * 100)} % of its life has passed: {spoken}")
-        self.setToolTip(spoken)
+        set_tooltip(self, spoken)
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -195,7 +196,7 @@ class Strip(QWidget):
         self._points = points
         trouble = sum(p.tone in ("warn", "bad") for p in points)
         self.setAccessibleName(f"The last {DAYS} days: {len(points)} events, {trouble} of them trouble")
-        self.setToolTip(self.accessibleName())
+        set_tooltip(self, self.accessibleName())
         self.update()
 
     def sizeHint(self) -> QSize:

@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.secret import Secret
-from keyfob.desktop import viewmodel
+from keyfob.desktop import outside, viewmodel
 from keyfob.desktop.bridge import Bridge
 from keyfob.desktop.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.engine import Engine
@@ -117,8 +117,8 @@ class Presenter(QObject):
         views = self._engine.accounts.views()
         keys = [v.key for v in views]
         chosen = selected if selected in keys else (keys[0] if keys else None)
-        history = self._engine.accounts.history(chosen, limit=80) if chosen else ()
-        return views, chosen, history
+        events = self._engine.accounts.history(chosen, limit=80) if chosen else ()
+        return [outside.account(view) for view in views], chosen, [outside.event(each) for each in events]
 
     def _took(self, read: tuple[list[AccountView], str | None, Sequence[LoggedEvent]]) -> None:
         views, chosen, history = read

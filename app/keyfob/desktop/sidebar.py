@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.desktop.models import Row, Window
+from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.pictures import paint_status
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_face
@@ -132,7 +133,7 @@ class AccountList(QListWidget):
                 item.setData(ROW, row)
                 item.setData(Qt.ItemDataRole.AccessibleTextRole, row.accessible)
                 item.setText(row.accessible)
-                item.setToolTip(row.tooltip)
+                set_tooltip(item, row.tooltip)
             if row.key == selected and self.currentRow() != number:
                 self.setCurrentRow(number)
         self._filling = False
@@ -172,8 +173,8 @@ class Sidebar(QFrame):
         self.tray_note.hide()
         self.connect_button = IconButton(theme, "plus", "Connect Account", "primary", "Connect Account")
         self.settings_button = IconButton(theme, "gear", "Settings")
-        self.settings_button.setToolTip("Settings (Ctrl+,)")
-        self.connect_button.setToolTip("Ctrl+N")
+        set_tooltip(self.settings_button, "Settings (Ctrl+,)")
+        set_tooltip(self.connect_button, "Ctrl+N")
         self.connect_button.clicked.connect(self.connect_asked)
         self.settings_button.clicked.connect(self.settings_asked)
         head = QVBoxLayout()

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 from keyfob.desktop import icons
 from keyfob.desktop.icons import SCALES
 from keyfob.desktop.models import Window
+from keyfob.desktop.outside import notification, set_tooltip
 from keyfob.desktop.pictures import paint_status
 from keyfob.desktop.theme import Theme
 
@@ -91,7 +92,7 @@ class Tray(QObject):
             self._state = model.tray
             self.icon.setIcon(icons.tray_icon(model.tray))
         if self.icon.toolTip() != model.tray_text:
-            self.icon.setToolTip(model.tray_text)
+            set_tooltip(self.icon, model.tray_text)
         self._summary.setText(model.tray_text.removeprefix("Keyfob: ") or "Keyfob")
         lines = model.tray_lines[:LINES_MOST]
         if lines != self._lines:
@@ -101,7 +102,7 @@ class Tray(QObject):
     def notify(self, title: str, text: str) -> None:
         """One notification; nothing where there is no tray to show it."""
         if self.present:
-            self.icon.showMessage(title, text, icons.app_icon(), 10_000)
+            self.icon.showMessage(notification(title), notification(text), icons.app_icon(), 10_000)
 
     def close(self) -> None:
         self._look.stop()

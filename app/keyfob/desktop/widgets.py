@@ -17,14 +17,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.core.text import plain
 from keyfob.desktop import icons
 from keyfob.desktop.accessible import teach
+from keyfob.desktop.outside import SENTENCE, set_tooltip
 from keyfob.desktop.theme import Theme
 
 
-def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
-    result = QLabel(text)
-    result.setTextFormat(Qt.TextFormat.PlainText)  # names come from outside
+class Label(QLabel):
+    """Shows its text literally: one line, bounded, and never HTML. Names and errors come from outside."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(plain(text, SENTENCE))
+
+
+def label(text: str = "", role: str = "", *, wrap: bool = False) -> Label:
+    result = Label(text)
     if role:
         result.setProperty("role", role)
     if wrap:
@@ -36,14 +49,13 @@ def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
     return result
 
 
-class Elided(QLabel):
-    """One line that ends in … where it does not fit, and then tells the whole in its tooltip."""
+class Elided(Label):
+    """One line that ends in … when it does not fit. Its tooltip then shows the whole line."""
 
     def __init__(
         self, text: str = "", role: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight
     ) -> None:
         super().__init__()
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self._full, self._mode = text, mode
         if role:
             self.setProperty("role", role)
@@ -51,8 +63,8 @@ class Elided(QLabel):
         self.tell(text)
 
     def tell(self, text: str) -> None:
-        self._full = text
-        self.setAccessibleName(text)
+        self._full = plain(text, SENTENCE)
+        self.setAccessibleName(self._full)
         self._fit()
         self.updateGeometry()
 
@@ -74,7 +86,7 @@ class Elided(QLabel):
     def _fit(self) -> None:
         shown = QFontMetrics(self.font()).elidedText(self._full, self._mode, max(self.width(), 1))
         self.setText(shown)
-        self.setToolTip(self._full if shown != self._full else "")
+        set_tooltip(self, self._full if shown != self._full else "")
 
 
 def button(
@@ -98,7 +110,7 @@ class IconButton(QPushButton):
         self._theme, self._drawing, self._kind = theme, drawing, kind
         self.setAccessibleName(name)
         if not text:
-            self.setToolTip(name)
+            set_tooltip(self, name)
             self.setProperty("square", True)
         if kind:
             self.setProperty("kind", kind)
@@ -114,7 +126,7 @@ class IconButton(QPushButton):
         self.setIcon(icons.icon(self._drawing, color, side, p.disabled))
 
 
-class Picture(QLabel):
+class Picture(Label):
     """One of our drawings in a layout, in a palette colour."""
 
     def __init__(self, theme: Theme, drawing: str, color: str, size: int) -> None:

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QSizePolicy,
     QVBoxLayout,
@@ -18,10 +17,11 @@ from PySide6.QtWidgets import (
 
 from keyfob.desktop.flow_layout import FlowLayout
 from keyfob.desktop.models import Detail
+from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.pictures import Chip, LifeBarView, Pill, Strip
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Avatar
-from keyfob.desktop.widgets import Elided, IconButton, Picture, Scroller, button, card, label, restyle
+from keyfob.desktop.widgets import Elided, IconButton, Label, Picture, Scroller, button, card, label, restyle
 
 SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards stand beside each other
 
@@ -140,7 +140,7 @@ class AccountPage(QWidget):
         layout.addSpacing(4)
         layout.addLayout(self._facts)
         layout.addStretch(1)
-        self._fact_labels: list[tuple[QLabel, Elided]] = []
+        self._fact_labels: list[tuple[Label, Elided]] = []
 
     def _build_lately(self) -> None:
         self._lately_card, layout = card()
@@ -155,7 +155,7 @@ class AccountPage(QWidget):
         self._nothing = label("Nothing has happened yet.", "small")
         layout.addWidget(self._nothing)
         layout.addStretch(1)
-        self._line_labels: list[tuple[QLabel, Elided]] = []
+        self._line_labels: list[tuple[Label, Elided]] = []
 
     def _build_problem(self) -> None:
         self._problem_card = QFrame()
@@ -236,8 +236,8 @@ class AccountPage(QWidget):
         self.renew.setText("Renewing …" if model.busy and model.status == "Renewing" else "Renew now")
         self.test.setEnabled(model.can_test)
         self.copy.setEnabled(model.can_copy)
-        self.copy.setToolTip(model.copy_reason or "Cleared from the clipboard after 30 seconds")
-        self.renew.setToolTip("F5")
+        set_tooltip(self.copy, model.copy_reason or "Cleared from the clipboard after 30 seconds")
+        set_tooltip(self.renew, "F5")
         live = model.connected
         for widget in (self.renew, self.test, self.copy):
             widget.setVisible(live)
@@ -250,9 +250,10 @@ class AccountPage(QWidget):
         self.sign_in_action.setText(
             f"{model.reconnect_words} again…" if again else f"{model.reconnect_words}…"
         )
-        self.another_action.setText(f"Add another {model.provider_title} account…")
+        title = model.provider_title.replace("&", "&&")
+        self.another_action.setText(f"Add another {title} account…")
         self.copy_action.setEnabled(model.can_copy)
-        self.copy_action.setToolTip(model.copy_reason)
+        set_tooltip(self.copy_action, model.copy_reason)
         self.disconnect_action.setEnabled((live or model.needs_person) and not model.busy)
         self.remove_action.setEnabled(not model.busy)
 
@@ -276,7 +277,7 @@ class AccountPage(QWidget):
     def _fill_lately(self, model: Detail) -> None:
         _fill(self._lately, self._line_labels, tuple((i.when, i.text) for i in model.lately), right=False)
         for (_, text), line in zip(self._line_labels, model.lately, strict=False):
-            text.setToolTip(line.tooltip)
+            set_tooltip(text, line.tooltip)
         self._nothing.setVisible(not model.lately)
         self.strip.setVisible(bool(model.points))
         self.strip.tell(model.points)
@@ -314,7 +315,7 @@ class AccountPage(QWidget):
 
 
 def _fill(
-    grid: QGridLayout, labels: list[tuple[QLabel, Elided]], pairs: tuple[tuple[str, str], ...], *, right: bool
+    grid: QGridLayout, labels: list[tuple[Label, Elided]], pairs: tuple[tuple[str, str], ...], *, right: bool
 ) -> None:
     """Two columns of text; labels are reused."""
     while len(labels) < len(pairs):

@@ -10,6 +10,7 @@ from PySide6.QtCore import QDate, Qt, Signal
 from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from keyfob.core.secret import Secret
+from keyfob.core.text import plain
 from keyfob.desktop.connect_view import Form, KnownClient
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Tile
@@ -115,8 +116,8 @@ class FormPage(QWidget):
     ) -> None:
         caption = label(title, "strong")
         field = QLineEdit(value)
-        field.setAccessibleName(title)
-        field.setPlaceholderText(example)
+        field.setAccessibleName(caption.text())
+        field.setPlaceholderText(plain(example, 120))
         if secret:
             field.setEchoMode(QLineEdit.EchoMode.Password)
         caption.setBuddy(field)

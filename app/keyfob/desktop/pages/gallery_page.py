@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.desktop import icons
 from keyfob.desktop.connect_view import Card, found
+from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_tile
 from keyfob.desktop.widgets import Choice, button, label
@@ -167,8 +168,8 @@ class GalleryPage(QWidget):
             item.setData(CARD, card)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, card.title)
             item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, card.subtitle)
-            item.setToolTip(
-                "\n".join(p for p in (f"{card.title}: {card.subtitle}", card.badge, card.blocked) if p)
+            set_tooltip(
+                item, "\n".join(p for p in (f"{card.title}: {card.subtitle}", card.badge, card.blocked) if p)
             )
             self.list.addItem(item)
             if card.id == preferred:

@@ -1,0 +1,80 @@
+"""Text from outside, made fit for the screen: names, scopes, errors and notes that a provider or a file wrote.
+
+Qt guesses whether a tooltip is HTML, and notification servers read markup. HTML there would load local files or reach
+other hosts. So every tooltip, notification and label of the app gets its text from here, as plain and bounded text.
+Threat row S-80.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.text import plain
+
+NAME, SENTENCE = 120, 600  # characters
+LINES, LINE = 24, 80  # a tooltip's most lines, and the characters after which one wraps
+SCOPES = 60  # shown of an account; a number stands for the rest
+
+
+class _HasToolTip(Protocol):
+    def setToolTip(self, text: str, /) -> None: ...
+
+
+def set_tooltip(target: _HasToolTip, text: str) -> None:
+    """The only way to give a widget, a list item, an action or the tray icon its tooltip. Newlines separate lines."""
+    target.setToolTip(tooltip(text))
+
+
+def tooltip(text: str) -> str:
+    """`text` in the form that Qt shows literally: one that could pass for HTML is escaped."""
+    lines: list[str] = []
+    for line in text[: SENTENCE * 8].split("\n"):
+        lines += textwrap.wrap(plain(line, SENTENCE), LINE) or ([""] if lines else [])
+    shown = "\n".join(lines[:LINES])
+    if "<" not in shown and "&lt;" not in shown:
+        return shown  # Qt takes it for plain text, and screen readers read it as it is
+    return f"<span>{html.escape(shown).replace(chr(10), '<br>')}</span>"
+
+
+def notification(text: str) -> str:
+    """`text` without the characters that begin markup. Some notification servers read markup and others show it, so
+    escaping would be wrong at one of them."""
+    return plain(text, SENTENCE).replace("<", "‹").replace(">", "›")
+
+
+def account(view: AccountView) -> AccountView:
+    """The account with every text that its provider chose as one bounded line."""
+    note = view.last_error
+    return replace(
+        view,
+        provider_title=plain(view.provider_title, NAME),
+        subject=plain(view.subject, NAME),
+        name=_line(view.name),
+        email=_line(view.email),
+        plan=_line(view.plan),
+        scopes=_some(view.scopes),
+        narrower_scopes=_some(view.narrower_scopes),
+        last_error=None if note is None else replace(note, message=plain(note.message, SENTENCE)),
+        remedy=None if view.remedy is None else plain(view.remedy, SENTENCE),
+        key_tail=_line(view.key_tail),
+    )
+
+
+def event(logged: LoggedEvent) -> LoggedEvent:
+    """The event with its message as one bounded line."""
+    return replace(logged, message=plain(logged.message, SENTENCE))
+
+
+def _line(text: str | None) -> str | None:
+    return None if text is None else plain(text, NAME)
+
+
+def _some(scopes: Iterable[str]) -> tuple[str, ...]:
+    every = tuple(scopes)
+    shown = tuple(plain(scope, NAME) for scope in every[:SCOPES])
+    return shown if len(every) <= SCOPES else (*shown, f"and {len(every) - SCOPES} more")

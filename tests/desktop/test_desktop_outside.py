@@ -1,0 +1,252 @@
+"""S-80: what a provider or a file wrote is text everywhere in the window: never HTML, never endless, no control codes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QTextDocument
+from PySide6.QtGui import Qt as GuiQt
+from PySide6.QtWidgets import QApplication, QLabel, QListWidget, QMenu
+from pytestqt.qtbot import QtBot
+
+import keyfob.desktop
+from keyfob.core.consent import Program, Question
+from keyfob.core.text import plain
+from keyfob.desktop import outside
+from keyfob.desktop.consent_dialog import ConsentDialog
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.history import lines
+from keyfob.desktop.theme import Theme
+from keyfob.desktop.tray import Tray
+from support import fake_engine as fake
+
+DESKTOP = Path(keyfob.desktop.__file__).parent
+IMAGE = "<img src='/dev/zero'>"
+HOSTILE = (
+    IMAGE,
+    f"<b>x</b>{IMAGE}<a href='file:///etc/passwd'>y</a>",
+    f"&lt;{IMAGE}",
+    f"\n\n{IMAGE}",
+    "<!DOCTYPE html>" + IMAGE,
+    "<?xml version='1.0'?>" + IMAGE,
+    "\x9b31m\x1b[2Jred\u202egnp.exe\u2066",
+    "x" * 1_000_000,
+    ("y" * 400 + "\n") * 2_000,
+)
+
+
+class Loader(QTextDocument):
+    """Notes what an HTML text would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+
+    def loadResource(self, _kind: int, url: object) -> object:
+        self.loaded.append(str(url))
+        return None
+
+
+def assert_inert(shown: str) -> str:
+    """As Qt's tooltip shows it: what it says."""
+    assert len(shown) <= 8_000
+    if not GuiQt.mightBeRichText(shown):
+        return shown
+    document = Loader()
+    document.setHtml(shown)
+    assert document.loaded == []
+    text = document.toPlainText()
+    assert "￼" not in text  # in the place of an image
+    return text
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_tooltip_says_literally_what_came(text: str) -> None:
+    said = assert_inert(outside.tooltip(text))
+    assert not set(said) & {"\x1b", "\x9b", "\u202e", "\u2066", "\x00"}
+    if IMAGE in text:
+        assert IMAGE in said
+
+
+def test_a_tooltip_without_html_stays_as_it_is() -> None:
+    """Screen readers read tooltips: nothing is escaped without need."""
+    assert outside.tooltip("Settings (Ctrl+,)") == "Settings (Ctrl+,)"
+    assert outside.tooltip("Tom & Jerry\nsecond line") == "Tom & Jerry\nsecond line"
+    assert outside.tooltip("") == ""
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_notification_holds_no_markup(text: str) -> None:
+    body = outside.notification(text)
+    assert not set(body) & {"<", ">", "\x1b", "\x9b", "\u202e", "\n"}
+    assert len(body) <= outside.SENTENCE
+
+
+def hostile_engine(root: Path, text: str) -> fake.FakeEngine:
+    note = fake.ErrorNote("x", text, "retry", fake.NOW)
+    every = dict.fromkeys(("name", "email", "plan", "subject", "provider_title", "remedy"), text)
+    row = fake.view("evil", text, "evil", scopes=(text, "a") * 200, narrower_scopes=(text,), last_error=note)
+    engine = fake.FakeEngine(root, [replace(row, **every), *fake.sample_views()[1:3]])
+    log = fake.LoggedEvent(fake.NOW - timedelta(hours=1), row.id, row.key, "renewal_failed", text)
+    engine.accounts.history = lambda *_, **__: [log]  # type: ignore[method-assign]
+    return engine
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_the_whole_window_is_inert(
+    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, text: str
+) -> None:
+    engine = hostile_engine(tmp_path, text)
+    desk = Desk(qapp, theme, lambda: engine)
+    desk.begin()
+    try:
+        qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 3, timeout=5000)
+        desk.window.say(text, good=False)
+        desk.connect_account()
+        desk.open_settings()
+        texts = [desk.window.windowTitle(), desk.tray.icon.toolTip()]
+        for widget in qapp.allWidgets():
+            texts += [widget.toolTip(), widget.accessibleName(), widget.accessibleDescription()]
+            if isinstance(widget, QLabel) and widget.metaObject().className() != "QTipLabel":
+                assert widget.textFormat() == Qt.TextFormat.PlainText
+                texts.append(widget.text())
+            if isinstance(widget, QListWidget):
+                texts += [widget.item(n).toolTip() for n in range(widget.count())]
+            if isinstance(widget, QMenu):
+                texts += [action.text() for action in widget.actions()]
+                texts += [action.toolTip() for action in widget.actions() if own_tooltip(action)]
+        for each in texts:
+            assert len(each) <= 8_000
+            assert not set(each) & {"\x1b", "\x9b", "\u202e", "\u2066"}
+        for widget in qapp.allWidgets():
+            assert_inert(widget.toolTip())
+        assert len(desk._presenter.model.detail.scopes) <= outside.SCOPES + 1
+    finally:
+        desk._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
+        desk.quit()
+        qtbot.waitUntil(lambda: engine.closed, timeout=10_000)
+
+
+def own_tooltip(action: QAction) -> bool:
+    return action.toolTip() not in ("", action.text().replace("…", "").replace("...", ""))
+
+
+def test_the_history_and_the_tray_are_inert(theme: Theme, qtbot: QtBot) -> None:
+    log = fake.LoggedEvent(fake.NOW, "a", "k", "renewal_failed", IMAGE)
+    for line in lines([log], fake.NOW):
+        assert_inert(outside.tooltip(line.tooltip))
+    shown: list[tuple[str, str]] = []
+    tray = Tray(theme)
+
+    class Icon:
+        def isVisible(self) -> bool:
+            return True
+
+        def showMessage(self, title: str, text: str, *_: object) -> None:
+            shown.append((title, text))
+
+    real, tray.icon = tray.icon, Icon()  # type: ignore[assignment]
+    tray.notify(IMAGE, IMAGE)
+    tray.icon = real
+    assert shown == [("‹img src='/dev/zero'›",) * 2]
+
+
+def test_a_program_that_asks_is_shown_as_text(theme: Theme, qtbot: QtBot) -> None:
+    program = Program(IMAGE, IMAGE, IMAGE, (IMAGE,))
+    dialog = ConsentDialog(theme, Question("evil/x", program))
+    qtbot.addWidget(dialog)
+    for each in dialog.findChildren(QLabel):
+        assert each.textFormat() == Qt.TextFormat.PlainText
+        assert each.text() == plain(each.text(), outside.SENTENCE)
+
+
+def test_no_module_goes_round_it() -> None:
+    """Tooltips, labels and notifications are made in one place each, so no text can be shown as HTML by an oversight."""
+    allowed = {"setToolTip": {"outside.py"}, "QLabel": {"widgets.py"}, "showMessage": {"tray.py"}}
+    never = {
+        *(
+            "QMessageBox",
+            "QInputDialog",
+            "QTextEdit",
+            "QTextBrowser",
+            "QErrorMessage",
+            "QToolTip",
+            "QTextDocument",
+        ),
+        *(
+            "setHtml",
+            "setWhatsThis",
+            "setStatusTip",
+            "setInformativeText",
+            "drawStaticText",
+            "setDetailedText",
+        ),
+    }
+    found = []
+    for file in DESKTOP.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                name = node.attr
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                name = node.func.id
+            elif isinstance(node, ast.ClassDef) and any(getattr(b, "id", "") == "QLabel" for b in node.bases):
+                name = "QLabel"
+            else:
+                continue
+            if name in never or file.name not in allowed.get(name, {file.name}):
+                found.append(f"{file.name}:{node.lineno} {name}")
+    assert found == []
+
+
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QLabel
+from keyfob.desktop import outside, viewmodel
+from keyfob.desktop.main_window import MainWindow
+from keyfob.desktop.pictures import Chip
+from keyfob.desktop.theme import Theme
+from support import fake_engine as fake
+
+text = "<img src='/dev/zero'>"
+app = QApplication([])
+window = MainWindow(Theme(app, "light"))
+view = fake.view("evil", "Evil", "evil", scopes=("openid", text))
+window.tell(viewmodel.window([view], view.key, (), fake.NOW, kept_in=""), view.key)
+window.show()
+app.processEvents()
+chip = [c for c in window.findChildren(Chip) if c.accessibleName() == text][0]
+centre = chip.rect().center()
+app.sendEvent(chip, QHelpEvent(QEvent.Type.ToolTip, centre, chip.mapToGlobal(centre)))
+for _ in range(20):
+    app.processEvents()
+tips = [w for w in app.topLevelWidgets() if w.metaObject().className() == "QTipLabel" and w.isVisible()]
+assert tips, "the tooltip is on screen"
+tips[0].grab()
+print("shown")
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a device that never ends")
+def test_hovering_over_a_scope_opens_no_file() -> None:
+    """A real process with a memory limit: a tooltip that opened the endless device would end it."""
+    path = f"{DESKTOP.parent.parent}:{Path(__file__).parents[1]}"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={"PYTHONPATH": path, "QT_QPA_PLATFORM": "offscreen", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "shown\n"), done.stderr[-2000:]
