@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -157,6 +157,59 @@ def test_s_30_hostile_bodies_end_and_leave_the_old_tokens_whole(whole: Whole, na
     assert whole.token() == before.access.reveal()
     time.sleep(0.05)
     assert len(whole.provider.renewals()) == 1
+
+
+JSON = {"Content-Type": "application/json"}
+MANGLED: dict[str, tuple[Callable[[bytes], Behaviour], int]] = {
+    "a doubled key": (lambda body: answer(200, body[:-1] + b', "team": 1, "team": 2}', JSON), 9),
+    "Latin-1": (lambda body: answer(200, body[:-1] + b', "team": "caf\xe9"}', JSON), 9),
+    "NaN": (lambda body: answer(200, body[:-1] + b', "score": NaN}', JSON), 9),
+    "trailing bytes": (lambda body: answer(200, body + b"\n-- debug --", JSON), 9),
+    "UTF-16": (lambda body: answer(200, body.decode().encode("utf-16"), JSON), 9),
+    "an error beside the tokens": (lambda body: answer(200, body[:-1] + b', "error": "odd"}', JSON), 9),
+    "an end of the grant beside the tokens": (
+        lambda body: answer(200, body[:-1] + b', "error": "invalid_grant"}', JSON),
+        9,
+    ),
+    "a busy server's word beside the tokens": (
+        lambda body: answer(200, body[:-1] + b', "error": "server_error"}', JSON),
+        5,
+    ),
+    "cut off": (lambda body: answer(200, body[: body.index(b'"id_token"')], JSON), 5),
+    "another content type": (
+        lambda body: answer(200, body, {"Content-Type": "application/x-www-form-urlencoded"}),
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANGLED)
+def test_s_30_a_rotated_refresh_token_survives_an_answer_that_cannot_be_read(whole: Whole, name: str) -> None:
+    """The server has spent the old one by then: throwing the new one away would lose the session."""
+    whole.connect()
+    before = whole.grant()
+    whole.provider.mangle, exit_code = MANGLED[name]
+    error = whole.renew()
+    assert error is not None
+    assert error.exit_code == exit_code
+    kept = whole.grant()
+    assert kept.access == before.access  # the access token of a refused answer is not used
+    assert kept.refresh != before.refresh
+    assert status(whole) == "connected"
+    assert whole.token() == before.access.reveal()
+    assert whole.renew() is None
+    assert status(whole) == "connected"
+    assert len(set(whole.provider.renewals())) == 2  # and no token was sent twice
+    kinds = [event.kind for event in whole.engine.accounts.history("here")]
+    assert kinds.count("renewed") == 1
+
+
+@pytest.mark.parametrize("name", ["a doubled key", "cut off", "a busy server's word beside the tokens"])
+def test_s_30_a_sign_in_whose_answer_cannot_be_read_is_revoked(whole: Whole, name: str) -> None:
+    whole.provider.mangle, exit_code = MANGLED[name]
+    assert whole.fails().exit_code == exit_code
+    assert whole.provider._current == {}
+    assert whole.engine.accounts.views() == []
 
 
 # --- S-31 to S-35 ---------------------------------------------------------------------------------------------

@@ -303,6 +303,49 @@ def test_an_answer_without_any_token_keeps_nothing() -> None:
     assert book.kept == []
 
 
+def mangled(body: bytes, kind: str = "application/json") -> Answer:
+    return Answer(200, body, {"content-type": kind})
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh","a":1,"a":2}'), PeerFault),
+        (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh","a":NaN}'), PeerFault),
+        (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh","to'), Transient),
+        (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh"}', "application/x-www-form-urlencoded"),
+         Transient),
+        (mangled(b"access_token=new-access&refresh_token=new-refresh"), PeerFault),
+        (json_answer({"error": "odd", **FRESH}), PeerFault),
+        (json_answer({"error": "access_denied", **FRESH}), PeerFault),
+        (json_answer({"error": "invalid_grant", **FRESH}), PeerFault),
+        (json_answer({"error": "invalid_client", **FRESH}), SettingWrong),
+        (json_answer({"error": "slow_down", **FRESH}), Transient),
+    ],
+)  # fmt: skip
+def test_s30_a_new_refresh_token_is_kept_before_the_answer_is_refused(
+    answer: Answer, kind: type[KeyfobError]
+) -> None:
+    book = Playbook(sends("POST", TOKEN, gives=answer), keeps())
+    with pytest.raises(kind):
+        perform(book)
+    assert book.kept == [replace(OLD, refresh=Secret("new-refresh"), generation=5)]
+
+
+def test_s30_the_refresh_token_that_was_sent_is_nothing_new() -> None:
+    book = Playbook(sends("POST", TOKEN, gives=mangled(b'{"refresh_token":"old-refresh","access_token":"ne')))
+    with pytest.raises(Transient):
+        perform(book)
+    assert book.kept == []
+
+
+def test_s30_a_failing_status_brings_no_token() -> None:
+    book = Playbook(sends("POST", TOKEN, gives=json_answer({"error": "odd", **FRESH}, 400)))
+    with pytest.raises(PeerFault):
+        perform(book)
+    assert book.kept == []
+
+
 # --- failures -----------------------------------------------------------------------------------------------
 
 

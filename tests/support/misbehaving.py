@@ -248,6 +248,9 @@ class Misbehaving:
         self.revoked: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}  # runs before an answer at a path, out of the lock
         self.canary = ""  # part of every secret it gives
+        self.mangle: Callable[[bytes], Behaviour] | None = (
+            None  # what the next token answer looks like on the wire
+        )
         self._codes: dict[str, dict[str, str]] = {}
         self._devices: dict[str, dict[str, str]] = {}
         self._pushed: dict[str, dict[str, str]] = {}
@@ -433,7 +436,11 @@ class Misbehaving:
         family = secrets.token_hex(8)
         self._nonces[family] = asked.get("nonce", "")
         body = self._tokens(family, asked.get("scope", ""), self.case.claims, "dpop" in request.headers)
-        return self._json(self._laid(body, self.case.token))
+        return self._given(self._laid(body, self.case.token))
+
+    def _given(self, body: dict[str, Any]) -> Behaviour:
+        mangle, self.mangle = self.mangle, None
+        return self._json(body) if mangle is None else mangle(json.dumps(body).encode())
 
     def _renew(self, form: dict[str, str], bound: bool) -> Behaviour:
         sent = form["refresh_token"]
@@ -454,7 +461,7 @@ class Misbehaving:
         if not laid.get("refresh_token"):
             self._current.pop(body["refresh_token"])
             self._current[sent] = family
-        return self._json(laid)
+        return self._given(laid)
 
     def _tokens(self, family: str, scope: str, changes: Mapping[str, Any], bound: bool) -> dict[str, Any]:
         access, refresh = (f"{kind}-{self.canary}{secrets.token_hex(8)}" for kind in ("access", "refresh"))

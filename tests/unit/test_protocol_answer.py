@@ -24,6 +24,7 @@ from keyfob.protocol.answer import (
     parse_object,
     read_json,
     retry_after,
+    text_within,
     token_failure,
 )
 from support.playbook import AT
@@ -37,6 +38,9 @@ def answer(body: bytes | dict[str, Any], status: int = 200, **headers: str) -> R
     named = {**JSON, **{k.replace("_", "-"): v for k, v in headers.items()}}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(status, named, raw, AT, "https://id.example/token")
+
+
+CUT_OFF = (b"", b'{"a": 1')
 
 
 # --- bodies -------------------------------------------------------------------------------------------------
@@ -69,11 +73,15 @@ def answer(body: bytes | dict[str, Any], status: int = 200, **headers: str) -> R
     ids=lambda body: repr(body[:24]),
 )  # fmt: skip
 def test_s30_a_body_that_is_not_strict_json_is_refused(body: bytes) -> None:
-    with pytest.raises(Transient) as refused:
+    """It breaks the protocol where the peer calls it JSON. What is cut off, or of an unknown kind, may pass."""
+    with pytest.raises((PeerFault, Transient)) as refused:
         read_json(answer(body), "The endpoint")
     assert refused.value.code == "response_invalid"
+    assert refused.value.exit_code == (5 if body in CUT_OFF else 9)
+    with pytest.raises(Transient) as passing:
+        read_json(answer(body, content_type="text/x-odd"), "The endpoint")
     # A token in it may have been lost: the refresh token may be spent.
-    assert (refused.value.sent, refused.value.answered) == (True, False)
+    assert (passing.value.sent, passing.value.answered) == (True, False)
 
 
 def test_s30_depth_counts_brackets_outside_texts_alone() -> None:
@@ -92,8 +100,42 @@ def test_a_byte_order_mark_is_passed_over() -> None:
 @given(st.binary(max_size=200))
 def test_s30_no_body_makes_reading_fail_in_another_way(body: bytes) -> None:
     for headers in (JSON, {"content-type": "application/x-www-form-urlencoded"}, {}):
-        with contextlib.suppress(Transient):
+        with contextlib.suppress(Transient, PeerFault):
             assert isinstance(read_json(Response(200, headers, body, AT), "X"), dict)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"a": 1, "a": 2, "refresh_token" : "r-1"}', "r-1"),
+        (b'{"team": "caf\xe9", "refresh_token": "r-1"}', "r-1"),
+        (b'{"refresh_token": "r-1", "n": NaN} and more', "r-1"),
+        (b'{"refresh_token": "r-1", "access_token": "cut', "r-1"),
+        (b'{"refresh_token": "a\\/b\\u0041"', "a/bA"),
+        ('{"refresh_token": "r-1"}'.encode("utf-16"), "r-1"),
+        (b'{"user": {"refresh_token": "r-1"}', "r-1"),
+        (b'{"refresh_token": "r-1", "refresh_token": "r-2"}', "r-2"),
+        (b"access_token=a&refresh_token=r%2D1&a=1&a=2", "r-1"),
+        (b'{"refresh_token": "cut o', None),
+        (b'{"refresh_token": "bad \\x"}}', None),
+        (b'{"refresh_token": null}}', None),
+        (b'{"said": "\\"refresh_token\\": \\"r-1\\""}}', None),
+        (b'["refresh_token", "r-1"]]', None),
+        (b'<html>{"refresh_token": "r-1"}</html>', None),
+        (b"", None),
+        (b'"' + b'\\"' * 500_000, None),
+        (b'"' * 500_001, None),
+        (b'{"refresh_token": ' * 50_000, None),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_s30_a_token_is_found_in_a_body_that_cannot_be_read(body: bytes, found: str | None) -> None:
+    assert text_within(body, "refresh_token") == found
+
+
+@given(st.binary(max_size=200))
+def test_s30_looking_for_a_token_never_fails(body: bytes) -> None:
+    text_within(b'{"refresh_token": ' + body, "refresh_token")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -35,6 +35,8 @@ FIELDS_MOST = 200  # of a form
 RETRY_AFTER_MOST = timedelta(days=1)  # a longer wait is a mistake, and the person can always retry by hand
 # Possessive, so that a long string costs no memory for steps back.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+# A key with a text as its value; else any text, so that nothing within a text is taken for a key.
+_PAIR = re.compile(rb'"((?:[^"\\]++|\\.)*+)"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _WEB_PAGE = re.compile(rb"\s*<", re.DOTALL)
 
 # The last is GitHub's word for the first.
@@ -47,26 +49,33 @@ class NotStrict(ValueError):
     """A body that is not what it should be; the message says why, in words of ours."""
 
 
+class CutOff(NotStrict):
+    """A body whose end is missing: the peer meant well, and the next answer may be whole."""
+
+
 # --- reading ------------------------------------------------------------------------------------------------
 
 
 def parse_json(body: bytes) -> Any:
     """The JSON value of `body`. Raises NotStrict for anything but UTF-8 JSON with unique keys, finite depth and no
-    NaN or Infinity. A UTF-8 byte order mark is passed over (RFC 8259 §8.1 lets a reader do so)."""
+    NaN or Infinity, CutOff where its end is missing. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
+    unclosed = _depth_at_end(body)
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
-    except UnicodeDecodeError:
-        raise NotStrict("it is not UTF-8") from None
-    _check_depth(body)
-    try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except NotStrict:
         raise
+    except UnicodeDecodeError:
+        fault = "it is not UTF-8"
     except (ValueError, RecursionError):
-        raise NotStrict("it is not JSON") from None
+        fault = "it is not JSON"
+    if unclosed or not body.strip():
+        raise CutOff("its end is missing")
+    raise NotStrict(fault)
 
 
-def _check_depth(body: bytes) -> None:
+def _depth_at_end(body: bytes) -> int:
+    """How many brackets are still open at the end. Raises NotStrict where they nest too deep."""
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(body):
         first = match[0][:1]
@@ -76,12 +85,13 @@ def _check_depth(body: bytes) -> None:
                 raise NotStrict("it is nested too deep")
         elif first in b"]}":
             depth -= 1
+    return max(depth, 0)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotStrict("it says one thing twice")
+        raise NotStrict("it has a key twice")
     return found
 
 
@@ -92,14 +102,14 @@ def _no_constant(name: str) -> NoReturn:
 def parse_object(response: Response) -> dict[str, Any]:
     """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's default).
     Raises NotStrict."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind(response)
     if kind == "application/x-www-form-urlencoded" or (
         kind == "text/plain" and not response.body.lstrip().startswith((b"{", b"["))
     ):
         return _parse_form(response.body)
     found = parse_json(response.body)
     if not isinstance(found, dict):
-        raise NotStrict("it is no JSON object")
+        raise NotStrict("it is not a JSON object")
     return found
 
 
@@ -109,13 +119,34 @@ def _parse_form(body: bytes) -> dict[str, Any]:
             body.decode("ascii").strip(), strict_parsing=True, errors="strict", max_num_fields=FIELDS_MOST
         )
     except ValueError:
-        raise NotStrict("it is no form") from None
+        raise NotStrict("it is not a form") from None
     return _once(pairs)
+
+
+def text_within(body: bytes, name: str) -> str | None:
+    """The text that stands under the key `name` in a body that cannot be read as a whole: JSON with doubled keys, in
+    another encoding, cut off, with something behind it; or a form. None where the body holds no whole such text.
+
+    For tokens that must not be lost, and for nothing else: what it finds is not judged. The last one counts where there
+    are several, as in the parsers that most servers are tested with.
+    """
+    if _WEB_PAGE.match(body[:1024]):
+        return None
+    body = body.replace(b"\0", b"")  # UTF-16 and UTF-32, as far as tokens go: they are ASCII
+    found: str | None = None
+    for match in _PAIR.finditer(body):
+        if match[1] == name.encode():
+            with suppress(ValueError):
+                found = json.loads(b'"' + match[2] + b'"')
+    if found is None:
+        for key, value in parse_qsl(body.decode("latin-1").strip(), max_num_fields=None):
+            found = value if key == name else found
+    return found
 
 
 def is_web_page(response: Response) -> bool:
     """Whether a web page came where data was asked for: a captive portal's, a firewall's, a provider's error page."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind(response)
     return kind in ("text/html", "application/xhtml+xml") or bool(_WEB_PAGE.match(response.body[:1024]))
 
 
@@ -129,23 +160,32 @@ def is_cloudflare(response: Response) -> bool:
 def read_json(response: Response, what: str) -> dict[str, Any]:
     """The object of a successful answer. `what` names the endpoint in errors ("The user information endpoint").
 
-    Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and Transient
-    `response_invalid` for a body that is not strict, both with `answered` False: a token in it may be lost.
+    Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and for a body
+    that is not strict `response_invalid`: PeerFault where the peer calls it JSON, Transient where its end is missing or
+    somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
     """
     if not 200 <= response.status < 300:
         raise failure(response, what)
     try:
         return parse_object(response)
     except NotStrict as fault:
-        raise _unreadable(response, what, str(fault)) from None
+        raise _unreadable(response, what, fault) from None
 
 
-def _unreadable(response: Response, what: str, why: str) -> Transient:
+def _unreadable(response: Response, what: str, fault: NotStrict) -> KeyfobError:
     if is_cloudflare(response):
         return _protection_page(what, answered=False)
     if is_web_page(response):
         return Transient(f"{what} answered with a web page", code="captive_portal")
-    return Transient(f"{what} answered what cannot be read: {why}", code="response_invalid")
+    words = f"{what} sent an answer that cannot be read: {fault}"
+    if _kind(response).endswith(("/json", "+json")) and not isinstance(fault, CutOff):
+        return PeerFault(words, code="response_invalid")
+    return Transient(words, code="response_invalid")
+
+
+def _kind(response: Response) -> str:
+    """The media type, without its parameters."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _protection_page(what: str, *, answered: bool = True, retry_after: timedelta | None = None) -> Transient:

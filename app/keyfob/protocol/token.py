@@ -18,16 +18,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from keyfob import __version__
-from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient
 from keyfob.core.grant import Grant
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Provider, TokenAnswer
 from keyfob.core.renewal import LIFETIME_MOST
 from keyfob.core.secret import Secret
 from keyfob.core.times import from_rfc3339
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop, id_token
 from keyfob.protocol.address import safe
-from keyfob.protocol.answer import error_of, read_json, token_failure
+from keyfob.protocol.answer import NotStrict, error_of, parse_object, read_json, text_within, token_failure
 from keyfob.protocol.client_auth import authenticate
 from keyfob.protocol.effects import Effect, Flow, Keep, NewId
 from keyfob.protocol.paths import read_path
@@ -87,18 +87,14 @@ def token_request(
 
 
 def read_answer(provider: Provider, response: Response) -> Answer:
-    """What the token endpoint gave. Raises the error that its refusal stands for (`answer.token_failure`), and
-    Transient with `answered` False where a 200 cannot be read."""
+    """What the token endpoint gave. Raises the error that its refusal stands for (`answer.token_failure`), and as
+    `answer.read_json` where a 200 cannot be read."""
     what = f"{provider.title}'s token endpoint"
     shape = provider.token_answer
     if not 200 <= response.status < 300:
         raise token_failure(provider, response, what)
     outer = read_json(response, what)
-    inner: Any = outer
-    for part in shape.path:
-        inner = inner.get(part) if isinstance(inner, Mapping) else None
-    # Slack nests the person's token at sign-in and has it at the top at renewal.
-    data: Mapping[str, Any] = inner if isinstance(inner, Mapping) and shape.access_field in inner else outer
+    data = _within(shape, outer)
     not_ok = shape.ok_field is not None and outer.get(shape.ok_field) is not True
     if not_ok or error_of(outer, shape.error_field)[0] is not None:
         raise token_failure(provider, response, what, outer)
@@ -114,6 +110,30 @@ def read_answer(provider: Provider, response: Response) -> Answer:
         expires_at=expiry(provider, data, response.at),
         scopes=scopes_in(data.get(shape.scope_field), provider.scope_separator),
     )
+
+
+def _within(shape: TokenAnswer, outer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object that has the tokens. Slack nests the person's at sign-in and has it at the top at renewal."""
+    inner: Any = outer
+    for part in shape.path:
+        inner = inner.get(part) if isinstance(inner, Mapping) else None
+    return inner if isinstance(inner, Mapping) and shape.access_field in inner else outer
+
+
+def tokens_in(provider: Provider, response: Response) -> tuple[Secret | None, Secret | None]:
+    """The access and the refresh token of a 2xx answer that `read_answer` refuses: one that is not strict, or has an
+    error beside its tokens. For a refresh token that must be stored, and for tokens that are to be revoked."""
+    if not 200 <= response.status < 300:
+        return None, None
+    fields = (provider.token_answer.access_field, provider.token_answer.refresh_field)
+    try:
+        data = _within(provider.token_answer, parse_object(response))
+    except NotStrict:
+        names = (field.rpartition(".")[2] for field in fields)
+        access, refresh = (_token(text_within(response.body, name)) for name in names)
+    else:
+        access, refresh = (_token(read_path(data, field)) for field in fields)
+    return access, refresh
 
 
 def _token(value: Any) -> Secret | None:
@@ -206,6 +226,13 @@ def read_grant(plan: Plan, response: Response, asked_scopes: tuple[str, ...]) ->
     return grant_of(plan, read_answer(plan.provider, response), asked_scopes)
 
 
+def unwanted_grant(plan: Plan, response: Response) -> Grant | None:
+    """What a sign-in's answer gave although `read_grant` refuses it: to be revoked and never used. None for nothing."""
+    access, refresh = tokens_in(plan.provider, response)
+    token = access or refresh
+    return None if token is None else Grant(token, response.at, refresh=refresh, key=plan.dpop_key)
+
+
 def grant_of(plan: Plan, answer: Answer, asked_scopes: tuple[str, ...]) -> Grant:
     """As `read_grant`, of an answer that was read already."""
     title = plan.provider.title
@@ -278,7 +305,8 @@ def renew(
 
     Yields `Keep` as soon as the answer holds a token, then judges it. Where it is refused, a second `Keep` stores the
     old access token beside the newest refresh token, and PeerFault is raised: the account stays as it was, and the
-    next renewal may succeed. Raises SignInNeeded `grant_ended` for the grant's true end and nothing else; Transient
+    next renewal may succeed. So does an answer that cannot be read as a whole: a new refresh token that can be made out
+    in it is kept first, beside the old access token. Raises SignInNeeded `grant_ended` for the grant's true end and nothing else; Transient
     tells with `sent` and `answered` whether the refresh token may have been spent; any PeerFault raised without a
     `Keep` before it is an answer that held no token at all.
     """
@@ -296,9 +324,17 @@ def renew(
     )
     try:
         answer = read_answer(plan.provider, response)
-    except SignInEnded as odd:
-        # `access_denied` to a renewal is no person's refusal, and ends no grant.
-        raise PeerFault(odd.message) from None
+    except KeyfobError as refused:
+        _, rotated = tokens_in(plan.provider, response)
+        if rotated is not None and rotated != grant.refresh:
+            yield Keep(replace(grant, refresh=rotated, generation=grant.generation + 1))
+            if isinstance(refused, SignInNeeded):
+                # Who gives a new refresh token has not ended the grant.
+                raise PeerFault(f"{refused.message}, and gave a new refresh token") from None
+        if isinstance(refused, SignInEnded):
+            # `access_denied` to a renewal is not a person's refusal, and ends no grant.
+            raise PeerFault(refused.message) from None
+        raise
     renewed = merge(plan, grant, answer)
     if renewed is None:
         raise PeerFault(f"{plan.provider.title} answered a renewal without a token")

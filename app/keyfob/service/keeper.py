@@ -226,12 +226,10 @@ class Keeper:
         except KeyfobError as error:
             return self._fall_back(record, stored, rejected, force, error)
         flow = token.renew(plan, grant, subject=record.account.subject, **self._signing.full)
-        kept: list[Grant] = []
-        newest = [stored.slot]
+        held = [stored]  # the newest last
 
         def keep(new: Grant) -> None:
-            newest.append(self._keep(record, new, newest[-1]))
-            kept.append(new)
+            held.append(Stored(new, self._keep(record, new, held[-1].slot)))
 
         try:
             renewed = self._runner.run(flow, Hands(keep=keep))
@@ -241,13 +239,12 @@ class Keeper:
             if not error.sent or error.answered:
                 # Certainly not spent: the request never left, or the server answered without a new grant.
                 self._store.clear_intent(key)
-            return self._fall_back(record, stored, rejected, force, error)
+            return self._fall_back(record, self._left(key, held), rejected, force, error)
         except PeerFault as error:
-            if kept:
-                self._ledger.adopt(key, kept[-1], quiet=True)
-                self._ledger.failed(record, kept[-1], error)
-            else:
-                self._ledger.failed(record, grant, error)
+            if error.code == "response_invalid":
+                # Bad JSON says nothing against the old token.
+                return self._fall_back(record, self._left(key, held), rejected, force, error)
+            self._ledger.failed(record, self._left(key, held).grant, error)
             raise
         except SettingWrong as error:
             self._store.clear_intent(key)
@@ -258,7 +255,7 @@ class Keeper:
                     f"The app registration of {record.account.id} has ended", code="grant_ended"
                 )
                 return self._ledger.ended(record, ended)
-            return self._fall_back(record, stored, rejected, force, error)
+            return self._fall_back(record, self._left(key, held), rejected, force, error)
         except KeyfobError as error:
             self._ledger.failed(record, grant, error)
             raise
@@ -266,7 +263,7 @@ class Keeper:
             # A bug of ours is no reason to sign anybody out: kept, backed off, and told as what it is.
             log.exception("renewing %s failed", record.account.id)
             fault = Fault(f"Renewing {record.account.id} failed: {type(bug).__name__}")
-            self._ledger.failed(record, kept[-1] if kept else grant, fault)
+            self._ledger.failed(record, held[-1].grant, fault)
             raise fault from bug
         self._ledger.adopt(key, renewed)
         if renewed.expired(self._signing.now()):
@@ -274,6 +271,12 @@ class Keeper:
             self._ledger.failed(record, renewed, dead)
             raise dead
         return renewed
+
+    def _left(self, key: str, held: list[Stored]) -> Stored:
+        """What a refused renewal leaves: the newest grant that it stored, noted in the account's row too."""
+        if len(held) > 1:
+            self._ledger.adopt(key, held[-1].grant, quiet=True)
+        return held[-1]
 
     def _keep(self, record: Record, grant: Grant, beside: str) -> str:
         """Store what the provider gave; returns its slot only when it is stored. Saved before anything else is looked

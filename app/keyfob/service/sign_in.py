@@ -105,8 +105,9 @@ class SignIn:
                 signed = ways.sign_in(desk, ready)
                 kept, recognised = self._commit(ready, signed)
             except BaseException as error:
-                # Who breaks the protocol is not spoken to again, not even to give something back.
-                self._give_back(ready, tell=signed is not None or not isinstance(error, PeerFault))
+                # Who breaks the protocol is not spoken to again, not even to give something back. Bad JSON is no attack.
+                broken = isinstance(error, PeerFault) and error.code != "response_invalid"
+                self._give_back(ready, tell=signed is not None or not broken)
                 raise
             finally:
                 self._quietly(lambda: desk.store.write(name, None))

@@ -156,12 +156,15 @@ def _hands(
 
     def received(purpose: str, response: Response) -> None:
         """Remember the grant as soon as it is there: whatever goes wrong from here on, it is given back."""
-        if purpose != "token" or plan is None:
+        if purpose not in ("token", "device") or plan is None:
             return
+        grant: Grant | None
         try:
-            attempt.received = Received(token.read_grant(plan, response, plan.scopes), plan, secrets)
+            grant = token.read_grant(plan, response, plan.scopes)
         except KeyfobError:
-            return  # no grant in it; the flow says what it is
+            grant = token.unwanted_grant(plan, response)  # the flow says why
+        if grant is not None:
+            attempt.received = Received(grant, plan, secrets)
 
     return Hands(
         open_browser=open_browser,
