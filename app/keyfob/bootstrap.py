@@ -28,7 +28,8 @@ from keyfob.adapters.loopback import Loopback
 from keyfob.adapters.settings_file import SettingsFile
 from keyfob.adapters.store_sqlite import SqliteAccountStore
 from keyfob.adapters.transport_httpx import HttpxTransport
-from keyfob.adapters.vault_choice import choose_vault
+from keyfob.adapters.vault_choice import UnchosenVault, choose_vault
+from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.ports import Locks, Vault
 from keyfob.providers.catalogue import Catalogue, standard
@@ -101,15 +102,16 @@ def build(
 
     `lasting` for the app and the agent, which live on: keychain calls run in a helper process and a received grant
     is saved however long that takes. `deadline` in seconds bounds one exchange with a provider.
-    Raises SettingWrong, Fault `store_*`.
+    Raises Fault `store_*`, and SettingWrong: when `lasting`, also for settings that cannot be read. A command is then
+    built all the same, with a vault that raises it: what needs no vault works.
     """
     home = home or open_home()
     files = SettingsFile(home.config / "settings.json")
 
     settings = files.current
+    kept = vault or _vault(files, home, lasting=lasting)
     store_path = home.data / "accounts.db"
     store = SqliteAccountStore(store_path)
-    kept = vault or choose_vault(settings(), home, in_process=not lasting)
     transport = HttpxTransport(now, deadline=deadline)
     runner = Runner(transport)
     locks = FileLocks(home.state / "locks")
@@ -186,6 +188,16 @@ def build(
         locks=locks,
         store_path=store_path,
     )
+
+
+def _vault(files: SettingsFile, home: Home, *, lasting: bool) -> Vault:
+    """The vault that the settings name, and never another. Raises SettingWrong when `lasting`."""
+    try:
+        return choose_vault(files.load(), home, in_process=not lasting)
+    except SettingWrong as fault:
+        if lasting:
+            raise
+        return UnchosenVault(fault)
 
 
 def tool_table() -> dict[str, Any]:

@@ -106,9 +106,13 @@ def _find(ref: str) -> _Found | None:
         with open(os.path.join(where["config"], "settings.json"), "rb") as file:
             settings = json.loads(file.read())
     except FileNotFoundError:
-        settings = {}
-    if settings.get("vault", "keychain") != "keychain":
-        return None
+        pass
+    else:
+        from keyfob.core.settings import Settings
+
+        # Raises for a faulty file: the engine says what is wrong with it.
+        if Settings.from_mapping(settings).vault != "keychain":
+            return None
     text = _row(os.path.join(where["data"], "accounts.db"), ref)
     if text is None:
         return None

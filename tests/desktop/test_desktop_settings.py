@@ -69,7 +69,7 @@ def test_port_and_margin_are_taken(settings: SettingsDialog, engine: fake.FakeEn
 def test_what_cannot_be_saved_is_said_and_taken_back(
     settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Settings) -> None:
+    def refuse(_: Settings, _was: Settings) -> None:
         raise SettingWrong("The disk is full", remedy="Make room.")
 
     monkeypatch.setattr(engine.settings, "save", refuse)

@@ -343,7 +343,7 @@ class FakeSettings:
     def load(self) -> Settings:
         return self.value
 
-    def save(self, settings: Settings) -> None:
+    def save(self, settings: Settings, was: Settings) -> None:
         self.value = settings.checked()
 
 

@@ -164,6 +164,36 @@ def test_what_ran_out_is_forgotten(make: Callable[..., Consents], clock: MovingC
     assert consents._store.names("consent/") == []
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: "",
+        lambda text: text[:40],
+        lambda text: "[]",
+        lambda text: text.replace('"always"', '"forever"'),
+        lambda text: text.replace('"until": null', '"end": null'),
+        lambda text: text.replace('"always"', '"hour"'),  # an hour with its end lost
+        lambda text: text.replace('"until": null', '"until": "soon"'),
+    ],
+    ids=["empty", "half", "list", "unknown", "no until", "no end", "no time"],
+)
+def test_s78_an_answer_that_cannot_be_read_is_no_permission(
+    make: Callable[..., Consents], caplog: pytest.LogCaptureFixture, spoil: Callable[[str], str]
+) -> None:
+    """The person is asked again; what a newer Keyfob may be able to read stays until they answer."""
+    consents = make(Reply.ALWAYS, Reply.NO)
+    assert allowed(consents)
+    store = consents._store
+    (name,) = store.names("consent/")
+    spoilt = spoil(store.read(name) or "")
+    store.write(name, spoilt)
+    assert list(consents.list()) == []
+    assert "cannot be read" in caplog.text
+    assert store.read(name) == spoilt
+    assert not allowed(consents)
+    assert len(consents.ask.asked) == 2  # type: ignore[union-attr]
+
+
 def test_a_program_that_cannot_be_told_is_allowed_once_at_most(make: Callable[..., Consents]) -> None:
     consents = make(Reply.ALWAYS, Reply.ALWAYS)
     assert allowed(consents, Program(""))

@@ -107,6 +107,9 @@ class Home:
         )
         return grant
 
+    def settings(self, text: str) -> None:
+        (self.place.config / "settings.json").write_text(text, "utf-8")
+
     def change(self, label: str, **changes: Any) -> None:
         self.engine.store.update(f"key-{label}", lambda record: replace(record, **changes))
 
@@ -146,10 +149,6 @@ def _damaged(home: Home) -> None:
     home.vault.save("key-alice/a", Secret("torn"))
 
 
-def _sealed(home: Home) -> None:
-    (home.place.config / "settings.json").write_text('{"vault": "sealed"}', "utf-8")
-
-
 def _wide(home: Home) -> None:
     home.place.data.chmod(0o755)
 
@@ -164,7 +163,7 @@ def _newer_store(home: Home) -> None:
     [
         _ended,
         _damaged,
-        _sealed,
+        lambda home: home.settings('{"vault": "sealed"}'),
         _wide,
         _newer_store,
         lambda home: home.change("alice", status=Disconnected(NOW)),
@@ -172,6 +171,9 @@ def _newer_store(home: Home) -> None:
         lambda home: home.account("alice", expires_at=NOW - timedelta(seconds=1)),
         lambda home: home.account("alice", expires_at=NOW + timedelta(seconds=30)),
         lambda home: home.account("alice", obtained_at=NOW + timedelta(days=3), expires_at=NOW + timedelta(days=4)),
+        lambda home: home.settings('{"theme": "drak"}'),
+        lambda home: home.settings('{"named_app_consent": true,}'),
+        lambda home: home.settings("[]"),
         lambda home: home.preset("share = false"),
         lambda home: home.preset("nonsense = 1"),
         lambda home: (home.place.config / "providers" / "here.toml").unlink(),
@@ -179,7 +181,7 @@ def _newer_store(home: Home) -> None:
     ],
     ids=[
         "ended", "damaged", "sealed", "wide", "newer", "disconnected", "ambiguous", "expired", "too short",
-        "of the future", "not shared", "faulty preset", "no preset", "no entry",
+        "of the future", "wrong setting", "half settings", "no settings", "not shared", "faulty preset", "no preset", "no entry",
     ],
 )  # fmt: skip
 def test_all_else_is_left_to_the_whole_program(

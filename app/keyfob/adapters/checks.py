@@ -18,7 +18,7 @@ from keyfob.adapters.clock import now
 from keyfob.adapters.home import Home, socket_path
 from keyfob.adapters.port_holder import who_holds
 from keyfob.adapters.settings_file import SettingsFile
-from keyfob.core.errors import CODES, KeyfobError
+from keyfob.core.errors import CODES, KeyfobError, SettingWrong
 from keyfob.core.finding import Finding
 from keyfob.core.wire import Request
 from keyfob.ports import AccountStore, Transport, Vault
@@ -107,7 +107,10 @@ def _presets(catalogue: Catalogue) -> Finding:
 
 
 def _port(settings: SettingsFile) -> Finding:
-    port = settings.load().callback_port
+    try:
+        port = settings.load().callback_port
+    except SettingWrong:
+        return Finding("callback_port", True, "Not checked: the settings cannot be read", None, "note")
     with socket.socket() as probe:
         if os.name != "nt":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

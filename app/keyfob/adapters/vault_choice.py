@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keyfob.adapters.home import Home
     from keyfob.adapters.passphrase import Ask
     from keyfob.adapters.vault_entries import EntryVault
+    from keyfob.core.errors import SettingWrong
     from keyfob.core.secret import Secret
     from keyfob.core.settings import Settings
     from keyfob.ports import Vault, VaultHealth
@@ -61,6 +62,28 @@ def choose_vault(
             from keyfob.adapters.vault_process import HelperVault
 
             return HelperVault(home.id, deadline=deadline, prompt=prompt)
+
+
+class UnchosenVault:
+    """Stands in while the settings cannot be read, and so nobody knows which vault the person chose: opens none. What
+    needs no vault (the list of accounts, the doctor) works; every call raises the settings' own fault."""
+
+    def __init__(self, fault: SettingWrong) -> None:
+        self._fault = fault
+
+    def load(self, name: str) -> Secret | None:
+        raise self._fault
+
+    def save(self, name: str, value: Secret) -> None:
+        raise self._fault
+
+    def delete(self, name: str) -> None:
+        raise self._fault
+
+    def probe(self) -> VaultHealth:
+        from keyfob.ports import VaultHealth
+
+        return VaultHealth(False, "vault", True, self._fault.code, self._fault.message)
 
 
 class SystemVault:

@@ -10,6 +10,13 @@ from keyfob.core.errors import SettingWrong
 
 THEMES = ("system", "light", "dark")
 VAULTS = ("keychain", "sealed", "pass")
+_SWITCHES = (
+    "start_at_login",
+    "close_to_tray",
+    "named_app_consent",
+    "first_start_done",
+    "connect_note_hidden",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +42,25 @@ class Settings:
         return replace(cls(), **{k: v for k, v in data.items() if k in known}).checked()
 
     def checked(self) -> Settings:
-        for name, kind in (("start_at_login", bool), ("close_to_tray", bool), ("named_app_consent", bool)):
-            if not isinstance(getattr(self, name), kind):
-                raise SettingWrong(f"The setting {name} must be true or false")
+        """Itself. Raises SettingWrong for the first wrong value, with the setting's name in `detail`."""
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise _wrong(name, "must be true or false")
         if self.theme not in THEMES:
-            raise SettingWrong(f"The setting theme must be one of {', '.join(THEMES)}")
+            raise _wrong("theme", f"must be one of {', '.join(THEMES)}")
         if self.vault not in VAULTS:
-            raise SettingWrong(f"The setting vault must be one of {', '.join(VAULTS)}")
+            raise _wrong("vault", f"must be one of {', '.join(VAULTS)}")
         port = self.callback_port
         if isinstance(port, bool) or not isinstance(port, int) or not 1024 <= port <= 65535:
-            raise SettingWrong("The setting callback_port must be a whole number from 1024 to 65535")
+            raise _wrong("callback_port", "must be a whole number from 1024 to 65535")
         margin = self.renewal_margin
         if isinstance(margin, bool) or not isinstance(margin, int) or not 30 <= margin <= 86_400:
-            raise SettingWrong(
-                "The setting renewal_margin must be a whole number of seconds from 30 to 86400"
-            )
+            raise _wrong("renewal_margin", "must be a whole number of seconds from 30 to 86400")
         return self
 
     def to_mapping(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _wrong(name: str, rule: str) -> SettingWrong:
+    return SettingWrong(f"The setting {name} {rule}", detail=name)

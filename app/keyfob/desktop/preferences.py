@@ -134,15 +134,15 @@ class Preferences(QObject):
             else:
                 self.failed.emit(error.sentence())
 
-        Operation(self, self._write(engine, settings), _nothing).failing(refused).start()
+        Operation(self, self._write(engine, settings, before), _nothing).failing(refused).start()
 
-    def _write(self, engine: Engine, settings: Settings) -> Callable[[], None]:
+    def _write(self, engine: Engine, settings: Settings, before: Settings) -> Callable[[], None]:
         autostart = self._autostart
 
         def work() -> None:
             if autostart is not None and autostart.enabled() != settings.start_at_login:
                 autostart.enable(settings.start_at_login)
-            engine.settings.save(settings)
+            engine.settings.save(settings, before)
 
         return work
 

@@ -11,6 +11,7 @@ works without an agent does not ask at all.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ from keyfob.core.settings import Settings
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339
 from keyfob.ports import AccountStore, Clock
+
+log = logging.getLogger(__name__)
 
 PREFIX = "consent/"
 Ask = Callable[[Question], Reply]
@@ -67,7 +70,9 @@ class Consents:
         found = []
         for name in self._store.names(PREFIX):
             permission = self._read(name)
-            if permission is not None and permission.stands(now):
+            if permission is None:
+                continue  # a newer Keyfob may know how to read it
+            if permission.stands(now):
                 found.append(permission)
             else:
                 self._store.write(name, None)
@@ -109,19 +114,29 @@ class Consents:
         text = self._store.read(name)
         if text is None:
             return None
-        body: dict[str, Any] = json.loads(text)
-        at = from_rfc3339(body["at"])
-        assert at is not None
-        return Permission(
-            id=body["id"],
-            account_id=body["account"],
-            account_key=body["account_key"],
-            executable=body["executable"],
-            script=body["script"],
-            reply=Reply(body["reply"]),
-            at=at,
-            until=from_rfc3339(body["until"]),
-        )
+        try:
+            return _permission(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            log.warning("a permission cannot be read: the person is asked again")
+            return None
+
+
+def _permission(body: dict[str, Any]) -> Permission:
+    """Raises ValueError, KeyError, TypeError or AttributeError for anything that is not exactly a stored answer."""
+    reply, at, until = Reply(body["reply"]), from_rfc3339(body["at"]), body["until"]
+    # Only an answer that was given for good has no end: one whose end was lost has not been given.
+    if at is None or (until is None) is not (LASTS[reply] is None):
+        raise ValueError("no end")
+    return Permission(
+        id=body["id"],
+        account_id=body["account"],
+        account_key=body["account_key"],
+        executable=body["executable"],
+        script=body["script"],
+        reply=reply,
+        at=at,
+        until=None if until is None else from_rfc3339(until) or at,
+    )
 
 
 def _name(account_key: str, program: Program) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.settings_file import SettingsFile
+from keyfob.adapters.settings_file import CAUTIOUS, SettingsFile
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 
@@ -63,13 +63,66 @@ def test_a_wrong_value_is_named_and_the_file_stays(file: SettingsFile, key: str,
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "[" * 100_000, "\xff"])
-def test_a_file_that_is_no_object_is_told_and_a_save_mends_it(file: SettingsFile, text: str) -> None:
+def test_s78_a_file_that_is_no_object_is_an_error_and_no_save_replaces_it(
+    file: SettingsFile, text: str
+) -> None:
     file.path.write_bytes(text.encode("latin-1"))
     with pytest.raises(SettingWrong) as caught:
         file.load()
     assert caught.value.code == "setting_faulty"
-    file.save(Settings())
-    assert file.load() == Settings()
+    with pytest.raises(SettingWrong) as caught:
+        file.save(Settings())
+    assert str(file.path) in caught.value.sentence()
+    assert file.path.read_bytes() == text.encode("latin-1")
+    assert [each.name for each in file.path.parent.iterdir()] == ["settings.json"]
+
+
+def test_s78_a_fault_names_its_line(file: SettingsFile) -> None:
+    file.path.write_text('{\n "vault": "sealed",\n "theme": "drak"\n}')
+    with pytest.raises(SettingWrong, match=r"theme must .*\(settings.json, line 3\)"):
+        file.load()
+    file.path.write_text('{\n "vault": "sealed"\n "theme": "dark"}')
+    with pytest.raises(SettingWrong, match=r"not JSON \(settings.json, line 3, column 2\)"):
+        file.load()
+
+
+def test_s78_what_holds_while_the_file_is_faulty(
+    file: SettingsFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before any could be read, programs are asked about; afterwards the last good settings stay."""
+    file.path.write_text("{")
+    assert file.current() == CAUTIOUS
+    assert CAUTIOUS.named_app_consent
+    file.path.write_text('{"vault": "sealed", "named_app_consent": false}')
+    good = file.current()
+    assert (good.vault, good.named_app_consent) == ("sealed", False)
+    for text in ("", '{"vault": "seald"}', '{"first_start_done": "no"}', '{"connect_note_hidden": 1}'):
+        file.path.write_text(text)
+        assert file.current() == good
+    assert "the last good settings stay" in caplog.text
+    file.path.unlink()
+    assert file.current() == good
+    file.path.write_text('{"named_app_consent": true}')
+    assert file.current() == replace(Settings(), named_app_consent=True)
+
+
+def test_s78_a_save_writes_what_was_changed_and_nothing_else(file: SettingsFile) -> None:
+    """A window that has been open for a while does not undo what was written into the file meanwhile."""
+    seen = file.load()
+    file.path.write_text('{"named_app_consent": true, "from_the_future": 1}')
+    file.save(replace(seen, theme="dark"), seen)
+    assert json.loads(file.path.read_text()) == {
+        "named_app_consent": True, "from_the_future": 1, "theme": "dark",
+    }  # fmt: skip
+
+
+def test_s78_a_save_mends_the_value_it_changes_and_no_other(file: SettingsFile) -> None:
+    file.path.write_text('{"theme": "drak"}')
+    with pytest.raises(SettingWrong, match="theme"):
+        file.save(replace(Settings(), callback_port=5000), Settings())
+    assert file.path.read_text() == '{"theme": "drak"}'
+    file.save(replace(Settings(), theme="dark"), Settings())
+    assert file.load().theme == "dark"
 
 
 def test_wrong_settings_are_never_saved(file: SettingsFile) -> None:
