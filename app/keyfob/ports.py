@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
+from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback, Outcome, Request, Response
@@ -32,6 +34,33 @@ class VaultHealth:
     persistent: bool = True
     code: str | None = None  # a KeychainError code where not ok
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a secret stands in a file: the bytes from `start` to before `end`, and what takes their place."""
+
+    start: int
+    end: int
+    filler: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ToBlank:
+    """One file's spans. `digest`: SHA-256 of the content they were found in, in hexadecimal."""
+
+    path: Path
+    digest: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blanked:
+    """How a file fared: `backup` holds the old content; or `error` says why the file is as it was."""
+
+    path: Path
+    backup: Path | None = None
+    error: KeyfobError | None = None
 
 
 class Vault(Protocol):

@@ -105,6 +105,8 @@ def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
     again = [each for each in dialog.findChildren(Confirm) if each.isVisible()]
     again[0].deed.click()
     qtbot.waitUntil(lambda: [each.source for each in engine.legacy.blanked] == ["gh"])
-    qtbot.waitUntil(lambda: dialog.plaintext.text() == "Blanked in 1 file.")
+    qtbot.waitUntil(lambda: "hosts.yml.before-keyfob" in dialog.plaintext.text())
+    assert "They are still in this backup" in dialog.plaintext.text()
+    assert "delete this backup" in dialog.plaintext.text()
     dialog.done_button.click()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)

@@ -54,7 +54,7 @@ def test_a_key_is_tried_then_kept_then_blanked(bench: Bench) -> None:
     moved = bench.keyfob("import", "git-credentials")
     assert moved.code == 0, moved.err
     assert "Connected as robot: workshop/robot" in moved.out
-    assert "--blank takes it out" in moved.err
+    assert "--blank takes them out" in moved.err
     assert bench.token() == KEY
     assert KEY in store.read_text()
 
@@ -62,7 +62,10 @@ def test_a_key_is_tried_then_kept_then_blanked(bench: Bench) -> None:
     assert [account["id"] for account in again.json["accounts"]] == ["workshop/robot"]
     assert len(bench.keyfob("accounts", "--json").json["accounts"]) == 1, "recognised, not doubled"
     assert store.read_text() == "https://me:other@git.example.org\n"
-    assert bench.files_with(KEY) == []
+    backup = bench.home / ".git-credentials.before-keyfob"
+    assert (again.json["blanked"], again.json["backups"]) == ([str(store)], [str(backup)])
+    assert bench.files_with(KEY) == [backup]
+    assert backup.stat().st_mode & 0o777 == 0o600
     for said in (shown, dry, moved, again):
         assert KEY not in said.out + said.err
 
@@ -207,13 +210,36 @@ def test_on_a_terminal_blanking_is_offered(bench: Bench) -> None:
     )
     os.close(theirs)
     said, end = b"", time.monotonic() + 30
-    while b"no backup" not in said and time.monotonic() < end:
+    while b"A backup stays" not in said and time.monotonic() < end:
         if select.select([ours], [], [], 0.5)[0]:
             said += os.read(ours, 4096)
     assert KEY in store.read_text()
     os.write(ours, b"y\n")
+    end = time.monotonic() + 30
+    while b"remove it: rm " not in said and time.monotonic() < end:
+        if select.select([ours], [], [], 0.5)[0]:
+            said += os.read(ours, 4096)
     process.wait(30)
     os.close(ours)
     assert process.returncode == 0
     assert KEY not in store.read_text()
+    assert f"The backup still holds them: {store}.before-keyfob".encode() in said
     assert KEY.encode() not in said
+
+
+def test_s79_a_file_that_changed_while_keys_were_moved_stays_as_it_is(bench: Bench) -> None:
+    """The key is tried at its provider first; meanwhile a tool writes to its file."""
+    bench.preset()
+    bench.shop.keys.add(KEY)
+    store = bench.home / "creds"
+    line = f"http://robot:{KEY}@{bench.shop.host}\n"
+    store.write_text(line)
+    added = "https://me:new@git.example.org\n"
+    bench.shop.on_user = lambda: store.write_text(line + added)
+    done = bench.keyfob("import", str(store), "--blank")
+    assert done.code == 8
+    assert "Connected as robot" in done.out
+    assert "has changed since Keyfob read it" in done.err
+    assert store.read_text() == line + added
+    assert list(bench.home.glob("*.before-keyfob*")) == []
+    assert bench.token() == KEY

@@ -19,7 +19,7 @@ from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded
 from keyfob.core.provider import ApiKeyProfile, ClientProfile, Input, Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.ports import VaultHealth
+from keyfob.ports import Blanked, Span, VaultHealth
 from keyfob.service.legacy import Found
 from keyfob.service.legacy_formats import Entry
 from keyfob.service.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
@@ -382,7 +382,7 @@ def sample_found(home: Path) -> list[Found]:
         entry = Entry(
             way,
             secret=Secret("canary-legacy-key-f3Qa"),
-            raw=more.pop("raw", None),
+            spans=more.pop("spans", ()),
             host=more.pop("host", None),
         )
         reason = more.pop("reason", "")
@@ -401,12 +401,12 @@ def sample_found(home: Path) -> list[Found]:
             entry,
         )
 
-    raw = Secret("canary-legacy-key-f3Qa")
+    spans = (Span(0, 1),)
     return [
         found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub", provider="github",
-              username="aldis-k", tail="9xQa", raw=raw),
+              username="aldis-k", tail="9xQa", spans=spans),
         found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab", provider="gitlab",
-              username="aldis", tail="mN2c", raw=raw),
+              username="aldis", tail="mN2c", spans=spans),
         found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google", provider="google",
               username="work@example.org", reason="A sign-in cannot be carried over between apps"),
         found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
@@ -433,9 +433,10 @@ class FakeLegacy:
         self.accounts.rows.append(made)
         return made
 
-    def blank(self, moved: Sequence[Found]) -> list[Path]:
+    def blank(self, moved: Sequence[Found]) -> list[Blanked]:
         self.blanked += moved
-        return sorted({each.path for each in moved})
+        paths = sorted({each.path for each in moved})
+        return [Blanked(path, path.with_name(path.name + ".before-keyfob")) for path in paths]
 
 
 class FakeAvatars:

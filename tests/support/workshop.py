@@ -20,6 +20,7 @@ import sys
 import tarfile
 import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,6 +98,7 @@ class Workshop:
         self.keys: set[str] = set()
         self.refused: set[str] = set()
         self.seen: list[tuple[str, str, str]] = []
+        self.on_user: Callable[[], object] = lambda: None  # called before /api/user answers
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.workshop = self  # type: ignore[attr-defined]
         if self.authority is not None:
@@ -191,6 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith("/v2/"):
             self._registry(path)
         elif path == "/api/user":
+            self.shop.on_user()
             self._say(200, json.dumps({"login": "robot"}).encode(), {"Content-Type": "application/json"})
         elif path in ("/api", "/version") or path.startswith(("/api/v1", "/apis")):
             self._kubernetes(path)
@@ -210,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
+        if urlsplit(self.path).path.startswith("/v2/"):  # Docker 20.10 wants it in every answer, in a 401 too
+            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.adapters import plaintext
 from keyfob.core.secret import Secret
-from keyfob.service.legacy_formats import FORMATS, Entry, environment, parser_of
+from keyfob.service.legacy_formats import FORMATS, MOVED, Entry, entries_of, environment, parser_of
 
 VARIABLES = {
     "OPENAI_API_KEY": "openai-api",
@@ -92,10 +90,17 @@ EXPECTED: dict[str, list[tuple[str, str | None, str | None, str | None]]] = {
 }
 
 
-def read(source: str, text: str) -> list[Entry]:
-    known = parser_of("file", text, VARIABLES, source)
+def read(source: str, text: str | bytes) -> list[Entry]:
+    known = parser_of("file", "", VARIABLES, source)
     assert known is not None
-    return list(known[1](text))
+    return entries_of(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, known[1])
+
+
+def blanked(data: bytes, entries: list[Entry]) -> bytes:
+    """The content with the entries' spans replaced."""
+    for span in sorted({each for entry in entries for each in entry.spans}, key=lambda each: -each.start):
+        data = data[: span.start] + span.filler + data[span.end :]
+    return data
 
 
 def told(entry: Entry) -> tuple[str, str | None, str | None, str | None]:
@@ -165,29 +170,128 @@ def test_a_nested_bomb_is_nothing() -> None:
 MOVABLE = [source for source, entries in EXPECTED.items() if any(entry[0] == "api_key" for entry in entries)]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("source", MOVABLE)
-def test_blanking_takes_out_what_was_moved_and_leaves_a_readable_file(source: str, tmp_path: Path) -> None:
-    path = tmp_path / "store"
-    path.write_text(FILES[source])
-    path.chmod(0o640)
-    entries = read(source, FILES[source])
-    moved = [entry for entry in entries if entry.way == "api_key"][:1]
-    plaintext.blank(path, [(entry.raw, entry.filler) for entry in moved if entry.raw])
-    text = path.read_text()
-    assert path.stat().st_mode & 0o777 == 0o640
-    for entry in moved:
-        assert entry.secret is not None
-        assert entry.secret.reveal() not in text
-    left = [each for each in (told(entry) for entry in read(source, text)) if each[3] != "moved-to-keyfob"]
-    assert left == EXPECTED[source][1:]
-    assert list(tmp_path.iterdir()) == [path], "no backup"
+def test_s79_a_file_without_its_first_key_still_holds_the_others(source: str, bom: bytes, end: str) -> None:
+    data = bom + FILES[source].replace("\n", end).encode()
+    entries = read(source, data)
+    assert [told(entry) for entry in entries] == EXPECTED[source]
+    first = next(entry for entry in entries if entry.way == "api_key")
+    after = blanked(data, [first])
+    assert first.secret is not None
+    assert first.secret.reveal().encode() not in after
+    assert [told(entry) for entry in read(source, after)] == EXPECTED[source][1:]
 
 
-def test_blanking_overwrites_the_bytes_where_they_stood(tmp_path: Path) -> None:
-    """The old file's own blocks no longer hold the key: seen through a second name of the same file."""
-    path, second = tmp_path / ".env", tmp_path / "same"
-    path.write_text("OPENAI_API_KEY=sk-canary1\nOTHER=1\n")
-    second.hardlink_to(path)
-    plaintext.blank(path, [(Secret("sk-canary1"), "")])
-    assert path.read_text() == "OPENAI_API_KEY=\nOTHER=1\n"
-    assert "canary" not in second.read_text()
+@pytest.mark.parametrize(
+    ("source", "data", "after"),
+    [
+        # The same password at two servers: only the first is moved.
+        (
+            "git-credentials",
+            b"https://bob:hunter2hunter2@a.example\nhttps://bob:hunter2hunter2@b.example\n",
+            b"https://bob:hunter2hunter2@b.example\n",
+        ),
+        ("git-credentials", b"https://me:k@a.example", b""),
+        (
+            "env",
+            b"OPENAI_API_KEY=sk-abc\nOTHER=sk-abc-and-more\nNOTE=rotate sk-abc soon\n",
+            b"OPENAI_API_KEY=\nOTHER=sk-abc-and-more\nNOTE=rotate sk-abc soon\n",
+        ),
+        ("env", b"export OPENAI_API_KEY = 'a b' # a b\r\n", b"export OPENAI_API_KEY = '' # a b\r\n"),
+        ("env", b"OPENAI_API_KEY=abc#def", b"OPENAI_API_KEY="),
+        ("env", "# é\n\xa0OPENAI_API_KEY=\"é\"\n".encode(), "# é\n\xa0OPENAI_API_KEY=\"\"\n".encode()),
+        (
+            "netrc",
+            b"machine hub.com login git password git\nmachine github.com login bob password x",
+            b"machine hub.com login git password moved-to-keyfob\nmachine github.com login bob password x",
+        ),
+        (
+            "netrc",
+            b"machine a.example password 'a b' # a b\n\xff\n",
+            b"machine a.example password 'moved-to-keyfob' # a b\n\xff\n",
+        ),
+        ("netrc", b"machine a.example password it's", b"machine a.example password moved-to-keyfob"),
+        (
+            "gh",
+            b"# gho_1\na.example:\n    users:\n        bob:\n            oauth_token: gho_1\n    oauth_token: gho_1 # gho_1\n"
+            b"    user: bob\nb.example:\n    oauth_token: gho_1\n",
+            b"# gho_1\na.example:\n    users:\n        bob:\n            oauth_token: \n    oauth_token:  # gho_1\n"
+            b"    user: bob\nb.example:\n    oauth_token: gho_1\n",
+        ),
+        (
+            "codex",
+            rb'{"": {"OPENAI_API_KEY": "k"}, "OPENAI_API_KEY": "\u006b", "note": "k"}',
+            rb'{"": {"OPENAI_API_KEY": "k"}, "OPENAI_API_KEY": "", "note": "k"}',
+        ),
+        (
+            "nexus",
+            b'{"k": "k", "a": [1, {"api_key": ["k"]}, null], "b": {"k": -1.5e3}}',
+            b'{"k": "k", "a": [1, {"api_key": [""]}, null], "b": {"k": -1.5e3}}',
+        ),
+    ],
+)
+def test_s79_only_the_bytes_of_the_secret_change(source: str, data: bytes, after: bytes) -> None:
+    entries = [each for each in read(source, data) if each.way == "api_key"]
+    assert blanked(data, entries[:1]) == after
+
+
+# What may stand around an entry in each format: text that its secret, "git", is part of too.
+AROUND = st.lists(
+    st.sampled_from(
+        [b"# git\n", b"\n", b"\r\n", b"# \xff\xfe git \x00\n", "# gít \u2028 git\n".encode(), b"legit=digit\n"]
+    ),
+    max_size=5,
+).map(b"".join)
+ENTRIES = {
+    "git-credentials": (b"", b"https://git:git@git.example\n", b""),
+    "env": (b"HF_TOKEN=", b"git", b"\n"),
+    "netrc": (b"machine git.example login git password ", b"git", b"\n"),
+    "gh": (b"git.example:\n    user: git\n    oauth_token: '", b"git", b"'\n"),
+}
+FILLERS = {"netrc": MOVED.encode()}
+
+
+@given(st.sampled_from(sorted(ENTRIES)), st.booleans(), AROUND, AROUND)
+def test_s79_whatever_stands_around_a_secret_stays(
+    source: str, bom: bool, before: bytes, behind: bytes
+) -> None:
+    start, secret, end = ENTRIES[source]
+    head = (b"\xef\xbb\xbf" if bom else b"") + before + start
+    (entry,) = read(source, head + secret + end + behind)
+    assert entry.secret == Secret("git")
+    assert blanked(head + secret + end + behind, [entry]) == head + FILLERS.get(source, b"") + end + behind
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.text(min_size=1, max_size=12), JSON, st.booleans(), st.sampled_from([None, 2, "\t"]))
+def test_s79_in_json_one_string_alone_changes(
+    before: object, key: str, after: object, ascii_only: bool, indent: int | str | None
+) -> None:
+    def file(value: str) -> bytes:
+        body = {"a": before, "OPENAI_API_KEY": value, "z": after}
+        return json.dumps(body, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+
+    entries = [each for each in read("codex", file(key)) if each.provider == "openai-api"]
+    assert [each.secret for each in entries] == [Secret(key)]
+    assert blanked(file(key), entries) == file("")
+
+
+@given(st.sampled_from(["env", *FORMATS]), st.binary(max_size=200))
+def test_s79_any_bytes_are_read_without_failing_and_spans_lie_apart(source: str, data: bytes) -> None:
+    at = 0
+    for span in sorted((span for entry in read(source, data) for span in entry.spans), key=lambda s: s.start):
+        assert at <= span.start < span.end <= len(data)
+        at = span.end
+
+
+def test_what_was_moved_is_not_found_again() -> None:
+    data = FILES["netrc"].encode()
+    assert read("netrc", blanked(data, read("netrc", data))) == []

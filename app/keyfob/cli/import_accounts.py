@@ -5,6 +5,7 @@ Shows what it found by its tail only, asks, moves it, and offers to blank the pl
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
 from keyfob.core.text import plain
+from keyfob.ports import Blanked
 from keyfob.service.legacy import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found
 
+PATH_MOST = 4096  # characters of a path that is shown
 WAYS = {
     KEY: "moves to the keychain",
     SIGN_IN: "needs one sign-in",
@@ -56,7 +59,8 @@ def import_accounts(
 
     A key is tried at its provider before it is kept. A sign-in that cannot be carried over becomes an account that
     needs signing in once. A refresh token that another tool goes on renewing stays there and is not used. Keys are
-    shown by their last characters only. Blanking overwrites what was moved and keeps no backup.
+    shown by their last characters only. Blanking takes the keys that were moved out of the file, and changes nothing
+    else in it. A backup stays beside the file until you remove it; it still holds the keys.
 
     \b
     Examples:
@@ -89,14 +93,19 @@ def import_accounts(
     keys = [each for each, _ in moved if each.way == KEY]
     blanked = legacy.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
     _tell(session, found, moved, failed, blanked)
+    errors = [each.error for each in blanked if each.error is not None]
+    for error in errors[1:]:
+        session.note(error.sentence())
+    if errors:
+        raise errors[0]
 
 
 def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> bool:
-    files = ", ".join(str(path) for path in dict.fromkeys(each.path for each in keys))
+    files = ", ".join(plain(path, PATH_MOST) for path in dict.fromkeys(each.path for each in keys))
     if told is None and sys.stdin.isatty() and not session.json:
-        told = click.confirm(f"Blank what was moved in {files}? There is no backup", err=True)
+        told = click.confirm(f"Take the moved keys out of {files}? A backup stays beside it", err=True)
     if not told:
-        session.note(f"What was moved still stands in {files} in the clear; --blank takes it out.")
+        session.note(f"The moved keys are still in {files}, in plain text. --blank takes them out.")
     return bool(told)
 
 
@@ -124,7 +133,7 @@ def _listed(found: list[Found]) -> list[str]:
     rows = []
     for each in found:
         tail = f"…{each.tail}" if each.tail else ""
-        rows.append([_name(each), tail, WAYS[each.way], str(each.path)])
+        rows.append([_name(each), tail, WAYS[each.way], plain(each.path, PATH_MOST)])
     if not rows:
         return []
     lines = words.table(rows, ["FOUND", "KEY", "WHAT HAPPENS", "WHERE"])
@@ -142,7 +151,7 @@ def _tell(
     found: list[Found],
     moved: list[tuple[Found, Any]],
     failed: list[tuple[Found, KeyfobError]],
-    blanked: list[Path],
+    blanked: list[Blanked],
 ) -> None:
     if session.json:
         session.document(
@@ -150,7 +159,8 @@ def _tell(
                 "found": [each.to_json() for each in found],
                 "accounts": [view.to_json() for _, view in moved],
                 "failed": [{**each.to_json(), "code": error.code} for each, error in failed],
-                "blanked": [str(path) for path in blanked],
+                "blanked": [str(each.path) for each in blanked if each.backup],
+                "backups": [str(each.backup) for each in blanked if each.backup],
             }
         )
         return
@@ -159,8 +169,14 @@ def _tell(
             session.say(f"{view.id}: {words.status(view.status)}. Run: keyfob reconnect {view.id}")
         else:
             session.say(f"Connected as {words.who(view)}: {view.id}")
-    for path in blanked:
-        session.say(f"Blanked {path}")
+    for done in blanked:
+        if done.backup is not None:
+            shown, command = plain(done.backup, PATH_MOST), f"rm {shlex.quote(str(done.backup))}"
+            session.say(f"Took the moved keys out of {plain(done.path, PATH_MOST)}")
+            session.say(f"  The backup still holds them: {shown}")
+            # A name that cannot be shown as it is would make the command another one.
+            how = f": {command}" if plain(command, PATH_MOST) == command else "."
+            session.say(f"  When your tools work, remove it{how}")
     if len(moved) == 0 and found and not failed:
         session.say(f"{len(found)} found, none moved")
     if not found:

@@ -10,10 +10,13 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from keyfob.core.text import plain
 from keyfob.desktop.moving import Moving, Step, item
 from keyfob.desktop.moving_dialog import MovingDialog
 from keyfob.desktop.theme import Theme
 from keyfob.service.legacy import Found
+
+PATH_MOST = 4096  # characters of a path that is shown
 
 
 class FirstStart(QObject):
@@ -64,13 +67,13 @@ class FirstStart(QObject):
             self.dialog.step(step)
 
     def _moved(self, keys: list[Found]) -> None:
-        self._keys = [each for each in keys if each.entry.raw]
+        self._keys = [each for each in keys if each.entry.spans]
         if self.dialog is not None:
             self.dialog.moved(plaintext=bool(self._keys))
 
-    def _blanked(self, paths: tuple[Path, ...]) -> None:
+    def _blanked(self, backups: tuple[Path, ...]) -> None:
         if self.dialog is not None:
-            self.dialog.blanked(len(paths))
+            self.dialog.blanked(tuple(plain(each, PATH_MOST) for each in backups))
 
     def _failed(self, text: str) -> None:
         if self.dialog is not None:

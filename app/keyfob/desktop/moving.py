@@ -17,7 +17,7 @@ from keyfob.core.text import plain
 from keyfob.desktop.engine import Legacy
 from keyfob.desktop.operation import Operation
 from keyfob.desktop.tile import avatar_color, first_letter
-from keyfob.ports import Spawn
+from keyfob.ports import Blanked, Spawn
 from keyfob.service.legacy import KEY, SIGN_IN, Found
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Moving(QObject):
     found = Signal(object)  # list of Found; empty where there is nothing to move
     stepped = Signal(object)  # Step, while moving
     moved = Signal(object)  # the Founds whose plaintext may be blanked now
-    blanked = Signal(object)  # the paths
+    blanked = Signal(object)  # the backups, each of which still holds what was taken out
     failed = Signal(str)
 
     _stepping = Signal(object)
@@ -122,12 +122,15 @@ class Moving(QObject):
         self.moved.emit([])
 
     def blank(self, keys: Sequence[Found]) -> None:
-        """Overwrite what was moved, where it was. `blanked` or `failed` follows."""
+        """Take what was moved out of its files. `blanked` follows, and `failed` for each file that stayed as it was."""
         kept = tuple(keys)
         Operation(self, lambda: self._legacy.blank(kept), self._blanked).failing(self._not_blanked).start()
 
-    def _blanked(self, paths: Sequence[Path]) -> None:
-        self.blanked.emit(tuple(paths))
+    def _blanked(self, done: Sequence[Blanked]) -> None:
+        self.blanked.emit(tuple(each.backup for each in done if each.backup is not None))
+        for each in done:
+            if each.error is not None:
+                self.failed.emit(each.error.sentence())
 
     def _not_blanked(self, error: KeyfobError) -> None:
         self.failed.emit(error.sentence())

@@ -83,7 +83,7 @@ class MovingDialog(ModalDialog):
         row.setContentsMargins(16, 12, 12, 12)
         row.setSpacing(12)
         self.plaintext = label(
-            "What was moved still stands in the old files, readable to every program.", wrap=True
+            "The moved keys are still in the old files, where every program of yours can read them.", wrap=True
         )
         self.blank = button("Blank it there…")
         self.blank.clicked.connect(self._ask_blank)
@@ -112,8 +112,9 @@ class MovingDialog(ModalDialog):
         asked = Confirm(
             self._theme,
             "Blank what was moved?",
-            "Keyfob overwrites the moved keys in their files and keeps no backup. Tools that read those files no longer "
-            "find a key there; they can ask Keyfob instead.",
+            "Keyfob takes the moved keys out of their files and changes nothing else in them. Tools that read those "
+            "files no longer find a key there; they can ask Keyfob instead. A backup stays beside each file until you "
+            "remove it.",
             "Blank",
             self,
         )
@@ -146,9 +147,18 @@ class MovingDialog(ModalDialog):
         self.done_button.setDefault(True)
         self.done_button.setFocus()
 
-    def blanked(self, count: int) -> None:
-        files = "file" if count == 1 else "files"
-        self.plaintext.setText(f"Blanked in {count} {files}.")
+    def blanked(self, backups: tuple[str, ...]) -> None:
+        """The keys are out of these files' originals."""
+        if not backups:
+            return
+        them = "this backup" if len(backups) == 1 else "these backups"
+        self.plaintext.setText(
+            f"The keys are out of the old files. They are still in {them}. When your tools work, delete {them}:\n"
+            + "\n".join(backups)
+        )
+        self.plaintext.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
         self.blank.hide()
 
     def complain(self, text: str) -> None:

@@ -7,8 +7,9 @@ reason; a refresh token that another tool still rotates is shown and never used.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +17,8 @@ from urllib.parse import urlsplit
 from keyfob.core.account import Account, AccountView, NeedsSignIn, Pin, Record
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded, Usage
 from keyfob.core.provider import Provider
-from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
-from keyfob.ports import Spawn
+from keyfob.ports import Blanked, Spawn, ToBlank
 from keyfob.providers.catalogue import ID, ID_MOST
 from keyfob.providers.fill import fill
 from keyfob.service import legacy_formats as formats
@@ -33,7 +33,7 @@ UNKNOWN = "unknown"
 __all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Legacy"]
 
 Read = Callable[[Path], bytes | None]  # None where there is no such file
-Blank = Callable[[Path, Sequence[tuple[Secret, str]]], None]
+Blank = Callable[[Sequence[ToBlank]], list[Blanked]]
 Write = Callable[[Path, bytes], None]
 Table = Callable[[], Mapping[str, Mapping[str, Any]]]  # reads tools.toml
 
@@ -80,6 +80,7 @@ class Found:
     reason: str
     inputs: Mapping[str, str]
     entry: Entry = field(repr=False)
+    digest: str = field(default="", repr=False)  # SHA-256 of the file that it was found in
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -157,8 +158,18 @@ class Legacy:
         if known is None:
             raise SettingWrong(f"{path} is nothing that Keyfob can import", code="import_unknown")
         source, parse = known
-        found = [self._found(source, path, entry, provider) for entry in parse(text)]
-        return list({(each.provider, each.username, each.entry.secret): each for each in found}.values())
+        digest = hashlib.sha256(data).hexdigest()
+        found: dict[object, Found] = {}
+        for entry in formats.entries_of(data, parse):
+            each = replace(self._found(source, path, entry, provider), digest=digest)
+            secret = entry.secret.reveal() if entry.secret else None
+            key = (each.provider, entry.host, each.username, secret)
+            same = found.get(key)
+            if same is not None:  # shown once, at all its places
+                entry = replace(same.entry, spans=same.entry.spans + entry.spans)
+                each = replace(same, entry=entry)
+            found[key] = each
+        return list(found.values())
 
     # --- moving -------------------------------------------------------------------------------------------------
 
@@ -179,17 +190,12 @@ class Legacy:
             return self._sign_in.begin(request).run(spawn)
         return self._waiting(found)
 
-    def blank(self, moved: Sequence[Found]) -> list[Path]:
-        """Overwrite the plaintext of what was moved, in place and with no backup. Raises SettingWrong where a file
-        cannot be written."""
-        done: list[Path] = []
-        for path in dict.fromkeys(found.path for found in moved):
-            entries = [found.entry for found in moved if found.path == path]
-            raws = [(entry.raw, entry.filler) for entry in entries if entry.raw]
-            if raws:
-                self._blank(path, raws)
-                done.append(path)
-        return done
+    def blank(self, moved: Sequence[Found]) -> list[Blanked]:
+        """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A file that
+        has changed since it was read stays as it is, and so does one that cannot be written: its result says why."""
+        return self._blank(
+            [ToBlank(each.path, each.digest, each.entry.spans) for each in moved if each.entry.spans]
+        )
 
     def _waiting(self, found: Found) -> AccountView:
         """An account that needs one sign-in, with the reason. One that is there already is left as it is."""

@@ -1,7 +1,8 @@
-"""Plaintext stores of other tools, read: what each file holds, as entries. Pure; the text comes in as it is.
+"""Plaintext stores of other tools, read: what each file holds, as entries. Pure; the bytes come in as they are.
 
 Called by `legacy.py`. Every value that opens something travels as a Secret; nothing of a file is ever in a message.
-A file that is not what it should be gives no entries rather than a guess.
+Each entry says where its secret stands, so that these bytes alone can be replaced. A file that is not what it should
+be gives no entries rather than a guess.
 """
 
 from __future__ import annotations
@@ -11,31 +12,38 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
+from keyfob.ports import Span
 
 DEPTH = 6  # of a JSON settings file
+BOM = b"\xef\xbb\xbf"
+MOVED = "moved-to-keyfob"  # in a file whose format has no empty password
 KEY, SIGN_IN, READ_ONLY = "api_key", "sign_in", "read_only"
 _NEXUS_KEY = re.compile(r"(nexus[\w.-]*)?(api[_-]?key|apikey|personal[_-]?key)", re.IGNORECASE)
 _ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+_YAML_NAME = re.compile(r"(\s*)([^\s:#][^:]*):(?=\s|$)")
+# A word as a shell reads it: bare, escaped and quoted parts in any order.
+_WORD = re.compile(r"""(?:[^ \t\r\n"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
+_ENV_VALUE = re.compile(rf"\s*({_WORD.pattern})(?:\s+#.*|\s*)", re.DOTALL)
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing found. `way`: a key to be moved, a sign-in to be done once, or something another tool still uses.
-    `raw` is the secret as it stands in the file, to be blanked there with `filler`."""
+    `spans` are the places of the secret in the file, once `entries_of` has counted them in bytes."""
 
     way: str
     host: str | None = None
     provider: str | None = None
     username: str | None = None
     secret: Secret | None = None
-    raw: Secret | None = None
-    filler: str = ""
+    spans: tuple[Span, ...] = ()
     variable: str | None = None
     reason: str = ""
     client_id: str | None = None
@@ -49,46 +57,110 @@ class Entry:
     preset: str | None = None  # the text of the exporting person's own
 
 
+def entries_of(data: bytes, parse: Parser) -> list[Entry]:
+    """A file's entries, with each span in bytes. Bytes that are not UTF-8 are passed over; an entry that has some in
+    it is left out."""
+    start = len(BOM) if data.startswith(BOM) else 0
+    text = data[start:].decode("utf-8", "surrogateescape")
+    entries = [each for each in parse(text) if _is_unicode(each)]
+    ends = {end for entry in entries for span in entry.spans for end in (span.start, span.end)}
+    at, count, in_bytes = 0, start, {}
+    for end in sorted(ends):
+        count += len(text[at:end].encode("utf-8", "surrogateescape"))
+        at = end
+        in_bytes[end] = count
+    return [
+        replace(
+            entry,
+            spans=tuple(Span(in_bytes[each.start], in_bytes[each.end], each.filler) for each in entry.spans),
+        )
+        for entry in entries
+    ]
+
+
+def _is_unicode(entry: Entry) -> bool:
+    secrets = [each.reveal() for each in (entry.secret, entry.client_secret) if each]
+    texts = [entry.host or "", entry.username or "", entry.client_id or "", *entry.scopes, *secrets]
+    return all(text.isascii() or _encodes(text) for text in texts)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each line with the place where it begins; its end of line is cut off."""
+    at = 0
+    for line in text.split("\n"):
+        yield at, line.removesuffix("\r")
+        at += len(line) + 1
+
+
+def _inside(start: int, end: int, text: str) -> tuple[int, int]:
+    """The place of a value without the quotes around it."""
+    quoted = end - start > 1 and text[start] == text[end - 1] and text[start] in "\"'"
+    return (start + 1, end - 1) if quoted else (start, end)
+
+
 def git_credentials(text: str) -> Iterator[Entry]:
     """git-credential-store: an address with user and password a line, percent-encoded."""
-    for line in text.splitlines():
+    for at, line in _lines(text):
         try:
             parts = urlsplit(line.strip())
             host = parts.netloc.rpartition("@")[2].lower()
         except ValueError:
             continue
         if parts.scheme in ("http", "https") and parts.password and host:
+            end = text.find("\n", at) + 1 or len(text)
             yield Entry(
                 KEY,
                 host=unquote(host),
                 username=unquote(parts.username or ""),
                 secret=Secret(unquote(parts.password)),
-                raw=Secret(parts.password),
+                # The whole line: from one with no password git would take an empty password.
+                spans=(Span(at, end),),
             )
 
 
 def gh_hosts(text: str) -> Iterator[Entry]:
     """gh's hosts.yml: hosts at the margin, tokens beneath a host or one of its users; the active user's stands twice."""
     host = user = ""
-    seen: set[tuple[str, str]] = set()
-    users: list[tuple[str, str, str]] = []
-    for line in text.splitlines():
-        found = re.fullmatch(r"(\s*)([^\s:#][^:]*):\s*(.*)", line)
+    users: dict[tuple[str, str], str] = {}  # (host, token): user
+    spans: dict[tuple[str, str], list[Span]] = {}
+    for at, line in _lines(text):
+        found = _YAML_NAME.match(line)
         if found is None:
             continue
-        name, value = found[2].strip("\"'"), found[3].strip().strip("\"'")
+        start, end = _yaml_value(line, found.end())
+        name, value = found[2].strip("\"'"), line[start:end]
         if not found[1]:
             host, user = name.lower(), ""
         elif name == "oauth_token" and value:
-            if (host, value) not in seen:
-                users.append((host, user, value))
-            seen.add((host, value))
+            users.setdefault((host, value), user)
+            spans.setdefault((host, value), []).append(Span(at + start, at + end))
         elif not value and name != "users":
             user = name
         elif name == "user" and value:
-            users = [(at, value if at == host and not who else who, token) for at, who, token in users]
-    for at, who, token in users:
-        yield Entry(KEY, host=at, username=who or None, secret=Secret(token), raw=Secret(token))
+            users = {key: who or (value if key[0] == host else "") for key, who in users.items()}
+    for (on, token), who in users.items():
+        yield Entry(
+            KEY, host=on, username=who or None, secret=Secret(token), spans=tuple(spans[on, token])
+        )
+
+
+def _yaml_value(line: str, at: int) -> tuple[int, int]:
+    """The place of the value that follows a name: without its quotes and the note behind it."""
+    start = len(line) - len(line[at:].lstrip())
+    quote = line[start : start + 1]
+    if quote in ("'", '"'):
+        end = line.find(quote, start + 1)
+        return (start + 1, end) if end > 0 else (start, start)
+    note = re.compile(r"(?<=\s)#").search(line, start)
+    return start, start + len(line[start : note.start() if note else None].rstrip())
 
 
 def codex(text: str) -> Iterator[Entry]:
@@ -96,7 +168,8 @@ def codex(text: str) -> Iterator[Entry]:
     body = _object(text)
     key = body.get("OPENAI_API_KEY")
     if isinstance(key, str) and key:
-        yield Entry(KEY, provider="openai-api", secret=Secret(key), raw=Secret(key))
+        spans = [span for path, _, span in _strings(text) if path == ("OPENAI_API_KEY",)]
+        yield Entry(KEY, provider="openai-api", secret=Secret(key), spans=tuple(spans[-1:]))
     tokens = body.get("tokens")
     if isinstance(tokens, dict) and isinstance(tokens.get("refresh_token"), str) and tokens["refresh_token"]:
         yield Entry(
@@ -124,67 +197,86 @@ def claude(text: str) -> Iterator[Entry]:
 def netrc(text: str) -> Iterator[Entry]:
     """`machine HOST login USER password SECRET`, in any spacing. Macros are passed over."""
     words = _netrc_words(text)
+    none = ("", Span(0, 0))
     host: str | None = None
-    found: dict[str, str] = {}
-    for word in words:
+    found: dict[str, tuple[str, Span]] = {}
+    for word, _ in words:
         if word in ("machine", "default"):
-            if host and "password" in found:
-                yield _machine(host, found)
-            host, found = (next(words, "") or None) if word == "machine" else None, {}
+            yield from _machine(host, found)
+            host, found = (next(words, none)[0] or None) if word == "machine" else None, {}
         elif word in ("login", "account", "password"):
-            found[word] = next(words, "")
-    if host and "password" in found:
-        yield _machine(host, found)
+            found[word] = next(words, none)
+    yield from _machine(host, found)
 
 
-def _machine(host: str, found: Mapping[str, str]) -> Entry:
-    secret = Secret(found["password"])
-    # An entry with no password would take the next word for one.
-    return Entry(
-        KEY,
-        host=host.lower(),
-        username=found.get("login"),
-        secret=secret,
-        raw=secret,
-        filler="moved-to-keyfob",
-    )
+def _machine(host: str | None, found: Mapping[str, tuple[str, Span]]) -> Iterator[Entry]:
+    password, span = found.get("password", ("", None))
+    if host and span and password not in ("", MOVED):
+        yield Entry(
+            KEY,
+            host=host.lower(),
+            username=found["login"][0] if "login" in found else None,
+            secret=Secret(password),
+            spans=(span,),
+        )
 
 
-def _netrc_words(text: str) -> Iterator[str]:
+def _netrc_words(text: str) -> Iterator[tuple[str, Span]]:
     in_macro = False
-    for line in text.splitlines():
+    for at, line in _lines(text):
         if not line.strip():
             in_macro = False
         elif line.lstrip().startswith("macdef"):
             in_macro = True
         elif not in_macro and not line.lstrip().startswith("#"):
-            try:
-                yield from shlex.split(line, posix=True)
-            except ValueError:
-                yield from line.split()
+            for word, start, end in _words(line):
+                # An entry with no password would take the next word for one.
+                yield word, Span(at + start, at + end, MOVED.encode())
+
+
+def _words(line: str) -> list[tuple[str, int, int]]:
+    """A line's words as a shell reads them, each with its place inside its quotes; with an open quote, as they are."""
+    try:
+        words = shlex.split(line, posix=True)
+        places = [_inside(*each.span(), line) for each in _WORD.finditer(line)]
+        if len(words) == len(places):
+            return [(word, *place) for word, place in zip(words, places, strict=True)]
+    except ValueError:
+        pass
+    return [(each[0], *each.span()) for each in re.finditer(r"\S+", line)]
 
 
 def environment(text: str, variables: Mapping[str, str]) -> Iterator[Entry]:
     """`NAME=value` lines; `variables` says which name is whose key."""
-    for line in text.splitlines():
+    for at, line in _lines(text):
         found = _ENV_LINE.fullmatch(line)
         if found is None or found[1] not in variables:
             continue
-        try:
-            value = "".join(shlex.split(found[2], comments=True)[:1])
-        except ValueError:
+        word = _ENV_VALUE.fullmatch(found[2])
+        if word is None or word[1].startswith("#"):
             continue
+        value = "".join(shlex.split(word[1]))
         if value and "$" not in value:
+            start, end = _inside(*word.span(1), found[2])
+            shift = at + found.start(2)
             yield Entry(
-                KEY, provider=variables[found[1]], secret=Secret(value), raw=Secret(value), variable=found[1]
+                KEY,
+                provider=variables[found[1]],
+                secret=Secret(value),
+                spans=(Span(shift + start, shift + end),),
+                variable=found[1],
             )
 
 
 def nexus(text: str) -> Iterator[Entry]:
     """A JSON settings file with a Nexus Mods key in it, at any of the names that mod tools give it."""
-    for name, value in _leaves(_object(text), ""):
-        if isinstance(value, str) and value and _NEXUS_KEY.fullmatch(name.rpartition(".")[2]):
-            yield Entry(KEY, provider="nexusmods", secret=Secret(value), raw=Secret(value), variable=name)
+    if not _object(text):
+        return
+    for path, value, span in _strings(text):
+        if value and len(path) <= DEPTH and _NEXUS_KEY.fullmatch(path[-1].rpartition(".")[2]):
+            yield Entry(
+                KEY, provider="nexusmods", secret=Secret(value), spans=(span,), variable=".".join(filter(None, path))
+            )
 
 
 def emailproxy(text: str) -> Iterator[Entry]:
@@ -304,15 +396,29 @@ def _object(text: str) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _leaves(value: Any, at: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and depth < DEPTH:
-        for name, below in value.items():
-            yield from _leaves(below, f"{at}.{name}" if at else str(name), depth + 1)
-    elif isinstance(value, list) and depth < DEPTH:
-        for below in value:
-            yield from _leaves(below, at, depth + 1)
-    elif not isinstance(value, list | dict):
-        yield at, value
+def _strings(text: str) -> Iterator[tuple[tuple[str, ...], str, Span]]:
+    """The strings that are values in a JSON text: names above each, the string, and its place inside the quotes. The
+    text is known to be JSON."""
+    above: list[tuple[str, bool]] = []  # of each open bracket, the name before it and whether it opens an object
+    name, is_name = "", False
+    for token in _JSON_TOKEN.finditer(text):
+        match token[0][0]:
+            case "{" | "[" as opening:
+                above.append((name, opening == "{"))
+                name, is_name = "", opening == "{"
+            case "}" | "]":
+                above.pop()
+                is_name = False
+            case ",":
+                is_name = above[-1][1]
+            case ":":
+                is_name = False
+            case '"' if is_name:
+                name = json.loads(token[0])
+            case '"':
+                path = [each for each, _ in above[1:]]
+                names = (*path, name) if above[-1][1] else tuple(path)
+                yield names, json.loads(token[0]), Span(token.start() + 1, token.end() - 1)
 
 
 def _text(body: Mapping[str, Any], name: str) -> str | None:
