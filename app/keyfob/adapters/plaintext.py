@@ -91,9 +91,7 @@ def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) ->
         if backup is not None:
             backup.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise SettingWrong(
-                f"{real} cannot be changed: {error.strerror}. It is as it was"
-            ) from None
+            raise SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was") from None
         raise
     return backup
 

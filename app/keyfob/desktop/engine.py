@@ -12,7 +12,7 @@ from keyfob.core.consent import Permission
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
 from keyfob.desktop.bridge import Hub
-from keyfob.ports import Spawn, VaultHealth
+from keyfob.ports import Blanked, Spawn, VaultHealth
 from keyfob.service.consents import Ask
 from keyfob.service.views import Disconnection, Progress, SignInRequest, TestResult, Token
 
@@ -93,7 +93,7 @@ class Consents(Protocol):
 class Legacy(Protocol):
     def find(self) -> list[Found]: ...
     def move(self, found: Found, spawn: Spawn) -> AccountView: ...
-    def blank(self, moved: Sequence[Found]) -> Sequence[Path]: ...
+    def blank(self, moved: Sequence[Found]) -> Sequence[Blanked]: ...
 
 
 class Engine(Protocol):

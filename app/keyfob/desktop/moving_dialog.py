@@ -83,7 +83,8 @@ class MovingDialog(ModalDialog):
         row.setContentsMargins(16, 12, 12, 12)
         row.setSpacing(12)
         self.plaintext = label(
-            "The moved keys are still in the old files, where every program of yours can read them.", wrap=True
+            "The moved keys are still in the old files, where every program of yours can read them.",
+            wrap=True,
         )
         self.blank = button("Blank it there…")
         self.blank.clicked.connect(self._ask_blank)

@@ -147,9 +147,7 @@ def gh_hosts(text: str) -> Iterator[Entry]:
         elif name == "user" and value:
             users = {key: who or (value if key[0] == host else "") for key, who in users.items()}
     for (on, token), who in users.items():
-        yield Entry(
-            KEY, host=on, username=who or None, secret=Secret(token), spans=tuple(spans[on, token])
-        )
+        yield Entry(KEY, host=on, username=who or None, secret=Secret(token), spans=tuple(spans[on, token]))
 
 
 def _yaml_value(line: str, at: int) -> tuple[int, int]:
@@ -275,7 +273,11 @@ def nexus(text: str) -> Iterator[Entry]:
     for path, value, span in _strings(text):
         if value and len(path) <= DEPTH and _NEXUS_KEY.fullmatch(path[-1].rpartition(".")[2]):
             yield Entry(
-                KEY, provider="nexusmods", secret=Secret(value), spans=(span,), variable=".".join(filter(None, path))
+                KEY,
+                provider="nexusmods",
+                secret=Secret(value),
+                spans=(span,),
+                variable=".".join(filter(None, path)),
             )
 
 
@@ -399,7 +401,9 @@ def _object(text: str) -> dict[str, Any]:
 def _strings(text: str) -> Iterator[tuple[tuple[str, ...], str, Span]]:
     """The strings that are values in a JSON text: names above each, the string, and its place inside the quotes. The
     text is known to be JSON."""
-    above: list[tuple[str, bool]] = []  # of each open bracket, the name before it and whether it opens an object
+    above: list[
+        tuple[str, bool]
+    ] = []  # of each open bracket, the name before it and whether it opens an object
     name, is_name = "", False
     for token in _JSON_TOKEN.finditer(text):
         match token[0][0]:

@@ -56,7 +56,10 @@ def test_the_bytes_of_the_span_alone_change_and_a_backup_keeps_the_old_file(file
 def test_whatever_the_bytes_those_outside_the_spans_stay(tmp_path: Path, data: Any) -> None:
     content = data.draw(st.binary(max_size=60))
     ends = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=6)))
-    spans = [Span(a, b, data.draw(st.sampled_from([b"", b"x"]))) for a, b in zip(ends[::2], ends[1::2], strict=False)]
+    spans = [
+        Span(a, b, data.draw(st.sampled_from([b"", b"x"])))
+        for a, b in zip(ends[::2], ends[1::2], strict=False)
+    ]
     path = tmp_path / "store"
     path.write_bytes(content)
     done = blank(job(path, *spans, data=content))
@@ -113,7 +116,9 @@ def test_a_link_stays_a_link_and_a_file_with_two_paths_is_changed_once(file: Pat
     assert list(folder.iterdir()) == [link]
 
 
-def test_an_earlier_backup_is_never_overwritten_nor_a_planted_link_followed(file: Path, tmp_path: Path) -> None:
+def test_an_earlier_backup_is_never_overwritten_nor_a_planted_link_followed(
+    file: Path, tmp_path: Path
+) -> None:
     first, second = file.with_name(".env.before-keyfob"), file.with_name(".env.before-keyfob.2")
     first.write_text("the person's own")
     second.symlink_to(tmp_path / "elsewhere")
@@ -153,7 +158,7 @@ def test_a_disk_that_fails_at_any_step_changes_nothing(
             opened = real_fdopen(handle, how)
             if next(steps) == step:
                 opened.close()
-                opened = open("/dev/full", "wb")
+                opened = Path("/dev/full").open("wb")  # noqa: SIM115 (the caller closes it)
             return opened
 
         monkeypatch.setattr(os, "fdopen", full)
