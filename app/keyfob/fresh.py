@@ -1,8 +1,8 @@
 """The shortest way of `keyfob token` without an agent: a token that is in the keychain and fresh, handed out as it is.
 
 Called by `__main__` before the command line is loaded. It reads and never renews: where anything but the plain answer
-is due (no such account, a sign-in that ended, a token too old, another vault, a home that wants mending), it returns
-None and the whole program does it, with its locks and its words. So every promise about renewals stays the keeper's.
+is due (no such account, a sign-in that ended, a token too old, a renewal whose answer was lost, another vault, a home
+that wants mending), it returns None and the whole program does it, with its locks and its words. So every promise about renewals stays the keeper's.
 Many commands that find one old token go on to the engine one at a time, and who waited looks again first.
 
 The engine costs a quarter of a second to import, most of it to be able to renew; this imports what reading takes. The
@@ -113,17 +113,31 @@ def _find(ref: str) -> _Found | None:
         # Raises for a faulty file: the engine says what is wrong with it.
         if Settings.from_mapping(settings).vault != "keychain":
             return None
-    text = _row(os.path.join(where["data"], "accounts.db"), ref)
-    if text is None:
+    found_row = _row(os.path.join(where["data"], "accounts.db"), ref)
+    if found_row is None:
         return None
+    text, sent = found_row
     row = json.loads(text)
     if row["status"]["is"] not in SERVED or row["account"].get("share") is not None:
         return None
+    if sent and not _is_renewed(where, row["account"]["key"]):
+        return None  # the answer to a renewal may be lost: the engine asks for it again, at once
     row["text"] = text
     return where, row, home_id
 
 
-def _row(path: str, ref: str) -> str | None:
+def _is_renewed(where: Mapping[str, str], key: str) -> bool:
+    """Whether a process is renewing the account now: then what was sent is answered to that one."""
+    from pathlib import Path
+
+    from keyfob.adapters.locks_file import FileLocks
+    from keyfob.service.slots import lock_name
+
+    return FileLocks(Path(where["state"]) / "locks").held(lock_name(key))
+
+
+def _row(path: str, ref: str) -> tuple[str, bool] | None:
+    """The account's record as stored, and whether a renewal of it was sent and its answer not yet saved."""
     import sqlite3
     from urllib.parse import quote
 
@@ -132,11 +146,14 @@ def _row(path: str, ref: str) -> str | None:
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
             return None
-        rows = connection.execute("SELECT label, record FROM accounts WHERE provider = ?", (provider,))
-        same = [(found, text) for found, text in rows if not label or found == label]
+        rows = connection.execute(
+            "SELECT label, record, intent FROM accounts LEFT JOIN intents USING (key) WHERE provider = ?",
+            (provider,),
+        )
+        same = [(text, intent is not None) for found, text, intent in rows if not label or found == label]
     finally:
         connection.close()
-    return str(same[0][1]) if len(same) == 1 else None
+    return same[0] if len(same) == 1 else None
 
 
 def _slots(home_id: str) -> Slots:

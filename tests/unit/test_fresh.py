@@ -19,7 +19,7 @@ from keyfob.adapters import store_sqlite, vault_choice
 from keyfob.adapters.home import open_home
 from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.bootstrap import Engine, build
-from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, NeedsSignIn, Pin, Record
+from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
 from keyfob.core.errors import KeychainError
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
@@ -193,6 +193,16 @@ def test_all_else_is_left_to_the_whole_program(
     assert fresh.fresh_token(["here"]) is None
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+def test_a_renewal_whose_answer_may_be_lost_is_the_engines_unless_somebody_is_renewing(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home.engine.store.put_intent(Intent("key-alice", 1, "ab" * 32, NOW))
+    assert fresh.fresh_token(["here"]) is None
+    with home.engine.locks.hold("account-key-alice", timeout=timedelta(0)):
+        assert fresh.fresh_token(["here"]) == 0
+    assert capfd.readouterr().out == "token-of-alice\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there everybody goes to the engine")

@@ -491,3 +491,94 @@ def test_a_wrong_setting_keeps_the_account(rig: Rig) -> None:
     with pytest.raises(SettingWrong):
         rig.ask()  # remembered while it is waited out
     assert refreshes(rig) == 1
+
+
+# --- an answer that was lost ------------------------------------------------------------------------------------
+
+
+def lose_an_answer(rig: Rig) -> None:
+    """A process died between the server's commit and its own save; the access token lives on."""
+    refresh = rig.held().refresh
+    assert refresh is not None
+    rig.store.put_intent(Intent("key-1", rig.held().generation, refresh.fingerprint(), rig.clock()))
+    rig.server.last_spent = rig.server.current
+    rig.server.issue()
+
+
+def test_a_lost_answer_is_asked_for_again_by_whoever_comes_next_though_the_token_lives(rig: Rig) -> None:
+    rig.connect()
+    rig.server.grace = True
+    lose_an_answer(rig)
+    assert rig.ask() == "access-3"
+    assert refreshes(rig) == 1
+    assert rig.store.intent("key-1") is None
+    assert rig.ask() == "access-3"
+    assert refreshes(rig) == 1
+
+
+def test_what_another_is_sending_right_now_is_not_sent_again(rig: Rig) -> None:
+    rig.connect()
+    lose_an_answer(rig)
+    with rig.locks.hold("account-key-1", timeout=timedelta(0)):
+        assert rig.ask() == "access-1"
+    assert refreshes(rig) == 0
+
+
+def test_a_lost_answer_that_cannot_be_had_again_costs_nobody_the_living_token(rig: Rig) -> None:
+    rig.connect()
+    lose_an_answer(rig)
+    rig.server.faults = [OFFLINE]
+    assert rig.ask() == "access-1"
+    assert refreshes(rig) == 1
+    assert rig.ask() == "access-1"  # backed off
+    assert refreshes(rig) == 1
+
+
+def test_s36_unanswered_renewals_do_not_send_one_refresh_token_again_and_again(rig: Rig) -> None:
+    """S-36: sent, once more at once, and then no more while the access token lives, whoever asks and however."""
+    rig.connect()
+    rig.clock.forward(seconds=3000)
+    rig.server.faults = [LOST] * 20
+    sent = 0
+    for _ in range(5):
+        with pytest.raises(Transient) as caught:
+            rig.ask(force=True)
+        rig.renewer.tick()
+        assert rig.ask(min_life=900) == "access-1"
+        rig.clock.forward(seconds=100)
+    assert refreshes(rig) == 2
+    assert caught.value.code == "answer_lost"
+    assert caught.value.until == rig.record().expires_at
+    assert rig.record().retry_at == rig.record().expires_at
+    # There is nothing to lose once it has expired: it is tried again, in ever longer steps.
+    rig.clock.at = rig.record().expires_at or rig.clock()
+    rig.renewer.tick()
+    assert refreshes(rig) == 3
+    for _ in range(5):
+        with pytest.raises(Transient):
+            rig.ask(force=True)
+    assert refreshes(rig) == 3
+    for _ in range(60):
+        rig.clock.forward(seconds=60)
+        rig.renewer.tick()
+        sent = refreshes(rig)
+    assert 4 < sent < 12
+
+
+def test_s36_the_first_repeat_does_not_wait_for_a_long_backoff(rig: Rig) -> None:
+    """S-36: after an hour without a network the backoff is 30 minutes, and no server's grace is as long."""
+    rig.connect()
+    rig.server.grace = True
+    rig.clock.forward(seconds=3000)
+    for _ in range(12):
+        rig.server.faults = [OFFLINE]
+        with pytest.raises(Transient):
+            rig.ask(force=True)
+        rig.clock.forward(seconds=1)
+    rig.server.faults = [LOST]
+    with pytest.raises(Transient):
+        rig.ask(force=True)
+    rig.clock.forward(seconds=8)
+    rig.renewer.tick()
+    assert rig.record().status == Connected()
+    assert rig.record().generation == 2

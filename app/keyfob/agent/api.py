@@ -284,11 +284,11 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
         return Answer(status, error.sentence().encode(), PLAIN, tuple(headers))
     body = {
         "type": f"urn:keyfob:error:{error.code}",
-        "title": error.message,
+        "title": error.told(),
         "status": status,
         "code": error.code,
         "detail": error.sentence(),
-        "message": error.message,
+        "message": error.told(),
         "remedy": error.remedy,
         "advice": str(error.advice),
         "exit": error.exit_code,

@@ -43,7 +43,7 @@ def of_bug(error: Exception) -> Fault:
 def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:
     """Print the failure; returns the exit code."""
     if as_json:
-        document = {"code": error.code, "message": error.message, "advice": str(error.advice)}
+        document = {"code": error.code, "message": error.told(), "advice": str(error.advice)}
         document |= {"remedy": _remedy(error), **(extra or {})}
         print(json.dumps(document, ensure_ascii=False), file=sys.stderr)
     else:
@@ -53,7 +53,7 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
 
 def _line(error: KeyfobError) -> str:
     # Arguments come from scripts too, and with them whatever a file was called.
-    return plain(" ".join(f"{error.message.rstrip('.')}. {_remedy(error)}".split()), LINE_MOST)
+    return plain(" ".join(f"{error.told().rstrip('.')}. {_remedy(error)}".split()), LINE_MOST)
 
 
 def _remedy(error: KeyfobError) -> str:

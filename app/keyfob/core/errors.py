@@ -19,7 +19,7 @@ Messages never contain a secret and never text from a peer that has not been thr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import ClassVar
 
@@ -98,6 +98,7 @@ CODES: dict[str, CodeInfo] = {
     "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),
     "rate_limited": CodeInfo(_R, "Wait as long as the provider asks and try again."),
+    "answer_lost": CodeInfo(_R, "Try again then, or sign in again with Reconnect."),
     "network_timeout": CodeInfo(_R, "Check your internet connection and try again."),
     "captive_portal": CodeInfo(_R, "Sign in to this network first, then try again."),
     "busy": CodeInfo(_R, "Another program is renewing this account; try again in a moment."),
@@ -162,7 +163,8 @@ class KeyfobError(Exception):
     """A failure that knows what to do about it.
 
     `message` is one plain sentence without its full stop's remedy; `remedy` defaults to the code's own.
-    `detail` is for the copyable report: never secret. `retry_after` is what the provider asked for.
+    `detail` is for the copyable report: never secret. `retry_after` is what the provider asked for. `until` ends the
+    sentence: a moment that each face shows in its own time zone.
     """
 
     exit_code: ClassVar[int] = 1
@@ -176,6 +178,7 @@ class KeyfobError(Exception):
         remedy: str | None = None,
         detail: str = "",
         retry_after: timedelta | None = None,
+        until: datetime | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -183,14 +186,27 @@ class KeyfobError(Exception):
         self.remedy = remedy or CODES[self.code].remedy
         self.detail = detail
         self.retry_after = retry_after
+        self.until = until
 
     @property
     def advice(self) -> Advice:
         return CODES[self.code].advice
 
-    def sentence(self) -> str:
+    def told(self, zone: tzinfo | None = None) -> str:
+        """What happened. A time is in `zone`, by default the system's own, with its day where that is another."""
+        if self.until is None:
+            return self.message
+        local = self.until.astimezone(zone)
+        far = (
+            self.retry_after is not None
+            and (self.until - self.retry_after).astimezone(zone).date() != local.date()
+        )
+        day = f"{local.day} {local:%B} " if far else ""
+        return f"{self.message.rstrip('.')} until {day}{local:%H:%M:%S}"
+
+    def sentence(self, zone: tzinfo | None = None) -> str:
         """What happened, then what to do: `message. remedy`."""
-        return f"{self.message.rstrip('.')}. {self.remedy}"
+        return f"{self.told(zone).rstrip('.')}. {self.remedy}"
 
 
 class Fault(KeyfobError):
@@ -228,10 +244,13 @@ class Transient(KeyfobError):
         remedy: str | None = None,
         detail: str = "",
         retry_after: timedelta | None = None,
+        until: datetime | None = None,
         sent: bool = True,
         answered: bool = False,
     ) -> None:
-        super().__init__(message, code=code, remedy=remedy, detail=detail, retry_after=retry_after)
+        super().__init__(
+            message, code=code, remedy=remedy, detail=detail, retry_after=retry_after, until=until
+        )
         self.sent = sent
         self.answered = answered
 

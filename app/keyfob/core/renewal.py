@@ -65,6 +65,21 @@ def waits(until: datetime | None, now: datetime) -> bool:
     return until is not None and now < until <= now + WAIT_MOST + AHEAD_MOST
 
 
+def ends_at(obtained_at: datetime, expires_at: datetime | None) -> datetime:
+    """When an access token stops being of use; where its lifetime is unknown, as renewals reckon with it."""
+    return obtained_at + UNKNOWN_LIFETIME if expires_at is None else expires_at
+
+
+def may_repeat(replays: int, *, alive: bool, waiting: bool) -> bool:
+    """Whether a refresh token may be sent again whose answer never came, after `replays` times.
+
+    Once, at once: many servers take a spent one again for some seconds. A server without that grace may answer a
+    later one by ending all that belongs to it, so it is sent only when the access token is no longer `alive`, which
+    leaves nothing to lose, and never while its backoff lasts (`waiting`).
+    """
+    return replays == 0 or not (alive or waiting)
+
+
 def backoff(failures: int, jitter: float) -> timedelta:
     """The wait after the n-th failure in a row (n ≥ 1): 5 s doubling to 30 min, ± 25 % by `jitter` in [0, 1)."""
     step: timedelta = min(BACKOFF_FIRST * (1 << min(max(failures, 1) - 1, 20)), BACKOFF_MOST)

@@ -30,11 +30,11 @@ from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import identity
 from keyfob.protocol.plan import Identity
 from keyfob.service.hub import Hub
-from keyfob.service.keeper import LOCK_WAIT, Keeper, lock_name
+from keyfob.service.keeper import LOCK_WAIT, Keeper
 from keyfob.service.plans import Plans, Signing, api_of
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Runner
-from keyfob.service.slots import Slots
+from keyfob.service.slots import Slots, lock_name
 from keyfob.service.views import Disconnection, TestResult, Token
 
 

@@ -12,10 +12,10 @@ Its promises, each quoted by a test:
 (7) A changed subject is refused: its access token is dropped, the rotated refresh token is kept.
 
 The order around one renewal is: lock, read, prove the vault writable, write the intent, send once, save, clear the
-intent, and only then judge the answer. An intent that is found open tells that an answer may have been lost: if
-the vault holds a newer generation, that is taken; else the same refresh token is sent once more, at once, since
-many servers allow that for some seconds. What no client can prevent is a server without such grace whose answer
-never arrived.
+intent, and only then judge the answer. An intent that is open while nobody holds the lock says that an answer may have
+been lost: if the vault holds a newer generation, that is taken; else the same refresh token is sent once more, at
+once, since many servers allow that for some seconds (`core.renewal.may_repeat` says when it may be sent again after
+that). What no client can prevent is a server without such grace whose answer never arrived.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -43,7 +44,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import jitter_of, planned, predates, serves, waits
+from keyfob.core.renewal import ends_at, jitter_of, may_repeat, planned, predates, serves, waits
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks
@@ -53,7 +54,7 @@ from keyfob.service.ledger import Ledger
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Hands, Runner, pause
-from keyfob.service.slots import Slots, Stored
+from keyfob.service.slots import Slots, Stored, lock_name
 
 log = logging.getLogger(__name__)
 
@@ -127,14 +128,21 @@ class Keeper:
         record = self._record(key)
         stored = self._look(record)
         force = force or due_only
-        # Also while an intent is open: another process may be renewing right now, and this token still lives.
-        if not force and self._serves(stored, min_life, rejected):
+        served = not force and self._serves(stored, min_life, rejected)
+        if served and not self._recovers(record, stored):
             return stored.grant
         if stored.grant.refresh is None or record.account.method not in RENEWABLE_METHODS:
             return self._cannot_renew(record, stored, rejected)
         if key in self._unsaved:
             raise self._unsaved[key]
-        with self._locks.hold(lock_name(key), timeout=LOCK_WAIT, cancel=cancel):
+        with ExitStack() as stack:
+            try:
+                wait = timedelta(0) if served else LOCK_WAIT
+                stack.enter_context(self._locks.hold(lock_name(key), timeout=wait, cancel=cancel))
+            except Transient:
+                if served:
+                    return stored.grant  # somebody is renewing it, and this token still lives
+                raise
             self._hub.hint(record, "renewing")
             try:
                 if due_only and not self._still_due(key):
@@ -151,7 +159,10 @@ class Keeper:
             return record.retry_at
         if predates(record.obtained_at, now) and record.renewable:
             return now
-        if self._store.intent(record.account.key) is not None:
+        intent = self._store.intent(record.account.key)
+        if intent is not None and intent.replays and record.obtained_at is not None:
+            return ends_at(record.obtained_at, record.expires_at)
+        if intent is not None:
             return now
         if not record.renewable:
             return record.expires_at
@@ -199,6 +210,8 @@ class Keeper:
             return self._cannot_renew(record, stored, rejected)
         now = self._signing.now()
         waiting = record.failures > 0 and waits(record.retry_at, now)
+        if intent is not None and not self._may_repeat(intent, stored, rejected, waiting=waiting):
+            return self._serve_or_raise(stored, rejected, force, self._unanswered(record, intent, stored))
         # A person's own "Renew now" overrides our backoff, but not what the provider asked for.
         if waiting and (not force or record.retry_asked):
             return self._serve_or_raise(stored, rejected, force, self._remembered(record, now))
@@ -209,6 +222,7 @@ class Keeper:
     ) -> Grant:
         key, grant = record.account.key, stored.grant
         assert grant.refresh is not None
+        replays = intent.replays + 1 if intent else 0
         try:
             plan = self._plans.for_account(record, grant)
             self._slots.rehearse(key)
@@ -218,7 +232,7 @@ class Keeper:
                     generation=grant.generation,
                     refresh_hash=grant.refresh.fingerprint(),
                     at=self._signing.now(),
-                    replays=intent.replays + 1 if intent else 0,
+                    replays=replays,
                 )
             )
         except SignInNeeded as error:
@@ -236,15 +250,22 @@ class Keeper:
         except SignInNeeded as error:
             return self._second_look(record, stored, rejected, error)
         except Transient as error:
-            if not error.sent or error.answered:
-                # Certainly not spent: the request never left, or the server answered without a new grant.
-                self._store.clear_intent(key)
-            return self._fall_back(record, self._left(key, held), rejected, force, error)
+            left = self._left(key, held)
+            if len(held) == 1 and error.sent and not error.answered:
+                self._ledger.failed(record, grant, error, replays=replays)
+                return self._serve_or_raise(left, rejected, force, error)
+            # Certainly not spent: the request never left, or the server answered without a new grant.
+            self._store.clear_intent(key)
+            return self._fall_back(record, left, rejected, force, error)
         except PeerFault as error:
+            left = self._left(key, held)
             if error.code == "response_invalid":
-                # Bad JSON says nothing against the old token.
-                return self._fall_back(record, self._left(key, held), rejected, force, error)
-            self._ledger.failed(record, self._left(key, held).grant, error)
+                # Bad JSON says nothing against the old token, and may have held a new one.
+                lost = replays if len(held) == 1 else None
+                self._ledger.failed(record, left.grant, error, replays=lost)
+                return self._serve_or_raise(left, rejected, force, error)
+            self._store.clear_intent(key)  # answered, and without a new grant or with one that is kept
+            self._ledger.failed(record, left.grant, error)
             raise
         except SettingWrong as error:
             self._store.clear_intent(key)
@@ -432,6 +453,38 @@ class Keeper:
             return False
         return not refused and serves(stored.grant, self._signing.now(), min_life)
 
+    def _recovers(self, record: Record, stored: Stored) -> bool:
+        """Whether an answer may have been lost that is worth asking for again now, though the token still lives. While
+        somebody renews, the lock is held and the intent is theirs."""
+        key = record.account.key
+        intent = self._store.intent(key)
+        if intent is None or self._locks.held(lock_name(key)):
+            return False
+        waiting = record.failures > 0 and waits(record.retry_at, self._signing.now())
+        return not waiting and self._may_repeat(intent, stored, None, waiting=waiting)
+
+    def _may_repeat(self, intent: Intent, stored: Stored, rejected: Secret | None, *, waiting: bool) -> bool:
+        grant = stored.grant
+        refused = rejected is not None and rejected == grant.access
+        alive = not refused and self._signing.now() < ends_at(grant.obtained_at, grant.expires_at)
+        return may_repeat(intent.replays, alive=alive, waiting=waiting)
+
+    def _unanswered(self, record: Record, intent: Intent, stored: Stored) -> KeyfobError:
+        ends = ends_at(stored.grant.obtained_at, stored.grant.expires_at)
+        until = max(ends, record.retry_at or ends)
+        return Transient(
+            f"{self._title(record)} did not answer the last {intent.replays + 1} renewals; Keyfob waits",
+            code="answer_lost",
+            until=until,
+            retry_after=until - self._signing.now(),
+        )
+
+    def _title(self, record: Record) -> str:
+        try:
+            return self._plans.provider(record).title
+        except KeyfobError:
+            return record.account.provider
+
     def _remembered(self, record: Record, now: datetime) -> KeyfobError:
         """The failure that is being waited out, told again without asking the provider again."""
         assert record.retry_at is not None
@@ -449,10 +502,6 @@ class Keeper:
                     note.message, code=note.code, retry_after=record.retry_at - now, answered=True
                 )
         return error
-
-
-def lock_name(key: str) -> str:
-    return f"account-{key}"
 
 
 def _is_of(intent: Intent, grant: Grant) -> bool:

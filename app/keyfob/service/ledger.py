@@ -24,7 +24,7 @@ from keyfob.core.account import (
 )
 from keyfob.core.errors import Fault, KeyfobError, NotFound, SignInNeeded
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import backoff, jitter_of, renews_at
+from keyfob.core.renewal import backoff, ends_at, jitter_of, renews_at
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore
 from keyfob.service.hub import Hub
@@ -77,8 +77,9 @@ class Ledger:
             self._hub.say(record, "renewed", words)
         return record
 
-    def failed(self, record: Record, grant: Grant, error: KeyfobError) -> None:
-        """Write down a failure that may pass. The account stays connected while its access token lives."""
+    def failed(self, record: Record, grant: Grant, error: KeyfobError, *, replays: int | None = None) -> None:
+        """Write down a failure that may pass. The account stays connected while its access token lives. `replays`:
+        the request may have arrived, its answer did not, and it had been repeated so often; None for all else."""
         now = self._signing.now()
         note = self._hub.note(error)
         event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
@@ -89,12 +90,17 @@ class Ledger:
             wait = backoff(failures, jitter_of(key + str(failures)))
             if error.retry_after is not None:
                 wait = max(wait, error.retry_after)
+            if replays == 0:
+                wait = backoff(1, jitter_of(key))  # while a server that allows a repeat still does
+            retry_at = now + wait
+            if replays:
+                retry_at = max(retry_at, ends_at(grant.obtained_at, grant.expires_at))
             return replace(
                 current,
                 status=after(current.status, event),
                 last_error=note,
                 failures=failures,
-                retry_at=now + wait,
+                retry_at=retry_at,
                 retry_asked=error.retry_after is not None,
             )
 

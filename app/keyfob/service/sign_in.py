@@ -26,8 +26,9 @@ from keyfob.protocol.identity import UNIDENTIFIED
 from keyfob.service import ways
 from keyfob.service.attempt import Attempt
 from keyfob.service.desk import Desk, Ready, Signed
-from keyfob.service.keeper import LOCK_WAIT, lock_name
+from keyfob.service.keeper import LOCK_WAIT
 from keyfob.service.plans import NO_SECRETS, identity_urls
+from keyfob.service.slots import lock_name
 from keyfob.service.views import Progress, SignInRequest
 
 log = logging.getLogger(__name__)

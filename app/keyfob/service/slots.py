@@ -20,6 +20,11 @@ if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
 SLOTS = ("a", "b")
 
 
+def lock_name(key: str) -> str:
+    """The lock that whoever writes an account's slots holds."""
+    return f"account-{key}"
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     grant: Grant
