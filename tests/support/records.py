@@ -130,7 +130,7 @@ records = st.builds(
     last_error=maybe(notes),
     failures=st.integers(0, 100),
     retry_at=maybe(times),
-    retry_asked=st.booleans(),
+    asked_until=maybe(times),
     key_tail=maybe(texts),
     cleanup=st.booleans(),
 )

@@ -415,3 +415,16 @@ def test_spans_and_moments_are_plain() -> None:
     assert words.moment(None, NOW) == "never"
     assert words.moment(NOW - 2 * M, NOW) == "14:58:12"
     assert words.moment(NOW - 400 * D, NOW) == "16 October 2025 15:00"
+
+
+def test_a_moment_to_wait_for_is_told_in_local_time(capsys: pytest.CaptureFixture[str]) -> None:
+    from keyfob.cli import failure
+
+    asked = Transient("Example asked to wait", code="asked_to_wait", until=NOW + timedelta(seconds=5))
+    clock = f"{(NOW + timedelta(seconds=5)).astimezone():%H:%M:%S}"
+    assert failure.tell(asked, as_json=False) == 5
+    assert capsys.readouterr().err == (
+        f"keyfob: Example asked to wait until {clock}. Try again then; Keyfob does so by itself.\n"
+    )
+    failure.tell(asked, as_json=True)
+    assert json.loads(capsys.readouterr().err)["message"] == f"Example asked to wait until {clock}"

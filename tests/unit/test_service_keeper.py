@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -429,11 +429,32 @@ def test_renew_now_overrides_our_backoff_but_not_the_providers_word(rig: Rig) ->
         rig.ask(force=True)
     assert caught.value.retry_after == timedelta(seconds=120)
     asked = refreshes(rig)
-    with pytest.raises(Transient):
+    rig.clock.forward(seconds=60)
+    with pytest.raises(Transient) as caught:
         rig.ask(force=True)
     assert refreshes(rig) == asked
-    rig.clock.forward(seconds=121)
+    assert caught.value.code == "asked_to_wait"
+    assert caught.value.until == rig.clock() + timedelta(seconds=60)
+    assert caught.value.told(UTC) == "Example asked to wait until 12:02:00"
+    rig.clock.forward(seconds=61)
     assert rig.ask(force=True) == "access-3"
+
+
+def test_renew_now_asks_again_as_soon_as_the_providers_own_wait_is_over(rig: Rig) -> None:
+    """A provider that asks for 5 s does not have a person wait for our backoff of minutes."""
+    rig.connect()
+    for _ in range(8):
+        rig.server.faults = [Response(503, {"retry-after": "5"}, b"", rig.clock())]
+        with pytest.raises(Transient) as caught:
+            rig.ask(force=True)
+        assert caught.value.code == "provider_unavailable"
+        rig.clock.forward(seconds=6)
+    retry_at = rig.record().retry_at
+    assert retry_at is not None
+    assert retry_at - rig.clock() > timedelta(minutes=3)
+    assert rig.ask() == "access-1"  # by itself Keyfob waits
+    assert refreshes(rig) == 8
+    assert rig.ask(force=True) == "access-2"
 
 
 # --- presets that change, disconnects that overtake -----------------------------------------------------------
@@ -532,6 +553,10 @@ def test_a_lost_answer_that_cannot_be_had_again_costs_nobody_the_living_token(ri
     assert refreshes(rig) == 1
     assert rig.ask() == "access-1"  # backed off
     assert refreshes(rig) == 1
+    # Back online in time, it is asked for again though the token still lives.
+    rig.server.grace = True
+    rig.clock.forward(seconds=8)
+    assert rig.ask() == "access-3"
 
 
 def test_s36_unanswered_renewals_do_not_send_one_refresh_token_again_and_again(rig: Rig) -> None:

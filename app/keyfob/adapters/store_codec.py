@@ -34,6 +34,8 @@ _CASES: dict[str, type[Any]] = {
     "needs_sign_in": NeedsSignIn,
     "disconnected": Disconnected,
 }
+# Fields that older versions wrote and nobody reads any more.
+_RETIRED: dict[type[Any], frozenset[str]] = {Record: frozenset({"retry_asked"})}
 _CASE_NAMES = {case: name for name, case in _CASES.items()}
 
 
@@ -199,11 +201,13 @@ def _case_of(cases: dict[str, Any]) -> _Reader:
 def _dataclass_of(kind: Any) -> _Reader:
     hints = get_type_hints(kind)
     readers = {f.name: _plan(hints[f.name]) for f in fields(kind)}
+    retired = _RETIRED.get(kind, frozenset())
     needed = [f.name for f in fields(kind) if not _has_default(f)]
 
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, dict):
-            raise Unreadable(f"{where} is no object")
+            raise Unreadable(f"{where} is not an object")
+        data = {name: value for name, value in data.items() if name not in retired}
         for name in data:
             if name not in readers:
                 raise Unreadable(f"{where} has a field that is not known")

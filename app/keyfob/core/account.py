@@ -245,8 +245,8 @@ class Record:
     grant_ends_at: datetime | None = None
     last_error: ErrorNote | None = None
     failures: int = 0  # renewals failed in a row
-    retry_at: datetime | None = None  # not before: backoff or the provider's Retry-After
-    retry_asked: bool = False  # retry_at was the provider's own word
+    retry_at: datetime | None = None  # when Keyfob tries again by itself: its backoff or the provider's wait
+    asked_until: datetime | None = None  # how long the provider itself asked to wait (Retry-After)
     key_tail: str | None = None  # an API key's last characters
     cleanup: bool = False  # disconnected, and its secrets are not yet all forgotten or revoked
 

@@ -242,7 +242,7 @@ class Accounts:
                 last_error=None,
                 failures=0,
                 retry_at=None,
-                retry_asked=False,
+                asked_until=None,
                 expires_at=None,
                 renews_at=None,
                 obtained_at=None,

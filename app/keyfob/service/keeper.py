@@ -213,7 +213,9 @@ class Keeper:
         if intent is not None and not self._may_repeat(intent, stored, rejected, waiting=waiting):
             return self._serve_or_raise(stored, rejected, force, self._unanswered(record, intent, stored))
         # A person's own "Renew now" overrides our backoff, but not what the provider asked for.
-        if waiting and (not force or record.retry_asked):
+        if waits(record.asked_until, now):
+            return self._serve_or_raise(stored, rejected, force, self._asked_to_wait(record, now))
+        if waiting and not force:
             return self._serve_or_raise(stored, rejected, force, self._remembered(record, now))
         return self._renew(record, stored, intent, rejected, force)
 
@@ -254,8 +256,7 @@ class Keeper:
             if len(held) == 1 and error.sent and not error.answered:
                 self._ledger.failed(record, grant, error, replays=replays)
                 return self._serve_or_raise(left, rejected, force, error)
-            # Certainly not spent: the request never left, or the server answered without a new grant.
-            self._store.clear_intent(key)
+            self._not_spent(key, intent, held)
             return self._fall_back(record, left, rejected, force, error)
         except PeerFault as error:
             left = self._left(key, held)
@@ -264,11 +265,11 @@ class Keeper:
                 lost = replays if len(held) == 1 else None
                 self._ledger.failed(record, left.grant, error, replays=lost)
                 return self._serve_or_raise(left, rejected, force, error)
-            self._store.clear_intent(key)  # answered, and without a new grant or with one that is kept
+            self._not_spent(key, intent, held)
             self._ledger.failed(record, left.grant, error)
             raise
         except SettingWrong as error:
-            self._store.clear_intent(key)
+            self._not_spent(key, intent, held)
             ends = record.grant_ends_at
             if error.code == "client_refused" and ends is not None and self._signing.now() >= ends:
                 # The client that was registered for this account has ended (RFC 7591 §3.2.1); signing in makes another.
@@ -292,6 +293,14 @@ class Keeper:
             self._ledger.failed(record, renewed, dead)
             raise dead
         return renewed
+
+    def _not_spent(self, key: str, before: Intent | None, held: list[Stored]) -> None:
+        """This request certainly spent nothing that is not kept: it never left, or was answered without a new grant. An
+        answer that was lost before it is lost still."""
+        if before is not None and len(held) == 1:
+            self._store.put_intent(before)
+        else:
+            self._store.clear_intent(key)
 
     def _left(self, key: str, held: list[Stored]) -> Stored:
         """What a refused renewal leaves: the newest grant that it stored, noted in the account's row too."""
@@ -477,6 +486,16 @@ class Keeper:
             code="answer_lost",
             until=until,
             retry_after=until - self._signing.now(),
+        )
+
+    def _asked_to_wait(self, record: Record, now: datetime) -> KeyfobError:
+        assert record.asked_until is not None
+        return Transient(
+            f"{self._title(record)} asked to wait",
+            code="asked_to_wait",
+            until=record.asked_until,
+            retry_after=record.asked_until - now,
+            answered=True,
         )
 
     def _title(self, record: Record) -> str:

@@ -64,7 +64,7 @@ class Ledger:
                 last_error=record.last_error if quiet else None,
                 failures=record.failures if quiet else 0,
                 retry_at=record.retry_at if quiet else None,
-                retry_asked=record.retry_asked if quiet else False,
+                asked_until=record.asked_until if quiet else None,
             )
 
         before = self._store.get(key)
@@ -101,7 +101,7 @@ class Ledger:
                 last_error=note,
                 failures=failures,
                 retry_at=retry_at,
-                retry_asked=error.retry_after is not None,
+                asked_until=current.asked_until if error.retry_after is None else now + error.retry_after,
             )
 
         try:
@@ -131,7 +131,7 @@ class Ledger:
                 last_error=note,
                 failures=0,
                 retry_at=None,
-                retry_asked=False,
+                asked_until=None,
             ),
         )
         if changed is not None and fresh and isinstance(changed.status, NeedsSignIn):

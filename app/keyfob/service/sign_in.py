@@ -246,7 +246,7 @@ class SignIn:
                 last_error=None,
                 failures=0,
                 retry_at=None,
-                retry_asked=False,
+                asked_until=None,
                 key_tail=signed.key_tail,
                 cleanup=False,
             )

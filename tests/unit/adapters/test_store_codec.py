@@ -73,6 +73,14 @@ def test_any_text_is_refused(text: str) -> None:
         codec.load_intent(text)
 
 
+def test_a_row_of_an_older_version_is_read_with_its_retired_fields_left_out() -> None:
+    body = json.loads(codec.dumps(a_record()))
+    del body["asked_until"]
+    assert codec.load_record(json.dumps({**body, "retry_asked": True})) == a_record()
+    with pytest.raises(codec.Unreadable):
+        codec.load_record(json.dumps({**body, "retry_askes": True}))
+
+
 def changed(**values: object) -> str:
     return json.dumps({**json.loads(codec.dumps(a_record())), **values})
 
