@@ -136,6 +136,19 @@ def test_connect_renew_restart_revoke_reconnect_disconnect(stage: Stage) -> None
     assert stage.engine.accounts.view("op").status == "disconnected"
 
 
+def test_s85_after_connect_reconnect_disconnect_no_sign_in_lives_at_the_server(stage: Stage) -> None:
+    stage.preset()
+    stage.connect("erin")
+    stage.connect("erin")
+    stage.engine.accounts.renew("op")
+    stage.connect("erin", account="op/erin")
+    assert len(stage.server.live("erin")) == 3
+    ended = stage.engine.accounts.disconnect("op")
+    assert (ended.revoked, ended.sign_ins) == ("yes", 3)
+    assert stage.server.live("erin") == []
+    assert stage.engine.store.revocations() == []
+
+
 def test_an_expired_token_is_renewed_and_never_handed_out(stage: Stage) -> None:
     stage.preset()
     stage.server.ttl(AccessToken=1)

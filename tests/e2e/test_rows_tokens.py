@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.core.errors import KeyfobError
+from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
+from keyfob.service.views import Disconnection
 from support import hostile
 from support.certificates import Authority
 from support.hostile import Behaviour, RawServer, answer, redirect
@@ -492,3 +493,107 @@ def test_s_59_removing_during_a_renewal_leaves_nothing_behind(whole: Whole) -> N
     assert whole.engine.accounts.views() == []
     assert whole.entries() == {} or all(name.startswith("client/") for name in whole.entries())
     assert whole.provider._current == {}
+
+
+def test_s_59_who_waited_for_the_renewal_says_that_it_is_revoked(whole: Whole) -> None:
+    """The renewing process got the answer after the disconnect, and revoked it itself."""
+    whole.connect()
+    on_its_way, go_on = threading.Event(), threading.Event()
+    whole.provider.before["/token"] = lambda: (on_its_way.set(), go_on.wait(10), None)[2]
+    renewing = threading.Thread(target=whole.renew)
+    renewing.start()
+    assert on_its_way.wait(10)
+    ended: list[Disconnection] = []
+    ending = threading.Thread(target=lambda: ended.append(whole.engine.accounts.disconnect("here")))
+    ending.start()
+    time.sleep(0.3)
+    go_on.set()
+    renewing.join(10)
+    ending.join(10)
+    assert (ended[0].revoked, ended[0].reason) == ("yes", None)
+    assert whole.provider._current == {}
+
+
+# --- S-85 -----------------------------------------------------------------------------------------------------
+
+
+def test_s_85_all_that_an_account_ever_held_is_revoked_at_disconnect(whole: Whole) -> None:
+    """Reconnected twice, renewed meanwhile, restarted: no older sign-in lives on."""
+    first = whole.connect()
+    assert whole.renew() is None
+    assert whole.connect(account="here").key == first.key
+    assert whole.renew() is None
+    whole.engine.close()
+    whole.engine = whole.another()
+    assert whole.connect().key == first.key  # recognised, not reconnected by name
+    assert len(whole.provider._current) == 3
+    assert whole.provider.revoked == []  # not at once: a provider may end the new one with it
+    whole.engine.renewer.tick()
+    assert whole.engine.renewer.settled(timedelta(seconds=5))
+    assert whole.provider.revoked == []
+    ended = whole.engine.accounts.disconnect("here")
+    assert (ended.revoked, ended.sign_ins, ended.left) == ("yes", 3, 0)
+    assert whole.provider._current == {}
+    assert whole.engine.store.revocations() == []
+    assert not [name for name in whole.entries() if name.startswith("revoke/")]
+
+
+def test_s_85_offline_every_sign_in_is_revoked_later(whole: Whole) -> None:
+    whole.connect()
+    whole.connect(account="here")
+    whole.provider.next("/revoke", hostile.hang_up, answer(503, b"{}"))
+    ended = whole.engine.accounts.remove("here")
+    assert (ended.revoked, ended.sign_ins) == ("pending", 2)
+    for pending in whole.engine.store.revocations():
+        whole.engine.accounts.settle(pending)
+    assert whole.provider._current == {}
+
+
+def test_s_85_what_the_provider_does_not_revoke_is_told(whole: Whole) -> None:
+    whole.connect()
+    whole.connect(account="here")
+    whole.provider.next("/revoke", answer(200, b"{}"), answer(400, b'{"error":"invalid_request"}'))
+    ended = whole.engine.accounts.disconnect("here")
+    assert (ended.revoked, ended.reason, ended.sign_ins, ended.left) == ("unsupported", "refused", 2, 1)
+    kinds = [event.kind for event in whole.engine.accounts.history("here")]
+    assert kinds[-2:] == ["revoked", "revocation_failed"]
+    assert whole.engine.accounts.disconnect("here").revoked == "unsupported"  # the second time too
+
+
+def test_s_85_local_tells_the_provider_nothing_of_older_ones_either(whole: Whole) -> None:
+    whole.connect()
+    whole.connect(account="here")
+    ended = whole.engine.accounts.disconnect("here", local=True)
+    assert (ended.revoked, ended.reason, ended.sign_ins, ended.left) == ("unsupported", "local", 2, 2)
+    assert whole.provider.revoked == []
+    assert whole.engine.store.revocations() == []
+    assert not [name for name in whole.entries() if name.startswith("revoke/")]
+
+
+def test_s_85_the_number_of_older_sign_ins_is_bounded_and_the_person_is_told(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keyfob.service.revocations.HELD_MOST", 2)
+    for _ in range(4):
+        whole.connect()
+    assert len(whole.engine.store.revocations()) == 2
+    assert "revocation_failed" in [event.kind for event in whole.engine.accounts.history("here")]
+    assert whole.engine.accounts.disconnect("here").sign_ins == 3
+    assert len(whole.provider._current) == 1
+
+
+def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole.connect()
+    before = whole.grant()
+    with monkeypatch.context() as patch:
+
+        def refuse(key: str, grant: object, **more: object) -> str:
+            raise KeychainError("The keychain is locked", code="keychain_locked")
+
+        patch.setattr(whole.engine.sign_in._desk.slots, "save", refuse)
+        assert whole.fails(account="here").code == "keychain_locked"
+    assert whole.engine.store.revocations() == []
+    assert whole.grant() == before
+    assert len(whole.provider._current) == 1  # the new one was given back

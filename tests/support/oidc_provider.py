@@ -101,6 +101,11 @@ class OidcProvider:
         ended: int = self._control("POST", "revoke", account=account)["ended"]
         return ended
 
+    def live(self, account: str) -> list[str]:
+        """The grants of this person that have a refresh token which still works."""
+        grants: list[str] = self._control("POST", "live", account=account)
+        return grants
+
     def outage(
         self, path: str, *, status: int = 503, times: int = 1_000_000, body: str = "down", **headers: str
     ) -> None:

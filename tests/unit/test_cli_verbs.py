@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from keyfob.cli import main as cli
+from keyfob.cli.disconnect import how_it_ended
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     CODES,
@@ -48,7 +49,7 @@ class Accounts(FakeAccounts):
 
     def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
         ended = super().disconnect(ref)
-        return replace(ended, revoked="unsupported") if local else ended
+        return replace(ended, revoked="unsupported", reason="local", left=1) if local else ended
 
     def remove(self, ref: str, *, local: bool = False) -> Disconnection:
         return super().remove(ref)
@@ -225,7 +226,8 @@ def test_the_deeds_are_told(engine: Engine) -> None:
         "Disconnected nexusmods/play. The provider confirmed that it is revoked.\n"
     )
     assert call(engine, "disconnect", "github/aldis-k", "--local").out == (
-        "Disconnected github/aldis-k. The provider was not told: it has no way to revoke, or you asked for --local.\n"
+        "Disconnected github/aldis-k. The provider was not told, as you asked with --local. "
+        "To end access there, use your account settings at GitHub.\n"
     )
     assert call(engine, "remove", "nexusmods/play").out == (
         "Removed nexusmods/play. The provider confirmed that it is revoked.\n"
@@ -241,7 +243,44 @@ def test_the_deeds_as_json(engine: Engine) -> None:
     assert of("rename", "github/aldis-k", "k")["id"] == "github/k"
     ended = of("disconnect", "github/k")
     assert (ended["id"], ended["revoked"], ended["account"]["status"]) == ("github/k", "yes", "disconnected")
-    assert of("remove", "github/k") == {"id": "github/k", "revoked": "yes", "account": None}
+    assert of("remove", "github/k") == {
+        "id": "github/k", "revoked": "yes", "reason": None, "sign_ins": 1, "left": 0, "account": None,
+    }  # fmt: skip
+
+
+BY_HAND = "To end access there, use your account settings at Example."
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (Disconnection(None, "yes"), "The provider confirmed that it is revoked."),
+        (
+            Disconnection(None, "yes", sign_ins=3),
+            "The provider confirmed that all 3 sign-ins of this account are revoked.",
+        ),
+        (
+            Disconnection(None, "pending"),
+            "The provider has not confirmed yet that it is revoked; Keyfob keeps trying.",
+        ),
+        (
+            Disconnection(None, "pending", "refused", sign_ins=3, left=1),
+            f"The provider did not revoke 1 of 3 sign-ins of this account. {BY_HAND} Keyfob keeps trying to revoke the "
+            "rest.",
+        ),
+        (
+            Disconnection(None, "unsupported", "not_offered", left=1),
+            f"The provider has no way to revoke it. {BY_HAND}",
+        ),
+        (
+            Disconnection(None, "unsupported", "refused", sign_ins=3, left=2),
+            f"The provider refused to revoke 2 of 3 sign-ins of this account. {BY_HAND}",
+        ),
+        (Disconnection(None, "unsupported", "nothing_left"), "There was no token left to revoke."),
+    ],
+)
+def test_s85_the_last_sentence_says_what_became_of_each_sign_in(ended: Disconnection, words: str) -> None:
+    assert how_it_ended(ended, "Example") == words
 
 
 def test_events(engine: Engine) -> None:

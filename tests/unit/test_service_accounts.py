@@ -131,7 +131,8 @@ def test_disconnect_forgets_revokes_and_keeps_the_account(rig: Rig) -> None:
 
 def test_disconnect_local_tells_the_provider_nothing(rig: Rig) -> None:
     rig.connect()
-    assert rig.accounts.disconnect("example", local=True).revoked == "unsupported"
+    ended = rig.accounts.disconnect("example", local=True)
+    assert (ended.revoked, ended.reason, ended.left) == ("unsupported", "local", 1)
     assert rig.server.log == []
     assert rig.slots.newest("key-1") is None
 
@@ -170,13 +171,49 @@ def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
 
     with monkeypatch.context() as patch:
         patch.setattr(rig.vault, "delete", locked)
-        with pytest.raises(KeychainError):
+        with pytest.raises(KeychainError) as caught:
             rig.accounts.disconnect("example")
+    assert caught.value.sentence() == (
+        "locked. example/alice is disconnected here. Its tokens are deleted and revoked when the keychain opens. "
+        "Unlock your keychain, then run `keyfob disconnect example/alice` again."
+    )
     assert isinstance(rig.record().status, Disconnected)
     rig.renewer.tick()
     assert rig.slots.newest("key-1") is None
     assert not rig.record().cleanup
     assert rig.server.revoked[0] == "refresh-1"
+
+
+def test_a_local_disconnect_that_is_finished_later_stays_local(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.connect()
+
+    def locked(name: str) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.vault, "delete", locked)
+        with pytest.raises(KeychainError) as caught:
+            rig.accounts.remove("example", local=True)
+    assert "Its tokens are deleted when" in caught.value.message
+    rig.renewer.tick()
+    assert rig.slots.newest("key-1") is None
+    assert not rig.record().cleanup
+    assert rig.server.revoked == []
+    assert rig.accounts.disconnect("example").reason == "nothing_left"
+
+
+def test_a_server_that_refuses_our_client_is_not_asked_for_thirty_days(rig: Rig) -> None:
+    """RFC 7009 §2.1 lets a server want client authentication, which a public client does not have."""
+    rig.connect()
+    refusal = b'{"error": "invalid_client"}'
+    rig.server.faults = [Response(401, {"content-type": "application/json"}, refusal, rig.clock())]
+    ended = rig.accounts.disconnect("example")
+    assert (ended.revoked, ended.reason, ended.left) == ("unsupported", "refused", 1)
+    assert rig.store.revocations() == []
+    assert not [name for name in rig.vault._entries if name.startswith("revoke/")]  # type: ignore[attr-defined]
+    assert rig.accounts.disconnect("example").reason == "refused"
 
 
 def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:

@@ -6,33 +6,51 @@ import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.service.views import Disconnection
 
-REVOKED_WORDS = {
-    "yes": "The provider confirmed that it is revoked.",
-    "pending": "The provider could not be told yet; Keyfob goes on trying.",
-    "unsupported": "The provider was not told: it has no way to revoke, or you asked for --local.",
-}
+
+def how_it_ended(ended: Disconnection, title: str) -> str:
+    """The last sentences of `disconnect` and `remove`; `title` is the provider's."""
+    by_hand = f"To end access there, use your account settings at {title}."
+    older = f"{ended.left} of {ended.sign_ins} sign-ins of this account" if ended.sign_ins > 1 else "it"
+    match ended.revoked, ended.reason:
+        case "yes", _ if ended.sign_ins > 1:
+            return f"The provider confirmed that all {ended.sign_ins} sign-ins of this account are revoked."
+        case "yes", _:
+            return "The provider confirmed that it is revoked."
+        case "pending", None:
+            return "The provider has not confirmed yet that it is revoked; Keyfob keeps trying."
+        case "pending", _:
+            return f"The provider did not revoke {older}. {by_hand} Keyfob keeps trying to revoke the rest."
+        case _, "local":
+            return f"The provider was not told, as you asked with --local. {by_hand}"
+        case _, "nothing_left":
+            return "There was no token left to revoke."
+        case _, "refused":
+            return f"The provider refused to revoke {older}. {by_hand}"
+    return f"The provider has no way to revoke {older}. {by_hand}"
 
 
 @click.command(short_help="Forget an account's grant and revoke it at the provider.")
 @account_argument
-@click.option("--local", is_flag=True, help="Forget it here only, without telling the provider.")
+@click.option("--local", is_flag=True, help="Forget it here only, without revoking it at the provider.")
 @json_option
 @pass_session
 def disconnect(session: Session, account: str, local: bool) -> None:
     """Forget the grant of ACCOUNT here, at once, and revoke it at the provider.
 
-    The account stays in the list, ready for `keyfob reconnect`. Exit 0 once it is forgotten here; the last word
-    tells whether the provider confirmed the revocation (in JSON `revoked`: yes, pending or unsupported).
+    The account stays in the list, ready for `keyfob reconnect`. Older sign-ins of the account, which `reconnect`
+    replaced, are revoked too. Exit 0 once the grant is forgotten here; the last sentence says whether the provider
+    confirmed the revocation (in JSON `revoked`: yes, pending or unsupported, with the `reason`).
 
     \b
     Example:
       keyfob disconnect github
     """
     engine = session.engine
-    name = engine.accounts.view(account).id
+    view = engine.accounts.view(account)
     ended = session.finish(lambda: engine.accounts.disconnect(account, local=local))
     if session.json:
-        session.document({"id": name, **ended.to_json()})
+        session.document({"id": view.id, **ended.to_json()})
         return
-    session.say(f"Disconnected {name}. {REVOKED_WORDS[ended.revoked]}")
+    session.say(f"Disconnected {view.id}. {how_it_ended(ended, view.provider_title)}")

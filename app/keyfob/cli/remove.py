@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from keyfob.cli.disconnect import REVOKED_WORDS
+from keyfob.cli.disconnect import how_it_ended
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 
 
 @click.command(short_help="Disconnect an account and forget it.")
 @account_argument
-@click.option("--local", is_flag=True, help="Forget it here only, without telling the provider.")
+@click.option("--local", is_flag=True, help="Forget it here only, without revoking it at the provider.")
 @json_option
 @pass_session
 def remove(session: Session, account: str, local: bool) -> None:
@@ -22,9 +22,9 @@ def remove(session: Session, account: str, local: bool) -> None:
       keyfob remove github/old
     """
     engine = session.engine
-    name = engine.accounts.view(account).id
+    view = engine.accounts.view(account)
     ended = session.finish(lambda: engine.accounts.remove(account, local=local))
     if session.json:
-        session.document({"id": name, **ended.to_json()})
+        session.document({"id": view.id, **ended.to_json()})
         return
-    session.say(f"Removed {name}. {REVOKED_WORDS[ended.revoked]}")
+    session.say(f"Removed {view.id}. {how_it_ended(ended, view.provider_title)}")

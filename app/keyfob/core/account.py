@@ -264,7 +264,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class PendingRevocation:
-    """A token the provider has not yet confirmed as revoked. `entry` names the keychain entry that holds it."""
+    """A token the provider has not yet confirmed as revoked. `entry` names the keychain entry that holds it.
+
+    `held`: an older sign-in of an account that is still connected, to be revoked when the account is disconnected.
+    """
 
     entry: str
     account_id: str
@@ -274,12 +277,14 @@ class PendingRevocation:
     tries: int = 0
     retry_at: datetime | None = None
     account_key: str = ""
+    held: bool = False
+    ends_at: datetime | None = None  # when it ends by itself; None: not known
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """A line of an account's history. `kind`: connected, renewed, renewal_failed, needs_sign_in,
-    disconnected, revoked, revocation_pending, reconnected, renamed, removed, asleep, key_expiring …"""
+    disconnected, revoked, revocation_pending, revocation_failed, reconnected, renamed, removed, asleep, key_expiring …"""
 
     at: datetime
     account_id: str

@@ -22,6 +22,7 @@ _WORDS = {
     "disconnected": "Disconnected",
     "revoked": "Revoked at the provider",
     "revocation_pending": "Revocation not confirmed yet, tried again later",
+    "revocation_failed": "Not revoked at the provider: end access in your settings there",
     "removed": "Removed",
 }
 _TONES = {
@@ -32,6 +33,7 @@ _TONES = {
     "renewal_failed": "warn",
     "needs_sign_in": "bad",
     "key_expiring": "warn",
+    "revocation_failed": "warn",
 }
 
 

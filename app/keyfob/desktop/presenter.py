@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.secret import Secret
-from keyfob.desktop import outside, viewmodel
+from keyfob.desktop import outside, viewmodel, words
 from keyfob.desktop.bridge import Bridge
 from keyfob.desktop.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.engine import Engine
@@ -357,12 +357,7 @@ class Presenter(QObject):
 
     def _ended(self, ended: Disconnection, view: AccountView, deed: str) -> None:
         name, provider = viewmodel.name_of(view), view.provider_title
-        confirmed = {
-            "yes": f"{provider} confirmed that the sign-in is revoked.",
-            "pending": f"{provider} has not confirmed the revocation yet; Keyfob asks again by itself.",
-            "unsupported": f"{provider} offers no revocation: end it in its own settings if you wish.",
-        }[ended.revoked]
-        self.said.emit(f"{name} is {deed}. {confirmed}", True)
+        self.said.emit(f"{name} is {deed}. {words.revocation(ended, provider)}", True)
 
     # --- the clipboard --------------------------------------------------------------------------------------
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keyfob.service.views import Disconnection
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -91,6 +95,27 @@ def short_moment(at: datetime, now: datetime, zone: tzinfo | None = None) -> str
     if where == "yesterday" or where in _DAYS:
         return f"{_DAYS[then.weekday()][:3]} {clock_time(at, zone)}"
     return f"{then.day} {_MONTHS[then.month - 1][:3]}"
+
+
+def revocation(ended: Disconnection, provider: str) -> str:
+    """What a disconnected account's provider did with its sign-ins."""
+    by_hand = f"To end access there, use your account settings at {provider}."
+    several = ended.sign_ins > 1
+    older = f"{ended.left} of {ended.sign_ins} sign-ins" if several else "it"
+    match ended.revoked, ended.reason:
+        case "yes", _ if several:
+            return f"{provider} confirmed that all {ended.sign_ins} sign-ins are revoked."
+        case "yes", _:
+            return f"{provider} confirmed that the sign-in is revoked."
+        case "pending", None:
+            return f"{provider} has not confirmed the revocation yet. Keyfob keeps trying."
+        case "pending", _:
+            return f"{provider} did not revoke {older}. {by_hand} Keyfob keeps trying to revoke the rest."
+        case _, "nothing_left":
+            return "There was no token left to revoke."
+        case _, "refused":
+            return f"{provider} refused to revoke {older}. {by_hand}"
+    return f"{provider} has no way to revoke {older}. {by_hand}"
 
 
 def _count(number: int, unit: str) -> str:

@@ -20,7 +20,16 @@ from keyfob.core.account import (
     shown_status,
     status_word,
 )
-from keyfob.core.errors import CODES, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.errors import (
+    CODES,
+    KeychainError,
+    KeyfobError,
+    NotFound,
+    PeerFault,
+    SettingWrong,
+    Transient,
+    Usage,
+)
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
@@ -32,7 +41,7 @@ from keyfob.protocol.plan import Identity
 from keyfob.service.hub import Hub
 from keyfob.service.keeper import LOCK_WAIT, Keeper
 from keyfob.service.plans import Plans, Signing, api_of
-from keyfob.service.revocations import Revocations
+from keyfob.service.revocations import Revocations, report
 from keyfob.service.runner import Runner
 from keyfob.service.slots import Slots, lock_name
 from keyfob.service.views import Disconnection, TestResult, Token
@@ -191,14 +200,18 @@ class Accounts:
         return self._view(changed)
 
     def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
-        """Forget the grant here at once, and revoke it at the provider, now or later. The account stays.
-        Raises KeychainError where the secrets could not be deleted yet: that goes on by itself."""
-        return self._end(self.resolve(ref), local=local)
+        """Forget the grant here at once, and revoke it at the provider, now or later; with it every older sign-in of
+        the account that may still live. The account stays. Raises KeychainError where the tokens could not be deleted
+        yet: the account is disconnected all the same, and the rest is done once the keychain opens."""
+        record = self.resolve(ref)
+        again = f"Unlock your keychain, then run `keyfob disconnect {record.account.id}` again."
+        return self._end(record, local=local, again=again)
 
     def remove(self, ref: str, *, local: bool = False) -> Disconnection:
         """Disconnect, then forget the account and all that was kept for it."""
         record = self.resolve(ref)
-        ended = self._end(record, local=local)
+        again = f"Unlock your keychain, then run `keyfob remove {record.account.id}` again."
+        ended = self._end(record, local=local, again=again)
         current = self._store.get(record.account.key)
         if current is not None:
             if current.cleanup:
@@ -212,26 +225,27 @@ class Accounts:
             self._slots.forget_all(record.account.key)
             self._hub.say(current, "removed", "Removed")
             self._store.remove(record.account.key)
-        return Disconnection(None, ended.revoked)
+        return replace(ended, account=None)
 
     def clean_up(self, key: str) -> None:
         """Finish a disconnect that was cut short by a crash, a locked keychain or a renewal under way."""
         record = self._store.get(key)
         if record is not None and record.cleanup:
-            self._forget(record, local=False)
+            self._forget(record, local=self._store.read(_local(key)) is not None)
 
     def settle(self, pending: PendingRevocation) -> None:
         """Try a revocation that is still pending."""
+        answer = self._revocations.settle(pending)
         record = self._store.get(pending.account_key)
-        answer = self._revocations.settle(pending, record)
-        if record is not None and answer == "yes":
-            self._hub.say(record, "revoked", "The provider confirmed that the old sign-in is revoked")
+        if record is not None and answer != "pending":
+            report(self._hub, record, [answer])
 
-    def _end(self, record: Record, *, local: bool) -> Disconnection:
+    def _end(self, record: Record, *, local: bool, again: str) -> Disconnection:
         key = record.account.key
         now = self._signing.now()
         if isinstance(record.status, Disconnected) and not record.cleanup:
-            return Disconnection(self._view(record), self._how_it_ended(key))
+            return replace(self._how_it_ended(record), account=self._view(record))
+        self._store.write(_local(key), "1" if local else None)
         # The tombstone comes first: from here no answer of a renewal is stored, and no token is handed out.
         marked = self._store.update(
             key,
@@ -255,41 +269,71 @@ class Accounts:
             raise NotFound(f"There is no account {record.account.id}")
         if not isinstance(record.status, Disconnected):
             self._hub.say(marked, "disconnected", "Disconnected")
-        revoked = self._forget(marked, local=local)
-        return Disconnection(self.view(key), revoked)
+        try:
+            ended = self._forget(marked, local=local)
+        except KeychainError as error:
+            # The account is disconnected; that the tokens are still there must not read as if nothing had been done.
+            rest = "deleted" if local else "deleted and revoked"
+            raise KeychainError(
+                f"{error.message}. {record.account.id} is disconnected here. Its tokens are {rest} when the keychain opens",
+                code=error.code,
+                remedy=again,
+            ) from error
+        return replace(ended, account=self.view(key))
 
-    def _how_it_ended(self, key: str) -> str:
-        if any(pending.account_key == key for pending in self._store.revocations()):
-            return "pending"
-        kinds = [event.kind for event in self._store.events(account_key=key, limit=20)]
-        return "yes" if "revoked" in kinds else "unsupported"
+    def _how_it_ended(self, record: Record) -> Disconnection:
+        """What is known of a disconnect that was carried out before, or by another process."""
+        key = record.account.key
+        if any(pending.account_key == key and not pending.held for pending in self._store.revocations()):
+            return Disconnection(None, "pending")
+        for event in reversed(self._store.events(account_key=key, limit=20)):
+            if event.kind == "revocation_failed":
+                return Disconnection(None, "unsupported", "refused", left=1)
+            if event.kind == "revoked":
+                return Disconnection(None, "yes")
+            if event.kind == "disconnected":
+                break
+        offered = self._revocations.can_revoke(record)
+        return Disconnection(
+            None, "unsupported", "nothing_left" if offered else "not_offered", left=int(not offered)
+        )
 
-    def _forget(self, record: Record, *, local: bool) -> str:
+    def _forget(self, record: Record, *, local: bool) -> Disconnection:
         key = record.account.key
         try:
             with self._locks.hold(lock_name(key), timeout=LOCK_WAIT):
                 current = self._store.get(key)
                 if current is None or not current.cleanup:
-                    return "yes"
-                pending = None
+                    return self._how_it_ended(record)
                 stored = self._slots.newest_or_none(key)
-                if stored is not None and not local and self._revocations.can_revoke(record):
-                    pending = self._revocations.queue(record, stored.grant)
+                # With nothing here: a renewal that was under way may have got an answer and revoked it itself.
+                before = self._how_it_ended(record) if stored is None else None
+                offered = self._revocations.can_revoke(record)
+                due = [] if local else self._revocations.release(key)
+                if stored is not None and offered and not local:
+                    due.insert(0, self._revocations.queue(record, stored.grant))
                 self._slots.forget(key)
+                untold = self._revocations.held(key) if local else []
+                for pending in untold:
+                    self._revocations.drop(pending)
                 self._store.clear_intent(key)
                 self._store.update(key, lambda row: replace(row, cleanup=False))
+                self._store.write(_local(key), None)
         except Transient:
-            return "pending"  # a renewal under way still holds the lock; the renewer goes on with the cleanup
-        if pending is None:
-            return "unsupported"
-        answer = self._revocations.settle(pending, record)
-        if answer == "yes":
-            self._hub.say(record, "revoked", "The provider confirmed the revocation")
-        elif answer == "pending":
-            self._hub.say(
-                record, "revocation_pending", "The provider could not be told yet; Keyfob goes on trying"
-            )
-        return answer
+            # A renewal under way still holds the lock; the renewer goes on with the cleanup.
+            return Disconnection(None, "pending")
+        if before is not None and not due and not untold:
+            return before
+        if local:
+            count = len(untold) + (stored is not None)
+            return Disconnection(None, "unsupported", "local", sign_ins=count, left=count)
+        settled = [self._revocations.settle(pending) for pending in due]
+        report(self._hub, record, settled)
+        if before is not None and before.reason is None:
+            settled.insert(0, before.revoked)
+        elif before is None and not offered:
+            settled.insert(0, "unsupported")
+        return _ended(settled)
 
     # --- views ----------------------------------------------------------------------------------------------
 
@@ -349,6 +393,21 @@ class Accounts:
             issuer=account.pin.server.issuer,
             hosts=hosts_of(provider, account) if provider else (),
         )
+
+
+def _local(key: str) -> str:
+    """Names the note that a disconnect which is not finished yet must not tell the provider."""
+    return f"local/{key}"
+
+
+def _ended(outcomes: Sequence[str]) -> Disconnection:
+    """`outcomes` of all sign-ins, as `Revocations.settle` has them."""
+    left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
+    revoked = "pending" if "pending" in outcomes else "unsupported" if left else "yes"
+    reason = None
+    if left:
+        reason = "refused" if "refused" in outcomes else "not_offered"
+    return Disconnection(None, revoked, reason, sign_ins=len(outcomes), left=left)
 
 
 def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:

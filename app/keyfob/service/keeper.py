@@ -52,7 +52,7 @@ from keyfob.protocol import token
 from keyfob.service.hub import Hub
 from keyfob.service.ledger import Ledger
 from keyfob.service.plans import Plans, Signing
-from keyfob.service.revocations import Revocations
+from keyfob.service.revocations import Revocations, report
 from keyfob.service.runner import Hands, Runner, pause
 from keyfob.service.slots import Slots, Stored, lock_name
 
@@ -323,7 +323,7 @@ class Keeper:
             pending = self._revocations.queue(record, grant) if tells else None
             self._slots.forget(key)
             if pending is not None:
-                self._revocations.settle(pending, record)
+                report(self._hub, record, [self._revocations.settle(pending)])
             raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
         return slot
 

@@ -71,7 +71,7 @@ class Renewer:
             else:
                 wait = min(wait, when - now)
         for pending in self._store.revocations():
-            if not waits(pending.retry_at, now):
+            if not pending.held and not waits(pending.retry_at, now):
                 self._launch(f"revoke:{pending.entry}", "", lambda p=pending: self._accounts.settle(p))  # type: ignore[misc]
         return max(wait, SOON)
 

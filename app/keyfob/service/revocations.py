@@ -1,18 +1,22 @@
-"""Tells providers that a grant is over, at once or later, and forgets the tokens when they have been told.
+"""Revokes grants at their providers, at once or later, and deletes the tokens once that is done.
 
 A token that waits for its revocation lives in the vault under `revoke/<id>` with everything the request needs, so
 that it outlives the account. Offline or a busy provider means later, with backoff, for up to 30 days.
+
+A grant that a new sign-in replaces waits for the account's disconnect: some providers end all grants of a person and
+a client when one is revoked, the new one too.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from keyfob.core.account import PendingRevocation, Pin, Record
-from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, Transient
+from keyfob.core.errors import KeychainError, KeyfobError, Transient
 from keyfob.core.grant import Grant, seal, unseal
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.renewal import backoff, jitter_of
@@ -20,11 +24,13 @@ from keyfob.core.secret import Secret
 from keyfob.ports import AccountStore, Vault
 from keyfob.protocol import app_password, register, revoke
 from keyfob.protocol.plan import Client, Plan
+from keyfob.service.hub import Hub
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.runner import Runner
 
 log = logging.getLogger(__name__)
 GIVE_UP_AFTER = timedelta(days=30)  # no provider's refresh token that matters outlives this unnoticed
+HELD_MOST = 16  # older sign-ins of one account; each is a keychain entry
 
 
 class Revocations:
@@ -46,11 +52,51 @@ class Revocations:
             return False
         return _offers(provider, record)
 
+    def hold(self, record: Record, grant: Grant) -> PendingRevocation | None:
+        """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called before the
+        account's client is replaced. None where there is nothing to revoke. Raises KeychainError."""
+        ends_at = grant.expires_at if grant.refresh is None else record.grant_ends_at
+        if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._signing.now()):
+            return None
+        pending = replace(self.queue(record, grant, held=True), ends_at=ends_at)
+        self._store.put_revocation(pending)
+        return pending
+
+    def held(self, account_key: str) -> list[PendingRevocation]:
+        """The account's older sign-ins, the oldest first."""
+        found = [p for p in self._store.revocations() if p.held and p.account_key == account_key]
+        return sorted(found, key=lambda pending: pending.at)
+
+    def trim(self, account_key: str) -> int:
+        """Drop what has ended by itself, and the oldest beyond HELD_MOST: how many of those there were."""
+        now = self._signing.now()
+        held = self.held(account_key)
+        ended = [p for p in held if p.ends_at is not None and p.ends_at <= now]
+        live = [p for p in held if p not in ended]
+        surplus = live[: max(len(live) - HELD_MOST, 0)]
+        for pending in (*ended, *surplus):
+            self.drop(pending)
+        return len(surplus)
+
+    def release(self, account_key: str) -> list[PendingRevocation]:
+        """The account's older sign-ins, due for revocation from now on."""
+        self.trim(account_key)
+        due = [replace(p, held=False, at=self._signing.now()) for p in self.held(account_key)]
+        for pending in due:
+            self._store.put_revocation(pending)
+        return due
+
     def queue(
-        self, record: Record, grant: Grant, client: Client | None = None, key_id: str | None = None
+        self,
+        record: Record,
+        grant: Grant,
+        client: Client | None = None,
+        key_id: str | None = None,
+        *,
+        held: bool = False,
     ) -> PendingRevocation:
         """Take over `grant` for revocation: durable before it returns. `client` where it is not the account's own
-        yet, with its key's id. Raises KeychainError."""
+        yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError."""
         account = record.account
         entry = f"revoke/{self._signing.new_id()}"
         if client is None:
@@ -71,12 +117,14 @@ class Revocations:
             provider=account.provider,
             at=self._signing.now(),
             account_key=account.key,
+            held=held,
         )
         self._store.put_revocation(pending)
         return pending
 
-    def settle(self, pending: PendingRevocation, record: Record | None = None) -> str:
-        """Try it now: `yes`, `unsupported`, or `pending` (kept for later). Never raises a KeyfobError."""
+    def settle(self, pending: PendingRevocation) -> str:
+        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider has no way to), or `refused` (it
+        does not let us, and trying again would not help). Never raises a KeyfobError."""
         now = self._signing.now()
         try:
             entry = self._vault.load(pending.entry)
@@ -86,21 +134,18 @@ class Revocations:
             answer = self._ask(pending, entry)
         except KeyfobError as error:
             log.info("revoking for %s failed: %s", pending.account_id, error.code)
-            final = not isinstance(error, Transient | KeychainError | SettingWrong)
-            if final or now - pending.at > GIVE_UP_AFTER:
-                self._drop(pending)
-                return "unsupported"
+            # A client that is refused stays so: what it proves itself with is fixed in the entry.
+            passes = isinstance(error, Transient | KeychainError) or error.code == "tls_untrusted"
+            if not passes or now - pending.at > GIVE_UP_AFTER:
+                self.drop(pending)
+                return "refused"
             wait = backoff(pending.tries + 1, jitter_of(pending.entry))
             if error.retry_after is not None:
                 wait = max(wait, error.retry_after)
             self._store.put_revocation(replace(pending, tries=pending.tries + 1, retry_at=now + wait))
             return "pending"
-        self._drop(pending)
+        self.drop(pending)
         return answer
-
-    def revoke_now(self, record: Record, grant: Grant) -> str:
-        """Queue and settle in one: for a grant that was just received and must not stay."""
-        return self.settle(self.queue(record, grant)) if self.can_revoke(record) else "unsupported"
 
     def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
         """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
@@ -164,7 +209,8 @@ class Revocations:
         ]
         return "yes" if "yes" in answers else "unsupported"
 
-    def _drop(self, pending: PendingRevocation) -> None:
+    def drop(self, pending: PendingRevocation) -> None:
+        """Forget it, unrevoked or done. Raises nothing."""
         try:
             self._vault.delete(pending.entry)
         except KeychainError:
@@ -172,6 +218,24 @@ class Revocations:
             log.info("a revoked token could not be deleted from the keychain yet")
             return
         self._store.remove_revocation(pending.entry)
+
+
+def report(hub: Hub, record: Record, outcomes: Sequence[str]) -> None:
+    """Write into the account's history how its revocations went; `outcomes` as `settle` has them."""
+    if "yes" in outcomes:
+        hub.say(record, "revoked", "The provider confirmed the revocation")
+    if "pending" in outcomes:
+        hub.say(
+            record, "revocation_pending", "The provider could not be reached; Keyfob keeps trying to revoke"
+        )
+    left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
+    if left:
+        what = "1 sign-in" if left == 1 else f"{left} sign-ins"
+        hub.say(
+            record,
+            "revocation_failed",
+            f"The provider did not revoke {what}; use your account settings there to end access",
+        )
 
 
 def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, str]]:

@@ -28,6 +28,7 @@ from keyfob.service.attempt import Attempt
 from keyfob.service.desk import Desk, Ready, Signed
 from keyfob.service.keeper import LOCK_WAIT
 from keyfob.service.plans import NO_SECRETS, identity_urls
+from keyfob.service.revocations import HELD_MOST
 from keyfob.service.slots import lock_name
 from keyfob.service.views import Progress, SignInRequest
 
@@ -190,18 +191,40 @@ class SignIn:
             held = desk.slots.newest_or_none(key)
             generation = max(held.grant.generation if held else 0, record.generation if record else 0) + 1
             grant = replace(signed.result.grant, generation=generation)
-            client_before = desk.vault.load(f"{key}/client") if record else None
-            if signed.secrets != NO_SECRETS:
-                desk.vault.save(f"{key}/client", signed.secrets.sealed())
-            slot = desk.slots.save(key, grant)
+            replaced = None
+            if record is not None and held is not None and not _same_grant(held.grant, grant):
+                replaced = desk.revocations.hold(record, held.grant)
             try:
-                stored = self._write(ready, signed, grant, key, record)
+                stored = self._save(ready, signed, grant, key, record)
             except BaseException:
-                if record is not None:
-                    self._put_back(key, slot, client_before)
+                if replaced is not None:
+                    desk.revocations.drop(replaced)
                 raise
+            self._quietly(lambda: self._tell_dropped(stored, desk.revocations.trim(key)))
             self._quietly(lambda: desk.store.clear_intent(key))
             return stored
+
+    def _save(self, ready: Ready, signed: Signed, grant: Grant, key: str, record: Record | None) -> Record:
+        desk = self._desk
+        client_before = desk.vault.load(f"{key}/client") if record else None
+        if signed.secrets != NO_SECRETS:
+            desk.vault.save(f"{key}/client", signed.secrets.sealed())
+        slot = desk.slots.save(key, grant)
+        try:
+            return self._write(ready, signed, grant, key, record)
+        except BaseException:
+            if record is not None:
+                self._put_back(key, slot, client_before)
+            raise
+
+    def _tell_dropped(self, record: Record, count: int) -> None:
+        if count:
+            self._desk.hub.say(
+                record,
+                "revocation_failed",
+                f"Keyfob remembers {HELD_MOST} older sign-ins of an account and has forgotten the oldest without revoking "
+                "it; use your account settings at the provider to end access",
+            )
 
     def _quietly(self, write: Callable[[], object]) -> None:
         try:
@@ -372,6 +395,11 @@ def _same_subject(known: str, told: str) -> bool:
     """Whether the browser signed in whom the account belongs to. A provider that names nobody cannot be wrong."""
     nameless = (known, told)
     return not known or known == told or any(name.startswith(UNIDENTIFIED) for name in nameless)
+
+
+def _same_grant(old: Grant, new: Grant) -> bool:
+    """Whether a sign-in brought the tokens that were there before, as some providers' do."""
+    return old.refresh == new.refresh and (new.refresh is not None or old.access == new.access)
 
 
 def _where(inputs: Mapping[str, str]) -> dict[str, str]:

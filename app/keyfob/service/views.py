@@ -88,11 +88,23 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Disconnection:
+    """What became of an account's sign-ins at its provider: the newest, and older ones that it replaced."""
+
     account: AccountView | None
-    revoked: str  # yes | pending | unsupported
+    revoked: str  # yes (all of them) | pending (some are tried again later) | unsupported (some stay)
+    # Why, for unsupported: local (as asked), not_offered, refused (by the provider), nothing_left (no token here)
+    reason: str | None = None
+    sign_ins: int = 1  # that there were
+    left: int = 0  # that were not revoked, and are not tried again
 
     def to_json(self) -> dict[str, Any]:
-        return {"revoked": self.revoked, "account": self.account.to_json() if self.account else None}
+        return {
+            "revoked": self.revoked,
+            "reason": self.reason,
+            "sign_ins": self.sign_ins,
+            "left": self.left,
+            "account": self.account.to_json() if self.account else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

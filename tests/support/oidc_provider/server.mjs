@@ -85,6 +85,15 @@ function revokeAccount(account) {
   return ended;
 }
 
+function liveGrants(account) {
+  const found = new Set();
+  for (const [key, { payload, until }] of store) {
+    const works = key.startsWith('RefreshToken:') && !payload.consumed && until > Date.now();
+    if (works && payload.accountId === account) found.add(payload.grantId);
+  }
+  return [...found];
+}
+
 // --- clients and keys ------------------------------------------------------------------------------------------
 
 const loopback = ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'];
@@ -187,6 +196,7 @@ const controls = {
   'POST reset': async () => { counts = {}; outages.clear(); return {}; },
   'POST ttl': async (body) => Object.assign(ttl, body),
   'POST behaviour': async (body) => Object.assign(behaviour, body),
+  'POST live': async ({ account }) => liveGrants(account),
   'POST revoke': async ({ account }) => ({ ended: revokeAccount(account) }),
   'POST outage': async ({ path, status = 503, times = 1e9, headers = {}, body = 'down' }) => {
     outages.set(path, { status, left: times, headers, body });
