@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
-from PySide6.QtCore import QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -49,6 +50,14 @@ def engine(tmp_path: Path) -> fake.FakeEngine:
     return fake.FakeEngine(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """What the app takes for the time, in its last entry; the samples' own time."""
+    times = [fake.NOW]
+    monkeypatch.setattr("keyfob.desktop.desk.utc_now", lambda: times[-1])
+    return times
+
+
 @pytest.fixture
 def threads(qapp: QApplication) -> Iterator[Threads]:
     result = Threads()
@@ -57,11 +66,15 @@ def threads(qapp: QApplication) -> Iterator[Threads]:
 
 
 @pytest.fixture(autouse=True)
-def no_task_left(qtbot: QtBot) -> Iterator[None]:
-    """Every operation of a test has ended before the next begins."""
+def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
+    """Every operation of a test has ended, and every window is gone, before the next test begins."""
     yield
     operation.ask_all_to_end()
     qtbot.waitUntil(lambda: not operation.running(), timeout=10_000)
+    for left in (*qapp.topLevelWidgets(), *(each for each in qapp.children() if isinstance(each, Desk))):
+        left.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert [each for each in qapp.topLevelWidgets() if each.isVisible()] == []
 
 
 @pytest.fixture
@@ -85,5 +98,3 @@ def desk(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
     result.tray.close()
     result.window.hide()
     qtbot.waitUntil(lambda: not operation.running() and not result.threads.alive(), timeout=10_000)
-    result.window.deleteLater()
-    result.deleteLater()

@@ -10,7 +10,7 @@ import pytest
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.errors import CODES
 from keyfob.desktop import history, viewmodel
-from keyfob.desktop.models import Window
+from keyfob.desktop.models import Banner, Window
 from support.fake_engine import NOW, M, sample_events, sample_views, view
 
 VIEWS = {v.provider: v for v in sample_views()}
@@ -166,3 +166,68 @@ def test_history_is_newest_first_and_the_strip_oldest_first() -> None:
     points = history.points(events, NOW)
     assert [p.place for p in points] == sorted(p.place for p in points)
     assert all(0 <= p.place <= 1 for p in points)
+
+
+CONNECTED = VIEWS["nexusmods"]
+KEY = replace(VIEWS["openai"], expires_at=NOW + M)
+BANNER = Banner("bad", "Your keychain is locked", "Unlock it.", "Try again", "keychain", "", None)
+
+
+@pytest.mark.parametrize("later", [timedelta(minutes=52), timedelta(minutes=53), timedelta(days=40)])
+def test_an_expired_token_is_never_connected(later: timedelta) -> None:
+    """Nothing has happened to the account: the time alone passed."""
+    now = NOW + later
+    shown = viewmodel.window([CONNECTED], CONNECTED.key, (), now, kept_in="Safe", zone=UTC)
+    assert (shown.rows[0].side, shown.rows[0].tone, shown.rows[0].shape) == ("waiting", "warn", "clock")
+    assert shown.rows[0].accessible == "nexusmods/aldis, stale"
+    assert (shown.summary_note, shown.tray, shown.tray_text) == ("1 waiting", "waiting", "Keyfob: 1 waiting")
+    assert shown.tray_lines[0][1:] == ("Aldis · Nexus Mods — waiting", "warn", "clock")
+    detail = shown.detail
+    assert detail is not None
+    assert (detail.status, detail.tone, detail.can_copy, detail.can_renew) == ("Waiting", "warn", False, True)
+    assert detail.headline.startswith("Expired ")
+    assert detail.life is not None
+    assert (detail.life.tone, detail.life.lived) == ("warn", 1.0)
+
+
+def test_until_its_end_it_is_connected() -> None:
+    now = NOW + timedelta(minutes=52) - timedelta(microseconds=1)
+    shown = viewmodel.window([CONNECTED], CONNECTED.key, (), now, kept_in="Safe", zone=UTC)
+    assert (shown.rows[0].tone, shown.tray, shown.summary_note) == ("ok", "fine", "all fine")
+
+
+def test_what_has_expired_and_cannot_be_renewed_needs_the_person() -> None:
+    now = NOW + M
+    shown = viewmodel.window([KEY], KEY.key, (), now, kept_in="Safe", zone=UTC)
+    assert (shown.tray, shown.summary_note) == ("needs_you", "1 needs you")
+    assert [(b.text, b.button) for b in shown.banners] == [("The key has expired.", "Enter a new key")]
+    assert shown.detail is not None
+    assert (shown.detail.headline, shown.detail.can_copy) == ("This key has expired", False)
+
+
+def test_a_renewal_of_an_expired_token_hands_nothing_out() -> None:
+    account = replace(CONNECTED, status="renewing")
+    detail = viewmodel.detail(account, (), NOW + timedelta(hours=1), kept_in="Safe", zone=UTC)
+    assert (detail.status, detail.can_copy) == ("Renewing", False)
+
+
+def test_keychain_trouble_needs_the_person() -> None:
+    shown = window([CONNECTED, VIEWS["bluesky"]], keychain=BANNER)
+    assert shown.tray == "needs_you"
+    assert shown.summary_note == "your keychain needs you · 2 waiting"
+    assert shown.tray_text == "Keyfob: your keychain needs you · 2 waiting"
+    assert {row.tone for row in shown.rows} == {"warn"}
+    assert shown.detail is not None
+    assert (shown.detail.headline, shown.detail.can_copy) == ("Waiting for your keychain", False)
+    assert viewmodel.window([], None, (), NOW, kept_in="", keychain=BANNER).tray == "needs_you"
+
+
+def test_nothing_is_said_of_accounts_that_are_not_known_yet() -> None:
+    shown = viewmodel.window((), None, (), NOW, kept_in="", loading=True)
+    assert (shown.summary, shown.summary_note, shown.tray_text) == ("", "", "Keyfob")
+    assert viewmodel.window((), None, (), NOW, kept_in="").summary == "No accounts yet"
+
+
+def test_the_next_change_is_the_next_expiry() -> None:
+    assert viewmodel.next_change([VIEWS["nexusmods"], VIEWS["bluesky"]], NOW) == NOW + timedelta(minutes=52)
+    assert viewmodel.next_change([VIEWS["openai"]], NOW) is None

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidget
 from pytestqt.qtbot import QtBot
+from shiboken6 import delete
 
 from keyfob.core.secret import Secret
-from keyfob.desktop import clipboard
+from keyfob.desktop import clipboard, operation
 from keyfob.desktop.clipboard import SecretClipboard
 from keyfob.desktop.confirm import Ask, Confirm
 from keyfob.desktop.desk import Desk
-from keyfob.desktop.main_window import BannerView
+from keyfob.desktop.main_window import BannerView, MainWindow
+from keyfob.desktop.theme import Theme
 from support import fake_engine as fake
 
 
@@ -246,3 +248,71 @@ def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(desk: Desk, qtbot
             )
     assert page.title.text().endswith("…")
     assert page.title.toolTip() == "Alexandra Featherstonehaugh-Cholmondeley"
+
+
+@pytest.mark.parametrize("visible", [True, False], ids=["on screen", "in the tray"])
+def test_a_token_that_expires_is_shown_at_once_though_nothing_happens(
+    desk: Desk, clock: list[datetime], qtbot: QtBot, visible: bool
+) -> None:
+    key = choose(desk, "nexusmods", qtbot)
+    if not visible:
+        desk.window.hide()
+    presenter = desk._presenter
+    assert presenter.view(key).status == "connected"
+    end = presenter.view(key).expires_at
+    clock.append(end - timedelta(milliseconds=150))
+    presenter.publish()
+    assert presenter.model.detail.status == "Connected"
+    told: list[object] = []
+    presenter.changed.connect(told.append)
+    clock.append(end)
+    qtbot.waitUntil(lambda: bool(told), timeout=800)
+    assert presenter.model.detail.status == "Waiting"
+    assert not desk.window.account.copy.isEnabled()
+    assert desk.tray._summary.text() != "all fine"
+    assert presenter.view(key).status == "stale"
+
+
+def test_a_key_that_expires_is_notified(
+    desk: Desk, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
+) -> None:
+    told: list[tuple[str, str]] = []
+    desk._presenter.attention.connect(lambda title, text: told.append((title, text)))
+    engine.accounts.change("openai/key-f3qa", expires_at=fake.NOW + timedelta(minutes=10))
+    qtbot.waitUntil(lambda: desk._presenter.view("key-openai-key-f3qa").expires_at is not None)
+    clock.append(fake.NOW + timedelta(minutes=10))
+    desk._presenter.publish()
+    desk._presenter.publish()
+    assert told == [("key …f3Qa needs you", "The key has expired.")]
+
+
+def test_a_start_says_nothing_of_accounts_until_it_knows_them(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    gate = threading.Event()
+
+    def build() -> fake.FakeEngine:
+        gate.wait(10)
+        return engine
+
+    desk = Desk(qapp, theme, build)
+    desk._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
+    desk.begin()
+    qtbot.waitUntil(lambda: bool(operation.running()))
+    assert desk.window.sidebar.summary.text() == ""
+    assert not desk.window.sidebar.note.isVisible()
+    gate.set()
+    qtbot.waitUntil(lambda: desk.window.sidebar.summary.text() == "8 accounts")
+    desk.quit()
+    qtbot.waitUntil(lambda: engine.closed, timeout=10_000)
+
+
+def test_a_window_that_is_gone_before_its_first_paint_is_reported(theme: Theme, qtbot: QtBot) -> None:
+    window = MainWindow(theme)
+    window.show()
+    window.grab()
+    assert window.was_painted
+    delete(window)
+    with qtbot.captureExceptions() as raised:
+        qtbot.wait(20)
+    assert raised == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
@@ -126,7 +125,7 @@ class Desk(QObject):
     def _not_built(self, error: KeyfobError) -> None:
         banner = Banner("bad", error.message, error.remedy, "Try again", "build", "", None)
         model = viewmodel.window((), None, (), utc_now(), kept_in="", keychain=banner, loading=True)
-        self.window.tell(replace(model, summary_note=""), None)
+        self.window.tell(model, None)
         self.window.bring_up()
 
     def _built(self, engine: Engine) -> None:
@@ -134,7 +133,7 @@ class Desk(QObject):
         if self._ending is not None:
             return
         engine.consents.ask = self._asking.ask
-        presenter = self._presenter = Presenter(engine, self)
+        presenter = self._presenter = Presenter(engine, self, utc_now)
         connect = SignInPresenter(engine, presenter, self.threads, self)
         self._sign_in = ConnectDialog(self._theme, connect, self.window)
         self._sign_in.finished.connect(self._dialog_done)

@@ -83,6 +83,10 @@ class MainWindow(QMainWindow):
         self._banners: tuple[Banner, ...] = ()
         self.may_hide: Callable[[], bool] = _never
         self._painted = False
+        # A timer of the window's own: nothing is emitted for a window that is gone before it fires.
+        self._paint_timer = QTimer(self)
+        self._paint_timer.setSingleShot(True)
+        self._paint_timer.timeout.connect(self.painted)
         self.setWindowTitle("Keyfob")
         self.setAccessibleName("Keyfob")
         self.setWindowIcon(icons.app_icon())
@@ -195,7 +199,7 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
-            QTimer.singleShot(0, self.painted.emit)
+            self._paint_timer.start(0)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -14,6 +14,11 @@ def until(view: AccountView, now: datetime) -> timedelta | None:
     return None if target is None else target - now
 
 
+def expired(view: AccountView, now: datetime) -> bool:
+    """Whether its token has ended."""
+    return view.expires_at is not None and view.expires_at <= now
+
+
 def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str, str]:
     """What the card says first, and the smaller line under it (which may be empty)."""
     left = until(view, now)
@@ -21,12 +26,25 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
     match view.status:
         case "disconnected":
             return "No token is kept", "Reconnect to use this account again; nothing else was forgotten."
+        case "needs_sign_in" if _ran_out(view, now):
+            what = "This key" if view.method == "api_key" else "The token"
+            then = (
+                "Enter a new one to go on."
+                if view.method == "api_key"
+                else "It cannot be renewed: sign in again."
+            )
+            return f"{what} has expired", then
         case "needs_sign_in" if view.method == "api_key":
             return "This key is no longer accepted", "Enter a new one to go on."
         case "needs_sign_in":
             return "The sign-in has ended", "Sign in once more, and it goes on renewing by itself."
         case "renewing":
             return "Renewing now", _still_good(view, now)
+        case "stale" if not expired(view, now):
+            return (
+                "Waiting for your keychain",
+                "Nobody has been signed out. Tools get this token again after that.",
+            )
         case "stale":
             since = f"Expired {words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
             return since, "Keyfob keeps trying by itself. Nobody has been signed out."
@@ -48,6 +66,24 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
     if left is None or left <= timedelta(0):
         return "Renews by itself any moment", _still_good(view, now)
     return f"Renews by itself in {words.span(left)}", ""
+
+
+def why_it_ended(view: AccountView, now: datetime) -> str:
+    """One sentence: why the account needs its person."""
+    if _ran_out(view, now):
+        return (
+            "The key has expired."
+            if view.method == "api_key"
+            else "Its token has expired and cannot be renewed."
+        )
+    if view.last_error is None:
+        return "The sign-in has ended."
+    return f"{view.last_error.message.strip().rstrip('.')}."
+
+
+def _ran_out(view: AccountView, now: datetime) -> bool:
+    """It reached its end, and nothing was refused."""
+    return not view.renewable and expired(view, now) and view.last_error is None
 
 
 def _still_good(view: AccountView, now: datetime) -> str:

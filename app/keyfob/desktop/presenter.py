@@ -6,6 +6,7 @@ through `act`, and what it brought comes back as `said` and as a new `changed` m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,11 +24,13 @@ from keyfob.desktop.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.engine import Engine
 from keyfob.desktop.models import Banner
 from keyfob.desktop.operation import Operation
+from keyfob.desktop.outlook import why_it_ended
 from keyfob.ports import VaultHealth
 from keyfob.service.views import Disconnection, TestResult, Token
 
 SETTLE = 120  # milliseconds: several events of one deed are one reload
 COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
+FURTHEST = timedelta(hours=6)
 COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for at least this
 
 WELCOME = Banner(
@@ -64,7 +67,7 @@ class Presenter(QObject):
         self.selected: str | None = None
         self._busy: frozenset[str] = frozenset()
         self._hidden: frozenset[str] = frozenset()
-        self._needy: set[str] = set()
+        self._needy: set[str] | None = None  # None: not known yet, so what is found is no news
         self._pictures: dict[str, str] = {}
         self._asked_pictures: set[str] = set()
         self._kept_in = "your keychain"
@@ -77,7 +80,8 @@ class Presenter(QObject):
         self.model = viewmodel.window((), None, (), clock(), kept_in=self._kept_in, loading=True)
         self._clipboard = SecretClipboard(self)
         self._settle = self._timer(self.reload)
-        self._refresh = self._timer(self._tick)
+        self._refresh = self._timer(self.publish)
+        self._expiry = self._timer(self.publish)
         self._bridge = Bridge(engine.events, self)
         self._bridge.logged.connect(self._happened)
         self._watching = False
@@ -122,7 +126,6 @@ class Presenter(QObject):
 
     def _took(self, read: tuple[list[AccountView], str | None, Sequence[LoggedEvent]]) -> None:
         views, chosen, history = read
-        first = not self._loaded
         self._loading, self._loaded = False, True
         self._views = views
         if self.selected is None or self.selected not in {v.key for v in views}:
@@ -131,12 +134,6 @@ class Presenter(QObject):
             self._history, self._history_of = history, chosen
         else:
             self._again = True  # another was chosen meanwhile
-        needy = {v.key: v for v in views if v.status == "needs_sign_in"}
-        for key, view in needy.items():
-            if key not in self._needy and not first:
-                why = view.last_error.message if view.last_error else "Its sign-in has ended"
-                self.attention.emit(f"{viewmodel.name_of(view)} needs you", f"{why.rstrip('.')}.")
-        self._needy = set(needy)
         self._fetch_pictures()
         self.publish()
         if self._again:
@@ -164,12 +161,13 @@ class Presenter(QObject):
             self.publish()
 
     def publish(self) -> None:
-        """Make the model anew from what is known, and tell it."""
+        """Make the model anew from what is known and the time, and show it."""
+        now = self._clock()
         self.model = viewmodel.window(
             self._views,
             self.selected,
             self._history if self._history_of == self.selected else (),
-            self._clock(),
+            now,
             kept_in=self._kept_in,
             hidden=self._hidden,
             busy=self._busy,
@@ -182,13 +180,25 @@ class Presenter(QObject):
         more = [self._interrupted, None if self._views else self._welcome]
         self.model = replace(self.model, banners=(*self.model.banners, *(b for b in more if b is not None)))
         self.changed.emit(self.model)
-        self._arm()
+        if self._loaded:
+            self._notify(now)
+        self._arm(now)
+
+    def _notify(self, now: datetime) -> None:
+        """Ask for attention once for each account that has begun to need its person."""
+        needy = {v.key: v for v in self.views() if v.status == "needs_sign_in"}
+        for key, view in needy.items():
+            if self._needy is not None and key not in self._needy:
+                self.attention.emit(f"{viewmodel.name_of(view)} needs you", why_it_ended(view, now))
+        self._needy = set(needy)
 
     def view(self, key: str) -> AccountView | None:
-        return next((v for v in self._views if v.key == key), None)
+        return next((v for v in self.views() if v.key == key), None)
 
     def views(self) -> tuple[AccountView, ...]:
-        return tuple(self._views)
+        """The accounts as they stand now."""
+        now, trouble = self._clock(), self.keychain_in_trouble
+        return tuple(viewmodel.as_shown(v, now, keychain_trouble=trouble) for v in self._views)
 
     @property
     def kept_in(self) -> str:
@@ -203,22 +213,26 @@ class Presenter(QObject):
     def loaded(self) -> bool:
         return self._loaded
 
-    # --- relative times: only while somebody can see them ---------------------------------------------------
+    # --- the time that passes -------------------------------------------------------------------------------
 
     def watched(self, visible: bool) -> None:
-        """Whether the window is on screen. Hidden, nothing here wakes up."""
+        """Whether the window is on screen. Hidden, nothing here wakes up but for a token that expires."""
         self._watching = visible
         if visible and self._loaded:
             self.publish()
         elif not visible:
             self._refresh.stop()
 
-    def _arm(self) -> None:
+    def _arm(self, now: datetime) -> None:
         if self._watching and self._views:
             self._refresh.start(FINE if self.model.urgent else COARSE)
-
-    def _tick(self) -> None:
-        self.publish()
+        change = viewmodel.next_change(self._views, now)
+        if change is None:
+            self._expiry.stop()
+        else:
+            # A moment later than the end, and never further ahead than a timer can count.
+            wait = min((change - now) + timedelta(milliseconds=5), FURTHEST)
+            self._expiry.start(math.ceil(wait.total_seconds() * 1000))
 
     # --- surroundings ---------------------------------------------------------------------------------------
 
@@ -374,6 +388,7 @@ class Presenter(QObject):
         """No event comes after this; the clipboard holds no token of ours."""
         self._bridge.close()
         self._refresh.stop()
+        self._expiry.stop()
         self._settle.stop()
         self._clipboard.clear()
         self.model = replace(self.model, banners=())

@@ -7,9 +7,10 @@ which the person may copy for a report.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
-from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.account import AccountView, LoggedEvent, shown_status
 from keyfob.core.provider import EMPTY
 from keyfob.desktop import history, words
 from keyfob.desktop.models import (
@@ -24,7 +25,7 @@ from keyfob.desktop.models import (
     Row,
     Window,
 )
-from keyfob.desktop.outlook import end_of_all, headline, kept_back, until
+from keyfob.desktop.outlook import end_of_all, expired, headline, kept_back, until, why_it_ended
 from keyfob.desktop.tile import Face, avatar_color, first_letter
 
 KEY_REMINDER = timedelta(days=7)
@@ -37,6 +38,23 @@ def name_of(view: AccountView) -> str:
     if view.method == "api_key" and view.key_tail and not (view.name or view.email):
         return f"key …{view.key_tail}"
     return view.name or view.label
+
+
+def as_shown(view: AccountView, now: datetime, *, keychain_trouble: bool = False) -> AccountView:
+    """The account with its status at `now`. A view may be some seconds or hours old, and its token has expired since."""
+    status = shown_status(
+        view.status,
+        expires_at=view.expires_at,
+        renewable=view.renewable,
+        now=now,
+        keychain_ok=not keychain_trouble,
+    )
+    return view if status == view.status else replace(view, status=status)
+
+
+def next_change(views: Sequence[AccountView], now: datetime) -> datetime | None:
+    """When the next token expires, so that its account is shown differently although nothing happened to it."""
+    return min((v.expires_at for v in views if v.expires_at is not None and v.expires_at > now), default=None)
 
 
 def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
@@ -178,7 +196,7 @@ def detail(
         copy_label="Copy token",
         can_renew=live and view.renewable and not busy and view.status != "renewing",
         can_test=live and not busy,
-        can_copy=live and view.shareable and view.status != "stale" and not busy,
+        can_copy=live and view.shareable and view.status != "stale" and not expired(view, now) and not busy,
         copy_reason=kept_back(view),
         connected=live,
         needs_person=view.status == "needs_sign_in",
@@ -233,7 +251,7 @@ def banners(
         )
         return tuple(out)
     for view in ended:
-        why = _sentence(view.last_error.message) if view.last_error else "The sign-in has ended."
+        why = why_it_ended(view, now)
         button = "Enter a new key" if view.method == "api_key" else "Sign in"
         out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
     for view in views:
@@ -266,7 +284,7 @@ def banner_id(view: AccountView) -> str:
     return f"{view.key} {view.status} {at}"
 
 
-def summary(views: Sequence[AccountView]) -> tuple[str, str]:
+def summary(views: Sequence[AccountView], *, keychain_trouble: bool = False) -> tuple[str, str]:
     """`5 accounts`, `4 fine · 1 needs you`."""
     count = len(views)
     title = "No accounts yet" if not count else "1 account" if count == 1 else f"{count} accounts"
@@ -274,20 +292,22 @@ def summary(views: Sequence[AccountView]) -> tuple[str, str]:
     ended = sum(v.status == "needs_sign_in" for v in views)
     waiting = sum(v.status == "stale" for v in views)
     off = sum(v.status == "disconnected" for v in views)
-    parts = [f"{fine} fine"] if fine else []
+    parts = ["your keychain needs you"] if keychain_trouble else []
+    if fine:
+        parts.append(f"{fine} fine")
     if ended:
         parts.append("1 needs you" if ended == 1 else f"{ended} need you")
     if waiting:
         parts.append(f"{waiting} waiting")
     if off:
         parts.append(f"{off} off")
-    return title, ("all fine" if count and fine == count else " · ".join(parts))
+    return title, ("all fine" if count and fine == count and not keychain_trouble else " · ".join(parts))
 
 
-def tray_state(views: Sequence[AccountView], *, offline: bool) -> str:
+def tray_state(views: Sequence[AccountView], *, offline: bool, keychain_trouble: bool = False) -> str:
     """needs_you before waiting before renewing before fine. Disconnected accounts do not count."""
     statuses = {v.status for v in views if v.status != "disconnected"}
-    if "needs_sign_in" in statuses:
+    if keychain_trouble or "needs_sign_in" in statuses:
         return "needs_you"
     if "stale" in statuses or (offline and statuses):
         return "waiting"
@@ -320,24 +340,27 @@ def window(
     pictures: Mapping[str, str] = EMPTY,
     zone: tzinfo | None = None,
 ) -> Window:
-    """The whole window at `now`. `selected` and `busy` hold account keys."""
+    """The whole window at `now`. `selected` and `busy` hold account keys; `keychain` is there while the keychain cannot
+    be used. Until the accounts are known (`loading`), nothing is said of them."""
+    keychain_trouble = keychain is not None
+    views = [as_shown(view, now, keychain_trouble=keychain_trouble) for view in views]
     names = [name_of(v) for v in views]
     chosen = next((v for v in views if v.key == selected), None)
-    title, note = summary(views)
+    title, note = ("", "") if loading else summary(views, keychain_trouble=keychain_trouble)
     needy = sorted(views, key=lambda v: (v.status != "needs_sign_in", v.status != "stale"))
     spoken = " · ".join(p for p in (note, "offline" if offline else "") if p)
     counted = [left for v in views if v.status == "connected" and (left := until(v, now)) is not None]
     return Window(
         rows=tuple(row(v, now, names.count(name_of(v)) > 1, pictures) for v in views),
         summary=title,
-        summary_note=spoken or ("looking …" if loading else ""),
+        summary_note=spoken,
         banners=banners(views, now, hidden, keychain),
         detail=None
         if chosen is None
         else detail(
             chosen, events, now, kept_in=kept_in, busy=chosen.key in busy, pictures=pictures, zone=zone
         ),
-        tray=tray_state(views, offline=offline),
+        tray=tray_state(views, offline=offline, keychain_trouble=keychain_trouble),
         tray_text=f"Keyfob: {spoken}" if spoken else "Keyfob",
         tray_lines=tuple(tray_line(v, now) for v in needy),
         loading=loading,
