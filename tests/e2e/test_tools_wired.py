@@ -291,8 +291,11 @@ def test_aws_of_another_kind_of_account(bench: Bench) -> None:
 # --- pip and npm --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pip", [python_tools.oldest_pip])
-def test_pip(bench: Bench, pip: Callable[[], Path]) -> None:
+@pytest.mark.parametrize("user", ["alice@", ""])
+@pytest.mark.parametrize("pip", [python_tools.oldest_pip, python_tools.newest_pip])
+def test_pip(bench: Bench, pip: Callable[[], Path], user: str) -> None:
+    if pip is python_tools.oldest_pip and not user:
+        user = "__token__@"  # it asks only with a user name, and this one names nobody
     bench.connect()
     config = bench.home / ".config" / "pip" / "pip.conf"
     config.parent.mkdir(parents=True)
@@ -300,7 +303,7 @@ def test_pip(bench: Bench, pip: Callable[[], Path]) -> None:
     config.write_text(old)
     assert wired(bench, "pip") == [bench.bin / "keyring", config]
     venv = bench.home / "venv"
-    index = f"http://alice@{bench.shop.host}/simple/"
+    index = f"http://{user}{bench.shop.host}/simple/"
     install = [
         str(pip()), "install", "-q", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
         "--target", str(venv), "--index-url", index, "keyfob-found",

@@ -50,9 +50,10 @@ def git(asked: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
         buffer = io.BytesIO(asked.encode())
 
     out = io.StringIO()
-    monkeypatch.setattr(sys, "stdin", Stdin)
-    monkeypatch.setattr(sys, "stdout", out)
-    assert git_credential.main([*words, "get"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", Stdin)
+        patch.setattr(sys, "stdout", out)
+        assert git_credential.main([*words, "get"]) == 0
     return out.getvalue()
 
 
@@ -155,19 +156,21 @@ def test_a_token_of_ones_own_server_does_not_go_to_the_public_registry(
         ("https://ghcr.io", "ghcr.io"),
         ("https://index.docker.io/v1/", "index.docker.io"),
         ("http://localhost:5000", "localhost:5000"),
-        ("http://ghcr.io", None),
-        ("ftp://ghcr.io", None),
-        ("", None),
+        ("http://ghcr.io", ""),
+        ("ftp://ghcr.io", ""),
+        ("https://[", ""),
+        ("", ""),
     ],
 )
-def test_a_registrys_address(address: str, host: str | None) -> None:
-    assert docker_credential.registry(address) == host
+def test_a_registrys_address(address: str, host: str) -> None:
+    assert docker_credential.registry(address) == (host, None)
+
+
+SIMPLE = "https://gitlab.com/api/v4/projects/1/packages/pypi/simple"
 
 
 def test_keyring_answers_an_address_of_an_account_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        keyring_command.main(["get", "https://gitlab.com/api/v4/projects/1/packages/pypi/simple", "x"]) == 0
-    )
+    assert keyring_command.main(["get", SIMPLE, "me"]) == 0
     assert capsys.readouterr().out == f"{TOKEN}-of-gitlab/me\n"
     for address in (
         "gitlab.com",
@@ -175,8 +178,116 @@ def test_keyring_answers_an_address_of_an_account_alone(capsys: pytest.CaptureFi
         "https://packages.example.org/simple",
         "https://api.openai.com",
     ):
-        assert keyring_command.main(["get", address, "x"]) == 1
+        assert keyring_command.main(["get", address, "me"]) == 1
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (("--mode=creds", "--output=json", "get", SIMPLE), {"username": "me", "password": TOKEN}),
+        (("--mode", "creds", "--output", "json", "get", SIMPLE), {"username": "me", "password": TOKEN}),
+        (
+            ("--mode=creds", "--output=json", "get", SIMPLE, "__token__"),
+            {"username": "__token__", "password": TOKEN},
+        ),
+        (("--output=json", "get", SIMPLE, "me"), {"password": TOKEN}),
+        (("--mode=creds", "get", SIMPLE), f"me\n{TOKEN}\n"),
+    ],
+)
+def test_keyring_answers_in_the_form_that_is_asked_for(
+    words: tuple[str, ...],
+    out: dict[str, str] | str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(client, "lease", lambda ref, **_: {"token": TOKEN})
+    assert keyring_command.main(words) == 0
+    said = capsys.readouterr().out
+    assert (json.loads(said) if isinstance(out, dict) else said) == out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("get",), ("get", SIMPLE), ("--mode=creds", "get"), ("--mode=other", "get", SIMPLE), ("--mode",),
+        ("--output=json", "get", SIMPLE), ("--backend=x", "get", SIMPLE, "me"), ("get", SIMPLE, "me", "more"),
+    ],
+)  # fmt: skip
+def test_keyring_does_nothing_else(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert keyring_command.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: keyring ")
+
+
+def docker(address: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    class Stdin:
+        buffer = io.BytesIO(address)
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    docker_credential.main(["get"])
+    return capsys.readouterr().out
+
+
+def test_another_persons_token_is_never_the_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert git("protocol=https\nhost=github.com\nusername=mallory\n\n", monkeypatch) == ""
+    assert "no account at github.com is called mallory: there is github/octocat" in capsys.readouterr().err
+    assert git("url=https://mall%6Fry\x1b@github.com/a\n\n", monkeypatch) == ""
+    assert "called mallory\\x1b:" in capsys.readouterr().err
+    words = ("--account", "github/octocat")
+    assert git("protocol=https\nhost=github.com\nusername=mallory\n\n", monkeypatch, *words) == ""
+    assert "credentials not found" in docker(b"https://mallory@ghcr.io\n", monkeypatch, capsys)
+    assert json.loads(docker(b"https://octocat@ghcr.io\n", monkeypatch, capsys))["Username"] == "octocat"
+    for words in (("get", SIMPLE, "mallory"), ("--mode=creds", "get", SIMPLE.replace("//", "//mallory@"))):
+        assert keyring_command.main(words) == 1
+        assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "octocat",
+        "OctoCat",
+        "github/octocat",
+        "Mona%20Lisa",
+        "mona@example.org",
+        "583231",
+        "x-access-token",
+        "git",
+    ],
+)
+def test_an_account_answers_to_its_names_and_to_names_of_nobody(
+    name: str, accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts[0] |= {"name": "Mona Lisa", "email": "mona@example.org", "subject": "583231"}
+    url = f"url=https://{name.replace('@', '%40').replace('/', '%2F')}@github.com/a\n\n"
+    assert "of-github/octocat" in git(url, monkeypatch)
+
+
+def test_a_label_comes_before_another_accounts_name(
+    accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.append(account("github", "second", "github.com", name="octocat"))
+    assert "of-github/octocat" in git("protocol=https\nhost=github.com\nusername=octocat\n\n", monkeypatch)
+
+
+def test_a_name_of_ones_own_setting_goes_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = "protocol=https\nhost=github.com\nusername=somebody\n\n"
+    assert git(asked, monkeypatch, "--username", "somebody").startswith("username=somebody\n")
+
+
+def test_an_address_that_is_none_gets_no_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert git("url=https://[\n\n", monkeypatch) == ""
+    assert docker(b"https://[\n", monkeypatch, capsys).startswith("credentials not found")
+    assert docker(b"\xff\n", monkeypatch, capsys).startswith("credentials not found")
+    assert keyring_command.main(["get", "https://[", "me"]) == 1
+    assert keyring_command.main(["--mode=creds", "get", "https://["]) == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_table_names_providers_that_exist() -> None:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from keyfob import client
+from keyfob.core.text import plain
 
 Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+# User names that tools and providers' documentation put beside a token, and that name no person.
+_NOBODY = ("__token__", "git", "oauth2", "token", "x-access-token", "x-oauth-basic", "x-token-auth")
 
 
 def table() -> dict[str, Any]:
@@ -43,6 +47,16 @@ def host_name(host: str) -> str:
     return head if colon and port.isdecimal() else host
 
 
+def split(address: str) -> tuple[str, str, str | None]:
+    """The scheme, the host with its port in lower case, and the user name of an address; nothing of what is none."""
+    try:
+        parts = urlsplit(address)
+        username = unquote(parts.username) if parts.username else None
+    except ValueError:  # `https://[`
+        return "", "", None
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower(), username
+
+
 def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
     """The accounts that belong to `host` (with its port, where it is not the scheme's) for this tool."""
     wanted, known = host.lower(), table()
@@ -63,16 +77,24 @@ def further(told: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
 def choose(
     host: str, tool: str, *, account: str | None = None, username: str | None = None
 ) -> Account | None:
-    """The one account to answer with. `account` (an id or a provider) and `username` (a label) narrow the choice.
-    None, with a line on stderr, where there is none or more than one. Raises `keyfob.KeyfobError`."""
+    """The one account to answer with. `account` (an id or a provider) and `username` (one of the account's names)
+    narrow the choice: another person's token is never the answer. None, with a line on stderr, if no account or more
+    than one fits. Raises `keyfob.KeyfobError`."""
     found = at(host, tool, client.accounts())
     if account:
         found = [row for row in found if account in (row["id"], row["provider"])]
     allowed = [row for row in found if row.get("shareable", True)]
     if found and not allowed:
         say(f"the terms of {found[0]['provider']} let only Keyfob itself use the token of {found[0]['id']}")
-    if len(allowed) > 1 and username:
-        allowed = [row for row in allowed if row["label"] == username.lower()] or allowed
+    if allowed and username and not _is_nobody(username, allowed):
+        ids = ", ".join(row["id"] for row in allowed)
+        allowed = _named(username, allowed)
+        if not allowed:
+            say(
+                f"no account at {host} is called {plain(username, 80)}: there is {ids}. "
+                "Use its label as the user name, or none"
+            )
+            return None
     if len(allowed) > 1:
         # One that works is meant rather than one that was signed out.
         live = [row for row in allowed if row["status"] in ("connected", "renewing")]
@@ -82,6 +104,24 @@ def choose(
         say(f"{host} has {len(allowed)} accounts: {ids}. Name one by its label as the user name")
         return None
     return allowed[0] if allowed else None
+
+
+def _is_nobody(username: str, accounts: Sequence[Account]) -> bool:
+    known = table()
+    told = {each.get("username") for row in accounts for each in _tools(known, row["provider"])}
+    return username.lower() in _NOBODY or username in told
+
+
+def _tools(known: Mapping[str, Any], provider: str) -> list[Mapping[str, Any]]:
+    return [each for each in known.get(provider, {}).values() if isinstance(each, Mapping)]
+
+
+def _named(username: str, accounts: Sequence[Account]) -> list[Account]:
+    """Those with this label, else those that the provider knows by this name."""
+    wanted = username.lower()
+    labelled = [row for row in accounts if wanted in (row["label"], row["id"])]
+    names = ("subject", "name", "email")
+    return labelled or [row for row in accounts if wanted in [str(row.get(each)).lower() for each in names]]
 
 
 def say(words: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from keyfob import client
 from keyfob.cli import by_host
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match words[0]:
             case "get":
-                return _get(sys.stdin.readline(4096).strip())
+                return _get(sys.stdin.buffer.readline(4096).decode("utf-8", "replace").strip())
             case "list":
                 print(json.dumps(listing()))
                 return 0
@@ -55,11 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _get(address: str) -> int:
-    host = registry(address)
-    if host is None:
-        print(NOT_FOUND)
-        return 1
-    account = by_host.choose(host, "docker")
+    host, username = registry(address)
+    account = by_host.choose(host, "docker", username=username) if host else None
     if account is None:
         print(NOT_FOUND)
         return 1
@@ -82,12 +78,11 @@ def listing() -> dict[str, str]:
     return found
 
 
-def registry(address: str) -> str | None:
-    """The registry's host in what Docker hands over: `ghcr.io`, `https://ghcr.io`, `https://index.docker.io/v1/`.
-    None for plain http to another computer."""
-    parts = urlsplit(address if "://" in address else f"https://{address}")
-    host = parts.netloc.rpartition("@")[2].lower()
-    return host if host and by_host.is_safe(parts.scheme, host) else None
+def registry(address: str) -> tuple[str, str | None]:
+    """The registry's host and the user name in what Docker hands over: `ghcr.io`, `https://ghcr.io`,
+    `https://index.docker.io/v1/`. No host for plain http to another computer."""
+    scheme, host, username = by_host.split(address if "://" in address else f"https://{address}")
+    return (host, username) if by_host.is_safe(scheme, host) else ("", None)
 
 
 def _username(account: by_host.Account) -> str:

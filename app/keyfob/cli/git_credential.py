@@ -75,7 +75,10 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
     host = asked.get("host", "")
     if not host or not by_host.is_safe(asked.get("protocol", ""), host):
         return []
-    account = by_host.choose(host, "git", account=told.get("account"), username=asked.get("username"))
+    username = asked.get("username")
+    if username == told.get("username"):
+        username = None  # the person's own setting: this name goes with the token
+    account = by_host.choose(host, "git", account=told.get("account"), username=username)
     if account is None:
         return []
     found = client.lease(account["id"])
@@ -109,13 +112,11 @@ def erase(asked: dict[str, str], account: str | None) -> None:
 
 
 def _spread(asked: dict[str, str]) -> None:
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(asked.pop("url"))
-    asked.setdefault("protocol", parts.scheme)
-    asked.setdefault("host", parts.netloc.rpartition("@")[2])
-    if parts.username:
-        asked.setdefault("username", parts.username)
+    scheme, host, username = by_host.split(asked.pop("url"))
+    asked.setdefault("protocol", scheme)
+    asked.setdefault("host", host)
+    if username:
+        asked.setdefault("username", username)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,74 @@
 """`keyfob-keyring`: enough of the `keyring` command for pip's `--keyring-provider subprocess`, and no more.
 
-pip runs `keyring get ADDRESS USERNAME` with the index's address and reads the password from stdout. `keyfob wire pip`
-places this program as `keyring` where pip finds it. `set` and `del` are refused: it is no store. A nonzero exit makes
-pip ask the person, as it does without a keyring.
+pip before 26.2 runs `keyring get ADDRESS USERNAME` and reads the password from stdout. From then on it runs
+`keyring --mode=creds --output=json get ADDRESS [USERNAME]` and reads `{"username": …, "password": …}`. ADDRESS is the
+index's address. `keyfob wire pip` places this program as `keyring` where pip finds it. `set` and `del` are refused: it
+is no store. A nonzero exit makes pip ask the person, as it does without a keyring.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from keyfob import client
 from keyfob.cli import by_host
 
-USAGE = "usage: keyring get ADDRESS USERNAME"
+USAGE = "usage: keyring [--mode=password|creds] [--output=plain|json] get ADDRESS [USERNAME]"
+MODES = {"mode": ("password", "creds"), "output": ("plain", "json")}  # the first is meant if none is named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 with the token on stdout, 1 where there is none, 2 for what this program does not do."""
+    """0 with the token on stdout, 1 if there is none, 2 for what this program does not do."""
     from keyfob.core.errors import KeyfobError
 
     words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _options(words)
     if words[:1] in (["set"], ["del"]):
         by_host.say("Keyfob's accounts are connected and disconnected with Keyfob, not through keyring")
         return 2
-    if len(words) != 3 or words[0] != "get":
+    # As keyring has it: a password is asked for by a user name, credentials also without one.
+    if (
+        options is None
+        or words[:1] != ["get"]
+        or len(words) not in ((3,) if options["mode"] == "password" else (2, 3))
+    ):
         print(USAGE, file=sys.stderr)
         return 2
-    address, username = words[1], words[2]
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2].lower()
-    if not host or not by_host.is_safe(parts.scheme, host):
+    username = words[2] if len(words) == 3 else None
+    scheme, host, named = by_host.split(words[1])
+    if not host or not by_host.is_safe(scheme, host):
         return 1  # pip asks again with the host alone; whether that is for https cannot be told then
     try:
-        account = by_host.choose(host, "pip", username=username)
+        account = by_host.choose(host, "pip", username=username or named)
         if account is None:
             return 1
-        print(client.lease(account["id"])["token"])
+        token = str(client.lease(account["id"])["token"])
     except KeyfobError as error:
         by_host.say(error.sentence().rstrip("."))
         return 1
+    _print(token, username or named or str(account["label"]), options)
     return 0
+
+
+def _options(words: list[str]) -> dict[str, str] | None:
+    """The options in front, taken off `words`; None for one that this program does not know."""
+    found = {name: values[0] for name, values in MODES.items()}
+    while words and words[0].startswith("--"):
+        name, mark, value = words.pop(0)[2:].partition("=")
+        if not mark:
+            value = words.pop(0) if words else ""
+        if value not in MODES.get(name, ()):
+            return None
+        found[name] = value
+    return found
+
+
+def _print(token: str, username: str, options: dict[str, str]) -> None:
+    """As keyring prints it: the password alone or, for credentials, the user name too."""
+    told = {"username": username, "password": token} if options["mode"] == "creds" else {"password": token}
+    print(json.dumps(told) if options["output"] == "json" else "\n".join(told.values()))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from keyfob.cli.exec import variable_of
 from keyfob.cli.wiring import Change, read
 from keyfob.core.account import AccountView
 from keyfob.core.errors import NotFound, SettingWrong, Usage
+from keyfob.core.text import plain
 
 API_VERSION = "client.authentication.k8s.io/v1"
 OLD_API_VERSION = "client.authentication.k8s.io/v1beta1"  # all that kubectl before 1.22 knows
@@ -177,7 +178,9 @@ def pip(asked: Asked) -> Planned:
             f"{config} says {told[0].strip()}", remedy="Remove that line, then run this again."
         )
     host = next(iter(account.hosts[0] for account in asked.accounts if account.hosts), "gitlab.com")
-    note = f"Put any user name into the index's address, for pip to ask: https://{asked.accounts[0].label}@{host}/…/simple"
+    note = (
+        f"Put the account's label into the index's address: https://{asked.accounts[0].label}@{host}/…/simple"
+    )
     return Planned(changes, [note] if asked.accounts else [])
 
 
@@ -190,10 +193,8 @@ def npm(asked: Asked) -> Planned:
         if entry is None:
             raise Usage(f"Which registry of {account.id}?", remedy="Name it with --registry https://…")
         registry = str(entry["registry"]).replace("{host}", account.hosts[0] if account.hosts else "")
-    elif urlsplit(registry).netloc.lower() not in account.hosts:
-        raise SettingWrong(
-            f"{urlsplit(registry).netloc} is not a host of {account.id}", code="host_not_allowed"
-        )
+    elif by_host.split(registry)[1] not in account.hosts:
+        raise SettingWrong(f"{plain(registry)} is not at a host of {account.id}", code="host_not_allowed")
     path = Path(
         asked.environment.get("NPM_CONFIG_USERCONFIG")
         or asked.environment.get("npm_config_userconfig")
