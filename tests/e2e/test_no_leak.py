@@ -123,7 +123,7 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
     children = Children()
     children.start()
     with Misbehaving() as provider:
-        provider.canary = CANARY
+        provider.canary = CANARY * 50  # longer than what is shown of a peer's words
         vault = Fragile()
         whole = Whole(
             tmp_path,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from keyfob.core.errors import PeerFault
+from keyfob.core.text import plain
 from keyfob.core.wire import Request
-from keyfob.protocol.echoes import silence
+from keyfob.protocol.echoes import INSTEAD, PART, SHORTEST, silence
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -60,3 +63,45 @@ def test_the_longer_secret_goes_first() -> None:
         ],
     )
     assert error.message == "no [redacted]"
+
+
+LONG = "".join(f"{number:03d}-" for number in range(150))  # 600 characters, no 16 of them twice
+
+
+def heard(text: str, secret: str = LONG) -> str:
+    error = PeerFault(text, detail=text, remedy=text)
+    silence(error, [Request("POST", "https://id.example/x", "token", {}, f"refresh_token={secret}".encode())])
+    assert error.message == error.detail == error.remedy == error.args[0]
+    return error.message
+
+
+def test_a_secret_that_was_cut_is_silenced() -> None:
+    """A peer's description is cut to 200 characters before anybody can look for the whole secret in it."""
+    assert heard(plain(f"The refresh token {LONG} has expired")) == "The refresh token [redacted]…"
+
+
+@pytest.mark.parametrize("start", range(150, 200))
+def test_wherever_it_is_cut(start: int) -> None:
+    words = heard(plain(f"{'.' * start}{LONG} has expired"))
+    assert len(words.strip(".…")) < SHORTEST or words.endswith(f"{INSTEAD}…")
+    assert LONG[:SHORTEST] not in words
+
+
+@pytest.mark.parametrize("at", [0, 1, 57, len(LONG) - PART])
+def test_a_part_of_a_secret_is_silenced(at: int) -> None:
+    assert heard(f"begins {LONG[at : at + PART]} ends") == "begins [redacted] ends"
+    assert heard(f"begins {LONG[at : at + 90]} ends") == "begins [redacted] ends"
+    assert heard(f"{LONG[-PART - 9 : -9]},{LONG[:PART]}") == "[redacted],[redacted]"
+
+
+def test_fewer_characters_may_be_chance() -> None:
+    assert heard(f"begins {LONG[40 : 40 + PART - 1]} ends") == f"begins {LONG[40 : 40 + PART - 1]} ends"
+
+
+def test_a_client_secret_sent_by_basic_is_silenced() -> None:
+    value = "Basic " + base64.b64encode(b"app:s%2B+cret-12345").decode()
+    error = PeerFault("The secret s+ cret-12345 is wrong")
+    silence(error, [Request("POST", "https://id.example/x", "token", {"Authorization": value})])
+    assert error.message == "The secret [redacted] is wrong"
+    silence(error, [Request("POST", "https://id.example/x", "token", {"Authorization": "Basic not-base64!"})])
+    assert error.message == "The secret [redacted] is wrong"
