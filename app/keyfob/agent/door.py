@@ -94,10 +94,10 @@ class Door:
 
     def _pause(self, error: OSError) -> None:
         """No descriptor is left: give some back, and try again in a moment instead of at once."""
-        if not self._short:
-            log.warning("new connections must wait: %s", error.strerror)
-        self._short = True
         self._server.connections.shed(AT_ONCE)
+        if not self._short:
+            log.warning("new connections must wait: %s", error.strerror)  # the log needs a descriptor too
+        self._short = True
         self._loop.remove_reader(self._sock.fileno())
         self._loop.call_later(PAUSE, self._open)
 
