@@ -25,6 +25,7 @@ from keyfob.desktop.desk import Desk
 from keyfob.desktop.history import lines
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tray import Tray
+from keyfob.desktop.widgets import label
 from support import fake_engine as fake
 
 DESKTOP = Path(keyfob.desktop.__file__).parent
@@ -158,13 +159,17 @@ def test_the_history_and_the_tray_are_inert(theme: Theme, qtbot: QtBot) -> None:
     assert shown == [("‹img src='/dev/zero'›",) * 2]
 
 
+def test_a_labels_own_lines_stay(qapp: QApplication) -> None:
+    assert label("Two backups:\n/a\n/b").text() == "Two backups:\n/a\n/b"
+
+
 def test_a_program_that_asks_is_shown_as_text(theme: Theme, qtbot: QtBot) -> None:
     program = Program(IMAGE, IMAGE, IMAGE, (IMAGE,))
     dialog = ConsentDialog(theme, Question("evil/x", program))
     qtbot.addWidget(dialog)
     for each in dialog.findChildren(QLabel):
         assert each.textFormat() == Qt.TextFormat.PlainText
-        assert each.text() == plain(each.text(), outside.SENTENCE)
+        assert each.text() == plain(each.text(), outside.SENTENCE)  # one line
 
 
 def test_no_module_goes_round_it() -> None:

@@ -17,7 +17,7 @@ from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.text import plain
 
 NAME, SENTENCE = 120, 600  # characters
-LINES, LINE = 24, 80  # a tooltip's most lines, and the characters after which one wraps
+LINES, LINE = 24, 80  # the most lines, and the characters after which a tooltip's line wraps
 SCOPES = 60  # shown of an account; a number stands for the rest
 
 
@@ -30,12 +30,17 @@ def set_tooltip(target: _HasToolTip, text: str) -> None:
     target.setToolTip(tooltip(text))
 
 
+def lines(text: str) -> list[str]:
+    """The lines of a label, each plain and bounded. A caller that means one line makes it `plain` first."""
+    return [plain(line, SENTENCE) for line in text[: SENTENCE * 8].split("\n")][:LINES]
+
+
 def tooltip(text: str) -> str:
     """`text` in the form that Qt shows literally: one that could pass for HTML is escaped."""
-    lines: list[str] = []
-    for line in text[: SENTENCE * 8].split("\n"):
-        lines += textwrap.wrap(plain(line, SENTENCE), LINE) or ([""] if lines else [])
-    shown = "\n".join(lines[:LINES])
+    wrapped: list[str] = []
+    for line in lines(text):
+        wrapped += textwrap.wrap(line, LINE) or ([""] if wrapped else [])
+    shown = "\n".join(wrapped[:LINES])
     if "<" not in shown and "&lt;" not in shown:
         return shown  # Qt takes it for plain text, and screen readers read it as it is
     return f"<span>{html.escape(shown).replace(chr(10), '<br>')}</span>"

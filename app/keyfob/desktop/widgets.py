@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
 from keyfob.core.text import plain
 from keyfob.desktop import icons
 from keyfob.desktop.accessible import teach
-from keyfob.desktop.outside import SENTENCE, set_tooltip
+from keyfob.desktop.outside import SENTENCE, lines, set_tooltip
 from keyfob.desktop.theme import Theme
 
 
 class Label(QLabel):
-    """Shows its text literally: one line, bounded, and never HTML. Names and errors come from outside."""
+    """Shows its text literally: bounded, and never as HTML. Names and errors come from outside."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Label(QLabel):
         self.setText(text)
 
     def setText(self, text: str) -> None:
-        super().setText(plain(text, SENTENCE))
+        super().setText("\n".join(lines(text)))
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> Label:
