@@ -11,7 +11,7 @@ from keyfob.desktop.widgets import button, label
 
 
 class Confirm(ModalDialog):
-    """`confirmed` when the person says so; Cancel is where the focus is, so Return alone destroys nothing."""
+    """`confirmed` when the person says so. Cancel has the focus at first, so Return alone destroys nothing."""
 
     confirmed = Signal()
 
@@ -20,7 +20,7 @@ class Confirm(ModalDialog):
         heading = label(title, "dialogTitle", wrap=True)
         words = label(text, "secondary", wrap=True)
         self.cancel = button("Cancel")
-        self.cancel.setAutoDefault(True)
+        self.cancel.setDefault(True)
         self.deed = button(deed, "dangerFull")
         self.cancel.clicked.connect(self.reject)
         self.deed.clicked.connect(self._confirm)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.core.account import AccountView
@@ -229,15 +228,6 @@ class ConnectDialog(QDialog):
 
     def _copy(self, text: str) -> None:
         self._presenter.copy_text(text)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if (
-            event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-            and self.pages.currentWidget() is self.gallery
-        ):
-            self.gallery.go.click()
-            return
-        super().keyPressEvent(event)
 
     @property
     def under_way(self) -> bool:

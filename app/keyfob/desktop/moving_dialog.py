@@ -72,6 +72,7 @@ class MovingDialog(ModalDialog):
         self.resize(QSize(theme.px(600), theme.px(500)))
         self.setMinimumSize(QSize(theme.px(440), theme.px(340)))
         self._count()
+        self.later.setFocus()
 
     def _build_plaintext(self) -> None:
         self._plaintext = QWidget()

@@ -61,7 +61,7 @@ class SettingsDialog(ModalDialog):
         self.problem = label("", "problem", wrap=True)
         self.done_button = button("Done", "primary")
         self.done_button.setDefault(True)
-        self.done_button.clicked.connect(self.accept)
+        self.done_button.clicked.connect(self._finish)
         foot = QHBoxLayout()
         foot.setContentsMargins(26, 10, 26, 22)
         foot.addWidget(self.problem, 1)
@@ -74,6 +74,7 @@ class SettingsDialog(ModalDialog):
         self.resize(QSize(theme.px(600), theme.px(680)))
         self.setMinimumSize(QSize(theme.px(440), theme.px(360)))
         self.tell(settings)
+        self.done_button.setFocus()
 
     # --- parts ----------------------------------------------------------------------------------------------
 
@@ -229,6 +230,13 @@ class SettingsDialog(ModalDialog):
         assert port is not None
         assert margin is not None
         self._emit(replace(self._settings, callback_port=port, renewal_margin=margin))
+
+    def _finish(self) -> None:
+        """Close, unless a number is wrong: it stays to be corrected."""
+        if self._judge():
+            self.accept()
+        else:
+            (self.port if self.port.property("wrong") else self.margin).setFocus()
 
     def _emit(self, settings: Settings) -> None:
         if settings != self._settings:

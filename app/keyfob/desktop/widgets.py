@@ -4,7 +4,7 @@ or a service."""
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPen, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,6 +22,8 @@ from keyfob.desktop import icons
 from keyfob.desktop.accessible import teach
 from keyfob.desktop.outside import SENTENCE, lines, set_tooltip
 from keyfob.desktop.theme import Theme
+
+RETURNS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)  # the latter is the keypad's
 
 
 class Label(QLabel):
@@ -98,7 +100,7 @@ def button(
         result.setProperty("kind", kind)
     result.setAccessibleName(name or text)
     result.setCursor(Qt.CursorShape.ArrowCursor)
-    result.setAutoDefault(False)
+    result.setAutoDefault(True)  # Return presses the button that has the focus, in the window too
     return result
 
 
@@ -114,7 +116,7 @@ class IconButton(QPushButton):
             self.setProperty("square", True)
         if kind:
             self.setProperty("kind", kind)
-        self.setAutoDefault(False)
+        self.setAutoDefault(True)
         theme.changed.connect(self.redraw)
         self.redraw()
 
@@ -214,6 +216,13 @@ class Switch(QCheckBox):
     def hitButton(self, _at: object) -> bool:
         return True
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return switches it, as Space does: it never presses a dialog's button instead."""
+        if event.key() in RETURNS:
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
     def paintEvent(self, _event: object) -> None:
         px = self._theme.px
         painter = QPainter(self)
@@ -245,6 +254,13 @@ class Choice(QComboBox):
         super().__init__()
         self._theme = theme
         self.setAccessibleName(name)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return opens the list, as Space does."""
+        if event.key() in RETURNS:
+            self.showPopup()
+        else:
+            super().keyPressEvent(event)
 
     def paintEvent(self, event: object) -> None:
         super().paintEvent(event)  # type: ignore[arg-type]

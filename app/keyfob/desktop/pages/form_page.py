@@ -86,7 +86,9 @@ class FormPage(QWidget):
         if first is not None:
             first.setFocus()
         elif form.blocked:
-            self.back_button.setFocus()
+            (self.back_button if can_go_back else self.cancel).setFocus()
+        else:
+            self.go.setFocus()
 
     # --- parts ----------------------------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ class GalleryPage(QWidget):
         self.list.setItemDelegate(CardDelegate(theme, self.list))
         self.list.installEventFilter(self)
         self.list.currentItemChanged.connect(self._current_changed)
-        self.list.itemActivated.connect(self._continue)
+        self.list.itemDoubleClicked.connect(self._continue)  # Return presses Continue, the default button
         self.nothing = label(
             "Nothing by that name. “Any” finds the ones that fit every server.", "secondary", wrap=True
         )

@@ -1,0 +1,273 @@
+"""Return and the keypad's Enter press what has the focus ring, in every dialog and in the window; the safe choice has
+it at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.consent import Program, Question, Reply
+from keyfob.core.errors import SignInEnded
+from keyfob.core.settings import Settings
+from keyfob.desktop import connect_view
+from keyfob.desktop.confirm import Ask, Confirm
+from keyfob.desktop.connect_dialog import ConnectDialog
+from keyfob.desktop.consent_dialog import ConsentDialog
+from keyfob.desktop.desk import Desk
+from keyfob.desktop.listener_thread import Threads
+from keyfob.desktop.moving import item
+from keyfob.desktop.moving_dialog import MovingDialog
+from keyfob.desktop.presenter import Presenter
+from keyfob.desktop.settings_dialog import SettingsDialog
+from keyfob.desktop.sign_in_presenter import SignInPresenter
+from keyfob.desktop.theme import Theme
+from keyfob.desktop.widgets import Switch
+from keyfob.service.views import Progress
+from support import fake_engine as fake
+
+RETURN, ENTER = Qt.Key.Key_Return, Qt.Key.Key_Enter
+KEYS = pytest.mark.parametrize("key", [RETURN, ENTER], ids=["return", "enter"])
+QUESTION = Question("github/aldis-k", Program("/usr/bin/python3", "/home/me/x.py", "/home/me", ()))
+Make = Callable[[], QDialog]
+
+
+@pytest.fixture
+def connect(theme: Theme, engine: fake.FakeEngine, presenter: Presenter, threads: Threads) -> ConnectDialog:
+    return ConnectDialog(theme, SignInPresenter(engine, presenter, threads, clock=lambda: fake.NOW))
+
+
+@pytest.fixture
+def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> dict[str, Make]:
+    progress = Progress(
+        "waiting", "nexusmods", "Nexus Mods", "oauth", deadline=fake.NOW + timedelta(minutes=5)
+    )
+
+    def page(show: Callable[[], None]) -> Make:
+        def make() -> QDialog:
+            connect.show()
+            show()
+            return connect
+
+        return make
+
+    def form(provider: str, method: str) -> Make:
+        preset = engine.providers.get(provider)
+        return page(
+            lambda: connect._show_form(connect_view.form(preset, method, known=None, setting_port=9876))
+        )
+
+    failed = Progress("failed", "demo", "Demo", "oauth", error=SignInEnded("You declined", code="declined"))
+    done = Progress("done", "demo", "Demo", "oauth", account=fake.sample_views()[0])
+    return {
+        "consent": lambda: ConsentDialog(theme, QUESTION),
+        "confirm": lambda: Confirm(theme, "Disconnect?", "It ends.", "Disconnect"),
+        "rename": lambda: Ask(theme, "Rename Aldis", "Tools use it.", "aldis", "Rename"),
+        "settings": lambda: SettingsDialog(theme, Settings(), tray=True, autostart=True),
+        "moving": lambda: MovingDialog(
+            theme, tuple(item(f, Path("/h")) for f in fake.sample_found(Path("/h")))
+        ),
+        "gallery": page(lambda: connect._show_cards(connect_view.cards(engine.providers.all(), demo=True))),
+        "form": form("google", "oauth"),
+        "blocked": form("claude-ai", "oauth"),
+        "waiting": page(lambda: connect._show_waiting(connect_view.waiting(progress, fake.NOW))),
+        "success": page(lambda: connect._show_success(connect_view.success(done))),
+        "failure": page(lambda: connect._show_failure(connect_view.failure(failed))),
+    }
+
+
+NAMES = [
+    *(
+        "consent",
+        "confirm",
+        "rename",
+        "settings",
+        "moving",
+        "gallery",
+        "form",
+        "blocked",
+        "waiting",
+        "success",
+    ),
+    "failure",
+]
+
+
+def up(dialog: QDialog, qtbot: QtBot) -> list[QPushButton]:
+    """Shown and active; the buttons that the Tab key reaches."""
+    dialog.show()
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    return [b for b in dialog.findChildren(QPushButton) if b.isVisible() and b.isEnabled()]
+
+
+def tab_to(button: QWidget, qtbot: QtBot) -> None:
+    """By the Tab key alone, as a person does."""
+    for _ in range(80):
+        if button.hasFocus():
+            return
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        qtbot.keyClick(focused, Qt.Key.Key_Tab)
+    raise AssertionError(f"Tab does not reach {button.text() or button.accessibleName()}")
+
+
+@KEYS
+@pytest.mark.parametrize("name", NAMES)
+def test_return_presses_the_button_with_the_focus_ring_and_no_other(
+    dialogs: dict[str, Make], qtbot: QtBot, name: str, key: Qt.Key
+) -> None:
+    count = len(up(dialogs[name](), qtbot))
+    assert count
+    for number in range(count):
+        dialog = dialogs[name]()
+        buttons = up(dialog, qtbot)
+        pressed: list[object] = []
+        for each in buttons:
+            each.clicked.disconnect()
+            each.clicked.connect(partial(pressed.append, each.text()))
+        tab_to(buttons[number], qtbot)
+        qtbot.keyClick(buttons[number], key)
+        assert pressed == [buttons[number].text()]
+        if not isinstance(dialog, ConnectDialog):
+            dialog.deleteLater()
+        else:
+            rewire(dialog)
+
+
+def rewire(dialog: ConnectDialog) -> None:
+    """A page's buttons are disconnected by the test; each round only looks at what is pressed."""
+    for each in dialog.findChildren(QPushButton):
+        each.clicked.connect(lambda: None)
+
+
+@KEYS
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("consent", "Don’t allow"),
+        ("confirm", "Cancel"),
+        ("moving", "Not now"),
+        ("settings", "Done"),
+        ("waiting", "Cancel"),
+        ("success", "Done"),
+        ("failure", "Try again"),
+    ],
+)
+def test_the_safe_choice_has_the_focus_at_first(
+    dialogs: dict[str, Make], qtbot: QtBot, name: str, first: str, key: Qt.Key
+) -> None:
+    dialog = dialogs[name]()
+    up(dialog, qtbot)
+    focused = QApplication.focusWidget()
+    assert isinstance(focused, QPushButton)
+    assert focused.text() == first
+
+
+@KEYS
+def test_tab_to_allow_once_and_return_allows(theme: Theme, qtbot: QtBot, key: Qt.Key) -> None:
+    dialog = ConsentDialog(theme, QUESTION)
+    replies: list[Reply] = []
+    dialog.answered.connect(replies.append)
+    up(dialog, qtbot)
+    tab_to(dialog.once, qtbot)
+    qtbot.keyClick(dialog.once, key)
+    assert replies == [Reply.ONCE]
+
+
+@KEYS
+@pytest.mark.parametrize("deed", [True, False], ids=["disconnect", "cancel"])
+def test_disconnect_is_confirmed_by_its_own_button_alone(
+    theme: Theme, qtbot: QtBot, key: Qt.Key, deed: bool
+) -> None:
+    dialog = Confirm(theme, "Disconnect Alice?", "It ends.", "Disconnect")
+    done: list[bool] = []
+    dialog.confirmed.connect(lambda: done.append(True))
+    up(dialog, qtbot)
+    if deed:
+        tab_to(dialog.deed, qtbot)
+    qtbot.keyClick(QApplication.focusWidget(), key)
+    assert done == ([True] if deed else [])
+    assert not dialog.isVisible()
+
+
+@KEYS
+def test_cancel_in_the_gallery_opens_no_browser(
+    dialogs: dict[str, Make], connect: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot, key: Qt.Key
+) -> None:
+    up(dialogs["gallery"](), qtbot)
+    chosen: list[tuple[str, str]] = []
+    connect.gallery.chosen.connect(lambda *choice: chosen.append(choice))
+    tab_to(connect.gallery.cancel, qtbot)
+    qtbot.keyClick(connect.gallery.cancel, key)
+    assert chosen == []
+    assert not connect.isVisible()
+    assert engine.sign_in.attempts == []
+
+
+@KEYS
+@pytest.mark.parametrize("where", ["search", "list"])
+def test_return_in_the_gallery_goes_on_once(
+    dialogs: dict[str, Make], connect: ConnectDialog, qtbot: QtBot, key: Qt.Key, where: str
+) -> None:
+    up(dialogs["gallery"](), qtbot)
+    chosen: list[tuple[str, str]] = []
+    connect.gallery.chosen.disconnect()
+    connect.gallery.chosen.connect(lambda *choice: chosen.append(choice))
+    widget = getattr(connect.gallery, where)
+    widget.setFocus()
+    qtbot.keyClick(widget, key)
+    assert chosen == [("demo", "oauth")]
+
+
+@KEYS
+def test_return_on_a_switch_or_a_list_closes_nothing(theme: Theme, qtbot: QtBot, key: Qt.Key) -> None:
+    dialog = SettingsDialog(theme, Settings(), tray=True, autostart=True)
+    up(dialog, qtbot)
+    changed: list[Settings] = []
+    dialog.changed.connect(changed.append)
+    dialog.login.setFocus()
+    qtbot.keyClick(dialog.login, key)
+    assert [each.start_at_login for each in changed] == [not Settings().start_at_login]
+    dialog.theme.setFocus()
+    qtbot.keyClick(dialog.theme, key)
+    assert dialog.theme.view().isVisible()
+    dialog.theme.hidePopup()
+    assert dialog.isVisible()
+    assert all(each.focusPolicy() & Qt.FocusPolicy.TabFocus for each in dialog.findChildren(Switch))
+
+
+@KEYS
+def test_a_wrong_number_is_not_lost_by_done(theme: Theme, qtbot: QtBot, key: Qt.Key) -> None:
+    dialog = SettingsDialog(theme, Settings(), tray=True, autostart=True)
+    up(dialog, qtbot)
+    dialog.port.setFocus()
+    dialog.port.selectAll()
+    qtbot.keyClicks(dialog.port, "80")
+    qtbot.keyClick(dialog.port, key)
+    assert dialog.isVisible()
+    assert (dialog.port.text(), dialog.port.hasFocus()) == ("80", True)
+    assert dialog.port_problem.isVisible()
+
+
+@KEYS
+def test_return_works_in_the_main_window(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, key: Qt.Key
+) -> None:
+    desk.window.activateWindow()
+    qtbot.waitUntil(desk.window.isActiveWindow)
+    qtbot.waitUntil(lambda: desk._presenter.model.detail is not None)
+    tab_to(desk.window.account.renew, qtbot)
+    qtbot.keyClick(desk.window.account.renew, key)
+    qtbot.waitUntil(lambda: engine.accounts.calls == [("renew", "key-nexusmods-aldis")])
+    qtbot.waitUntil(lambda: desk.window.account.renew.isEnabled())
+    tab_to(desk.window.sidebar.settings_button, qtbot)
+    qtbot.keyClick(desk.window.sidebar.settings_button, key)
+    assert desk.preferences.dialog is not None
+    assert desk.preferences.dialog.isVisible()
