@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core.errors import SettingWrong
-from keyfob.protocol.address import fault_of, is_loopback, safe, with_query
+from keyfob.protocol.address import fault_of, is_inside, is_loopback, leads_inside, safe, with_query
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,24 @@ def test_s1_no_text_is_both_fit_and_dangerous(text: str) -> None:
 )  # fmt: skip
 def test_loopback(host: str | None, yes: bool) -> None:
     assert is_loopback(host) is yes
+
+
+@pytest.mark.parametrize(
+    ("host", "yes"),
+    [("127.0.0.1", True), ("localhost", True), ("x.localhost", True), ("10.0.0.1", True), ("192.168.1.1", True),
+     ("172.16.0.1", True), ("169.254.169.254", True), ("0.0.0.0", True), ("::", True), ("fe80::1", True),
+     ("fd00::1", True), ("::ffff:127.0.0.1", True), ("100.64.0.1", True), ("1.1.1.1", False),
+     ("2606:4700::1111", False), ("router.example", False), ("", False), (None, False)],
+)  # fmt: skip
+def test_s84_inside(host: str | None, yes: bool) -> None:
+    assert is_inside(host) is yes
+
+
+def test_s84_only_a_server_that_is_inside_names_its_neighbours() -> None:
+    assert leads_inside("http://127.0.0.1:2375/x", "https://id.example")
+    assert not leads_inside("http://127.0.0.1:2375/x", "http://localhost:80")
+    assert not leads_inside("http://127.0.0.1:2375/x", None)
+    assert not leads_inside("https://id.example", "https://id.example")
 
 
 def test_no_parameter_goes_out_twice() -> None:

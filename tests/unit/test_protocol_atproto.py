@@ -181,6 +181,56 @@ class TestResolve:
         assert resolved(did, web, says(did), resource(), metadata()).did == did
 
     @pytest.mark.parametrize(
+        "did",
+        ["did:web:localhost%3A9200", "did:web:127.0.0.1%3a2375", "did:web:localhost", "did:web:10.0.0.1"],
+    )
+    def test_s58_a_stranger_s_handle_leads_to_no_service_of_this_computer(self, did: str) -> None:
+        """Nothing is sent to it: the script is over by then."""
+        error = refused(HANDLE, says(did))
+        assert error.code == "identity_invalid"
+        assert "this computer" in error.message
+        assert refused(HANDLE, dns={f"_atproto.{HANDLE}": (f"did={did}",)}).code == "identity_invalid"
+
+    @pytest.mark.parametrize("inside", ["http://127.0.0.1:8080", "https://localhost", "https://192.168.1.1"])
+    def test_s58_nor_does_a_stranger_s_document_or_server(self, inside: str) -> None:
+        service = {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": inside}
+        assert refused(HANDLE, says(), plc(service=[service])).code == "metadata_invalid"
+        assert refused(DID, plc(service=[service], alsoKnownAs=None)).code == "metadata_invalid"
+        elsewhere = resource(authorization_servers=[inside])
+        assert refused(HANDLE, says(), plc(), elsewhere).code == "metadata_invalid"
+        # The server that the person typed may be an authorization server itself: it alone is asked.
+        own = sends("GET", f"{PDS}/.well-known/oauth-authorization-server", gives=Answer(404, b"{}"))
+        assert isinstance(refused(PDS, elsewhere, own), PeerFault)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "authorization_endpoint",
+            "token_endpoint",
+            "pushed_authorization_request_endpoint",
+            "revocation_endpoint",
+        ],
+    )
+    def test_s58_nor_does_any_endpoint(self, name: str) -> None:
+        error = refused(
+            HANDLE, says(), plc(), resource(), metadata(**{name: "http://localhost:9200/_shutdown?x=1"})
+        )
+        assert error.code == "metadata_invalid"
+        assert name in error.message
+
+    def test_an_account_at_a_server_here_is_found_here_again(self) -> None:
+        local = "http://localhost:2583"
+        service = {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": local}
+        here = json.loads(json.dumps(METADATA).replace(ISSUER, local))
+        book = Playbook(
+            plc(service=[service], alsoKnownAs=None),
+            sends("GET", f"{local}/.well-known/oauth-protected-resource",
+                  gives=json_answer({"resource": local, "authorization_servers": [local]})),
+            sends("GET", f"{local}/.well-known/oauth-authorization-server", gives=json_answer(here)),
+        )  # fmt: skip
+        assert book.perform(resolve(DID, plc=PLC, near=True)).pds == local
+
+    @pytest.mark.parametrize(
         "typed",
         ["did:plc:x", "did:web:example.com%3A8080", "did:web:example.com:path", "did:key:z6Mk", "did:"],
     )
@@ -299,6 +349,7 @@ class TestResolve:
             sends("GET", f"{local}/.well-known/oauth-authorization-server", gives=json_answer(here)),
         )  # fmt: skip
         assert found.server.issuer == local
+        assert found.near
 
     def test_a_server_that_is_down_is_not_taken_for_another_kind(self) -> None:
         assert isinstance(refused(PDS, sends("GET", RESOURCE, gives=Answer(503))), Transient)

@@ -199,6 +199,8 @@ def test_what_cannot_pass_ends_it(answer: Answer, code: str) -> None:
         {"verification_uri": None}, {"verification_uri": "http://example.com/device"},
         {"verification_uri": "javascript:alert(1)"}, {"verification_uri": "file:///etc/passwd"},
         {"verification_uri": "-oProxyCommand=x"},
+        # S-84: no browser is sent to a service of this computer by a server elsewhere.
+        {"verification_uri": "http://127.0.0.1:9200/_shutdown"}, {"verification_uri": "https://192.168.1.1/reboot"},
     ],
 )  # fmt: skip
 def test_s60_an_answer_that_cannot_be_shown_is_refused(changes: dict[str, Any]) -> None:
@@ -210,7 +212,7 @@ def test_s60_an_answer_that_cannot_be_shown_is_refused(changes: dict[str, Any]) 
 
 def test_what_is_shown_is_made_plain_and_safe() -> None:
     hostile = begins(
-        user_code=" A\x1b[31m\u202eB ", verification_uri_complete="http://evil.example/", expires_in=None
+        user_code=" A\x1b[31m\u202eB ", verification_uri_complete="http://localhost:9200/x", expires_in=None
     )
     shown = ShowCode("A\\x1b[31mB", "https://example.com/device", None, AT + timedelta(minutes=10))
     signed_in(Playbook(hostile, shows(shown), waits(5), asks(TOKENS), IDENTITY))

@@ -283,6 +283,16 @@ def test_no_answer_makes_it_fail_in_another_way(data: dict[str, Any]) -> None:
     assert found.subject == str(data["sub"])
 
 
+@pytest.mark.parametrize(
+    "picture", ["https://127.0.0.1/x.png", "https://localhost/x", "https://192.168.1.1/reboot"]
+)
+def test_s84_a_server_elsewhere_names_no_picture_of_this_computer(picture: str) -> None:
+    data = {"sub": "s", "picture": picture}
+    assert identified(PROVIDER, me(data)).avatar_url is None
+    at_home = identity_in(IdentitySource(), data, TOKEN, "Demo", "https://192.168.1.2")
+    assert at_home.avatar_url == picture
+
+
 # --- where a token goes -------------------------------------------------------------------------------------
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
+from urllib.parse import urljoin
 
 from keyfob.adapters.home import write_private
 from keyfob.core.errors import KeyfobError
 from keyfob.core.wire import Request
 from keyfob.ports import Transport
+from keyfob.protocol.address import fault_of, leads_inside
 
 log = logging.getLogger(__name__)
 # What a picture begins with. SVG is left out: it is a program, and Qt would load what it refers to.
@@ -42,7 +44,10 @@ class Avatars:
                 response = self._transport.send(Request("GET", address, "avatar", {"Accept": "image/*"}))
                 if response.status not in (301, 302, 303, 307, 308):
                     break
-                address = response.headers.get("location", "")
+                to = urljoin(address, response.headers.get("location", ""))
+                if fault_of(to) is not None or leads_inside(to, address):
+                    return None
+                address = to
             if response.status != 200 or not response.body.startswith(SIGNATURES):
                 return None
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

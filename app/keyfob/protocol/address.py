@@ -34,6 +34,26 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+def is_inside(host: str | None) -> bool:
+    """Whether a URL's host is this computer or an address of its own network (RFC 1918, link-local, …). Of names, only
+    `localhost` is: what others lead to must prove itself by its certificate."""
+    if is_loopback(host):
+        return True
+    try:
+        address = ipaddress.ip_address((host or "").rstrip("."))
+    except ValueError:
+        return False
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+
+
+def leads_inside(url: str, named_by: str | None) -> bool:
+    """Whether a peer sends us to a service of this computer or its network. `named_by` is the peer's own address; one
+    that is inside itself, because the person chose it, may name its neighbours. None: nobody but the person names it."""
+    if named_by is None or is_inside(urlsplit(named_by).hostname):
+        return False
+    return is_inside(urlsplit(url).hostname)
+
+
 def fault_of(url: object) -> str | None:
     """Why an address is unfit to be used, None where it is fit: `https`, or `http` on loopback alone; a host; no user
     name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options."""

@@ -18,13 +18,12 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Callback, Request, Response
 from keyfob.protocol import dpop, id_token, par
-from keyfob.protocol.address import fault_of, safe, with_query
+from keyfob.protocol.address import fault_of, is_inside, safe, with_query
 from keyfob.protocol.answer import read_json
 from keyfob.protocol.atproto_identity import (
     PLC_DIRECTORY,
     DnsTxt,
     Resolved,
-    checked_did,
     identity_of,
     issuer_of,
     resolve,
@@ -81,7 +80,7 @@ def sign_in(
     where their data server names another server, `identity_invalid`; else as `authorize.authorization_code`.
     """
     del keys  # no ID token in this profile
-    found = resolved or Resolved(plan.server)
+    found = resolved or Resolved(plan.server, near=is_inside(urlsplit(plan.server.issuer or "").hostname))
     plan, issued = _prepared(plan, found)
     endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
     params = authorization_params(plan, state, None, code_verifier, found.login_hint)
@@ -132,7 +131,7 @@ def _who(
         if sub != found.did:
             raise PeerFault("Somebody else signed in than was asked for", code="subject_mismatch")
         return found.did, found.handle, found.pds
-    did, handle, pds = yield from identity_of(checked_did(sub), plc=plc, dns_txt=dns_txt)
+    did, handle, pds = yield from identity_of(sub, plc=plc, dns_txt=dns_txt, near=found.near)
     issuer = yield from issuer_of(pds)
     if issuer != plan.server.issuer:
         raise PeerFault("This person's data server names another place to sign in", code="issuer_mismatch")

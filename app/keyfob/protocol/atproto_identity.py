@@ -3,7 +3,8 @@
 The first half of signing in at Bluesky and any other atproto server; `atproto.sign_in` is the second. A handle counts
 only where it leads to a DID and that DID's document leads back to the handle; an authorization server only where the
 person's own PDS names it, and its metadata has what atproto's OAuth profile demands. Nothing that was found is used
-before it was checked, and no redirect is followed.
+before it was checked, and no redirect is followed. A stranger's handle, DID or server names no service of this computer or
+its network: only a person who works with a server there themselves is led to it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient, 
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
-from keyfob.protocol.address import fault_of, is_loopback, safe
+from keyfob.protocol.address import fault_of, is_inside, is_loopback, leads_inside, safe
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.dpop import origin_of
 from keyfob.protocol.effects import Effect, Flow, Send
@@ -43,43 +44,50 @@ class Resolved:
     handle: str | None = None  # proved both ways
     pds: str | None = None  # origin of the person's data server: the API's base; to be pinned
     login_hint: str | None = None
+    near: bool = False  # the person named a server on this computer, whose identities may be here too
 
 
-def resolve(identifier: str, *, plc: str = PLC_DIRECTORY, dns_txt: DnsTxt | None = None) -> Flow[Resolved]:
+def resolve(
+    identifier: str, *, plc: str = PLC_DIRECTORY, dns_txt: DnsTxt | None = None, near: bool = False
+) -> Flow[Resolved]:
     """Find the authorization server for a handle (`alice.bsky.social`, with or without `@`), a DID, or a server's
     address (`https://…`; http on loopback alone).
 
-    `plc` is the directory for did:plc; `dns_txt` looks up TXT records and may block for a few seconds. Raises Usage
-    `identity_invalid` for what is none of these, PeerFault where the checks fail, Transient where a peer is down.
+    `plc` is the directory for did:plc; `dns_txt` looks up TXT records and may block for a few seconds. `near` lets
+    identities name servers on this computer, for an account at such a one; so does a `plc` or an identifier that is
+    here. Raises Usage `identity_invalid` for what is none of these, PeerFault where the checks fail, Transient where a
+    peer is down.
     """
+    near = near or is_inside(urlsplit(plc).hostname)
     given = identifier.strip().removeprefix("at://").rstrip("/")
     if "://" in given or re.fullmatch(r"localhost:\d+", given):
         server, pds = yield from _of_address(given if "://" in given else f"http://{given}")
-        return Resolved(server, pds=pds)
+        return Resolved(server, pds=pds, near=near or is_inside(urlsplit(server.issuer or "").hostname))
     if given.startswith("did:"):
-        did, handle, pds = yield from identity_of(given, plc=plc, dns_txt=dns_txt)
+        near = near or is_inside(_did_host(given))
+        did, handle, pds = yield from identity_of(given, plc=plc, dns_txt=dns_txt, near=near)
     else:
         wanted = handle_from(given)
-        did = yield from _did_of(wanted, dns_txt)
-        handle, pds = yield from _read_did(did, plc)
+        did = yield from _did_of(wanted, dns_txt, near)
+        handle, pds = yield from _read_did(did, plc, near)
         if handle != wanted:
             raise PeerFault(
                 f"The handle {plain(wanted)} is not confirmed by its owner", code="identity_invalid"
             )
     issuer = yield from issuer_of(pds)
     server = yield from server_at(issuer)
-    return Resolved(server, did, handle, pds, login_hint=handle or did)
+    return Resolved(server, did, handle, pds, login_hint=handle or did, near=near)
 
 
 def identity_of(
-    did: str, *, plc: str, dns_txt: DnsTxt | None
+    did: str, *, plc: str, dns_txt: DnsTxt | None, near: bool
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
     """A DID with its handle (proved both ways; None where it claims none, or where nobody answers for it now) and its
     PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown."""
-    handle, pds = yield from _read_did(did, plc)
+    handle, pds = yield from _read_did(did, plc, near)
     if handle is not None:
         try:
-            found = yield from _did_of(handle, dns_txt)
+            found = yield from _did_of(handle, dns_txt, near)
         except Transient:
             return did, None, pds
         if found != did:
@@ -100,14 +108,14 @@ def handle_from(text: str) -> str:
 # --- handle → DID ---------------------------------------------------------------------------------------------
 
 
-def _did_of(handle: str, dns_txt: DnsTxt | None) -> Generator[Effect, Any, str]:
+def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect, Any, str]:
     """By DNS, which handles of one's own mostly use, then by HTTPS, which hosting servers use."""
     if dns_txt is not None:
         told = {text[4:] for text in dns_txt(f"_atproto.{handle}") if text.startswith("did=")}
         if len(told) > 1:
             raise PeerFault(f"The handle {plain(handle)} names several owners", code="identity_invalid")
         if told:
-            return checked_did(told.pop())
+            return checked_did(told.pop(), near=near)
     request = Request(
         "GET", f"https://{handle}/.well-known/atproto-did", "discovery", {"Accept": "text/plain"}
     )
@@ -125,24 +133,33 @@ def _did_of(handle: str, dns_txt: DnsTxt | None) -> Generator[Effect, Any, str]:
     text = response.body[:2_048].decode("utf-8", "replace").strip()
     if response.status != 200 or not text.startswith("did:"):
         raise unknown
-    return checked_did(text)
+    return checked_did(text, near=near)
 
 
-def checked_did(text: str) -> str:
-    """The DID itself where it is of the two kinds that atproto uses. Raises PeerFault `identity_invalid`."""
-    web = _DID_WEB.fullmatch(text)
+def checked_did(text: str, *, near: bool) -> str:
+    """The DID itself where it is of the two kinds that atproto uses. Raises PeerFault `identity_invalid`, also for a
+    did:web on this computer or in its network, unless `near`."""
+    host = _did_host(text)
     # A port is for test servers; atproto allows none elsewhere.
-    if _DID_PLC.fullmatch(text) or (web and (web[2] is None or is_loopback(web[1]))):
+    if _DID_PLC.fullmatch(text) or (host and ("%3a" not in text.lower() or is_loopback(host))):
+        if not near and is_inside(host):
+            raise PeerFault("The identity leads to this computer or its network", code="identity_invalid")
         return text
     raise PeerFault("The identity is of a kind that atproto does not use", code="identity_invalid")
+
+
+def _did_host(did: str) -> str | None:
+    """The host of a did:web, None for anything else."""
+    web = _DID_WEB.fullmatch(did)
+    return web[1] if web else None
 
 
 # --- DID → document -------------------------------------------------------------------------------------------
 
 
-def _read_did(did: str, plc: str) -> Generator[Effect, Any, tuple[str | None, str]]:
+def _read_did(did: str, plc: str, near: bool) -> Generator[Effect, Any, tuple[str | None, str]]:
     """The handle that a DID's document claims, and its PDS's origin."""
-    checked_did(did)
+    checked_did(did, near=near)
     if did.startswith("did:plc:"):
         url = f"{safe(plc, 'The directory of identities').rstrip('/')}/{did}"
     else:
@@ -156,7 +173,7 @@ def _read_did(did: str, plc: str) -> Generator[Effect, Any, tuple[str | None, st
     document = read_json(response, "The identity's directory")
     if document.get("id") != did:
         raise PeerFault("The identity's document is another one's", code="identity_invalid")
-    return _claimed_handle(document), _pds_in(document, did)
+    return _claimed_handle(document), _pds_in(document, did, near)
 
 
 def _claimed_handle(document: Mapping[str, Any]) -> str | None:
@@ -172,21 +189,23 @@ def _claimed_handle(document: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _pds_in(document: Mapping[str, Any], did: str) -> str:
+def _pds_in(document: Mapping[str, Any], did: str, near: bool) -> str:
     services = document.get("service")
     for service in services if isinstance(services, list) else []:
         if not isinstance(service, dict) or service.get("id") not in ("#atproto_pds", f"{did}#atproto_pds"):
             continue
         endpoint = service.get("serviceEndpoint")
         if service.get("type") == "AtprotoPersonalDataServer" and isinstance(endpoint, str):
-            return _origin(endpoint, "The identity's data server")
+            return _origin(endpoint, "The identity's data server", near=near)
     raise PeerFault("The identity has no data server", code="identity_invalid")
 
 
-def _origin(url: str, what: str) -> str:
+def _origin(url: str, what: str, *, near: bool) -> str:
     """An address that is an origin and nothing more, as atproto wants a PDS and an issuer to be."""
     if fault_of(url) is not None or origin_of(url) != url.rstrip("/").lower() or urlsplit(url).query:
         raise PeerFault(f"{what} has an unusable address", code="metadata_invalid")
+    if not near and is_inside(urlsplit(url).hostname):
+        raise PeerFault(f"{what} is on this computer or in its network", code="metadata_invalid")
     return origin_of(url)
 
 
@@ -224,7 +243,7 @@ def issuer_of(pds: str) -> Generator[Effect, Any, str]:
     if not isinstance(servers, list) or len(servers) != 1 or not isinstance(servers[0], str):
         raise PeerFault("The data server does not name one place to sign in", code="metadata_invalid")
     issuer: str = servers[0]
-    if issuer != _origin(issuer, "The authorization server"):
+    if issuer != _origin(issuer, "The authorization server", near=is_inside(urlsplit(pds).hostname)):
         raise PeerFault("The authorization server has an unusable address", code="metadata_invalid")
     return issuer
 
@@ -248,12 +267,12 @@ def server_at(issuer: str) -> Flow[Server]:
     return Server(
         issuer=issuer,
         endpoints=Endpoints(
-            authorization_endpoint=_endpoint(metadata, "authorization_endpoint"),
-            token_endpoint=_endpoint(metadata, "token_endpoint"),
+            authorization_endpoint=_endpoint(metadata, issuer, "authorization_endpoint"),
+            token_endpoint=_endpoint(metadata, issuer, "token_endpoint"),
             pushed_authorization_request_endpoint=_endpoint(
-                metadata, "pushed_authorization_request_endpoint"
+                metadata, issuer, "pushed_authorization_request_endpoint"
             ),
-            revocation_endpoint=_endpoint(metadata, "revocation_endpoint", optional=True),
+            revocation_endpoint=_endpoint(metadata, issuer, "revocation_endpoint", optional=True),
         ),
         code_challenge_methods_supported=_texts(metadata, "code_challenge_methods_supported"),
         authorization_response_iss_parameter_supported=True,
@@ -285,12 +304,14 @@ def _texts(metadata: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
 
 
-def _endpoint(metadata: Mapping[str, Any], name: str, *, optional: bool = False) -> str | None:
+def _endpoint(metadata: Mapping[str, Any], issuer: str, name: str, *, optional: bool = False) -> str | None:
     url = metadata.get(name)
     if url is None and optional:
         return None
     if not isinstance(url, str) or fault_of(url) is not None:
         raise _lacking(name)
+    if leads_inside(url, issuer):
+        raise PeerFault(f"The {name} leads to this computer or its network", code="metadata_invalid")
     return url
 
 

@@ -18,7 +18,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Response
 from keyfob.protocol import dpop, id_token
-from keyfob.protocol.address import fault_of, safe
+from keyfob.protocol.address import fault_of, leads_inside, safe
 from keyfob.protocol.answer import NotStrict, error_of, parse_object, read_json
 from keyfob.protocol.authorize import finish
 from keyfob.protocol.effects import Effect, Flow, NewId, ShowCode, Wait
@@ -86,7 +86,7 @@ def _begin(
         raise PeerFault(f"{provider.title} gave no device code", code="response_invalid")
     if not isinstance(user_code, str) or not user_code.strip() or len(user_code) > _USER_CODE_MOST:
         raise PeerFault(f"{provider.title} gave no code to enter", code="response_invalid")
-    if fault_of(page) is not None:
+    if _unfit(page, endpoint):
         raise PeerFault(f"{provider.title} gave no page to enter the code at", code="response_invalid")
     life = _span(answer.get("expires_in"), LIFE)
     return _Begun(
@@ -94,11 +94,16 @@ def _begin(
         shown=ShowCode(
             user_code=plain(user_code.strip()),
             verification_uri=str(page),
-            verification_uri_complete=None if fault_of(whole) is not None else str(whole),
+            verification_uri_complete=None if _unfit(whole, endpoint) else str(whole),
             expires_at=response.at + min(life, LIFE_MOST),
         ),
         interval=min(_span(answer.get("interval"), INTERVAL), INTERVAL_MOST),
     )
+
+
+def _unfit(page: Any, endpoint: str) -> bool:
+    """Whether no browser is to open this address, which the server named."""
+    return fault_of(page) is not None or leads_inside(page, endpoint)
 
 
 def _span(value: Any, otherwise: timedelta) -> timedelta:

@@ -16,7 +16,7 @@ from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
-from keyfob.protocol.address import fault_of, is_loopback, safe
+from keyfob.protocol.address import fault_of, leads_inside, safe
 from keyfob.protocol.answer import read_json
 from keyfob.protocol.effects import Flow, Send
 
@@ -122,17 +122,18 @@ def _addresses_of(issuer: str) -> tuple[str, ...]:
 
 
 def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
-    """Each address is fit, and a server elsewhere names none on this machine. Raises SettingWrong `endpoint_unsafe`."""
-    elsewhere = issuer is not None and not is_loopback(urlsplit(issuer).hostname)
+    """Each address is fit, and a server elsewhere names none on this computer or in its network. Raises SettingWrong
+    `endpoint_unsafe`."""
     for name in _ENDPOINTS:
         url = getattr(endpoints, name)
         if url is None:
             continue
         safe(url, f"The {name}")
-        if elsewhere and is_loopback(urlsplit(url).hostname):
+        if leads_inside(url, issuer):
             raise SettingWrong(
-                f"The {name} is not used: it leads to this computer",
+                f"The {name} is not used: it leads to this computer or its network",
                 code="endpoint_unsafe",
+                remedy="Check the provider's address, and report it to the provider.",
                 detail=plain(url),
             )
 

@@ -24,7 +24,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop
-from keyfob.protocol.address import fault_of, safe, with_query
+from keyfob.protocol.address import fault_of, leads_inside, safe, with_query
 from keyfob.protocol.answer import NotStrict, failure, is_web_page, parse_json, read_json
 from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.id_token import SUBJECT_MOST, unverified_claims
@@ -231,8 +231,14 @@ def identify(
                 data = {**data, **asked}
     hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
     return identity_in(
-        source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title
+        source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(plan)
     )
+
+
+def _home(plan: Plan) -> str | None:
+    """An address of the server that names the person."""
+    ends = plan.server.endpoints
+    return plan.server.issuer or ends.token_endpoint or plan.provider.api.base or plan.provider.identity.url
 
 
 def _details(
@@ -312,7 +318,11 @@ def probe(
     hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
     try:
         found = identity_in(
-            source, {k: v for k, v in told.items() if k not in hidden}, grant.access, provider.title
+            source,
+            {k: v for k, v in told.items() if k not in hidden},
+            grant.access,
+            provider.title,
+            _home(plan),
         )
     except PeerFault:
         if source.source != "id_token":
@@ -339,9 +349,11 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
     raise failure(response, what)
 
 
-def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str) -> Identity:
+def identity_in(
+    source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str, server: str | None = None
+) -> Identity:
     """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
-    is taken. A preset whose request names no path to a subject says that the answer names nobody.
+    is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a subject says that the answer names nobody.
     Raises PeerFault `identity_invalid` where there is no subject."""
 
     def found(name: str) -> str:
@@ -364,7 +376,9 @@ def identity_in(source: IdentitySource, data: Mapping[str, Any], token: Secret, 
     if subject is None:
         raise PeerFault(f"{title} does not say who signed in", code="identity_invalid")
     avatar = told("avatar", ADDRESS_MOST)
-    if avatar is not None and (fault_of(avatar) is not None or not avatar.startswith("https://")):
+    if avatar is not None and (
+        fault_of(avatar) is not None or not avatar.startswith("https://") or leads_inside(avatar, server)
+    ):
         avatar = None
     return Identity(
         subject=subject,

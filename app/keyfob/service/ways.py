@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError, SettingWrong, Usage
 from keyfob.core.grant import Grant, SigningKey, seal_key, unseal_key
@@ -12,6 +13,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback, Response
 from keyfob.ports import Listener
 from keyfob.protocol import app_password, atproto, authorize, device, discovery, identity, password, token
+from keyfob.protocol.address import is_inside
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from keyfob.service.attempt import Received
@@ -256,11 +258,13 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
     provider, attempt = ready.provider, ready.attempt
     listener = _listen(desk, ready)
     identifier = ready.inputs.get("handle") or ready.inputs.get("instance") or ""
+    near = False
     if ready.record is not None and ready.record.account.subject:
         identifier = ready.record.account.subject  # the DID: a handle may have changed hands
+        near = is_inside(urlsplit(ready.record.account.pin.server.issuer or "").hostname)
     plc = ready.inputs.get("plc") or atproto.PLC_DIRECTORY
     resolved = desk.runner.run(
-        atproto.resolve(identifier, plc=plc, dns_txt=desk.dns_txt), cancel=attempt.cancelled
+        atproto.resolve(identifier, plc=plc, dns_txt=desk.dns_txt, near=near), cancel=attempt.cancelled
     )
     scopes = _scopes(provider, ready)
     key = _dpop_key(desk, ready, resolved.server, always=True)
