@@ -24,10 +24,6 @@ TOOLS = CACHE / "tools"  # uv, if the machine has none
 LOG = CACHE / "setup.log"
 FETCHED = CACHE / "tests-fetched"  # says for which versions the tests' own downloads are complete
 WINDOWS = os.name == "nt"
-# Programs are started by name: never the current folder's.
-os.environ["PATH"] = os.pathsep.join(
-    filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep))
-)
 OLDEST = (3, 11)
 
 # Debian's names. What Qt's offscreen and xcb platforms load at run time.
@@ -42,7 +38,7 @@ TESTS = [
     *QUICK_TESTS,
     *SCREEN,
     *"at-spi2-core python3-pyatspi gir1.2-atspi-2.0".split(),  # driving the window by accessible name
-    *"dbus gnome-keyring libsecret-tools pass gnupg".split(),  # real keychains
+    *"dbus gnome-keyring gcr keepassxc libsecret-tools pass gnupg".split(),  # real keychains
     *"chromium chromium-driver".split(),  # a real browser
     *"curl openssh-client openssh-server openssl".split(),  # tools that ask for tokens, hostile servers
     *"zsh fish".split(),  # completion in the real shells

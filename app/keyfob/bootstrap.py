@@ -29,6 +29,7 @@ from keyfob.adapters.settings_file import SettingsFile
 from keyfob.adapters.store_sqlite import SqliteAccountStore
 from keyfob.adapters.transport_httpx import HttpxTransport
 from keyfob.adapters.vault_choice import UnchosenVault, choose_vault
+from keyfob.adapters.vault_prompt import AskingVault
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.ports import Locks, Vault
@@ -97,11 +98,13 @@ def build(
     lasting: bool = False,
     submit: Submit | None = None,
     deadline: float = 30.0,
+    say: Callable[[str], None] | None = None,
 ) -> Engine:
     """An engine on `home` (default: where KEYFOB_HOME or the platform says).
 
     `lasting` for the app and the agent, which live on: keychain calls run in a helper process and a received grant
-    is saved however long that takes. `deadline` in seconds bounds one exchange with a provider.
+    is saved however long that takes. `deadline` in seconds bounds one exchange with a provider. `say` is for a
+    command with a person at it: a locked keychain then opens the system's prompt, and `say` takes a line about it.
     Raises Fault `store_*`, and SettingWrong: when `lasting`, also for settings that cannot be read. A command is then
     built all the same, with a vault that raises it: what needs no vault works.
     """
@@ -109,7 +112,7 @@ def build(
     files = SettingsFile(home.config / "settings.json")
 
     settings = files.current
-    kept = vault or _vault(files, home, lasting=lasting)
+    kept = vault or _vault(files, home, lasting=lasting, say=say)
     store_path = home.data / "accounts.db"
     store = SqliteAccountStore(store_path)
     transport = HttpxTransport(now, deadline=deadline)
@@ -190,10 +193,14 @@ def build(
     )
 
 
-def _vault(files: SettingsFile, home: Home, *, lasting: bool) -> Vault:
+def _vault(
+    files: SettingsFile, home: Home, *, lasting: bool, say: Callable[[str], None] | None = None
+) -> Vault:
     """The vault that the settings name, and never another. Raises SettingWrong when `lasting`."""
     try:
-        return choose_vault(files.load(), home, in_process=not lasting)
+        settings = files.load()
+        vault = choose_vault(settings, home, in_process=not lasting)
+        return AskingVault(vault, say) if say is not None and settings.vault == "keychain" else vault
     except SettingWrong as fault:
         if lasting:
             raise

@@ -8,6 +8,7 @@ the same locks. Tokens are passed on and held in this process's memory only.
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
 JSON = "application/json"
 PLAIN = "text/plain"
+KEYCHAIN_EXIT = "4"  # the exit code of a KeychainError, as the agent names it
 HEADER = "text/x-keyfob-header"
 _SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-/"
 
@@ -154,6 +156,11 @@ def fast_token(arguments: Sequence[str]) -> int | None:
         return 0
     if not exit_code.isdecimal():
         return None
+    if exit_code == KEYCHAIN_EXIT:
+        from keyfob.adapters.vault_prompt import can_ask
+
+        if can_ask():
+            return None  # the whole program can have the person unlock it
     # A person reads the sentence, a script the object: as the whole program prints them.
     os.write(2, body if accept == JSON else b"keyfob: " + body + b"\n")
     return int(exit_code)
@@ -274,46 +281,25 @@ def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
 
 
 def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, Any]:
-    """The same by the `keyfob` command: the engine and its keychain stay out of this process. Raises
-    `keyfob.KeyfobError`."""
+    """The same by the `keyfob` command: the engine and its keychain stay out of this process."""
+    import json
     import subprocess
 
-    from keyfob.adapters.own_process import own_command
-    from keyfob.core.errors import Fault
-
-    try:
-        done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
-            [*own_command(), *arguments, "--json"],
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT * 2,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Fault("The keyfob command did not end in time") from None
-    except OSError as error:
-        raise Fault(f"The keyfob command could not be started: {error.strerror}") from None
+    program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "keyfob"]
+    done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
+        [*program, *arguments, "--json"],
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT * 2,
+        check=False,
+    )
     if done.returncode == 0:
-        answer = _object(done.stdout)
-        if answer is None:
-            raise Fault("The keyfob command gave no answer")
+        answer: dict[str, Any] = json.loads(done.stdout)
         return answer
-    # The object is one line at the end; what comes before it is progress and advice.
-    told = next((found for line in reversed(done.stderr.splitlines()) if (found := _object(line))), None)
-    raise _error({"exit": done.returncode, **(told or {"message": "The keyfob command failed"})})
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    """The JSON object in `text`, None where it is none."""
-    import json
-
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
+    told = json.loads(lines[-1]) if lines else {"message": "The keyfob command failed"}
+    raise _error({"exit": done.returncode, **told})
 
 
 def _error(problem: Mapping[str, Any]) -> Exception:

@@ -5,6 +5,7 @@ Everything is imported when a door is used, so that a verb pays for what it open
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
     """The engine of the person's own home, or of one folder; with a vault that forgets where `in_memory`."""
     from keyfob.adapters import log
     from keyfob.adapters.home import open_home
+    from keyfob.adapters.vault_prompt import can_ask
     from keyfob.bootstrap import build
 
     place = open_home({"KEYFOB_HOME": str(home)}) if home is not None else open_home()
@@ -42,7 +44,12 @@ def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
         from keyfob.adapters.vault_memory import MemoryVault
 
         vault = MemoryVault()
-    return build(place, vault=vault)
+    return build(place, vault=vault, say=_note if can_ask() else None)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def demo(state_dir: Path, *, port: int, access_lifetime: int) -> DemoServer:

@@ -52,8 +52,8 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
     from keyfob.core.errors import KeychainError, Transient
 
     as_json = accept not in ("text/plain", "text/x-keyfob-header")
+    slots = _slots(home_id)
     try:
-        slots = _slots(home_id)
         stored = slots.newest(row["account"]["key"])
         if stored is not None and not _serves(stored, min_life):
             found, stored = _after_others(ref, row["account"]["key"], where, slots, stored)
@@ -63,6 +63,11 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
     except KeychainError as error:
         if error.code == "entry_damaged":
             return None  # the engine writes that down as the grant's end
+        from keyfob.adapters.vault_prompt import ASKABLE, can_ask
+
+        if error.code in ASKABLE and can_ask():
+            slots.close()
+            return None  # the engine has the person unlock it
         from keyfob.cli.failure import tell
 
         return tell(error, as_json=as_json)

@@ -34,6 +34,12 @@ class VaultHealth:
     persistent: bool = True
     code: str | None = None  # a KeychainError code where not ok
     message: str = ""
+    remedy: str = ""  # the error's own; empty where ok
+
+
+def unhealthy(error: KeyfobError, name: str = "keychain", persistent: bool = True) -> VaultHealth:
+    """The health of a vault that answered `probe` with this error."""
+    return VaultHealth(False, name, persistent, error.code, error.message, error.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,14 @@ class Vault(Protocol):
         """Forget; no error where there was none. Raises KeychainError."""
 
     def probe(self) -> VaultHealth:
-        """Write, read and delete a throw-away entry. Never raises."""
+        """Write, read and delete a throw-away entry. Never raises, never prompts."""
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """Have the person unlock the keychain, or set it up where that was never done: the system's own prompt
+        opens. Blocks until it is answered, at most `timeout` seconds; returns at once where nothing is locked.
+        The only call that prompts, so it is made for a person who is there, never for a renewal.
+        Raises KeychainError `keychain_locked` or `keychain_not_set_up` (the prompt was closed),
+        `keychain_timeout`, `keychain_absent`; SignInEnded `cancelled` within 0.2 s of `cancel`."""
 
 
 class AccountStore(Protocol):
@@ -206,4 +219,5 @@ __all__ = [
     "Transport",
     "Vault",
     "VaultHealth",
+    "unhealthy",
 ]

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import secretstorage
@@ -25,9 +26,9 @@ from keyfob.adapters.vault_choice import SystemVault, choose_vault
 from keyfob.adapters.vault_deadline import DeadlineVault
 from keyfob.adapters.vault_helper import EXIT_IDLE, EXIT_ORPHAN, EXIT_STUCK
 from keyfob.adapters.vault_keyring import USER, KeyringVault
-from keyfob.adapters.vault_process import HelperVault, helper_command
+from keyfob.adapters.vault_process import HelperVault, _Process, helper_command
 from keyfob.adapters.vault_secretservice import SecretServiceVault
-from keyfob.core.errors import KeychainError
+from keyfob.core.errors import KeychainError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import Vault
@@ -42,8 +43,11 @@ SLACK = 3.0
 
 
 @pytest.fixture
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as running, running.applied():
+def session(request: pytest.FixtureRequest) -> Iterator[DesktopSession]:
+    """With the parameter None, its keychain was never set up."""
+    with DesktopSession(keyring=not hasattr(request, "param")) as running, running.applied():
+        if hasattr(request, "param"):
+            running.start_keyring(unlocked=False)
         yield running
     # A call that hung was given up on, by design with the connection it hung on. That is collected here, and not in
     # the middle of another test, which would be blamed for it.
@@ -134,41 +138,82 @@ def test_asked_to_unlock_it_prompts_and_ends_in_time(session: DesktopSession, he
     assert helper.load(A) == Secret(CANARY)
 
 
-def answer_prompt(session: DesktopSession, *keys: list[str]) -> None:
-    """As the person would, once the prompt is on the screen."""
-    find = ["xdotool", "search", "--sync", "--onlyvisible", "--class", "gcr-prompter"]
-    subprocess.run(find, env=session.env, check=True, capture_output=True, timeout=30)
-    time.sleep(0.5)  # the prompt takes the keyboard a moment after it is seen
-    for args in keys:
-        subprocess.run(["xdotool", *args], env=session.env, check=True, timeout=30)
+@contextmanager
+def person(session: DesktopSession, *keys: list[str]) -> Iterator[None]:
+    """Somebody who answers the prompt that opens meanwhile."""
+    thread = threading.Thread(target=session.answer_prompt, args=keys)
+    thread.start()
+    yield
+    thread.join(30)
 
 
 @pytest.mark.screen
-def test_a_person_who_answers_the_prompt_unlocks_it(session: DesktopSession) -> None:
+def test_a_person_who_answers_the_prompt_unlocks_it(session: DesktopSession, vault: Vault) -> None:
     session.start_screen(tray=False)
-    vault = HelperVault(HOME, prompt=True, deadline=40)
     save(vault, A, CANARY)
     session.lock_keyring()
-    person = threading.Thread(
-        target=answer_prompt, args=(session, ["type", "--delay", "20", PASSWORD], ["key", "Return"])
-    )
-    person.start()
+    with person(session, ["type", "--delay", "20", PASSWORD], ["key", "Return"]):
+        vault.unlock(40)
     assert vault.load(A) == Secret(CANARY)
-    person.join(30)
-    vault.close()
 
 
 @pytest.mark.screen
-def test_a_person_who_dismisses_the_prompt_is_told_that_it_is_locked(session: DesktopSession) -> None:
+def test_a_person_who_closes_the_prompt_is_told_that_it_is_locked(
+    session: DesktopSession, vault: Vault
+) -> None:
     session.start_screen(tray=False)
-    vault = HelperVault(HOME, prompt=True, deadline=40)
     save(vault, A, CANARY)
     session.lock_keyring()
-    person = threading.Thread(target=answer_prompt, args=(session, ["key", "Escape"]))
-    person.start()
-    assert code_of(lambda: save(vault, B, CANARY)) == "keychain_locked"
-    person.join(30)
-    vault.close()
+    with person(session, ["key", "Escape"]):
+        assert code_of(lambda: vault.unlock(40)) == "keychain_locked"
+
+
+@pytest.mark.screen
+@pytest.mark.parametrize("session", [None], indirect=True)
+def test_a_person_sets_the_keychain_up(session: DesktopSession, vault: Vault) -> None:
+    """A keychain that was never used has no collection yet."""
+    session.start_screen(tray=False)
+    assert vault.probe().code == "keychain_not_set_up"
+    with person(session, ["key", "Escape"]):
+        assert code_of(lambda: vault.unlock(40)) == "keychain_not_set_up"
+    typed = ["type", "--delay", "20", PASSWORD]
+    with person(session, typed, ["key", "Tab"], typed, ["key", "Return"]):
+        vault.unlock(40)
+    assert vault.probe().ok
+    save(vault, A, CANARY)
+    assert vault.load(A) == Secret(CANARY)
+
+
+@pytest.mark.screen
+@pytest.mark.parametrize("vault", ["process", "deadline"], indirect=True)
+def test_while_the_prompt_is_open_nobody_waits_for_it_and_it_can_be_given_up(
+    session: DesktopSession, vault: Vault
+) -> None:
+    session.start_screen(tray=False)
+    save(vault, A, CANARY)
+    session.lock_keyring()
+    gave_up = threading.Event()
+    ends: list[str] = []
+
+    def ask() -> None:
+        try:
+            vault.unlock(40, gave_up)
+        except SignInEnded as error:
+            ends.append(error.code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    session.see_prompt()
+    if isinstance(vault, HelperVault):  # a command does one thing at a time
+        with ends_within(1):
+            assert code_of(lambda: vault.load(A)) == "keychain_locked"
+    with ends_within(SLACK):
+        gave_up.set()
+        asking.join(30)
+    assert ends == ["cancelled"]
+    session.unlock_keyring()
+    if isinstance(vault, HelperVault):
+        assert vault.load(A) == Secret(CANARY)
 
 
 def prompts(session: DesktopSession) -> bool:
@@ -230,15 +275,14 @@ def test_a_bus_without_the_address_in_the_environment_is_found(
     vault.close()
 
 
-def test_no_default_collection_yet_is_locked_with_its_own_remedy(tmp_path: Path) -> None:
-    with DesktopSession(keyring=False) as session, session.applied():
-        session.start_keyring(unlocked=False)
-        vault = SecretServiceVault(HOME)
-        with ends_within(SLACK), pytest.raises(KeychainError) as caught:
-            vault.load(A)
-        assert caught.value.code == "keychain_locked"
-        assert "Open your keychain once" in caught.value.remedy
-        vault.close()
+@pytest.mark.parametrize("session", [None], indirect=True)
+def test_no_default_collection_yet_is_told_as_what_it_is(session: DesktopSession, vault: Vault) -> None:
+    with ends_within(SLACK):
+        assert code_of(lambda: vault.load(A)) == "keychain_not_set_up"
+        assert code_of(lambda: save(vault, A, CANARY)) == "keychain_not_set_up"
+    health = vault.probe()
+    assert health.code == "keychain_not_set_up"
+    assert "Press Set up" in health.remedy
 
 
 # --- hung -------------------------------------------------------------------------------------------------------
@@ -298,9 +342,9 @@ def test_after_a_timed_out_write_the_entry_is_read_before_its_account_is_written
     asked: list[tuple[str, str]] = []
     exchange = HelperVault._exchange
 
-    def spy(self: HelperVault, request: dict[str, str], until: float) -> object:
+    def spy(self: HelperVault, request: dict[str, str], *rest: Any) -> object:
         asked.append((request["op"], request["name"]))
-        return exchange(self, request, until)
+        return exchange(self, request, *rest)
 
     monkeypatch.setattr(HelperVault, "_exchange", spy)
     save(helper, "accounts/k2/a", "another account waits for nothing")
@@ -311,17 +355,64 @@ def test_after_a_timed_out_write_the_entry_is_read_before_its_account_is_written
 
 def test_a_helper_that_was_killed_midway_is_replaced(session: DesktopSession, helper: HelperVault) -> None:
     save(helper, A, CANARY)
-    session.hang_keyring()
-    result: list[str] = []
-    thread = threading.Thread(target=lambda: result.append(code_of(lambda: save(helper, B, CANARY))))
-    thread.start()
-    time.sleep(0.3)
-    os.kill(pid_of(helper), signal.SIGKILL)
-    thread.join(10)
-    assert result == ["keychain_timeout"]
+    with killed_midway(session, helper):
+        assert code_of(lambda: save(helper, B, CANARY)) == "keychain_timeout"
     session.resume_keyring()
     assert helper.load(B) is None
     assert helper.load(A) == Secret(CANARY)
+
+
+@contextmanager
+def killed_midway(session: DesktopSession, helper: HelperVault, *, resume: bool = False) -> Iterator[None]:
+    """The helper is killed while the keychain keeps it waiting; with `resume` the keychain then answers again."""
+    session.hang_keyring()
+
+    def kill() -> None:
+        time.sleep(0.3)
+        os.kill(pid_of(helper), signal.SIGKILL)
+        if resume:
+            session.resume_keyring()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    yield
+    killer.join(10)
+
+
+def test_a_read_whose_helper_was_killed_is_repeated(session: DesktopSession) -> None:
+    helper = HelperVault(HOME, deadline=20)
+    save(helper, A, CANARY)
+    with killed_midway(session, helper, resume=True):
+        assert helper.load(A) == Secret(CANARY)
+    with killed_midway(session, helper, resume=True):
+        assert helper.probe().ok
+    helper.close()
+
+
+def test_a_write_whose_helper_was_killed_is_read_back_and_then_decided(
+    session: DesktopSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = HelperVault(HOME, deadline=20)
+    save(helper, A, CANARY)
+    asked: list[str] = []
+    ask = _Process.ask
+
+    def spy(self: _Process, request: dict[str, Any], *rest: Any) -> object:
+        asked.append(request["op"])
+        return ask(self, request, *rest)
+
+    monkeypatch.setattr(_Process, "ask", spy)
+    with killed_midway(session, helper, resume=True):
+        save(helper, A, "newer")
+    assert asked[:2] == ["save", "load"]
+    assert asked[2:] in ([], ["save"])  # whether the keychain had heard of it is chance
+    assert helper.load(A) == Secret("newer")
+    asked.clear()
+    with killed_midway(session, helper, resume=True):
+        helper.delete(A)
+    assert asked[:2] == ["delete", "load"]
+    assert helper.load(A) is None
+    helper.close()
 
 
 def test_a_command_alone_ends_itself_at_the_deadline(session: DesktopSession) -> None:
@@ -354,7 +445,7 @@ def begin(session: DesktopSession, *, idle: float = 60.0) -> subprocess.Popen[by
     process = subprocess.Popen(
         helper_command(), env=session.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     )
-    say(process, {"home": HOME, "idle": idle, "prompt": False})
+    say(process, {"home": HOME, "idle": idle})
     return process
 
 

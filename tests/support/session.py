@@ -186,6 +186,23 @@ class DesktopSession:
             assert reply.header.message_type is not jeepney.MessageType.error, reply.body
             _until(lambda: not collection.is_locked(), "the keyring to be unlocked")
 
+    def see_prompt(self) -> None:
+        """Wait until the keychain's prompt is on the screen and has the keyboard."""
+        _until(self.prompt_shows, "the keychain's prompt")
+        time.sleep(0.5)  # it takes the keyboard a moment after it is seen
+
+    def prompt_shows(self) -> bool:
+        """Whether the keychain's prompt is on the screen."""
+        find = [_program("xdotool"), "search", "--onlyvisible", "--class", "gcr-prompter"]
+        return subprocess.run(find, env=self.env, capture_output=True, timeout=30).returncode == 0
+
+    def answer_prompt(self, *keys: list[str]) -> None:
+        """Do with the keychain's prompt what a person would: `xdotool`'s arguments, one call each."""
+        self.see_prompt()
+        for args in keys:
+            subprocess.run([_program("xdotool"), *args], env=self.env, check=True, timeout=30)
+        _until(lambda: not self.prompt_shows(), "the keychain's prompt to go")
+
     def hang_keyring(self) -> None:
         """It stops answering, in the midst of whatever it does, and its connections stay open."""
         os.kill(self.keyring_pid, signal.SIGSTOP)
@@ -195,6 +212,13 @@ class DesktopSession:
 
     def kill_keyring(self) -> None:
         self._end("keyring", signal.SIGKILL)
+
+    def start_program(self, name: str, args: list[str], typed: str) -> None:
+        """A program of the desktop, with a line on its stdin. It ends with the session."""
+        process = self._spawn(name, args, stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(typed.encode() + b"\n")
+        process.stdin.close()
 
     @contextmanager
     def bus(self) -> Iterator[DBusConnection]:

@@ -327,10 +327,20 @@ EXITS: list[tuple[KeyfobError, int]] = [
 ]
 
 
+def test_without_a_screen_a_locked_keychain_has_a_remedy_that_needs_none(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    engine.accounts.error = KeychainError("The keychain is locked", code="keychain_locked")
+    assert '"vault": "sealed"' in call(engine, "token", "nexusmods/aldis").err
+
+
 @pytest.mark.parametrize(("error", "code"), EXITS, ids=lambda value: getattr(value, "code", value))
 def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
-    engine: Engine, error: KeyfobError, code: int
+    engine: Engine, error: KeyfobError, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")  # without one the keychain has another remedy
     engine.accounts.error = error
     for verb in ("token", "renew", "test", "disconnect"):
         ran = call(engine, verb, "nexusmods/aldis")

@@ -33,16 +33,15 @@ def choose_vault(
     home: Home,
     *,
     in_process: bool,
-    prompt: bool = False,
     ask: Ask | None = None,
 ) -> Vault:
     """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is told
     by the first call, or by `probe()`.
 
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
-    must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `prompt`: the
-    keychain may ask the person to unlock it, and has a minute for it. `ask` asks for the sealed vault's
-    passphrase where neither systemd's credentials nor a descriptor hold it; without it, the terminal does.
+    must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `ask` asks for
+    the sealed vault's passphrase where neither systemd's credentials nor a descriptor hold it; without it, the
+    terminal does.
     """
     match settings.vault:
         case "sealed":
@@ -56,12 +55,22 @@ def choose_vault(
             return PassVault(home.id)
         case _:
             # macOS asks by itself, whenever the program that calls is new to it.
-            deadline = PROMPT_DEADLINE if prompt or sys.platform == "darwin" else DEADLINE
+            deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE
             if in_process:
-                return DeadlineVault(SystemVault(home.id, prompt=prompt), deadline)
+                return DeadlineVault(SystemVault(home.id), deadline)
             from keyfob.adapters.vault_process import HelperVault
 
-            return HelperVault(home.id, deadline=deadline, prompt=prompt)
+            return HelperVault(home.id, deadline=deadline)
+
+
+def keychain_there(home_id: str) -> bool:
+    """Whether this system has a keychain at all, locked or not. Never prompts, never blocks on a keychain that
+    hangs."""
+    try:
+        _system_vault(home_id)
+    except KeychainError as error:
+        return error.code != "keychain_absent"
+    return True
 
 
 class UnchosenVault:
@@ -81,18 +90,20 @@ class UnchosenVault:
         raise self._fault
 
     def probe(self) -> VaultHealth:
-        from keyfob.ports import VaultHealth
+        from keyfob.ports import unhealthy
 
-        return VaultHealth(False, "vault", True, self._fault.code, self._fault.message)
+        return unhealthy(self._fault, "vault")
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        raise self._fault
 
 
 class SystemVault:
     """This system's keychain, found at the first call that needs it, and looked for again while there is none.
     Thread-safe. Its calls may block: see vault_deadline and vault_process."""
 
-    def __init__(self, home_id: str, *, prompt: bool = False) -> None:
+    def __init__(self, home_id: str) -> None:
         self._home_id = home_id
-        self._prompt = prompt
         self._found: EntryVault | None = None
         self._lock = threading.Lock()
 
@@ -109,19 +120,19 @@ class SystemVault:
         try:
             return self._vault().probe()
         except KeychainError as error:
-            from keyfob.ports import VaultHealth
+            from keyfob.ports import unhealthy
 
-            return VaultHealth(False, "keychain", True, error.code, error.message)
+            return unhealthy(error)
 
-    def unlock(self, timeout: float) -> None:
-        """Have the person unlock it, within `timeout` seconds where the keychain can be told so."""
-        from keyfob.adapters.vault_secretservice import SecretServiceVault
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """`cancel` is not looked at: vault_process and vault_deadline, which wrap this, do."""
+        self._vault().unlock(timeout)
 
-        vault = self._vault()
-        if isinstance(vault, SecretServiceVault):
-            vault.unlock(timeout)
-        else:
-            vault.load("unlock")  # these ask by themselves when they are used
+    @property
+    def trusts_this_process(self) -> bool:
+        """Whether the keychain allowed its entries to this very process, and would ask the person again for
+        another one (KeePassXC)."""
+        return bool(getattr(self._found, "trusts_this_process", False))
 
     def close(self) -> None:
         """Give the keychain's connection back, where there is one; the next call makes another."""
@@ -134,19 +145,25 @@ class SystemVault:
     def _vault(self) -> EntryVault:
         with self._lock:
             if self._found is None:
-                self._found = _system_vault(self._home_id, self._prompt)
+                self._found = _system_vault(self._home_id)
             return self._found
 
 
-def _system_vault(home_id: str, prompt: bool) -> EntryVault:
+def _system_vault(home_id: str) -> EntryVault:
     """Raises KeychainError `keychain_absent`, `keychain_plaintext`."""
+    missing = None
     named = keyring_choice.allowed_name()
     if sys.platform.startswith(("linux", "freebsd")) and named in (None, keyring_choice.SECRET_SERVICE):
         from keyfob.adapters.vault_secretservice import SecretServiceVault
 
-        vault = SecretServiceVault(home_id, prompt=prompt)
-        if named is not None or vault.reachable():
+        vault = SecretServiceVault(home_id)
+        missing = vault.missing()
+        if named is not None or missing is None:
             return vault
     from keyfob.adapters.vault_keyring import KeyringVault
 
-    return KeyringVault(home_id)
+    try:
+        return KeyringVault(home_id)
+    except KeychainError as error:
+        # Why there is no Secret Service says more than that nothing else is there either.
+        raise error if missing is None else missing from None

@@ -9,10 +9,11 @@ takes the inner vault's turn until it does. A program that lives on uses vault_p
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from keyfob.core.errors import KeychainError
+from keyfob.core.errors import KeychainError, SignInEnded
 
 if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
     from keyfob.core.secret import Secret
@@ -22,7 +23,8 @@ T = TypeVar("T")
 
 # Seconds. Long enough for a slow disk and a busy machine, short enough for a person who looks at a terminal.
 DEADLINE = 10.0
-PROMPT_DEADLINE = 60.0
+PROMPT_DEADLINE = 60.0  # for a person who answers a prompt
+LOOK = 0.1  # seconds between looks whether a person gave up
 
 
 class DeadlineVault:
@@ -45,9 +47,12 @@ class DeadlineVault:
         try:
             return self._within(self._inner.probe)
         except KeychainError as error:
-            from keyfob.ports import VaultHealth
+            from keyfob.ports import unhealthy
 
-            return VaultHealth(False, "keychain", True, error.code, error.message)
+            return unhealthy(error)
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        self._within(lambda: self._inner.unlock(timeout), timeout, cancel)
 
     def close(self) -> None:
         """Give back what `inner` holds, if it does so at once; a keychain that hangs does not hold up the exit."""
@@ -57,7 +62,9 @@ class DeadlineVault:
             thread.start()
             thread.join(0.2)
 
-    def _within(self, call: Callable[[], T]) -> T:
+    def _within(
+        self, call: Callable[[], T], seconds: float | None = None, cancel: threading.Event | None = None
+    ) -> T:
         done = threading.Event()
         value: list[T] = []
         failure: list[BaseException] = []
@@ -71,8 +78,12 @@ class DeadlineVault:
                 done.set()
 
         threading.Thread(target=work, name="keychain", daemon=True).start()
-        if not done.wait(self._deadline):
-            raise KeychainError("The keychain did not answer in time", code="keychain_timeout")
+        until = time.monotonic() + (self._deadline if seconds is None else seconds)
+        while not done.wait(max(min(until - time.monotonic(), LOOK), 0)):
+            if cancel is not None and cancel.is_set():
+                raise SignInEnded("Unlocking the keychain was cancelled")
+            if time.monotonic() >= until:
+                raise KeychainError("The keychain did not answer in time", code="keychain_timeout")
         if failure:
             raise failure[0]
         return value[0]

@@ -136,7 +136,7 @@ class EntryVault:
                 )
 
     def probe(self) -> VaultHealth:
-        from keyfob.ports import VaultHealth
+        from keyfob.ports import VaultHealth, unhealthy
 
         name = f"probe-{secrets.token_hex(8)}"
         persistent = self._entries.persistent
@@ -144,8 +144,12 @@ class EntryVault:
             self.save(name, Secret(secrets.token_hex(16)))
             self.delete(name)
         except KeychainError as error:
-            return VaultHealth(False, self.title, persistent, error.code, error.message)
+            return unhealthy(error, self.title, persistent)
         return VaultHealth(True, self.title, persistent)
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """These ask by themselves, within their own time, when they are used."""
+        self.load("unlock")
 
     # --- parts; only where the backend has a limit ----------------------------------------------------------
 

@@ -3,13 +3,14 @@
 JSON lines come on stdin and go on stdout; nothing secret is in its arguments, its environment or its output
 elsewhere. It ends by itself after `idle` seconds without a request, when stdin ends (its parent is gone; what it
 was asked before that it still does, so that no token is lost with a parent that was killed right after asking),
-and when a call outlasts the time its request allows.
+and when a call outlasts the time its request allows. It does not end for idleness once a person allowed the
+keychain's entries to it: they would be asked again for the next one.
 
 Started by vault_process only; in a frozen app as `keyfob --keychain-helper`. Never asks for more than one call
 at once, never logs.
 
-Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "seconds"}, the first line {"home", "idle",
-"prompt"}. Answers: {"id", "value"} or {"id", "error": {"code", "message", "remedy", "detail"}, "fault": bool}.
+Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "seconds"}, the first line {"home", "idle"}.
+Answers: {"id", "value"} or {"id", "error": {"code", "message", "remedy", "detail"}, "fault": bool}.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from keyfob.adapters.own_process import begin
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
 
@@ -38,7 +38,6 @@ MARK = "--keychain-helper"  # what a frozen app is started with to become this p
 
 def main() -> None:
     """Serve the parent on stdin and stdout until there is nothing more to do. Never returns."""
-    begin()
     # The protocol's own descriptor: a library that prints, or a daemon it starts, must not reach the parent.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     null = os.open(os.devnull, os.O_RDWR)
@@ -53,7 +52,7 @@ def main() -> None:
     threading.Thread(target=_read, args=(requests,), name="requests", daemon=True).start()
     from keyfob.adapters.vault_choice import SystemVault
 
-    _serve(SystemVault(start["home"], prompt=start["prompt"]), requests, answers, idle=start["idle"])
+    _serve(SystemVault(start["home"]), requests, answers, idle=start["idle"])
 
 
 def _read(requests: queue.SimpleQueue[bytes | None]) -> None:
@@ -69,7 +68,7 @@ def _serve(
 ) -> None:
     while True:
         try:
-            line = requests.get(timeout=idle)
+            line = requests.get(timeout=None if vault.trusts_this_process else idle)
         except queue.Empty:
             os._exit(EXIT_IDLE)
         if line is None:
@@ -113,7 +112,7 @@ def _call(vault: SystemVault, request: dict[str, Any]) -> object:
             vault.delete(request["name"])
         case "probe":
             health = vault.probe()
-            return [health.ok, health.name, health.persistent, health.code, health.message]
+            return [health.ok, health.name, health.persistent, health.code, health.message, health.remedy]
         case "unlock":
             vault.unlock(request["seconds"])
         case other:

@@ -37,3 +37,6 @@ class MemoryVault:
 
     def probe(self) -> VaultHealth:
         return VaultHealth(True, "in memory", persistent=False)
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """It is never locked."""

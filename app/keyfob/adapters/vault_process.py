@@ -4,8 +4,10 @@ A keychain call may block for ever: a prompt that nobody answers, a daemon that 
 in one still holds it, and its write may land minutes later over a newer one; a process can be killed. So each
 call goes to a helper process (vault_helper) that is started when it is needed and killed at the call's deadline.
 
-What a killed helper was writing is *unknown*: before the next write beside it (names in the same folder belong
-to one account) the entry is read back, by the new helper, so that a keychain that still hangs is met there.
+What a killed helper was writing is *unknown*. If somebody else killed it, the entry is read back at once, and is
+written again only when it is not there. After the deadline there is no time for that: then the entry is read back
+before the next write beside it (names in the same folder belong to one account), by the new helper, so that a
+keychain that still hangs is met there.
 
 Never here: a secret in an argument or the environment.
 """
@@ -22,15 +24,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from keyfob.adapters.own_process import own_command
-from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE
+import keyfob
+from keyfob.adapters.vault_deadline import DEADLINE, LOOK, PROMPT_DEADLINE
 from keyfob.adapters.vault_entries import check_name, check_value
 from keyfob.adapters.vault_helper import EXIT_IDLE, MARK
-from keyfob.core.errors import Fault, KeychainError
+from keyfob.core.errors import Fault, KeychainError, SignInEnded
 from keyfob.core.secret import Secret
-from keyfob.ports import VaultHealth
+from keyfob.ports import VaultHealth, unhealthy
 
 # Seconds without a call after which the helper ends, and its memory with it.
 IDLE = 60.0
@@ -38,8 +41,7 @@ _WRITES = ("save", "delete")
 
 
 class HelperVault:
-    """A `ports.Vault` that ends each call after `deadline` seconds, the time spent waiting for others included
-    (with `prompt=True`, where the person may be asked to unlock, 60 s by default).
+    """A `ports.Vault` that ends each call after `deadline` seconds, the time spent waiting for others included.
 
     Calls from several threads are taken one after the other. KeychainError `keychain_timeout` means of a write
     that its outcome is unknown. `command` starts the helper; it is for tests. `close()` ends the helper once
@@ -50,18 +52,18 @@ class HelperVault:
         self,
         home_id: str,
         *,
-        deadline: float | None = None,
-        prompt: bool = False,
+        deadline: float = DEADLINE,
         idle: float = IDLE,
         command: Sequence[str] | None = None,
     ) -> None:
         check_name(home_id)
-        self._start_line = {"home": home_id, "idle": idle, "prompt": prompt}
-        self._deadline = deadline if deadline is not None else PROMPT_DEADLINE if prompt else DEADLINE
+        self._start_line = {"home": home_id, "idle": idle}
+        self._deadline = deadline
         self._command = tuple(command or helper_command())
         self._turn = threading.Lock()
         self._helper: _Process | None = None
         self._unknown: set[str] = set()
+        self._asking = False  # the keychain's prompt is open
 
     def load(self, name: str) -> Secret | None:
         check_name(name)
@@ -78,15 +80,15 @@ class HelperVault:
 
     def probe(self) -> VaultHealth:
         try:
-            ok, name, persistent, code, message = self._within({"op": "probe", "name": ""})
+            return VaultHealth(*self._within({"op": "probe", "name": ""}))
         except (KeychainError, Fault) as error:
-            return VaultHealth(False, "keychain", True, error.code, error.message)
-        return VaultHealth(ok, name, persistent, code, message)
+            return unhealthy(error)
 
-    def unlock(self, timeout: float = PROMPT_DEADLINE) -> None:
-        """Let the keychain ask the person to unlock it, and wait for the answer at most `timeout` seconds.
-        Raises KeychainError `keychain_locked`, `keychain_timeout`."""
-        self._within({"op": "unlock", "name": ""}, timeout)
+    def unlock(self, timeout: float = PROMPT_DEADLINE, cancel: threading.Event | None = None) -> None:
+        """Let the keychain ask the person. Until they have answered, other calls raise `keychain_locked` at once
+        instead of waiting. A prompt that is open already is waited for by its own caller alone: a second call
+        raises too."""
+        self._within({"op": "unlock", "name": ""}, timeout, cancel)
 
     def close(self) -> None:
         """End the helper. A call under way in another thread is finished first, within its deadline."""
@@ -97,43 +99,67 @@ class HelperVault:
 
     # --- one call -------------------------------------------------------------------------------------------
 
-    def _within(self, request: dict[str, Any], seconds: float | None = None) -> Any:
+    def _within(
+        self, request: dict[str, Any], seconds: float | None = None, cancel: threading.Event | None = None
+    ) -> Any:
         until = time.monotonic() + (self._deadline if seconds is None else seconds)
-        if not self._turn.acquire(timeout=_left(until)):
-            raise _late()
+        while not self._turn.acquire(timeout=min(_left(until), LOOK)):
+            if self._asking:
+                raise KeychainError("The keychain waits for you to unlock it", code="keychain_locked")
+            if _left(until) <= 0:
+                raise _late()
         try:
+            self._asking = request["op"] == "unlock"
             if request["op"] in _WRITES:
                 folder = _folder(request["name"])
                 for name in sorted(n for n in self._unknown if _folder(n) == folder):
                     self._exchange({"op": "load", "name": name}, until)
-            return self._exchange(request, until)
+            return self._exchange(request, until, cancel)
         finally:
+            self._asking = False
             self._turn.release()
 
-    def _exchange(self, request: dict[str, Any], until: float) -> Any:
-        """One request and its answer. Once more with a new helper where the old one had gone idle."""
-        name = request["name"]
+    def _exchange(self, request: dict[str, Any], until: float, cancel: threading.Event | None = None) -> Any:
+        """One request and its answer. A helper that had gone idle is replaced. So is, once, one that was killed while
+        it worked: then a read is repeated, and a write only when reading back shows that it had not landed."""
+        name, write = request["name"], request["op"] in _WRITES
+        killed = False
         for _ in range(3):
             helper = self._running()
-            answer = helper.ask({**request, "seconds": max(_left(until), 0.001)}, until)
+            answer = helper.ask({**request, "seconds": max(_left(until), 0.001)}, until, cancel)
             if answer is not None:
                 if request["op"] == "load" or answer.get("error") is None:
                     self._unknown.discard(name)
                 return _value(answer)
             self._helper = None
             late = _left(until) <= 0
-            if helper.end() == EXIT_IDLE and not late:
+            idle = helper.end() == EXIT_IDLE
+            if cancel is not None and cancel.is_set():
+                raise SignInEnded("Unlocking the keychain was cancelled")
+            if idle and not late:
                 continue
-            if request["op"] in _WRITES:
+            if write:
                 self._unknown.add(name)
             if late:
                 raise _late()
-            raise KeychainError(
-                "The keychain process ended before it answered",
-                # Of a write this says what is true: nobody knows whether it landed.
-                code="keychain_timeout" if request["op"] in _WRITES else "keychain_refused",
-            )
-        raise KeychainError("The keychain process does not stay up", code="keychain_refused")
+            if killed or request["op"] == "unlock":
+                break
+            killed = True
+            if write and self._landed(request, until):
+                return None
+        raise KeychainError(
+            "The keychain process ended before it answered",
+            # Of a write this says what is true: nobody knows whether it landed.
+            code="keychain_timeout" if write else "keychain_refused",
+        )
+
+    def _landed(self, request: dict[str, Any], until: float) -> bool:
+        """Whether the entry is as a killed helper was asked to make it."""
+        try:
+            found = self._exchange({"op": "load", "name": request["name"]}, until)
+        except KeychainError as error:
+            raise KeychainError(error.message, code="keychain_timeout", detail=error.code) from None
+        return bool(found == request.get("value"))
 
     def _running(self) -> _Process:
         if self._helper is None:
@@ -166,14 +192,18 @@ class _Process:
             threading.Thread(target=work, name=name, daemon=True).start()
         self._out.put(_line(start_line))
 
-    def ask(self, request: dict[str, Any], until: float) -> dict[str, Any] | None:
-        """The answer, or None when it did not come until then or the helper ended."""
+    def ask(
+        self, request: dict[str, Any], until: float, cancel: threading.Event | None = None
+    ) -> dict[str, Any] | None:
+        """The answer, or None when it did not come until then, the helper ended, or `cancel` was set."""
         number = next(self._ids)
         self._out.put(_line({**request, "id": number}))
         while True:
             try:
-                answer = self._answers.get(timeout=_left(until))
+                answer = self._answers.get(timeout=min(_left(until), LOOK) if cancel else _left(until))
             except queue.Empty:
+                if _left(until) > 0 and not (cancel is not None and cancel.is_set()):
+                    continue
                 return None
             # A lower number answers a call whose caller was interrupted while it waited.
             if answer is None or answer["id"] == number:
@@ -221,10 +251,13 @@ class _Process:
 
 
 def helper_command() -> tuple[str, ...]:
-    """How this program starts its keychain process."""
+    """How this program starts its keychain process: itself when frozen, else this interpreter, isolated from
+    the user's Python settings, on this very package."""
     if getattr(sys, "frozen", False):
-        return (*own_command(), MARK)
-    return own_command("keyfob.adapters.vault_helper")
+        return (sys.executable, MARK)
+    root = str(Path(keyfob.__file__).parent.parent)
+    code = "import sys; sys.path.append(sys.argv[1]); from keyfob.adapters.vault_helper import main; main()"
+    return (sys.executable, "-I", "-c", code, root)
 
 
 def _value(answer: dict[str, Any]) -> Any:

@@ -1,8 +1,12 @@
 """The Secret Service (GNOME Keyring, KeePassXC, KWallet) through secretstorage, over one shared session.
 
-keyring opens a connection and an encrypted session for each call (10 ms a read) and prompts where the keychain
-is locked, with no time limit. This asks first whether it is locked, prompts only when it was told to, and keeps
-its session (1 ms a read). Entries carry keyring's own attributes, so that both read and replace each other's.
+keyring opens a connection and an encrypted session for each call (10 ms a read) and prompts when the keychain is
+locked, with no time limit. This keeps its session (1 ms a read), and nothing but `unlock` ever prompts. Entries
+carry keyring's own attributes, so that both read and replace each other's.
+
+KeePassXC asks the person before it replaces an entry and, with its usual settings, before it gives one to a
+program that it has not seen since that program connected. So an entry that exists gets its new secret in place,
+which no service asks about, and what would ask (deleting, with some settings) is not done: the entry is emptied.
 
 Never here: a deadline for the calls themselves. A daemon that hangs blocks the calling thread, so callers wrap
 this in vault_process or vault_deadline.
@@ -11,11 +15,12 @@ this in vault_process or vault_deadline.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import jeepney
 import secretstorage
@@ -25,11 +30,22 @@ from secretstorage.collection import COLLECTION_IFACE
 from secretstorage.defines import ALGORITHM_DH, SS_PATH
 from secretstorage.dhcrypto import DH_PRIME_1024, Session
 from secretstorage.item import ITEM_IFACE
-from secretstorage.util import SERVICE_IFACE, DBusAddressWrapper, add_match_rules, open_session
+from secretstorage.util import (
+    PROMPT_IFACE,
+    SERVICE_IFACE,
+    DBusAddressWrapper,
+    add_match_rules,
+    exec_prompt,
+    open_session,
+    unlock_objects,
+)
 
 from keyfob.adapters.vault_entries import EntryVault
 from keyfob.adapters.vault_keyring import USER
 from keyfob.core.errors import KeychainError, KeyfobError
+
+if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
+    from keyfob.ports import VaultHealth
 
 T = TypeVar("T")
 
@@ -37,8 +53,9 @@ _APPLICATION = "Python keyring library"  # what keyring writes: equal attributes
 # A group of 1024 bits resists as 80 bits do, which an exponent of twice that matches (RFC 3526, section 8; NIST
 # SP 800-57). secretstorage takes one of 1024 bits, which is no safer in this group and costs 9 ms a session, not 2.
 _EXPONENT = 32  # bytes
+_EMPTIED = "keyfob:emptied"  # what stands in an entry that could not be deleted without asking the person
 _IS_LOCKED = "org.freedesktop.Secret.Error.IsLocked"
-# Seconds a person has for the keychain's own prompt, where prompting is allowed.
+# Seconds a person has for the keychain's own prompt.
 PROMPT_TIME = 55.0
 _DAEMONS = {
     "gnome-keyring-d": "GNOME Keyring",
@@ -52,29 +69,45 @@ _DAEMONS = {
 class SecretServiceVault(EntryVault):
     """A `ports.Vault` in the Secret Service's default collection.
 
-    A locked collection raises KeychainError `keychain_locked` at once; with `prompt=True` the person is asked
-    first and has `prompt_time` seconds (`keychain_timeout` after that). Thread-safe; connects at the first call.
+    A locked collection raises KeychainError `keychain_locked` at once, and one that was never made raises
+    `keychain_not_set_up`. Thread-safe; connects at the first call.
     """
 
-    def __init__(self, home_id: str, *, prompt: bool = False, prompt_time: float = PROMPT_TIME) -> None:
-        self._service = _ServiceEntries(prompt, prompt_time)
+    def __init__(self, home_id: str) -> None:
+        self._service = _ServiceEntries()
         super().__init__(home_id, self._service)
 
-    def reachable(self) -> bool:
-        """Whether a Secret Service is running, or can be started through D-Bus. Never prompts; the connection is
-        kept for the calls to come."""
+    def missing(self) -> KeychainError | None:
+        """Why there is no Secret Service; None when one is running or D-Bus can start one. Never prompts; the
+        connection is kept for the calls to come."""
         with self._lock:
             try:
                 self._service.connect()
-            except KeychainError:
-                return False
-        return True
+            except KeychainError as error:
+                return error
+        return None
 
-    def unlock(self, timeout: float = PROMPT_TIME) -> None:
-        """Ask the person to unlock the keychain, for at most `timeout` seconds. Returns at once where it is
-        open. Raises KeychainError `keychain_locked` (dismissed), `keychain_timeout`, `keychain_absent`."""
+    def unlock(self, timeout: float = PROMPT_TIME, cancel: threading.Event | None = None) -> None:
+        """Ask the person to unlock the keychain, for at most `timeout` seconds. Returns at once when it is
+        open. Raises KeychainError `keychain_locked` or `keychain_not_set_up` (dismissed), `keychain_timeout`,
+        `keychain_absent`."""
         with self._lock:
             self._service.unlock(timeout)
+
+    def probe(self) -> VaultHealth:
+        from keyfob.ports import unhealthy
+
+        try:
+            with self._lock:
+                self._service.refuse_withheld()
+        except KeychainError as error:
+            return unhealthy(error, self.title)
+        return super().probe()
+
+    @property
+    def trusts_this_process(self) -> bool:
+        """Whether a person allowed entries to this process, which another would have to ask for again."""
+        return self._service.trusted
 
     def close(self) -> None:
         """Give the connection back; the next call makes another."""
@@ -86,9 +119,8 @@ class _ServiceEntries:
     persistent = True
     limit = None
 
-    def __init__(self, prompt: bool, prompt_time: float) -> None:
-        self._prompt = prompt
-        self._prompt_time = prompt_time
+    def __init__(self) -> None:
+        self.trusted = False
         self._connection: DBusConnection | None = None
         self._session: Session | None = None
         self._collection: secretstorage.Collection | None = None
@@ -108,12 +140,30 @@ class _ServiceEntries:
         self._again(lambda: self._drop(name))
 
     def unlock(self, timeout: float) -> None:
+        until = time.monotonic() + timeout
+
         def ask() -> None:
-            collection = self._default(timeout)
+            collection = self._default(until)
             if collection.is_locked():
-                _ask(collection, timeout)
+                _ask(collection, until)
+            withheld = self._withheld()
+            if withheld:
+                dismissed = unlock_objects(self.connect(), withheld, timeout=_left(until))
+                if dismissed or self._withheld():
+                    raise _not_unlocked()
+                self.trusted = True
 
         self._again(ask)
+
+    def refuse_withheld(self) -> None:
+        """Raises KeychainError `keychain_locked` when the keychain is open and keeps entries of ours from this
+        process until the person allows them."""
+
+        def look() -> None:
+            if not self._default().is_locked() and self._withheld():
+                raise _withheld_error()
+
+        self._again(look)
 
     def connect(self) -> DBusConnection:
         if self._connection is None:
@@ -132,16 +182,9 @@ class _ServiceEntries:
         return self._unlocked(lambda collection: self._find(collection, name))
 
     def _find(self, collection: secretstorage.Collection, name: str) -> str | None:
-        for path in self._paths(collection, name):
-            item = _Item(collection.connection, path, self._session)
-            try:
-                return str(item.get_secret().decode("utf-8"))
-            except jeepney.DBusErrorResponse as error:
-                # KeePassXC locks single items until the person has confirmed each.
-                if error.name != _IS_LOCKED or not self._prompt or collection.is_locked():
-                    raise
-            _ask(item, self._prompt_time)
-            return str(item.get_secret().decode("utf-8"))
+        for item in self._items(collection, name):
+            text = item.get_secret().decode("utf-8")
+            return None if text == _EMPTIED else text
         if collection.is_locked():
             raise secretstorage.LockedException  # a locked one may show no items at all
         return None
@@ -149,15 +192,33 @@ class _ServiceEntries:
     def _put(self, name: str, text: str) -> None:
         attributes = {**_query(name), "application": _APPLICATION}
         label = f"Password for '{USER}' on '{name}'"
-        self._unlocked(lambda c: c.create_item(label, attributes, text.encode(), replace=True))
+
+        def put(collection: secretstorage.Collection) -> None:
+            for item in self._items(collection, name):
+                item.set_secret(text.encode())
+                return
+            collection.create_item(label, attributes, text.encode())
+
+        self._unlocked(put)
 
     def _drop(self, name: str) -> None:
         def drop(collection: secretstorage.Collection) -> None:
             collection.ensure_not_locked()
-            for path in self._paths(collection, name):
-                _Item(collection.connection, path, self._session).delete()
+            for item in self._items(collection, name):
+                item.drop()
 
         self._unlocked(drop)
+
+    def _items(self, collection: secretstorage.Collection, name: str) -> list[_Item]:
+        """In an order that every process agrees on: two that wrote a first entry at once may have made two."""
+        paths = sorted(self._paths(collection, name))
+        return [_Item(collection.connection, path, self._session) for path in paths]
+
+    def _withheld(self) -> list[str]:
+        """Our entries that are locked."""
+        service = DBusAddressWrapper(SS_PATH, SERVICE_IFACE, self.connect())
+        _, locked = service.call("SearchItems", "a{ss}", {"username": USER, "application": _APPLICATION})
+        return list(locked)
 
     @staticmethod
     def _paths(collection: secretstorage.Collection, name: str) -> list[str]:
@@ -167,7 +228,7 @@ class _ServiceEntries:
 
     def _unlocked(self, call: Callable[[secretstorage.Collection], T]) -> T:
         """`call` on the default collection, which is asked for its lock only by what it answers."""
-        collection = self._default(self._prompt_time if self._prompt else None)
+        collection = self._default()
         try:
             return call(collection)
         except secretstorage.LockedException:
@@ -175,10 +236,9 @@ class _ServiceEntries:
         except jeepney.DBusErrorResponse as error:
             if error.name != _IS_LOCKED:
                 raise
-        if not self._prompt:
-            raise KeychainError("The keychain is locked", code="keychain_locked")
-        _ask(collection, self._prompt_time)
-        return call(collection)
+        if not collection.is_locked():
+            raise _withheld_error()
+        raise KeychainError("The keychain is locked", code="keychain_locked")
 
     # --- connection -----------------------------------------------------------------------------------------
 
@@ -202,7 +262,9 @@ class _ServiceEntries:
             self.close()
             raise
 
-    def _default(self, prompt_time: float | None) -> secretstorage.Collection:
+    def _default(self, until: float | None = None) -> secretstorage.Collection:
+        """The default collection. When there is none yet, the person is asked to set it up if there is an
+        `until`, a moment of the monotonic clock."""
         if self._collection is not None:
             return self._collection
         connection = self.connect()
@@ -210,13 +272,9 @@ class _ServiceEntries:
         try:
             self._collection = secretstorage.Collection(connection, session=session)
         except secretstorage.ItemNotFoundException:
-            if prompt_time is None:
-                raise KeychainError(
-                    "The keychain has not been set up yet",
-                    code="keychain_locked",
-                    remedy="Open your keychain once, choose its password, and try again.",
-                ) from None
-            self._collection = secretstorage.create_collection(connection, "Default", "default", session)
+            if until is None:
+                raise _not_set_up() from None
+            self._collection = _set_up(connection, session, until)
         return self._collection
 
 
@@ -232,6 +290,13 @@ class _Item(secretstorage.Item):
 
     def ensure_not_locked(self) -> None:
         pass
+
+    def drop(self) -> None:
+        """Delete it; where the service would ask the person first, empty it instead and leave it there."""
+        (prompt,) = self._item.call("Delete", "")
+        if prompt != "/":
+            DBusAddressWrapper(prompt, PROMPT_IFACE, self.connection).call("Dismiss", "")
+            self.set_secret(_EMPTIED.encode())
 
     def get_secret(self) -> bytes:
         """The same as secretstorage's, without the 6 ms that importing its cipher's backend by name costs."""
@@ -274,12 +339,42 @@ def _open_session(connection: DBusConnection) -> Session:
     return session
 
 
-def _ask(what: secretstorage.Collection | secretstorage.Item, timeout: float) -> None:
-    until = time.monotonic() + timeout
-    dismissed = what.unlock(timeout=timeout)
-    if dismissed or what.is_locked():
-        late = time.monotonic() >= until
-        raise KeychainError("The keychain is locked", code="keychain_timeout" if late else "keychain_locked")
+def _ask(collection: secretstorage.Collection, until: float) -> None:
+    dismissed = collection.unlock(timeout=_left(until))
+    if dismissed or collection.is_locked():
+        raise _not_unlocked()
+
+
+def _set_up(connection: DBusConnection, session: Session, until: float) -> secretstorage.Collection:
+    """A default collection, for which the service's prompt asks the person to choose a password."""
+    service = DBusAddressWrapper(SS_PATH, SERVICE_IFACE, connection)
+    properties = {f"{COLLECTION_IFACE}.Label": ("s", "Default keyring")}
+    path, prompt = service.call("CreateCollection", "a{sv}s", properties, "default")
+    if path == "/":
+        dismissed, (_, path) = exec_prompt(connection, prompt, timeout=_left(until))
+        if dismissed or path == "/":
+            raise _not_set_up()
+    return secretstorage.Collection(connection, path, session=session)
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)
+
+
+def _not_set_up() -> KeychainError:
+    return KeychainError("The keychain has not been set up yet", code="keychain_not_set_up")
+
+
+def _not_unlocked() -> KeychainError:
+    return KeychainError("The keychain was not unlocked", code="keychain_locked")
+
+
+def _withheld_error() -> KeychainError:
+    return KeychainError(
+        "The keychain asks you before it gives Keyfob its entries",
+        code="keychain_locked",
+        remedy="Press Unlock in Keyfob's window, and allow all entries in the prompt.",
+    )
 
 
 def _connect() -> DBusConnection:
@@ -291,7 +386,11 @@ def _connect() -> DBusConnection:
             runtime = os.environ.get("XDG_RUNTIME_DIR", "")
             path = Path(runtime, "bus")
             if not runtime or not path.exists():
-                raise KeychainError("There is no session bus, so no keychain", code="keychain_absent")
+                raise KeychainError(
+                    "There is no session bus, so no keychain",
+                    code="keychain_absent",
+                    remedy="Start Keyfob from your desktop, or with `dbus-run-session`.",
+                )
             connection = open_dbus_connection(f"unix:path={path}")
             add_match_rules(connection)
         try:

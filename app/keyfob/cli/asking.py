@@ -33,7 +33,7 @@ def lease(session: Session, ref: str) -> Lease:
     """A valid token of `ref`, renewed first where needed. Blocks. Raises a KeyfobError, `sharing_not_allowed` among
     them."""
     try:
-        answer = client.from_agent(ref)
+        answer = session.from_agent(lambda: client.from_agent(ref))
     except client.AgentGone:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
         return Lease(found.account, found.token, found.token_type, found.expires_at)
@@ -48,7 +48,7 @@ def lease(session: Session, ref: str) -> Lease:
 def header(session: Session, ref: str) -> tuple[str, Secret]:
     """The name and value of the header that carries the token of `ref`, as its provider wants it. As `lease`."""
     try:
-        name, value = client.header_from_agent(ref)
+        name, value = session.from_agent(lambda: client.header_from_agent(ref))
         return name, Secret(value)
     except client.AgentGone:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))

@@ -58,4 +58,6 @@ def _line(error: KeyfobError) -> str:
 
 def _remedy(error: KeyfobError) -> str:
     """The remedy in this face's words: there is no button to press here."""
-    return error.remedy.replace("with Reconnect", "with `keyfob reconnect`")
+    from keyfob.adapters.vault_prompt import remedy_here
+
+    return remedy_here(error.code, error.remedy).replace("with Reconnect", "with `keyfob reconnect`")

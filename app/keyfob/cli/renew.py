@@ -26,7 +26,7 @@ def renew(session: Session, account: str) -> None:
     """
     try:
         # The agent may hold what this process cannot open: a sealed vault.
-        view = view_of(client.renewed_by_agent(account))
+        view = view_of(session.from_agent(lambda: client.renewed_by_agent(account)))
     except client.AgentGone:
         view = session.finish(lambda: session.engine.accounts.renew(account))
     if session.json:

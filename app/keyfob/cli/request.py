@@ -116,7 +116,9 @@ class Call:
         engine = self._session.engine
         try:
             rejected = wanted.rejected.reveal() if wanted.rejected else None
-            told = client.sign_by_agent(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
+            told = self._session.from_agent(
+                lambda: client.sign_by_agent(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
+            )
         except client.AgentGone:
             pass
         except SettingWrong as error:

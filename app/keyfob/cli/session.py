@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import click
 
 from keyfob.cli.engine import Doors, Engine
-from keyfob.core.errors import Transient, Usage
+from keyfob.core.errors import KeychainError, Transient, Usage
 from keyfob.core.secret import Secret
 
 T = TypeVar("T")
@@ -93,6 +93,23 @@ class Session:
     def stdin_is_free(self) -> bool:
         return self._stdin_for is None
 
+    # --- the keychain ---------------------------------------------------------------------------------------
+
+    def from_agent(self, ask: Callable[[], T]) -> T:
+        """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a person is here
+        to unlock it, that is done from here, and the agent is asked once more."""
+        from keyfob.adapters.vault_prompt import ASKABLE, can_ask
+
+        try:
+            return ask()
+        except KeychainError as error:
+            if error.code not in ASKABLE or not can_ask():
+                raise
+            vault = self.engine.vault
+            if not self.finish(vault.probe).ok:
+                raise
+        return ask()
+
     # --- working --------------------------------------------------------------------------------------------
 
     def finish(self, work: Callable[[], T], *, stop: Callable[[], object] | None = None) -> T:
@@ -119,6 +136,7 @@ class Session:
                     if stop is not None:
                         stop()
                     elif heard == 0:
+                        self._give_up_asking()
                         self.note("Finishing what was begun, so that nothing is lost …")
                     heard = len(noted)
         if failure:
@@ -126,6 +144,12 @@ class Session:
         if noted and stop is None:
             raise Transient("Interrupted", code="interrupted")
         return box[0]
+
+    def _give_up_asking(self) -> None:
+        """A keychain's prompt is not waited for any more."""
+        give_up = getattr(self._engine.vault, "give_up", None) if self._engine is not None else None
+        if give_up is not None:
+            give_up()
 
 
 def colourful() -> bool:

@@ -44,7 +44,7 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
     refused = rejected.reveal() if rejected else None
     try:
         # The short ways take neither a refused token nor a fraction of a second: the agent is asked here for those.
-        told = client.from_agent(account, min_life=min_life, rejected=refused)
+        told = session.from_agent(lambda: client.from_agent(account, min_life=min_life, rejected=refused))
         line = ": ".join(client.header_from_agent(account)) if header else ""
     except client.AgentGone:
         engine = session.engine

@@ -66,8 +66,6 @@ CODES: dict[str, CodeInfo] = {
     "token_expired": CodeInfo(
         _S, "Sign in again with Reconnect: the provider gave no way to renew by itself."
     ),
-    "renewal_refused": CodeInfo(_S, "Sign in again with Reconnect. Until then Keyfob tries once an hour."),
-    "renewal_unanswered": CodeInfo(_S, "Sign in again with Reconnect. Until then Keyfob tries once an hour."),
     "token_rejected": CodeInfo(_S, "Sign in again with Reconnect, or enter a new key."),
     "disconnected": CodeInfo(_S, "Press Reconnect, or run `keyfob reconnect`."),
     "signed_in_elsewhere": CodeInfo(_S, "Sign in again with Reconnect."),
@@ -83,7 +81,13 @@ CODES: dict[str, CodeInfo] = {
     "keychain_locked": CodeInfo(_U, "Unlock your keychain and try again."),
     "keychain_absent": CodeInfo(
         _U,
-        "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or choose another vault in Settings.",
+        "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), "
+        'or set "vault" in settings.json to "sealed" (docs/agent.md).',
+    ),
+    "keychain_not_set_up": CodeInfo(
+        _U,
+        "Press Set up in Keyfob's window, or run `keyfob doctor` in a terminal on your desktop: "
+        "a prompt asks for the keychain's new password.",
     ),
     "keychain_timeout": CodeInfo(_U, "Look for a keychain prompt, answer it, and try again."),
     "keychain_refused": CodeInfo(_U, "Allow Keyfob to use your keychain and try again."),
@@ -99,7 +103,6 @@ CODES: dict[str, CodeInfo] = {
     # Transient
     "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),
-    "request_refused": CodeInfo(_R, "Try again in a few minutes; if it goes on, ask the provider why."),
     "rate_limited": CodeInfo(_R, "Wait as long as the provider asks and try again."),
     "asked_to_wait": CodeInfo(_R, "Try again then; Keyfob does so by itself."),
     "answer_lost": CodeInfo(_R, "Try again then, or sign in again with Reconnect."),

@@ -32,7 +32,6 @@ from keyfob.core.account import (
     Intent,
     NeedsSignIn,
     Record,
-    still_tried,
 )
 from keyfob.core.errors import (
     Fault,
@@ -126,9 +125,9 @@ class Keeper:
         `min_life`; None means the usual minute, or 20 % of a lifetime too short for that. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
         The grant's secrets are the caller's to pass on and not to keep.
         """
-        force = force or due_only
-        record = self._record(key, force)
+        record = self._record(key)
         stored = self._look(record)
+        force = force or due_only
         served = not force and self._serves(stored, min_life, rejected)
         if served and not self._recovers(record, stored):
             return stored.grant
@@ -147,16 +146,14 @@ class Keeper:
             self._hub.hint(record, "renewing")
             try:
                 if due_only and not self._still_due(key):
-                    return self._look(self._record(key, force)).grant
+                    return self._look(self._record(key)).grant
                 return self._under_lock(key, stored, min_life, rejected, force)
             finally:
                 self._hub.hint(record, "idle")
 
     def due(self, record: Record, now: datetime) -> datetime | None:
         """When this account next wants the keeper, None where it never does by itself."""
-        if record.cleanup or isinstance(record.status, Disconnected):
-            return None
-        if isinstance(record.status, NeedsSignIn) and not still_tried(record.status):
+        if record.cleanup or isinstance(record.status, Disconnected | NeedsSignIn):
             return None
         if record.failures and waits(record.retry_at, now):
             return record.retry_at
@@ -181,7 +178,7 @@ class Keeper:
 
     def _still_due(self, key: str) -> bool:
         now = self._signing.now()
-        when = self.due(self._record(key, True), now)
+        when = self.due(self._record(key), now)
         return when is not None and when <= now
 
     # --- under the lock -------------------------------------------------------------------------------------
@@ -189,7 +186,7 @@ class Keeper:
     def _under_lock(
         self, key: str, seen: Stored, min_life: timedelta | None, rejected: Secret | None, force: bool
     ) -> Grant:
-        record = self._record(key, force)
+        record = self._record(key)
         stored = self._look(record)
         if stored.grant.generation < record.generation:
             # A keychain that answers with what it held before (a sync, a service that is starting) may do better in a
@@ -257,18 +254,19 @@ class Keeper:
         except Transient as error:
             left = self._left(key, held)
             if len(held) == 1 and error.sent and not error.answered:
-                return self._fall_back(record, left, rejected, force, error, replays=replays)
+                self._ledger.failed(record, grant, error, replays=replays)
+                return self._serve_or_raise(left, rejected, force, error)
             self._not_spent(key, intent, held)
-            refused = error.code == "request_refused"
-            return self._fall_back(record, left, rejected, force, error, refused=refused)
+            return self._fall_back(record, left, rejected, force, error)
         except PeerFault as error:
             left = self._left(key, held)
             if error.code == "response_invalid":
                 # Bad JSON says nothing against the old token, and may have held a new one.
                 lost = replays if len(held) == 1 else None
-                return self._fall_back(record, left, rejected, force, error, replays=lost)
+                self._ledger.failed(record, left.grant, error, replays=lost)
+                return self._serve_or_raise(left, rejected, force, error)
             self._not_spent(key, intent, held)
-            self._given_up(self._ledger.failed(record, left.grant, error, refused=len(held) == 1))
+            self._ledger.failed(record, left.grant, error)
             raise
         except SettingWrong as error:
             self._not_spent(key, intent, held)
@@ -361,28 +359,11 @@ class Keeper:
     # --- what may come of it ----------------------------------------------------------------------------------
 
     def _fall_back(
-        self,
-        record: Record,
-        stored: Stored,
-        rejected: Secret | None,
-        force: bool,
-        error: KeyfobError,
-        *,
-        refused: bool = False,
-        replays: int | None = None,
+        self, record: Record, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
     ) -> Grant:
-        """A renewal that did not come about: the old token serves while it lives, unless it was refused. The last two
-        are as in `Ledger.failed`."""
-        changed = self._ledger.failed(record, stored.grant, error, refused=refused, replays=replays)
-        if refused or replays:
-            self._given_up(changed)
+        """A renewal that did not come about: the old token serves while it lives, unless it was refused."""
+        self._ledger.failed(record, stored.grant, error)
         return self._serve_or_raise(stored, rejected, force, error)
-
-    @staticmethod
-    def _given_up(record: Record | None) -> None:
-        """Raises SignInNeeded where all that may help now is to sign in again."""
-        if record is not None and isinstance(record.status, NeedsSignIn):
-            raise SignInNeeded(record.status.error.message, code=record.status.error.code)
 
     def _serve_or_raise(
         self, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
@@ -431,17 +412,13 @@ class Keeper:
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    def _record(self, key: str, force: bool) -> Record:
+    def _record(self, key: str) -> Record:
         record = self._store.get(key)
         if record is None:
             raise NotFound("There is no such account")
         match record.status:
             case Disconnected():
                 raise SignInNeeded(f"{record.account.id} is disconnected", code="disconnected")
-            case NeedsSignIn() if still_tried(record.status) and (
-                force or not waits(record.retry_at, self._signing.now())
-            ):
-                return record
             case NeedsSignIn(error=error):
                 return self._mended(record, error.code, error.message)
         return record

@@ -37,6 +37,12 @@ class Slots:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
+    def close(self) -> None:
+        """Give back what the vault holds open; the next call opens it again."""
+        closing = getattr(self._vault, "close", None)
+        if closing is not None:
+            closing()
+
     def newest(self, key: str) -> Stored | None:
         """The newest whole grant, None where there is none. Raises KeychainError, `entry_damaged` where there
         are entries and none of them is whole."""
