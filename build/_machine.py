@@ -24,6 +24,10 @@ TOOLS = CACHE / "tools"  # uv, if the machine has none
 LOG = CACHE / "setup.log"
 FETCHED = CACHE / "tests-fetched"  # says for which versions the tests' own downloads are complete
 WINDOWS = os.name == "nt"
+# Programs are started by name: never the current folder's.
+os.environ["PATH"] = os.pathsep.join(
+    filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep))
+)
 OLDEST = (3, 11)
 
 # Debian's names. What Qt's offscreen and xcb platforms load at run time.

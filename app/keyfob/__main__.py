@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+from keyfob.adapters.own_process import begin
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 def launched(command: str, *arguments: str) -> NoReturn:
     """For `keyfob-token`, the launcher that starts faster: `token` by the short ways, else by `command`, which is
     `keyfob` as it was installed."""
+    begin()
     code = short_ways(["token", *arguments])
     if code is None:
         os.execv(command, [command, "token", *arguments])  # noqa: S606  (our own program, no shell)
@@ -46,6 +49,7 @@ def short_ways(arguments: list[str]) -> int | None:
 
 def main() -> int:
     """The exit code. Called by the console script and by `python -m keyfob`."""
+    begin()
     arguments = sys.argv[1:]
     code = short_ways(arguments)
     if code is not None:

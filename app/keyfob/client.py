@@ -8,7 +8,6 @@ the same locks. Tokens are passed on and held in this process's memory only.
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 TYPE_CHECKING = False
@@ -281,25 +280,46 @@ def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
 
 
 def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, Any]:
-    """The same by the `keyfob` command: the engine and its keychain stay out of this process."""
-    import json
+    """The same by the `keyfob` command: the engine and its keychain stay out of this process. Raises
+    `keyfob.KeyfobError`."""
     import subprocess
 
-    program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "keyfob"]
-    done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
-        [*program, *arguments, "--json"],
-        input=stdin if stdin is not None else "",
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT * 2,
-        check=False,
-    )
+    from keyfob.adapters.own_process import own_command
+    from keyfob.core.errors import Fault
+
+    try:
+        done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
+            [*own_command(), *arguments, "--json"],
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT * 2,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Fault("The keyfob command did not end in time") from None
+    except OSError as error:
+        raise Fault(f"The keyfob command could not be started: {error.strerror}") from None
     if done.returncode == 0:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer = _object(done.stdout)
+        if answer is None:
+            raise Fault("The keyfob command gave no answer")
         return answer
-    lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
-    told = json.loads(lines[-1]) if lines else {"message": "The keyfob command failed"}
-    raise _error({"exit": done.returncode, **told})
+    # The object is one line at the end; what comes before it is progress and advice.
+    told = next((found for line in reversed(done.stderr.splitlines()) if (found := _object(line))), None)
+    raise _error({"exit": done.returncode, **(told or {"message": "The keyfob command failed"})})
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object in `text`, None where it is none."""
+    import json
+
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _error(problem: Mapping[str, Any]) -> Exception:

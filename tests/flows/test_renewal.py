@@ -360,7 +360,7 @@ def test_s30_a_failing_status_brings_no_token() -> None:
         (later(json_answer({}, 429), retry_after="60"), Transient, "rate_limited"),
         (Answer(503), Transient, "provider_unavailable"),
         (Answer(302, b"", {"location": "https://evil.example/"}), Transient, "captive_portal"),
-        (Answer(404, b"<html>"), Transient, "provider_unavailable"),
+        (Answer(404, b"<html>"), Transient, "request_refused"),
         (Answer(200, b"<html>"), Transient, "captive_portal"),
         (Answer(200, b'{"access_token": "new'), Transient, "response_invalid"),
     ],

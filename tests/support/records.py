@@ -131,6 +131,8 @@ records = st.builds(
     failures=st.integers(0, 100),
     retry_at=maybe(times),
     asked_until=maybe(times),
+    doubts=st.integers(0, 9),
+    doubted_since=maybe(times),
     key_tail=maybe(texts),
     cleanup=st.booleans(),
 )

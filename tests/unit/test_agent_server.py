@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from keyfob.agent import gates, server
+from keyfob.agent import gates, limits, server
 from keyfob.agent.gates import TcpGate, UnixGate, bind_socket
 from keyfob.agent.host import ROLE, AgentHost
 from keyfob.core.errors import SettingWrong, Transient
@@ -145,11 +146,147 @@ def test_what_is_no_request_is_answered_and_hung_up_on(
 def test_who_does_not_finish_a_request_is_hung_up_on(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.1)
     with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
         client.raw(b"GET /v1/acc")
         assert client.closed()
         assert get(folder / "agent.sock", "/v1/accounts").status == 200
+
+
+def test_s81_who_says_nothing_is_hung_up_on(
+    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-81: a client has a time for its first byte, and one between two requests."""
+    monkeypatch.setattr(limits, "FIRST_BYTE_SECONDS", 0.1)
+    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+        assert client.closed()
+        monkeypatch.setattr(limits, "IDLE_SECONDS", 0.2)
+        with Client(folder / "agent.sock") as talking:
+            for _ in range(4):
+                assert talking.ask("GET", "/v1/token/example").status == 200
+                time.sleep(0.1)
+            assert talking.closed()
+
+
+def test_s81_a_request_that_comes_byte_by_byte_has_one_deadline(
+    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-81: bytes that keep coming do not make the time for a whole request longer."""
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.3)
+    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+        started = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in b"GET /v1/accounts HTTP/1.1\r\nHost: keyfob\r\nX: " + b"x" * 100:
+                client.raw(bytes([byte]))
+                time.sleep(0.02)
+        assert time.monotonic() - started < 2
+        assert client.closed()
+
+
+def test_s81_who_does_not_read_is_hung_up_on(
+    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-81: a client that never reads its answers is let go, and so is one that never reads its events."""
+    monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
+    request = b"GET /v1/accounts HTTP/1.1\r\nHost: keyfob\r\n\r\n"
+    record = rig.record()
+    with rig.serving(unix(folder)) as serving, Client(folder / "agent.sock") as client:
+        client.send("GET", "/v1/events")
+        client._until(b": keyfob\n\n")
+        for _ in range(3):
+            with Client(folder / "agent.sock", timeout=5) as other, contextlib.suppress(OSError):
+                for _ in range(20_000):
+                    other.raw(request)
+                raise AssertionError("sent without an end")
+        for number in range(20_000):
+            rig.hub.say(record, "kind", f"{number} " + "x" * 100)
+            if not serving._streams:
+                break
+        until(lambda: not serving._connections)
+
+
+def test_s81_an_event_stream_has_no_time_limit(
+    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_BYTE_SECONDS", "REQUEST_SECONDS", "IDLE_SECONDS", "READ_SECONDS"):
+        monkeypatch.setattr(limits, name, 0.1)
+    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+        client.send("GET", "/v1/events")
+        client._until(b": keyfob\n\n")
+        time.sleep(0.5)
+        rig.hub.say(rig.record(), "late", "still here")
+        assert client.event()["event"] == "late"
+
+
+@pytest.mark.parametrize("descriptors", [0, 64, 256, 1024, 4096, 1 << 20])
+def test_s81_what_clients_may_use_leaves_the_reserve(descriptors: int) -> None:
+    """S-81: connections and their work never take the descriptors that renewals and the keychain need."""
+    room = limits.capacity_of(descriptors)
+    workers = room.workers + room.forwarded_workers
+    assert room.connections >= 16
+    assert workers >= 8
+    if descriptors >= 256:
+        used = room.connections + workers * limits.DESCRIPTORS_A_WORKER
+        assert used <= descriptors - limits.RESERVE // 2
+    if descriptors >= 4096:
+        assert (room.connections, room.workers) == (512, 64)
+
+
+# --- absurd values --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("after", ["99999999999999999999", "9" * 5000, "-1", "1.5", "nan", "%D9%A1"])
+def test_s81_an_absurd_event_number_is_answered(
+    rig: AgentRig, folder: Path, after: str, header: bool
+) -> None:
+    """S-81: `after` and `Last-Event-ID` that are no event's number get 400 at once."""
+    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+        if header:
+            reply = client.ask("GET", "/v1/events", Last_Event_ID=after)
+        else:
+            reply = client.ask("GET", f"/v1/events?after={after}")
+    assert (reply.status, reply.json["code"]) == (400, "usage")
+
+
+def test_the_largest_event_number_is_waited_on(rig: AgentRig, folder: Path) -> None:
+    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+        client.send("GET", f"/v1/events?after={2**63 - 1}")
+        client._until(b": keyfob\n\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/v1/token/example/alice", '{"rejected": "\\ud800"}'),
+        ("/v1/token/example/alice", '{"rejected": ["x"]}'),
+        ("/v1/token/example/alice", '{"rejected": "x", "more": [{"deep": "\\udfff"}]}'),
+        ("/v1/token/example/alice", '{"rejected": "x", "\\ud800": 1}'),
+        ("/v1/token/example/alice", '{"rejected": "x", "a": NaN}'),
+        ("/v1/token/example/alice", '{"rejected": "x", "a": -Infinity}'),
+        ("/v1/token/example/alice", '{"rejected": "x", "a": ' + "9" * 5000 + "}"),
+        ("/v1/sign/example/alice", '{"method": "GET", "url": "https://example.org/\\ud800"}'),
+        ("/v1/sign/example/alice", '{"method": "GET", "url": "/", "rejected": "\\ud800"}'),
+        ("/v1/sign-ins", '{"provider": "\\ud800"}'),
+        ("/v1/sign-ins", '{"provider": "example", "inputs": {"a": "\\ud800"}}'),
+        ("/v1/sign-ins/x/callback", '{"url": "\\ud800"}'),
+    ],
+)
+def test_s81_text_that_is_no_text_is_refused(rig: AgentRig, folder: Path, target: str, body: str) -> None:
+    """S-81: a lone surrogate, and numbers that JSON does not have, get 400 wherever they are."""
+    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+        reply = client.ask("POST", target, body.encode())
+    assert (reply.status, reply.json["code"]) == (400, "usage"), reply.body
+
+
+@pytest.mark.parametrize(
+    "min_life", ["nan", "inf", "-inf", "1e308", "-1", "1e400", "9" * 400, "0x1", "1_0", "%D9%A1", "%00"]
+)
+def test_s81_an_absurd_least_life_is_refused(rig: AgentRig, folder: Path, min_life: str) -> None:
+    """S-81: `min_life` is a number of seconds or gets 400."""
+    with rig.serving(unix(folder)):
+        reply = get(folder / "agent.sock", f"/v1/token/example?min_life={min_life}")
+    assert (reply.status, reply.json["code"]) == (400, "usage")
 
 
 # --- who may come in ----------------------------------------------------------------------------------------

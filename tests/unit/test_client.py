@@ -155,6 +155,26 @@ def test_the_commands_failure_is_the_callers(folder: Path, monkeypatch: pytest.M
     )
 
 
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("print('Hello!')", "The keyfob command gave no answer"),
+        ("print('[1]')", "The keyfob command gave no answer"),
+        ("import sys; sys.exit('{no json')", "The keyfob command failed"),
+        ("import os; os.abort()", "The keyfob command failed"),
+        (None, "The keyfob command could not be started: No such file or directory"),
+    ],
+)
+def test_a_command_that_prints_no_answer_is_an_error_of_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str
+) -> None:
+    command = (sys.executable, "-c", program) if program is not None else ("/nonexistent/keyfob",)
+    monkeypatch.setattr("keyfob.adapters.own_process.own_command", lambda: command)
+    with pytest.raises(keyfob.KeyfobError) as caught:
+        keyfob.accounts()
+    assert (caught.value.code, caught.value.message) == ("internal", message)
+
+
 def test_an_agent_that_goes_away_midway_is_no_answer(folder: Path) -> None:
     for raw in (
         b"",

@@ -194,7 +194,7 @@ def test_from_nowhere() -> None:
 @pytest.mark.parametrize(("answer", "kind", "code"), [
     (json_answer({"message": "Bad credentials"}, 401), SignInNeeded, "token_rejected"),
     (json_answer({}, 403), PeerFault, "protocol_violation"),
-    (Answer(401, b"<html>"), Transient, "provider_unavailable"),
+    (Answer(401, b"<html>"), Transient, "request_refused"),
         (Answer(401), SignInNeeded, "token_rejected"),
         (Answer(401, b"<html>", {"www-authenticate": "Bearer"}), SignInNeeded, "token_rejected"),
     (Answer(429), Transient, "rate_limited"),

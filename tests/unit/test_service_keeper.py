@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -607,3 +607,100 @@ def test_s36_the_first_repeat_does_not_wait_for_a_long_backoff(rig: Rig) -> None
     rig.renewer.tick()
     assert rig.record().status == Connected()
     assert rig.record().generation == 2
+
+
+# --- a grant that seems to have ended, though nobody says so ----------------------------------------------------
+
+REFUSED = Response(400, {}, b"", None)  # type: ignore[arg-type]
+WORDLESS = Response(400, {"content-type": "application/json"}, b'{"error":"token_gone"}', None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("refusal", [REFUSED, WORDLESS], ids=["bare", "unknown word"])
+def test_a_renewal_that_is_refused_again_and_again_asks_for_its_person_and_deletes_nothing(
+    rig: Rig, refusal: Response
+) -> None:
+    """S-39: the grant is kept, whatever it looks like."""
+    rig.connect()
+    expires = rig.record().expires_at
+    assert expires is not None
+    rig.clock.at = expires - timedelta(minutes=9)
+    rig.server.faults = [refusal] * 1000
+    asked: datetime | None = None
+    while asked is None:
+        rig.clock.forward(seconds=37)
+        rig.renewer.tick()
+        if isinstance(rig.record().status, NeedsSignIn):
+            asked = rig.clock()
+        assert rig.clock() < expires + timedelta(hours=2)
+    assert asked > expires + timedelta(minutes=15)
+    assert rig.record().doubts >= 3
+    view = rig.accounts.view("example")
+    assert view.status == "needs_sign_in"
+    assert view.last_error is not None
+    assert (view.last_error.code, view.last_error.advice) == ("renewal_refused", "sign_in_again")
+    assert [event.kind for event in rig.store.events()].count("needs_sign_in") == 1
+    assert rig.held().refresh == Secret("refresh-1")
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask()
+    assert caught.value.code == "renewal_refused"
+    # One try an hour goes on, whoever asks in between; one that works brings it back.
+    sent = refreshes(rig)
+    for _ in range(10 * 60):
+        rig.clock.forward(seconds=60)
+        rig.renewer.tick()
+    assert 8 <= refreshes(rig) - sent <= 10
+    assert [event.kind for event in rig.store.events()].count("needs_sign_in") == 1
+    rig.server.faults = []
+    rig.clock.forward(minutes=61)
+    assert rig.ask() == "access-2"
+    assert rig.record().status == Connected()
+    assert (rig.record().doubts, rig.record().doubted_since) == (0, None)
+
+
+def test_a_person_may_try_a_doubted_account_at_any_time(rig: Rig) -> None:
+    rig.connect()
+    rig.server.faults = [REFUSED] * 1000
+    for _ in range(3):
+        rig.clock.forward(minutes=61)
+        rig.renewer.tick()
+    assert isinstance(rig.record().status, NeedsSignIn)
+    with pytest.raises(SignInNeeded):
+        rig.accounts.renew("example")
+    rig.server.faults = []
+    assert rig.accounts.renew("example").status == "connected"
+
+
+def test_a_provider_that_is_down_does_not_have_anybody_sign_in_again(rig: Rig) -> None:
+    """S-39: 503, no network and a page of somebody's say nothing of the grant, for however long."""
+    rig.connect()
+    down = Response(503, {}, b"", None)  # type: ignore[arg-type]
+    portal = Response(302, {"location": "https://portal.example/"}, b"", None)  # type: ignore[arg-type]
+    for fault in (down, OFFLINE, portal) * 30:
+        rig.server.faults = [fault]
+        rig.clock.forward(minutes=31)
+        rig.renewer.tick()
+    assert isinstance(rig.record().status, Stale)
+
+
+def test_a_renewal_that_is_never_answered_asks_for_its_person_after_hours_and_goes_on(rig: Rig) -> None:
+    rig.connect()
+    expires = rig.record().expires_at
+    assert expires is not None
+    rig.clock.at = expires
+    rig.server.faults = [LOST] * 1000
+    for _ in range(60):
+        rig.clock.forward(minutes=1)
+        rig.renewer.tick()
+    assert isinstance(rig.record().status, Stale)
+    for _ in range(120):
+        rig.clock.forward(minutes=1)
+        rig.renewer.tick()
+    view = rig.accounts.view("example")
+    assert view.last_error is not None
+    assert (view.status, view.last_error.code) == ("needs_sign_in", "renewal_unanswered")
+    assert refreshes(rig) <= 14
+    rig.server.faults = []
+    rig.server.dead, rig.server.current = False, "refresh-1"  # it never looked at what it did not answer
+    rig.clock.forward(minutes=61)
+    rig.renewer.tick()
+    assert rig.record().status == Connected()

@@ -11,12 +11,12 @@ import importlib
 import os
 import plistlib
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keyfob.adapters.own_process import own_command
 from keyfob.core.errors import SettingWrong
 
 NAME = "keyfob"
@@ -25,13 +25,12 @@ RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is enough
 
 
-def own_command() -> tuple[str, ...]:
-    """What starts this Keyfob: its installed command, else this interpreter with the package."""
+def login_command() -> tuple[str, ...]:
+    """What starts this Keyfob: its installed command beside the interpreter, else the interpreter with the package."""
     if getattr(sys, "frozen", False):
-        return (sys.executable,)
+        return own_command()
     beside = Path(sys.executable).with_name("keyfob.exe" if os.name == "nt" else "keyfob")
-    found = str(beside) if beside.exists() else shutil.which("keyfob")
-    return (found,) if found else (sys.executable, "-m", "keyfob")
+    return (str(beside),) if beside.exists() else own_command()
 
 
 class Autostart:
@@ -44,7 +43,7 @@ class Autostart:
         platform: str = sys.platform,
         user_home: Path | None = None,
     ) -> None:
-        self._command = tuple(command or own_command())
+        self._command = tuple(command or login_command())
         self._env = env
         self._platform = platform
         self._user_home = user_home or Path.home()
@@ -97,7 +96,11 @@ class Autostart:
                     "ProcessType": "Interactive",
                 }
             )
-        words = ["env", *(f"{name}={value}" for name, value in self._settings().items()), *self._command]
+        words = [
+            "/usr/bin/env",
+            *(f"{name}={value}" for name, value in self._settings().items()),
+            *self._command,
+        ]
         lines = (
             "[Desktop Entry]",
             "Type=Application",

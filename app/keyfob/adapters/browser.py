@@ -11,7 +11,6 @@ import ipaddress
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from keyfob.adapters.own_process import child_environment, find_program
 from keyfob.core.errors import SettingWrong
 
 _TOTAL = 4.5  # seconds for all candidates together
@@ -33,9 +33,6 @@ _DESKTOP_OPENERS = (
     ("chromium",),
     ("google-chrome",),
 )
-# What a frozen app sets for itself and another program must not see.
-_BUNDLE_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
-_BUNDLE_ONLY = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "PYTHONHOME", "PYTHONPATH", "_MEIPASS2")
 
 
 def open_browser(url: str) -> None:
@@ -46,7 +43,7 @@ def open_browser(url: str) -> None:
     should get, `browser_failed` where nothing could be started.
     """
     _check(url)
-    environment = child_environment(os.environ, frozen=bool(getattr(sys, "frozen", False)))
+    environment = child_environment(os.environ)
     end = time.monotonic() + _TOTAL
     for command in _candidates(os.environ, url):
         if _started(command, environment, min(_EARLY, max(end - time.monotonic(), 0.1))):
@@ -56,6 +53,13 @@ def open_browser(url: str) -> None:
     if sys.platform == "win32" and _start_file(url):
         return
     raise SettingWrong("No browser could be started", code="browser_failed")
+
+
+def has_browser() -> bool:
+    """Whether this desktop has a program that opens an address. Starts nothing."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(find_program(opener[0]) for opener in _DESKTOP_OPENERS)
 
 
 def _check(url: str) -> None:
@@ -97,7 +101,7 @@ def _candidates(environ: Mapping[str, str], url: str) -> Iterator[list[str]]:
     if not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME")):
         return  # without a screen the openers fall back to a text browser in a terminal that is not there
     for opener in _DESKTOP_OPENERS:
-        if program := shutil.which(opener[0]):
+        if program := find_program(opener[0]):
             yield [program, *opener[1:], url]
 
 
@@ -112,7 +116,7 @@ def _command(entry: str, url: str) -> list[str] | None:
         words = [word.strip('"') for word in words]
     if words and words[-1] == "&":
         words.pop()  # as Python's webbrowser allows; nothing here waits for the program's end
-    program = shutil.which(words[0]) if words else None
+    program = find_program(words[0]) if words else None
     if program is None or (windows and program.lower().endswith((".bat", ".cmd"))):
         return None  # Windows runs batch files through its shell, whatever the caller wanted
     arguments = words[1:] if any("%s" in word for word in words[1:]) else [*words[1:], "%s"]
@@ -148,22 +152,3 @@ def _start_file(url: str) -> bool:
             return False
         return True
     return False
-
-
-def child_environment(environ: Mapping[str, str], *, frozen: bool) -> dict[str, str]:
-    """The environment for another program: ours, without what a frozen app has set for its own libraries."""
-    child = dict(environ)
-    if not frozen:
-        return child
-    for name in _BUNDLE_PATHS:
-        original = child.pop(f"{name}_ORIG", None)
-        child.pop(name, None)
-        if original is not None:
-            child[name] = original
-    for name in list(child):
-        if name in _BUNDLE_ONLY or name.startswith("_PYI_"):
-            del child[name]
-    return child
-
-
-__all__ = ["child_environment", "open_browser"]

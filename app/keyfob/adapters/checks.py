@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import ssl
 import sys
-import webbrowser
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from keyfob.adapters.browser import has_browser
 from keyfob.adapters.clock import now
 from keyfob.adapters.home import Home, socket_path
+from keyfob.adapters.own_process import find_program
 from keyfob.adapters.port_holder import who_holds
 from keyfob.adapters.settings_file import SettingsFile
 from keyfob.adapters.vault_prompt import remedy_here
@@ -133,7 +133,7 @@ def _browser() -> Finding:
     named = os.environ.get("BROWSER")
     if named:
         command = named.split(os.pathsep)[0].split(" ")[0]
-        if command and not (shutil.which(command) or Path(command).exists()):
+        if command and find_program(command) is None:
             return Finding(
                 "browser", False, f"$BROWSER names {command}, which is not there", "Correct $BROWSER.", "fail"
             )
@@ -148,9 +148,7 @@ def _browser() -> Finding:
             "Sign in with --no-browser, or by device code.",
             "note",
         )
-    try:
-        webbrowser.get()
-    except webbrowser.Error:
+    if not has_browser():
         return Finding("browser", False, "There is no browser", CODES["browser_failed"].remedy, "fail")
     return Finding("browser", True, "A default browser is set")
 

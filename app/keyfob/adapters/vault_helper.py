@@ -23,6 +23,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from keyfob.adapters.own_process import begin
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
 
@@ -38,6 +39,7 @@ MARK = "--keychain-helper"  # what a frozen app is started with to become this p
 
 def main() -> None:
     """Serve the parent on stdin and stdout until there is nothing more to do. Never returns."""
+    begin()
     # The protocol's own descriptor: a library that prints, or a daemon it starts, must not reach the parent.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     null = os.open(os.devnull, os.O_RDWR)

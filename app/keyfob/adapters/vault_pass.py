@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from keyfob.adapters.own_process import child_environment, find_program
 from keyfob.adapters.vault_entries import EntryVault
 from keyfob.core.errors import KeychainError
 
@@ -76,9 +77,16 @@ class _PassEntries:
         return store / f"{name}.gpg"
 
     def _run(self, args: Sequence[str], data: bytes = b"") -> bytes:
+        program = find_program(self._program)
+        if program is None:
+            raise KeychainError(
+                "The program `pass` is not installed",
+                code="keychain_absent",
+                remedy='Install pass, or change "vault" in settings.json (docs/agent.md).',
+            )
         try:
             process = subprocess.Popen(  # noqa: S603  (no shell; a name is the only argument)
-                (self._program, *args),
+                (program, *args),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -86,12 +94,6 @@ class _PassEntries:
                 # `pass` is a shell script: at the deadline, what it started ends with it.
                 start_new_session=True,
             )
-        except FileNotFoundError:
-            raise KeychainError(
-                "The program `pass` is not installed",
-                code="keychain_absent",
-                remedy='Install pass, or change "vault" in settings.json (docs/agent.md).',
-            ) from None
         except OSError as error:
             raise KeychainError("`pass` could not be started", detail=str(error.strerror)) from None
         with process:
@@ -108,7 +110,7 @@ class _PassEntries:
 
 def _environ() -> dict[str, str]:
     options = f"{os.environ.get('PASSWORD_STORE_GPG_OPTS', '')} --status-fd 2".strip()
-    return {**os.environ, "LC_ALL": "C", "PASSWORD_STORE_GPG_OPTS": options}
+    return {**child_environment(os.environ), "LC_ALL": "C", "PASSWORD_STORE_GPG_OPTS": options}
 
 
 def _failure(errors: bytes) -> KeychainError:

@@ -24,10 +24,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import keyfob
+from keyfob.adapters.own_process import own_command
 from keyfob.adapters.vault_deadline import DEADLINE, LOOK, PROMPT_DEADLINE
 from keyfob.adapters.vault_entries import check_name, check_value
 from keyfob.adapters.vault_helper import EXIT_IDLE, MARK
@@ -251,13 +250,10 @@ class _Process:
 
 
 def helper_command() -> tuple[str, ...]:
-    """How this program starts its keychain process: itself when frozen, else this interpreter, isolated from
-    the user's Python settings, on this very package."""
+    """How this program starts its keychain process."""
     if getattr(sys, "frozen", False):
-        return (sys.executable, MARK)
-    root = str(Path(keyfob.__file__).parent.parent)
-    code = "import sys; sys.path.append(sys.argv[1]); from keyfob.adapters.vault_helper import main; main()"
-    return (sys.executable, "-I", "-c", code, root)
+        return (*own_command(), MARK)
+    return own_command("keyfob.adapters.vault_helper")
 
 
 def _value(answer: dict[str, Any]) -> Any:

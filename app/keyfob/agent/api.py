@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
 HEADER = "text/x-keyfob-header"  # the whole header line
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
 ENDED_WITHIN = 40.0  # seconds: saving a new account takes as long as the keychain does
 SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can still ask how it went
@@ -251,10 +253,8 @@ def min_life(request: Incoming) -> timedelta | None:
     text = request.query.get("min_life")
     if text is None:
         return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
+    # Python's own reading takes 1_0, nan and other scripts' digits too.
+    seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
     if not 0 <= seconds <= MIN_LIFE_MOST:
         raise BadRequest(400, "min_life is a number of seconds")
     return timedelta(seconds=seconds)

@@ -11,44 +11,61 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from typing import Protocol
 
+from keyfob.agent import limits
 from keyfob.agent.gates import Gate, Peer
+from keyfob.agent.limits import Closable, Connections
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 64  # clients let in before those that are in get their turn
 FIRST_READ = 16 * 1024  # bytes
-PAUSE = 0.2  # seconds without letting anybody in, where the system has no descriptor left
+PAUSE = 0.2  # seconds without accepting anybody, when the process has no descriptor left
 
-Known = Callable[[Gate, bytes], tuple[bytes, bool] | None]
-Join = Callable[[Gate, Peer, bytes], asyncio.Protocol]
+
+class Server(Protocol):
+    """What the door needs of `AgentServer`."""
+
+    full: bytes  # the answer when there is no place
+
+    @property
+    def connections(self) -> Connections: ...
+
+    def admit(self, one: Closable, gate: Gate, peer: Peer) -> bool:
+        """Count a new connection in; False when it must be refused."""
+
+    def known_answer(self, gate: Gate, data: bytes) -> tuple[bytes, bool] | None:
+        """The answer to these bytes and whether the connection stays; None when they must be read."""
+
+    def join(self, gate: Gate, peer: Peer, data: bytes) -> asyncio.Protocol:
+        """The protocol of a connection, from what has come of it so far."""
 
 
 class Door:
-    """`known` gives the answer to these bytes and whether the connection stays, None where they must be read; `join`
-    makes the protocol of a connection from what has come of it so far."""
+    """Accepts at one gate's socket until `close()`."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, gate: Gate, sock: socket.socket, known: Known, join: Join
+        self, loop: asyncio.AbstractEventLoop, gate: Gate, sock: socket.socket, server: Server
     ) -> None:
         self._loop = loop
         self._gate = gate
         self._sock = sock
-        self._known = known
-        self._join = join
-        self._silent: dict[socket.socket, Peer] = {}  # let in, and nothing has come of them yet
+        self._server = server
+        self._silent: dict[_Client, None] = {}  # accepted, and nothing has come of them yet
         self._joining: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._short = False  # of descriptors
         self._open()
 
     def close(self) -> None:
-        """Nobody comes in any more, and who has said nothing yet is let go."""
+        """Accept nobody any more, and close the connections that have sent nothing yet."""
         self._closed = True
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
         for client in list(self._silent):
-            self._let_go(client)
+            self._server.connections.remove(client)
+            client.drop()
 
     def _open(self) -> None:
         if not self._closed:
@@ -57,63 +74,119 @@ class Door:
     def _accept(self) -> None:
         for _ in range(AT_ONCE):
             try:
-                client, _ = self._sock.accept()
+                sock, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.warning("nobody can be let in now: %s", error.strerror)
-                self._loop.remove_reader(self._sock.fileno())
-                self._loop.call_later(PAUSE, self._open)
+                self._pause(error)
                 return
-            client.setblocking(False)
+            self._short = False
+            sock.setblocking(False)
             try:
-                peer = self._gate.peer(client)
+                peer = self._gate.peer(sock)
             except OSError:
                 peer = None  # gone already
             if peer is None:
                 log.warning("a program of another user was refused")
-                client.close()
-            elif not self._hear(client, peer):
-                self._silent[client] = peer
-                self._loop.add_reader(client.fileno(), self._heard, client)
+                sock.close()
+            else:
+                self._hear(_Client(self, sock, peer))
 
-    def _heard(self, client: socket.socket) -> None:
-        peer = self._silent.pop(client)
-        self._loop.remove_reader(client.fileno())
-        if not self._hear(client, peer):
-            self._silent[client] = peer
-            self._loop.add_reader(client.fileno(), self._heard, client)
+    def _pause(self, error: OSError) -> None:
+        """No descriptor is left: give some back, and try again in a moment instead of at once."""
+        self._server.connections.shed(AT_ONCE)
+        if not self._short:
+            log.warning("new connections must wait: %s", error.strerror)  # the log needs a descriptor too
+        self._short = True
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.call_later(PAUSE, self._open)
 
-    def _hear(self, client: socket.socket, peer: Peer) -> bool:
-        """False where nothing has come yet."""
+    def _heard(self, client: _Client) -> None:
+        self._loop.remove_reader(client.sock.fileno())
+        del self._silent[client]
+        self._hear(client)
+
+    def _hear(self, client: _Client) -> None:
+        """Answer what has come, pass it on, or wait for it."""
         try:
-            data = client.recv(FIRST_READ)
+            data = client.sock.recv(FIRST_READ)
         except (BlockingIOError, InterruptedError):
-            return False
+            self._await(client)
+            return
         except OSError:
             data = b""
         if not data:
-            client.close()
-            return True
-        found = None if peer.forwarded else self._known(self._gate, data)
+            self._end(client)
+            return
+        try:
+            found = None if client.peer.forwarded else self._server.known_answer(self._gate, data)
+        except Exception:
+            # The engine's fault, not the client's: asked again on a thread, it is answered with what is wrong.
+            found = None
         if found is not None and not found[1]:
             # A new socket has room for an answer; one that has not belongs to nobody who reads.
             with contextlib.suppress(OSError):
-                client.send(found[0])
-            client.close()
-            return True
-        task = self._loop.create_task(self._connect(client, peer, data))
-        self._joining.add(task)
-        task.add_done_callback(self._joining.discard)
-        return True
+                client.sock.send(found[0])
+            self._end(client)
+            return
+        if self._admit(client):
+            self._server.connections.work(client)
+            task = self._loop.create_task(self._connect(client, data))
+            self._joining.add(task)
+            task.add_done_callback(self._joining.discard)
 
-    async def _connect(self, client: socket.socket, peer: Peer, data: bytes) -> None:
+    def _await(self, client: _Client) -> None:
+        """Wait for its first bytes."""
+        fresh = not client.admitted
+        if self._admit(client):
+            self._silent[client] = None
+            self._loop.add_reader(client.sock.fileno(), self._heard, client)
+            if fresh:
+                self._server.connections.wait(client, limits.FIRST_BYTE_SECONDS)
+
+    def _admit(self, client: _Client) -> bool:
+        """Count it in; when there is no place, refuse and close it."""
+        if not client.admitted:
+            client.admitted = self._server.admit(client, self._gate, client.peer)
+            if not client.admitted:
+                with contextlib.suppress(OSError):
+                    client.sock.send(self._server.full)
+                client.sock.close()
+        return client.admitted
+
+    def _end(self, client: _Client) -> None:
+        self._server.connections.remove(client)
+        client.sock.close()
+
+    async def _connect(self, client: _Client, data: bytes) -> None:
+        def join() -> asyncio.Protocol:
+            # From here on it is counted as the server's connection.
+            self._server.connections.remove(client)
+            return self._server.join(self._gate, client.peer, data)
+
         try:
-            await self._loop.connect_accepted_socket(lambda: self._join(self._gate, peer, data), client)
+            await self._loop.connect_accepted_socket(join, client.sock)
         except OSError:
-            client.close()
+            self._end(client)
 
-    def _let_go(self, client: socket.socket) -> None:
-        self._silent.pop(client, None)
-        self._loop.remove_reader(client.fileno())
-        client.close()
+    def forget(self, client: _Client) -> None:
+        """It sent nothing and is closed."""
+        if client in self._silent:
+            del self._silent[client]
+            self._loop.remove_reader(client.sock.fileno())
+        client.sock.close()
+
+
+class _Client:
+    """An accepted socket that has sent nothing yet."""
+
+    __slots__ = ("_door", "admitted", "peer", "sock")
+
+    def __init__(self, door: Door, sock: socket.socket, peer: Peer) -> None:
+        self._door = door
+        self.sock = sock
+        self.peer = peer
+        self.admitted = False
+
+    def drop(self) -> None:
+        self._door.forget(self)

@@ -64,11 +64,13 @@ class Incoming:
     def json(self) -> dict[str, Any]:
         """The body as an object. Raises BadRequest."""
         try:
-            value = json.loads(self.body or b"{}")
+            value = json.loads(self.body or b"{}", parse_constant=_no_number)
+            # JSON can spell half of a surrogate pair, which no text can hold: nothing behind this could store or hash it.
+            json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            raise BadRequest(400, "the body is no JSON") from None
+            raise BadRequest(400, "the body is not valid JSON") from None
         if not isinstance(value, dict):
-            raise BadRequest(400, "the body is no JSON object")
+            raise BadRequest(400, "the body is not a JSON object")
         return value
 
 
@@ -146,6 +148,10 @@ def take(buffer: bytes) -> tuple[Incoming, int] | None:
     keep = connection != "close" if words[2] == "HTTP/1.1" else connection == "keep-alive"
     body = buffer[end + 4 : end + 4 + size]
     return Incoming(words[0], words[1], headers, body, keep), end + 4 + size
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
 
 
 _ONCE = frozenset({"host", "content-length", "authorization", "origin"})

@@ -13,32 +13,29 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
-from keyfob.agent.api import Api, event_line, min_life, problem
+from keyfob.agent.api import Api, min_life, problem
+from keyfob.agent.connection import Connection, Question, question_of
 from keyfob.agent.door import Door
 from keyfob.agent.gates import BACKLOG, Gate, Peer
-from keyfob.agent.http import Answer, BadRequest, Incoming, take
+from keyfob.agent.http import Answer, Incoming
+from keyfob.agent.limits import FORWARDED_MOST, STREAMS_MOST, Closable, Connections, capacity
 from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
-from keyfob.core.errors import Usage
+from keyfob.core.errors import Transient
 from keyfob.service.hub import Hub
 
 log = logging.getLogger(__name__)
 
-WORKERS_MOST = (
-    64  # threads for what must wait; tools in number wait behind one renewal, not behind each other
-)
-HEADER_SECONDS = 10.0
-REMEMBERED_MOST = 4096  # answers kept in memory
+REMEMBERED_MOST = 1024  # answers kept in memory
+QUESTION_MOST = 1024  # bytes of a request whose answer is kept
+ANSWER_MOST = 16 * 1024  # bytes of an answer that is kept
+SOON = timedelta(seconds=1)
+IN_A_MOMENT = "Try again in a moment."
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
 MISSED_MOST = 1000  # events told to who comes back
-UNREAD_MOST = 1 << 20  # bytes
 FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
-
-
-Question = tuple[str, str, bool]  # target, accepted form, whether the connection stays
 
 
 class Store(Protocol):
@@ -82,9 +79,16 @@ class AgentServer:
         self._known: dict[tuple[Gate, bytes], Question] = {}
         self._standing: tuple[int, bool] | None = None  # what `_look` saw in this turn of the loop
         self._asked: dict[Question, list[Callable[[bytes], None]]] = {}
-        self._workers = Workers(WORKERS_MOST)
-        self._connections: set[_Connection] = set()
-        self._streams: set[_Connection] = set()
+        self._capacity = capacity()
+        self._workers = Workers(self._capacity.workers)
+        self._forwarded_workers = Workers(self._capacity.forwarded_workers)
+        self._counted: Connections | None = None
+        self._connections: set[Connection] = set()
+        self._streams: set[Connection] = set()
+        too_many = Transient(
+            "The agent has too many connections", code="busy", remedy=IN_A_MOMENT, retry_after=SOON
+        )
+        self.full = problem(too_many, Incoming("GET", "/", {}, b"", False)).encode(keep_alive=False)
         self._watching: asyncio.Task[None] | None = None
         self._seen = 0  # the newest event that streams were told
 
@@ -109,6 +113,7 @@ class AgentServer:
     async def _serve(self, ready: Callable[[], None]) -> None:
         loop = self._loop = asyncio.get_running_loop()
         done = self._done = asyncio.Event()
+        self._counted = Connections(loop, self._capacity.connections)
         servers: list[asyncio.Server | Door] = []
         unsubscribe = self._hub.subscribe(self._news)
         try:
@@ -128,8 +133,8 @@ class AgentServer:
     async def _listen(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> asyncio.Server | Door:
         sock = gate.open()
         if sock.family.name == "AF_UNIX":
-            return Door(loop, gate, sock, self.known_answer, partial(_Connection, self))
-        return await loop.create_server(lambda: _Connection(self, gate), sock=sock, backlog=BACKLOG)
+            return Door(loop, gate, sock, self)
+        return await loop.create_server(lambda: Connection(self, gate), sock=sock, backlog=BACKLOG)
 
     async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sign-ins end, requests under way are answered, idle connections close."""
@@ -138,10 +143,35 @@ class AgentServer:
         while loop.time() < end:
             for connection in [each for each in self._connections if not each.busy]:
                 connection.close()
-            if not self._workers.busy() and not any(each.busy for each in self._connections):
+            if not (self._workers.busy() or self._forwarded_workers.busy()) and not any(
+                each.busy for each in self._connections
+            ):
                 break
             await asyncio.sleep(0.02)
         await closing
+
+    # --- connections ----------------------------------------------------------------------------------------
+
+    @property
+    def connections(self) -> Connections:
+        assert self._counted is not None
+        return self._counted
+
+    def admit(self, one: Closable, gate: Gate, peer: Peer) -> bool:
+        """Count a new connection in; False when it must be refused. Another machine's have a limit of their own."""
+        most = min(FORWARDED_MOST, self._capacity.connections // 2) if peer.forwarded else None
+        return self.connections.admit(one, (gate, peer.forwarded), most)
+
+    def join(self, gate: Gate, peer: Peer, data: bytes) -> Connection:
+        """The protocol of a connection, from what has come of it so far."""
+        return Connection(self, gate, peer, data)
+
+    def come(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def gone(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._streams.discard(connection)
 
     # --- answering ------------------------------------------------------------------------------------------
 
@@ -177,6 +207,8 @@ class AgentServer:
         return None if question is None or answer is None else (answer, question[2])
 
     def know(self, gate: Gate, data: bytes, question: Question) -> None:
+        if len(data) > QUESTION_MOST:
+            return
         if len(self._known) > REMEMBERED_MOST:
             self._known.clear()
         self._known[gate, data] = question
@@ -188,7 +220,7 @@ class AgentServer:
         assert loop is not None
         is_token = request.method == "GET" and request.target.startswith("/v1/token/")
         together = is_token and not peer.forwarded and not self._consenting()
-        key = _question(request)
+        key = question_of(request)
         if together:
             waiting = self._asked.get(key)
             if waiting is not None:
@@ -210,7 +242,7 @@ class AgentServer:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(tell, answer.encode(keep_alive=request.keep_alive))
 
-        self._workers.submit(work)
+        (self._forwarded_workers if peer.forwarded else self._workers).submit(work)
 
     def _remember(self, request: Incoming, answer: Answer, version: int) -> None:
         """Keep the answer for as long as the same question has the same answer."""
@@ -232,12 +264,22 @@ class AgentServer:
         if len(self._memory) > REMEMBERED_MOST:
             self._memory.clear()
         kept = Remembered(answer.encode(keep_alive=request.keep_alive), until, version)
-        self._memory[_question(request)] = kept
+        question = question_of(request)
+        if len(kept.answer) <= ANSWER_MOST and len(question[0]) + len(question[1]) <= QUESTION_MOST:
+            self._memory[question] = kept
 
     # --- event streams --------------------------------------------------------------------------------------
 
-    def stream(self, connection: _Connection, since: int | None) -> Sequence[LoggedEvent]:
-        """Events go to this connection from here on. Returns those it missed after `since`."""
+    def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]:
+        """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient `busy`
+        when there are too many streams."""
+        if len(self._streams) >= STREAMS_MOST:
+            raise Transient(
+                "Too many programs listen to the agent's events",
+                code="busy",
+                remedy=IN_A_MOMENT,
+                retry_after=SOON,
+            )
         if not self._streams:
             version = self._store.data_version()
             newest = self._api.accounts.history(None, limit=1)
@@ -250,13 +292,6 @@ class AgentServer:
         if since is None:
             return ()
         return self._api.accounts.history(None, after=since, limit=MISSED_MOST)
-
-    def come(self, connection: _Connection) -> None:
-        self._connections.add(connection)
-
-    def gone(self, connection: _Connection) -> None:
-        self._connections.discard(connection)
-        self._streams.discard(connection)
 
     def _news(self, event: LoggedEvent) -> None:
         """On the publishing thread: whatever changed, what was remembered may be wrong now."""
@@ -291,143 +326,6 @@ class AgentServer:
                     self._catch_up()
         finally:
             self._watching = None
-
-
-class _Connection(asyncio.Protocol):
-    """One client. Requests are answered in order; a second one waits for the first."""
-
-    def __init__(self, server: AgentServer, gate: Gate, peer: Peer | None = None, early: bytes = b"") -> None:
-        """`peer` and `early`: who it is and what has come, where that is known already."""
-        self._server = server
-        self._gate = gate
-        self._transport: asyncio.Transport | None = None
-        self._buffer = b""
-        self.busy = False
-        self._streaming = False
-        self._told = 0
-        self._peer = peer or Peer()
-        self._known_peer = peer
-        self._early = early
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not checked: uvloop's transports do what asyncio.Transport says and do not descend from it.
-        transport = cast(asyncio.Transport, transport)
-        peer = self._known_peer or self._gate.peer(transport.get_extra_info("socket"))
-        if peer is None:
-            log.warning("a program of another user was refused")
-            transport.abort()
-            return
-        self._transport = transport
-        self._peer = peer
-        self._server.come(self)
-        if self._early:
-            self.data_received(self._early)
-
-    def data_received(self, data: bytes) -> None:
-        if self._streaming or self._transport is None:
-            return
-        if not self._buffer and not self.busy:
-            # Most clients are one program that asks the same each time: what was judged once is not read again.
-            found = None if self._peer.forwarded else self._server.known_answer(self._gate, data)
-            if found is not None:
-                self._reply(*found)
-                return
-        self._buffer += data
-        if not self.busy:
-            self._next()
-        elif len(self._buffer) > UNREAD_MOST:
-            self.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._server.gone(self)
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def _next(self) -> None:
-        transport = self._transport
-        if transport is None:
-            return
-        try:
-            taken = take(self._buffer)
-            if taken is not None:
-                self._gate.check(taken[0])
-        except BadRequest as error:
-            broken = Incoming("GET", "/", {}, b"", False)
-            transport.write(problem(Usage(str(error)), broken, error.status).encode(keep_alive=False))
-            transport.close()
-            return
-        if taken is None:
-            self._expect_more()
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        request, size = taken
-        whole, self._buffer = self._buffer[:size], self._buffer[size:]
-        if request.method == "GET" and request.target.partition("?")[0] == "/v1/events":
-            self._begin_stream(request)
-            return
-        if request.method == "GET" and not self._peer.forwarded:
-            question = _question(request)
-            quick = self._server.quick(question)
-            if quick is not None:
-                self._server.know(self._gate, whole, question)
-                self._reply(quick, request.keep_alive)
-                return
-        self.busy = True
-        keep = request.keep_alive
-        self._server.ask(request, self._peer, lambda answer: self._reply(answer, keep))
-
-    def _expect_more(self) -> None:
-        if self._buffer and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.close)
-
-    def _reply(self, answer: bytes, keep: bool) -> None:
-        self.busy = False
-        if self._transport is None:
-            return
-        self._transport.write(answer)
-        if not keep:
-            self._transport.close()
-        elif self._buffer:
-            self._next()
-
-    def _begin_stream(self, request: Incoming) -> None:
-        assert self._transport is not None
-        if self._peer.forwarded:
-            refusal = problem(Usage("Events are not told to other machines"), request, 403)
-            self._reply(refusal.encode(keep_alive=False), False)
-            return
-        self._streaming = True
-        since = request.query.get("after") or request.headers.get("last-event-id", "")
-        # Listening begins before the client can know that it does, so that nothing falls in between.
-        missed = self._server.stream(self, int(since) if since.isdecimal() else None)
-        self._transport.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-            b"Connection: close\r\n\r\n: keyfob\n\n"
-        )
-        for event in missed:
-            self.tell(event)
-
-    def tell(self, event: LoggedEvent) -> None:
-        """One event, each once, however it was noticed."""
-        if self._transport is None or (event.seq and event.seq <= self._told):
-            return
-        if self._transport.get_write_buffer_size() > UNREAD_MOST:
-            self._transport.abort()  # it does not read; with the last id it can go on later
-            return
-        self._told = max(self._told, event.seq)
-        self._transport.write(event_line(event))
-
-
-def _question(request: Incoming) -> Question:
-    return request.target, request.headers.get("accept", ""), request.keep_alive
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
+from keyfob.adapters.own_process import begin
 from keyfob.cli import by_host
 
 NOT_FOUND = "credentials not found in native keychain"  # Docker knows this very sentence and goes on without
@@ -20,6 +21,7 @@ USAGE = "usage: docker-credential-keyfob get|list|store|erase|version"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code. Docker reads a failure's reason from stdout."""
+    begin()
     from keyfob.core.errors import KeyfobError
 
     words = list(sys.argv[1:] if arguments is None else arguments)

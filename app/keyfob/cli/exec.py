@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from keyfob.adapters.own_process import child_environment, find_program, persons_path
 from keyfob.cli.asking import Lease, lease
 from keyfob.cli.options import _complete_accounts, pass_session
 from keyfob.cli.session import Session
@@ -64,7 +65,9 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
     if not accounts or not command:
         raise Usage("exec needs an account before --" if not accounts else "exec needs a command after --")
     wanted = [_split(word) for word in accounts]
-    environment = dict(os.environ)
+    environment = child_environment(os.environ)
+    if (path := persons_path()) is not None:
+        environment["PATH"] = path  # for the command; where it is itself looked for is another matter
     taken: set[str] = set()
     for ref, told in wanted:
         found = lease(session, ref)
@@ -107,14 +110,20 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
     sys.stdout.flush()
     sys.stderr.flush()
     try:
+        # With the token in its environment, the command must not be one that lies in the current folder by chance.
+        program = command[0] if os.path.dirname(command[0]) else find_program(command[0])
+        if program is None:
+            raise FileNotFoundError
         if os.name == "nt":
-            return subprocess.run([*command], env=dict(environment), check=False).returncode  # noqa: S603
+            return subprocess.run([program, *command[1:]], env=dict(environment), check=False).returncode  # noqa: S603
         for name in ("SIGPIPE", "SIGXFSZ"):
             # Python ignores these, and a program inherits what is ignored: `… | head` would not end it.
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-        os.execvpe(command[0], [*command], environment)  # noqa: S606
+        os.execve(program, [*command], environment)  # noqa: S606
     except FileNotFoundError:
-        session.note(f"keyfob: There is no command {plain(command[0], 200)}.")
+        name = plain(command[0], 200)
+        hint = f" For the one in this folder, write ./{name}." if os.path.exists(command[0]) else ""
+        session.note(f"keyfob: There is no command {name}.{hint}")
         return NOT_FOUND
     except OSError as error:
         session.note(f"keyfob: {plain(command[0], 200)} cannot be run: {error.strerror}.")

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
+from keyfob.adapters.own_process import begin
 from keyfob.cli import by_host
 
 MOST_INPUT = 64 * 1024  # bytes: git's own lines are short
@@ -23,6 +24,7 @@ USAGE = "usage: git-credential-keyfob [--account ACCOUNT] [--username NAME] [--a
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 also where there is no answer, as git expects; 2 for wrong usage."""
+    begin()
     words = list(sys.argv[1:] if arguments is None else arguments)
     told: dict[str, str] = {}
     while words and words[0].startswith("--"):

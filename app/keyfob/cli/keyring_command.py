@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
+from keyfob.adapters.own_process import begin
 from keyfob.cli import by_host
 
 USAGE = "usage: keyring [--mode=password|creds] [--output=plain|json] get ADDRESS [USERNAME]"
@@ -21,6 +22,7 @@ MODES = {"mode": ("password", "creds"), "output": ("plain", "json")}  # the firs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 with the token on stdout, 1 if there is none, 2 for what this program does not do."""
+    begin()
     from keyfob.core.errors import KeyfobError
 
     words = list(sys.argv[1:] if arguments is None else arguments)

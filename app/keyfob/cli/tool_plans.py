@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from keyfob.adapters.own_process import child_environment, find_program, persons_path
 from keyfob.cli import by_host, kubeconfig, tool_edits
 from keyfob.cli.exec import variable_of
 from keyfob.cli.wiring import Change, read
@@ -67,7 +67,7 @@ def git(asked: Asked) -> Planned:
 
 def docker(asked: Asked) -> Planned:
     """`credHelpers` in Docker's config.json."""
-    if shutil.which("docker-credential-keyfob", path=asked.environment.get("PATH")) is None:
+    if find_program("docker-credential-keyfob", asked.environment.get("PATH")) is None:
         raise SettingWrong(
             "docker-credential-keyfob is not on the PATH, where Docker looks for it",
             remedy="Add the folder of the keyfob command to PATH.",
@@ -111,12 +111,12 @@ def kubectl(asked: Asked) -> Planned:
 
 def _is_old_kubectl(environment: Mapping[str, str]) -> bool:
     """Whether the kubectl that is there does not know version 1 of the answer (before 1.22)."""
-    program = shutil.which("kubectl", path=environment.get("PATH"))
+    program = find_program("kubectl", environment.get("PATH"))
     if program is None:
         return False
     done = subprocess.run(  # noqa: S603
         [program, "version", "--client", "-o", "json"],
-        env=dict(environment),
+        env=child_environment(environment),
         capture_output=True,
         text=True,
         timeout=60,
@@ -148,7 +148,7 @@ def pip(asked: Asked) -> Planned:
     folder = Path(asked.options.get("shim_dir") or own.parent)
     shim = folder / "keyring"
     text = f'#!/bin/sh\n# Placed by `keyfob wire pip`; `keyfob unwire pip` removes it.\nexec {shlex.quote(str(own))} "$@"\n'
-    found = shutil.which("keyring", path=environment.get("PATH"))
+    found = find_program("keyring", environment.get("PATH"))
     if found is not None and Path(found) != shim:
         raise SettingWrong(
             f"Another keyring command is at {found}, and pip would ask that one",
@@ -385,19 +385,23 @@ def _url(host: str) -> str:
 
 
 def _command(program: str, short: str | None = None) -> str:
-    """How tools shall call this program: by name where that is found, else by its path."""
-    if shutil.which(program):
+    """How tools call this program: by its name, or by its path where a name may be found in the current folder
+    (Windows, or a PATH with such an entry) or is not found."""
+    found = find_program(program)
+    if found is not None and os.name != "nt" and persons_path() == os.environ.get("PATH"):
         return short or program
     beside = Path(sys.executable).with_name(program)
-    if beside.exists():
-        return shlex.quote(str(beside))
+    if found is None and beside.exists():
+        found = str(beside)
+    if found is not None:
+        return shlex.quote(found)
     raise SettingWrong(
         f"{program} is not on the PATH", remedy="Add the folder of the keyfob command to PATH."
     )
 
 
 def _which(program: str, environment: Mapping[str, str]) -> Path:
-    found = shutil.which(program, path=environment.get("PATH"))
+    found = find_program(program, environment.get("PATH"))
     if found is not None:
         return Path(found)
     return Path(_command(program))

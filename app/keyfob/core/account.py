@@ -48,7 +48,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class NeedsSignIn:
-    """The grant has ended at the provider, or can no longer be used."""
+    """The grant has ended at the provider, can no longer be used, or seems to have ended (`still_tried`)."""
 
     since: datetime
     error: ErrorNote
@@ -168,6 +168,15 @@ def status_word(status: Status) -> str:
     assert_never(status)
 
 
+# The provider never said that the grant has ended: it refuses its renewals, or does not answer them.
+STILL_TRIED = frozenset({"renewal_refused", "renewal_unanswered"})
+
+
+def still_tried(status: Status) -> bool:
+    """Whether the person is asked to sign in while renewals go on, once an hour: the grant may be alive."""
+    return isinstance(status, NeedsSignIn) and status.error.code in STILL_TRIED
+
+
 def shown_status(
     word: str, *, expires_at: datetime | None, renewable: bool, now: datetime, keychain_ok: bool = True
 ) -> str:
@@ -247,6 +256,10 @@ class Record:
     failures: int = 0  # renewals failed in a row
     retry_at: datetime | None = None  # when Keyfob tries again by itself: its backoff or the provider's wait
     asked_until: datetime | None = None  # how long the provider itself asked to wait (Retry-After)
+    doubts: int = (
+        0  # renewals after the token's end that were refused without a word on the grant, or not answered
+    )
+    doubted_since: datetime | None = None  # the first of them
     key_tail: str | None = None  # an API key's last characters
     cleanup: bool = False  # disconnected, and its secrets are not yet all forgotten or revoked
 

@@ -66,6 +66,8 @@ CODES: dict[str, CodeInfo] = {
     "token_expired": CodeInfo(
         _S, "Sign in again with Reconnect: the provider gave no way to renew by itself."
     ),
+    "renewal_refused": CodeInfo(_S, "Sign in again with Reconnect. Until then Keyfob tries once an hour."),
+    "renewal_unanswered": CodeInfo(_S, "Sign in again with Reconnect. Until then Keyfob tries once an hour."),
     "token_rejected": CodeInfo(_S, "Sign in again with Reconnect, or enter a new key."),
     "disconnected": CodeInfo(_S, "Press Reconnect, or run `keyfob reconnect`."),
     "signed_in_elsewhere": CodeInfo(_S, "Sign in again with Reconnect."),
@@ -103,6 +105,7 @@ CODES: dict[str, CodeInfo] = {
     # Transient
     "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),
+    "request_refused": CodeInfo(_R, "Try again in a few minutes; if it goes on, ask the provider why."),
     "rate_limited": CodeInfo(_R, "Wait as long as the provider asks and try again."),
     "asked_to_wait": CodeInfo(_R, "Try again then; Keyfob does so by itself."),
     "answer_lost": CodeInfo(_R, "Try again then, or sign in again with Reconnect."),

@@ -20,6 +20,12 @@ MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens m
 LIFETIME_MOST = timedelta(days=3650)
 # A moment further ahead than this was noted by a clock that has been set back since.
 AHEAD_MOST = timedelta(minutes=5)
+# A server may answer for a dead grant without saying that it has ended, or not at all. Its person is asked to sign in
+# again after so many renewals in such a span, counted from the access token's end; nothing is deleted.
+DOUBTS_MOST = 3
+REFUSED_FOR = timedelta(minutes=15)
+UNANSWERED_FOR = timedelta(hours=2)  # a provider that is down may accept requests and not answer them
+DOUBTED_EVERY = timedelta(hours=1)  # at most one try from then on
 WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what a provider may ask for
 
 

@@ -290,8 +290,13 @@ def _classify(response: Response, what: str, data: Mapping[str, Any] | None, err
     if 300 <= status < 400:
         return _redirected(response, what)
     if data is None:
-        page = "a web page" if is_web_page(response) else "no data"
-        return Transient(f"{what} answered {status} with {page}", retry_after=wait, answered=True)
+        how = "with a web page" if is_web_page(response) else "without saying why"
+        return Transient(
+            f"{what} refused the request ({status}) {how}",
+            code="request_refused",
+            retry_after=wait,
+            answered=True,
+        )
     if code in CLIENT_ERRORS:
         return SettingWrong(_said(f"{what} refuses this client", code, told), code="client_refused")
     if code == "invalid_scope":

@@ -257,6 +257,8 @@ class Accounts:
                 failures=0,
                 retry_at=None,
                 asked_until=None,
+                doubts=0,
+                doubted_since=None,
                 expires_at=None,
                 renews_at=None,
                 obtained_at=None,

@@ -32,6 +32,7 @@ from keyfob.core.account import (
     Intent,
     NeedsSignIn,
     Record,
+    still_tried,
 )
 from keyfob.core.errors import (
     Fault,
@@ -125,9 +126,9 @@ class Keeper:
         `min_life`; None means the usual minute, or 20 % of a lifetime too short for that. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
         The grant's secrets are the caller's to pass on and not to keep.
         """
-        record = self._record(key)
-        stored = self._look(record)
         force = force or due_only
+        record = self._record(key, force)
+        stored = self._look(record)
         served = not force and self._serves(stored, min_life, rejected)
         if served and not self._recovers(record, stored):
             return stored.grant
@@ -146,14 +147,16 @@ class Keeper:
             self._hub.hint(record, "renewing")
             try:
                 if due_only and not self._still_due(key):
-                    return self._look(self._record(key)).grant
+                    return self._look(self._record(key, force)).grant
                 return self._under_lock(key, stored, min_life, rejected, force)
             finally:
                 self._hub.hint(record, "idle")
 
     def due(self, record: Record, now: datetime) -> datetime | None:
         """When this account next wants the keeper, None where it never does by itself."""
-        if record.cleanup or isinstance(record.status, Disconnected | NeedsSignIn):
+        if record.cleanup or isinstance(record.status, Disconnected):
+            return None
+        if isinstance(record.status, NeedsSignIn) and not still_tried(record.status):
             return None
         if record.failures and waits(record.retry_at, now):
             return record.retry_at
@@ -178,7 +181,7 @@ class Keeper:
 
     def _still_due(self, key: str) -> bool:
         now = self._signing.now()
-        when = self.due(self._record(key), now)
+        when = self.due(self._record(key, True), now)
         return when is not None and when <= now
 
     # --- under the lock -------------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ class Keeper:
     def _under_lock(
         self, key: str, seen: Stored, min_life: timedelta | None, rejected: Secret | None, force: bool
     ) -> Grant:
-        record = self._record(key)
+        record = self._record(key, force)
         stored = self._look(record)
         if stored.grant.generation < record.generation:
             # A keychain that answers with what it held before (a sync, a service that is starting) may do better in a
@@ -254,19 +257,18 @@ class Keeper:
         except Transient as error:
             left = self._left(key, held)
             if len(held) == 1 and error.sent and not error.answered:
-                self._ledger.failed(record, grant, error, replays=replays)
-                return self._serve_or_raise(left, rejected, force, error)
+                return self._fall_back(record, left, rejected, force, error, replays=replays)
             self._not_spent(key, intent, held)
-            return self._fall_back(record, left, rejected, force, error)
+            refused = error.code == "request_refused"
+            return self._fall_back(record, left, rejected, force, error, refused=refused)
         except PeerFault as error:
             left = self._left(key, held)
             if error.code == "response_invalid":
                 # Bad JSON says nothing against the old token, and may have held a new one.
                 lost = replays if len(held) == 1 else None
-                self._ledger.failed(record, left.grant, error, replays=lost)
-                return self._serve_or_raise(left, rejected, force, error)
+                return self._fall_back(record, left, rejected, force, error, replays=lost)
             self._not_spent(key, intent, held)
-            self._ledger.failed(record, left.grant, error)
+            self._given_up(self._ledger.failed(record, left.grant, error, refused=len(held) == 1))
             raise
         except SettingWrong as error:
             self._not_spent(key, intent, held)
@@ -359,11 +361,28 @@ class Keeper:
     # --- what may come of it ----------------------------------------------------------------------------------
 
     def _fall_back(
-        self, record: Record, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
+        self,
+        record: Record,
+        stored: Stored,
+        rejected: Secret | None,
+        force: bool,
+        error: KeyfobError,
+        *,
+        refused: bool = False,
+        replays: int | None = None,
     ) -> Grant:
-        """A renewal that did not come about: the old token serves while it lives, unless it was refused."""
-        self._ledger.failed(record, stored.grant, error)
+        """A renewal that did not come about: the old token serves while it lives, unless it was refused. The last two
+        are as in `Ledger.failed`."""
+        changed = self._ledger.failed(record, stored.grant, error, refused=refused, replays=replays)
+        if refused or replays:
+            self._given_up(changed)
         return self._serve_or_raise(stored, rejected, force, error)
+
+    @staticmethod
+    def _given_up(record: Record | None) -> None:
+        """Raises SignInNeeded where all that may help now is to sign in again."""
+        if record is not None and isinstance(record.status, NeedsSignIn):
+            raise SignInNeeded(record.status.error.message, code=record.status.error.code)
 
     def _serve_or_raise(
         self, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError
@@ -412,13 +431,17 @@ class Keeper:
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    def _record(self, key: str) -> Record:
+    def _record(self, key: str, force: bool) -> Record:
         record = self._store.get(key)
         if record is None:
             raise NotFound("There is no such account")
         match record.status:
             case Disconnected():
                 raise SignInNeeded(f"{record.account.id} is disconnected", code="disconnected")
+            case NeedsSignIn() if still_tried(record.status) and (
+                force or not waits(record.retry_at, self._signing.now())
+            ):
+                return record
             case NeedsSignIn(error=error):
                 return self._mended(record, error.code, error.message)
         return record

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import NoReturn
 
 from keyfob.core.account import (
+    ErrorNote,
     Event,
     Expired,
     GrantEnded,
@@ -21,10 +22,20 @@ from keyfob.core.account import (
     RenewalFailed,
     Renewed,
     after,
+    still_tried,
 )
-from keyfob.core.errors import Fault, KeyfobError, NotFound, SignInNeeded
+from keyfob.core.errors import CODES, Fault, KeyfobError, NotFound, SignInNeeded
 from keyfob.core.grant import Grant
-from keyfob.core.renewal import backoff, ends_at, jitter_of, renews_at
+from keyfob.core.renewal import (
+    DOUBTED_EVERY,
+    DOUBTS_MOST,
+    REFUSED_FOR,
+    UNANSWERED_FOR,
+    backoff,
+    ends_at,
+    jitter_of,
+    renews_at,
+)
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore
 from keyfob.service.hub import Hub
@@ -65,6 +76,8 @@ class Ledger:
                 failures=record.failures if quiet else 0,
                 retry_at=record.retry_at if quiet else None,
                 asked_until=record.asked_until if quiet else None,
+                doubts=record.doubts if quiet else 0,
+                doubted_since=record.doubted_since if quiet else None,
             )
 
         before = self._store.get(key)
@@ -77,42 +90,62 @@ class Ledger:
             self._hub.say(record, "renewed", words)
         return record
 
-    def failed(self, record: Record, grant: Grant, error: KeyfobError, *, replays: int | None = None) -> None:
-        """Write down a failure that may pass. The account stays connected while its access token lives. `replays`:
-        the request may have arrived, its answer did not, and it had been repeated so often; None for all else."""
+    def failed(
+        self,
+        record: Record,
+        grant: Grant,
+        error: KeyfobError,
+        *,
+        refused: bool = False,
+        replays: int | None = None,
+    ) -> Record | None:
+        """Write down a failure that may pass; what is then stored. The account stays connected while its access token
+        lives. `refused`: the server looked at the request, and said nothing of the grant. `replays`: the request may
+        have arrived, its answer did not, and it had been repeated so often. Where either goes on after the access
+        token's end, the person is asked to sign in again, and the account is tried once an hour."""
         now = self._signing.now()
         note = self._hub.note(error)
         event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
+        ended = ends_at(grant.obtained_at, grant.expires_at)
         key = record.account.key
 
         def change(current: Record) -> Record:
             failures = current.failures + 1
-            wait = backoff(failures, jitter_of(key + str(failures)))
-            if error.retry_after is not None:
-                wait = max(wait, error.retry_after)
-            if replays == 0:
-                wait = backoff(1, jitter_of(key))  # while a server that allows a repeat still does
-            retry_at = now + wait
+            # The first repeat comes while a server that allows one still does.
+            wait = backoff(1 if replays == 0 else failures, jitter_of(key + str(failures)))
+            retry_at = now + max(wait, error.retry_after or wait)
             if replays:
-                retry_at = max(retry_at, ends_at(grant.obtained_at, grant.expires_at))
-            return replace(
+                retry_at = max(retry_at, ended)
+            doubted = (refused or bool(replays)) and now >= ended
+            changed = replace(
                 current,
                 status=after(current.status, event),
-                last_error=note,
+                last_error=current.last_error if still_tried(current.status) else note,
                 failures=failures,
                 retry_at=retry_at,
                 asked_until=current.asked_until if error.retry_after is None else now + error.retry_after,
+                doubts=current.doubts + doubted,
+                doubted_since=current.doubted_since or (now if doubted else None),
             )
+            return _doubted(changed, note, refused=refused) if doubted else changed
 
         try:
             changed = self._store.update(key, change)
         except Fault as fault:
             log.error("the account store: %s", fault.code)
-            return
-        if changed is not None and (record.last_error is None or record.last_error.code != error.code):
+            return None
+        if changed is None:
+            return None
+        if still_tried(changed.status):
+            if still_tried(record.status):
+                self._hub.hint(changed, "renewal_failed")
+            else:
+                self._hub.say(changed, "needs_sign_in", error.message, error.code)
+        elif record.last_error is None or record.last_error.code != error.code:
             self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
-        elif changed is not None:
+        else:
             self._hub.hint(changed, "renewal_failed")
+        return changed
 
     def remember(self, record: Record, error: KeyfobError) -> None:
         note = self._hub.note(error)
@@ -132,6 +165,8 @@ class Ledger:
                 failures=0,
                 retry_at=None,
                 asked_until=None,
+                doubts=0,
+                doubted_since=None,
             ),
         )
         if changed is not None and fresh and isinstance(changed.status, NeedsSignIn):
@@ -145,6 +180,21 @@ class Ledger:
             write()
         except Fault as fault:
             log.error("the account store: %s", fault.code)
+
+
+def _doubted(record: Record, note: ErrorNote, *, refused: bool) -> Record:
+    """`record` after one more renewal that leaves in doubt whether the grant is alive: once there were enough of them, its
+    person is asked to sign in, and one try an hour goes on."""
+    assert record.doubted_since is not None
+    span = REFUSED_FOR if refused else UNANSWERED_FOR
+    enough = record.doubts >= DOUBTS_MOST and note.at - record.doubted_since >= span
+    if enough and not isinstance(record.status, NeedsSignIn):
+        code = "renewal_refused" if refused else "renewal_unanswered"
+        why = ErrorNote(code, note.message, str(CODES[code].advice), note.at)
+        record = replace(record, status=after(record.status, GrantEnded(note.at, why)), last_error=why)
+    if still_tried(record.status):
+        record = replace(record, retry_at=note.at + DOUBTED_EVERY)
+    return record
 
 
 def _span(span: timedelta) -> str:

@@ -270,6 +270,8 @@ class SignIn:
                 failures=0,
                 retry_at=None,
                 asked_until=None,
+                doubts=0,
+                doubted_since=None,
                 key_tail=signed.key_tail,
                 cleanup=False,
             )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.browser import child_environment, open_browser
+from keyfob.adapters.browser import open_browser
+from keyfob.adapters.own_process import child_environment
 from keyfob.core.errors import SettingWrong
 
 URL = "https://id.example/authorize?state=a%20b&scope=x+y"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.autostart import Autostart, own_command
+from keyfob.adapters.autostart import Autostart, login_command
 from keyfob.core.errors import SettingWrong
 
 
@@ -25,7 +25,7 @@ def test_a_desktop_entry_comes_and_goes(tmp_path: Path) -> None:
     assert start.enabled()
     lines = path.read_text().splitlines()
     assert lines[0] == "[Desktop Entry]"
-    assert "Exec=env KEYFOB_START_HIDDEN=1 /opt/keyfob/bin/keyfob" in lines
+    assert "Exec=/usr/bin/env KEYFOB_START_HIDDEN=1 /opt/keyfob/bin/keyfob" in lines
     start.enable(False)
     start.enable(False)
     assert not path.exists()
@@ -35,7 +35,7 @@ def test_the_home_and_the_config_folder_are_carried_along(tmp_path: Path) -> Non
     start, path = entry(tmp_path, XDG_CONFIG_HOME=str(tmp_path / "xdg"), KEYFOB_HOME="/data/my keys")
     assert path.parent == tmp_path / "xdg" / "autostart"
     start.enable(True)
-    assert 'Exec=env KEYFOB_START_HIDDEN=1 "KEYFOB_HOME=/data/my keys"' in path.read_text()
+    assert 'Exec=/usr/bin/env KEYFOB_START_HIDDEN=1 "KEYFOB_HOME=/data/my keys"' in path.read_text()
 
 
 def test_signs_of_the_shell_are_inert(tmp_path: Path) -> None:
@@ -67,6 +67,6 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_our_own_command_can_be_started() -> None:
-    command = own_command()
+    command = login_command()
     assert Path(command[0]).is_absolute()
     assert Path(command[0]).exists()

@@ -1,0 +1,138 @@
+"""What each process of Keyfob does first, how it starts another of itself, and what other programs may have of it.
+
+Every entry calls `begin` before it imports more: `__main__`, the tools' helpers and the keychain process. From then on
+nothing of the current folder is imported or run: a cloned repository may hold a `json.py` or a `git` of its own, and
+tools run our helpers in there. Imports `os` and `sys` alone, because the fast path of `keyfob token` comes through here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What a frozen app sets for itself and another program must not see.
+_BUNDLE_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
+_BUNDLE_ONLY = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "PYTHONHOME", "PYTHONPATH", "_MEIPASS2")
+
+_persons_path: str | None = None  # PATH as this process was given it, where `begin` changed it
+
+
+def begin() -> None:
+    """Make this process safe to go on. Idempotent; never raises. To be called before anything else is imported."""
+    _open_standard_descriptors()
+    _leave_current_folder()
+
+
+def _open_standard_descriptors() -> None:
+    """Opens descriptors 0 to 2 where the caller closed them: the next file that we open, a database even, would get
+    such a number, and what we print would be written into it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _leave_current_folder() -> None:
+    """Takes the current folder, and what PYTHONPATH and PATH name relative to it, out of `sys.path` and PATH.
+
+    `python -m keyfob` puts the current folder first. The folder that this package was imported from stays, also where
+    it is the current one. PATH is cleaned for programs that start others by name: libraries, `pass`, `xdg-open`."""
+    global _persons_path
+    relative = {""}
+    try:
+        relative.add(os.getcwd())
+    except OSError:
+        pass  # it was removed
+    else:
+        if not sys.flags.ignore_environment:
+            named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+            relative |= {os.path.abspath(each) for each in named if each and not os.path.isabs(each)}
+    relative.discard(package_root())
+    sys.path[:] = [each for each in sys.path if each not in relative]
+    path = os.environ.get("PATH")
+    if path is not None:
+        kept = os.pathsep.join(_absolute(path))
+        if kept != path:
+            _persons_path = path
+            os.environ["PATH"] = kept
+    if os.name == "nt":
+        os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"  # else Windows looks there first
+
+
+def persons_path() -> str | None:
+    """PATH as this process was given it, for a command that the person runs through us."""
+    return os.environ.get("PATH") if _persons_path is None else _persons_path
+
+
+def _absolute(path: str) -> list[str]:
+    """The folders of a PATH without its empty and its relative ones, which stand for the current folder."""
+    return [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
+
+
+# --- starting ourselves -------------------------------------------------------------------------------------------
+
+
+def package_root() -> str:
+    """The folder that this package was imported from."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
+    """How to start `main` of a module of ours: this program when frozen, else this interpreter, isolated (-I) from the
+    current folder and the person's Python settings, on this very package. Arguments may follow."""
+    if getattr(sys, "frozen", False):
+        return (sys.executable,)
+    # The package comes from its own folder, whatever else is installed; what it needs comes from there last, so that
+    # nothing there stands in for the standard library.
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import keyfob; sys.path.append(sys.path.pop(0)); "
+        f"from {module} import main; sys.exit(main())"
+    )
+    return (sys.executable, "-I", "-c", code, package_root())
+
+
+# --- starting others ----------------------------------------------------------------------------------------------
+
+
+def find_program(name: str, path: str | None = None) -> str | None:
+    """The absolute path of a program, None where there is none. A bare name is looked up in the absolute folders of
+    `path` (default: PATH) alone, on Windows too; a name with a folder in it is what it says."""
+    names = [name]
+    if os.name == "nt":
+        endings = [each for each in os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";") if each]
+        if not name.lower().endswith(tuple(each.lower() for each in endings)):
+            names = [name + each for each in endings]
+    if os.path.dirname(name):
+        folders = [os.getcwd()]
+    else:
+        folders = _absolute(os.environ.get("PATH", os.defpath) if path is None else path)
+    for folder in folders:
+        for each in names:
+            file = os.path.normpath(os.path.join(folder, each))
+            if os.path.isfile(file) and os.access(file, os.X_OK):
+                return file
+    return None
+
+
+def child_environment(environ: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:
+    """The environment for another program: `environ` without what a frozen app has set for its own libraries."""
+    child = dict(environ)
+    if not (getattr(sys, "frozen", False) if frozen is None else frozen):
+        return child
+    for name in _BUNDLE_PATHS:
+        original = child.pop(f"{name}_ORIG", None)
+        child.pop(name, None)
+        if original is not None:
+            child[name] = original
+    for name in list(child):
+        if name in _BUNDLE_ONLY or name.startswith("_PYI_"):
+            del child[name]
+    return child
