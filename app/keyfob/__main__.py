@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from keyfob.adapters.own_process import begin
+from keyfob.adapters.own_process import begin, passphrase_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ def launched(command: str, *arguments: str) -> NoReturn:
     begin()
     code = short_ways(["token", *arguments])
     if code is None:
+        number = passphrase_descriptor()
+        if number is not None:
+            os.set_inheritable(number, True)
         os.execv(command, [command, "token", *arguments])  # noqa: S606  (our own program, no shell)
     _end(code)
 

@@ -284,7 +284,7 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
     `keyfob.KeyfobError`."""
     import subprocess
 
-    from keyfob.adapters.own_process import own_command
+    from keyfob.adapters.own_process import FD_VARIABLE, own_command
     from keyfob.core.errors import Fault
 
     try:
@@ -295,6 +295,8 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
             text=True,
             errors="replace",
             timeout=TIMEOUT * 2,
+            # The descriptor stays here, and its number may be another file's there.
+            env={name: value for name, value in os.environ.items() if name != FD_VARIABLE},
             check=False,
         )
     except subprocess.TimeoutExpired:

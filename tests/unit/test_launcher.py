@@ -90,6 +90,19 @@ def test_what_takes_the_whole_program_gets_it(prefix: Prefix, tmp_path: Path, wo
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_the_whole_program_gets_the_passphrases_descriptor(prefix: Prefix, tmp_path: Path) -> None:
+    (prefix.scripts / "keyfob").write_text("#!/bin/sh\ncat /dev/fd/$KEYFOB_PASSPHRASE_FD\n")
+    read, write = os.pipe()
+    os.write(write, b"passphrase")
+    os.close(write)
+    done = subprocess.run(
+        [str(prefix.scripts / "keyfob-token"), "github"], pass_fds=(read,), capture_output=True, text=True, timeout=30,
+        env={"PATH": os.environ["PATH"], "KEYFOB_HOME": str(tmp_path), "KEYFOB_PASSPHRASE_FD": str(read)}, check=True,
+    )  # fmt: skip
+    os.close(read)
+    assert done.stdout == "passphrase"
+
+
 @pytest.mark.parametrize("missing", ["interpreter", "package"])
 def test_without_its_parts_it_is_the_command(prefix: Prefix, missing: str) -> None:
     (prefix.scripts / VERSION if missing == "interpreter" else prefix.packages / "keyfob").unlink()

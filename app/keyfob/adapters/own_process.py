@@ -14,17 +14,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+FD_VARIABLE = "KEYFOB_PASSPHRASE_FD"
+CREDENTIAL = "keyfob-passphrase"  # its name in systemd's LoadCredential=
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_DUMP_FILTER = "/proc/self/coredump_filter"
 # What a frozen app sets for itself and another program must not see.
 _BUNDLE_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
 _BUNDLE_ONLY = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "PYTHONHOME", "PYTHONPATH", "_MEIPASS2")
 
-_persons_path: str | None = None  # PATH as this process was given it, where `begin` changed it
+_persons_path: str | None = None  # PATH as this process was given it, if `begin` changed it
+_persons_core: tuple[int, int] | None = None  # RLIMIT_CORE likewise
+_persons_filter: bytes | None = None
 
 
 def begin() -> None:
     """Make this process safe to go on. Idempotent; never raises. To be called before anything else is imported."""
     _open_standard_descriptors()
     _leave_current_folder()
+    _forbid_core_dumps()
+    number = passphrase_descriptor()
+    if number is not None:
+        os.set_inheritable(number, False)  # not for the programs that we or our libraries start
 
 
 def _open_standard_descriptors() -> None:
@@ -65,6 +75,29 @@ def _leave_current_folder() -> None:
             os.environ["PATH"] = kept
     if os.name == "nt":
         os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"  # else Windows looks there first
+
+
+def _forbid_core_dumps() -> None:
+    """A crash must not write tokens to a disk.
+
+    The limit holds for core files. Where a program collects them, the kernel ignores the limit: the filter leaves all
+    memory out of what that program gets. PR_SET_DUMPABLE is not used: it would hide /proc/PID of the app from the
+    desktop's portals, which then refuse it, and from KeePassXC, which then warns of an unknown program."""
+    global _persons_core, _persons_filter
+    if _persons_core is not None or os.name == "nt":
+        return
+    import resource
+
+    _persons_core = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, _persons_core[1]))
+    try:
+        with open(_DUMP_FILTER, "rb", buffering=0) as file:
+            found = file.read().strip()
+        with open(_DUMP_FILTER, "wb", buffering=0) as file:
+            file.write(b"0")
+        _persons_filter = found
+    except OSError:
+        pass  # not Linux, or a kernel without it
 
 
 def persons_path() -> str | None:
@@ -122,9 +155,47 @@ def find_program(name: str, path: str | None = None) -> str | None:
     return None
 
 
+def passphrase_descriptor(environ: Mapping[str, str] = os.environ) -> int | None:
+    """The open descriptor that FD_VARIABLE names, None if there is none."""
+    text = environ.get(FD_VARIABLE, "")
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 3:
+        return None
+    try:
+        os.fstat(int(text))
+    except OSError:
+        return None
+    return int(text)
+
+
+def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without the ways to the sealed vault's passphrase. systemd's credentials are left out as a whole where
+    ours is among them."""
+    child = {name: value for name, value in environ.items() if name != FD_VARIABLE}
+    folder = child.get(CREDENTIALS)
+    if folder and os.path.exists(os.path.join(folder, CREDENTIAL)):
+        del child[CREDENTIALS]
+    return child
+
+
+def become_another() -> None:
+    """To be called before another program takes this process's place: it gets the person's limits back, and not the
+    passphrase's descriptor."""
+    number = passphrase_descriptor()
+    if number is not None:
+        os.close(number)
+    if _persons_core is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, _persons_core)
+    if _persons_filter is not None:
+        with open(_DUMP_FILTER, "wb", buffering=0) as file:
+            file.write(b"0x" + _persons_filter)
+
+
 def child_environment(environ: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:
-    """The environment for another program: `environ` without what a frozen app has set for its own libraries."""
-    child = dict(environ)
+    """The environment for another program: `environ` without the ways to the passphrase, and without what a frozen app
+    has set for its own libraries."""
+    child = without_passphrase(environ)
     if not (getattr(sys, "frozen", False) if frozen is None else frozen):
         return child
     for name in _BUNDLE_PATHS:

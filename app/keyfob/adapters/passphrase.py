@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from keyfob.adapters.own_process import CREDENTIAL, CREDENTIALS, FD_VARIABLE
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 
 # Asks the person for the passphrase; True: for a new vault, so that they are asked twice.
 Ask = Callable[[bool], Secret]
 
-FD_VARIABLE = "KEYFOB_PASSPHRASE_FD"
-CREDENTIAL = "keyfob-passphrase"  # its name in systemd's LoadCredential=
 # Seconds for the person to type it: no call of a vault waits for ever.
 TYPING_TIME = 60.0
 _LONGEST = 4_096
@@ -30,7 +29,7 @@ def find_passphrase(ask: Ask | None = None, environ: Mapping[str, str] | None = 
     """The first of: systemd's credential `keyfob-passphrase`, the descriptor that KEYFOB_PASSPHRASE_FD names,
     `ask`. Nothing is read before the passphrase is wanted; a descriptor is read once and closed."""
     env = os.environ if environ is None else environ
-    folder = env.get("CREDENTIALS_DIRECTORY")
+    folder = env.get(CREDENTIALS)
     if folder and Path(folder, CREDENTIAL).is_file():
         return from_file(Path(folder, CREDENTIAL))
     number = env.get(FD_VARIABLE)

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keyfob.adapters.own_process import own_command
+from keyfob.adapters.own_process import own_command, without_passphrase
 from keyfob.adapters.vault_deadline import DEADLINE, LOOK, PROMPT_DEADLINE
 from keyfob.adapters.vault_entries import check_name, check_value
 from keyfob.adapters.vault_helper import EXIT_IDLE, MARK
@@ -177,6 +177,7 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
+                env=without_passphrase(os.environ),
                 # A Ctrl-C meant for the parent must not tear a write.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from keyfob.adapters.own_process import child_environment, find_program, persons_path
+from keyfob.adapters.own_process import become_another, child_environment, find_program, persons_path
 from keyfob.cli.asking import Lease, lease
 from keyfob.cli.options import _complete_accounts, pass_session
 from keyfob.cli.session import Session
@@ -114,6 +114,7 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
         program = command[0] if os.path.dirname(command[0]) else find_program(command[0])
         if program is None:
             raise FileNotFoundError
+        become_another()
         if os.name == "nt":
             return subprocess.run([program, *command[1:]], env=dict(environment), check=False).returncode  # noqa: S603
         for name in ("SIGPIPE", "SIGXFSZ"):

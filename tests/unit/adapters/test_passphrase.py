@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.passphrase import CREDENTIAL, FD_VARIABLE, Ask, find_passphrase
+from keyfob.adapters.own_process import CREDENTIAL, FD_VARIABLE
+from keyfob.adapters.passphrase import Ask, find_passphrase
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 
