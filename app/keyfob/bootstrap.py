@@ -176,7 +176,7 @@ def build(
         avatars=Avatars(home.state / "avatars", transport),
         signing=signing,
         signer=Signer(accounts, keeper, plans, signing),
-        consents=Consents(store, settings, now),
+        consents=Consents(store, settings, now, on_a_thread),
         legacy=Legacy(
             desk,
             sign_in,
@@ -214,6 +214,6 @@ def tool_table() -> dict[str, Any]:
     return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
 
 
-def on_a_thread(job: Callable[[], None]) -> None:
-    """A thread for each job: the renewer bounds how many there are, and a daemon never holds up the exit."""
-    threading.Thread(target=job, name="renewal", daemon=True).start()
+def on_a_thread(job: Callable[[], None], name: str = "renewal") -> None:
+    """A thread for each job: whoever asks for one bounds how many there are, and a daemon never holds up the exit."""
+    threading.Thread(target=job, name=name, daemon=True).start()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +17,10 @@ import pytest
 from keyfob.agent.consent import NamedApps, program_at, script_of
 from keyfob.agent.gates import Peer
 from keyfob.core.consent import Program, Question, Reply
-from keyfob.core.errors import NotFound, SettingWrong
+from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient
 from keyfob.core.settings import Settings
-from keyfob.service.consents import Consents
+from keyfob.service.consents import QUESTIONS_MOST, QUESTIONS_OF_ONE, REQUESTS_OF_ONE, Consents, Unanswered
+from support.agent_rig import AgentRig, short_folder, spawn, unix
 from support.memory_store import MemoryAccountStore
 from support.rig import MovingClock
 
@@ -44,7 +47,9 @@ def clock() -> MovingClock:
 @pytest.fixture
 def make(clock: MovingClock) -> Callable[..., Consents]:
     def made(*replies: Reply, on: bool = True, window: bool = True) -> Consents:
-        consents = Consents(MemoryAccountStore(), lambda: replace(Settings(), named_app_consent=on), clock)
+        consents = Consents(
+            MemoryAccountStore(), lambda: replace(Settings(), named_app_consent=on), clock, spawn
+        )
         consents.ask = Person(*replies) if window else None
         return consents
 
@@ -52,13 +57,26 @@ def make(clock: MovingClock) -> Callable[..., Consents]:
 
 
 def allowed(consents: Consents, program: Program = TOOL, account: str = "alice") -> bool:
+    """Asks, and waits for the answer as a request does."""
     try:
-        consents.require(program, f"example/{account}", f"key-{account}")
+        answer_of(consents, program, account)
     except SettingWrong as error:
         if error.code != "consent_refused":
             raise
         return False
     return True
+
+
+def answer_of(consents: Consents, program: Program = TOOL, account: str = "alice") -> None:
+    """Raises what the request would be told."""
+    try:
+        consents.require(program, f"example/{account}", f"key-{account}")
+    except Unanswered as question:
+        answers: queue.Queue[KeyfobError | None] = queue.Queue()
+        question.wait(answers.put, lambda: True)
+        error = answers.get(timeout=10)
+        if error is not None:
+            raise error from None
 
 
 def asked(consents: Consents) -> int:
@@ -83,7 +101,11 @@ def test_while_the_switch_is_off_nobody_is_asked_or_looked_at(make: Callable[...
 
 def test_the_person_is_shown_which_program_wants_which_account(make: Callable[..., Consents]) -> None:
     consents = make(Reply.ALWAYS)
-    NamedApps(consents, lambda pid: TOOL).require(Peer(7, 0), "example/alice", "key-alice")
+    with pytest.raises(Unanswered) as caught:
+        NamedApps(consents, lambda pid: TOOL).require(Peer(7, 0), "example/alice", "key-alice")
+    answers: queue.Queue[KeyfobError | None] = queue.Queue()
+    caught.value.wait(answers.put, lambda: True)
+    assert answers.get(timeout=10) is None
     assert isinstance(consents.ask, Person)
     assert consents.ask.asked == [Question("example/alice", TOOL)]
 
@@ -225,6 +247,122 @@ def test_thirty_requests_at_once_are_one_question(make: Callable[..., Consents])
     assert len(person.asked) == 1
 
 
+class Slow:
+    """A person who looks at one question and answers when they are told to."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.asked: queue.Queue[Question] = queue.Queue()
+        self.replies: queue.Queue[Reply] = queue.Queue()
+        for reply in replies:
+            self.replies.put(reply)
+
+    def __call__(self, question: Question) -> Reply:
+        self.asked.put(question)
+        return self.replies.get(timeout=30)
+
+
+class Request:
+    """A request that waits for the person."""
+
+    def __init__(self, consents: Consents, program: Program = TOOL, account: str = "alice") -> None:
+        self.there = True
+        self.answers: queue.Queue[KeyfobError | None] = queue.Queue()
+        with pytest.raises(Unanswered) as caught:
+            consents.require(program, f"example/{account}", f"key-{account}")
+        caught.value.wait(self.answers.put, lambda: self.there)
+
+    @property
+    def answer(self) -> KeyfobError | None:
+        return self.answers.get(timeout=10)
+
+
+def other(number: int) -> Program:
+    return replace(TOOL, script=f"/home/me/other-{number}.py")
+
+
+def test_s81_once_is_shared_by_the_requests_that_wait_with_it(make: Callable[..., Consents]) -> None:
+    """S-81: one question for a program and an account, however many requests wait for it."""
+    consents = make()
+    consents.ask = person = Slow()
+    requests = [Request(consents) for _ in range(20)]
+    person.asked.get(timeout=10)
+    person.replies.put(Reply.ONCE)
+    assert [request.answer for request in requests] == [None] * 20
+    assert person.asked.empty()
+    with pytest.raises(Unanswered):
+        consents.require(TOOL, "example/alice", "key-alice")
+
+
+def test_s81_questions_and_requests_of_one_program_are_bounded(make: Callable[..., Consents]) -> None:
+    """S-81: a program that asks on and on is told to come back, and another one's question is still taken."""
+    consents = make()
+    consents.ask = person = Slow()
+    same = [Request(consents) for _ in range(REQUESTS_OF_ONE - QUESTIONS_OF_ONE)]
+    more = [Request(consents, account=f"a{number}") for number in range(QUESTIONS_OF_ONE - 1)]
+    with pytest.raises(Transient, match="other questions"):
+        Request(consents, account="one-more")
+    same.append(Request(consents))
+    with pytest.raises(Transient, match="other questions"):
+        Request(consents)
+    last = Request(consents, other(1))
+    assert person.asked.get(timeout=10).program == TOOL
+    for reply in (Reply.ONCE, Reply.NO):
+        person.replies.put(reply)
+    # In turns: the other program's only question is the second one.
+    assert person.asked.get(timeout=10).program == other(1)
+    assert last.answer is not None
+    for _ in more:
+        person.replies.put(Reply.ONCE)
+    assert [request.answer for request in [*same, *more]] == [None] * (len(same) + len(more))
+
+
+def test_s81_questions_are_bounded_in_all(make: Callable[..., Consents]) -> None:
+    """S-81: many programs together do not fill the memory with questions."""
+    consents = make()
+    consents.ask = person = Slow()
+    waiting = [Request(consents, other(number)) for number in range(QUESTIONS_MOST)]
+    with pytest.raises(Transient):
+        Request(consents, other(QUESTIONS_MOST))
+    for _ in waiting:
+        person.replies.put(Reply.NO)
+    assert all(request.answer is not None for request in waiting)
+
+
+def test_nobody_is_asked_for_a_program_that_is_gone(make: Callable[..., Consents]) -> None:
+    consents = make()
+    consents.ask = person = Slow()
+    first, second, third = (Request(consents, other(number)) for number in range(3))
+    assert person.asked.get(timeout=10).program == other(0)
+    second.there = False
+    person.replies.put(Reply.ONCE)
+    person.replies.put(Reply.ONCE)
+    assert person.asked.get(timeout=10).program == other(2)
+    assert (first.answer, third.answer) == (None, None)
+    assert second.answers.empty()
+
+
+def test_unknown_programs_do_not_share_an_answer(make: Callable[..., Consents]) -> None:
+    consents = make()
+    consents.ask = person = Slow(Reply.ONCE, Reply.NO)
+    first, second = Request(consents, Program("")), Request(consents, Program(""))
+    assert first.answer is None
+    assert second.answer is not None
+    assert person.asked.qsize() == 2
+
+
+@pytest.mark.logs
+def test_a_window_that_fails_is_told_to_the_program(make: Callable[..., Consents]) -> None:
+    consents = make()
+
+    def broken(question: Question) -> Reply:
+        raise RuntimeError("no window")
+
+    consents.ask = broken
+    error = Request(consents).answer
+    assert error is not None
+    assert error.code == "internal"
+
+
 # --- which program ------------------------------------------------------------------------------------------
 
 
@@ -275,6 +413,47 @@ class TestProcesses:
             program = program_at(process.pid)
             process.communicate("")
         assert program == program_at(os.getpid())
+
+    def test_s81_unanswered_questions_of_one_program_do_not_stop_another(self, tmp_path: Path) -> None:
+        """S-81: one program asks 70 times and nobody answers; a program that is always allowed is served at once."""
+        ask = (
+            "import socket, sys\n"
+            "def ask():\n"
+            "    s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(sys.argv[1])\n"
+            "    s.sendall(b'GET /v1/token/example HTTP/1.1\\r\\nHost: keyfob\\r\\n\\r\\n')\n"
+            "    return s\n"
+        )
+        asking, trusted = tmp_path / "asking.py", tmp_path / "trusted.py"
+        asking.write_text(
+            ask + "held = [ask() for _ in range(70)]; print('up', flush=True); sys.stdin.read()\n"
+        )
+        trusted.write_text(ask + "print(ask().recv(9999).decode())\n")
+        consents = Consents(
+            MemoryAccountStore(), lambda: replace(Settings(), named_app_consent=True), MovingClock(), spawn
+        )
+        consents.ask = person = Slow(Reply.ALWAYS)
+        rig = AgentRig(tmp_path, consent=NamedApps(consents))
+        rig.connect()
+        with short_folder() as folder, rig.serving(unix(folder), consenting=True):
+            path = str(folder / "agent.sock")
+            run = [sys.executable, str(trusted), path]
+            first = subprocess.run(run, capture_output=True, text=True, timeout=30, check=True)
+            assert "access-1" in first.stdout
+            assert person.asked.get(timeout=10).program.script == str(trusted)
+            with subprocess.Popen(
+                [sys.executable, str(asking), path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "up\n"
+                assert person.asked.get(timeout=10).program.script == str(asking)
+                started = time.monotonic()
+                again = subprocess.run(run, capture_output=True, text=True, timeout=30, check=True)
+                took = time.monotonic() - started
+                process.communicate("")
+            assert "access-1" in again.stdout
+            assert took < 1
+            assert person.asked.empty()
+            person.replies.put(Reply.NO)
 
     def test_a_process_that_is_gone_is_an_unknown_program(self) -> None:
         with subprocess.Popen(["true"]) as process:

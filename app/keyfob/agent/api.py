@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from keyfob.agent.gates import Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, document
-from keyfob.core.account import LoggedEvent
+from keyfob.core.account import Account, LoggedEvent
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -35,6 +35,7 @@ from keyfob.core.times import to_rfc3339
 from keyfob.ports import Spawn
 from keyfob.service.accounts import Accounts
 from keyfob.service.attempt import Attempt
+from keyfob.service.consents import Unanswered
 from keyfob.service.sign_in import SignIn
 from keyfob.service.signer import Signer, SignRequest
 from keyfob.service.views import Progress, SignInRequest, Token
@@ -65,7 +66,7 @@ class Consent(Protocol):
     """Whether a program may have an account's token; see `agent/consent.py`."""
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
-        """Raises SettingWrong `consent_refused`. May block while the person is asked."""
+        """Raises SettingWrong `consent_refused`, and Unanswered when the person must be asked first."""
 
 
 @dataclass
@@ -90,12 +91,15 @@ class Api:
     _running: dict[str, Running] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, request: Incoming, peer: Peer) -> Answer:
-        """The answer to anything but the event stream. Never raises."""
+    def answer(self, request: Incoming, peer: Peer, allowed: str | None = None) -> Answer:
+        """The answer to anything but the event stream. Raises Unanswered alone: ask again when the person has allowed
+        it, with the key of the account in `allowed`."""
         try:
             if peer.forwarded:
                 self._refuse_afar(request)
-            return self._route(request, peer)
+            return self._route(request, peer, allowed)
+        except Unanswered:
+            raise
         except BadRequest as error:
             return problem(Usage(str(error)), request, error.status)
         except KeyfobError as error:
@@ -126,7 +130,7 @@ class Api:
                 )
         raise BadRequest(403, "this is not for other machines")
 
-    def _route(self, request: Incoming, peer: Peer) -> Answer:
+    def _route(self, request: Incoming, peer: Peer, allowed: str | None) -> Answer:
         match request.method, request.parts:
             case "GET", ["v1", "accounts"]:
                 views = [view for view in self.accounts.views() if view.shareable or not peer.forwarded]
@@ -134,16 +138,16 @@ class Api:
             case "GET", ["v1", "accounts", *ref]:
                 return document(self.accounts.view("/".join(ref)).to_json())
             case "GET", ["v1", "token", *ref]:
-                return self._token(request, peer, "/".join(ref), None)
+                return self._token(request, peer, "/".join(ref), None, allowed)
             case "POST", ["v1", "token", *ref]:
                 rejected = request.json().get("rejected")
                 if not isinstance(rejected, str) or not rejected:
                     raise BadRequest(400, "the refused token is missing: {rejected: …}")
-                return self._token(request, peer, "/".join(ref), Secret(rejected))
+                return self._token(request, peer, "/".join(ref), Secret(rejected), allowed)
             case "POST", ["v1", "renew", *ref]:
                 return document(self.accounts.renew("/".join(ref)).to_json())
             case "POST", ["v1", "sign", *ref]:
-                return self._sign(request, peer, "/".join(ref))
+                return self._sign(request, peer, "/".join(ref), allowed)
             case "POST", ["v1", "sign-ins"]:
                 return self._begin(request)
             case "GET", ["v1", "sign-ins", one]:
@@ -159,18 +163,22 @@ class Api:
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
-    def _token(self, request: Incoming, peer: Peer, ref: str, rejected: Secret | None) -> Answer:
+    def _token(
+        self, request: Incoming, peer: Peer, ref: str, rejected: Secret | None, allowed: str | None
+    ) -> Answer:
         record = self.accounts.resolve(ref)
-        if self.consent is not None:
-            self.consent.require(peer, record.account.id, record.account.key)
+        self._require(peer, record.account, allowed)
         token = self.accounts.token(record.account.key, min_life=min_life(request), rejected=rejected)
         return told(token, request)
 
-    def _sign(self, request: Incoming, peer: Peer, ref: str) -> Answer:
+    def _require(self, peer: Peer, account: Account, allowed: str | None) -> None:
+        if self.consent is not None and account.key != allowed:
+            self.consent.require(peer, account.id, account.key)
+
+    def _sign(self, request: Incoming, peer: Peer, ref: str, allowed: str | None) -> Answer:
         """Headers for one request of this account: for tokens that are bound to a key, which stays here."""
         record = self.accounts.resolve(ref)
-        if self.consent is not None:
-            self.consent.require(peer, record.account.id, record.account.key)
+        self._require(peer, record.account, allowed)
         signed = self.signer.sign(record.account.key, SignRequest.of(request.json()), for_tool=True)
         return document(signed.to_json())
 

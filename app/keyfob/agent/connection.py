@@ -50,7 +50,9 @@ class Server(Protocol):
 
     def know(self, gate: Gate, data: bytes, question: Question) -> None: ...
 
-    def ask(self, request: Incoming, peer: Peer, done: Callable[[bytes], None]) -> None: ...
+    def ask(
+        self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
+    ) -> None: ...
 
     def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]: ...
 
@@ -200,7 +202,12 @@ class Connection(asyncio.Protocol):
                 return True
         self.busy = True
         keep = request.keep_alive
-        self._server.ask(request, self._peer, lambda answer: self._answered(answer, keep))
+        self._server.ask(
+            request,
+            self._peer,
+            lambda answer: self._answered(answer, keep),
+            lambda: self._transport is not None,
+        )
         return True
 
     def _answered(self, answer: bytes, keep: bool) -> None:

@@ -52,7 +52,7 @@ class NamedApps:
         return self._consents.on
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
-        """Raises SettingWrong `consent_refused`. May block while the person is asked."""
+        """Raises SettingWrong `consent_refused`, and Unanswered when the person must be asked first."""
         if self._consents.on:
             self._consents.require(self._identify(peer.pid), account_id, account_key)
 

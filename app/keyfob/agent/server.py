@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from keyfob.agent.api import Api, min_life, problem
@@ -23,7 +24,8 @@ from keyfob.agent.http import Answer, Incoming
 from keyfob.agent.limits import FORWARDED_MOST, STREAMS_MOST, Closable, Connections, capacity
 from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
-from keyfob.core.errors import Transient
+from keyfob.core.errors import KeyfobError, Transient
+from keyfob.service.consents import Unanswered
 from keyfob.service.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -213,9 +215,12 @@ class AgentServer:
             self._known.clear()
         self._known[gate, data] = question
 
-    def ask(self, request: Incoming, peer: Peer, done: Callable[[bytes], None]) -> None:
+    def ask(
+        self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
+    ) -> None:
         """Ask the engine on a thread; `done` is called on the loop. Who asks for the same token while it is being
-        fetched gets the same answer, so that one slow renewal does not take up every thread."""
+        fetched gets the same answer, so that one slow renewal does not take up every thread. `alive`: whether the
+        client is still there; from any thread."""
         loop = self._loop
         assert loop is not None
         is_token = request.method == "GET" and request.target.startswith("/v1/token/")
@@ -230,19 +235,41 @@ class AgentServer:
         # Read on the loop's own connection, before the work: whatever anybody writes from here on, the work's own
         # renewal too, makes what is remembered of it void.
         version = self._store.data_version()
+        workers = self._forwarded_workers if peer.forwarded else self._workers
 
         def tell(answer: bytes) -> None:
             for each in self._asked.pop(key, []) if together else [done]:
                 each(answer)
 
-        def work() -> None:
-            answer = self._api.answer(request, peer)
-            if is_token and answer.status == 200:
-                self._remember(request, answer, version)
+        def finish(answer: Answer) -> None:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(tell, answer.encode(keep_alive=request.keep_alive))
 
-        (self._forwarded_workers if peer.forwarded else self._workers).submit(work)
+        def work(allowed: str | None = None) -> None:
+            try:
+                answer = self._api.answer(request, peer, allowed)
+            except Unanswered as question:
+                wait(question)
+                return
+            if is_token and answer.status == 200:
+                self._remember(request, answer, version)
+            finish(answer)
+
+        def wait(question: Unanswered) -> None:
+            """The person is asked; this thread does not wait for them."""
+
+            def told(error: KeyfobError | None) -> None:
+                if error is None:
+                    workers.submit(partial(work, question.account_key))
+                else:
+                    finish(problem(error, request))
+
+            try:
+                question.wait(told, alive)
+            except KeyfobError as error:
+                finish(problem(error, request))
+
+        workers.submit(work)
 
     def _remember(self, request: Incoming, answer: Answer, version: int) -> None:
         """Keep the answer for as long as the same question has the same answer."""

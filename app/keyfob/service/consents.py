@@ -1,7 +1,7 @@
 """Named-app consent: the person is asked once which program may have an account's token, and can take it back.
 
-Off unless the switch in Settings is on. Called by the agent before it hands out a token, on the thread of the request.
-Without anybody to ask (no window), the answer is no.
+Off unless the switch in Settings is on. Called by the agent before it hands out a token. No request's thread waits for
+the person: a request that needs their answer says so, and goes on when it is there. Without a window the answer is no.
 
 What this can and cannot do is told where the switch is: it shows and limits what asks through the agent. It is no wall
 between programs of one person: they can start each other, write into each other's memory and files, and a command that
@@ -13,31 +13,66 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from keyfob.core.consent import LASTS, Permission, Program, Question, Reply
-from keyfob.core.errors import NotFound, SettingWrong
+from keyfob.core.errors import Fault, KeyfobError, NotFound, SettingWrong, Transient
 from keyfob.core.settings import Settings
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339
-from keyfob.ports import AccountStore, Clock
+from keyfob.ports import AccountStore, Clock, Spawn
 
 log = logging.getLogger(__name__)
 
 PREFIX = "consent/"
+QUESTIONS_OF_ONE = 8  # that wait for the person, about one program
+QUESTIONS_MOST = 32
+REQUESTS_OF_ONE = 64  # that wait for an answer, of one program
+REQUESTS_MOST = 256
+
 Ask = Callable[[Question], Reply]
+Told = Callable[[KeyfobError | None], None]
+Alive = Callable[[], bool]
+
+
+class Unanswered(Exception):
+    """The person must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when too much
+    waits already. It calls its first argument once, from another thread: with None when this account's token may be had
+    for this request, else with what is wrong. Its second tells whether anybody still wants to know."""
+
+    def __init__(self, account_key: str, wait: Callable[[Told, Alive], None]) -> None:
+        super().__init__("the person has not been asked")
+        self.account_key = account_key
+        self.wait = wait
+
+
+@dataclass(eq=False)
+class _Open:
+    """A question without an answer yet, and the requests that wait for it."""
+
+    question: Question
+    account_key: str
+    waiting: list[tuple[Told, Alive]] = field(default_factory=list)
 
 
 class Consents:
-    """Thread-safe. `ask` is the window's: it blocks until the person has answered, and is called from any thread, for one
-    question at a time; None where there is no window."""
+    """Thread-safe, and blocks on the store alone. `ask` is the window's: it blocks until the person has answered, and is
+    called on a thread of `spawn`'s, for one question at a time; None when there is no window."""
 
-    def __init__(self, store: AccountStore, settings: Callable[[], Settings], clock: Clock) -> None:
+    def __init__(
+        self, store: AccountStore, settings: Callable[[], Settings], clock: Clock, spawn: Spawn
+    ) -> None:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._asking = threading.Lock()
+        self._spawn = spawn
+        self._lock = threading.Lock()
+        self._open: dict[Hashable, _Open] = {}  # in the order they came
+        self._asked: Hashable = None  # the one that the person sees
+        self._last = ""  # the program that they were asked about last
+        self._asking = False
         self.ask: Ask | None = None
 
     @property
@@ -45,24 +80,89 @@ class Consents:
         return self._settings().named_app_consent
 
     def require(self, program: Program, account_id: str, account_key: str) -> None:
-        """Returns where the person allows it; may block while they are asked. Raises SettingWrong `consent_refused`."""
-        name = _name(account_key, program)
-        if self._allowed(name, program, account_id):
+        """Returns when the person allows it. Raises SettingWrong `consent_refused`, and Unanswered when they have not
+        said yet."""
+        if self._allowed(program, account_id, account_key):
             return
-        # One question at a time, and who waited for the same one takes its answer.
-        with self._asking:
-            if self._allowed(name, program, account_id):
-                return
+        if self.ask is None:
+            raise _refusal(program, account_id, "there is no window to ask you in")
+        asked = _Open(Question(account_id, program), account_key)
+        raise Unanswered(account_key, lambda told, alive: self._wait(asked, told, alive))
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def _wait(self, asked: _Open, told: Told, alive: Alive) -> None:
+        """One question for a program and an account; whoever waits for the same one shares its answer."""
+        program = asked.question.program
+        # Two programs that the system does not tell of may be two different ones.
+        key: Hashable = _name(asked.account_key, program) if program.executable else object()
+        with self._lock:
+            self._forget_gone()
+            of_program = [each for each in self._open.values() if each.question.program.mark == program.mark]
+            if (
+                sum(len(each.waiting) for each in of_program) >= REQUESTS_OF_ONE
+                or sum(len(each.waiting) for each in self._open.values()) >= REQUESTS_MOST
+                or (
+                    key not in self._open
+                    and (len(of_program) >= QUESTIONS_OF_ONE or len(self._open) >= QUESTIONS_MOST)
+                )
+            ):
+                raise Transient(
+                    f"{program.name} waits for your answer to other questions",
+                    code="busy",
+                    remedy="Answer the questions in Keyfob's window, then try again.",
+                )
+            self._open.setdefault(key, asked).waiting.append((told, alive))
+            start, self._asking = not self._asking, True
+        if start:
+            self._spawn(self._ask_all, "consent")
+
+    def _forget_gone(self) -> None:
+        """Requests whose program is gone wait for nothing, and nobody is asked for them."""
+        for key, each in list(self._open.items()):
+            each.waiting = [(told, alive) for told, alive in each.waiting if alive()]
+            if not each.waiting and key != self._asked:
+                del self._open[key]
+
+    def _ask_all(self) -> None:
+        while True:
+            with self._lock:
+                self._asked = None
+                self._forget_gone()
+                # In turns: a program with many questions does not put off another's only one.
+                others = (k for k, each in self._open.items() if each.question.program.mark != self._last)
+                key = next(others, next(iter(self._open), None))
+                if key is None:
+                    self._asking = False
+                    return
+                asked, self._asked = self._open[key], key
+                self._last = asked.question.program.mark
+            error = self._answer(asked)
+            with self._lock:
+                del self._open[key]
+            for told, _ in asked.waiting:
+                told(error)
+
+    def _answer(self, asked: _Open) -> KeyfobError | None:
+        """Ask, and keep what was said. Blocks until the person has answered."""
+        program, account_id = asked.question.program, asked.question.account_id
+        try:
+            if self._allowed(program, account_id, asked.account_key):
+                return None  # meanwhile, by another way
             ask = self.ask
             if ask is None:
-                raise _refusal(program, account_id, "there is no window to ask you in")
-            reply = ask(Question(account_id, program))
-            if LASTS[reply] is None and not program.executable:
-                reply = Reply.ONCE  # nothing to know it by again
-            if reply is not Reply.ONCE and program.executable:
-                self._write(name, program, account_id, account_key, reply)
-            if reply is Reply.NO:
-                raise _refusal(program, account_id, "you said no")
+                return _refusal(program, account_id, "there is no window to ask you in")
+            reply = ask(asked.question)
+            if reply is not Reply.ONCE and program.executable:  # else there is nothing to know it by again
+                self._write(program, account_id, asked.account_key, reply)
+            return _refusal(program, account_id, "you said no") if reply is Reply.NO else None
+        except KeyfobError as error:
+            return error
+        except Exception as bug:
+            log.exception("the person could not be asked")
+            return Fault(f"You could not be asked: {type(bug).__name__}")
+
+    # --- answers --------------------------------------------------------------------------------------------
 
     def list(self) -> Sequence[Permission]:
         """The standing answers, oldest first; those that ran out are forgotten on the way."""
@@ -86,16 +186,17 @@ class Consents:
                 return
         raise NotFound("There is no such permission", code="permission_not_found")
 
-    def _allowed(self, name: str, program: Program, account_id: str) -> bool:
-        """True where the person allowed it, False where they were not asked yet. Raises SettingWrong."""
-        permission = self._read(name)
+    def _allowed(self, program: Program, account_id: str, account_key: str) -> bool:
+        """True when the person allowed it, False when they were not asked yet. Raises SettingWrong."""
+        permission = self._read(_name(account_key, program))
         if permission is None or not permission.stands(self._clock()):
             return False
         if permission.reply is Reply.NO:
             raise _refusal(program, account_id, "you said no")
         return True
 
-    def _write(self, name: str, program: Program, account_id: str, account_key: str, reply: Reply) -> None:
+    def _write(self, program: Program, account_id: str, account_key: str, reply: Reply) -> None:
+        name = _name(account_key, program)
         now = self._clock()
         lasts = LASTS[reply]
         permission = Permission(
