@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from keyfob.adapters import plaintext
+from keyfob.adapters import plaintext, store_codec
 from keyfob.adapters.avatars import Avatars
 from keyfob.adapters.browser import open_browser
 from keyfob.adapters.checks import checks_of, tray_finding
@@ -44,6 +44,7 @@ from keyfob.service.keeper import Keeper
 from keyfob.service.legacy import Legacy
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.presets import Presets
+from keyfob.service.recovery import Recovery
 from keyfob.service.renewer import Renewer, Submit
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Runner
@@ -78,6 +79,7 @@ class Engine:
     consents: Consents
     legacy: Legacy
     locks: Locks
+    recovery: Recovery
     store_path: Path
     before_close: Callable[[], None] = lambda: None  # whoever serves this engine's sockets ends that here
 
@@ -136,7 +138,10 @@ def build(
         signing,
         save_for=None if lasting else CLI_SAVES_FOR,
     )
-    accounts = Accounts(store, keeper, slots, locks, plans, runner, revocations, hub, signing)
+    recovery = Recovery(store, slots, keeper.ledger, now, store_codec.description, store_codec.load_record)
+    accounts = Accounts(
+        store, keeper, slots, locks, plans, runner, revocations, hub, signing, recovery.describe
+    )
     clients = Clients(store, kept, plans, runner, os.environ, lambda: str(uuid4()))
     desk = Desk(
         catalogue=catalogue,
@@ -156,6 +161,7 @@ def build(
         signing=signing,
         new_key=new_key,
         dns_txt=txt_lookup(),
+        describe=recovery.describe,
     )
     sign_in = SignIn(desk)
     return Engine(
@@ -189,6 +195,7 @@ def build(
             write=write_private,
         ),
         locks=locks,
+        recovery=recovery,
         store_path=store_path,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from keyfob.agent.host import AgentHost
     from keyfob.bootstrap import Engine
     from keyfob.demo.server import DemoServer
+    from keyfob.service.recovery import Recovered
 
 DEMO_PORT = 9899  # its accounts outlive a restart, so its address stays
 DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
@@ -27,7 +29,7 @@ DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 
 def doors() -> Doors:
     """For `__main__`."""
-    return Doors(engine=engine, demo=demo, visit=visit, window=window, agent=agent)
+    return Doors(engine=engine, demo=demo, visit=visit, window=window, agent=agent, recover=recover)
 
 
 def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
@@ -82,6 +84,35 @@ def window(arguments: Sequence[str]) -> int:
         start_demo="--demo" in arguments,
         autostart=Autostart(),
     )
+
+
+def recover() -> tuple[Recovered, Path | None]:
+    """Lists lost accounts again, and says where a store that was damaged as a whole is kept. Raises Transient `busy`
+    while an agent or the app runs, which has the store open, KeychainError, SettingWrong and Fault `store_*`."""
+    from keyfob.adapters import log
+    from keyfob.adapters.home import open_home
+    from keyfob.adapters.locks_file import FileLocks
+    from keyfob.adapters.store_sqlite import SqliteAccountStore, set_aside
+    from keyfob.agent.host import ROLE
+    from keyfob.bootstrap import build
+    from keyfob.core.errors import Transient
+
+    place = open_home()
+    log.set_up(place.log)
+    path = place.data / "accounts.db"
+    try:
+        with FileLocks(place.state / "locks").hold(ROLE, timeout=timedelta(0)):
+            aside = set_aside(path)
+            SqliteAccountStore(path, anew=True).close()
+            engine = build(place)
+            try:
+                return engine.recovery.recover(), aside
+            finally:
+                engine.close()
+    except Transient as error:
+        raise Transient(
+            "Keyfob is running", code="busy", remedy="Quit the app or stop the agent, then run this again."
+        ) from error
 
 
 def agent(say: Callable[[str], None], shared: Path | None = None) -> int:

@@ -29,6 +29,7 @@ VERDICTS = "presets.json"
 QUEUE_MOST = 45.0  # seconds: longer than one renewal's deadline of 30 s with its saving
 QUEUE_LOOK = 0.025  # seconds between looks
 LIFE_MOST = 86_400  # seconds, as the command's own option has it
+SHAPES_MOST = 20  # kinds of rows of one provider: with an error or without, stale or not
 SERVED = ("connected", "stale")
 _HEX = "0123456789abcdef"
 
@@ -123,7 +124,7 @@ def _find(ref: str) -> _Found | None:
         return None
     text, sent = found_row
     row = json.loads(text)
-    if row["status"]["is"] not in SERVED or row["account"].get("share") is not None:
+    if row["status"]["is"] not in SERVED:
         return None
     if sent and not _is_renewed(where, row["account"]["key"]):
         return None  # the answer to a renewal may be lost: the engine asks for it again, at once
@@ -266,16 +267,17 @@ def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> d
     except (OSError, ValueError):
         kept = {}
     verdict: dict[str, Any] | None = kept.get(provider)
-    header = f"{method} {stored.grant.token_type}"
+    header, shape = f"{method} {stored.grant.token_type}", _shape(row)
     if verdict is not None and not _holds(verdict):
         verdict = None
-    if verdict is None or header not in verdict["headers"]:
+    if verdict is None or header not in verdict["headers"] or shape not in verdict["shapes"]:
         new = _judged(row, stored, where)
         if new is None:
             return None
         if verdict is not None:
             new["headers"] = verdict["headers"] | new["headers"]
             new["shared"] = [*verdict["shared"], *new["shared"]]
+            new["shapes"] = [*verdict["shapes"], *new["shapes"]][-SHAPES_MOST:]
         verdict = new
         from pathlib import Path
 
@@ -283,6 +285,14 @@ def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> d
 
         write_private(Path(path), json.dumps(kept | {provider: verdict}).encode())
     return verdict if method in verdict["shared"] else None
+
+
+def _shape(value: Any) -> str:
+    """The names of a row's fields, with those within: a row with others may say something that only the engine, or a
+    newer version, understands."""
+    if not isinstance(value, dict):
+        return ""
+    return "(" + ",".join(f"{name}{_shape(value[name])}" for name in sorted(value) if name != "text") + ")"
 
 
 def _holds(verdict: dict[str, Any]) -> bool:
@@ -322,6 +332,7 @@ def _judged(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> di
         "by": os.path.realpath(__file__),  # the launcher comes by another path to the same file
         "made_of": list(marks.items()),
         "shared": [record.account.method],
+        "shapes": [_shape(row)],
         # Without the token at its end there is no head to keep: such a header is made anew each time.
         "headers": {f"{record.account.method} {grant.token_type}": None if head == line else head},
     }

@@ -69,6 +69,15 @@ class Blanked:
     error: KeyfobError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An account whose row is there and cannot be read, or that should be there and is not. It is left alone."""
+
+    key: str
+    account_id: str  # empty when it is not known
+    fault: KeyfobError  # Fault `store_damaged` or `store_too_new`, with what to do
+
+
 class Vault(Protocol):
     """Named secrets in the OS keychain (or what stands in for it). Values are single-line ASCII of any length.
 
@@ -102,12 +111,21 @@ class AccountStore(Protocol):
     """Accounts, intents, pending revocations and history, durable (no secret in it). Each call is one
     transaction, on disk before it returns. Safe across threads and processes. Raises Fault `store_*`."""
 
-    def records(self) -> Sequence[Record]: ...
+    def records(self) -> Sequence[Record]:
+        """All that can be read. A row that cannot be read takes no other away: see `unread`."""
 
-    def get(self, key: str) -> Record | None: ...
+    def unread(self) -> Sequence[Unread]:
+        """The accounts that `records` leaves out."""
+
+    def get(self, key: str) -> Record | None:
+        """Raises Fault `store_damaged` or `store_too_new` when the row cannot be read."""
 
     def put(self, record: Record) -> None:
-        """Insert or replace by `account.key`. Raises Usage `label_taken` where provider/label is another's."""
+        """Insert or replace by `account.key`. Raises Usage `label_taken` where provider/label is another's, and what
+        `get` raises: a row that cannot be read is never replaced."""
+
+    def restore(self, record: Record) -> None:
+        """As `put`, but replaces a damaged row, of which a copy is kept."""
 
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
         """Read, change and write in one immediate transaction; `change` returning None writes nothing.
@@ -217,6 +235,7 @@ __all__ = [
     "Publish",
     "Spawn",
     "Transport",
+    "Unread",
     "Vault",
     "VaultHealth",
     "unhealthy",

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters import store_sqlite
-from keyfob.adapters.store_sqlite import SqliteAccountStore
+from keyfob.adapters import store_rows, store_sqlite
+from keyfob.adapters.store_sqlite import SqliteAccountStore, set_aside
 from keyfob.core.account import Connected, Disconnected, ErrorNote, LoggedEvent, NeedsSignIn, Record, Stale
 from keyfob.core.errors import Fault, Usage
 from keyfob.core.secret import Secret
@@ -279,7 +279,9 @@ class TestSqliteAccountStore(AccountStoreContract):
     def test_all_its_files_are_for_the_owner_alone(self, store: SqliteAccountStore, path: Path) -> None:
         store.put(a_record())
         modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
-        assert modes == dict.fromkeys(("accounts.db", "accounts.db-wal", "accounts.db-shm"), 0o600)
+        assert modes == dict.fromkeys(
+            ("accounts.db", "accounts.db-wal", "accounts.db-shm", "accounts.keys"), 0o600
+        )
 
     def test_a_wider_mode_is_repaired(self, path: Path) -> None:
         SqliteAccountStore(path).close()
@@ -354,16 +356,138 @@ class TestSqliteAccountStore(AccountStoreContract):
             store.records()
         assert caught.value.code == "store_damaged"
 
-    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"account":1}', "null"])
-    def test_a_record_that_is_none_is_damage(self, store: SqliteAccountStore, path: Path, text: str) -> None:
+    @pytest.mark.parametrize(
+        "value",
+        ["", "{", "[]", "{}", '{"account":1}', "null", b"\xff", 7, "[" * 100_000, '"\\ud800"'],
+        ids=str,
+    )
+    def test_s83_a_row_that_cannot_be_read_takes_no_other_away(
+        self, store: SqliteAccountStore, path: Path, value: object
+    ) -> None:
+        for key, label in (("k1", "alice"), ("k2", "bob")):
+            store.put(a_record(key, label=label))
+        _vandalise(path, "UPDATE accounts SET record = ? WHERE key = 'k2'", value)
+        assert list(store.records()) == [a_record("k1")]
+        (unread,) = store.unread()
+        assert (unread.key, unread.account_id, unread.fault.code) == ("k2", "demo/bob", "store_damaged")
+        assert "demo/bob" in unread.fault.message
+        before = _rows(path)
+        for work in (
+            lambda: store.get("k2"),
+            lambda: store.put(a_record("k2", label="bob")),
+            lambda: store.update("k2", lambda record: record),
+        ):
+            with pytest.raises(Fault) as caught:
+                work()
+            assert caught.value.code == "store_damaged"
+        with pytest.raises(Usage):
+            store.put(a_record("k3", label="bob"))  # its name is still its own
+        store.update("k1", lambda record: replace(record, epoch=5))
+        assert _rows(path)["k2"] == before["k2"]
+
+    def test_s83_text_that_is_not_utf_8_takes_no_other_row_away(
+        self, store: SqliteAccountStore, path: Path
+    ) -> None:
+        store.put(a_record("k1"))
+        store.put(a_record("k2", label="bob"))
+        _vandalise(path, "UPDATE accounts SET record = CAST(? AS TEXT) WHERE key = 'k2'", b'{"\xff":1}')
+        assert list(store.records()) == [a_record("k1")]
+        assert [each.key for each in store.unread()] == ["k2"]
+
+    @pytest.mark.parametrize(
+        "place", ["$.paused", "$.account.paused", "$.account.pin.server.paused", "$.status.is"]
+    )
+    def test_s83_a_row_of_a_newer_keyfob_is_left_alone(
+        self, store: SqliteAccountStore, path: Path, place: str
+    ) -> None:
+        """A field that is not known is not damage, and no write drops it."""
+        store.put(a_record("k1"))
+        store.put(a_record("k2", label="bob"))
+        _vandalise(path, "UPDATE accounts SET record = json_set(record, ?, 'paused') WHERE key = 'k2'", place)
+        before = _rows(path)
+        assert [each.fault.code for each in store.unread()] == ["store_too_new"]
+        assert list(store.records()) == [a_record("k1")]
+        for work in (
+            lambda: store.put(a_record("k2", label="bob")),
+            lambda: store.update("k2", lambda record: replace(record, epoch=5)),
+        ):
+            with pytest.raises(Fault) as caught:
+                work()
+            assert caught.value.code == "store_too_new"
+        assert _rows(path) == before
+
+    def test_s83_other_rows_that_cannot_be_read_are_left_out(
+        self, store: SqliteAccountStore, path: Path
+    ) -> None:
+        for key in ("k1", "k2"):
+            store.put_intent(an_intent(key))
+            store.put_revocation(replace(a_revocation(), entry=f"revoke/{key}"))
+            store.log(replace(an_event(), account_key=key))
+        _vandalise(path, "UPDATE intents SET intent = '{' WHERE key = 'k2'")
+        _vandalise(path, "UPDATE revocations SET revocation = '{' WHERE entry = 'revoke/k2'")
+        _vandalise(path, "UPDATE events SET at = 'soon' WHERE account_key = 'k2'")
+        assert [each.key for each in store.intents()] == ["k1"]
+        assert store.intent("k2") is None
+        assert [each.entry for each in store.revocations()] == ["revoke/k1"]
+        assert [each.account_key for each in store.events()] == ["k1"]
+
+    @pytest.mark.parametrize("spoil", ["empty", "absent", "no tables"])
+    def test_s83_an_empty_store_that_had_accounts_is_damage(self, path: Path, spoil: str) -> None:
+        with closing(SqliteAccountStore(path)) as store:
+            store.put(a_record())
+        path.with_name("accounts.db-wal").write_bytes(b"what may be left")
+        path.unlink()
+        if spoil == "empty":
+            path.touch(0o600)
+        elif spoil == "no tables":
+            path.with_name("accounts.db-wal").unlink()
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("PRAGMA journal_mode = WAL")
+        for _ in range(2):
+            with pytest.raises(Fault) as caught:
+                SqliteAccountStore(path)
+            assert caught.value.code == "store_damaged"
+            assert "--recover" in caught.value.remedy
+        if spoil != "no tables":
+            assert path.with_name("accounts.db-wal").read_bytes() == b"what may be left"
+        aside = set_aside(path)
+        assert (aside is not None and aside.exists()) or spoil == "absent"
+        with closing(SqliteAccountStore(path, anew=True)) as store:
+            assert [(each.key, each.account_id) for each in store.unread()] == [("k1", "")]
+            store.restore(a_record())
+            assert list(store.unread()) == []
+        with closing(SqliteAccountStore(path)) as store:
+            assert store.get("k1") == a_record()
+
+    def test_s83_a_store_that_has_fallen_back_misses_what_was_added(self, path: Path) -> None:
+        """As after the -wal was lost: the file is whole, and older."""
+        with closing(SqliteAccountStore(path)) as store:
+            store.put(a_record("k1"))
+        older = path.read_bytes()
+        with closing(SqliteAccountStore(path)) as store:
+            store.put(a_record("k2", label="bob"))
+            store.put(a_record("k3", label="carol"))
+            store.remove("k3")
+            assert list(store.unread()) == []
+        path.write_bytes(older)
+        with closing(SqliteAccountStore(path)) as store:
+            assert [each.key for each in store.unread()] == ["k2"]
+            assert [record.account.key for record in store.records()] == ["k1"]
+
+    def test_s83_a_restored_row_keeps_a_copy_of_the_damaged_one(
+        self, store: SqliteAccountStore, path: Path
+    ) -> None:
         store.put(a_record())
-        with closing(sqlite3.connect(path)) as vandal:
-            vandal.execute("UPDATE accounts SET record = ?", (text,))
-            vandal.commit()
-        with pytest.raises(Fault) as caught:
-            store.records()
-        assert caught.value.code == "store_damaged"
-        assert path.with_name("accounts.db.damaged").exists()
+        _vandalise(path, "UPDATE accounts SET record = '{half'")
+        store.restore(a_record())
+        assert store.get("k1") == a_record()
+        assert store.read("damaged/k1") == "{half"
+
+    def test_s83_a_key_list_with_a_line_cut_off(self, store: SqliteAccountStore, path: Path) -> None:
+        store.put(a_record())
+        with path.with_suffix(".keys").open("a") as file:
+            file.write("rubbish\n+k")
+        assert list(store.unread()) == []
 
     def test_a_store_that_another_holds_too_long_is_busy(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -432,6 +556,17 @@ class TestSqliteAccountStore(AccountStoreContract):
         assert CANARY not in f"{caught.value} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
 
+def _vandalise(path: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(path)) as vandal:
+        vandal.execute(statement, values)
+        vandal.commit()
+
+
+def _rows(path: Path) -> dict[str, object]:
+    with closing(sqlite3.connect(path)) as reader:
+        return dict(reader.execute("SELECT key, CAST(record AS BLOB) FROM accounts"))
+
+
 def _open_and_count(path: Path) -> None:
     with closing(SqliteAccountStore(path)) as store:
         with suppress(Usage):
@@ -444,8 +579,8 @@ def _open_and_count(path: Path) -> None:
 def _first(store: SqliteAccountStore) -> None:
     """Insert once, whoever comes first, without undoing another's counting."""
     with store._writing() as connection:
-        if store_sqlite._get(connection, "k1") is None:
-            store_sqlite._put(connection, a_record())
+        if store_rows.get_row(connection, "k1") is None:
+            store_rows.put_row(connection, a_record())
 
 
 def test_a_logged_event_has_every_column() -> None:

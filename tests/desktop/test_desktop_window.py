@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidge
 from pytestqt.qtbot import QtBot
 from shiboken6 import delete
 
+from keyfob.core.errors import Fault
 from keyfob.core.secret import Secret
 from keyfob.desktop import clipboard, operation
 from keyfob.desktop.clipboard import SecretClipboard
@@ -114,6 +115,21 @@ def test_a_locked_keychain_is_said_and_tried_again(desk: Desk, engine: fake.Fake
     named(desk.window, "Try again: Your keychain is locked").click()
     qtbot.waitUntil(lambda: not desk._presenter.keychain_in_trouble)
     qtbot.waitUntil(lambda: engine.renewer.ticks > ticks)
+
+
+def test_s83_an_account_that_cannot_be_read_is_said(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    engine.accounts.unreadable = [Fault("The data of github/aldis is damaged", code="store_damaged")]
+    desk._presenter.reload()
+    title = "An account cannot be shown"
+    qtbot.waitUntil(lambda: title in [each.title for each in desk._presenter.model.banners])
+    banner = next(each for each in desk._presenter.model.banners if each.title == title)
+    assert "github/aldis is damaged" in banner.text
+    assert "keyfob doctor --recover" in banner.text
+    engine.accounts.unreadable = []
+    desk._presenter.reload()
+    qtbot.waitUntil(lambda: banner not in desk._presenter.model.banners)
 
 
 def test_the_copied_token_leaves_the_clipboard(qapp: QApplication, qtbot: QtBot) -> None:

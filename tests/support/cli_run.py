@@ -40,6 +40,7 @@ def doors_to(engine: Any, **more: Any) -> Doors:
         "visit": shut,
         "window": shut,
         "agent": shut,
+        "recover": shut,
     }
     return Doors(**(told | more))
 

@@ -180,6 +180,7 @@ class FakeAccounts:
     rows: list[AccountView]
     calls: list[tuple[str, str]] = field(default_factory=list)
     error: KeyfobError | None = None
+    unreadable: list[KeyfobError] = field(default_factory=list)
     gate: threading.Event | None = None  # set: calls wait for it, as a slow keychain would make them
 
     def _called(self, name: str, ref: str) -> AccountView:
@@ -192,6 +193,9 @@ class FakeAccounts:
 
     def views(self) -> list[AccountView]:
         return list(self.rows)
+
+    def unread(self) -> list[KeyfobError]:
+        return list(self.unreadable)
 
     def view(self, ref: str) -> AccountView:
         for row in self.rows:

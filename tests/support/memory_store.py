@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
 from keyfob.core.errors import SignInEnded, Transient, Usage
+from keyfob.ports import Unread
 
 HISTORY_MOST = 10_000
 
@@ -41,6 +42,12 @@ class MemoryAccountStore:
     def records(self) -> Sequence[Record]:
         with self._guard:
             return sorted(self._records.values(), key=lambda r: (r.account.provider, r.account.label.lower()))
+
+    def unread(self) -> Sequence[Unread]:
+        return []
+
+    def restore(self, record: Record) -> None:
+        self.put(record)
 
     def get(self, key: str) -> Record | None:
         with self._guard:

@@ -111,7 +111,6 @@ accounts = st.builds(
     plan=maybe(texts),
     asked_scopes=words,
     created_at=maybe(times),
-    share=maybe(st.booleans()),
 )
 records = st.builds(
     Record,

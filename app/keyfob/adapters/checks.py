@@ -87,6 +87,11 @@ def _settings(settings: SettingsFile) -> Finding:
 
 
 def _store(store: AccountStore) -> Finding:
+    unread = store.unread()
+    if unread:
+        fault = unread[0].fault
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        return Finding("store", False, f"{fault.message}{more}", fault.remedy, "fail")
     count = len(store.records())
     open_intents = len(store.intents())
     waiting = len(store.revocations())

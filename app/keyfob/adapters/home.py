@@ -113,5 +113,9 @@ def _identity(path: Path) -> str:
     text = path.read_text("ascii", errors="replace").strip()
     if not _ID.match(text):
         # A new id would hide every secret in the keychain: say so, do not mend it silently.
-        raise Fault(f"{path} is damaged", code="store_damaged")
+        raise Fault(
+            f"{path} is damaged",
+            code="store_damaged",
+            remedy="Restore this file from a backup. Without it nobody can find your tokens in the keychain.",
+        )
     return text

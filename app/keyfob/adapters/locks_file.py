@@ -100,7 +100,7 @@ def _take(lock: FileLock) -> bool:
     except Timeout:
         return False
     except OSError as error:
-        raise Fault(f"A lock file cannot be opened: {error.strerror}", code="store_damaged") from error
+        raise Fault(f"A lock file cannot be opened: {error.strerror}", code="store_unwritable") from error
     return True
 
 

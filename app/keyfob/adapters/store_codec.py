@@ -2,7 +2,7 @@
 
 Promises: what is encoded decodes to an equal value; anything that is not exactly such a value raises `Unreadable`
 and is never guessed at. A field that is missing takes its default, so that a value may gain defaulted fields
-without a migration; an unknown field is an error. A `Secret` is never encoded: it raises TypeError.
+without a migration; an unknown field raises `TooNew`. A `Secret` is never encoded: it raises TypeError.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from keyfob.core.account import (
+    Account,
     Connected,
     Disconnected,
     Intent,
@@ -34,8 +35,11 @@ _CASES: dict[str, type[Any]] = {
     "needs_sign_in": NeedsSignIn,
     "disconnected": Disconnected,
 }
-# Fields that older versions wrote and nobody reads any more.
-_RETIRED: dict[type[Any], frozenset[str]] = {Record: frozenset({"retry_asked"})}
+# Fields that earlier versions wrote and no version reads any more, with the values that they wrote.
+_RETIRED: dict[type[Any], dict[str, tuple[object, ...]]] = {
+    Record: {"retry_asked": (True, False)},
+    Account: {"share": (None,)},
+}
 _CASE_NAMES = {case: name for name, case in _CASES.items()}
 
 
@@ -43,9 +47,18 @@ class Unreadable(ValueError):
     """Stored text is not such a value. The message names the field, never its content."""
 
 
+class TooNew(Unreadable):
+    """It has a field or a status that this version does not know: a newer Keyfob wrote it."""
+
+
 def dumps(value: Record | Intent | PendingRevocation) -> str:
     """One line of JSON. Raises TypeError for a value of a kind that is not stored, a Secret above all."""
     return json.dumps(_out(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def description(record: Record) -> str:
+    """As `dumps`, in ASCII: for the vault."""
+    return json.dumps(_out(record), separators=(",", ":"), allow_nan=False)
 
 
 # Records are frozen and mostly read: one that has not changed is not decoded again. 4,096 is far more accounts
@@ -87,8 +100,9 @@ def time_in(data: object, where: str = "at") -> datetime:
 
 def _load(kind: type[T], text: str) -> T:
     try:
+        text.encode()  # lone surrogates, which no text has that can be stored again
         data = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, AttributeError, TypeError):
         raise Unreadable(f"a stored {kind.__name__} is no JSON") from None
     reader: _Reader = _plan(cast(Any, kind))
     value: T = reader(data, kind.__name__)
@@ -190,8 +204,10 @@ def _union_of(kinds: tuple[Any, ...]) -> _Reader:
 def _case_of(cases: dict[str, Any]) -> _Reader:
     def read(data: Any, where: str) -> Any:
         name = data.get("is") if isinstance(data, dict) else None
-        if not isinstance(name, str) or name not in cases:
+        if not isinstance(name, str):
             raise Unreadable(f"{where} is none of its cases")
+        if name not in cases:
+            raise TooNew(f"{where} is a case that is not known")
         body = {key: value for key, value in data.items() if key != "is"}
         return _plan(cases[name])(body, where)
 
@@ -201,20 +217,25 @@ def _case_of(cases: dict[str, Any]) -> _Reader:
 def _dataclass_of(kind: Any) -> _Reader:
     hints = get_type_hints(kind)
     readers = {f.name: _plan(hints[f.name]) for f in fields(kind)}
-    retired = _RETIRED.get(kind, frozenset())
+    retired = _RETIRED.get(kind, {})
     needed = [f.name for f in fields(kind) if not _has_default(f)]
 
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, dict):
             raise Unreadable(f"{where} is not an object")
-        data = {name: value for name, value in data.items() if name not in retired}
-        for name in data:
-            if name not in readers:
-                raise Unreadable(f"{where} has a field that is not known")
+        for name, value in data.items():
+            if name not in readers and value not in retired.get(name, ()):
+                raise TooNew(f"{where} has a field that is not known")
         for name in needed:
             if name not in data:
                 raise Unreadable(f"{where}.{name} is missing")
-        return kind(**{name: readers[name](value, f"{where}.{name}") for name, value in data.items()})
+        return kind(
+            **{
+                name: reader(data[name], f"{where}.{name}")
+                for name, reader in readers.items()
+                if name in data
+            }
+        )
 
     return read
 

@@ -2,7 +2,8 @@
 
 Promises: each call is one transaction that is on disk when it returns (WAL, synchronous=FULL); safe across threads
 and processes; the file and its -wal and -shm are 0600. Holds no secret: the codec refuses one. A damaged file is
-copied aside and left where it is, never deleted and never replaced by an empty one.
+copied aside and left where it is, never deleted and never replaced by an empty one. A row that cannot be read takes no
+other away and is not written to; accounts that are missing are found by the key list (`key_list.py`).
 """
 
 from __future__ import annotations
@@ -13,15 +14,26 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from keyfob.adapters import store_codec as codec
+from keyfob.adapters.key_list import KeyList
+from keyfob.adapters.store_rows import (
+    BUSY_TIMEOUT,
+    get_row,
+    make_private,
+    missing_fault,
+    put_row,
+    readable,
+    row_fault,
+    set_up,
+    text_as_it_is,
+)
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
-from keyfob.core.errors import Fault, Usage
+from keyfob.core.errors import Fault
+from keyfob.ports import Unread
 
-BUSY_TIMEOUT = 10.0  # s; a transaction takes milliseconds, so this is a machine under heavy load
 HISTORY_MOST = 10_000  # events
 
 # One step for each schema version, applied in order. A step that has been released is never edited.
@@ -59,15 +71,19 @@ _EVENTS_OF_ACCOUNT = _COLUMNS + "account_key = :key AND seq > :after ORDER BY se
 class SqliteAccountStore:
     """ports.AccountStore. Thread-safe: calls take a connection each, which is kept for the next call."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
         """Opens, makes or migrates `path`. Raises Fault `store_too_new`, `store_damaged`, `store_unwritable`
-        or `store_busy`."""
+        or `store_busy`. An empty or absent file is damage when accounts were in it, unless it is made `anew`."""
         self.path = path
+        self._keys = KeyList(path.with_suffix(".keys"))
+        self._anew = anew
         self._guard = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
+        if not (anew or (path.exists() and path.stat().st_size)):
+            self._refuse_empty()  # before SQLite opens it: that would delete what is left in the -wal
         try:
-            _make_private(path)
+            make_private(path)
         except OSError as error:
             raise Fault(f"{path} cannot be opened: {error.strerror}", code="store_unwritable") from error
         with self._faults():
@@ -103,24 +119,57 @@ class SqliteAccountStore:
     # --- accounts -------------------------------------------------------------------------------------------
 
     def records(self) -> Sequence[Record]:
-        """All of them, by provider and label."""
+        """All that can be read, by provider and label."""
         with self._reading() as connection:
             rows = connection.execute("SELECT record FROM accounts ORDER BY provider, label").fetchall()
-            return [codec.load_record(row[0]) for row in rows]
+        return readable(codec.load_record, rows)
+
+    def unread(self) -> Sequence[Unread]:
+        """The accounts that `records` leaves out: rows that cannot be read, and accounts that are missing."""
+        with self._reading() as connection:
+            # Listed before the rows are read: who is put meanwhile is not missing.
+            listed = self._keys.keys()
+            rows = connection.execute(
+                "SELECT key, provider, label, record FROM accounts ORDER BY provider, label"
+            ).fetchall()
+        found = []
+        for key, provider, label, text in rows:
+            try:
+                codec.load_record(text)
+            except codec.Unreadable as error:
+                found.append(Unread(key, f"{provider}/{label}", row_fault(f"{provider}/{label}", error)))
+        missing = set(listed).difference(row[0] for row in rows)
+        if missing:
+            missing.intersection_update(self._keys.keys())  # who was removed meanwhile is not missing
+        return [*found, *(Unread(key, "", missing_fault(self.path)) for key in sorted(missing))]
 
     def get(self, key: str) -> Record | None:
         with self._reading() as connection:
-            return _get(connection, key)
+            return get_row(connection, key)
 
     def put(self, record: Record) -> None:
         with self._writing() as connection:
-            _put(connection, record)
+            new = get_row(connection, record.account.key) is None
+            put_row(connection, record)
+        if new:
+            self._keys.add(record.account.key)
+
+    def restore(self, record: Record) -> None:
+        key = record.account.key
+        with self._writing() as connection:
+            row = connection.execute("SELECT record FROM accounts WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO named (name, value) VALUES (?, ?)", (f"damaged/{key}", row[0])
+                )
+            put_row(connection, record)
+        self._keys.add(key)
 
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
         """`change` runs inside the transaction: it must be quick and must not write to the store. What it
         raises undoes everything and comes out here."""
         with self._writing() as connection:
-            record = _get(connection, key)
+            record = get_row(connection, key)
             if record is None:
                 return None
             changed = change(record)
@@ -128,7 +177,7 @@ class SqliteAccountStore:
                 return record
             if changed.account.key != key:
                 raise ValueError("an account's key never changes")
-            _put(connection, changed)
+            put_row(connection, changed)
             return changed
 
     def remove(self, key: str) -> None:
@@ -136,13 +185,15 @@ class SqliteAccountStore:
         with self._writing() as connection:
             connection.execute("DELETE FROM accounts WHERE key = ?", (key,))
             connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+        self._keys.remove(key)
 
     # --- intents --------------------------------------------------------------------------------------------
 
     def intent(self, key: str) -> Intent | None:
         with self._reading() as connection:
-            row = connection.execute("SELECT intent FROM intents WHERE key = ?", (key,)).fetchone()
-            return codec.load_intent(row[0]) if row else None
+            rows = connection.execute("SELECT intent FROM intents WHERE key = ?", (key,)).fetchall()
+        # One that cannot be read counts as none: the next renewal sends the same refresh token as a replay would.
+        return next(iter(readable(codec.load_intent, rows)), None)
 
     def put_intent(self, intent: Intent) -> None:
         with self._writing() as connection:
@@ -158,14 +209,14 @@ class SqliteAccountStore:
     def intents(self) -> Sequence[Intent]:
         with self._reading() as connection:
             rows = connection.execute("SELECT intent FROM intents ORDER BY key").fetchall()
-            return [codec.load_intent(row[0]) for row in rows]
+        return readable(codec.load_intent, rows)
 
     # --- pending revocations --------------------------------------------------------------------------------
 
     def revocations(self) -> Sequence[PendingRevocation]:
         with self._reading() as connection:
             rows = connection.execute("SELECT revocation FROM revocations ORDER BY entry").fetchall()
-            return [codec.load_revocation(row[0]) for row in rows]
+        return readable(codec.load_revocation, rows)
 
     def put_revocation(self, pending: PendingRevocation) -> None:
         with self._writing() as connection:
@@ -207,7 +258,8 @@ class SqliteAccountStore:
                 _EVENTS if account_key is None else _EVENTS_OF_ACCOUNT,
                 {"after": after, "key": account_key, "limit": max(limit, 0)},
             ).fetchall()
-            return [LoggedEvent(codec.time_in(row[0]), *row[1:]) for row in reversed(rows)]
+        rows.reverse()
+        return [LoggedEvent(at, *row[1:]) for row in rows for at in readable(codec.time_in, [row])]
 
     # --- small named values ---------------------------------------------------------------------------------
 
@@ -227,7 +279,8 @@ class SqliteAccountStore:
         """In order. `prefix` is taken as it is: no wildcards."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT name FROM named WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name", (prefix,)
+                "SELECT name FROM named WHERE substr(name, 1, length(:prefix)) = :prefix ORDER BY name",
+                {"prefix": prefix},
             ).fetchall()
             return [str(row[0]) for row in rows]
 
@@ -272,8 +325,10 @@ class SqliteAccountStore:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )
+        # Text that is not UTF-8 would fail the query for every row; as it is, its own row fails in the codec.
+        connection.text_factory = text_as_it_is
         try:
-            _set_up(connection)
+            set_up(connection)
         except BaseException:
             connection.close()
             raise
@@ -286,7 +341,10 @@ class SqliteAccountStore:
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Looked at again under the write lock: another process may have just done it.
-            for step in MIGRATIONS[self._version(connection) :]:
+            version = self._version(connection)
+            if version == 0 and not self._anew:
+                self._refuse_empty()
+            for step in MIGRATIONS[version:]:
                 for statement in step.split(";"):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {newest:d}")
@@ -307,8 +365,6 @@ class SqliteAccountStore:
         """SQLite's errors as ours. Row contents are in none of them."""
         try:
             yield
-        except codec.Unreadable as error:
-            raise self._damaged(str(error)) from error
         except sqlite3.Error as error:
             # The low byte is the primary code; an error of the module itself (closed, misuse) has none.
             match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF:
@@ -327,9 +383,15 @@ class SqliteAccountStore:
                 case _:
                     raise Fault(f"The account store failed: {error}") from error
 
+    def _refuse_empty(self) -> None:
+        """Raises Fault `store_damaged` when this home has had accounts."""
+        if self._keys.keys():
+            raise self._damaged("it is empty, and accounts were in it")
+
     def _damaged(self, reason: str) -> Fault:
         """Copies the file aside once, as it was found, and tells where."""
         aside = self.path.with_name(self.path.name + ".damaged")
+        kept = f"; a copy is kept as {aside.name}" if self.path.exists() else ""
         if not aside.exists():
             for suffix in ("-wal", ""):
                 source = self.path.with_name(self.path.name + suffix)
@@ -337,49 +399,23 @@ class SqliteAccountStore:
                     target = aside.with_name(aside.name + suffix)
                     shutil.copyfile(source, target)
                     target.chmod(0o600)
-        return Fault(
-            f"{self.path} is damaged ({reason}); a copy is kept as {aside.name}",
-            code="store_damaged",
-        )
+        return Fault(f"{self.path} is damaged ({reason}){kept}", code="store_damaged")
 
 
-def _make_private(path: Path) -> None:
-    """SQLite gives -wal and -shm the mode of the file itself, so that one is made before SQLite sees it."""
+def set_aside(path: Path) -> Path | None:
+    """Moves a store that is damaged as a whole out of the way, with its -wal; where it is then, None when it is whole or
+    absent. Only while nobody else has it open. Raises Fault `store_too_new`, `store_unwritable`, `store_busy`."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        # Never opened here: closing it would drop the locks that SQLite holds on it in this process.
-        if os.name != "nt" and path.stat().st_mode & 0o777 != 0o600:
-            path.chmod(0o600)
-
-
-def _set_up(connection: sqlite3.Connection) -> None:
-    end = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # Two processes that turn to WAL at once: SQLite does not wait by itself here.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.02)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA trusted_schema = OFF")
-
-
-def _get(connection: sqlite3.Connection, key: str) -> Record | None:
-    row: Any = connection.execute("SELECT record FROM accounts WHERE key = ?", (key,)).fetchone()
-    return codec.load_record(row[0]) if row else None
-
-
-def _put(connection: sqlite3.Connection, record: Record) -> None:
-    account = record.account
-    try:
-        connection.execute(
-            "INSERT INTO accounts (key, provider, label, record) VALUES (?1, ?2, ?3, ?4)"
-            " ON CONFLICT (key) DO UPDATE SET provider = ?2, label = ?3, record = ?4",
-            (account.key, account.provider, account.label, codec.dumps(record)),
-        )
-    except sqlite3.IntegrityError as error:
-        raise Usage(f"There is already an account {account.id}", code="label_taken") from error
+        with closing(SqliteAccountStore(path)) as store:
+            fault = store.check()
+    except Fault as error:
+        if error.code != "store_damaged":
+            raise
+        fault = error.message
+    found = [suffix for suffix in ("-wal", "-shm", "") if path.with_name(path.name + suffix).exists()]
+    if fault is None or not found:
+        return None
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    for suffix in found:
+        os.replace(path.with_name(path.name + suffix), aside.with_name(aside.name + suffix))
+    return aside

@@ -7,7 +7,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.views import all_accounts
+from keyfob.cli.views import all_accounts, note_unread
 from keyfob.core.text import plain
 
 
@@ -22,11 +22,14 @@ def accounts(session: Session) -> None:
       keyfob accounts --json | jq -r '.accounts[] | select(.status == "needs_sign_in").id'
     """
     views = all_accounts(session)
+    unread = note_unread(session)
     if session.json:
         session.document({"accounts": [view.to_json() for view in views]})
         return
-    if not views:
+    if not views and not unread:
         session.say("No account yet. Connect one with: keyfob connect PROVIDER")
+        return
+    if not views:
         return
     now = session.now()
     rows = [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keyfob.service.doctor import Doctor
     from keyfob.service.hub import Hub
     from keyfob.service.legacy import Legacy
+    from keyfob.service.recovery import Recovered
     from keyfob.service.renewer import Renewer
     from keyfob.service.sign_in import SignIn
     from keyfob.service.signer import Signer
@@ -94,10 +95,12 @@ class DemoFactory(Protocol):
 @dataclass(frozen=True, slots=True)
 class Doors:
     """Everything outside that a verb may need. `window` opens the desktop app with these arguments and returns
-    its exit code; `visit` signs in as Alice at a demo provider's authorization address."""
+    its exit code; `visit` signs in as Alice at a demo provider's authorization address; `recover` lists lost accounts
+    again, and returns where a damaged store is kept."""
 
     engine: EngineFactory
     demo: DemoFactory
     visit: Callable[[str], object]
     window: Callable[[Sequence[str]], int]
     agent: Agent
+    recover: Callable[[], tuple[Recovered, Path | None]]

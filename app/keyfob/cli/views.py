@@ -25,6 +25,16 @@ def all_accounts(session: Session) -> list[AccountView]:
     return session.engine.accounts.views()
 
 
+def note_unread(session: Session) -> int:
+    """A line on stderr for each account that is left out of the list, because this home cannot read it. How many."""
+    if os.environ.get("KEYFOB_SOCK"):
+        return 0  # the list may be another machine's
+    faults = session.engine.accounts.unread()
+    for fault in faults:
+        session.note(f"keyfob: {fault.sentence()}")
+    return len(faults)
+
+
 def one_account(session: Session, ref: str) -> AccountView:
     """One account. Raises NotFound, Usage `account_ambiguous`."""
     if os.environ.get("KEYFOB_SOCK"):

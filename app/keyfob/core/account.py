@@ -228,7 +228,6 @@ class Account:
     plan: str | None = None
     asked_scopes: tuple[str, ...] = ()
     created_at: datetime | None = None
-    share: bool | None = None  # the person's own word over the preset's, where the preset leaves it to them
 
     @property
     def id(self) -> str:

@@ -50,7 +50,7 @@ CODES: dict[str, CodeInfo] = {
     # Fault
     "internal": CodeInfo(_B, "Run `keyfob doctor` and report this with what it prints."),
     "store_damaged": CodeInfo(
-        _B, "Restore the data folder from a backup, or report this with what `keyfob doctor` prints."
+        _F, "Run `keyfob doctor --recover`: it lists your accounts again from the keychain."
     ),
     "store_too_new": CodeInfo(_F, "Install the newer Keyfob that wrote this data folder."),
     "store_unwritable": CodeInfo(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.consent import Permission
+from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
 from keyfob.desktop.bridge import Hub
@@ -45,6 +46,7 @@ class SettingsFile(Protocol):
 
 class Accounts(Protocol):
     def views(self) -> list[AccountView]: ...
+    def unread(self) -> Sequence[KeyfobError]: ...
     def history(
         self, ref: str | None = None, *, limit: int = 50, after: int = 0
     ) -> Sequence[LoggedEvent]: ...

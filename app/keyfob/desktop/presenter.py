@@ -49,6 +49,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_Read = tuple[list[AccountView], str | None, Sequence[LoggedEvent], Banner | None]
+
+
+def _unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
+    """Accounts that are left out of the list, because they cannot be read here."""
+    if not unread:
+        return None
+    count = len(unread)
+    title = "An account cannot be shown" if count == 1 else f"{count} accounts cannot be shown"
+    return Banner("bad", title, unread[0].sentence(), "", "", "", None)
+
+
 class Presenter(QObject):
     changed = Signal(object)  # Window
     said = Signal(str, bool)  # what a press brought; False: it failed
@@ -76,6 +88,7 @@ class Presenter(QObject):
         self._interrupted: Banner | None = None
         self._offline = False
         self._tray_missing = False
+        self._unread: Banner | None = None
         self._loaded = self._loading = self._again = False
         self.model = viewmodel.window((), None, (), clock(), kept_in=self._kept_in, loading=True)
         self._clipboard = SecretClipboard(self)
@@ -117,15 +130,16 @@ class Presenter(QObject):
         self.happened.emit()
         self.reload_soon()
 
-    def _read(self, selected: str | None) -> tuple[list[AccountView], str | None, Sequence[LoggedEvent]]:
-        views = self._engine.accounts.views()
+    def _read(self, selected: str | None) -> _Read:
+        views, unread = self._engine.accounts.views(), self._engine.accounts.unread()
         keys = [v.key for v in views]
         chosen = selected if selected in keys else (keys[0] if keys else None)
         events = self._engine.accounts.history(chosen, limit=80) if chosen else ()
-        return [outside.account(view) for view in views], chosen, [outside.event(each) for each in events]
+        shown = [outside.account(view) for view in views]
+        return shown, chosen, [outside.event(each) for each in events], _unread_banner(unread)
 
-    def _took(self, read: tuple[list[AccountView], str | None, Sequence[LoggedEvent]]) -> None:
-        views, chosen, history = read
+    def _took(self, read: _Read) -> None:
+        views, chosen, history, self._unread = read
         self._loading, self._loaded = False, True
         self._views = views
         if self.selected is None or self.selected not in {v.key for v in views}:
@@ -177,7 +191,7 @@ class Presenter(QObject):
             tray_missing=self._tray_missing,
             pictures=self._pictures,
         )
-        more = [self._interrupted, None if self._views else self._welcome]
+        more = [self._unread, self._interrupted, None if self._views else self._welcome]
         self.model = replace(self.model, banners=(*self.model.banners, *(b for b in more if b is not None)))
         self.changed.emit(self.model)
         if self._loaded:

@@ -61,7 +61,10 @@ class Accounts:
         revocations: Revocations,
         hub: Hub,
         signing: Signing,
+        describe: Callable[[Record], None] = lambda _record: None,
     ) -> None:
+        """`describe` keeps in the vault what it takes to list an account again."""
+        self._describe = describe
         self._store = store
         self._keeper = keeper
         self._slots = slots
@@ -84,18 +87,29 @@ class Accounts:
         return self._view(self.resolve(ref))
 
     def resolve(self, ref: str) -> Record:
-        """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from."""
+        """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from, and the store's
+        Fault when that account's own row cannot be read."""
         records = self._store.records()
         for record in records:
             if ref in (record.account.id, record.account.key):
                 return record
+        unread = {each.account_id: each.fault for each in self._store.unread()}
+        if ref in unread:
+            raise unread[ref]
         same = [record for record in records if record.account.provider == ref]
-        if len(same) == 1:
+        others = [account_id for account_id in unread if account_id.startswith(f"{ref}/")]
+        if len(same) == 1 and not others:
             return same[0]
-        if same:
-            ids = ", ".join(record.account.id for record in same)
-            raise Usage(f"{ref} has {len(same)} accounts: {ids}", code="account_ambiguous")
+        if len(others) == 1 and not same:
+            raise unread[others[0]]
+        if same or others:
+            ids = ", ".join([*(record.account.id for record in same), *(plain(each, 160) for each in others)])
+            raise Usage(f"{ref} has {len(same) + len(others)} accounts: {ids}", code="account_ambiguous")
         raise NotFound(f"There is no account {plain(ref, 160)}")
+
+    def unread(self) -> Sequence[KeyfobError]:
+        """What is wrong with the accounts that `views` leaves out, each with what to do."""
+        return [each.fault for each in self._store.unread()]
 
     def history(self, ref: str | None = None, *, limit: int = 50, after: int = 0) -> Sequence[LoggedEvent]:
         key = self.resolve(ref).account.key if ref else None
@@ -196,6 +210,7 @@ class Accounts:
         if changed is None:
             raise NotFound("The account was removed meanwhile")
         if changed.account.label != record.account.label:
+            self._describe(changed)
             self._hub.say(changed, "renamed", f"Renamed from {record.account.label} to {clean}")
         return self._view(changed)
 

@@ -43,6 +43,7 @@ class Desk:
     signing: Signing
     new_key: Callable[[str], SigningKey]
     dns_txt: Callable[[str], tuple[str, ...]]
+    describe: Callable[[Record], None] = lambda _record: None  # in the vault, to list the account again
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ class SignIn:
         words = f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}"
         # It is kept: a full disk's missing line of history must not have it revoked and forgotten again.
         self._quietly(lambda: desk.hub.say(stored, kind, words))
+        desk.describe(stored)
         return stored, ready.record is None and record is not None
 
     def _keep(self, ready: Ready, signed: Signed, record: Record | None) -> Record:

@@ -95,10 +95,20 @@ class Slots:
                 raise
             return None
 
+    def describe(self, key: str, description: str) -> None:
+        """Keep what it takes to list the account again: one line of ASCII with no secret in it. Raises
+        KeychainError."""
+        self._vault.save(f"{key}/account", Secret(description))
+
+    def description(self, key: str) -> str | None:
+        """Raises KeychainError."""
+        found = self._vault.load(f"{key}/account")
+        return None if found is None else found.reveal()
+
     def forget_all(self, key: str) -> None:
-        """Deletes everything that was kept for this account, its client's secrets too."""
+        """Deletes everything that was kept for this account, its client's secrets and its description too."""
         self.forget(key)
-        for name in ("client", "dpop"):
+        for name in ("client", "dpop", "account"):
             self._vault.delete(f"{key}/{name}")
 
     def forget(self, key: str) -> None:
