@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +347,22 @@ def test_systemds_socket_is_taken_over(home: Machine) -> None:
     assert agent.wait(20) == 0
     assert home.socket.exists()
     home.socket.unlink()
+
+
+@pytest.mark.timeout(120)
+def test_an_agent_without_a_window_renews_short_lived_tokens_on_time() -> None:
+    """Each is renewed before it ends, and a failure is retried after some seconds, not at the next look in 37 s."""
+    with machine(access_lifetime=10) as made:
+        made.connect()
+        made.agent()
+
+        def ends() -> float:
+            text = made.run("status", "here", "--json", unlocked=False).json["expires_at"]
+            return datetime.fromisoformat(text).timestamp()
+
+        seen, until = {ends()}, time.time() + 30
+        while time.time() < until:
+            seen.add(ends())
+            assert max(seen) > time.time() - 1, "the token has expired"
+            time.sleep(0.3)
+        assert 3 <= len(seen) <= 6

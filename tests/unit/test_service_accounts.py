@@ -349,6 +349,38 @@ def test_one_account_in_trouble_never_stops_the_others(rig: Rig) -> None:
     assert rig.record("key-2").generation == 2
 
 
+def test_a_job_that_has_changed_what_is_due_asks_for_the_next_look(rig: Rig) -> None:
+    looks: list[str] = []
+    rig.renewer.sooner = lambda: looks.append("look")
+    rig.connect()
+    rig.clock.at = rig.record().renews_at or rig.clock()
+    rig.server.faults = [OFFLINE]
+    rig.renewer.tick()  # fails, and is due again in 5 s
+    assert looks == ["look"]
+    assert rig.renewer.tick() < timedelta(seconds=7)
+    rig.clock.forward(seconds=7)
+    rig.renewer.tick()
+    assert looks == ["look"] * 2
+    assert rig.record().generation == 2
+
+
+def test_an_account_that_stays_due_does_not_have_the_renewer_look_without_a_pause(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A keychain that is locked is no failure of the account, so nothing puts off its next turn."""
+    looks: list[str] = []
+    rig.renewer.sooner = lambda: looks.append("look")
+    rig.connect()
+    rig.clock.at = rig.record().renews_at or rig.clock()
+
+    def locked(name: str) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    monkeypatch.setattr(rig.vault, "load", locked)
+    assert rig.renewer.tick() == LOOK_AGAIN
+    assert looks == []
+
+
 def test_history_is_the_accounts_own(rig: Rig) -> None:
     rig.connect()
     rig.accounts.renew("example")

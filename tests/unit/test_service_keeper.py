@@ -289,6 +289,49 @@ def test_a_failed_save_is_retried_and_never_dropped(tmp_path: Path, monkeypatch:
     assert "saving_failed" in [e.kind for e in rig.store.events()]
 
 
+def test_the_old_token_is_served_while_the_new_one_waits_for_the_keychain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keychain cannot be read either: what serves is the old grant in memory, never one that is not saved."""
+    vault = FlakyVault()
+    rig = Rig(tmp_path, vault=vault, save_for=None)
+    rig.connect()
+    rig.clock.forward(seconds=3540)
+    locked, opened = threading.Event(), threading.Event()
+
+    def lock() -> None:
+        monkeypatch.setattr(vault, "load", _locked)
+        monkeypatch.setattr(vault, "save", _locked)
+
+    def pause(span: timedelta, cancel: threading.Event | None) -> None:
+        locked.set()
+        assert opened.wait(10)
+        monkeypatch.undo()
+
+    def _locked(*_: object) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    monkeypatch.setattr(keeper_module, "pause", pause)
+    rig.server.before = lock
+    with ThreadPoolExecutor() as pool:
+        renewed = pool.submit(rig.ask, force=True)
+        assert locked.wait(10)
+        try:
+            assert rig.ask(min_life=1200) == "access-1"
+            with pytest.raises(KeychainError):
+                rig.ask(rejected="access-1")
+            with pytest.raises(KeychainError):
+                rig.ask(force=True)
+            rig.clock.forward(seconds=60)
+            with pytest.raises(KeychainError):
+                rig.ask()
+        finally:
+            opened.set()
+        assert renewed.result(10) == "access-2"
+    assert rig.ask() == "access-2"
+    assert refreshes(rig) == 1
+
+
 def test_a_command_gives_up_saving_in_the_end_and_the_intent_tells_of_it(tmp_path: Path) -> None:
     vault = FlakyVault()
     rig = Rig(tmp_path, vault=vault, save_for=timedelta(0))

@@ -22,10 +22,11 @@ def run_agent(
 ) -> int:
     """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also where another keeper runs already: then there
     is nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError where the socket cannot be served."""
-    stop = threading.Event()
+    stop, look = threading.Event(), threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
         stop.set()
+        look.set()
 
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):
@@ -39,11 +40,13 @@ def run_agent(
             return 0
         begin()
         renewer.allowed = host.take
+        renewer.sooner = look.set
         say("Keyfob's agent keeps the accounts and serves the tools.")
         while not stop.is_set() and host.holds:
+            look.clear()
             wait = renewer.tick()
             # A plain wait would sleep through a suspend; the renewer never asks for more than 37 s.
-            stop.wait(wait.total_seconds())
+            look.wait(wait.total_seconds())
         if not stop.is_set():
             raise Fault("The agent's server ended by itself")
     finally:

@@ -100,7 +100,8 @@ class Keeper:
         self._signing = signing
         self._save_for = save_for
         self._ledger = Ledger(store, hub, settings, signing)
-        self._unsaved: dict[str, KeychainError] = {}
+        # Accounts whose new grant waits to be saved: why, and the grant before it.
+        self._unsaved: dict[str, tuple[KeychainError, Stored]] = {}
 
     @property
     def ledger(self) -> Ledger:
@@ -128,14 +129,17 @@ class Keeper:
         """
         force = force or due_only
         record = self._record(key, force)
+        unsaved = self._unsaved.get(key)
+        if unsaved is not None:
+            # The keychain cannot be read either, and a new token is handed out only once it is saved.
+            error, old = unsaved
+            return self._serve_or_raise(old, rejected, force, error)
         stored = self._look(record)
         served = not force and self._serves(stored, min_life, rejected)
         if served and not self._recovers(record, stored):
             return stored.grant
         if stored.grant.refresh is None or record.account.method not in RENEWABLE_METHODS:
             return self._cannot_renew(record, stored, rejected)
-        if key in self._unsaved:
-            raise self._unsaved[key]
         with ExitStack() as stack:
             try:
                 wait = timedelta(0) if served else LOCK_WAIT
@@ -248,7 +252,7 @@ class Keeper:
         held = [stored]  # the newest last
 
         def keep(new: Grant) -> None:
-            held.append(Stored(new, self._keep(record, new, held[-1].slot)))
+            held.append(Stored(new, self._keep(record, new, held[-1])))
 
         try:
             renewed = self._runner.run(flow, Hands(keep=keep))
@@ -310,11 +314,11 @@ class Keeper:
             self._ledger.adopt(key, held[-1].grant, quiet=True)
         return held[-1]
 
-    def _keep(self, record: Record, grant: Grant, beside: str) -> str:
+    def _keep(self, record: Record, grant: Grant, before: Stored) -> str:
         """Store what the provider gave; returns its slot only when it is stored. Saved before anything else is looked
         at: were the account disconnected meanwhile, nobody can read the slots before we let go of the lock."""
         key = record.account.key
-        slot = self._save(record, grant, beside)
+        slot = self._save(record, grant, before)
         # An intent that stays because the disk is full is told from a lost answer by the newer generation.
         self._ledger.quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
@@ -329,17 +333,17 @@ class Keeper:
             raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
         return slot
 
-    def _save(self, record: Record, grant: Grant, beside: str) -> str:
+    def _save(self, record: Record, grant: Grant, before: Stored) -> str:
         key = record.account.key
         started = self._signing.now()
         tries = 0
         try:
             while True:
                 try:
-                    return self._slots.save(key, grant, beside=beside)
+                    return self._slots.save(key, grant, beside=before.slot)
                 except KeychainError as error:
                     if key not in self._unsaved:
-                        self._unsaved[key] = error
+                        self._unsaved[key] = (error, before)
                         self._ledger.quietly(partial(self._tell_unsaved, record, error))
                     waited = self._signing.now() - started
                     if self._save_for is not None and waited >= self._save_for:

@@ -51,6 +51,8 @@ class Renewer:
         self._looked_at: datetime | None = None
         # Whether this process is the person's one renewer; asked at each tick, so that it can take over.
         self.allowed: Callable[[], bool] = lambda: True
+        # Called from any thread when a job has changed when the next look is due; a face without events sets it.
+        self.sooner: Callable[[], None] = lambda: None
 
     def tick(self) -> timedelta:
         """Start what is due; the span until the next look, at most 37 s. Blocks for store reads only."""
@@ -109,6 +111,17 @@ class Renewer:
             log.info("%s: %s", record.account.id, error.code)
             if error.retry_after is not None and error.code == "rate_limited":
                 self._paused[host] = self._clock() + error.retry_after
+        finally:
+            self._plan_anew(key)
+
+    def _plan_anew(self, key: str) -> None:
+        """What the last look returned did not know how this job would end. Not for an account that is still due, such
+        as with a locked keychain: that one has its turn at the next look."""
+        now = self._clock()
+        record = self._store.get(key)
+        when = self._when(record, now) if record is not None else None
+        if when is None or when > now:
+            self.sooner()
 
     def _launch(self, job: str, host: str, work: Callable[[], None]) -> bool:
         """False where there is no place for it now; True where it runs, was running already or has just begun."""
