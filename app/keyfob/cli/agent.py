@@ -34,6 +34,6 @@ def agent(session: Session, print_socket: bool, shared_socket: Path | None) -> i
     if print_socket:
         from keyfob.adapters.home import open_home, socket_path
 
-        session.say(str(socket_path(open_home())))
+        session.exactly(str(socket_path(open_home())))
         return 0
     return session.doors.agent(session.note, shared_socket.absolute() if shared_socket else None)

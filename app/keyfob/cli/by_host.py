@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from keyfob import client
-from keyfob.core.text import plain
 
 Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -91,7 +90,7 @@ def choose(
         allowed = _named(username, allowed)
         if not allowed:
             say(
-                f"no account at {host} is called {plain(username, 80)}: there is {ids}. "
+                f"no account at {host} is called {username[:80]}: there is {ids}. "
                 "Use its label as the user name, or none"
             )
             return None
@@ -126,4 +125,6 @@ def _named(username: str, accounts: Sequence[Account]) -> list[Account]:
 
 def say(words: str) -> None:
     """A line on stderr, where these programs' people look."""
-    print(f"keyfob: {words}.", file=sys.stderr)
+    from keyfob.core.text import plain
+
+    print(f"keyfob: {plain(words, 1000)}.", file=sys.stderr)

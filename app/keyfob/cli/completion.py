@@ -32,4 +32,4 @@ def completion(session: Session, shell: str) -> None:
     if session.json:
         session.document({"shell": shell, "script": script})
         return
-    session.say(script)
+    session.exactly(script)

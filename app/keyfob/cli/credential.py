@@ -72,7 +72,7 @@ def kubectl(session: Session, account: str) -> None:
     expires = to_rfc3339(found.expires_at)
     if expires is not None:
         status["expirationTimestamp"] = expires
-    session.say(json.dumps({"apiVersion": api_version, "kind": "ExecCredential", "status": status}))
+    session.exactly(json.dumps({"apiVersion": api_version, "kind": "ExecCredential", "status": status}))
 
 
 def exec_api_version(info: str | None) -> str:
@@ -123,7 +123,7 @@ def aws(session: Session, account: str) -> None:
     expires = to_rfc3339(found.expires_at)
     if expires is not None:
         keys.setdefault("Expiration", expires)
-    session.say(json.dumps({"Version": 1, **keys}))
+    session.exactly(json.dumps({"Version": 1, **keys}))
 
 
 def aws_keys(key: Secret) -> dict[str, str] | None:
@@ -163,4 +163,4 @@ def headers(session: Session, account: str) -> None:
                  "headersHelper": "keyfob credential headers github"}
     """
     name, value = header(session, account)
-    session.say(json.dumps({name: value.reveal()}))
+    session.exactly(json.dumps({name: value.reveal()}))

@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"docker-credential-keyfob {__version__}")
                 return 0
     except KeyfobError as error:
-        print(f"keyfob: {error.sentence()}")
+        from keyfob.core.text import plain
+
+        print(f"keyfob: {plain(error.sentence(), 1000)}")
         return 1
     print(USAGE, file=sys.stderr)
     return 2

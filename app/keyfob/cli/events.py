@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import click
 
 from keyfob.cli import words
+from keyfob.cli.failure import json_text
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.account import LoggedEvent
@@ -63,7 +63,7 @@ def events(session: Session, follow: bool, account: str | None, limit: int) -> N
 
 def _tell(session: Session, event: LoggedEvent) -> None:
     if session.json:
-        click.echo(json.dumps(event.to_json(), ensure_ascii=False))
+        click.echo(json_text(event.to_json()))
         return
     code = f" ({event.code})" if event.code else ""
     when = words.moment(event.at, session.now())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -15,6 +16,10 @@ from keyfob.core.errors import Fault, KeyfobError, Usage
 from keyfob.core.text import plain
 
 LINE_MOST = 4_000  # characters; a remedy may hold an address
+# Control characters that JSON lets stand, line separators, bidi marks, invisible ones, halves of a pair.
+_STEERING = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 class Faulty(Exception):
@@ -31,7 +36,8 @@ def of_click(error: click.ClickException) -> Usage:
     """A mistake on the command line, in our words."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "keyfob"
-    what, _, hint = plain(error.format_message(), 300).partition(". ")  # click may add "Did you mean …?"
+    # click puts each choice on a line of its own, and may add "Did you mean …?"
+    what, _, hint = plain(" ".join(error.format_message().split()), 400).partition(". ")
     return Usage(what.rstrip("."), remedy=f"{hint} See `{path} --help`.".lstrip())
 
 
@@ -45,7 +51,7 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
     if as_json:
         document = {"code": error.code, "message": error.told(), "advice": str(error.advice)}
         document |= {"remedy": _remedy(error), **(extra or {})}
-        print(json.dumps(document, ensure_ascii=False), file=sys.stderr)
+        print(json_text(document), file=sys.stderr)
     else:
         print(f"keyfob: {_line(error)}", file=sys.stderr)
     return error.exit_code
@@ -61,3 +67,9 @@ def _remedy(error: KeyfobError) -> str:
     from keyfob.adapters.vault_prompt import remedy_here
 
     return remedy_here(error.code, error.remedy).replace("with Reconnect", "with `keyfob reconnect`")
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """JSON for a terminal too: what could steer it is written as `\\uNNNN`, which every reader takes for the same."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -138,7 +138,7 @@ def _listed(found: list[Found]) -> list[str]:
         return []
     lines = words.table(rows, ["FOUND", "KEY", "WHAT HAPPENS", "WHERE"])
     reasons = dict.fromkeys(each.reason for each in found if each.reason)
-    return lines + [f"  {reason}." for reason in reasons]
+    return lines + [f"  {plain(reason, 300)}." for reason in reasons]
 
 
 def _name(each: Found) -> str:

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import METHODS
+from keyfob.core.text import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
 pass_session = click.make_pass_decorator(Session)
@@ -59,7 +60,11 @@ def _complete_accounts(context: click.Context, _: click.Parameter, incomplete: s
         views = session.engine.accounts.views() if session else []
     except (KeyfobError, OSError):
         return []  # a shell's prompt is no place for an error
-    return [CompletionItem(view.id, help=view.name or "") for view in views if view.id.startswith(incomplete)]
+    return [
+        CompletionItem(view.id, help=plain(view.name or "", 60))
+        for view in views
+        if view.id.startswith(incomplete)
+    ]
 
 
 def _complete_providers(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -68,7 +73,7 @@ def _complete_providers(context: click.Context, _: click.Parameter, incomplete: 
         found = session.engine.providers.all() if session else []
     except (KeyfobError, OSError):
         return []
-    return [CompletionItem(p.id, help=p.title) for p in found if p.id.startswith(incomplete)]
+    return [CompletionItem(p.id, help=plain(p.title, 60)) for p in found if p.id.startswith(incomplete)]
 
 
 def sign_in_options(function: F) -> F:

@@ -90,7 +90,7 @@ def show(session: Session, provider: str) -> None:
     if session.json:
         session.document({**summary(preset), "preset": _plain(preset)})
         return
-    session.say(f"{preset.title}  ({preset.id})")
+    session.say(f"{plain(preset.title, 60)}  ({preset.id})")
     pairs = [
         ("Signs in by", ", ".join(words.METHOD_WORDS[method] for method in preset.methods)),
         ("Issuer", preset.issuer or preset.issuer_template),

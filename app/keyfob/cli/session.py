@@ -5,8 +5,8 @@ Results go to stdout once they are whole, everything else to stderr, so that std
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,11 +19,14 @@ from typing import Any, TypeVar
 import click
 
 from keyfob.cli.engine import Doors, Engine
+from keyfob.cli.failure import json_text
 from keyfob.core.errors import KeychainError, Transient, Usage
 from keyfob.core.secret import Secret
+from keyfob.core.text import inert
 
 T = TypeVar("T")
 LOOK = 0.1  # seconds between looks for a signal while work goes on; its end is noticed at once
+_COLOUR = re.compile(r"(\x1b\[(?:3[1-4]|0)m)")  # red, green, yellow, blue, and their end
 MOST_INPUT = 64 * 1024  # characters of a secret on stdin
 
 
@@ -60,15 +63,20 @@ class Session:
 
     def document(self, value: Any) -> None:
         """The one JSON document of a verb."""
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        click.echo(json_text(value, indent=2))
 
     def say(self, text: str = "") -> None:
-        """A line of result."""
-        click.echo(text, color=None if colourful() else False)
+        """A line of result, for people: whatever a provider or a file put into it, only colours of ours reach the
+        terminal."""
+        click.echo(shown(text), color=None if colourful() else False)
 
     def note(self, text: str) -> None:
-        """Progress and advice, on stderr."""
-        click.echo(text, err=True, color=None if colourful() else False)
+        """Progress and advice, on stderr; as `say`."""
+        click.echo(shown(text), err=True, color=None if colourful() else False)
+
+    def exactly(self, text: str) -> None:
+        """A result that a program reads, to the letter: a token, a path, a script."""
+        click.echo(text)
 
     # --- reading --------------------------------------------------------------------------------------------
 
@@ -150,6 +158,12 @@ class Session:
         give_up = getattr(self._engine.vault, "give_up", None) if self._engine is not None else None
         if give_up is not None:
             give_up()
+
+
+def shown(text: str) -> str:
+    """The text with nothing in it that steers a terminal but the colours of `words` and `wire`."""
+    parts = _COLOUR.split(text)
+    return "".join(part if n % 2 else inert(part) for n, part in enumerate(parts))
 
 
 def colourful() -> bool:

@@ -56,4 +56,4 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
     if session.json:
         session.document(told)
     else:
-        session.say(line if header else told["token"])
+        session.exactly(line if header else told["token"])

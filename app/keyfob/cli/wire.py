@@ -19,6 +19,7 @@ from keyfob.cli.session import Session
 from keyfob.cli.tool_plans import TOOLS, Asked
 from keyfob.cli.wiring import SUFFIX, Change, Wiring
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
+from keyfob.core.text import inert
 
 OPTIONS = ("host", "user", "context", "profile", "registry", "file", "server", "shim_dir")
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -120,7 +121,7 @@ def _show(session: Session, changes: list[Change]) -> None:
     for change in changes:
         for line in change.shown():
             colour = {"+": "green", "-": "red"}.get(line[:1])
-            session.note(click.style(line, fg=colour))
+            session.note(click.style(inert(line), fg=colour))
 
 
 def _ask(question: str, yes: bool) -> None:

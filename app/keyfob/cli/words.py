@@ -33,7 +33,9 @@ METHOD_WORDS = {
     "app_password": "app password",
     "password": "password",
 }
+CELL_MOST = 4_000  # characters of a table's cell or a fact
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_STYLED = re.compile(r"((?:\x1b\[3[1-4]m)?)([^\x1b]*)(\x1b\[0m)")
 
 
 def span(length: timedelta) -> str:
@@ -99,8 +101,8 @@ def who(view: AccountView) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
-    """Columns as wide as they need to be, two blanks apart; colours take no room."""
-    lines = [list(head), *[list(row) for row in rows]]
+    """Columns as wide as they need to be, two blanks apart; colours take no room. A cell may be any text."""
+    lines = [list(head), *[[_cell(cell) for cell in row] for row in rows]]
     widths = [max(_width(line[column]) for line in lines) for column in range(len(head))]
     out = []
     for line in lines:
@@ -110,10 +112,15 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
 
 
 def facts(pairs: Sequence[tuple[str, str | None]]) -> list[str]:
-    """`Name   value` lines; a pair without a value is left out."""
-    told = [(name, value) for name, value in pairs if value]
+    """`Name   value` lines; a pair without a value is left out. A value may be any text."""
+    told = [(name, _cell(value)) for name, value in pairs if value]
     width = max((len(name) for name, _ in told), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in told]
+
+
+def _cell(text: str) -> str:
+    styled = _STYLED.fullmatch(text)
+    return f"{styled[1]}{plain(styled[2], CELL_MOST)}{styled[3]}" if styled else plain(text, CELL_MOST)
 
 
 def _width(text: str) -> int:

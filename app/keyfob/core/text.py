@@ -16,8 +16,15 @@ _LABEL_STRIP = re.compile(r"[^a-z0-9._@-]+")
 
 def plain(text: object, limit: int = 200) -> str:
     """One line of at most `limit` characters: controls escaped as `\\xNN`, bidi marks dropped, blanks folded."""
+    line = " ".join(inert(text, limit * 4).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def inert(text: object, limit: int = 1_000_000) -> str:
+    """As `plain`, but blanks stay as many as they are, for lines whose columns matter. What is over `limit` characters
+    is cut off."""
     out: list[str] = []
-    for char in str(text)[: limit * 4]:
+    for char in str(text)[:limit]:
         if char in _BIDI:
             continue
         category = unicodedata.category(char)
@@ -29,8 +36,7 @@ def plain(text: object, limit: int = 200) -> str:
             out.append(" ")
         elif category != "Cf":
             out.append(char if char.isprintable() else "\ufffd")
-    line = " ".join("".join(out).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return "".join(out)
 
 
 def label_from(text: str) -> str:

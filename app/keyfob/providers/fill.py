@@ -20,6 +20,7 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.provider import Input, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.providers import patterns
 from keyfob.providers.rules import is_loopback, url_fault
 
 TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # stands in an address as it is, with nothing to escape
@@ -82,7 +83,7 @@ def normalised(entry: Input, value: str | None) -> str:
         case _:
             if entry.pattern is None and not TEXT.fullmatch(text):
                 raise _unfit(entry, text)
-    if entry.pattern is not None and not re.fullmatch(entry.pattern, text):
+    if entry.pattern is not None and not patterns.matches(entry.pattern, text):
         raise _unfit(entry, text)
     return text
 

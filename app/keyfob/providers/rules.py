@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from keyfob.core.text import plain
+from keyfob.providers import patterns
 from keyfob.providers.schema import ApiTable, Preset
 from keyfob.providers.shape import PresetFault
 
@@ -22,8 +23,8 @@ URL_KEY = re.compile(
     r"^(docs|issuer|issuer_template|resource|endpoints\.\w+|policy\.(register_at|terms)|redirect\.uri"
     r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.url|api_key\.create_at)$"
 )
-HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-HOST = re.compile(r"^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?$")
+HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+HOST = re.compile(r"^(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?\Z")
 LOOPBACK_NAMES = frozenset({"localhost"})
 
 # Keys whose texts the engine fills in later; each with the names it may hold.
@@ -187,20 +188,19 @@ def inputs(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
             )
         if entry.pattern is None:
             continue
-        try:
-            pattern = re.compile(entry.pattern)
-        except (re.error, RecursionError, OverflowError):
-            yield PresetFault(f"{at}.pattern", "is no pattern", "it should be a regular expression")
+        if should := patterns.fault(entry.pattern):
+            yield PresetFault(f"{at}.pattern", "is no pattern that Keyfob takes", should)
             continue
         for name in ("default", "example"):
             text = getattr(entry, name)
-            if text and entry.kind == "text" and not pattern.fullmatch(text):
+            if text and entry.kind == "text" and not patterns.matches(entry.pattern, text):
                 yield PresetFault(f"{at}.{name}", "does not fit the pattern", "change it or the pattern")
-    if preset.api_key and preset.api_key.pattern is not None:
-        try:
-            re.compile(preset.api_key.pattern)
-        except (re.error, RecursionError, OverflowError):
-            yield PresetFault("api_key.pattern", "is no pattern", "it should be a regular expression")
+    if (
+        preset.api_key
+        and preset.api_key.pattern is not None
+        and (should := patterns.fault(preset.api_key.pattern))
+    ):
+        yield PresetFault("api_key.pattern", "is no pattern that Keyfob takes", should)
 
 
 def no_code(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:

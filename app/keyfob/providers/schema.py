@@ -17,17 +17,23 @@ import msgspec
 from msgspec import Meta, Struct
 
 from keyfob.core import provider as core
+from keyfob.providers.patterns import PATTERN_MOST
 
 Id = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z",
         max_length=40,
         description="lower-case letters, digits and single hyphens; the file's name without .toml",
     ),
 ]
-Line = Annotated[str, Meta(min_length=1, max_length=600, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Title = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
+# No control characters, line separators, bidi marks and invisible ones: a title must not pretend to be another.
+SHOWN = (
+    r"^[^\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*\Z"
+)
+Line = Annotated[str, Meta(min_length=1, max_length=600, pattern=SHOWN)]
+Words = Annotated[str, Meta(max_length=600, pattern=SHOWN)]  # may be empty
+Title = Annotated[str, Meta(min_length=1, max_length=60, pattern=SHOWN)]
 Url = Annotated[
     str,
     Meta(
@@ -36,8 +42,9 @@ Url = Annotated[
         description="https, or http on loopback; {name} stands for an input",
     ),
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=80)]
-Icon = Annotated[str, Meta(pattern=r"^[a-z0-9-]+$")]
+Name = Annotated[str, Meta(min_length=1, max_length=80, pattern=SHOWN)]
+Pattern = Annotated[str, Meta(max_length=PATTERN_MOST)]
+Icon = Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
 Port = Annotated[int, Meta(ge=1024, le=65535)]
 Seconds = Annotated[int, Meta(ge=1, le=10_000_000_000)]
 Texts = dict[str, str]
@@ -98,14 +105,17 @@ class PolicyTable(Table, frozen=True):
 class InputTable(Table, frozen=True):
     """Something the person must tell: an instance's host, a tenant, a handle."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,30}\Z")]
     title: Title
-    example: str = ""
-    help: str = ""
-    pattern: Annotated[str | None, Meta(description="a regular expression that the whole value matches")] = (
-        None
-    )
-    default: Annotated[str | None, Meta(description="empty: the input may be left out")] = None
+    example: Words = ""
+    help: Words = ""
+    pattern: Annotated[
+        Pattern | None,
+        Meta(
+            description="a regular expression that the whole value matches; it repeats single characters alone"
+        ),
+    ] = None
+    default: Annotated[Words | None, Meta(description="empty: the input may be left out")] = None
     kind: Literal["text", "host", "url", "handle"] = "text"
 
 
@@ -214,8 +224,8 @@ class ApiKeyTable(Table, frozen=True):
     """Method `api_key`: where to make a key, how it is sent, how it is tried."""
 
     create_at: Url | None = None
-    hint: str = ""
-    pattern: str | None = None
+    hint: Words = ""
+    pattern: Pattern | None = None
     api: ApiTable = msgspec.field(default_factory=ApiTable)
     identity: IdentityTable = msgspec.field(default_factory=lambda: IdentityTable(source="request"))
     redact: tuple[str, ...] = ()
@@ -228,7 +238,7 @@ class Preset(Table, frozen=True):
     title: Title
     category: Category = "other"
     icon: Icon | None = None
-    color: Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, of the letter tile")] = (
+    color: Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}\Z", description="#rrggbb, of the letter tile")] = (
         "#5c5c63"
     )
     docs: Url | None = None
@@ -327,7 +337,7 @@ def _frozen(value: Any) -> Any:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a preset file, for editors. `extends` stands in files only."""
-    schema = msgspec.json.schema(Preset)
+    schema: dict[str, Any] = _in_ecmascript(msgspec.json.schema(Preset))
     definitions: dict[str, Any] = schema["$defs"]
     preset = definitions["Preset"]
     preset["properties"] = {
@@ -342,3 +352,15 @@ def json_schema() -> dict[str, Any]:
         "title": "Keyfob provider preset",
         **schema,
     }
+
+
+def _in_ecmascript(value: Any) -> Any:
+    """The schema's patterns as editors read them: their `$` is Python's `\\Z`."""
+    if isinstance(value, dict):
+        return {
+            name: each.replace(r"\Z", "$")
+            if name == "pattern" and isinstance(each, str)
+            else _in_ecmascript(each)
+            for name, each in value.items()
+        }
+    return [_in_ecmascript(each) for each in value] if isinstance(value, list) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, time
 
@@ -15,6 +14,7 @@ from keyfob.desktop.connect_view import Form, KnownClient
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import Tile
 from keyfob.desktop.widgets import Elided, IconButton, Picture, Scroller, Switch, button, label, restyle
+from keyfob.providers.patterns import matches
 from keyfob.service.views import SignInRequest
 
 
@@ -308,7 +308,7 @@ class FormPage(QWidget):
             pattern, example = patterns.get(name, (None, ""))
             if not text and name not in optional:
                 said = f"{field.accessibleName()} is needed."
-            elif text and pattern and not re.fullmatch(pattern, text):
+            elif text and pattern and not matches(pattern, text):
                 said = f"It should look like {example}." if example else "This does not look right."
             else:
                 said = ""
