@@ -200,7 +200,9 @@ def test_what_has_expired_and_cannot_be_renewed_needs_the_person() -> None:
     now = NOW + M
     shown = viewmodel.window([KEY], KEY.key, (), now, kept_in="Safe", zone=UTC)
     assert (shown.tray, shown.summary_note) == ("needs_you", "1 needs you")
-    assert [(b.text, b.button) for b in shown.banners] == [("The key has expired.", "Enter a new key")]
+    assert [(b.text, b.button) for b in shown.banners] == [
+        ("The key has expired. (15:01)", "Enter a new key")
+    ]
     assert shown.detail is not None
     assert (shown.detail.headline, shown.detail.can_copy) == ("This key has expired", False)
 

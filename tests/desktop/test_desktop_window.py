@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidge
 from pytestqt.qtbot import QtBot
 from shiboken6 import delete
 
-from keyfob.core.errors import Fault
+from keyfob.core.errors import Fault, Transient
 from keyfob.core.secret import Secret
 from keyfob.desktop import clipboard, operation
 from keyfob.desktop.clipboard import SecretClipboard
@@ -332,3 +332,44 @@ def test_a_window_that_is_gone_before_its_first_paint_is_reported(theme: Theme, 
     with qtbot.captureExceptions() as raised:
         qtbot.wait(20)
     assert raised == []
+
+
+def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    """The failure says when it happened, and leaves the screen with its cause."""
+    key = choose(desk, "nexusmods", qtbot)
+    note = fake.ErrorNote("provider_unavailable", "Nexus Mods is unavailable", "retry", fake.NOW)
+    engine.accounts.change("nexusmods/aldis", last_error=note)
+    engine.accounts.error = Transient(
+        "Nexus Mods asked to wait", code="asked_to_wait", until=fake.NOW + timedelta(minutes=3)
+    )
+    until = (fake.NOW + timedelta(minutes=3)).astimezone().strftime("%H:%M:%S")
+    with qtbot.waitSignal(desk._presenter.said) as heard:
+        named(desk.window, "Renew now").click()
+    assert engine.accounts.calls == [("renew", key)]
+    assert f"Nexus Mods asked to wait until {until}." in heard.args[0]
+    assert heard.args[0].endswith(f"({fake.NOW.astimezone():%H:%M})")
+    qtbot.waitUntil(lambda: desk._presenter._cause_seen)
+    assert desk.window._note.isVisible()
+    engine.accounts.change("nexusmods/aldis", last_error=None)
+    qtbot.waitUntil(lambda: not desk.window._note.isVisible(), timeout=2000)
+
+
+def test_a_failure_that_left_no_error_stays_its_time(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    choose(desk, "nexusmods", qtbot)
+    engine.accounts.error = Transient("Nexus Mods does not answer", code="store_busy")
+    with qtbot.waitSignal(desk._presenter.said):
+        named(desk.window, "Test connection").click()
+    qtbot.waitUntil(lambda: not desk._presenter._loading)
+    engine.accounts.change("nexusmods/aldis", name="Aldis II")
+    qtbot.waitUntil(lambda: desk._presenter.model.rows[0].title == "Aldis II")
+    assert desk.window._note.isVisible()
+
+
+def test_a_banner_says_since_when(desk: Desk, qtbot: QtBot) -> None:
+    texts = [banner.text for banner in desk._presenter.model.banners]
+    at = (fake.NOW - timedelta(days=3)).astimezone()
+    assert texts[0].endswith(f"({at:%A %H:%M})")

@@ -139,6 +139,7 @@ class Desk(QObject):
         self._sign_in.finished.connect(self._dialog_done)
         presenter.changed.connect(self._show)
         presenter.said.connect(self._say)
+        presenter.settled.connect(self.window.unsay)
         presenter.attention.connect(self.tray.notify)
         self.window.banner_put_off.connect(self._put_off)
         self.window.sidebar.list.chosen.connect(presenter.select)

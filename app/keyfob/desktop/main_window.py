@@ -168,6 +168,12 @@ class MainWindow(QMainWindow):
         self._note.show()
         self._note_timer.start(NOTE_SECONDS * 1000 * (1 if good else 3))
 
+    def unsay(self) -> None:
+        """What went wrong is right again: its note goes. A good note stays its time."""
+        if self._note.property("tone") == "bad":
+            self._note_timer.stop()
+            self._note.hide()
+
     def bring_up(self) -> None:
         """Show, restore and raise."""
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)

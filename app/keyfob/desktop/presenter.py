@@ -64,6 +64,7 @@ def _unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
 class Presenter(QObject):
     changed = Signal(object)  # Window
     said = Signal(str, bool)  # what a press brought; False: it failed
+    settled = Signal()  # the cause of the failure that `said` showed last is gone
     attention = Signal(str, str)  # an account has begun to need the person: title, text
     happened = Signal()  # something happened to an account, in this process
 
@@ -80,6 +81,8 @@ class Presenter(QObject):
         self._busy: frozenset[str] = frozenset()
         self._hidden: frozenset[str] = frozenset()
         self._needy: set[str] | None = None  # None: not known yet, so what is found is no news
+        self._failed: str | None = None  # the account whose failure was said last
+        self._cause_seen = False  # that account was read again since, and its error was there
         self._pictures: dict[str, str] = {}
         self._asked_pictures: set[str] = set()
         self._kept_in = "your keychain"
@@ -148,11 +151,23 @@ class Presenter(QObject):
             self._history, self._history_of = history, chosen
         else:
             self._again = True  # another was chosen meanwhile
+        self._settle_failure()
         self._fetch_pictures()
         self.publish()
         if self._again:
             self._again = False
             self.reload()
+
+    def _settle_failure(self) -> None:
+        """A failure that was said stays on screen no longer than the error that caused it."""
+        if self._failed is None:
+            return
+        view = self.view(self._failed)
+        if view is not None and (view.last_error is not None or self.keychain_in_trouble):
+            self._cause_seen = True
+        elif view is None or self._cause_seen:
+            self._failed = None
+            self.settled.emit()
 
     def _not_read(self, error: KeyfobError) -> None:
         self._loading = False
@@ -364,7 +379,8 @@ class Presenter(QObject):
             if error.advice is Advice.UNLOCK_KEYCHAIN:
                 self._keychain_trouble(error.code, error.message)
             self.publish()
-            self.said.emit(error.sentence(), False)
+            self._failed, self._cause_seen = key, False
+            self.said.emit(f"{error.sentence()} ({words.clock_time(self._clock())})", False)
             self.reload()
 
         Operation(self, work, finished).failing(failed).start()
@@ -389,10 +405,10 @@ class Presenter(QObject):
 
     # --- the clipboard --------------------------------------------------------------------------------------
 
-    def copy_plain(self, text: str, words: str) -> None:
-        """What is no secret."""
+    def copy_plain(self, text: str, said: str) -> None:
+        """Copy what is not secret."""
         SecretClipboard.copy_plain(text)
-        self.said.emit(words, True)
+        self.said.emit(said, True)
 
     def copy_secret(self, secret: Secret) -> None:
         """What is one, or carries one: a link with its state."""

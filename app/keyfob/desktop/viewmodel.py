@@ -232,7 +232,11 @@ def _facts(
 
 
 def banners(
-    views: Sequence[AccountView], now: datetime, hidden: frozenset[str], keychain: Banner | None = None
+    views: Sequence[AccountView],
+    now: datetime,
+    hidden: frozenset[str],
+    keychain: Banner | None = None,
+    zone: tzinfo | None = None,
 ) -> tuple[Banner, ...]:
     """Who needs the person and why; `hidden` holds `banner_id`s put off with Later."""
     out = [keychain] if keychain else []
@@ -251,7 +255,7 @@ def banners(
         )
         return tuple(out)
     for view in ended:
-        why = why_it_ended(view, now)
+        why = f"{why_it_ended(view, now)}{_since(view, now, zone)}"
         button = "Enter a new key" if view.method == "api_key" else "Sign in"
         out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
     for view in views:
@@ -276,6 +280,11 @@ def banners(
             title = f"{name_of(view)} at {view.provider_title} is about to expire"
             out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
     return tuple(out)
+
+
+def _since(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
+    at = view.last_error.at if view.last_error else view.expires_at
+    return f" ({words.moment(at, now, zone)})" if at is not None and at <= now else ""
 
 
 def banner_id(view: AccountView) -> str:
@@ -354,7 +363,7 @@ def window(
         rows=tuple(row(v, now, names.count(name_of(v)) > 1, pictures) for v in views),
         summary=title,
         summary_note=spoken,
-        banners=banners(views, now, hidden, keychain),
+        banners=banners(views, now, hidden, keychain, zone),
         detail=None
         if chosen is None
         else detail(
