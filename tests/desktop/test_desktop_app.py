@@ -18,6 +18,7 @@ from keyfob.core.settings import Settings
 from keyfob.desktop.app import _theme
 from keyfob.desktop.desk import Desk
 from keyfob.desktop.instance import Instance
+from keyfob.desktop.pages.empty_page import EmptyPage
 from keyfob.desktop.pulse import Pulse
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.viewmodel import window
@@ -277,3 +278,14 @@ def test_hidden_at_login_only_where_a_tray_is(
     loop.exec()
     qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
     end(desk, qtbot)
+
+
+@pytest.mark.parametrize("tray", [True, False])
+def test_the_empty_page_names_the_tray_only_where_there_is_one(
+    theme: Theme, qtbot: QtBot, tray: bool
+) -> None:
+    page = EmptyPage(theme)
+    qtbot.addWidget(page)
+    page.tell(demo=True, skipped=True, tray=tray)
+    assert ("tray" in page.note.text()) is tray
+    assert "Ctrl+N" in page.note.text()

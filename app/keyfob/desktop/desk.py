@@ -206,7 +206,9 @@ class Desk(QObject):
         presenter = self._presenter
         assert presenter is not None
         self.window.empty.tell(
-            demo=self._make_demo is not None, skipped=self.preferences.value.first_start_done
+            demo=self._make_demo is not None,
+            skipped=self.preferences.value.first_start_done,
+            tray=self.tray.present,
         )
         self.window.tell(model, presenter.selected)
         self.tray.tell(model)
@@ -340,7 +342,7 @@ class Desk(QObject):
             return
         self._presenter.welcome(False)
         self.preferences.started_once()
-        self.window.empty.tell(demo=self._make_demo is not None, skipped=True)
+        self.window.empty.tell(demo=self._make_demo is not None, skipped=True, tray=self.tray.present)
 
     def open_settings(self) -> None:
         if self._presenter is not None:

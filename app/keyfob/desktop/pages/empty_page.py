@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.desktop import icons
 from keyfob.desktop.palette import TRAY
@@ -20,7 +20,6 @@ class EmptyPage(QWidget):
         self.setObjectName("detail")
         self._theme = theme
         self._picture = label()
-        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         title = label("Connect your first account", "title")
         text = label(
             "Sign in once with your browser. Your tools ask Keyfob and get a fresh token, and nothing is ever "
@@ -36,8 +35,9 @@ class EmptyPage(QWidget):
         self._column = QWidget()
         column = QVBoxLayout(self._column)
         column.setSpacing(10)
-        for widget in (self._picture, title, text):
-            column.addWidget(widget)
+        column.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(title)
+        column.addWidget(text)
         for widget in (title, text, self.note):
             widget.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addSpacing(10)
@@ -45,21 +45,29 @@ class EmptyPage(QWidget):
         column.addWidget(self.demo_button, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(6)
         column.addWidget(self.note)
+        # Stretches centre the column. An alignment flag would give it its sizeHint, which is too low for wrapped text.
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(self._column)
+        middle.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(30, 24, 30, 24)
         outer.addStretch(2)
-        outer.addWidget(self._column, 0, Qt.AlignmentFlag.AlignHCenter)
+        outer.addLayout(middle)
         outer.addStretch(3)
         theme.changed.connect(self._redraw)
         self._redraw()
 
-    def tell(self, *, demo: bool, skipped: bool) -> None:
-        """`demo`: a demo provider is there to try. `skipped`: the first start's dialog was closed."""
+    def tell(self, *, demo: bool, skipped: bool, tray: bool) -> None:
+        """`demo`: a demo provider is there to try. `skipped`: the first start's dialog was closed. `tray`: the desktop
+        shows our tray icon."""
         self.demo_button.setVisible(demo)
         self.note.setVisible(skipped)
-        self.note.setText("Whenever you are ready: Ctrl+N, or Connect Account in the tray’s menu.")
+        where = "in the tray’s menu" if tray else "above"
+        self.note.setText(f"Whenever you are ready: press Ctrl+N, or choose Connect Account {where}.")
 
     def _redraw(self) -> None:
         side = self._theme.px(64)
+        self._picture.setFixedSize(side, side)
         self._picture.setPixmap(icons.pixmap("app", TRAY["fine"], side, self.devicePixelRatioF()))
         self._column.setFixedWidth(self._theme.px(440))

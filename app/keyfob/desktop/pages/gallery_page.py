@@ -119,6 +119,7 @@ class GalleryPage(QWidget):
         self.nothing.hide()
         self.method_label = label("Method", "small")
         self.method = Choice(theme, "Method")
+        self.method.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
         self.method_label.setBuddy(self.method)
         self.cancel = button("Cancel")
         self.go = button("Continue", "primary")

@@ -1,0 +1,140 @@
+"""Nothing is cut: every text and picture of every scene that build/shots draws has the room it needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QRect, QSize
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QStyle,
+    QStyleOptionComboBox,
+    QWidget,
+)
+
+from keyfob.desktop.theme import Theme
+from keyfob.desktop.widgets import Elided
+
+SHOTS = Path(__file__).parents[2] / "build" / "shots"
+
+
+def shots() -> Any:
+    loader = SourceFileLoader("keyfob_shots", str(SHOTS))
+    spec = importlib.util.spec_from_loader("keyfob_shots", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def cut(window: QWidget) -> list[str]:
+    """What has less room than it needs, in words."""
+    found = []
+    for widget in window.findChildren(QWidget):
+        if not widget.isVisible():
+            continue
+        short = missing(widget)
+        if short:
+            found.append(f"{type(widget).__name__} {name_of(widget)!r}: {short}")
+    return found
+
+
+def name_of(widget: QWidget) -> str:
+    text = widget.text() if isinstance(widget, QLabel | QAbstractButton) else ""
+    return (text or widget.accessibleName())[:40]
+
+
+def missing(widget: QWidget) -> str:
+    """How much room it lacks; empty when it has enough."""
+    width, height = widget.width(), widget.height()
+    if isinstance(widget, QLabel):
+        pixmap = widget.pixmap()
+        if not pixmap.isNull():
+            need = pixmap.deviceIndependentSize().toSize()
+        elif widget.wordWrap():
+            need = widget.minimumSizeHint()
+            need.setHeight(widget.heightForWidth(width))
+        else:
+            need = widget.minimumSizeHint() if isinstance(widget, Elided) else widget.sizeHint()
+    elif isinstance(widget, QComboBox):
+        option = QStyleOptionComboBox()
+        widget.initStyleOption(option)
+        part, kind = QStyle.SubControl.SC_ComboBoxEditField, QStyle.ComplexControl.CC_ComboBox
+        width = widget.style().subControlRect(kind, option, part, widget).width()
+        need = QSize(
+            widget.fontMetrics().horizontalAdvance(widget.currentText()), widget.minimumSizeHint().height()
+        )
+    elif isinstance(widget, QAbstractButton) and not isinstance(widget, QCheckBox):
+        need = widget.minimumSizeHint()
+    else:
+        return ""
+    if width < need.width() or height < need.height():
+        return f"has {width}×{height}, needs {need.width()}×{need.height()}"
+    return "" if inside(widget) else "is cut by what holds it"
+
+
+def inside(widget: QWidget) -> bool:
+    """Whether no ancestor cuts it. What scrolls may be cut above and below, never at a side."""
+    scrolls = False
+    above = widget.parentWidget()
+    while above is not None and not widget.isWindow():
+        holder = above.parentWidget()
+        scrolls = scrolls or (isinstance(holder, QAbstractScrollArea) and holder.viewport() is above)
+        place = QRect(widget.mapTo(above, QPoint(0, 0)), widget.size())
+        if place.left() < 0 or place.right() > above.rect().right():
+            return False
+        if not scrolls and (place.top() < 0 or place.bottom() > above.rect().bottom()):
+            return False
+        if above.isWindow():
+            break
+        above = holder
+    return True
+
+
+@pytest.fixture
+def back_to_usual(theme: Theme) -> Iterator[None]:
+    family = theme._system_font.family()
+    yield
+    theme._system_font.setFamily(family)
+    theme.choose("light")
+    theme.rescale(1.0)
+
+
+@pytest.mark.parametrize(
+    ("shade", "scale", "family"),
+    [
+        ("light", 1.0, "DejaVu Sans"),
+        ("dark", 1.0, "Noto Sans"),
+        ("light", 1.5, "DejaVu Sans"),
+        ("dark", 2.0, ""),
+    ],
+)
+@pytest.mark.usefixtures("back_to_usual")
+def test_nothing_is_cut_in_any_scene(
+    qapp: QApplication, theme: Theme, tmp_path: Path, shade: str, scale: float, family: str
+) -> None:
+    theme._system_font.setFamily(family or QFont().family())
+    theme.choose(shade)
+    theme.rescale(scale)
+    found = []
+    for name, make in shots().scenes(theme, tmp_path).items():
+        widget = make()
+        widget.show()
+        for _ in range(6):
+            qapp.processEvents()
+        found += [f"{name}: {each}" for each in cut(widget)]
+        widget.close()
+        widget.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert not found, "\n".join(found)
