@@ -263,3 +263,22 @@ def test_s61_a_client_of_the_account_s_own_goes_with_it(stage: Stage) -> None:
     assert stage.engine.accounts.resolve("op").account.pin.client_id == issued
     assert stage.engine.accounts.remove("op").revoked == "yes"
     assert issued not in stage.server.registered()
+
+
+def test_s61_a_sign_in_that_fails_takes_its_registration_along(stage: Stage) -> None:
+    stage.preset(client="", policy="dynamic")
+    before = set(stage.server.registered())
+    with pytest.raises(SignInEnded):
+        stage.connect(declines=True)
+    assert stage.server.counts()["/reg"] == 1
+    assert set(stage.server.registered()) == before
+
+
+def test_s61_a_failed_reconnect_leaves_the_accounts_own_registration(stage: Stage) -> None:
+    stage.preset(client="", policy="dynamic")
+    stage.connect()
+    held = set(stage.server.registered())
+    with pytest.raises(SignInEnded):
+        stage.connect(account="op", declines=True)
+    assert set(stage.server.registered()) == held
+    assert stage.engine.accounts.renew("op").status == "connected"

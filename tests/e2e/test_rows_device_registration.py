@@ -87,6 +87,20 @@ def test_s_60_a_network_that_fails_slows_it_down(device: Whole, waits: list[floa
     assert waits[-1] > 7
 
 
+def test_s_60_a_device_sign_in_needs_no_id_token(device: Whole, waits: list[float]) -> None:
+    """Core §3.1.3.3 binds the code flow: some servers give none here. Who it is, user information says."""
+    device.provider.become("S-60 no ID token")
+    view = device.connect()
+    assert (view.subject, view.name) == ("subject-1", "Alice")
+    assert device.renew() is None
+
+
+def test_s_60_a_device_sign_in_that_is_not_kept_is_revoked(device: Whole, waits: list[float]) -> None:
+    device.provider.next("/userinfo", answer(503, b"{}"))
+    assert device.fails().exit_code == 5
+    assert device.provider._current == {}
+
+
 # --- S-61 -----------------------------------------------------------------------------------------------------
 
 

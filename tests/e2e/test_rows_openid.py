@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.core.errors import PeerFault
+from keyfob.core.errors import KeyfobError, PeerFault
 from keyfob.core.secret import Secret
-from support.hostile import answer
+from support.hostile import Behaviour, answer
 from support.misbehaving import METADATA, Misbehaving
+from support.signer import compact, signer
 from support.whole_engine import Whole
 
 pytestmark = pytest.mark.network
@@ -204,3 +205,113 @@ def test_s_44_cached_keys_serve_in_an_outage(whole: Whole) -> None:
     whole.connect()
     whole.provider.next("/jwks", *[answer(500, b"down")] * 9)
     assert whole.connect().status == "connected"
+
+
+# --- user information -----------------------------------------------------------------------------------------
+
+REFUSED = answer(401, b'{"error":"invalid_token"}', {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+def test_a_token_for_another_resource_is_no_obstacle_where_the_id_token_says_who_it_is(whole: Whole) -> None:
+    whole.provider.next("/userinfo", REFUSED)
+    assert whole.connect().subject == "subject-1"
+
+
+def test_a_first_connect_that_nobody_is_told_of_says_what_to_do(whole: Whole) -> None:
+    whole.provider.next("/userinfo", REFUSED)
+    error = whole.fails(scopes=("profile",))
+    assert (error.exit_code, error.code) == (8, "preset_faulty")
+    assert "reconnect" not in error.sentence().lower()
+    assert whole.provider._current == {}  # the token was given back
+
+
+def test_an_account_known_by_its_id_token_is_tested_without_user_information(whole: Whole) -> None:
+    file = whole.home.config / "providers" / "here.toml"
+    file.write_text(file.read_text().replace('source = "userinfo"', 'source = "id_token"'))
+    whole.engine.close()
+    whole.engine = whole.another()
+    whole.connect()
+    before = whole.token()
+    assert whole.engine.accounts.test("here").ok
+    assert whole.token() != before  # renewed, which proves that the grant lives
+    assert whole.provider.count("/userinfo") == 0
+    whole.provider.end_grants()
+    with pytest.raises(KeyfobError) as caught:
+        whole.engine.accounts.test("here")
+    assert caught.value.exit_code == 3
+
+
+def signed(provider: Misbehaving, **changes: object) -> Behaviour:
+    claims = {**provider.person, "iss": provider.issuer, "aud": "app", **changes}
+    body = provider.signer.sign({name: value for name, value in claims.items() if value is not None})
+    return answer(200, body.encode(), {"Content-Type": "application/jwt"})
+
+
+def test_signed_user_information_is_read_by_its_signature(whole: Whole) -> None:
+    whole.provider.next("/userinfo", signed(whole.provider, name="Alice Signed"))
+    assert whole.connect().name == "Alice Signed"
+    whole.provider.next("/userinfo", signed(whole.provider, aud=["app", "other"], name="Alice Again"))
+    assert whole.engine.accounts.test("here").name == "Alice Again"
+
+
+@pytest.mark.parametrize("changes", [
+    {"iss": "https://somebody-else.example"}, {"iss": None}, {"aud": "another"}, {"aud": None}, {"sub": "subject-2"},
+], ids=str)  # fmt: skip
+def test_s_50_signed_user_information_of_others_is_refused(whole: Whole, changes: dict[str, object]) -> None:
+    whole.provider.next("/userinfo", signed(whole.provider, **changes))
+    error = whole.fails()
+    assert error.exit_code == 9
+    assert "user information" in error.message.lower()
+    assert whole.provider.paths()[-1] == "/userinfo"
+
+
+def test_s_40_user_information_is_not_taken_unsigned_or_signed_by_another(whole: Whole) -> None:
+    other = signer("RS256", "k1", number=5)
+    claims = {**whole.provider.person, "iss": whole.provider.issuer, "aud": "app"}
+    unsigned = compact({"alg": "none", "typ": "JWT"}, claims, lambda signed: b"")
+    for body in (other.sign(claims), unsigned, "not.a.jwt", "five.parts.in.a.row"):
+        whole.provider.next(
+            "/userinfo", answer(200, body.encode(), {"Content-Type": "application/jwt; charset=utf-8"})
+        )
+        assert whole.fails().exit_code == 9
+
+
+# --- what is called JSON --------------------------------------------------------------------------------------
+
+PLACES = [METADATA, "/register", "/par", "/device", "/token", "/userinfo"]
+
+
+@pytest.mark.parametrize("path", PLACES)
+@pytest.mark.parametrize(
+    ("body", "kind", "exit_code"),
+    [
+        (b"[]", "application/json", 9),
+        (b'"ok"', "application/json", 9),
+        (b"nonsense", "application/json", 9),
+        (b'{"a": 1, "a": 2}', "application/json", 9),
+        (b'{"access_token": "ab', "application/json", 5),
+        (b"", "application/json", 5),
+        (b"<html>sign in to wifi</html>", "text/html", 5),
+        (b"<html>", "application/json", 5),
+    ],
+)
+def test_s_30_what_is_called_json_and_is_none(
+    tmp_path: Path, path: str, body: bytes, kind: str, exit_code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list at the user information endpoint is read as a list, and names nobody."""
+    monkeypatch.setattr("keyfob.service.runner.pause", lambda span, cancel: None)
+    with Misbehaving() as provider:
+        whole = Whole(tmp_path, provider)
+        file = whole.home.config / "providers" / "here.toml"
+        text = file.read_text()
+        if path == "/device":
+            text = text.replace('methods = ["oauth"]', 'methods = ["device"]')
+        if path == "/register":
+            text = text.replace('client_id = "user"', 'client_id = "dynamic"')
+        file.write_text(text)
+        whole.engine.close()
+        whole.engine = whole.another()
+        provider.become({"/register": "S-61", "/par": "S-54", "/device": "S-60"}.get(path, "honest"))
+        provider.next(path, answer(200, body, {"Content-Type": kind}))
+        assert whole.fails(client_id=None if path == "/register" else "app").exit_code == exit_code
+        whole.engine.close()

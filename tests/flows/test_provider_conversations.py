@@ -177,6 +177,8 @@ def test_a_revoked_grant_is_told_from_a_passing_failure(
 @pytest.mark.parametrize(("file", "talk"), [t for t in TALKS if "refused" in t.values[1].get("whoami", {})])
 def test_a_refused_token_is_told(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
     plan, refused = plan_of(file, talk), talk["whoami"]["refused"]
+    # Where the ID token has said who it is, that is enough.
+    talk = {name: value for name, value in talk.items() if name != "claims"}
     with pytest.raises(KeyfobError) as caught:
         who(plan, grant_of(plan, talk), talk, refused["status"], refused["body"])
     assert caught.value.code == refused["code"]

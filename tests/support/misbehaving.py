@@ -201,6 +201,10 @@ CASES: Mapping[str, Case] = {
         metadata={"device_authorization_endpoint": lambda provider: provider.url("/device")},
         device={"interval": OMIT},
     ),
+    "S-60 no ID token": Case(
+        metadata={"device_authorization_endpoint": lambda provider: provider.url("/device")},
+        token={"id_token": OMIT},
+    ),
     "S-61": Case(metadata=_REGISTERS),
     "S-61 redirect": Case(metadata=_REGISTERS, registration={"redirect_uris": ["https://evil.example/"]}),
     "S-61 auth": Case(
@@ -423,7 +427,8 @@ class Misbehaving:
                 return self._json({"error": "invalid_grant"}, 400)
             family = secrets.token_hex(8)
             self._nonces[family] = ""
-            return self._json(self._tokens(family, begun.get("scope", ""), self.case.claims, False))
+            tokens = self._tokens(family, begun.get("scope", ""), self.case.claims, False)
+            return self._given(self._laid(tokens, self.case.token))
         asked = self._codes.pop(form.get("code", ""), None)
         verifier = form.get("code_verifier", "")
         made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -120,3 +120,21 @@ def test_unsafe_or_absent_addresses_are_refused() -> None:
 def test_a_request_uri_is_not_pushed() -> None:
     with pytest.raises(ValueError, match="request_uri"):
         pushed(Playbook(), params={"request_uri": URN})
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_without_a_word_is_about_the_client_and_not_the_weather(status: int) -> None:
+    with pytest.raises(SettingWrong) as caught:
+        pushed(Playbook(sends("POST", PAR, gives=Answer(status))))
+    assert caught.value.code == "client_refused"
+    assert "wait" not in caught.value.sentence().lower()
+    assert "app registration" in caught.value.sentence()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(403, b"<html>blocked</html>"), Answer(403, b"", {"cf-mitigated": "challenge"}), Answer(503)],
+)
+def test_a_firewall_or_an_outage_is_not(answer: Answer) -> None:
+    with pytest.raises(Transient):
+        pushed(Playbook(sends("POST", PAR, gives=answer)))

@@ -102,7 +102,7 @@ def _no_constant(name: str) -> NoReturn:
 def parse_object(response: Response) -> dict[str, Any]:
     """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's default).
     Raises NotStrict."""
-    kind = _kind(response)
+    kind = media_type(response)
     if kind == "application/x-www-form-urlencoded" or (
         kind == "text/plain" and not response.body.lstrip().startswith((b"{", b"["))
     ):
@@ -146,7 +146,7 @@ def text_within(body: bytes, name: str) -> str | None:
 
 def is_web_page(response: Response) -> bool:
     """Whether a web page came where data was asked for: a captive portal's, a firewall's, a provider's error page."""
-    kind = _kind(response)
+    kind = media_type(response)
     return kind in ("text/html", "application/xhtml+xml") or bool(_WEB_PAGE.match(response.body[:1024]))
 
 
@@ -172,19 +172,32 @@ def read_json(response: Response, what: str) -> dict[str, Any]:
         raise _unreadable(response, what, fault) from None
 
 
+def read_first(response: Response, what: str) -> dict[str, Any]:
+    """As `read_json`, for the requests that begin a sign-in. There a refusal without a word is about this client, and
+    waiting would not help: SettingWrong `client_refused`."""
+    silent = _object_or_none(response) is None and not is_web_page(response) and not is_cloudflare(response)
+    if response.status in (400, 401, 403) and silent:
+        raise SettingWrong(
+            f"{what} refused the request ({response.status}) without saying why",
+            code="client_refused",
+            remedy="Check the app registration at the provider: its client id, its redirect, and whether it may sign in.",
+        )
+    return read_json(response, what)
+
+
 def _unreadable(response: Response, what: str, fault: NotStrict) -> KeyfobError:
     if is_cloudflare(response):
         return _protection_page(what, answered=False)
     if is_web_page(response):
         return Transient(f"{what} answered with a web page", code="captive_portal")
     words = f"{what} sent an answer that cannot be read: {fault}"
-    if _kind(response).endswith(("/json", "+json")) and not isinstance(fault, CutOff):
+    if media_type(response).endswith(("/json", "+json")) and not isinstance(fault, CutOff):
         return PeerFault(words, code="response_invalid")
     return Transient(words, code="response_invalid")
 
 
-def _kind(response: Response) -> str:
-    """The media type, without its parameters."""
+def media_type(response: Response) -> str:
+    """The answer's media type in lower case, without its parameters."""
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.core.errors import PeerFault, SettingWrong
+from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded
 from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback
@@ -101,18 +101,34 @@ def finish(
     issued_client_id: str | None = None,
 ) -> Flow[SignInResult]:
     """From the tokens to who signed in: judge the answer, the ID token where one is due, and ask for the identity.
-    Also the end of the device grant. Raises as `authorization_code`."""
+    Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
+    code flow alone. Raises as `authorization_code`."""
     grant = grant_of(plan, answer, plan.scopes)
     claims: dict[str, Any] | None = None
-    if wants_id_token(plan):
+    if wants_id_token(plan) and not (method == "device" and answer.id_token is None):
         if answer.id_token is None:
             raise PeerFault(f"{plan.provider.title} gave no ID token", code="id_token_invalid")
         claims = yield from id_token.verify(
             plan, answer.id_token, nonce=nonce, at=answer.at, keys=keys, access=answer.access, code=code
         )
-    identity = yield from identify(
-        plan, grant, claims=claims, method=method, new_id=new_id, now=now, nonces=nonces, answer=answer.data
-    )
+    try:
+        identity = yield from identify(
+            plan,
+            grant,
+            claims=claims,
+            method=method,
+            keys=keys,
+            new_id=new_id,
+            now=now,
+            nonces=nonces,
+            answer=answer.data,
+        )
+    except SignInNeeded as refused:
+        raise SettingWrong(
+            f"{plan.provider.title} does not say who signed in: its who-am-I address refuses the new token",
+            code="preset_faulty",
+            remedy='Ask for the scope openid, and set `source = "id_token"` under `[identity]` in the preset.',
+        ) from refused
     return SignInResult(grant, identity, issued_client_id)
 
 

@@ -19,7 +19,7 @@ from keyfob.core.text import plain
 from keyfob.core.wire import Response
 from keyfob.protocol import dpop, id_token
 from keyfob.protocol.address import fault_of, leads_inside, safe
-from keyfob.protocol.answer import NotStrict, error_of, parse_object, read_json
+from keyfob.protocol.answer import NotStrict, error_of, parse_object, read_first
 from keyfob.protocol.authorize import finish
 from keyfob.protocol.effects import Effect, Flow, NewId, ShowCode, Wait
 from keyfob.protocol.plan import Plan, SignInResult
@@ -77,7 +77,7 @@ def _begin(
         params["resource"] = plan.resource
     request = token_request(plan, params, "device", new_id=new_id, now=now, url=endpoint)
     response = yield from dpop.send(request, key=None, new_id=new_id, now=now, nonces=nonces)
-    answer = read_json(response, f"{provider.title}'s device authorization endpoint")
+    answer = read_first(response, f"{provider.title}'s device authorization endpoint")
     code, user_code = answer.get("device_code"), answer.get("user_code")
     # Google and older servers write verification_url.
     page = answer.get("verification_uri", answer.get("verification_url"))

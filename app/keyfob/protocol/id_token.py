@@ -187,6 +187,21 @@ def verify(
     return dict(parsed.claims)
 
 
+def verify_userinfo(plan: Plan, token: Secret, *, at: datetime, keys: Keys) -> Flow[dict[str, Any]]:
+    """The claims of user information that comes as a signed JWT (Core §5.3.2): of this issuer, for this client. It has
+    no times of its own. Raises as `verify`."""
+    try:
+        parsed = _parse(token)
+        _check_header(parsed.header)
+        _check_issuer(plan, parsed.claims)
+        _audiences(plan.client.client_id, parsed.claims)
+        yield from _check_signature(plan, token, parsed.header, at, keys)
+    except PeerFault as fault:
+        words = fault.message.replace("The ID token", "The user information")
+        raise PeerFault(words, code=fault.code) from None
+    return dict(parsed.claims)
+
+
 def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
     """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it), None
     where it is no JWT. Says nothing of who signed it."""
@@ -338,13 +353,19 @@ def expected_issuer(plan: Plan, claims: Mapping[str, Any]) -> str | None:
     return issuer.replace("{tenantid}", tenant)
 
 
-def _check_audience(client_id: str | None, claims: Mapping[str, Any]) -> None:
+def _audiences(client_id: str | None, claims: Mapping[str, Any]) -> list[str]:
+    """Whom the claims are meant for, this client among them."""
     aud = claims.get("aud")
     audiences = [aud] if isinstance(aud, str) else aud
     if not isinstance(audiences, list) or not all(isinstance(a, str) for a in audiences):
         _invalid("its audience is of no proper type")
     if client_id is None or client_id not in audiences:
         _invalid("it is meant for another app")
+    return audiences
+
+
+def _check_audience(client_id: str | None, claims: Mapping[str, Any]) -> None:
+    audiences = _audiences(client_id, claims)
     azp = claims.get("azp")
     if azp is None and len(set(audiences)) > 1:
         _invalid("it is meant for others too, and does not say who asked for it")

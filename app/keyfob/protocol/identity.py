@@ -25,9 +25,9 @@ from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of, leads_inside, safe, with_query
-from keyfob.protocol.answer import NotStrict, failure, is_web_page, parse_json, read_json
+from keyfob.protocol.answer import NotStrict, failure, is_web_page, media_type, parse_json, read_json
 from keyfob.protocol.effects import Flow, NewId
-from keyfob.protocol.id_token import SUBJECT_MOST, unverified_claims
+from keyfob.protocol.id_token import SUBJECT_MOST, Keys, unverified_claims, verify_userinfo
 from keyfob.protocol.paths import read_path
 from keyfob.protocol.plan import Identity, Plan
 
@@ -194,8 +194,11 @@ def identify(
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,
     answer: Mapping[str, Any] | None = None,
+    keys: Keys | None = None,
 ) -> Flow[Identity]:
-    """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave.
+    """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave; `keys` are the
+    known signing keys, for user information that comes signed. A user information endpoint that refuses the token (one
+    that is bound to another resource, RFC 8707) does not matter where the ID token has said who it is.
 
     For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` where the provider
     refuses the token, PeerFault `identity_invalid` where it names nobody, PeerFault `protocol_violation` where the
@@ -219,11 +222,16 @@ def identify(
         case "token_answer":
             data = answer or EMPTY
         case "request":
-            data = asked = yield from _ask(plan, grant, method, new_id, now, nonces)
+            data = asked = yield from _ask(plan, grant, method, new_id, now, nonces, keys)
         case _:
             data = claims or EMPTY
             if _userinfo_endpoint(provider, plan.server) is not None or source.url is not None:
-                asked = yield from _ask(plan, grant, method, new_id, now, nonces)
+                try:
+                    asked = yield from _ask(plan, grant, method, new_id, now, nonces, keys)
+                except SignInNeeded:
+                    if claims is None:
+                        raise
+                    asked = claims
                 if claims is not None and asked.get("sub") != claims.get("sub"):
                     raise PeerFault(
                         f"{provider.title}'s user information is of another person than its ID token"
@@ -271,6 +279,7 @@ def _ask(
     new_id: NewId,
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,
+    keys: Keys | None = None,
 ) -> Flow[Mapping[str, Any]]:
     provider = plan.provider
     values = {**plan.inputs, "client_id": plan.client.client_id or ""}
@@ -278,7 +287,15 @@ def _ask(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )
     response = yield from _sent(request, grant, new_id, now, nonces)
-    return read_who_am_i(provider, response)
+    return (yield from _told(plan, response, keys))
+
+
+def _told(plan: Plan, response: Response, keys: Keys | None) -> Flow[Mapping[str, Any]]:
+    """What a who-am-I answer says, by its signature where it is signed (Core §5.3.2)."""
+    if 200 <= response.status < 300 and media_type(response) == "application/jwt":
+        token = Secret(response.body.decode("ascii", "replace").strip())
+        return (yield from verify_userinfo(plan, token, at=response.at, keys=keys or Keys()))
+    return read_who_am_i(plan.provider, response)
 
 
 def _sent(
@@ -297,6 +314,7 @@ def probe(
     new_id: NewId,
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,
+    keys: Keys | None = None,
 ) -> Flow[Identity]:
     """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
     back has it too.
@@ -311,7 +329,7 @@ def probe(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )
     response: Response = yield from _sent(request, grant, new_id, now, nonces)
-    told = read_who_am_i(provider, response)
+    told = yield from _told(plan, response, keys)
     tests_only = method != "api_key" and provider.test is not None and provider.test.url is not None
     if tests_only or source.source not in ("request", "userinfo", "id_token"):
         return Identity(subject)
@@ -353,7 +371,8 @@ def identity_in(
     source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str, server: str | None = None
 ) -> Identity:
     """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
-    is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a subject says that the answer names nobody.
+    is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a
+    subject says that the answer names nobody.
     Raises PeerFault `identity_invalid` where there is no subject."""
 
     def found(name: str) -> str:

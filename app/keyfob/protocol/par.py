@@ -14,7 +14,7 @@ from keyfob.core.errors import PeerFault
 from keyfob.core.wire import Request
 from keyfob.protocol import dpop
 from keyfob.protocol.address import safe
-from keyfob.protocol.answer import read_json
+from keyfob.protocol.answer import read_first
 from keyfob.protocol.client_auth import authenticate
 from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.plan import Plan
@@ -51,7 +51,7 @@ def push(
     response = yield from dpop.send(
         request(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=request
     )
-    answer = read_json(response, "The endpoint for pushed requests")
+    answer = read_first(response, "The endpoint for pushed requests")
     request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
     if (
         not isinstance(request_uri, str)

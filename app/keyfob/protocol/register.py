@@ -20,7 +20,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.times import from_epoch
 from keyfob.core.wire import Request, Response
 from keyfob.protocol.address import fault_of, safe
-from keyfob.protocol.answer import failure, read_json
+from keyfob.protocol.answer import failure, read_first, read_json
 from keyfob.protocol.dpop import origin_of
 from keyfob.protocol.effects import Flow, Send
 
@@ -56,7 +56,7 @@ def register(
         headers["Authorization"] = f"Bearer {initial_access.reveal()}"
     body = json.dumps(dict(metadata)).encode()
     response: Response = yield Send(Request("POST", endpoint, "register", headers, body))
-    answer = read_json(response, "The registration endpoint")
+    answer = read_first(response, "The registration endpoint")
     _check_redirects(metadata.get("redirect_uris"), answer.get("redirect_uris"))
     _check_grants(metadata.get("grant_types"), answer.get("grant_types"))
     secret = _secret(answer, "client_secret")

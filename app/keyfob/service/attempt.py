@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from keyfob.core.account import AccountView
 from keyfob.core.errors import CODES, Fault, KeyfobError, SignInEnded, Usage
 from keyfob.core.grant import Grant
+from keyfob.core.secret import Secret
 from keyfob.core.wire import Outcome
 from keyfob.ports import Listener, Spawn
 from keyfob.protocol.plan import Plan
@@ -75,6 +76,9 @@ class Attempt:
         self._committing = False
         self._called_back = False
         self.received: Received | None = None
+        self.registered: tuple[str, Secret] | None = (
+            None  # what this sign-in registered: its address and token
+        )
 
     # --- for faces ------------------------------------------------------------------------------------------
 

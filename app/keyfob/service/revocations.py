@@ -162,17 +162,20 @@ class Revocations:
                 except KeyfobError as also:
                     log.warning("an unwanted grant could not be kept for its revocation: %s", also.code)
 
-    def unregister(self, record: Record) -> None:
-        """Remove this account's own dynamic registration (RFC 7592) where there is one. Failures are logged only:
-        an orphaned registration holds no right once its grants are revoked."""
+    def unregister_account(self, record: Record) -> None:
+        """Remove this account's own dynamic registration where there is one, as `unregister` does."""
         uri = record.account.pin.registration_uri
         token = self._plans.secrets(record.account.key).registration_token
-        if not uri or token is None:
-            return
+        if uri and token is not None:
+            self.unregister(record.account.id, uri, token)
+
+    def unregister(self, name: str, uri: str, token: Secret) -> None:
+        """Remove a dynamic registration (RFC 7592); `name` is for the log. Failures are logged only: an orphaned
+        registration has no right once its grants are revoked."""
         try:
             self._runner.run(register.unregister(uri, token))
         except KeyfobError as error:
-            log.info("unregistering the client of %s failed: %s", record.account.id, error.code)
+            log.info("unregistering the client of %s failed: %s", name, error.code)
 
     def _ask(self, pending: PendingRevocation, entry: Secret) -> str:
         body = json.loads(entry.reveal())

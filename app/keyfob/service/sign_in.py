@@ -345,7 +345,8 @@ class SignIn:
 
     def _give_back(self, ready: Ready, *, tell: bool) -> None:
         """Revoke a grant that was received and is not kept: another person's, a cancelled dialog's, one that the
-        keychain refused. With `tell` False it is only forgotten, as where the ID token did not hold. Its failure never hides why it is not kept."""
+        keychain refused; and remove the client that was registered for it. With `tell` False both are only forgotten, as
+        where the ID token did not hold. Its failure never hides why it is not kept."""
         desk, received = self._desk, ready.attempt.received
         if received is not None and tell:
             plan = received.plan
@@ -354,6 +355,8 @@ class SignIn:
             desk.revocations.give_back(
                 Record(account, Connected()), received.grant, plan.client, received.secrets.key_id
             )
+        if ready.attempt.registered is not None and tell:
+            desk.revocations.unregister(ready.provider.id, *ready.attempt.registered)
         if ready.record is None:
             try:
                 desk.slots.forget_all(ready.account_key)

@@ -55,9 +55,7 @@ def _browser(desk: Desk, ready: Ready) -> Signed:
     listener = _listen(desk, ready)
     server = _server(desk, ready)
     scopes = _scopes(provider, ready)
-    issued = desk.clients.for_attempt(
-        provider, server, attempt.request, ready.inputs, ready.record, listener.redirect_uri, scopes
-    )
+    issued = _client(desk, ready, server, listener.redirect_uri, scopes)
     scopes = scopes if issued.scopes is None else tuple(s for s in scopes if s in issued.scopes) or scopes
     plan = Plan(
         provider=provider,
@@ -189,6 +187,19 @@ def _server(desk: Desk, ready: Ready) -> Server:
     return desk.runner.run(discovery.discover(ready.provider), cancel=ready.attempt.cancelled)
 
 
+def _client(
+    desk: Desk, ready: Ready, server: Server, redirect_uri: str | None, scopes: tuple[str, ...]
+) -> Issued:
+    """The client of this attempt; one that was registered for it is remembered, to be removed where it fails."""
+    attempt = ready.attempt
+    issued = desk.clients.for_attempt(
+        ready.provider, server, attempt.request, ready.inputs, ready.record, redirect_uri, scopes
+    )
+    if issued.registration_uri is not None and issued.secrets.registration_token is not None:
+        attempt.registered = (issued.registration_uri, issued.secrets.registration_token)
+    return issued
+
+
 def _scopes(provider: Provider, ready: Ready) -> tuple[str, ...]:
     """As asked now, as the account had them, or the preset's."""
     asked = ready.attempt.request.scopes
@@ -231,9 +242,7 @@ def _device(desk: Desk, ready: Ready) -> Signed:
     provider, attempt = ready.provider, ready.attempt
     server = _server(desk, ready)
     scopes = _scopes(provider, ready)
-    issued = desk.clients.for_attempt(
-        provider, server, attempt.request, ready.inputs, ready.record, None, scopes
-    )
+    issued = _client(desk, ready, server, None, scopes)
     plan = Plan(
         provider=provider,
         server=server,
@@ -272,9 +281,7 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
     issued = Issued(Client(atproto.loopback_client_id(redirect_uri, scopes)))
     if attempt.request.client_id or desk.clients.known(provider, ready.inputs) is not None:
         # A hosted client metadata document, and with it perhaps a key.
-        issued = desk.clients.for_attempt(
-            provider, resolved.server, attempt.request, ready.inputs, ready.record, redirect_uri, scopes
-        )
+        issued = _client(desk, ready, resolved.server, redirect_uri, scopes)
     plan = Plan(
         provider=provider,
         server=resolved.server,
@@ -363,11 +370,12 @@ def _password(desk: Desk, ready: Ready) -> Signed:
         raise Usage(f"{provider.title} needs a user name and a password")
     server = _server(desk, ready)
     scopes = _scopes(provider, ready)
-    issued = desk.clients.for_attempt(provider, server, request, ready.inputs, ready.record, None, scopes)
+    issued = _client(desk, ready, server, None, scopes)
     plan = Plan(provider=provider, server=server, client=issued.client, scopes=scopes, inputs=ready.inputs)
     attempt.advance(stage="checking")
     result = desk.runner.run(
         password.password_sign_in(plan, username=username, password=request.password, **desk.signing.full),
-        cancel=attempt.cancelled,
+        _hands(desk, ready, None, plan, issued.secrets),
+        attempt.cancelled,
     )
     return Signed(_until_the_secret_ends(desk, issued, result), plan, issued.secrets, issued.registration_uri)
