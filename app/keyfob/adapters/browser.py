@@ -23,6 +23,8 @@ from keyfob.core.errors import SettingWrong
 
 _TOTAL = 4.5  # seconds for all candidates together
 _EARLY = 1.5  # seconds in which a launcher that cannot work has ended; a browser in the foreground goes on
+_SHELLS = frozenset("$`'\"();!<>|*^{}~")
+_TAKES_SCRIPT = re.compile(r"-[a-z]*c")  # the option of shells (`sh -lc`) before their script
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _DESKTOP_OPENERS = (
     ("xdg-open",),
@@ -120,7 +122,44 @@ def _command(entry: str, url: str) -> list[str] | None:
     if program is None or (windows and program.lower().endswith((".bat", ".cmd"))):
         return None  # Windows runs batch files through its shell, whatever the caller wanted
     arguments = words[1:] if any("%s" in word for word in words[1:]) else [*words[1:], "%s"]
-    return [program, *(word.replace("%s", url) for word in arguments)]
+    inert = _inert(url)
+    placed = []
+    for before, word in zip(words, arguments, strict=False):
+        is_script = not windows and _TAKES_SCRIPT.fullmatch(before) is not None and word != "%s"
+        placed.append(_in_script(word, inert) if is_script else word.replace("%s", inert))
+    return [program, *placed]
+
+
+def _inert(url: str) -> str:
+    """The address with the characters percent-encoded that mean something to a shell: `$BROWSER` may have one. In the
+    query of a sign-in they mean the same encoded. `&` stays: it parts the parameters."""
+    return "".join(f"%{ord(char):02X}" if char in _SHELLS else char for char in url)
+
+
+def _in_script(script: str, url: str) -> str:
+    """A script for a shell (`sh -c 'firefox %s'`) with the address in each `%s`, in quotes where it has none there:
+    without them, the `&` of an address starts a command."""
+    first, *rest = script.split("%s")
+    text = first
+    for part in rest:
+        text += (url if _is_quoted(text) else f"'{url}'") + part
+    return text
+
+
+def _is_quoted(script: str) -> bool:
+    """Whether a shell that has read this is inside quotes."""
+    quote = ""
+    skip = False
+    for char in script:
+        if skip:
+            skip = False
+        elif char == "\\" and quote != "'":
+            skip = True
+        elif char == quote:
+            quote = ""
+        elif not quote and char in "'\"":
+            quote = char
+    return bool(quote)
 
 
 def _started(command: Sequence[str], environment: Mapping[str, str], patience: float) -> bool:

@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
@@ -150,8 +151,42 @@ def test_s1_shell_characters_are_inert(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("BROWSER", f"{script} %s")
     monkeypatch.chdir(tmp_path)
     open_browser(url)
-    assert arguments(out) == [url]
+    (told,) = arguments(out)
+    assert unquote(told) == unquote(url)
+    assert not set(told) & set("$`'\"();!<>|*{}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["browser", "browser.out"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sh -c 'RECORD %s'", "sh -c 'RECORD \"%s\"'", "sh -ec \"RECORD '%s' # %s\"", "env bash -c 'x=%s; RECORD $x'",
+     "sh -c 'RECORD \"$1\"' browser %s", "sh -c 'RECORD it\\ is %s'"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "b=$(touch$IFS./pwned)",
+        "b=`touch$IFS./pwned`",
+        "b='&touch$IFS./pwned&'",
+        "b=1&./pwn&c=2",
+        "b=1;./pwn;c",
+        "b='",
+    ],
+)
+def test_s1_a_browser_command_with_a_shell_gets_the_address_and_runs_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, query: str
+) -> None:
+    """The address still says the same: client id, state and the rest arrive."""
+    script, out = recorder(tmp_path)
+    program(tmp_path, "touch pwned", "pwn")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BROWSER", command.replace("RECORD", str(script)))
+    url = f"https://id.example/authorize?client_id=a&state=x%20y&{query}&z=(1)"
+    open_browser(url)
+    told = arguments(out)[-1]
+    assert parse_qsl(urlsplit(told).query) == parse_qsl(urlsplit(url).query)
+    time.sleep(0.2)
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_our_descriptors_stay_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
