@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.agent.consent import NamedApps, program_at, script_of
+from keyfob.adapters.own_process import own_command, package_root
+from keyfob.agent.consent import LAUNCHER, OURS, NamedApps, program_at, script_of
 from keyfob.agent.gates import Peer
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient
@@ -384,6 +385,10 @@ def test_an_interpreters_script_is_what_asks(executable: str, words: list[str], 
     assert script_of(executable, words, "/srv") == script
 
 
+def _cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b"")
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 class TestProcesses:
     def start(self, tmp_path: Path, name: str, *words: str) -> subprocess.Popen[str]:
@@ -408,11 +413,74 @@ class TestProcesses:
         assert (program.script, program.folder) == (str(tmp_path / "tool.py"), str(tmp_path))
         assert program.parents[0] == (program_at(os.getpid()).script or os.path.realpath(sys.executable))
 
-    def test_our_own_command_asks_for_whoever_ran_it(self, tmp_path: Path) -> None:
-        with self.start(tmp_path, "keyfob", "token", "github") as process:
+    def running(self, words: list[str], folder: Path, env: dict[str, str]) -> Program:
+        """What a process is taken for, that waits in its standard input."""
+        with subprocess.Popen(words, cwd=folder, env=env, stdin=subprocess.PIPE) as process:
+            end = time.monotonic() + 20
+            while b"".join(word.encode() for word in words[1:]) not in _cmdline(process.pid):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            program = program_at(process.pid)
+            process.kill()
+        return program
+
+    def installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, str]]:
+        """Our commands in a folder as an installer places them, this process among them; each waits."""
+        bin_ = tmp_path / "bin"
+        bin_.mkdir()
+        for name in OURS:
+            (bin_ / name).write_text(f"#!{sys.executable}\nimport sys; sys.stdin.read()\n")
+            (bin_ / name).chmod(0o755)
+        monkeypatch.setattr(sys, "argv", [str(bin_ / "keyfob"), "agent"])
+        return bin_, {"PATH": os.environ["PATH"], "PYTHONPATH": package_root()}
+
+    @pytest.mark.parametrize("link", [False, True])
+    @pytest.mark.parametrize("name", OURS)
+    def test_our_own_command_asks_for_whoever_ran_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, link: bool
+    ) -> None:
+        bin_, env = self.installed(tmp_path, monkeypatch)
+        command = bin_ / name
+        if link:  # as pipx places it
+            command = tmp_path / "linked"
+            command.symlink_to(bin_ / name)
+        assert self.running([str(command), "token"], tmp_path, env) == program_at(os.getpid())
+
+    @pytest.mark.parametrize("form", ["module", "isolated", "launcher"])
+    def test_our_own_command_in_its_other_forms(self, tmp_path: Path, form: str) -> None:
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": package_root()}
+        words = {
+            "module": [sys.executable, "-m", "keyfob", "token", "x", "--rejected-stdin"],
+            "isolated": [*own_command(), "token", "x", "--rejected-stdin"],
+            "launcher": [sys.executable, "-I", "-S", "-c", LAUNCHER, package_root(), "/bin/cat"],
+        }[form]
+        assert self.running(words, tmp_path, env | {"KEYFOB_HOME": str(tmp_path)}) == program_at(os.getpid())
+
+    @pytest.mark.parametrize("name", ["keyfob", "git-credential-keyfob", "keyfob/__main__.py"])
+    def test_a_script_with_our_name_is_a_program_of_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        self.installed(tmp_path, monkeypatch)
+        other = tmp_path / "other"
+        (other / name).parent.mkdir(parents=True)
+        with self.start(other, name, "token", "github") as process:
             program = program_at(process.pid)
             process.communicate("")
-        assert program == program_at(os.getpid())
+        assert program.script == str(other / name)
+
+    def test_a_module_with_our_name_is_a_program_of_its_own(self, tmp_path: Path) -> None:
+        (tmp_path / "keyfob.py").write_text("import sys; sys.stdin.read()\n")
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": package_root()}
+        program = self.running([sys.executable, "-m", "keyfob", "token"], tmp_path, env)
+        assert program.script == "-m keyfob"
+
+    def test_code_with_our_package_in_it_is_a_program_of_its_own(self, tmp_path: Path) -> None:
+        words = [sys.executable, "-I", "-c", "import sys; sys.stdin.read()", package_root(), "token"]
+        assert self.running(words, tmp_path, dict(os.environ)).script == "-c"
+
+    def test_the_launchers_text_is_known(self) -> None:
+        launcher = Path(__file__).resolve().parents[2] / "packaging" / "scripts" / "keyfob-token"
+        assert f"'{LAUNCHER}'" in launcher.read_text("utf-8")
 
     def test_s81_unanswered_questions_of_one_program_do_not_stop_another(self, tmp_path: Path) -> None:
         """S-81: one program asks 70 times and nobody answers; a program that is always allowed is served at once."""

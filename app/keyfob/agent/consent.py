@@ -10,16 +10,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from dataclasses import replace
 
+from keyfob.adapters.own_process import own_command, package_root
 from keyfob.agent.gates import Peer
 from keyfob.core.consent import Program
 from keyfob.service.consents import Consents
 
 PARENTS_MOST = 6
-# Our own commands ask for whoever ran them.
-OURS = frozenset({"keyfob", "git-credential-keyfob", "docker-credential-keyfob"})
+# Our own commands, which ask for whoever ran them. Any program may have such a name: their folder counts too.
+OURS = ("keyfob", "git-credential-keyfob", "docker-credential-keyfob", "keyfob-keyring")
+# What `keyfob-token` has the interpreter run, with the package's folder as first argument.
+LAUNCHER = (
+    "import sys; sys.path.append(sys.argv[1]); from keyfob.__main__ import launched; launched(*sys.argv[2:])"
+)
 # Their program is the file they are given, not they themselves.
 INTERPRETERS = (
     "python",
@@ -59,43 +65,72 @@ class NamedApps:
 
 def program_at(pid: int | None) -> Program:
     """The program of a process, and what started it. Never raises; empty where the system does not tell."""
-    found, parent = _look(pid)
-    while _is_ours(found) and parent is not None:
-        found, parent = _look(parent)
+    found, parent, is_ours = _look(pid)
+    while is_ours and parent is not None:
+        found, parent, is_ours = _look(parent)
     parents: list[str] = []
     while parent is not None and len(parents) < PARENTS_MOST:
-        above, parent = _look(parent)
+        above, parent, _ = _look(parent)
         if above.executable:
             parents.append(above.script or above.executable)
     return replace(found, parents=tuple(parents))
 
 
-def _is_ours(program: Program) -> bool:
-    script = program.script or ""
-    return os.path.basename(script) in OURS or script.endswith(os.path.join("keyfob", "__main__.py"))
+def is_own_command(program: Program, words: list[str]) -> bool:
+    """Whether this is a command of this very installation: by its files, not by its name."""
+    if getattr(sys, "frozen", False):
+        return os.path.realpath(program.executable) == os.path.realpath(sys.executable)
+    if program.script is None or os.path.realpath(program.executable) != os.path.realpath(sys.executable):
+        return False
+    root = package_root()
+    if program.script == "-c":
+        own = list(own_command()[1:])
+        if words[1 : 1 + len(own)] == own:
+            return True
+        return words[1:5] == ["-I", "-S", "-c", LAUNCHER] and _same(words[5], root)
+    if program.script == "-m keyfob":
+        # Python takes the module of that name from the folder that it is started in, if there is one.
+        here = (os.path.join(program.folder, name) for name in ("keyfob", "keyfob.py"))
+        return _same(program.folder, root) or not any(os.path.lexists(path) for path in here)
+    return os.path.realpath(program.script) in _own_scripts()
 
 
-def _look(pid: int | None) -> tuple[Program, int | None]:
-    """One process and its parent's id."""
+def _own_scripts() -> set[str]:
+    """The files of our commands: as installed with this interpreter, and beside what this process was started as."""
+    folders = {os.path.dirname(sys.executable), sysconfig.get_path("scripts")}
+    folders.add(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")))
+    if os.path.isabs(sys.argv[0]) and os.path.basename(sys.argv[0]) in OURS:
+        folders.add(os.path.dirname(sys.argv[0]))
+    found = {os.path.realpath(os.path.join(folder, name)) for folder in folders for name in OURS}
+    return found | {os.path.realpath(os.path.join(package_root(), "keyfob", "__main__.py"))}
+
+
+def _same(folder: str, other: str) -> bool:
+    return os.path.realpath(folder) == os.path.realpath(other)
+
+
+def _look(pid: int | None) -> tuple[Program, int | None, bool]:
+    """One process, its parent's id, and whether it is a command of ours."""
     if pid is None or pid <= 0:
-        return Program(""), None
+        return Program(""), None, False
     try:
         return _from_proc(pid) if sys.platform.startswith("linux") else _from_ps(pid)
     except (OSError, ValueError, IndexError, subprocess.SubprocessError):
-        return Program(""), None
+        return Program(""), None, False
 
 
-def _from_proc(pid: int) -> tuple[Program, int | None]:
+def _from_proc(pid: int) -> tuple[Program, int | None, bool]:
     executable = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
     folder = os.readlink(f"/proc/{pid}/cwd")
     with open(f"/proc/{pid}/cmdline", "rb") as file:
         words = [os.fsdecode(word) for word in file.read(64 * 1024).split(b"\0")[:-1]]
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         parent = int(file.read().rpartition(")")[2].split()[1])
-    return Program(executable, script_of(executable, words, folder), folder), parent or None
+    program = Program(executable, script_of(executable, words, folder), folder)
+    return program, parent or None, is_own_command(program, words)
 
 
-def _from_ps(pid: int) -> tuple[Program, int | None]:
+def _from_ps(pid: int) -> tuple[Program, int | None, bool]:
     done = subprocess.run(  # noqa: S603  (a fixed program, a number)
         ["/bin/ps", "-o", "ppid=,comm=", "-p", str(pid)],
         capture_output=True,
@@ -105,7 +140,8 @@ def _from_ps(pid: int) -> tuple[Program, int | None]:
     )
     parent, _, executable = done.stdout.strip().partition(" ")
     # Arguments come as one line, where a blank in a path cannot be told from one between words: no script is named.
-    return Program(executable.strip()), int(parent) or None
+    program = Program(executable.strip())
+    return program, int(parent) or None, is_own_command(program, [])
 
 
 def script_of(executable: str, words: list[str], folder: str) -> str | None:
@@ -118,7 +154,7 @@ def script_of(executable: str, words: list[str], folder: str) -> str | None:
     for word in rest:
         if word == "-m" and name.startswith(("python", "pypy")):
             module = next(rest, "")
-            return os.path.join("keyfob", "__main__.py") if module == "keyfob" else f"-m {module}"
+            return f"-m {module}"
         if word in ("-c", "-e", "--eval", "-"):
             return word
         if word in ("-W", "-X", "-O", "-r", "--require"):
