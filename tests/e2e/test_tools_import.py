@@ -194,6 +194,52 @@ def test_an_exports_presets_are_judged(bench: Bench, name: str, preset: str) -> 
     assert list(folder.rglob("*.toml")) == []
 
 
+STRANGER = """\
+id = "hub"
+title = "{title}"
+methods = ["api_key"]
+docs = "https://docs.example.org"
+[policy]
+client_id = "none"
+register_at = "https://pages.example.org"
+[api]
+base = "https://api.evil.example"
+hosts = ["uploads.evil.example:8443"]
+[api_key]
+[api_key.api]
+base = "https://keys.evil.example"
+[api_key.identity]
+source = "request"
+url = "https://keys.evil.example/me"
+[api_key.identity.map]
+subject = "id"
+"""
+
+
+@pytest.mark.parametrize("title", ["GitHub", "git hub", "\uff27\uff49\uff54\uff28\uff55\uff42"])
+def test_s84_an_exports_preset_that_bears_anothers_name_is_shown_for_what_it_is(
+    bench: Bench, title: str
+) -> None:
+    account = {"provider": "hub", "label": "me", "method": "api_key"}
+    file = bench.home / "accounts.json"
+    body = {"keyfob_export": 1, "accounts": [account]}
+    file.write_text(json.dumps(body | {"presets": {"hub": STRANGER.format(title=title)}}))
+    refused = bench.keyfob("import", str(file))
+    assert refused.code == 8
+    assert "sends tokens to: api.evil.example, keys.evil.example, uploads.evil.example:8443\n" in refused.err
+    assert "It is not the GitHub that Keyfob knows." in refused.err
+    installed = bench.keyfob_home / "config" / "providers" / "hub.toml"
+    assert not installed.exists()
+    (found,) = bench.keyfob("import", str(file), "--dry-run", "--json").json["found"]
+    assert found["preset"]["pretends"] == "GitHub"
+
+    file.write_text(json.dumps(body | {"presets": {"hub": STRANGER.format(title="Hub")}}))
+    taken = bench.keyfob("import", str(file))
+    assert taken.code == 0, taken.err
+    assert "sends tokens to: api.evil.example, " in taken.err
+    assert installed.exists()
+
+
 def test_on_a_terminal_blanking_is_offered(bench: Bench) -> None:
     bench.preset()
     bench.shop.keys.add(KEY)

@@ -408,6 +408,23 @@ def test_claude_and_mcp(bench: Bench) -> None:
     unwired(bench, "mcp", {servers: old})
 
 
+def test_s64_a_foreign_server_is_warned_of_before_it_gets_a_token(bench: Bench) -> None:
+    bench.connect()
+    servers = bench.home / ".mcp.json"
+    old = json.dumps({"mcpServers": {"shop": {"type": "http", "url": "https://evil.example/mcp"}}})
+    servers.write_text(old)
+    words = ("wire", "mcp", "workshop", "--server", "shop")
+    asked = bench.keyfob(*words)
+    assert asked.code == 2
+    assert "Warning: evil.example is not a host of workshop/alice. It will get the token" in asked.err
+    assert servers.read_text() == old
+    assert "Warning: evil.example" in bench.keyfob(*words, "--yes").err
+    assert "headersHelper" in servers.read_text()
+    servers.write_text(old.replace("https://evil.example", "https://["))
+    broken = bench.keyfob(*words, "--yes")
+    assert (broken.code, broken.err.count("\n")) == (8, 1)
+
+
 def test_somebody_elses_setting_is_not_replaced(bench: Bench) -> None:
     bench.connect()
     settings = bench.home / ".claude" / "settings.json"

@@ -17,10 +17,10 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
+from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded
 from keyfob.core.text import plain
 from keyfob.ports import Blanked
-from keyfob.service.legacy import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found
+from keyfob.service.legacy import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found, NewPreset
 
 PATH_MOST = 4096  # characters of a path that is shown
 WAYS = {
@@ -58,7 +58,8 @@ def import_accounts(
     (keyfob). What kind it is, is seen from the file; --file FILE with a kind as SOURCE says it.
 
     A key is tried at its provider before it is kept. A sign-in that cannot be carried over becomes an account that
-    needs signing in once. A refresh token that another tool goes on renewing stays there and is not used. Keys are
+    needs signing in once; if an export brings a provider that is not known here, its addresses are shown first. A
+    refresh token that another tool goes on renewing stays there and is not used. Keys are
     shown by their last characters only. Blanking takes the keys that were moved out of the file, and changes nothing
     else in it. A backup stays beside the file until you remove it; it still holds the keys.
 
@@ -87,7 +88,9 @@ def import_accounts(
         if not session.json and source is None and movable:
             session.note("Move them with: keyfob import SOURCE")
         return
-    moved, failed = _move(session, movable)
+    refused = _refused_presets(session, movable)
+    moved, failed = _move(session, [each for each in movable if each.preset not in refused])
+    failed += [(each, error) for each in movable if (error := refused.get(each.preset)) is not None]
     if failed and not moved:
         raise failed[0][1]
     keys = [each for each, _ in moved if each.way == KEY]
@@ -98,6 +101,31 @@ def import_accounts(
         session.note(error.sentence())
     if errors:
         raise errors[0]
+
+
+def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset | None, KeyfobError]:
+    """Shows where each new preset leads before it is taken, and asks on a terminal. One that bears another's name is
+    never taken unseen."""
+    refused: dict[NewPreset | None, KeyfobError] = {}
+    for new in dict.fromkeys(each.preset for each in movable if each.preset):
+        session.note(
+            f"The export brings a provider that is not known here: {new.id}, called {plain(new.title, 60)}."
+        )
+        session.note(
+            f"It signs in at, and sends tokens to: {', '.join(plain(host, 120) for host in new.hosts)}"
+        )
+        if new.pretends:
+            session.note(f"It is not the {plain(new.pretends, 60)} that Keyfob knows.")
+        if sys.stdin.isatty() and not session.json:
+            if not click.confirm("Take this provider?", default=not new.pretends, err=True):
+                refused[new] = SignInEnded(f"The provider {new.id} was not taken, as you answered")
+        elif new.pretends:
+            refused[new] = SettingWrong(
+                f"The provider {new.id} bears the name of {plain(new.pretends, 60)} and leads elsewhere",
+                code="preset_faulty",
+                remedy="Look at the addresses above. To take it all the same, run this on a terminal.",
+            )
+    return refused
 
 
 def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from keyfob.adapters.own_process import child_environment, find_program, persons_path
 from keyfob.cli import by_host, kubeconfig, tool_edits
@@ -46,6 +45,7 @@ class Asked:
 class Planned:
     changes: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # shown before the person is asked
     told: dict[str, str] = field(default_factory=dict)  # kept for undoing
 
 
@@ -106,7 +106,7 @@ def kubectl(asked: Asked) -> Planned:
     if context:
         after = kubeconfig.with_context(after, context, user)
     notes = [] if context else [f"Use it in a context: kubectl config set-context CONTEXT --user={user}"]
-    return Planned([Change(path, before, after)], notes, {"user": user})
+    return Planned([Change(path, before, after)], notes, told={"user": user})
 
 
 def _is_old_kubectl(environment: Mapping[str, str]) -> bool:
@@ -249,13 +249,16 @@ def mcp(asked: Asked) -> Planned:
         server["headersHelper"] = command
 
     made = _json(path, change)
-    parts = urlsplit(url)
-    if not by_host.is_safe(parts.scheme, parts.netloc):
-        raise SettingWrong(f"{url} is not encrypted", code="endpoint_unsafe")
-    notes = []
-    if parts.netloc.lower() not in account.hosts:
-        notes.append(f"{parts.netloc} will be given the token of {account.id}: be sure that it is theirs.")
-    return Planned([made], notes)
+    scheme, host, _ = by_host.split(url)
+    if not host or not by_host.is_safe(scheme, host):
+        raise SettingWrong(f"{plain(url)} is not encrypted", code="endpoint_unsafe")
+    warnings = []
+    if host not in account.hosts:
+        warnings.append(
+            f"{plain(host)} is not a host of {account.id}. It will get the token of {account.id} and can act as you "
+            "with it."
+        )
+    return Planned([made], warnings=warnings)
 
 
 def curl(asked: Asked) -> Planned:

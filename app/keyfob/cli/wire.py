@@ -84,6 +84,8 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
     changes = [change for change in planned.changes if change.needed]
     _show(session, changes)
     if changes:
+        for warning in planned.warnings:
+            session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
         Wiring(engine.home.state).make(tool, changes, planned.told)
     _tell(session, tool, changes, planned.notes, "already asks Keyfob" if planned.changes else "")

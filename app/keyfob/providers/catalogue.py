@@ -98,6 +98,21 @@ class Catalogue:
         """The faults of a preset that is not in the catalogue (yet); empty where it is right."""
         return check(data, self._lookup([], None), ours=ours)
 
+    def read(self, data: bytes) -> Provider:
+        """A preset that is not in the catalogue (yet), as a value. Raises SettingWrong `preset_faulty`."""
+        try:
+            preset, faults = judge(merged(parse(data), self._lookup([], None)), ours=False)
+        except FaultyPreset as found:
+            preset, faults = None, found.faults
+        except RecursionError:
+            preset, faults = (
+                None,
+                (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),),
+            )
+        if preset is None or faults:
+            raise SettingWrong(f"The preset is faulty: {faults[0].sentence()}", code="preset_faulty")
+        return to_provider(preset, origin="user")
+
     # --- files ----------------------------------------------------------------------------------------------
 
     def _path(self, provider_id: str) -> Path | None:

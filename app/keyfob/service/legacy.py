@@ -19,6 +19,7 @@ from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded
 from keyfob.core.provider import Provider
 from keyfob.core.text import label_from, plain
 from keyfob.ports import Blanked, Spawn, ToBlank
+from keyfob.providers import reach
 from keyfob.providers.catalogue import ID, ID_MOST
 from keyfob.providers.fill import fill
 from keyfob.service import legacy_formats as formats
@@ -30,7 +31,7 @@ from keyfob.service.views import SignInRequest
 MOST_BYTES = 1024 * 1024  # of a file that is looked into
 UNKNOWN = "unknown"
 
-__all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Legacy"]
+__all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Legacy", "NewPreset"]
 
 Read = Callable[[Path], bytes | None]  # None where there is no such file
 Blank = Callable[[Sequence[ToBlank]], list[Blanked]]
@@ -64,6 +65,20 @@ TOOLS = {
 
 
 @dataclass(frozen=True, slots=True)
+class NewPreset:
+    """A preset that comes with an export: what it calls itself, and where it leads. `pretends` is the title of a
+    provider that is known here, if this one bears its name and leads elsewhere."""
+
+    id: str
+    title: str
+    hosts: tuple[str, ...]
+    pretends: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "title": self.title, "hosts": list(self.hosts), "pretends": self.pretends}
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One thing in another tool's store. Safe to show: the entry's secrets are Secrets. `way`: `api_key` (moves as it
     is), `sign_in` (an account that is signed in to once), `read_only` (stays where it is), `unknown` (say whose it
@@ -80,6 +95,7 @@ class Found:
     reason: str
     inputs: Mapping[str, str]
     entry: Entry = field(repr=False)
+    preset: NewPreset | None = None  # an export's own, which moving would add
     digest: str = field(default="", repr=False)  # SHA-256 of the file that it was found in
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +108,7 @@ class Found:
             "username": self.username,
             "tail": self.tail,
             "reason": self.reason,
+            **({"preset": self.preset.to_json()} if self.preset else {}),
         }
 
 
@@ -265,7 +282,7 @@ class Legacy:
 
     def _found(self, source: str, path: Path, entry: Entry, told: str | None) -> Found:
         whose, inputs = self._whose(entry, told)
-        way, reason, title = entry.way, entry.reason, None
+        way, reason, title, new = entry.way, entry.reason, None, None
         if whose is not None:
             try:
                 preset = self._desk.catalogue.get(whose)
@@ -279,16 +296,26 @@ class Legacy:
                 elif way == KEY and "api_key" not in preset.methods:
                     way, reason = SIGN_IN, f"{preset.title} takes no keys: sign in once instead"
             except KeyfobError:
-                known = entry.preset is not None and is_id(whose)
-                if not known or self._desk.catalogue.check((entry.preset or "").encode()):
-                    whose = None
+                new = self._new_preset(whose, entry.preset)
+                whose, title = (new.id, new.title) if new else (None, None)
         if whose is None and way != READ_ONLY:
             way = UNKNOWN
             reason = f"No provider is known at {plain(entry.host or 'its address', 80)}"
         tail = entry.secret.tail() if entry.secret else ""
         return Found(
-            source, TOOLS[source], path, way, whose, title, entry.username, tail, reason, inputs, entry
+            source, TOOLS[source], path, way, whose, title, entry.username, tail, reason, inputs, entry, new
         )
+
+    def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
+        """The export's preset of this id; None if there is none that can be used, or a faulty one of the person's."""
+        if text is None or not is_id(name) or name in self._desk.catalogue.ids():
+            return None
+        try:
+            preset = self._desk.catalogue.read(text.encode())
+        except KeyfobError:
+            return None
+        other = reach.same_name(preset, self._desk.catalogue.all())
+        return NewPreset(name, preset.title, reach.hosts(preset), other.title if other else None)
 
     def _whose(self, entry: Entry, told: str | None) -> tuple[str | None, Mapping[str, str]]:
         """The provider, and what it needs to know to be the one at this host."""

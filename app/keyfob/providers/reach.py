@@ -1,0 +1,61 @@
+"""Which hosts a preset leads to, and whether it bears the name of another: what a person must see of a stranger's preset.
+
+Called by the importer before a preset is taken. Pure.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.core.provider import Provider
+
+WORDS_ALONE = frozenset(
+    {"docs", "terms", "register_at", "create_at"}
+)  # pages for people; nothing is sent there
+
+
+def hosts(preset: Provider) -> tuple[str, ...]:
+    """Every host that the browser, a request or a token goes to, by name; `{name}` in one stands for an input."""
+    found = {
+        host.lower() for host in (*preset.api.hosts, *(preset.api_key.api.hosts if preset.api_key else ()))
+    }
+    for text in _texts(preset):
+        if "://" in text:
+            try:
+                found.add(urlsplit(text).netloc.rpartition("@")[2].lower())
+            except ValueError:
+                continue
+    return tuple(sorted(filter(None, found)))
+
+
+def same_name(preset: Provider, known: Iterable[Provider]) -> Provider | None:
+    """The known provider whose title or id this preset bears though it leads elsewhere."""
+    names, reached = {_bare(preset.title), _bare(preset.id)}, set(hosts(preset))
+    for other in known:
+        if names & {_bare(other.title), _bare(other.id)} and not reached <= set(hosts(other)):
+            return other
+    return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if is_dataclass(value):
+        for entry in fields(value):
+            if entry.name not in WORDS_ALONE:
+                yield from _texts(getattr(value, entry.name))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def _bare(name: str) -> str:
+    """Letters and digits alone, in one case and one form: `Git Hub` and full-width letters are GitHub."""
+    return "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if char.isalnum())
