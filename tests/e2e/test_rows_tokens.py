@@ -6,11 +6,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from keyfob.adapters.vault_secretservice import SecretServiceVault
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
 from keyfob.service.views import Disconnection
@@ -18,6 +20,7 @@ from support import hostile
 from support.certificates import Authority
 from support.hostile import Behaviour, RawServer, answer, redirect
 from support.misbehaving import METADATA, Misbehaving
+from support.session import DesktopSession
 from support.whole_engine import Whole
 
 pytestmark = pytest.mark.network
@@ -597,3 +600,62 @@ def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
     assert whole.engine.store.revocations() == []
     assert whole.grant() == before
     assert len(whole.provider._current) == 1  # the new one was given back
+
+
+def test_s_85_a_revocation_that_waited_does_not_end_the_next_sign_in(whole: Whole) -> None:
+    """Some servers end all grants of a person and a client with one: what waits is tried before the new sign-in, or
+    else with its end."""
+    whole.connect()
+    refresh = whole.grant().refresh
+    assert refresh is not None
+    whole.provider.next("/revoke", hostile.hang_up, hostile.hang_up)
+    assert whole.engine.accounts.disconnect("here").revoked == "pending"
+    assert whole.connect(account="here").status == "connected"
+    (waiting,) = whole.engine.store.revocations()
+    whole.engine.store.put_revocation(replace(waiting, retry_at=None))
+    whole.engine.renewer.tick()
+    assert whole.engine.renewer.settled(timedelta(seconds=5))
+    assert whole.provider.revoked == []
+    ended = whole.engine.accounts.disconnect("here")
+    assert (ended.revoked, ended.sign_ins) == ("yes", 2)
+    assert refresh.reveal() in whole.provider.revoked
+
+
+def test_s_85_what_waited_is_revoked_before_the_next_sign_in(whole: Whole) -> None:
+    whole.connect()
+    whole.provider.next("/revoke", hostile.hang_up)
+    assert whole.engine.accounts.disconnect("here").revoked == "pending"
+    sent = len(whole.provider.requests)
+    assert whole.connect(account="here").status == "connected"
+    assert whole.provider.paths(sent)[0] == "/revoke"
+    assert len(whole.provider.revoked) == 1
+    assert whole.engine.store.revocations() == []
+
+
+# --- a real keychain --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.keychain
+def test_s_59_with_a_locked_keychain_it_says_what_was_done_and_does_the_rest(
+    tmp_path: Path, provider: Misbehaving
+) -> None:
+    with DesktopSession() as session, session.applied():
+        vault = SecretServiceVault("home")
+        whole = Whole(tmp_path, provider, vault=vault)
+        whole.connect()
+        whole.connect(account="here")
+        session.lock_keyring()
+        with pytest.raises(KeychainError) as caught:
+            whole.engine.accounts.disconnect("here")
+        assert (caught.value.exit_code, caught.value.code) == (4, "keychain_locked")
+        assert "here/alice is disconnected here" in caught.value.message
+        assert "deleted and revoked when the keychain opens" in caught.value.message
+        assert status(whole) == "disconnected"
+        assert provider.revoked == []
+        session.unlock_keyring()
+        whole.engine.renewer.tick()
+        assert whole.engine.renewer.settled(timedelta(seconds=20))
+        assert provider._current == {}
+        assert whole.engine.accounts.disconnect("here").revoked == "yes"
+        whole.engine.close()
+        vault.close()

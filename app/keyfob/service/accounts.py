@@ -264,6 +264,12 @@ class Accounts:
         if record is not None and record.cleanup:
             self._forget(record, local=self._store.read(_local(key)) is not None)
 
+    def settle_all(self, key: str) -> None:
+        """Try the revocations that an earlier disconnect of this account left."""
+        for pending in self._store.revocations():
+            if pending.account_key == key and not pending.held:
+                self.settle(pending)
+
     def settle(self, pending: PendingRevocation) -> None:
         """Try a revocation that is still pending."""
         answer = self._revocations.settle(pending)

@@ -78,6 +78,12 @@ class Revocations:
             self.drop(pending)
         return len(surplus)
 
+    def hold_pending(self, account_key: str) -> None:
+        """Revocations that still wait are held back from now on: the account was signed in again."""
+        for pending in self._store.revocations():
+            if pending.account_key == account_key and not pending.held:
+                self._store.put_revocation(replace(pending, held=True))
+
     def release(self, account_key: str) -> list[PendingRevocation]:
         """The account's older sign-ins, due for revocation from now on."""
         self.trim(account_key)

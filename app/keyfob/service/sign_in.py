@@ -73,6 +73,9 @@ class SignIn:
         record = desk.accounts.resolve(request.account) if request.account else None
         if record is not None and record.cleanup:
             desk.accounts.clean_up(record.account.key)
+        if record is not None:
+            # Now, while the old sign-in can still be revoked without the new one.
+            desk.accounts.settle_all(record.account.key)
         account_key = record.account.key if record else desk.signing.entropy(12)
         preset = desk.catalogue.get(request.provider)
         inputs = desk.clients.inputs(preset, request, record)
@@ -201,6 +204,7 @@ class SignIn:
                 if replaced is not None:
                     desk.revocations.drop(replaced)
                 raise
+            self._quietly(lambda: desk.revocations.hold_pending(key))
             self._quietly(lambda: self._tell_dropped(stored, desk.revocations.trim(key)))
             self._quietly(lambda: desk.store.clear_intent(key))
             return stored
