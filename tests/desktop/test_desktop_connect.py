@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
-from PySide6.QtWidgets import QLineEdit, QPushButton
+from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import PeerFault, SignInEnded
@@ -368,3 +368,40 @@ def test_the_choice_is_found_by_its_name(dialog: ConnectDialog) -> None:
     assert told.role() == QAccessible.Role.ComboBox
     assert told.child(0).childCount() == 2
     assert told.actionInterface() is not None
+
+
+def test_what_assistive_technology_selects_in_the_gallery_goes_on(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    accessible = QAccessible.queryAccessibleInterface(dialog.gallery.list)
+    chosen: list[str] = []
+    dialog.gallery.chosen.disconnect()
+    dialog.gallery.chosen.connect(lambda provider, _: chosen.append(provider))
+    titles = [dialog.gallery.list.item(n).text() for n in range(dialog.gallery.list.count())]
+    assert accessible.selectionInterface().select(accessible.child(titles.index("Bluesky")))
+    dialog.gallery.go.click()
+    assert chosen == ["bluesky"]
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_the_window_comes_to_the_front_however_a_sign_in_ends(
+    dialog: ConnectDialog,
+    engine: fake.FakeEngine,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: str,
+) -> None:
+    """The browser covers it at that moment."""
+    nexus(dialog, engine, qtbot)
+    asked: list[str] = []
+    monkeypatch.setattr(dialog, "raise_", lambda: asked.append("raise"))
+    monkeypatch.setattr(dialog, "activateWindow", lambda: asked.append("activate"))
+    monkeypatch.setattr(QApplication, "alert", lambda widget, *_: asked.append("alert"))
+    attempt = engine.sign_in.attempts[-1]
+    if outcome == "success":
+        attempt.finish(view("nexusmods", "Nexus Mods", "new"))
+    else:
+        attempt.fail(SignInEnded("You declined at Nexus Mods", code="declined"))
+    page = getattr(dialog, outcome)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
+    assert asked == ["raise", "activate", "alert"]

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtGui import QAccessible, QAccessibleInterface, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import delete
 
-from keyfob.core.errors import Fault, Transient
+from keyfob.core.errors import Fault, Transient, Usage
 from keyfob.core.secret import Secret
 from keyfob.desktop import clipboard, operation
 from keyfob.desktop.clipboard import SecretClipboard
@@ -373,3 +373,48 @@ def test_a_banner_says_since_when(desk: Desk, qtbot: QtBot) -> None:
     texts = [banner.text for banner in desk._presenter.model.banners]
     at = (fake.NOW - timedelta(days=3)).astimezone()
     assert texts[0].endswith(f"({at:%A %H:%M})")
+
+
+def select_child(accessible: QAccessibleInterface, number: int) -> None:
+    """As assistive technology does: AT-SPI's Selection.selectChild."""
+    selection = accessible.selectionInterface()
+    assert selection.select(accessible.child(number))
+
+
+def test_what_assistive_technology_selects_is_shown(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    """INTERFACE.md's way: the list and the page, with all its buttons, are of one account."""
+    choose(desk, "github", qtbot)
+    accounts = desk.window.sidebar.list
+    select_child(QAccessible.queryAccessibleInterface(accounts), 0)
+    qtbot.waitUntil(lambda: desk._presenter.selected == "key-nexusmods-aldis")
+    assert [accounts.row(each) for each in accounts.selectedItems()] == [accounts.currentRow()] == [0]
+    assert desk.window.account.title.full() == "Aldis"
+    accounts.clearSelection()
+    qtbot.waitUntil(lambda: [accounts.row(each) for each in accounts.selectedItems()] == [0])
+
+
+def test_a_name_that_cannot_be_used_stays_to_be_corrected(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    choose(desk, "nexusmods", qtbot)
+    engine.accounts.error = Usage("A label cannot be 'bad name!'", remedy="Use a-z, for example bad-name.")
+    desk.window.account.rename_action.trigger()
+    question = desk.window.findChild(Ask)
+    assert question.accessibleName() == "Rename Aldis"
+    question.field.setText("bad name!")
+    qtbot.keyClick(question.field, Qt.Key.Key_Return)
+    qtbot.waitUntil(question.problem.isVisible)
+    assert question.isVisible()
+    assert question.field.text() == "bad name!"
+    assert question.problem.text() == "A label cannot be 'bad name!'. Use a-z, for example bad-name."
+    assert question.field.accessibleDescription() == question.problem.text()
+    assert question.deed.isEnabled()
+    assert not desk.window._note.isVisible()
+    engine.accounts.error = None
+    question.field.setText("main")
+    assert not question.problem.isVisible()
+    qtbot.keyClick(question.field, Qt.Key.Key_Enter)
+    qtbot.waitUntil(lambda: not question.isVisible())
+    assert engine.accounts.view("key-nexusmods-aldis").label == "main"

@@ -1,4 +1,4 @@
-"""Questions before deeds, and a line of text: small dialogs whose buttons name the deed."""
+"""Small dialogs: a question before something is ended, and a line of text. Their buttons name what they do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from keyfob.desktop.dialog import ModalDialog
 from keyfob.desktop.theme import Theme
-from keyfob.desktop.widgets import button, label
+from keyfob.desktop.widgets import button, label, restyle
 
 
 class Confirm(ModalDialog):
@@ -45,7 +45,8 @@ class Confirm(ModalDialog):
 
 
 class Ask(ModalDialog):
-    """One line of text: `answered` with it."""
+    """One line of text: `answered` with it. It stays open until `accept`; `complain` says what is wrong with the text,
+    which stays to be corrected."""
 
     answered = Signal(str)
 
@@ -62,7 +63,9 @@ class Ask(ModalDialog):
         self.deed.setDefault(True)
         self.cancel.clicked.connect(self.reject)
         self.deed.clicked.connect(self._answer)
-        self.field.textChanged.connect(self._judge)
+        self.field.textChanged.connect(self._changed)
+        self.problem = label("", "problem", wrap=True)
+        self.problem.hide()
         row = QHBoxLayout()
         row.setSpacing(9)
         row.addStretch(1)
@@ -75,13 +78,32 @@ class Ask(ModalDialog):
         layout.addWidget(label(text, "secondary", wrap=True))
         layout.addSpacing(4)
         layout.addWidget(self.field)
+        layout.addWidget(self.problem)
         layout.addSpacing(14)
         layout.addLayout(row)
         self.setFixedWidth(theme.px(460))
+        self.field.setFocus()
 
-    def _judge(self, text: str) -> None:
+    def complain(self, text: str) -> None:
+        """The answer was not taken: say why, under the field."""
+        self._mark(text)
+        self.deed.setEnabled(True)
+        self.field.setFocus()
+        self.field.selectAll()
+
+    def _changed(self, text: str) -> None:
         self.deed.setEnabled(bool(text.strip()))
+        self._mark("")
+
+    def _mark(self, problem: str) -> None:
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        self.field.setAccessibleDescription(self.problem.text())
+        if self.field.property("wrong") != bool(problem):
+            self.field.setProperty("wrong", bool(problem))
+            restyle(self.field)
+        self.adjustSize()
 
     def _answer(self) -> None:
-        self.accept()
+        self.deed.setEnabled(False)  # until `accept` or `complain`
         self.answered.emit(self.field.text().strip())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.core.account import AccountView
 from keyfob.desktop.connect_view import Card, Failure, Form, Success, Waiting
@@ -180,13 +180,20 @@ class ConnectDialog(QDialog):
         self._turn(self.success, self.success.done_button)
         self.success.tell(model)
         self.connected.emit()
-        self.raise_()
-        self.activateWindow()
+        self._come_forward()
 
     def _show_failure(self, model: Failure) -> None:
         self._as_new = model.as_new
         self._turn(self.failure, self.failure.retry_button)
         self.failure.tell(model)
+        self._come_forward()
+
+    def _come_forward(self) -> None:
+        """The browser covers us when a sign-in ends. A desktop that raises no window marks this one instead."""
+        if self.isVisible():
+            self.raise_()
+            self.activateWindow()
+            QApplication.alert(self)
 
     def _turn(self, page: QWidget, default: QPushButton | None) -> None:
         self.pages.setCurrentWidget(page)

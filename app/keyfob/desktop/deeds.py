@@ -38,13 +38,15 @@ class Deeds(QObject):
             case "rename":
                 dialog = Ask(
                     self._theme,
-                    "Another label",
-                    f"Tools ask for this account as {view.provider}/label. Those that use the old name have to be told.",
+                    f"Rename {name_of(view)}",
+                    f"Tools ask for this account as {view.id}. Tools that use this name need the new one.",
                     view.label,
                     "Rename",
                     self._window,
                 )
-                dialog.answered.connect(lambda label: presenter.rename(key, label))
+                dialog.answered.connect(
+                    lambda label: presenter.rename(key, label, dialog.accept, dialog.complain)
+                )
                 dialog.open()
             case "reconnect":
                 sign_in.sign_in_again(view)

@@ -360,8 +360,19 @@ class Presenter(QObject):
             case "copy_name":
                 self.copy_plain(view.id, f"{view.id} is copied.")
 
-    def rename(self, key: str, label: str) -> None:
-        self._do(key, lambda: self._engine.accounts.rename(key, label), lambda _: None)
+    def rename(
+        self, key: str, label: str, done: Callable[[], object], failed: Callable[[str], object]
+    ) -> None:
+        """Give the account another label; `done`, or `failed` with the reason in a sentence."""
+
+        def renamed(_view: AccountView) -> None:
+            done()
+            self.reload()
+
+        def refused(error: KeyfobError) -> None:
+            failed(error.sentence())
+
+        Operation(self, lambda: self._engine.accounts.rename(key, label), renamed).failing(refused).start()
 
     def _do(self, key: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         if key in self._busy:

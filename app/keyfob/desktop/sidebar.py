@@ -21,7 +21,7 @@ from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.pictures import paint_status
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_face
-from keyfob.desktop.widgets import Elided, IconButton, label, restyle
+from keyfob.desktop.widgets import Elided, IconButton, Selector, label, restyle
 
 ROW = Qt.ItemDataRole.UserRole
 Index = QModelIndex | QPersistentModelIndex
@@ -99,7 +99,7 @@ class RowDelegate(QStyledItemDelegate):
         return shape.left()
 
 
-class AccountList(QListWidget):
+class AccountList(Selector):
     """`Accounts`: rows whose accessible text is `provider/label, status`."""
 
     chosen = Signal(str)

@@ -3,13 +3,14 @@ or a service."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFrame,
     QLabel,
+    QListWidget,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -167,6 +168,30 @@ def restyle(widget: QWidget) -> None:
     """Apply the style sheet again after a dynamic property changed."""
     widget.style().unpolish(widget)
     widget.style().polish(widget)
+
+
+class Selector(QListWidget):
+    """A list whose selected item is its current item too. Assistive technology selects without making current, and what
+    shows the current item would be about another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settle = QTimer(self)  # Qt clears the selection first, then selects: look when it is done
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self._settled)
+        self.itemSelectionChanged.connect(self._follow)
+
+    def _follow(self) -> None:
+        for item in self.selectedItems():
+            if self.row(item) != self.currentRow():
+                self.setCurrentItem(item)
+                return
+        self._settle.start(0)
+
+    def _settled(self) -> None:
+        current = self.currentItem()
+        if current is not None and not current.isHidden() and not self.selectedItems():
+            current.setSelected(True)
 
 
 class Scroller(QScrollArea):

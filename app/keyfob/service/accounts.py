@@ -216,7 +216,7 @@ class Accounts:
         clean = label_from(label)
         if clean != label.strip().lower():
             raise Usage(
-                f"{label!r} is no label",
+                f"A label cannot be {plain(label, 64)!r}",
                 remedy=f"Use a-z, 0-9, '.', '_', '@' and '-', for example {clean}.",
             )
         changed = self._store.update(

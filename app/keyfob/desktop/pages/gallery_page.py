@@ -22,7 +22,7 @@ from keyfob.desktop.connect_view import Card, found
 from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_tile
-from keyfob.desktop.widgets import Choice, button, label
+from keyfob.desktop.widgets import Choice, Selector, button, label
 
 CARD = Qt.ItemDataRole.UserRole
 COLUMNS = 3
@@ -98,7 +98,7 @@ class GalleryPage(QWidget):
         self.search.setClearButtonEnabled(False)
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
-        self.list = QListWidget()
+        self.list = Selector()
         self.list.setAccessibleName("Providers")
         self.list.setViewMode(QListView.ViewMode.IconMode)
         self.list.setMovement(QListView.Movement.Static)
