@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keyfob.agent.host import AgentHost
     from keyfob.bootstrap import Engine
     from keyfob.demo.server import DemoServer
+    from keyfob.ports import Vault
     from keyfob.service.recovery import Recovered
 
 DEMO_PORT = 9899  # its accounts outlive a restart, so its address stays
@@ -69,21 +70,45 @@ def visit(url: str) -> object:
 
 
 def window(arguments: Sequence[str]) -> int:
-    """The desktop app, until it is quit. `--demo` starts the demo provider with it."""
+    """The desktop app, until it is quit. `--demo` starts the demo provider with it; without a keychain, the demo plays
+    in memory, in a home that is gone at the end."""
+    from contextlib import ExitStack
+    from tempfile import TemporaryDirectory
+
     from keyfob.adapters import log
     from keyfob.adapters.autostart import Autostart
     from keyfob.adapters.home import open_home
+    from keyfob.adapters.vault_memory import MemoryVault
     from keyfob.desktop.app import run
 
-    place = open_home()
-    log.set_up(place.log)
-    return run(
-        lambda: serving_engine(place),
-        home=place,
-        demo=lambda: demo(place.data / "demo", port=DEMO_PORT, access_lifetime=DEMO_LIFETIME),
-        start_demo="--demo" in arguments,
-        autostart=Autostart(),
-    )
+    start_demo = "--demo" in arguments
+    with ExitStack() as until_the_end:
+        place, vault = open_home(), None
+        if start_demo and not _has_keychain(place):
+            # In a home of its own: with no keychain, the accounts of the person's own home would lose theirs.
+            folder = until_the_end.enter_context(TemporaryDirectory(prefix="keyfob-demo-"))
+            place, vault = open_home({"KEYFOB_HOME": folder}), MemoryVault()
+        log.set_up(place.log)
+        return run(
+            lambda: serving_engine(place, vault),
+            home=place,
+            demo=lambda: demo(place.data / "demo", port=DEMO_PORT, access_lifetime=DEMO_LIFETIME),
+            start_demo=start_demo,
+            autostart=Autostart(),
+        )
+
+
+def _has_keychain(place: Home) -> bool:
+    """Whether the vault that the settings name can be there at all; True also when they cannot be read."""
+    from keyfob.adapters.settings_file import SettingsFile
+    from keyfob.adapters.vault_choice import keychain_there
+    from keyfob.core.errors import SettingWrong
+
+    try:
+        chosen = SettingsFile(place.config / "settings.json").load().vault
+    except SettingWrong:
+        return True
+    return chosen != "keychain" or keychain_there(place.id)
 
 
 def recover() -> tuple[Recovered, Path | None]:
@@ -93,6 +118,7 @@ def recover() -> tuple[Recovered, Path | None]:
     from keyfob.adapters.home import open_home
     from keyfob.adapters.locks_file import FileLocks
     from keyfob.adapters.store_sqlite import SqliteAccountStore, set_aside
+    from keyfob.adapters.vault_prompt import can_ask
     from keyfob.agent.host import ROLE
     from keyfob.bootstrap import build
     from keyfob.core.errors import Transient
@@ -104,7 +130,7 @@ def recover() -> tuple[Recovered, Path | None]:
         with FileLocks(place.state / "locks").hold(ROLE, timeout=timedelta(0)):
             aside = set_aside(path)
             SqliteAccountStore(path, anew=True).close()
-            engine = build(place)
+            engine = build(place, say=_note if can_ask() else None)
             try:
                 return engine.recovery.recover(), aside
             finally:
@@ -139,12 +165,12 @@ def agent(say: Callable[[str], None], shared: Path | None = None) -> int:
         engine.close()
 
 
-def serving_engine(place: Home) -> Engine:
+def serving_engine(place: Home, vault: Vault | None = None) -> Engine:
     """The window's engine: with its renewer's first look it takes the keeper's role, where that is free, and serves
     the tools; when it closes, it gives the role back."""
     from keyfob.bootstrap import build
 
-    engine = build(place, lasting=True)
+    engine = build(place, vault=vault, lasting=True)
     host = agent_host(engine)
     engine.renewer.allowed = host.take
     return replace(engine, before_close=host.leave)

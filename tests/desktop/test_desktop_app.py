@@ -261,9 +261,10 @@ def test_the_tray_icon_and_menu_follow(desk: Desk, qtbot: QtBot) -> None:
     assert [a.text() for a in desk.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
 
 
-def test_the_vault_in_use_is_named(desk: Desk, qtbot: QtBot) -> None:
-    desk._presenter._probed(VaultHealth(True, "KWallet"))
-    assert ("Kept in", "KWallet") in desk._presenter.model.detail.facts
+def test_the_vault_in_use_is_named(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    engine.vault.health = VaultHealth(True, "KWallet")
+    desk._presenter.keychain.probe()
+    qtbot.waitUntil(lambda: ("Kept in", "KWallet") in desk._presenter.model.detail.facts)
 
 
 @pytest.mark.parametrize("hidden", [True, False])

@@ -102,18 +102,20 @@ def test_the_window_stays_alive_while_the_keychain_hangs(
         engine.accounts.gate.set()
 
 
-def test_a_locked_keychain_is_said_and_tried_again(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_a_keychain_that_does_not_answer_is_said_and_tried_again(
+    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     choose(desk, "nexusmods", qtbot)
-    engine.lock_keychain()
-    with qtbot.waitSignal(desk._presenter.said):
-        named(desk.window, "Copy token").click()
-    assert desk._presenter.model.banners[0].title == "Your keychain is locked"
+    engine.fail_keychain("keychain_timeout")
+    named(desk.window, "Copy token").click()
+    title = "Your keychain does not answer"
+    qtbot.waitUntil(lambda: desk._presenter.model.banners[0].title == title)
     qtbot.waitUntil(lambda: all(b.isVisible() for b in desk.window.findChildren(BannerView)))
     engine.accounts.error = None
     engine.vault.health = fake.VaultHealth(True, "GNOME Keyring")
     ticks = engine.renewer.ticks
-    named(desk.window, "Try again: Your keychain is locked").click()
-    qtbot.waitUntil(lambda: not desk._presenter.keychain_in_trouble)
+    named(desk.window, f"Try again: {title}").click()
+    qtbot.waitUntil(lambda: not desk._presenter.keychain.in_trouble)
     qtbot.waitUntil(lambda: engine.renewer.ticks > ticks)
 
 

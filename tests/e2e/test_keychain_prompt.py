@@ -181,3 +181,66 @@ def test_with_an_agent_the_command_asks_and_the_agent_answers(stage: Stage) -> N
     assert SAYS in ran.err
     agent.terminate()
     assert agent.wait(30) == 0
+
+
+# --- the window -------------------------------------------------------------------------------------------------
+
+
+def test_the_window_sees_a_lock_shows_it_everywhere_and_has_it_unlocked(
+    tmp_path: Path, session: DesktopSession
+) -> None:
+    with demo_stage(tmp_path, session, lifetime=20) as stage:
+        connect(stage)
+        with stage.window() as window:
+            window.row("demo/alice", "connected")
+            session.lock_keyring()
+            window.find(name="Unlock…: Your keychain is locked", seconds=5)
+            window.row("demo/alice", "stale")
+            window.shot("keychain-locked-banner")
+            served = stage.run("status", "demo", "--json", KEYFOB_SOCK=str(stage.home / "run" / "agent.sock"))
+            assert served.json["status"] == "stale", "tools that ask the window hear the same"
+            # Once a renewal was due, commands say so too.
+            until(lambda: stage.account("demo")["last_error"], "the refused renewal to be noted", 45)
+            account = stage.account("demo")
+            assert account["last_error"]["code"] == "keychain_locked"
+            assert account["status"] == "stale"
+            assert not session.prompt_shows(), "a renewal opens no prompt"
+            window.press("Unlock…: Your keychain is locked")
+            window.find(has="Waiting for the system's prompt")
+            session.answer_prompt(*CLOSES)
+            window.find(name="The keychain was not unlocked.")
+            window.press("Unlock…: Your keychain is locked")
+            session.answer_prompt(*UNLOCKS)
+            window.gone(name="Unlock…: Your keychain is locked")
+            window.row("demo/alice", "connected", seconds=10)
+            assert stage.account("demo")["last_error"] is None
+
+
+def test_a_keychain_that_hangs_is_shown_within_one_look(tmp_path: Path, session: DesktopSession) -> None:
+    with demo_stage(tmp_path, session, lifetime=20) as stage:
+        connect(stage)
+        with stage.window() as window:
+            window.row("demo/alice", "connected")
+            session.hang_keyring()
+            window.find(name="Try again: Your keychain does not answer", seconds=37 + 10 + 5)
+            session.resume_keyring()
+            window.gone(name="Try again: Your keychain does not answer", seconds=45)
+            window.row("demo/alice", "connected", seconds=20)
+
+
+def test_the_window_has_the_person_set_the_keychain_up(tmp_path: Path, unset_session: DesktopSession) -> None:
+    with demo_stage(tmp_path, unset_session) as stage, stage.window() as window:
+        window.press("Set up…: Your keychain is not set up yet")
+        unset_session.answer_prompt(*SETS_UP)
+        window.gone(name="Set up…: Your keychain is not set up yet")
+        connect(stage)
+        window.row("demo/alice", "connected")
+
+
+def test_the_demo_plays_in_memory_where_there_is_no_keychain(tmp_path: Path) -> None:
+    with DesktopSession(keyring=False) as session:
+        session.start_screen()
+        with Stage(tmp_path, session) as stage, stage.window("demo") as window:
+            window.find(has="Its accounts are gone when you quit", seconds=30)
+            assert not window.there(has="No keychain was found")
+            assert not (stage.home / "data" / "accounts.db").exists()

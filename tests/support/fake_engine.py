@@ -173,6 +173,9 @@ class FakeHub:
         for callback in tuple(self._callbacks):
             callback(event)
 
+    def keychain(self, error: KeyfobError | None) -> None:
+        self.keychain_code = error.code if error else None
+
 
 @dataclass
 class FakeAccounts:
@@ -354,6 +357,10 @@ class FakeSettings:
 @dataclass
 class FakeRenewer:
     ticks: int = 0
+    backs: int = 0
+
+    def keychain_back(self) -> None:
+        self.backs += 1
 
     def tick(self) -> timedelta:
         self.ticks += 1
@@ -363,9 +370,27 @@ class FakeRenewer:
 @dataclass
 class FakeVault:
     health: VaultHealth = field(default_factory=lambda: VaultHealth(True, "GNOME Keyring"))
+    prompts: int = 0  # that were opened
+    answered: threading.Event = field(default_factory=threading.Event)  # by the person, when the test sets it
+    answer: KeyfobError | None = None  # how; None: well
 
     def probe(self) -> VaultHealth:
         return self.health
+
+    def load(self, name: str) -> Secret | None:
+        if not self.health.ok:
+            raise KeychainError(self.health.message, code=self.health.code)
+        return None
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        self.prompts += 1
+        while not self.answered.wait(0.05):
+            if cancel is not None and cancel.is_set():
+                raise SignInEnded("Given up")
+        self.answered.clear()
+        if self.answer is not None:
+            raise self.answer
+        self.health = VaultHealth(True, "GNOME Keyring")
 
 
 @dataclass(frozen=True)
@@ -493,11 +518,10 @@ class FakeEngine:
         self.store_path = root / "data" / "accounts.db"
         self.closed = False
 
-    def lock_keychain(self) -> None:
-        self.vault.health = VaultHealth(
-            False, "GNOME Keyring", code="keychain_locked", message="Your keychain is locked"
-        )
-        self.accounts.error = KeychainError("Your keychain is locked", code="keychain_locked")
+    def fail_keychain(self, code: str) -> None:
+        message = "The keychain failed"
+        self.vault.health = VaultHealth(False, "GNOME Keyring", code=code, message=message)
+        self.accounts.error = KeychainError(message, code=code)
 
     def close(self) -> None:
         self.closed = True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
 from keyfob.core.renewal import LOOK_AGAIN
@@ -387,3 +388,93 @@ def test_history_is_the_accounts_own(rig: Rig) -> None:
     assert [e.kind for e in rig.accounts.history("example")] == ["renewed"]
     with pytest.raises(KeyfobError):
         rig.accounts.history("nobody")
+
+
+# --- the keychain ------------------------------------------------------------------------------------------------
+
+
+class LockedVault(MemoryVault):
+    """Refuses with `code`; with `writes_only` it still reads."""
+
+    code: str | None = None
+    writes_only = False
+
+    def load(self, name: str) -> Secret | None:
+        if self.code and not self.writes_only:
+            raise KeychainError("The keychain is locked", code=self.code)
+        return super().load(name)
+
+    def save(self, name: str, value: Secret) -> None:
+        if self.code:
+            raise KeychainError("The keychain is locked", code=self.code)
+        super().save(name, value)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> tuple[Rig, LockedVault, list[tuple[str, str, str | None]]]:
+    """An account, its vault, and what the hub says of no account."""
+    vault = LockedVault()
+    rig = Rig(tmp_path, vault=vault)
+    rig.connect()
+    heard: list[tuple[str, str, str | None]] = []
+    rig.hub.subscribe(lambda e: heard.append((e.kind, e.account_key, e.code)) if not e.account_key else None)
+    return rig, vault, heard
+
+
+@pytest.mark.parametrize("code", ["keychain_locked", "keychain_timeout"])
+def test_a_keychain_that_refuses_is_told_once_and_noted_at_the_account_that_was_due(
+    locked: tuple[Rig, LockedVault, list[tuple[str, str, str | None]]], code: str
+) -> None:
+    """S-70."""
+    rig, vault, heard = locked
+    vault.code = code
+    rig.renewer.tick()
+    assert heard == [], "nothing was due"
+    rig.clock.forward(minutes=55)
+    for _ in range(3):
+        rig.renewer.tick()
+        rig.clock.forward(seconds=37)
+    assert heard == [("keychain_trouble", "", code)]
+    noted = rig.record().last_error
+    assert noted is not None
+    assert (noted.code, noted.advice) == (code, "unlock_keychain")
+    assert noted.at < rig.clock() - timedelta(seconds=100), "written down once, not at each look"
+    assert rig.accounts.view("example").status == "stale", "it lives, and nobody can hand it out"
+    rig.accounts.keychain_ok = lambda: True
+    assert rig.accounts.view("example").status == "stale", (
+        "another process, which knows the account's note alone"
+    )
+    vault.code = None
+    rig.renewer.tick()
+    assert heard[1:] == [("keychain_well", "", None)]
+    assert rig.record().last_error is None
+    assert rig.accounts.view("example").status == "connected"
+
+
+def test_an_unlocked_keychain_waits_for_no_backoff(
+    locked: tuple[Rig, LockedVault, list[tuple[str, str, str | None]]],
+) -> None:
+    rig, vault, _ = locked
+    vault.code, vault.writes_only = "keychain_locked", True
+    rig.clock.forward(minutes=50)
+    for _ in range(12):
+        rig.clock.forward(seconds=37)
+        rig.renewer.tick()
+    vault.code = None
+    assert "refresh" not in rig.server.log
+    retry_at = rig.record().retry_at
+    assert retry_at is not None
+    assert retry_at > rig.clock()
+    rig.renewer.keychain_back()
+    rig.renewer.tick()
+    assert rig.server.log == ["refresh"]
+
+
+def test_another_error_s_backoff_stays_when_the_keychain_is_back(rig: Rig) -> None:
+    rig.connect()
+    rig.clock.forward(minutes=55)
+    rig.server.faults = [OFFLINE]
+    rig.renewer.tick()
+    waits_until = rig.record().retry_at
+    rig.renewer.keychain_back()
+    assert rig.record().retry_at == waits_until is not None

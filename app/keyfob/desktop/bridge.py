@@ -8,12 +8,14 @@ from typing import Protocol
 from PySide6.QtCore import QObject, Signal
 
 from keyfob.core.account import LoggedEvent
+from keyfob.core.errors import KeyfobError
 
 
 class Hub(Protocol):
     """What publishes: the engine's `events`."""
 
     def subscribe(self, callback: Callable[[LoggedEvent], None]) -> Callable[[], None]: ...
+    def keychain(self, error: KeyfobError | None) -> None: ...
 
 
 class Bridge(QObject):

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget
 
 from keyfob.core.account import AccountView
 from keyfob.desktop.connect_view import Card, Failure, Form, Success, Waiting
+from keyfob.desktop.keychain import WAITING
 from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.pages.form_page import FormPage
 from keyfob.desktop.pages.gallery_page import GalleryPage
@@ -48,6 +49,7 @@ class ConnectDialog(QDialog):
         self.failure = FailurePage(theme)
         self._undone = False
         self._as_new = False
+        self._locked: Failure | None = None  # shown, until the keychain is unlocked
         self._blank = label("")
         self.pages = QStackedWidget()
         for page in (self._blank, self.gallery, self.form, self.waiting, self.success, self.failure):
@@ -68,6 +70,7 @@ class ConnectDialog(QDialog):
         p.failed.connect(self._show_failure)
         p.cancelled.connect(self._was_cancelled)
         p.undone.connect(self._was_undone)
+        p.unlocked.connect(self._unlocked)
         p.note.connect(self.waiting.say)
         self.gallery.chosen.connect(self._chosen)
         self.gallery.cancelled.connect(self.reject)
@@ -184,6 +187,7 @@ class ConnectDialog(QDialog):
 
     def _show_failure(self, model: Failure) -> None:
         self._as_new = model.as_new
+        self._locked = model if model.unlock else None
         self._turn(self.failure, self.failure.retry_button)
         self.failure.tell(model)
         self._come_forward()
@@ -203,6 +207,23 @@ class ConnectDialog(QDialog):
     # --- ending ---------------------------------------------------------------------------------------------
 
     def _retry(self) -> None:
+        if self._locked is not None:
+            self.failure.wait(WAITING)
+            self._presenter.unlock_keychain()
+        else:
+            self._again()
+
+    def _unlocked(self, well: bool) -> None:
+        """The keychain's prompt was answered: go on, if it was for this."""
+        if self._locked is None or self.pages.currentWidget() is not self.failure or not self.isVisible():
+            return
+        if well:
+            self._locked = None
+            self._again()
+        else:
+            self._show_failure(self._locked)
+
+    def _again(self) -> None:
         request = self._request
         if self._as_new and request is not None:
             self._account = None

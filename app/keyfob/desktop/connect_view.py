@@ -9,6 +9,7 @@ from datetime import datetime
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
 from keyfob.desktop import words
+from keyfob.desktop.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.tile import Face, first_letter
 from keyfob.desktop.viewmodel import face_of, name_of
@@ -127,6 +128,7 @@ class Failure:
     remedy: str
     details: str
     retry: str
+    unlock: bool = False  # the press has the person unlock the keychain, or set it up, first
     as_new: bool = False  # somebody else signed in: the press connects that one as a new account
 
 
@@ -374,6 +376,8 @@ def failure(progress: Progress) -> Failure:
     )
     if error.code == "subject_mismatch":
         return Failure(title, message, error.remedy, details, "Connect as a new account", as_new=True)
+    if error.code in BUTTONS:
+        return Failure(title, message, error.remedy, details, BUTTONS[error.code], unlock=True)
     retry = "Change it" if str(error.advice) == "fix_setting" else "Try again"
     return Failure(title, message, error.remedy, details, retry)
 

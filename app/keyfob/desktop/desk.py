@@ -22,7 +22,7 @@ from keyfob.desktop.deeds import Deeds
 from keyfob.desktop.engine import Engine
 from keyfob.desktop.listener_thread import Threads
 from keyfob.desktop.main_window import MainWindow
-from keyfob.desktop.models import Banner, Window
+from keyfob.desktop.models import KEYCHAIN_BUTTONS, Banner, Window
 from keyfob.desktop.operation import Operation
 from keyfob.desktop.preferences import Autostart, Preferences
 from keyfob.desktop.presenter import Presenter, utc_now
@@ -153,6 +153,8 @@ class Desk(QObject):
         self._pulse = Pulse(engine.renewer.tick, self)
         watch.changed.connect(self._pulse.beat_soon)
         presenter.happened.connect(self._pulse.beat_soon)
+        presenter.keychain.usable.connect(self._keychain_usable)
+        self._pulse.looked.connect(presenter.keychain.look_again)
         self._surroundings.woke.connect(self._woke)
         self._surroundings.online.connect(self._online)
         self._surroundings.keychain_changed.connect(self._keychain_changed)
@@ -249,9 +251,15 @@ class Desk(QObject):
                 self._pulse.beat()
 
     def _keychain_changed(self) -> None:
-        if self._presenter is not None and self._pulse is not None and self._presenter.keychain_in_trouble:
-            self._presenter.probe_keychain()
-            self._pulse.beat()
+        if self._presenter is not None:
+            self._presenter.keychain.look()
+
+    def _keychain_usable(self) -> None:
+        """Renewals go on at once."""
+        engine, pulse, presenter = self._engine, self._pulse, self._presenter
+        if engine is not None and pulse is not None and presenter is not None:
+            Operation(self, engine.renewer.keychain_back, lambda _: pulse.beat()).start()
+            presenter.reload()
 
     # --- what the person asks -------------------------------------------------------------------------------
 
@@ -311,8 +319,10 @@ class Desk(QObject):
         match action:
             case "build":
                 self._open_engine()
+            case "keychain" if presenter is not None and key in KEYCHAIN_BUTTONS:
+                presenter.keychain.unlock()
             case "keychain" if presenter is not None and self._pulse is not None:
-                presenter.probe_keychain()
+                presenter.keychain.probe()
                 presenter.reload()
                 self._pulse.beat()
             case "start_again" if presenter is not None:

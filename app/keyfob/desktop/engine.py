@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.consent import Permission
 from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import Provider
+from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.desktop.bridge import Hub
 from keyfob.ports import Blanked, Spawn, VaultHealth
@@ -75,10 +77,13 @@ class SignIn(Protocol):
 
 class Renewer(Protocol):
     def tick(self) -> timedelta: ...
+    def keychain_back(self) -> None: ...
 
 
 class Vault(Protocol):
+    def load(self, name: str) -> Secret | None: ...
     def probe(self) -> VaultHealth: ...
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None: ...
 
 
 class Avatars(Protocol):

@@ -22,6 +22,8 @@ STATUS_WORDS = {
     "needs_sign_in": "Needs you",
     "disconnected": "Disconnected",
 }
+# What a prompt of the system's can mend at the keychain, by an error's code, and the words of the button that opens it.
+KEYCHAIN_BUTTONS = {"keychain_locked": "Unlock…", "keychain_not_set_up": "Set up…"}
 # tone: a palette colour's name; shape: how it is told without colour
 STATUS_TONES = {
     "connected": "ok",

@@ -22,13 +22,15 @@ from keyfob.desktop import outside, viewmodel, words
 from keyfob.desktop.bridge import Bridge
 from keyfob.desktop.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.engine import Engine
+from keyfob.desktop.keychain import Keychain
 from keyfob.desktop.models import Banner
 from keyfob.desktop.operation import Operation
 from keyfob.desktop.outlook import why_it_ended
-from keyfob.ports import VaultHealth
+from keyfob.service.hub import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
 from keyfob.service.views import Disconnection, TestResult, Token
 
 SETTLE = 120  # milliseconds: several events of one deed are one reload
+UNLOCK = str(Advice.UNLOCK_KEYCHAIN)
 COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
 FURTHEST = timedelta(hours=6)
 COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for at least this
@@ -85,15 +87,17 @@ class Presenter(QObject):
         self._cause_seen = False  # that account was read again since, and its error was there
         self._pictures: dict[str, str] = {}
         self._asked_pictures: set[str] = set()
-        self._kept_in = "your keychain"
-        self._keychain: Banner | None = None
+        self.keychain = Keychain(engine.vault, self)
+        self.keychain.changed.connect(self._keychain_changed)
+        self.keychain.said.connect(self.said)
+        self._keychain_notes: set[tuple[str, datetime]] = set()
         self._welcome: Banner | None = None
         self._interrupted: Banner | None = None
         self._offline = False
         self._tray_missing = False
         self._unread: Banner | None = None
         self._loaded = self._loading = self._again = False
-        self.model = viewmodel.window((), None, (), clock(), kept_in=self._kept_in, loading=True)
+        self.model = viewmodel.window((), None, (), clock(), kept_in=self.keychain.name, loading=True)
         self._clipboard = SecretClipboard(self)
         self._settle = self._timer(self.reload)
         self._refresh = self._timer(self.publish)
@@ -113,7 +117,7 @@ class Presenter(QObject):
     def start(self) -> None:
         """Read the accounts, then look at the keychain. Called after the first paint."""
         self.reload()
-        self.probe_keychain()
+        self.keychain.probe()
 
     def reload(self) -> None:
         """Read accounts and history again; calls while one is under way become one more."""
@@ -129,7 +133,11 @@ class Presenter(QObject):
         if not self._settle.isActive():
             self._settle.start(SETTLE)
 
-    def _happened(self, _event: object) -> None:
+    def _happened(self, event: LoggedEvent) -> None:
+        if event.kind == KEYCHAIN_TROUBLE and event.code != self.keychain.code:
+            self.keychain.heard(KeyfobError(event.message, code=event.code))
+        elif event.kind == KEYCHAIN_WELL:
+            self.keychain.well()
         self.happened.emit()
         self.reload_soon()
 
@@ -153,6 +161,7 @@ class Presenter(QObject):
             self._again = True  # another was chosen meanwhile
         self._settle_failure()
         self._fetch_pictures()
+        self._heed_others(views)
         self.publish()
         if self._again:
             self._again = False
@@ -163,11 +172,23 @@ class Presenter(QObject):
         if self._failed is None:
             return
         view = self.view(self._failed)
-        if view is not None and (view.last_error is not None or self.keychain_in_trouble):
+        if view is not None and (view.last_error is not None or self.keychain.in_trouble):
             self._cause_seen = True
         elif view is None or self._cause_seen:
             self._failed = None
             self.settled.emit()
+
+    def _keychain_changed(self) -> None:
+        """What the window found out holds for all that this engine serves."""
+        self._engine.events.keychain(self.keychain.error)
+        self.publish()
+
+    def _heed_others(self, views: Sequence[AccountView]) -> None:
+        """Another process that keeps the accounts writes down that the keychain refused it."""
+        notes = {(v.key, v.last_error.at) for v in views if v.last_error and v.last_error.advice == UNLOCK}
+        new, self._keychain_notes = notes - self._keychain_notes, notes
+        if new and not self.keychain.in_trouble:
+            self.keychain.look()
 
     def _not_read(self, error: KeyfobError) -> None:
         self._loading = False
@@ -197,16 +218,21 @@ class Presenter(QObject):
             self.selected,
             self._history if self._history_of == self.selected else (),
             now,
-            kept_in=self._kept_in,
+            kept_in=self.keychain.name,
             hidden=self._hidden,
             busy=self._busy,
-            keychain=self._keychain,
+            keychain=self.keychain.banner,
             offline=self._offline,
             loading=not self._loaded,
             tray_missing=self._tray_missing,
             pictures=self._pictures,
         )
-        more = [self._unread, self._interrupted, None if self._views else self._welcome]
+        more = [
+            self._unread,
+            self.keychain.forgetful,
+            self._interrupted,
+            None if self._views else self._welcome,
+        ]
         self.model = replace(self.model, banners=(*self.model.banners, *(b for b in more if b is not None)))
         self.changed.emit(self.model)
         if self._loaded:
@@ -226,17 +252,13 @@ class Presenter(QObject):
 
     def views(self) -> tuple[AccountView, ...]:
         """The accounts as they stand now."""
-        now, trouble = self._clock(), self.keychain_in_trouble
+        now, trouble = self._clock(), self.keychain.in_trouble
         return tuple(viewmodel.as_shown(v, now, keychain_trouble=trouble) for v in self._views)
 
     @property
     def kept_in(self) -> str:
         """The vault in use, in words."""
-        return self._kept_in
-
-    @property
-    def keychain_in_trouble(self) -> bool:
-        return self._keychain is not None
+        return self.keychain.name
 
     @property
     def loaded(self) -> bool:
@@ -283,8 +305,6 @@ class Presenter(QObject):
 
     def put_off(self, action: str, key: str) -> None:
         """Later: this banner stays away until something changes."""
-        if action == "keychain":
-            self._keychain = None
         if action == "welcome":
             self._welcome = None
         if action == "start_again":
@@ -307,29 +327,6 @@ class Presenter(QObject):
         again = providers[-1][0]
         self._interrupted = Banner("info", title, text, "Start again", "start_again", again, "Dismiss")
         self.publish()
-
-    def probe_keychain(self) -> None:
-        """Whether the keychain answers; a banner says so where it does not."""
-        Operation(self, self._engine.vault.probe, self._probed).start()
-
-    def _probed(self, health: VaultHealth) -> None:
-        self._kept_in = health.name or self._kept_in
-        if health.ok:
-            self._keychain = None
-        else:
-            self._keychain_trouble(health.code or "keychain_refused", health.message)
-        self.publish()
-
-    def _keychain_trouble(self, code: str, message: str) -> None:
-        titles = {
-            "keychain_locked": "Your keychain is locked",
-            "keychain_absent": "No keychain was found",
-            "keychain_timeout": "Your keychain does not answer",
-        }
-        text = KeyfobError(message, code=code).remedy
-        self._keychain = Banner(
-            "bad", titles.get(code, "Your keychain cannot be used"), text, "Try again", "keychain", code, None
-        )
 
     # --- deeds ----------------------------------------------------------------------------------------------
 
@@ -387,11 +384,15 @@ class Presenter(QObject):
 
         def failed(error: KeyfobError) -> None:
             self._busy -= {key}
+            text = error.sentence()
             if error.advice is Advice.UNLOCK_KEYCHAIN:
-                self._keychain_trouble(error.code, error.message)
+                # The banner says what to do. A press that changes nothing on it is answered all the same.
+                text = f"{error.message}." if self.keychain.in_trouble else ""
+                self.keychain.heard(error)
             self.publish()
-            self._failed, self._cause_seen = key, False
-            self.said.emit(f"{error.sentence()} ({words.clock_time(self._clock())})", False)
+            if text:
+                self._failed, self._cause_seen = key, False
+                self.said.emit(f"{text} ({words.clock_time(self._clock())})", False)
             self.reload()
 
         Operation(self, work, finished).failing(failed).start()

@@ -33,6 +33,7 @@ class SignInPresenter(QObject):
     failed = Signal(object)  # Failure
     cancelled = Signal()
     undone = Signal(str)  # what "Not you?" brought
+    unlocked = Signal(bool)  # the keychain's prompt was answered; False: in vain
     note = Signal(str, bool)  # of a pasted text, a copied link
 
     _progressed = Signal(object)
@@ -50,6 +51,7 @@ class SignInPresenter(QObject):
         self._attempt: Attempt | None = None
         self._progress: Progress | None = None
         self._unobserve: Callable[[], None] | None = None
+        presenter.keychain.unlocked.connect(self.unlocked)
         self._progressed.connect(self._moved, Qt.ConnectionType.QueuedConnection)
 
     # --- choosing -------------------------------------------------------------------------------------------
@@ -166,6 +168,10 @@ class SignInPresenter(QObject):
 
     def _complain(self, error: KeyfobError) -> None:
         self._refused(error)
+
+    def unlock_keychain(self) -> None:
+        """`unlocked` follows."""
+        self._presenter.keychain.unlock()
 
     def cancel(self) -> None:
         """At any moment; never waits."""

@@ -1,4 +1,4 @@
-"""What happens around the app: the machine wakes, the network comes and goes, the keychain is unlocked.
+"""What happens around the app: the machine wakes, the network comes and goes, the keychain is locked or unlocked.
 
 Signals only, no polling. Where a desktop tells nothing of this, the renewer's own look every 37 s is enough.
 """
@@ -40,7 +40,8 @@ class Surroundings(QObject):
         if session.isConnected():
             service = "org.freedesktop.Secret.Service"
             changed: Any = SLOT("_collection()")
-            session.connect(_SECRETS, "/org/freedesktop/secrets", service, "CollectionChanged", self, changed)
+            for signal in ("CollectionChanged", "CollectionCreated"):  # locked, unlocked; set up
+                session.connect(_SECRETS, "/org/freedesktop/secrets", service, signal, self, changed)
 
     @Slot(bool)
     def _sleeps(self, going: bool) -> None:

@@ -22,6 +22,7 @@ from keyfob.core.account import (
 )
 from keyfob.core.errors import (
     CODES,
+    Advice,
     KeychainError,
     KeyfobError,
     NotFound,
@@ -74,8 +75,8 @@ class Accounts:
         self._revocations = revocations
         self._hub = hub
         self._signing = signing
-        # Whether the keychain can be used, as far as is known; whoever finds out sets another answer.
-        self.keychain_ok: Callable[[], bool] = lambda: True
+        # Whether the keychain can be used, as far as this process knows.
+        self.keychain_ok: Callable[[], bool] = lambda: hub.keychain_code is None
 
     # --- seeing ---------------------------------------------------------------------------------------------
 
@@ -385,7 +386,7 @@ class Accounts:
             expires_at=record.expires_at,
             renewable=record.renewable,
             now=self._signing.now(),
-            keychain_ok=self.keychain_ok(),
+            keychain_ok=self.keychain_ok() and not _refused(record),
         )
 
     def _view(self, record: Record) -> AccountView:
@@ -432,6 +433,11 @@ class Accounts:
             issuer=account.pin.server.issuer,
             hosts=hosts_of(provider, account) if provider else (),
         )
+
+
+def _refused(record: Record) -> bool:
+    """Whether a renewal was due, here or in another process, and the keychain refused."""
+    return record.last_error is not None and record.last_error.advice == Advice.UNLOCK_KEYCHAIN
 
 
 def _local(key: str) -> str:

@@ -16,6 +16,8 @@ from keyfob.core.text import plain
 from keyfob.ports import AccountStore, Clock
 
 log = logging.getLogger(__name__)
+# Events of no account: what the renewer met at the keychain.
+KEYCHAIN_TROUBLE, KEYCHAIN_WELL = "keychain_trouble", "keychain_well"
 Subscriber = Callable[[LoggedEvent], None]
 
 
@@ -27,6 +29,7 @@ class Hub:
         self._clock = clock
         self._lock = threading.Lock()
         self._subscribers: list[Subscriber] = []
+        self._keychain_code: str | None = None
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Calls `callback` for each event from now on; returns the way to stop that."""
@@ -49,6 +52,27 @@ class Hub:
         log.info("%s: %s (%s)", account.id, kind, code or "ok")
         self._tell(event)
         return event
+
+    @property
+    def keychain_code(self) -> str | None:
+        """Why the keychain cannot be used, as far as is known; None while it can."""
+        return self._keychain_code
+
+    def keychain(self, error: KeyfobError | None) -> None:
+        """How the keychain stands, which is no account's matter: `error` that it refuses, None that it can be used. The
+        subscribers hear of it when that changes; the history keeps nothing of it."""
+        code = error.code if error else None
+        with self._lock:
+            if code == self._keychain_code:
+                return
+            self._keychain_code = code
+        if error is None:
+            log.info("the keychain can be used again")
+            self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_WELL, "The keychain can be used again"))
+        else:
+            log.info("the keychain: %s", error.code)
+            message = plain(error.message, 300)
+            self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_TROUBLE, message, error.code))
 
     def hint(self, record: Record, kind: str) -> None:
         """Tell the subscribers of something that passes (`renewing`) and is not worth a line of history."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Connected, Disconnected, Record, Stale
-from keyfob.core.errors import KeyfobError
+from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.renewal import LOOK_AGAIN, waits
 from keyfob.ports import AccountStore, Clock
 from keyfob.service.accounts import Accounts
@@ -77,6 +78,21 @@ class Renewer:
                 self._launch(f"revoke:{pending.entry}", "", lambda p=pending: self._accounts.settle(p))  # type: ignore[misc]
         return max(wait, SOON)
 
+    def keychain_back(self) -> None:
+        """The keychain was unlocked: what had to wait for it is due at the next look, and no backoff holds it up."""
+        self._hub.keychain(None)
+        for record in self._store.records():
+            if record.retry_at and record.last_error and record.last_error.advice == Advice.UNLOCK_KEYCHAIN:
+                self._store.update(record.account.key, lambda current: replace(current, retry_at=None))
+
+    def _note_keychain(self, key: str, error: KeyfobError) -> None:
+        """A renewal was due and the keychain refused: told once, and written down at the account."""
+        record = self._store.get(key)
+        known = record.last_error.code if record is not None and record.last_error else None
+        if record is not None and not record.cleanup and known != error.code:
+            self._keeper.ledger.remember(record, error)
+        self._hub.keychain(error)
+
     def busy(self) -> bool:
         with self._lock:
             return bool(self._running)
@@ -107,8 +123,11 @@ class Renewer:
                 self._accounts.clean_up(key)
             else:
                 self._keeper.grant(key, min_life=timedelta(0), due_only=True)
+            self._hub.keychain(None)
         except KeyfobError as error:
             log.info("%s: %s", record.account.id, error.code)
+            if error.advice is Advice.UNLOCK_KEYCHAIN:
+                self._note_keychain(key, error)
             if error.retry_after is not None and error.code == "rate_limited":
                 self._paused[host] = self._clock() + error.retry_after
         finally:

@@ -118,11 +118,18 @@ class FailurePage(QWidget):
         self.title.setText(model.title)
         self.text.setText(model.text)
         self.remedy.setText(model.remedy)
+        self.retry_button.setEnabled(True)
         self.retry_button.setText(model.retry)
         self.retry_button.setAccessibleName(model.retry)
         self.copy.setVisible(bool(model.details))
         self.retry_button.setVisible(bool(model.retry))
         (self.retry_button if model.retry else self.close_button).setFocus()
+
+    def wait(self, text: str) -> None:
+        """What the press began goes on elsewhere: `text` in place of the remedy, until `tell`."""
+        self.remedy.setText(text)
+        self.retry_button.setEnabled(False)
+        self.close_button.setFocus()
 
     def _copy(self) -> None:
         self.details_copied.emit(self._details)
