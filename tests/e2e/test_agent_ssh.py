@@ -1,5 +1,5 @@
-"""The agent's socket carried to another machine by `ssh -R`, with a real sshd on loopback: accounts marked shareable
-cross it, the others do not, and nothing can be begun or changed from there."""
+"""The agent's socket carried to another machine by `ssh -R` and `ssh -L`, with a real sshd on loopback: accounts marked
+shareable cross it, the others do not, and nothing can be begun or changed from there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from support.agent_process import Machine, Ran, machine, wait_for
+from support.agent_process import Machine, Ran, machine, said_by, wait_for
 from support.agent_rig import get, post
 
 pytestmark = pytest.mark.network
@@ -38,30 +39,38 @@ class There:
 @pytest.fixture(scope="module")
 def here() -> Iterator[Machine]:
     with machine() as made:
-        added = made.run(
-            "providers", "add", "closed", "--issuer", made.server.issuer, "--client-id", "keyfob-demo",
-            "--redirect-port", "0",
-        )  # fmt: skip
-        assert added.code == 0, added.err
-        preset = made.home / "config" / "providers" / "closed.toml"
-        text = preset.read_text()
-        assert "[policy]" in text
-        preset.write_text(
-            text.replace("[policy]", '[policy]\nshare = false\nshare_reason = "Its terms say so"')
-        )
-        made.connect()
-        script = made.root / "visit-alice.py"
-        assert made.run("connect", "closed", BROWSER=f"{sys.executable} {script} %s").code == 0
+        with_two_accounts(made)
         yield made
+
+
+def with_two_accounts(made: Machine) -> None:
+    """One that may be shared, and one that may not."""
+    added = made.run(
+        "providers", "add", "closed", "--issuer", made.server.issuer, "--client-id", "keyfob-demo",
+        "--redirect-port", "0",
+    )  # fmt: skip
+    assert added.code == 0, added.err
+    preset = made.home / "config" / "providers" / "closed.toml"
+    text = preset.read_text()
+    assert "[policy]" in text
+    preset.write_text(text.replace("[policy]", '[policy]\nshare = false\nshare_reason = "Its terms say so"'))
+    made.connect()
+    script = made.root / "visit-alice.py"
+    assert made.run("connect", "closed", BROWSER=f"{sys.executable} {script} %s").code == 0
 
 
 @pytest.fixture(scope="module")
 def port(here: Machine) -> Iterator[int]:
-    """A real sshd that lets in the key made for it."""
+    with sshd_at(here.root / "ssh") as number:
+        yield number
+
+
+@contextmanager
+def sshd_at(folder: Path) -> Iterator[int]:
+    """The port of a real sshd that lets in the key made for it."""
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if sshd is None:
         raise RuntimeError("install openssh-server: sshd is needed")
-    folder = here.root / "ssh"
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
@@ -93,6 +102,28 @@ def _listens(number: int) -> bool:
         return probe.connect_ex(("127.0.0.1", number)) == 0
 
 
+@contextmanager
+def ssh_with(folder: Path, port: int, user: str, appears: Path, *forward: str) -> Iterator[None]:
+    """An ssh client that forwards as told, until its end of the socket is there."""
+    ssh = subprocess.Popen(
+        [
+            "ssh", "-F", "none", "-N", "-p", str(port), "-i", folder / "user", "-o", "IdentitiesOnly=yes",
+            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known",
+            "-o", "ExitOnForwardFailure=yes", "-o", "LogLevel=ERROR", *forward, f"{user}@127.0.0.1",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: appears.exists() or ssh.poll() is not None)
+        assert ssh.poll() is None, ssh.communicate()[1]
+        yield
+    finally:
+        ssh.terminate()
+        ssh.communicate()
+        appears.unlink(missing_ok=True)
+
+
 @pytest.fixture(params=["shared.sock", "agent.sock"])
 def there(here: Machine, port: int, request: pytest.FixtureRequest) -> Iterator[There]:
     """The other end of `ssh -R`: of the socket made for forwarding, and of the agent's own."""
@@ -100,27 +131,13 @@ def there(here: Machine, port: int, request: pytest.FixtureRequest) -> Iterator[
     agent = here.agent("--shared-socket", str(shared))
     local = shared if request.param == "shared.sock" else here.socket
     remote = here.root / f"there-{request.param}"
-    folder = here.root / "ssh"
-    ssh = subprocess.Popen(
-        [
-            "ssh", "-F", "none", "-N", "-p", str(port), "-i", folder / "user", "-o", "IdentitiesOnly=yes",
-            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known",
-            "-o", "ExitOnForwardFailure=yes", "-o", "LogLevel=ERROR", "-R", f"{remote}:{local}",
-            f"{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1",
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+    user = pwd.getpwuid(os.geteuid()).pw_name
     try:
-        wait_for(lambda: remote.exists() or ssh.poll() is not None)
-        assert ssh.poll() is None, ssh.communicate()[1]
-        home = here.root / "there"
-        home.mkdir(mode=0o700, exist_ok=True)
-        yield There(here, home, remote)
+        with ssh_with(here.root / "ssh", port, user, remote, "-R", f"{remote}:{local}"):
+            home = here.root / "there"
+            home.mkdir(mode=0o700, exist_ok=True)
+            yield There(here, home, remote)
     finally:
-        ssh.terminate()
-        ssh.communicate()
-        remote.unlink(missing_ok=True)
         agent.terminate()
         assert agent.wait(20) == 0
         here.end()
@@ -150,3 +167,42 @@ def test_a_refused_token_is_replaced_from_there(there: There) -> None:
     answer = post(there.socket, "/v1/token/here/alice", {"rejected": before})
     assert answer.status == 200
     assert answer.json["token"] not in ("", before)
+
+
+@pytest.fixture
+def own_user() -> tuple[str, list[str]]:
+    """A user who is not root, and how a command is run as that user. Root may look at every process, which is not how a
+    person's agent runs."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name, []
+    # It may read everything, since the interpreter may be in root's home. That does not let it look into processes.
+    return "nobody", [
+        "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+        "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search", "--bounding-set=-all,+dac_read_search",
+    ]  # fmt: skip
+
+
+def test_the_agents_own_socket_counts_as_forwarded_behind_sshd(own_user: tuple[str, list[str]]) -> None:
+    """`ssh -L` from elsewhere to the agent's own socket: sshd's process for the user does not let anybody look at it."""
+    user, as_user = own_user
+    program = [*as_user, sys.executable, "-m", "keyfob"]
+    with machine() as home, sshd_at(home.root / "ssh") as port:
+        with_two_accounts(home)
+        for each in [home.root, *home.root.rglob("*")]:
+            shutil.chown(each, user)
+        agent = home.start("agent", program=program)
+        assert "serves the tools" in said_by(agent)
+        here = home.root / "from-elsewhere.sock"
+        with ssh_with(home.root / "ssh", port, user, here, "-L", f"{here}:{home.socket}"):
+            assert get(here, "/v1/token/here").status == 200
+            assert get(here, "/v1/token/closed").json["code"] == "sharing_not_allowed"
+            assert [row["id"] for row in get(here, "/v1/accounts").json["accounts"]] == ["here/alice"]
+            assert post(here, "/v1/renew/here").status == 403
+            assert post(here, "/v1/sign-ins", {"provider": "here"}).status == 403
+            assert get(here, "/v1/events").status == 403
+        # The user's own command is not taken for one that forwards.
+        renewed = home.start("renew", "here", program=program, unlocked=False)
+        assert renewed.communicate(timeout=60)[1] == ""
+        assert renewed.returncode == 0
+        agent.terminate()
+        assert agent.wait(20) == 0

@@ -6,11 +6,15 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -336,10 +340,26 @@ def test_S_62_web_pages_get_nothing(
     assert not any(name.startswith("access-control") for name in reply.headers)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_program_that_forwards_is_known_by_its_file_or_its_name(tmp_path: Path) -> None:
+    """By its file, by the name it was called by, and by not letting anybody look."""
+    assert not gates.carries(os.getpid())
+    assert not gates.carries(None)
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    shutil.copy(sleep, tmp_path / "sshd-session")
+    (tmp_path / "dbclient").symlink_to(sleep)
+    for name in ("sshd-session", "dbclient"):
+        with subprocess.Popen([tmp_path / name, "60"]) as process:
+            until(partial(gates.carries, process.pid))
+            process.kill()
+    assert not gates.carries(process.pid)
+
+
 def test_what_comes_from_a_program_that_forwards_counts_as_another_machines(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gates, "program_of", lambda pid: "ssh")
+    monkeypatch.setattr(gates, "carries", lambda pid: True)
     with rig.serving(unix(folder)):
         assert get(folder / "agent.sock", "/v1/token/example").status == 200
         assert get(folder / "agent.sock", "/v1/events").status == 403

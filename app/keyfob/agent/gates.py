@@ -28,7 +28,7 @@ BACKLOG = 1024
 HOST = "127.0.0.1"
 # Their end of a forwarded socket is not the program that asks, but the one that carries it to another machine.
 _UCRED = struct.Struct("3i")  # pid, uid, gid
-CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "autossh"})
+CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dropbearmulti", "autossh"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class UnixGate:
         pid, uid = credentials_of(sock)
         if uid is not None and uid != os.getuid():
             return None
-        return Peer(pid, uid, self._forwarding or program_of(pid) in CARRIERS)
+        return Peer(pid, uid, self._forwarding or carries(pid))
 
     def check(self, request: Incoming) -> None:
         refuse_web_pages(request)
@@ -236,13 +236,22 @@ def credentials_of(sock: socket.socket) -> tuple[int | None, int | None]:
     return None, None
 
 
-def program_of(pid: int | None) -> str:
-    """The file name of a process's program, empty where the system does not tell."""
+def carries(pid: int | None) -> bool:
+    """Whether a process carries the connection to another machine, or may: a program of `CARRIERS`, and one that does
+    not let its own user look at it. sshd's process for a user is such a one on purpose. Keyfob's command lets us look."""
     try:
         path = os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return True
     except OSError:
-        return ""
-    return path.rpartition("/")[2].removesuffix(" (deleted)")
+        return False  # the process has ended, or the system does not tell of processes in this way
+    if path.rpartition("/")[2].removesuffix(" (deleted)") in CARRIERS:
+        return True
+    # One program under several names: it runs under the name by which it was called.
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip() in CARRIERS
+    except OSError:
+        return False
 
 
 def handed_over() -> socket.socket | None:
