@@ -4,6 +4,7 @@ sockets, and few descriptors."""
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import socket
@@ -213,6 +214,22 @@ def test_s81_without_a_descriptor_left_the_agent_waits_and_goes_on(home: Machine
         assert get(home.socket, "/v1/token/here").status == 200
     log = next(home.home.rglob("keyfob.log")).read_text()
     assert 1 <= log.count("new connections must wait") < 20
+
+
+def test_s81_a_machine_that_has_tokens_replaced_in_a_loop(home: Machine) -> None:
+    """S-81: a program at a forwarded socket that refuses each token it gets causes no renewals of its own."""
+    with agent(home, 1024):
+        before = home.server.counters.get("renewals", 0)
+        started = time.monotonic()
+        statuses = []
+        with Client(shared(home)) as client:
+            while time.monotonic() - started < 5:
+                token = client.ask("GET", "/v1/token/here?min_life=999999").json["token"]
+                body = json.dumps({"rejected": token}).encode()
+                statuses.append(client.ask("POST", "/v1/token/here/alice", body).status)
+        assert 503 in statuses
+        # Tokens live for 8 s here: one or two renewals were due, and the first token may have been older than 30 s.
+        assert home.server.counters.get("renewals", 0) - before <= 3
 
 
 def test_s81_thousands_of_requests_that_nobody_reads_answers_of(home: Machine) -> None:

@@ -248,6 +248,56 @@ def test_another_machine_begins_and_changes_nothing(rig: AgentRig, method: str, 
     assert rig.server.log == []
 
 
+def current(rig: AgentRig, peer: Peer = HERE) -> str:
+    return str(told(ask(rig, "GET", "/v1/token/example", peer=peer))["token"])
+
+
+def refuse(rig: AgentRig, token: str, peer: Peer = HERE) -> Answer:
+    return ask(rig, "POST", "/v1/token/example/alice", {"rejected": token}, peer=peer)
+
+
+def test_s81_another_machine_cannot_rotate_at_will(rig: AgentRig) -> None:
+    """S-81: through a forwarded socket a token younger than 30 s is not replaced, by whichever way it is asked."""
+    token = current(rig, AFAR)
+    for _ in range(20):
+        answer = refuse(rig, token, AFAR)
+        assert (answer.status, told(answer)["code"]) == (503, "rate_limited")
+        assert dict(answer.headers)["Retry-After"] == "30"
+        least = ask(rig, "GET", "/v1/token/example?min_life=999999", peer=AFAR)
+        assert told(least)["token"] == token
+        signing = {"method": "GET", "url": "/", "rejected": token}
+        assert ask(rig, "POST", "/v1/sign/example/alice", signing, peer=AFAR).status == 503
+    assert rig.server.log == []
+    # An older one than the current is no reason to replace anything, and is told which it is.
+    assert told(refuse(rig, "an older one", AFAR))["token"] == token
+    rig.clock.forward(seconds=31)
+    newer = told(refuse(rig, token, AFAR))["token"]
+    assert newer != token
+    assert refuse(rig, newer, AFAR).status == 503
+    assert told(refuse(rig, token, AFAR))["token"] == newer
+    assert rig.server.log == ["refresh"]
+
+
+@pytest.mark.parametrize("way", ["rejected", "min_life"])
+def test_s81_a_loop_on_this_computer_ends(rig: AgentRig, way: str) -> None:
+    """S-81: a program here may have a fresh token replaced at once, but not in a loop."""
+    for _ in range(40):
+        if way == "rejected":
+            refuse(rig, current(rig))
+        else:
+            assert ask(rig, "GET", "/v1/token/example?min_life=999999").status == 200
+        rig.clock.forward(seconds=0.1)
+    assert rig.server.log == ["refresh"] * 12
+    assert ask(rig, "GET", "/v1/token/example").status == 200
+    if way == "rejected":
+        answer = refuse(rig, current(rig))
+        assert (answer.status, told(answer)["code"]) == (503, "rate_limited")
+        assert 50 < int(dict(answer.headers)["Retry-After"]) <= 60
+    rig.clock.forward(minutes=1)
+    before = current(rig)
+    assert told(refuse(rig, before))["token"] != before
+
+
 # --- signing in ---------------------------------------------------------------------------------------------
 
 

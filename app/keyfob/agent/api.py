@@ -11,12 +11,13 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from keyfob.agent.gates import Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, document
+from keyfob.agent.replacing import Replacements
 from keyfob.core.account import Account, LoggedEvent
 from keyfob.core.errors import (
     Fault,
@@ -90,6 +91,9 @@ class Api:
     consent: Consent | None = None
     _running: dict[str, Running] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._replacements = Replacements(self.accounts, self.now)
 
     def answer(self, request: Incoming, peer: Peer, allowed: str | None = None) -> Answer:
         """The answer to anything but the event stream. Raises Unanswered alone: ask again when the person has allowed
@@ -168,7 +172,13 @@ class Api:
     ) -> Answer:
         record = self.accounts.resolve(ref)
         self._require(peer, record.account, allowed)
-        token = self.accounts.token(record.account.key, min_life=min_life(request), rejected=rejected)
+        life = min_life(request)
+        wishes = life is not None or rejected is not None
+        if wishes and not self._replacements.may(record, forwarded=peer.forwarded, rejected=rejected):
+            wishes, life, rejected = False, None, None
+        token = self.accounts.token(record.account.key, min_life=life, rejected=rejected)
+        if wishes:
+            self._replacements.note(record)
         return told(token, request)
 
     def _require(self, peer: Peer, account: Account, allowed: str | None) -> None:
@@ -179,7 +189,14 @@ class Api:
         """Headers for one request of this account: for tokens that are bound to a key, which stays here."""
         record = self.accounts.resolve(ref)
         self._require(peer, record.account, allowed)
-        signed = self.signer.sign(record.account.key, SignRequest.of(request.json()), for_tool=True)
+        wanted = SignRequest.of(request.json())
+        refused = wanted.rejected
+        wishes = refused is not None
+        if wishes and not self._replacements.may(record, forwarded=peer.forwarded, rejected=refused):
+            wishes, wanted = False, replace(wanted, rejected=None)
+        signed = self.signer.sign(record.account.key, wanted, for_tool=True)
+        if wishes:
+            self._replacements.note(record)
         return document(signed.to_json())
 
     # --- signing in -----------------------------------------------------------------------------------------
