@@ -23,6 +23,10 @@ def launched(command: str, *arguments: str) -> NoReturn:
     begin()
     code = short_ways(["token", *arguments])
     if code is None:
+        from keyfob.client import is_agent_silent
+
+        if is_agent_silent():
+            os.environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent once more
         number = passphrase_descriptor()
         if number is not None:
             os.set_inheritable(number, True)

@@ -12,8 +12,9 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     import threading
-    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
     from typing import Any
 
     import httpx
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     _Again = tuple[str | None, str | None]
 
 TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
+SILENCE = 3.0  # seconds without an answer after which the agent is asked for a sign of life
+SIGN_OF_LIFE = 7.0  # seconds it has to give one
+SILENT_FOR = 60.0  # seconds for which an agent that gave none is left alone
 JSON = "application/json"
 PLAIN = "text/plain"
 KEYCHAIN_EXIT = "4"  # the exit code of a KeychainError, as the agent names it
@@ -35,46 +39,119 @@ class AgentGone(Exception):
 # --- one exchange ---------------------------------------------------------------------------------------------
 
 
+# Called when the agent has been silent for a while, once a process: a command on a terminal says so.
+on_wait: Callable[[], None] | None = None
+_silent_until = 0.0  # by the monotonic clock: an agent that showed no sign of life is not asked again before
+
+
+class _Place:
+    """Where the agent listens. `key`: of a port; empty for a socket."""
+
+    def __init__(self) -> None:
+        import _socket
+
+        from keyfob.adapters.place import NotOurs, socket_file
+
+        try:
+            path = socket_file(os.environ)
+        except (OSError, NotOurs) as error:
+            raise AgentGone(str(error)) from None
+        self.address: str | tuple[str, int] = path
+        self.host, self.key, self.port = "keyfob", "", 0
+        family = getattr(_socket, "AF_UNIX", None)
+        told = _loopback(path) if family is None or path.endswith(".json") else None
+        if told is not None:
+            self.port, self.key = told
+            self.address, self.host = ("127.0.0.1", self.port), f"127.0.0.1:{self.port}"
+            family = _socket.AF_INET
+        if family is None:
+            raise AgentGone("there is no agent")
+        self._family: int = family
+
+    def connect(self, seconds: float) -> _socket.socket:
+        """A new connection. Raises OSError."""
+        import _socket
+
+        sock = _socket.socket(self._family, _socket.SOCK_STREAM)
+        sock.settimeout(seconds)
+        try:
+            sock.connect(self.address)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+
 def exchange(
     method: str, target: str, accept: str = "", body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request to the agent on a connection of its own: status, headers, body. Raises AgentGone."""
-    import _socket
-
-    from keyfob.adapters.place import NotOurs, socket_file
-
+    """One request to the agent on a connection of its own: status, headers, body. An agent may take its time, but not
+    without a sign of life. Raises AgentGone."""
+    if is_agent_silent():
+        raise AgentGone("the agent does not answer")
+    place = _Place()
+    head = f"{method} {target} HTTP/1.1\r\nHost: {place.host}\r\nConnection: close\r\nAccept: {accept}\r\n"
+    if place.key:
+        head += f"Authorization: Bearer {place.key}\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     try:
-        path = socket_file(os.environ)
-    except (OSError, NotOurs) as error:
-        raise AgentGone(str(error)) from None
-    address: str | tuple[str, int] = path
-    host, key, family = "keyfob", "", getattr(_socket, "AF_UNIX", None)
-    told = _loopback(path) if family is None or path.endswith(".json") else None
-    if told is not None:
-        port, key = told
-        address, host, family = ("127.0.0.1", port), f"127.0.0.1:{port}", _socket.AF_INET
-    if family is None:
-        raise AgentGone("there is no agent")
-    sock = _socket.socket(family, _socket.SOCK_STREAM)
-    try:
-        sock.settimeout(TIMEOUT)
-        head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: {accept}\r\n"
-        if key:
-            head += f"Authorization: Bearer {key}\r\n"
-        head += f"Content-Length: {len(body)}\r\n\r\n"
+        sock = place.connect(SIGN_OF_LIFE)
         try:
-            sock.connect(address)
-            data = head.encode("ascii") + body
-            while data:
-                data = data[sock.send(data) :]
-            chunks = []
-            while chunk := sock.recv(65536):
-                chunks.append(chunk)
-        except OSError as error:
-            raise AgentGone(str(error)) from None
+            if place.key:
+                from keyfob.adapters.agent_hello import proves_itself
+
+                # An agent that was killed leaves its file behind, and another program may have its port.
+                if not proves_itself(sock, place.port, place.key):
+                    raise AgentGone("another program has the agent's port")
+            sock.settimeout(SIGN_OF_LIFE)
+            _send(sock, head.encode("ascii") + body)
+            return _parsed(_received(sock, place))
+        finally:
+            sock.close()
+    except OSError as error:
+        raise AgentGone(str(error)) from None
+
+
+def _send(sock: _socket.socket, data: bytes) -> None:
+    while data:
+        data = data[sock.send(data) :]
+
+
+def _received(sock: _socket.socket, place: _Place) -> bytes:
+    """All that comes until the other end closes. Raises OSError, and AgentGone for an agent that does not live."""
+    global _silent_until, on_wait
+    end = time.monotonic() + TIMEOUT
+    sock.settimeout(SILENCE)
+    chunks: list[bytes] = []
+    while True:
+        try:
+            chunk = sock.recv(65536)
+        except TimeoutError:
+            say, on_wait = on_wait, None
+            if say is not None:
+                say()
+            if time.monotonic() < end and _lives(place):
+                continue
+            _silent_until = time.monotonic() + SILENT_FOR
+            raise AgentGone("the agent does not answer") from None
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+
+
+def _lives(place: _Place) -> bool:
+    """Whether the agent answers what it answers at once, while it works on what takes long."""
+    try:
+        sock = place.connect(SIGN_OF_LIFE)
+    except OSError:
+        return False
+    try:
+        _send(sock, f"GET /v1/hello HTTP/1.1\r\nHost: {place.host}\r\nConnection: close\r\n\r\n".encode())
+        return bool(sock.recv(1))
+    except OSError:
+        return False
     finally:
         sock.close()
-    return _parsed(b"".join(chunks))
 
 
 def _loopback(path: str) -> tuple[int, str] | None:
@@ -138,12 +215,29 @@ def asked_for(arguments: Sequence[str]) -> tuple[str, str, str] | None:
     return ref, min_life, accept
 
 
+def tell_on_terminal() -> None:
+    """From now on, a command that waits for the agent says so where a person sees it."""
+    global on_wait
+    on_wait = _say_waiting
+
+
+def _say_waiting() -> None:
+    if os.isatty(2):
+        os.write(2, "Waiting for the Keyfob agent…\n".encode())
+
+
+def is_agent_silent() -> bool:
+    """Whether the agent gave no sign of life when it was last asked, a moment ago."""
+    return time.monotonic() < _silent_until
+
+
 def fast_token(arguments: Sequence[str]) -> int | None:
     """`keyfob token` through a running agent: its exit code, or None where the whole program has to do it."""
     asked = asked_for(arguments)
     if asked is None:
         return None
     ref, min_life, accept = asked
+    tell_on_terminal()
     try:
         query = f"?min_life={min_life}" if min_life else ""
         status, headers, body = exchange("GET", _target("token", ref, query), accept)
@@ -287,6 +381,10 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
     from keyfob.adapters.own_process import FD_VARIABLE, own_command
     from keyfob.core.errors import Fault
 
+    # The descriptor stays here, and its number may be another file's there.
+    environ = {name: value for name, value in os.environ.items() if name != FD_VARIABLE}
+    if is_agent_silent():
+        environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent once more
     try:
         done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
             [*own_command(), *arguments, "--json"],
@@ -295,8 +393,7 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
             text=True,
             errors="replace",
             timeout=TIMEOUT * 2,
-            # The descriptor stays here, and its number may be another file's there.
-            env={name: value for name, value in os.environ.items() if name != FD_VARIABLE},
+            env=environ,
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from keyfob.adapters.agent_hello import is_agent
 from keyfob.agent import gates, limits, server
 from keyfob.agent.gates import TcpGate, UnixGate, bind_socket
 from keyfob.agent.host import ROLE, AgentHost
@@ -500,15 +501,49 @@ def test_S_62_the_port_opens_with_the_key_alone(rig: AgentRig, folder: Path) -> 
 
 
 @pytest.mark.network
-def test_the_port_of_a_living_keeper_is_known(folder: Path) -> None:
+def test_the_port_of_a_living_keeper_is_known(rig: AgentRig, folder: Path) -> None:
     file = folder / "agent.json"
     first, second = TcpGate(file), TcpGate(file)
-    with first.open():
+    with rig.serving(first):
         assert second.live()
         assert not first.live()
         second.close()
         assert file.exists()
+        left = file.read_bytes()
     assert not second.live()
+    file.write_bytes(left)
+    with socket.create_server(("127.0.0.1", json.loads(left)["port"])):
+        assert not second.live()  # another program has a dead keeper's port: that keeps nobody from serving
+
+
+@pytest.mark.network
+def test_the_agent_proves_that_it_knows_the_key(rig: AgentRig, folder: Path) -> None:
+    file = folder / "agent.json"
+    with rig.serving(TcpGate(file)):
+        told = json.loads(file.read_text())
+        assert is_agent(told["port"], told["key"])
+        assert not is_agent(told["port"], told["key"] + "x")
+        for target, status in (
+            ("/v1/hello", 200),
+            ("/v1/hello?challenge=" + "0" * 32, 200),
+            ("/v1/hello?challenge=" + "0" * 33, 400),
+            ("/v1/hello?challenge=" + "Z" * 32, 400),
+            ("/v1/hello/x", 403),
+        ):
+            with socket.create_connection(("127.0.0.1", told["port"]), 5) as sock:
+                sock.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{told['port']}\r\n\r\n".encode())
+                answer = sock.recv(4096)
+            assert answer.split()[1] == str(status).encode(), target
+            assert told["key"].encode() not in answer
+        for wrong in ("Host: evil.example", f"Host: 127.0.0.1:{told['port']}\r\nOrigin: http://127.0.0.1"):
+            with socket.create_connection(("127.0.0.1", told["port"]), 5) as sock:
+                sock.sendall(f"GET /v1/hello HTTP/1.1\r\n{wrong}\r\n\r\n".encode())
+                assert sock.recv(4096).split()[1] == b"403"
+
+
+def test_a_socket_says_hello_at_once(rig: AgentRig, folder: Path) -> None:
+    with rig.serving(unix(folder)):
+        assert get(folder / "agent.sock", "/v1/hello").json == {"agent": "keyfob"}
 
 
 # --- one keeper ---------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -198,6 +200,83 @@ def test_where_there_are_no_unix_sockets_the_port_is_used(
         assert client.signed("example", "GET", f"{ISSUER}/me")["token"] == "access-1"
     with pytest.raises(client.AgentGone):
         client.from_agent("example")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("answer", ["silent", "closes", "lies", "echoes", "promises"])
+def test_who_holds_a_dead_agents_port_gets_neither_key_nor_secret(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, commands: list[tuple[list[str], str | None]]
+) -> None:
+    """S-62: the file of an agent that was killed stays, and names a port that anybody may take."""
+    monkeypatch.setattr("keyfob.adapters.agent_hello._WITHIN", 0.5)
+    monkeypatch.setenv("KEYFOB_SOCK", str(folder / "agent.json"))
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.settimeout(2)
+                heard.append(client.recv(65536))
+                challenge = heard[0].partition(b"challenge=")[2][:32].decode()
+                proof = {"lies": "0" * 64, "echoes": challenge}.get(answer)
+                body = json.dumps({"agent": "keyfob", "proof": proof}).encode()
+                if answer == "promises":
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + body)
+                elif answer != "closes" and answer != "silent":
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                if answer != "closes":
+                    with contextlib.suppress(OSError):
+                        while more := client.recv(65536):
+                            heard.append(more)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        (folder / "agent.json").write_text(json.dumps({"port": port, "key": "key-of-the-dead-agent"}))
+        assert keyfob.token("example", rejected="old-token") == "from-command"
+        thread.join(10)
+    said = b"".join(heard)
+    assert said.startswith(b"GET /v1/hello?challenge=")
+    assert b"key-of-the-dead-agent" not in said
+    assert b"old-token" not in said
+    assert b"token" not in said
+
+
+# --- an agent that takes its time ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Waits are short, and what is said of them is kept."""
+    said: list[str] = []
+    monkeypatch.setattr(client, "SILENCE", 0.2)
+    monkeypatch.setattr(client, "SIGN_OF_LIFE", 0.5)
+    monkeypatch.setattr(client, "_silent_until", 0.0)
+    monkeypatch.setattr(client, "on_wait", lambda: said.append("waiting"))
+    return said
+
+
+def test_an_agent_that_works_is_waited_for(agent: AgentRig, impatient: list[str]) -> None:
+    agent.server.before = lambda: time.sleep(1.5)
+    assert keyfob.token("example", rejected="access-1") == "access-2"
+    assert impatient == ["waiting"]  # once, however long it takes
+
+
+def test_an_agent_without_a_sign_of_life_is_left_alone(
+    folder: Path, impatient: list[str], commands: list[tuple[list[str], str | None]]
+) -> None:
+    """A socket that takes connections and never answers: what a stopped agent is."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "agent.sock"))
+        listener.listen()
+        started = time.monotonic()
+        assert keyfob.token("example") == "from-command"
+        assert 0.6 < time.monotonic() - started < 3
+        again = time.monotonic()
+        assert keyfob.accounts() == [{"id": "example/alice"}]
+        assert time.monotonic() - again < 0.1
+    assert impatient == ["waiting"]
 
 
 # --- the fast path ------------------------------------------------------------------------------------------

@@ -183,10 +183,15 @@ class Connection(asyncio.Protocol):
             taken = take(self._buffer)
             if taken is None:
                 return False
-            self._gate.check(taken[0])
             request, size = taken
+            hello = self._gate.hello(request)
+            if hello is None:
+                self._gate.check(request)
             whole, self._buffer = self._buffer[:size], self._buffer[size:]
             self._state = _State.NEW  # the time for the next one begins anew
+            if hello is not None:
+                self._reply(hello.encode(keep_alive=request.keep_alive), request.keep_alive)
+                return True
             if request.method == "GET" and request.target.partition("?")[0] == "/v1/events":
                 self._begin_stream(request)
                 return True

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from keyfob.adapters import agent_hello
 from keyfob.adapters.home import write_private
-from keyfob.agent.http import BadRequest, Incoming
+from keyfob.agent.http import Answer, BadRequest, Incoming, document
 from keyfob.core.errors import SettingWrong
 
 BACKLOG = 1024
@@ -56,6 +57,10 @@ class Gate(Protocol):
 
     def check(self, request: Incoming) -> None:
         """Raises BadRequest for what may not come in here."""
+
+    def hello(self, request: Incoming) -> Answer | None:
+        """The answer to `GET /v1/hello`, which is given at once and needs no key; None for other requests. Raises
+        BadRequest."""
 
 
 class UnixGate:
@@ -100,6 +105,12 @@ class UnixGate:
     def check(self, request: Incoming) -> None:
         refuse_web_pages(request)
 
+    def hello(self, request: Incoming) -> Answer | None:
+        if not _is_hello(request):
+            return None
+        self.check(request)
+        return document({"agent": "keyfob"})
+
 
 class TcpGate:
     """Loopback TCP for Windows. `file` gets the address and the key that opens it, for this user's eyes alone."""
@@ -133,20 +144,34 @@ class TcpGate:
         told = self._told()
         if told is None or told[1] == self._key:
             return False
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((HOST, told[0])) == 0
+        return agent_hello.is_agent(*told)  # another program may have the port of an agent that was killed
 
     def peer(self, sock: socket.socket) -> Peer | None:
         return Peer()  # the key says who it is
 
     def check(self, request: Incoming) -> None:
-        refuse_web_pages(request)
-        if request.headers.get("host", "").lower() != f"{HOST}:{self._port}":
-            raise BadRequest(403, "this host is not served")
+        self._check_place(request)
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key.encode()):
             raise BadRequest(403, "the key is missing or wrong")
+
+    def hello(self, request: Incoming) -> Answer | None:
+        if not _is_hello(request):
+            return None
+        self._check_place(request)
+        told = {"agent": "keyfob"}
+        challenge = request.query.get("challenge")
+        if challenge is not None:
+            proof = agent_hello.proof(self._key, self._port, challenge)
+            if proof is None:
+                raise BadRequest(400, "the challenge is 32 hexadecimal characters")
+            told["proof"] = proof
+        return document(told)
+
+    def _check_place(self, request: Incoming) -> None:
+        refuse_web_pages(request)
+        if request.headers.get("host", "").lower() != f"{HOST}:{self._port}":
+            raise BadRequest(403, "this host is not served")
 
     def _told(self) -> tuple[int, str] | None:
         try:
@@ -154,6 +179,10 @@ class TcpGate:
             return int(told["port"]), str(told["key"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _is_hello(request: Incoming) -> bool:
+    return request.method == "GET" and request.target.partition("?")[0] == agent_hello.TARGET
 
 
 def refuse_web_pages(request: Incoming) -> None:

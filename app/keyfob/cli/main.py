@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from keyfob import __version__
+from keyfob import __version__, client
 from keyfob.cli import failure
 from keyfob.cli.engine import Doors
 from keyfob.cli.session import Session, utc_now
@@ -112,6 +112,7 @@ def keyfob(context: click.Context) -> int | None:
 
 def main(argv: Sequence[str], doors: Doors, now: Callable[[], datetime] = utc_now) -> int:
     """Run one command. Returns the exit code; never raises. stdout is empty unless it is 0."""
+    client.tell_on_terminal()
     session = Session(doors, now)
     # An option error is met before any option is parsed: the form of the failure must be known by then.
     wants_json = "--json" in list(argv)[: list(argv).index("--") if "--" in argv else None]
