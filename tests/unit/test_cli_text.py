@@ -33,7 +33,7 @@ EVIL = "GitHub\x1b]0;x\x07\x1b[2J\x9b31m\r\n\u202egro\u2066\u200b\u2028\u2029\ue
 
 def steering(text: str) -> str:
     """What in a text could steer a terminal; our colours and line ends apart."""
-    text = words._ANSI.sub("", text).replace("\n", "")
+    text = words._ANSI.sub("", text).replace("\n", "").replace("\t", "")
     return "".join(c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 

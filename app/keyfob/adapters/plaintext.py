@@ -47,6 +47,9 @@ def blank(jobs: Sequence[ToBlank]) -> list[Blanked]:
             done.append(Blanked(same[0].path, _blank(real, same)))
         except KeyfobError as error:
             done.append(Blanked(same[0].path, error=error))
+        except OSError as error:
+            wrong = SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was")
+            done.append(Blanked(same[0].path, error=wrong))
     return done
 
 
@@ -54,6 +57,12 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
     before = read(real)
     if before is None or any(hashlib.sha256(before).hexdigest() != job.digest for job in jobs):
         raise changed(real)
+    if real.stat().st_nlink > 1:
+        # A new file takes only this name; the keys would stay under the other one.
+        raise SettingWrong(
+            f"{real} has a second name (a hard link). Nothing was changed in it",
+            remedy="Take the keys out by hand, or remove the other name.",
+        )
     pieces, at = [], 0
     for start, end, filler in sorted({(s.start, s.end, s.filler) for job in jobs for s in job.spans}):
         if not at <= start <= end <= len(before):
@@ -76,12 +85,6 @@ def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) ->
     backup."""
     backup = None
     try:
-        if real.stat().st_nlink > 1:
-            # A new file would take only this name; the old content would stay under the other one.
-            raise SettingWrong(
-                f"{real} has a second name (a hard link). Nothing was changed in it",
-                remedy="Change the file by hand, or remove the other name.",
-            )
         backup = _back_up(real, before)
         if not private:
             shutil.copymode(real, backup)
@@ -94,6 +97,13 @@ def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) ->
             raise SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was") from None
         raise
     return backup
+
+
+def create(path: Path, data: bytes, mode: int) -> None:
+    """A new file. Raises OSError, FileExistsError if there is one by now; then nothing is left."""
+    _write_new(path, data)
+    os.chmod(path, mode)
+    sync_folder(path.parent)
 
 
 def write_over(real: Path, before: bytes, after: bytes) -> None:

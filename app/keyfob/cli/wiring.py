@@ -1,53 +1,79 @@
 """Changes to other tools' files: written whole, with a backup beside each, and taken back exactly.
 
-What was done is noted in `state/wired.json` (paths and checksums, never content). `undo` puts the backup back where
-the file is still as we left it; where somebody has changed it since, only our part is taken out.
+What was done is noted in `state/wired.json` (paths and checksums, never content). `undo` puts the backup back, byte by
+byte, if the file is still as we left it; if somebody has changed it since, only our part is taken out. Texts have `\\n`
+at the ends of their lines; the file keeps its own line ends and its byte order mark.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keyfob.adapters import plaintext
 from keyfob.adapters.home import write_private
 from keyfob.cli import tool_edits
 from keyfob.core.errors import SettingWrong
 
-SUFFIX = ".before-keyfob"
+SUFFIX = plaintext.BACKUP_SUFFIX
 NOTES = "wired.json"
+BOM = b"\xef\xbb\xbf"
 Take = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file's new text. `before` None: there is no such file yet."""
+    """One file's new text. `before` None: there is no such file yet. `exact`: the very bytes, if they are known."""
 
     path: Path
     before: str | None
     after: str
     mode: int = 0o600  # of a new file; one that exists keeps its own
+    exact: bytes | None = None
 
     @property
     def needed(self) -> bool:
-        return self.before != self.after
+        return self.before != self.after or self.exact is not None
 
     def shown(self) -> list[str]:
         return tool_edits.shown(self.before or "", self.after, str(self.path))
 
 
 def read(path: Path) -> str | None:
-    """The file's text, None where there is none. Raises SettingWrong."""
+    """The file's text, None if there is no such file. Raises SettingWrong."""
+    data = _bytes(path)
+    return None if data is None else text_of(data)
+
+
+def text_of(data: bytes) -> str:
+    """A file's content as the edits take it: `\\n` ends each line, unless the file mixes both ends."""
+    text = data.removeprefix(BOM).decode("utf-8", "surrogateescape")
+    return text.replace("\r\n", "\n") if _has_crlf(data) else text
+
+
+def bytes_of(text: str, like: bytes) -> bytes:
+    """The inverse of `text_of`, in the manner of the file's old content."""
+    if _has_crlf(like):
+        text = text.replace("\n", "\r\n")
+    return (BOM if like.startswith(BOM) else b"") + text.encode("utf-8", "surrogateescape")
+
+
+def _has_crlf(data: bytes) -> bool:
+    """Whether every line ends with CR LF."""
+    return b"\n" in data and data.count(b"\r\n") == data.count(b"\n")
+
+
+def _bytes(path: Path) -> bytes | None:
     try:
-        return path.read_text("utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingWrong(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise SettingWrong(f"{path} cannot be read: {error.strerror}") from None
 
 
 class Wiring:
@@ -57,7 +83,7 @@ class Wiring:
         self._file = state / NOTES
 
     def notes(self, tool: str) -> dict[str, Any] | None:
-        """What `wire` noted: `files` and `told`, the words that undoing needs. None where it was not wired."""
+        """What `wire` noted: `files` and `told`, the words that undoing needs. None if it was not wired."""
         found: dict[str, Any] | None = self._all().get(tool)
         return found
 
@@ -66,19 +92,23 @@ class Wiring:
         files = dict((self.notes(tool) or {"files": {}})["files"])
         for change in changes:
             path = change.path.resolve()  # a link to somebody's dotfiles stays a link
-            if read(path) != change.before:
-                raise SettingWrong(f"{path} was changed meanwhile", remedy="Run this again.")
             known = files.get(str(path))
+            data = _bytes(path)
+            if (None if data is None else text_of(data)) != change.before:
+                raise plaintext.changed(path)
+            after = bytes_of(change.after, data or b"")
+            note = known or {"existed": data is not None, "backup": None}
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                backup = path.with_name(path.name + SUFFIX)
-                if change.before is not None and known is None:
-                    _write(backup, change.before, path.stat().st_mode & 0o777)
-                _write(path, change.after, path.stat().st_mode & 0o777 if path.exists() else change.mode)
+                if data is None:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    plaintext.create(path, after, change.mode)
+                elif known is None:
+                    note["backup"] = plaintext.replace(path, data, after, private=False).name
+                else:
+                    plaintext.write_over(path, data, after)
             except OSError as error:
                 raise SettingWrong(f"{error.filename or path} cannot be written: {error.strerror}") from None
-            existed = known["existed"] if known else change.before is not None
-            files[str(path)] = {"existed": existed, "digest": _digest(change.after)}
+            files[str(path)] = {**note, "digest": _digest(after)}
             self._note(tool, {"files": files, "told": told})
 
     def undoing(self, tool: str, take: Take) -> list[tuple[Change, bool]]:
@@ -87,27 +117,36 @@ class Wiring:
         out = []
         for name, note in (self.notes(tool) or {"files": {}})["files"].items():
             path = Path(name)
-            now = read(path)
-            if now is None:
+            data = _bytes(path)
+            if data is None:
                 continue
-            if _digest(now) == note["digest"]:
-                before = read(path.with_name(path.name + SUFFIX)) if note["existed"] else ""
-                after = take(now) if before is None else before
-                out.append((Change(path, now, after), not note["existed"]))
-            else:
-                out.append((Change(path, now, take(now)), False))
+            now, old = text_of(data), None
+            untouched = _digest(data) == note["digest"]
+            if untouched and not note["existed"]:
+                out.append((Change(path, now, ""), True))
+                continue
+            if untouched:
+                old = _bytes(_backup(path, note))
+            out.append((Change(path, now, take(now) if old is None else text_of(old), exact=old), False))
         return out
 
     def undo(self, tool: str, changes: list[tuple[Change, bool]]) -> None:
         """Raises SettingWrong."""
+        files = (self.notes(tool) or {"files": {}})["files"]
         try:
             for change, gone in changes:
+                path = change.path.resolve()
+                data = _bytes(path)
+                if data is None or text_of(data) != change.before:
+                    raise plaintext.changed(path)
                 if gone:
-                    change.path.unlink(missing_ok=True)
+                    path.unlink()
                 elif change.needed:
-                    _write(change.path, change.after, change.path.stat().st_mode & 0o777)
-            for name in (self.notes(tool) or {"files": {}})["files"]:
-                Path(name + SUFFIX).unlink(missing_ok=True)
+                    exact = bytes_of(change.after, data) if change.exact is None else change.exact
+                    plaintext.write_over(path, data, exact)
+            for name, note in files.items():
+                if note["existed"]:
+                    _backup(Path(name), note).unlink(missing_ok=True)
         except OSError as error:
             raise SettingWrong(f"{error.filename} cannot be written: {error.strerror}") from None
         self._note(tool, None)
@@ -129,10 +168,9 @@ class Wiring:
         write_private(self._file, json.dumps(kept, indent=2).encode())
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    write_private(path, text.encode())
-    os.chmod(path, mode)
+def _backup(path: Path, note: dict[str, Any]) -> Path:
+    return path.with_name(note.get("backup") or path.name + SUFFIX)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -21,7 +21,7 @@ def plain(text: object, limit: int = 200) -> str:
 
 
 def inert(text: object, limit: int = 1_000_000) -> str:
-    """As `plain`, but blanks stay as many as they are, for lines whose columns matter. What is over `limit` characters
+    """As `plain`, but blanks and tabs stay as they are, for lines whose columns matter. What is over `limit` characters
     is cut off."""
     out: list[str] = []
     for char in str(text)[:limit]:
@@ -29,7 +29,7 @@ def inert(text: object, limit: int = 1_000_000) -> str:
             continue
         category = unicodedata.category(char)
         if char in "\t\n\r ":
-            out.append(" " if char in "\t " else f"\\x{ord(char):02x}")
+            out.append(char if char in "\t " else f"\\x{ord(char):02x}")
         elif category in ("Cc", "Cs", "Zl", "Zp"):
             out.append(f"\\x{ord(char):02x}")
         elif category == "Zs":
