@@ -41,6 +41,7 @@ from keyfob.service.desk import Desk
 from keyfob.service.doctor import Doctor
 from keyfob.service.hub import Hub
 from keyfob.service.keeper import Keeper
+from keyfob.service.labels import Labels
 from keyfob.service.legacy import Legacy
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.presets import Presets
@@ -114,9 +115,10 @@ def build(
     files = SettingsFile(home.config / "settings.json")
 
     settings = files.current
-    kept = vault or _vault(files, home, lasting=lasting, say=say)
     store_path = home.data / "accounts.db"
     store = SqliteAccountStore(store_path)
+    labels = Labels(store)
+    kept = vault or _vault(files, home, labels, lasting=lasting, say=say)
     transport = HttpxTransport(now, deadline=deadline)
     runner = Runner(transport)
     locks = FileLocks(home.state / "locks")
@@ -150,6 +152,7 @@ def build(
         slots=slots,
         store=store,
         vault=kept,
+        labels=labels,
         locks=locks,
         runner=runner,
         listeners=Loopback(now, entropy, resources() / "pages"),
@@ -201,12 +204,17 @@ def build(
 
 
 def _vault(
-    files: SettingsFile, home: Home, *, lasting: bool, say: Callable[[str], None] | None = None
+    files: SettingsFile,
+    home: Home,
+    labels: Labels,
+    *,
+    lasting: bool,
+    say: Callable[[str], None] | None = None,
 ) -> Vault:
     """The vault that the settings name, and never another. Raises SettingWrong when `lasting`."""
     try:
         settings = files.load()
-        vault = choose_vault(settings, home, in_process=not lasting)
+        vault = choose_vault(settings, home, in_process=not lasting, labels=labels)
         return AskingVault(vault, say) if say is not None and settings.vault == "keychain" else vault
     except SettingWrong as fault:
         if lasting:

@@ -433,6 +433,42 @@ def test_a_command_alone_ends_itself_at_the_deadline(session: DesktopSession) ->
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "keychain_timeout\n", "")
 
 
+# --- what a person sees of it in the keychain's own program ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["process", "deadline"])
+def test_an_entry_is_called_by_its_account(session: DesktopSession, kind: str) -> None:
+    names = {A: "Keyfob: plain/alice"}
+
+    def labels(name: str) -> str:
+        return names.get(name, "Keyfob")
+
+    made = HelperVault(HOME, labels=labels) if kind == "process" else DeadlineVault(SystemVault(HOME, labels))
+    attributes = {
+        "service": f"keyfob/{HOME}/{A}",
+        "username": "keyfob",
+        "application": "Python keyring library",
+    }
+    with session.bus() as connection:
+        collection = secretstorage.Collection(connection)
+
+        def label(name: str) -> list[str]:
+            found = collection.search_items({"service": f"keyfob/{HOME}/{name}"})
+            return [item.get_label() for item in found]
+
+        collection.create_item(f"Password for 'keyfob' on 'keyfob/{HOME}/{A}'", attributes, b"an older one's")
+        assert made.load(A) == Secret("an older one's")
+        save(made, A, CANARY)
+        save(made, B, CANARY)
+        assert label(A) == ["Keyfob: plain/alice"]
+        assert label(B) == ["Keyfob"]
+        names[A] = "Keyfob: plain/renamed"
+        save(made, A, CANARY)
+        assert label(A) == ["Keyfob: plain/renamed"]
+        assert made.load(A) == Secret(CANARY)
+    made.close()
+
+
 # --- the helper's own life ----------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import secretstorage
 
 from keyfob.demo.server import DemoServer
 from support.app_run import Ran, Stage, until
@@ -181,6 +182,20 @@ def test_with_an_agent_the_command_asks_and_the_agent_answers(stage: Stage) -> N
     assert SAYS in ran.err
     agent.terminate()
     assert agent.wait(30) == 0
+
+
+def test_the_keychain_s_own_program_shows_whose_entries_they_are(stage: Stage) -> None:
+    def labels() -> set[str]:
+        with stage.session.bus() as connection:
+            items = secretstorage.Collection(connection).search_items({"username": "keyfob"})
+            return {item.get_label() for item in items}
+
+    # Nobody knew whose it would be when the sign-in tried whether the keychain can be written.
+    assert labels() == {"Keyfob: demo/alice", "Keyfob"}
+    assert stage.run("rename", "demo", "work").code == 0
+    for _ in range(2):  # the two slots, in turn
+        assert stage.run("renew", "demo").code == 0
+    assert labels() - {"Keyfob: demo/alice"} == {"Keyfob: demo/work"}
 
 
 # --- the window -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.adapters import keyring_choice
 from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
+from keyfob.adapters.vault_entries import Labels, plain_label
 from keyfob.core.errors import KeychainError
 
 # The keychain process and a command's shortest way start with this module: what only the other vaults need, or only
@@ -33,13 +34,15 @@ def choose_vault(
     home: Home,
     *,
     in_process: bool,
+    labels: Labels = plain_label,
     ask: Ask | None = None,
 ) -> Vault:
     """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is told
     by the first call, or by `probe()`.
 
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
-    must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `ask` asks for
+    must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `labels` gives the
+    words by which a person knows an entry, from its name. `ask` asks for
     the sealed vault's passphrase where neither systemd's credentials nor a descriptor hold it; without it, the
     terminal does.
     """
@@ -57,10 +60,10 @@ def choose_vault(
             # macOS asks by itself, whenever the program that calls is new to it.
             deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE
             if in_process:
-                return DeadlineVault(SystemVault(home.id), deadline)
+                return DeadlineVault(SystemVault(home.id, labels), deadline)
             from keyfob.adapters.vault_process import HelperVault
 
-            return HelperVault(home.id, deadline=deadline)
+            return HelperVault(home.id, deadline=deadline, labels=labels)
 
 
 def keychain_there(home_id: str) -> bool:
@@ -102,8 +105,9 @@ class SystemVault:
     """This system's keychain, found at the first call that needs it, and looked for again while there is none.
     Thread-safe. Its calls may block: see vault_deadline and vault_process."""
 
-    def __init__(self, home_id: str) -> None:
+    def __init__(self, home_id: str, labels: Labels = plain_label) -> None:
         self._home_id = home_id
+        self._labels = labels
         self._found: EntryVault | None = None
         self._lock = threading.Lock()
 
@@ -145,18 +149,18 @@ class SystemVault:
     def _vault(self) -> EntryVault:
         with self._lock:
             if self._found is None:
-                self._found = _system_vault(self._home_id)
+                self._found = _system_vault(self._home_id, self._labels)
             return self._found
 
 
-def _system_vault(home_id: str) -> EntryVault:
+def _system_vault(home_id: str, labels: Labels = plain_label) -> EntryVault:
     """Raises KeychainError `keychain_absent`, `keychain_plaintext`."""
     missing = None
     named = keyring_choice.allowed_name()
     if sys.platform.startswith(("linux", "freebsd")) and named in (None, keyring_choice.SECRET_SERVICE):
         from keyfob.adapters.vault_secretservice import SecretServiceVault
 
-        vault = SecretServiceVault(home_id)
+        vault = SecretServiceVault(home_id, labels)
         missing = vault.missing()
         if named is not None or missing is None:
             return vault

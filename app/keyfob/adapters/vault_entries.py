@@ -17,7 +17,7 @@ import hashlib
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,14 @@ _HEAD = re.compile(r"keyfob:parts:([ab]):([0-9]{1,4}):([0-9a-f]{64})")
 _HEAD_START = "keyfob:parts:"
 # A reader may meet a writer who has just dropped the parts it was about to read: it starts over this often.
 _READS = 3
+
+
+Labels = Callable[[str], str]
+
+
+def plain_label(_name: str) -> str:
+    """What an entry is called in the keychain's own program, where nobody knows better."""
+    return "Keyfob"
 
 
 class Entries(Protocol):

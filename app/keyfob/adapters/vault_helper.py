@@ -9,7 +9,7 @@ keychain's entries to it: they would be asked again for the next one.
 Started by vault_process only; in a frozen app as `keyfob --keychain-helper`. Never asks for more than one call
 at once, never logs.
 
-Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "seconds"}, the first line {"home", "idle"}.
+Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "label", "seconds"}, the first line {"home", "idle"}.
 Answers: {"id", "value"} or {"id", "error": {"code", "message", "remedy", "detail"}, "fault": bool}.
 """
 
@@ -53,8 +53,11 @@ def main() -> None:
     start: dict[str, Any] = json.loads(first)
     threading.Thread(target=_read, args=(requests,), name="requests", daemon=True).start()
     from keyfob.adapters.vault_choice import SystemVault
+    from keyfob.adapters.vault_entries import plain_label
 
-    _serve(SystemVault(start["home"]), requests, answers, idle=start["idle"])
+    labels: dict[str, str] = {}
+    vault = SystemVault(start["home"], lambda name: labels.get(name) or plain_label(name))
+    _serve(vault, requests, answers, idle=start["idle"], labels=labels)
 
 
 def _read(requests: queue.SimpleQueue[bytes | None]) -> None:
@@ -66,7 +69,12 @@ def _read(requests: queue.SimpleQueue[bytes | None]) -> None:
 
 
 def _serve(
-    vault: SystemVault, requests: queue.SimpleQueue[bytes | None], answers: BinaryIO, *, idle: float
+    vault: SystemVault,
+    requests: queue.SimpleQueue[bytes | None],
+    answers: BinaryIO,
+    *,
+    idle: float,
+    labels: dict[str, str],
 ) -> None:
     while True:
         try:
@@ -76,6 +84,8 @@ def _serve(
         if line is None:
             os._exit(EXIT_ORPHAN)
         request: dict[str, Any] = json.loads(line)
+        labels.clear()
+        labels[request["name"]] = request.get("label", "")
         stuck = threading.Timer(request["seconds"], os._exit, (EXIT_STUCK,))
         stuck.daemon = True
         stuck.start()

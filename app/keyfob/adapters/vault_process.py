@@ -28,7 +28,7 @@ from typing import Any
 
 from keyfob.adapters.own_process import own_command, without_passphrase
 from keyfob.adapters.vault_deadline import DEADLINE, LOOK, PROMPT_DEADLINE
-from keyfob.adapters.vault_entries import check_name, check_value
+from keyfob.adapters.vault_entries import Labels, check_name, check_value, plain_label
 from keyfob.adapters.vault_helper import EXIT_IDLE, MARK
 from keyfob.core.errors import Fault, KeychainError, SignInEnded
 from keyfob.core.secret import Secret
@@ -53,11 +53,13 @@ class HelperVault:
         *,
         deadline: float = DEADLINE,
         idle: float = IDLE,
+        labels: Labels = plain_label,
         command: Sequence[str] | None = None,
     ) -> None:
         check_name(home_id)
         self._start_line = {"home": home_id, "idle": idle}
         self._deadline = deadline
+        self._labels = labels
         self._command = tuple(command or helper_command())
         self._turn = threading.Lock()
         self._helper: _Process | None = None
@@ -71,7 +73,8 @@ class HelperVault:
 
     def save(self, name: str, value: Secret) -> None:
         check_name(name)
-        self._within({"op": "save", "name": name, "value": check_value(value)})
+        request = {"op": "save", "name": name, "value": check_value(value), "label": self._labels(name)}
+        self._within(request)
 
     def delete(self, name: str) -> None:
         check_name(name)

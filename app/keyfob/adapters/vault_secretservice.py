@@ -18,7 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,7 +40,7 @@ from secretstorage.util import (
     unlock_objects,
 )
 
-from keyfob.adapters.vault_entries import EntryVault
+from keyfob.adapters.vault_entries import PREFIX, EntryVault, Labels, plain_label
 from keyfob.adapters.vault_keyring import USER
 from keyfob.core.errors import KeychainError, KeyfobError
 
@@ -73,8 +73,8 @@ class SecretServiceVault(EntryVault):
     `keychain_not_set_up`. Thread-safe; connects at the first call.
     """
 
-    def __init__(self, home_id: str) -> None:
-        self._service = _ServiceEntries()
+    def __init__(self, home_id: str, labels: Labels = plain_label) -> None:
+        self._service = _ServiceEntries(lambda full: labels(full.removeprefix(f"{PREFIX}/{home_id}/")))
         super().__init__(home_id, self._service)
 
     def missing(self) -> KeychainError | None:
@@ -119,8 +119,9 @@ class _ServiceEntries:
     persistent = True
     limit = None
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Labels) -> None:
         self.trusted = False
+        self._labels = labels
         self._connection: DBusConnection | None = None
         self._session: Session | None = None
         self._collection: secretstorage.Collection | None = None
@@ -191,11 +192,12 @@ class _ServiceEntries:
 
     def _put(self, name: str, text: str) -> None:
         attributes = {**_query(name), "application": _APPLICATION}
-        label = f"Password for '{USER}' on '{name}'"
+        label = self._labels(name)
 
         def put(collection: secretstorage.Collection) -> None:
             for item in self._items(collection, name):
                 item.set_secret(text.encode())
+                item.become(label)
                 return
             collection.create_item(label, attributes, text.encode())
 
@@ -290,6 +292,13 @@ class _Item(secretstorage.Item):
 
     def ensure_not_locked(self) -> None:
         pass
+
+    def become(self, label: str) -> None:
+        """Call it so, if it is not: an entry of an older version, or of an account that was renamed. What a person
+        reads is no reason for a write to fail."""
+        with suppress(jeepney.DBusErrorResponse, secretstorage.SecretStorageException):
+            if self.get_label() != label:
+                self.set_label(label)
 
     def drop(self) -> None:
         """Delete it; where the service would ask the person first, empty it instead and leave it there."""

@@ -16,6 +16,7 @@ from keyfob.service.accounts import Accounts
 from keyfob.service.attempt import Attempt
 from keyfob.service.clients import Clients
 from keyfob.service.hub import Hub
+from keyfob.service.labels import Labels
 from keyfob.service.plans import NO_SECRETS, ClientSecrets, Plans, Signing
 from keyfob.service.revocations import Revocations
 from keyfob.service.runner import Runner
@@ -32,6 +33,7 @@ class Desk:
     slots: Slots
     store: AccountStore
     vault: Vault
+    labels: Labels
     locks: Locks
     runner: Runner
     listeners: Listeners

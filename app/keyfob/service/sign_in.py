@@ -212,6 +212,7 @@ class SignIn:
     def _save(self, ready: Ready, signed: Signed, grant: Grant, key: str, record: Record | None) -> Record:
         desk = self._desk
         client_before = desk.vault.load(f"{key}/client") if record else None
+        desk.labels.expect(key, self._account(ready, signed, key, record).id)
         if signed.secrets != NO_SECRETS:
             desk.vault.save(f"{key}/client", signed.secrets.sealed())
         slot = desk.slots.save(key, grant)
