@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from keyfob.agent.api import HEADER, PLAIN, PROBLEM, SIGN_INS_KEPT, event_line
+from keyfob.agent.api import (
+    ENDED_SIGN_INS_MOST,
+    HEADER,
+    PLAIN,
+    PROBLEM,
+    SIGN_INS_KEPT,
+    SIGN_INS_MOST,
+    event_line,
+)
 from keyfob.agent.gates import Peer
 from keyfob.agent.http import Answer, Incoming
 from keyfob.core.account import LoggedEvent
@@ -340,6 +348,24 @@ def test_a_failed_sign_in_says_why_until_it_is_forgotten(rig: AgentRig) -> None:
     other = told(ask(rig, "POST", "/v1/sign-ins", {"provider": "example"}))
     assert ask(rig, "GET", f"/v1/sign-ins/{one['id']}").status == 404
     assert ask(rig, "DELETE", f"/v1/sign-ins/{other['id']}").status == 200
+
+
+def test_s81_sign_ins_are_bounded(rig: AgentRig) -> None:
+    """S-81: a program that begins sign-ins in a loop takes neither every port nor all memory."""
+    begun = [
+        told(ask(rig, "POST", "/v1/sign-ins", {"provider": "example"}))["id"] for _ in range(SIGN_INS_MOST)
+    ]
+    refused = ask(rig, "POST", "/v1/sign-ins", {"provider": "example"})
+    assert (refused.status, told(refused)["code"]) == (503, "busy")
+    for one in begun:
+        ask(rig, "DELETE", f"/v1/sign-ins/{one}")
+        until(rig.api._running[one].ended.is_set)
+    for _ in range(100):
+        one = told(ask(rig, "POST", "/v1/sign-ins", {"provider": "example"}))["id"]
+        ask(rig, "DELETE", f"/v1/sign-ins/{one}")
+        until(rig.api._running[one].ended.is_set)
+    assert len(rig.api._running) <= ENDED_SIGN_INS_MOST + 1
+    assert ask(rig, "GET", f"/v1/sign-ins/{one}").status == 200
 
 
 def test_what_cannot_begin_is_told_at_once(rig: AgentRig) -> None:

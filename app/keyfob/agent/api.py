@@ -49,6 +49,8 @@ _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
 ENDED_WITHIN = 40.0  # seconds: saving a new account takes as long as the keychain does
 SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can still ask how it went
+ENDED_SIGN_INS_MOST = 64  # that are kept so long
+SIGN_INS_MOST = 16  # under way at a time: each has a thread, and a port for the browser to come back to
 
 _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
     (Usage, 400),
@@ -211,6 +213,14 @@ class Api:
             raise BadRequest(400, "inputs is an object, scopes a list")
         if not wanted["provider"] and not wanted["account"]:
             raise BadRequest(400, "provider or account is missing")
+        with self._lock:
+            self._forget_old()
+            if sum(not each.ended.is_set() for each in self._running.values()) >= SIGN_INS_MOST:
+                raise Transient(
+                    "Too many sign-ins are under way",
+                    code="busy",
+                    remedy="Finish or cancel one of them, then try again.",
+                )
         attempt = self.sign_in.begin(
             SignInRequest(
                 provider=wanted["provider"] or "",
@@ -226,7 +236,6 @@ class Api:
         )
         running = Running(attempt)
         with self._lock:
-            self._forget_old()
             self._running[attempt.id] = running
         moving = threading.Event()
         attempt.observe(lambda progress: moving.set() if progress.url or progress.ended else None)
@@ -266,10 +275,12 @@ class Api:
 
     def _forget_old(self) -> None:
         now = self.now()
+        ended = [name for name, running in self._running.items() if running.ended_at is not None]
+        surplus = set(ended[:-ENDED_SIGN_INS_MOST])
         self._running = {
             name: running
             for name, running in self._running.items()
-            if running.ended_at is None or now - running.ended_at < SIGN_INS_KEPT
+            if running.ended_at is None or (name not in surplus and now - running.ended_at < SIGN_INS_KEPT)
         }
 
 

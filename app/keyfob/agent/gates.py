@@ -29,6 +29,7 @@ BACKLOG = 1024
 HOST = "127.0.0.1"
 # Their end of a forwarded socket is not the program that asks, but the one that carries it to another machine.
 _UCRED = struct.Struct("3i")  # pid, uid, gid
+# Programs by their files; `dropbearmulti` is the one file behind several names.
 CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dropbearmulti", "autossh"})
 
 
@@ -274,13 +275,7 @@ def carries(pid: int | None) -> bool:
         return True
     except OSError:
         return False  # the process has ended, or the system does not tell of processes in this way
-    if path.rpartition("/")[2].removesuffix(" (deleted)") in CARRIERS:
-        return True
-    # One program under several names: it runs under the name by which it was called.
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip() in CARRIERS
-    except OSError:
-        return False
+    return path.rpartition("/")[2].removesuffix(" (deleted)") in CARRIERS
 
 
 def handed_over() -> socket.socket | None:
