@@ -220,3 +220,13 @@ def test_reconnecting_keeps_the_method_unless_another_is_named(engine: Engine) -
         True,
         Secret("k"),
     )
+
+
+def test_a_label_that_is_not_used_is_not_passed_over_in_silence() -> None:
+    """The person was connected already: the account keeps the id that tools may ask for."""
+    known = Engine(done).call("connect", "github", "--label", "Other one")
+    assert known.code == 0, known.err
+    assert "connected already, as github/alice: the label Other one is not used" in known.err
+    assert known.err.endswith("keyfob rename github/alice other-one\n")
+    same = Engine(done).call("connect", "github", "--label", "Alice")
+    assert "label" not in same.err

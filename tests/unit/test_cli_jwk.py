@@ -145,6 +145,24 @@ def test_the_client_metadata_document(call: Callable[..., Ran]) -> None:
     assert confidential["redirect_uris"] == ["https://example.org/cb"]
 
 
+def test_a_confidential_client_that_atproto_servers_would_refuse_is_not_printed(
+    call: Callable[..., Ran],
+) -> None:
+    """A reference server answers: `Native clients must authenticate using "none" method`."""
+    made(call, "--provider", "bluesky")
+    ran = call("client-metadata", "bluesky", "--client-id", "https://example.org/keyfob.json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "may not have a loopback redirect. For a public client remove the keys of bluesky" in ran.err
+
+
+def test_a_key_that_the_preset_does_not_use_yet_says_what_is_missing(call: Callable[..., Ran]) -> None:
+    ran = call("jwk", "generate", "--provider", "gitlab", "--alg", "RS256")
+    assert ran.code == 0
+    assert 'set auth = "private_key_jwt" and alg = "RS256", in a preset of your own' in ran.err
+    assert "public client" in call("jwk", "generate", "--provider", "bluesky").err
+    assert "auth =" not in call("jwk", "generate").err
+
+
 @pytest.mark.parametrize(
     ("argv", "code"),
     [

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
@@ -20,7 +21,9 @@ from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.core.wire import Request, Response
 from keyfob.providers.catalogue import Catalogue
+from keyfob.service.clients import Clients as ServiceClients
 from support.cli_run import Ran, doors_to, run
+from support.memory_store import MemoryAccountStore
 
 ISSUER = "https://id.example"
 OPENID = ISSUER + "/.well-known/openid-configuration"
@@ -125,6 +128,30 @@ def test_a_server_that_speaks_openid_needs_its_issuer_alone(engine: Engine) -> N
     assert listed["work"]["client_id_policy"] == "user"
     assert listed["work"]["needs_registration"] is False
     assert listed["work"]["origin"] == "user"
+
+
+def test_a_client_that_proves_itself_by_a_key(engine: Engine) -> None:
+    words = ("add", "work", "--issuer", ISSUER, "--client-id", "cid", "--client-auth", "private_key_jwt")
+    ran = call(engine, *words)
+    assert ran.code == 0, ran.err
+    assert engine.file("work")["client"] == {"client_id": "cid", "auth": "private_key_jwt", "alg": "ES256"}
+    assert "keyfob jwk generate --provider work" in ran.err
+    both = call(engine, *words, "--client-secret-stdin", "--replace", stdin="s3cret\n")
+    assert both.code == 2
+    assert "takes a key and no client secret" in both.err
+
+
+@pytest.mark.parametrize("secret", ["h\u00e4mmer", "a\0b", "tab\tbed", "\u201cquoted\u201d"])
+def test_a_client_secret_that_can_be_none_is_a_mistake_of_the_request(engine: Engine, secret: str) -> None:
+    vault, store = MemoryVault(), MemoryAccountStore()
+    engine.clients = ServiceClients(store, vault, None, None, {}, lambda: "")  # type: ignore[arg-type,assignment]
+    ran = call(
+        engine, "add", "work", "--issuer", ISSUER, "--client-id", "cid", "--client-secret-stdin", stdin=secret + "\n"
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (2, "")
+    assert "must be printable ASCII" in ran.err
+    assert secret not in ran.err
+    assert not (engine.home.config / "providers" / "work.toml").exists()
 
 
 @pytest.mark.parametrize(("port", "written"), [("0", ("any", None)), ("8123", ("fixed", [8123]))])

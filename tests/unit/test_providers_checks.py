@@ -120,6 +120,11 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("http that begins like loopback", {"api__base": "http://127.0.0.1.acme.example"}, "api.base", "loopback alone"),
     ("discovery without issuer", {"discovery": "openid"}, "issuer", "discovery needs it"),
     ("discovery of another kind", {"discovery": "webfinger"}, "discovery", '"openid"'),
+    ("a resource with a fragment", {"resource": "api://acme#x"}, "resource", "without #fragment"),
+    ("a relative resource", {"resource": "/acme"}, "resource", "absolute URI"),
+    ("a resource with blanks", {"resource": "urn:ac me"}, "resource", "absolute URI"),
+    ("a resource that goes on", {"resource": "urn:acme\n"}, "resource", "absolute URI"),
+    ("a resource that is code", {"resource": "javascript:alert"}, "resource", "values alone"),
     ("host with a scheme", {"api__hosts": ["https://acme.example"]}, "api.hosts.0", "host name alone"),
     ("host with capitals", {"api__hosts": ["ACME.example"]}, "api.hosts.0", "lower case"),
     # inputs and placeholders
@@ -224,6 +229,22 @@ def test_the_good_preset_has_no_fault() -> None:
     preset, faults = judge(GOOD, ours=True)
     assert faults == ()
     assert isinstance(preset, Preset)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "https://api.acme.example/v1?x=1",
+        "urn:acme:files",
+        "api://7d1c0ffe",
+        "https://{tenant}.acme.example",
+        "http://rs.example",
+        "urn:%C3%A9",
+    ],
+)
+def test_a_resource_is_any_absolute_uri(resource: str) -> None:
+    """RFC 8707 section 2: it is a name, and nothing is sent to it."""
+    assert faults_of(planted(resource=resource, inputs=[INPUT], docs="https://{tenant}.acme.example")) == ()
 
 
 @pytest.mark.parametrize(("change", "key", "word"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])

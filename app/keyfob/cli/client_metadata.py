@@ -49,9 +49,10 @@ def client_metadata(
 ) -> None:
     """Print the client metadata document of your own client at PROVIDER, to host at its client id.
 
-    For atproto and its like, where a client id is the address of such a document. With keys made for the provider
-    (`keyfob jwk generate`) it describes a confidential client, without them a public one. It holds no secret, and is
-    the same with or without --json.
+    For atproto and its like: a client id there is the address of such a document. Without keys it describes a public
+    client, with keys made for the provider (`keyfob jwk generate`) a confidential one. atproto servers refuse a
+    confidential client that comes back to this computer, so that Keyfob signs in there with a public one. The document
+    holds no secret, and is the same with or without --json.
 
     \b
     Example:

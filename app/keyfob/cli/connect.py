@@ -8,12 +8,13 @@ from keyfob.cli.options import inputs_of, json_option, pass_session, provider_ar
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Transient, Usage
+from keyfob.core.text import label_from, plain
 from keyfob.service.views import SignInRequest
 
 
 @click.command(short_help="Sign in to a provider and keep the account connected.")
 @provider_argument
-@click.option("--label", metavar="L", help="Name the account PROVIDER/L; else the provider's name for you.")
+@click.option("--label", metavar="L", help="Name a new account PROVIDER/L; else the provider's name for you.")
 @sign_in_options
 @json_option
 @pass_session
@@ -79,3 +80,9 @@ def connect(
             ) from error
         raise
     tell_result(session, view, again=False)
+    if label is not None and view.label != label_from(label):
+        # Another label would be another id, which tools may ask for by now.
+        session.note(
+            f"This person was connected already, as {view.id}: the label {plain(label, 64)} is not used."
+        )
+        session.note(f"To change it: keyfob rename {view.id} {label_from(label)}")

@@ -11,6 +11,7 @@ from keyfob.cli.options import _complete_providers, json_option, pass_session
 from keyfob.cli.session import Session
 
 if TYPE_CHECKING:
+    from keyfob.core.provider import Provider
     from keyfob.service.client_keys import ClientKeys
 
 
@@ -41,12 +42,15 @@ def jwk() -> None:
 def generate(session: Session, alg: str, provider: str | None) -> None:
     """Make a private key, in the keychain. An older key of the provider stays, for the accounts that use it.
 
+    The provider's preset says that a key is used: `auth = "private_key_jwt"` in its `[client]` table, which `keyfob
+    providers add --client-auth private_key_jwt` writes.
+
     \b
     Example:
+      keyfob providers add work --issuer https://id.example.org --client-id keyfob --client-auth private_key_jwt
       keyfob jwk generate --provider work
     """  # fmt: skip
-    if provider is not None:
-        session.engine.providers.get(provider)
+    preset = session.engine.providers.get(provider) if provider is not None else None
     keys = client_keys(session)
     key = session.finish(lambda: keys.generate(alg, provider))
     if session.json:
@@ -54,6 +58,17 @@ def generate(session: Session, alg: str, provider: str | None) -> None:
         return
     session.say(f"Made {key.kid} ({key.alg})")
     session.note("Give its public half to the provider: keyfob jwk export")
+    if preset is None or preset.client.auth == "private_key_jwt":
+        return
+    if "atproto" in preset.methods:
+        session.note(
+            "Keyfob signs in at atproto servers with a public client, and does not use this key there."
+        )
+    else:
+        session.note(
+            f'The preset {preset.id} does not use a key yet. In its [client] table, set auth = "private_key_jwt" and '
+            f'alg = "{alg}"{_how_to_edit(preset)}.'
+        )
 
 
 @jwk.command("list", short_help="List the keys.")
@@ -126,6 +141,13 @@ def remove(session: Session, kid: str, force: bool) -> None:
         session.document(key.to_json())
         return
     session.say(f"Removed {key.kid}")
+
+
+def _how_to_edit(preset: Provider) -> str:
+    """For a preset that comes with Keyfob: where a change of it goes."""
+    if preset.origin == "user":
+        return ""
+    return f', in a preset of your own that begins with extends = "{preset.id}"'
 
 
 def client_keys(session: Session) -> ClientKeys:

@@ -164,8 +164,9 @@ def _endpoint_options(function: Any) -> Any:
 )
 @click.option(
     "--client-auth",
-    type=click.Choice(["client_secret_basic", "client_secret_post"]),
-    help="How the secret is sent; else as the server says.",
+    type=click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt"]),
+    help="How the app proves itself: how the secret is sent, or private_key_jwt for a key (see keyfob jwk). Else as the "
+    "server says.",
 )
 @click.option("--register", is_flag=True, help="Register a client by itself at each sign-in (RFC 7591).")
 @click.option("--title", metavar="T", help="What the gallery calls it; else ID.")
@@ -248,6 +249,8 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
         session.document({**summary(added.provider), "file": str(added.path)})
         return
     session.say(f"Added {added.provider.id}: {added.path}")
+    if added.provider.client.auth == "private_key_jwt":
+        session.note(f"Make its key: keyfob jwk generate --provider {added.provider.id}")
     session.note(f"Connect with: keyfob connect {added.provider.id}")
 
 

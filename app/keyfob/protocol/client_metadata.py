@@ -28,7 +28,8 @@ def client_metadata(
     client_uri: str | None = None,
 ) -> dict[str, Any]:
     """The document to host at `client_id`. With `keys`, a confidential client that proves itself by private_key_jwt;
-    without, a public one. Raises Usage where the address or the redirects cannot be a client's."""
+    without, a public one. Raises Usage if the address or the redirects cannot be a client's, or if the servers would
+    refuse such a client."""
     if fault_of(client_id) is not None or not client_id.startswith("https://"):
         raise Usage("A client id of this kind is an https address where the document will be hosted")
     address = urlsplit(client_id)
@@ -37,6 +38,13 @@ def client_metadata(
     if not redirect_uris:
         raise Usage("The document needs at least one redirect address")
     native = all(is_loopback(urlsplit(uri).hostname) for uri in redirect_uris)
+    if keys and native and "atproto" in provider.methods:
+        # The profile lets web clients alone prove themselves by key, and native ones alone come back to loopback.
+        raise Usage(
+            "atproto servers refuse this client: one that proves itself by a key may not have a loopback redirect",
+            remedy=f"For a public client remove the keys of {provider.id} (keyfob jwk list, keyfob jwk remove); for a "
+            "confidential one give its https redirect with --redirect-uri.",
+        )
     document: dict[str, Any] = {
         "client_id": client_id,
         "client_name": client_name,

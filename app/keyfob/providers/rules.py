@@ -20,11 +20,12 @@ from keyfob.providers.shape import PresetFault
 Leaves = list[tuple[str, str]]
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 URL_KEY = re.compile(
-    r"^(docs|issuer|issuer_template|resource|endpoints\.\w+|policy\.(register_at|terms)|redirect\.uri"
+    r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|redirect\.uri"
     r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.url|api_key\.create_at)$"
 )
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 HOST = re.compile(r"^(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?\Z")
+ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?@!$&'()*+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
 LOOPBACK_NAMES = frozenset({"localhost"})
 
 # Keys whose texts the engine fills in later; each with the names it may hold.
@@ -117,6 +118,12 @@ def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
     return None
 
 
+def is_absolute_uri(text: str) -> bool:
+    """RFC 3986 §4.3, as RFC 8707 §2 wants it of a resource: any scheme, no fragment. It is a name: nothing is sent to
+    it."""
+    return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
+
+
 def is_loopback(host: str) -> bool:
     """Whether a URL's host names this machine, without asking any resolver."""
     if host in LOOPBACK_NAMES:
@@ -134,6 +141,12 @@ def addresses(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
             value = f"https://placeholder.example{value}"  # at the account's own server
         if URL_KEY.match(key) and (should := url_fault(value, kinds)):
             yield PresetFault(key, "is no safe address", should)
+    if preset.resource is not None and not is_absolute_uri(preset.resource):
+        yield PresetFault(
+            "resource",
+            "is no resource",
+            "it should be an absolute URI without #fragment, such as https://… or api://… (RFC 8707)",
+        )
     if preset.discovery not in (None, "openid", "oauth") and (should := url_fault(preset.discovery, kinds)):
         yield PresetFault(
             "discovery", "is no way of discovery", f'it should be "openid", "oauth" or an address: {should}'

@@ -42,6 +42,7 @@ Url = Annotated[
         description="https, or http on loopback; {name} stands for an input",
     ),
 ]
+Resource = Annotated[str, Meta(min_length=1, max_length=600)]
 Name = Annotated[str, Meta(min_length=1, max_length=80, pattern=SHOWN)]
 Pattern = Annotated[str, Meta(max_length=PATTERN_MOST)]
 Icon = Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
@@ -259,7 +260,10 @@ class Preset(Table, frozen=True):
     nonce: bool = True
     dpop: Literal["never", "offered", "always"] = "never"
     par: Literal["never", "offered", "always"] = "offered"
-    resource: Url | None = None
+    resource: Annotated[
+        Resource | None,
+        Meta(description="RFC 8707: the absolute URI of what the token is for, without #fragment"),
+    ] = None
     redirect: RedirectTable = msgspec.field(default_factory=RedirectTable)
     scopes: tuple[str, ...] = ()
     scope_separator: Literal[" ", ",", "+"] = " "

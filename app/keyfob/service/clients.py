@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +29,8 @@ from keyfob.service.views import SignInRequest
 HANDLE = (
     "handle"  # the input that says who signs in rather than where; may differ between accounts of one client
 )
+
+_SECRET = re.compile(r"[\x20-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,10 @@ class Clients:
     def keep(
         self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
     ) -> None:
-        """Keep the person's registration for the next time. The secret goes to the vault."""
+        """Keep the person's registration for the next time. The secret goes to the vault. Raises Usage if one of them
+        cannot be what it is said to be."""
+        if secret is not None:
+            check_secret(secret)
         client_id = client_id.strip()
         if not client_id or not client_id.isprintable() or len(client_id) > 512:
             raise Usage("That is no client id")
@@ -224,6 +230,8 @@ class Clients:
         secret: Secret | None = None
         if known.has_secret:
             text = self._from_environment(provider, "client_secret")
+            if text is not None:
+                check_secret(Secret(text))
             secret = (
                 Secret(text)
                 if known.source == "environment" and text
@@ -271,6 +279,15 @@ class Clients:
     def _from_environment(self, provider: Provider, what: str) -> str | None:
         name = provider.client.env.get(what)
         return self._environment.get(name) or None if name else None
+
+
+def check_secret(secret: Secret) -> None:
+    """Raises Usage, without the secret, if it has characters that a client secret never has (RFC 6749, Appendix A.2)."""
+    if not _SECRET.fullmatch(secret.reveal()):
+        raise Usage(
+            "A client secret must be printable ASCII, on one line",
+            remedy="Copy it once more from the provider's page, without quotes or other characters around it.",
+        )
 
 
 def _auth(provider: Provider, has_secret: bool) -> str:

@@ -22,6 +22,7 @@ from keyfob.service.runner import Runner
 ENDPOINTS = tuple(entry.name for entry in fields(Endpoints))
 WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+KEY_AUTH = "private_key_jwt"
 WANTED = ("openid", "profile", "email", "offline_access")
 
 Write = Callable[[Path, bytes], None]
@@ -77,6 +78,11 @@ class Presets:
             raise Usage(
                 f"There is a provider {new.id} of your own already",
                 remedy=f"Give --replace to replace it, or edit {path}.",
+            )
+        if new.client_auth == KEY_AUTH and new.client_secret is not None:
+            raise Usage(
+                f"{KEY_AUTH} takes a key and no client secret",
+                remedy="Leave the secret out, or choose another --client-auth.",
             )
         if new.client_id is None and not new.register:
             raise Usage(
@@ -150,7 +156,7 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
     scopes = new.scopes
     if not scopes and speaks_openid:
         scopes = tuple(s for s in WANTED if s == "openid" or (supported and s in supported))
-    secret = new.client_secret is not None
+    secret, by_key = new.client_secret is not None, new.client_auth == KEY_AUTH
     fixed = new.redirect_port is not None and new.redirect_port > 0
     port = "setting" if new.redirect_port is None else "fixed" if fixed else "any"
     return {
@@ -164,8 +170,9 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
         "policy": {"client_id": "dynamic" if new.register else "user"},
         "client": {
             "client_id": new.client_id,
-            "auth": _auth(new, server) if secret else "none",
+            "auth": KEY_AUTH if by_key else _auth(new, server) if secret else "none",
             "secret": "required" if secret else None,
+            "alg": "ES256" if by_key else None,
         },
         "endpoints": dict(new.endpoints),
         "redirect": {
