@@ -251,6 +251,7 @@ class Misbehaving:
         self.access: set[str] = set()  # access tokens that work
         self.revoked: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}  # runs before an answer at a path, out of the lock
+        self.after: dict[str, Callable[[], None]] = {}  # runs when an answer is made and not yet sent
         self.canary = ""  # part of every secret it gives
         self.mangle: Callable[[bytes], Behaviour] | None = (
             None  # what the next token answer looks like on the wire
@@ -320,6 +321,16 @@ class Misbehaving:
             if form.get("grant_type") == "refresh_token"
         ]
 
+    def spent(self) -> int:
+        """How many refresh tokens were taken and replaced."""
+        with self._guard:
+            return len(self._spent)
+
+    def knows(self, refresh: str) -> bool:
+        """Whether this refresh token would be taken now, and its family has not ended."""
+        with self._guard:
+            return self._current.get(refresh, "") not in {"", *self._dead}
+
     def rotate_key(self, kid: str = "k2") -> None:
         self.signer = signer("RS256", kid, number=2)
 
@@ -343,6 +354,8 @@ class Misbehaving:
             behaviour = queue.pop(0) if queue else self.case.at.get(path)
             if behaviour is None:
                 behaviour = self._answer(path, request)
+        if path in self.after:
+            self.after[path]()
         behaviour(talk)
 
     def _answer(self, path: str, request: Received) -> Behaviour:

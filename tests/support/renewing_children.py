@@ -3,7 +3,8 @@
     python renewing_children.py HOME PASSPHRASE_FD
 
 For each line on stdin it forks a child, tells its process id on stdout, and then how it ended. What costs time and is
-not what is measured (imports, the vault's key) is done before the fork, so that many kills fit in a minute.
+not what is measured (imports, the sealed vault's key) is done before the fork, so that many kills fit in a minute.
+Without PASSPHRASE_FD each child opens the keychain that the home's settings name, as a command does.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import os
 import sys
 
 
-def main(home_folder: str, descriptor: int) -> None:
+def main(home_folder: str, descriptor: int | None) -> None:
     from keyfob.adapters.home import open_home
     from keyfob.adapters.vault_choice import SEALED_FILE
     from keyfob.adapters.vault_sealed import SealedVault
     from keyfob.bootstrap import build
     from keyfob.core.secret import Secret
 
-    passphrase = Secret(os.read(descriptor, 1000).decode().strip())
     home = open_home({"KEYFOB_HOME": home_folder})
-    vault = SealedVault(home.id, home.data / SEALED_FILE, lambda new: passphrase)
+    vault = None
+    if descriptor is not None:
+        passphrase = Secret(os.read(descriptor, 1000).decode().strip())
+        vault = SealedVault(home.id, home.data / SEALED_FILE, lambda new: passphrase)
     warm = build(home, vault=vault)
     warm.accounts.renew("here")
     warm.close()
@@ -41,4 +44,4 @@ def main(home_folder: str, descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
