@@ -31,8 +31,8 @@ def tell(session: Session) -> None:
         home = Path(folder) / "home"
         home.mkdir(mode=0o700)
         cancelled = threading.Event()
-        session.say("Keyfob's demo: the life of an account, at a provider on this computer.")
         server = session.doors.demo(Path(folder) / "provider", port=0, access_lifetime=LIFETIME)
+        session.say("Keyfob's demo: the life of an account, at a provider on this computer.")
         try:
             _write_preset(home, server.issuer)
             engine = _engine(session, home)

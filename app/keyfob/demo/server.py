@@ -81,7 +81,8 @@ class DemoServer:
         except ModuleNotFoundError as error:
             raise SettingWrong(
                 "The demo provider's parts are not installed",
-                remedy="Install Keyfob with its extra `demo`.",
+                remedy="Install them: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx install "
+                "'keyfob[demo]').",
                 detail=str(error),
             ) from error
 

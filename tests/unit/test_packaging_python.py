@@ -1,0 +1,51 @@
+"""What a package for Python holds, and what a plain install says of the part that it lacks."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyfob.core.errors import SettingWrong
+from keyfob.demo.server import DemoServer
+from support.cli_run import doors_to, run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_source_package_can_be_built_read_and_tested() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = told["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    wanted = (
+        "app",
+        "resources",
+        "packaging",
+        "docs",
+        "tests",
+        "build",
+        "README.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    )
+    assert {f"/{name}" for name in (*wanted, "pyproject.toml", "uv.lock")} == set(included)
+    assert [name for name in included if not (ROOT / name[1:]).exists()] == []
+
+
+def test_without_the_demos_parts_the_command_that_installs_them_is_told_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
+
+    def demo(folder: Path, **more: Any) -> DemoServer:
+        return DemoServer(tmp_path, port=0, access_lifetime=5).start()
+
+    with pytest.raises(SettingWrong):
+        demo(tmp_path)
+    ran = run(["demo", "--headless"], doors_to(None, demo=demo))
+    assert (ran.code, ran.out) == (8, "")
+    assert "pip install 'keyfob[demo]'" in ran.err
+    assert "uv tool install 'keyfob[demo]'" in ran.err
