@@ -66,6 +66,10 @@ def main() -> int:
 
         keychain_helper()
         return 0
+    if arguments and arguments[0] == "--grant-saver":
+        from keyfob.saver import main as grant_saver
+
+        return grant_saver()
     # A shell that completes starts `keyfob` bare as well, with its question in this variable.
     if not arguments and "_KEYFOB_COMPLETE" not in os.environ:
         return _window()

@@ -21,6 +21,7 @@ from keyfob.adapters.checks import checks_of, tray_finding
 from keyfob.adapters.clock import now
 from keyfob.adapters.dns import txt_lookup
 from keyfob.adapters.entropy import entropy
+from keyfob.adapters.grant_saver import start_saver
 from keyfob.adapters.home import Home, open_home, write_private
 from keyfob.adapters.keys import new_key
 from keyfob.adapters.locks_file import FileLocks
@@ -53,7 +54,7 @@ from keyfob.service.sign_in import SignIn
 from keyfob.service.signer import Signer
 from keyfob.service.slots import Slots
 
-CLI_SAVES_FOR = timedelta(seconds=60)  # a command does not wait for a keychain for ever; the app does
+CLI_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,16 @@ def build(
     submit: Submit | None = None,
     deadline: float = 30.0,
     say: Callable[[str], None] | None = None,
+    patient: bool = False,
+    saver: bool = False,
 ) -> Engine:
     """An engine on `home` (default: where KEYFOB_HOME or the platform says).
 
     `lasting` for the app and the agent, which live on: keychain calls run in a helper process and a received grant
     is saved however long that takes. `deadline` in seconds bounds one exchange with a provider. `say` is for a
     command with a person at it: a locked keychain then opens the system's prompt, and `say` takes a line about it.
+    `patient` is for a command at a terminal: it saves as long as that takes, too. For a grant that cannot be saved at
+    once a process of its own is started, unless the vault is sealed, which that could not open; `saver` is for that one.
     Raises Fault `store_*`, and SettingWrong: when `lasting`, also for settings that cannot be read. A command is then
     built all the same, with a vault that raises it: what needs no vault works.
     """
@@ -138,8 +143,12 @@ def build(
         hub,
         settings,
         signing,
-        save_for=None if lasting else CLI_SAVES_FOR,
+        save_for=timedelta(0) if saver else None if lasting or patient else CLI_SAVES_FOR,
     )
+    if vault is None and not saver:
+        keeper.saving.stand_by = lambda record, grant, beside: (
+            settings().vault != "sealed" and start_saver(home.id, record, grant, beside)
+        )
     recovery = Recovery(store, slots, keeper.ledger, now, store_codec.description, store_codec.load_record)
     accounts = Accounts(
         store, keeper, slots, locks, plans, runner, revocations, hub, signing, recovery.describe

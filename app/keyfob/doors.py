@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keyfob.adapters.home import Home
     from keyfob.agent.host import AgentHost
     from keyfob.bootstrap import Engine
+    from keyfob.core.account import LoggedEvent
     from keyfob.demo.server import DemoServer
     from keyfob.ports import Vault
     from keyfob.service.recovery import Recovered
@@ -47,7 +48,18 @@ def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
         from keyfob.adapters.vault_memory import MemoryVault
 
         vault = MemoryVault()
-    return build(place, vault=vault, say=_note if can_ask() else None)
+    at_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    built = build(place, vault=vault, say=_note if can_ask() else None, patient=at_terminal)
+    built.events.subscribe(_alarm)
+    return built
+
+
+def _alarm(event: LoggedEvent) -> None:
+    if event.kind == "unsaved":
+        _note(
+            f"The provider gave a new token of {event.account_id}, but the keychain cannot save it. Unlock the keychain "
+            "now and keep this command running: it saves the token as soon as it can."
+        )
 
 
 def _note(text: str) -> None:

@@ -3,6 +3,8 @@ and a server over real sockets that takes a spent refresh token again for some s
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import pytest
 from keyfob.adapters.home import open_home
 from keyfob.adapters.vault_choice import SystemVault
 from keyfob.adapters.vault_deadline import DeadlineVault
+from support.agent_process import wait_for
 from support.hostile import Talk
 from support.misbehaving import Misbehaving
 from support.session import DesktopSession
@@ -48,6 +51,38 @@ class Desk:
         )
         self.running.append(process)
         return process
+
+    def on_a_terminal(self, *words: str) -> tuple[subprocess.Popen[str], int]:
+        """The command, its stderr a terminal, and that terminal's other end."""
+        ours, theirs = os.openpty()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "keyfob", *words],
+                env=self.env,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=theirs,
+                text=True,
+            )
+        finally:
+            os.close(theirs)
+        self.running.append(process)
+        return process, ours
+
+    def lock_after_the_next_commit(self) -> None:
+        """The keychain is locked between the server's commit and our save."""
+
+        def behaviour(talk: Talk) -> None:
+            with self.provider._guard:
+                answer = self.provider._answer("/token", talk.request)
+            self.session.lock_keyring()
+            answer(talk)
+
+        self.provider.next("/token", behaviour)
+
+    def saved(self, generation: int) -> bool:
+        return self.whole.grant().generation == generation
 
     def keyfob(self, *words: str) -> str:
         process = self.start(*words)
@@ -120,3 +155,116 @@ def test_while_another_process_renews_the_old_token_is_served_at_once(desk: Desk
     release.set()
     assert renewing.wait(30) == 0
     assert desk.keyfob("token", "here") != before
+
+
+def said_first(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+ALARM = (
+    "The provider gave a new token of here/alice, but the keychain cannot save it. Unlock the keychain now"
+)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_to_a_process_that_saves_it(
+    desk: Desk, number: signal.Signals
+) -> None:
+    """A server without a grace: the rotated refresh token is all there is."""
+    desk.lock_after_the_next_commit()
+    started = time.monotonic()
+    renewing = desk.start("renew", "here")
+    assert ALARM in said_first(renewing)
+    assert time.monotonic() - started < 15
+    # Whoever kills it does so once somebody else has the token.
+    key = desk.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: desk.whole.engine.locks.held(f"saving-{key}"))
+    renewing.send_signal(number)
+    out, err = renewing.communicate(timeout=30)
+    assert out == ""
+    if number != signal.SIGKILL:
+        assert renewing.returncode == 4, err
+        last = err.splitlines()[-1]
+        assert "waits in a Keyfob process of its own, which saves it" in last
+    asked = desk.start("token", "here")
+    assert asked.wait(30) == 4  # and nothing is sent: what the vault holds is spent
+    desk.session.unlock_keyring()
+    wait_for(lambda: desk.saved(2))
+    wait_for(lambda: not desk.whole.engine.locks.held(f"saving-{key}"))
+    desk.keyfob("renew", "here")
+    sent = desk.provider.renewals()
+    assert len(sent) == 2
+    assert sent[0] != sent[1]
+    assert desk.keyfob("token", "here") in desk.provider.access
+
+
+@pytest.mark.timeout(120)
+def test_at_a_terminal_a_command_says_so_and_saves_as_soon_as_the_keychain_is_unlocked(desk: Desk) -> None:
+    desk.lock_after_the_next_commit()
+    renewing, terminal = desk.on_a_terminal("renew", "here")
+    try:
+        assert ALARM in os.read(terminal, 4096).decode()
+        time.sleep(3)
+        assert renewing.poll() is None
+        desk.session.unlock_keyring()
+        out, _ = renewing.communicate(timeout=40)
+    finally:
+        os.close(terminal)
+    assert renewing.returncode == 0
+    assert "Renewed here/alice" in out
+    assert desk.saved(2)
+    desk.keyfob("renew", "here")
+    assert desk.keyfob("token", "here") in desk.provider.access
+
+
+@pytest.mark.timeout(120)
+def test_what_is_handed_over_is_revoked_when_the_account_is_disconnected_meanwhile(desk: Desk) -> None:
+    desk.lock_after_the_next_commit()
+    renewing = desk.start("renew", "here")
+    assert ALARM in said_first(renewing)
+    key = desk.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: desk.whole.engine.locks.held(f"saving-{key}"))
+    renewing.kill()
+    renewing.communicate()
+    desk.start("disconnect", "here").wait(60)
+    desk.session.unlock_keyring()
+    newest = next(iter(desk.provider._current))
+    wait_for(lambda: newest in desk.provider.revoked)
+    wait_for(lambda: not desk.whole.engine.locks.held(f"saving-{key}"))
+
+
+@pytest.mark.timeout(120)
+def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(desk: Desk) -> None:
+    """S-25: the process that stands by gets the token by a pipe."""
+    desk.provider.canary = "canary-of-a-renewal"
+    desk.lock_after_the_next_commit()
+    renewing = desk.start("renew", "here")
+    assert ALARM in said_first(renewing)
+    key = desk.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: desk.whole.engine.locks.held(f"saving-{key}"))
+    savers = [
+        each
+        for each in Path("/proc").iterdir()
+        if each.name.isdecimal()
+        and b"keyfob.saver" in _read(each / "cmdline")
+        and str(desk.whole.home.root).encode() in _read(each / "environ")
+    ]
+    assert len(savers) == 1
+    for part in ("cmdline", "environ"):
+        assert desk.provider.canary.encode() not in _read(savers[0] / part)
+    for file in desk.whole.home.root.rglob("*"):
+        assert not file.is_file() or desk.provider.canary.encode() not in file.read_bytes()
+    renewing.terminate()
+    out, err = renewing.communicate(timeout=30)
+    assert desk.provider.canary not in out + err
+    desk.session.unlock_keyring()
+    wait_for(lambda: desk.saved(2))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

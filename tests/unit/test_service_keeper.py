@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.adapters.vault_memory import MemoryVault
-from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Stale
+from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Record, Stale
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -21,9 +21,11 @@ from keyfob.core.errors import (
     SignInNeeded,
     Transient,
 )
+from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Response
 from keyfob.service import keeper as keeper_module
+from keyfob.service import saving
 from support.rig import PRESET, Rig
 
 LOST = Transient("the answer never came", code="network_timeout", sent=True, answered=False)
@@ -278,7 +280,7 @@ def test_an_unwritable_vault_means_nothing_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_failed_save_is_retried_and_never_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_module, "pause", lambda span, cancel: None)
+    monkeypatch.setattr(saving, "pause", lambda span, cancel: None)
     vault = FlakyVault()
     rig = Rig(tmp_path, vault=vault, save_for=None)
     rig.connect()
@@ -311,7 +313,7 @@ def test_the_old_token_is_served_while_the_new_one_waits_for_the_keychain(
     def _locked(*_: object) -> None:
         raise KeychainError("locked", code="keychain_locked")
 
-    monkeypatch.setattr(keeper_module, "pause", pause)
+    monkeypatch.setattr(saving, "pause", pause)
     rig.server.before = lock
     with ThreadPoolExecutor() as pool:
         renewed = pool.submit(rig.ask, force=True)
@@ -345,6 +347,50 @@ def test_a_command_gives_up_saving_in_the_end_and_the_intent_tells_of_it(tmp_pat
     rig.clock.forward(seconds=60)
     assert rig.ask(force=True) == "access-3"  # replayed within the server's grace
     assert rig.store.intent("key-1") is None
+
+
+def test_whoever_stops_saving_says_what_becomes_of_the_new_token(tmp_path: Path) -> None:
+    vault = FlakyVault()
+    rig = Rig(tmp_path, vault=vault, save_for=timedelta(0))
+    rig.connect()
+    old = rig.held()
+    vault.only, vault.broken = "/b", 1
+    with pytest.raises(KeychainError, match="the sign-in may be lost"):
+        rig.ask(force=True)
+    handed: list[tuple[str, Grant, str]] = []
+
+    def stand_by(record: Record, grant: Grant, beside: str) -> bool:
+        handed.append((record.account.key, grant, beside))
+        return True
+
+    rig.keeper.saving.stand_by = stand_by
+    rig.server.grace = True
+    rig.clock.forward(seconds=60)
+    vault.broken = 1
+    with pytest.raises(KeychainError, match="waits in a Keyfob process of its own"):
+        rig.ask(force=True)
+    # Nobody has judged the new access token: the refresh token is what must not be lost.
+    assert handed == [("key-1", replace(old, refresh=Secret("refresh-3"), generation=2), "a")]
+
+
+def test_what_another_process_is_about_to_save_is_not_renewed_from_the_vaults_spent_token(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "SAVED_WITHIN", 0)
+    record = rig.connect()
+    old = rig.held()
+    lose_an_answer(rig)
+    with rig.locks.hold("saving-key-1", timeout=timedelta(0)):
+        assert rig.ask() == "access-1"
+        with pytest.raises(KeychainError):
+            rig.ask(force=True)
+        assert refreshes(rig) == 0
+        with rig.locks.hold("account-key-1", timeout=timedelta(0)), pytest.raises(Transient):
+            rig.keeper.save_in_turn(record, old, "a")
+        rig.keeper.save_in_turn(record, replace(old, refresh=Secret("refresh-2"), generation=2), "a")
+    assert rig.held().refresh == Secret("refresh-2")
+    assert rig.ask(force=True) == "access-3"
+    assert rig.record().generation == 3
 
 
 def test_an_intent_with_a_newer_slot_is_cleared_and_that_slot_is_used(rig: Rig) -> None:

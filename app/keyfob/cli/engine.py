@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keyfob.service.consents import Consents
     from keyfob.service.doctor import Doctor
     from keyfob.service.hub import Hub
+    from keyfob.service.keeper import Keeper
     from keyfob.service.legacy import Legacy
     from keyfob.service.recovery import Recovered
     from keyfob.service.renewer import Renewer
@@ -39,6 +40,8 @@ class Engine(Protocol):
     def settings(self) -> SettingsFile: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def keeper(self) -> Keeper: ...
     @property
     def sign_in(self) -> SignIn: ...
     @property

@@ -144,7 +144,7 @@ class Session:
                     if stop is not None:
                         stop()
                     elif heard == 0:
-                        self._give_up_asking()
+                        self._give_up_waiting()
                         self.note("Finishing what was begun, so that nothing is lost …")
                     heard = len(noted)
         if failure:
@@ -153,8 +153,11 @@ class Session:
             raise Transient("Interrupted", code="interrupted")
         return box[0]
 
-    def _give_up_asking(self) -> None:
-        """A keychain's prompt is not waited for any more."""
+    def _give_up_waiting(self) -> None:
+        """A keychain's prompt is not waited for any more, nor a keychain that does not save a grant: a process of its own
+        stands by for that."""
+        if self._engine is not None:
+            self._engine.keeper.saving.let_go()
         give_up = getattr(self._engine.vault, "give_up", None) if self._engine is not None else None
         if give_up is not None:
             give_up()

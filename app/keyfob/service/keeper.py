@@ -24,8 +24,8 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from keyfob.core.account import (
     Disconnected,
@@ -55,6 +55,7 @@ from keyfob.service.ledger import Ledger
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.revocations import Revocations, report
 from keyfob.service.runner import Hands, Runner, pause
+from keyfob.service.saving import Saving
 from keyfob.service.slots import Slots, Stored, lock_name
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ LOCK_WAIT = timedelta(seconds=45)  # longer than one renewal's deadline of 30 s 
 # After `invalid_grant`: another program without our lock (a second machine's sync, a restored home) may have won
 # and be about to save. Between 1 and 2 s covers a keychain's slowest write seen.
 SECOND_LOOK = timedelta(seconds=1.5)
-SAVE_RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; the last one repeats
+# While another process holds a new grant: it saves within a second of the keychain's being usable again.
+SAVED_WITHIN, SAVED_LOOK = 5.0, 0.2  # seconds
 RENEWABLE_METHODS = ("oauth", "device", "atproto", "password")
 
 
@@ -98,10 +100,8 @@ class Keeper:
         self._hub = hub
         self._settings = settings
         self._signing = signing
-        self._save_for = save_for
         self._ledger = Ledger(store, hub, settings, signing)
-        # Accounts whose new grant waits to be saved: why, and the grant before it.
-        self._unsaved: dict[str, tuple[KeychainError, Stored]] = {}
+        self.saving = Saving(slots, locks, hub, self._ledger, signing, save_for)
 
     @property
     def ledger(self) -> Ledger:
@@ -129,7 +129,7 @@ class Keeper:
         """
         force = force or due_only
         record = self._record(key, force)
-        unsaved = self._unsaved.get(key)
+        unsaved = self.saving.waiting(key)
         if unsaved is not None:
             # The keychain cannot be read either, and a new token is handed out only once it is saved.
             error, old = unsaved
@@ -140,6 +140,8 @@ class Keeper:
             return stored.grant
         if stored.grant.refresh is None or record.account.method not in RENEWABLE_METHODS:
             return self._cannot_renew(record, stored, rejected)
+        if not served:
+            self._wait_for_saver(key)
         with ExitStack() as stack:
             try:
                 wait = timedelta(0) if served else LOCK_WAIT
@@ -155,6 +157,12 @@ class Keeper:
                 return self._under_lock(key, stored, min_life, rejected, force)
             finally:
                 self._hub.hint(record, "idle")
+
+    def _wait_for_saver(self, key: str) -> None:
+        for _ in range(round(SAVED_WITHIN / SAVED_LOOK)):
+            if not self.saving.elsewhere(key) or self._store.intent(key) is None:
+                return
+            pause(timedelta(seconds=SAVED_LOOK), None)
 
     def due(self, record: Record, now: datetime) -> datetime | None:
         """When this account next wants the keeper, None where it never does by itself."""
@@ -215,6 +223,13 @@ class Keeper:
             return stored.grant
         if stored.grant.refresh is None:
             return self._cannot_renew(record, stored, rejected)
+        if intent is not None and self.saving.elsewhere(key):
+            # What the vault holds is spent, and its new refresh token is on its way there.
+            unsaved = KeychainError(
+                f"A new token of {record.account.id} waits in another process for the keychain",
+                code="keychain_locked",
+            )
+            return self._serve_or_raise(stored, rejected, force, unsaved)
         now = self._signing.now()
         waiting = record.failures > 0 and waits(record.retry_at, now)
         if intent is not None and not self._may_repeat(intent, stored, rejected, waiting=waiting):
@@ -318,7 +333,7 @@ class Keeper:
         """Store what the provider gave; returns its slot only when it is stored. Saved before anything else is looked
         at: were the account disconnected meanwhile, nobody can read the slots before we let go of the lock."""
         key = record.account.key
-        slot = self._save(record, grant, before)
+        slot = self.saving.save(record, grant, before)
         # An intent that stays because the disk is full is told from a lost answer by the newer generation.
         self._ledger.quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
@@ -333,34 +348,18 @@ class Keeper:
             raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
         return slot
 
-    def _save(self, record: Record, grant: Grant, before: Stored) -> str:
+    def save_in_turn(self, record: Record, grant: Grant, beside: str) -> None:
+        """For a process that stands by (`Saving.stand_by`): save `grant` unless whoever received it has done so. `record`
+        is the account's at that time. Raises Transient `busy` while that one is still at it, KeychainError while the
+        vault cannot be used, SignInNeeded `disconnected` when the account was disconnected: then it is revoked."""
         key = record.account.key
-        started = self._signing.now()
-        tries = 0
-        try:
-            while True:
-                try:
-                    return self._slots.save(key, grant, beside=before.slot)
-                except KeychainError as error:
-                    if key not in self._unsaved:
-                        self._unsaved[key] = (error, before)
-                        self._ledger.quietly(partial(self._tell_unsaved, record, error))
-                    waited = self._signing.now() - started
-                    if self._save_for is not None and waited >= self._save_for:
-                        raise
-                pause(timedelta(seconds=SAVE_RETRY[min(tries, len(SAVE_RETRY) - 1)]), None)
-                tries += 1
-        finally:
-            self._unsaved.pop(key, None)
-
-    def _tell_unsaved(self, record: Record, error: KeychainError) -> None:
-        self._ledger.remember(record, error)
-        self._hub.say(
-            record,
-            "saving_failed",
-            "A renewed token could not be saved yet; it is kept in memory and saved as soon as the keychain allows",
-            error.code,
-        )
+        with self._locks.hold(lock_name(key), timeout=timedelta(0)):
+            held = self._slots.newest_or_none(key)
+            if held is None or held.grant.generation < grant.generation:
+                self._slots.rehearse(key)
+                self._keep(record, grant, held or Stored(grant, beside))
+                self._ledger.adopt(key, grant, quiet=True)
+                self._store.update(key, lambda row: replace(row, last_error=None, failures=0, retry_at=None))
 
     # --- what may come of it ----------------------------------------------------------------------------------
 

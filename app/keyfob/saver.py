@@ -1,0 +1,65 @@
+"""A process that stands by with a renewed grant until it is saved (adapters/grant_saver.py starts it).
+
+The program that has the grant goes on trying to save it itself, under the account's lock. Only when that lock is free,
+because the program has ended or has saved it, is it this one's turn: it looks whether the vault holds the grant, saves
+it if not, and ends. It never sends anything but the revocation of a grant whose account was disconnected meanwhile.
+Belongs with bootstrap.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from datetime import timedelta
+
+from keyfob.adapters.own_process import begin
+
+LOOK = timedelta(seconds=1)
+
+
+def main() -> int:
+    begin()
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    told = json.loads(sys.stdin.buffer.readline())
+    from keyfob.adapters import log
+    from keyfob.adapters.grant_saver import READY
+    from keyfob.adapters.home import open_home
+    from keyfob.adapters.store_codec import load_record
+    from keyfob.bootstrap import build
+    from keyfob.core.errors import KeychainError, KeyfobError, Transient
+    from keyfob.core.grant import unseal
+    from keyfob.core.secret import Secret
+    from keyfob.service.runner import pause
+    from keyfob.service.saving import saving_name
+
+    home = open_home()
+    if home.id != told["home"]:
+        return 1
+    log.set_up(home.log)
+    record, grant = load_record(told["record"]), unseal(Secret(told["grant"]))
+    engine = build(home, lasting=True, saver=True)
+    try:
+        with engine.locks.hold(saving_name(record.account.key), timeout=timedelta(0)):
+            sys.stdout.buffer.write(READY)
+            sys.stdout.buffer.flush()
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for number in (0, 1):
+                os.dup2(nowhere, number)
+            while True:
+                try:
+                    engine.keeper.save_in_turn(record, grant, told["beside"])
+                    return 0
+                except (KeychainError, Transient):
+                    pause(LOOK, None)
+    except KeyfobError:
+        return 0  # the account was disconnected: what it was given is revoked
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
