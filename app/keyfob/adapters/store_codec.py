@@ -8,11 +8,12 @@ without a migration; an unknown field raises `TooNew`. A `Secret` is never encod
 from __future__ import annotations
 
 import json
+import threading
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from keyfob.core.account import (
@@ -61,12 +62,27 @@ def description(record: Record) -> str:
     return json.dumps(_out(record), separators=(",", ":"), allow_nan=False)
 
 
-# Records are frozen and mostly read: one that has not changed is not decoded again. 4,096 is far more accounts
-# than anybody has.
-@lru_cache(maxsize=4096)
+# Records are frozen and mostly read: one that has not changed is not decoded again. Of each account the newest text is
+# kept alone: it changes with each renewal, and an agent lives for months.
+_KEPT_MOST = 4096  # accounts
+_kept: dict[str, Record] = {}  # by text
+_newest: dict[str, str] = {}  # the text of each account, by its key
+_keeping = threading.Lock()
+
+
 def load_record(text: str) -> Record:
-    """Raises Unreadable."""
-    return _load(Record, text)
+    """Raises Unreadable. Thread-safe."""
+    record = _kept.get(text)
+    if record is None:
+        record = _load(Record, text)
+        with _keeping:
+            _kept.pop(_newest.pop(record.account.key, ""), None)
+            if len(_newest) >= _KEPT_MOST:
+                _newest.clear()
+                _kept.clear()
+            _newest[record.account.key] = text
+            _kept[text] = record
+    return record
 
 
 def load_intent(text: str) -> Intent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 
@@ -148,3 +149,18 @@ def test_values_of_other_kinds_are_never_stored(value: Record) -> None:
 def test_a_naive_time_is_never_stored() -> None:
     with pytest.raises(ValueError, match="zone"):
         codec.dumps(replace(an_intent(), at=AT.replace(tzinfo=None)))
+
+
+def test_records_that_were_read_do_not_fill_the_memory() -> None:
+    """An account's text changes with each renewal: what it was before is not kept."""
+    account = a_record().account
+    texts = [codec.dumps(replace(a_record(), account=account, generation=number)) for number in range(500)]
+
+    def held() -> int:
+        gc.collect()
+        return sum(isinstance(each, Record) and each.account == account for each in gc.get_objects())
+
+    for text in texts:
+        codec.load_record(text)
+    assert held() <= 2
+    assert codec.load_record(texts[-1]) is codec.load_record(texts[-1])
