@@ -84,10 +84,10 @@ class Machine:
         out, err = process.communicate(stdin, timeout=90)
         return Ran(process.returncode, out, err)
 
-    def connect(self, person: str = "alice", *more: str) -> Any:
+    def connect(self, person: str = "alice", *more: str, provider: str = "here") -> Any:
         script = self.root / f"visit-{person}.py"
         script.write_text(VISIT.format(person=person))
-        return self.run("connect", "here", "--json", *more, BROWSER=f"{sys.executable} {script} %s").json
+        return self.run("connect", provider, "--json", *more, BROWSER=f"{sys.executable} {script} %s").json
 
     def agent(self, *more: str, **env: str) -> subprocess.Popen[str]:
         """An agent that serves."""
