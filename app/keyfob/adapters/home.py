@@ -74,6 +74,7 @@ def write_private(path: Path, data: bytes) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
+            ours_alone(handle)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -82,6 +83,25 @@ def write_private(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def ours_alone(handle: int) -> None:
+    """0600, also under a umask that takes even our own rights away."""
+    if os.name != "nt":
+        os.fchmod(handle, 0o600)
+
+
+def make_private(path: Path) -> None:
+    """An empty file when there is none, and 0600 in any case. Raises OSError."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        # Never opened here: closing it would drop the locks that this process holds on it.
+        if os.name != "nt" and path.stat().st_mode & 0o777 != 0o600:
+            path.chmod(0o600)
+        return
+    ours_alone(handle)
+    os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,8 @@ import logging
 import os
 from pathlib import Path
 
+from keyfob.adapters.home import ours_alone
+
 log = logging.getLogger(__name__)
 
 
@@ -45,6 +47,7 @@ class KeyList:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             handle = os.open(self.path, flags, 0o600)
             try:
+                ours_alone(handle)
                 os.write(handle, line.encode())
                 os.fsync(handle)
             finally:

@@ -16,12 +16,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from keyfob.adapters.home import make_private
 from keyfob.core.errors import Fault, SignInEnded, Transient
 
 POLL = 0.025  # s between tries while another process holds it
@@ -35,6 +36,8 @@ class FileLocks:
     def __init__(self, folder: Path) -> None:
         """`folder` is made (0700) where it is new. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name != "nt" and folder.stat().st_mode & 0o700 != 0o700:
+            folder.chmod(0o700)  # a umask may take even our own rights away
         self._folder = folder
         self._guard = threading.Lock()
         self._queues: dict[str, deque[threading.Event]] = {}
@@ -56,9 +59,10 @@ class FileLocks:
         try:
             while queue[0] is not turn:
                 _pause(end, cancel, turn)
-            lock = FileLock(
-                self._path(name), mode=0o600, preserve_lock_file=True, fallback_to_soft=False, blocking=False
-            )
+            path = self._path(name)
+            with suppress(OSError):  # which `_take` reports
+                make_private(path)
+            lock = FileLock(path, mode=0o600, preserve_lock_file=True, fallback_to_soft=False, blocking=False)
             tries = 0
             while not _take(lock):
                 tries += 1

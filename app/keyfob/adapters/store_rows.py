@@ -5,7 +5,6 @@ A row that cannot be read is an error of its own account and of no other. Its co
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,16 +18,6 @@ from keyfob.core.text import plain
 
 T = TypeVar("T")
 BUSY_TIMEOUT = 10.0  # s; a transaction takes milliseconds, so this is a machine under heavy load
-
-
-def make_private(path: Path) -> None:
-    """SQLite gives -wal and -shm the mode of the file itself, so that one is made before SQLite sees it."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        # Never opened here: closing it would drop the locks that SQLite holds on it in this process.
-        if os.name != "nt" and path.stat().st_mode & 0o777 != 0o600:
-            path.chmod(0o600)
 
 
 def set_up(connection: sqlite3.Connection) -> None:

@@ -18,11 +18,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from keyfob.adapters import store_codec as codec
+from keyfob.adapters.home import make_private
 from keyfob.adapters.key_list import KeyList
 from keyfob.adapters.store_rows import (
     BUSY_TIMEOUT,
     get_row,
-    make_private,
     missing_fault,
     put_row,
     readable,
@@ -83,7 +83,7 @@ class SqliteAccountStore:
         if not (anew or (path.exists() and path.stat().st_size)):
             self._refuse_empty()  # before SQLite opens it: that would delete what is left in the -wal
         try:
-            make_private(path)
+            make_private(path)  # SQLite gives -wal and -shm the file's own mode
         except OSError as error:
             raise Fault(f"{path} cannot be opened: {error.strerror}", code="store_unwritable") from error
         with self._faults():

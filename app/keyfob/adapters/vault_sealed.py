@@ -26,7 +26,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from keyfob.adapters.home import write_private
+from keyfob.adapters.home import make_private, write_private
 from keyfob.adapters.passphrase import Ask
 from keyfob.adapters.vault_entries import EntryVault
 from keyfob.core.errors import KeychainError
@@ -103,8 +103,10 @@ class _SealedEntries:
             found = self._parse()
             header = found[0] if found else self._new_header()
             key, _ = self._key(header)
+            lock = self._path.with_name(self._path.name + ".lock")
+            make_private(lock)
             with FileLock(
-                self._path.with_name(self._path.name + ".lock"),
+                lock,
                 timeout=_LOCK_TIME,
                 mode=0o600,
                 preserve_lock_file=True,

@@ -14,6 +14,7 @@ import pytest
 from keyfob.adapters import place
 from keyfob.adapters.home import Home, open_home, socket_path, write_private
 from keyfob.core.errors import Fault, SettingWrong
+from support.plain_user import obey_modes
 
 XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "KEYFOB_HOME", "KEYFOB_SOCK")
 
@@ -46,13 +47,50 @@ def test_opening_does_not_change_the_umask(tmp_path: Path, loose_umask: None) ->
     assert os.umask(0) == 0
 
 
+AS_A_PLAIN_USER = """
+import os, sys
+from datetime import timedelta
+from pathlib import Path
+from keyfob.adapters.home import open_home, write_private
+from keyfob.adapters.locks_file import FileLocks
+from keyfob.adapters.log import set_up
+from keyfob.adapters.settings_file import SettingsFile
+from keyfob.adapters.store_sqlite import SqliteAccountStore
+from keyfob.adapters.vault_sealed import SealedVault
+from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
+
+os.umask(0o777)
+for _ in range(2):
+    home = open_home({"KEYFOB_HOME": sys.argv[1]})
+    undo = set_up(home.log)
+    SettingsFile(home.config / "settings.json").save(Settings())
+    store = SqliteAccountStore(home.data / "accounts.db")
+    store.write("a", "b")
+    store.close()
+    with FileLocks(home.state / "locks").hold("a", timeout=timedelta(seconds=1)):
+        pass
+    vault = SealedVault(home.id, home.data / "vault.sealed", lambda new: Secret("a passphrase"))
+    vault.save("a", Secret("b"))
+    undo()
+for each in sorted(Path(sys.argv[1]).rglob("*")):
+    print(oct(each.stat().st_mode & 0o777), each.is_dir())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="umask is POSIX's")
 def test_a_strict_umask_does_not_lock_us_out(tmp_path: Path) -> None:
-    before = os.umask(0o777)
-    try:
-        home = open_home({"KEYFOB_HOME": str(tmp_path / "h")})
-    finally:
-        os.umask(before)
-    assert [mode(each) for each in folders(home)] == [0o700] * 5
+    """As a plain user, whom modes stop: root would open every file that it has locked itself out of."""
+    ran = subprocess.run(
+        [sys.executable, "-c", AS_A_PLAIN_USER, str(tmp_path / "home")],
+        preexec_fn=obey_modes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert set(ran.stdout.splitlines()) == {"0o700 True", "0o600 False"}
 
 
 def test_without_it_the_systems_folders_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
