@@ -123,6 +123,47 @@ def test_oidcc_client_test() -> None:
     assert book.requests[2].headers["Authorization"] == "Bearer at"
 
 
+NOT_HERE = sends("GET", ME, gives=json_answer({"error": "invalid_token"}, 401))
+
+
+def test_the_id_token_is_enough_where_user_information_refuses_the_token() -> None:
+    """A token for another resource (RFC 8707) is none for the user information endpoint."""
+    book = Playbook(opens(), BACK, exchange(tokens(id_token=id_token(name="Ada L."))), jwks(), NOT_HERE)
+    assert perform(book).identity == Identity("sub-1", "Ada L.")
+
+
+def test_without_an_id_token_nobody_is_told_to_reconnect_what_was_never_connected() -> None:
+    plan = replace(PLAN, scopes=("profile",))
+    error = refused(SettingWrong, opens(), BACK, exchange(), NOT_HERE, plan=plan)
+    assert error.code == "preset_faulty"
+    assert "reconnect" not in error.sentence().lower()
+
+
+def told(by: Signer = KEY, **changes: Any) -> Callable[..., Any]:
+    claims = {**PERSON, "iss": ISSUER, "aud": CLIENT, **changes}
+    token = by.sign({name: value for name, value in claims.items() if value is not None})
+    return sends("GET", ME, gives=Answer(200, token.encode(), {"content-type": "application/jwt"}))
+
+
+def test_signed_user_information() -> None:
+    """Core §5.3.2."""
+    book = Playbook(opens(), BACK, exchange(), jwks(), told(name="Ada, signed", aud=[CLIENT, "another"]))
+    assert perform(book).identity.name == "Ada, signed"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [told(iss="https://other.example"), told(iss=None), told(aud="another"), told(aud=None), told(sub="sub-2"),
+     told(signer("RS256", "k-9", number=3))],
+)  # fmt: skip
+def test_s50_signed_user_information_of_others(answer: Callable[..., Any]) -> None:
+    keys = Keys()
+    keys.store(JWKS, [KEY.jwk], AT)
+    assert keys.may_fetch(JWKS, AT)  # noted: none further within 30 s
+    error = refused(PeerFault, opens(), BACK, exchange(), answer, keys=keys)
+    assert "user information" in error.message.lower()
+
+
 def test_s3_the_rfcs_own_vector() -> None:
     assert code_challenge(Secret(VERIFIER)) == CHALLENGE
     for wrong in ("short", "x" * 129, "x" * 42 + "!", "x" * 42 + "é"):

@@ -19,7 +19,15 @@ from keyfob.core.renewal import LIFETIME_MOST, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Response
 from keyfob.protocol.plan import Client, Plan
-from keyfob.protocol.token import LIFETIME_FLOOR, expiry, read_answer, read_grant, scopes_in, token_request
+from keyfob.protocol.token import (
+    LIFETIME_FLOOR,
+    expiry,
+    read_answer,
+    read_grant,
+    scopes_in,
+    token_request,
+    unwanted_grant,
+)
 from support.playbook import AT, form_of
 
 TOKEN = "https://id.example/token"
@@ -286,3 +294,26 @@ def test_s1_a_request_goes_to_a_fit_address_only() -> None:
         with pytest.raises(SettingWrong) as refused:
             token_request(plan, {}, "token", new_id=str, now=lambda: AT)
         assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "access", "refresh"),
+    [
+        (b'{"access_token": "at", "refresh_token": "rt", "a": 1, "a": 2}', 200, "at", "rt"),
+        (b'{"access_token": "at", "refresh_token": "rt", "error": "odd"}', 200, "at", "rt"),
+        (b'{"access_token": "at", "refresh_tok', 200, "at", None),
+        (b'{"refresh_token": "rt", "access_token": "a', 200, "rt", "rt"),
+        (b'{"error": "authorization_pending"}', 200, None, None),
+        (b'{"access_token": "at"}', 400, None, None),
+    ],
+)
+def test_what_a_refused_answer_gave_is_found_to_be_revoked(
+    body: bytes, status: int, access: str | None, refresh: str | None
+) -> None:
+    given = unwanted_grant(PLAN, Response(status, {"content-type": "application/json"}, body, AT))
+    if access is None:
+        assert given is None
+        return
+    assert given is not None
+    assert given.access == Secret(access)
+    assert given.refresh == (Secret(refresh) if refresh else None)
