@@ -315,3 +315,26 @@ def test_s_30_what_is_called_json_and_is_none(
         provider.next(path, answer(200, body, {"Content-Type": kind}))
         assert whole.fails(client_id=None if path == "/register" else "app").exit_code == exit_code
         whole.engine.close()
+
+
+KEYS = """
+[api_key.identity]
+source = "request"
+url = "{issuer}/userinfo"
+[api_key.identity.map]
+subject = "sub"
+[api_key.api]
+base = "{issuer}"
+"""
+
+
+def test_a_key_that_is_refused_at_its_first_use_is_entered_again(
+    tmp_path: Path, provider: Misbehaving
+) -> None:
+    whole = Whole(tmp_path, provider, tables=KEYS.format(issuer=provider.issuer))
+    file = whole.home.config / "providers" / "here.toml"
+    file.write_text(file.read_text().replace('methods = ["oauth"]', 'methods = ["api_key"]'))
+    error = whole.fails(method="api_key", api_key=Secret("not-a-key-of-anybody"), client_id=None)
+    assert error.code == "token_rejected"
+    assert error.sentence().endswith("Check the key, and enter it again.")
+    whole.engine.close()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from keyfob.core.errors import KeyfobError, SettingWrong, Usage
+from keyfob.core.errors import KeyfobError, SettingWrong, SignInNeeded, Usage
 from keyfob.core.grant import Grant, SigningKey, seal_key, unseal_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
@@ -330,7 +330,11 @@ def _api_key(desk: Desk, ready: Ready) -> Signed:
     plan = Plan(provider=base, server=provider.default_server(), client=Client(None), inputs=ready.inputs)
     ready.attempt.advance(stage="checking")
     flow = identity.identify(plan, grant, claims=None, method="api_key", **desk.signing.base)
-    who = desk.runner.run(flow, cancel=ready.attempt.cancelled)
+    try:
+        who = desk.runner.run(flow, cancel=ready.attempt.cancelled)
+    except SignInNeeded as refused:
+        refused.remedy = "Check the key, and enter it again."
+        raise
     return Signed(SignInResult(grant, who), plan, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail())
 
 
