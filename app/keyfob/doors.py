@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from keyfob.ports import Vault
     from keyfob.service.recovery import Recovered
 
-DEMO_PORT = 9899  # its accounts outlive a restart, so its address stays
 DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 
 
@@ -104,7 +103,7 @@ def window(arguments: Sequence[str]) -> int:
         return run(
             lambda: serving_engine(place, vault),
             home=place,
-            demo=lambda: demo(place.data / "demo", port=DEMO_PORT, access_lifetime=DEMO_LIFETIME),
+            demo=lambda: _lasting_demo(place),
             start_demo=start_demo,
             autostart=Autostart(),
         )
@@ -121,6 +120,12 @@ def _has_keychain(place: Home) -> bool:
     except SettingWrong:
         return True
     return chosen != "keychain" or keychain_there(place.id)
+
+
+def _lasting_demo(place: Home) -> DemoServer:
+    from keyfob.demo.lasting import start_lasting
+
+    return start_lasting(place.data, place.config, access_lifetime=DEMO_LIFETIME)
 
 
 def recover() -> tuple[Recovered, Path | None]:

@@ -13,7 +13,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from keyfob.core.errors import Fault
+from keyfob.core.errors import Fault, SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.desktop.app import _theme
 from keyfob.desktop.desk import Desk
@@ -290,3 +290,30 @@ def test_the_empty_page_names_the_tray_only_where_there_is_one(
     page.tell(demo=True, skipped=True, tray=tray)
     assert ("tray" in page.note.text()) is tray
     assert "Ctrl+N" in page.note.text()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
+    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, fails: bool
+) -> None:
+    """`keyfob demo` on a first start: the dialog covers the window's own note."""
+
+    class Demo:
+        def stop(self) -> None:
+            pass
+
+    def serve() -> Demo:
+        if fails:
+            raise SettingWrong("Another program uses port 9899", code="port_taken", remedy="Close it.")
+        return Demo()
+
+    engine = fake.FakeEngine(tmp_path, views=[])
+    engine.settings.value = Settings()
+    desk = make(qapp, theme, lambda: engine, demo=serve, start_demo=True)
+    desk.begin()
+    qtbot.waitUntil(lambda: desk._sign_in is not None and desk._sign_in.gallery.isVisible())
+    gallery = desk._sign_in.gallery
+    assert gallery.note.isVisible() is fails
+    assert gallery.note.text() == ("Another program uses port 9899. Close it." if fails else "")
+    assert ("Demo provider" in [card.title for card in gallery._cards]) is not fails
+    end(desk, qtbot)

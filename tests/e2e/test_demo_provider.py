@@ -521,7 +521,7 @@ def test_a_second_start_of_one_home_uses_the_first_and_anothers_is_an_error(
     assert app.renew(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     second.stop()
     assert app.http.get("/jwks").status_code == 200
-    with pytest.raises(SettingWrong, match="another Keyfob's demo") as told:
+    with pytest.raises(SettingWrong, match="Another Keyfob's demo") as told:
         DemoServer(tmp_path / "elsewhere", port=port).start()
     assert told.value.code == "port_taken"
 

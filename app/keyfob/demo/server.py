@@ -98,12 +98,13 @@ class DemoServer:
         try:
             bound = self._bind()
         except OSError as error:
-            if _who_serves(self._port) == fingerprint(store):
+            serving = _who_serves(self._port)
+            if serving == fingerprint(store):
                 self.shared = True
                 return self
-            who = "another Keyfob's demo provider" if _who_serves(self._port) else "another program"
+            who = "another Keyfob's demo provider" if serving else "another program"
             raise SettingWrong(
-                f"The demo provider's port {self._port} is held by {who}",
+                f"{who[0].upper()}{who[1:]} uses port {self._port}, which the demo provider needs",
                 code="port_taken",
                 remedy="Close it and start the demo again.",
                 detail=str(error),

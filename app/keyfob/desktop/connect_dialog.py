@@ -94,9 +94,10 @@ class ConnectDialog(QDialog):
 
     # --- beginning ------------------------------------------------------------------------------------------
 
-    def choose(self, *, demo: bool, preferred: str | None = None) -> None:
-        """Open with the gallery."""
+    def choose(self, *, demo: bool, preferred: str | None = None, note: str = "") -> None:
+        """Open with the gallery. `note`: what keeps a provider out of it."""
         self._account = None
+        self.gallery.say(note)
         self._preferred = preferred
         self._presenter.list_providers(demo=demo)
         self._come_up()

@@ -65,6 +65,7 @@ class Desk(QObject):
         self._engine: Engine | None = None
         self._demo: Demo | None = None
         self._demo_wanted = False
+        self._demo_problem = ""  # why it does not serve; empty when nothing is known to be wrong
         self._presenter: Presenter | None = None
         self._sign_in: ConnectDialog | None = None
         self._greeted = False
@@ -273,7 +274,7 @@ class Desk(QObject):
             dialog.activateWindow()
             return
         preferred = provider or ("demo" if self._demo is not None else None)
-        dialog.choose(demo=self._demo is not None, preferred=preferred)
+        dialog.choose(demo=self._demo is not None, preferred=preferred, note=self._demo_problem)
 
     def _connect_asked(self) -> None:
         self.connect_account()
@@ -291,7 +292,7 @@ class Desk(QObject):
             Operation(self, self._make_demo, self._demo_serves).failing(self._demo_failed).start()
 
     def _demo_serves(self, demo: Demo) -> None:
-        self._demo = demo
+        self._demo, self._demo_problem = demo, ""
         if self._pulse is not None:
             self._pulse.beat()
         self._greet()
@@ -301,7 +302,8 @@ class Desk(QObject):
 
     def _demo_failed(self, error: KeyfobError) -> None:
         self._demo_wanted = self._start_demo = False
-        self.window.say(error.sentence(), good=False)
+        self._demo_problem = error.sentence()
+        self.window.say(self._demo_problem, good=False)
         self._greet()
 
     def ask(self, action: str, key: str) -> None:

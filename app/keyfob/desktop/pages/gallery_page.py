@@ -112,6 +112,8 @@ class GalleryPage(QWidget):
         self.list.installEventFilter(self)
         self.list.currentItemChanged.connect(self._current_changed)
         self.list.itemDoubleClicked.connect(self._continue)  # Return presses Continue, the default button
+        self.note = label("", "problem", wrap=True)
+        self.note.hide()
         self.nothing = label(
             "Nothing by that name. “Any” finds the ones that fit every server.", "secondary", wrap=True
         )
@@ -140,6 +142,7 @@ class GalleryPage(QWidget):
         layout.addWidget(text)
         layout.addSpacing(12)
         layout.addWidget(self.search)
+        layout.addWidget(self.note)
         layout.addSpacing(8)
         layout.addWidget(self.list, 1)
         layout.addWidget(self.nothing, 1)
@@ -176,6 +179,11 @@ class GalleryPage(QWidget):
             if card.id == preferred:
                 self.list.setCurrentItem(item)
         self._filter(self.search.text())
+
+    def say(self, note: str) -> None:
+        """What the person should know of this list; empty for nothing."""
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
 
     def _filter(self, query: str) -> None:
         for number, card in enumerate(self._cards):
