@@ -320,7 +320,9 @@ def test_without_a_keychain_nothing_is_kept_and_the_exit_is_4(machine: Machine) 
     assert (refused.code, refused.out) == (4, "")
     assert json.loads(refused.err.splitlines()[-1])["advice"] == "unlock_keychain"
     assert machine.run("accounts", "--json").json == {"accounts": []}
-    report = {line["name"]: line for line in machine.run("doctor", "--json").json["findings"]}
+    looked = machine.run("doctor", "--json")
+    assert (looked.code, looked.err) == (1, "")
+    report = {line["name"]: line for line in json.loads(looked.out)["findings"]}
     assert report["keychain"]["ok"] is False
     assert report["keychain"]["remedy"]
 
@@ -332,7 +334,8 @@ def test_the_headless_demo(machine: Machine, keychain: bool) -> None:
         machine.env["XDG_RUNTIME_DIR"] = str(machine.home)
     told = machine.run("demo", "--headless")
     assert told.code == 0, told.err
-    assert ("in memory" in told.out) is not keychain
+    assert told.err == ""  # the story is on one stream, in its order
+    assert ("so secrets stay in memory" in told.out) is not keychain
     for words in (
         "1. Connect", "Connected as Alice", "Renewed: another token", "4. And once more", "needs you",
         "6. Reconnect", "7. Disconnect", "the provider confirmed the revocation", "2 sign-ins, 2 renewals",

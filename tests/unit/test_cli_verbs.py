@@ -300,7 +300,9 @@ def test_doctor_gives_each_failing_line_its_remedy(engine: Engine) -> None:
         Finding("callback_port", False, "9876 is held by node (pid 4)", "Close it.", "fail"),
         Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note"),
     ]
-    assert call(engine, "doctor").out == golden("""
+    ran = call(engine, "doctor")
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.out == golden("""
         ok    keychain       GNOME Keyring: written, read and deleted in 26 ms
         fail  callback port  9876 is held by node (pid 4)
                              → Close it.
@@ -309,9 +311,18 @@ def test_doctor_gives_each_failing_line_its_remedy(engine: Engine) -> None:
 
         1 of 3 need attention.
         """)
-    told = json.loads(call(engine, "doctor", "--json").out)
-    assert told["ok"] is False
+    ran = call(engine, "doctor", "--json")
+    told = json.loads(ran.out)
+    assert (ran.code, ran.err, told["ok"]) == (1, "", False)
     assert told["findings"][1]["remedy"] == "Close it."
+
+
+def test_doctor_ends_well_when_no_check_fails(engine: Engine) -> None:
+    engine.doctor.findings = [
+        Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note")
+    ]
+    for words in (("doctor",), ("doctor", "--json")):
+        assert call(engine, *words).code == 0
 
 
 EXITS: list[tuple[KeyfobError, int]] = [

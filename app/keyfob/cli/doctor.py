@@ -19,26 +19,27 @@ MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "fail": ("fail", "
 )
 @json_option
 @pass_session
-def doctor(session: Session, recover: bool) -> None:
+def doctor(session: Session, recover: bool) -> int:
     """Check the keychain (write, read, delete), the callback port and who holds it, the browser, the clock, proxy
     and certificates, and what else Keyfob stands on. Each failing line says what to do.
 
-    The exit is 0 once all was looked at; in JSON `ok` tells whether all is well.
+    The exit is 0 when all is well, and 1 when a check fails; the report is on stdout either way. In JSON, `ok` says the
+    same.
 
     \b
-    Example:
+    Examples:
       keyfob doctor --json | jq '.findings[] | select(.ok | not)'
       keyfob doctor --recover
     """
     if recover:
         _recover(session)
-        return
+        return 0
     engine = session.engine
     findings = session.finish(lambda: engine.doctor.run())
     failing = [finding for finding in findings if finding.level == "fail" or not finding.ok]
     if session.json:
         session.document({"ok": not failing, "findings": [finding.to_json() for finding in findings]})
-        return
+        return 1 if failing else 0
     width = max((len(finding.name) for finding in findings), default=0)
     for finding in findings:
         word, colour = MARKS["fail" if finding in failing else finding.level]
@@ -49,6 +50,7 @@ def doctor(session: Session, recover: bool) -> None:
             session.say(f"      {' ' * width}  → {finding.remedy}")
     session.say("")
     session.say("All is well." if not failing else f"{len(failing)} of {len(findings)} need attention.")
+    return 1 if failing else 0
 
 
 def _recover(session: Session) -> None:

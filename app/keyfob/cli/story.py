@@ -71,9 +71,9 @@ def _engine(session: Session, home: Path) -> Engine:
         session.say(f"Secrets go to {health.name}, and are removed at the end.")
         return engine
     engine.close()
-    session.say("There is no keychain that can be used here, so secrets stay in memory for this story.")
-    if health.message:
-        session.note(f"({health.message})")
+    # On one stream, so that the story stays in order in a pipe.
+    why = f" ({health.message})" if health.message else ""
+    session.say(f"There is no keychain that can be used here{why}, so secrets stay in memory for this story.")
     return session.doors.engine(home, in_memory=True)
 
 

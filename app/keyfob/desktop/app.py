@@ -11,11 +11,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSocketNotifier, Signal
+from PySide6.QtCore import QObject, QSocketNotifier, QtMsgType, Signal, qInstallMessageHandler, qWarning
 from PySide6.QtWidgets import QApplication
 
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
+from keyfob.core.text import plain
 from keyfob.desktop import icons, operation
 from keyfob.desktop.instance import Instance
 from keyfob.desktop.main_window import MainWindow
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from keyfob.desktop.engine import Engine, Home
     from keyfob.desktop.preferences import Autostart
 
+NO_SCREEN = (
+    "There is no screen here. Run `keyfob --help` for the commands, `keyfob agent` to keep your accounts without a "
+    "window, or `keyfob demo --headless` for the demo."
+)
+NO_SCREEN_EXIT = 2  # as for wrong usage
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, where there is one
 
 
@@ -43,7 +49,7 @@ def run(
     provider, where it is installed; `start_demo` asks for it at once. A second start for the same home raises the
     first's window and returns 0.
     """
-    app = QApplication(sys.argv[:1])
+    app = _application()
     app.setApplicationName("Keyfob")
     app.setDesktopFileName("keyfob")
     app.setQuitOnLastWindowClosed(False)
@@ -74,6 +80,28 @@ def run(
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _application() -> QApplication:
+    """Qt's application. Without a screen Qt aborts the process; that ends here with a line of ours and exit 2."""
+    said: list[str] = []
+
+    def hear(kind: QtMsgType, _: object, message: str) -> None:
+        if kind != QtMsgType.QtFatalMsg:
+            said.append(message)
+            return
+        # If there should be a screen, Qt's own words tell what is wrong with it or which library is missing.
+        named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        lines = [*(plain(each, 500) for each in said if named), f"keyfob: {NO_SCREEN}", ""]
+        os.write(2, "\n".join(lines).encode())
+        os._exit(NO_SCREEN_EXIT)
+
+    before = qInstallMessageHandler(hear)
+    app = QApplication(sys.argv[:1])
+    qInstallMessageHandler(before)
+    for message in said:
+        qWarning(message)
+    return app
 
 
 def _theme(home: Home) -> str:
