@@ -267,9 +267,11 @@ class Accounts:
 
     def settle_all(self, key: str) -> None:
         """Try the revocations that an earlier disconnect of this account left."""
-        for pending in self._store.revocations():
-            if pending.account_key == key and not pending.held:
-                self.settle(pending)
+        due = [p for p in self._store.revocations() if p.account_key == key and not p.held]
+        record = self._store.get(key)
+        if record is not None and due:
+            outcomes = self._revocations.settle_each(due)
+            report(self._hub, record, [outcome for outcome in outcomes if outcome != "pending"])
 
     def settle(self, pending: PendingRevocation) -> None:
         """Try a revocation that is still pending."""
@@ -367,7 +369,7 @@ class Accounts:
         if local:
             count = len(untold) + (stored is not None)
             return Disconnection(None, "unsupported", "local", sign_ins=count, left=count)
-        settled = [self._revocations.settle(pending) for pending in due]
+        settled = self._revocations.settle_each(due)
         report(self._hub, record, settled)
         if before is not None and before.reason is None:
             settled.insert(0, before.revoked)

@@ -153,6 +153,14 @@ class Revocations:
         self.drop(pending)
         return answer
 
+    def settle_each(self, due: Sequence[PendingRevocation]) -> list[str]:
+        """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a server that does
+        not answer, each would take its whole deadline."""
+        outcomes: list[str] = []
+        for pending in due:
+            outcomes.append("pending" if "pending" in outcomes else self.settle(pending))
+        return outcomes
+
     def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
         """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
         What cannot be told now waits in the vault, where that works. Raises nothing."""
