@@ -216,8 +216,9 @@ def test_a_renewal_of_an_expired_token_hands_nothing_out() -> None:
 def test_keychain_trouble_needs_the_person() -> None:
     shown = window([CONNECTED, VIEWS["bluesky"]], keychain=BANNER)
     assert shown.tray == "needs_you"
-    assert shown.summary_note == "your keychain needs you · 2 waiting"
-    assert shown.tray_text == "Keyfob: your keychain needs you · 2 waiting"
+    assert shown.summary_note == "your keychain needs you"
+    assert shown.tray_text == "Keyfob: your keychain needs you"
+    assert window([VIEWS["google"]], keychain=BANNER).summary_note == "your keychain and 1 account need you"
     assert {row.tone for row in shown.rows} == {"warn"}
     assert shown.detail is not None
     assert (shown.detail.headline, shown.detail.can_copy) == ("Waiting for your keychain", False)

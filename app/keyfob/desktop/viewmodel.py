@@ -301,16 +301,17 @@ def summary(views: Sequence[AccountView], *, keychain_trouble: bool = False) -> 
     ended = sum(v.status == "needs_sign_in" for v in views)
     waiting = sum(v.status == "stale" for v in views)
     off = sum(v.status == "disconnected" for v in views)
-    parts = ["your keychain needs you"] if keychain_trouble else []
-    if fine:
-        parts.append(f"{fine} fine")
+    if keychain_trouble:
+        accounts = f" and {ended} account{'s' * (ended > 1)} need you" if ended else " needs you"
+        return title, f"your keychain{accounts}"
+    parts = [f"{fine} fine"] if fine else []
     if ended:
         parts.append("1 needs you" if ended == 1 else f"{ended} need you")
     if waiting:
         parts.append(f"{waiting} waiting")
     if off:
         parts.append(f"{off} off")
-    return title, ("all fine" if count and fine == count and not keychain_trouble else " · ".join(parts))
+    return title, ("all fine" if count and fine == count else " · ".join(parts))
 
 
 def tray_state(views: Sequence[AccountView], *, offline: bool, keychain_trouble: bool = False) -> str:

@@ -22,8 +22,7 @@ class EmptyPage(QWidget):
         self._picture = label()
         title = label("Connect your first account", "title")
         text = label(
-            "Sign in once with your browser. Your tools ask Keyfob and get a fresh token, and nothing is ever "
-            "written to a file in the clear.",
+            "Sign in once with your browser. Your tools get fresh tokens from Keyfob. No token is kept in a plain file.",
             "secondary",
             wrap=True,
         )
@@ -63,8 +62,7 @@ class EmptyPage(QWidget):
         shows our tray icon."""
         self.demo_button.setVisible(demo)
         self.note.setVisible(skipped)
-        where = "in the tray’s menu" if tray else "above"
-        self.note.setText(f"Whenever you are ready: press Ctrl+N, or choose Connect Account {where}.")
+        self.note.setText(f"Later: press Ctrl+N{', or use the tray’s menu' if tray else ''}.")
 
     def _redraw(self) -> None:
         side = self._theme.px(64)
