@@ -253,10 +253,14 @@ def test_s77_exec_runs_the_persons_command_and_none_of_the_folder(bench: Bench, 
 
 
 def test_s77_fetching_in_a_strangers_repository(bench: Bench, trap: Trap) -> None:
-    """The repository tracks `keyfob.py`, and its server answers 401, so that git asks its helper in there."""
+    """The repository tracks `keyfob.py`, and its server answers 401, so that git asks its helper in there. git finds a
+    helper by its name on the PATH: with a PATH like this one, `wire` writes the helper's whole path."""
     git = str(shutil.which("git"))
-    wired = bench.keyfob("wire", "git", "workshop", "--yes")
-    assert wired.code == 0, wired.err
+    helper = trap.folder / "git-credential-keyfob"
+    shutil.copy(trap.folder / "git", helper)
+    wired = run(bench, trap, ("keyfob", "wire", "git", "workshop", "--yes"))
+    assert wired.returncode == 0, wired.stderr
+    assert str(bench.bin / "git-credential-keyfob") in (bench.home / ".gitconfig").read_text()
     for words in (("init", "-q"), ("remote", "add", "origin", f"{bench.shop.base}/git/box.git")):
         run(bench, trap, (git, *words))
     done = run(bench, trap, (git, "fetch", "-q", "origin"))
