@@ -138,12 +138,12 @@ def test_a_prompt_that_is_closed_is_not_opened_again(stage: Stage) -> None:
     assert "The keychain was not unlocked." in ran.err.splitlines()[-1]
 
 
-def test_ctrl_c_ends_the_waiting(stage: Stage) -> None:
+def test_whoever_ends_the_command_waits_for_no_prompt(stage: Stage) -> None:
     stage.session.lock_keyring()
     command = terminal(stage, "token", "demo")
     stage.session.see_prompt()
     began = time.monotonic()
-    command.process.send_signal(signal.SIGINT)
+    command.process.send_signal(signal.SIGTERM)
     assert command.ran().code != 0
     assert time.monotonic() - began < AT_ONCE
 
