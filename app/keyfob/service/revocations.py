@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from keyfob.core.account import PendingRevocation, Pin, Record
 from keyfob.core.errors import KeychainError, KeyfobError, Transient
-from keyfob.core.grant import Grant, seal, unseal
+from keyfob.core.grant import Grant, SigningKey, seal, unseal
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.renewal import backoff, jitter_of
 from keyfob.core.secret import Secret
@@ -195,9 +195,19 @@ class Revocations:
         body = json.loads(entry.reveal())
         grant = unseal(Secret(body["grant"]))
         secret = Secret(body["client_secret"]) if body["client_secret"] else None
-        key = self._plans.jwk(body["client_key"]) if body["client_key"] else None
+        key = self._key(pending, body["client_id"], body["client_key"]) if body["client_key"] else None
         client = Client(body["client_id"], body["client_auth"], secret, key)
         return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
+
+    def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
+        """The client's key with this id. If the person has removed it meanwhile, the one that the account uses now: a
+        server takes any key of the client (RFC 7523 §3)."""
+        key = self._plans.jwk(kid)
+        record = self._store.get(pending.account_key)
+        if key is not None or record is None or record.account.pin.client_id != client_id:
+            return key
+        newer = self._plans.secrets(pending.account_key).key_id
+        return self._plans.jwk(newer) if newer else None
 
     def _plan(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> Plan:
         provider = self._provider(provider_id, pin)
