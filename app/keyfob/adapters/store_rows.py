@@ -5,11 +5,13 @@ A row that cannot be read is an error of its own account and of no other. Its co
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from keyfob.adapters import store_codec as codec
 from keyfob.core.account import Record
@@ -18,6 +20,24 @@ from keyfob.core.text import plain
 
 T = TypeVar("T")
 BUSY_TIMEOUT = 10.0  # s; a transaction takes milliseconds, so this is a machine under heavy load
+
+
+def on_read_only_disk(path: Path) -> bool:
+    """Whether nobody can write where this file is."""
+    if not hasattr(os, "statvfs"):
+        return False
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def read_only_address(path: Path) -> str:
+    """For `sqlite3.connect(uri=True)`. SQLite reads a WAL database only with its -shm, which it cannot make here; without
+    one, and with nothing left in the -wal, the file by itself is the whole truth and nobody changes it."""
+    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    alone = not shm.exists() and not (wal.exists() and wal.stat().st_size)
+    return f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 def set_up(connection: sqlite3.Connection) -> None:

@@ -24,7 +24,9 @@ from keyfob.adapters.store_rows import (
     BUSY_TIMEOUT,
     get_row,
     missing_fault,
+    on_read_only_disk,
     put_row,
+    read_only_address,
     readable,
     row_fault,
     set_up,
@@ -73,10 +75,11 @@ class SqliteAccountStore:
 
     def __init__(self, path: Path, *, anew: bool = False) -> None:
         """Opens, makes or migrates `path`. Raises Fault `store_too_new`, `store_damaged`, `store_unwritable`
-        or `store_busy`. An empty or absent file is damage when accounts were in it, unless it is made `anew`."""
+        or `store_busy`. On a read-only disk it can be read, and a write raises `store_unwritable`. An empty or absent file is damage when accounts were in it, unless it is made `anew`."""
         self.path = path
         self._keys = KeyList(path.with_suffix(".keys"))
         self._anew = anew
+        self._read_only = on_read_only_disk(path)
         self._guard = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
@@ -323,12 +326,17 @@ class SqliteAccountStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            read_only_address(self.path) if self._read_only else self.path,
+            uri=self._read_only,
+            timeout=BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
         )
         # Text that is not UTF-8 would fail the query for every row; as it is, its own row fails in the codec.
         connection.text_factory = text_as_it_is
         try:
-            set_up(connection)
+            if not self._read_only:
+                set_up(connection)
         except BaseException:
             connection.close()
             raise

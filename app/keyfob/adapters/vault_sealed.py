@@ -15,6 +15,7 @@ nothing of it, tells a wrong passphrase from a right one whose file was tampered
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import json
@@ -62,12 +63,19 @@ class _Header:
         return json.dumps(body).encode() + b"\n"
 
 
+# The disk's own no, which no keychain's prompt can change: full, over quota, read-only, broken.
+_DISK = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG") if hasattr(errno, name)
+)
+
+
 class SealedVault(EntryVault):
     """A `ports.Vault` in the file `path`. `ask` gives the passphrase, at most once for each key it must make;
     the key stays in memory. Thread-safe, and safe across processes.
 
     Raises KeychainError `keychain_locked` (no passphrase to be had), `passphrase_wrong`, `vault_damaged`,
-    `keychain_timeout` (another process holds the lock), `keychain_refused` (the file system's no)."""
+    `keychain_timeout` (another process holds the lock), `vault_unwritable` (a full or read-only disk),
+    `keychain_refused` (the file's modes)."""
 
     def __init__(self, home_id: str, path: Path, ask: Ask, *, cost: Cost | None = None) -> None:
         super().__init__(home_id, _SealedEntries(path, ask, cost or Cost()))
@@ -217,5 +225,6 @@ def _file_errors() -> Iterator[None]:
         raise KeychainError("Another program holds the sealed vault", code="keychain_timeout") from None
     except OSError as error:
         raise KeychainError(
-            f"The sealed vault's file cannot be used: {error.strerror}", code="keychain_refused"
+            f"The sealed vault's file cannot be used: {error.strerror}",
+            code="vault_unwritable" if error.errno in _DISK else "keychain_refused",
         ) from None

@@ -102,6 +102,9 @@ CODES: dict[str, CodeInfo] = {
     "vault_damaged": CodeInfo(
         _B, "Restore the vault's file from a backup, or move it away and sign in again."
     ),
+    "vault_unwritable": CodeInfo(
+        _F, "Free some disk space, and check that Keyfob's data folder can be written."
+    ),
     # Transient
     "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),

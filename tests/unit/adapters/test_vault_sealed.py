@@ -131,7 +131,7 @@ def test_a_save_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(KeychainError) as caught:
         sealed(path).save("accounts/k1/a", Secret("new"))
-    assert caught.value.code == "keychain_refused"
+    assert caught.value.code == "vault_unwritable"
     assert "No space left" in caught.value.message
     assert path.read_bytes() == before
     assert {p.name for p in path.parent.iterdir()} == {"vault.sealed", "vault.sealed.lock"}
