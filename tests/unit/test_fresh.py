@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from keyfob.adapters.home import open_home
 from keyfob.adapters.vault_memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
-from keyfob.core.errors import KeychainError
+from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.secret import Secret
@@ -107,6 +109,12 @@ class Home:
         )
         return grant
 
+    def row(self, field: str) -> None:
+        """A field that a newer version wrote into alice's row."""
+        with closing(sqlite3.connect(self.place.data / "accounts.db")) as newer:
+            newer.execute("UPDATE accounts SET record = json_set(record, ?, 1)", (field,))
+            newer.commit()
+
     def settings(self, text: str) -> None:
         (self.place.config / "settings.json").write_text(text, "utf-8")
 
@@ -174,14 +182,16 @@ def _newer_store(home: Home) -> None:
         lambda home: home.settings('{"theme": "drak"}'),
         lambda home: home.settings('{"named_app_consent": true,}'),
         lambda home: home.settings("[]"),
-        lambda home: home.preset("share = false"),
+        lambda home: home.preset('share = false\nshare_reason = "Its terms let only this app use the token."'),
+        lambda home: home.row("$.paused"),
+        lambda home: home.row("$.account.pin.server.paused"),
         lambda home: home.preset("nonsense = 1"),
         lambda home: (home.place.config / "providers" / "here.toml").unlink(),
         lambda home: home.vault.delete("key-alice/a"),
     ],
     ids=[
         "ended", "damaged", "sealed", "wide", "newer", "disconnected", "ambiguous", "expired", "too short",
-        "of the future", "wrong setting", "half settings", "no settings", "not shared", "faulty preset", "no preset", "no entry",
+        "of the future", "wrong setting", "half settings", "no settings", "not shared", "newer row", "newer server", "faulty preset", "no preset", "no entry",
     ],
 )  # fmt: skip
 def test_all_else_is_left_to_the_whole_program(
@@ -203,6 +213,15 @@ def test_a_renewal_whose_answer_may_be_lost_is_the_engines_unless_somebody_is_re
     with home.engine.locks.hold("account-key-alice", timeout=timedelta(0)):
         assert fresh.fresh_token(["here"]) == 0
     assert capfd.readouterr().out == "token-of-alice\n"
+
+
+def test_a_preset_that_forbids_sharing_is_a_good_one(home: Home) -> None:
+    """So that it is the sharing, and no fault of the preset, that hands the question to the whole program."""
+    home.preset('share = false\nshare_reason = "Its terms let only this app use the token."')
+    assert not home.engine.providers.get("here").policy.share
+    with pytest.raises(SettingWrong) as caught:
+        home.engine.accounts.token("here")
+    assert caught.value.code == "sharing_not_allowed"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there everybody goes to the engine")
