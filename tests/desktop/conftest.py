@@ -69,9 +69,14 @@ def threads(qapp: QApplication) -> Iterator[Threads]:
 def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
     """Every operation of a test has ended, and every window is gone, before the next test begins."""
     yield
+    # A test that failed may have left a call of the engine waiting: a thread that runs at the exit would crash it.
+    for engine in fake.made():
+        engine.release()
     operation.ask_all_to_end()
     qtbot.waitUntil(lambda: not operation.running(), timeout=10_000)
-    for left in (*qapp.topLevelWidgets(), *(each for each in qapp.children() if isinstance(each, Desk))):
+    desks = [each for each in qapp.children() if isinstance(each, Desk)]
+    qtbot.waitUntil(lambda: not any(each.threads.alive() for each in desks), timeout=10_000)
+    for left in (*qapp.topLevelWidgets(), *desks):
         left.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert [each for each in qapp.topLevelWidgets() if each.isVisible()] == []

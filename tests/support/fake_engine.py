@@ -7,6 +7,7 @@ lists of `calls` that it writes down.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -498,8 +499,17 @@ class FakeConsents:
         self.permissions = [each for each in self.permissions if each.id != permission_id]
 
 
+_MADE: weakref.WeakSet[FakeEngine] = weakref.WeakSet()
+
+
+def made() -> list[FakeEngine]:
+    """The engines that are still there."""
+    return list(_MADE)
+
+
 class FakeEngine:
     def __init__(self, root: Path, views: list[AccountView] | None = None) -> None:
+        _MADE.add(self)
         for name in ("data", "config", "run"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self.home = FakeHome(root / "data", root / "config", root / "run")
@@ -522,6 +532,13 @@ class FakeEngine:
         message = "The keychain failed"
         self.vault.health = VaultHealth(False, "GNOME Keyring", code=code, message=message)
         self.accounts.error = KeychainError(message, code=code)
+
+    def release(self) -> None:
+        """Let every call go on that waits, and end every sign-in."""
+        if self.accounts.gate is not None:
+            self.accounts.gate.set()
+        for attempt in self.sign_in.attempts:
+            attempt.cancel()
 
     def close(self) -> None:
         self.closed = True
