@@ -55,7 +55,7 @@ def test_what_the_renewer_meets_is_shown_everywhere(
     qtbot.waitUntil(lambda: banners(desk) == ["Your keychain is locked"])
     model = desk._presenter.model
     assert model.tray == "needs_you"
-    assert model.summary_note == "your keychain and 1 account need you"
+    assert "your keychain and 1 account need you" in model.summary_note  # perhaps offline, too
     assert not any(row.side.endswith("min") for row in model.rows), "no token can be handed out"
     engine.vault.health = VaultHealth(True, "GNOME Keyring")
     engine.events.publish(LoggedEvent(fake.NOW, "", "", KEYCHAIN_WELL, "The keychain can be used again"))
