@@ -165,8 +165,8 @@ def test_s81_a_socket_for_forwarding_has_a_small_share(home: Machine) -> None:
             sock.close()
 
 
-def test_s81_who_takes_all_places_is_closed_first_and_one_more_is_told(home: Machine) -> None:
-    """S-81: event streams have no time limit and a number of their own; the next one gets 503 and others are served."""
+def test_s81_event_streams_have_a_limit_of_their_own(home: Machine) -> None:
+    """S-81: event streams have no time limit, but a number; the next one gets 503 and others are served."""
     with agent(home, 1024):
         streams = []
         for _ in range(64):

@@ -223,6 +223,34 @@ def test_s81_an_event_stream_has_no_time_limit(
         assert client.event()["event"] == "late"
 
 
+def test_s81_when_every_place_is_at_work_one_more_is_told_to_come_back(
+    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-81: a connection that waits for the agent is not closed for another one; an idle one is."""
+    monkeypatch.setattr(server, "capacity", lambda: limits.Capacity(connections=4, workers=4))
+    going, go = threading.Semaphore(0), threading.Event()
+    rig.server.before = lambda: (going.release(), go.wait(10))  # type: ignore[func-returns-value]
+    path = folder / "agent.sock"
+    with rig.serving(unix(folder)) as serving, contextlib.ExitStack() as stack:
+        idle = stack.enter_context(Client(path))
+        until(lambda: len(serving.connections) == 1)
+        busy = [stack.enter_context(Client(path)) for _ in range(4)]
+        for client in busy:
+            client.send("GET", "/v1/token/example?min_life=3601")
+        assert going.acquire(timeout=5)
+        assert idle.closed()
+        until(lambda: len(serving.connections) == 4)
+        for _ in range(3):
+            with Client(path) as refused:
+                reply = refused.reply()
+                assert (reply.status, reply.json["code"]) == (503, "busy")
+                assert reply.headers["retry-after"] == "1"
+                assert refused.closed()
+        go.set()
+        assert {client.reply().json["token"] for client in busy} == {"access-2"}
+        assert get(path, "/v1/accounts").status == 200
+
+
 @pytest.mark.parametrize("descriptors", [0, 64, 256, 1024, 4096, 1 << 20])
 def test_s81_what_clients_may_use_leaves_the_reserve(descriptors: int) -> None:
     """S-81: connections and their work never take the descriptors that renewals and the keychain need."""

@@ -300,7 +300,7 @@ class AgentServer:
     def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]:
         """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient `busy`
         when there are too many streams."""
-        if len(self._streams) >= STREAMS_MOST:
+        if len(self._streams) >= min(STREAMS_MOST, self._capacity.connections // 4):
             raise Transient(
                 "Too many programs listen to the agent's events",
                 code="busy",
