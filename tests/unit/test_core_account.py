@@ -38,9 +38,11 @@ from keyfob.core.renewal import (
     BACKOFF_MOST,
     LOOK_AGAIN,
     MIN_SPACING,
+    REPEAT_WITHIN,
     backoff,
     jitter_of,
     margin_for,
+    may_repeat,
     renews_at,
 )
 from keyfob.core.secret import Secret
@@ -189,3 +191,22 @@ def test_what_is_shown_is_never_connected_after_the_token_has_expired(
     assert shown(LATER) == after_expiry
     assert shown(AT, keychain_ok=False) == without_keychain
     assert shown_status(word, expires_at=None, renewable=renewable, now=LATER) == alive
+
+
+@pytest.mark.parametrize(
+    ("replays", "age", "alive", "waiting", "may"),
+    [
+        (0, timedelta(days=2), True, True, True),  # the first repeat comes at once, whenever that is
+        (1, REPEAT_WITHIN, True, False, True),
+        (7, REPEAT_WITHIN, True, False, True),
+        (1, REPEAT_WITHIN, True, True, False),
+        (1, REPEAT_WITHIN + timedelta(seconds=1), True, False, False),
+        (1, timedelta(seconds=-1), True, False, False),  # a clock that was set back says nothing of a grace
+        (1, timedelta(days=2), False, False, True),
+        (1, timedelta(days=2), False, True, False),
+    ],
+)
+def test_s36_when_a_refresh_token_may_be_sent_again(
+    replays: int, age: timedelta, alive: bool, waiting: bool, may: bool
+) -> None:
+    assert may_repeat(replays, age, alive=alive, waiting=waiting) is may

@@ -22,6 +22,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
+from keyfob.core.renewal import REPEAT_WITHIN
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Response
 from keyfob.service import keeper as keeper_module
@@ -677,6 +678,25 @@ def test_s36_unanswered_renewals_do_not_send_one_refresh_token_again_and_again(r
         rig.renewer.tick()
         sent = refreshes(rig)
     assert 4 < sent < 12
+
+
+def test_s36_while_a_server_may_take_it_again_it_is_repeated_until_it_is_answered(rig: Rig) -> None:
+    """S-36: two answers in a row are lost, within the half minute in which many servers take a spent token again."""
+    rig.connect()
+    rig.server.grace = True
+    rig.clock.forward(seconds=3000)
+    rig.server.faults = [LOST, LOST]
+    sent_at = []
+    for _ in range(60):
+        before = refreshes(rig)
+        rig.renewer.tick()
+        if refreshes(rig) > before:
+            sent_at.append(rig.clock())
+        rig.clock.forward(seconds=0.5)
+    assert len(sent_at) == 3
+    assert sent_at[-1] - sent_at[0] <= REPEAT_WITHIN
+    assert sent_at[1] - sent_at[0] < sent_at[2] - sent_at[1], "the waits between repeats grow"
+    assert rig.record().generation == 2
 
 
 def test_s36_the_first_repeat_does_not_wait_for_a_long_backoff(rig: Rig) -> None:

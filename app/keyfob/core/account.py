@@ -270,8 +270,8 @@ class Intent:
     key: str  # the account's
     generation: int
     refresh_hash: str
-    at: datetime
-    replays: int = 0
+    at: datetime  # when it was first sent
+    replays: int = 0  # how often it was sent again
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ DOUBTS_MOST = 3
 REFUSED_FOR = timedelta(minutes=15)
 UNANSWERED_FOR = timedelta(hours=2)  # a provider that is down may accept requests and not answer them
 DOUBTED_EVERY = timedelta(hours=1)  # at most one try from then on
+# How long a server that takes a spent refresh token again usually does, counted from its first use.
+REPEAT_WITHIN = timedelta(seconds=30)
 WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what a provider may ask for
 
 
@@ -76,14 +78,17 @@ def ends_at(obtained_at: datetime, expires_at: datetime | None) -> datetime:
     return obtained_at + UNKNOWN_LIFETIME if expires_at is None else expires_at
 
 
-def may_repeat(replays: int, *, alive: bool, waiting: bool) -> bool:
-    """Whether a refresh token may be sent again whose answer never came, after `replays` times.
+def may_repeat(replays: int, age: timedelta, *, alive: bool, waiting: bool) -> bool:
+    """Whether a refresh token may be sent again whose answer never came. It was first sent `age` ago and has been
+    repeated `replays` times.
 
-    Once, at once: many servers take a spent one again for some seconds. A server without that grace may answer a
-    later one by ending all that belongs to it, so it is sent only when the access token is no longer `alive`, which
-    leaves nothing to lose, and never while its backoff lasts (`waiting`).
+    At once, the first time. Then within REPEAT_WITHIN, whenever no backoff lasts (`waiting`): a server that takes a
+    spent one again does so for about that long, and one that never does has ended the grant by the first repeat. Later,
+    a repeat may end a grant that lives, so it waits until the access token is no longer `alive`: nothing is lost then.
     """
-    return replays == 0 or not (alive or waiting)
+    if replays == 0:
+        return True
+    return not waiting and (not alive or timedelta(0) <= age <= REPEAT_WITHIN)
 
 
 def backoff(failures: int, jitter: float) -> timedelta:

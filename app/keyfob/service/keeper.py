@@ -175,8 +175,11 @@ class Keeper:
         if predates(record.obtained_at, now) and record.renewable:
             return now
         intent = self._store.intent(record.account.key)
-        if intent is not None and intent.replays and record.obtained_at is not None:
-            return ends_at(record.obtained_at, record.expires_at)
+        if intent is not None and record.obtained_at is not None:
+            ends = ends_at(record.obtained_at, record.expires_at)
+            return (
+                now if may_repeat(intent.replays, now - intent.at, alive=now < ends, waiting=False) else ends
+            )
         if intent is not None:
             return now
         if not record.renewable:
@@ -246,19 +249,17 @@ class Keeper:
     ) -> Grant:
         key, grant = record.account.key, stored.grant
         assert grant.refresh is not None
-        replays = intent.replays + 1 if intent else 0
+        sending = Intent(
+            key=key,
+            generation=grant.generation,
+            refresh_hash=grant.refresh.fingerprint(),
+            at=intent.at if intent else self._signing.now(),
+            replays=intent.replays + 1 if intent else 0,
+        )
         try:
             plan = self._plans.for_account(record, grant)
             self._slots.rehearse(key)
-            self._store.put_intent(
-                Intent(
-                    key=key,
-                    generation=grant.generation,
-                    refresh_hash=grant.refresh.fingerprint(),
-                    at=self._signing.now(),
-                    replays=replays,
-                )
-            )
+            self._store.put_intent(sending)
         except SignInNeeded as error:
             return self._ledger.ended(record, error)
         except KeyfobError as error:
@@ -276,7 +277,7 @@ class Keeper:
         except Transient as error:
             left = self._left(key, held)
             if len(held) == 1 and error.sent and not error.answered:
-                return self._fall_back(record, left, rejected, force, error, replays=replays)
+                return self._fall_back(record, left, rejected, force, error, lost=sending)
             self._not_spent(key, intent, held)
             refused = error.code == "request_refused"
             return self._fall_back(record, left, rejected, force, error, refused=refused)
@@ -284,8 +285,8 @@ class Keeper:
             left = self._left(key, held)
             if error.code == "response_invalid":
                 # Bad JSON says nothing against the old token, and may have held a new one.
-                lost = replays if len(held) == 1 else None
-                return self._fall_back(record, left, rejected, force, error, replays=lost)
+                lost = sending if len(held) == 1 else None
+                return self._fall_back(record, left, rejected, force, error, lost=lost)
             self._not_spent(key, intent, held)
             self._given_up(self._ledger.failed(record, left.grant, error, refused=len(held) == 1))
             raise
@@ -372,12 +373,12 @@ class Keeper:
         error: KeyfobError,
         *,
         refused: bool = False,
-        replays: int | None = None,
+        lost: Intent | None = None,
     ) -> Grant:
         """A renewal that did not come about: the old token serves while it lives, unless it was refused. The last two
         are as in `Ledger.failed`."""
-        changed = self._ledger.failed(record, stored.grant, error, refused=refused, replays=replays)
-        if refused or replays:
+        changed = self._ledger.failed(record, stored.grant, error, refused=refused, lost=lost)
+        if refused or (lost is not None and lost.replays):
             self._given_up(changed)
         return self._serve_or_raise(stored, rejected, force, error)
 
@@ -502,7 +503,8 @@ class Keeper:
         grant = stored.grant
         refused = rejected is not None and rejected == grant.access
         alive = not refused and self._signing.now() < ends_at(grant.obtained_at, grant.expires_at)
-        return may_repeat(intent.replays, alive=alive, waiting=waiting)
+        age = self._signing.now() - intent.at
+        return may_repeat(intent.replays, age, alive=alive, waiting=waiting)
 
     def _unanswered(self, record: Record, intent: Intent, stored: Stored) -> KeyfobError:
         ends = ends_at(stored.grant.obtained_at, stored.grant.expires_at)

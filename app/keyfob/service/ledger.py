@@ -17,6 +17,7 @@ from keyfob.core.account import (
     Event,
     Expired,
     GrantEnded,
+    Intent,
     NeedsSignIn,
     Record,
     RenewalFailed,
@@ -30,6 +31,7 @@ from keyfob.core.renewal import (
     DOUBTED_EVERY,
     DOUBTS_MOST,
     REFUSED_FOR,
+    REPEAT_WITHIN,
     UNANSWERED_FOR,
     backoff,
     ends_at,
@@ -97,12 +99,11 @@ class Ledger:
         error: KeyfobError,
         *,
         refused: bool = False,
-        replays: int | None = None,
+        lost: Intent | None = None,
     ) -> Record | None:
         """Write down a failure that may pass; what is then stored. The account stays connected while its access token
-        lives. `refused`: the server looked at the request, and said nothing of the grant. `replays`: the request may
-        have arrived, its answer did not, and it had been repeated so often. Where either goes on after the access
-        token's end, the person is asked to sign in again, and the account is tried once an hour."""
+        lives. `refused`: the server looked at the request, and said nothing of the grant. `lost`: the request may
+        have arrived, and its answer did not. Where either goes on after the access token's end, the person is asked to sign in again, and the account is tried once an hour."""
         now = self._signing.now()
         note = self._hub.note(error)
         event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
@@ -111,12 +112,21 @@ class Ledger:
 
         def change(current: Record) -> Record:
             failures = current.failures + 1
-            # The first repeat comes while a server that allows one still does.
-            wait = backoff(1 if replays == 0 else failures, jitter_of(key + str(failures)))
+            jitter = jitter_of(key + str(failures))
+            wait = backoff(failures, jitter)
+            repeated = lost is not None and lost.replays > 0
+            if lost is not None:
+                # Repeats come while a server that allows them still does; after that, when nothing can be lost.
+                soon = backoff(lost.replays + 1, jitter)
+                wait = (
+                    soon
+                    if now + soon <= lost.at + REPEAT_WITHIN
+                    else max(wait, ended - now)
+                    if repeated
+                    else soon
+                )
             retry_at = now + max(wait, error.retry_after or wait)
-            if replays:
-                retry_at = max(retry_at, ended)
-            doubted = (refused or bool(replays)) and now >= ended
+            doubted = (refused or repeated) and now >= ended
             changed = replace(
                 current,
                 status=after(current.status, event),
