@@ -190,8 +190,9 @@ class MainWindow(QMainWindow):
                 widget.deleteLater()
         for banner in banners:
             view = BannerView(self._theme, banner)
-            view.pressed.connect(self.banner_pressed)
-            view.put_off.connect(self.banner_put_off)
+            # Queued: what a press brings replaces the banners, and none may go while its own click is on the way.
+            view.pressed.connect(self.banner_pressed, Qt.ConnectionType.QueuedConnection)
+            view.put_off.connect(self.banner_put_off, Qt.ConnectionType.QueuedConnection)
             self._banner_box.addWidget(view)
 
     def closeEvent(self, event: QCloseEvent) -> None:
