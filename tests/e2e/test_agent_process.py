@@ -362,7 +362,8 @@ def test_an_agent_without_a_window_renews_short_lived_tokens_on_time() -> None:
 
         seen, until = {ends()}, time.time() + 30
         while time.time() < until:
+            asked = time.time()  # the answer is later, and on a busy machine by seconds
             seen.add(ends())
-            assert max(seen) > time.time() - 1, "the token has expired"
+            assert max(seen) > asked - 1, "the token has expired"
             time.sleep(0.3)
         assert 3 <= len(seen) <= 6
