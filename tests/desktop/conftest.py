@@ -66,6 +66,15 @@ def threads(qapp: QApplication) -> Iterator[Threads]:
 
 
 @pytest.fixture(autouse=True)
+def nothing_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """After a real exit no event loop of Qt runs again: every later test would wait in vain for its time-outs."""
+    ended: list[int] = []
+    monkeypatch.setattr(QApplication, "exit", staticmethod(ended.append))
+    yield
+    assert ended == []
+
+
+@pytest.fixture(autouse=True)
 def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
     """Every operation of a test has ended, and every window is gone, before the next test begins."""
     yield
@@ -73,12 +82,14 @@ def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
     for engine in fake.made():
         engine.release()
     operation.ask_all_to_end()
-    qtbot.waitUntil(lambda: not operation.running(), timeout=10_000)
     desks = [each for each in qapp.children() if isinstance(each, Desk)]
-    qtbot.waitUntil(lambda: not any(each.threads.alive() for each in desks), timeout=10_000)
-    for left in (*qapp.topLevelWidgets(), *desks):
-        left.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    try:
+        qtbot.waitUntil(lambda: not operation.running(), timeout=10_000)
+        qtbot.waitUntil(lambda: not any(each.threads.alive() for each in desks), timeout=10_000)
+    finally:
+        for left in (*qapp.topLevelWidgets(), *desks):
+            left.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert [each for each in qapp.topLevelWidgets() if each.isVisible()] == []
 
 
