@@ -304,7 +304,8 @@ class TestSqliteAccountStore(AccountStoreContract):
             assert store.read("attempt/1") == "one"
         with closing(sqlite3.connect(path)) as new:
             assert new.execute("PRAGMA user_version").fetchone() == (len(store_sqlite.MIGRATIONS),)
-            plan = new.execute("EXPLAIN QUERY PLAN " + store_sqlite._EVENTS_OF_ACCOUNT, (1, 2, 3)).fetchall()
+            asked = {"key": "k1", "after": 0, "limit": 3}
+            plan = new.execute("EXPLAIN QUERY PLAN " + store_sqlite._EVENTS_OF_ACCOUNT, asked).fetchall()
             assert "events_account" in str(plan)
 
     def test_a_migration_that_fails_leaves_the_old_store(

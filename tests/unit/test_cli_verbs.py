@@ -484,7 +484,7 @@ def test_a_moment_to_wait_for_is_told_in_local_time(capsys: pytest.CaptureFixtur
     clock = f"{(NOW + timedelta(seconds=5)).astimezone():%H:%M:%S}"
     assert failure.tell(asked, as_json=False) == 5
     assert capsys.readouterr().err == (
-        f"keyfob: Example asked to wait until {clock}. Try again then; Keyfob does so by itself.\n"
+        f"keyfob: Example asked to wait until {clock}. Keyfob tries again then.\n"
     )
     failure.tell(asked, as_json=True)
     assert json.loads(capsys.readouterr().err)["message"] == f"Example asked to wait until {clock}"

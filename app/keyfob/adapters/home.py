@@ -136,6 +136,6 @@ def _identity(path: Path) -> str:
         raise Fault(
             f"{path} is damaged",
             code="store_damaged",
-            remedy="Restore this file from a backup. Without it nobody can find your tokens in the keychain.",
+            remedy="Restore this file from a backup. Without it, your tokens in the keychain cannot be found.",
         )
     return text

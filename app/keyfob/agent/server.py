@@ -302,7 +302,7 @@ class AgentServer:
         when there are too many streams."""
         if len(self._streams) >= min(STREAMS_MOST, self._capacity.connections // 4):
             raise Transient(
-                "Too many programs listen to the agent's events",
+                "Too many programs are listening to events",
                 code="busy",
                 remedy=IN_A_MOMENT,
                 retry_after=SOON,

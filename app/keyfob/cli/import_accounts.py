@@ -117,13 +117,13 @@ def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset |
         if new.pretends:
             session.note(f"It is not the {plain(new.pretends, 60)} that Keyfob knows.")
         if sys.stdin.isatty() and not session.json:
-            if not click.confirm("Take this provider?", default=not new.pretends, err=True):
+            if not click.confirm("Add this provider?", default=not new.pretends, err=True):
                 refused[new] = SignInEnded(f"The provider {new.id} was not taken, as you answered")
         elif new.pretends:
             refused[new] = SettingWrong(
                 f"The provider {new.id} bears the name of {plain(new.pretends, 60)} and leads elsewhere",
                 code="preset_faulty",
-                remedy="Look at the addresses above. To take it all the same, run this on a terminal.",
+                remedy="Check the addresses above. To add it anyway, run this in a terminal.",
             )
     return refused
 

@@ -110,7 +110,7 @@ CODES: dict[str, CodeInfo] = {
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),
     "request_refused": CodeInfo(_R, "Try again in a few minutes; if it goes on, ask the provider why."),
     "rate_limited": CodeInfo(_R, "Wait as long as the provider asks and try again."),
-    "asked_to_wait": CodeInfo(_R, "Try again then; Keyfob does so by itself."),
+    "asked_to_wait": CodeInfo(_R, "Keyfob tries again then."),
     "answer_lost": CodeInfo(_R, "Try again then, or sign in again with Reconnect."),
     "network_timeout": CodeInfo(_R, "Check your internet connection and try again."),
     "captive_portal": CodeInfo(_R, "Sign in to this network first, then try again."),

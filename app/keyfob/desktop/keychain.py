@@ -29,12 +29,12 @@ _TITLES = {
 }
 _TEXTS = {
     "keychain_locked": "No token is renewed or handed out until you unlock it.",
-    "keychain_not_set_up": "Choose a password for it once. Keyfob keeps there what is secret.",
+    "keychain_not_set_up": "Choose a password for it once. Keyfob keeps your tokens there.",
 }
 FORGETFUL = Banner(
     "info",
     "Nothing is kept",
-    "There is no keychain here, so this demo plays in memory. Its accounts are gone when you quit.",
+    "No keychain was found, so this demo keeps its accounts in memory. They are gone when you quit.",
     None,
     "forgetful",
     "",

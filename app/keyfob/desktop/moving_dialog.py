@@ -150,7 +150,7 @@ class MovingDialog(ModalDialog):
         self.done_button.setFocus()
 
     def blanked(self, backups: tuple[str, ...]) -> None:
-        """The keys are out of these files' originals."""
+        """The keys are no longer in these files."""
         if not backups:
             return
         them = "this backup" if len(backups) == 1 else "these backups"
