@@ -176,6 +176,8 @@ def build(
         describe=recovery.describe,
     )
     sign_in = SignIn(desk)
+    renewer = Renewer(keeper, accounts, store, hub, now, submit or on_a_thread)
+    renewer.first = recovery.describe_older
     return Engine(
         home=home,
         providers=catalogue,
@@ -188,7 +190,7 @@ def build(
         accounts=accounts,
         sign_in=sign_in,
         keeper=keeper,
-        renewer=Renewer(keeper, accounts, store, hub, now, submit or on_a_thread),
+        renewer=renewer,
         doctor=Doctor(checks_of(home, files, kept, store, catalogue, transport), tray_finding),
         presets=Presets(catalogue, runner, clients, home.config / "providers", write_private),
         avatars=Avatars(home.state / "avatars", transport),

@@ -36,8 +36,8 @@ class KeyList:
                 found.pop(line[1:], None)
         return list(found)
 
-    def add(self, key: str) -> None:
-        self._append(f"+{key}\n")
+    def add(self, *keys: str) -> None:
+        self._append("".join(f"+{key}\n" for key in keys))
 
     def remove(self, key: str) -> None:
         self._append(f"-{key}\n")

@@ -93,6 +93,7 @@ class SqliteAccountStore:
             self._watcher = self._connect()
             try:
                 self._migrate(self._watcher)
+                self._list_older(self._watcher)
             except BaseException:
                 self._watcher.close()
                 raise
@@ -361,6 +362,18 @@ class SqliteAccountStore:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _list_older(self, connection: sqlite3.Connection) -> None:
+        """Once, for a store of a version that had no key list."""
+        if self._read_only or self._keys.path.exists():
+            return
+        connection.execute("BEGIN IMMEDIATE")  # nobody removes an account meanwhile
+        try:
+            keys = [row[0] for row in connection.execute("SELECT key FROM accounts")]
+            if keys:
+                self._keys.add(*keys)
+        finally:
+            connection.execute("COMMIT")
 
     def _version(self, connection: sqlite3.Connection) -> int:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,6 +1,7 @@
 """Lists accounts again that the account store has lost or cannot read, from their descriptions in the vault.
 
-A description is written beside an account's tokens when it is connected and renamed. It has no secret in it, only who is
+A description is written beside an account's tokens when it is connected and renamed, and once for accounts that an
+older version connected. It has no secret in it, only who is
 connected where, with the addresses that the tokens may go to. Called by `keyfob doctor --recover`.
 """
 
@@ -17,6 +18,7 @@ from keyfob.service.ledger import Ledger
 from keyfob.service.slots import Slots
 
 log = logging.getLogger(__name__)
+DESCRIBED = "described"  # names the store's note that every account has its description
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,19 @@ class Recovery:
             self._slots.describe(record.account.key, self._write(record))
         except KeyfobError as error:
             log.warning("%s is not described in the keychain: %s", record.account.id, error.code)
+
+    def describe_older(self) -> None:
+        """Describe the accounts of a version that described none. Does its work once in each home; a keychain that
+        refuses leaves it for the next call, which KeychainError tells."""
+        if self._store.read(DESCRIBED) is not None:
+            return
+        for record in self._store.records():
+            key = record.account.key
+            if self._slots.description(key) is None:
+                self._slots.describe(key, self._write(record))
+                if self._store.get(key) is None:
+                    self._slots.forget_all(key)  # it was removed meanwhile
+        self._store.write(DESCRIBED, "1")
 
     def recover(self) -> Recovered:
         """Raises KeychainError when the vault cannot be read, SettingWrong when nobody knows which vault it is."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Connected, Disconnected, Record, Stale
-from keyfob.core.errors import Advice, KeyfobError
+from keyfob.core.errors import Advice, KeychainError, KeyfobError
 from keyfob.core.renewal import LOOK_AGAIN, waits
 from keyfob.ports import AccountStore, Clock
 from keyfob.service.accounts import Accounts
@@ -54,6 +54,9 @@ class Renewer:
         self.allowed: Callable[[], bool] = lambda: True
         # Called from any thread when a job has changed when the next look is due; a face without events sets it.
         self.sooner: Callable[[], None] = lambda: None
+        # What is done once in each home, as a job of its own; a KeychainError has it done at a later tick.
+        self.first: Callable[[], None] = lambda: None
+        self._first_done = False
 
     def tick(self) -> timedelta:
         """Start what is due; the span until the next look, at most 37 s. Blocks for store reads only."""
@@ -76,6 +79,8 @@ class Renewer:
         for pending in self._store.revocations():
             if not pending.held and not waits(pending.retry_at, now):
                 self._launch(f"revoke:{pending.entry}", "", lambda p=pending: self._accounts.settle(p))  # type: ignore[misc]
+        if not self._first_done:
+            self._launch("first", "", self._do_first)
         return max(wait, SOON)
 
     def keychain_back(self) -> None:
@@ -101,6 +106,14 @@ class Renewer:
         """Waits until no job runs, at most `timeout`: a renewal that has begun is never cut. True where none does."""
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout.total_seconds())
+
+    def _do_first(self) -> None:
+        try:
+            self.first()
+        except KeychainError as error:
+            log.info("the keychain is asked again later: %s", error.code)
+            return
+        self._first_done = True
 
     def _when(self, record: Record, now: datetime) -> datetime | None:
         if record.cleanup:
