@@ -13,7 +13,7 @@ from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Response
+from keyfob.core.wire import Request, Response
 from keyfob.service.accounts import token_of
 from support.rig import Rig
 
@@ -150,6 +150,32 @@ def test_s59_offline_is_forgotten_here_at_once_and_revoked_later_from_the_keycha
     assert rig.server.revoked == ["refresh-1"]
     assert rig.store.revocations() == []
     assert "revoked" in [e.kind for e in rig.store.events()]
+
+
+def test_s85_a_revocation_under_way_while_the_account_is_signed_in_again_is_held(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some providers end the new sign-in too when an older one is revoked."""
+    rig.connect()
+    rig.server.faults = [OFFLINE]
+    assert rig.accounts.disconnect("example").revoked == "pending"
+    rig.clock.forward(minutes=5)
+    (stale,) = rig.store.revocations()
+
+    def send(request: Request) -> Response:
+        rig.revocations.hold_pending("key-1")  # as a sign-in does that ends just now
+        raise OFFLINE
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.server, "send", send)
+        rig.renewer.tick()
+    (kept,) = rig.store.revocations()
+    assert kept.held
+    rig.accounts.settle(stale)  # a job that was about to begin
+    rig.clock.forward(minutes=60)
+    rig.renewer.tick()
+    assert rig.server.revoked == []
+    assert [each.held for each in rig.store.revocations()] == [True]
 
 
 def test_a_revocation_outlives_the_account(rig: Rig) -> None:

@@ -132,6 +132,8 @@ class Revocations:
         """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider has no way to), or `refused` (it
         does not let us, and trying again would not help). Never raises a KeyfobError."""
         now = self._signing.now()
+        if self._held_meanwhile(pending):
+            return "pending"
         try:
             entry = self._vault.load(pending.entry)
             if entry is None:
@@ -148,10 +150,17 @@ class Revocations:
             wait = backoff(pending.tries + 1, jitter_of(pending.entry))
             if error.retry_after is not None:
                 wait = max(wait, error.retry_after)
-            self._store.put_revocation(replace(pending, tries=pending.tries + 1, retry_at=now + wait))
+            held = self._held_meanwhile(pending)
+            self._store.put_revocation(
+                replace(pending, tries=pending.tries + 1, retry_at=now + wait, held=held)
+            )
             return "pending"
         self.drop(pending)
         return answer
+
+    def _held_meanwhile(self, pending: PendingRevocation) -> bool:
+        """Whether the account was signed in again since `pending` was read: to revoke it now could end that sign-in."""
+        return any(each.entry == pending.entry and each.held for each in self._store.revocations())
 
     def settle_each(self, due: Sequence[PendingRevocation]) -> list[str]:
         """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a server that does
