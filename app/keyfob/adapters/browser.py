@@ -7,7 +7,6 @@ and in no error. Called on worker threads; returns within five seconds.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shlex
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 from keyfob.adapters.own_process import child_environment, find_program
 from keyfob.core.errors import SettingWrong
+from keyfob.core.hosts import is_loopback
 
 _TOTAL = 4.5  # seconds for all candidates together
 _EARLY = 1.5  # seconds in which a launcher that cannot work has ended; a browser in the foreground goes on
@@ -73,22 +73,13 @@ def _check(url: str) -> None:
             and "\\" not in url  # browsers read it as a slash, parsers do not
             and parts.username is None
             and bool(host)
-            and (parts.scheme == "https" or (parts.scheme == "http" and _loopback(host)))
+            and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
             and url.startswith(parts.scheme)
         )
     except ValueError:
         fit = False
     if not fit:
         raise SettingWrong("This address is not one to open in a browser", code="endpoint_unsafe")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _candidates(environ: Mapping[str, str], url: str) -> Iterator[list[str]]:

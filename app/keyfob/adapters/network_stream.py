@@ -17,6 +17,8 @@ from typing import Any
 
 import httpcore
 
+from keyfob.core.hosts import is_loopback
+
 # An address that does not answer (often a broken IPv6 route) must leave time for the next one.
 ATTEMPT_MOST = 5.0  # s
 _RECORD = 16 * 1024  # bytes; a TLS record
@@ -66,7 +68,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         addresses = _resolve(host, port, self._deadline)
         if self._loopback:
-            addresses = [each for each in addresses if ipaddress.ip_address(each[1][0]).is_loopback]
+            addresses = [each for each in addresses if is_loopback(each[1][0])]
         problem: Exception = httpcore.ConnectError(f"no address for {host}")
         for index, (family, address) in enumerate(addresses):
             left = self._deadline.left()

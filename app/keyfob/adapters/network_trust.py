@@ -6,13 +6,13 @@ other authorities, for company networks. `.netrc` is never read.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import sys
 from urllib.parse import unquote, urlsplit
 
 from keyfob.core.errors import SettingWrong
+from keyfob.core.hosts import is_loopback
 
 # Where systems keep their authorities, for a Python that was built elsewhere and looks in another place.
 BUNDLES = (
@@ -47,16 +47,6 @@ def tls_context() -> ssl.SSLContext:
             if bundle is not None:
                 context.load_verify_locations(cafile=bundle)
     return context
-
-
-def is_loopback(host: str) -> bool:
-    """127.0.0.0/8, ::1 and `localhost`: what never leaves this machine and never goes to a proxy."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def proxy_for(scheme: str, host: str, port: int) -> tuple[str, tuple[str, str] | None] | None:

@@ -219,7 +219,7 @@ class _Exchange:
         """The address as httpx reads it, since httpx is what connects."""
         import httpx
 
-        from keyfob.adapters.network_trust import is_loopback
+        from keyfob.core.hosts import is_loopback
 
         try:
             url = httpx.URL(self._request.url)

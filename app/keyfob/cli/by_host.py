@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 from keyfob import client
 
 Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 # User names that tools and providers' documentation put beside a token, and that name no person.
 _NOBODY = ("__token__", "git", "oauth2", "token", "x-access-token", "x-oauth-basic", "x-token-auth")
 
@@ -37,7 +36,11 @@ def entry(provider: str, tool: str) -> dict[str, Any] | None:
 
 def is_safe(scheme: str, host: str) -> bool:
     """https, or plain http to this computer."""
-    return scheme == "https" or (scheme == "http" and host_name(host) in _LOOPBACK)
+    if scheme != "http":
+        return scheme == "https"
+    from keyfob.core.hosts import is_loopback
+
+    return is_loopback(host_name(host))
 
 
 def host_name(host: str) -> str:

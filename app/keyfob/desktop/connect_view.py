@@ -13,6 +13,7 @@ from keyfob.desktop.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.tile import Face, first_letter
 from keyfob.desktop.viewmodel import face_of, name_of
+from keyfob.protocol.address import fault_of
 from keyfob.service.views import Progress
 
 CLIENT_METHODS = ("oauth", "device", "password")  # those that need a client id
@@ -384,8 +385,4 @@ def failure(progress: Progress) -> Failure:
 
 def _is_web(url: str | None) -> bool:
     """Presets may be anybody's: only pages of the web are offered to be opened, and none with a place to fill in."""
-    return (
-        url is not None
-        and url.startswith(("https://", "http://127.0.0.1", "http://localhost"))
-        and "{" not in url
-    )
+    return fault_of(url) is None

@@ -22,6 +22,7 @@ from keyfob.desktop.engine import Attempt, Engine
 from keyfob.desktop.listener_thread import Threads
 from keyfob.desktop.operation import Operation
 from keyfob.desktop.presenter import Presenter, utc_now
+from keyfob.protocol.address import fault_of
 from keyfob.service.views import Progress, SignInRequest
 
 
@@ -211,7 +212,7 @@ class SignInPresenter(QObject):
 
     def open_page(self, address: str) -> None:
         """A page of a preset's or of the device grant: web addresses only."""
-        if address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if fault_of(address) is None:
             QDesktopServices.openUrl(QUrl(address, QUrl.ParsingMode.StrictMode))
 
     def paste(self, text: str) -> None:

@@ -6,12 +6,12 @@ An address is a value here: nothing in this file resolves, opens or runs it.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from keyfob.core.errors import SettingWrong
+from keyfob.core.hosts import is_inside, is_loopback
 from keyfob.core.text import plain
 
 MOST = 2_048  # characters of an endpoint's address; longer ones are no addresses
@@ -19,31 +19,6 @@ MOST = 2_048  # characters of an endpoint's address; longer ones are no addresse
 # and are what a shell or a lenient parser would read otherwise than we do.
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a URL's host is this machine: a loopback address, `localhost`, or a name below it (RFC 6761 §6.3)."""
-    if not host:
-        return False
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def is_inside(host: str | None) -> bool:
-    """Whether a URL's host is this computer or an address of its own network (RFC 1918, link-local, …). Of names, only
-    `localhost` is: what others lead to must prove itself by its certificate."""
-    if is_loopback(host):
-        return True
-    try:
-        address = ipaddress.ip_address((host or "").rstrip("."))
-    except ValueError:
-        return False
-    return not (getattr(address, "ipv4_mapped", None) or address).is_global
 
 
 def leads_inside(url: str, named_by: str | None) -> bool:

@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from keyfob.core.errors import Fault, KeyfobError, PeerFault, SettingWrong
+from keyfob.core.hosts import is_inside
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Callback, Request, Response
 from keyfob.protocol import dpop, id_token, par
-from keyfob.protocol.address import fault_of, is_inside, safe, with_query
+from keyfob.protocol.address import fault_of, safe, with_query
 from keyfob.protocol.answer import read_json
 from keyfob.protocol.atproto_identity import (
     PLC_DIRECTORY,

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.hosts import is_inside, is_loopback
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
-from keyfob.protocol.address import fault_of, is_inside, is_loopback, leads_inside, safe
+from keyfob.protocol.address import fault_of, leads_inside, safe
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.dpop import origin_of
 from keyfob.protocol.effects import Effect, Flow, Send

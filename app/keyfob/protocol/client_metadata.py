@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from keyfob.core.errors import Usage
 from keyfob.core.grant import SigningKey
+from keyfob.core.hosts import is_loopback
 from keyfob.core.provider import Provider
-from keyfob.protocol.address import fault_of, is_loopback
+from keyfob.protocol.address import fault_of
 from keyfob.protocol.signing import published_jwk
 
 

@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.hosts import is_disguised, is_loopback
 from keyfob.core.provider import Input, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.providers import patterns
-from keyfob.providers.rules import is_loopback, url_fault
+from keyfob.providers.rules import url_fault
 
 TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # stands in an address as it is, with nothing to escape
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -134,9 +135,7 @@ def _ascii_host(entry: Input, host: str) -> str:
         raise _unfit(entry, host) from None
     labels = name.split(".")
     single = len(labels) == 1 and name != "localhost"
-    # A last label of digits is an address in disguise (0x7f.1, 2130706433), which resolvers read as one.
-    disguised = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1])
-    if single or disguised or len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
+    if single or is_disguised(name) or len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
         raise _unfit(entry, host)
     return name
 

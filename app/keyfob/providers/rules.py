@@ -7,11 +7,11 @@ Each rule takes the preset, all its texts by key and whether it is ours, yields 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from keyfob.core.hosts import is_loopback
 from keyfob.core.text import plain
 from keyfob.providers import patterns
 from keyfob.providers.schema import ApiTable, Preset
@@ -26,7 +26,6 @@ URL_KEY = re.compile(
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 HOST = re.compile(r"^(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?\Z")
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?@!$&'()*+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
-LOOPBACK_NAMES = frozenset({"localhost"})
 
 # Keys whose texts the engine fills in later; each with the names it may hold.
 FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
@@ -122,16 +121,6 @@ def is_absolute_uri(text: str) -> bool:
     """RFC 3986 §4.3, as RFC 8707 §2 wants it of a resource: any scheme, no fragment. It is a name: nothing is sent to
     it."""
     return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a URL's host names this machine, without asking any resolver."""
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def addresses(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:

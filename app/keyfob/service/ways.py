@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError, SettingWrong, SignInNeeded, Usage
 from keyfob.core.grant import Grant, SigningKey, seal_key, unseal_key
+from keyfob.core.hosts import is_inside
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback, Response
 from keyfob.ports import Listener
 from keyfob.protocol import app_password, atproto, authorize, device, discovery, identity, password, token
-from keyfob.protocol.address import is_inside
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from keyfob.service.attempt import Received

@@ -70,25 +70,6 @@ def test_no_proxy_names_exceptions(exceptions: str, straight: bool, monkeypatch:
     assert (network_trust.proxy_for("https", "op.test", 443) is None) is straight
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.255.1.2", True),
-        ("::1", True),
-        ("localhost", True),
-        ("128.0.0.1", False),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("127.0.0.1.test", False),
-        ("localhost.test", False),
-        ("", False),
-    ],
-)
-def test_what_loopback_is(host: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert network_trust.is_loopback(host) is expected
-
-
 def test_verification_is_always_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")
     context = network_trust.tls_context()

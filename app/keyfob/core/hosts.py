@@ -1,0 +1,58 @@
+"""Whether a host is this computer, or in its own network. Every rule about plain http and private addresses asks here.
+
+Hosts are judged as they are written: nothing here asks a resolver. The transport pins the rest: for plain http it
+connects to loopback addresses only, whatever `localhost` resolves to.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+# A last label of digits is an address in disguise (0x7f.1, 2130706433). Resolvers read it, each in its own way.
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether plain http to a URL's host stays on this computer: 127.0.0.0/8, ::1, or `localhost`. Takes an IPv6
+    address with or without brackets.
+
+    Not the names below `localhost` nor `localhost.`: RFC 6761 §6.3 lets a resolver ask the network for them, and the
+    browsers and tools that get an address resolve it themselves. Nor the short and numeric forms of an address.
+    """
+    if not host:
+        return False
+    if host.lower() == "localhost":
+        return True
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def is_inside(host: str | None) -> bool:
+    """Whether a URL's host is this computer or an address of its own network (RFC 1918, link-local, …), in any form
+    that a resolver may read so. Of names, only `localhost` and those below it are: what others lead to must prove
+    itself by its certificate."""
+    if not host:
+        return False
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(name)
+    if address is not None:
+        return not address.is_global
+    return is_disguised(name)
+
+
+def is_disguised(host: str) -> bool:
+    """Whether a name is an IPv4 address in a form that few parsers read alike: 127.1, 2130706433, 0x7f000001."""
+    return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None and _address(host) is None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    text = host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # Python before 3.13 does not look into an IPv4 address inside an IPv6 one.
+    return getattr(address, "ipv4_mapped", None) or address

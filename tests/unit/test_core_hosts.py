@@ -1,0 +1,95 @@
+"""Which hosts are this computer, in every form that a host can be written in; and everybody who asks agrees."""
+
+from __future__ import annotations
+
+import pytest
+
+from keyfob.adapters import browser
+from keyfob.cli import by_host
+from keyfob.core.errors import SettingWrong
+from keyfob.core.hosts import is_disguised, is_inside, is_loopback
+from keyfob.desktop import connect_view
+from keyfob.protocol.address import fault_of
+from keyfob.providers.rules import url_fault
+
+# host, is_loopback, is_inside
+HOSTS = [
+    ("localhost", True, True),
+    ("LOCALHOST", True, True),
+    ("localhost.", False, True),
+    ("foo.localhost", False, True),
+    ("foo.localhost.", False, True),
+    ("127.0.0.1", True, True),
+    ("127.1.2.3", True, True),
+    ("127.255.255.255", True, True),
+    ("127.0.0.1.", False, True),
+    ("127.1", False, True),
+    ("2130706433", False, True),
+    ("0x7f000001", False, True),
+    ("0X7F.1", False, True),
+    ("017700000001", False, True),
+    ("127.0.0.01", False, True),
+    ("::1", True, True),
+    ("[::1]", True, True),
+    ("::ffff:127.0.0.1", True, True),
+    ("[::ffff:7f00:1]", True, True),
+    ("0.0.0.0", False, True),
+    ("::", False, True),
+    ("10.0.0.1", False, True),
+    ("192.168.1.1", False, True),
+    ("172.16.0.1", False, True),
+    ("169.254.169.254", False, True),
+    ("100.64.0.1", False, True),
+    ("fe80::1", False, True),
+    ("fd00::1", False, True),
+    ("::ffff:10.0.0.1", False, True),
+    ("128.0.0.1", False, False),
+    ("1.1.1.1", False, False),
+    ("1.1.1.1.", False, False),
+    ("2606:4700::1111", False, False),
+    ("::ffff:1.1.1.1", False, False),
+    ("localhost.example", False, False),
+    ("notlocalhost", False, False),
+    ("127.0.0.1.example", False, False),
+    ("[localhost]", False, False),
+    ("router.example", False, False),
+    ("", False, False),
+    (None, False, False),
+]
+
+
+@pytest.mark.parametrize(("host", "loopback", "inside"), HOSTS)
+def test_s84_what_is_this_computer_and_its_network(host: str | None, loopback: bool, inside: bool) -> None:
+    assert is_loopback(host) is loopback
+    assert is_inside(host) is inside
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback", "inside"), [row for row in HOSTS if row[0] and row[0] != "[localhost]"]
+)
+def test_plain_http_goes_to_the_same_hosts_everywhere(host: str, loopback: bool, inside: bool) -> None:
+    shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    url = f"http://{shown}:8080/x"
+    assert (fault_of(url) is None) is loopback
+    assert (url_fault(url) is None) is loopback
+    assert connect_view._is_web(url) is loopback
+    assert by_host.is_safe("http", f"{shown}:8080") is loopback
+    if loopback:
+        browser._check(url)
+    else:
+        with pytest.raises(SettingWrong):
+            browser._check(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "disguised"),
+    [
+        ("127.1", True),
+        ("2130706433", True),
+        ("0x7f000001", True),
+        ("127.0.0.1", False),
+        ("a1.example", False),
+    ],
+)
+def test_an_address_in_disguise(host: str, disguised: bool) -> None:
+    assert is_disguised(host) is disguised
