@@ -107,6 +107,18 @@ def test_a_url_and_a_name_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.startswith("username=somebody\n")
 
 
+@pytest.mark.parametrize("status", ["stale", "renewing"])
+def test_another_persons_token_does_not_stand_in_while_one_cannot_be_renewed(
+    accounts: list[dict[str, Any]],
+    status: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    accounts.append(account("github", "work", "api.github.com", "github.com", status=status))
+    assert git("protocol=https\nhost=github.com\n\n", monkeypatch) == ""
+    assert "Name one by its label" in capsys.readouterr().err
+
+
 def test_one_that_works_is_meant_rather_than_one_that_was_signed_out(
     accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,7 +99,7 @@ def choose(
             return None
     if len(allowed) > 1:
         # One that works is meant rather than one that was signed out.
-        live = [row for row in allowed if row["status"] in ("connected", "renewing")]
+        live = [row for row in allowed if row["status"] not in ("needs_sign_in", "disconnected")]
         allowed = live if len(live) == 1 else allowed
     if len(allowed) > 1:
         ids = ", ".join(row["id"] for row in allowed)
