@@ -118,6 +118,26 @@ def test_rename_moves_no_secret(rig: Rig) -> None:
         rig.accounts.rename("example/bob", "no spaces!")
 
 
+def test_a_keychain_that_refused_an_early_renewal_leaves_the_account_connected(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.connect()
+
+    def locked(name: str, value: Secret) -> None:
+        raise KeychainError("locked", code="keychain_locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.vault, "save", locked)
+        with pytest.raises(KeychainError):
+            rig.accounts.renew("example")
+    assert rig.accounts.view("example").status == "connected"
+    assert rig.accounts.token("example").token == Secret("access-1")
+    rig.clock.forward(minutes=55)  # now it is due, and nobody has renewed it
+    assert rig.accounts.view("example").status == "stale"
+    rig.renewer.tick()
+    assert rig.accounts.view("example").status == "connected"
+
+
 def test_disconnect_forgets_revokes_and_keeps_the_account(rig: Rig) -> None:
     rig.connect()
     ended = rig.accounts.disconnect("example")

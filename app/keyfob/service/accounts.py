@@ -388,8 +388,17 @@ class Accounts:
             expires_at=record.expires_at,
             renewable=record.renewable,
             now=self._signing.now(),
-            keychain_ok=self.keychain_ok() and not _refused(record),
+            keychain_ok=self.keychain_ok() and not self._is_kept_waiting(record),
         )
+
+    def _is_kept_waiting(self, record: Record) -> bool:
+        """Whether a renewal is due, here or in another process, and the keychain refused it. One that a person asked for
+        before its time changes nothing about a token that lives."""
+        if record.last_error is None or record.last_error.advice != Advice.UNLOCK_KEYCHAIN:
+            return False
+        now = self._signing.now()
+        due = self._keeper.due(replace(record, failures=0), now)
+        return due is not None and due <= now
 
     def _view(self, record: Record) -> AccountView:
         account = record.account
@@ -435,11 +444,6 @@ class Accounts:
             issuer=account.pin.server.issuer,
             hosts=hosts_of(provider, account) if provider else (),
         )
-
-
-def _refused(record: Record) -> bool:
-    """Whether a renewal was due, here or in another process, and the keychain refused."""
-    return record.last_error is not None and record.last_error.advice == Advice.UNLOCK_KEYCHAIN
 
 
 def _local(key: str) -> str:
