@@ -442,7 +442,8 @@ def _error(problem: Mapping[str, Any]) -> Exception:
     kind = kinds.get(int(problem.get("exit", 1)), errors.Fault)
     message = str(problem.get("message") or problem.get("title") or "Keyfob failed")
     known = code if code in errors.CODES else kind.default_code
-    return kind(message, code=known, remedy=problem.get("remedy"))
+    detail = str(problem.get("reason") or "")
+    return kind(message, code=known, remedy=problem.get("remedy"), detail=detail)
 
 
 def signed(

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from keyfob.core.errors import PeerFault, SignInEnded
+from keyfob.core.errors import PeerFault
 from keyfob.core.provider import Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.desktop import connect_view
@@ -145,13 +145,15 @@ def test_what_went_wrong_and_the_one_thing_to_do(
     dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     attempt = nexus(dialog, engine, qtbot)
-    attempt.fail(SignInEnded("You declined at OpenAI", code="declined"))
+    attempt.fail(fake.declined("OpenAI"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
     page = dialog.failure
-    assert page.text.text() == "You declined at OpenAI."
+    assert page.text.text() == "You declined access at OpenAI."
     assert page.remedy.text() == "Start again and allow access."
     page.copy.click()
-    assert "code: declined" in QGuiApplication.clipboard().text()
+    copied = QGuiApplication.clipboard().text()
+    assert "code: declined" in copied
+    assert "access_denied: The resource owner denied the request" in copied
     page.retry_button.click()
     qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
 
@@ -401,7 +403,7 @@ def test_the_window_comes_to_the_front_however_a_sign_in_ends(
     if outcome == "success":
         attempt.finish(view("nexusmods", "Nexus Mods", "new"))
     else:
-        attempt.fail(SignInEnded("You declined at Nexus Mods", code="declined"))
+        attempt.fail(fake.declined("Nexus Mods"))
     page = getattr(dialog, outcome)
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
     assert asked == ["raise", "activate", "alert"]

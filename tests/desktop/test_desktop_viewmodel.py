@@ -83,6 +83,8 @@ def test_no_code_stands_in_a_sentence_but_in_the_details() -> None:
             said += [detail.problem.title, detail.problem.remedy]
             assert account.last_error is not None
             assert f"code: {account.last_error.code}" in detail.problem.details
+            assert f"detail: {account.last_error.detail}" in detail.problem.details
+            assert ": " in account.last_error.detail, "the provider's own words"
         assert not [code for code in CODES if "_" in code for text in said if code in text]
 
 

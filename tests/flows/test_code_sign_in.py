@@ -305,7 +305,12 @@ def test_an_error_response_sends_no_code(error: str, kind: type[KeyfobError], co
         kind, opens(), comes_back(error=error, error_description=words, state=STATE, code="code-1")
     )
     assert fault.code == code
-    assert not set(fault.message) & set("\r\n\x1b\u202e")
+    assert not set(fault.message + fault.detail) & set("\r\n\x1b\u202e")
+    assert error.split()[0] not in fault.message, "no code in the sentence"
+    assert "script" not in fault.message
+    assert f": {plain(error)}: line\\x0d\\x0abreak" in fault.detail
+    if error in ("access_denied", "user_cancelled"):
+        assert fault.message.startswith("You declined access at ")
 
 
 def test_no_code() -> None:
@@ -326,6 +331,8 @@ def test_s9_a_code_that_is_not_this_sign_ins() -> None:
     # PKCE fails at the server …
     fault = refused(SignInEnded, opens(), BACK, exchange(json_answer({"error": "invalid_grant"}, 400)))
     assert fault.code == "code_expired"
+    assert fault.message == "Demo did not accept the code"
+    assert "answered 400: invalid_grant" in fault.detail
     # … or, where the server looks away, the nonce fails here.
     stolen = tokens(id_token=id_token(nonce="another-sign-in"))
     assert refused(PeerFault, opens(), BACK, exchange(stolen)).code == "id_token_invalid"

@@ -6,6 +6,7 @@ lists of `calls` that it writes down.
 
 from __future__ import annotations
 
+import json
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -17,10 +18,23 @@ from typing import Any
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.consent import Permission, Question, Reply
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded, SignInNeeded
-from keyfob.core.provider import ApiKeyProfile, ClientProfile, Input, Policy, Provider, RedirectProfile
+from keyfob.core.provider import (
+    ApiKeyProfile,
+    ClientProfile,
+    Endpoints,
+    Input,
+    Policy,
+    Provider,
+    RedirectProfile,
+    Server,
+)
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
+from keyfob.core.wire import Response
 from keyfob.ports import Blanked, Span, VaultHealth
+from keyfob.protocol.answer import token_failure
+from keyfob.protocol.authorization_response import callback_error
+from keyfob.protocol.plan import Client, Plan
 from keyfob.service.legacy import Found
 from keyfob.service.legacy_formats import Entry
 from keyfob.service.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
@@ -61,14 +75,24 @@ def view(provider: str, title: str, label: str, **more: Any) -> AccountView:
     return AccountView(**(values | more))
 
 
+def refused(provider: Provider, status: int, code: str, description: str, at: datetime) -> ErrorNote:
+    """What an account remembers of a provider's refusal, in the words of the real code."""
+    body = {"error": code} | ({"error_description": description} if description else {})
+    response = Response(status, {"content-type": "application/json"}, json.dumps(body).encode(), at)
+    error = token_failure(provider, response, f"{provider.title}'s token endpoint")
+    return ErrorNote(error.code, error.message, str(error.advice), at, error.detail)
+
+
+def declined(title: str) -> KeyfobError:
+    """What a sign-in ends with that the person has declined, in the words of the real code."""
+    plan = Plan(Provider("declined", title), Server(None, Endpoints()), Client("client-1"))
+    return callback_error(plan, "access_denied", "The resource owner denied the request")
+
+
 def sample_views() -> list[AccountView]:
-    ended = ErrorNote(
-        "grant_ended",
-        "Google signed this account out on Tuesday: it does so after 7 days while an app is in testing",
-        "sign_in_again",
-        NOW - 3 * D,
-    )
-    busy = ErrorNote("provider_unavailable", "Mastodon at social.example answered 503", "retry", NOW - 4 * M)
+    google, mastodon = Provider("google", "Google"), Provider("mastodon", "Mastodon")
+    ended = refused(google, 400, "invalid_grant", "Token has been expired or revoked.", NOW - 3 * D)
+    busy = refused(mastodon, 503, "temporarily_unavailable", "", NOW - 4 * M)
     return [
         view("nexusmods", "Nexus Mods", "aldis", name="Aldis", plan="premium", subject="41882907"),
         view(

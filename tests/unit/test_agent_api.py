@@ -173,7 +173,7 @@ def test_what_cannot_be_answered_is_a_problem_document(
         (KeychainError("locked", code="keychain_locked"), 503),
         (Transient("busy", retry_after=timedelta(seconds=7)), 503),
         (Transient("often", code="rate_limited"), 503),
-        (PeerFault("odd"), 502),
+        (PeerFault("odd", detail="The server answered 418: teapot"), 502),
         (SettingWrong("terms", code="sharing_not_allowed"), 409),
         (NotFound("none"), 404),
         (Usage("what"), 400),
@@ -190,6 +190,7 @@ def test_each_failure_has_its_status_and_the_commands_exit(
     monkeypatch.setattr(rig.accounts, "token", fail)
     answer = ask(rig, "GET", "/v1/token/example")
     assert answer.status == status
+    assert told(answer)["reason"] == error.detail
     assert dict(answer.headers)["Keyfob-Exit"] == str(error.exit_code)
     assert dict(answer.headers).get("Retry-After") == ("7" if error.retry_after else None)
     plain = ask(rig, "GET", "/v1/token/example", accept=PLAIN)

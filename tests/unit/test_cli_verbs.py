@@ -112,7 +112,7 @@ def test_accounts_are_listed_one_a_line(engine: Engine) -> None:
         nexusmods/aldis            Aldis              connected                 renews by itself in 42 min
         bluesky/aldis.bsky.social  aldis.bsky.social  connected                 renews by itself in 61 min
         github/aldis-k             aldis-k            connected                 renews by itself in 7 h
-        google/work@example.org    work@example.org   needs you: sign in again  Google signed this account out on Tuesday: it does so after 7 days while an app is in tes…
+        google/work@example.org    work@example.org   needs you: sign in again  Google ended this sign-in
         openai/key-f3qa            key-f3qa           connected                 no expiry known
         spotify/aldis              Aldis              disconnected              signed out by you
         """)
@@ -123,7 +123,7 @@ def test_stale_and_renewing_accounts_say_so(engine: Engine) -> None:
     lines = call(engine, "accounts").out.splitlines()
     assert lines[1].split("  ")[-2:] == [
         "waiting to renew",
-        "Mastodon at social.example answered 503",
+        "Mastodon is not available right now",
     ]
     assert [cell.strip() for cell in lines[2].split("  ") if cell][-2:] == ["renewing", "renews now"]
 
@@ -164,12 +164,13 @@ def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> Non
           Signs in by   browser
           Subject       248289761001
           E-mail        work@example.org
-          Token         Google signed this account out on Tuesday: it does so after 7 days while an app is in testing
+          Token         Google ended this sign-in
           Expires       17 November 15:00
           Scopes        openid profile email
           Connected     10 November 15:00
           Last renewed  14:02
-          Last error    Google signed this account out on Tuesday: it does so after 7 days while an app is in testing (grant_ended, 17 November 15:00)
+          Last error    Google ended this sign-in (grant_ended, 17 November 15:00)
+          Details       Google's token endpoint answered 400: invalid_grant: Token has been expired or revoked.
           What to do    Run: keyfob reconnect google/work@example.org
         """)
 
@@ -328,7 +329,7 @@ def test_doctor_ends_well_when_no_check_fails(engine: Engine) -> None:
 EXITS: list[tuple[KeyfobError, int]] = [
     (Fault("A bug"), 1),
     (Usage("google has 2 accounts: google/a, google/b", code="account_ambiguous"), 2),
-    (SignInNeeded("Google has ended this sign-in"), 3),
+    (SignInNeeded("Google ended this sign-in", detail="Google answered 400: invalid_grant"), 3),
     (KeychainError("The keychain is locked", code="keychain_locked"), 4),
     (Transient("Google answered 503"), 5),
     (SignInEnded("You said no", code="declined"), 6),
@@ -361,10 +362,11 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
         ran = call(engine, verb, "nexusmods/aldis", "--json")
         assert (ran.code, ran.out) == (code, "")
         told = json.loads(ran.err)
-        assert (told["code"], told["message"], told["advice"]) == (
+        assert (told["code"], told["message"], told["advice"], told["detail"]) == (
             error.code,
             error.message,
             str(error.advice),
+            error.detail,
         )
 
 

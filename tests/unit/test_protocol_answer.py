@@ -253,14 +253,34 @@ def test_elsewhere_invalid_grant_ends_nothing() -> None:
         read_json(answer({}, 503), "X")
 
 
-def test_a_peers_words_are_made_plain_and_bracketed() -> None:
+def test_a_peers_words_are_made_plain_and_stand_in_the_details() -> None:
     words = "line\r\nbreak \x1b[31m \u202egnp <script>" + "x" * 1_000_000
     error = failure(answer({"error": "invalid_request", "error_description": words}, 400), "The endpoint")
-    assert "\x1b" not in error.message
-    assert "\n" not in error.message
-    assert "\u202e" not in error.message
-    assert len(error.message) < 400
-    assert "(it says: invalid_request: line" in error.message
+    assert error.message == "The endpoint refused the request"
+    assert error.detail.startswith("The endpoint answered 400: invalid_request: line")
+    for bad in ("\x1b", "\n", "\u202e"):
+        assert bad not in error.detail
+    assert len(error.detail) < 400
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "invalid_grant", "Demo ended this sign-in"),
+        (503, "temporarily_unavailable", "Demo is not available right now"),
+        (500, "whatever", "Demo is not available right now"),
+        (429, "slow_down", "Demo asks to wait"),
+        (401, "invalid_client", "Demo does not accept this app registration"),
+        (400, "invalid_scope", "Demo does not accept the scopes"),
+        (400, "access_denied", "Demo did not allow access"),
+        (418, "teapot", "Demo refused the request"),
+    ],
+)
+def test_the_sentence_has_no_code_and_the_details_have_it(status: int, code: str, message: str) -> None:
+    response = answer({"error": code, "error_description": "So it is"}, status)
+    error = token_failure(Provider("demo", "Demo"), response, "Demo's token endpoint")
+    assert error.message == message
+    assert error.detail == f"Demo's token endpoint answered {status}: {code}: So it is"
 
 
 @pytest.mark.parametrize(

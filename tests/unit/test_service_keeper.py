@@ -211,6 +211,11 @@ def test_invalid_grant_is_the_end_and_deletes_nothing(rig: Rig) -> None:
     with pytest.raises(SignInNeeded) as caught:
         rig.ask()
     assert caught.value.code == "grant_ended"
+    assert caught.value.message == "Example ended this sign-in"
+    note = rig.accounts.view("example").last_error
+    assert note is not None
+    assert (note.message, note.detail) == (caught.value.message, caught.value.detail)
+    assert "answered 400: invalid_grant" in note.to_json()["detail"]
     assert isinstance(rig.record().status, NeedsSignIn)
     assert rig.held().refresh == Secret("refresh-1")
     # Said once: asking again neither asks the provider nor tells a second time.

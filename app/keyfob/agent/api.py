@@ -326,6 +326,7 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
         "detail": error.sentence(),
         "message": error.told(),
         "remedy": error.remedy,
+        "reason": error.detail,
         "advice": str(error.advice),
         "exit": error.exit_code,
     }
@@ -350,7 +351,12 @@ def progress_json(one: str, progress: Progress) -> dict[str, Any]:
         "expires_at": to_rfc3339(progress.deadline),
         "paste": progress.paste,
         "account": progress.account.to_json() if progress.account else None,
-        "error": {"code": error.code, "detail": error.sentence(), "advice": str(error.advice)}
+        "error": {
+            "code": error.code,
+            "detail": error.sentence(),
+            "advice": str(error.advice),
+            "reason": error.detail,
+        }
         if error
         else None,
     }

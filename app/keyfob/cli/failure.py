@@ -50,6 +50,7 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
     """Print the failure; returns the exit code."""
     if as_json:
         document = {"code": error.code, "message": error.told(), "advice": str(error.advice)}
+        document |= {"detail": error.detail}
         document |= {"remedy": _remedy(error), **(extra or {})}
         print(json_text(document), file=sys.stderr)
     else:

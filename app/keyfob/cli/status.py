@@ -74,6 +74,7 @@ def _full(session: Session, view: AccountView) -> None:
             "Last error",
             f"{plain(error.message, 200)} ({error.code}, {words.moment(error.at, now)})" if error else None,
         ),
+        ("Details", plain(error.detail, 400) if error and error.detail else None),
         ("What to do", _remedy(view) if error or view.status != "connected" else None),
     ]
     for line in words.facts(pairs):

@@ -70,7 +70,9 @@ def view_of(row: dict[str, Any]) -> AccountView:
         connected_at=from_rfc3339(row["connected_at"]),
         last_renewed_at=from_rfc3339(row["last_renewed_at"]),
         grant_ends_at=from_rfc3339(row["grant_ends_at"]),
-        last_error=ErrorNote(error["code"], error["message"], error["advice"], at) if error and at else None,
+        last_error=ErrorNote(error["code"], error["message"], error["advice"], at, error.get("detail", ""))
+        if error and at
+        else None,
         remedy=None,
         key_tail=None,
         color="#5c5c63",

@@ -25,9 +25,16 @@ class ErrorNote:
     message: str
     advice: str
     at: datetime
+    detail: str = ""  # the provider's own code, status and words, for a report
 
     def to_json(self) -> dict[str, Any]:
-        return {"code": self.code, "message": self.message, "advice": self.advice, "at": to_rfc3339(self.at)}
+        return {
+            "code": self.code,
+            "message": self.message,
+            "advice": self.advice,
+            "at": to_rfc3339(self.at),
+            "detail": self.detail,
+        }
 
 
 # --- status: a sum type -------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | 
     if note is None or view.status == "disconnected":
         return None
     details = "\n".join(
-        (
+        [
             f"account: {view.id}",
             f"status: {view.status}",
             f"method: {view.method}",
@@ -150,7 +150,8 @@ def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | 
             f"advice: {note.advice}",
             f"message: {note.message}",
             f"at: {note.at.isoformat(timespec='seconds')}",
-        )
+            *([f"detail: {note.detail}"] if note.detail else []),
+        ]
     )
     return Problem(_sentence(note.message), view.remedy or "", words.moment(note.at, now, zone), details)
 

@@ -157,15 +157,16 @@ def is_cloudflare(response: Response) -> bool:
     )
 
 
-def read_json(response: Response, what: str) -> dict[str, Any]:
-    """The object of a successful answer. `what` names the endpoint in errors ("The user information endpoint").
+def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]:
+    """The object of a successful answer. `what` names the endpoint in errors ("The user information endpoint"), `who` the
+    peer as in `failure`.
 
     Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and for a body
     that is not strict `response_invalid`: PeerFault where the peer calls it JSON, Transient where its end is missing or
     somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
     """
     if not 200 <= response.status < 300:
-        raise failure(response, what)
+        raise failure(response, what, who=who)
     try:
         return parse_object(response)
     except NotStrict as fault:
@@ -178,8 +179,9 @@ def read_first(response: Response, what: str) -> dict[str, Any]:
     silent = _object_or_none(response) is None and not is_web_page(response) and not is_cloudflare(response)
     if response.status in (400, 401, 403) and silent:
         raise SettingWrong(
-            f"{what} refused the request ({response.status}) without saying why",
+            f"{what} refused the request without saying why",
             code="client_refused",
+            detail=_detail(response, what, None, ""),
             remedy="Check the app registration at the provider: its client id, its redirect, and whether it may sign in.",
         )
     return read_json(response, what)
@@ -252,10 +254,11 @@ def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str 
     return (None if found is None else plain(found, 100)), told
 
 
-def failure(response: Response, what: str, *, error_field: str = "error") -> KeyfobError:
-    """The error for an answer that is no success, at any endpoint. Never ends a grant: `invalid_grant` here is a
-    PeerFault like every other refusal; `token_failure` is the one that knows better."""
-    return _classify(response, what, _object_or_none(response), error_field)
+def failure(response: Response, what: str, *, who: str = "", error_field: str = "error") -> KeyfobError:
+    """The error for an answer that is no success, at any endpoint. `who` names the peer in the sentence (default:
+    `what`), `what` names the endpoint in the details. Never ends a grant: `invalid_grant` here is a PeerFault like every
+    other refusal; `token_failure` is the one that knows better."""
+    return _classify(response, what, _object_or_none(response), error_field, who or what)
 
 
 def token_failure(
@@ -276,8 +279,9 @@ def token_failure(
         and looked
         and (code == "invalid_grant" or code in provider.lifetimes.terminal_errors)
     ):
-        return SignInNeeded(_said(f"{provider.title} has ended this sign-in", code, told), code="grant_ended")
-    return _classify(response, what, data, provider.token_answer.error_field)
+        detail = _detail(response, what, code, told)
+        return SignInNeeded(f"{provider.title} ended this sign-in", code="grant_ended", detail=detail)
+    return _classify(response, what, data, provider.token_answer.error_field, provider.title)
 
 
 def _object_or_none(response: Response) -> dict[str, Any] | None:
@@ -287,36 +291,42 @@ def _object_or_none(response: Response) -> dict[str, Any] | None:
         return None
 
 
-def _classify(response: Response, what: str, data: Mapping[str, Any] | None, error_field: str) -> KeyfobError:
+def _classify(
+    response: Response, what: str, data: Mapping[str, Any] | None, error_field: str, who: str
+) -> KeyfobError:
     status, wait = response.status, retry_after(response)
     code, told = error_of(data, error_field)
+    detail = _detail(response, what, code, told)
     if status == 429 or code in RATE_ERRORS:
-        return Transient(f"{what} asks to wait", code="rate_limited", retry_after=wait, answered=True)
+        return Transient(
+            f"{who} asks to wait", code="rate_limited", detail=detail, retry_after=wait, answered=True
+        )
     if status == 511:
         return Transient("This network wants a sign-in of its own", code="captive_portal", answered=True)
     if is_cloudflare(response):
         return _protection_page(what, retry_after=wait)
     if status >= 500 or status == 408 or code in PASSING_ERRORS:
-        return Transient(
-            _said(f"{what} is unavailable ({status})", code, told), retry_after=wait, answered=True
-        )
+        return Transient(f"{who} is not available right now", detail=detail, retry_after=wait, answered=True)
     if 300 <= status < 400:
         return _redirected(response, what)
     if data is None:
         how = "with a web page" if is_web_page(response) else "without saying why"
         return Transient(
-            f"{what} refused the request ({status}) {how}",
+            f"{who} refused the request {how}",
             code="request_refused",
+            detail=detail,
             retry_after=wait,
             answered=True,
         )
     if code in CLIENT_ERRORS:
-        return SettingWrong(_said(f"{what} refuses this client", code, told), code="client_refused")
+        return SettingWrong(
+            f"{who} does not accept this app registration", code="client_refused", detail=detail
+        )
     if code == "invalid_scope":
-        return SettingWrong(_said(f"{what} refuses the scopes", code, told), code="scope_refused")
+        return SettingWrong(f"{who} does not accept the scopes", code="scope_refused", detail=detail)
     if code == "access_denied":
-        return SignInEnded(_said("Access was not allowed", code, told), code="declined")
-    return PeerFault(_said(f"{what} refused the request ({status})", code, told))
+        return SignInEnded(f"{who} did not allow access", code="declined", detail=detail)
+    return PeerFault(f"{who} refused the request", detail=detail)
 
 
 def _redirected(response: Response, what: str) -> Transient:
@@ -327,7 +337,6 @@ def _redirected(response: Response, what: str) -> Transient:
     return Transient(f"{what} answered with a redirect, which is not followed", code=code, answered=True)
 
 
-def _said(sentence: str, code: str | None, told: str) -> str:
-    """The sentence with the peer's own words in brackets behind it, so that nobody takes them for ours."""
-    words = ": ".join(w for w in (code, told) if w)
-    return f"{sentence} (it says: {words})" if words else sentence
+def _detail(response: Response, what: str, code: str | None, told: str) -> str:
+    """For the details of an error: the status, and the peer's own words."""
+    return ": ".join(part for part in (f"{what} answered {response.status}", code, told) if part)

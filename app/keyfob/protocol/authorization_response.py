@@ -1,7 +1,7 @@
 """What an authorization response says (RFC 6749 §4.1.2), once the listener has found it to be this attempt's.
 
-Called by the flows that wait for one. The description in an error is a stranger's text: it is shown in brackets, made
-plain, and decides nothing.
+Called by the flows that wait for one. The code and the description of an error are a stranger's text: made plain, they go
+to the error's details, and the description decides nothing.
 """
 
 from __future__ import annotations
@@ -27,21 +27,19 @@ def code_in(callback: Callback, plan: Plan) -> Secret:
 def callback_error(plan: Plan, error: str, description: str) -> KeyfobError:
     """The error that an authorization response's `error` stands for."""
     title = plan.provider.title
-    words = ": ".join(w for w in (plain(error, 100), plain(description)) if w)
-    said = f"(it says: {words})"
+    words = (f"{title} sent the browser back", plain(error, 100), plain(description))
+    detail = ": ".join(part for part in words if part)
     match error:
-        case (
-            "access_denied"
-            | "consent_required"
-            | "interaction_required"
-            | "login_required"
-            | "user_cancelled"
-        ):
-            return SignInEnded(f"Access was not allowed at {title} {said}", code="declined")
+        case "access_denied" | "user_cancelled":
+            return SignInEnded(f"You declined access at {title}", code="declined", detail=detail)
+        case "consent_required" | "interaction_required" | "login_required":
+            return SignInEnded(f"{title} did not allow access", code="declined", detail=detail)
         case "temporarily_unavailable" | "server_error":
-            return Transient(f"{title} cannot sign anybody in just now {said}", answered=True)
+            return Transient(f"{title} is not available right now", detail=detail, answered=True)
         case "invalid_scope":
-            return SettingWrong(f"{title} refuses the scopes {said}", code="scope_refused")
+            return SettingWrong(f"{title} does not accept the scopes", code="scope_refused", detail=detail)
         case "unauthorized_client" | "invalid_client":
-            return SettingWrong(f"{title} refuses this client {said}", code="client_refused")
-    return PeerFault(f"{title} refused the sign-in {said}")
+            return SettingWrong(
+                f"{title} does not accept this app registration", code="client_refused", detail=detail
+            )
+    return PeerFault(f"{title} refused the sign-in", detail=detail)

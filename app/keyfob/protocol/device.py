@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from keyfob.core.errors import KeyfobError, PeerFault, SignInEnded, SignInNeeded, Transient
+from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded, Transient
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Response
@@ -143,7 +143,7 @@ def _poll(
                 case "expired_token" | "code_expired":
                     raise SignInEnded("The code has expired", code="code_expired")
                 case "access_denied" | "authorization_declined":  # the latter is Microsoft's
-                    raise SignInEnded(f"Access was not allowed at {plan.provider.title}", code="declined")
+                    raise SignInEnded(f"You declined access at {plan.provider.title}", code="declined")
                 case _:
                     return read_answer(plan.provider, response)
         except Transient as passing:
@@ -151,7 +151,11 @@ def _poll(
             pause = max(min(pause * 2, INTERVAL_MOST), passing.retry_after or timedelta(0))
         except SignInNeeded as refused:
             # There is no grant yet that could end: the server no longer knows the code.
-            raise _no_longer(refused) from None
+            raise SignInEnded(
+                f"{plan.provider.title} no longer accepts the code",
+                code="code_expired",
+                detail=refused.detail,
+            ) from None
 
 
 def _error_in(plan: Plan, response: Response) -> str | None:
@@ -160,9 +164,3 @@ def _error_in(plan: Plan, response: Response) -> str | None:
     except NotStrict:
         return None
     return error_of(data, plan.provider.token_answer.error_field)[0]
-
-
-def _no_longer(refused: SignInNeeded) -> KeyfobError:
-    return SignInEnded(
-        refused.message.replace("has ended this sign-in", "no longer takes the code"), code="code_expired"
-    )

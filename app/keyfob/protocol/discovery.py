@@ -38,8 +38,12 @@ def discover(provider: Provider) -> Flow[Server]:
     response: Response = yield Send(Request("GET", url, "discovery", {"Accept": "application/json"}))
     what = f"{provider.title}'s metadata"
     if 300 <= response.status < 500 and response.status not in (408, 429):
-        raise PeerFault(f"{what} is not at its address ({response.status})", code="metadata_invalid")
-    return read_metadata(provider, read_json(response, what), url)
+        raise PeerFault(
+            f"{what} is not at its address",
+            code="metadata_invalid",
+            detail=f"{what} answered {response.status}",
+        )
+    return read_metadata(provider, read_json(response, what, who=provider.title), url)
 
 
 def metadata_url(provider: Provider) -> str:

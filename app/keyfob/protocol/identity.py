@@ -360,11 +360,11 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
         if response.body.lstrip()[:1] == b"[":
             with suppress(NotStrict):
                 return {"data": parse_json(response.body)}
-        return read_json(response, what)
+        return read_json(response, what, who=provider.title)
     # RFC 6750 §3: the challenge says so, and often there is no body at all. A web page without one says nothing.
     if response.status == 401 and ("www-authenticate" in response.headers or not is_web_page(response)):
         raise SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
-    raise failure(response, what)
+    raise failure(response, what, who=provider.title)
 
 
 def identity_in(

@@ -68,7 +68,7 @@ def openrouter_keys(
     response: Response = yield Send(Request("POST", exchange, "token", headers, json.dumps(body).encode()))
     what = f"{title}'s key exchange"
     if not 200 <= response.status < 300:
-        raise failure(response, what)
+        raise failure(response, what, who=title)
     answer = read_json(response, what)
     key = answer.get("key")
     if not isinstance(key, str) or not 0 < len(key) <= 4096 or not key.isascii() or not key.isprintable():

@@ -78,7 +78,7 @@ def revoke(
         return YES if style in DELETES else UNSUPPORTED
     if response.status in (405, 501):
         return UNSUPPORTED
-    raise failure(response, what, error_field=shape.error_field)
+    raise failure(response, what, who=provider.title, error_field=shape.error_field)
 
 
 def _request(

@@ -93,7 +93,7 @@ def read_answer(provider: Provider, response: Response) -> Answer:
     shape = provider.token_answer
     if not 200 <= response.status < 300:
         raise token_failure(provider, response, what)
-    outer = read_json(response, what)
+    outer = read_json(response, what, who=provider.title)
     data = _within(shape, outer)
     not_ok = shape.ok_field is not None and outer.get(shape.ok_field) is not True
     if not_ok or error_of(outer, shape.error_field)[0] is not None:
@@ -287,7 +287,7 @@ def exchange_code(
     except SignInNeeded as refused:
         # There is no grant yet that could end.
         raise SignInEnded(
-            refused.message.replace("has ended this sign-in", "did not take the code"), code="code_expired"
+            f"{plan.provider.title} did not accept the code", code="code_expired", detail=refused.detail
         ) from None
 
 
@@ -330,10 +330,14 @@ def renew(
             yield Keep(replace(grant, refresh=rotated, generation=grant.generation + 1))
             if isinstance(refused, SignInNeeded):
                 # Who gives a new refresh token has not ended the grant.
-                raise PeerFault(f"{refused.message}, and gave a new refresh token") from None
+                raise PeerFault(
+                    f"{refused.message}, and gave a new refresh token", detail=refused.detail
+                ) from None
         if isinstance(refused, SignInEnded):
             # `access_denied` to a renewal is not a person's refusal, and ends no grant.
-            raise PeerFault(refused.message) from None
+            raise PeerFault(
+                f"{plan.provider.title} refused to renew this sign-in", detail=refused.detail
+            ) from None
         raise
     renewed = merge(plan, grant, answer)
     if renewed is None:

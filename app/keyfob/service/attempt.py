@@ -16,6 +16,7 @@ from keyfob.core.account import AccountView
 from keyfob.core.errors import CODES, Fault, KeyfobError, SignInEnded, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
+from keyfob.core.text import plain
 from keyfob.core.wire import Outcome
 from keyfob.ports import Listener, Spawn
 from keyfob.protocol.plan import Plan
@@ -185,6 +186,11 @@ class Attempt:
 
     def _fail(self, error: KeyfobError) -> None:
         cancelled = isinstance(error, SignInEnded) and error.code == "cancelled"
+        if not cancelled:
+            why = plain(error.detail, 400)
+            log.info(
+                "a sign-in at %s ended: %s (%s)", self.progress.provider, error.code, why or "no details"
+            )
         self.advance(stage="cancelled" if cancelled else "failed", error=error)
         if cancelled:
             self.close()

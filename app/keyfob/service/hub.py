@@ -88,4 +88,7 @@ class Hub:
                 log.exception("an event's subscriber failed")
 
     def note(self, error: KeyfobError) -> ErrorNote:
-        return ErrorNote(error.code, plain(error.message, 300), str(error.advice), self._clock())
+        detail = plain(error.detail, 400)
+        if detail:
+            log.info("%s: %s", error.code, detail)
+        return ErrorNote(error.code, plain(error.message, 300), str(error.advice), self._clock(), detail)

@@ -386,7 +386,8 @@ class Keeper:
     def _given_up(record: Record | None) -> None:
         """Raises SignInNeeded where all that may help now is to sign in again."""
         if record is not None and isinstance(record.status, NeedsSignIn):
-            raise SignInNeeded(record.status.error.message, code=record.status.error.code)
+            error = record.status.error
+            raise SignInNeeded(error.message, code=error.code, detail=error.detail)
 
     def _serve_or_raise(
         self, stored: Stored, rejected: Secret | None, force: bool, error: KeyfobError

@@ -200,7 +200,7 @@ def _doubted(record: Record, note: ErrorNote, *, refused: bool) -> Record:
     enough = record.doubts >= DOUBTS_MOST and note.at - record.doubted_since >= span
     if enough and not isinstance(record.status, NeedsSignIn):
         code = "renewal_refused" if refused else "renewal_unanswered"
-        why = ErrorNote(code, note.message, str(CODES[code].advice), note.at)
+        why = ErrorNote(code, note.message, str(CODES[code].advice), note.at, note.detail)
         record = replace(record, status=after(record.status, GrantEnded(note.at, why)), last_error=why)
     if still_tried(record.status):
         record = replace(record, retry_at=note.at + DOUBTED_EVERY)
