@@ -22,6 +22,7 @@ from keyfob.core.account import (
     Status,
 )
 from keyfob.core.provider import Endpoints, Server
+from keyfob.core.words import METHODS
 
 AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 
@@ -102,7 +103,7 @@ accounts = st.builds(
     key=texts,
     provider=texts,
     label=texts,
-    method=texts,
+    method=st.sampled_from(METHODS),
     subject=texts,
     pin=pins,
     name=maybe(texts),

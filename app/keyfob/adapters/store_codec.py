@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from keyfob.core.account import (
     Account,
@@ -49,7 +49,7 @@ class Unreadable(ValueError):
 
 
 class TooNew(Unreadable):
-    """It has a field or a status that this version does not know: a newer Keyfob wrote it."""
+    """It has a field, a status or a word that this version does not know: a newer Keyfob wrote it."""
 
 
 def dumps(value: Record | Intent | PendingRevocation) -> str:
@@ -159,6 +159,8 @@ def _plan(kind: Any) -> _Reader:
     if kind in (str, int, bool):
         return _scalar(kind)
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return _word_of(arguments)
     if origin is tuple:
         return _tuple_of(_plan(arguments[0]))
     if origin is not None and _is_mapping(origin):
@@ -178,6 +180,17 @@ def _scalar(kind: type[Any]) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if type(data) is not kind:  # a bool is not taken as an int
             raise Unreadable(f"{where} is not of type {kind.__name__}")
+        return data
+
+    return read
+
+
+def _word_of(words: tuple[str, ...]) -> _Reader:
+    def read(data: Any, where: str) -> Any:
+        if not isinstance(data, str):
+            raise Unreadable(f"{where} is not of type str")
+        if data not in words:
+            raise TooNew(f"{where} is a word that is not known")
         return data
 
     return read

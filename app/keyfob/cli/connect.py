@@ -9,6 +9,7 @@ from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Transient, Usage
 from keyfob.core.text import label_from, plain
+from keyfob.core.words import Method
 from keyfob.service.views import SignInRequest
 
 
@@ -22,7 +23,7 @@ def connect(
     session: Session,
     provider: str,
     label: str | None,
-    method: str | None,
+    method: Method | None,
     scopes: tuple[str, ...],
     inputs: tuple[str, ...],
     handle: str | None,

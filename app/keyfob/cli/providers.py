@@ -15,8 +15,9 @@ from keyfob.cli.failure import Faulty
 from keyfob.cli.options import json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
-from keyfob.core.provider import METHODS, Provider
+from keyfob.core.provider import Provider
 from keyfob.core.text import plain
+from keyfob.core.words import METHODS
 
 if TYPE_CHECKING:
     from keyfob.core.secret import Secret

@@ -8,6 +8,7 @@ from keyfob.cli.options import account_argument, inputs_of, json_option, pass_se
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Usage
+from keyfob.core.words import Method
 from keyfob.service.views import SignInRequest
 
 
@@ -19,7 +20,7 @@ from keyfob.service.views import SignInRequest
 def reconnect(
     session: Session,
     account: str,
-    method: str | None,
+    method: Method | None,
     scopes: tuple[str, ...],
     inputs: tuple[str, ...],
     handle: str | None,

@@ -20,6 +20,7 @@ from keyfob.core.errors import KeyfobError, SignInEnded, Usage
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.core.words import Method
 from keyfob.service.views import Progress, SignInRequest
 
 POLL = 0.2  # seconds between looks whether the sign-in has ended, while waiting for stdin
@@ -64,7 +65,7 @@ def tell_result(session: Session, view: AccountView, *, again: bool) -> None:
 
 
 def secrets_for(
-    session: Session, provider: Provider, method: str | None, *, key_stdin: bool, password_stdin: bool
+    session: Session, provider: Provider, method: Method | None, *, key_stdin: bool, password_stdin: bool
 ) -> tuple[Secret | None, Secret | None]:
     """The API key and the password, as far as the method needs one: from stdin where told so, else asked for on a
     terminal. Raises Usage where neither is possible."""

@@ -12,7 +12,9 @@ from typing import Any
 from keyfob import client
 from keyfob.cli.session import Session
 from keyfob.core.account import AccountView, ErrorNote
+from keyfob.core.errors import Fault
 from keyfob.core.times import from_rfc3339
+from keyfob.core.words import METHODS, known
 
 
 def all_accounts(session: Session) -> list[AccountView]:
@@ -46,7 +48,10 @@ def one_account(session: Session, ref: str) -> AccountView:
 
 
 def view_of(row: dict[str, Any]) -> AccountView:
-    """The inverse of `AccountView.to_json`, as far as that tells."""
+    """The inverse of `AccountView.to_json`, as far as that tells. Raises Fault for an agent of a newer version."""
+    method = known(METHODS, row["method"])
+    if method is None:
+        raise Fault("The agent is newer than this keyfob", remedy="Update Keyfob on this computer.")
     error = row.get("last_error")
     at = from_rfc3339(error["at"]) if error else None
     return AccountView(
@@ -55,7 +60,7 @@ def view_of(row: dict[str, Any]) -> AccountView:
         provider=row["provider"],
         provider_title=row["provider"],
         label=row["label"],
-        method=row["method"],
+        method=method,
         status=row["status"],
         subject=row["subject"],
         name=row["name"],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import click
 
 from keyfob.core.account import AccountView
 from keyfob.core.text import plain
+from keyfob.core.words import Method
 
 STATUS_WORDS = {
     "connected": "connected",
@@ -25,7 +26,7 @@ STATUS_COLOURS = {
     "needs_sign_in": "red",
     "disconnected": None,
 }
-METHOD_WORDS = {
+METHOD_WORDS: Mapping[Method, str] = {
     "oauth": "browser",
     "device": "device code",
     "atproto": "handle",

@@ -15,6 +15,7 @@ from typing import Any, assert_never
 
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import to_rfc3339
+from keyfob.core.words import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ class Account:
     key: str
     provider: str
     label: str
-    method: str
+    method: Method
     subject: str
     pin: Pin
     name: str | None = None
@@ -333,7 +334,7 @@ class AccountView:
     provider: str
     provider_title: str
     label: str
-    method: str
+    method: Method
     status: str  # connected | renewing | stale | needs_sign_in | disconnected
     subject: str
     name: str | None

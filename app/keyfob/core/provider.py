@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-METHODS = ("oauth", "device", "atproto", "api_key", "app_password", "password")
+from keyfob.core.words import Method
+
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -188,7 +189,7 @@ class Provider:
     color: str = "#5c5c63"  # the tile's
     docs: str | None = None
     tested: str = "documentation"  # live | software | documentation
-    methods: tuple[str, ...] = ("oauth",)
+    methods: tuple[Method, ...] = ("oauth",)
     policy: Policy = field(default_factory=Policy)
     inputs: tuple[Input, ...] = ()
     issuer: str | None = None

@@ -11,6 +11,7 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.core.account import AccountView
+from keyfob.core.words import Method
 from keyfob.desktop.connect_view import Card, Failure, Form, Success, Waiting
 from keyfob.desktop.keychain import WAITING
 from keyfob.desktop.models import METHOD_WORDS
@@ -102,13 +103,13 @@ class ConnectDialog(QDialog):
         self._presenter.list_providers(demo=demo)
         self._come_up()
 
-    def sign_in_again(self, account: AccountView, method: str | None = None) -> None:
+    def sign_in_again(self, account: AccountView, method: Method | None = None) -> None:
         """Open for an account that exists; what nothing has to be told for begins at once."""
         self._account = account
         self._presenter.prepare_again(account, method)
         self._come_up()
 
-    def connect_to(self, provider: str, method: str) -> None:
+    def connect_to(self, provider: str, method: Method) -> None:
         """Open for one provider."""
         self._account = None
         self._presenter.prepare(provider, method)
@@ -127,7 +128,7 @@ class ConnectDialog(QDialog):
         self.raise_()
         self.activateWindow()
 
-    def _chosen(self, provider: str, method: str) -> None:
+    def _chosen(self, provider: str, method: Method) -> None:
         if self._account is not None:
             self._presenter.prepare_again(self._account, method)
         else:
@@ -147,7 +148,7 @@ class ConnectDialog(QDialog):
             self._show_failure(
                 Failure(
                     f"There is no other way for {name_of(account)}",
-                    f"{account.provider_title} offers only {METHOD_WORDS.get(account.method, account.method)}.",
+                    f"{account.provider_title} offers only {METHOD_WORDS[account.method]}.",
                     "",
                     "",
                     "",

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
+from keyfob.core.words import Method
 from keyfob.desktop import words
 from keyfob.desktop.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.models import METHOD_WORDS
@@ -16,7 +18,7 @@ from keyfob.desktop.viewmodel import face_of, name_of
 from keyfob.protocol.address import fault_of
 from keyfob.service.views import Progress
 
-CLIENT_METHODS = ("oauth", "device", "password")  # those that need a client id
+CLIENT_METHODS: tuple[Method, ...] = ("oauth", "device", "password")  # those that need a client id
 # What most people look for stands first; then by title; what fits any server, and test servers, stand last.
 POPULAR = (
     "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
@@ -34,7 +36,7 @@ class Card:
     subtitle: str
     letter: str
     color: str
-    methods: tuple[tuple[str, str], ...]  # (method, words)
+    methods: tuple[tuple[Method, str], ...]  # (method, words)
     blocked: str  # why the provider's terms forbid signing in; empty where they do not
     search: str
 
@@ -55,7 +57,7 @@ class Form:
     """What has to be told before a sign-in by `method` can begin."""
 
     provider: str
-    method: str
+    method: Method
     title: str
     text: str
     letter: str
@@ -73,7 +75,7 @@ class Form:
     password_wanted: bool
     blocked: str | None
     link: str | None
-    others: tuple[tuple[str, str], ...] = ()  # the provider's other methods, where this one is blocked
+    others: tuple[tuple[Method, str], ...] = ()  # the provider's other methods, where this one is blocked
     also_ports: tuple[int, ...] = ()  # further ports to register, where the provider wants each
 
     @property
@@ -134,7 +136,7 @@ class Failure:
 
 
 def card(provider: Provider) -> Card:
-    methods = tuple((m, METHOD_WORDS.get(m, m)) for m in provider.methods)
+    methods = tuple((m, METHOD_WORDS[m]) for m in provider.methods)
     own = provider.policy.client_id == "user" and not provider.client.client_id
     spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
     if provider.policy.blocked:
@@ -179,7 +181,7 @@ def _fits_any(provider: Provider) -> bool:
     return provider.category == "custom" or provider.id in ANY_SERVER
 
 
-def other_ways(provider: Provider, method: str) -> tuple[Card, ...]:
+def other_ways(provider: Provider, method: Method) -> tuple[Card, ...]:
     """The card for switching an account that signs in by `method`; none where there is no other way."""
     mine = card(provider)
     others = tuple((m, w) for m, w in mine.methods if m != method)
@@ -202,7 +204,7 @@ def redirect_uri(provider: Provider, setting_port: int) -> str:
     return f"http://{redirect.host}:{port}{redirect.path}"
 
 
-def form(provider: Provider, method: str, *, known: KnownClient | None, setting_port: int) -> Form:
+def form(provider: Provider, method: Method, *, known: KnownClient | None, setting_port: int) -> Form:
     """What `method` at `provider` asks of the person."""
     policy, key = provider.policy, provider.api_key
     wants_key = method == "api_key"
@@ -233,7 +235,7 @@ def form(provider: Provider, method: str, *, known: KnownClient | None, setting_
         password_wanted=method == "password",
         blocked=policy.blocked if not wants_key and known is None else None,
         link=policy.terms if _is_web(policy.terms) else None,
-        others=tuple((m, METHOD_WORDS.get(m, m)) for m in provider.methods if m != method),
+        others=tuple((m, METHOD_WORDS[m]) for m in provider.methods if m != method),
         also_ports=provider.redirect.ports[1:]
         if method == "oauth" and provider.redirect.port == "list" and provider.redirect.registered_port
         else (),
@@ -358,16 +360,23 @@ def success(progress: Progress) -> Success:
 
 
 def failure(progress: Progress) -> Failure:
-    error = progress.error
-    title = f"{progress.provider_title} was not connected"
-    if error is None:
+    if progress.error is None:
+        title = f"{progress.provider_title} was not connected"
         return Failure(title, "It ended without a reason.", "Try again.", "", "Try again")
+    return refusal(progress.error, progress.provider_title, progress.provider, progress.method)
+
+
+def refusal(
+    error: KeyfobError, title: str = "The account", provider: str = "", method: Method | None = None
+) -> Failure:
+    """As `failure`, also for an error that came before there was a sign-in."""
+    title = f"{title} was not connected"
     message = error.message.rstrip(".") + "."
     details = "\n".join(
         f"{name}: {value}"
         for name, value in (
-            ("provider", progress.provider),
-            ("method", progress.method),
+            ("provider", provider),
+            ("method", method),
             ("code", error.code),
             ("advice", str(error.advice)),
             ("message", error.message),

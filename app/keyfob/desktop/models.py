@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from keyfob.core.words import Method
 from keyfob.desktop import history
 from keyfob.desktop.tile import Face
 
-METHOD_WORDS = {
+METHOD_WORDS: Mapping[Method, str] = {
     "oauth": "browser",
     "device": "device code",
     "atproto": "your handle",

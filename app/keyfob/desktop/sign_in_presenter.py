@@ -16,6 +16,7 @@ from PySide6.QtGui import QDesktopServices
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import EMPTY
+from keyfob.core.words import Method
 from keyfob.desktop import connect_view, viewmodel
 from keyfob.desktop.connect_view import Card, Form, KnownClient
 from keyfob.desktop.engine import Attempt, Engine
@@ -76,7 +77,7 @@ class SignInPresenter(QObject):
             self._listed,
         ).failing(self._complain).start()
 
-    def prepare(self, provider_id: str, method: str) -> None:
+    def prepare(self, provider_id: str, method: Method) -> None:
         """`form` follows: what has to be told before a new account can be connected."""
         engine = self._engine
 
@@ -90,7 +91,7 @@ class SignInPresenter(QObject):
 
         Operation(self, work, self._prepared).failing(self._complain).start()
 
-    def prepare_again(self, account: AccountView, method: str | None = None) -> None:
+    def prepare_again(self, account: AccountView, method: Method | None = None) -> None:
         """`form` follows, for an account that exists: it keeps its server, its client and its inputs."""
         engine = self._engine
 
@@ -165,7 +166,7 @@ class SignInPresenter(QObject):
         self.failed.emit(connect_view.failure(replace(progress, error=error)))
 
     def _refused(self, error: KeyfobError) -> None:
-        self.failed.emit(connect_view.failure(Progress("failed", "", "The account", "", error=error)))
+        self.failed.emit(connect_view.refusal(error))
 
     def _complain(self, error: KeyfobError) -> None:
         self._refused(error)

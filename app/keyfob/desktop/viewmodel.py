@@ -211,7 +211,7 @@ def detail(
 def _facts(
     view: AccountView, now: datetime, kept_in: str, zone: tzinfo | None
 ) -> tuple[tuple[str, str], ...]:
-    out = [("Name for tools", view.id), ("Signs in by", METHOD_WORDS.get(view.method, view.method))]
+    out = [("Name for tools", view.id), ("Signs in by", METHOD_WORDS[view.method])]
     if view.subject:
         out.append(("Subject", view.subject))
     if view.email and view.email != name_of(view):

@@ -20,6 +20,7 @@ from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded
 from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback
+from keyfob.core.words import Method
 from keyfob.protocol import dpop, id_token, par
 from keyfob.protocol.address import safe, with_query
 from keyfob.protocol.authorization_response import code_in
@@ -92,7 +93,7 @@ def finish(
     answer: Answer,
     *,
     nonce: Secret | None,
-    method: str,
+    method: Method,
     keys: id_token.Keys,
     new_id: NewId,
     now: Callable[[], datetime],

@@ -23,6 +23,7 @@ from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
+from keyfob.core.words import Method
 from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of, leads_inside, safe, with_query
 from keyfob.protocol.answer import NotStrict, failure, is_web_page, media_type, parse_json, read_json
@@ -112,7 +113,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def _source_and_api(provider: Provider, method: str) -> tuple[IdentitySource, Api]:
+def _source_and_api(provider: Provider, method: Method) -> tuple[IdentitySource, Api]:
     if method == "api_key" and provider.api_key is not None:
         return provider.api_key.identity, provider.api_key.api
     return provider.identity, provider.api
@@ -124,7 +125,7 @@ def _userinfo_endpoint(provider: Provider, server: Server | None) -> str | None:
 
 def who_am_i_request(
     provider: Provider,
-    method: str,
+    method: Method,
     token: Secret,
     *,
     server: Server | None = None,
@@ -144,7 +145,7 @@ def who_am_i_request(
 
 def probe_request(
     provider: Provider,
-    method: str,
+    method: Method,
     token: Secret,
     *,
     server: Server | None = None,
@@ -189,7 +190,7 @@ def identify(
     grant: Grant,
     *,
     claims: Mapping[str, Any] | None,
-    method: str,
+    method: Method,
     new_id: NewId,
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,
@@ -275,7 +276,7 @@ def _details(
 def _ask(
     plan: Plan,
     grant: Grant,
-    method: str,
+    method: Method,
     new_id: NewId,
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,
@@ -310,7 +311,7 @@ def probe(
     grant: Grant,
     *,
     subject: str,
-    method: str,
+    method: Method,
     new_id: NewId,
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,

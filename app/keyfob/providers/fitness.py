@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from keyfob.core.text import plain
+from keyfob.core.words import Method
 from keyfob.providers.quirks import QUIRKS
 from keyfob.providers.rules import HEADER_NAME, PLACEHOLDER, Leaves, apis
 from keyfob.providers.schema import IdentityTable, Preset, RedirectTable
@@ -19,7 +20,7 @@ from keyfob.providers.shape import PresetFault
 
 IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
 SLOT = re.compile(r"\{([^{}]*)\}")
-BROWSER_METHODS = ("oauth", "device", "password")
+BROWSER_METHODS: tuple[Method, ...] = ("oauth", "device", "password")
 
 
 def methods(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from keyfob.core import provider as core
+from keyfob.core.words import Method
 from keyfob.providers.patterns import PATTERN_MOST
 
 Id = Annotated[
@@ -49,7 +50,6 @@ Icon = Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
 Port = Annotated[int, Meta(ge=1024, le=65535)]
 Seconds = Annotated[int, Meta(ge=1, le=10_000_000_000)]
 Texts = dict[str, str]
-Method = Literal["oauth", "device", "atproto", "api_key", "app_password", "password"]
 Category = Literal[
     "games",
     "ai",

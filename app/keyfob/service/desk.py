@@ -9,6 +9,7 @@ from keyfob.core.account import Record
 from keyfob.core.grant import SigningKey
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
+from keyfob.core.words import Method
 from keyfob.ports import AccountStore, Browser, Listeners, Locks, Spawn, Vault
 from keyfob.protocol.plan import Plan, SignInResult
 from keyfob.providers.catalogue import Catalogue
@@ -54,7 +55,7 @@ class Ready:
 
     attempt: Attempt
     provider: Provider  # inputs filled in
-    method: str
+    method: Method
     account_key: str
     inputs: dict[str, str]
     record: Record | None  # the account to reconnect

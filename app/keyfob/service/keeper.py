@@ -48,6 +48,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.renewal import ends_at, jitter_of, may_repeat, planned, predates, serves, waits
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
+from keyfob.core.words import RENEWABLE_METHODS
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import token
 from keyfob.service.hub import Hub
@@ -66,7 +67,6 @@ LOCK_WAIT = timedelta(seconds=45)  # longer than one renewal's deadline of 30 s 
 SECOND_LOOK = timedelta(seconds=1.5)
 # While another process holds a new grant: it saves within a second of the keychain's being usable again.
 SAVED_WITHIN, SAVED_LOOK = 5.0, 0.2  # seconds
-RENEWABLE_METHODS = ("oauth", "device", "atproto", "password")
 
 
 class Keeper:

@@ -18,6 +18,7 @@ from keyfob.core.account import Account, AccountView, NeedsSignIn, Pin, Record
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded, Usage
 from keyfob.core.provider import Provider
 from keyfob.core.text import label_from, plain
+from keyfob.core.words import known
 from keyfob.ports import Blanked, Spawn, ToBlank
 from keyfob.providers import reach
 from keyfob.providers.catalogue import ID, ID_MOST
@@ -226,7 +227,7 @@ class Legacy:
         for record in desk.store.records():
             if record.account.id == f"{provider.id}/{label}":
                 return desk.accounts.view(record.account.key)
-        method = entry.method if entry.method in provider.methods else provider.methods[0]
+        method = known(provider.methods, entry.method) or provider.methods[0]
         if entry.client_id and desk.clients.known(provider, found.inputs) is None:
             desk.clients.keep(provider, found.inputs, entry.client_id, entry.client_secret)
         note = desk.hub.note(SignInNeeded(entry.reason, code="imported"))

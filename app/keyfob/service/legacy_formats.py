@@ -53,7 +53,7 @@ class Entry:
     label: str | None = None
     subject: str = ""
     name: str | None = None
-    method: str | None = None
+    method: str | None = None  # as it stands in the file
     preset: str | None = None  # the text of the exporting person's own
 
 

@@ -16,6 +16,7 @@ from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey, unseal_key
 from keyfob.core.provider import Api, Provider
 from keyfob.core.secret import Secret
+from keyfob.core.words import Method
 from keyfob.ports import Clock, Entropy, Vault
 from keyfob.protocol.dpop import NonceBook
 from keyfob.protocol.id_token import Keys
@@ -168,14 +169,14 @@ class Plans:
                 )
 
 
-def api_of(provider: Provider, method: str) -> Api:
+def api_of(provider: Provider, method: Method) -> Api:
     """How this method's token is put on requests."""
     if method == "api_key" and provider.api_key is not None:
         return provider.api_key.api
     return provider.api
 
 
-def identity_urls(provider: Provider, method: str) -> list[str]:
+def identity_urls(provider: Provider, method: Method) -> list[str]:
     """The whole addresses that a preset asks who-am-I at; paths belong to the API's own address."""
     if method == "api_key" and provider.api_key is not None:
         found = [provider.api_key.identity.url]

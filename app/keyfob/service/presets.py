@@ -13,6 +13,7 @@ from pathlib import Path
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Usage
 from keyfob.core.provider import EMPTY, Endpoints, Provider, Server
 from keyfob.core.secret import Secret
+from keyfob.core.words import Method
 from keyfob.protocol import discovery
 from keyfob.providers.catalogue import SUFFIX, Catalogue
 from keyfob.providers.toml_text import to_toml
@@ -40,7 +41,7 @@ class NewPreset:
     client_secret: Secret | None = None
     client_auth: str | None = None
     register: bool = False
-    methods: tuple[str, ...] = ()
+    methods: tuple[Method, ...] = ()
     scopes: tuple[str, ...] = ()
     redirect_host: str = "127.0.0.1"
     redirect_port: int | None = None
@@ -188,7 +189,7 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
     }
 
 
-def _methods(server: Server) -> tuple[str, ...]:
+def _methods(server: Server) -> tuple[Method, ...]:
     grants = server.grant_types_supported
     device = server.endpoints.device_authorization_endpoint is not None and (
         grants is None or DEVICE_GRANT in grants

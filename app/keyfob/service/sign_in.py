@@ -21,6 +21,7 @@ from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.core.words import Method, known
 from keyfob.ports import Spawn
 from keyfob.protocol.identity import UNIDENTIFIED
 from keyfob.service import ways
@@ -48,11 +49,12 @@ class SignIn:
         desk = self._desk
         record = desk.accounts.resolve(request.account) if request.account else None
         provider = desk.catalogue.get(record.account.provider if record else request.provider)
-        method = request.method or (record.account.method if record else provider.methods[0])
-        if method not in provider.methods:
+        asked = request.method or (record.account.method if record else provider.methods[0])
+        method = known(provider.methods, asked)
+        if method is None:
             offered = ", ".join(provider.methods)
             raise SettingWrong(
-                f"{provider.title} does not offer {method}, but {offered}", code="method_not_offered"
+                f"{provider.title} does not offer {asked}, but {offered}", code="method_not_offered"
             )
         if record and method != record.account.method and not request.switch_method:
             raise Usage(
@@ -382,7 +384,7 @@ def _with_revocation(server: Server, provider: Provider) -> Server:
     return replace(server, endpoints=replace(server.endpoints, revocation_endpoint=url)) if url else server
 
 
-def _hosts(provider: Provider, method: str, told: tuple[str, ...] | None) -> tuple[str, ...]:
+def _hosts(provider: Provider, method: Method, told: tuple[str, ...] | None) -> tuple[str, ...]:
     """The hosts besides the API's that this account's tokens may go to: the preset's, and those of its who-am-I."""
     hosts = list(provider.api.hosts if told is None else told)
     for url in identity_urls(provider, method):

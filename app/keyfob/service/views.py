@@ -13,6 +13,7 @@ from keyfob.core.finding import Finding
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
+from keyfob.core.words import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class SignInRequest:
     """What a person asked for. For an account that exists, `account` names it and the rest comes from it."""
 
     provider: str
-    method: str | None = None  # None: the preset's first
+    method: str | None = None  # as asked, judged by `SignIn.begin`; None: the preset's first
     account: str | None = None
     label: str | None = None
     scopes: tuple[str, ...] = ()
@@ -66,7 +67,7 @@ class Progress:
     stage: str
     provider: str
     provider_title: str
-    method: str
+    method: Method
     url: Secret | None = None  # for "Copy link"; carries state, never logged
     redirect_uri: str | None = None
     browser_opened: bool | None = None  # None: not tried

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError, SettingWrong, SignInNeeded, Usage
@@ -44,7 +45,7 @@ def sign_in(desk: Desk, ready: Ready) -> Signed:
             return _app_password(desk, ready)
         case "password":
             return _password(desk, ready)
-    raise SettingWrong(f"{ready.provider.title} names a method that does not exist", code="preset_faulty")
+    assert_never(ready.method)
 
 
 # --- authorization code with the browser ----------------------------------------------------------------------

@@ -1,0 +1,37 @@
+"""The domain's fixed words: each has its text in every face, and text from outside is checked before it is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keyfob.cli import words as cli
+from keyfob.cli.views import view_of
+from keyfob.core.errors import Fault
+from keyfob.core.words import METHODS, RENEWABLE_METHODS, known
+from keyfob.desktop import models
+from support.fake_engine import sample_views
+
+
+@pytest.mark.parametrize("table", [cli.METHOD_WORDS, models.METHOD_WORDS], ids=["command line", "window"])
+def test_every_method_has_its_words(table: dict[str, str]) -> None:
+    assert set(table) == set(METHODS)
+
+
+def test_renewable_methods_are_those_with_a_refresh_token() -> None:
+    assert {"oauth", "device", "atproto", "password"} == RENEWABLE_METHODS
+
+
+@pytest.mark.parametrize("text", ["OAuth", "", " oauth", None, 7, ["oauth"]])
+def test_nothing_else_becomes_a_word(text: object) -> None:
+    assert known(METHODS, "oauth") == "oauth"
+    assert known(METHODS, text) is None
+
+
+@pytest.mark.parametrize("field", ["method"])
+def test_an_agent_with_words_of_a_newer_version_is_named_as_such(field: str) -> None:
+    row: dict[str, Any] = sample_views()[0].to_json()
+    assert view_of(row).to_json()[field] == row[field]
+    with pytest.raises(Fault, match="newer"):
+        view_of(row | {field: "telepathy"})
