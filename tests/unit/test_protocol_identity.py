@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ from keyfob.protocol.identity import (
     who_am_i_request,
 )
 from keyfob.protocol.plan import Client, Identity, Plan
+from keyfob.providers.schema import Preset, to_provider
 from support.playbook import AT, Answer, Playbook, json_answer, sends
 from support.signer import signer
 
@@ -93,10 +95,22 @@ def test_from_the_id_token() -> None:
     )
 
 
+def test_a_preset_without_a_map_of_its_own_reads_the_standard_claims() -> None:
+    preset = msgspec.convert({"id": "acme", "title": "Acme", "issuer": "https://acme.example"}, Preset)
+    source = to_provider(preset, origin="user").identity
+    assert source.map == {}
+    claims = {"sub": "s", "preferred_username": "ada", "email": "a@x.org", "plan": "pro"}
+    assert identity_in(source, claims, Secret("made-up-token"), "Acme") == Identity(
+        "s", "ada", "ada", "a@x.org", plan="pro"
+    )
+    without = identity_in(source, {"sub": "s", "email": "a@x.org"}, Secret("made-up-token"), "Acme")
+    assert without == Identity("s", None, "a@x.org", "a@x.org")
+
+
 def test_from_user_information() -> None:
-    assert identified(PROVIDER, me({"sub": "s", "nickname": "ada"})) == Identity("s", username="ada")
+    assert identified(PROVIDER, me({"sub": "s", "preferred_username": "ada"})) == Identity("s", "ada", "ada")
     both = identified(PROVIDER, me({"sub": "s", "email": "a@x.org"}), claims={"sub": "s", "name": "Ada"})
-    assert both == Identity("s", "Ada", email="a@x.org")
+    assert both == Identity("s", "Ada", "a@x.org", "a@x.org")
 
 
 @pytest.mark.parametrize("sub", ["other", None, "S", 7, ["s"]])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from keyfob import __version__
@@ -33,14 +34,16 @@ from keyfob.protocol.paths import read_path
 from keyfob.protocol.plan import Identity, Plan
 
 # Where OpenID Connect's standard claims are (Core §5.1); a preset's map overrides each.
-STANDARD = {
-    "subject": "sub",
-    "name": "name",
-    "username": "preferred_username|nickname",
-    "email": "email",
-    "avatar": "picture",
-    "plan": "plan",
-}
+STANDARD_CLAIMS: Mapping[str, str] = MappingProxyType(
+    {
+        "subject": "sub",
+        "name": "name|preferred_username",
+        "username": "preferred_username|email",
+        "email": "email",
+        "avatar": "picture",
+        "plan": "plan",
+    }
+)
 # Begins the subject of an account whose provider tells nobody who they are: no two sign-ins can be compared by it.
 UNIDENTIFIED = "unidentified:"
 NAME_MOST = 120
@@ -377,7 +380,7 @@ def identity_in(
     Raises PeerFault `identity_invalid` where there is no subject."""
 
     def found(name: str) -> str:
-        value = read_path(data, source.map.get(name, STANDARD[name]))
+        value = read_path(data, source.map.get(name, STANDARD_CLAIMS[name]))
         if isinstance(value, bool) or not isinstance(value, str | int):
             return ""
         text = value if isinstance(value, str) else str(value) if abs(value) < 10**30 else ""

@@ -301,17 +301,6 @@ CORE: Mapping[type[Struct], type[Any]] = MappingProxyType(
     }
 )
 
-# OpenID Connect Core §5.1; a preset's own map comes first.
-STANDARD_CLAIMS: Mapping[str, str] = MappingProxyType(
-    {
-        "subject": "sub",
-        "name": "name|preferred_username",
-        "username": "preferred_username|email",
-        "email": "email",
-        "avatar": "picture",
-    }
-)
-
 
 def to_provider(preset: Preset, *, origin: str) -> core.Provider:
     """The frozen value of a judged preset. `origin` is `keyfob` or `user`: whose file it is."""
@@ -327,10 +316,9 @@ def to_provider(preset: Preset, *, origin: str) -> core.Provider:
 def _frozen(value: Any) -> Any:
     match value:
         case Struct():
-            values = {name: _frozen(getattr(value, name)) for name in value.__struct_fields__}
-            if isinstance(value, IdentityTable) and value.source in ("id_token", "userinfo"):
-                values["map"] = MappingProxyType({**STANDARD_CLAIMS, **value.map})
-            return CORE[type(value)](**values)
+            return CORE[type(value)](
+                **{name: _frozen(getattr(value, name)) for name in value.__struct_fields__}
+            )
         case dict():
             return MappingProxyType(dict(value))
         case tuple():
