@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from hypothesis import given
+from dns.resolver import Resolver
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob.adapters import dns
-from keyfob.adapters.dns import system_servers, txt_lookup
+from keyfob.adapters.dns import txt_lookup
 
 pytestmark = pytest.mark.network
 
@@ -103,6 +106,7 @@ def looked_up(answer: Reply, over_tcp: Reply | None = None) -> tuple[str, ...]:
 def short_waits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dns, "TRY_SECONDS", 0.4)
+        patch.setattr(dns, "DEADLINE", 1.0)
         yield
 
 
@@ -120,7 +124,7 @@ def test_a_record() -> None:
 
 
 def test_several_records_of_several_strings() -> None:
-    records = [record(text("did=did:plc:", "abc")), record(text("v=spf1 -all")), record(b"")]
+    records = [record(text("did=did:plc:", "abc")), record(text("v=spf1 -all")), record(text(""))]
     assert looked_up(lambda q: [reply(q, *records)]) == ("did=did:plc:abc", "v=spf1 -all", "")
 
 
@@ -176,14 +180,11 @@ def test_nonsense_is_nothing_and_the_next_server_is_asked(broken: Callable[[byte
 
 
 @given(st.binary(max_size=200), st.integers(0, 5))
-def test_whatever_comes_ends_in_records_or_in_a_refusal(tail: bytes, count: int) -> None:
-    question = encoded(NAME) + struct.pack("!HH", 16, 1)
-    answer = struct.pack("!HHHHHH", 7, 0x8180, 1, count, 0, 0) + question + tail
-    try:
-        found = dns._texts(answer, question)
-    except ValueError:
-        return
-    assert len(found) <= count
+@settings(max_examples=25, deadline=None)
+def test_whatever_comes_ends_in_records_or_in_nothing(tail: bytes, count: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dns, "DEADLINE", 0.05)
+        assert len(looked_up(lambda query: [reply(query, tail, count=count)])) <= count
 
 
 def test_silence_ends_in_time_and_the_next_server_is_asked() -> None:
@@ -195,14 +196,14 @@ def test_silence_ends_in_time_and_the_next_server_is_asked() -> None:
 
 def test_a_flood_of_wrong_answers_ends_in_time() -> None:
     def flood(query: bytes) -> Iterator[bytes]:
-        end = time.monotonic() + 1.5
+        end = time.monotonic() + 2.5
         while time.monotonic() < end:
             yield b"wrong"
 
     begun = time.monotonic()
     with server(flood) as address:
         assert txt_lookup([address])(NAME) == ()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 2
 
 
 def test_all_in_all_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +215,7 @@ def test_all_in_all_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_long_answer_comes_over_tcp() -> None:
-    long = [record(text("x" * 250)) for _ in range(20)] + [record(text("did=right"))]
+    long = [record(text(f"{n:03}" + "x" * 247)) for n in range(20)] + [record(text("did=right"))]
 
     def stream(query: bytes) -> list[bytes]:
         whole = reply(query, *long)
@@ -246,11 +247,24 @@ def test_nobody_there() -> None:
     assert txt_lookup([address, ("::1", 1)])(NAME) == ()
 
 
-def test_the_system_s_resolvers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    conf = tmp_path / "resolv.conf"
-    conf.write_text("# note\nsearch example.com\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver\n"
-                    "nameserver 192.0.2.2\nnameserver 192.0.2.3\n")  # fmt: skip
-    assert system_servers(conf) == (("192.0.2.1", 53), ("2001:db8::1", 53), ("192.0.2.2", 53))
-    assert system_servers(tmp_path / "absent") == ()
-    monkeypatch.setattr(dns, "system_servers", lambda: ())
+def test_the_system_s_resolvers_are_asked_unless_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(lambda q: [reply(q, record(text("system")))]) as (address, port):
+        read = Resolver.read_resolv_conf
+
+        def conf(self: Resolver, _: object) -> None:
+            read(self, io.StringIO(f"nameserver {address}\n"))
+            self.port = port
+
+        monkeypatch.setattr(Resolver, "read_resolv_conf", conf)
+        assert txt_lookup()(NAME) == ("system",)
+
+
+def test_a_system_without_resolvers_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Resolver.read_resolv_conf
+    monkeypatch.setattr(Resolver, "read_resolv_conf", lambda self, _: read(self, io.StringIO("# none\n")))
     assert txt_lookup()(NAME) == ()
+
+
+def test_it_is_loaded_for_a_lookup_only() -> None:
+    code = "import sys, keyfob.bootstrap; sys.exit('dns.resolver' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
