@@ -221,7 +221,6 @@ class Listeners(Protocol):
         """Bind before the browser opens. Raises SettingWrong `port_taken`, naming who holds the port."""
 
 
-Publish = Callable[[LoggedEvent], None]
 Spawn = Callable[[Callable[[], None], str], None]  # run this on a thread of the face's kind, with a name
 
 __all__ = [
@@ -232,7 +231,6 @@ __all__ = [
     "Listener",
     "Listeners",
     "Locks",
-    "Publish",
     "Spawn",
     "Transport",
     "Unread",

@@ -108,7 +108,8 @@ def back_to_usual(theme: Theme) -> Iterator[None]:
     yield
     theme._system_font.setFamily(family)
     theme.choose("light")
-    theme.rescale(1.0)
+    theme.scale = 1.0
+    theme.apply()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,8 @@ def test_nothing_is_cut_in_any_scene(
 ) -> None:
     theme._system_font.setFamily(family or QFont().family())
     theme.choose(shade)
-    theme.rescale(scale)
+    theme.scale = scale
+    theme.apply()
     found = []
     for name, make in shots().scenes(theme, tmp_path).items():
         widget = make()

@@ -158,7 +158,7 @@ def test_signed_user_information() -> None:
 )  # fmt: skip
 def test_s50_signed_user_information_of_others(answer: Callable[..., Any]) -> None:
     keys = Keys()
-    keys.store(JWKS, [KEY.jwk], AT)
+    keys.store(JWKS, [KEY.jwk])
     assert keys.may_fetch(JWKS, AT)  # noted: none further within 30 s
     error = refused(PeerFault, opens(), BACK, exchange(), answer, keys=keys)
     assert "user information" in error.message.lower()
@@ -395,7 +395,7 @@ def test_oidcc_client_test_discovery_jwks_uri_keys() -> None:
 @pytest.mark.parametrize("case", ["signing-key-rotation", "signing-key-rotation-just-before-signing"])
 def test_oidcc_client_test_key_rotation(case: str) -> None:
     keys = Keys()
-    keys.store(JWKS, [KEY.jwk], AT)
+    keys.store(JWKS, [KEY.jwk])
     rotated = signer(kid="k1", number=2) if case.endswith("signing") else OTHER
     perform(
         Playbook(opens(), BACK, exchange(tokens(id_token=id_token(rotated))), jwks(rotated), me()), keys=keys

@@ -67,7 +67,7 @@ def perform(
 
 def known_keys(*signers: Signer) -> Keys:
     keys = Keys()
-    keys.store(JWKS, [s.jwk for s in signers], AT)
+    keys.store(JWKS, [s.jwk for s in signers])
     assert keys.may_fetch(JWKS, AT)  # noted: none further within 30 s
     return keys
 

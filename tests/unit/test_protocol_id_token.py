@@ -216,14 +216,14 @@ def test_s43_an_unknown_kid_fetches_once_in_30_seconds() -> None:
 
 def test_s43_ten_thousand_random_kids_do_not_flush_the_cache() -> None:
     keys = Keys()
-    keys.store(JWKS, [RSA.jwk], AT)
+    keys.store(JWKS, [RSA.jwk])
     assert sum(keys.may_fetch(JWKS, AT + timedelta(milliseconds=n)) for n in range(10_000)) == 1
     assert keys.cached(JWKS) == (RSA.jwk,)
 
 
 def test_a_clock_set_back_does_not_bar_fetching() -> None:
     keys = Keys()
-    keys.store(JWKS, [RSA.jwk], AT)
+    keys.store(JWKS, [RSA.jwk])
     assert keys.may_fetch(JWKS, AT)
     assert keys.may_fetch(JWKS, AT - timedelta(days=1))
 
@@ -232,12 +232,12 @@ def test_s44_a_rotated_key_is_accepted() -> None:
     keys = Keys()
     check(RSA.sign(claims()), RSA, keys=keys)
     later = Keys()
-    later.store(JWKS, [RSA.jwk], AT)
+    later.store(JWKS, [RSA.jwk])
     assert check(RSA2.sign(claims()), RSA2, keys=later)
     assert later.cached(JWKS)[0]["kid"] == "k2"
     # The same kid with another key behind it, too.
     same = Keys()
-    same.store(JWKS, [RSA.jwk], AT)
+    same.store(JWKS, [RSA.jwk])
     assert check(signer(number=2).sign(claims()), signer(number=2), keys=same)
 
 
@@ -247,7 +247,7 @@ def test_s44_a_rotated_key_is_accepted() -> None:
 ], ids=str)  # fmt: skip
 def test_s44_an_outage_leaves_the_cached_keys(answer: Answer | Exception) -> None:
     keys = Keys()
-    keys.store(JWKS, [RSA.jwk], AT)
+    keys.store(JWKS, [RSA.jwk])
     book = Playbook(sends("GET", JWKS, gives=answer))
     with pytest.raises(PeerFault) as fault:
         book.perform(verify(PLAN, Secret(RSA2.sign(claims())), nonce=None, at=AT, keys=keys))
@@ -309,14 +309,14 @@ def test_many_servers_are_forgotten_oldest_first() -> None:
     keys = Keys()
     for number in range(SETS_MOST + 1):
         keys.may_fetch(f"https://{number}.example/", AT)
-        keys.store(f"https://{number}.example/", [RSA.jwk], AT)
+        keys.store(f"https://{number}.example/", [RSA.jwk])
     assert keys.cached("https://0.example/") == ()
     assert keys.cached("https://1.example/") != ()
 
 
 def test_keys_are_safe_across_threads() -> None:
     keys, asked = Keys(), []
-    keys.store(JWKS, [RSA.jwk], AT)
+    keys.store(JWKS, [RSA.jwk])
     threads = [threading.Thread(target=lambda: asked.append(keys.may_fetch(JWKS, AT))) for _ in range(16)]
     for thread in threads:
         thread.start()

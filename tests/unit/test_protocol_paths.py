@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.protocol.paths import fault_in, read_path
+from keyfob.protocol.paths import read_path
 
 DATA: dict[str, Any] = {
     "email": "a@example.org",
@@ -71,14 +71,3 @@ def test_a_list_at_the_top() -> None:
 @given(st.text(max_size=40))
 def test_no_path_makes_it_fail(path: str) -> None:
     read_path(DATA, path)
-    fault_in(path)
-
-
-@pytest.mark.parametrize("path", ["", " ", "a||b", "a|", "{a", "a}", "{}", "~x", "?x", "x{a|}"])
-def test_a_faulty_path_is_told(path: str) -> None:
-    assert fault_in(path)
-
-
-@pytest.mark.parametrize("path", ["a.b.0|c|=x", "r~a,b", "p?x", "https://x.example/{a|b}.png"])
-def test_a_sound_path(path: str) -> None:
-    assert fault_in(path) is None

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob.core.errors import KeyfobError, Usage
-from keyfob.core.provider import ClientProfile, Endpoints, Input, Provider
+from keyfob.core.provider import Endpoints, Input, Provider
 from keyfob.core.resources import resources
-from keyfob.core.secret import Secret
 from keyfob.providers.catalogue import Catalogue
-from keyfob.providers.fill import client_from_environment, fill, normalised
+from keyfob.providers.fill import fill, normalised
 
 CATALOGUE = Catalogue(resources() / "providers")
 HOST = Provider(
@@ -179,20 +178,3 @@ def test_whatever_is_typed_the_host_is_all_that_changes(typed: str) -> None:
     assert (
         parts.scheme == "https" or parts.hostname in ("localhost", "::1") or parts.netloc.startswith("127.")
     )
-
-
-def test_a_client_comes_from_the_environment() -> None:
-    claude = CATALOGUE.get("claude")
-    told = client_from_environment(
-        claude,
-        {
-            "CLAUDE_CODE_CLIENT_ID": "mine",
-            "CLAUDE_CODE_CLIENT_SECRET": "made-up-secret",
-            "CLAUDE_CODE_REDIRECT_URI": " ",
-            "OTHER": "x",
-        },
-    )
-    assert (told.client_id, told.client_secret, told.redirect_uri) == ("mine", Secret("made-up-secret"), None)
-    assert "made-up-secret" not in repr(told)
-    assert client_from_environment(claude, {}).client_id is None
-    assert client_from_environment(replace(claude, client=ClientProfile()), {"A": "b"}).client_id is None

@@ -359,7 +359,6 @@ class AccountView:
     hosts: tuple[
         str, ...
     ] = ()  # `host` or `host:port`: the provider's own, where this account's token belongs
-    extra: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -15,7 +15,6 @@ _SWITCHES = (
     "close_to_tray",
     "named_app_consent",
     "first_start_done",
-    "connect_note_hidden",
 )
 
 
@@ -29,7 +28,6 @@ class Settings:
     named_app_consent: bool = False
     vault: str = "keychain"  # chosen on purpose; never changed by a failure
     first_start_done: bool = False
-    connect_note_hidden: bool = False
 
     @property
     def margin(self) -> timedelta:

@@ -59,10 +59,6 @@ PEOPLE: dict[str, Person] = {
 }  # fmt: skip
 
 
-def by_sub(sub: str) -> Person | None:
-    return next((person for person in PEOPLE.values() if person.sub == sub), None)
-
-
 @lru_cache(maxsize=8)
 def portrait(person: Person, side: int = 160) -> bytes:
     """A square PNG of `side` pixels. Drawn back to front; each shape's edge is one pixel soft."""

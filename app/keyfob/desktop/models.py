@@ -106,7 +106,6 @@ class Detail:
     points: tuple[history.Point, ...]
     problem: Problem | None
     token_heading: str
-    copy_label: str
     can_renew: bool
     can_test: bool
     can_copy: bool

@@ -39,11 +39,6 @@ class Theme(QObject):
             self._choice = choice
             self.apply()
 
-    def rescale(self, scale: float) -> None:
-        """Another text size, 1.0 being the usual one."""
-        self.scale = scale
-        self.apply()
-
     def px(self, size: float) -> int:
         """`size` as designed at the usual font, in the pixels of this one."""
         return round(size * self.scale)

@@ -194,7 +194,6 @@ def detail(
         points=history.points(events, now),
         problem=problem(view, now, zone),
         token_heading="API key" if api_key else "Access token",
-        copy_label="Copy token",
         can_renew=live and view.renewable and not busy and view.status != "renewing",
         can_test=live and not busy,
         can_copy=live and view.shareable and view.status != "stale" and not expired(view, now) and not busy,

@@ -52,12 +52,6 @@ _TENANT = re.compile(r"[A-Za-z0-9-]{1,64}")
 # --- keys ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _KeySet:
-    keys: tuple[Mapping[str, Any], ...]
-    fetched_at: datetime
-
-
 class Keys:
     """The public signing keys of each server, by `jwks_uri`. One a process, shared by its threads; holds no secret.
 
@@ -67,7 +61,7 @@ class Keys:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sets: OrderedDict[str, _KeySet] = OrderedDict()
+        self._sets: OrderedDict[str, tuple[Mapping[str, Any], ...]] = OrderedDict()
         self._asked_at: dict[str, datetime] = {}
 
     def cached(self, jwks_uri: str) -> tuple[Mapping[str, Any], ...]:
@@ -77,7 +71,7 @@ class Keys:
             if found is None:
                 return ()
             self._sets.move_to_end(jwks_uri)
-            return found.keys
+            return found
 
     def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
         """Whether to fetch now: always where nothing is known; else once in REFETCH, which is noted, so that tokens
@@ -92,12 +86,12 @@ class Keys:
             self._asked_at[jwks_uri] = at
             return True
 
-    def store(self, jwks_uri: str, keys: Sequence[Mapping[str, Any]], at: datetime) -> None:
+    def store(self, jwks_uri: str, keys: Sequence[Mapping[str, Any]]) -> None:
         """Take a fetched set. An empty one is a mistake of the server's and replaces nothing."""
         with self._lock:
             if not keys:
                 return
-            self._sets[jwks_uri] = _KeySet(tuple(keys), at)
+            self._sets[jwks_uri] = tuple(keys)
             self._sets.move_to_end(jwks_uri)
             while len(self._sets) > SETS_MOST:
                 forgotten, _ = self._sets.popitem(last=False)
@@ -280,7 +274,7 @@ def _check_signature(
         if not known:
             raise
         _invalid("none of the known keys signed it, and newer ones could not be fetched")
-    keys.store(uri, fetched, response.at)
+    keys.store(uri, fetched)
     if not _signed_by_one_of(fetched, token, header):
         _invalid("none of the server's keys signed it")
 

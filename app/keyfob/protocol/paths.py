@@ -1,6 +1,6 @@
 """How a preset says where in an answer a thing is found: a small notation for data that needs no code.
 
-Used by `identity` and `token`; the preset reader checks the notation with `fault_in`. It only reads.
+Used by `identity` and `token`. It only reads.
 
     email                       the value of a key
     name.display_name           a key within an object
@@ -86,15 +86,3 @@ def _fill(data: Any, template: str) -> str | None:
 
     filled = _SLOT.sub(put_in, template)
     return None if missing else filled
-
-
-def fault_in(path: str) -> str | None:
-    """What is wrong with a path's notation, None where nothing is."""
-    bare = _SLOT.sub("", path)
-    if "{" in bare or "}" in bare:
-        return "a brace has no partner"
-    within = [part for slot in _SLOT.findall(path) for part in slot.split("|")]
-    for part in [*_ALTERNATIVE.split(path), *within]:
-        if not part.strip() or part.strip().startswith(("~", "?")):
-            return "a part of it is empty"
-    return None

@@ -11,7 +11,7 @@ import dataclasses
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.hosts import is_disguised, is_loopback
 from keyfob.core.provider import Input, Provider
-from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.providers import patterns
 from keyfob.providers.rules import url_fault
@@ -28,15 +27,6 @@ TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # stands in an address as it is, w
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 MOST = 500  # characters of an input
 INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host from another
-
-
-@dataclass(frozen=True, slots=True)
-class EnvClient:
-    """A client that the person gave through the environment. The caller owns the secret."""
-
-    client_id: str | None = None
-    client_secret: Secret | None = None
-    redirect_uri: str | None = None
 
 
 def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
@@ -87,17 +77,6 @@ def normalised(entry: Input, value: str | None) -> str:
     if entry.pattern is not None and not patterns.matches(entry.pattern, text):
         raise _unfit(entry, text)
     return text
-
-
-def client_from_environment(provider: Provider, environment: Mapping[str, str]) -> EnvClient:
-    """The client that `[client.env]` names variables for; what is unset or empty is None."""
-    found = {
-        name: environment[variable].strip()
-        for name, variable in provider.client.env.items()
-        if environment.get(variable, "").strip()
-    }
-    secret = found.get("client_secret")
-    return EnvClient(found.get("client_id"), Secret(secret) if secret else None, found.get("redirect_uri"))
 
 
 def _unfit(entry: Input, text: str) -> Usage:

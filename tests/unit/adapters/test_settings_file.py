@@ -96,7 +96,7 @@ def test_s78_what_holds_while_the_file_is_faulty(
     file.path.write_text('{"vault": "sealed", "named_app_consent": false}')
     good = file.current()
     assert (good.vault, good.named_app_consent) == ("sealed", False)
-    for text in ("", '{"vault": "seald"}', '{"first_start_done": "no"}', '{"connect_note_hidden": 1}'):
+    for text in ("", '{"vault": "seald"}', '{"first_start_done": "no"}', '{"close_to_tray": 1}'):
         file.path.write_text(text)
         assert file.current() == good
     assert "the last good settings stay" in caplog.text
