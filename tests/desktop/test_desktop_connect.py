@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,16 @@ from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from keyfob.core.errors import PeerFault
+from keyfob.adapters.loopback_ports import take_port
+from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.provider import Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.desktop import connect_view
 from keyfob.desktop.connect_dialog import ConnectDialog
 from keyfob.desktop.desk import Desk
 from keyfob.desktop.qr import qr_matrix
+from keyfob.protocol.callback import read_paste
+from keyfob.protocol.effects import Expectation
 from keyfob.service.views import Progress
 from support import fake_engine as fake
 from support.fake_engine import view
@@ -188,8 +192,77 @@ def test_an_address_may_be_pasted(dialog: ConnectDialog, engine: fake.FakeEngine
     dialog.waiting.paste_field.setText(" http://127.0.0.1:9876/callback?code=c ")
     qtbot.keyClick(dialog.waiting.paste_field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: attempt.pasted == ["http://127.0.0.1:9876/callback?code=c"])
-    assert dialog.waiting.paste_field.text() == ""
+    qtbot.waitUntil(lambda: dialog.waiting.paste_field.text() == "")
     assert dialog.isVisible()
+
+
+def test_a_pasted_text_that_does_not_fit_stays_to_be_corrected(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+
+    def paste(text: str) -> None:
+        read_paste(
+            text,
+            form="url",
+            redirect_uri="http://127.0.0.1:9876/callback",
+            expectation=Expectation(Secret("s")),
+        )
+
+    monkeypatch.setattr(attempt, "paste", paste)
+    attempt.step("waiting", paste="url")
+    qtbot.waitUntil(lambda: dialog.waiting.nothing.isVisible())
+    dialog.waiting.nothing.click()
+    dialog.waiting.paste_field.setText("see http://127.0.0.1:9876/callback")
+    dialog.waiting.paste_button.click()
+    said = (
+        "The pasted text has spaces or line breaks in it. "
+        "Copy all of the address or code that the browser shows, and nothing else."
+    )
+    qtbot.waitUntil(lambda: dialog.waiting.note.text() == said)
+    assert dialog.waiting.paste_field.text() == "see http://127.0.0.1:9876/callback"
+
+
+def test_a_taken_port_leads_to_its_setting(
+    dialog: ConnectDialog, desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingWrong) as caught:
+        take_port(RedirectProfile(), taken.getsockname()[1])
+    attempt.fail(caught.value)
+    page = dialog.failure
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
+    assert page.retry_button.text() == "Try again"
+    assert page.retry_button.isDefault()
+    assert page.settings_button.isVisible()
+    page.settings_button.click()
+    settings = desk.preferences.dialog
+    assert settings is not None
+    assert settings.isVisible()
+    qtbot.waitUntil(lambda: settings.focusWidget() is settings.port)
+    assert settings.port.hasSelectedText()
+    settings.close()
+
+
+def test_a_presets_own_port_is_not_looked_for_in_settings(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    attempt = nexus(dialog, engine, qtbot)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingWrong) as caught:
+        take_port(RedirectProfile(port="fixed", ports=(taken.getsockname()[1],)), 0)
+    attempt.fail(caught.value)
+    page = dialog.failure
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
+    assert "Settings" not in page.remedy.text()
+    assert not page.settings_button.isVisible()
+
+
+def test_nothing_can_be_changed_where_nothing_was_entered(
+    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    nexus(dialog, engine, qtbot).fail(SettingWrong("OpenAI does not accept the scopes", code="scope_refused"))
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    assert dialog.failure.retry_button.text() == "Try again"
 
 
 def test_a_device_code_is_large_and_a_picture(

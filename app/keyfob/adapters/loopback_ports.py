@@ -22,6 +22,9 @@ _NO_FAMILY = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _IPV4 = (socket.AF_INET, "127.0.0.1")
 _IPV6 = (socket.AF_INET6, "::1")
 
+# A preset's ports are registered with the provider: no setting changes them.
+PRESET_PORT = "Close the program that holds the port, then try again."
+
 
 def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket]:
     """Sockets that listen on the first free port the profile allows; the caller closes them.
@@ -38,7 +41,12 @@ def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket
             return _listen_pair(port) if host == "localhost" else [_listen(*_address(host), port)]
         except OSError as error:
             refusals.append((port, error))
-    raise SettingWrong(_explain(refusals), code="port_taken", detail="; ".join(str(e) for _, e in refusals))
+    raise SettingWrong(
+        _explain(refusals),
+        code="port_taken",
+        remedy=None if profile.port == "setting" else PRESET_PORT,
+        detail="; ".join(str(e) for _, e in refusals),
+    )
 
 
 def _ports(profile: RedirectProfile, setting_port: int) -> Sequence[int]:

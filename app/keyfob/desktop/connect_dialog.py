@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget
 
 from keyfob.core.account import AccountView
 from keyfob.core.words import Method
-from keyfob.desktop.connect_view import Card, Failure, Form, Success, Waiting
+from keyfob.desktop.connect_view import CHANGE, Card, Failure, Form, Success, Waiting
 from keyfob.desktop.keychain import WAITING
 from keyfob.desktop.models import METHOD_WORDS
 from keyfob.desktop.pages.form_page import FormPage
@@ -33,6 +33,7 @@ SWITCH = (
 
 class ConnectDialog(QDialog):
     connected = Signal()
+    settings_asked = Signal()  # for the callback port
 
     def __init__(self, theme: Theme, presenter: SignInPresenter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,6 +74,7 @@ class ConnectDialog(QDialog):
         p.undone.connect(self._was_undone)
         p.unlocked.connect(self._unlocked)
         p.note.connect(self.waiting.say)
+        p.paste_taken.connect(self.waiting.paste_field.clear)
         self.gallery.chosen.connect(self._chosen)
         self.gallery.cancelled.connect(self.reject)
         self.form.submitted.connect(self._begin)
@@ -92,6 +94,7 @@ class ConnectDialog(QDialog):
         self.failure.retry.connect(self._retry)
         self.failure.closed.connect(self.reject)
         self.failure.details_copied.connect(self._copy)
+        self.failure.settings_asked.connect(self.settings_asked)
 
     # --- beginning ------------------------------------------------------------------------------------------
 
@@ -188,6 +191,8 @@ class ConnectDialog(QDialog):
         self._come_forward()
 
     def _show_failure(self, model: Failure) -> None:
+        if model.retry == CHANGE and (self._form is None or self._form.empty):
+            model = replace(model, retry="Try again")  # there is no form to change anything in
         self._as_new = model.as_new
         self._locked = model if model.unlock else None
         self._turn(self.failure, self.failure.retry_button)

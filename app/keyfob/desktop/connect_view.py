@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from keyfob.core.errors import KeyfobError
+from keyfob.core.errors import CODES, KeyfobError
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
 from keyfob.core.words import Method
@@ -18,6 +18,7 @@ from keyfob.desktop.viewmodel import face_of, name_of
 from keyfob.protocol.address import fault_of
 from keyfob.service.views import Progress
 
+CHANGE = "Change it"  # what was entered in the form
 CLIENT_METHODS: tuple[Method, ...] = ("oauth", "device", "password")  # those that need a client id
 # What most people look for stands first; then by title; what fits any server, and test servers, stand last.
 POPULAR = (
@@ -132,6 +133,7 @@ class Failure:
     details: str
     retry: str
     unlock: bool = False  # the press has the person unlock the keychain, or set it up, first
+    settings: bool = False  # the remedy is in Settings
     as_new: bool = False  # somebody else signed in: the press connects that one as a new account
 
 
@@ -388,7 +390,11 @@ def refusal(
         return Failure(title, message, error.remedy, details, "Connect as a new account", as_new=True)
     if error.code in BUTTONS:
         return Failure(title, message, error.remedy, details, BUTTONS[error.code], unlock=True)
-    retry = "Change it" if str(error.advice) == "fix_setting" else "Try again"
+    if error.code == "port_taken":
+        # Only a port that Settings sets can be changed there: then the remedy says so.
+        in_settings = error.remedy == CODES["port_taken"].remedy
+        return Failure(title, message, error.remedy, details, "Try again", settings=in_settings)
+    retry = CHANGE if str(error.advice) == "fix_setting" else "Try again"
     return Failure(title, message, error.remedy, details, retry)
 
 

@@ -138,6 +138,7 @@ class Desk(QObject):
         connect = SignInPresenter(engine, presenter, self.threads, self)
         self._sign_in = ConnectDialog(self._theme, connect, self.window)
         self._sign_in.finished.connect(self._dialog_done)
+        self._sign_in.settings_asked.connect(self._open_port)
         presenter.changed.connect(self._show)
         presenter.said.connect(self._say)
         presenter.settled.connect(self.window.unsay)
@@ -359,6 +360,12 @@ class Desk(QObject):
     def open_settings(self) -> None:
         if self._presenter is not None:
             self.preferences.open(self._presenter.model, self._presenter.kept_in, tray=self.tray.present)
+
+    def _open_port(self) -> None:
+        """Settings, at the callback port."""
+        self.open_settings()
+        if self.preferences.dialog is not None:
+            self.preferences.dialog.show_port()
 
     # --- ending ---------------------------------------------------------------------------------------------
 

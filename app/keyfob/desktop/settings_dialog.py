@@ -56,7 +56,7 @@ class SettingsDialog(ModalDialog):
         self.programs.revoked.connect(self.revoke_asked)
         column.addWidget(self.programs)
         column.addStretch(1)
-        scroll = Scroller()
+        scroll = self._scroll = Scroller()
         scroll.hold(body)
         self.problem = label("", "problem", wrap=True)
         self.done_button = button("Done", "primary")
@@ -166,6 +166,14 @@ class SettingsDialog(ModalDialog):
         self.margin.setText(_minutes(settings.renewal_margin))
         self._filling = False
         self._judge()
+
+    def show_port(self) -> None:
+        """Bring the callback port into view, ready to be typed over."""
+        self.raise_()
+        self.activateWindow()
+        self.port.setFocus()
+        self.port.selectAll()
+        self._scroll.ensureWidgetVisible(self.port)
 
     def tell_vault(self, name: str) -> None:
         self.vault.setText(name)

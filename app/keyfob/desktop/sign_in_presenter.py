@@ -37,6 +37,7 @@ class SignInPresenter(QObject):
     undone = Signal(str)  # what "Not you?" brought
     unlocked = Signal(bool)  # the keychain's prompt was answered; False: in vain
     note = Signal(str, bool)  # of a pasted text, a copied link
+    paste_taken = Signal()
 
     _progressed = Signal(object)
 
@@ -224,6 +225,7 @@ class SignInPresenter(QObject):
         Operation(self, lambda: attempt.paste(text.strip()), self._pasted).failing(self._not_pasted).start()
 
     def _pasted(self, _nothing: object) -> None:
+        self.paste_taken.emit()
         self.note.emit("Thank you. It is being checked.", True)
 
     def _not_pasted(self, error: KeyfobError) -> None:

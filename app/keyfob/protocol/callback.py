@@ -254,11 +254,11 @@ def read_paste(text: str, *, form: str | None, redirect_uri: str, expectation: E
     """
     text = text.strip()
     if not text:
-        raise Usage("nothing was pasted")
+        raise _no_answer("Nothing was pasted")
     if len(text) > MAX_PASTE:
-        raise Usage("the pasted text is too long to be an address or a code")
+        raise _no_answer("The pasted text is too long")
     if any(char.isspace() or not char.isprintable() for char in text):
-        raise Usage("the pasted text has blanks or control characters in it; paste the address alone")
+        raise _no_answer("The pasted text has spaces or line breaks in it")
     if re.match(r"(?i)https?://", text):
         return _accept(_query_of(text, redirect_uri, expectation), expectation)
     if _looks_like_query(text, expectation):
@@ -266,13 +266,17 @@ def read_paste(text: str, *, form: str | None, redirect_uri: str, expectation: E
     if form == "code#state":
         code, mark, state = text.partition("#")
         if not mark or not state:
-            raise Usage("the pasted code is not whole: it has a # in the middle")
+            raise _no_answer("The pasted code is not complete: it has a # in the middle")
         return _accept_params({expectation.code_param: code, "state": state}, expectation)
     if form == "code":
         if not _CODE.fullmatch(text):
-            raise Usage("the pasted text is not a code")
+            raise _no_answer("The pasted text is not a code")
         return _accept_params({expectation.code_param: text}, expectation, state_known=False)
-    raise Usage("paste the whole address from the browser's address bar")
+    raise _no_answer("This is not the address that the browser ended at")
+
+
+def _no_answer(message: str) -> Usage:
+    return Usage(message, remedy="Copy all of the address or code that the browser shows, and nothing else.")
 
 
 def _looks_like_query(text: str, expectation: Expectation) -> bool:
@@ -286,18 +290,18 @@ def _query_of(address: str, redirect_uri: str, expectation: Expectation) -> str:
         given = urlsplit(address)
         same = (given.scheme, given.netloc.lower()) == (expected.scheme, expected.netloc.lower())
     except ValueError:
-        raise Usage("the pasted text is not an address") from None
+        raise _no_answer("The pasted text is not an address") from None
     # A redirect that is not loopback has its own path; the expectation's is the listener's.
     path = expectation.path if expected.scheme == "http" else expected.path
     if not same or not _same(given.path or "/", path or "/"):
-        raise Usage("this is not the address your browser was sent back to")
+        raise _no_answer("This is not the address that the browser ended at")
     return given.query
 
 
 def _accept(query: str, expectation: Expectation) -> Accepted:
     params = read_query(query)
     if isinstance(params, Refused):
-        raise PeerFault("the pasted address is malformed")
+        raise PeerFault("The pasted address cannot be read")
     return _accept_params(params, expectation)
 
 
@@ -306,11 +310,11 @@ def _accept_params(params: dict[str, str], expectation: Expectation, *, state_kn
         case None:
             return Accepted(MappingProxyType(params), state_checked=state_known)
         case Why.STATE:
-            raise PeerFault("this address belongs to another sign-in", code="state_mismatch")
+            raise PeerFault("This address belongs to another sign-in", code="state_mismatch")
         case Why.ISSUER:
-            raise PeerFault("another server answered than the one asked", code="issuer_mismatch")
+            raise PeerFault("Another server answered than the one asked", code="issuer_mismatch")
         case _:
-            raise PeerFault("the pasted address holds no code")
+            raise PeerFault("The pasted address has no code in it")
 
 
 __all__ = [

@@ -71,6 +71,7 @@ class FailurePage(QWidget):
     retry = Signal()
     closed = Signal()
     details_copied = Signal(str)
+    settings_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -82,6 +83,8 @@ class FailurePage(QWidget):
         self.copy.clicked.connect(self._copy)
         self.close_button = button("Close", name="Cancel")
         self.close_button.clicked.connect(self.closed)
+        self.settings_button = button("Open Settings")
+        self.settings_button.clicked.connect(self.settings_asked)
         self.retry_button = button("Try again", "primary")
         self.retry_button.clicked.connect(self.retry)
         sign = Picture(theme, "warning", "warn", 44)
@@ -101,6 +104,7 @@ class FailurePage(QWidget):
         foot.addWidget(self.copy)
         foot.addStretch(1)
         foot.addWidget(self.close_button)
+        foot.addWidget(self.settings_button)
         foot.addWidget(self.retry_button)
         middle = QHBoxLayout()
         middle.addStretch(1)
@@ -122,6 +126,7 @@ class FailurePage(QWidget):
         self.retry_button.setText(model.retry)
         self.retry_button.setAccessibleName(model.retry)
         self.copy.setVisible(bool(model.details))
+        self.settings_button.setVisible(model.settings)
         self.retry_button.setVisible(bool(model.retry))
         (self.retry_button if model.retry else self.close_button).setFocus()
 

@@ -306,8 +306,7 @@ class WaitingPage(QWidget):
     def _paste(self) -> None:
         text = self.paste_field.text().strip()
         if text:
-            self.paste_field.clear()
-            self.pasted.emit(text)
+            self.pasted.emit(text)  # the field keeps it until it is taken
 
     def _open(self) -> None:
         if self._page:
