@@ -195,9 +195,3 @@ def test_ok_false_is_no_yes() -> None:
     with pytest.raises(PeerFault):
         told(json_answer({"ok": False, "error": "fatal_error"}), replace(plan(), provider=provider))
     assert told(json_answer({"ok": True}), replace(plan(), provider=provider)) == "yes"
-
-
-def test_an_unknown_way_is_the_presets_fault() -> None:
-    with pytest.raises(SettingWrong) as fault:
-        revoked(plan("carrier_pigeon"))
-    assert fault.value.code == "preset_faulty"

@@ -22,7 +22,7 @@ from keyfob.core.account import (
     Status,
 )
 from keyfob.core.provider import Endpoints, Server
-from keyfob.core.words import METHODS
+from keyfob.core.words import CLIENT_AUTHS, METHODS
 
 AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ pins = st.builds(
     Pin,
     server=servers,
     client_id=maybe(texts),
-    client_auth=texts,
+    client_auth=st.sampled_from(CLIENT_AUTHS),
     redirect_uri=maybe(texts),
     resource=maybe(texts),
     registration_uri=maybe(texts),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from keyfob.cli import words as cli
+from keyfob.cli.doctor import MARKS
 from keyfob.cli.views import view_of
 from keyfob.core.errors import Fault
-from keyfob.core.words import METHODS, RENEWABLE_METHODS, known
+from keyfob.core.words import CLIENT_AUTHS, METHODS, RENEWABLE_METHODS, FindingLevel, known
 from keyfob.desktop import models
+from keyfob.service.clients import stored_auth
 from support.fake_engine import sample_views
 
 
@@ -27,6 +29,18 @@ def test_renewable_methods_are_those_with_a_refresh_token() -> None:
 def test_nothing_else_becomes_a_word(text: object) -> None:
     assert known(METHODS, "oauth") == "oauth"
     assert known(METHODS, text) is None
+
+
+def test_a_stored_client_says_how_it_proves_itself_in_words_that_this_version_knows() -> None:
+    assert [stored_auth(auth, "Example") for auth in CLIENT_AUTHS] == list(CLIENT_AUTHS)
+    for text in ("tls_client_auth", None, 3):
+        with pytest.raises(Fault) as caught:
+            stored_auth(text, "Example")
+        assert caught.value.code == "store_too_new"
+
+
+def test_every_level_of_the_doctor_has_its_mark() -> None:
+    assert set(MARKS) == set(get_args(FindingLevel))
 
 
 @pytest.mark.parametrize("field", ["method"])

@@ -106,7 +106,6 @@ def test_without_an_issuer_the_audience_is_the_token_endpoint(server: Server, au
         (Client("c", "client_secret_basic"), "client_missing"),
         (Client("c", "client_secret_post", Secret("")), "client_missing"),
         (Client("c", "private_key_jwt", Secret("s")), "client_missing"),
-        (Client("c", "tls_client_auth"), "preset_faulty"),
     ],
 )
 def test_what_is_missing_is_said(client: Client, code: str) -> None:

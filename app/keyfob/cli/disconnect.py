@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
@@ -13,22 +15,29 @@ def how_it_ended(ended: Disconnection, title: str) -> str:
     """The last sentences of `disconnect` and `remove`; `title` is the provider's."""
     by_hand = f"To end access there, use your account settings at {title}."
     older = f"{ended.left} of {ended.sign_ins} sign-ins of this account" if ended.sign_ins > 1 else "it"
-    match ended.revoked, ended.reason:
-        case "yes", _ if ended.sign_ins > 1:
+    match ended.revoked:
+        case "yes" if ended.sign_ins > 1:
             return f"The provider confirmed that all {ended.sign_ins} sign-ins of this account are revoked."
-        case "yes", _:
+        case "yes":
             return "The provider confirmed that it is revoked."
-        case "pending", None:
+        case "pending" if ended.reason is None:
             return "The provider has not confirmed yet that it is revoked; Keyfob keeps trying."
-        case "pending", _:
+        case "pending":
             return f"The provider did not revoke {older}. {by_hand} Keyfob keeps trying to revoke the rest."
-        case _, "local":
+        case "unsupported":
+            pass
+        case _:
+            assert_never(ended.revoked)
+    match ended.reason:
+        case "local":
             return f"The provider was not told, as you asked with --local. {by_hand}"
-        case _, "nothing_left":
+        case "nothing_left":
             return "There was no token left to revoke."
-        case _, "refused":
+        case "refused":
             return f"The provider refused to revoke {older}. {by_hand}"
-    return f"The provider has no way to revoke {older}. {by_hand}"
+        case "not_offered" | None:
+            return f"The provider has no way to revoke {older}. {by_hand}"
+    assert_never(ended.reason)
 
 
 @click.command(short_help="Forget an account's grant and revoke it at the provider.")

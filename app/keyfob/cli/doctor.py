@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.text import plain
+from keyfob.core.words import FindingLevel
 
-MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "fail": ("fail", "red")}
+MARKS: Mapping[FindingLevel, tuple[str, str]] = {
+    "ok": ("ok  ", "green"),
+    "note": ("note", "yellow"),
+    "fail": ("fail", "red"),
+}
 
 
 @click.command(short_help="Check everything Keyfob stands on.")

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import Method
+from keyfob.core.words import ClientAuth, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class Pin:
 
     server: Server
     client_id: str | None = None
-    client_auth: str = "none"
+    client_auth: ClientAuth = "none"
     redirect_uri: str | None = None
     resource: str | None = None
     registration_uri: str | None = None  # RFC 7592: where this account's own client is managed

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from keyfob.core.words import FindingLevel
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -14,7 +16,7 @@ class Finding:
     ok: bool
     text: str
     remedy: str | None = None
-    level: str = "ok"  # ok | note | fail
+    level: FindingLevel = "ok"
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from keyfob.core.words import Method
+from keyfob.core.words import (
+    Algorithm,
+    Category,
+    ClientAuth,
+    ClientFrom,
+    ExpiresKind,
+    IdentityFrom,
+    InputKind,
+    Method,
+    Offer,
+    Origin,
+    PasteForm,
+    Pkce,
+    Placement,
+    RedirectHost,
+    RedirectPort,
+    RequestFormat,
+    RevocationStyle,
+    RevokedToken,
+    ScopeSeparator,
+    SecretRule,
+    Tested,
+    Verb,
+)
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -50,7 +73,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    client_id: str = "user"  # keyfob | user | dynamic | none: whose client id is used
+    client_id: ClientFrom = "user"
     register_at: str | None = None  # page where the person registers an app
     register_note: str | None = None  # what to choose there
     terms: str | None = None  # link
@@ -70,15 +93,15 @@ class Input:
     help: str = ""
     pattern: str | None = None
     default: str | None = None
-    kind: str = "text"  # text | host | url | handle
+    kind: InputKind = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
     client_id: str | None = None
-    auth: str = "none"  # none | client_secret_basic | client_secret_post | private_key_jwt | basic_empty
-    secret: str = "never"  # noqa: S105  never | optional | required
-    alg: str | None = None  # for private_key_jwt
+    auth: ClientAuth = "none"
+    secret: SecretRule = "never"  # noqa: S105
+    alg: Algorithm | None = None  # for private_key_jwt
     env: Mapping[str, str] = field(
         default_factory=lambda: EMPTY
     )  # client_id, client_secret, redirect_uri -> environment variable names
@@ -88,11 +111,11 @@ class ClientProfile:
 class RedirectProfile:
     """Where the browser comes back to. `ports` empty with `port` "setting": the callback port from Settings."""
 
-    host: str = "127.0.0.1"
-    port: str = "setting"  # setting | any | fixed | list
+    host: RedirectHost = "127.0.0.1"
+    port: RedirectPort = "setting"
     ports: tuple[int, ...] = ()
     path: str = "/callback"
-    paste: str | None = None  # None | "url" | "code" | "code#state": what the person may paste instead
+    paste: PasteForm | None = None
     uri: str | None = None  # a redirect that is not loopback (paste only)
     registered_port: bool = True  # False: register it without a port
 
@@ -101,12 +124,12 @@ class RedirectProfile:
 class TokenAnswer:
     """The shape of the token endpoint's answers where it is not RFC 6749's."""
 
-    request_format: str = "form"  # form | json
+    request_format: RequestFormat = "form"
     path: tuple[str, ...] = ()  # where the token object sits, e.g. ("authed_user",)
     access_field: str = "access_token"
     refresh_field: str = "refresh_token"
     expires_field: str = "expires_in"
-    expires_kind: str = "seconds"  # seconds | epoch | rfc3339
+    expires_kind: ExpiresKind = "seconds"
     scope_field: str = "scope"
     token_type_optional: bool = False  # some servers leave out token_type altogether
     error_field: str = "error"
@@ -127,7 +150,7 @@ class Api:
     base: str | None = None
     hosts: tuple[str, ...] = ()  # further hosts that may get the token
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # {version}, {client_id} are filled in
-    placement: str = "bearer"  # bearer | header | query | basic
+    placement: Placement = "bearer"
     name: str | None = None  # the header's or query parameter's name
     prefix: str = ""  # before the token in that header
     params: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # on each call; {client_id} is filled in
@@ -141,8 +164,8 @@ class IdentitySource:
     """Who-am-I. `map` values are paths into the answer (`data.0.id`, `a|b` for alternatives; the
     notation of `protocol.paths`)."""
 
-    source: str = "userinfo"  # id_token | userinfo | request | access_jwt | token_answer | none
-    method: str = "GET"
+    source: IdentityFrom = "userinfo"
+    method: Verb = "GET"
     url: str | None = None
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
@@ -153,16 +176,16 @@ class IdentitySource:
 
 @dataclass(frozen=True, slots=True)
 class TestRequest:
-    method: str = "GET"
+    method: Verb = "GET"
     url: str | None = None
     body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    style: str = "none"  # rfc7009 | json | form_get | bearer_post | delete | none
+    style: RevocationStyle = "none"
     url: str | None = None  # where not the revocation_endpoint
-    token: str = "refresh_token"  # noqa: S105  which one to send first; both are sent where the server needs it
+    token: RevokedToken = "refresh_token"  # noqa: S105  which one to send first; both are sent where the server needs it
     params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
@@ -184,11 +207,11 @@ class Provider:
 
     id: str
     title: str
-    category: str = "other"  # games | ai | social | code | identity | storage | work | media | research | other | demo | custom
+    category: Category = "other"
     icon: str | None = None  # a file in resources/icons/providers, without ending; else a letter tile
     color: str = "#5c5c63"  # the tile's
     docs: str | None = None
-    tested: str = "documentation"  # live | software | documentation
+    tested: Tested = "documentation"
     methods: tuple[Method, ...] = ("oauth",)
     policy: Policy = field(default_factory=Policy)
     inputs: tuple[Input, ...] = ()
@@ -197,14 +220,14 @@ class Provider:
     discovery: str | None = None  # openid | oauth | None (endpoints are all there is) | a URL
     endpoints: Endpoints = field(default_factory=Endpoints)
     client: ClientProfile = field(default_factory=ClientProfile)
-    pkce: str = "S256"  # S256 | none (only for servers known to reject or ignore it)
+    pkce: Pkce = "S256"  # none: only for servers known to reject or ignore it
     nonce: bool = True  # where openid is asked for
-    dpop: str = "never"  # never | offered | always
-    par: str = "offered"  # never | offered | always
+    dpop: Offer = "never"
+    par: Offer = "offered"
     resource: str | None = None  # RFC 8707
     redirect: RedirectProfile = field(default_factory=RedirectProfile)
     scopes: tuple[str, ...] = ()
-    scope_separator: str = " "
+    scope_separator: ScopeSeparator = " "
     scope_param: str = "scope"
     authorize_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     token_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
@@ -219,7 +242,7 @@ class Provider:
     revocation: Revocation = field(default_factory=Revocation)
     api_key: ApiKeyProfile | None = None
     quirks: tuple[str, ...] = ()
-    origin: str = "keyfob"  # keyfob | user: whose file it is
+    origin: Origin = "keyfob"
 
     def default_server(self) -> Server:
         """What is known before discovery."""

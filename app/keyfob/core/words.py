@@ -15,6 +15,49 @@ METHODS: tuple[Method, ...] = get_args(Method)
 # The methods whose tokens Keyfob renews by itself; the others hold something that lives until it is refused.
 RENEWABLE_METHODS: frozenset[Method] = frozenset(METHODS) - {"api_key", "app_password"}
 
+# --- presets ------------------------------------------------------------------------------------------------
+
+Category = Literal[
+    "games", "ai", "social", "code", "identity", "storage", "work", "media", "research", "other", "demo", "custom",
+]  # fmt: skip
+Tested = Literal["live", "software", "documentation"]
+Origin = Literal["keyfob", "user"]  # whose file a preset is
+ClientFrom = Literal["keyfob", "user", "dynamic", "none"]  # whose client id a provider is used with
+InputKind = Literal["text", "host", "url", "handle"]
+# How the client proves itself at the token endpoint (RFC 7591 §2); `basic_empty`: Basic with an empty password.
+ClientAuth = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt", "basic_empty"]
+CLIENT_AUTHS: tuple[ClientAuth, ...] = get_args(ClientAuth)
+SecretRule = Literal["never", "optional", "required"]
+Algorithm = Literal[
+    "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA",
+]  # fmt: skip
+RedirectHost = Literal["127.0.0.1", "localhost", "::1"]
+RedirectPort = Literal["setting", "any", "fixed", "list"]
+PasteForm = Literal["url", "code", "code#state"]  # what the person may paste instead of the browser's visit
+Offer = Literal["never", "offered", "always"]  # when DPoP and pushed requests are used
+Pkce = Literal["S256", "none"]
+ScopeSeparator = Literal[" ", ",", "+"]
+RequestFormat = Literal["form", "json"]
+ExpiresKind = Literal["seconds", "epoch", "rfc3339"]
+Placement = Literal["bearer", "header", "query", "basic"]  # where a token goes on a request
+Verb = Literal["GET", "POST"]
+# Where who-am-I comes from.
+IdentityFrom = Literal["id_token", "userinfo", "request", "access_jwt", "token_answer", "none"]
+RevocationStyle = Literal["rfc7009", "json", "form_get", "bearer_post", "delete", "nextcloud", "none"]
+TokenHint = Literal["refresh_token", "access_token"]  # RFC 7009 §2.1
+RevokedToken = Literal["refresh_token", "access_token", "both"]
+
+# --- what became of something -------------------------------------------------------------------------------
+
+RevocationAnswer = Literal["yes", "unsupported"]  # what one request came to
+RevocationOutcome = Literal[
+    "yes", "unsupported", "pending", "refused"
+]  # what one sign-in's revocation came to
+Revoked = Literal["yes", "pending", "unsupported"]  # what a disconnect came to, over all its sign-ins
+UnrevokedReason = Literal["local", "not_offered", "refused", "nothing_left"]
+FindingLevel = Literal["ok", "note", "fail"]  # of `keyfob doctor`
+ClientSource = Literal["environment", "yours", "preset"]
+
 W = TypeVar("W", bound=str)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from keyfob.core.errors import CODES, KeyfobError
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
-from keyfob.core.words import Method
+from keyfob.core.words import ClientSource, Method, SecretRule
 from keyfob.desktop import words
 from keyfob.desktop.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.models import METHOD_WORDS
@@ -50,7 +51,7 @@ class Card:
 @dataclass(frozen=True, slots=True)
 class KnownClient:
     client_id: str
-    source: str  # environment | yours | preset
+    source: ClientSource | Literal["account"]  # account: that of the account signed in to again
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Form:
     inputs: tuple[Input, ...]
     needs_client: bool
     known_client: KnownClient | None
-    secret: str  # never | optional | required
+    secret: SecretRule
     register_at: str | None
     register_note: str | None
     redirect_uri: str | None

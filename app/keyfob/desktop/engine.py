@@ -14,6 +14,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
+from keyfob.core.words import ClientSource
 from keyfob.desktop.bridge import Hub
 from keyfob.ports import Blanked, Spawn, VaultHealth
 from keyfob.service.consents import Ask
@@ -29,7 +30,7 @@ class Known(Protocol):
     @property
     def client_id(self) -> str: ...
     @property
-    def source(self) -> str: ...
+    def source(self) -> ClientSource: ...
 
 
 class Clients(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from keyfob.service.views import Disconnection
@@ -102,20 +102,27 @@ def revocation(ended: Disconnection, provider: str) -> str:
     by_hand = f"To end access there, use your account settings at {provider}."
     several = ended.sign_ins > 1
     older = f"{ended.left} of {ended.sign_ins} sign-ins" if several else "it"
-    match ended.revoked, ended.reason:
-        case "yes", _ if several:
+    match ended.revoked:
+        case "yes" if several:
             return f"{provider} confirmed that all {ended.sign_ins} sign-ins are revoked."
-        case "yes", _:
+        case "yes":
             return f"{provider} confirmed that the sign-in is revoked."
-        case "pending", None:
+        case "pending" if ended.reason is None:
             return f"{provider} has not confirmed the revocation yet. Keyfob keeps trying."
-        case "pending", _:
+        case "pending":
             return f"{provider} did not revoke {older}. {by_hand} Keyfob keeps trying to revoke the rest."
-        case _, "nothing_left":
+        case "unsupported":
+            pass
+        case _:
+            assert_never(ended.revoked)
+    match ended.reason:
+        case "nothing_left":
             return "There was no token left to revoke."
-        case _, "refused":
+        case "refused":
             return f"{provider} refused to revoke {older}. {by_hand}"
-    return f"{provider} has no way to revoke {older}. {by_hand}"
+        case "local" | "not_offered" | None:
+            return f"{provider} has no way to revoke {older}. {by_hand}"
+    assert_never(ended.reason)
 
 
 def _count(number: int, unit: str) -> str:

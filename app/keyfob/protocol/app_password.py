@@ -17,6 +17,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
+from keyfob.core.words import RevocationAnswer
 from keyfob.protocol.address import fault_of, safe
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.dpop import origin_of
@@ -89,7 +90,7 @@ def _result(base: str, response: Response) -> SignInResult:
     )
 
 
-def forget_app_password(server: str, login: str, password: Secret) -> Flow[str]:
+def forget_app_password(server: str, login: str, password: Secret) -> Flow[RevocationAnswer]:
     """Delete the app password at its server. "yes" once it is gone, "unsupported" where the server cannot; raises
     Transient where it is to be tried again."""
     url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"

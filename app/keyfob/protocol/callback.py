@@ -18,6 +18,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from keyfob.core.errors import PeerFault, Usage
+from keyfob.core.words import PasteForm
 from keyfob.protocol.effects import Expectation
 
 MAX_LINE = 8 * 1024  # bytes of request line: room for every code seen in the wild, several times over
@@ -245,7 +246,7 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8"))
 
 
-def read_paste(text: str, *, form: str | None, redirect_uri: str, expectation: Expectation) -> Accepted:
+def read_paste(text: str, *, form: PasteForm | None, redirect_uri: str, expectation: Expectation) -> Accepted:
     """Pasted text in place of the browser's visit, under the same checks.
 
     A full redirect address or its query is always understood; `code#state` and a bare code only where the

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import assert_never
 from urllib.parse import quote_plus
 
 from keyfob.core.errors import SettingWrong
@@ -36,7 +37,7 @@ def authenticate(
     they are. `endpoint` is the address of the request: the audience where the server has no issuer.
 
     What it returns holds secrets: it goes into one Request and nowhere else. Raises SettingWrong `client_missing`
-    where the client id, secret or key that the method needs is not there, `preset_faulty` for an unknown method.
+    where the client id, secret or key that the method needs is not there.
     """
     body, head = dict(params), dict(headers)
     if client.client_id is None:
@@ -57,7 +58,7 @@ def authenticate(
             body["client_assertion_type"] = ASSERTION_TYPE
             body["client_assertion"] = _assertion(client, client_id, server, endpoint, new_id, now)
         case _:
-            raise SettingWrong("The preset names an unknown client authentication", code="preset_faulty")
+            assert_never(client.auth)
     return body, head
 
 

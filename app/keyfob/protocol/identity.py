@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, assert_never
 
 from keyfob import __version__
 from keyfob.core.errors import PeerFault, SignInNeeded, Transient
@@ -102,9 +102,11 @@ def place_token(
         case "basic":
             pair = f"{_filled(api.name, values)}:{secret}" if api.name else f"{secret}:"
             value = "Basic " + base64.b64encode(pair.encode()).decode()
-        case _:
+        case "bearer":
             scheme = api.prefix.strip() or ("DPoP" if token_type.lower() == "dpop" else "Bearer")
             value = f"{scheme} {secret}"
+        case _:
+            assert_never(api.placement)
     if value:
         headers = {k: v for k, v in headers.items() if k.lower() != header.lower()} | {header: value}
     return replace(request, headers=headers, url=with_query(request.url, params) if params else request.url)
@@ -227,7 +229,7 @@ def identify(
             data = answer or EMPTY
         case "request":
             data = asked = yield from _ask(plan, grant, method, new_id, now, nonces, keys)
-        case _:
+        case "userinfo" | "id_token":
             data = claims or EMPTY
             if _userinfo_endpoint(provider, plan.server) is not None or source.url is not None:
                 try:
@@ -241,6 +243,8 @@ def identify(
                         f"{provider.title}'s user information is of another person than its ID token"
                     )
                 data = {**data, **asked}
+        case _:
+            assert_never(source.source)
     hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
     return identity_in(
         source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(plan)

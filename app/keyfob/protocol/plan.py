@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.provider import EMPTY, Provider, Server
 from keyfob.core.secret import Secret
+from keyfob.core.words import ClientAuth
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Client:
     """A client's credentials. `auth` as in `ClientProfile.auth`. The secret is the vault's; never stored elsewhere."""
 
     client_id: str | None
-    auth: str = "none"
+    auth: ClientAuth = "none"
     secret: Secret | None = None
     key: SigningKey | None = None  # private_key_jwt
 

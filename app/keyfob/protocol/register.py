@@ -19,12 +19,13 @@ from keyfob.core.errors import PeerFault
 from keyfob.core.secret import Secret
 from keyfob.core.times import from_epoch
 from keyfob.core.wire import Request, Response
+from keyfob.core.words import CLIENT_AUTHS, ClientAuth, known
 from keyfob.protocol.address import fault_of, safe
 from keyfob.protocol.answer import failure, read_first, read_json
 from keyfob.protocol.dpop import origin_of
 from keyfob.protocol.effects import Flow, Send
 
-_WITH_SECRET = ("client_secret_basic", "client_secret_post")
+_WITH_SECRET: tuple[ClientAuth, ...] = ("client_secret_basic", "client_secret_post")
 _LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no datetime goes
 
 
@@ -33,7 +34,7 @@ class Registered:
     """A client as the server issued it. The secrets go to the keychain; the rest is stored with the account."""
 
     client_id: str
-    auth: str  # as in Client.auth
+    auth: ClientAuth
     client_secret: Secret | None = None
     secret_expires_at: datetime | None = None  # None: never
     registration_client_uri: str | None = None
@@ -106,13 +107,13 @@ def register_mastodon(
     _check_redirects([redirect_uri], given.split() if isinstance(given, str) else given)
     secret = _secret(answer, "client_secret")
     granted = answer.get("scopes")
-    known = isinstance(granted, list) and all(isinstance(scope, str) for scope in granted)
+    listed = isinstance(granted, list) and all(isinstance(scope, str) for scope in granted)
     return Registered(
         client_id=_client_id(answer),
         auth="client_secret_post" if secret else "none",
         client_secret=secret,
         secret_expires_at=_expiry(answer, response.at) if secret else None,
-        scopes=tuple(granted) if known and granted is not None else None,
+        scopes=tuple(granted) if listed and granted is not None else None,
     )
 
 
@@ -147,14 +148,14 @@ def _check_grants(asked: Any, given: Any) -> None:
         )
 
 
-def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> str:
+def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
     """The method that the client now has. A secret in place of another secret, or of none, is taken as it comes;
     a secret in place of a key, or a method that needs what we do not have, is not."""
     wanted = asked if isinstance(asked, str) else "client_secret_basic"  # RFC 7591 §2: the default
-    given = answer.get("token_endpoint_auth_method", wanted)
+    given = known(CLIENT_AUTHS, answer.get("token_endpoint_auth_method", wanted))
     with_secret = given in _WITH_SECRET and secret is not None and wanted != "private_key_jwt"
-    if with_secret or (given == wanted and given in ("none", "private_key_jwt")):
-        return str(given)
+    if given is not None and (with_secret or (given == wanted and given in ("none", "private_key_jwt"))):
+        return given
     raise PeerFault(
         "The server registered another proof of identity than was asked for", code="registration_changed"
     )

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import assert_never
 from urllib.parse import quote, urlencode, urlsplit
 
-from keyfob.core.errors import SettingWrong, Transient
+from keyfob.core.errors import Transient
 from keyfob.core.grant import SigningKey
 from keyfob.core.provider import Api
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Request
+from keyfob.core.words import RevocationAnswer, RevocationStyle, TokenHint
 from keyfob.protocol import dpop
 from keyfob.protocol.address import safe
 from keyfob.protocol.answer import NotStrict, error_of, failure, is_web_page, parse_object
@@ -24,20 +26,20 @@ from keyfob.protocol.effects import Flow, NewId
 from keyfob.protocol.identity import place_token
 from keyfob.protocol.plan import Plan
 
-YES = "yes"
-UNSUPPORTED = "unsupported"
-DELETES = ("delete", "nextcloud")
+YES: RevocationAnswer = "yes"
+UNSUPPORTED: RevocationAnswer = "unsupported"
+DELETES: tuple[RevocationStyle, ...] = ("delete", "nextcloud")
 
 
 def revoke(
     plan: Plan,
     token: Secret,
-    hint: str,
+    hint: TokenHint,
     *,
     new_id: NewId,
     now: Callable[[], datetime],
     nonces: dpop.NonceBook,
-) -> Flow[str]:
+) -> Flow[RevocationAnswer]:
     """Revoke one token at the plan's server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
 
     "yes" once the provider says so, or says that it knows no such token; "unsupported" where it has no way to. Raises
@@ -82,7 +84,7 @@ def revoke(
 
 
 def _request(
-    plan: Plan, url: str, token: Secret, hint: str, new_id: NewId, now: Callable[[], datetime]
+    plan: Plan, url: str, token: Secret, hint: TokenHint, new_id: NewId, now: Callable[[], datetime]
 ) -> tuple[Request, Secret | None]:
     """The request of the preset's style, and the token where the token itself is the credential.
 
@@ -123,7 +125,9 @@ def _request(
             text = json.dumps(fields) if as_json else urlencode(fields)
             method = "POST" if style.style in ("rfc7009", "json") else "DELETE"
             return Request(method, endpoint, "revoke", head, text.encode()), None
-    raise SettingWrong("The preset names an unknown way to revoke", code="preset_faulty")
+        case "none":  # `revoke` asks nothing of such a provider
+            raise ValueError("there is no way to revoke")
+    assert_never(style.style)
 
 
 def _scheme(key: SigningKey | None) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlencode
 
 from keyfob import __version__
@@ -160,9 +160,11 @@ def expiry(provider: Provider, data: Mapping[str, Any], at: datetime) -> datetim
             if number is not None and number > _MILLISECONDS:
                 number /= 1000
             span = None if number is None else _clamp(number - at.timestamp())
-        case _:
+        case "seconds":
             number = _number(value)
             span = None if number is None else _clamp(number)
+        case _:
+            assert_never(provider.token_answer.expires_kind)
     if span is None and provider.lifetimes.access:
         span = timedelta(seconds=provider.lifetimes.access)
     return None if span is None else at + span
@@ -426,7 +428,9 @@ def _subject_told(plan: Plan, answer: Answer) -> str | None:
             data = id_token.unverified_claims(answer.access)
         case "id_token":
             data = id_token.unverified_claims(answer.id_token)
-        case _:
+        case "userinfo" | "request" | "none":
             return None
+        case _:
+            assert_never(source.source)
     found = read_path(data or {}, source.map.get("subject", "sub"))
     return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else None

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
 from keyfob.core.errors import SettingWrong, Usage
@@ -71,9 +71,11 @@ def normalised(entry: Input, value: str | None) -> str:
             text = text.rstrip("/")
             if re.search(r"[\s\x00-\x1f\x7f/?#@\\]", bare):
                 raise _unfit(entry, text)
-        case _:
+        case "text":
             if entry.pattern is None and not TEXT.fullmatch(text):
                 raise _unfit(entry, text)
+        case _:
+            assert_never(entry.kind)
     if entry.pattern is not None and not patterns.matches(entry.pattern, text):
         raise _unfit(entry, text)
     return text

@@ -11,13 +11,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from keyfob.core import provider as core
-from keyfob.core.words import Method
+from keyfob.core.words import (
+    Algorithm,
+    Category,
+    ClientAuth,
+    ClientFrom,
+    ExpiresKind,
+    IdentityFrom,
+    InputKind,
+    Method,
+    Offer,
+    Origin,
+    PasteForm,
+    Pkce,
+    Placement,
+    RedirectHost,
+    RedirectPort,
+    RequestFormat,
+    RevocationStyle,
+    RevokedToken,
+    ScopeSeparator,
+    SecretRule,
+    Tested,
+    Verb,
+)
 from keyfob.providers.patterns import PATTERN_MOST
 
 Id = Annotated[
@@ -50,20 +73,6 @@ Icon = Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
 Port = Annotated[int, Meta(ge=1024, le=65535)]
 Seconds = Annotated[int, Meta(ge=1, le=10_000_000_000)]
 Texts = dict[str, str]
-Category = Literal[
-    "games",
-    "ai",
-    "social",
-    "code",
-    "identity",
-    "storage",
-    "work",
-    "media",
-    "research",
-    "other",
-    "demo",
-    "custom",
-]
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,7 +100,7 @@ class PolicyTable(Table, frozen=True):
     """Whose client id is used, and what the provider's terms allow."""
 
     client_id: Annotated[
-        Literal["keyfob", "user", "dynamic", "none"],
+        ClientFrom,
         Meta(description="keyfob: ours; user: the person registers an app; dynamic: registered by itself"),
     ] = "user"
     register_at: Annotated[Url | None, Meta(description="the page where the person registers an app")] = None
@@ -117,21 +126,16 @@ class InputTable(Table, frozen=True):
         ),
     ] = None
     default: Annotated[Words | None, Meta(description="empty: the input may be left out")] = None
-    kind: Literal["text", "host", "url", "handle"] = "text"
+    kind: InputKind = "text"
 
 
 class ClientTable(Table, frozen=True):
     """How the client shows who it is at the token endpoint. A secret never stands in a preset."""
 
     client_id: Name | None = None
-    auth: Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt", "basic_empty"] = (
-        "none"
-    )
-    secret: Literal["never", "optional", "required"] = "never"  # noqa: S105
-    alg: (
-        Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"]
-        | None
-    ) = None
+    auth: ClientAuth = "none"
+    secret: SecretRule = "never"  # noqa: S105
+    alg: Algorithm | None = None
     env: Annotated[
         Texts, Meta(description="client_id, client_secret, redirect_uri: names of environment variables")
     ] = {}
@@ -140,11 +144,11 @@ class ClientTable(Table, frozen=True):
 class RedirectTable(Table, frozen=True):
     """Where the browser comes back to: a loopback address, or a page whose code is pasted."""
 
-    host: Literal["127.0.0.1", "localhost", "::1"] = "127.0.0.1"
-    port: Literal["setting", "any", "fixed", "list"] = "setting"
+    host: RedirectHost = "127.0.0.1"
+    port: RedirectPort = "setting"
     ports: tuple[Port, ...] = ()
     path: str = "/callback"
-    paste: Literal["url", "code", "code#state"] | None = None
+    paste: PasteForm | None = None
     uri: Annotated[Url | None, Meta(description="a redirect that is not loopback; needs paste")] = None
     registered_port: bool = True
 
@@ -152,12 +156,12 @@ class RedirectTable(Table, frozen=True):
 class TokenAnswerTable(Table, frozen=True):
     """The shape of the token endpoint's answers where it is not that of RFC 6749."""
 
-    request_format: Literal["form", "json"] = "form"
+    request_format: RequestFormat = "form"
     path: tuple[str, ...] = ()
     access_field: Name = "access_token"
     refresh_field: Name = "refresh_token"
     expires_field: Name = "expires_in"
-    expires_kind: Literal["seconds", "epoch", "rfc3339"] = "seconds"
+    expires_kind: ExpiresKind = "seconds"
     scope_field: Name = "scope"
     token_type_optional: bool = False
     error_field: Name = "error"
@@ -182,7 +186,7 @@ class ApiTable(Table, frozen=True):
     base: Url | None = None
     hosts: tuple[str, ...] = ()
     headers: Texts = {}
-    placement: Literal["bearer", "header", "query", "basic"] = "bearer"
+    placement: Placement = "bearer"
     name: Name | None = None
     prefix: str = ""
     params: Texts = {}
@@ -192,8 +196,8 @@ class ApiTable(Table, frozen=True):
 class IdentityTable(Table, frozen=True):
     """Who-am-I: where the answer comes from, and which of its fields mean what."""
 
-    source: Literal["id_token", "userinfo", "request", "access_jwt", "token_answer", "none"] = "userinfo"
-    method: Literal["GET", "POST"] = "GET"
+    source: IdentityFrom = "userinfo"
+    method: Verb = "GET"
     url: Url | None = None
     body: str | None = None
     headers: Texts = {}
@@ -207,7 +211,7 @@ class TestTable(Table, frozen=True):
 
     __test__ = False  # not a pytest class
 
-    method: Literal["GET", "POST"] = "GET"
+    method: Verb = "GET"
     url: Url | None = None
     body: str | None = None
 
@@ -215,9 +219,9 @@ class TestTable(Table, frozen=True):
 class RevocationTable(Table, frozen=True):
     """How a grant is ended at the provider."""
 
-    style: Literal["rfc7009", "json", "form_get", "bearer_post", "delete", "nextcloud", "none"] = "none"
+    style: RevocationStyle = "none"
     url: Url | None = None
-    token: Literal["refresh_token", "access_token", "both"] = "refresh_token"  # noqa: S105
+    token: RevokedToken = "refresh_token"  # noqa: S105
     params: Texts = {}
 
 
@@ -243,7 +247,7 @@ class Preset(Table, frozen=True):
         "#5c5c63"
     )
     docs: Url | None = None
-    tested: Literal["live", "software", "documentation"] = "documentation"
+    tested: Tested = "documentation"
     methods: Annotated[
         tuple[Method, ...], Meta(min_length=1, description="ways of signing in, the preferred one first")
     ] = ("oauth",)
@@ -256,17 +260,17 @@ class Preset(Table, frozen=True):
     ] = None
     endpoints: EndpointsTable = msgspec.field(default_factory=EndpointsTable)
     client: ClientTable = msgspec.field(default_factory=ClientTable)
-    pkce: Literal["S256", "none"] = "S256"
+    pkce: Pkce = "S256"
     nonce: bool = True
-    dpop: Literal["never", "offered", "always"] = "never"
-    par: Literal["never", "offered", "always"] = "offered"
+    dpop: Offer = "never"
+    par: Offer = "offered"
     resource: Annotated[
         Resource | None,
         Meta(description="RFC 8707: the absolute URI of what the token is for, without #fragment"),
     ] = None
     redirect: RedirectTable = msgspec.field(default_factory=RedirectTable)
     scopes: tuple[str, ...] = ()
-    scope_separator: Literal[" ", ",", "+"] = " "
+    scope_separator: ScopeSeparator = " "
     scope_param: Name = "scope"
     authorize_params: Texts = {}
     token_params: Texts = {}
@@ -302,7 +306,7 @@ CORE: Mapping[type[Struct], type[Any]] = MappingProxyType(
 )
 
 
-def to_provider(preset: Preset, *, origin: str) -> core.Provider:
+def to_provider(preset: Preset, *, origin: Origin) -> core.Provider:
     """The frozen value of a judged preset. `origin` is `keyfob` or `user`: whose file it is."""
     value = _frozen(preset)
     assert isinstance(value, core.Provider)

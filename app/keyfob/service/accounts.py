@@ -36,6 +36,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.wire import Request
+from keyfob.core.words import RevocationOutcome, Revoked, UnrevokedReason
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import identity
 from keyfob.protocol.plan import Identity
@@ -451,11 +452,11 @@ def _local(key: str) -> str:
     return f"local/{key}"
 
 
-def _ended(outcomes: Sequence[str]) -> Disconnection:
+def _ended(outcomes: Sequence[RevocationOutcome]) -> Disconnection:
     """`outcomes` of all sign-ins, as `Revocations.settle` has them."""
     left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
-    revoked = "pending" if "pending" in outcomes else "unsupported" if left else "yes"
-    reason = None
+    revoked: Revoked = "pending" if "pending" in outcomes else "unsupported" if left else "yes"
+    reason: UnrevokedReason | None = None
     if left:
         reason = "refused" if "refused" in outcomes else "not_offered"
     return Disconnection(None, revoked, reason, sign_ins=len(outcomes), left=left)

@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyfob.core.account import Record
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import Fault, SettingWrong, Usage
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
+from keyfob.core.words import CLIENT_AUTHS, ClientAuth, ClientSource
+from keyfob.core.words import known as known_word
 from keyfob.ports import AccountStore, Vault
 from keyfob.protocol import register
 from keyfob.protocol.plan import Client
@@ -38,9 +40,9 @@ class Known:
     """A client id that Keyfob has for a provider, and whether a secret is kept with it."""
 
     client_id: str
-    auth: str
+    auth: ClientAuth
     has_secret: bool
-    source: str  # environment | yours | preset
+    source: ClientSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class Clients:
         kept = self._store.read(_name(preset.id, inputs))
         if kept:
             body = json.loads(kept)
-            return Known(body["client_id"], body["auth"], bool(body["secret"]), "yours")
+            auth = stored_auth(body["auth"], preset.title)
+            return Known(body["client_id"], auth, bool(body["secret"]), "yours")
         if preset.client.client_id:
             return Known(preset.client.client_id, preset.client.auth, False, "preset")
         return None
@@ -281,6 +284,14 @@ class Clients:
         return self._environment.get(name) or None if name else None
 
 
+def stored_auth(text: object, title: str) -> ClientAuth:
+    """How a stored client proves itself. Raises Fault `store_too_new` for a way that this version does not know."""
+    auth = known_word(CLIENT_AUTHS, text)
+    if auth is None:
+        raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")
+    return auth
+
+
 def check_secret(secret: Secret) -> None:
     """Raises Usage, without the secret, if it has characters that a client secret never has (RFC 6749, Appendix A.2)."""
     if not _SECRET.fullmatch(secret.reveal()):
@@ -290,14 +301,14 @@ def check_secret(secret: Secret) -> None:
         )
 
 
-def _auth(provider: Provider, has_secret: bool) -> str:
+def _auth(provider: Provider, has_secret: bool) -> ClientAuth:
     """How this client proves itself: as the preset says where that fits what the person has."""
     told = provider.client.auth
     if told in ("basic_empty", "private_key_jwt"):
         return told
     if not has_secret:
         return "none"
-    return told if told.startswith("client_secret") else "client_secret_basic"
+    return "client_secret_basic" if told == "none" else told
 
 
 def _names(preset: Provider) -> set[str]:

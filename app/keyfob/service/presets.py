@@ -13,7 +13,7 @@ from pathlib import Path
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Usage
 from keyfob.core.provider import EMPTY, Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.core.words import Method
+from keyfob.core.words import ClientAuth, Method, RedirectHost
 from keyfob.protocol import discovery
 from keyfob.providers.catalogue import SUFFIX, Catalogue
 from keyfob.providers.toml_text import to_toml
@@ -39,11 +39,11 @@ class NewPreset:
     endpoints: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     client_id: str | None = None
     client_secret: Secret | None = None
-    client_auth: str | None = None
+    client_auth: ClientAuth | None = None
     register: bool = False
     methods: tuple[Method, ...] = ()
     scopes: tuple[str, ...] = ()
-    redirect_host: str = "127.0.0.1"
+    redirect_host: RedirectHost = "127.0.0.1"
     redirect_port: int | None = None
     redirect_path: str = "/callback"
     whoami_url: str | None = None
@@ -199,7 +199,7 @@ def _methods(server: Server) -> tuple[Method, ...]:
     return ("oauth", "device") if device else ("oauth",)
 
 
-def _auth(new: NewPreset, server: Server) -> str:
+def _auth(new: NewPreset, server: Server) -> ClientAuth:
     if new.client_auth:
         return new.client_auth
     offered = server.token_endpoint_auth_methods_supported

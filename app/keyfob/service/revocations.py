@@ -21,9 +21,11 @@ from keyfob.core.grant import Grant, SigningKey, seal, unseal
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.renewal import backoff, jitter_of
 from keyfob.core.secret import Secret
+from keyfob.core.words import RevocationAnswer, RevocationOutcome, TokenHint
 from keyfob.ports import AccountStore, Vault
 from keyfob.protocol import app_password, register, revoke
 from keyfob.protocol.plan import Client, Plan
+from keyfob.service.clients import stored_auth
 from keyfob.service.hub import Hub
 from keyfob.service.plans import Plans, Signing
 from keyfob.service.runner import Runner
@@ -128,7 +130,7 @@ class Revocations:
         self._store.put_revocation(pending)
         return pending
 
-    def settle(self, pending: PendingRevocation) -> str:
+    def settle(self, pending: PendingRevocation) -> RevocationOutcome:
         """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider has no way to), or `refused` (it
         does not let us, and trying again would not help). Never raises a KeyfobError."""
         now = self._signing.now()
@@ -162,10 +164,10 @@ class Revocations:
         """Whether the account was signed in again since `pending` was read: to revoke it now could end that sign-in."""
         return any(each.entry == pending.entry and each.held for each in self._store.revocations())
 
-    def settle_each(self, due: Sequence[PendingRevocation]) -> list[str]:
+    def settle_each(self, due: Sequence[PendingRevocation]) -> list[RevocationOutcome]:
         """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a server that does
         not answer, each would take its whole deadline."""
-        outcomes: list[str] = []
+        outcomes: list[RevocationOutcome] = []
         for pending in due:
             outcomes.append("pending" if "pending" in outcomes else self.settle(pending))
         return outcomes
@@ -200,12 +202,12 @@ class Revocations:
         except KeyfobError as error:
             log.info("unregistering the client of %s failed: %s", name, error.code)
 
-    def _ask(self, pending: PendingRevocation, entry: Secret) -> str:
+    def _ask(self, pending: PendingRevocation, entry: Secret) -> RevocationAnswer:
         body = json.loads(entry.reveal())
         grant = unseal(Secret(body["grant"]))
         secret = Secret(body["client_secret"]) if body["client_secret"] else None
         key = self._key(pending, body["client_id"], body["client_key"]) if body["client_key"] else None
-        client = Client(body["client_id"], body["client_auth"], secret, key)
+        client = Client(body["client_id"], stored_auth(body["client_auth"], pending.provider), secret, key)
         return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
 
     def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
@@ -234,7 +236,7 @@ class Revocations:
         except KeyfobError:
             return Provider(id=provider_id, title=provider_id, revocation=Revocation(style="rfc7009"))
 
-    def _tell(self, plan: Plan, grant: Grant) -> str:
+    def _tell(self, plan: Plan, grant: Grant) -> RevocationAnswer:
         if plan.provider.revocation.style == "nextcloud":
             server = plan.provider.api.base or plan.server.issuer or ""
             login = plan.inputs.get("login", "")
@@ -256,7 +258,7 @@ class Revocations:
         self._store.remove_revocation(pending.entry)
 
 
-def report(hub: Hub, record: Record, outcomes: Sequence[str]) -> None:
+def report(hub: Hub, record: Record, outcomes: Sequence[RevocationOutcome]) -> None:
     """Write into the account's history how its revocations went; `outcomes` as `settle` has them."""
     if "yes" in outcomes:
         hub.say(record, "revoked", "The provider confirmed the revocation")
@@ -274,13 +276,13 @@ def report(hub: Hub, record: Record, outcomes: Sequence[str]) -> None:
         )
 
 
-def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, str]]:
+def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, TokenHint]]:
     """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so one
     is enough unless the preset says `both`."""
-    access = (grant.access, "access_token")
+    access: tuple[Secret, TokenHint] = (grant.access, "access_token")
     if grant.refresh is None or provider.revocation.token == "access_token":  # noqa: S105
         return [access]
-    refresh = (grant.refresh, "refresh_token")
+    refresh: tuple[Secret, TokenHint] = (grant.refresh, "refresh_token")
     return [refresh, access] if provider.revocation.token == "both" else [refresh]  # noqa: S105
 
 

@@ -13,7 +13,7 @@ from keyfob.core.finding import Finding
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import Method
+from keyfob.core.words import Method, PasteForm, Revoked, UnrevokedReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Progress:
     verification_uri: str | None = None
     verification_uri_complete: str | None = None
     deadline: datetime | None = None
-    paste: str | None = None  # what may be pasted instead: url, code, code#state
+    paste: PasteForm | None = None  # what may be pasted instead: url, code, code#state
     account: AccountView | None = None
     reconnected: bool = False
     recognised: bool = False  # this subject was connected already: that account was renewed, none was added
@@ -92,9 +92,9 @@ class Disconnection:
     """What became of an account's sign-ins at its provider: the newest, and older ones that it replaced."""
 
     account: AccountView | None
-    revoked: str  # yes (all of them) | pending (some are tried again later) | unsupported (some stay)
+    revoked: Revoked  # yes (all of them) | pending (some are tried again later) | unsupported (some stay)
     # Why, for unsupported: local (as asked), not_offered, refused (by the provider), nothing_left (no token here)
-    reason: str | None = None
+    reason: UnrevokedReason | None = None
     sign_ins: int = 1  # that there were
     left: int = 0  # that were not revoked, and are not tried again
 

@@ -166,12 +166,15 @@ def test_records_that_were_read_do_not_fill_the_memory() -> None:
     assert codec.load_record(texts[-1]) is codec.load_record(texts[-1])
 
 
-def test_a_method_of_a_newer_version_is_too_new_and_one_that_is_no_text_is_unreadable() -> None:
+@pytest.mark.parametrize("field", ["method", "client_auth"])
+def test_a_word_of_a_newer_version_is_too_new_and_one_that_is_no_text_is_unreadable(field: str) -> None:
     body = json.loads(codec.dumps(a_record()))
-    body["account"]["method"] = "passkey"
+    place = body["account"] if field in body["account"] else body["account"]["pin"]
+    assert field in place
+    place[field] = "telepathy"
     with pytest.raises(codec.TooNew):
         codec.load_record(json.dumps(body))
-    body["account"]["method"] = 7
+    place[field] = 7
     with pytest.raises(codec.Unreadable) as caught:
         codec.load_record(json.dumps(body))
     assert not isinstance(caught.value, codec.TooNew)
