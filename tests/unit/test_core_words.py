@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
+from keyfob.adapters import store_codec as codec
 from keyfob.cli import words as cli
 from keyfob.cli.doctor import MARKS
 from keyfob.cli.views import view_of
+from keyfob.core.account import Status, status_word
 from keyfob.core.errors import Fault
-from keyfob.core.words import CLIENT_AUTHS, METHODS, RENEWABLE_METHODS, FindingLevel, known
+from keyfob.core.words import (
+    CLIENT_AUTHS,
+    METHODS,
+    RENEWABLE_METHODS,
+    SHOWN_STATUSES,
+    FindingLevel,
+    StatusWord,
+    known,
+)
 from keyfob.desktop import models
 from keyfob.service.clients import stored_auth
 from support.fake_engine import sample_views
+from support.records import a_record
 
 
 @pytest.mark.parametrize("table", [cli.METHOD_WORDS, models.METHOD_WORDS], ids=["command line", "window"])
 def test_every_method_has_its_words(table: dict[str, str]) -> None:
     assert set(table) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [cli.STATUS_WORDS, cli.STATUS_COLOURS, models.STATUS_WORDS, models.STATUS_TONES, models.STATUS_SHAPES],
+    ids=["words", "colours", "window's words", "tones", "shapes"],
+)
+def test_every_status_has_its_words_and_colours(table: dict[str, str]) -> None:
+    assert set(table) == set(SHOWN_STATUSES)
+
+
+def test_the_words_of_a_stored_status_are_those_of_its_cases() -> None:
+    cases: tuple[type[Any], ...] = get_args(Status)
+    values = [case(**dict.fromkeys(case.__dataclass_fields__)) for case in cases]
+    assert {status_word(value) for value in values} == set(get_args(StatusWord))
+    rows = [json.loads(codec.dumps(replace(a_record(), status=value))) for value in values]
+    assert [row["status"]["is"] for row in rows] == [status_word(value) for value in values]
 
 
 def test_renewable_methods_are_those_with_a_refresh_token() -> None:
@@ -43,7 +73,7 @@ def test_every_level_of_the_doctor_has_its_mark() -> None:
     assert set(MARKS) == set(get_args(FindingLevel))
 
 
-@pytest.mark.parametrize("field", ["method"])
+@pytest.mark.parametrize("field", ["method", "status"])
 def test_an_agent_with_words_of_a_newer_version_is_named_as_such(field: str) -> None:
     row: dict[str, Any] = sample_views()[0].to_json()
     assert view_of(row).to_json()[field] == row[field]

@@ -26,11 +26,12 @@ from keyfob.core.account import (
     Record,
     Stale,
 )
+from keyfob.core.words import StatusWord
 
 T = TypeVar("T")
 
 # A union of dataclasses is told apart by this name in "is".
-_CASES: dict[str, type[Any]] = {
+_CASES: dict[StatusWord, type[Any]] = {
     "connected": Connected,
     "stale": Stale,
     "needs_sign_in": NeedsSignIn,

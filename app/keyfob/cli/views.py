@@ -14,7 +14,7 @@ from keyfob.cli.session import Session
 from keyfob.core.account import AccountView, ErrorNote
 from keyfob.core.errors import Fault
 from keyfob.core.times import from_rfc3339
-from keyfob.core.words import METHODS, known
+from keyfob.core.words import METHODS, SHOWN_STATUSES, known
 
 
 def all_accounts(session: Session) -> list[AccountView]:
@@ -49,8 +49,8 @@ def one_account(session: Session, ref: str) -> AccountView:
 
 def view_of(row: dict[str, Any]) -> AccountView:
     """The inverse of `AccountView.to_json`, as far as that tells. Raises Fault for an agent of a newer version."""
-    method = known(METHODS, row["method"])
-    if method is None:
+    method, status = known(METHODS, row["method"]), known(SHOWN_STATUSES, row["status"])
+    if method is None or status is None:
         raise Fault("The agent is newer than this keyfob", remedy="Update Keyfob on this computer.")
     error = row.get("last_error")
     at = from_rfc3339(error["at"]) if error else None
@@ -61,7 +61,7 @@ def view_of(row: dict[str, Any]) -> AccountView:
         provider_title=row["provider"],
         label=row["label"],
         method=method,
-        status=row["status"],
+        status=status,
         subject=row["subject"],
         name=row["name"],
         email=row.get("email"),

@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import assert_never
 
 import click
 
 from keyfob.core.account import AccountView
 from keyfob.core.text import plain
-from keyfob.core.words import Method
+from keyfob.core.words import Method, ShownStatus
 
-STATUS_WORDS = {
+STATUS_WORDS: Mapping[ShownStatus, str] = {
     "connected": "connected",
     "renewing": "renewing",
     "stale": "waiting to renew",
     "needs_sign_in": "needs you: sign in again",
     "disconnected": "disconnected",
 }
-STATUS_COLOURS = {
+STATUS_COLOURS: Mapping[ShownStatus, str | None] = {
     "connected": "green",
     "renewing": "blue",
     "stale": "yellow",
@@ -81,6 +82,12 @@ def life(view: AccountView, now: datetime) -> str:
             later = view.renews_at is not None and view.renews_at > now
             again = f", tries again in {span(view.renews_at - now)}" if later and view.renews_at else ""
             return view.last_error.message + again
+        case "connected" | "renewing":
+            return _life_left(view, now)
+    assert_never(view.status)
+
+
+def _life_left(view: AccountView, now: datetime) -> str:
     if view.expires_at is None:
         return "no expiry known"
     left = view.expires_at - now
@@ -93,8 +100,8 @@ def life(view: AccountView, now: datetime) -> str:
     return f"expires in {span(left)}"
 
 
-def status(word: str) -> str:
-    return click.style(STATUS_WORDS.get(word, word), fg=STATUS_COLOURS.get(word))
+def status(word: ShownStatus) -> str:
+    return click.style(STATUS_WORDS[word], fg=STATUS_COLOURS[word])
 
 
 def who(view: AccountView) -> str:

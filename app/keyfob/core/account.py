@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import ClientAuth, Method
+from keyfob.core.words import ClientAuth, Method, ShownStatus, StatusWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def after(status: Status, event: Event) -> Status:
     return Stale(event.at, event.error) if target is Stale else NeedsSignIn(event.at, event.error)
 
 
-def status_word(status: Status) -> str:
+def status_word(status: Status) -> StatusWord:
     """The word of the interface: connected, stale, needs_sign_in or disconnected."""
     match status:
         case Connected():
@@ -186,8 +186,13 @@ def still_tried(status: Status) -> bool:
 
 
 def shown_status(
-    word: str, *, expires_at: datetime | None, renewable: bool, now: datetime, keychain_ok: bool = True
-) -> str:
+    word: ShownStatus,
+    *,
+    expires_at: datetime | None,
+    renewable: bool,
+    now: datetime,
+    keychain_ok: bool = True,
+) -> ShownStatus:
     """The status that every face shows. `word` is what was stored (`status_word`), or `renewing` while a renewal
     runs; a view that is some seconds old may be given again, with a later `now`.
 
@@ -303,8 +308,7 @@ class PendingRevocation:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A line of an account's history. `kind`: connected, renewed, renewal_failed, needs_sign_in,
-    disconnected, revoked, revocation_pending, revocation_failed, reconnected, renamed, removed, asleep, key_expiring …"""
+    """A line of an account's history. `kind` is a `LoggedKind` or `HintKind`, or what another version wrote."""
 
     at: datetime
     account_id: str
@@ -335,7 +339,7 @@ class AccountView:
     provider_title: str
     label: str
     method: Method
-    status: str  # connected | renewing | stale | needs_sign_in | disconnected
+    status: ShownStatus
     subject: str
     name: str | None
     email: str | None

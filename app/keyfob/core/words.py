@@ -15,6 +15,25 @@ METHODS: tuple[Method, ...] = get_args(Method)
 # The methods whose tokens Keyfob renews by itself; the others hold something that lives until it is refused.
 RENEWABLE_METHODS: frozenset[Method] = frozenset(METHODS) - {"api_key", "app_password"}
 
+# How an account stands: as stored, and as shown, where a renewal under way is seen as well.
+StatusWord = Literal["connected", "stale", "needs_sign_in", "disconnected"]
+ShownStatus = Literal["connected", "renewing", "stale", "needs_sign_in", "disconnected"]
+SHOWN_STATUSES: tuple[ShownStatus, ...] = get_args(ShownStatus)
+# How far a sign-in has come: preparing, ready (listening), browser (opened), waiting (for the person), code (a device
+# code is shown), checking, saving, and one of three ends.
+Stage = Literal[
+    "preparing", "ready", "browser", "waiting", "code", "checking", "saving", "done", "failed", "cancelled",
+]  # fmt: skip
+ENDED: frozenset[Stage] = frozenset({"done", "failed", "cancelled"})
+# The lines of history that this version writes. A history may hold those of another version, so that what is read
+# from it is text.
+LoggedKind = Literal[
+    "connected", "reconnected", "imported", "renewed", "renewal_failed", "saving_failed", "needs_sign_in",
+    "key_expiring", "disconnected", "revoked", "revocation_pending", "revocation_failed", "renamed", "removed",
+]  # fmt: skip
+# What passes, and is told to subscribers alone.
+HintKind = Literal["renewing", "idle", "tested", "unsaved", "renewal_failed"]
+
 # --- presets ------------------------------------------------------------------------------------------------
 
 Category = Literal[

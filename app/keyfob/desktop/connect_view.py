@@ -10,7 +10,7 @@ from typing import Literal
 from keyfob.core.errors import CODES, KeyfobError
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
-from keyfob.core.words import ClientSource, Method, SecretRule
+from keyfob.core.words import ClientSource, Method, SecretRule, Stage
 from keyfob.desktop import words
 from keyfob.desktop.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.models import METHOD_WORDS
@@ -252,7 +252,7 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
         left = f"{words.countdown(progress.deadline - now)} left"
     if progress.method == "device":
         return _device(progress, left)
-    steps: tuple[tuple[str, str], ...]
+    steps: tuple[tuple[str, Stage], ...]
     if progress.method in ("api_key", "password"):
         steps = (("Check it with the provider", "checking"), ("Save it in your keychain", "saving"))
         lead = f"{title} is being asked who you are."
@@ -297,10 +297,8 @@ def _device(progress: Progress, left: str) -> Waiting:
     page = progress.verification_uri
     shown = (page or "").removeprefix("https://").removeprefix("http://")
     lead = f"On any device, open {shown} and enter this code." if page else "Asking for a code …"
-    stage = {"preparing": "preparing", "code": "waiting", "waiting": "waiting"}.get(
-        progress.stage, progress.stage
-    )
-    steps = (
+    stage: Stage = "waiting" if progress.stage == "code" else progress.stage
+    steps: tuple[tuple[str, Stage], ...] = (
         ("Waiting for you", "waiting"),
         ("Check who it is", "checking"),
         ("Save it in your keychain", "saving"),
@@ -319,7 +317,7 @@ def _device(progress: Progress, left: str) -> Waiting:
 
 
 def _steps(
-    steps: Sequence[tuple[str, str]], stage: str, note: str, failed: str | None = None
+    steps: Sequence[tuple[str, Stage]], stage: Stage, note: str, failed: Stage | None = None
 ) -> tuple[Step, ...]:
     names = [name for _, name in steps]
     reached = names.index(stage) if stage in names else len(names) if stage == "done" else -1

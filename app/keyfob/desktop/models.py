@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from keyfob.core.words import Method
+from keyfob.core.words import Method, ShownStatus
 from keyfob.desktop import history
 from keyfob.desktop.tile import Face
 
@@ -17,7 +17,7 @@ METHOD_WORDS: Mapping[Method, str] = {
     "app_password": "app password",
     "password": "password",
 }
-STATUS_WORDS = {
+STATUS_WORDS: Mapping[ShownStatus, str] = {
     "connected": "Connected",
     "renewing": "Renewing",
     "stale": "Waiting",
@@ -27,14 +27,14 @@ STATUS_WORDS = {
 # What a prompt of the system's can mend at the keychain, by an error's code, and the words of the button that opens it.
 KEYCHAIN_BUTTONS = {"keychain_locked": "Unlock…", "keychain_not_set_up": "Set up…"}
 # tone: a palette colour's name; shape: how it is told without colour
-STATUS_TONES = {
+STATUS_TONES: Mapping[ShownStatus, str] = {
     "connected": "ok",
     "renewing": "accent",
     "stale": "warn",
     "needs_sign_in": "warn",
     "disconnected": "ink2",
 }
-STATUS_SHAPES = {
+STATUS_SHAPES: Mapping[ShownStatus, str] = {
     "connected": "dot",
     "renewing": "arc",
     "stale": "clock",

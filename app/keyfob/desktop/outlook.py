@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
+from typing import assert_never
 
 from keyfob.core.account import AccountView
 from keyfob.desktop import words
@@ -21,8 +22,6 @@ def expired(view: AccountView, now: datetime) -> bool:
 
 def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str, str]:
     """What the card says first, and the smaller line under it (which may be empty)."""
-    left = until(view, now)
-    troubled = view.last_error is not None and view.status == "connected"
     match view.status:
         case "disconnected":
             return "No token is kept", "Reconnect to use this account again; nothing else was forgotten."
@@ -48,6 +47,13 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
         case "stale":
             since = f"Expired {words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
             return since, "Keyfob keeps trying by itself. Nobody has been signed out."
+        case "connected":
+            return _connected(view, now)
+    assert_never(view.status)
+
+
+def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
+    left = until(view, now)
     if view.expires_at is None and not view.renewable:
         return (
             "Does not expire" if view.method == "api_key" else "Used until the provider refuses it"
@@ -61,7 +67,7 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
         assert view.expires_at is not None
         return f"Ends in {words.span(view.expires_at - now)}", after
     assert left is not None or view.renews_at is None
-    if troubled:
+    if view.last_error is not None:
         return "Will be renewed as soon as the provider answers", _still_good(view, now)
     if left is None or left <= timedelta(0):
         return "Renews by itself any moment", _still_good(view, now)

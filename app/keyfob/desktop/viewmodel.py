@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
+from typing import assert_never
 
 from keyfob.core.account import AccountView, LoggedEvent, shown_status
 from keyfob.core.provider import EMPTY
@@ -78,10 +79,12 @@ def side_text(view: AccountView, now: datetime) -> str:
             return "off"
         case "renewing":
             return "renewing"
-    left = until(view, now)
-    if left is None:
-        return "no expiry" if view.method == "api_key" else "in use"
-    return words.short_span(left) if left > timedelta(0) else "now"
+        case "connected":
+            left = until(view, now)
+            if left is None:
+                return "no expiry" if view.method == "api_key" else "in use"
+            return words.short_span(left) if left > timedelta(0) else "now"
+    assert_never(view.status)
 
 
 def row(view: AccountView, now: datetime, twins: bool = False, pictures: Mapping[str, str] = EMPTY) -> Row:

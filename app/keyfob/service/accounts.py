@@ -36,7 +36,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.wire import Request
-from keyfob.core.words import RevocationOutcome, Revoked, UnrevokedReason
+from keyfob.core.words import RevocationOutcome, Revoked, ShownStatus, UnrevokedReason
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol import identity
 from keyfob.protocol.plan import Identity
@@ -380,7 +380,7 @@ class Accounts:
 
     # --- views ----------------------------------------------------------------------------------------------
 
-    def _shown(self, record: Record) -> str:
+    def _shown(self, record: Record) -> ShownStatus:
         word = status_word(record.status)
         if word in ("connected", "stale") and self._locks.held(lock_name(record.account.key)):
             return "renewing"

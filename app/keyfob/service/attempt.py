@@ -18,6 +18,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Outcome
+from keyfob.core.words import Stage
 from keyfob.ports import Listener, Spawn
 from keyfob.protocol.plan import Plan
 from keyfob.service.plans import ClientSecrets
@@ -143,11 +144,11 @@ class Attempt:
 
     # --- for the service ------------------------------------------------------------------------------------
 
-    def advance(self, **changes: Any) -> None:
+    def advance(self, stage: Stage | None = None, **changes: Any) -> None:
         with self._lock:
             if self._progress.ended:
                 return
-            self._progress = replace(self._progress, **changes)
+            self._progress = replace(self._progress, stage=stage or self._progress.stage, **changes)
             progress, observers = self._progress, list(self._observers)
         for observer in observers:
             try:

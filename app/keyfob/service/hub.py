@@ -13,6 +13,7 @@ from collections.abc import Callable
 from keyfob.core.account import ErrorNote, LoggedEvent, Record
 from keyfob.core.errors import KeyfobError
 from keyfob.core.text import plain
+from keyfob.core.words import HintKind, LoggedKind
 from keyfob.ports import AccountStore, Clock
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Hub:
 
         return unsubscribe
 
-    def say(self, record: Record, kind: str, message: str, code: str | None = None) -> LoggedEvent:
+    def say(self, record: Record, kind: LoggedKind, message: str, code: str | None = None) -> LoggedEvent:
         """Write an event into the history of `record`'s account and tell the subscribers."""
         account = record.account
         event = self._store.log(
@@ -74,7 +75,7 @@ class Hub:
             message = plain(error.message, 300)
             self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_TROUBLE, message, error.code))
 
-    def hint(self, record: Record, kind: str) -> None:
+    def hint(self, record: Record, kind: HintKind) -> None:
         """Tell the subscribers of something that passes (`renewing`) and is not worth a line of history."""
         self._tell(LoggedEvent(self._clock(), record.account.id, record.account.key, kind, ""))
 

@@ -21,7 +21,7 @@ from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
-from keyfob.core.words import Method, known
+from keyfob.core.words import LoggedKind, Method, known
 from keyfob.ports import Spawn
 from keyfob.protocol.identity import UNIDENTIFIED
 from keyfob.service import ways
@@ -180,7 +180,7 @@ class SignIn:
             with desk.locks.hold("new-account", timeout=LOCK_WAIT):
                 record = self._same_person(ready, signed)
                 stored = self._keep(ready, signed, record)
-        kind = "reconnected" if record is not None else "connected"
+        kind: LoggedKind = "reconnected" if record is not None else "connected"
         words = f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}"
         # It is kept: a full disk's missing line of history must not have it revoked and forgotten again.
         self._quietly(lambda: desk.hub.say(stored, kind, words))

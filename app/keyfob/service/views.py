@@ -13,7 +13,7 @@ from keyfob.core.finding import Finding
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import Method, PasteForm, Revoked, UnrevokedReason
+from keyfob.core.words import ENDED, Method, PasteForm, Revoked, Stage, UnrevokedReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,9 @@ class SignInRequest:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a sign-in stands. `stage`: preparing, ready (listening), browser (opened), waiting (for the person),
-    code (a device code is shown), checking, saving, then done, failed or cancelled."""
+    """How a sign-in stands."""
 
-    stage: str
+    stage: Stage
     provider: str
     provider_title: str
     method: Method
@@ -84,7 +83,7 @@ class Progress:
 
     @property
     def ended(self) -> bool:
-        return self.stage in ("done", "failed", "cancelled")
+        return self.stage in ENDED
 
 
 @dataclass(frozen=True, slots=True)
