@@ -292,6 +292,7 @@ def test_s54_never_and_always() -> None:
 @pytest.mark.parametrize(("error", "kind", "code"), [
     ("access_denied", SignInEnded, "declined"),
     ("user_cancelled", SignInEnded, "declined"),
+    ("login_required", SignInEnded, "declined"),
     ("temporarily_unavailable", Transient, "provider_unavailable"),
     ("server_error", Transient, "provider_unavailable"),
     ("invalid_scope", SettingWrong, "scope_refused"),

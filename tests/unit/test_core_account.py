@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from keyfob.core import account
 from keyfob.core.account import (
+    STILL_TRIED,
     TRANSITIONS,
     Connected,
     Disconnected,
@@ -31,6 +32,7 @@ from keyfob.core.account import (
     after,
     shown_status,
     status_word,
+    still_tried,
 )
 from keyfob.core.grant import Grant
 from keyfob.core.renewal import (
@@ -78,6 +80,13 @@ def test_every_step_leads_where_the_table_says(status: Status, event: Event) -> 
     if isinstance(found, Stale | NeedsSignIn) and type(found) is not type(status):
         assert found.since == LATER
         assert found.error == OTHER
+
+
+def test_renewals_go_on_where_the_provider_did_not_say_that_the_grant_has_ended() -> None:
+    for code in sorted(STILL_TRIED):
+        assert still_tried(NeedsSignIn(AT, replace(NOTE, code=code)))
+    assert not still_tried(NeedsSignIn(AT, replace(NOTE, code="grant_ended")))
+    assert not still_tried(Stale(AT, NOTE))
 
 
 def test_only_a_sign_in_mends_what_the_person_ended() -> None:

@@ -190,6 +190,15 @@ def test_the_tree_has_one_class_an_exit_and_each_default_code_exists() -> None:
         assert error.advice == CODES[error.code].advice
 
 
+def test_an_error_says_until_when_it_holds_with_the_day_if_it_is_another() -> None:
+    soon = KeyfobError("Acme asks to wait.", retry_after=timedelta(minutes=5), until=AT)
+    assert soon.told(UTC) == "Acme asks to wait until 12:00:00"
+    assert soon.told(timezone(timedelta(hours=2))) == "Acme asks to wait until 14:00:00"
+    later = KeyfobError("Acme asks to wait", retry_after=timedelta(hours=13), until=AT)
+    assert later.told(UTC) == "Acme asks to wait until 20 November 12:00:00"
+    assert KeyfobError("Acme asks to wait", until=AT).told(UTC) == "Acme asks to wait until 12:00:00"
+
+
 def test_every_code_that_is_raised_is_in_the_table() -> None:
     """A code that is misspelt would fail where it is raised, in the middle of somebody's trouble."""
     package = Path(errors.__file__).parent.parent

@@ -61,6 +61,15 @@ def test_addresses_that_can_be_no_client_id(address: str) -> None:
         client_metadata(PROVIDER, address, redirect_uris=LOOPBACK)
 
 
+def test_atproto_servers_refuse_a_client_with_keys_and_a_loopback_redirect() -> None:
+    key = new_key("ES256")
+    atproto = replace(PROVIDER, methods=("atproto",))
+    with pytest.raises(Usage, match="loopback redirect"):
+        client_metadata(atproto, ADDRESS, redirect_uris=LOOPBACK, keys=[key])
+    web = client_metadata(atproto, ADDRESS, redirect_uris=["https://k.example/cb"], keys=[key])
+    assert web["token_endpoint_auth_method"] == "private_key_jwt"
+
+
 def test_a_redirect_is_needed() -> None:
     with pytest.raises(Usage):
         client_metadata(PROVIDER, ADDRESS, redirect_uris=[])
