@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -21,6 +22,7 @@ from keyfob.desktop.desk import Desk
 from keyfob.desktop.qr import qr_matrix
 from keyfob.protocol.callback import read_paste
 from keyfob.protocol.effects import Expectation
+from keyfob.providers.catalogue import standard
 from keyfob.service.views import Progress
 from support import fake_engine as fake
 from support.fake_engine import view
@@ -88,11 +90,11 @@ def test_searching_finds_by_name_and_by_method(dialog: ConnectDialog) -> None:
 def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot) -> None:
     page = dialog.gallery
     page.search.setText("nexus")
-    assert [page.method.itemText(n) for n in range(page.method.count())] == ["browser", "API key"]
+    assert [page.method.itemText(n) for n in range(page.method.count())] == ["API key", "browser"]
     page.method.setCurrentIndex(1)
     qtbot.keyClick(page.search, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
-    assert "api_key" in dialog.form._fields
+    assert "client_id" in dialog.form._fields
 
 
 def test_from_the_gallery_to_connected(
@@ -399,7 +401,9 @@ def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
     qtbot.waitUntil(lambda: [len(c.methods) for c in dialog.gallery._cards if c.id == "claude-ai"] == [2])
     card = next(c for c in dialog.gallery._cards if c.id == "claude-ai")
     assert card.badge == "Not allowed by the provider’s terms"
-    choose(dialog, "claude subscription")
+    dialog.gallery.search.setText("claude subscription")
+    dialog.gallery.method.setCurrentIndex(dialog.gallery.method.findData("oauth"))
+    dialog.gallery.go.click()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     assert not dialog.form.go.isVisible()
     other = dialog.form.findChild(QPushButton, "other_api_key")
@@ -439,7 +443,7 @@ def test_the_choice_is_found_by_its_name(dialog: ConnectDialog) -> None:
     dialog.gallery.search.setText("nexus")
     told = QAccessible.queryAccessibleInterface(dialog.gallery.method)
     assert told.text(QAccessible.Text.Name) == "Method"
-    assert told.text(QAccessible.Text.Value) == "browser"
+    assert told.text(QAccessible.Text.Value) == "API key"
     assert told.role() == QAccessible.Role.ComboBox
     assert told.child(0).childCount() == 2
     assert told.actionInterface() is not None
@@ -480,3 +484,42 @@ def test_the_window_comes_to_the_front_however_a_sign_in_ends(
     page = getattr(dialog, outcome)
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
     assert asked == ["raise", "activate", "alert"]
+
+
+def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
+    """Nexus Mods gives out apps by hand: its API key works now."""
+    page = dialog.gallery
+    page.search.setText("nexus")
+    assert page.method.currentData() == "api_key"
+    assert page.text.text() == "Paste an API key. Keyfob tries it once, and keeps it in your keychain."
+    page.method.setCurrentIndex(page.method.findData("oauth"))
+    assert page.text.text() == "Register an app of your own at Nexus Mods first, then sign in with it."
+    page.search.setText("openai")
+    assert page.method.currentData() == "oauth"
+    assert page.text.text() == "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain."
+    page.search.setText("claude subscription")
+    assert page.text.text() == "Not allowed by the provider’s terms."
+    described = page.list.currentItem().data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    assert described == "terms forbid it. Not allowed by the provider’s terms"
+
+
+def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:
+    presets = standard(tmp_path).all()
+    providers = [p for p in presets if p.category != "custom" and p.id not in connect_view.ANY_SERVER]
+    cards = [c for c in connect_view.cards(providers, demo=False) if not c.id.endswith("-sandbox")]
+    at_once = [bool(card.at_once) for card in cards]
+    assert at_once == sorted(at_once, reverse=True)
+    assert 0 < sum(at_once) < len(at_once)
+    for card in cards:
+        if card.at_once:
+            assert card.methods[0][0] == card.at_once[0]
+    chosen = {card.id: card.methods[0][0] for card in cards}
+    assert {chosen[name] for name in ("nexusmods", "github", "gitlab", "huggingface")} == {"api_key"}
+
+
+def test_a_form_that_asks_for_an_app_promises_no_browser() -> None:
+    own = Provider("x", "X", policy=Policy("user"))
+    asked = connect_view.form(own, "oauth", known=None, setting_port=9876)
+    assert asked.text == "Register an app first. Then sign in with it."
+    known = connect_view.KnownClient("client-1", "yours")
+    assert connect_view.form(own, "oauth", known=known, setting_port=9876).text == "Your browser opens next."

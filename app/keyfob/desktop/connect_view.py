@@ -19,6 +19,7 @@ from keyfob.desktop.viewmodel import face_of, name_of
 from keyfob.protocol.address import fault_of
 from keyfob.service.views import Progress
 
+BROWSER_NEXT = "Your browser opens next."
 CHANGE = "Change it"  # what was entered in the form
 CLIENT_METHODS: tuple[Method, ...] = ("oauth", "device", "password")  # those that need a client id
 # What most people look for stands first; then by title; what fits any server, and test servers, stand last.
@@ -26,6 +27,14 @@ POPULAR = (
     "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
     "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
 )  # fmt: skip
+LEADS: dict[Method, str] = {
+    "oauth": "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain.",
+    "device": "Enter a code at the provider once. Keyfob keeps it fresh, and in your keychain.",
+    "atproto": "Sign in once with your handle. Keyfob keeps it fresh, and in your keychain.",
+    "api_key": "Paste an API key. Keyfob tries it once, and keeps it in your keychain.",
+    "app_password": "Sign in once at your own server. Keyfob keeps its password in your keychain.",
+    "password": "Sign in once with your password. Keyfob does not keep the password.",
+}
 ANY_SERVER = ("oidc", "oauth2", "atproto", "api-key", "api-key-header")
 
 
@@ -41,6 +50,7 @@ class Card:
     methods: tuple[tuple[Method, str], ...]  # (method, words)
     blocked: str  # why the provider's terms forbid signing in; empty where they do not
     search: str
+    at_once: tuple[Method, ...] = ()  # the methods that need no app of one's own, and that the terms allow
 
     @property
     def badge(self) -> str:
@@ -139,8 +149,10 @@ class Failure:
 
 
 def card(provider: Provider) -> Card:
-    methods = tuple((m, METHOD_WORDS[m]) for m in provider.methods)
-    own = provider.policy.client_id == "user" and not provider.client.client_id
+    # The first one is chosen until the person chooses another.
+    ordered = sorted(provider.methods, key=lambda m: not works_at_once(provider, m))
+    methods = tuple((m, METHOD_WORDS[m]) for m in ordered)
+    own = wants_own_app(provider)
     spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
     if provider.policy.blocked:
         spoken = [f"{' · '.join(spoken)} only" if spoken else "terms forbid it"]
@@ -160,21 +172,44 @@ def card(provider: Provider) -> Card:
         methods,
         plain(provider.policy.blocked or "", 600),
         hay.casefold(),
+        tuple(m for m in ordered if works_at_once(provider, m)),
     )
 
 
+def wants_own_app(provider: Provider) -> bool:
+    return provider.policy.client_id == "user" and not provider.client.client_id
+
+
+def works_at_once(provider: Provider, method: Method) -> bool:
+    """Whether a person can sign in by `method` as things stand: with no app of their own, and within the terms."""
+    if method == "api_key":
+        return True
+    return not provider.policy.blocked and not (wants_own_app(provider) and method in CLIENT_METHODS)
+
+
+def lead(card: Card, method: Method) -> str:
+    """What signing in by `method` takes."""
+    if method in card.at_once:
+        return LEADS[method]
+    if card.blocked:
+        return f"{card.badge}."
+    return f"Register an app of your own at {card.title} first, then sign in with it."
+
+
 def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
-    """In reading order: the demo where it runs (else left out), the popular, the rest by title, any server last."""
+    """In reading order: the demo where it runs (else left out), then what works at once, each the popular first and the
+    rest by title; any server last."""
     shown = [p for p in providers if demo or p.category != "demo"]
     return tuple(card(p) for p in sorted(shown, key=_place))
 
 
-def _place(provider: Provider) -> tuple[bool, bool, bool, int, str]:
+def _place(provider: Provider) -> tuple[bool, bool, bool, bool, int, str]:
     popular = POPULAR.index(provider.id) if provider.id in POPULAR else len(POPULAR)
     return (
         provider.category != "demo",
         _fits_any(provider),
         provider.id.endswith("-sandbox"),
+        not any(works_at_once(provider, m) for m in provider.methods),
         popular,
         provider.title.casefold(),
     )
@@ -212,12 +247,13 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
     policy, key = provider.policy, provider.api_key
     wants_key = method == "api_key"
     needs_client = method in CLIENT_METHODS and policy.client_id == "user"
+    first = "Register an app first. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
     text = {
         "api_key": "Paste a key that you made at the provider. It is tried once, then kept in your keychain.",
         "atproto": "Tell who you are there; your own server asks you for the password.",
         "app_password": "Your server opens in the browser and gives Keyfob a password of its own.",
         "password": "The password is used once to sign in and never kept.",
-    }.get(method, policy.note or "Your browser opens next.")
+    }.get(method, policy.note or first)
     return Form(
         provider=provider.id,
         method=method,

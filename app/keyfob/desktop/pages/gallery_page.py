@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.desktop import icons
-from keyfob.desktop.connect_view import Card, found
+from keyfob.desktop.connect_view import Card, found, lead
 from keyfob.desktop.outside import set_tooltip
 from keyfob.desktop.theme import Theme
 from keyfob.desktop.tile import paint_tile
@@ -27,7 +27,6 @@ from keyfob.desktop.widgets import Choice, Selector, button, label
 CARD = Qt.ItemDataRole.UserRole
 COLUMNS = 3
 TITLE = "Connect Account"
-TEXT = "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain."
 
 
 class CardDelegate(QStyledItemDelegate):
@@ -90,6 +89,7 @@ class GalleryPage(QWidget):
         super().__init__()
         self._theme = theme
         self._cards: tuple[Card, ...] = ()
+        self._text: str | None = None  # None: what the chosen method takes
         self.title = title = label("", "dialogTitle", wrap=True)
         self.text = text = label("", "secondary", wrap=True)
         self.search = QLineEdit()
@@ -123,6 +123,7 @@ class GalleryPage(QWidget):
         self.method = Choice(theme, "Method")
         self.method.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
         self.method_label.setBuddy(self.method)
+        self.method.currentIndexChanged.connect(self._lead)
         self.cancel = button("Cancel")
         self.go = button("Continue", "primary")
         self.go.setDefault(True)
@@ -156,14 +157,14 @@ class GalleryPage(QWidget):
         preferred: str | None = None,
         *,
         title: str = TITLE,
-        text: str = TEXT,
+        text: str | None = None,
         searched: bool = True,
     ) -> None:
         """Show these providers; `preferred` is chosen if it is there. Without `searched` there is nothing to look
         through: one provider whose method is chosen."""
         self._cards = cards
         self.title.setText(title)
-        self.text.setText(text)
+        self._text = text
         self.search.setVisible(searched)
         self.search.clear()
         self.list.clear()
@@ -171,7 +172,8 @@ class GalleryPage(QWidget):
             item = QListWidgetItem(card.title)
             item.setData(CARD, card)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, card.title)
-            item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, card.subtitle)
+            described = ". ".join(part for part in (card.subtitle, card.badge) if part)
+            item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, described)
             set_tooltip(
                 item, "\n".join(p for p in (f"{card.title}: {card.subtitle}", card.badge, card.blocked) if p)
             )
@@ -226,6 +228,15 @@ class GalleryPage(QWidget):
         self.method.setEnabled(len(methods) > 1)
         self.method.setVisible(bool(methods))
         self.method_label.setVisible(bool(methods))
+        self._lead()
+
+    def _lead(self) -> None:
+        """What the chosen method takes, unless the page has a text of its own."""
+        card, method = self._current(), self.method.currentData()
+        if self._text is not None:
+            self.text.setText(self._text)
+        elif card is not None and method is not None:
+            self.text.setText(lead(card, method))
 
     def _continue(self) -> None:
         card = self._current()
