@@ -44,7 +44,7 @@ class Tray(QObject):
         self._summary.setEnabled(False)
         self._accounts: list[QAction] = []
         self.menu.addAction(self._summary)
-        self._after = self.menu.addSeparator()
+        self.menu.addSeparator()
         self.menu.addSeparator()
         for text, signal in (
             ("Open Keyfob", self.opened),

@@ -81,7 +81,7 @@ class AccountPage(QWidget):
         self.copy_action = self._action("Copy token", "copy")
         self.menu.addSeparator()
         self.sign_in_action = self._action("Sign in again…", "reconnect")
-        self.method_action = self._action("Switch the method…", "switch_method")
+        self._action("Switch the method…", "switch_method")
         self.another_action = self._action("Add another…", "add_another")
         self.menu.addSeparator()
         self.disconnect_action = self._action("Disconnect…", "disconnect")
