@@ -88,6 +88,16 @@ def test_no_code_stands_in_a_sentence_but_in_the_details() -> None:
         assert not [code for code in CODES if "_" in code for text in said if code in text]
 
 
+def test_the_tooltip_says_what_the_time_counts_down_to() -> None:
+    assert viewmodel.row(view("x", "X", "a"), NOW).tooltip.endswith("x/a: connected, renews in 42 min")
+    fixed = view("x", "X", "a", renewable=False, renews_at=None)
+    assert viewmodel.row(fixed, NOW).tooltip.endswith("x/a: connected, ends in 52 min")
+    endless = view("x", "X", "a", method="api_key", renewable=False, renews_at=None, expires_at=None)
+    assert viewmodel.row(endless, NOW).tooltip.endswith("x/a: connected")
+    waiting = view("x", "X", "a", status="stale")
+    assert viewmodel.row(waiting, NOW).tooltip.endswith("x/a: waiting")
+
+
 @pytest.mark.parametrize(
     ("statuses", "offline", "state"),
     [

@@ -18,7 +18,9 @@ from keyfob.desktop import clipboard, operation
 from keyfob.desktop.clipboard import SecretClipboard
 from keyfob.desktop.confirm import Ask, Confirm
 from keyfob.desktop.desk import Desk
+from keyfob.desktop.history import Point
 from keyfob.desktop.main_window import BannerView, MainWindow
+from keyfob.desktop.pictures import Strip
 from keyfob.desktop.theme import Theme
 from support import fake_engine as fake
 
@@ -420,3 +422,12 @@ def test_a_name_that_cannot_be_used_stays_to_be_corrected(
     qtbot.keyClick(question.field, Qt.Key.Key_Enter)
     qtbot.waitUntil(lambda: not question.isVisible())
     assert engine.accounts.view("key-nexusmods-aldis").label == "main"
+
+
+def test_the_timeline_is_said_in_words(theme: Theme, qtbot: QtBot) -> None:
+    strip = Strip(theme)
+    qtbot.addWidget(strip)
+    strip.tell([Point(0.5, "ok")])
+    assert strip.accessibleName() == "The last 3 days: 1 event"
+    strip.tell([Point(0.5, "ok"), Point(0.7, "warn")])
+    assert strip.accessibleName() == "The last 3 days: 2 events, 1 failed"

@@ -195,7 +195,9 @@ class Strip(QWidget):
     def tell(self, points: Sequence[Point]) -> None:
         self._points = points
         trouble = sum(p.tone in ("warn", "bad") for p in points)
-        self.setAccessibleName(f"The last {DAYS} days: {len(points)} events, {trouble} of them trouble")
+        many = "1 event" if len(points) == 1 else f"{len(points)} events"
+        failed = f", {trouble} failed" if trouble else ""
+        self.setAccessibleName(f"The last {DAYS} days: {many}{failed}")
         set_tooltip(self, self.accessibleName())
         self.update()
 

@@ -105,8 +105,17 @@ def row(view: AccountView, now: datetime, twins: bool = False, pictures: Mapping
         STATUS_TONES[view.status],
         STATUS_SHAPES[view.status],
         face_of(view, pictures),
-        f"{title} · {' · '.join(parts)}\n{view.id}: {STATUS_WORDS[view.status].lower()}",
+        f"{title} · {' · '.join(parts)}\n{view.id}: {_state(view, now)}",
     )
+
+
+def _state(view: AccountView, now: datetime) -> str:
+    """The status in words, and what the time in the list counts down to."""
+    state = STATUS_WORDS[view.status].lower()
+    left = until(view, now)
+    if view.status != "connected" or left is None or left <= timedelta(0):
+        return state
+    return f"{state}, {'renews' if view.renewable and view.renews_at else 'ends'} in {words.short_span(left)}"
 
 
 def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
