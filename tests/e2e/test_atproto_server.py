@@ -157,8 +157,8 @@ def signed_in(world: World, live: Live, plan: Plan, resolved: Resolved) -> tuple
     """The result, and the plan as it is pinned for later."""
     result = live.perform(
         sign_in(
-            plan, resolved, state=live.secret(), code_verifier=live.secret(), keys=live.keys, plc=world.server.plc,
-            dns_txt=world.server.dns_txt, **live.tools,
+            plan, resolved, state=live.secret(), code_verifier=live.secret(), plc=world.server.plc,
+            dns_txt=world.server.dns_txt, env=live.env,
         )
     )  # fmt: skip
     return result, replace(plan, server=resolved.server, client=Client(result.issued_client_id))
@@ -168,7 +168,7 @@ def session(live: Live, result: SignInResult) -> Response:
     url = f"{result.extra['pds']}/xrpc/com.atproto.server.getSession"
     request = Request("GET", url, "whoami", {"Accept": "application/json"})
     grant = result.grant
-    return live.perform(dpop.send(request, key=grant.key, access=grant.access, **live.tools))
+    return live.perform(dpop.send(request, key=grant.key, access=grant.access, env=live.env))
 
 
 def test_the_whole_life_of_an_account(world: World) -> None:
@@ -188,17 +188,17 @@ def test_the_whole_life_of_an_account(world: World) -> None:
     assert result.grant.refresh is not None
     assert json.loads(session(live, result).body)["did"] == alice
 
-    grant = live.perform(renew(plan, result.grant, subject=alice, keys=live.keys, **live.tools))
+    grant = live.perform(renew(plan, result.grant, subject=alice, env=live.env))
     assert grant.refresh != result.grant.refresh
     assert live.kept == [grant]
     assert grant.refresh is not None
     later = replace(result, grant=grant)
     assert session(live, later).status == 200
 
-    assert live.perform(revoke(plan, grant.refresh, "refresh_token", **live.tools)) == "yes"
+    assert live.perform(revoke(plan, grant.refresh, "refresh_token", env=live.env)) == "yes"
     assert session(live, later).status == 401
     with pytest.raises(SignInNeeded) as caught:
-        live.perform(renew(plan, grant, subject=alice, keys=live.keys, **live.tools))
+        live.perform(renew(plan, grant, subject=alice, env=live.env))
     assert caught.value.code == "grant_ended"
 
 
@@ -209,12 +209,12 @@ def test_a_revocation_without_a_proof_revokes_nothing(world: World) -> None:
     assert result.grant.refresh is not None
     assert (
         live.perform(
-            revoke(replace(plan, dpop_key=None), result.grant.refresh, "refresh_token", **live.tools)
+            revoke(replace(plan, dpop_key=None), result.grant.refresh, "refresh_token", env=live.env)
         )
         == "yes"
     )
     assert session(live, result).status == 200
-    assert live.perform(revoke(plan, result.grant.refresh, "refresh_token", **live.tools)) == "yes"
+    assert live.perform(revoke(plan, result.grant.refresh, "refresh_token", env=live.env)) == "yes"
     assert session(live, result).status == 401
 
 

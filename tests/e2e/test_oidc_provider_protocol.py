@@ -73,15 +73,13 @@ def plan_at(server: OidcProvider, live: Live, client: Client, **changes: Any) ->
 def sign_in(live: Live, plan: Plan) -> SignInResult:
     return live.perform(
         authorization_code(
-            plan, state=live.secret(), nonce=live.secret(), code_verifier=live.secret(), keys=live.keys, **live.tools
+            plan, state=live.secret(), nonce=live.secret(), code_verifier=live.secret(), env=live.env
         )
     )  # fmt: skip
 
 
 def renewed(live: Live, plan: Plan, result: SignInResult) -> SignInResult:
-    grant = live.perform(
-        renew(plan, result.grant, subject=result.identity.subject, keys=live.keys, **live.tools)
-    )
+    grant = live.perform(renew(plan, result.grant, subject=result.identity.subject, env=live.env))
     return replace(result, grant=grant)
 
 
@@ -90,7 +88,7 @@ def ask(
 ) -> httpx.Response | Any:
     bearer = {} if key else {"Authorization": f"Bearer {access.reveal()}"}
     request = Request("GET", f"{server.issuer}/me", "userinfo", bearer)
-    return live.perform(dpop.send(request, key=key, access=access, **live.tools))
+    return live.perform(dpop.send(request, key=key, access=access, env=live.env))
 
 
 def test_a_public_client_signs_in_renews_and_revokes(server: OidcProvider, live: Live) -> None:
@@ -108,7 +106,7 @@ def test_a_public_client_signs_in_renews_and_revokes(server: OidcProvider, live:
     assert live.kept == [second.grant]
     assert ask(live, server, second.grant.access).status == 200
     assert second.grant.refresh is not None
-    assert live.perform(revoke(plan, second.grant.refresh, "refresh_token", **live.tools)) == "yes"
+    assert live.perform(revoke(plan, second.grant.refresh, "refresh_token", env=live.env)) == "yes"
     assert ask(live, server, second.grant.access).status == 401
     with pytest.raises(SignInNeeded):
         renewed(live, plan, second)
@@ -174,7 +172,7 @@ def test_confidential_clients_at_every_endpoint(server: OidcProvider, live: Live
     result = renewed(live, plan, sign_in(live, plan))
     assert server.counts()["/request"] == 1
     assert result.grant.refresh is not None
-    assert live.perform(revoke(plan, result.grant.refresh, "refresh_token", **live.tools)) == "yes"
+    assert live.perform(revoke(plan, result.grant.refresh, "refresh_token", env=live.env)) == "yes"
     with pytest.raises(SignInNeeded):
         renewed(live, plan, result)
 
@@ -220,7 +218,7 @@ class TestPar:
     def test_s54_a_reference_is_used_once(self, server: OidcProvider, live: Live) -> None:
         plan = plan_at(server, live, Client("par"))
         params = authorization_params(plan, live.secret(), None, live.secret())
-        uri = live.perform(par.push(plan, params, **live.tools))
+        uri = live.perform(par.push(plan, params, env=live.env))
         address = str(httpx.URL(f"{server.issuer}/auth", params={"client_id": "par", "request_uri": uri}))
         with Person() as one, Person() as other:
             assert "code=" in one.visit(address, until=REDIRECT)
@@ -303,7 +301,7 @@ class TestDevice:
         with Person("alice") as person:
             live.on_code = lambda shown: person.visit(shown.verification_uri_complete or "")
             plan = plan_at(server, live, client, **changes)
-            result = live.perform(device.device_code(plan, keys=live.keys, **live.tools))
+            result = live.perform(device.device_code(plan, env=live.env))
         return live, result
 
     def test_s60_a_person_enters_the_code_elsewhere(self, server: OidcProvider) -> None:
@@ -323,7 +321,7 @@ class TestDevice:
                     person.visit(live.shown[0].verification_uri_complete or "")
 
             live.on_wait = decide
-            result = live.perform(device.device_code(plan, keys=live.keys, **live.tools))
+            result = live.perform(device.device_code(plan, env=live.env))
         assert result.identity.subject == "alice"
         assert live.waited == [5.0, 5.0, 5.0]
 
@@ -339,16 +337,14 @@ class TestDevice:
             live.on_code = lambda shown: person.visit(shown.verification_uri_complete or "")
             plan = plan_at(server, live, Client("native"))
             with pytest.raises(SignInEnded) as caught:
-                live.perform(device.device_code(plan, keys=live.keys, **live.tools))
+                live.perform(device.device_code(plan, env=live.env))
         assert caught.value.code == "declined"
 
     def test_s60_expired(self, server: OidcProvider) -> None:
         server.ttl(DeviceCode=1)
         live = Live()
         with pytest.raises(SignInEnded) as caught:
-            live.perform(
-                device.device_code(plan_at(server, live, Client("native")), keys=live.keys, **live.tools)
-            )
+            live.perform(device.device_code(plan_at(server, live, Client("native")), env=live.env))
         assert caught.value.code == "code_expired"
 
     @pytest.mark.parametrize("kind", ["client_secret_basic", "private_key_jwt ES256"])

@@ -22,6 +22,7 @@ from keyfob.protocol.authorization_response import code_in
 from keyfob.protocol.authorize import authorization_code, code_challenge
 from keyfob.protocol.dpop import NonceBook
 from keyfob.protocol.effects import AwaitCallback, Expectation
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.id_token import Keys
 from keyfob.protocol.plan import Client, Identity, Plan, SignInResult
 from support.playbook import (
@@ -72,8 +73,7 @@ def tokens(**changes: Any) -> dict[str, Any]:
 def perform(book: Playbook, plan: Plan = PLAN, *, keys: Keys | None = None, **more: Any) -> SignInResult:
     return book.perform(
         authorization_code(
-            plan, state=Secret(STATE), nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), keys=keys or Keys(),
-            new_id=book.new_id, now=book.now, nonces=NonceBook(), **more,
+            plan, state=Secret(STATE), nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), env=FlowEnv(book.new_id, book.now, NonceBook(), keys or Keys()), **more,
         )
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.wire import Request, Response
 from keyfob.protocol.client_auth import authenticate
 from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.protocol.plan import Client, Identity, Plan
 from keyfob.protocol.token import read_answer, read_grant
@@ -108,9 +109,7 @@ def who(
         grant if asked is None else replace(grant, key=None),
         claims=claims,
         method=talk["method"],
-        new_id=book.new_id,
-        now=book.now,
-        nonces=NonceBook(),
+        env=FlowEnv(book.new_id, book.now, NonceBook()),
         answer=told,
     )
     return book.perform(flow)
@@ -221,7 +220,7 @@ def test_an_atproto_account_is_tried_at_its_own_server() -> None:
     book = Playbook(sends("GET", "https://pds.example/xrpc/com.atproto.server.getSession", gives=answer))
     flow = probe(
         plan, Grant(Secret(TOKEN), AT), subject="did:plc:madeup", method="atproto",
-        new_id=book.new_id, now=book.now, nonces=NonceBook(),
+        env=FlowEnv(book.new_id, book.now, NonceBook()),
     )  # fmt: skip
     assert book.perform(flow).subject == "did:plc:madeup"
 

@@ -15,6 +15,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.id_token import Keys
 from keyfob.protocol.plan import Client, Plan
 from keyfob.protocol.token import renew
@@ -59,8 +60,7 @@ def perform(
 ) -> Grant:
     return book.perform(
         renew(
-            plan, old, subject=subject, keys=keys or Keys(), new_id=book.new_id, now=book.now,
-            nonces=nonces or NonceBook(),
+            plan, old, subject=subject, env=FlowEnv(book.new_id, book.now, nonces or NonceBook(), keys or Keys()),
         )
     )  # fmt: skip
 

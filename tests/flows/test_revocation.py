@@ -16,6 +16,7 @@ from keyfob.core.provider import Api, Endpoints, Provider, Revocation, Server, T
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Request
 from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Client, Plan
 from keyfob.protocol.revoke import revoke
 from support.playbook import Answer, Playbook, form_of, json_answer, query_of, sends
@@ -34,7 +35,7 @@ def plan(
 
 def revoked(by: Plan, *steps: Callable[..., Any], hint: str = "refresh_token") -> str:
     book = Playbook(*steps)
-    return book.perform(revoke(by, TOKEN, hint, new_id=book.new_id, now=book.now, nonces=NonceBook()))
+    return book.perform(revoke(by, TOKEN, hint, env=FlowEnv(book.new_id, book.now, NonceBook())))
 
 
 def told(answer: Answer | Exception, by: Plan | None = None) -> str:
@@ -171,19 +172,19 @@ def test_deleted_with_the_clients_credentials() -> None:
 def test_a_bound_token_is_revoked_with_a_proof() -> None:
     bound = replace(plan(), dpop_key=new_key("ES256"))
     book = Playbook(sends("POST", END, gives=Answer(200)))
-    flow = revoke(bound, TOKEN, "refresh_token", new_id=book.new_id, now=book.now, nonces=NonceBook())
+    flow = revoke(bound, TOKEN, "refresh_token", env=FlowEnv(book.new_id, book.now, NonceBook()))
     assert book.perform(flow) == "yes"
     assert "DPoP" in book.requests[0].headers
     assert "Authorization" not in book.requests[0].headers
     challenge = json_answer({"error": "use_dpop_nonce"}, 400, dpop_nonce="n-1")
     signing = replace(bound, client=Client("client-1", "private_key_jwt", key=new_key("ES256")))
     book = Playbook(sends("POST", END, gives=challenge), sends("POST", END, gives=Answer(200)))
-    flow = revoke(signing, TOKEN, "refresh_token", new_id=book.new_id, now=book.now, nonces=NonceBook())
+    flow = revoke(signing, TOKEN, "refresh_token", env=FlowEnv(book.new_id, book.now, NonceBook()))
     assert book.perform(flow) == "yes"
     assert len({form_of(request)["client_assertion"] for request in book.requests}) == 2
     as_credential = replace(plan("bearer_post", url=API), dpop_key=bound.dpop_key)
     book = Playbook(sends("POST", API, gives=Answer(200)))
-    flow = revoke(as_credential, TOKEN, "access_token", new_id=book.new_id, now=book.now, nonces=NonceBook())
+    flow = revoke(as_credential, TOKEN, "access_token", env=FlowEnv(book.new_id, book.now, NonceBook()))
     assert book.perform(flow) == "yes"
     assert book.requests[0].headers["Authorization"] == f"DPoP {TOKEN.reveal()}"
 

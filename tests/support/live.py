@@ -16,6 +16,7 @@ from keyfob.core.wire import Callback, Request
 from keyfob.protocol.callback import Accepted, read_paste
 from keyfob.protocol.dpop import NonceBook
 from keyfob.protocol.effects import AwaitCallback, Effect, Keep, OpenBrowser, Send, ShowCode, Wait
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.id_token import Keys
 
 T = TypeVar("T")
@@ -48,9 +49,8 @@ class Live:
         return Secret(entropy(32))
 
     @property
-    def tools(self) -> dict[str, Any]:
-        """What a flow that signs wants to be handed."""
-        return {"new_id": self.new_id, "now": self.now, "nonces": self.nonces}
+    def env(self) -> FlowEnv:
+        return FlowEnv(self.new_id, self.now, self.nonces, self.keys)
 
     def perform(self, flow: Generator[Effect, Any, T]) -> T:
         result: Any = None

@@ -19,7 +19,7 @@ from keyfob.protocol.atproto import Resolved, loopback_client_id, resolve, sign_
 from keyfob.protocol.atproto_identity import handle_from, server_at
 from keyfob.protocol.dpop import NonceBook
 from keyfob.protocol.effects import AwaitCallback
-from keyfob.protocol.id_token import Keys
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from support.playbook import (
     Answer,
@@ -426,8 +426,7 @@ def profile(gives: Answer | Exception | None = None, **value: Any) -> Step:
 def signed_in(book: Playbook, found: Resolved | None = ALICE, plan: Plan = PLAN) -> SignInResult:
     return book.perform(
         sign_in(
-            plan, found, state=STATE, code_verifier=VERIFIER, keys=Keys(), new_id=book.new_id, now=book.now,
-            nonces=NonceBook(), plc=PLC,
+            plan, found, state=STATE, code_verifier=VERIFIER, env=FlowEnv(book.new_id, book.now, NonceBook()), plc=PLC,
         )
     )  # fmt: skip
 

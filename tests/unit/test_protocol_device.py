@@ -15,7 +15,7 @@ from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.protocol.device import GRANT_TYPE, device_code
 from keyfob.protocol.dpop import NonceBook
 from keyfob.protocol.effects import Send, ShowCode, Wait
-from keyfob.protocol.id_token import Keys
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from support.playbook import AT, Answer, Playbook, Step, fails, form_of, json_answer, sends, shows, waits
 
@@ -65,7 +65,7 @@ def begins(**changes: Any) -> Step:
 
 
 def signed_in(book: Playbook, plan: Plan = PLAN) -> SignInResult:
-    return book.perform(device_code(plan, keys=Keys(), new_id=book.new_id, now=book.now, nonces=NonceBook()))
+    return book.perform(device_code(plan, env=FlowEnv(book.new_id, book.now, NonceBook())))
 
 
 def waited(book: Playbook) -> list[float]:

@@ -16,6 +16,7 @@ from keyfob.core.grant import SigningKey
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Request, Response
 from keyfob.protocol import dpop
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.signing import public_jwk, published_jwk, sign
 from support.playbook import AT, Answer, Playbook, json_answer, later, sends
 
@@ -143,7 +144,7 @@ class TestSend:
     def send(
         self, book: Playbook, key: SigningKey | None, nonces: dpop.NonceBook, url: str = TOKEN, **more: Any
     ) -> Response:
-        flow = dpop.send(request_to(url), key=key, new_id=book.new_id, now=book.now, nonces=nonces, **more)
+        flow = dpop.send(request_to(url), key=key, env=FlowEnv(book.new_id, book.now, nonces), **more)
         return book.perform(flow)
 
     def claims(self, book: Playbook, key: SigningKey) -> list[dict[str, Any]]:
@@ -254,9 +255,7 @@ class TestSend:
         request = Request("GET", API, "api", {"authorization": "Bearer x", "dpop": "forged", "Accept": "a/b"})
         access = Secret("t")
         book.perform(
-            dpop.send(
-                request, key=key, new_id=book.new_id, now=book.now, nonces=dpop.NonceBook(), access=access
-            )
+            dpop.send(request, key=key, env=FlowEnv(book.new_id, book.now, dpop.NonceBook()), access=access)
         )
         assert sorted(book.requests[0].headers) == ["Accept", "Authorization", "DPoP"]
         assert book.requests[0].headers["Authorization"] == "DPoP t"

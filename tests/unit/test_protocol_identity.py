@@ -28,6 +28,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Request
 from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.identity import (
     UNIDENTIFIED,
     identify,
@@ -71,9 +72,7 @@ def identified(
         grant,
         claims=claims,
         method=method,
-        new_id=book.new_id,
-        now=book.now,
-        nonces=NonceBook(),
+        env=FlowEnv(book.new_id, book.now, NonceBook()),
         answer=answer,
     )
     return book.perform(flow)
@@ -376,9 +375,7 @@ def test_the_test_request() -> None:
 def probed(by: Provider, *steps: Callable[..., Any], subject: str = "s", method: str = "oauth") -> Identity:
     book = Playbook(*steps)
     plan = Plan(by, SERVER, Client("client-1"))
-    flow = probe(
-        plan, GRANT, subject=subject, method=method, new_id=book.new_id, now=book.now, nonces=NonceBook()
-    )
+    flow = probe(plan, GRANT, subject=subject, method=method, env=FlowEnv(book.new_id, book.now, NonceBook()))
     return book.perform(flow)
 
 
@@ -417,7 +414,7 @@ def test_a_probe_with_nothing_to_ask() -> None:
         Playbook().perform(
             probe(
                 Plan(PROVIDER, Server(None, Endpoints()), Client(None)), GRANT, subject="s", method="oauth",
-                new_id=str, now=lambda: AT, nonces=NonceBook(),
+                env=FlowEnv(str, lambda: AT, NonceBook()),
             )
         )  # fmt: skip
 
@@ -464,7 +461,5 @@ def test_details_of_the_tokens_subject_are_for_display_alone(
 
     answer = json_answer({"data": {"user": {"name": "Shown"}}}, status=status)
     book = Playbook(*([sends("POST", source.url or "", gives=answer, check=carries)] if asked else []))
-    flow = identify(
-        plan, grant, claims=None, method="oauth", new_id=book.new_id, now=book.now, nonces=NonceBook()
-    )
+    flow = identify(plan, grant, claims=None, method="oauth", env=FlowEnv(book.new_id, book.now, NonceBook()))
     assert book.perform(flow).name == name

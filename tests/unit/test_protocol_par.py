@@ -14,6 +14,7 @@ from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.par import push
 from keyfob.protocol.plan import Client, Plan
 from support.playbook import Answer, Playbook, form_of, json_answer, sends
@@ -27,9 +28,7 @@ GOOD = json_answer({"request_uri": URN, "expires_in": 60}, 201)
 
 
 def pushed(book: Playbook, plan: Plan = PLAN, params: dict[str, str] | None = None) -> str:
-    flow = push(
-        plan, PARAMS if params is None else params, new_id=book.new_id, now=book.now, nonces=NonceBook()
-    )
+    flow = push(plan, PARAMS if params is None else params, env=FlowEnv(book.new_id, book.now, NonceBook()))
     return book.perform(flow)
 
 
@@ -81,7 +80,7 @@ def test_an_answer_without_a_reference_and_its_life_is_refused(data: dict[str, A
 def test_s54_a_reference_that_expired_on_the_way_is_refused() -> None:
     book = Playbook(sends("POST", PAR, gives=GOOD))
     flow = push(
-        PLAN, PARAMS, new_id=book.new_id, now=lambda: book.time + timedelta(seconds=60), nonces=NonceBook()
+        PLAN, PARAMS, env=FlowEnv(book.new_id, lambda: book.time + timedelta(seconds=60), NonceBook())
     )
     with pytest.raises(PeerFault, match="expired"):
         book.perform(flow)

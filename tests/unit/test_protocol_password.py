@@ -12,7 +12,7 @@ from keyfob.core.errors import KeyfobError, SettingWrong, SignInEnded, Transient
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server, TokenAnswer
 from keyfob.core.secret import Secret
 from keyfob.protocol.dpop import NonceBook
-from keyfob.protocol.id_token import Keys
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.password import password_params, password_sign_in
 from keyfob.protocol.plan import Client, Plan, SignInResult
 from support.playbook import Answer, Playbook, form_of, json_answer, sends
@@ -38,8 +38,8 @@ def signed_in(
 ) -> SignInResult:
     return book.perform(
         password_sign_in(
-            plan, username=username, password=password, keys=Keys(), new_id=book.new_id, now=book.now, nonces=NonceBook()
-        )
+            plan, username=username, password=password, env=FlowEnv(book.new_id, book.now, NonceBook()
+        ))
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from keyfob.core.provider import Endpoints, Lifetimes, Provider, Server, TokenAn
 from keyfob.core.renewal import LIFETIME_MOST, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Response
+from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Client, Plan
 from keyfob.protocol.token import (
     LIFETIME_FLOOR,
@@ -274,14 +276,14 @@ def test_s30_a_200_that_cannot_be_read_may_have_spent_the_refresh_token() -> Non
 def test_a_request_in_form_or_json() -> None:
     provider = replace(PROVIDER, token_headers={"X-Client": "{client_id}", "User-Agent": "keyfob/{version}"})
     plan = replace(PLAN, provider=provider)
-    request = token_request(plan, {"code": "c&d"}, "token", new_id=str, now=lambda: AT)
+    request = token_request(plan, {"code": "c&d"}, "token", env=FlowEnv(str, lambda: AT, NonceBook()))
     assert form_of(request) == {"code": "c&d", "client_id": "client-1"}
     assert request.headers["X-Client"] == "client-1"
     assert request.headers["User-Agent"].startswith("keyfob/0")
     assert (request.method, request.url) == ("POST", TOKEN)
     as_json = shaped(TokenAnswer(request_format="json"))
     request = token_request(
-        as_json, {"code": "c"}, "token", new_id=str, now=lambda: AT, url="https://id.example/r"
+        as_json, {"code": "c"}, "token", env=FlowEnv(str, lambda: AT, NonceBook()), url="https://id.example/r"
     )
     assert json.loads(request.body or b"") == {"code": "c", "client_id": "client-1"}
     assert request.headers["Content-Type"] == "application/json"
@@ -292,7 +294,7 @@ def test_s1_a_request_goes_to_a_fit_address_only() -> None:
     for endpoint, code in ((None, "preset_faulty"), ("http://id.example/token", "endpoint_unsafe")):
         plan = replace(PLAN, server=Server(None, Endpoints(token_endpoint=endpoint)))
         with pytest.raises(SettingWrong) as refused:
-            token_request(plan, {}, "token", new_id=str, now=lambda: AT)
+            token_request(plan, {}, "token", env=FlowEnv(str, lambda: AT, NonceBook()))
         assert refused.value.code == code
 
 

@@ -7,9 +7,8 @@ the person who was expected, and where that person's own data server names the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,7 +17,7 @@ from keyfob.core.hosts import is_inside
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Callback, Request, Response
-from keyfob.protocol import dpop, id_token, par
+from keyfob.protocol import par
 from keyfob.protocol.address import fault_of, safe, with_query
 from keyfob.protocol.answer import read_json
 from keyfob.protocol.atproto_identity import (
@@ -31,7 +30,8 @@ from keyfob.protocol.atproto_identity import (
 )
 from keyfob.protocol.authorization_response import code_in
 from keyfob.protocol.authorize import authorization_params, expectation
-from keyfob.protocol.effects import AwaitCallback, Effect, Flow, NewId, OpenBrowser, Send
+from keyfob.protocol.effects import AwaitCallback, Effect, Flow, OpenBrowser, Send
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.paths import read_path
 from keyfob.protocol.plan import Identity, Plan, SignInResult
 from keyfob.protocol.token import exchange_code, grant_of
@@ -65,10 +65,7 @@ def sign_in(
     *,
     state: Secret,
     code_verifier: Secret,
-    keys: id_token.Keys,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
     plc: str = PLC_DIRECTORY,
     dns_txt: DnsTxt | None = None,
 ) -> Flow[SignInResult]:
@@ -80,18 +77,15 @@ def sign_in(
     `handle` where one is proved. Raises PeerFault `subject_mismatch` for another person's tokens, `issuer_mismatch`
     where their data server names another server, `identity_invalid`; else as `authorize.authorization_code`.
     """
-    del keys  # no ID token in this profile
     found = resolved or Resolved(plan.server, near=is_inside(urlsplit(plan.server.issuer or "").hostname))
     plan, issued = _prepared(plan, found)
     endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
     params = authorization_params(plan, state, None, code_verifier, found.login_hint)
-    request_uri = yield from par.push(plan, params, new_id=new_id, now=now, nonces=nonces)
+    request_uri = yield from par.push(plan, params, env=env)
     address = with_query(endpoint, {"client_id": params["client_id"], "request_uri": request_uri})
     yield OpenBrowser(Secret(address))
     callback: Callback = yield AwaitCallback(replace(expectation(plan, state), iss_required=True))
-    answer = yield from exchange_code(
-        plan, code_in(callback, plan), code_verifier=code_verifier, new_id=new_id, now=now, nonces=nonces
-    )
+    answer = yield from exchange_code(plan, code_in(callback, plan), code_verifier=code_verifier, env=env)
     grant = grant_of(plan, answer, plan.scopes)
     if answer.scopes is None or SCOPE not in answer.scopes:
         raise PeerFault("The server signed in without atproto's scope")

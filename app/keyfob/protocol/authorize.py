@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +19,11 @@ from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback
 from keyfob.core.words import Method
-from keyfob.protocol import dpop, id_token, par
+from keyfob.protocol import id_token, par
 from keyfob.protocol.address import safe, with_query
 from keyfob.protocol.authorization_response import code_in
-from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, NewId, OpenBrowser
+from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.identity import identify
 from keyfob.protocol.plan import Plan, SignInResult
 from keyfob.protocol.quirks import (
@@ -45,10 +44,7 @@ def authorization_code(
     state: Secret,
     nonce: Secret | None,
     code_verifier: Secret,
-    keys: id_token.Keys,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
     login_hint: str | None = None,
 ) -> Flow[SignInResult]:
     """One sign-in through the browser. `state`, `nonce` and `code_verifier` are fresh and used here only; `nonce` is
@@ -58,18 +54,14 @@ def authorization_code(
     timed out), PeerFault (the protocol broken), Transient.
     """
     if OPENROUTER_KEYS in plan.provider.quirks:
-        return (
-            yield from openrouter_keys(
-                plan, state=state, code_verifier=code_verifier, new_id=new_id, now=now, nonces=nonces
-            )
-        )
+        return (yield from openrouter_keys(plan, state=state, code_verifier=code_verifier, env=env))
     endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
     check_pkce(plan)
     sent_nonce = nonce if wants_id_token(plan) and plan.provider.nonce else None
     params = authorization_params(plan, state, sent_nonce, code_verifier, login_hint)
     if pushes(plan):
         # RFC 9126: what is pushed is not repeated in the browser's address, where others could read it.
-        request_uri = yield from par.push(plan, params, new_id=new_id, now=now, nonces=nonces)
+        request_uri = yield from par.push(plan, params, env=env)
         params = {"client_id": params["client_id"], "request_uri": request_uri}
     yield OpenBrowser(Secret(with_query(endpoint, params)))
     callback: Callback = yield AwaitCallback(expectation(plan, state))
@@ -77,13 +69,11 @@ def authorization_code(
     plan, issued = issued_client(plan, callback)
     verifier = None if plan.provider.pkce == "none" else code_verifier
     extra = {"state": state.reveal()} if STATE_IN_TOKEN_REQUEST in plan.provider.quirks else {}
-    answer = yield from exchange_code(
-        plan, code, code_verifier=verifier, new_id=new_id, now=now, nonces=nonces, extra=extra
-    )
+    answer = yield from exchange_code(plan, code, code_verifier=verifier, env=env, extra=extra)
     return (
         yield from finish(
             plan, answer, nonce=sent_nonce, code=code, issued_client_id=issued, method="oauth",
-            keys=keys, new_id=new_id, now=now, nonces=nonces,
+            env=env,
         )
     )  # fmt: skip
 
@@ -94,10 +84,7 @@ def finish(
     *,
     nonce: Secret | None,
     method: Method,
-    keys: id_token.Keys,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
     code: Secret | None = None,
     issued_client_id: str | None = None,
 ) -> Flow[SignInResult]:
@@ -110,7 +97,7 @@ def finish(
         if answer.id_token is None:
             raise PeerFault(f"{plan.provider.title} gave no ID token", code="id_token_invalid")
         claims = yield from id_token.verify(
-            plan, answer.id_token, nonce=nonce, at=answer.at, keys=keys, access=answer.access, code=code
+            plan, answer.id_token, nonce=nonce, at=answer.at, keys=env.keys, access=answer.access, code=code
         )
     try:
         identity = yield from identify(
@@ -118,10 +105,7 @@ def finish(
             grant,
             claims=claims,
             method=method,
-            keys=keys,
-            new_id=new_id,
-            now=now,
-            nonces=nonces,
+            env=env,
             answer=answer.data,
         )
     except SignInNeeded as refused:

@@ -7,9 +7,9 @@ fails, and stops when the code has expired, whatever the server answers then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,12 @@ from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded, Transient
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.wire import Response
-from keyfob.protocol import dpop, id_token
+from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of, leads_inside, safe
 from keyfob.protocol.answer import NotStrict, error_of, parse_object, read_first
 from keyfob.protocol.authorize import finish
-from keyfob.protocol.effects import Effect, Flow, NewId, ShowCode, Wait
+from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Plan, SignInResult
 from keyfob.protocol.token import Answer, read_answer, token_request
 
@@ -45,28 +46,19 @@ class _Begun:
 def device_code(
     plan: Plan,
     *,
-    keys: id_token.Keys,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[SignInResult]:
     """One sign-in by code. Yields `ShowCode` once, then `Wait` and `Send` in turn.
 
     Raises SignInEnded `declined` or `code_expired`, and as `authorize.authorization_code`.
     """
-    begun = yield from _begin(plan, new_id, now, nonces)
+    begun = yield from _begin(plan, env)
     yield begun.shown
-    answer = yield from _poll(plan, begun, new_id, now, nonces)
-    return (
-        yield from finish(
-            plan, answer, nonce=None, method="device", keys=keys, new_id=new_id, now=now, nonces=nonces
-        )
-    )
+    answer = yield from _poll(plan, begun, env)
+    return (yield from finish(plan, answer, nonce=None, method="device", env=env))
 
 
-def _begin(
-    plan: Plan, new_id: NewId, now: Callable[[], datetime], nonces: dpop.NonceBook
-) -> Generator[Effect, Any, _Begun]:
+def _begin(plan: Plan, env: FlowEnv) -> Generator[Effect, Any, _Begun]:
     """RFC 8628 §3.1 and §3.2. The request is no token request, so it carries no proof of possession."""
     provider = plan.provider
     endpoint = safe(plan.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
@@ -75,8 +67,8 @@ def _begin(
         params[provider.scope_param] = provider.scope_separator.join(plan.scopes)
     if plan.resource is not None:
         params["resource"] = plan.resource
-    request = token_request(plan, params, "device", new_id=new_id, now=now, url=endpoint)
-    response = yield from dpop.send(request, key=None, new_id=new_id, now=now, nonces=nonces)
+    request = token_request(plan, params, "device", env=env, url=endpoint)
+    response = yield from dpop.send(request, key=None, env=env)
     answer = read_first(response, f"{provider.title}'s device authorization endpoint")
     code, user_code = answer.get("device_code"), answer.get("user_code")
     # Google and older servers write verification_url.
@@ -115,9 +107,7 @@ def _span(value: Any, otherwise: timedelta) -> timedelta:
     return max(timedelta(seconds=value), timedelta(seconds=1))
 
 
-def _poll(
-    plan: Plan, begun: _Begun, new_id: NewId, now: Callable[[], datetime], nonces: dpop.NonceBook
-) -> Generator[Effect, Any, Answer]:
+def _poll(plan: Plan, begun: _Begun, env: FlowEnv) -> Generator[Effect, Any, Answer]:
     """RFC 8628 §3.4 and §3.5: ask until the person has decided."""
     params = {
         **plan.provider.token_params,
@@ -127,14 +117,12 @@ def _poll(
     interval = pause = begun.interval
     while True:
         yield Wait(pause)
-        if now() >= begun.shown.expires_at:
+        if env.now() >= begun.shown.expires_at:
             raise SignInEnded("The code has expired", code="code_expired")
         try:
             # Made anew each time: a client assertion is used once.
-            make = partial(token_request, plan, params, "device", new_id=new_id, now=now)
-            response = yield from dpop.send(
-                make(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=make
-            )
+            make = partial(token_request, plan, params, "device", env=env)
+            response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
             match _error_in(plan, response):
                 case "authorization_pending":
                     pause = interval

@@ -24,6 +24,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.wire import Request, Response
 from keyfob.protocol.answer import NotStrict, parse_object
 from keyfob.protocol.effects import Flow, NewId, Send
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.signing import public_jwk, sign
 
 NONCES_MOST = 512  # origins; one person's accounts have a few dozen
@@ -109,9 +110,7 @@ def send(
     request: Request,
     *,
     key: SigningKey | None,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: NonceBook,
+    env: FlowEnv,
     access: Secret | None = None,
     again: Callable[[], Request] | None = None,
 ) -> Flow[Response]:
@@ -125,11 +124,13 @@ def send(
     if key is None:
         plain: Response = yield Send(request)
         return plain
-    nonce = nonces.get(request.url)
+    nonce = env.nonces.get(request.url)
     for _ in range(2):
-        signed = proof(key, request.method, request.url, new_id=new_id, now=now, nonce=nonce, access=access)
+        signed = proof(
+            key, request.method, request.url, new_id=env.new_id, now=env.now, nonce=nonce, access=access
+        )
         answer: Response = yield Send(_signed(request, signed, access))
-        nonce = nonces.learn(request.url, answer)
+        nonce = env.nonces.learn(request.url, answer)
         if not challenged(answer):
             return answer
         if nonce is None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, assert_never
 
@@ -28,7 +27,8 @@ from keyfob.core.words import Method
 from keyfob.protocol import dpop
 from keyfob.protocol.address import fault_of, leads_inside, safe, with_query
 from keyfob.protocol.answer import NotStrict, failure, is_web_page, media_type, parse_json, read_json
-from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.id_token import SUBJECT_MOST, Keys, unverified_claims, verify_userinfo
 from keyfob.protocol.paths import read_path
 from keyfob.protocol.plan import Identity, Plan
@@ -196,15 +196,12 @@ def identify(
     *,
     claims: Mapping[str, Any] | None,
     method: Method,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
     answer: Mapping[str, Any] | None = None,
-    keys: Keys | None = None,
 ) -> Flow[Identity]:
-    """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave; `keys` are the
-    known signing keys, for user information that comes signed. A user information endpoint that refuses the token (one
-    that is bound to another resource, RFC 8707) does not matter where the ID token has said who it is.
+    """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave. User
+    information that comes signed is verified with the environment's keys. A user information endpoint that refuses the
+    token (one that is bound to another resource, RFC 8707) does not matter if the ID token has said who it is.
 
     For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` where the provider
     refuses the token, PeerFault `identity_invalid` where it names nobody, PeerFault `protocol_violation` where the
@@ -223,17 +220,17 @@ def identify(
         case "access_jwt":
             data = unverified_claims(grant.access) or EMPTY
             if source.url is not None:
-                told = yield from _details(plan, grant, source, data, new_id, now, nonces)
+                told = yield from _details(plan, grant, source, data, env)
                 data = {**data, **told}
         case "token_answer":
             data = answer or EMPTY
         case "request":
-            data = asked = yield from _ask(plan, grant, method, new_id, now, nonces, keys)
+            data = asked = yield from _ask(plan, grant, method, env)
         case "userinfo" | "id_token":
             data = claims or EMPTY
             if _userinfo_endpoint(provider, plan.server) is not None or source.url is not None:
                 try:
-                    asked = yield from _ask(plan, grant, method, new_id, now, nonces, keys)
+                    asked = yield from _ask(plan, grant, method, env)
                 except SignInNeeded:
                     if claims is None:
                         raise
@@ -262,9 +259,7 @@ def _details(
     grant: Grant,
     source: IdentitySource,
     claims: Mapping[str, Any],
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[Mapping[str, Any]]:
     """More about the person whom the token names, for display: `{subject}` stands in the request's body. Only a refused
     token is a failure; whatever else goes wrong leaves out a picture."""
@@ -274,7 +269,7 @@ def _details(
     body = source.body.replace("{subject}", str(subject)) if source.body else None
     asking = replace(plan, provider=replace(plan.provider, identity=replace(source, body=body)))
     try:
-        answer: Mapping[str, Any] = yield from _ask(asking, grant, "oauth", new_id, now, nonces)
+        answer: Mapping[str, Any] = yield from _ask(asking, grant, "oauth", env)
     except (Transient, PeerFault):
         return EMPTY
     return answer
@@ -284,33 +279,28 @@ def _ask(
     plan: Plan,
     grant: Grant,
     method: Method,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
-    keys: Keys | None = None,
+    env: FlowEnv,
 ) -> Flow[Mapping[str, Any]]:
     provider = plan.provider
     values = {**plan.inputs, "client_id": plan.client.client_id or ""}
     request = who_am_i_request(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )
-    response = yield from _sent(request, grant, new_id, now, nonces)
-    return (yield from _told(plan, response, keys))
+    response = yield from _sent(request, grant, env)
+    return (yield from _told(plan, response, env.keys))
 
 
-def _told(plan: Plan, response: Response, keys: Keys | None) -> Flow[Mapping[str, Any]]:
+def _told(plan: Plan, response: Response, keys: Keys) -> Flow[Mapping[str, Any]]:
     """What a who-am-I answer says, by its signature where it is signed (Core §5.3.2)."""
     if 200 <= response.status < 300 and media_type(response) == "application/jwt":
         token = Secret(response.body.decode("ascii", "replace").strip())
-        return (yield from verify_userinfo(plan, token, at=response.at, keys=keys or Keys()))
+        return (yield from verify_userinfo(plan, token, at=response.at, keys=keys))
     return read_who_am_i(plan.provider, response)
 
 
-def _sent(
-    request: Request, grant: Grant, new_id: NewId, now: Callable[[], datetime], nonces: dpop.NonceBook
-) -> Flow[Response]:
+def _sent(request: Request, grant: Grant, env: FlowEnv) -> Flow[Response]:
     access = grant.access if grant.key else None
-    return dpop.send(request, key=grant.key, new_id=new_id, now=now, nonces=nonces, access=access)
+    return dpop.send(request, key=grant.key, env=env, access=access)
 
 
 def probe(
@@ -319,10 +309,7 @@ def probe(
     *,
     subject: str,
     method: Method,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
-    keys: Keys | None = None,
+    env: FlowEnv,
 ) -> Flow[Identity]:
     """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
     back has it too.
@@ -336,8 +323,8 @@ def probe(
     request = probe_request(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )
-    response: Response = yield from _sent(request, grant, new_id, now, nonces)
-    told = yield from _told(plan, response, keys)
+    response: Response = yield from _sent(request, grant, env)
+    told = yield from _told(plan, response, env.keys)
     tests_only = method != "api_key" and provider.test is not None and provider.test.url is not None
     if tests_only or source.source not in ("request", "userinfo", "id_token"):
         return Identity(subject)

@@ -6,8 +6,8 @@ reference, used once and at once. A failure ends the sign-in: the parameters nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from keyfob.core.errors import PeerFault
@@ -16,7 +16,8 @@ from keyfob.protocol import dpop
 from keyfob.protocol.address import safe
 from keyfob.protocol.answer import read_first
 from keyfob.protocol.client_auth import authenticate
-from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Plan
 
 _URI_MOST = 2_048  # characters; it becomes part of the address that the browser opens
@@ -26,9 +27,7 @@ def push(
     plan: Plan,
     params: Mapping[str, str],
     *,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[str]:
     """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one browser
     address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
@@ -45,12 +44,12 @@ def push(
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
     def request() -> Request:
-        body, head = authenticate(params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now)
+        body, head = authenticate(
+            params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
+        )
         return Request("POST", endpoint, "par", head, urlencode(body).encode())
 
-    response = yield from dpop.send(
-        request(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=request
-    )
+    response = yield from dpop.send(request(), key=plan.dpop_key, env=env, again=request)
     answer = read_first(response, "The endpoint for pushed requests")
     request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
     if (
@@ -63,6 +62,6 @@ def push(
         )
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < 86_400:
         raise PeerFault("The server's reference to the sign-in request has no life", code="response_invalid")
-    if now() >= response.at + timedelta(seconds=expires_in):
+    if env.now() >= response.at + timedelta(seconds=expires_in):
         raise PeerFault("The server's reference to the sign-in request has expired", code="response_invalid")
     return request_uri

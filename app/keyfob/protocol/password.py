@@ -7,15 +7,15 @@ it is in no result, no error and no log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 
 from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient, Usage
 from keyfob.core.secret import Secret
-from keyfob.protocol import dpop, id_token
+from keyfob.protocol import dpop
 from keyfob.protocol.answer import is_web_page
 from keyfob.protocol.authorize import finish
-from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.plan import Plan, SignInResult
 from keyfob.protocol.token import read_answer, token_request
 
@@ -27,10 +27,7 @@ def password_sign_in(
     *,
     username: str,
     password: Secret,
-    keys: id_token.Keys,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[SignInResult]:
     """One sign-in at the token endpoint, sent once. The caller owns `password` and forgets it.
 
@@ -44,8 +41,8 @@ def password_sign_in(
     if not username or not password:
         raise Usage("A username and a password are needed")
     params = password_params(plan, username, password)
-    request = token_request(plan, params, "token", new_id=new_id, now=now)
-    response = yield from dpop.send(request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces)
+    request = token_request(plan, params, "token", env=env)
+    response = yield from dpop.send(request, key=plan.dpop_key, env=env)
     wrong = SignInEnded(f"{plan.provider.title} does not take this username and password", code="declined")
     try:
         answer = read_answer(plan.provider, response)
@@ -56,11 +53,7 @@ def password_sign_in(
         if response.status in (401, 403) and not is_web_page(response):
             raise wrong from None
         raise
-    return (
-        yield from finish(
-            plan, answer, nonce=None, method="password", keys=keys, new_id=new_id, now=now, nonces=nonces
-        )
-    )
+    return (yield from finish(plan, answer, nonce=None, method="password", env=env))
 
 
 def password_params(plan: Plan, username: str, password: Secret) -> dict[str, str]:

@@ -8,20 +8,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback, Request, Response
-from keyfob.protocol import dpop
 from keyfob.protocol.address import safe, with_query
 from keyfob.protocol.answer import failure, read_json
 from keyfob.protocol.authorization_response import code_in
-from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, NewId, OpenBrowser, Send
+from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser, Send
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.identity import identify
 from keyfob.protocol.plan import Plan, SignInResult
 
@@ -35,9 +33,7 @@ def openrouter_keys(
     *,
     state: Secret,
     code_verifier: Secret,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[SignInResult]:
     """OpenRouter's key grant: PKCE with no client, no scopes and no state; what it gives is a key that does not end.
 
@@ -76,7 +72,5 @@ def openrouter_keys(
     grant = Grant(Secret(key), obtained_at=response.at, scopes=plan.scopes)
     shown = {name: value for name, value in answer.items() if name != "key"}
     bearer = replace(plan, dpop_key=None)
-    identity = yield from identify(
-        bearer, grant, claims=None, method="oauth", new_id=new_id, now=now, nonces=nonces, answer=shown
-    )
+    identity = yield from identify(bearer, grant, claims=None, method="oauth", env=env, answer=shown)
     return SignInResult(grant, identity)

@@ -7,8 +7,7 @@ the provider has revoked, has no way to, or should be asked again; it never deci
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import assert_never
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -22,7 +21,8 @@ from keyfob.protocol import dpop
 from keyfob.protocol.address import safe
 from keyfob.protocol.answer import NotStrict, error_of, failure, is_web_page, parse_object
 from keyfob.protocol.client_auth import authenticate
-from keyfob.protocol.effects import Flow, NewId
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.identity import place_token
 from keyfob.protocol.plan import Plan
 
@@ -36,9 +36,7 @@ def revoke(
     token: Secret,
     hint: TokenHint,
     *,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[RevocationAnswer]:
     """Revoke one token at the plan's server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
 
@@ -50,14 +48,12 @@ def revoke(
     url = provider.revocation.url or plan.server.endpoints.revocation_endpoint
     if provider.revocation.style == "none" or url is None:
         return UNSUPPORTED
-    request, access = _request(plan, url, token, hint, new_id, now)
+    request, access = _request(plan, url, token, hint, env)
 
     def again() -> Request:
-        return _request(plan, url, token, hint, new_id, now)[0]
+        return _request(plan, url, token, hint, env)[0]
 
-    response = yield from dpop.send(
-        request, key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, access=access, again=again
-    )
+    response = yield from dpop.send(request, key=plan.dpop_key, env=env, access=access, again=again)
     what = f"{provider.title}'s revocation endpoint"
     style, shape = provider.revocation.style, provider.token_answer
     try:
@@ -84,7 +80,7 @@ def revoke(
 
 
 def _request(
-    plan: Plan, url: str, token: Secret, hint: TokenHint, new_id: NewId, now: Callable[[], datetime]
+    plan: Plan, url: str, token: Secret, hint: TokenHint, env: FlowEnv
 ) -> tuple[Request, Secret | None]:
     """The request of the preset's style, and the token where the token itself is the credential.
 
@@ -120,7 +116,7 @@ def _request(
             as_json = style.style != "rfc7009"
             headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
             fields, head = authenticate(
-                params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now
+                params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
             )
             text = json.dumps(fields) if as_json else urlencode(fields)
             method = "POST" if style.style in ("rfc7009", "json") else "DELETE"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,7 +29,8 @@ from keyfob.protocol import dpop, id_token
 from keyfob.protocol.address import safe
 from keyfob.protocol.answer import NotStrict, error_of, parse_object, read_json, text_within, token_failure
 from keyfob.protocol.client_auth import authenticate
-from keyfob.protocol.effects import Effect, Flow, Keep, NewId
+from keyfob.protocol.effects import Effect, Flow, Keep
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.paths import read_path
 from keyfob.protocol.plan import Plan
 
@@ -64,8 +65,7 @@ def token_request(
     params: Mapping[str, str],
     purpose: str,
     *,
-    new_id: NewId,
-    now: Callable[[], datetime],
+    env: FlowEnv,
     url: str | None = None,
 ) -> Request:
     """A token endpoint request with the client's authentication, as form or JSON as the preset says. `url` is for
@@ -78,7 +78,9 @@ def token_request(
         headers[name] = value.replace("{version}", __version__).replace(
             "{client_id}", plan.client.client_id or ""
         )
-    body, head = authenticate(params, headers, plan.client, plan.server, endpoint, new_id=new_id, now=now)
+    body, head = authenticate(
+        params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
+    )
     encoded = json.dumps(body) if as_json else urlencode(body)
     return Request("POST", endpoint, purpose, head, encoded.encode())
 
@@ -263,9 +265,7 @@ def exchange_code(
     code: Secret,
     *,
     code_verifier: Secret | None,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
     extra: Mapping[str, str] | None = None,
 ) -> Flow[Answer]:
     """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). The code is sent once.
@@ -280,10 +280,8 @@ def exchange_code(
         params["code_verifier"] = code_verifier.reveal()
     if plan.resource is not None:
         params["resource"] = plan.resource
-    make = partial(token_request, plan, params, "token", new_id=new_id, now=now)
-    response = yield from dpop.send(
-        make(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=make
-    )
+    make = partial(token_request, plan, params, "token", env=env)
+    response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
     try:
         return read_answer(plan.provider, response)
     except SignInNeeded as refused:
@@ -298,10 +296,7 @@ def renew(
     grant: Grant,
     *,
     subject: str,
-    keys: id_token.Keys,
-    new_id: NewId,
-    now: Callable[[], datetime],
-    nonces: dpop.NonceBook,
+    env: FlowEnv,
 ) -> Flow[Grant]:
     """Renew a grant (RFC 6749 §6). `plan` is the account's pinned one; `subject` is whom the account belongs to.
 
@@ -320,10 +315,8 @@ def renew(
     if plan.resource is not None:
         params["resource"] = plan.resource
     url = plan.server.endpoints.refresh_endpoint
-    make = partial(token_request, plan, params, "refresh", new_id=new_id, now=now, url=url)
-    response = yield from dpop.send(
-        make(), key=plan.dpop_key, new_id=new_id, now=now, nonces=nonces, again=make
-    )
+    make = partial(token_request, plan, params, "refresh", env=env, url=url)
+    response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
     try:
         answer = read_answer(plan.provider, response)
     except KeyfobError as refused:
@@ -351,7 +344,7 @@ def renew(
         fault = fault_in_type(plan, answer)
         if fault is not None:
             raise PeerFault(f"{plan.provider.title} broke the protocol: {fault}")
-        yield from _judge_identity(plan, grant, answer, subject, keys)
+        yield from _judge_identity(plan, grant, answer, subject, env.keys)
     except PeerFault:
         if answer.access is not None:
             yield Keep(_without_new_access(grant, renewed))

@@ -196,10 +196,10 @@ class Accounts:
         source = (profile.identity if profile else plan.provider.identity).source
         if source in ("userinfo", "request"):
             return self._runner.run(
-                identity.identify(plan, grant, claims=None, method=method, **self._signing.full)
+                identity.identify(plan, grant, claims=None, method=method, env=self._signing.env)
             )
         return self._runner.run(
-            identity.probe(plan, grant, subject=subject, method=method, **self._signing.full)
+            identity.probe(plan, grant, subject=subject, method=method, env=self._signing.env)
         )
 
     def _test_by_renewing(self, record: Record) -> bool:

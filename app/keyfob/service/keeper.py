@@ -264,7 +264,7 @@ class Keeper:
             return self._ledger.ended(record, error)
         except KeyfobError as error:
             return self._fall_back(record, stored, rejected, force, error)
-        flow = token.renew(plan, grant, subject=record.account.subject, **self._signing.full)
+        flow = token.renew(plan, grant, subject=record.account.subject, env=self._signing.env)
         held = [stored]  # the newest last
 
         def keep(new: Grant) -> None:

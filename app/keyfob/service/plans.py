@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Pin, Record
@@ -19,6 +18,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.words import Method
 from keyfob.ports import Clock, Entropy, Vault
 from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.id_token import Keys
 from keyfob.protocol.plan import Client, Plan
 from keyfob.providers.catalogue import Catalogue
@@ -69,14 +69,9 @@ class Signing:
         return self.entropy(16)
 
     @property
-    def base(self) -> dict[str, Any]:
-        """Keyword arguments of every flow that signs."""
-        return {"new_id": self.new_id, "now": self.now, "nonces": self.nonces}
-
-    @property
-    def full(self) -> dict[str, Any]:
-        """The same, with the JWKS cache, for flows that verify ID tokens."""
-        return {**self.base, "keys": self.keys}
+    def env(self) -> FlowEnv:
+        """The same as flows take it."""
+        return FlowEnv(self.new_id, self.now, self.nonces, self.keys)
 
 
 class Plans:

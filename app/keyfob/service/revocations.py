@@ -242,7 +242,7 @@ class Revocations:
             login = plan.inputs.get("login", "")
             return self._runner.run(app_password.forget_app_password(server, login, grant.access))
         answers = [
-            self._runner.run(revoke.revoke(plan, token, hint, **self._signing.base))
+            self._runner.run(revoke.revoke(plan, token, hint, env=self._signing.env))
             for token, hint in _tokens(plan.provider, grant)
         ]
         return "yes" if "yes" in answers else "unsupported"

@@ -75,7 +75,7 @@ def _browser(desk: Desk, ready: Ready) -> Signed:
         nonce=Secret(desk.signing.entropy(STATE_BYTES)) if openid else None,
         code_verifier=Secret(desk.signing.entropy(VERIFIER_BYTES)),
         login_hint=_login_hint(ready),
-        **desk.signing.full,
+        env=desk.signing.env,
     )
     hands = _hands(desk, ready, listener, plan, issued.secrets)
     result = desk.runner.run(flow, hands, attempt.cancelled)
@@ -254,7 +254,7 @@ def _device(desk: Desk, ready: Ready) -> Signed:
         inputs=ready.inputs,
     )
     result = desk.runner.run(
-        device.device_code(plan, **desk.signing.full),
+        device.device_code(plan, env=desk.signing.env),
         _hands(desk, ready, None, plan, issued.secrets),
         attempt.cancelled,
     )
@@ -299,7 +299,7 @@ def _atproto(desk: Desk, ready: Ready) -> Signed:
         code_verifier=Secret(desk.signing.entropy(VERIFIER_BYTES)),
         plc=plc,
         dns_txt=desk.dns_txt,
-        **desk.signing.full,
+        env=desk.signing.env,
     )
     hands = _hands(desk, ready, listener, plan)
     result = desk.runner.run(flow, hands, attempt.cancelled)
@@ -330,7 +330,7 @@ def _api_key(desk: Desk, ready: Ready) -> Signed:
     base = provider if api is provider.api else replace(provider, api=api)
     plan = Plan(provider=base, server=provider.default_server(), client=Client(None), inputs=ready.inputs)
     ready.attempt.advance(stage="checking")
-    flow = identity.identify(plan, grant, claims=None, method="api_key", **desk.signing.base)
+    flow = identity.identify(plan, grant, claims=None, method="api_key", env=desk.signing.env)
     try:
         who = desk.runner.run(flow, cancel=ready.attempt.cancelled)
     except SignInNeeded as refused:
@@ -361,7 +361,7 @@ def _app_password(desk: Desk, ready: Ready) -> Signed:
     attempt.advance(stage="checking")
     # The login name says who may enter; who that is, the server itself tells, as it will at each later test.
     who = desk.runner.run(
-        identity.identify(plan, result.grant, claims=None, method="app_password", **desk.signing.base),
+        identity.identify(plan, result.grant, claims=None, method="app_password", env=desk.signing.env),
         cancel=attempt.cancelled,
     )
     return Signed(replace(result, identity=who), plan, api_base=result.extra.get("server"))
@@ -379,7 +379,7 @@ def _password(desk: Desk, ready: Ready) -> Signed:
     plan = Plan(provider=provider, server=server, client=issued.client, scopes=scopes, inputs=ready.inputs)
     attempt.advance(stage="checking")
     result = desk.runner.run(
-        password.password_sign_in(plan, username=username, password=request.password, **desk.signing.full),
+        password.password_sign_in(plan, username=username, password=request.password, env=desk.signing.env),
         _hands(desk, ready, None, plan, issued.secrets),
         attempt.cancelled,
     )
