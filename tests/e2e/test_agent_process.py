@@ -322,6 +322,24 @@ def test_with_consent_on_and_no_window_the_answer_is_no(home: Machine) -> None:
     home.kill(agent)
 
 
+def test_a_running_agent_follows_the_settings_command(home: Machine) -> None:
+    agent = home.agent()
+    assert home.run("token", "here", unlocked=False).code == 0
+    assert home.run("settings", "set", "named_app_consent", "on", "--json", unlocked=False).json == {
+        "key": "named_app_consent",
+        "value": True,
+    }
+    try:
+        refused = home.run("token", "here", unlocked=False)
+        assert (refused.code, refused.out) == (8, "")
+        assert "`keyfob settings set named_app_consent off`" in refused.err
+    finally:
+        assert home.run("settings", "set", "named_app_consent", "off", unlocked=False).code == 0
+    assert home.run("token", "here", unlocked=False).code == 0
+    assert home.run("settings", "get", "vault", unlocked=False).out == "sealed\n"
+    home.kill(agent)
+
+
 def test_an_agent_that_cannot_open_its_vault_says_so(home: Machine) -> None:
     refused = home.run("agent", unlocked=False)
     assert refused.code == 4

@@ -77,6 +77,8 @@ CASES = [
     ("keyfob connect codeb", "codeberg"),
     ("keyfob wire kub", "kubectl"),
     ("keyfob exec work", "workshop/alice"),
+    ("keyfob settings set callb", "callback_port"),
+    ("keyfob settings set theme da", "dark"),
 ]
 
 

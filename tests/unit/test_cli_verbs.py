@@ -15,6 +15,7 @@ import pytest
 
 from keyfob.cli import main as cli
 from keyfob.cli.disconnect import how_it_ended
+from keyfob.cli.remedies import REMEDIES
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     CODES,
@@ -345,7 +346,7 @@ def test_without_a_screen_a_locked_keychain_has_a_remedy_that_needs_none(
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     engine.accounts.error = KeychainError("The keychain is locked", code="keychain_locked")
-    assert '"vault": "sealed"' in call(engine, "token", "nexusmods/aldis").err
+    assert "keyfob settings set vault sealed" in call(engine, "token", "nexusmods/aldis").err
 
 
 @pytest.mark.parametrize(("error", "code"), EXITS, ids=lambda value: getattr(value, "code", value))
@@ -357,7 +358,7 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
     for verb in ("token", "renew", "test", "disconnect"):
         ran = call(engine, verb, "nexusmods/aldis")
         assert (ran.code, ran.out) == (code, "")
-        remedy = CODES[error.code].remedy.replace("with Reconnect", "with `keyfob reconnect`")
+        remedy = REMEDIES.get(error.code, CODES[error.code].remedy)
         assert ran.err == f"keyfob: {error.message}. {remedy}\n"
         ran = call(engine, verb, "nexusmods/aldis", "--json")
         assert (ran.code, ran.out) == (code, "")
@@ -418,9 +419,10 @@ def test_every_verb_has_help_with_an_example_and_the_overviews_line() -> None:
         command = cli.keyfob.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
         assert command.get_short_help_str(limit=200) == verb.line
-    for sub in ("list", "show", "check", "add"):
-        ran = run(["providers", sub, "--help"], doors_to(None))
-        assert f"keyfob providers {sub}" in ran.out.split("\n", 1)[1]
+    subs = {"providers": ("list", "show", "check", "add"), "settings": ("list", "get", "set")}
+    for name, sub in ((name, sub) for name, each in subs.items() for sub in each):
+        ran = run([name, sub, "--help"], doors_to(None))
+        assert f"keyfob {name} {sub}" in ran.out.split("\n", 1)[1]
 
 
 def test_without_a_verb_the_window_opens() -> None:

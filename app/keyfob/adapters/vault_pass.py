@@ -72,7 +72,7 @@ class _PassEntries:
             raise KeychainError(
                 "The password store has not been made yet",
                 code="keychain_absent",
-                remedy='Make it with `pass init`, or change "vault" in settings.json (docs/agent.md).',
+                remedy="Make it with `pass init`, or choose another vault: `keyfob settings set vault keychain`.",
             )
         return store / f"{name}.gpg"
 
@@ -82,7 +82,7 @@ class _PassEntries:
             raise KeychainError(
                 "The program `pass` is not installed",
                 code="keychain_absent",
-                remedy='Install pass, or change "vault" in settings.json (docs/agent.md).',
+                remedy="Install pass, or choose another vault: `keyfob settings set vault keychain`.",
             )
         try:
             process = subprocess.Popen(  # noqa: S603  (no shell; a name is the only argument)

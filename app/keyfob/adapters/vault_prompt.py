@@ -30,7 +30,7 @@ _WORDS = {
 }
 NO_SCREEN = (
     "Unlock it in this user's desktop session, then try again; "
-    'without a desktop, set "vault": "sealed" in settings.json (docs/agent.md).'
+    "without a desktop, use the sealed vault: `keyfob settings set vault sealed` (docs/agent.md)."
 )
 
 

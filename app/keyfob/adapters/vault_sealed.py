@@ -208,7 +208,7 @@ def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
         raise KeychainError(
             "This system's OpenSSL has no Argon2id",
             code="keychain_absent",
-            remedy='Install Keyfob with its own cryptography package, or change "vault" in settings.json (docs/agent.md).',
+            remedy="Install Keyfob with its own cryptography package, or choose another vault: `keyfob settings set vault keychain`.",
         ) from None
     return made[:32], made[32:]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.remedies import in_terminal
 from keyfob.cli.session import Session
 from keyfob.core.text import plain
 from keyfob.core.words import FindingLevel
@@ -54,7 +55,7 @@ def doctor(session: Session, recover: bool) -> int:
             f"{click.style(word, fg=colour)}  {finding.name.replace('_', ' ').ljust(width)}  {finding.text}"
         )
         if finding.remedy and (finding in failing or finding.level != "ok"):
-            session.say(f"      {' ' * width}  → {finding.remedy}")
+            session.say(f"      {' ' * width}  → {in_terminal(finding.remedy)}")
     session.say("")
     session.say("All is well." if not failing else f"{len(failing)} of {len(findings)} need attention.")
     return 1 if failing else 0

@@ -64,10 +64,11 @@ def _line(error: KeyfobError) -> str:
 
 
 def _remedy(error: KeyfobError) -> str:
-    """The remedy in this face's words: there is no button to press here."""
+    """The remedy for a terminal, where there is no button to press."""
     from keyfob.adapters.vault_prompt import remedy_here
+    from keyfob.cli.remedies import in_terminal
 
-    return remedy_here(error.code, error.remedy).replace("with Reconnect", "with `keyfob reconnect`")
+    return remedy_here(error.code, in_terminal(error.remedy))
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:

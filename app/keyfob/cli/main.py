@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
     "remove": Verb("remove:remove", "Disconnect an account and forget it."),
     "agent": Verb("agent:agent", "Keep the accounts and serve the tools, without a window."),
     "permissions": Verb("permissions:permissions", "List what programs were allowed, and take it back."),
+    "settings": Verb("settings:settings", "See and change the settings."),
     "providers": Verb("providers:providers", "See, check and add what can be connected."),
     "jwk": Verb("jwk:jwk", "Private keys of confidential clients, and their public JWKS."),
     "client-metadata": Verb("client_metadata:client_metadata", "Print the client metadata document to host."),

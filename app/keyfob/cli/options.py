@@ -31,7 +31,9 @@ class Seconds(click.FloatRange):
 
 
 def _json_flag(context: click.Context, _: click.Parameter, value: bool) -> None:
-    context.find_object(Session).json = value  # type: ignore[union-attr]
+    session = context.find_object(Session)
+    assert session is not None
+    session.json = session.json or value  # a group and its command both take it
 
 
 def json_option(function: F) -> F:

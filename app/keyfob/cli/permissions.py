@@ -15,7 +15,7 @@ from keyfob.core.text import plain
 @json_option
 @pass_session
 def permissions(session: Session, revoke: str | None) -> None:
-    """List which programs may have which account's token, where Settings says that each is asked about.
+    """List which programs may have which account's token, if the setting named_app_consent is on.
 
     The switch is off at first. It shows and limits what asks through the agent; it is no wall between your own
     programs, which can pretend to be each other, and a command that works without an agent does not ask.
@@ -36,7 +36,7 @@ def permissions(session: Session, revoke: str | None) -> None:
         session.document({"on": consents.on, "permissions": [each.to_json() for each in found]})
         return
     if not consents.on:
-        session.note("Programs are not asked about: the switch in Settings is off.")
+        session.note("Programs are not asked about. To ask: keyfob settings set named_app_consent on")
     now = session.now()
     rows = [
         (

@@ -134,7 +134,7 @@ class Accounts:
         if not record.renewable and self._shown(record) == "connected":
             raise Usage(
                 f"{record.account.id} has no way to renew by itself",
-                remedy="Use Reconnect when it ends; until then its token is served as it is.",
+                remedy="Sign in again when it ends; until then its token is served as it is.",
             )
         self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
         return self.view(record.account.key)

@@ -132,5 +132,5 @@ def _not_saved(
     return KeychainError(
         f"{why}. The new token of {record.account.id} could not be saved, and the sign-in may be lost",
         code=error.code,
-        remedy="Unlock your keychain and run this again at once. If that fails, sign in again with Reconnect.",
+        remedy="Unlock your keychain and run this again at once. If that fails, sign in to the account again.",
     )
