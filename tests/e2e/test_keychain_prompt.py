@@ -153,7 +153,7 @@ def test_without_a_screen_or_a_terminal_it_fails_at_once_and_says_what_to_do(sta
     began = time.monotonic()
     ran = terminal(stage, "token", "demo", display=False).ran()
     assert ran.code == 4
-    assert '"vault": "sealed"' in ran.err
+    assert "keyfob settings set vault sealed" in ran.err
     piped = stage.run("token", "demo")
     assert piped.code == 4
     assert "Unlock your keychain and try again." in piped.err
