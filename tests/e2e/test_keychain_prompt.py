@@ -256,6 +256,6 @@ def test_the_demo_plays_in_memory_where_there_is_no_keychain(tmp_path: Path) -> 
     with DesktopSession(keyring=False) as session:
         session.start_screen()
         with Stage(tmp_path, session) as stage, stage.window("demo") as window:
-            window.find(has="Its accounts are gone when you quit", seconds=30)
+            window.find(has="They are gone when you quit", seconds=30)
             assert not window.there(has="No keychain was found")
             assert not (stage.home / "data" / "accounts.db").exists()
