@@ -165,7 +165,7 @@ def test_a_command_has_the_person_set_the_keychain_up(tmp_path: Path, unset_sess
     with demo_stage(tmp_path, unset_session) as stage:
         told = stage.run("doctor").out
         assert "The keychain has not been set up yet" in told
-        assert "run `keyfob doctor` in a terminal on your desktop" in told
+        assert "Run `keyfob doctor` in a terminal on your desktop" in told
         with person(unset_session, *SETS_UP):
             ran = terminal(stage, "doctor").ran()
         assert "Choose a password for your keychain in the window that opened" in ran.err
