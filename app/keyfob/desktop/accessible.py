@@ -1,18 +1,22 @@
-"""What assistive technology is told where Qt's own word is not enough.
+"""What assistive technology gets where Qt's own answer is not enough.
 
-On Linux Qt names a combo box by what it shows, so that "Method" could not be found by that name. `teach` is called
-once, by the widget's module, before the first such widget is looked at.
+On Linux Qt names a combo box by what it shows, so that "Method" could not be found by that name. And Qt's scroll area
+takes the number of a child without a look at how many it has: a scroll bar that has just gone is asked for by its
+number, and the app crashes. `teach` is called once for a class, by its module, before the first such widget is looked at.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAccessible, QAccessibleInterface
-from PySide6.QtWidgets import QAccessibleWidget, QComboBox
+from PySide6.QtWidgets import QAccessibleWidget, QComboBox, QScrollArea
 
 # Qt keeps only the bare pointer of what the factory returns. Each goes with its widget.
-_ALIVE: dict[int, NamedComboBox] = {}
-_taught = False
+_ALIVE: dict[int, QAccessibleWidget] = {}
+_MAKERS: dict[str, Callable[[Any], QAccessibleWidget]] = {}
 
 
 class NamedComboBox(QAccessibleWidget):
@@ -51,19 +55,23 @@ class NamedComboBox(QAccessibleWidget):
             self._box.showPopup()
 
 
-def teach(class_name: str) -> None:
-    """Name widgets of this class, a QComboBox, by their accessible name. Called on the GUI thread."""
-    global _taught
-    if _taught:
-        return
-    _taught = True
+def scroll_area(area: QScrollArea) -> QAccessibleWidget:
+    """A scroll area as a plain widget, which answers for a child that is not there with none."""
+    return QAccessibleWidget(area, QAccessible.Role.Client)
 
-    def make(key: str, widget: QObject | None) -> QAccessibleInterface | None:
-        if key != class_name or not isinstance(widget, QComboBox):
-            return None
-        number = id(widget)
-        interface = _ALIVE[number] = NamedComboBox(widget)
-        widget.destroyed.connect(lambda: _ALIVE.pop(number, None))
-        return interface
 
-    QAccessible.installFactory(make)
+def teach(class_name: str, make: Callable[[Any], QAccessibleWidget]) -> None:
+    """Have `make` answer for widgets of this class. Called on the GUI thread."""
+    if not _MAKERS:
+        QAccessible.installFactory(_interface)
+    _MAKERS[class_name] = make
+
+
+def _interface(key: str, widget: QObject | None) -> QAccessibleInterface | None:
+    make = _MAKERS.get(key)
+    if make is None or widget is None:
+        return None
+    number = id(widget)
+    interface = _ALIVE[number] = make(widget)
+    widget.destroyed.connect(lambda: _ALIVE.pop(number, None))
+    return interface

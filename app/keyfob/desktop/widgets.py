@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.core.text import plain
 from keyfob.desktop import icons
-from keyfob.desktop.accessible import teach
+from keyfob.desktop.accessible import NamedComboBox, scroll_area, teach
 from keyfob.desktop.outside import SENTENCE, lines, set_tooltip
 from keyfob.desktop.theme import Theme
 
@@ -198,6 +198,7 @@ class Scroller(QScrollArea):
     """Scrolls its body up and down. The bar stands in the body's right margin, so that nothing moves when it comes."""
 
     def __init__(self) -> None:
+        teach("Scroller", scroll_area)
         super().__init__()
         self._margin = 0
         self.setWidgetResizable(True)
@@ -275,7 +276,7 @@ class Choice(QComboBox):
     """A combo box with our own arrow, which assistive technology finds by its name."""
 
     def __init__(self, theme: Theme, name: str) -> None:
-        teach("Choice")
+        teach("Choice", NamedComboBox)
         super().__init__()
         self._theme = theme
         self.setAccessibleName(name)
