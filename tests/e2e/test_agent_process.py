@@ -333,6 +333,7 @@ def test_a_running_agent_follows_the_settings_command(home: Machine) -> None:
         refused = home.run("token", "here", unlocked=False)
         assert (refused.code, refused.out) == (8, "")
         assert "may not have the token" in refused.err
+        assert "`keyfob settings set named_app_consent off`" in refused.err
     finally:
         assert home.run("settings", "set", "named_app_consent", "off", unlocked=False).code == 0
     assert home.run("token", "here", unlocked=False).code == 0

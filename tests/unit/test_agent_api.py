@@ -35,6 +35,7 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
+from keyfob.core.remedies import in_terminal
 from support.agent_rig import AgentRig
 from support.rig import START
 
@@ -194,7 +195,9 @@ def test_each_failure_has_its_status_and_the_commands_exit(
     assert dict(answer.headers)["Keyfob-Exit"] == str(error.exit_code)
     assert dict(answer.headers).get("Retry-After") == ("7" if error.retry_after else None)
     plain = ask(rig, "GET", "/v1/token/example", accept=PLAIN)
-    assert plain.body.decode() == error.sentence()
+    here = in_terminal(error.remedy)
+    assert plain.body.decode() == f"{error.message}. {here}"
+    assert told(answer)["remedy"] == here, "its clients have no window to press a button in"
 
 
 @pytest.mark.logs

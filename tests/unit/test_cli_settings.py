@@ -14,9 +14,9 @@ from unittest.mock import Mock
 import pytest
 
 from keyfob.adapters.settings_file import SettingsFile
-from keyfob.cli.remedies import REMEDIES, in_terminal
 from keyfob.cli.settings import SETTINGS
 from keyfob.core.errors import CODES, SettingWrong
+from keyfob.core.remedies import REMEDIES, in_terminal
 from keyfob.core.settings import Settings
 from keyfob.service.doctor import Finding
 from support.cli_run import Ran, doors_to, run

@@ -15,7 +15,6 @@ import pytest
 
 from keyfob.cli import main as cli
 from keyfob.cli.disconnect import how_it_ended
-from keyfob.cli.remedies import REMEDIES
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     CODES,
@@ -30,6 +29,7 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
+from keyfob.core.remedies import REMEDIES
 from keyfob.core.secret import Secret
 from keyfob.service.views import Disconnection, Finding, Token
 from support.cli_run import Ran, doors_to, run

@@ -31,6 +31,7 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
+from keyfob.core.remedies import in_terminal
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.ports import Spawn
@@ -316,16 +317,18 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
     headers: list[tuple[str, str]] = [("Keyfob-Exit", str(error.exit_code))]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, round(error.retry_after.total_seconds())))))
+    remedy = in_terminal(error.remedy)
+    sentence = f"{error.told().rstrip('.')}. {remedy}"
     if request.headers.get("accept") in (PLAIN, HEADER):
-        return Answer(status, error.sentence().encode(), PLAIN, tuple(headers))
+        return Answer(status, sentence.encode(), PLAIN, tuple(headers))
     body = {
         "type": f"urn:keyfob:error:{error.code}",
         "title": error.told(),
         "status": status,
         "code": error.code,
-        "detail": error.sentence(),
+        "detail": sentence,
         "message": error.told(),
-        "remedy": error.remedy,
+        "remedy": remedy,
         "reason": error.detail,
         "advice": str(error.advice),
         "exit": error.exit_code,

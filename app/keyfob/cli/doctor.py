@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import click
 
 from keyfob.cli.options import json_option, pass_session
-from keyfob.cli.remedies import in_terminal
 from keyfob.cli.session import Session
+from keyfob.core.remedies import in_terminal
 from keyfob.core.text import plain
 from keyfob.core.words import FindingLevel
 

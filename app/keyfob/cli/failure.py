@@ -66,7 +66,7 @@ def _line(error: KeyfobError) -> str:
 def _remedy(error: KeyfobError) -> str:
     """The remedy for a terminal, where there is no button to press."""
     from keyfob.adapters.vault_prompt import remedy_here
-    from keyfob.cli.remedies import in_terminal
+    from keyfob.core.remedies import in_terminal
 
     return remedy_here(error.code, in_terminal(error.remedy))
 

@@ -1,4 +1,7 @@
-"""What to do, for somebody at a terminal: a command in place of each button or page of the window that a remedy names."""
+"""What to do, for somebody at a terminal: a command in place of each button or page of the window that a remedy names.
+
+Used by the commands and by the agent, whose clients are commands, scripts and other people's tools.
+"""
 
 from __future__ import annotations
 
