@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -452,9 +453,14 @@ class TestProcesses:
         words = {
             "module": [sys.executable, "-m", "keyfob", "token", "x", "--rejected-stdin"],
             "isolated": [*own_command(), "token", "x", "--rejected-stdin"],
-            "launcher": [sys.executable, "-I", "-S", "-c", LAUNCHER, package_root(), "/bin/cat"],
+            "launcher": [sys.executable, "-I", "-S", "-c", LAUNCHER, package_root(), "/bin/cat", "x"],
         }[form]
-        assert self.running(words, tmp_path, env | {"KEYFOB_HOME": str(tmp_path)}) == program_at(os.getpid())
+        # An agent that never answers: the launcher waits for it, and is there to be looked at.
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(str(tmp_path / "s"))
+            silent.listen()
+            env |= {"KEYFOB_HOME": str(tmp_path), "KEYFOB_SOCK": str(tmp_path / "s")}
+            assert self.running(words, tmp_path, env) == program_at(os.getpid())
 
     @pytest.mark.parametrize("name", ["keyfob", "git-credential-keyfob", "keyfob/__main__.py"])
     def test_a_script_with_our_name_is_a_program_of_its_own(

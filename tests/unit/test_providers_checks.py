@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import tomllib
 from typing import Any
 
@@ -348,8 +349,9 @@ def test_no_vendors_client_id_is_shipped() -> None:
         (b'extends = "nothing"', "there is not"),
         (b"", "missing"),
         (b"id = 1979-05-27T07:32:00Z\ntitle = 1.5", "is"),
-        (b".".join([b"a"] * 3000) + b" = 1", "not a key"),
-        (b"authorize_params." + b".".join([b"a"] * 3000) + b" = 1", "is a table"),
+        # Python 3.14 itself takes no key of so many parts.
+        (b".".join([b"a"] * 3000) + b" = 1", "not TOML" if sys.version_info >= (3, 14) else "not a key"),
+        (b"authorize_params." + b".".join([b"a"] * 900) + b" = 1", "is a table"),
     ],
 )
 def test_a_file_that_is_no_preset_is_told_without_an_error(data: bytes, word: str) -> None:
