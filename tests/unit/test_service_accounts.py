@@ -263,6 +263,19 @@ def test_a_server_that_refuses_our_client_is_not_asked_for_thirty_days(rig: Rig)
     assert rig.accounts.disconnect("example").reason == "refused"
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"grant": "x"}', '{"grant": 7}'])
+def test_s85_a_damaged_revocation_is_said_and_ends_no_disconnect(rig: Rig, damaged: str) -> None:
+    rig.connect()
+    rig.server.faults = [OFFLINE]
+    assert rig.accounts.disconnect("example").revoked == "pending"
+    (pending,) = rig.store.revocations()
+    rig.vault.save(pending.entry, Secret(damaged))
+    rig.clock.forward(seconds=3600)
+    rig.renewer.tick()
+    assert rig.store.revocations() == []
+    assert rig.accounts.disconnect("example").reason == "refused", "the person has to end it there"
+
+
 def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:
     rig.connect()
     path = rig.presets / "example.toml"

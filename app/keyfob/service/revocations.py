@@ -146,7 +146,7 @@ class Revocations:
             log.info("revoking for %s failed: %s", pending.account_id, error.code)
             # A client that is refused stays so: what it proves itself with is fixed in the entry.
             passes = isinstance(error, Transient | KeychainError) or error.code == "tls_untrusted"
-            if not passes or now - pending.at > GIVE_UP_AFTER:
+            if not passes or error.code == "entry_damaged" or now - pending.at > GIVE_UP_AFTER:
                 self.drop(pending)
                 return "refused"
             wait = backoff(pending.tries + 1, jitter_of(pending.entry))
@@ -203,9 +203,12 @@ class Revocations:
             log.info("unregistering the client of %s failed: %s", name, error.code)
 
     def _ask(self, pending: PendingRevocation, entry: Secret) -> RevocationAnswer:
-        body = json.loads(entry.reveal())
-        grant = unseal(Secret(body["grant"]))
-        secret = Secret(body["client_secret"]) if body["client_secret"] else None
+        try:
+            body = json.loads(entry.reveal())
+            grant = unseal(Secret(body["grant"]))
+            secret = Secret(body["client_secret"]) if body["client_secret"] else None
+        except (ValueError, KeyError, TypeError):
+            raise KeychainError("A keychain entry is damaged", code="entry_damaged") from None
         key = self._key(pending, body["client_id"], body["client_key"]) if body["client_key"] else None
         client = Client(body["client_id"], stored_auth(body["client_auth"], pending.provider), secret, key)
         return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
