@@ -17,6 +17,8 @@ from datetime import timedelta
 from keyfob.adapters.own_process import begin
 
 LOOK = timedelta(seconds=1)
+LOOK_LATER = timedelta(seconds=15)  # a keychain that stays locked for long: after a logout, or over a night
+LATER_AFTER = 600  # looks
 
 
 def main() -> int:
@@ -30,7 +32,7 @@ def main() -> int:
     from keyfob.adapters.home import open_home
     from keyfob.adapters.store_codec import load_record
     from keyfob.bootstrap import build
-    from keyfob.core.errors import KeychainError, KeyfobError, Transient
+    from keyfob.core.errors import KeyfobError, SignInNeeded
     from keyfob.core.grant import unseal
     from keyfob.core.secret import Secret
     from keyfob.service.runner import pause
@@ -49,14 +51,19 @@ def main() -> int:
             nowhere = os.open(os.devnull, os.O_RDWR)
             for number in (0, 1):
                 os.dup2(nowhere, number)
+            looks = 0
             while True:
                 try:
                     engine.keeper.save_in_turn(record, grant, told["beside"])
                     return 0
-                except (KeychainError, Transient):
-                    pause(LOOK, None)
+                except SignInNeeded:
+                    return 0  # the account was disconnected: what it was given is revoked
+                except KeyfobError:
+                    # A keychain that is locked, a lock that is held, a disk that is full: all may pass.
+                    pause(LOOK if looks < LATER_AFTER else LOOK_LATER, None)
+                    looks += 1
     except KeyfobError:
-        return 0  # the account was disconnected: what it was given is revoked
+        return 0  # another process stands by with it
     finally:
         engine.close()
 
