@@ -7,6 +7,7 @@ with one line that says what to do.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -93,7 +94,9 @@ def ready(*, tests: str = "", packages: bool = True) -> Path:
         return python
     except KeyboardInterrupt:
         stop("Interrupted. Run it again to continue.", 130)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         stop(
             f"{error.filename} cannot be written, and the set-up is not complete. Use a copy that you can write to."
         )
