@@ -16,7 +16,7 @@ import pytest
 from keyfob.adapters.settings_file import SettingsFile
 from keyfob.cli.settings import SETTINGS
 from keyfob.core.errors import CODES, SettingWrong
-from keyfob.core.remedies import REMEDIES, in_terminal
+from keyfob.core.remedies import REMEDIES
 from keyfob.core.settings import Settings
 from keyfob.service.doctor import Finding
 from support.cli_run import Ran, doors_to, run
@@ -225,18 +225,6 @@ def test_completion_knows_keys_and_choices(engine: Engine, monkeypatch: pytest.M
     assert complete("keyfob settings set vault s") == {"sealed"}
     assert complete("keyfob settings set close_to_tray o") == {"on", "off"}
     assert complete("keyfob settings set callback_port ") <= {""}
-
-
-OF_THE_WINDOW = re.compile(r"Settings|settings\.json|Press |Reconnect|Keyfob's window")
-
-
-def test_each_remedy_that_names_the_window_has_one_for_the_terminal() -> None:
-    assert {code for code, info in CODES.items() if OF_THE_WINDOW.search(info.remedy)} == set(REMEDIES)
-    for code, here in REMEDIES.items():
-        assert in_terminal(CODES[code].remedy) == here, "equal remedies have equal ones here"
-        assert here.endswith(".")
-        assert "`keyfob " in here
-        assert not re.search(r"Settings|settings\.json|Press |Reconnect", here)
 
 
 def test_a_remedy_names_a_command_that_exists(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 from urllib.parse import quote, urlencode, urlsplit
 
 from keyfob.core.errors import Transient
@@ -29,6 +29,7 @@ from keyfob.protocol.plan import Plan
 YES: RevocationAnswer = "yes"
 UNSUPPORTED: RevocationAnswer = "unsupported"
 DELETES: tuple[RevocationStyle, ...] = ("delete", "nextcloud")
+_Sent = Literal["rfc7009", "json", "delete", "form_get", "bearer_post", "nextcloud"]  # all styles but `none`
 
 
 def revoke(
@@ -48,14 +49,15 @@ def revoke(
     url = provider.revocation.url or plan.server.endpoints.revocation_endpoint
     if provider.revocation.style == "none" or url is None:
         return UNSUPPORTED
-    request, access = _request(plan, url, token, hint, env)
+    style: _Sent = provider.revocation.style
+    request, access = _request(plan, style, url, token, hint, env)
 
     def again() -> Request:
-        return _request(plan, url, token, hint, env)[0]
+        return _request(plan, style, url, token, hint, env)[0]
 
     response = yield from dpop.send(request, key=plan.dpop_key, env=env, access=access, again=again)
     what = f"{provider.title}'s revocation endpoint"
-    style, shape = provider.revocation.style, provider.token_answer
+    shape = provider.token_answer
     try:
         data = parse_object(response)
     except NotStrict:
@@ -80,23 +82,23 @@ def revoke(
 
 
 def _request(
-    plan: Plan, url: str, token: Secret, hint: TokenHint, env: FlowEnv
+    plan: Plan, style: _Sent, url: str, token: Secret, hint: TokenHint, env: FlowEnv
 ) -> tuple[Request, Secret | None]:
     """The request of the preset's style, and the token where the token itself is the credential.
 
     `{token}`, `{hint}` and `{client_id}` stand for themselves in the preset's parameters, `{client_id}` in its address;
     a parameter with `{token}` takes the place of RFC 7009's two.
     """
-    style = plan.provider.revocation
+    preset = plan.provider.revocation
     client_id = plan.client.client_id or ""
     endpoint = safe(url.replace("{client_id}", quote(client_id, safe="")), "The revocation endpoint")
     words = {"token": token.reveal(), "hint": hint, "client_id": client_id}
-    params = {name: _filled(value, words) for name, value in style.params.items()}
-    named = any("{token}" in value for value in style.params.values())
+    params = {name: _filled(value, words) for name, value in preset.params.items()}
+    named = any("{token}" in value for value in preset.params.values())
     headers = {"Accept": "application/json"}
-    if not named and style.style in ("rfc7009", "json", "form_get"):
+    if not named and style in ("rfc7009", "json", "form_get"):
         params = {"token": token.reveal(), "token_type_hint": hint, **params}
-    match style.style:
+    match style:
         case "form_get":
             separator = "&" if urlsplit(endpoint).query else "?"
             return Request("GET", f"{endpoint}{separator}{urlencode(params)}", "revoke", headers), None
@@ -113,17 +115,15 @@ def _request(
             )
             return placed, token
         case "rfc7009" | "json" | "delete" | "nextcloud":
-            as_json = style.style != "rfc7009"
+            as_json = style != "rfc7009"
             headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
             fields, head = authenticate(
                 params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
             )
             text = json.dumps(fields) if as_json else urlencode(fields)
-            method = "POST" if style.style in ("rfc7009", "json") else "DELETE"
+            method = "POST" if style in ("rfc7009", "json") else "DELETE"
             return Request(method, endpoint, "revoke", head, text.encode()), None
-        case "none":  # `revoke` asks nothing of such a provider
-            raise ValueError("there is no way to revoke")
-    assert_never(style.style)
+    assert_never(style)
 
 
 def _scheme(key: SigningKey | None) -> str:
