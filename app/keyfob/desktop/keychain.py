@@ -34,7 +34,7 @@ _TEXTS = {
 FORGETFUL = Banner(
     "info",
     "Nothing is kept",
-    "No keychain was found, so this demo keeps its accounts in memory. They are gone when you quit.",
+    "This computer has no keychain, so the demo keeps its accounts in memory. They are gone when you quit.",
     None,
     "forgetful",
     "",
