@@ -61,10 +61,24 @@ def press_tray_icon(stage: Stage) -> None:
 
 
 def close_window(stage: Stage) -> None:
-    """As the person does with the cross in the title bar."""
-    found = xdotool(stage, "search", "--onlyvisible", "--sync", "--name", "^Keyfob$").split()
-    xdotool(stage, "windowactivate", "--sync", found[-1])
-    xdotool(stage, "key", "--clearmodifiers", "alt+F4")
+    """As the person does with the cross in the title bar; again, if the window manager was not ready for the key."""
+    for _ in range(3):
+        found = xdotool(stage, "search", "--onlyvisible", "--sync", "--name", "^Keyfob$").split()
+        xdotool(stage, "windowactivate", "--sync", found[-1])
+        xdotool(stage, "key", "--clearmodifiers", "alt+F4")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            if not _is_visible(stage):
+                return
+            time.sleep(0.1)
+
+
+def _is_visible(stage: Stage) -> bool:
+    looked = subprocess.run(
+        ["xdotool", "search", "--onlyvisible", "--name", "^Keyfob$"],
+        env=stage.session.env, capture_output=True, timeout=20, check=False,
+    )  # fmt: skip
+    return bool(looked.stdout.split())
 
 
 def sign_in(window: Window, provider: str = "acme") -> None:
