@@ -48,6 +48,8 @@ def test_the_connection_stays_as_the_client_says(line: str, keeps: bool) -> None
         ("GET /é HTTP/1.1\r\n\r\n".encode(), 400),
         (b"GET / HTTP/1.1\r\nHost : keyfob\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n folded: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: keyfob\n\n", 400),
+        (b"GET / HTTP/1.1\r\nAccept: a\r\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from keyfob.core.errors import PeerFault, Usage
 from keyfob.core.secret import Secret
 from keyfob.protocol.callback import (
-    MAX_HEADERS,
-    MAX_LINE,
     Accepted,
     Refused,
     Visit,
@@ -24,6 +22,7 @@ from keyfob.protocol.callback import (
     same_state,
 )
 from keyfob.protocol.effects import Expectation
+from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE
 
 HOST = "127.0.0.1:9876"
 HOSTS = frozenset({HOST})
@@ -241,6 +240,7 @@ class TestLimits:
         b"\x16\x03\x01\x02\x00\x01",  # TLS
         b"GET / HTTP/1.1\nHost: 127.0.0.1:9876\n\n",
         b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9876\n\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9876\r\nX: a\r\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: a\rb\r\nHost: 127.0.0.1:9876\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: a\x00b\r\nHost: 127.0.0.1:9876\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: a\r\n b\r\nHost: 127.0.0.1:9876\r\n\r\n",

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-HEAD_MOST = 16 * 1024  # bytes of request line and headers
+from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE, Malformed, TooLong, read_head
+
+HEAD_MOST = MAX_LINE + MAX_HEADERS  # bytes of request line and headers
 BODY_MOST = 64 * 1024  # bytes: room for a pasted address and for the longest token
 REASONS = {
     200: "OK",
@@ -100,54 +102,33 @@ def document(value: Any, status: int = 200) -> Answer:
 
 
 def take(buffer: bytes) -> tuple[Incoming, int] | None:
-    """The first whole request in `buffer` and how many bytes it took; None where more must come. Raises BadRequest."""
-    end = buffer.find(b"\r\n\r\n")
-    if end < 0:
-        if len(buffer) > HEAD_MOST:
-            raise BadRequest(431, "the headers are too long")
-        return None
-    if end > HEAD_MOST:
-        raise BadRequest(431, "the headers are too long")
+    """The first whole request in `buffer` and how many bytes it took; None while more must come. Raises BadRequest."""
     try:
-        first, *lines = buffer[:end].decode("ascii").split("\r\n")
-    except UnicodeDecodeError:
-        raise BadRequest(400, "the headers are not ASCII") from None
-    words = first.split(" ")
-    if (
-        len(words) != 3
-        or words[2] not in ("HTTP/1.1", "HTTP/1.0")
-        or not words[1].startswith("/")
-        or not words[0].isalpha()
-    ):
-        raise BadRequest(400, "that is no HTTP request")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        name = name.lower()
-        if (
-            not colon
-            or not name
-            or name != name.strip()
-            or (name in headers and name in _ONCE)
-            or not value.replace("\t", " ").isprintable()
-        ):
-            raise BadRequest(400, "a header is malformed")
-        headers[name] = value.strip()
+        head = read_head(buffer)
+    except Malformed:
+        raise BadRequest(400, "this is not an HTTP request that the agent reads") from None
+    except TooLong:
+        raise BadRequest(431, "the headers are too long") from None
+    if head is None:
+        return None
+    if any(len(head.headers.get(name, ())) > 1 for name in _ONCE):
+        raise BadRequest(400, "a header is repeated")
+    headers = {name: values[-1] for name, values in head.headers.items()}
     if "transfer-encoding" in headers:
-        raise BadRequest(411, "give the body's length")
+        raise BadRequest(411, "send the length of the body")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdecimal():
-        raise BadRequest(400, "the length is no number")
+        raise BadRequest(400, "the length of the body is not a number")
     # Python itself refuses to read a number of thousands of digits.
     size = int(length) if len(length) < 10 else BODY_MOST + 1
     if size > BODY_MOST:
         raise BadRequest(413, "the body is too long")
-    if len(buffer) < end + 4 + size:
+    end = head.size + size
+    if len(buffer) < end:
         return None
     connection = headers.get("connection", "").lower()
-    keep = connection != "close" if words[2] == "HTTP/1.1" else connection == "keep-alive"
-    body = buffer[end + 4 : end + 4 + size]
-    return Incoming(words[0], words[1], headers, body, keep), end + 4 + size
+    keep = connection != "close" if head.version == "HTTP/1.1" else connection == "keep-alive"
+    return Incoming(head.method, head.target, headers, buffer[head.size : end], keep), end
 
 
 def _no_number(name: str) -> None:

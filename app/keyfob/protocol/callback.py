@@ -20,18 +20,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from keyfob.core.errors import PeerFault, Usage
 from keyfob.core.words import PasteForm
 from keyfob.protocol.effects import Expectation
+from keyfob.protocol.http.request import Malformed, TooLong, read_head
 
-MAX_LINE = 8 * 1024  # bytes of request line: room for every code seen in the wild, several times over
-MAX_HEADERS = 16 * 1024  # bytes of header section: cookies of other local servers come along too
 MAX_PASTE = 16 * 1024  # characters
 
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
-_METHOD = re.compile(rb"[A-Z]{1,32}")
-_TARGET = re.compile(rb"[\x21-\x7e]+")
-_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)(?=.)", re.DOTALL)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_IN_A_CODE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
-_CONTROL_BYTE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CODE = re.compile(r"[\x21-\x7e]{1,8192}")  # RFC 6749 Appendix A.11, without the blank
 
 
@@ -99,56 +93,24 @@ def read_request(data: bytes, hosts: frozenset[str]) -> Visit | Refused | None:
     """Judge what one connection has sent so far; None while more is needed.
 
     `hosts` are the exact Host values that name this listener (DNS rebinding: no other will do).
-    RFC 9112 §2–§6, strictly: CRLF only, no folding, origin-form target, one Host, no body.
+    What `read_head` takes, and of that a GET with one Host and no body.
     """
-    if data and not data[:1].isupper():
-        return Refused(Why.MALFORMED)  # a TLS handshake, for one: closing at once lets browsers fall back
-    line_end = data.find(b"\r\n")
-    if (line_end if line_end >= 0 else len(data)) > MAX_LINE:
-        return Refused(Why.TOO_LONG)
-    end = data.find(b"\r\n\r\n")
-    if line_end >= 0 and (end if end >= 0 else len(data)) - line_end > MAX_HEADERS:
-        return Refused(Why.TOO_LONG)
-    head = data[: end if end >= 0 else len(data)]
-    if _BARE_NEWLINE.search(head) or _CONTROL_BYTE.search(head):
+    try:
+        head = read_head(data)
+    except Malformed:
         return Refused(Why.MALFORMED)
-    if end < 0:
+    except TooLong:
+        return Refused(Why.TOO_LONG)
+    if head is None:
         return None
-    line, *rest = head.split(b"\r\n")
-    target = _request_target(line)
-    if isinstance(target, Refused):
-        return target
-    headers = _headers(rest)
-    if headers is None:
-        return Refused(Why.MALFORMED)
-    if refusal := _unfit(headers, hosts):
-        return Refused(refusal)
-    if len(data) > end + 4:
-        return Refused(Why.BODY)
-    path, _, query = target.partition("?")
-    return Visit(path, query)
-
-
-def _request_target(line: bytes) -> str | Refused:
-    parts = line.split(b" ")
-    if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
-        return Refused(Why.MALFORMED)
-    if parts[0] != b"GET":
+    if head.method != "GET":
         return Refused(Why.METHOD)
-    target = parts[1]
-    if not target.startswith(b"/") or not _TARGET.fullmatch(target) or b"#" in target:
-        return Refused(Why.MALFORMED)
-    return target.decode("ascii")
-
-
-def _headers(lines: list[bytes]) -> dict[str, list[str]] | None:
-    headers: dict[str, list[str]] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN.fullmatch(name):
-            return None
-        headers.setdefault(name.decode("ascii").lower(), []).append(value.strip(b" \t").decode("latin-1"))
-    return headers
+    if refusal := _unfit(head.headers, hosts):
+        return Refused(refusal)
+    if len(data) > head.size:
+        return Refused(Why.BODY)
+    path, _, query = head.target.partition("?")
+    return Visit(path, query)
 
 
 def _unfit(headers: Mapping[str, list[str]], hosts: frozenset[str]) -> Why | None:
@@ -319,8 +281,6 @@ def _accept_params(params: dict[str, str], expectation: Expectation, *, state_kn
 
 
 __all__ = [
-    "MAX_HEADERS",
-    "MAX_LINE",
     "Accepted",
     "Refused",
     "Visit",

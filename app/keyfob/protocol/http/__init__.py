@@ -1,0 +1,1 @@
+"""HTTP itself: what is read from requests and responses, and what an address may be. Sans-IO."""
