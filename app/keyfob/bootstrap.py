@@ -28,7 +28,7 @@ from keyfob.adapters.locks_file import FileLocks
 from keyfob.adapters.loopback import Loopback
 from keyfob.adapters.settings_file import SettingsFile
 from keyfob.adapters.store_sqlite import SqliteAccountStore
-from keyfob.adapters.transport_httpx import HttpxTransport
+from keyfob.adapters.transport_httpx import HttpTransport
 from keyfob.adapters.vault_choice import UnchosenVault, choose_vault
 from keyfob.adapters.vault_prompt import AskingVault
 from keyfob.core.errors import SettingWrong
@@ -66,7 +66,7 @@ class Engine:
     settings: SettingsFile
     vault: Vault
     store: SqliteAccountStore
-    transport: HttpxTransport
+    transport: HttpTransport
     events: Hub
     clients: Clients
     accounts: Accounts
@@ -124,7 +124,7 @@ def build(
     store = SqliteAccountStore(store_path)
     labels = Labels(store)
     kept = vault or _vault(files, home, labels, lasting=lasting, say=say)
-    transport = HttpxTransport(now, deadline=deadline)
+    transport = HttpTransport(now, deadline=deadline)
     runner = Runner(transport)
     locks = FileLocks(home.state / "locks")
     signing = Signing(entropy, now)

@@ -17,7 +17,7 @@ import pytest
 
 from keyfob.adapters.clock import now
 from keyfob.adapters.keys import new_key
-from keyfob.adapters.transport_httpx import HttpxTransport
+from keyfob.adapters.transport_httpx import HttpTransport
 from keyfob.core.errors import Transient
 from keyfob.core.wire import Request
 from support.agent_rig import AgentRig
@@ -96,7 +96,7 @@ class Home:
         self.engine: Any = SimpleNamespace(
             accounts=self.rig.accounts,
             signer=self.rig.signer,
-            transport=HttpxTransport(now, deadline=5),
+            transport=HttpTransport(now, deadline=5),
             close=lambda: None,
         )
 
@@ -245,7 +245,7 @@ def test_pieces_come_as_they_are_sent(api: Api) -> None:
     api.answer = lambda seen: (200, {}, [b"one", b"two", b"three"])
     api.between = lambda: got.acquire(timeout=5) or None
     pieces = []
-    with HttpxTransport(now).stream(Request("GET", f"{api.base}/a", "api")) as answer:
+    with HttpTransport(now).stream(Request("GET", f"{api.base}/a", "api")) as answer:
         assert answer.status == 200
         for piece in answer.body:
             pieces.append(piece)
@@ -255,7 +255,7 @@ def test_pieces_come_as_they_are_sent(api: Api) -> None:
 
 def test_an_answer_longer_than_keyfob_reads_is_streamed(api: Api) -> None:
     api.answer = lambda seen: (200, {}, [b"x" * 65536] * 64)
-    with HttpxTransport(now, body_most=1000).stream(Request("GET", f"{api.base}/a", "api")) as answer:
+    with HttpTransport(now, body_most=1000).stream(Request("GET", f"{api.base}/a", "api")) as answer:
         assert sum(map(len, answer.body)) == 64 * 65536
 
 
@@ -264,7 +264,7 @@ def test_a_peer_that_falls_silent_ends_the_stream(api: Api) -> None:
     api.between = lambda: time.sleep(1.5)
     with (
         pytest.raises(Transient) as caught,
-        HttpxTransport(now).stream(Request("GET", f"{api.base}/a", "api"), patience=0.5) as answer,
+        HttpTransport(now).stream(Request("GET", f"{api.base}/a", "api"), patience=0.5) as answer,
     ):
         list(answer.body)
     assert caught.value.code == "network_timeout"
@@ -272,7 +272,7 @@ def test_a_peer_that_falls_silent_ends_the_stream(api: Api) -> None:
 
 def test_what_the_reader_raises_is_its_own(api: Api) -> None:
     def read() -> None:
-        with HttpxTransport(now).stream(Request("GET", f"{api.base}/a", "api")) as answer:
+        with HttpTransport(now).stream(Request("GET", f"{api.base}/a", "api")) as answer:
             next(answer.body)
             raise ZeroDivisionError
 
@@ -283,7 +283,7 @@ def test_what_the_reader_raises_is_its_own(api: Api) -> None:
 def test_nobody_there_is_told_as_ever() -> None:
     with (
         pytest.raises(Transient) as caught,
-        HttpxTransport(now).stream(Request("GET", "http://127.0.0.1:1/", "api")),
+        HttpTransport(now).stream(Request("GET", "http://127.0.0.1:1/", "api")),
     ):
         pass
     assert (caught.value.code, caught.value.sent) == ("network_unreachable", False)

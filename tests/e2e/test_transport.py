@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from keyfob import __version__
-from keyfob.adapters.transport_httpx import HttpxTransport
+from keyfob.adapters.transport_httpx import HttpTransport
 from keyfob.core.errors import SettingWrong, Transient
 from keyfob.core.wire import Request
 from support.certificates import Authority
@@ -71,13 +71,13 @@ def plain_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def transport() -> HttpxTransport:
-    return HttpxTransport(lambda: AT, deadline=10)
+def transport() -> HttpTransport:
+    return HttpTransport(lambda: AT, deadline=10)
 
 
 @pytest.fixture
-def hasty() -> HttpxTransport:
-    return HttpxTransport(lambda: AT, deadline=SHORT)
+def hasty() -> HttpTransport:
+    return HttpTransport(lambda: AT, deadline=SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def peak_from_now() -> int:
 # --- what an honest exchange looks like ---------------------------------------------------------------------
 
 
-def test_a_request_arrives_as_it_was_made_and_the_answer_comes_back_whole(transport: HttpxTransport) -> None:
+def test_a_request_arrives_as_it_was_made_and_the_answer_comes_back_whole(transport: HttpTransport) -> None:
     with RawServer(answer(201, b'{"a":1}', {"X-One": "yes", "DPoP-Nonce": "n"})) as server:
         response = transport.send(token_request(server.url("/token?x=a%20b")))
     assert (response.status, response.body, response.at) == (201, b'{"a":1}', AT)
@@ -133,14 +133,14 @@ def test_a_request_arrives_as_it_was_made_and_the_answer_comes_back_whole(transp
     assert request.headers["authorization"] == f"Basic {CANARY}"
 
 
-def test_the_user_agent_is_ours_unless_the_request_has_its_own(transport: HttpxTransport) -> None:
+def test_the_user_agent_is_ours_unless_the_request_has_its_own(transport: HttpTransport) -> None:
     with RawServer(answer()) as server:
         transport.send(Request("GET", server.url(), "api"))
         transport.send(Request("GET", server.url(), "api", {"User-Agent": "Odd/1"}))
     assert [r.headers["user-agent"] for r in server.requests] == [f"Keyfob/{__version__}", "Odd/1"]
 
 
-def test_every_exchange_has_a_connection_of_its_own(transport: HttpxTransport) -> None:
+def test_every_exchange_has_a_connection_of_its_own(transport: HttpTransport) -> None:
     """A refresh token is never written to a kept connection that may have died unseen."""
     with RawServer(answer()) as server:
         for _ in range(3):
@@ -149,7 +149,7 @@ def test_every_exchange_has_a_connection_of_its_own(transport: HttpxTransport) -
     assert {r.headers["connection"] for r in server.requests} == {"close"}
 
 
-def test_no_cookie_is_kept(transport: HttpxTransport) -> None:
+def test_no_cookie_is_kept(transport: HttpTransport) -> None:
     with RawServer(answer(200, b"{}", {"Set-Cookie": "session=1; Path=/"})) as server:
         first = transport.send(Request("GET", server.url(), "api"))
         transport.send(Request("GET", server.url(), "api"))
@@ -157,7 +157,7 @@ def test_no_cookie_is_kept(transport: HttpxTransport) -> None:
     assert "cookie" not in server.requests[1].headers
 
 
-def test_many_threads_share_one_transport(transport: HttpxTransport) -> None:
+def test_many_threads_share_one_transport(transport: HttpTransport) -> None:
     seen: list[bytes] = []
     with RawServer(lambda talk: answer(200, talk.request.target.encode())(talk)) as server:
 
@@ -172,7 +172,7 @@ def test_many_threads_share_one_transport(transport: HttpxTransport) -> None:
     assert sorted(seen) == sorted(f"/{n}".encode() for n in range(16))
 
 
-def test_localhost_and_ipv6_loopback_are_spoken_to_in_plain_http(transport: HttpxTransport) -> None:
+def test_localhost_and_ipv6_loopback_are_spoken_to_in_plain_http(transport: HttpTransport) -> None:
     with RawServer(answer()) as server:
         assert transport.send(Request("GET", server.url(host="localhost"), "api")).status == 200
     with RawServer(answer(), host="::1") as server:
@@ -181,14 +181,14 @@ def test_localhost_and_ipv6_loopback_are_spoken_to_in_plain_http(transport: Http
 
 def test_making_a_transport_loads_no_http_library() -> None:
     code = (
-        "import sys; from keyfob.adapters.transport_httpx import HttpxTransport; HttpxTransport(lambda: None);"
+        "import sys; from keyfob.adapters.transport_httpx import HttpTransport; HttpTransport(lambda: None);"
         "print([m for m in ('httpx', 'httpcore', 'ssl') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
 
-def test_nothing_of_a_request_is_logged(transport: HttpxTransport, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_of_a_request_is_logged(transport: HttpTransport, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with RawServer(answer()) as server:
         transport.send(token_request(server.url(f"/?code={CANARY}")))
@@ -199,7 +199,7 @@ def test_nothing_of_a_request_is_logged(transport: HttpxTransport, caplog: pytes
 
 
 def test_s27_a_certificate_of_a_known_authority_is_accepted_through_ssl_cert_file(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-28: SSL_CERT_FILE works."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
@@ -209,7 +209,7 @@ def test_s27_a_certificate_of_a_known_authority_is_accepted_through_ssl_cert_fil
 
 
 def test_s28_ssl_cert_dir_works(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from cryptography import x509
 
@@ -229,7 +229,7 @@ def test_s28_ssl_cert_dir_works(
 @pytest.mark.parametrize("fault", ["self-signed", "expired", "wrong host", "unknown authority"])
 def test_s27_a_bad_certificate_is_refused_before_anything_is_sent(
     fault: str,
-    transport: HttpxTransport,
+    transport: HttpTransport,
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -255,7 +255,7 @@ def test_s27_a_bad_certificate_is_refused_before_anything_is_sent(
 
 
 def test_s27_tls_older_than_1_2_is_refused(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     old = authority.server("127.0.0.1")
@@ -288,14 +288,14 @@ def test_s27_tls_older_than_1_2_is_refused(
         "",
     ],
 )
-def test_s27_only_https_or_loopback_is_spoken_to(url: str, transport: HttpxTransport) -> None:
+def test_s27_only_https_or_loopback_is_spoken_to(url: str, transport: HttpTransport) -> None:
     with pytest.raises(SettingWrong) as caught:
         transport.send(token_request(url))
     assert caught.value.code == "endpoint_unsafe"
 
 
 def test_s27_localhost_that_leads_elsewhere_gets_nothing(
-    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo
 
@@ -309,7 +309,7 @@ def test_s27_localhost_that_leads_elsewhere_gets_nothing(
 
 
 def test_s25_session_keys_are_not_written_where_sslkeylogfile_asks(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
@@ -319,7 +319,7 @@ def test_s25_session_keys_are_not_written_where_sslkeylogfile_asks(
 
 
 def test_s28_an_ssl_cert_file_that_cannot_be_read_says_so(
-    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent.pem"))
     with pytest.raises(SettingWrong, match="SSL_CERT_FILE") as caught:
@@ -331,7 +331,7 @@ def test_s28_an_ssl_cert_file_that_cannot_be_read_says_so(
 
 
 def test_s28_the_proxy_is_honoured_with_its_credentials(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     targets: list[Received] = []
@@ -350,7 +350,7 @@ def test_s28_the_proxy_is_honoured_with_its_credentials(
 
 
 def test_s28_an_https_proxy_is_verified_too(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     targets: list[Received] = []
@@ -374,7 +374,7 @@ def test_s28_an_https_proxy_is_verified_too(
 
 
 def test_s28_a_proxy_is_never_asked_for_loopback(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     tls = authority.server("localhost", "127.0.0.1", "127.8.8.8")
@@ -391,7 +391,7 @@ def test_s28_a_proxy_is_never_asked_for_loopback(
     assert proxy.connections == 0
 
 
-def test_s28_no_proxy_is_honoured(transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s28_no_proxy_is_honoured(transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(connect_proxy(None, [], 502)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url())
         monkeypatch.setenv("NO_PROXY", ".keyfob.invalid")
@@ -402,7 +402,7 @@ def test_s28_no_proxy_is_honoured(transport: HttpxTransport, monkeypatch: pytest
 
 
 def test_s28_a_proxy_that_refuses_means_that_nothing_was_sent(
-    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(connect_proxy(None, [], 407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url())
@@ -413,7 +413,7 @@ def test_s28_a_proxy_that_refuses_means_that_nothing_was_sent(
 
 
 def test_s28_a_proxy_that_keyfob_does_not_speak_to_is_not_passed_by(
-    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(SettingWrong, match="proxy"):
@@ -421,7 +421,7 @@ def test_s28_a_proxy_that_keyfob_does_not_speak_to_is_not_passed_by(
 
 
 def test_s28_netrc_is_ignored(
-    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login thief password swag\n")
@@ -439,7 +439,7 @@ def test_s28_netrc_is_ignored(
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_s29_a_redirect_is_handed_back_and_its_target_receives_nothing(
-    status: int, method: str, transport: HttpxTransport
+    status: int, method: str, transport: HttpTransport
 ) -> None:
     with RawServer(answer()) as target, RawServer(redirect(status, target.url("/stolen"))) as server:
         response = transport.send(
@@ -460,7 +460,7 @@ def test_s29_a_redirect_is_handed_back_and_its_target_receives_nothing(
     ids=["headers a byte at a time", "body a byte at a time", "silence", "100 Continue for ever"],
 )
 def test_s30_an_answer_that_never_ends_is_left_at_the_deadline(
-    behaviour: object, hasty: HttpxTransport
+    behaviour: object, hasty: HttpTransport
 ) -> None:
     with RawServer(behaviour) as server:  # type: ignore[arg-type]
         began = time.monotonic()
@@ -474,7 +474,7 @@ def test_s30_an_answer_that_never_ends_is_left_at_the_deadline(
 
 
 def test_s30_slow_senders_behind_tls_are_left_at_the_deadline(
-    hasty: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    hasty: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     with RawServer(drip_headers(), tls=authority.server("127.0.0.1")) as server:
@@ -485,7 +485,7 @@ def test_s30_slow_senders_behind_tls_are_left_at_the_deadline(
     assert time.monotonic() - began < SHORT + GRACE
 
 
-def test_s30_a_server_that_never_shakes_hands_is_left_with_nothing_sent(hasty: HttpxTransport) -> None:
+def test_s30_a_server_that_never_shakes_hands_is_left_with_nothing_sent(hasty: HttpTransport) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         began = time.monotonic()
         with pytest.raises(Transient) as caught:
@@ -495,7 +495,7 @@ def test_s30_a_server_that_never_shakes_hands_is_left_with_nothing_sent(hasty: H
 
 
 def test_s30_a_name_that_never_resolves_is_left_at_the_deadline(
-    hasty: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+    hasty: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
 
@@ -524,7 +524,7 @@ def test_s30_a_name_that_never_resolves_is_left_at_the_deadline(
     ids=["1 GB told", "1 GB untold", "1 GB in chunks", "gzip bomb"],
 )
 def test_s30_a_body_too_big_is_left_and_costs_little_memory(
-    behaviour: object, transport: HttpxTransport
+    behaviour: object, transport: HttpTransport
 ) -> None:
     with RawServer(answer()) as server:
         transport.send(token_request(server.url()))
@@ -546,7 +546,7 @@ def test_s30_a_body_too_big_is_left_and_costs_little_memory(
 
 
 def test_s30_a_body_of_just_the_limit_is_read_whole() -> None:
-    transport = HttpxTransport(lambda: AT, body_most=70_000)
+    transport = HttpTransport(lambda: AT, body_most=70_000)
     with RawServer(answer(200, b"x" * 70_000)) as server:
         assert len(transport.send(Request("GET", server.url(), "api")).body) == 70_000
     with RawServer(answer(200, b"x" * 70_001)) as server, pytest.raises(Transient):
@@ -563,7 +563,7 @@ def test_s30_a_body_of_just_the_limit_is_read_whole() -> None:
     ],
 )
 def test_a_server_that_compresses_unasked_is_understood(
-    encoding: str, data: bytes, transport: HttpxTransport
+    encoding: str, data: bytes, transport: HttpTransport
 ) -> None:
     with RawServer(answer(200, data, {"Content-Encoding": encoding})) as server:
         assert transport.send(Request("GET", server.url(), "api")).body == b'{"a":1}'
@@ -602,7 +602,7 @@ def test_a_server_that_compresses_unasked_is_understood(
     ],
 )
 def test_s30_a_broken_answer_counts_as_sent_and_lost_and_nothing_is_sent_again(
-    behaviour: object, transport: HttpxTransport
+    behaviour: object, transport: HttpTransport
 ) -> None:
     with RawServer(behaviour) as server:  # type: ignore[arg-type]
         with pytest.raises(Transient) as caught:
@@ -616,7 +616,7 @@ def test_s30_a_broken_answer_counts_as_sent_and_lost_and_nothing_is_sent_again(
     assert shows_no_secret(caught.value)
 
 
-def test_a_port_where_nobody_listens_means_that_nothing_was_sent(transport: HttpxTransport) -> None:
+def test_a_port_where_nobody_listens_means_that_nothing_was_sent(transport: HttpTransport) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     with pytest.raises(Transient) as caught:
@@ -629,7 +629,7 @@ def test_a_port_where_nobody_listens_means_that_nothing_was_sent(transport: Http
 
 
 def test_the_next_address_of_a_name_is_tried_where_the_first_is_dead(
-    transport: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(answer()) as server:
         dead = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", server.port, 0, 0))
@@ -644,7 +644,7 @@ def test_the_next_address_of_a_name_is_tried_where_the_first_is_dead(
 
 
 def test_addresses_that_swallow_everything_end_at_the_deadline(
-    hasty: HttpxTransport, monkeypatch: pytest.MonkeyPatch
+    hasty: HttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full backlog stands for a network that drops packets: connecting neither works nor fails."""
     with socket.socket() as hole:
@@ -668,7 +668,7 @@ def test_addresses_that_swallow_everything_end_at_the_deadline(
 
 
 @pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_a_server_that_breaks_off_the_handshake_got_nothing(words: bytes, transport: HttpxTransport) -> None:
+def test_a_server_that_breaks_off_the_handshake_got_nothing(words: bytes, transport: HttpTransport) -> None:
     received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -688,7 +688,7 @@ def test_a_server_that_breaks_off_the_handshake_got_nothing(words: bytes, transp
 
 
 def test_an_answer_given_while_the_request_is_still_being_written_is_read(
-    transport: HttpxTransport,
+    transport: HttpTransport,
 ) -> None:
     """A server may refuse early and close; its words count, not the broken pipe."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -710,7 +710,7 @@ def test_an_answer_given_while_the_request_is_still_being_written_is_read(
     assert (response.status, response.body) == (413, b"no")
 
 
-def test_a_reset_after_the_request_counts_as_lost(transport: HttpxTransport) -> None:
+def test_a_reset_after_the_request_counts_as_lost(transport: HttpTransport) -> None:
     def reset(talk: Talk) -> None:
         talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -720,7 +720,7 @@ def test_a_reset_after_the_request_counts_as_lost(transport: HttpxTransport) -> 
 
 
 def test_a_tls_body_without_a_length_ends_with_the_connection(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     with RawServer(raw(b"HTTP/1.1 200 OK\r\n\r\n{}"), tls=authority.server("127.0.0.1")) as server:
@@ -735,7 +735,7 @@ def test_a_tls_body_without_a_length_ends_with_the_connection(
 
 
 def test_a_large_request_goes_through_tls_whole(
-    transport: HttpxTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
     with RawServer(answer(), tls=authority.server("127.0.0.1")) as server:
@@ -756,7 +756,7 @@ def test_the_peak_is_told_apart_from_what_came_before() -> None:
     "headers", [{"Authorization": f"Bearer {CANARY}\r\nX: y"}, {"Authorization": f"Bearer {CANARY}é"}]
 )
 def test_a_header_that_http_forbids_is_refused_without_being_shown(
-    headers: dict[str, str], transport: HttpxTransport
+    headers: dict[str, str], transport: HttpTransport
 ) -> None:
     with RawServer(answer()) as server:
         with pytest.raises(SettingWrong) as caught:
@@ -766,7 +766,7 @@ def test_a_header_that_http_forbids_is_refused_without_being_shown(
 
 
 @pytest.fixture(autouse=True)
-def _no_descriptor_is_left(transport: HttpxTransport) -> Iterator[None]:
+def _no_descriptor_is_left(transport: HttpTransport) -> Iterator[None]:
     folder = Path("/proc/self/fd")
     if not folder.exists():
         yield

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from keyfob.adapters import clock
 from keyfob.adapters.entropy import entropy
-from keyfob.adapters.transport_httpx import HttpxTransport
+from keyfob.adapters.transport_httpx import HttpTransport
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.core.wire import Callback, Request
@@ -34,7 +34,7 @@ class Live:
         self.waited: list[float] = []
         self.on_wait: Callable[[], object] = lambda: None
         self.on_code: Callable[[ShowCode], object] = lambda shown: None
-        self._transport = HttpxTransport(clock.now)
+        self._transport = HttpTransport(clock.now)
         self._visit, self._redirect_uri, self._came_back = visit, redirect_uri, ""
 
     now = staticmethod(clock.now)

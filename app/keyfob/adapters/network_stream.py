@@ -1,8 +1,10 @@
 """Connections that end by an absolute deadline, whatever the peer does.
 
-httpx's timeouts start anew with each read, so a server that sends a byte a second holds a caller as long as it
-likes. Here every wait (name, connection, TLS, each read and write) gets only what is left of one deadline. Used by
+Every wait (for a name, a connection, TLS, each read and write) gets what is left of one deadline. Used by
 `transport_httpx` alone, one backend for one exchange. Speaks TLS only with the context it is given.
+
+httpcore's own backend cannot do this: its timeouts start anew with each read inside a TLS record or handshake, it resolves names
+without any, and a timer that shuts the socket would make a cut body without a length look complete.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore
@@ -35,8 +38,11 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds; never negative."""
-        return max(self._end - time.monotonic(), 0.0)
+        """Seconds, more than none. Raises TimeoutError when the time is up."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is up")
+        return left
 
 
 class Patience(Deadline):
@@ -66,59 +72,15 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        addresses = _resolve(host, port, self._deadline)
-        if self._loopback:
-            addresses = [each for each in addresses if is_loopback(each[1][0])]
-        problem: Exception = httpcore.ConnectError(f"no address for {host}")
-        for index, (family, address) in enumerate(addresses):
-            left = self._deadline.left()
-            if left <= 0:
-                raise httpcore.ConnectTimeout("the time is up")
-            last = index == len(addresses) - 1
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                sock.settimeout(left if last else min(left / 2, ATTEMPT_MOST))
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                sock.close()
-                kind = httpcore.ConnectTimeout if isinstance(error, TimeoutError) else httpcore.ConnectError
-                problem = kind(str(error))
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return _TcpStream(sock, self._deadline)
-        raise problem
+        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+            addresses = _resolve(host, port, self._deadline)
+            if self._loopback:
+                addresses = [each for each in addresses if is_loopback(each[1][0])]
+            return _TcpStream(_connected(addresses, self._deadline), self._deadline)
 
 
-class _TcpStream(httpcore.NetworkStream):
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self._arm(httpcore.ReadTimeout)
-        try:
-            return self._sock.recv(max_bytes)
-        except TimeoutError as error:
-            raise httpcore.ReadTimeout("the time is up") from error
-        except OSError as error:
-            raise httpcore.ReadError(str(error)) from error
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        rest = memoryview(buffer)
-        while rest:
-            self._arm(httpcore.WriteTimeout)
-            try:
-                rest = rest[self._sock.send(rest) :]
-            except TimeoutError as error:
-                raise httpcore.WriteTimeout("the time is up") from error
-            except OSError as error:
-                raise httpcore.WriteError(str(error)) from error
-
-    def close(self) -> None:
-        self._sock.close()
+class _Stream(httpcore.NetworkStream):
+    """What TCP and TLS have in common. The deadline stands in for every `timeout`."""
 
     def start_tls(
         self,
@@ -126,20 +88,44 @@ class _TcpStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        return _start_tls(self, ssl_context, server_hostname)
+        try:
+            return _TlsStream(self, ssl_context, server_hostname)
+        except ssl.SSLError as error:
+            self.close()
+            if isinstance(error, ssl.SSLCertVerificationError):
+                raise TlsRefused(error.verify_message) from error
+            if error.reason in _TOO_OLD:
+                raise TlsRefused("it does not speak TLS 1.2 or newer") from error
+            raise httpcore.ConnectError(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         # A connection serves one exchange: an idle one counts as spent.
         return True if info == "is_readable" else None
 
-    def _arm(self, kind: type[Exception]) -> None:
-        left = self._deadline.left()
-        if left <= 0:
-            raise kind("the time is up")
-        self._sock.settimeout(left)
+
+class _TcpStream(_Stream):
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _named(httpcore.ReadTimeout, httpcore.ReadError):
+            self._sock.settimeout(self._deadline.left())
+            return self._sock.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _named(httpcore.WriteTimeout, httpcore.WriteError):
+            self._sock.settimeout(self._deadline.left())
+            self._sock.sendall(buffer)  # the timeout is the whole buffer's
+
+    def close(self) -> None:
+        self._sock.close()
 
 
-class _TlsStream(httpcore.NetworkStream):
+class _TlsStream(_Stream):
     """TLS over another stream, so that TLS through an https proxy obeys the deadline just the same."""
 
     def __init__(
@@ -152,7 +138,7 @@ class _TlsStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            data: bytes = self._run(lambda: self._tls.read(max_bytes))
+            data: bytes = self._run(self._tls.read, max_bytes)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             # Some servers close without TLS's goodbye. A body that has a length is still checked against it.
             return b""
@@ -162,38 +148,23 @@ class _TlsStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         rest = memoryview(buffer)
-        while rest:
-            part = rest[:_RECORD]
-            try:
-                rest = rest[self._run(lambda: self._tls.write(part)) :]  # noqa: B023  (called at once)
-            except ssl.SSLError as error:
-                raise httpcore.WriteError(str(error)) from error
+        try:
+            while rest:
+                rest = rest[self._run(self._tls.write, rest[:_RECORD]) :]
+        except ssl.SSLError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
         self._below.close()
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        return _start_tls(self, ssl_context, server_hostname)
-
     def get_extra_info(self, info: str) -> Any:
-        match info:
-            case "ssl_object":
-                return self._tls
-            case "is_readable":
-                return True
-            case _:
-                return None
+        return self._tls if info == "ssl_object" else super().get_extra_info(info)
 
-    def _run(self, step: Callable[[], Any]) -> Any:
+    def _run(self, step: Callable[..., Any], *args: Any) -> Any:
         while True:
             result, waiting = None, False
             try:
-                result = step()
+                result = step(*args)
             except ssl.SSLWantReadError:
                 waiting = True
             finally:
@@ -213,29 +184,40 @@ class _TlsStream(httpcore.NetworkStream):
 _TOO_OLD = {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"}
 
 
-def _start_tls(
-    below: httpcore.NetworkStream, context: ssl.SSLContext, server_hostname: str | None
-) -> httpcore.NetworkStream:
+@contextmanager
+def _named(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]:
+    """Gives what a socket raises the names that httpcore has for it."""
     try:
-        return _TlsStream(below, context, server_hostname)
-    except ssl.SSLCertVerificationError as error:
-        below.close()
-        raise TlsRefused(error.verify_message) from error
-    except ssl.SSLError as error:
-        below.close()
-        if error.reason in _TOO_OLD:
-            raise TlsRefused("it does not speak TLS 1.2 or newer") from error
-        raise httpcore.ConnectError(str(error)) from error
-    except httpcore.TimeoutException as error:
-        below.close()
-        raise httpcore.ConnectTimeout(str(error)) from error
-    except httpcore.NetworkError as error:
-        below.close()
-        raise httpcore.ConnectError(str(error)) from error
+        yield
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+    except OSError as error:
+        raise failure(str(error)) from error
+
+
+def _connected(addresses: list[tuple[int, Any]], deadline: Deadline) -> socket.socket:
+    """A connection to the first address that takes one. Raises OSError."""
+    problem = OSError("the name has no address")
+    for number, (family, address) in enumerate(addresses, 1):
+        left = deadline.left()
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(left if number == len(addresses) else min(left / 2, ATTEMPT_MOST))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            sock.close()
+            problem = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise problem
 
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
-    """Addresses to try, in the system's order. A resolver has no deadline of its own, so it runs on a thread that
+    """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline of its own, so it runs on a thread that
     is left behind when the time is up; it holds nothing but the name."""
     try:
         version = ipaddress.ip_address(host).version
@@ -255,7 +237,7 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
     worker.start()
     worker.join(deadline.left())
     if not found:
-        raise httpcore.ConnectTimeout("the name was not resolved in time")
+        raise TimeoutError("the name was not resolved in time")
     if isinstance(found[0], Exception):
-        raise httpcore.ConnectError(str(found[0]))
+        raise OSError(str(found[0]))
     return [(family, address) for family, _, _, _, address in found[0]]

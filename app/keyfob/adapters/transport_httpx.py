@@ -1,4 +1,4 @@
-"""HTTP through httpx: one exchange a call, on a connection of its own.
+"""HTTP through httpcore: one exchange a call, on a connection of its own.
 
 Promises: no redirect followed, no cookie kept, nothing sent twice; ends by an absolute deadline; reads a bounded
 body, decoded or not; verifies TLS against the system's authorities; speaks plain http to this machine alone. Each
@@ -15,28 +15,34 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from keyfob import __version__
 from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Transient
 from keyfob.core.text import plain
 from keyfob.core.wire import Request, Response
 from keyfob.ports import Clock
+from keyfob.protocol.address import fault_of
 
 if TYPE_CHECKING:
     import ssl
 
-    import httpx
+    import httpcore
 
     from keyfob.adapters.network_stream import Deadline, Patience
 
 DEADLINE = 30.0  # s for a whole exchange, from the name's look-up to the last byte
 PATIENCE = 60.0  # s for each piece of a streamed answer
 BODY_MOST = 1024 * 1024  # bytes of a body, after decoding
-USER_AGENT = f"Keyfob/{__version__}"  # httpx's own is blocked by some providers
+ADDRESS_MOST = 64 * 1024  # characters: a token may be in its query
+_PIECE = 64 * 1024  # bytes
+_COMPRESSED = ("gzip", "x-gzip", "deflate")
+_WITH_BODY = ("POST", "PUT", "PATCH")  # an empty body is sent with its length (RFC 9110 §8.6)
+USER_AGENT = f"Keyfob/{__version__}"  # some providers block the names of libraries
 
 
-class HttpxTransport:
-    """ports.Transport. Thread-safe. Imports httpx with the first request, so that making one costs nothing."""
+class HttpTransport:
+    """ports.Transport. Thread-safe. Imports httpcore with the first request, so that making one costs nothing."""
 
     def __init__(self, clock: Clock, *, deadline: float = DEADLINE, body_most: int = BODY_MOST) -> None:
         """`deadline` in seconds, `body_most` in bytes."""
@@ -57,7 +63,7 @@ class HttpxTransport:
             raise
         except Exception as error:
             failure = exchange.failure(error)
-        # Outside the handler, so that nothing of httpx hangs on it: its errors hold the request and its headers.
+        # Outside the handler, so that the library's error, which may hold the request, does not hang on it.
         raise failure
 
     @contextmanager
@@ -70,8 +76,8 @@ class HttpxTransport:
         deadline = Patience(patience)
         try:
             with exchange.opened(self._trust(), deadline) as answer:
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                yield Streamed(answer.status_code, headers, _pieces(answer, deadline))
+                headers = _headers_of(answer)
+                yield Streamed(answer.status, headers, _pieces(_decoded(answer, headers), deadline))
                 return
         except (KeyfobError, GeneratorExit):
             raise
@@ -88,9 +94,8 @@ class HttpxTransport:
             if self._context is None:
                 from keyfob.adapters.network_trust import tls_context
 
-                # Whoever turns all logging on must not get full URLs from these two.
-                for name in ("httpx", "httpcore"):
-                    logging.getLogger(name).setLevel(logging.WARNING)
+                # Whoever turns all logging on must not get full URLs from the library.
+                logging.getLogger("httpcore").setLevel(logging.WARNING)
                 self._context = tls_context()
             return self._context
 
@@ -120,6 +125,23 @@ class _BadEncoding(Exception):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """The parts of a URL that an exchange needs. `target`: its path and query, which may hold a token."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str = field(repr=False)
+    default_port: int
+
+    @property
+    def authority(self) -> str:
+        """As the Host header has it (RFC 9110 §7.2). httpcore's own lacks the brackets of an IPv6 address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == self.default_port else f"{host}:{self.port}"
+
+
 class _Exchange:
     """One request and what became of it. `sent` turns True just before its first byte is written."""
 
@@ -134,44 +156,39 @@ class _Exchange:
         from keyfob.adapters.network_stream import Deadline
 
         with self.opened(context, Deadline(seconds)) as answer:
-            body = self._read(answer)
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status_code, headers, body, clock(), self._request.url)
+            headers = _headers_of(answer)
+            body = self._read(answer, headers)
+            return Response(answer.status, headers, body, clock(), self._request.url)
 
     @contextmanager
-    def opened(self, context: ssl.SSLContext, deadline: Deadline) -> Iterator[httpx.Response]:
+    def opened(self, context: ssl.SSLContext, deadline: Deadline) -> Iterator[httpcore.Response]:
         """The answer, its body not read yet."""
         import httpcore
-        import httpx
 
         from keyfob.adapters.network_stream import DeadlineBackend
         from keyfob.adapters.network_trust import proxy_for
 
         url = self._checked_url()
-        port = url.port or (443 if url.scheme == "https" else 80)
-        proxy = proxy_for(url.scheme, url.host, port)
-        pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_keepalive_connections=0,
-            network_backend=DeadlineBackend(deadline, loopback=url.scheme == "http"),
-            proxy=None
-            if proxy is None
-            else httpcore.Proxy(
-                proxy[0],
-                auth=proxy[1],
-                headers={"User-Agent": USER_AGENT},
-                ssl_context=context if proxy[0].startswith("https") else None,
-            ),
-        )
+        proxy = proxy_for(url.scheme, url.host, url.port)
         with (
-            # A client for one exchange: what it would keep (cookies) ends with it.
-            httpx.Client(transport=_pool_transport(pool), trust_env=False) as client,
-            client.stream(
+            httpcore.ConnectionPool(
+                ssl_context=context,
+                max_keepalive_connections=0,
+                network_backend=DeadlineBackend(deadline, loopback=url.scheme == "http"),
+                proxy=None
+                if proxy is None
+                else httpcore.Proxy(
+                    proxy[0],
+                    auth=proxy[1],
+                    headers={"User-Agent": USER_AGENT},
+                    ssl_context=context if proxy[0].startswith("https") else None,
+                ),
+            ) as pool,
+            pool.stream(
                 self._request.method,
-                url,
-                headers=self._headers(),
-                content=self._request.body,
-                follow_redirects=False,
+                httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
+                headers=self._headers(url),
+                content=self._request.body or (b"" if self._request.method in _WITH_BODY else None),
                 extensions={"trace": self._trace},
             ) as answer,
         ):
@@ -181,7 +198,6 @@ class _Exchange:
     def failure(self, error: Exception) -> KeyfobError:
         """What `error`, raised by `run`, means to the caller."""
         import httpcore
-        import httpx
 
         from keyfob.adapters.network_stream import TlsRefused
 
@@ -192,7 +208,7 @@ class _Exchange:
                 return SettingWrong(
                     f"The connection to {host} cannot be trusted: {plain(error)}", code="tls_untrusted"
                 )
-            case httpcore.LocalProtocolError() | UnicodeError() | httpx.InvalidURL():
+            case httpcore.LocalProtocolError() | UnicodeError():
                 return SettingWrong(
                     f"The request to {host} cannot be made: an address or header has signs that HTTP forbids"
                 )
@@ -215,58 +231,65 @@ class _Exchange:
             case _:
                 return Fault(f"The request to {host} failed in an unexpected way ({type(error).__name__})")
 
-    def _checked_url(self) -> httpx.URL:
-        """The address as httpx reads it, since httpx is what connects."""
-        import httpx
-
-        from keyfob.core.hosts import is_loopback
-
+    def _checked_url(self) -> _Address:
+        """Judged once more before anything is sent to it. Raises SettingWrong."""
+        url = self._request.url
+        fault = fault_of(url, most=ADDRESS_MOST)
         try:
-            url = httpx.URL(self._request.url)
-        except (httpx.InvalidURL, UnicodeError):
-            url = httpx.URL("")
-        # A blank or its like in a host would have been escaped.
-        if not url.host or "%" in url.host or url.scheme not in ("https", "http"):
-            raise SettingWrong("An address of the provider is no web address", code="endpoint_unsafe")
-        self._host = plain(url.host, 100)
-        if url.userinfo:
-            raise SettingWrong(f"The address of {self._host} holds a user name", code="endpoint_unsafe")
-        if url.scheme == "http" and not is_loopback(url.host):
-            raise SettingWrong(f"The address of {self._host} is not https", code="endpoint_unsafe")
-        return url
+            parts = urlsplit(url)
+            self._host = plain(parts.hostname or self._host, 100)
+        except ValueError:
+            pass
+        if fault is not None:
+            raise SettingWrong(f"The address of {self._host} is not used: {fault}", code="endpoint_unsafe")
+        default = 443 if parts.scheme == "https" else 80
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return _Address(parts.scheme, parts.hostname or "", parts.port or default, target, default)
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"accept": "*/*", "user-agent": USER_AGENT}
+    def _headers(self, url: _Address) -> list[tuple[bytes | str, bytes | str]]:
+        headers = {"host": url.authority, "accept": "*/*", "user-agent": USER_AGENT}
         headers.update((name.lower(), value) for name, value in self._request.headers.items())
-        return {**headers, "accept-encoding": "identity", "connection": "close"}
+        headers |= {"accept-encoding": "identity", "connection": "close"}
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
     def _trace(self, name: str, info: dict[str, Any]) -> None:
         if name == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
             self.sent = True
 
-    def _read(self, answer: httpx.Response) -> bytes:
-        declared = answer.headers.get("content-length", "")
+    def _read(self, answer: httpcore.Response, headers: Mapping[str, str]) -> bytes:
+        declared = headers.get("content-length", "")
         if self._request.method != "HEAD" and declared.isdecimal() and int(declared) > self._body_most:
             raise _TooBig
-        encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-        chunks = answer.iter_raw()
-        match encoding:
-            case "identity" | "":
-                pass
-            case "gzip" | "x-gzip" | "deflate":
-                chunks = _inflated(chunks, self._body_most)
-            case _:
-                raise _BadEncoding
+        if _encoding_of(headers) not in ("", "identity", *_COMPRESSED):
+            raise _BadEncoding
         body = bytearray()
-        for chunk in chunks:
-            body += chunk
+        for piece in _decoded(answer, headers):
+            body += piece
             if len(body) > self._body_most:
                 raise _TooBig
         return bytes(body)
 
 
-def _pieces(answer: httpx.Response, deadline: Patience) -> Iterator[bytes]:
-    chunks = answer.iter_bytes()
+def _headers_of(answer: httpcore.Response) -> dict[str, str]:
+    """By lower-case names. What came more than once is joined, as RFC 9110 §5.3 has it."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in answer.headers:
+        name, value = raw_name.decode("ascii").lower(), raw_value.decode("utf-8", "replace")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _decoded(answer: httpcore.Response, headers: Mapping[str, str]) -> Iterator[bytes]:
+    """The body as it comes. A server may compress it although nobody asked for that."""
+    compressed = _encoding_of(headers) in _COMPRESSED
+    return _inflated(answer.iter_stream()) if compressed else answer.iter_stream()
+
+
+def _encoding_of(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower()
+
+
+def _pieces(chunks: Iterator[bytes], deadline: Patience) -> Iterator[bytes]:
     while True:
         deadline.again()
         try:
@@ -278,55 +301,19 @@ def _pieces(answer: httpx.Response, deadline: Patience) -> Iterator[bytes]:
         yield chunk
 
 
-def _inflated(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decoded a bounded piece at a time: a small body may unfold to gigabytes."""
     inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever the first bytes say
     empty = True
     for chunk in chunks:
         empty = False
-        yield inflate.decompress(chunk, most + 1)
-        if inflate.unconsumed_tail:
-            raise _TooBig
+        while True:
+            piece = inflate.decompress(chunk, _PIECE)
+            yield piece
+            chunk = inflate.unconsumed_tail
+            if not chunk and len(piece) < _PIECE:
+                break
         if inflate.unused_data:
             raise _BadEncoding
     if not empty and not inflate.eof:
         raise _BadEncoding
-
-
-def _pool_transport(pool: Any) -> httpx.BaseTransport:
-    """httpx over a connection pool of ours: httpx's own transport takes no network backend."""
-    import httpcore
-    import httpx
-
-    class Body(httpx.SyncByteStream):
-        def __init__(self, stream: Any) -> None:
-            self._stream = stream
-
-        def __iter__(self) -> Iterator[bytes]:
-            yield from self._stream
-
-        def close(self) -> None:
-            self._stream.close()
-
-    class PoolTransport(httpx.BaseTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            answer = pool.handle_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=httpcore.URL(
-                        scheme=request.url.raw_scheme,
-                        host=request.url.raw_host,
-                        port=request.url.port,
-                        target=request.url.raw_path,
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-            return httpx.Response(answer.status, headers=answer.headers, stream=Body(answer.stream))
-
-        def close(self) -> None:
-            pool.close()
-
-    return PoolTransport()

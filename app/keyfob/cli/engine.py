@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from keyfob.adapters.home import Home
     from keyfob.adapters.settings_file import SettingsFile
-    from keyfob.adapters.transport_httpx import HttpxTransport
+    from keyfob.adapters.transport_httpx import HttpTransport
     from keyfob.ports import AccountStore, Vault
     from keyfob.providers.catalogue import Catalogue
     from keyfob.service.accounts import Accounts
@@ -59,7 +59,7 @@ class Engine(Protocol):
     @property
     def clients(self) -> Clients: ...
     @property
-    def transport(self) -> HttpxTransport: ...
+    def transport(self) -> HttpTransport: ...
     @property
     def signer(self) -> Signer: ...
     @property

@@ -29,12 +29,12 @@ def leads_inside(url: str, named_by: str | None) -> bool:
     return is_inside(urlsplit(url).hostname)
 
 
-def fault_of(url: object) -> str | None:
+def fault_of(url: object, *, most: int = MOST) -> str | None:
     """Why an address is unfit to be used, None where it is fit: `https`, or `http` on loopback alone; a host; no user
-    name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options."""
+    name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options; no more than `most` characters."""
     if not isinstance(url, str) or not url:
         return "it is not an address"
-    if len(url) > MOST:
+    if len(url) > most:
         return "it is too long"
     if not _ALLOWED.fullmatch(url):
         return "it has characters that no address has"
