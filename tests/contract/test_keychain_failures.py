@@ -670,13 +670,15 @@ def test_each_entry_has_a_service_name_of_its_own(session: DesktopSession) -> No
 
 
 def test_one_session_serves_all_reads(session: DesktopSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    from keyfob.adapters import vault_secretservice
-
     opened: list[object] = []
-    real = vault_secretservice._open_session
-    monkeypatch.setattr(
-        vault_secretservice, "_open_session", lambda connection: opened.append(1) or real(connection)
-    )
+    real = secretstorage.item.open_session
+
+    def counted(connection: object) -> object:
+        opened.append(connection)
+        return real(connection)
+
+    for module in (secretstorage.item, secretstorage.collection):
+        monkeypatch.setattr(module, "open_session", counted)
     vault = SecretServiceVault(HOME)
     for number in range(5):
         save(vault, A, str(number))

@@ -7,7 +7,7 @@ import secretstorage
 from jeepney import DBusErrorResponse, HeaderFields
 from jeepney.low_level import Header, Message, MessageType
 
-from keyfob.adapters import vault_secretservice
+from keyfob.adapters import secret_service_bus
 from keyfob.adapters.vault_secretservice import SecretServiceVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
@@ -31,6 +31,7 @@ def dbus_error(name: str) -> DBusErrorResponse:
         (TimeoutError(CANARY), "keychain_timeout", ""),
         (dbus_error("org.freedesktop.Secret.Error.IsLocked"), "keychain_locked", "IsLocked"),
         (dbus_error("org.freedesktop.DBus.Error.AccessDenied"), "keychain_refused", "AccessDenied"),
+        (dbus_error("org.freedesktop.DBus.Error.ServiceUnknown"), "keychain_absent", ""),
         (secretstorage.SecretStorageException(CANARY), "keychain_refused", "SecretStorageException"),
         (ValueError(CANARY), "keychain_refused", "ValueError"),
     ],
@@ -41,7 +42,7 @@ def test_what_is_raised_below_is_told_by_code_and_without_its_words(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(vault_secretservice, "_connect", fail)
+    monkeypatch.setattr(secret_service_bus, "connect", fail)
     vault = SecretServiceVault("1f" * 16)
     for call in (
         lambda: vault.load("a"),
