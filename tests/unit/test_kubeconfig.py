@@ -31,6 +31,10 @@ INDENTED = "users:\n  - name: other\n    user:\n      token: canary\n"
         "users:\n" + OTHER + HEAD,
         INDENTED + HEAD,
         "users:\n" + OTHER.rstrip("\n"),
+        HEAD + "users: [] # mine\n",
+        HEAD + "'users' : # mine\n\n# first\n-\n  # its name\n  name: other\n\n# last\npreferences: {}\n",
+        "---\n" + HEAD + "users:\n" + OTHER + "...\n",
+        "users:\n- {name: other, user: {token: canary}}\n" + HEAD,
     ],
 )
 def test_in_and_out(text: str) -> None:
@@ -40,7 +44,7 @@ def test_in_and_out(text: str) -> None:
     assert with_user(made, "me", COMMAND, VERSION) == made
     assert without_user(made, "me") == text
     assert without_user(text, "me") == text
-    assert set(text.split("\n")) - {"users: []"} <= set(made.split("\n"))
+    assert {row for row in text.split("\n") if "[]" not in row} <= set(made.split("\n"))
 
 
 def test_a_file_without_users_gets_some() -> None:
@@ -59,16 +63,33 @@ def test_the_indent_is_the_lists_own() -> None:
 def test_a_contexts_user() -> None:
     made = with_context(HEAD, "work", "me")
     assert made == HEAD.replace("nobody", "me")
+    quoted = HEAD.replace("user: nobody", "'user': \"no\\x62ody\" # until now")
+    assert with_context(quoted, "work", "me") == quoted.replace('"no\\x62ody"', "me")
     for text, name in (
         (HEAD, "other"),
         ("contexts: []\n", "work"),
         (HEAD.replace("    user: nobody\n", ""), "work"),
+        (HEAD.replace("user: nobody", "user:"), "work"),
+        ("x: &who nobody\n" + HEAD.replace("nobody", "*who"), "work"),
     ):
         with pytest.raises(SettingWrong):
             with_context(text, name, "me")
 
 
-@pytest.mark.parametrize("text", ["users: [{name: other}]\n", '{"users": []}\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "users: [{name: other}]\n",
+        '{"users": []}\n',
+        "users: {a: b}\n",
+        "users: me\n",
+        "users:\n  []\n",
+        "users: [\n",
+        "- users\n",
+        "a: b\n---\nusers: []\n",
+        "a: b\n...\n",
+    ],
+)
 def test_what_is_written_otherwise_is_refused(text: str) -> None:
     with pytest.raises(SettingWrong):
         with_user(text, "me", COMMAND, VERSION)

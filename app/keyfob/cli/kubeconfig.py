@@ -1,70 +1,70 @@
 """A kubeconfig's users and contexts, edited as text: one item put in or taken out, every other line as it was.
 
-Called by `keyfob wire kubectl`. Reads block-style YAML as kubectl and its kin write it; what is written otherwise is
-refused rather than guessed at.
+Called by `keyfob wire kubectl`. PyYAML says where things stand. Lists have to be in block style, one item below the
+other, as kubectl and its kin write them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from typing import Any
 
 from keyfob.core.errors import SettingWrong
+from keyfob.service.yaml_places import is_null, member, members, text_at, tree_of
 
-_ITEM = re.compile(r"(\s*)- ")
-_PLAIN = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._@/-]*"
-)  # stands in YAML with no quotes; never a number or a word of it
+# Stands in YAML without quotes; never a number or a word of it.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]*")
 EMPTY = "apiVersion: v1\nkind: Config\n"
 
 
 def with_user(text: str, name: str, command: Sequence[str], api_version: str) -> str:
-    """The text with a user that runs `command`, in place of an earlier one of this name."""
+    """The text with a user that runs `command`, in place of an earlier one of this name. Raises SettingWrong for a text
+    or a name that cannot be edited in."""
     rows = without_user(text or EMPTY, name).split("\n")
-    at = _section(rows, "users")
-    if at is None:
+    users = _list("\n".join(rows), "users")
+    if users is None:
         if rows[-1:] != [""]:
             rows.append("")
         rows[-1:] = ["users:", *_user(name, command, api_version, ""), ""]
-        return "\n".join(rows)
-    start, end = at
-    said = [row for row in rows[start + 1 : end] if row.strip() and not row.lstrip().startswith("#")]
-    if said and not _ITEM.match(said[0]):
-        raise SettingWrong(
-            "The kubeconfig's users are no list", remedy="Correct the file, then run this again."
-        )
-    rows[start] = "users:"
-    indent = next((found[1] for row in rows[start + 1 : end] if (found := _ITEM.match(row))), "")
-    rows[start + 1 : start + 1] = _user(name, command, api_version, indent)
-    return "\n".join(rows)
+    else:
+        rows[users.row] = users.head + users.rest
+        rows[users.row + 1 : users.row + 1] = _user(name, command, api_version, users.indent)
+    made = "\n".join(rows)
+    if not has_user(made, name):
+        raise SettingWrong("The kubeconfig has a form that Keyfob cannot edit", remedy=_REWRITE)
+    return made
 
 
 def without_user(text: str, name: str) -> str:
-    """The text without the user of this name; the same text where there is none."""
+    """The text without the user of this name; the same text if there is none. Raises SettingWrong."""
+    users = _list(text, "users")
+    found = users and users.find(name)
+    if not users or not found:
+        return text
     rows = text.split("\n")
-    found = _item(rows, "users", name)
-    if found is not None:
-        del rows[found[0] : found[1]]
-        at = _section(rows, "users")
-        if at is not None and not any(_ITEM.match(row) for row in rows[at[0] + 1 : at[1]]):
-            rows[at[0]] = "users: []"
+    del rows[found.first : found.after]
+    if len(users.items) == 1:
+        rows[users.row] = users.head + " []" + users.rest
     return "\n".join(rows)
 
 
 def has_user(text: str, name: str) -> bool:
-    return _item(text.split("\n"), "users", name) is not None
+    users = _list(text, "users")
+    return users is not None and users.find(name) is not None
 
 
 def with_context(text: str, context: str, user: str) -> str:
-    """The text with this context's user. Raises SettingWrong where there is no such context to be read."""
-    rows = text.split("\n")
-    found = _item(rows, "contexts", context)
-    if found is not None:
-        for n in range(*found):
-            if re.fullmatch(r"[\s-]*user:\s.*", rows[n]):
-                rows[n] = rows[n][: rows[n].index("user:")] + f"user: {user}"
-                return "\n".join(rows)
+    """The text with this context's user. Raises SettingWrong if no such context can be read."""
+    contexts = _list(text, "contexts")
+    found = contexts and contexts.find(context)
+    if found:
+        for name, key, value in members(member(found.node, "context")):
+            place = text_at(text, value)
+            # The value of an alias stands further up, at its anchor.
+            if name == "user" and place and value.start_mark.index > key.end_mark.index:
+                return text[: value.start_mark.index] + user + text[value.end_mark.index :]
     raise SettingWrong(
         f"The kubeconfig has no context {context} with a user",
         remedy=f"Leave --context out, and run: kubectl config set-context {context} --user={user}",
@@ -92,45 +92,84 @@ def _user(name: str, command: Sequence[str], api_version: str, indent: str) -> l
     return [indent + line for line in lines]
 
 
-def _section(rows: list[str], name: str) -> tuple[int, int] | None:
-    """From the line of a top-level key up to the next one. Raises SettingWrong for a list in one line."""
-    if any(row.lstrip().startswith("{") for row in rows[:1]):
-        raise SettingWrong("The kubeconfig is JSON", remedy="Rewrite it with: kubectl config view --raw")
-    for start, row in enumerate(rows):
-        if row.partition(":")[0] == name and ":" in row:
-            rest = row.partition(":")[2].partition(" #")[0].strip()
-            if rest not in ("", "[]", "null", "~"):
-                raise SettingWrong(
-                    f"The kubeconfig's {name} stand in one line",
-                    remedy="Rewrite it with: kubectl config view --raw",
-                )
-            end = start + 1
-            while end < len(rows) and (not rows[end] or rows[end][0] in " -#"):
-                end += 1
-            while end > start + 1 and not rows[end - 1].strip():
-                end -= 1
-            return start, end
-    return None
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """From its first row up to the row after its last; notes and gaps behind it belong to what follows."""
+
+    node: Any
+    first: int
+    after: int
 
 
-def _item(rows: list[str], section: str, name: str) -> tuple[int, int] | None:
-    """From the first line of the item of this name up to the next item."""
-    at = _section(rows, section)
-    if at is None:
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A top-level list. `row` is its name's: `head` up to the colon, then a value if it is empty, then `rest`."""
+
+    row: int
+    head: str
+    rest: str
+    indent: str
+    items: tuple[_Item, ...]
+
+    def find(self, name: str) -> _Item | None:
+        for item in self.items:
+            found = member(item.node, "name")
+            if found is not None and found.id == "scalar" and found.value == name:
+                return item
         return None
-    starts, indent = [], None
-    for n in range(at[0] + 1, at[1]):
-        found = _ITEM.match(rows[n])
-        if found is not None and (indent is None or found[1] == indent):
-            indent = found[1]
-            starts.append(n)
-    for first, after in pairwise([*starts, at[1]]):
-        for row in rows[first:after]:
-            # The item's own name, and not one further in.
-            told = re.fullmatch(rf"{re.escape(indent or '')}[ -] name:\s*(.*?)\s*", row)
-            if told is not None and told[1].strip("\"'") == name:
-                # Notes and gaps between two items belong to the next one.
-                while not rows[after - 1].strip() or rows[after - 1].lstrip().startswith("#"):
-                    after -= 1
-                return first, after
+
+
+def _list(text: str, name: str) -> _List | None:
+    """None if the text has no such key. Raises SettingWrong for a text that is not a mapping in block style."""
+    try:
+        root = tree_of(text)
+    except ValueError:
+        raise SettingWrong("The kubeconfig is not valid YAML", remedy=_CORRECT) from None
+    if root is not None and root.id != "mapping":
+        raise SettingWrong("The kubeconfig is not a YAML mapping", remedy=_CORRECT)
+    if root is not None and root.flow_style:
+        raise SettingWrong("The kubeconfig is JSON", remedy=_REWRITE)
+    rows = text.split("\n")
+    for each, key, value in members(root):
+        if each == name:
+            row = key.end_mark.line
+            colon = rows[row].index(":", key.end_mark.column) + 1
+            head, rest = rows[row][:colon], rows[row][colon:]
+            if is_null(value) or (value.id == "sequence" and not value.value):
+                if value.end_mark.line != row:
+                    raise _in_one_line(name)
+                return _List(row, head, rows[row][max(value.end_mark.column, colon) :], "", ())
+            if value.id != "sequence":
+                raise SettingWrong(f"The kubeconfig's {name} are not a list", remedy=_CORRECT)
+            if value.flow_style or value.start_mark.line <= row:
+                raise _in_one_line(name)
+            column = value.start_mark.column
+            return _List(row, head, rest, rows[value.start_mark.line][:column], _items(rows, value))
     return None
+
+
+def _items(rows: list[str], node: Any) -> tuple[_Item, ...]:
+    column = node.start_mark.column
+    firsts = []
+    for item in node.value:
+        first = item.start_mark.line
+        # The item may begin below its dash.
+        while rows[first][: column + 1].strip() != "-":
+            first -= 1
+        firsts.append(first)
+    ends = [*firsts[1:], node.end_mark.line + (node.end_mark.column > 0)]
+    found = []
+    for item, first, end in zip(node.value, firsts, ends, strict=True):
+        after = min(end, len(rows))
+        while not rows[after - 1].strip() or rows[after - 1].lstrip().startswith("#"):
+            after -= 1
+        found.append(_Item(item, first, after))
+    return tuple(found)
+
+
+def _in_one_line(name: str) -> SettingWrong:
+    return SettingWrong(f"The kubeconfig's {name} are not one below the other", remedy=_REWRITE)
+
+
+_CORRECT = "Correct the file, then run this again."
+_REWRITE = "Rewrite it with: kubectl config view --raw"

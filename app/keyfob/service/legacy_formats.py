@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.ports import Span
+from keyfob.service.yaml_places import member, members, text_at, tree_of
 
 DEPTH = 6  # of a JSON settings file
 BOM = b"\xef\xbb\xbf"
@@ -26,7 +27,6 @@ MOVED = "moved-to-keyfob"  # in a file whose format has no empty password
 KEY, SIGN_IN, READ_ONLY = "api_key", "sign_in", "read_only"
 _NEXUS_KEY = re.compile(r"(nexus[\w.-]*)?(api[_-]?key|apikey|personal[_-]?key)", re.IGNORECASE)
 _ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
-_YAML_NAME = re.compile(r"(\s*)([^\s:#][^:]*):(?=\s|$)")
 # A word as a shell reads it: bare, escaped and quoted parts in any order.
 _WORD = re.compile(r"""(?:[^ \t\r\n"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
 _ENV_VALUE = re.compile(rf"\s*({_WORD.pattern})(?:\s+#.*|\s*)", re.DOTALL)
@@ -127,38 +127,30 @@ def git_credentials(text: str) -> Iterator[Entry]:
 
 
 def gh_hosts(text: str) -> Iterator[Entry]:
-    """gh's hosts.yml: hosts at the margin, tokens beneath a host or one of its users; the active user's stands twice."""
-    host = user = ""
-    users: dict[tuple[str, str], str] = {}  # (host, token): user
-    spans: dict[tuple[str, str], list[Span]] = {}
-    for at, line in _lines(text):
-        found = _YAML_NAME.match(line)
-        if found is None:
-            continue
-        start, end = _yaml_value(line, found.end())
-        name, value = found[2].strip("\"'"), line[start:end]
-        if not found[1]:
-            host, user = name.lower(), ""
-        elif name == "oauth_token" and value:
-            users.setdefault((host, value), user)
-            spans.setdefault((host, value), []).append(Span(at + start, at + end))
-        elif not value and name != "users":
-            user = name
-        elif name == "user" and value:
-            users = {key: who or (value if key[0] == host else "") for key, who in users.items()}
-    for (on, token), who in users.items():
-        yield Entry(KEY, host=on, username=who or None, secret=Secret(token), spans=tuple(spans[on, token]))
-
-
-def _yaml_value(line: str, at: int) -> tuple[int, int]:
-    """The place of the value that follows a name: without its quotes and the note behind it."""
-    start = len(line) - len(line[at:].lstrip())
-    quote = line[start : start + 1]
-    if quote in ("'", '"'):
-        end = line.find(quote, start + 1)
-        return (start + 1, end) if end > 0 else (start, start)
-    note = re.compile(r"(?<=\s)#").search(line, start)
-    return start, start + len(line[start : note.start() if note else None].rstrip())
+    """gh's hosts.yml: hosts, each with its token, or those of its users; the active user's stands twice."""
+    try:
+        root = tree_of(text)
+    except ValueError:
+        return
+    for host, _, body in members(root):
+        active = text_at(text, member(body, "user"))
+        places = [(user, member(inner, "oauth_token")) for user, _, inner in members(member(body, "users"))]
+        places.append((active[0] if active else "", member(body, "oauth_token")))
+        users: dict[str, str] = {}
+        spans: dict[str, list[Span]] = {}
+        for user, node in places:
+            found = text_at(text, node)
+            if found is not None:
+                users.setdefault(found[0], user)
+                spans.setdefault(found[0], []).append(Span(found[1], found[2]))
+        for token, user in users.items():
+            yield Entry(
+                KEY,
+                host=host.lower(),
+                username=user or None,
+                secret=Secret(token),
+                spans=tuple(sorted(set(spans[token]), key=lambda span: span.start)),
+            )
 
 
 def codex(text: str) -> Iterator[Entry]:
@@ -193,7 +185,10 @@ def claude(text: str) -> Iterator[Entry]:
 
 
 def netrc(text: str) -> Iterator[Entry]:
-    """`machine HOST login USER password SECRET`, in any spacing. Macros are passed over."""
+    """`machine HOST login USER password SECRET`, in any spacing. Macros are passed over.
+
+    The standard library's reader does not say where a password stands, and keeps one login a host.
+    """
     words = _netrc_words(text)
     none = ("", Span(0, 0))
     host: str | None = None
