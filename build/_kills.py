@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import support
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_choice import SEALED_FILE, SystemVault
-from keyfob.adapters.vault_sealed import SealedVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.choice import SEALED_FILE, SystemVault
+from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from support.agent_rig import Reply, get, post

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from keyfob.adapters.own_process import begin, passphrase_descriptor
+from keyfob.adapters.system.own_process import begin, passphrase_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main() -> int:
     if code is not None:
         _end(code)
     if arguments and arguments[0] == "--keychain-helper":
-        from keyfob.adapters.vault_helper import main as keychain_helper
+        from keyfob.adapters.vault.helper import main as keychain_helper
 
         keychain_helper()
         return 0

@@ -14,45 +14,46 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from keyfob.adapters import plaintext, store_codec
-from keyfob.adapters.avatars import Avatars
-from keyfob.adapters.browser import open_browser
-from keyfob.adapters.checks import checks_of, tray_finding
-from keyfob.adapters.clock import now
-from keyfob.adapters.dns import txt_lookup
-from keyfob.adapters.entropy import entropy
-from keyfob.adapters.grant_saver import start_saver
-from keyfob.adapters.home import Home, open_home, write_private
-from keyfob.adapters.keys import new_key
-from keyfob.adapters.locks_file import FileLocks
-from keyfob.adapters.loopback import Loopback
-from keyfob.adapters.settings_file import SettingsFile
-from keyfob.adapters.store_sqlite import SqliteAccountStore
-from keyfob.adapters.transport_httpx import HttpTransport
-from keyfob.adapters.vault_choice import UnchosenVault, choose_vault
-from keyfob.adapters.vault_prompt import AskingVault
+from keyfob.adapters.loopback.listener import Loopback
+from keyfob.adapters.network.avatars import Avatars
+from keyfob.adapters.network.dns import txt_lookup
+from keyfob.adapters.network.transport import HttpTransport
+from keyfob.adapters.store import codec
+from keyfob.adapters.store.file_locks import FileLocks
+from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.adapters.store.sqlite import SqliteAccountStore
+from keyfob.adapters.system import tool_files
+from keyfob.adapters.system.browser import open_browser
+from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.doctor_checks import checks_of, tray_finding
+from keyfob.adapters.system.entropy import entropy
+from keyfob.adapters.system.home import Home, open_home, write_private
+from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.vault.choice import UnchosenVault, choose_vault
+from keyfob.adapters.vault.grant_saver import start_saver
+from keyfob.adapters.vault.prompt import AskingVault
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.ports import Locks, Vault
 from keyfob.providers.catalogue import Catalogue, standard
-from keyfob.service.accounts import Accounts
-from keyfob.service.clients import Clients
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.labels import Labels
+from keyfob.service.accounts.recovery import Recovery
+from keyfob.service.accounts.renewer import Renewer, Submit
+from keyfob.service.accounts.revocations import Revocations
+from keyfob.service.accounts.signer import Signer
 from keyfob.service.consents import Consents
-from keyfob.service.desk import Desk
+from keyfob.service.contexts import ContextBuilder, Signing
 from keyfob.service.doctor import Doctor
-from keyfob.service.hub import Hub
-from keyfob.service.keeper import Keeper
-from keyfob.service.labels import Labels
-from keyfob.service.legacy import Legacy
-from keyfob.service.plans import Plans, Signing
-from keyfob.service.presets import Presets
-from keyfob.service.recovery import Recovery
-from keyfob.service.renewer import Renewer, Submit
-from keyfob.service.revocations import Revocations
+from keyfob.service.events import Hub
+from keyfob.service.new_presets import Presets
 from keyfob.service.runner import Runner
-from keyfob.service.sign_in import SignIn
-from keyfob.service.signer import Signer
-from keyfob.service.slots import Slots
+from keyfob.service.sign_in.clients import Clients
+from keyfob.service.sign_in.deps import SignInDeps
+from keyfob.service.sign_in.sign_in import SignIn
+from keyfob.tools.imports import Imports
 
 CLI_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain for ever
 
@@ -79,7 +80,7 @@ class Engine:
     signing: Signing
     signer: Signer
     consents: Consents
-    legacy: Legacy
+    imports: Imports
     locks: Locks
     recovery: Recovery
     store_path: Path
@@ -130,7 +131,7 @@ def build(
     signing = Signing(entropy, now)
     hub = Hub(store, now)
     catalogue = standard(home.config)
-    plans = Plans(catalogue, kept)
+    plans = ContextBuilder(catalogue, kept)
     slots = Slots(kept)
     revocations = Revocations(kept, store, plans, runner, signing)
     keeper = Keeper(
@@ -149,12 +150,12 @@ def build(
         keeper.saving.stand_by = lambda record, grant, beside: (
             settings().vault != "sealed" and start_saver(home.id, record, grant, beside)
         )
-    recovery = Recovery(store, slots, keeper.ledger, now, store_codec.description, store_codec.load_record)
+    recovery = Recovery(store, slots, keeper.ledger, now, codec.description, codec.load_record)
     accounts = Accounts(
         store, keeper, slots, locks, plans, runner, revocations, hub, signing, recovery.describe
     )
     clients = Clients(store, kept, plans, runner, os.environ, lambda: str(uuid4()))
-    desk = Desk(
+    deps = SignInDeps(
         catalogue=catalogue,
         plans=plans,
         clients=clients,
@@ -175,7 +176,7 @@ def build(
         dns_txt=txt_lookup(),
         describe=recovery.describe,
     )
-    sign_in = SignIn(desk)
+    sign_in = SignIn(deps)
     renewer = Renewer(keeper, accounts, store, hub, now, submit or on_a_thread)
     renewer.first = recovery.describe_older
     return Engine(
@@ -197,15 +198,15 @@ def build(
         signing=signing,
         signer=Signer(accounts, keeper, plans, signing),
         consents=Consents(store, settings, now, on_a_thread),
-        legacy=Legacy(
-            desk,
+        imports=Imports(
+            deps,
             sign_in,
             home=Path.home(),
             presets=home.config / "providers",
             environment=os.environ,
             table=tool_table,
-            read=plaintext.read,
-            blank=plaintext.blank,
+            read=tool_files.read,
+            blank=tool_files.blank,
             write=write_private,
         ),
         locks=locks,

@@ -17,13 +17,13 @@ from keyfob.cli.engine import Doors
 if TYPE_CHECKING:
     from socket import socket  # noqa: TID251  (a type's name)
 
-    from keyfob.adapters.home import Home
+    from keyfob.adapters.system.home import Home
     from keyfob.agent.host import AgentHost
     from keyfob.bootstrap import Engine
     from keyfob.core.account import LoggedEvent
     from keyfob.demo.server import DemoServer
     from keyfob.ports import Vault
-    from keyfob.service.recovery import Recovered
+    from keyfob.service.accounts.recovery import Recovered
 
 DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 
@@ -35,16 +35,16 @@ def doors() -> Doors:
 
 def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
     """The engine of the person's own home, or of one folder; with a vault that forgets where `in_memory`."""
-    from keyfob.adapters import log
-    from keyfob.adapters.home import open_home
-    from keyfob.adapters.vault_prompt import can_ask
+    from keyfob.adapters.system import log
+    from keyfob.adapters.system.home import open_home
+    from keyfob.adapters.vault.prompt import can_ask
     from keyfob.bootstrap import build
 
     place = open_home({"KEYFOB_HOME": str(home)}) if home is not None else open_home()
     log.set_up(place.log)
     vault = None
     if in_memory:
-        from keyfob.adapters.vault_memory import MemoryVault
+        from keyfob.adapters.vault.memory import MemoryVault
 
         vault = MemoryVault()
     at_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
@@ -75,9 +75,9 @@ def demo(state_dir: Path, *, port: int, access_lifetime: int) -> DemoServer:
 
 def visit(url: str) -> object:
     """Alice, with a browser of code."""
-    from keyfob.demo.visitor import Visitor
+    from keyfob.demo.scripted_browser import ScriptedBrowser
 
-    return Visitor().sign_in(url, "alice")
+    return ScriptedBrowser().sign_in(url, "alice")
 
 
 def window(arguments: Sequence[str]) -> int:
@@ -86,10 +86,10 @@ def window(arguments: Sequence[str]) -> int:
     from contextlib import ExitStack
     from tempfile import TemporaryDirectory
 
-    from keyfob.adapters import log
-    from keyfob.adapters.autostart import Autostart
-    from keyfob.adapters.home import open_home
-    from keyfob.adapters.vault_memory import MemoryVault
+    from keyfob.adapters.system import log
+    from keyfob.adapters.system.autostart import Autostart
+    from keyfob.adapters.system.home import open_home
+    from keyfob.adapters.vault.memory import MemoryVault
     from keyfob.desktop.app import run
 
     start_demo = "--demo" in arguments
@@ -111,8 +111,8 @@ def window(arguments: Sequence[str]) -> int:
 
 def _has_keychain(place: Home) -> bool:
     """Whether the vault that the settings name can be there at all; True also when they cannot be read."""
-    from keyfob.adapters.settings_file import SettingsFile
-    from keyfob.adapters.vault_choice import keychain_there
+    from keyfob.adapters.store.settings_file import SettingsFile
+    from keyfob.adapters.vault.choice import keychain_there
     from keyfob.core.errors import SettingWrong
 
     try:
@@ -131,11 +131,11 @@ def _lasting_demo(place: Home) -> DemoServer:
 def recover() -> tuple[Recovered, Path | None]:
     """Lists lost accounts again, and says where a store that was damaged as a whole is kept. Raises Transient `busy`
     while an agent or the app runs, which has the store open, KeychainError, SettingWrong and Fault `store_*`."""
-    from keyfob.adapters import log
-    from keyfob.adapters.home import open_home
-    from keyfob.adapters.locks_file import FileLocks
-    from keyfob.adapters.store_sqlite import SqliteAccountStore, set_aside
-    from keyfob.adapters.vault_prompt import can_ask
+    from keyfob.adapters.store.file_locks import FileLocks
+    from keyfob.adapters.store.sqlite import SqliteAccountStore, set_aside
+    from keyfob.adapters.system import log
+    from keyfob.adapters.system.home import open_home
+    from keyfob.adapters.vault.prompt import can_ask
     from keyfob.agent.host import ROLE
     from keyfob.bootstrap import build
     from keyfob.core.errors import Transient
@@ -160,9 +160,9 @@ def recover() -> tuple[Recovered, Path | None]:
 
 def agent(say: Callable[[str], None], shared: Path | None = None) -> int:
     """The keeper without a window."""
-    from keyfob.adapters import log
-    from keyfob.adapters.home import open_home
-    from keyfob.agent.gates import handed_over
+    from keyfob.adapters.system import log
+    from keyfob.adapters.system.home import open_home
+    from keyfob.agent.endpoints import handed_over
     from keyfob.agent.run import run_agent
     from keyfob.bootstrap import build
 
@@ -197,11 +197,11 @@ def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | N
     """The keeper's role and the sockets over `engine`: the agent's and the window's alike."""
     import threading
 
-    from keyfob.adapters.clock import now
-    from keyfob.adapters.home import socket_path
+    from keyfob.adapters.system.clock import now
+    from keyfob.adapters.system.home import socket_path
     from keyfob.agent.api import Api
     from keyfob.agent.consent import NamedApps
-    from keyfob.agent.gates import Gate, UnixGate, gate_for
+    from keyfob.agent.endpoints import Endpoint, UnixEndpoint, endpoint_for
     from keyfob.agent.host import AgentHost
     from keyfob.agent.server import AgentServer
 
@@ -209,11 +209,11 @@ def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | N
         threading.Thread(target=work, name=name, daemon=True).start()
 
     def make() -> AgentServer:
-        gates: list[Gate] = [gate_for(socket_path(engine.home), handed)]
+        endpoints: list[Endpoint] = [endpoint_for(socket_path(engine.home), handed)]
         if shared is not None:
-            gates.append(UnixGate(shared, forwarding=True))
+            endpoints.append(UnixEndpoint(shared, forwarding=True))
         apps = NamedApps(engine.consents)
         api = Api(engine.accounts, engine.sign_in, engine.signer, now, spawn, apps)
-        return AgentServer(api, engine.events, engine.store, gates, now, lambda: apps.on)
+        return AgentServer(api, engine.events, engine.store, endpoints, now, lambda: apps.on)
 
     return AgentHost(make, engine.locks)

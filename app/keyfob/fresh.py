@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from keyfob.service.slots import Slots, Stored
+    from keyfob.service.accounts.grant_store import Slots, Stored
 
     _Found = tuple[Mapping[str, str], dict[str, Any], str]
 
-SCHEMA = 2  # the account store's, as adapters/store_sqlite.py makes it; any other is for the engine to judge
+SCHEMA = 2  # the account store's, as adapters/store/sqlite.py makes it; any other is for the engine to judge
 VERDICTS = "presets.json"
 QUEUE_MOST = 45.0  # seconds: longer than one renewal's deadline of 30 s with its saving
 QUEUE_LOOK = 0.025  # seconds between looks
@@ -64,7 +64,7 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
     except KeychainError as error:
         if error.code == "entry_damaged":
             return None  # the engine writes that down as the grant's end
-        from keyfob.adapters.vault_prompt import ASKABLE, can_ask
+        from keyfob.adapters.vault.prompt import ASKABLE, can_ask
 
         if error.code in ASKABLE and can_ask():
             slots.close()
@@ -97,9 +97,9 @@ def _find(ref: str) -> _Found | None:
     """The home's folders, the account's row as stored, and the home's id."""
     import json
 
-    from keyfob.adapters import place
+    from keyfob.adapters.system import paths
 
-    where = place.folders(os.environ)
+    where = paths.folders(os.environ)
     for folder in (where["data"], where["config"], where["state"]):
         found = os.stat(folder)
         if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
@@ -136,8 +136,8 @@ def _is_renewed(where: Mapping[str, str], key: str) -> bool:
     """Whether a process is renewing the account now: then what was sent is answered to that one."""
     from pathlib import Path
 
-    from keyfob.adapters.locks_file import FileLocks
-    from keyfob.service.slots import lock_name
+    from keyfob.adapters.store.file_locks import FileLocks
+    from keyfob.service.accounts.grant_store import lock_name
 
     return FileLocks(Path(where["state"]) / "locks").held(lock_name(key))
 
@@ -164,9 +164,9 @@ def _row(path: str, ref: str) -> tuple[str, bool] | None:
 
 def _slots(home_id: str) -> Slots:
     """The account's grant as the engine reads it, from the keychain, with a command's deadline."""
-    from keyfob.adapters.vault_choice import SystemVault
-    from keyfob.adapters.vault_deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
-    from keyfob.service.slots import Slots
+    from keyfob.adapters.vault.choice import SystemVault
+    from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
+    from keyfob.service.accounts.grant_store import Slots
 
     deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks by itself
     return Slots(DeadlineVault(SystemVault(home_id), deadline))
@@ -281,7 +281,7 @@ def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> d
         verdict = new
         from pathlib import Path
 
-        from keyfob.adapters.home import write_private
+        from keyfob.adapters.system.home import write_private
 
         write_private(Path(path), json.dumps(kept | {provider: verdict}).encode())
     return verdict if method in verdict["shared"] else None
@@ -314,9 +314,9 @@ def _judged(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> di
     """The engine's own judgement. Raises what the catalogue raises."""
     from pathlib import Path
 
-    from keyfob.adapters.store_codec import load_record
+    from keyfob.adapters.store.codec import load_record
     from keyfob.providers.catalogue import standard
-    from keyfob.service.accounts import shareable, token_of
+    from keyfob.service.accounts.accounts import shareable, token_of
 
     record, grant = load_record(row["text"]), stored.grant
     catalogue = standard(Path(where["config"]))

@@ -17,9 +17,9 @@ from typing import Protocol
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
 from keyfob.core.errors import KeyfobError
+from keyfob.core.http import Callback, Outcome, Request, Response
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback, Outcome, Request, Response
 from keyfob.protocol.effects import Expectation
 
 Clock = Callable[[], datetime]

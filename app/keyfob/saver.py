@@ -1,4 +1,4 @@
-"""A process that stands by with a renewed grant until it is saved (adapters/grant_saver.py starts it).
+"""A process that stands by with a renewed grant until it is saved (adapters/vault/grant_saver.py starts it).
 
 The program that has the grant goes on trying to save it itself, under the account's lock. Only when that lock is free,
 because the program has ended or has saved it, is it this one's turn: it looks whether the vault holds the grant, saves
@@ -14,7 +14,7 @@ import signal
 import sys
 from datetime import timedelta
 
-from keyfob.adapters.own_process import begin
+from keyfob.adapters.system.own_process import begin
 
 LOOK = timedelta(seconds=1)
 LOOK_LATER = timedelta(seconds=15)  # a keychain that stays locked for long: after a logout, or over a night
@@ -27,16 +27,16 @@ def main() -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     told = json.loads(sys.stdin.buffer.readline())
-    from keyfob.adapters import log
-    from keyfob.adapters.grant_saver import READY
-    from keyfob.adapters.home import open_home
-    from keyfob.adapters.store_codec import load_record
+    from keyfob.adapters.store.codec import load_record
+    from keyfob.adapters.system import log
+    from keyfob.adapters.system.home import open_home
+    from keyfob.adapters.vault.grant_saver import READY
     from keyfob.bootstrap import build
     from keyfob.core.errors import KeyfobError, SignInNeeded
     from keyfob.core.grant import unseal
     from keyfob.core.secret import Secret
+    from keyfob.service.accounts.saving import saving_name
     from keyfob.service.runner import pause
-    from keyfob.service.saving import saving_name
 
     home = open_home()
     if home.id != told["home"]:

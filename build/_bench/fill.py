@@ -18,7 +18,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
-from keyfob.service.slots import Slots
+from keyfob.service.accounts.grant_store import Slots
 
 PRESET = """\
 id = "bench"

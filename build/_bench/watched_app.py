@@ -14,7 +14,7 @@ import time
 from PySide6.QtCore import QObject, Qt, QTimer
 
 from keyfob.__main__ import main
-from keyfob.desktop import desk
+from keyfob.desktop import controller
 
 DONE = os.environ["BENCH_DONE"]
 BEAT = 4  # ms
@@ -22,7 +22,7 @@ SETTLE, QUIET = 5.0, 10.0  # seconds: what the start itself does is not meant
 
 
 class Watch(QObject):
-    def __init__(self, of: desk.Desk, engine) -> None:
+    def __init__(self, of: controller.AppController, engine) -> None:
         super().__init__(of)
         self._desk = of
         self._allowed = engine.renewer.allowed
@@ -61,15 +61,15 @@ class Watch(QObject):
         os._exit(0)
 
 
-built = desk.Desk._built
+built = controller.AppController._built
 
 
-def watched(self: desk.Desk, engine) -> None:
+def watched(self: controller.AppController, engine) -> None:
     watch = Watch(self, engine)
     built(self, engine)
     assert watch.parent() is self
 
 
-desk.Desk._built = watched
+controller.AppController._built = watched
 sys.argv = ["keyfob"]
 main()

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters import store_rows, store_sqlite
-from keyfob.adapters.store_sqlite import SqliteAccountStore, set_aside
+from keyfob.adapters.store import rows, sqlite
+from keyfob.adapters.store.sqlite import SqliteAccountStore, set_aside
 from keyfob.core.account import Connected, Disconnected, ErrorNote, LoggedEvent, NeedsSignIn, Record, Stale
 from keyfob.core.errors import Fault, Usage
 from keyfob.core.secret import Secret
@@ -239,7 +239,7 @@ class TestSqliteAccountStore(AccountStoreContract):
         code = (
             "import os, sys; from pathlib import Path;"
             "from support.records import a_record, an_intent;"
-            "from keyfob.adapters.store_sqlite import SqliteAccountStore;"
+            "from keyfob.adapters.store.sqlite import SqliteAccountStore;"
             "store = SqliteAccountStore(Path(sys.argv[1]));"
             "store.put(a_record()); store.put_intent(an_intent()); os._exit(9)"
         )
@@ -271,8 +271,8 @@ class TestSqliteAccountStore(AccountStoreContract):
             assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
     def test_the_history_is_bounded(self, store: SqliteAccountStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert store_sqlite.HISTORY_MOST == 10_000
-        monkeypatch.setattr(store_sqlite, "HISTORY_MOST", 50)
+        assert sqlite.HISTORY_MOST == 10_000
+        monkeypatch.setattr(sqlite, "HISTORY_MOST", 50)
         logged = [store.log(an_event(n)) for n in range(60)]
         assert list(store.events(limit=1000)) == logged[-50:]
 
@@ -303,18 +303,18 @@ class TestSqliteAccountStore(AccountStoreContract):
             assert list(store.events(account_key="k1")) == [replace(an_event(1), seq=1)]
             assert store.read("attempt/1") == "one"
         with closing(sqlite3.connect(path)) as new:
-            assert new.execute("PRAGMA user_version").fetchone() == (len(store_sqlite.MIGRATIONS),)
+            assert new.execute("PRAGMA user_version").fetchone() == (len(sqlite.MIGRATIONS),)
             asked = {"key": "k1", "after": 0, "limit": 3}
-            plan = new.execute("EXPLAIN QUERY PLAN " + store_sqlite._EVENTS_OF_ACCOUNT, asked).fetchall()
+            plan = new.execute("EXPLAIN QUERY PLAN " + sqlite._EVENTS_OF_ACCOUNT, asked).fetchall()
             assert "events_account" in str(plan)
 
     def test_a_migration_that_fails_leaves_the_old_store(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         SqliteAccountStore(path).close()
-        broken = (*store_sqlite.MIGRATIONS, "CREATE TABLE extra (a); NONSENSE")
+        broken = (*sqlite.MIGRATIONS, "CREATE TABLE extra (a); NONSENSE")
         with monkeypatch.context() as patch:
-            patch.setattr(store_sqlite, "MIGRATIONS", broken)
+            patch.setattr(sqlite, "MIGRATIONS", broken)
             with pytest.raises(Fault):
                 SqliteAccountStore(path)
         with closing(SqliteAccountStore(path)) as store:
@@ -493,7 +493,7 @@ class TestSqliteAccountStore(AccountStoreContract):
     def test_a_store_that_another_holds_too_long_is_busy(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(store_sqlite, "BUSY_TIMEOUT", 0.1)
+        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
         with closing(SqliteAccountStore(path)) as store, closing(sqlite3.connect(path)) as hog:
             hog.execute("BEGIN IMMEDIATE")
             with pytest.raises(Fault) as caught:
@@ -580,8 +580,8 @@ def _open_and_count(path: Path) -> None:
 def _first(store: SqliteAccountStore) -> None:
     """Insert once, whoever comes first, without undoing another's counting."""
     with store._writing() as connection:
-        if store_rows.get_row(connection, "k1") is None:
-            store_rows.put_row(connection, a_record())
+        if rows.get_row(connection, "k1") is None:
+            rows.put_row(connection, a_record())
 
 
 def test_a_logged_event_has_every_column() -> None:

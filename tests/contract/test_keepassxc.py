@@ -13,7 +13,7 @@ import pytest
 import secretstorage
 
 from contract.vault_contract import HOME
-from keyfob.adapters.vault_process import HelperVault
+from keyfob.adapters.vault.process import HelperVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from support import keepassxc

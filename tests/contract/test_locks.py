@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.locks_file import FileLocks
+from keyfob.adapters.store.file_locks import FileLocks
 from keyfob.core.errors import Fault, SignInEnded, Transient
 from keyfob.ports import Locks
 from support.memory_store import MemoryLocks
@@ -29,7 +29,7 @@ HOLDER = """
 import sys, time
 from datetime import timedelta
 from pathlib import Path
-from keyfob.adapters.locks_file import FileLocks
+from keyfob.adapters.store.file_locks import FileLocks
 with FileLocks(Path(sys.argv[1])).hold(sys.argv[2], timeout=timedelta(seconds=20)):
     print("held", flush=True)
     sys.stdin.readline()
@@ -40,7 +40,7 @@ COUNTER = """
 import sys
 from datetime import timedelta
 from pathlib import Path
-from keyfob.adapters.locks_file import FileLocks
+from keyfob.adapters.store.file_locks import FileLocks
 locks, count = FileLocks(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(25):
     with locks.hold("count", timeout=timedelta(seconds=60)):

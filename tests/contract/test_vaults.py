@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from contract.vault_contract import HOME, Make, VaultContract
-from keyfob.adapters.vault_deadline import DeadlineVault
-from keyfob.adapters.vault_keyring import KeyringVault
-from keyfob.adapters.vault_memory import MemoryVault
-from keyfob.adapters.vault_pass import PassVault
-from keyfob.adapters.vault_process import HelperVault
-from keyfob.adapters.vault_sealed import Cost, SealedVault
-from keyfob.adapters.vault_secretservice import SecretServiceVault
+from keyfob.adapters.vault.deadline import DeadlineVault
+from keyfob.adapters.vault.keyring_backend import KeyringVault
+from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.adapters.vault.password_store import PassVault
+from keyfob.adapters.vault.process import HelperVault
+from keyfob.adapters.vault.sealed import Cost, SealedVault
+from keyfob.adapters.vault.secret_service import SecretServiceVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from support.keyring_fakes import CredentialManager, apple, windows

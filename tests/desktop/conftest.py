@@ -14,11 +14,11 @@ from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageH
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from keyfob.desktop import operation
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.listener_thread import Threads
-from keyfob.desktop.presenter import Presenter
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.connect.listener_thread import Threads
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared import operation
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.presenter import Presenter
 from support import fake_engine as fake
 
 # What the offscreen platform says of itself, whatever the app does.
@@ -54,7 +54,7 @@ def engine(tmp_path: Path) -> fake.FakeEngine:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """What the app takes for the time, in its last entry; the samples' own time."""
     times = [fake.NOW]
-    monkeypatch.setattr("keyfob.desktop.desk.utc_now", lambda: times[-1])
+    monkeypatch.setattr("keyfob.desktop.controller.utc_now", lambda: times[-1])
     return times
 
 
@@ -82,7 +82,7 @@ def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
     for engine in fake.made():
         engine.release()
     operation.ask_all_to_end()
-    desks = [each for each in qapp.children() if isinstance(each, Desk)]
+    desks = [each for each in qapp.children() if isinstance(each, AppController)]
     try:
         qtbot.waitUntil(lambda: not operation.running(), timeout=10_000)
         qtbot.waitUntil(lambda: not any(each.threads.alive() for each in desks), timeout=10_000)
@@ -101,15 +101,17 @@ def presenter(engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Presenter]:
 
 
 @pytest.fixture
-def desk(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Desk]:
+def controller(
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+) -> Iterator[AppController]:
     """The whole app on the sample engine, its window shown and filled."""
-    result = Desk(qapp, theme, lambda: engine)
+    result = AppController(qapp, theme, lambda: engine)
     result.begin()
     qtbot.waitUntil(lambda: bool(result.window.sidebar.list.count()), timeout=5000)
     yield result
     if result._sign_in is not None:
         result._sign_in.close()
-    result._pulse.stop()
+    result._renewal_timer.stop()
     result._presenter.close()
     result.tray.close()
     result.window.hide()

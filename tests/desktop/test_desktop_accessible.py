@@ -9,7 +9,7 @@ import sys
 SCRIPT = """
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
-from keyfob.desktop.widgets import Scroller
+from keyfob.desktop.shared.widgets import Scroller
 
 app = QApplication([])
 area, body = Scroller(), QWidget()

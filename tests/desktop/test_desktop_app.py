@@ -16,12 +16,12 @@ from pytestqt.qtbot import QtBot
 from keyfob.core.errors import Fault, SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.desktop.app import _theme
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.instance import Instance
-from keyfob.desktop.pages.empty_page import EmptyPage
-from keyfob.desktop.pulse import Pulse
-from keyfob.desktop.theme import Theme
-from keyfob.desktop.viewmodel import window
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.renewal_timer import RenewalTimer
+from keyfob.desktop.shared.single_instance import Instance
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.empty_page import EmptyPage
+from keyfob.desktop.window.viewmodel import window
 from keyfob.ports import VaultHealth
 from support import fake_engine as fake
 
@@ -37,15 +37,17 @@ class App:
         self.codes.append(code)
 
 
-def make(qapp: QApplication, theme: Theme, build: Callable[[], fake.FakeEngine], **more: object) -> Desk:
-    desk = Desk(qapp, theme, build, **more)  # type: ignore[arg-type]
-    desk._app = App(qapp)  # type: ignore[assignment]
-    return desk
+def make(
+    qapp: QApplication, theme: Theme, build: Callable[[], fake.FakeEngine], **more: object
+) -> AppController:
+    controller = AppController(qapp, theme, build, **more)  # type: ignore[arg-type]
+    controller._app = App(qapp)  # type: ignore[assignment]
+    return controller
 
 
-def end(desk: Desk, qtbot: QtBot) -> None:
-    desk.quit()
-    qtbot.waitUntil(lambda: desk._app.codes == [0], timeout=5000)  # type: ignore[attr-defined]
+def end(controller: AppController, qtbot: QtBot) -> None:
+    controller.quit()
+    qtbot.waitUntil(lambda: controller._app.codes == [0], timeout=5000)  # type: ignore[attr-defined]
 
 
 def test_the_engine_is_built_after_the_first_paint(
@@ -58,13 +60,13 @@ def test_the_engine_is_built_after_the_first_paint(
         assert threading.current_thread() is not threading.main_thread()
         return engine
 
-    desk = make(qapp, theme, build)
-    desk.window.painted.connect(lambda: order.append("painted"))
-    desk.begin()
+    controller = make(qapp, theme, build)
+    controller.window.painted.connect(lambda: order.append("painted"))
+    controller.begin()
     assert order == []
     qtbot.waitUntil(lambda: order == ["painted", "built"])
     qtbot.waitUntil(lambda: engine.renewer.ticks > 0)
-    end(desk, qtbot)
+    end(controller, qtbot)
     assert engine.closed
 
 
@@ -79,45 +81,45 @@ def test_data_that_cannot_be_opened_is_said_and_tried_again(
             raise Fault("The accounts cannot be read", code="store_damaged")
         return engine
 
-    desk = make(qapp, theme, build)
-    desk.begin()
-    qtbot.waitUntil(lambda: bool(desk.window._banners))
-    assert desk.window._banners[0].title == "The accounts cannot be read"
-    desk.window.banner_pressed.emit("build", "")
-    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
-    end(desk, qtbot)
+    controller = make(qapp, theme, build)
+    controller.begin()
+    qtbot.waitUntil(lambda: bool(controller.window._banners))
+    assert controller.window._banners[0].title == "The accounts cannot be read"
+    controller.window.banner_pressed.emit("build", "")
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
+    end(controller, qtbot)
 
 
 def test_a_renewal_under_way_is_finished_before_the_end(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    desk = make(qapp, theme, lambda: engine)
-    desk.begin()
-    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
+    controller = make(qapp, theme, lambda: engine)
+    controller.begin()
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     gate = engine.accounts.gate = threading.Event()
-    desk.ask("renew", "key-nexusmods-aldis")
+    controller.ask("renew", "key-nexusmods-aldis")
     qtbot.waitUntil(lambda: ("renew", "key-nexusmods-aldis") in engine.accounts.calls)
-    desk.quit()
+    controller.quit()
     qtbot.wait(150)
-    assert not desk.window.isVisible()
+    assert not controller.window.isVisible()
     assert not engine.closed
-    assert desk._app.codes == []  # type: ignore[attr-defined]
+    assert controller._app.codes == []  # type: ignore[attr-defined]
     gate.set()
-    qtbot.waitUntil(lambda: desk._app.codes == [0], timeout=3000)  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: controller._app.codes == [0], timeout=3000)  # type: ignore[attr-defined]
     assert engine.closed
 
 
 def test_a_sign_in_under_way_is_cancelled_at_the_end(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    desk = make(qapp, theme, lambda: engine)
-    desk.begin()
-    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
-    desk.ask("reconnect", "key-google-work@example.org")
-    qtbot.waitUntil(lambda: bool(engine.sign_in.attempts) and desk.threads.alive() == 1)
-    end(desk, qtbot)
+    controller = make(qapp, theme, lambda: engine)
+    controller.begin()
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
+    controller.ask("reconnect", "key-google-work@example.org")
+    qtbot.waitUntil(lambda: bool(engine.sign_in.attempts) and controller.threads.alive() == 1)
+    end(controller, qtbot)
     assert engine.sign_in.attempts[0].progress.stage == "cancelled"
-    assert desk.threads.alive() == 0
+    assert controller.threads.alive() == 0
 
 
 def test_the_first_start_shows_the_way_once(
@@ -125,15 +127,15 @@ def test_the_first_start_shows_the_way_once(
 ) -> None:
     engine = fake.FakeEngine(tmp_path, views=[])
     engine.settings.value = Settings()
-    desk = make(qapp, theme, lambda: engine)
-    desk.begin()
-    qtbot.waitUntil(lambda: desk._sign_in is not None and desk._sign_in.isVisible())
-    assert desk.window._banners[0].title == "Welcome to Keyfob"
-    desk._sign_in.reject()
+    controller = make(qapp, theme, lambda: engine)
+    controller.begin()
+    qtbot.waitUntil(lambda: controller._sign_in is not None and controller._sign_in.isVisible())
+    assert controller.window._banners[0].title == "Welcome to Keyfob"
+    controller._sign_in.reject()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
-    assert desk.window._banners == ()
-    assert desk.window.empty.note.isVisible()
-    end(desk, qtbot)
+    assert controller.window._banners == ()
+    assert controller.window.empty.note.isVisible()
+    end(controller, qtbot)
 
     again = make(qapp, theme, lambda: engine)
     again.begin()
@@ -152,13 +154,13 @@ def test_the_demo_provider_is_tried_from_the_empty_window(
             self.stopped = True
 
     engine, demo = fake.FakeEngine(tmp_path, views=[]), Demo()
-    desk = make(qapp, theme, lambda: engine, demo=lambda: demo)
-    desk.begin()
-    qtbot.waitUntil(lambda: desk.window.empty.demo_button.isVisible())
-    desk.window.empty.demo_button.click()
+    controller = make(qapp, theme, lambda: engine, demo=lambda: demo)
+    controller.begin()
+    qtbot.waitUntil(lambda: controller.window.empty.demo_button.isVisible())
+    controller.window.empty.demo_button.click()
     qtbot.waitUntil(lambda: bool(engine.sign_in.attempts))
     assert engine.sign_in.attempts[0].request.provider == "demo"
-    end(desk, qtbot)
+    end(controller, qtbot)
     assert demo.stopped
 
 
@@ -197,13 +199,13 @@ def test_the_beat_goes_on_after_what_the_renewer_said(qapp: QApplication, qtbot:
         calls.append(1)
         return waits[min(len(calls), 2) - 1]
 
-    pulse = Pulse(tick)
-    pulse.beat()
+    renewal_timer = RenewalTimer(tick)
+    renewal_timer.tick_now()
     qtbot.waitUntil(lambda: len(calls) == 2)
-    qtbot.waitUntil(lambda: pulse._timer.isActive())
-    assert pulse._timer.interval() == 37_000  # never longer: monotonic clocks stop in suspend
-    pulse.stop()
-    assert not pulse._timer.isActive()
+    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
+    assert renewal_timer._timer.interval() == 37_000  # never longer: monotonic clocks stop in suspend
+    renewal_timer.stop()
+    assert not renewal_timer._timer.isActive()
 
 
 def test_a_wake_during_a_look_is_not_lost(qapp: QApplication, qtbot: QtBot) -> None:
@@ -214,26 +216,26 @@ def test_a_wake_during_a_look_is_not_lost(qapp: QApplication, qtbot: QtBot) -> N
         gate.wait(5)
         return timedelta(seconds=30)
 
-    pulse = Pulse(tick)
-    pulse.beat()
-    pulse.beat()
-    pulse.beat()
+    renewal_timer = RenewalTimer(tick)
+    renewal_timer.tick_now()
+    renewal_timer.tick_now()
+    renewal_timer.tick_now()
     gate.set()
     qtbot.waitUntil(lambda: len(calls) == 2)
-    qtbot.waitUntil(lambda: pulse._timer.isActive())
+    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
     assert len(calls) == 2
-    pulse.stop()
+    renewal_timer.stop()
 
 
 def test_a_look_that_failed_is_repeated(qapp: QApplication, qtbot: QtBot) -> None:
     def tick() -> timedelta:
         raise Fault("The store is busy", code="store_busy")
 
-    pulse = Pulse(tick)
-    pulse.beat()
-    qtbot.waitUntil(lambda: pulse._timer.isActive())
-    assert pulse._timer.interval() == 37_000
-    pulse.stop()
+    renewal_timer = RenewalTimer(tick)
+    renewal_timer.tick_now()
+    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
+    assert renewal_timer._timer.interval() == 37_000
+    renewal_timer.stop()
 
 
 def test_the_theme_is_known_before_the_first_paint(engine: fake.FakeEngine) -> None:
@@ -249,36 +251,36 @@ def test_the_theme_is_known_before_the_first_paint(engine: fake.FakeEngine) -> N
         assert _theme(engine.home) == expected
 
 
-def test_the_tray_icon_and_menu_follow(desk: Desk, qtbot: QtBot) -> None:
-    texts = [a.text() for a in desk.tray.menu.actions() if not a.isSeparator()]
+def test_the_tray_icon_and_menu_follow(controller: AppController, qtbot: QtBot) -> None:
+    texts = [a.text() for a in controller.tray.menu.actions() if not a.isSeparator()]
     assert texts[-4:] == ["Open Keyfob", "Connect Account…", "Settings…", "Quit"]
     assert texts[1] == "work@example.org · Google — needs sign-in"
     assert "Aldis · Nexus Mods — connected, 42 min" in [t.replace("41 min", "42 min") for t in texts] or any(
         t.startswith("Aldis · Nexus Mods — connected") for t in texts
     )
-    assert desk.tray._state == "needs_you"
-    desk.tray.tell(window((), None, (), fake.NOW, kept_in=""))
-    assert [a.text() for a in desk.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
+    assert controller.tray._state == "needs_you"
+    controller.tray.tell(window((), None, (), fake.NOW, kept_in=""))
+    assert [a.text() for a in controller.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
 
 
-def test_the_vault_in_use_is_named(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_the_vault_in_use_is_named(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
     engine.vault.health = VaultHealth(True, "KWallet")
-    desk._presenter.keychain.probe()
-    qtbot.waitUntil(lambda: ("Kept in", "KWallet") in desk._presenter.model.detail.facts)
+    controller._presenter.keychain.probe()
+    qtbot.waitUntil(lambda: ("Kept in", "KWallet") in controller._presenter.model.detail.facts)
 
 
 @pytest.mark.parametrize("hidden", [True, False])
 def test_hidden_at_login_only_where_a_tray_is(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot, hidden: bool
 ) -> None:
-    desk = make(qapp, theme, lambda: engine)
-    desk.begin(hidden=hidden)
-    assert desk.window.isVisible()  # there is no tray here
+    controller = make(qapp, theme, lambda: engine)
+    controller.begin(hidden=hidden)
+    assert controller.window.isVisible()  # there is no tray here
     loop = QEventLoop()
     QTimer.singleShot(50, loop.quit)
     loop.exec()
-    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 8)
-    end(desk, qtbot)
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
+    end(controller, qtbot)
 
 
 @pytest.mark.parametrize("tray", [True, False])
@@ -309,11 +311,11 @@ def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
 
     engine = fake.FakeEngine(tmp_path, views=[])
     engine.settings.value = Settings()
-    desk = make(qapp, theme, lambda: engine, demo=serve, start_demo=True)
-    desk.begin()
-    qtbot.waitUntil(lambda: desk._sign_in is not None and desk._sign_in.gallery.isVisible())
-    gallery = desk._sign_in.gallery
+    controller = make(qapp, theme, lambda: engine, demo=serve, start_demo=True)
+    controller.begin()
+    qtbot.waitUntil(lambda: controller._sign_in is not None and controller._sign_in.gallery.isVisible())
+    gallery = controller._sign_in.gallery
     assert gallery.note.isVisible() is fails
     assert gallery.note.text() == ("Another program uses port 9899. Close it." if fails else "")
     assert ("Demo provider" in [card.title for card in gallery._cards]) is not fails
-    end(desk, qtbot)
+    end(controller, qtbot)

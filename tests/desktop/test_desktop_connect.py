@@ -12,26 +12,26 @@ from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from keyfob.adapters.loopback_ports import take_port
+from keyfob.adapters.loopback.ports import take_port
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.provider import Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
-from keyfob.desktop import connect_view
-from keyfob.desktop.connect_dialog import ConnectDialog
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.qr import qr_matrix
-from keyfob.protocol.callback import read_paste
+from keyfob.desktop.connect import models
+from keyfob.desktop.connect.dialog import ConnectDialog
+from keyfob.desktop.connect.qr import qr_matrix
+from keyfob.desktop.controller import AppController
 from keyfob.protocol.effects import Expectation
+from keyfob.protocol.oauth.callback import read_paste
 from keyfob.providers.catalogue import standard
-from keyfob.service.views import Progress
+from keyfob.service.accounts.views import Progress
 from support import fake_engine as fake
 from support.fake_engine import view
 
 
 @pytest.fixture
-def dialog(desk: Desk, qtbot: QtBot) -> ConnectDialog:
-    desk.window.sidebar.connect_button.click()
-    result = desk._sign_in
+def dialog(controller: AppController, qtbot: QtBot) -> ConnectDialog:
+    controller.window.sidebar.connect_button.click()
+    result = controller._sign_in
     assert result is not None
     qtbot.waitUntil(lambda: result.pages.currentWidget() is result.gallery)
     return result
@@ -98,7 +98,7 @@ def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot
 
 
 def test_from_the_gallery_to_connected(
-    dialog: ConnectDialog, engine: fake.FakeEngine, desk: Desk, qtbot: QtBot
+    dialog: ConnectDialog, engine: fake.FakeEngine, controller: AppController, qtbot: QtBot
 ) -> None:
     attempt = nexus(dialog, engine, qtbot)
     attempt.step("ready", redirect_uri="http://127.0.0.1:9876/callback")
@@ -109,8 +109,8 @@ def test_from_the_gallery_to_connected(
     attempt.finish(view("openai", "OpenAI", "alice", name="Alice"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
     assert dialog.success.title.text() == "Connected as Alice"
-    qtbot.waitUntil(lambda: desk._presenter.model.rows[-1].id == "openai/alice")
-    assert desk._presenter.selected == "key-openai-alice"
+    qtbot.waitUntil(lambda: controller._presenter.model.rows[-1].id == "openai/alice")
+    assert controller._presenter.selected == "key-openai-alice"
     dialog.success.done_button.click()
     assert not dialog.isVisible()
 
@@ -130,7 +130,7 @@ def test_not_you_revokes_and_removes_in_one_press(
 
 @pytest.mark.parametrize("stage", ["preparing", "ready", "waiting", "checking"])
 def test_cancel_at_every_moment(
-    dialog: ConnectDialog, engine: fake.FakeEngine, desk: Desk, qtbot: QtBot, stage: str
+    dialog: ConnectDialog, engine: fake.FakeEngine, controller: AppController, qtbot: QtBot, stage: str
 ) -> None:
     """S-12: and the listener's thread ends with it."""
     attempt = nexus(dialog, engine, qtbot)
@@ -138,7 +138,7 @@ def test_cancel_at_every_moment(
     dialog.waiting.cancel.click()
     assert not dialog.isVisible()
     assert attempt.progress.stage == "cancelled"
-    qtbot.waitUntil(lambda: desk.threads.alive() == 0, timeout=1000)
+    qtbot.waitUntil(lambda: controller.threads.alive() == 0, timeout=1000)
 
 
 def test_escape_cancels_too(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
@@ -164,9 +164,11 @@ def test_what_went_wrong_and_the_one_thing_to_do(
     qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
 
 
-def test_somebody_else_may_be_added_instead(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    dialog = desk._sign_in
-    desk.ask("reconnect", "key-google-work@example.org")
+def test_somebody_else_may_be_added_instead(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    dialog = controller._sign_in
+    controller.ask("reconnect", "key-google-work@example.org")
     attempt = begun(engine, dialog, qtbot)
     attempt.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
@@ -226,7 +228,7 @@ def test_a_pasted_text_that_does_not_fit_stays_to_be_corrected(
 
 
 def test_a_taken_port_leads_to_its_setting(
-    dialog: ConnectDialog, desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     attempt = nexus(dialog, engine, qtbot)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingWrong) as caught:
@@ -238,7 +240,7 @@ def test_a_taken_port_leads_to_its_setting(
     assert page.retry_button.isDefault()
     assert page.settings_button.isVisible()
     page.settings_button.click()
-    settings = desk.preferences.dialog
+    settings = controller.settings_controller.dialog
     assert settings is not None
     assert settings.isVisible()
     qtbot.waitUntil(lambda: settings.focusWidget() is settings.port)
@@ -318,9 +320,11 @@ def test_what_terms_forbid_is_said_before_anything_is_tried(
     assert engine.sign_in.attempts == []
 
 
-def test_switching_the_method_is_on_purpose(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    dialog = desk._sign_in
-    desk.ask("switch_method", "key-nexusmods-aldis")
+def test_switching_the_method_is_on_purpose(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    dialog = controller._sign_in
+    controller.ask("switch_method", "key-nexusmods-aldis")
     qtbot.waitUntil(
         lambda: dialog.gallery.list.count() == 1 and dialog.pages.currentWidget() is dialog.gallery
     )
@@ -341,9 +345,9 @@ def test_switching_the_method_is_on_purpose(desk: Desk, engine: fake.FakeEngine,
 
 def test_only_pages_of_the_web_are_offered() -> None:
     preset = fake.sample_providers()[5]
-    assert connect_view.form(preset, "api_key", known=None, setting_port=1).create_at is not None
+    assert models.form(preset, "api_key", known=None, setting_port=1).create_at is not None
     for bad in ("file:///etc/passwd", "javascript:x", "-x", "https://{instance}/keys"):
-        assert not connect_view._is_web(bad)
+        assert not models._is_web(bad)
 
 
 @pytest.mark.parametrize(
@@ -358,14 +362,14 @@ def test_only_pages_of_the_web_are_offered() -> None:
 def test_the_redirect_to_register(port: str, ports: tuple[int, ...], registered: bool, expected: str) -> None:
     redirect = fake.RedirectProfile(port=port, ports=ports, registered_port=registered)
     provider = fake.Provider("p", "P", redirect=redirect)
-    assert connect_view.redirect_uri(provider, 9876) == expected
+    assert models.redirect_uri(provider, 9876) == expected
 
 
 def test_recognised_accounts_are_not_promised_to_be_removed() -> None:
     progress = Progress(
         "done", "demo", "Demo", "oauth", account=view("demo", "Demo", "alice"), recognised=True
     )
-    success = connect_view.success(progress)
+    success = models.success(progress)
     assert success.undo == "Disconnect it again"
     assert "was connected already" in success.text
 
@@ -382,9 +386,11 @@ def test_a_qr_code_has_its_three_finders() -> None:
     assert qr_matrix("x" * 601) is None
 
 
-def test_an_account_with_one_way_is_told_so(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    dialog = desk._sign_in
-    desk.ask("switch_method", "key-bluesky-aldis.bsky.social")
+def test_an_account_with_one_way_is_told_so(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    dialog = controller._sign_in
+    controller.ask("switch_method", "key-bluesky-aldis.bsky.social")
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
     assert "no other way" in dialog.failure.title.text()
     assert not dialog.failure.retry_button.isVisible()
@@ -422,7 +428,7 @@ def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, 
 
 
 def test_the_popular_stand_first_and_any_server_last() -> None:
-    order = [c.id for c in connect_view.cards(fake.sample_providers(), demo=True)]
+    order = [c.id for c in models.cards(fake.sample_providers(), demo=True)]
     assert order[:4] == ["demo", "nexusmods", "bluesky", "github"]
     assert order[-1] == "openid"
 
@@ -431,11 +437,11 @@ def test_every_port_that_has_to_be_registered_is_told() -> None:
     listed = Provider(
         "x", "X", redirect=RedirectProfile(port="list", ports=(1455, 1457)), policy=Policy("user")
     )
-    form = connect_view.form(listed, "oauth", known=None, setting_port=9876)
+    form = models.form(listed, "oauth", known=None, setting_port=9876)
     assert form.redirect_uri == "http://127.0.0.1:1455/callback"
     assert form.also_ports == (1457,)
     any_port = Provider("x", "X", redirect=RedirectProfile(host="localhost", port="any", path=""))
-    assert connect_view.redirect_uri(any_port, 9876) == "http://localhost"
+    assert models.redirect_uri(any_port, 9876) == "http://localhost"
 
 
 def test_the_choice_is_found_by_its_name(dialog: ConnectDialog) -> None:
@@ -505,8 +511,8 @@ def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
 
 def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:
     presets = standard(tmp_path).all()
-    providers = [p for p in presets if p.category != "custom" and p.id not in connect_view.ANY_SERVER]
-    cards = [c for c in connect_view.cards(providers, demo=False) if not c.id.endswith("-sandbox")]
+    providers = [p for p in presets if p.category != "custom" and p.id not in models.ANY_SERVER]
+    cards = [c for c in models.cards(providers, demo=False) if not c.id.endswith("-sandbox")]
     at_once = [bool(card.at_once) for card in cards]
     assert at_once == sorted(at_once, reverse=True)
     assert 0 < sum(at_once) < len(at_once)
@@ -519,7 +525,7 @@ def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path)
 
 def test_a_form_that_asks_for_an_app_promises_no_browser() -> None:
     own = Provider("x", "X", policy=Policy("user"))
-    asked = connect_view.form(own, "oauth", known=None, setting_port=9876)
+    asked = models.form(own, "oauth", known=None, setting_port=9876)
     assert asked.text == "Register an app first. Then sign in with it."
-    known = connect_view.KnownClient("client-1", "yours")
-    assert connect_view.form(own, "oauth", known=known, setting_port=9876).text == "Your browser opens next."
+    known = models.KnownClient("client-1", "yours")
+    assert models.form(own, "oauth", known=known, setting_port=9876).text == "Your browser opens next."

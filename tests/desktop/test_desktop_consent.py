@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QAbstractButton, QLabel
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.consent import Permission, Program, Question, Reply
-from keyfob.desktop.consent_dialog import Asking, ConsentDialog
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.program_card import LIMITS, SWITCH
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.settings.program_card import LIMITS, SWITCH
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.consent_dialog import Asking, ConsentDialog
 from support import fake_engine as fake
 
 TOOL = Program(
@@ -36,8 +36,8 @@ class Thread:
 
 
 @pytest.fixture
-def asking(desk: Desk) -> Asking:
-    return desk._asking
+def asking(controller: AppController) -> Asking:
+    return controller._asking
 
 
 @pytest.mark.parametrize(
@@ -115,22 +115,24 @@ def test_a_program_that_cannot_be_told_is_allowed_once_at_most(theme: Theme, qtb
     assert not dialog.always.isEnabled()
 
 
-def test_the_window_answers_for_the_engine(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_the_window_answers_for_the_engine(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     qtbot.waitUntil(lambda: engine.consents.ask is not None)
-    assert engine.consents.ask == desk._asking.ask
+    assert engine.consents.ask == controller._asking.ask
 
 
 def test_the_switch_tells_its_limits_and_answers_are_taken_back(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     at = datetime(2026, 11, 20, tzinfo=UTC)
     for number, reply in enumerate((Reply.ALWAYS, Reply.NO)):
         engine.consents.permissions.append(
             Permission(f"p-{number}", "github/aldis-k", "key", "/usr/bin/curl", None, reply, at, None)
         )
-    qtbot.waitUntil(lambda: desk.preferences.known)
-    desk.window.sidebar.settings_button.click()
-    dialog = desk.preferences.dialog
+    qtbot.waitUntil(lambda: controller.settings_controller.known)
+    controller.window.sidebar.settings_button.click()
+    dialog = controller.settings_controller.dialog
     assert dialog is not None
     assert not dialog.programs.switch.isChecked()
     assert dialog.programs.switch.accessibleName() == SWITCH

@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.settings import Settings
-from keyfob.desktop.confirm import Ask, Confirm
-from keyfob.desktop.main_window import MainWindow
-from keyfob.desktop.settings_dialog import SettingsDialog
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.shared.confirm import Ask, Confirm
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.main_window import MainWindow
 
 
 @pytest.mark.parametrize("kind", ["confirm", "ask", "settings", "confirm over settings"])

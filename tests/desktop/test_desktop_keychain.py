@@ -8,12 +8,12 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeychainError
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.keychain import WAITING
-from keyfob.desktop.main_window import BannerView
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.window.keychain import WAITING
+from keyfob.desktop.window.main_window import BannerView
 from keyfob.ports import VaultHealth
-from keyfob.service.hub import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
-from keyfob.service.views import SignInRequest
+from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
 from support import fake_engine as fake
 
 LOCKED = KeychainError("The keychain is locked", code="keychain_locked")
@@ -24,22 +24,22 @@ def health(error: KeychainError) -> VaultHealth:
     return VaultHealth(False, "GNOME Keyring", True, error.code, error.message, error.remedy)
 
 
-def banners(desk: Desk) -> list[str]:
-    return [b.title for b in desk._presenter.model.banners if b.action == "keychain"]
+def banners(controller: AppController) -> list[str]:
+    return [b.title for b in controller._presenter.model.banners if b.action == "keychain"]
 
 
-def press(desk: Desk, name: str) -> None:
+def press(controller: AppController, name: str) -> None:
     (found,) = [
         b
-        for view in desk.window.findChildren(BannerView)
+        for view in controller.window.findChildren(BannerView)
         for b in view.findChildren(QAbstractButton)
         if b.accessibleName() == name
     ]
     found.click()
 
 
-def shows(desk: Desk, text: str) -> bool:
-    return any(b.text == text for b in desk._presenter.model.banners)
+def shows(controller: AppController, text: str) -> bool:
+    return any(b.text == text for b in controller._presenter.model.banners)
 
 
 def trouble(engine: fake.FakeEngine, error: KeychainError) -> None:
@@ -49,87 +49,91 @@ def trouble(engine: fake.FakeEngine, error: KeychainError) -> None:
 
 
 def test_what_the_renewer_meets_is_shown_everywhere(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     trouble(engine, LOCKED)
-    qtbot.waitUntil(lambda: banners(desk) == ["Your keychain is locked"])
-    model = desk._presenter.model
+    qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
+    model = controller._presenter.model
     assert model.tray == "needs_you"
     assert "your keychain and 1 account need you" in model.summary_note  # perhaps offline, too
     assert not any(row.side.endswith("min") for row in model.rows), "no token can be handed out"
     engine.vault.health = VaultHealth(True, "GNOME Keyring")
     engine.events.publish(LoggedEvent(fake.NOW, "", "", KEYCHAIN_WELL, "The keychain can be used again"))
-    qtbot.waitUntil(lambda: banners(desk) == [])
+    qtbot.waitUntil(lambda: banners(controller) == [])
 
 
-def test_a_lock_is_seen_when_no_trouble_was_known(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_a_lock_is_seen_when_no_trouble_was_known(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     engine.vault.health = health(LOCKED)
-    desk._surroundings.keychain_changed.emit()
-    qtbot.waitUntil(lambda: banners(desk) == ["Your keychain is locked"])
+    controller._system_events.keychain_changed.emit()
+    qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
     ticks = engine.renewer.ticks
     engine.vault.health = VaultHealth(True, "GNOME Keyring")
-    desk._surroundings.keychain_changed.emit()
-    qtbot.waitUntil(lambda: banners(desk) == [])
+    controller._system_events.keychain_changed.emit()
+    qtbot.waitUntil(lambda: banners(controller) == [])
     qtbot.waitUntil(lambda: engine.renewer.backs == 1 and engine.renewer.ticks > ticks)
 
 
 def test_what_another_process_wrote_down_is_looked_at(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     engine.vault.health = health(LOCKED)
     note = fake.ErrorNote("keychain_locked", LOCKED.message, "unlock_keychain", fake.NOW)
     engine.accounts.change("nexusmods/aldis", last_error=note)
-    qtbot.waitUntil(lambda: banners(desk) == ["Your keychain is locked"])
+    qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
 
 
 @pytest.mark.parametrize(("error", "button"), [(LOCKED, "Unlock…"), (NOT_SET_UP, "Set up…")])
 def test_one_press_opens_the_prompt_and_all_goes_on(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, error: KeychainError, button: str
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, error: KeychainError, button: str
 ) -> None:
     trouble(engine, error)
-    qtbot.waitUntil(lambda: len(banners(desk)) == 1)
+    qtbot.waitUntil(lambda: len(banners(controller)) == 1)
     ticks = engine.renewer.ticks
-    press(desk, f"{button}: {banners(desk)[0]}")
-    qtbot.waitUntil(lambda: shows(desk, WAITING))
+    press(controller, f"{button}: {banners(controller)[0]}")
+    qtbot.waitUntil(lambda: shows(controller, WAITING))
     qtbot.waitUntil(lambda: engine.vault.prompts == 1)
     engine.vault.answered.set()
-    qtbot.waitUntil(lambda: banners(desk) == [])
+    qtbot.waitUntil(lambda: banners(controller) == [])
     qtbot.waitUntil(lambda: engine.renewer.backs == 1 and engine.renewer.ticks > ticks)
 
 
 def test_a_prompt_that_was_closed_is_said_and_can_be_opened_again(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     trouble(engine, LOCKED)
-    qtbot.waitUntil(lambda: len(banners(desk)) == 1)
+    qtbot.waitUntil(lambda: len(banners(controller)) == 1)
     engine.vault.answer = KeychainError("The keychain was not unlocked", code="keychain_locked")
-    with qtbot.waitSignal(desk._presenter.said) as heard:
-        press(desk, "Unlock…: Your keychain is locked")
+    with qtbot.waitSignal(controller._presenter.said) as heard:
+        press(controller, "Unlock…: Your keychain is locked")
         engine.vault.answered.set()
     assert heard.args == ["The keychain was not unlocked.", False]
-    assert banners(desk) == ["Your keychain is locked"]
-    press(desk, "Unlock…: Your keychain is locked")
+    assert banners(controller) == ["Your keychain is locked"]
+    press(controller, "Unlock…: Your keychain is locked")
     qtbot.waitUntil(lambda: engine.vault.prompts == 2)
     engine.vault.answered.set()
 
 
-def test_a_failed_press_shows_one_message_not_two(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_a_failed_press_shows_one_message_not_two(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     said: list[str] = []
-    desk._presenter.said.connect(lambda text, _: said.append(text))
+    controller._presenter.said.connect(lambda text, _: said.append(text))
     engine.vault.health = health(LOCKED)
     engine.accounts.error = LOCKED
     key = engine.accounts.rows[0].key
-    desk.ask("copy", key)
-    qtbot.waitUntil(lambda: banners(desk) == ["Your keychain is locked"])
+    controller.ask("copy", key)
+    qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
     assert said == []
-    desk.ask("copy", key)  # the banner is there already: a press must not seem to do nothing
+    controller.ask("copy", key)  # the banner is there already: a press must not seem to do nothing
     qtbot.waitUntil(lambda: len(said) == 1 and said[0].startswith("The keychain is locked. ("))
 
 
 def test_a_sign_in_that_met_the_lock_offers_to_unlock_and_goes_on(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    dialog = desk._sign_in
+    dialog = controller._sign_in
     dialog.connect_to("demo", "oauth")
     qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 1)
     engine.vault.health = health(LOCKED)
@@ -149,20 +153,22 @@ def test_a_sign_in_that_met_the_lock_offers_to_unlock_and_goes_on(
     assert (request.provider, request.method) == ("demo", "oauth")
 
 
-def test_quitting_gives_the_prompt_up(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_quitting_gives_the_prompt_up(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     trouble(engine, LOCKED)
-    qtbot.waitUntil(lambda: len(banners(desk)) == 1)
-    press(desk, "Unlock…: Your keychain is locked")
+    qtbot.waitUntil(lambda: len(banners(controller)) == 1)
+    press(controller, "Unlock…: Your keychain is locked")
     qtbot.waitUntil(lambda: engine.vault.prompts == 1)
-    desk.quit()
+    controller.quit()
     qtbot.waitUntil(lambda: engine.closed, timeout=5000)
 
 
 def test_a_vault_that_forgets_says_so_and_is_no_trouble(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     engine.vault.health = VaultHealth(True, "in memory", persistent=False)
-    desk._presenter.keychain.probe()
-    qtbot.waitUntil(lambda: "Nothing is kept" in [b.title for b in desk._presenter.model.banners])
-    assert banners(desk) == []
-    assert not desk._presenter.keychain.in_trouble
+    controller._presenter.keychain.probe()
+    qtbot.waitUntil(lambda: "Nothing is kept" in [b.title for b in controller._presenter.model.banners])
+    assert banners(controller) == []
+    assert not controller._presenter.keychain.in_trouble

@@ -16,20 +16,20 @@ from pytestqt.qtbot import QtBot
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import SignInEnded
 from keyfob.core.settings import Settings
-from keyfob.desktop import connect_view
-from keyfob.desktop.confirm import Ask, Confirm
-from keyfob.desktop.connect_dialog import ConnectDialog
-from keyfob.desktop.consent_dialog import ConsentDialog
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.listener_thread import Threads
-from keyfob.desktop.moving import item
-from keyfob.desktop.moving_dialog import MovingDialog
-from keyfob.desktop.presenter import Presenter
-from keyfob.desktop.settings_dialog import SettingsDialog
-from keyfob.desktop.sign_in_presenter import SignInPresenter
-from keyfob.desktop.theme import Theme
-from keyfob.desktop.widgets import Switch
-from keyfob.service.views import Progress
+from keyfob.desktop.connect import models
+from keyfob.desktop.connect.dialog import ConnectDialog
+from keyfob.desktop.connect.listener_thread import Threads
+from keyfob.desktop.connect.presenter import SignInPresenter
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.imports.dialog import ImportDialog
+from keyfob.desktop.imports.presenter import item
+from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.shared.confirm import Ask, Confirm
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Switch
+from keyfob.desktop.window.consent_dialog import ConsentDialog
+from keyfob.desktop.window.presenter import Presenter
+from keyfob.service.accounts.views import Progress
 from support import fake_engine as fake
 
 RETURN, ENTER = Qt.Key.Key_Return, Qt.Key.Key_Enter
@@ -59,9 +59,7 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
 
     def form(provider: str, method: str) -> Make:
         preset = engine.providers.get(provider)
-        return page(
-            lambda: connect._show_form(connect_view.form(preset, method, known=None, setting_port=9876))
-        )
+        return page(lambda: connect._show_form(models.form(preset, method, known=None, setting_port=9876)))
 
     failed = Progress("failed", "demo", "Demo", "oauth", error=SignInEnded("You declined", code="declined"))
     done = Progress("done", "demo", "Demo", "oauth", account=fake.sample_views()[0])
@@ -70,15 +68,15 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         "confirm": lambda: Confirm(theme, "Disconnect?", "It ends.", "Disconnect"),
         "rename": lambda: Ask(theme, "Rename Aldis", "Tools use it.", "aldis", "Rename"),
         "settings": lambda: SettingsDialog(theme, Settings(), tray=True, autostart=True),
-        "moving": lambda: MovingDialog(
+        "moving": lambda: ImportDialog(
             theme, tuple(item(f, Path("/h")) for f in fake.sample_found(Path("/h")))
         ),
-        "gallery": page(lambda: connect._show_cards(connect_view.cards(engine.providers.all(), demo=True))),
+        "gallery": page(lambda: connect._show_cards(models.cards(engine.providers.all(), demo=True))),
         "form": form("google", "oauth"),
         "blocked": form("claude-ai", "oauth"),
-        "waiting": page(lambda: connect._show_waiting(connect_view.waiting(progress, fake.NOW))),
-        "success": page(lambda: connect._show_success(connect_view.success(done))),
-        "failure": page(lambda: connect._show_failure(connect_view.failure(failed))),
+        "waiting": page(lambda: connect._show_waiting(models.waiting(progress, fake.NOW))),
+        "success": page(lambda: connect._show_success(models.success(done))),
+        "failure": page(lambda: connect._show_failure(models.failure(failed))),
     }
 
 
@@ -258,16 +256,16 @@ def test_a_wrong_number_is_not_lost_by_done(theme: Theme, qtbot: QtBot, key: Qt.
 
 @KEYS
 def test_return_works_in_the_main_window(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, key: Qt.Key
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, key: Qt.Key
 ) -> None:
-    desk.window.activateWindow()
-    qtbot.waitUntil(desk.window.isActiveWindow)
-    qtbot.waitUntil(lambda: desk._presenter.model.detail is not None)
-    tab_to(desk.window.account.renew, qtbot)
-    qtbot.keyClick(desk.window.account.renew, key)
+    controller.window.activateWindow()
+    qtbot.waitUntil(controller.window.isActiveWindow)
+    qtbot.waitUntil(lambda: controller._presenter.model.detail is not None)
+    tab_to(controller.window.account.renew, qtbot)
+    qtbot.keyClick(controller.window.account.renew, key)
     qtbot.waitUntil(lambda: engine.accounts.calls == [("renew", "key-nexusmods-aldis")])
-    qtbot.waitUntil(lambda: desk.window.account.renew.isEnabled())
-    tab_to(desk.window.sidebar.settings_button, qtbot)
-    qtbot.keyClick(desk.window.sidebar.settings_button, key)
-    assert desk.preferences.dialog is not None
-    assert desk.preferences.dialog.isVisible()
+    qtbot.waitUntil(lambda: controller.window.account.renew.isEnabled())
+    tab_to(controller.window.sidebar.settings_button, qtbot)
+    qtbot.keyClick(controller.window.sidebar.settings_button, key)
+    assert controller.settings_controller.dialog is not None
+    assert controller.settings_controller.dialog.isVisible()

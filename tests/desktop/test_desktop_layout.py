@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from keyfob.desktop.theme import Theme
-from keyfob.desktop.widgets import Elided
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Elided
 
 SHOTS = Path(__file__).parents[2] / "build" / "shots"
 

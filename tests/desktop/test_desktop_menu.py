@@ -10,11 +10,11 @@ from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from keyfob.desktop import viewmodel
-from keyfob.desktop.confirm import Confirm
-from keyfob.desktop.deeds import disconnecting, removing
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.models import Banner, Detail
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared.confirm import Confirm
+from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.account_actions import disconnecting, removing
+from keyfob.desktop.window.models import Banner, Detail
 from support import fake_engine as fake
 from support.fake_engine import NOW, view
 
@@ -25,8 +25,8 @@ def detail(account: object) -> Detail:
     return made
 
 
-def test_the_menu_names_every_deed(desk: Desk) -> None:
-    texts = [a.text() for a in desk.window.account.menu.actions() if a.text()]
+def test_the_menu_names_every_deed(controller: AppController) -> None:
+    texts = [a.text() for a in controller.window.account.menu.actions() if a.text()]
     assert texts == [
         "Rename…",
         "Copy name for tools",
@@ -40,33 +40,35 @@ def test_the_menu_names_every_deed(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("reason", [QContextMenuEvent.Reason.Mouse, QContextMenuEvent.Reason.Keyboard])
-def test_the_rows_have_the_same_menu(desk: Desk, qtbot: QtBot, reason: QContextMenuEvent.Reason) -> None:
-    rows = desk.window.sidebar.list
+def test_the_rows_have_the_same_menu(
+    controller: AppController, qtbot: QtBot, reason: QContextMenuEvent.Reason
+) -> None:
+    rows = controller.window.sidebar.list
     mouse = reason == QContextMenuEvent.Reason.Mouse
     if not mouse:
         rows.setCurrentRow(1)
     at = rows.visualItemRect(rows.item(1)).center() if mouse else QPoint()
     event = QContextMenuEvent(reason, at, rows.viewport().mapToGlobal(at))
     QApplication.sendEvent(rows.viewport() if mouse else rows, event)
-    menu = desk.window.account.menu
+    menu = controller.window.account.menu
     qtbot.waitUntil(menu.isVisible)
-    assert desk.window.account.another_action.text() == "Add another Bluesky account…"
+    assert controller.window.account.another_action.text() == "Add another Bluesky account…"
     menu.close()
 
 
-def test_add_another_opens_the_gallery_at_the_provider(desk: Desk, qtbot: QtBot) -> None:
-    desk.window.account.another_action.trigger()
-    dialog = desk._sign_in
+def test_add_another_opens_the_gallery_at_the_provider(controller: AppController, qtbot: QtBot) -> None:
+    controller.window.account.another_action.trigger()
+    dialog = controller._sign_in
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
     assert dialog.gallery._current().id == "nexusmods"
     assert dialog._account is None
 
 
 def test_remove_says_what_is_lost_and_waits_for_the_word(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    desk.window.account.remove_action.trigger()
-    asked = desk.window.findChild(Confirm)
+    controller.window.account.remove_action.trigger()
+    asked = controller.window.findChild(Confirm)
     assert asked is not None
     words = " ".join(asked.accessibleName().split())
     assert words == "Remove Aldis?"
@@ -85,11 +87,11 @@ def test_what_is_lost_is_told() -> None:
     assert "revoke" not in disconnecting(key)[1]
 
 
-def test_a_key_is_replaced_not_signed_in_to(desk: Desk, qtbot: QtBot) -> None:
-    desk.window.sidebar.list.setCurrentRow(4)
-    assert desk.window.account.sign_in_action.text() == "Enter a new key…"
-    desk.window.account.sign_in_action.trigger()
-    dialog = desk._sign_in
+def test_a_key_is_replaced_not_signed_in_to(controller: AppController, qtbot: QtBot) -> None:
+    controller.window.sidebar.list.setCurrentRow(4)
+    assert controller.window.account.sign_in_action.text() == "Enter a new key…"
+    controller.window.account.sign_in_action.trigger()
+    dialog = controller._sign_in
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     assert "api_key" in dialog.form._fields
 
@@ -113,21 +115,23 @@ def test_the_day_the_sign_in_ends_is_told_and_reminded_of() -> None:
     assert viewmodel.banners([near], NOW, frozenset({viewmodel.banner_id(near)})) == ()
 
 
-def test_a_token_that_stays_here_says_why(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_a_token_that_stays_here_says_why(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     engine.accounts.change("nexusmods/aldis", shareable=False)
-    page = desk.window.account
+    page = controller.window.account
     qtbot.waitUntil(lambda: not page.copy.isEnabled())
     assert not page.copy_action.isEnabled()
     assert "terms let only Keyfob itself" in page.copy.toolTip()
     assert "terms let only Keyfob itself" in page.note.text()
 
 
-def test_what_was_not_granted_is_named(desk: Desk) -> None:
-    desk.window.sidebar.list.setCurrentRow(2)
-    assert desk.window.account._narrower.text() == "Asked for and not granted: delete_repo"
-    assert desk.window.account._narrower.isVisible()
-    desk.window.sidebar.list.setCurrentRow(0)
-    assert not desk.window.account._narrower.isVisible()
+def test_what_was_not_granted_is_named(controller: AppController) -> None:
+    controller.window.sidebar.list.setCurrentRow(2)
+    assert controller.window.account._narrower.text() == "Asked for and not granted: delete_repo"
+    assert controller.window.account._narrower.isVisible()
+    controller.window.sidebar.list.setCurrentRow(0)
+    assert not controller.window.account._narrower.isVisible()
 
 
 @pytest.fixture
@@ -136,15 +140,15 @@ def cut_off(engine: fake.FakeEngine) -> None:
 
 
 def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
-    cut_off: None, desk: Desk, qtbot: QtBot
+    cut_off: None, controller: AppController, qtbot: QtBot
 ) -> None:
     def banners() -> list[Banner]:
-        return [b for b in desk._presenter.model.banners if b.action == "start_again"]
+        return [b for b in controller._presenter.model.banners if b.action == "start_again"]
 
     qtbot.waitUntil(lambda: len(banners()) == 1)
     assert banners()[0].text.startswith("Keyfob was closed while you signed in at OpenAI.")
-    desk._banner(banners()[0].action, banners()[0].key)
+    controller._banner(banners()[0].action, banners()[0].key)
     assert banners() == []
-    dialog = desk._sign_in
+    dialog = controller._sign_in
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
     assert dialog.gallery._current().id == "openai"

@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.settings import Settings
-from keyfob.desktop import operation
-from keyfob.desktop.confirm import Confirm
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.moving import item
-from keyfob.desktop.moving_dialog import MovingDialog
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.imports.dialog import ImportDialog
+from keyfob.desktop.imports.presenter import item
+from keyfob.desktop.shared import operation
+from keyfob.desktop.shared.confirm import Confirm
+from keyfob.desktop.shared.theme import Theme
 from support import fake_engine as fake
 
 
@@ -23,32 +23,32 @@ from support import fake_engine as fake
 def engine(tmp_path: Path) -> fake.FakeEngine:
     made = fake.FakeEngine(tmp_path, [])
     made.settings.value = Settings(first_start_done=False)
-    made.legacy.rows = fake.sample_found(Path.home())
+    made.imports.rows = fake.sample_found(Path.home())
     return made
 
 
 @pytest.fixture
-def first(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Desk]:
-    desk = Desk(qapp, theme, lambda: engine)
-    desk.begin()
-    yield desk
-    if desk._first is not None:
-        desk._first.close()
-    if desk._sign_in is not None:
-        desk._sign_in.close()
-    desk._pulse.stop()
-    desk._presenter.close()
-    desk.tray.close()
-    desk.window.hide()
-    qtbot.waitUntil(lambda: not operation.running() and not desk.threads.alive(), timeout=10_000)
-    desk.window.deleteLater()
-    desk.deleteLater()
+def first(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[AppController]:
+    controller = AppController(qapp, theme, lambda: engine)
+    controller.begin()
+    yield controller
+    if controller._first is not None:
+        controller._first.close()
+    if controller._sign_in is not None:
+        controller._sign_in.close()
+    controller._renewal_timer.stop()
+    controller._presenter.close()
+    controller.tray.close()
+    controller.window.hide()
+    qtbot.waitUntil(lambda: not operation.running() and not controller.threads.alive(), timeout=10_000)
+    controller.window.deleteLater()
+    controller.deleteLater()
 
 
-def offered(desk: Desk, qtbot: QtBot) -> MovingDialog:
-    qtbot.waitUntil(lambda: desk._first is not None and desk._first.dialog is not None)
-    assert desk._first.dialog is not None
-    return desk._first.dialog
+def offered(controller: AppController, qtbot: QtBot) -> ImportDialog:
+    qtbot.waitUntil(lambda: controller._first is not None and controller._first.dialog is not None)
+    assert controller._first.dialog is not None
+    return controller._first.dialog
 
 
 def test_words_for_what_was_found_tell_no_secret() -> None:
@@ -62,7 +62,7 @@ def test_words_for_what_was_found_tell_no_secret() -> None:
 
 
 def test_the_first_start_offers_what_it_found_and_not_now_changes_nothing(
-    first: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    first: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     dialog = offered(first, qtbot)
     assert dialog.accessibleName() == "Bring your keys along"
@@ -70,41 +70,43 @@ def test_the_first_start_offers_what_it_found_and_not_now_changes_nothing(
     assert not any("canary" in each.text() for each in dialog.findChildren(QLabel))
     dialog.later.click()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
-    assert engine.legacy.moved == []
-    assert engine.legacy.blanked == []
+    assert engine.imports.moved == []
+    assert engine.imports.blanked == []
 
 
-def test_where_nothing_is_found_the_gallery_opens(first: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_where_nothing_is_found_the_gallery_opens(
+    first: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     offered(first, qtbot).later.click()
-    engine.legacy.rows = []
+    engine.imports.rows = []
     first._first_start()
     qtbot.waitUntil(lambda: first._sign_in.pages.currentWidget() is first._sign_in.gallery)
 
 
 def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
-    first: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    first: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    engine.legacy.refused = "git-credentials"
+    engine.imports.refused = "git-credentials"
     dialog = offered(first, qtbot)
     assert dialog.go.text() == "Move 3"
     assert not dialog.rows[3].switch.isEnabled()
     dialog.go.click()
     qtbot.waitUntil(dialog.done_button.isVisible)
-    assert [each.source for each in engine.legacy.moved] == ["gh", "emailproxy"]
+    assert [each.source for each in engine.imports.moved] == ["gh", "emailproxy"]
     assert "github/aldis-k" in dialog.rows[0].note.text()
     assert "GitLab refused the key" in dialog.rows[1].note.text()
     assert "sign in once there" in dialog.rows[2].note.text()
     assert "stays where it is" in dialog.rows[3].note.text()
-    assert engine.legacy.blanked == []
+    assert engine.imports.blanked == []
     dialog.blank.click()
     asked = dialog.findChild(Confirm)
     assert asked is not None
     asked.cancel.click()
-    assert engine.legacy.blanked == []
+    assert engine.imports.blanked == []
     dialog.blank.click()
     again = [each for each in dialog.findChildren(Confirm) if each.isVisible()]
     again[0].deed.click()
-    qtbot.waitUntil(lambda: [each.source for each in engine.legacy.blanked] == ["gh"])
+    qtbot.waitUntil(lambda: [each.source for each in engine.imports.blanked] == ["gh"])
     qtbot.waitUntil(lambda: "hosts.yml.before-keyfob" in dialog.plaintext.text())
     assert "They are still in this backup" in dialog.plaintext.text()
     assert "delete this backup" in dialog.plaintext.text()

@@ -12,9 +12,9 @@ from PySide6.QtCore import QObject, QThread, Signal
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import Fault, KeychainError, KeyfobError
-from keyfob.desktop import operation
-from keyfob.desktop.listener_thread import Threads
-from keyfob.desktop.operation import Operation
+from keyfob.desktop.connect.listener_thread import Threads
+from keyfob.desktop.shared import operation
+from keyfob.desktop.shared.operation import Operation
 
 
 class Receiver(QObject):

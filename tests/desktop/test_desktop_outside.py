@@ -19,13 +19,13 @@ from pytestqt.qtbot import QtBot
 import keyfob.desktop
 from keyfob.core.consent import Program, Question
 from keyfob.core.text import plain
-from keyfob.desktop import outside
-from keyfob.desktop.consent_dialog import ConsentDialog
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.history import lines
-from keyfob.desktop.theme import Theme
-from keyfob.desktop.tray import Tray
-from keyfob.desktop.widgets import label
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared import outside_text
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import label
+from keyfob.desktop.window.consent_dialog import ConsentDialog
+from keyfob.desktop.window.history import lines
+from keyfob.desktop.window.tray import Tray
 from support import fake_engine as fake
 
 DESKTOP = Path(keyfob.desktop.__file__).parent
@@ -70,7 +70,7 @@ def assert_inert(shown: str) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_tooltip_says_literally_what_came(text: str) -> None:
-    said = assert_inert(outside.tooltip(text))
+    said = assert_inert(outside_text.tooltip(text))
     assert not set(said) & {"\x1b", "\x9b", "\u202e", "\u2066", "\x00"}
     if IMAGE in text:
         assert IMAGE in said
@@ -78,16 +78,16 @@ def test_a_tooltip_says_literally_what_came(text: str) -> None:
 
 def test_a_tooltip_without_html_stays_as_it_is() -> None:
     """Screen readers read tooltips: nothing is escaped without need."""
-    assert outside.tooltip("Settings (Ctrl+,)") == "Settings (Ctrl+,)"
-    assert outside.tooltip("Tom & Jerry\nsecond line") == "Tom & Jerry\nsecond line"
-    assert outside.tooltip("") == ""
+    assert outside_text.tooltip("Settings (Ctrl+,)") == "Settings (Ctrl+,)"
+    assert outside_text.tooltip("Tom & Jerry\nsecond line") == "Tom & Jerry\nsecond line"
+    assert outside_text.tooltip("") == ""
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_notification_holds_no_markup(text: str) -> None:
-    body = outside.notification(text)
+    body = outside_text.notification(text)
     assert not set(body) & {"<", ">", "\x1b", "\x9b", "\u202e", "\n"}
-    assert len(body) <= outside.SENTENCE
+    assert len(body) <= outside_text.SENTENCE
 
 
 def hostile_engine(root: Path, text: str) -> fake.FakeEngine:
@@ -105,14 +105,14 @@ def test_the_whole_window_is_inert(
     qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, text: str
 ) -> None:
     engine = hostile_engine(tmp_path, text)
-    desk = Desk(qapp, theme, lambda: engine)
-    desk.begin()
+    controller = AppController(qapp, theme, lambda: engine)
+    controller.begin()
     try:
-        qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 3, timeout=5000)
-        desk.window.say(text, good=False)
-        desk.connect_account()
-        desk.open_settings()
-        texts = [desk.window.windowTitle(), desk.tray.icon.toolTip()]
+        qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 3, timeout=5000)
+        controller.window.say(text, good=False)
+        controller.connect_account()
+        controller.open_settings()
+        texts = [controller.window.windowTitle(), controller.tray.icon.toolTip()]
         for widget in qapp.allWidgets():
             texts += [widget.toolTip(), widget.accessibleName(), widget.accessibleDescription()]
             if isinstance(widget, QLabel) and widget.metaObject().className() != "QTipLabel":
@@ -128,10 +128,10 @@ def test_the_whole_window_is_inert(
             assert not set(each) & {"\x1b", "\x9b", "\u202e", "\u2066"}
         for widget in qapp.allWidgets():
             assert_inert(widget.toolTip())
-        assert len(desk._presenter.model.detail.scopes) <= outside.SCOPES + 1
+        assert len(controller._presenter.model.detail.scopes) <= outside_text.SCOPES + 1
     finally:
-        desk._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
-        desk.quit()
+        controller._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
+        controller.quit()
         qtbot.waitUntil(lambda: engine.closed, timeout=10_000)
 
 
@@ -142,7 +142,7 @@ def own_tooltip(action: QAction) -> bool:
 def test_the_history_and_the_tray_are_inert(theme: Theme, qtbot: QtBot) -> None:
     log = fake.LoggedEvent(fake.NOW, "a", "k", "renewal_failed", IMAGE)
     for line in lines([log], fake.NOW):
-        assert_inert(outside.tooltip(line.tooltip))
+        assert_inert(outside_text.tooltip(line.tooltip))
     shown: list[tuple[str, str]] = []
     tray = Tray(theme)
 
@@ -169,12 +169,12 @@ def test_a_program_that_asks_is_shown_as_text(theme: Theme, qtbot: QtBot) -> Non
     qtbot.addWidget(dialog)
     for each in dialog.findChildren(QLabel):
         assert each.textFormat() == Qt.TextFormat.PlainText
-        assert each.text() == plain(each.text(), outside.SENTENCE)  # one line
+        assert each.text() == plain(each.text(), outside_text.SENTENCE)  # one line
 
 
 def test_no_module_goes_round_it() -> None:
     """Tooltips, labels and notifications are made in one place each, so no text can be shown as HTML by an oversight."""
-    allowed = {"setToolTip": {"outside.py"}, "QLabel": {"widgets.py"}, "showMessage": {"tray.py"}}
+    allowed = {"setToolTip": {"outside_text.py"}, "QLabel": {"widgets.py"}, "showMessage": {"tray.py"}}
     never = {
         *(
             "QMessageBox",
@@ -217,10 +217,10 @@ resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 from PySide6.QtCore import QEvent, QPoint
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import QApplication, QLabel
-from keyfob.desktop import outside, viewmodel
-from keyfob.desktop.main_window import MainWindow
-from keyfob.desktop.pictures import Chip
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.shared import outside_text as outside; from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.main_window import MainWindow
+from keyfob.desktop.shared.status_widgets import Chip
+from keyfob.desktop.shared.theme import Theme
 from support import fake_engine as fake
 
 text = "<img src='/dev/zero'>"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.desktop import palette
-from keyfob.desktop.palette import AVATARS, DARK, LIGHT, PAIRS, TRAY, Palette, contrast, letter_on
+from keyfob.desktop.shared import palette
+from keyfob.desktop.shared.palette import AVATARS, DARK, LIGHT, PAIRS, TRAY, Palette, contrast, letter_on
 
 
 @pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import Transient
 from keyfob.core.renewal import LOOK_AGAIN
-from keyfob.desktop.pulse import Pulse
+from keyfob.desktop.renewal_timer import RenewalTimer
 
 
 class Renewer:
@@ -37,63 +37,67 @@ def renewer() -> Renewer:
 
 
 @pytest.fixture
-def pulse(qtbot: QtBot, renewer: Renewer) -> Pulse:
-    return Pulse(renewer.tick)
+def renewal_timer(qtbot: QtBot, renewer: Renewer) -> RenewalTimer:
+    return RenewalTimer(renewer.tick)
 
 
-def test_it_looks_when_it_is_told_to_and_after_the_span(qtbot: QtBot, pulse: Pulse, renewer: Renewer) -> None:
+def test_it_looks_when_it_is_told_to_and_after_the_span(
+    qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer
+) -> None:
     renewer.wait = timedelta(milliseconds=80)
-    pulse.beat()
+    renewal_timer.tick_now()
     qtbot.waitUntil(lambda: renewer.looks >= 3)
-    pulse.stop()
+    renewal_timer.stop()
 
 
-def test_a_long_span_is_cut(qtbot: QtBot, pulse: Pulse, renewer: Renewer) -> None:
-    with qtbot.waitSignal(pulse.looked):
-        pulse.beat()
-    assert 0 < pulse._timer.interval() <= LOOK_AGAIN.total_seconds() * 1000
-    pulse.stop()
+def test_a_long_span_is_cut(qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer) -> None:
+    with qtbot.waitSignal(renewal_timer.looked):
+        renewal_timer.tick_now()
+    assert 0 < renewal_timer._timer.interval() <= LOOK_AGAIN.total_seconds() * 1000
+    renewal_timer.stop()
 
 
-def test_many_events_are_one_look(qtbot: QtBot, pulse: Pulse, renewer: Renewer) -> None:
-    with qtbot.waitSignal(pulse.looked):
-        pulse.beat()
+def test_many_events_are_one_look(qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer) -> None:
+    with qtbot.waitSignal(renewal_timer.looked):
+        renewal_timer.tick_now()
     for _ in range(20):
-        pulse.beat_soon()
-    with qtbot.waitSignal(pulse.looked):
+        renewal_timer.beat_soon()
+    with qtbot.waitSignal(renewal_timer.looked):
         pass
     qtbot.wait(300)
     assert renewer.looks == 2
-    pulse.stop()
+    renewal_timer.stop()
 
 
-def test_asked_while_it_looks_it_looks_once_more(qtbot: QtBot, pulse: Pulse, renewer: Renewer) -> None:
+def test_asked_while_it_looks_it_looks_once_more(
+    qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer
+) -> None:
     renewer.hold = threading.Event()
-    pulse.beat()
+    renewal_timer.tick_now()
     qtbot.waitUntil(lambda: renewer.looks == 1)
-    pulse.beat()
-    pulse.beat()
+    renewal_timer.tick_now()
+    renewal_timer.tick_now()
     renewer.hold.set()
     qtbot.waitUntil(lambda: renewer.looks == 2)
     qtbot.wait(200)
     assert renewer.looks == 2
-    pulse.stop()
+    renewal_timer.stop()
 
 
-def test_a_failed_look_does_not_end_it(qtbot: QtBot, pulse: Pulse, renewer: Renewer) -> None:
+def test_a_failed_look_does_not_end_it(qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer) -> None:
     renewer.fails = True
-    pulse.beat()
-    qtbot.waitUntil(lambda: pulse._timer.isActive())
+    renewal_timer.tick_now()
+    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
     renewer.fails = False
-    with qtbot.waitSignal(pulse.looked):
-        pulse.beat_soon()
-    pulse.stop()
+    with qtbot.waitSignal(renewal_timer.looked):
+        renewal_timer.beat_soon()
+    renewal_timer.stop()
 
 
-def test_after_its_end_it_never_looks(qtbot: QtBot, pulse: Pulse, renewer: Renewer) -> None:
-    pulse.beat_soon()
-    pulse.stop()
-    pulse.beat()
-    pulse.beat_soon()
+def test_after_its_end_it_never_looks(qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer) -> None:
+    renewal_timer.beat_soon()
+    renewal_timer.stop()
+    renewal_timer.tick_now()
+    renewal_timer.beat_soon()
     qtbot.wait(400)
     assert renewer.looks == 0

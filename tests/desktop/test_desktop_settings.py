@@ -12,19 +12,19 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
-from keyfob.desktop.confirm import Confirm
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.settings_dialog import SettingsDialog
-from keyfob.desktop.theme import Theme, scale_for
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.shared.confirm import Confirm
+from keyfob.desktop.shared.theme import Theme, scale_for
 from support import fake_engine as fake
 
 
 @pytest.fixture
-def settings(desk: Desk, qtbot: QtBot) -> SettingsDialog:
-    qtbot.waitUntil(lambda: desk.preferences.known)
-    desk.window.sidebar.settings_button.click()
-    assert desk.preferences.dialog is not None
-    return desk.preferences.dialog
+def settings(controller: AppController, qtbot: QtBot) -> SettingsDialog:
+    qtbot.waitUntil(lambda: controller.settings_controller.known)
+    controller.window.sidebar.settings_button.click()
+    assert controller.settings_controller.dialog is not None
+    return controller.settings_controller.dialog
 
 
 def kept(engine: fake.FakeEngine) -> Settings:
@@ -80,7 +80,7 @@ def test_what_cannot_be_saved_is_said_and_taken_back(
 
 
 def test_accounts_are_disconnected_from_here_too(
-    settings: SettingsDialog, desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    settings: SettingsDialog, controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     assert len(settings._rows) == 8
     buttons = {b.accessibleName(): b for b in settings.findChildren(QAbstractButton)}
@@ -91,9 +91,9 @@ def test_accounts_are_disconnected_from_here_too(
     qtbot.waitUntil(lambda: row._deed.accessibleName() == "Reconnect nexusmods/aldis")
 
 
-def test_escape_closes(settings: SettingsDialog, desk: Desk, qtbot: QtBot) -> None:
+def test_escape_closes(settings: SettingsDialog, controller: AppController, qtbot: QtBot) -> None:
     qtbot.keyClick(settings, Qt.Key.Key_Escape)
-    assert desk.preferences.dialog is None
+    assert controller.settings_controller.dialog is None
 
 
 class Login:
@@ -108,12 +108,17 @@ class Login:
 
 
 def test_start_at_login_is_written(
-    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, desk: Desk, engine: fake.FakeEngine
+    qapp: QApplication,
+    theme: Theme,
+    tmp_path: Path,
+    qtbot: QtBot,
+    controller: AppController,
+    engine: fake.FakeEngine,
 ) -> None:
     login = Login()
-    desk.preferences._autostart = login
-    desk.open_settings()
-    dialog: Any = desk.preferences.dialog
+    controller.settings_controller._autostart = login
+    controller.open_settings()
+    dialog: Any = controller.settings_controller.dialog
     dialog.login.click()
     qtbot.waitUntil(lambda: login.on and kept(engine).start_at_login)
     dialog.login.click()

@@ -9,8 +9,8 @@ import pytest
 
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.errors import CODES
-from keyfob.desktop import history, viewmodel
-from keyfob.desktop.models import Banner, Window
+from keyfob.desktop.window import history, viewmodel
+from keyfob.desktop.window.models import Banner, Window
 from support.fake_engine import NOW, M, sample_events, sample_views, view
 
 VIEWS = {v.provider: v for v in sample_views()}

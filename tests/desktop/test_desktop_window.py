@@ -14,14 +14,14 @@ from shiboken6 import delete
 
 from keyfob.core.errors import Fault, Transient, Usage
 from keyfob.core.secret import Secret
-from keyfob.desktop import clipboard, operation
-from keyfob.desktop.clipboard import SecretClipboard
-from keyfob.desktop.confirm import Ask, Confirm
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.history import Point
-from keyfob.desktop.main_window import BannerView, MainWindow
-from keyfob.desktop.pictures import Strip
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared import clipboard, operation
+from keyfob.desktop.shared.clipboard import SecretClipboard
+from keyfob.desktop.shared.confirm import Ask, Confirm
+from keyfob.desktop.shared.status_widgets import Strip
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.history import Point
+from keyfob.desktop.window.main_window import BannerView, MainWindow
 from support import fake_engine as fake
 
 
@@ -32,18 +32,18 @@ def named(parent: QWidget, name: str) -> QAbstractButton:
     return found[0]
 
 
-def choose(desk: Desk, provider: str, qtbot: QtBot) -> str:
+def choose(controller: AppController, provider: str, qtbot: QtBot) -> str:
     """Select that provider's row; its account's key."""
-    rows = desk._presenter.model.rows
+    rows = controller._presenter.model.rows
     number = next(n for n, row in enumerate(rows) if row.id.startswith(f"{provider}/"))
-    desk.window.sidebar.list.setCurrentRow(number)
-    qtbot.waitUntil(lambda: desk._presenter.model.detail.key == rows[number].key)
-    qtbot.waitUntil(lambda: not desk._presenter._loading)
+    controller.window.sidebar.list.setCurrentRow(number)
+    qtbot.waitUntil(lambda: controller._presenter.model.detail.key == rows[number].key)
+    qtbot.waitUntil(lambda: not controller._presenter._loading)
     return rows[number].key
 
 
-def test_names_that_assistive_technology_sees(desk: Desk) -> None:
-    window = desk.window
+def test_names_that_assistive_technology_sees(controller: AppController) -> None:
+    window = controller.window
     assert window.accessibleName() == window.windowTitle() == "Keyfob"
     for name in (
         "Connect Account",
@@ -65,8 +65,8 @@ def test_names_that_assistive_technology_sees(desk: Desk) -> None:
     assert "spotify/aldis, disconnected" in rows
 
 
-def test_every_control_has_a_name_and_a_keyboard_way(desk: Desk) -> None:
-    for control in desk.window.findChildren(QAbstractButton):
+def test_every_control_has_a_name_and_a_keyboard_way(controller: AppController) -> None:
+    for control in controller.window.findChildren(QAbstractButton):
         assert control.accessibleName() or control.text()
         assert control.focusPolicy() & Qt.FocusPolicy.TabFocus
 
@@ -80,60 +80,60 @@ def test_every_control_has_a_name_and_a_keyboard_way(desk: Desk) -> None:
     ],
 )
 def test_a_press_asks_the_engine_and_says_what_came(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, button: str, call: str, said: str
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, button: str, call: str, said: str
 ) -> None:
-    key = choose(desk, "nexusmods", qtbot)
-    with qtbot.waitSignal(desk._presenter.said) as heard:
-        named(desk.window, button).click()
+    key = choose(controller, "nexusmods", qtbot)
+    with qtbot.waitSignal(controller._presenter.said) as heard:
+        named(controller.window, button).click()
     assert (call, key) in engine.accounts.calls
     assert said in heard.args[0]
 
 
 def test_the_window_stays_alive_while_the_keychain_hangs(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     """S-70."""
-    choose(desk, "nexusmods", qtbot)
+    choose(controller, "nexusmods", qtbot)
     engine.accounts.gate = threading.Event()
-    renew = named(desk.window, "Renew now")
+    renew = named(controller.window, "Renew now")
     renew.click()
     qtbot.waitUntil(lambda: not renew.isEnabled(), timeout=1000)
-    choose(desk, "github", qtbot)
-    assert named(desk.window, "Renew now").isEnabled()
-    with qtbot.waitSignal(desk._presenter.said):
+    choose(controller, "github", qtbot)
+    assert named(controller.window, "Renew now").isEnabled()
+    with qtbot.waitSignal(controller._presenter.said):
         engine.accounts.gate.set()
 
 
 def test_a_keychain_that_does_not_answer_is_said_and_tried_again(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    choose(desk, "nexusmods", qtbot)
+    choose(controller, "nexusmods", qtbot)
     engine.fail_keychain("keychain_timeout")
-    named(desk.window, "Copy token").click()
+    named(controller.window, "Copy token").click()
     title = "Your keychain does not answer"
-    qtbot.waitUntil(lambda: desk._presenter.model.banners[0].title == title)
-    qtbot.waitUntil(lambda: all(b.isVisible() for b in desk.window.findChildren(BannerView)))
+    qtbot.waitUntil(lambda: controller._presenter.model.banners[0].title == title)
+    qtbot.waitUntil(lambda: all(b.isVisible() for b in controller.window.findChildren(BannerView)))
     engine.accounts.error = None
     engine.vault.health = fake.VaultHealth(True, "GNOME Keyring")
     ticks = engine.renewer.ticks
-    named(desk.window, f"Try again: {title}").click()
-    qtbot.waitUntil(lambda: not desk._presenter.keychain.in_trouble)
+    named(controller.window, f"Try again: {title}").click()
+    qtbot.waitUntil(lambda: not controller._presenter.keychain.in_trouble)
     qtbot.waitUntil(lambda: engine.renewer.ticks > ticks)
 
 
 def test_s83_an_account_that_cannot_be_read_is_said(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     engine.accounts.unreadable = [Fault("The data of github/aldis is damaged", code="store_damaged")]
-    desk._presenter.reload()
+    controller._presenter.reload()
     title = "An account cannot be shown"
-    qtbot.waitUntil(lambda: title in [each.title for each in desk._presenter.model.banners])
-    banner = next(each for each in desk._presenter.model.banners if each.title == title)
+    qtbot.waitUntil(lambda: title in [each.title for each in controller._presenter.model.banners])
+    banner = next(each for each in controller._presenter.model.banners if each.title == title)
     assert "github/aldis is damaged" in banner.text
     assert "keyfob doctor --recover" in banner.text
     engine.accounts.unreadable = []
-    desk._presenter.reload()
-    qtbot.waitUntil(lambda: banner not in desk._presenter.model.banners)
+    controller._presenter.reload()
+    qtbot.waitUntil(lambda: banner not in controller._presenter.model.banners)
 
 
 def test_the_copied_token_leaves_the_clipboard(qapp: QApplication, qtbot: QtBot) -> None:
@@ -158,41 +158,41 @@ def test_what_the_person_copied_since_stays(qapp: QApplication, qtbot: QtBot) ->
 
 @pytest.mark.parametrize("deed", ["Disconnect", "Remove"])
 def test_ending_is_asked_first_and_told_after(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot, deed: str
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, deed: str
 ) -> None:
-    key = choose(desk, "nexusmods", qtbot)
-    named(desk.window.account, deed).click()
-    question = desk.window.findChild(Confirm)
+    key = choose(controller, "nexusmods", qtbot)
+    named(controller.window.account, deed).click()
+    question = controller.window.findChild(Confirm)
     assert named(question, "Cancel").hasFocus() or question.cancel.autoDefault()
     assert engine.accounts.calls == []
-    with qtbot.waitSignal(desk._presenter.said) as heard:
+    with qtbot.waitSignal(controller._presenter.said) as heard:
         named(question, deed).click()
     assert (deed.lower(), key) in engine.accounts.calls
     assert "Nexus Mods confirmed that the sign-in is revoked" in heard.args[0]
 
 
-def test_escape_ends_nothing(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    choose(desk, "nexusmods", qtbot)
-    named(desk.window.account, "Remove").click()
-    question = desk.window.findChild(Confirm)
+def test_escape_ends_nothing(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    choose(controller, "nexusmods", qtbot)
+    named(controller.window.account, "Remove").click()
+    question = controller.window.findChild(Confirm)
     qtbot.keyClick(question, Qt.Key.Key_Escape)
     assert not question.isVisible()
     assert engine.accounts.calls == []
 
 
-def test_a_disconnected_account_offers_reconnect_alone(desk: Desk, qtbot: QtBot) -> None:
-    choose(desk, "spotify", qtbot)
-    page = desk.window.account
+def test_a_disconnected_account_offers_reconnect_alone(controller: AppController, qtbot: QtBot) -> None:
+    choose(controller, "spotify", qtbot)
+    page = controller.window.account
     shown = {b.accessibleName() for b in page.findChildren(QAbstractButton) if b.isVisible()}
     assert {"Reconnect", "Remove"} <= shown
     assert not {"Disconnect", "Renew now", "Test connection", "Copy token"} & shown
 
 
 def test_an_account_that_begins_to_need_the_person_is_notified_once(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     told: list[str] = []
-    desk._presenter.attention.connect(lambda title, _: told.append(title))
+    controller._presenter.attention.connect(lambda title, _: told.append(title))
     error = fake.ErrorNote("grant_ended", "It was revoked", "sign_in_again", fake.NOW)
     engine.accounts.change("nexusmods/aldis", status="needs_sign_in", last_error=error)
     qtbot.waitUntil(lambda: told == ["Aldis needs you"])
@@ -201,63 +201,69 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
         engine.accounts.change("nexusmods/aldis", last_error=later)
         qtbot.wait(180)
     assert told == ["Aldis needs you"]
-    assert desk._presenter.model.tray == "needs_you"
+    assert controller._presenter.model.tray == "needs_you"
 
 
-def test_a_banner_leads_to_the_sign_in(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(desk._sign_in._presenter.waiting):
-        named(desk.window, "Sign in: work@example.org needs you").click()
+def test_a_banner_leads_to_the_sign_in(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(controller._sign_in._presenter.waiting):
+        named(controller.window, "Sign in: work@example.org needs you").click()
     request = engine.sign_in.attempts[0].request
     assert request.account == "key-google-work@example.org"
     assert not request.switch_method
 
 
-def test_later_hides_the_banner(desk: Desk, qtbot: QtBot) -> None:
-    named(desk.window, "Later: work@example.org needs you").click()
-    qtbot.waitUntil(lambda: not [b for b in desk.window.findChildren(BannerView) if b.isVisible()])
+def test_later_hides_the_banner(controller: AppController, qtbot: QtBot) -> None:
+    named(controller.window, "Later: work@example.org needs you").click()
+    qtbot.waitUntil(lambda: not [b for b in controller.window.findChildren(BannerView) if b.isVisible()])
 
 
-def test_rename_by_f2(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    choose(desk, "nexusmods", qtbot)
-    desk.window.account.rename_action.trigger()
-    question = desk.window.findChild(Ask)
+def test_rename_by_f2(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+    choose(controller, "nexusmods", qtbot)
+    controller.window.account.rename_action.trigger()
+    question = controller.window.findChild(Ask)
     question.field.setText("main")
-    with qtbot.waitSignal(desk._presenter.changed):
+    with qtbot.waitSignal(controller._presenter.changed):
         qtbot.keyClick(question, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: desk._presenter.model.rows[0].id == "nexusmods/main")
+    qtbot.waitUntil(lambda: controller._presenter.model.rows[0].id == "nexusmods/main")
 
 
-def test_what_another_process_did_is_shown(desk: Desk, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_what_another_process_did_is_shown(
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+) -> None:
     del engine.accounts.rows[1:]
     engine.store_path.write_bytes(b"changed")
-    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 1)
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 1)
     engine.accounts.rows.append(fake.sample_views()[1])
     engine.store_path.with_name("accounts.db-wal").write_bytes(b"more")
-    qtbot.waitUntil(lambda: desk.window.sidebar.list.count() == 2)
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 2)
 
 
-def test_nothing_wakes_up_while_hidden(desk: Desk, qtbot: QtBot) -> None:
-    presenter = desk._presenter
+def test_nothing_wakes_up_while_hidden(controller: AppController, qtbot: QtBot) -> None:
+    presenter = controller._presenter
     qtbot.waitUntil(lambda: presenter._refresh.isActive())
-    desk.window.hide()
+    controller.window.hide()
     qtbot.waitUntil(lambda: not presenter._refresh.isActive())
     presenter.publish()
     assert not presenter._refresh.isActive()
-    desk.window.show()
+    controller.window.show()
     qtbot.waitUntil(lambda: presenter._refresh.isActive())
 
 
-def test_without_a_tray_the_window_says_so_and_never_hides(desk: Desk) -> None:
-    assert not desk.tray.present
-    assert desk.window.sidebar.tray_note.isVisible()
-    assert not desk._may_hide()
+def test_without_a_tray_the_window_says_so_and_never_hides(controller: AppController) -> None:
+    assert not controller.tray.present
+    assert controller.window.sidebar.tray_note.isVisible()
+    assert not controller._may_hide()
 
 
-def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(desk: Desk, qtbot: QtBot) -> None:
-    choose(desk, "keycloak", qtbot)
-    desk.window.resize(desk.window.minimumSize())
+def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(
+    controller: AppController, qtbot: QtBot
+) -> None:
+    choose(controller, "keycloak", qtbot)
+    controller.window.resize(controller.window.minimumSize())
     qtbot.wait(30)
-    page = desk.window.account
+    page = controller.window.account
     for button in page.findChildren(QAbstractButton):
         if button.isVisible():
             assert button.width() >= button.minimumSizeHint().width()
@@ -272,12 +278,12 @@ def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(desk: Desk, qtbot
 
 @pytest.mark.parametrize("visible", [True, False], ids=["on screen", "in the tray"])
 def test_a_token_that_expires_is_shown_at_once_though_nothing_happens(
-    desk: Desk, clock: list[datetime], qtbot: QtBot, visible: bool
+    controller: AppController, clock: list[datetime], qtbot: QtBot, visible: bool
 ) -> None:
-    key = choose(desk, "nexusmods", qtbot)
+    key = choose(controller, "nexusmods", qtbot)
     if not visible:
-        desk.window.hide()
-    presenter = desk._presenter
+        controller.window.hide()
+    presenter = controller._presenter
     assert presenter.view(key).status == "connected"
     end = presenter.view(key).expires_at
     clock.append(end - timedelta(milliseconds=150))
@@ -288,21 +294,21 @@ def test_a_token_that_expires_is_shown_at_once_though_nothing_happens(
     clock.append(end)
     qtbot.waitUntil(lambda: bool(told), timeout=800)
     assert presenter.model.detail.status == "Waiting"
-    assert not desk.window.account.copy.isEnabled()
-    assert desk.tray._summary.text() != "all fine"
+    assert not controller.window.account.copy.isEnabled()
+    assert controller.tray._summary.text() != "all fine"
     assert presenter.view(key).status == "stale"
 
 
 def test_a_key_that_expires_is_notified(
-    desk: Desk, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
 ) -> None:
     told: list[tuple[str, str]] = []
-    desk._presenter.attention.connect(lambda title, text: told.append((title, text)))
+    controller._presenter.attention.connect(lambda title, text: told.append((title, text)))
     engine.accounts.change("openai/key-f3qa", expires_at=fake.NOW + timedelta(minutes=10))
-    qtbot.waitUntil(lambda: desk._presenter.view("key-openai-key-f3qa").expires_at is not None)
+    qtbot.waitUntil(lambda: controller._presenter.view("key-openai-key-f3qa").expires_at is not None)
     clock.append(fake.NOW + timedelta(minutes=10))
-    desk._presenter.publish()
-    desk._presenter.publish()
+    controller._presenter.publish()
+    controller._presenter.publish()
     assert told == [("key …f3Qa needs you", "The key has expired.")]
 
 
@@ -315,15 +321,15 @@ def test_a_start_says_nothing_of_accounts_until_it_knows_them(
         gate.wait(10)
         return engine
 
-    desk = Desk(qapp, theme, build)
-    desk._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
-    desk.begin()
+    controller = AppController(qapp, theme, build)
+    controller._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
+    controller.begin()
     qtbot.waitUntil(lambda: bool(operation.running()))
-    assert desk.window.sidebar.summary.text() == ""
-    assert not desk.window.sidebar.note.isVisible()
+    assert controller.window.sidebar.summary.text() == ""
+    assert not controller.window.sidebar.note.isVisible()
     gate.set()
-    qtbot.waitUntil(lambda: desk.window.sidebar.summary.text() == "8 accounts")
-    desk.quit()
+    qtbot.waitUntil(lambda: controller.window.sidebar.summary.text() == "8 accounts")
+    controller.quit()
     qtbot.waitUntil(lambda: engine.closed, timeout=10_000)
 
 
@@ -339,42 +345,42 @@ def test_a_window_that_is_gone_before_its_first_paint_is_reported(theme: Theme, 
 
 
 def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     """The failure says when it happened, and leaves the screen with its cause."""
-    key = choose(desk, "nexusmods", qtbot)
+    key = choose(controller, "nexusmods", qtbot)
     note = fake.ErrorNote("provider_unavailable", "Nexus Mods is unavailable", "retry", fake.NOW)
     engine.accounts.change("nexusmods/aldis", last_error=note)
     engine.accounts.error = Transient(
         "Nexus Mods asked to wait", code="asked_to_wait", until=fake.NOW + timedelta(minutes=3)
     )
     until = (fake.NOW + timedelta(minutes=3)).astimezone().strftime("%H:%M:%S")
-    with qtbot.waitSignal(desk._presenter.said) as heard:
-        named(desk.window, "Renew now").click()
+    with qtbot.waitSignal(controller._presenter.said) as heard:
+        named(controller.window, "Renew now").click()
     assert engine.accounts.calls == [("renew", key)]
     assert f"Nexus Mods asked to wait until {until}." in heard.args[0]
     assert heard.args[0].endswith(f"({fake.NOW.astimezone():%H:%M})")
-    qtbot.waitUntil(lambda: desk._presenter._cause_seen)
-    assert desk.window._note.isVisible()
+    qtbot.waitUntil(lambda: controller._presenter._cause_seen)
+    assert controller.window._note.isVisible()
     engine.accounts.change("nexusmods/aldis", last_error=None)
-    qtbot.waitUntil(lambda: not desk.window._note.isVisible(), timeout=2000)
+    qtbot.waitUntil(lambda: not controller.window._note.isVisible(), timeout=2000)
 
 
 def test_a_failure_that_left_no_error_stays_its_time(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    choose(desk, "nexusmods", qtbot)
+    choose(controller, "nexusmods", qtbot)
     engine.accounts.error = Transient("Nexus Mods does not answer", code="store_busy")
-    with qtbot.waitSignal(desk._presenter.said):
-        named(desk.window, "Test connection").click()
-    qtbot.waitUntil(lambda: not desk._presenter._loading)
+    with qtbot.waitSignal(controller._presenter.said):
+        named(controller.window, "Test connection").click()
+    qtbot.waitUntil(lambda: not controller._presenter._loading)
     engine.accounts.change("nexusmods/aldis", name="Aldis II")
-    qtbot.waitUntil(lambda: desk._presenter.model.rows[0].title == "Aldis II")
-    assert desk.window._note.isVisible()
+    qtbot.waitUntil(lambda: controller._presenter.model.rows[0].title == "Aldis II")
+    assert controller.window._note.isVisible()
 
 
-def test_a_banner_says_since_when(desk: Desk, qtbot: QtBot) -> None:
-    texts = [banner.text for banner in desk._presenter.model.banners]
+def test_a_banner_says_since_when(controller: AppController, qtbot: QtBot) -> None:
+    texts = [banner.text for banner in controller._presenter.model.banners]
     at = (fake.NOW - timedelta(days=3)).astimezone()
     assert texts[0].endswith(f"({at:%A %H:%M})")
 
@@ -386,26 +392,26 @@ def select_child(accessible: QAccessibleInterface, number: int) -> None:
 
 
 def test_what_assistive_technology_selects_is_shown(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     """INTERFACE.md's way: the list and the page, with all its buttons, are of one account."""
-    choose(desk, "github", qtbot)
-    accounts = desk.window.sidebar.list
+    choose(controller, "github", qtbot)
+    accounts = controller.window.sidebar.list
     select_child(QAccessible.queryAccessibleInterface(accounts), 0)
-    qtbot.waitUntil(lambda: desk._presenter.selected == "key-nexusmods-aldis")
+    qtbot.waitUntil(lambda: controller._presenter.selected == "key-nexusmods-aldis")
     assert [accounts.row(each) for each in accounts.selectedItems()] == [accounts.currentRow()] == [0]
-    assert desk.window.account.title.full() == "Aldis"
+    assert controller.window.account.title.full() == "Aldis"
     accounts.clearSelection()
     qtbot.waitUntil(lambda: [accounts.row(each) for each in accounts.selectedItems()] == [0])
 
 
 def test_a_name_that_cannot_be_used_stays_to_be_corrected(
-    desk: Desk, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    choose(desk, "nexusmods", qtbot)
+    choose(controller, "nexusmods", qtbot)
     engine.accounts.error = Usage("A label cannot be 'bad name!'", remedy="Use a-z, for example bad-name.")
-    desk.window.account.rename_action.trigger()
-    question = desk.window.findChild(Ask)
+    controller.window.account.rename_action.trigger()
+    question = controller.window.findChild(Ask)
     assert question.accessibleName() == "Rename Aldis"
     question.field.setText("bad name!")
     qtbot.keyClick(question.field, Qt.Key.Key_Return)
@@ -415,7 +421,7 @@ def test_a_name_that_cannot_be_used_stays_to_be_corrected(
     assert question.problem.text() == "A label cannot be 'bad name!'. Use a-z, for example bad-name."
     assert question.field.accessibleDescription() == question.problem.text()
     assert question.deed.isEnabled()
-    assert not desk.window._note.isVisible()
+    assert not controller.window._note.isVisible()
     engine.accounts.error = None
     question.field.setText("main")
     assert not question.problem.isVisible()

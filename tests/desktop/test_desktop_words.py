@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.desktop import words
+from keyfob.desktop.shared import words
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 

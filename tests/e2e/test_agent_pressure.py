@@ -124,13 +124,13 @@ def pressing(one: Callable[[], socket.socket], most: int = SILENT) -> Iterator[C
             sock.close()
 
 
-@pytest.mark.parametrize(("gate", "descriptors"), [("shared", 1024), ("own", 256)])
+@pytest.mark.parametrize(("endpoint", "descriptors"), [("shared", 1024), ("own", 256)])
 def test_s81_silent_connections_stop_neither_tools_nor_renewals(
-    home: Machine, descriptors: int, gate: str
+    home: Machine, descriptors: int, endpoint: str
 ) -> None:
     """S-81: 1,100 silent connections: others are served, renewals go on, descriptors stay below the limit."""
     with agent(home, descriptors) as process:
-        path = shared(home) if gate == "shared" else home.socket
+        path = shared(home) if endpoint == "shared" else home.socket
         before = memory_of(process)
         renewals = home.server.counters.get("renewals", 0)
         with pressing(lambda: silent(path)):

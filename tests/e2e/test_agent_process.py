@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from keyfob.demo.visitor import Visitor
+from keyfob.demo.scripted_browser import ScriptedBrowser
 from support.agent_process import Machine, machine, said_by, wait_for
 from support.agent_rig import Client, get, post
 
@@ -189,7 +189,7 @@ def test_a_sign_in_through_the_socket() -> None:
         assert begun.status == 201
         one = begun.json
         assert one["url"].startswith(home.server.issuer)
-        Visitor().sign_in(one["url"], "alice")
+        ScriptedBrowser().sign_in(one["url"], "alice")
         done = ended(home, one["id"])
         assert (done["stage"], done["account"]["id"], done["error"]) == ("done", "here/alice", None)
         assert get(home.socket, "/v1/token/here").status == 200
@@ -198,14 +198,14 @@ def test_a_sign_in_through_the_socket() -> None:
         again = post(
             home.socket, "/v1/sign-ins", {"provider": "here", "account": "here/alice", "open_browser": False}
         )
-        Visitor().sign_in(again.json["url"], "alice")
+        ScriptedBrowser().sign_in(again.json["url"], "alice")
         assert ended(home, again.json["id"])["account"]["id"] == "here/alice"
 
         # Somebody else does not get into it.
         other = post(
             home.socket, "/v1/sign-ins", {"provider": "here", "account": "here/alice", "open_browser": False}
         )
-        Visitor().sign_in(other.json["url"], "bob")
+        ScriptedBrowser().sign_in(other.json["url"], "bob")
         assert ended(home, other.json["id"])["error"]["code"] == "subject_mismatch"
         assert len(get(home.socket, "/v1/accounts").json["accounts"]) == 1
 
@@ -233,7 +233,7 @@ def test_a_sign_in_through_the_socket() -> None:
 def back_from(url: str, person: str) -> str:
     """The callback's address that the provider would send the browser to, unvisited."""
 
-    class Elsewhere(Visitor):
+    class Elsewhere(ScriptedBrowser):
         def _fetch(self, method: str, url: str, body: str | None, more: dict[str, str]) -> Any:
             if "/callback" in url:
                 raise Arrived(url)

@@ -23,21 +23,21 @@ from selenium.common.exceptions import (
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.keys import new_key
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded
 from keyfob.core.grant import SigningKey
+from keyfob.core.http import Request, Response
 from keyfob.core.provider import Endpoints, Provider, Revocation, Server
-from keyfob.core.wire import Request, Response
-from keyfob.protocol import dpop
-from keyfob.protocol.atproto import Resolved, resolve, sign_in
-from keyfob.protocol.plan import Client, Plan, SignInResult
-from keyfob.protocol.revoke import revoke
-from keyfob.protocol.token import renew
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.protocol.atproto.sign_in import Resolved, resolve, sign_in
+from keyfob.protocol.context import Client, FlowContext, SignInResult
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oauth.revoke import revoke
+from keyfob.protocol.oauth.token import renew
+from keyfob.service.accounts.views import Progress, SignInRequest
 from support.app_run import Stage, until
 from support.atproto import AtprotoServer
 from support.chromium import chromium
@@ -144,16 +144,18 @@ def found(world: World, live: Live, identifier: str) -> Resolved:
     return live.perform(resolve(identifier, plc=world.server.plc, dns_txt=world.server.dns_txt))
 
 
-def plan_for(world: World, key: SigningKey) -> Plan:
+def plan_for(world: World, key: SigningKey) -> FlowContext:
     provider = Provider(
         "bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always", revocation=Revocation(style="rfc7009")
     )  # fmt: skip
-    return Plan(
+    return FlowContext(
         provider, Server(None, Endpoints()), Client(None), redirect_uri=world.redirect_uri, scopes=SCOPES, dpop_key=key
     )  # fmt: skip
 
 
-def signed_in(world: World, live: Live, plan: Plan, resolved: Resolved) -> tuple[SignInResult, Plan]:
+def signed_in(
+    world: World, live: Live, plan: FlowContext, resolved: Resolved
+) -> tuple[SignInResult, FlowContext]:
     """The result, and the plan as it is pinned for later."""
     result = live.perform(
         sign_in(
@@ -295,7 +297,7 @@ def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
 
     def started() -> Engine:
         engine = build(home, vault=vault)
-        engine.sign_in._desk = replace(engine.sign_in._desk, dns_txt=world.server.dns_txt)
+        engine.sign_in._deps = replace(engine.sign_in._deps, dns_txt=world.server.dns_txt)
         return engine
 
     def connect(engine: Engine, **request: Any) -> AccountView:

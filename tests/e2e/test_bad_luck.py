@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import Fault, KeyfobError
 from keyfob.core.secret import Secret
 from support.misbehaving import Misbehaving
@@ -289,7 +289,7 @@ def test_files_of_the_home_that_are_links_are_not_followed_to_write(tmp_path: Pa
     settings = home / "config" / "settings.json"
     settings.unlink(missing_ok=True)
     settings.symlink_to(victim)
-    from keyfob.adapters.settings_file import SettingsFile
+    from keyfob.adapters.store.settings_file import SettingsFile
     from keyfob.core.settings import Settings
 
     SettingsFile(settings).save(Settings())
@@ -513,7 +513,7 @@ def test_a_preset_cannot_inject_headers_or_replace_what_the_protocol_sets(whole:
 
 def test_a_copied_home_and_its_original_do_not_tear_each_other(tmp_path: Path, provider: Misbehaving) -> None:
     """Two homes that share one keychain never touch each other's secrets; a new home gets an id of its own."""
-    from keyfob.adapters.home import open_home
+    from keyfob.adapters.system.home import open_home
 
     first = open_home({"KEYFOB_HOME": str(tmp_path / "one")})
     second = open_home({"KEYFOB_HOME": str(tmp_path / "two")})

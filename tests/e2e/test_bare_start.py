@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.own_process import own_command
+from keyfob.adapters.system.own_process import own_command
 from keyfob.demo.server import DemoServer
 
 pytestmark = pytest.mark.network

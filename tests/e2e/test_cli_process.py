@@ -20,13 +20,13 @@ import httpx
 import pytest
 
 from keyfob.demo.clients import DemoClient
+from keyfob.demo.scripted_browser import ScriptedBrowser
 from keyfob.demo.server import DemoServer
-from keyfob.demo.visitor import Visitor
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 SECRET = "canary-client-secret"
-VISIT = "import sys; from keyfob.demo.visitor import Visitor; Visitor().sign_in(sys.argv[1], {person!r}, allow={allow})"
+VISIT = "import sys; from keyfob.demo.scripted_browser import Visitor; Visitor().sign_in(sys.argv[1], {person!r}, allow={allow})"
 
 
 @dataclass
@@ -227,7 +227,7 @@ def test_the_address_may_be_pasted(machine: Machine) -> None:
     process = machine.start("connect", "here", "--no-browser", "--json")
     found = until(process, r"(?s)(http://\S+/authorize\S+).*paste")
     # A browser elsewhere: it ends at an address that nothing answers.
-    ends_at = Visitor(within=machine.server.issuer).sign_in(found[1]).url
+    ends_at = ScriptedBrowser(within=machine.server.issuer).sign_in(found[1]).url
     assert process.stdin is not None
     for wrong in ("hello", ends_at.replace("state=", "state=x"), "http://127.0.0.1:1/callback?code=x"):
         process.stdin.write(wrong + "\n")
@@ -304,7 +304,7 @@ def test_by_device_code(machine: Machine) -> None:
     machine.add()
     process = machine.start("connect", "here", "--method", "device", "--json")
     found = until(process, r"(?s)Open  (\S+)\nEnter (\S+)")
-    Visitor().sign_in(f"{found[1]}?user_code={found[2]}", "bob")
+    ScriptedBrowser().sign_in(f"{found[1]}?user_code={found[2]}", "bob")
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     account = json.loads(out)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.own_process import own_command
-from keyfob.adapters.vault_process import helper_command
+from keyfob.adapters.system.own_process import own_command
+from keyfob.adapters.vault.process import helper_command
 from keyfob.demo.server import DemoServer
 from support.agent_process import said_by
 from support.session import DesktopSession

@@ -22,8 +22,8 @@ import pytest
 
 from keyfob.core.errors import SettingWrong
 from keyfob.demo.clients import DemoClient
+from keyfob.demo.scripted_browser import ScriptedBrowser
 from keyfob.demo.server import DemoServer
-from keyfob.demo.visitor import Visitor
 
 pytestmark = pytest.mark.network
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -90,7 +90,7 @@ class App:
         return f"{self.server.issuer}/authorize?" + urlencode({k: v for k, v in params.items() if v})
 
     def code(self, person: str = "alice", **changes: str | None) -> str:
-        Visitor().sign_in(self.url(**changes), person)
+        ScriptedBrowser().sign_in(self.url(**changes), person)
         return self.callback.visits[-1]["code"]
 
     def exchange(self, code: str, **changes: str) -> httpx.Response:
@@ -198,7 +198,7 @@ def test_a_sign_in_gives_tokens_and_an_id_token_that_verifies(app: App, clock: C
     ids=["none", "plain", "no method", "malformed"],
 )
 def test_pkce_by_s256_is_required(app: App, changes: dict[str, str | None]) -> None:
-    Visitor().get(app.url(state="st", **changes))
+    ScriptedBrowser().get(app.url(state="st", **changes))
     assert app.callback.visits[-1]["error"] == "invalid_request"
     assert app.callback.visits[-1]["state"] == "st"
     assert app.callback.visits[-1]["iss"] == app.server.issuer
@@ -223,13 +223,13 @@ def test_the_verifier_must_fit(app: App) -> None:
     ],
 )
 def test_only_loopback_callbacks_are_taken(app: App, redirect_uri: str) -> None:
-    page = Visitor().get(app.url(redirect_uri=redirect_uri))
+    page = ScriptedBrowser().get(app.url(redirect_uri=redirect_uri))
     assert page.status == 400
     assert urlsplit(page.url).path == "/authorize"
 
 
 def test_denying_comes_back_as_access_denied(app: App) -> None:
-    Visitor().sign_in(app.url(state="st"), allow=False)
+    ScriptedBrowser().sign_in(app.url(state="st"), allow=False)
     assert app.callback.visits == [
         {
             "error": "access_denied",
@@ -356,7 +356,7 @@ def test_the_device_grant(app: App, clock: Clock) -> None:
     asked = app.http.post("/device_authorization", data={**app.client, "scope": "openid profile"}).json()
     poll = {**app.client, "grant_type": DEVICE, "device_code": asked["device_code"]}
     assert app.http.post("/token", data=poll).json()["error"] == "authorization_pending"
-    page = Visitor().sign_in(asked["verification_uri_complete"], "bob")
+    page = ScriptedBrowser().sign_in(asked["verification_uri_complete"], "bob")
     assert "You are connected" in page.text
     clock.at += timedelta(seconds=6)
     tokens = app.http.post("/token", data=poll).json()
@@ -382,12 +382,14 @@ def test_a_device_may_be_denied_expire_or_ask_too_often(
             assert app.http.post("/token", data=poll).json()["error"] == "authorization_pending"
             assert app.http.post("/token", data=poll).json()["error"] == "slow_down"
             typed = asked["user_code"].lower().replace("-", " ")
-            Visitor().sign_in(f"{server.issuer}/device?" + urlencode({"user_code": typed}), allow=False)
+            ScriptedBrowser().sign_in(
+                f"{server.issuer}/device?" + urlencode({"user_code": typed}), allow=False
+            )
             assert app.http.post("/token", data=poll).json()["error"] == "access_denied"
             asked, poll = ask()
             clock.at += timedelta(seconds=600)
             assert app.http.post("/token", data=poll).json()["error"] == "expired_token"
-            assert "not known" in Visitor().get(asked["verification_uri_complete"]).text
+            assert "not known" in ScriptedBrowser().get(asked["verification_uri_complete"]).text
 
 
 def test_a_confidential_client_must_show_its_secret(tmp_path: Path, callback: Callback) -> None:
@@ -416,7 +418,7 @@ def test_signing_out_everywhere_ends_one_persons_grants(app: App) -> None:
 
 def test_the_playgrounds_buttons_do_as_they_say(app: App) -> None:
     tokens = app.sign_in()
-    visitor = Visitor()
+    visitor = ScriptedBrowser()
 
     def press(deed: str) -> None:
         page = visitor.get(app.server.issuer + "/")
@@ -477,7 +479,7 @@ def test_a_foreign_host_gets_nothing(app: App) -> None:
 
 
 def test_pages_cannot_be_framed_and_run_no_script(app: App) -> None:
-    page = Visitor().get(app.url())
+    page = ScriptedBrowser().get(app.url())
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -487,13 +489,13 @@ def test_pages_cannot_be_framed_and_run_no_script(app: App) -> None:
 
 
 def test_what_an_app_writes_into_the_address_is_not_markup(app: App) -> None:
-    page = Visitor().get(app.url(state='"><script>alert(1)</script>', login_hint='"><img src=x>'))
+    page = ScriptedBrowser().get(app.url(state='"><script>alert(1)</script>', login_hint='"><img src=x>'))
     assert "<script>alert" not in page.text
     assert "<img src=x>" not in page.text
 
 
 def test_a_browser_that_is_signed_in_is_asked_for_consent_alone_and_may_sign_out(app: App) -> None:
-    visitor = Visitor()
+    visitor = ScriptedBrowser()
     visitor.sign_in(app.url(), "alice")
     page = visitor.get(app.url())
     assert "Signed in as Alice" in page.text

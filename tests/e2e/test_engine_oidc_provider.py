@@ -13,17 +13,17 @@ import httpx
 import jwt
 import pytest
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.keys import new_key
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SignInEnded, SignInNeeded, Transient
 from keyfob.core.grant import seal_key, unseal_key
+from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Request, Response
-from keyfob.protocol.signing import published_jwk
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.protocol.oauth.jws import published_jwk
+from keyfob.service.accounts.views import Progress, SignInRequest
 from support.oidc_provider import OidcProvider, Person
 
 # The first run installs the server.

@@ -143,7 +143,7 @@ def test_s78_a_file_that_may_not_be_read() -> None:
     """As a plain user, whom a mode stops."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from keyfob.adapters.settings_file import CAUTIOUS, SettingsFile\n"
+        "from keyfob.adapters.store.settings_file import CAUTIOUS, SettingsFile\n"
         "from keyfob.core.errors import SettingWrong\n"
         "os.geteuid() or os.setuid(65534)\n"
         "path = Path(sys.argv[1]); path.write_text('{}'); path.chmod(0)\n"

@@ -15,15 +15,15 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from keyfob.adapters import loopback_server
-from keyfob.adapters.entropy import entropy
-from keyfob.adapters.loopback import CallbackListener, Loopback
-from keyfob.adapters.port_holder import who_holds
+from keyfob.adapters.loopback import server
+from keyfob.adapters.loopback.listener import CallbackListener, Loopback
+from keyfob.adapters.loopback.port_holder import who_holds
+from keyfob.adapters.system.entropy import entropy
 from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, Usage
+from keyfob.core.http import Callback, Outcome
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback, Outcome
 from keyfob.protocol.effects import Expectation
 
 pytestmark = pytest.mark.network
@@ -173,7 +173,7 @@ class TestTheWholeWay:
             assert "Keyfob was closed before it finished" in page.result().body
 
     def test_a_long_wait_shows_that_it_goes_on(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(loopback_server, "HOLD_LIMIT", 0.1)
+        monkeypatch.setattr(server, "HOLD_LIMIT", 0.1)
         location = served.get(GOOD).headers["location"]
         answer = served.get(location)
         assert answer.headers["refresh"] == "2"
@@ -280,8 +280,8 @@ class TestRefusalsLeaveTheAttemptAlive:
         still_works(served)
 
     def test_s19_a_header_that_takes_too_long(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert loopback_server.HEADER_DEADLINE == 5
-        monkeypatch.setattr(loopback_server, "HEADER_DEADLINE", 0.3)
+        assert server.HEADER_DEADLINE == 5
+        monkeypatch.setattr(server, "HEADER_DEADLINE", 0.3)
         with socket.create_connection(("127.0.0.1", served.port), 5) as slow:
             slow.sendall(b"GET /callback")
             assert read(slow).status == 408
@@ -475,7 +475,7 @@ class TestCrowds:
             except ConnectionResetError:
                 pass
             each.close()
-        assert open_ones == loopback_server.MAX_SOCKETS == 32
+        assert open_ones == server.MAX_SOCKETS == 32
 
     def test_s21_idle_keep_alive_does_not_hold_up_the_exit(self, served: Served) -> None:
         with socket.create_connection(("127.0.0.1", served.port), 5) as peer:

@@ -14,12 +14,12 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from keyfob.adapters.entropy import entropy
-from keyfob.adapters.loopback import CallbackListener, Loopback
+from keyfob.adapters.loopback.listener import CallbackListener, Loopback
+from keyfob.adapters.system.entropy import entropy
+from keyfob.core.http import Outcome
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Outcome
 from keyfob.protocol.effects import Expectation
 
 pytestmark = [pytest.mark.network, pytest.mark.browser]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_choice import SystemVault
-from keyfob.adapters.vault_deadline import DeadlineVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.choice import SystemVault
+from keyfob.adapters.vault.deadline import DeadlineVault
 from support.agent_process import wait_for
 from support.hostile import Talk
 from support.misbehaving import Misbehaving
@@ -26,7 +26,7 @@ from support.whole_engine import Whole
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 
 
-class Desk:
+class AppController:
     """A desktop session, a home in it with one connected account, and the commands that are run there."""
 
     def __init__(self, session: DesktopSession, folder: Path, provider: Misbehaving) -> None:
@@ -99,9 +99,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def deps(tmp_path: Path) -> Iterator[AppController]:
     with Misbehaving() as provider, DesktopSession() as session, session.applied():
-        made = Desk(session, tmp_path, provider)
+        made = AppController(session, tmp_path, provider)
         yield made
         made.close()
 
@@ -122,39 +122,39 @@ def commits_and_waits(provider: Misbehaving) -> tuple[threading.Event, threading
 
 
 @pytest.mark.timeout(120)
-def test_killed_after_the_commit_the_very_next_token_asks_again_within_the_grace(desk: Desk) -> None:
+def test_killed_after_the_commit_the_very_next_token_asks_again_within_the_grace(deps: AppController) -> None:
     """No agent runs, and the old access token lives for another hour."""
-    provider = desk.provider
+    provider = deps.provider
     provider.grace = 15.0
     committed, release = commits_and_waits(provider)
-    renewing = desk.start("renew", "here")
+    renewing = deps.start("renew", "here")
     assert committed.wait(30)
     renewing.kill()
     renewing.wait(10)
     release.set()
-    token = desk.keyfob("token", "here")
+    token = deps.keyfob("token", "here")
     sent = provider.renewals()
     assert len(sent) == 2
     assert sent[0] == sent[1]  # the one whose answer was lost, once more
     assert token in provider.access
-    assert token == desk.whole.grant().access.reveal()
+    assert token == deps.whole.grant().access.reveal()
     provider.grace = 0.0
-    desk.keyfob("renew", "here")  # the session lives under strict rotation
+    deps.keyfob("renew", "here")  # the session lives under strict rotation
 
 
 @pytest.mark.timeout(120)
-def test_while_another_process_renews_the_old_token_is_served_at_once(desk: Desk) -> None:
-    before = desk.whole.grant().access.reveal()
-    committed, release = commits_and_waits(desk.provider)
-    renewing = desk.start("renew", "here")
+def test_while_another_process_renews_the_old_token_is_served_at_once(deps: AppController) -> None:
+    before = deps.whole.grant().access.reveal()
+    committed, release = commits_and_waits(deps.provider)
+    renewing = deps.start("renew", "here")
     assert committed.wait(30)
     started = time.monotonic()
-    assert desk.keyfob("token", "here") == before
+    assert deps.keyfob("token", "here") == before
     assert time.monotonic() - started < 10
-    assert len(desk.provider.renewals()) == 1
+    assert len(deps.provider.renewals()) == 1
     release.set()
     assert renewing.wait(30) == 0
-    assert desk.keyfob("token", "here") != before
+    assert deps.keyfob("token", "here") != before
 
 
 def said_first(process: subprocess.Popen[str]) -> str:
@@ -170,17 +170,17 @@ ALARM = (
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_to_a_process_that_saves_it(
-    desk: Desk, number: signal.Signals
+    deps: AppController, number: signal.Signals
 ) -> None:
     """A server without a grace: the rotated refresh token is all there is."""
-    desk.lock_after_the_next_commit()
+    deps.lock_after_the_next_commit()
     started = time.monotonic()
-    renewing = desk.start("renew", "here")
+    renewing = deps.start("renew", "here")
     assert ALARM in said_first(renewing)
     assert time.monotonic() - started < 15
     # Whoever kills it does so once somebody else has the token.
-    key = desk.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: desk.whole.engine.locks.held(f"saving-{key}"))
+    key = deps.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: deps.whole.engine.locks.held(f"saving-{key}"))
     renewing.send_signal(number)
     out, err = renewing.communicate(timeout=30)
     assert out == ""
@@ -188,79 +188,83 @@ def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_t
         assert renewing.returncode == 4, err
         last = err.splitlines()[-1]
         assert "waits in a Keyfob process of its own, which saves it" in last
-    asked = desk.start("token", "here")
+    asked = deps.start("token", "here")
     assert asked.wait(30) == 4  # and nothing is sent: what the vault holds is spent
-    desk.session.unlock_keyring()
-    wait_for(lambda: desk.saved(2))
-    wait_for(lambda: not desk.whole.engine.locks.held(f"saving-{key}"))
-    desk.keyfob("renew", "here")
-    sent = desk.provider.renewals()
+    deps.session.unlock_keyring()
+    wait_for(lambda: deps.saved(2))
+    wait_for(lambda: not deps.whole.engine.locks.held(f"saving-{key}"))
+    deps.keyfob("renew", "here")
+    sent = deps.provider.renewals()
     assert len(sent) == 2
     assert sent[0] != sent[1]
-    assert desk.keyfob("token", "here") in desk.provider.access
+    assert deps.keyfob("token", "here") in deps.provider.access
 
 
 @pytest.mark.timeout(120)
-def test_at_a_terminal_a_command_says_so_and_saves_as_soon_as_the_keychain_is_unlocked(desk: Desk) -> None:
-    desk.lock_after_the_next_commit()
-    renewing, terminal = desk.on_a_terminal("renew", "here")
+def test_at_a_terminal_a_command_says_so_and_saves_as_soon_as_the_keychain_is_unlocked(
+    deps: AppController,
+) -> None:
+    deps.lock_after_the_next_commit()
+    renewing, terminal = deps.on_a_terminal("renew", "here")
     try:
         assert ALARM in os.read(terminal, 4096).decode()
         time.sleep(3)
         assert renewing.poll() is None
-        desk.session.unlock_keyring()
+        deps.session.unlock_keyring()
         out, _ = renewing.communicate(timeout=40)
     finally:
         os.close(terminal)
     assert renewing.returncode == 0
     assert "Renewed here/alice" in out
-    assert desk.saved(2)
-    desk.keyfob("renew", "here")
-    assert desk.keyfob("token", "here") in desk.provider.access
+    assert deps.saved(2)
+    deps.keyfob("renew", "here")
+    assert deps.keyfob("token", "here") in deps.provider.access
 
 
 @pytest.mark.timeout(120)
-def test_what_is_handed_over_is_revoked_when_the_account_is_disconnected_meanwhile(desk: Desk) -> None:
-    desk.lock_after_the_next_commit()
-    renewing = desk.start("renew", "here")
+def test_what_is_handed_over_is_revoked_when_the_account_is_disconnected_meanwhile(
+    deps: AppController,
+) -> None:
+    deps.lock_after_the_next_commit()
+    renewing = deps.start("renew", "here")
     assert ALARM in said_first(renewing)
-    key = desk.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: desk.whole.engine.locks.held(f"saving-{key}"))
+    key = deps.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: deps.whole.engine.locks.held(f"saving-{key}"))
     renewing.kill()
     renewing.communicate()
-    desk.start("disconnect", "here").wait(60)
-    desk.session.unlock_keyring()
-    newest = next(iter(desk.provider._current))
-    wait_for(lambda: newest in desk.provider.revoked)
-    wait_for(lambda: not desk.whole.engine.locks.held(f"saving-{key}"))
+    deps.start("disconnect", "here").wait(60)
+    deps.session.unlock_keyring()
+    newest = next(iter(deps.provider._current))
+    wait_for(lambda: newest in deps.provider.revoked)
+    wait_for(lambda: not deps.whole.engine.locks.held(f"saving-{key}"))
 
 
 @pytest.mark.timeout(120)
-def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(desk: Desk) -> None:
+def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(deps: AppController) -> None:
     """S-25: the process that stands by gets the token by a pipe."""
-    desk.provider.canary = "canary-of-a-renewal"
-    desk.lock_after_the_next_commit()
-    renewing = desk.start("renew", "here")
+    deps.provider.canary = "canary-of-a-renewal"
+    deps.lock_after_the_next_commit()
+    renewing = deps.start("renew", "here")
     assert ALARM in said_first(renewing)
-    key = desk.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: desk.whole.engine.locks.held(f"saving-{key}"))
+    key = deps.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: deps.whole.engine.locks.held(f"saving-{key}"))
     savers = [
         each
         for each in Path("/proc").iterdir()
         if each.name.isdecimal()
         and b"keyfob.saver" in _read(each / "cmdline")
-        and str(desk.whole.home.root).encode() in _read(each / "environ")
+        and str(deps.whole.home.root).encode() in _read(each / "environ")
     ]
     assert len(savers) == 1
     for part in ("cmdline", "environ"):
-        assert desk.provider.canary.encode() not in _read(savers[0] / part)
-    for file in desk.whole.home.root.rglob("*"):
-        assert not file.is_file() or desk.provider.canary.encode() not in file.read_bytes()
+        assert deps.provider.canary.encode() not in _read(savers[0] / part)
+    for file in deps.whole.home.root.rglob("*"):
+        assert not file.is_file() or deps.provider.canary.encode() not in file.read_bytes()
     renewing.terminate()
     out, err = renewing.communicate(timeout=30)
-    assert desk.provider.canary not in out + err
-    desk.session.unlock_keyring()
-    wait_for(lambda: desk.saved(2))
+    assert deps.provider.canary not in out + err
+    deps.session.unlock_keyring()
+    wait_for(lambda: deps.saved(2))
 
 
 def _read(path: Path) -> bytes:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_choice import SEALED_FILE
-from keyfob.adapters.vault_sealed import SealedVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.choice import SEALED_FILE
+from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
 from support.misbehaving import Misbehaving
 from support.whole_engine import Whole

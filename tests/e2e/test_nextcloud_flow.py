@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import pytest
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.bootstrap import build
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.service.accounts.views import Progress, SignInRequest
 
 pytestmark = pytest.mark.network
 PASSWORD = "app-password-canary"

@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, quote
 
 import pytest
 
-from keyfob.adapters import log as private_log
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.system import log as private_log
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.grant import unseal
 from keyfob.core.secret import Secret
-from keyfob.service.ways import STATE_BYTES
+from keyfob.service.sign_in.methods import STATE_BYTES
 from support import hostile
 from support.hostile import answer
 from support.misbehaving import Misbehaving
@@ -146,8 +146,8 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
                 secrets.add(made)
             return made
 
-        desk = whole.engine.sign_in._desk
-        object.__setattr__(desk.signing, "entropy", marked)
+        deps = whole.engine.sign_in._deps
+        object.__setattr__(deps.signing, "entropy", marked)
 
         def attempt(**request: object) -> None:
             try:
@@ -198,10 +198,10 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
             raise RuntimeError("a bug of ours")
 
         with monkeypatch.context() as patch:
-            patch.setattr("keyfob.protocol.token.merge", bug)
+            patch.setattr("keyfob.protocol.oauth.token.merge", bug)
             doing(lambda: accounts.renew("here"))
         with monkeypatch.context() as patch:
-            patch.setattr("keyfob.protocol.authorize.grant_of", bug)
+            patch.setattr("keyfob.protocol.oauth.authorize.grant_of", bug)
             attempt()
         provider.access.add(f"key-{CANARY}")
         attempt(method="api_key", api_key=Secret(f"key-{CANARY}"), label="key")

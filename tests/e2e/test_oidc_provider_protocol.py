@@ -11,20 +11,20 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient
 from keyfob.core.grant import SigningKey
+from keyfob.core.http import Request
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Request
-from keyfob.protocol import device, dpop, par, register
-from keyfob.protocol.authorize import authorization_code, authorization_params
-from keyfob.protocol.client_auth import ASSERTION_TYPE
-from keyfob.protocol.discovery import discover
-from keyfob.protocol.plan import Client, Plan, SignInResult
-from keyfob.protocol.revoke import revoke
-from keyfob.protocol.signing import published_jwk
-from keyfob.protocol.token import renew
+from keyfob.protocol.context import Client, FlowContext, SignInResult
+from keyfob.protocol.oauth import device, dpop, par, register
+from keyfob.protocol.oauth.authorize import authorization_code, authorization_params
+from keyfob.protocol.oauth.client_auth import ASSERTION_TYPE
+from keyfob.protocol.oauth.discovery import discover
+from keyfob.protocol.oauth.jws import published_jwk
+from keyfob.protocol.oauth.revoke import revoke
+from keyfob.protocol.oauth.token import renew
 from support.live import Live
 from support.oidc_provider import BASIC_ID, BASIC_SECRET, POST_ID, POST_SECRET, OidcProvider, Person
 from support.playbook import form_of, query_of
@@ -61,16 +61,18 @@ def live(alice: Person) -> Live:
     return Live(lambda url: alice.visit(url, until=REDIRECT), redirect_uri=REDIRECT)
 
 
-def plan_at(server: OidcProvider, live: Live, client: Client, **changes: Any) -> Plan:
+def plan_at(server: OidcProvider, live: Live, client: Client, **changes: Any) -> FlowContext:
     provider = Provider(
         "op", "OP", issuer=server.issuer, discovery="openid", par=changes.pop("par", "never"),
         revocation=Revocation(style="rfc7009"),
     )  # fmt: skip
-    plan = Plan(provider, live.perform(discover(provider)), client, redirect_uri=REDIRECT, scopes=SCOPES)
+    plan = FlowContext(
+        provider, live.perform(discover(provider)), client, redirect_uri=REDIRECT, scopes=SCOPES
+    )
     return replace(plan, **changes)
 
 
-def sign_in(live: Live, plan: Plan) -> SignInResult:
+def sign_in(live: Live, plan: FlowContext) -> SignInResult:
     return live.perform(
         authorization_code(
             plan, state=live.secret(), nonce=live.secret(), code_verifier=live.secret(), env=live.env
@@ -78,7 +80,7 @@ def sign_in(live: Live, plan: Plan) -> SignInResult:
     )  # fmt: skip
 
 
-def renewed(live: Live, plan: Plan, result: SignInResult) -> SignInResult:
+def renewed(live: Live, plan: FlowContext, result: SignInResult) -> SignInResult:
     grant = live.perform(renew(plan, result.grant, subject=result.identity.subject, env=live.env))
     return replace(result, grant=grant)
 

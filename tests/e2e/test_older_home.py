@@ -13,9 +13,9 @@ from contextlib import closing
 
 import pytest
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_choice import SEALED_FILE
-from keyfob.adapters.vault_sealed import SealedVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.choice import SEALED_FILE
+from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
 from support.agent_process import PASSPHRASE, Machine, machine, wait_for
 

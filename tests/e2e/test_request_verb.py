@@ -15,11 +15,11 @@ from typing import Any
 import jwt
 import pytest
 
-from keyfob.adapters.clock import now
-from keyfob.adapters.keys import new_key
-from keyfob.adapters.transport_httpx import HttpTransport
+from keyfob.adapters.network.transport import HttpTransport
+from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import Transient
-from keyfob.core.wire import Request
+from keyfob.core.http import Request
 from support.agent_rig import AgentRig
 from support.cli_run import Ran, doors_to, run
 from support.rig import PRESET

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.vault_secretservice import SecretServiceVault
+from keyfob.adapters.vault.secret_service import SecretServiceVault
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
-from keyfob.service.views import Disconnection
+from keyfob.service.accounts.views import Disconnection
 from support import hostile
 from support.certificates import Authority
 from support.hostile import Behaviour, RawServer, answer, redirect
@@ -577,7 +577,7 @@ def test_s_85_local_tells_the_provider_nothing_of_older_ones_either(whole: Whole
 def test_s_85_the_number_of_older_sign_ins_is_bounded_and_the_person_is_told(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyfob.service.revocations.HELD_MOST", 2)
+    monkeypatch.setattr("keyfob.service.accounts.revocations.HELD_MOST", 2)
     for _ in range(4):
         whole.connect()
     assert len(whole.engine.store.revocations()) == 2
@@ -596,7 +596,7 @@ def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
         def refuse(key: str, grant: object, **more: object) -> str:
             raise KeychainError("The keychain is locked", code="keychain_locked")
 
-        patch.setattr(whole.engine.sign_in._desk.slots, "save", refuse)
+        patch.setattr(whole.engine.sign_in._deps.slots, "save", refuse)
         assert whole.fails(account="here").code == "keychain_locked"
     assert whole.engine.store.revocations() == []
     assert whole.grant() == before

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.errors import KeychainError, KeyfobError, PeerFault, SignInEnded, Usage
 from keyfob.core.secret import Secret
+from keyfob.demo.scripted_browser import ScriptedBrowser
 from keyfob.demo.server import DemoServer
-from keyfob.demo.visitor import Visitor
-from keyfob.service.attempt import Attempt
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.sign_in.attempt import Attempt
 
 pytestmark = pytest.mark.network
 
@@ -76,7 +76,7 @@ class Stage:
 
     def visit(self, url: str, person: str, allow: bool) -> None:
         try:
-            self.page = Visitor().sign_in(url, person, allow=allow)
+            self.page = ScriptedBrowser().sign_in(url, person, allow=allow)
         except OSError:
             self.page = None
 
@@ -266,7 +266,7 @@ def test_the_redirected_address_may_be_pasted(stage: Stage) -> None:
 def _redirect_of(url: str) -> str:
     """Signs in without following the last redirect: what a person copies from another machine's browser."""
 
-    class Stopper(Visitor):
+    class Stopper(ScriptedBrowser):
         def _fetch(self, method: str, url: str, body: str | None, more: dict[str, str]) -> object:  # type: ignore[override]
             if "/callback?" in url:
                 raise _Reached(url)

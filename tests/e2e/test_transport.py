@@ -22,14 +22,14 @@ from pathlib import Path
 import pytest
 
 from keyfob import __version__
-from keyfob.adapters.transport_httpx import HttpTransport
+from keyfob.adapters.network.transport import HttpTransport
 from keyfob.core.errors import SettingWrong, Transient
-from keyfob.core.wire import Request
+from keyfob.core.http import Request
 from support.certificates import Authority
 from support.hostile import (
     RawServer,
-    Received,
     Talk,
+    UnsavedGrant,
     answer,
     big_body,
     big_chunked,
@@ -181,7 +181,7 @@ def test_localhost_and_ipv6_loopback_are_spoken_to_in_plain_http(transport: Http
 
 def test_making_a_transport_loads_no_http_library() -> None:
     code = (
-        "import sys; from keyfob.adapters.transport_httpx import HttpTransport; HttpTransport(lambda: None);"
+        "import sys; from keyfob.adapters.network.transport import HttpTransport; HttpTransport(lambda: None);"
         "print([m for m in ('httpx', 'httpcore', 'ssl') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -334,7 +334,7 @@ def test_s28_the_proxy_is_honoured_with_its_credentials(
     transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
-    targets: list[Received] = []
+    targets: list[UnsavedGrant] = []
     with (
         RawServer(answer(200, b'{"via":1}'), tls=authority.server("login.keyfob.test")) as server,
         RawServer(connect_proxy(("127.0.0.1", server.port), targets)) as proxy,
@@ -353,7 +353,7 @@ def test_s28_an_https_proxy_is_verified_too(
     transport: HttpTransport, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
-    targets: list[Received] = []
+    targets: list[UnsavedGrant] = []
     with (
         RawServer(answer(), tls=authority.server("login.keyfob.test")) as server,
         RawServer(

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
+from keyfob.core.http import Callback
 from keyfob.core.provider import ClientProfile, Endpoints, IdentitySource, Provider, Server, TokenAnswer
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.core.wire import Callback
-from keyfob.protocol.authorization_response import code_in
-from keyfob.protocol.authorize import authorization_code, code_challenge
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext, Identity, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.id_token import Keys
-from keyfob.protocol.plan import Client, Identity, Plan, SignInResult
+from keyfob.protocol.oauth.authorization_response import code_in
+from keyfob.protocol.oauth.authorize import authorization_code, code_challenge
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oidc.id_token import Keys
 from support.playbook import (
     AT,
     Answer,
@@ -51,7 +51,7 @@ SERVER = Server(
     authorization_response_iss_parameter_supported=True,
 )
 PROVIDER = Provider("demo", "Demo", authorize_params={"prompt": "select_account", "state": "preset"})
-PLAN = Plan(PROVIDER, SERVER, Client(CLIENT), REDIRECT, ("openid", "profile"))
+PLAN = FlowContext(PROVIDER, SERVER, Client(CLIENT), REDIRECT, ("openid", "profile"))
 # RFC 7636 appendix B.
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -70,7 +70,9 @@ def tokens(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def perform(book: Playbook, plan: Plan = PLAN, *, keys: Keys | None = None, **more: Any) -> SignInResult:
+def perform(
+    book: Playbook, plan: FlowContext = PLAN, *, keys: Keys | None = None, **more: Any
+) -> SignInResult:
     return book.perform(
         authorization_code(
             plan, state=Secret(STATE), nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), env=FlowEnv(book.new_id, book.now, NonceBook(), keys or Keys()), **more,
@@ -95,7 +97,9 @@ def me(**changes: Any) -> Callable[..., Any]:
 BACK = comes_back(code="code-1", state=STATE, iss=ISSUER)
 
 
-def refused(kind: type[KeyfobError], *steps: Any, plan: Plan = PLAN, keys: Keys | None = None) -> KeyfobError:
+def refused(
+    kind: type[KeyfobError], *steps: Any, plan: FlowContext = PLAN, keys: Keys | None = None
+) -> KeyfobError:
     """The sign-in ends with this error after exactly these steps: nothing further was sent."""
     book = Playbook(*steps)
     with pytest.raises(kind) as error:
@@ -522,7 +526,7 @@ def test_elsewhere_a_client_id_in_the_callback_means_nothing() -> None:
 # --- keys in place of tokens --------------------------------------------------------------------------------
 
 KEYS = "https://openrouter.example/api/v1/auth/keys"
-ROUTER = Plan(
+ROUTER = FlowContext(
     Provider("router", "Router", quirks=("openrouter_keys",),
              identity=IdentitySource("token_answer", map={"subject": "user_id"})),
     Server(None, Endpoints(authorization_endpoint="https://openrouter.example/auth", token_endpoint=KEYS)),

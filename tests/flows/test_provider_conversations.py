@@ -16,18 +16,18 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey
+from keyfob.core.http import Request, Response
 from keyfob.core.provider import Api, Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Request, Response
-from keyfob.protocol.client_auth import authenticate
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext, Identity
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
-from keyfob.protocol.plan import Client, Identity, Plan
-from keyfob.protocol.token import read_answer, read_grant
+from keyfob.protocol.oauth.client_auth import authenticate
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.token import read_answer, read_grant
+from keyfob.protocol.oidc.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.providers.catalogue import Catalogue
-from keyfob.providers.fill import fill
+from keyfob.providers.substitute import fill
 from support.playbook import AT, Answer, Playbook, json_answer, sends
 
 FOLDER = Path(__file__).parent / "providers"
@@ -59,7 +59,7 @@ KEY = "made-up-key-000"
 DPOP_KEY = SigningKey("kid", "ES256", Secret("{}"), {})
 
 
-def plan_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> Plan:
+def plan_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> FlowContext:
     inputs = file.get("inputs", {})
     provider = fill(CATALOGUE.get(file["provider"]), inputs)
     server = provider.default_server()
@@ -67,7 +67,7 @@ def plan_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> Plan:
         found = replace(server.endpoints, userinfo_endpoint=talk["whoami"]["url"])
         server = replace(server, endpoints=found)  # as discovery would have told
     key = DPOP_KEY if talk.get("dpop") else None
-    return Plan(
+    return FlowContext(
         provider, server, Client("made-up-client"), scopes=provider.scopes, dpop_key=key, inputs=inputs
     )
 
@@ -76,7 +76,7 @@ def response(body: str, status: int = 200) -> Response:
     return Response(status, {"content-type": "application/json"}, body.encode(), AT)
 
 
-def grant_of(plan: Plan, talk: Mapping[str, Any]) -> Grant:
+def grant_of(plan: FlowContext, talk: Mapping[str, Any]) -> Grant:
     """What the sign-in gives: from the token answer, or the key that the person pasted."""
     if talk["method"] == "api_key":
         return Grant(Secret(KEY), AT, token_type="ApiKey")
@@ -86,7 +86,7 @@ def grant_of(plan: Plan, talk: Mapping[str, Any]) -> Grant:
 
 
 def who(
-    plan: Plan, grant: Grant, talk: Mapping[str, Any], status: int = 200, body: str | None = None
+    plan: FlowContext, grant: Grant, talk: Mapping[str, Any], status: int = 200, body: str | None = None
 ) -> Identity:
     asked = talk.get("whoami")
     claims = json.loads(talk["claims"]) if "claims" in talk else None

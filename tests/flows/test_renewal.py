@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.id_token import Keys
-from keyfob.protocol.plan import Client, Plan
-from keyfob.protocol.token import renew
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.token import renew
+from keyfob.protocol.oidc.id_token import Keys
 from support.playbook import AT, Answer, Playbook, form_of, json_answer, keeps, later, sends
 from support.signer import Signer, claims_for, signer
 
@@ -26,7 +26,7 @@ ISSUER = "https://id.example"
 TOKEN, JWKS, OTHER = f"{ISSUER}/token", f"{ISSUER}/jwks", f"{ISSUER}/renew"
 SERVER = Server(ISSUER, Endpoints(token_endpoint=TOKEN, jwks_uri=JWKS))
 PROVIDER = Provider("demo", "Demo", refresh_params={"audience": "api"}, identity=IdentitySource("id_token"))
-PLAN = Plan(PROVIDER, SERVER, Client("client-1"), scopes=("openid", "a"))
+PLAN = FlowContext(PROVIDER, SERVER, Client("client-1"), scopes=("openid", "a"))
 KEY = signer()
 OLD = Grant(
     access=Secret("old-access"),
@@ -51,7 +51,7 @@ def id_token(by: Signer = KEY, **changes: Any) -> str:
 
 def perform(
     book: Playbook,
-    plan: Plan = PLAN,
+    plan: FlowContext = PLAN,
     old: Grant = OLD,
     *,
     keys: Keys | None = None,
@@ -129,7 +129,7 @@ def test_nothing_to_renew_with() -> None:
 
 
 def refused(
-    data: dict[str, Any], *steps: Any, plan: Plan = PLAN, keys: Keys | None = None, **more: Any
+    data: dict[str, Any], *steps: Any, plan: FlowContext = PLAN, keys: Keys | None = None, **more: Any
 ) -> PeerFault:
     """A renewal that is refused after it was kept: the rotated refresh token is stored, the access token is not used."""
     book = Playbook(answers(data), keeps(), *steps, keeps())

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
+from keyfob.core.http import Request
 from keyfob.core.provider import Api, Endpoints, Provider, Revocation, Server, TokenAnswer
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Request
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.plan import Client, Plan
-from keyfob.protocol.revoke import revoke
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.revoke import revoke
 from support.playbook import Answer, Playbook, form_of, json_answer, query_of, sends
 
 END, API = "https://id.example/revoke", "https://api.example/revoke"
@@ -28,17 +28,17 @@ TOKEN = Secret("token-&-0123456789")
 
 def plan(
     style: str = "rfc7009", *, client: Client | None = None, api: Api | None = None, **changes: Any
-) -> Plan:
+) -> FlowContext:
     provider = Provider("demo", "Demo", revocation=Revocation(style, **changes), api=api or Api())
-    return Plan(provider, SERVER, client or Client("client-1"))
+    return FlowContext(provider, SERVER, client or Client("client-1"))
 
 
-def revoked(by: Plan, *steps: Callable[..., Any], hint: str = "refresh_token") -> str:
+def revoked(by: FlowContext, *steps: Callable[..., Any], hint: str = "refresh_token") -> str:
     book = Playbook(*steps)
     return book.perform(revoke(by, TOKEN, hint, env=FlowEnv(book.new_id, book.now, NonceBook())))
 
 
-def told(answer: Answer | Exception, by: Plan | None = None) -> str:
+def told(answer: Answer | Exception, by: FlowContext | None = None) -> str:
     return revoked(by or plan(), sends("POST", END, gives=answer))
 
 

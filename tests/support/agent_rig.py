@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from keyfob.agent.api import Api, Consent
-from keyfob.agent.gates import Gate, UnixGate
+from keyfob.agent.endpoints import Endpoint, UnixEndpoint
 from keyfob.agent.host import AgentHost
 from keyfob.agent.server import AgentServer
 from keyfob.core.errors import KeyfobError
-from keyfob.service.signer import Signer
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.service.accounts.signer import Signer
+from keyfob.service.accounts.views import Progress, SignInRequest
 from support.rig import Rig
 
 
@@ -185,12 +185,12 @@ class AgentRig(Rig):
         self.signer = Signer(self.accounts, self.keeper, self.plans, self.signing)
         self.api = Api(self.accounts, self.sign_in, self.signer, self.clock, spawn, consent)  # type: ignore[arg-type]
 
-    def agent(self, *gates: Gate, consenting: bool = False) -> AgentServer:
-        return AgentServer(self.api, self.hub, self.store, gates, self.clock, lambda: consenting)  # type: ignore[arg-type]
+    def agent(self, *endpoints: Endpoint, consenting: bool = False) -> AgentServer:
+        return AgentServer(self.api, self.hub, self.store, endpoints, self.clock, lambda: consenting)  # type: ignore[arg-type]
 
     @contextmanager
-    def serving(self, *gates: Gate, consenting: bool = False) -> Iterator[AgentServer]:
-        server = self.agent(*gates, consenting=consenting)
+    def serving(self, *endpoints: Endpoint, consenting: bool = False) -> Iterator[AgentServer]:
+        server = self.agent(*endpoints, consenting=consenting)
         host = AgentHost(lambda: server, self.locks)
         assert host.take()
         assert host.problem is None, host.problem
@@ -211,5 +211,5 @@ def short_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def unix(folder: Path) -> UnixGate:
-    return UnixGate(folder / "agent.sock")
+def unix(folder: Path) -> UnixEndpoint:
+    return UnixEndpoint(folder / "agent.sock")

@@ -18,6 +18,7 @@ from typing import Any
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.consent import Permission, Question, Reply
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded, SignInNeeded
+from keyfob.core.http import Response
 from keyfob.core.provider import (
     ApiKeyProfile,
     ClientProfile,
@@ -30,14 +31,13 @@ from keyfob.core.provider import (
 )
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.core.wire import Response
 from keyfob.ports import Blanked, Span, VaultHealth
-from keyfob.protocol.answer import token_failure
-from keyfob.protocol.authorization_response import callback_error
-from keyfob.protocol.plan import Client, Plan
-from keyfob.service.legacy import Found
-from keyfob.service.legacy_formats import Entry
-from keyfob.service.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
+from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.http.responses import token_failure
+from keyfob.protocol.oauth.authorization_response import callback_error
+from keyfob.service.accounts.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
+from keyfob.tools.import_formats import Entry
+from keyfob.tools.imports import Found
 
 NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
 H, M, D = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
@@ -85,7 +85,7 @@ def refused(provider: Provider, status: int, code: str, description: str, at: da
 
 def declined(title: str) -> KeyfobError:
     """What a sign-in ends with that the person has declined, in the words of the real code."""
-    plan = Plan(Provider("declined", title), Server(None, Endpoints()), Client("client-1"))
+    plan = FlowContext(Provider("declined", title), Server(None, Endpoints()), Client("client-1"))
     return callback_error(plan, "access_denied", "The resource owner denied the request")
 
 
@@ -547,7 +547,7 @@ class FakeEngine:
         self.vault = FakeVault()
         self.clients = FakeClients()
         self.avatars = FakeAvatars()
-        self.legacy = FakeLegacy(self.accounts)
+        self.imports = FakeLegacy(self.accounts)
         self.consents = FakeConsents()
         self.store_path = root / "data" / "accounts.db"
         self.closed = False

@@ -22,7 +22,7 @@ from types import TracebackType
 
 
 @dataclass(frozen=True)
-class Received:
+class UnsavedGrant:
     """A request as it came. Header names are lower case."""
 
     method: str
@@ -34,7 +34,7 @@ class Received:
 class Talk:
     """One connection, after its request was read. `closing` is set when the server ends."""
 
-    def __init__(self, sock: socket.socket, request: Received, closing: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, request: UnsavedGrant, closing: threading.Event) -> None:
         self.sock = sock
         self.request = request
         self.closing = closing
@@ -56,7 +56,7 @@ class RawServer:
     def __init__(
         self, behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
     ) -> None:
-        self.requests: list[Received] = []
+        self.requests: list[UnsavedGrant] = []
         self.connections = 0
         self._behaviour = behaviour
         self._tls = tls
@@ -129,7 +129,7 @@ class RawServer:
             plain.close()
 
 
-def read_request(sock: socket.socket) -> Received | None:
+def read_request(sock: socket.socket) -> UnsavedGrant | None:
     """The next request with its body, or None where the connection ended before it was whole."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -149,7 +149,7 @@ def read_request(sock: socket.socket) -> Received | None:
             return None
         body += piece
     method, target, _ = first.split(" ", 2)
-    return Received(method, target, headers, body)
+    return UnsavedGrant(method, target, headers, body)
 
 
 # --- behaviours ---------------------------------------------------------------------------------------------
@@ -254,7 +254,9 @@ def cut_off(body: bytes = b'{"access_token":"half', declared: int = 1000) -> Beh
 # --- a proxy ------------------------------------------------------------------------------------------------
 
 
-def connect_proxy(backend: tuple[str, int] | None, targets: list[Received], status: int = 200) -> Behaviour:
+def connect_proxy(
+    backend: tuple[str, int] | None, targets: list[UnsavedGrant], status: int = 200
+) -> Behaviour:
     """What a CONNECT proxy does: whatever host is asked for, it leads to `backend`. `targets` gets each request.
     A `status` other than 200 refuses."""
 

@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from keyfob.adapters import clock
-from keyfob.adapters.entropy import entropy
-from keyfob.adapters.transport_httpx import HttpTransport
+from keyfob.adapters.network.transport import HttpTransport
+from keyfob.adapters.system import clock
+from keyfob.adapters.system.entropy import entropy
 from keyfob.core.grant import Grant
+from keyfob.core.http import Callback, Request
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback, Request
-from keyfob.protocol.callback import Accepted, read_paste
-from keyfob.protocol.dpop import NonceBook
 from keyfob.protocol.effects import AwaitCallback, Effect, Keep, OpenBrowser, Send, ShowCode, Wait
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.id_token import Keys
+from keyfob.protocol.oauth.callback import Accepted, read_paste
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oidc.id_token import Keys
 
 T = TypeVar("T")
 

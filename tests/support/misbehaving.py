@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from support.hostile import Behaviour, RawServer, Received, Talk, answer, redirect
+from support.hostile import Behaviour, RawServer, Talk, UnsavedGrant, answer, redirect
 from support.signer import Signer, compact, half_hash, signer
 
 METADATA = "/.well-known/openid-configuration"
@@ -243,7 +243,7 @@ class Misbehaving:
         self.case = CASES[case]
         self.lifetime = lifetime
         self.grace = grace
-        self.requests: list[Received] = []
+        self.requests: list[UnsavedGrant] = []
         self.person = {
             "sub": "subject-1", "name": "Alice", "preferred_username": "alice", "email": "alice@example.org"
         }  # fmt: skip
@@ -358,7 +358,7 @@ class Misbehaving:
             self.after[path]()
         behaviour(talk)
 
-    def _answer(self, path: str, request: Received) -> Behaviour:
+    def _answer(self, path: str, request: UnsavedGrant) -> Behaviour:
         form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
         query = dict(parse_qsl(urlsplit(request.target).query))
         challenge = self._challenge(path, request)
@@ -431,7 +431,7 @@ class Misbehaving:
         )
         return redirect(302, f"{asked['redirect_uri']}?{urlencode(sent)}{self.case.raw_callback}")
 
-    def _token(self, form: dict[str, str], request: Received) -> Behaviour:
+    def _token(self, form: dict[str, str], request: UnsavedGrant) -> Behaviour:
         if form.get("grant_type") == "refresh_token":
             return self._renew(form, "dpop" in request.headers)
         if "device_code" in form:
@@ -505,7 +505,7 @@ class Misbehaving:
             "scope": scope,
         }
 
-    def _challenge(self, path: str, request: Received) -> Behaviour | None:
+    def _challenge(self, path: str, request: UnsavedGrant) -> Behaviour | None:
         """RFC 9449 §8 and §9: a proof without our nonce is sent back once, or for ever."""
         kind, proof = self.case.dpop_nonce, request.headers.get("dpop")
         if kind is None or proof is None or path not in ("/token", "/userinfo"):

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from keyfob.core.grant import Grant
-from keyfob.core.wire import Callback, Request, Response
+from keyfob.core.http import Callback, Request, Response
 from keyfob.protocol.effects import AwaitCallback, Effect, Keep, OpenBrowser, Send, ShowCode, Wait
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ import sys
 
 
 def main(home_folder: str, descriptor: int | None) -> None:
-    from keyfob.adapters.home import open_home
-    from keyfob.adapters.vault_choice import SEALED_FILE
-    from keyfob.adapters.vault_sealed import SealedVault
+    from keyfob.adapters.system.home import open_home
+    from keyfob.adapters.vault.choice import SEALED_FILE
+    from keyfob.adapters.vault.sealed import SealedVault
     from keyfob.bootstrap import build
     from keyfob.core.secret import Secret
 

@@ -15,25 +15,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Account, Connected, Pin, Record
 from keyfob.core.errors import KeyfobError, Transient
 from keyfob.core.grant import Grant
+from keyfob.core.http import Request, Response
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.core.wire import Request, Response
 from keyfob.ports import AccountStore, Locks, Vault
 from keyfob.providers.catalogue import Catalogue
-from keyfob.service.accounts import Accounts
-from keyfob.service.hub import Hub
-from keyfob.service.keeper import Keeper
-from keyfob.service.plans import Plans, Signing
-from keyfob.service.renewer import Renewer
-from keyfob.service.revocations import Revocations
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.renewer import Renewer
+from keyfob.service.accounts.revocations import Revocations
+from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.events import Hub
 from keyfob.service.runner import Runner
-from keyfob.service.slots import Slots
 from support.memory_store import MemoryAccountStore, MemoryLocks
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -185,7 +185,7 @@ class Rig:
         self.signing = Signing(self._entropy, self.clock)
         self.runner = Runner(self.server)
         self.hub = Hub(self.store, self.clock)
-        self.plans = Plans(self.catalogue, self.vault)
+        self.plans = ContextBuilder(self.catalogue, self.vault)
         self.slots = Slots(self.vault)
         self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
         self.keeper = self.another_keeper(save_for)

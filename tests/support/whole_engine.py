@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.ports import Vault
-from keyfob.service.attempt import Attempt
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.sign_in.attempt import Attempt
 from support.misbehaving import Misbehaving
 
 PRESET = """

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from keyfob.adapters.home import open_home
-from keyfob.desktop.desk import Desk
-from keyfob.desktop.main_window import BannerView
-from keyfob.desktop.theme import Theme
+from keyfob.adapters.system.home import open_home
+from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.main_window import BannerView
 from keyfob.doors import serving_engine
 
 
@@ -26,8 +26,8 @@ def main(settings: Path) -> int:
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
     home = open_home()
-    desk = Desk(app, Theme(app, "light"), lambda: serving_engine(home))
-    desk.begin()
+    deps = AppController(app, Theme(app, "light"), lambda: serving_engine(home))
+    deps.begin()
 
     def until(true: Callable[[], object]) -> None:
         end = time.monotonic() + 30
@@ -37,20 +37,20 @@ def main(settings: Path) -> int:
             time.sleep(0.01)
 
     def banners() -> list[BannerView]:
-        return [each for each in desk.window.findChildren(BannerView) if each.isVisible()]
+        return [each for each in deps.window.findChildren(BannerView) if each.isVisible()]
 
     until(banners)
     banner = banners()[0]
     seen: dict[str, object] = {
         "banner": banner.accessibleName(),
-        "accounts_before": desk.window.sidebar.list.count(),
+        "accounts_before": deps.window.sidebar.list.count(),
     }
     settings.write_text('{"vault": "sealed"}')
-    desk.window.banner_pressed.emit("build", "")
-    until(desk.window.sidebar.list.count)
-    seen["accounts_after"] = desk.window.sidebar.list.count()
+    deps.window.banner_pressed.emit("build", "")
+    until(deps.window.sidebar.list.count)
+    seen["accounts_after"] = deps.window.sidebar.list.count()
     print(json.dumps(seen))
-    desk.quit()
+    deps.quit()
     return app.exec()
 
 

@@ -20,7 +20,7 @@ from keyfob.agent.api import (
     SIGN_INS_MOST,
     event_line,
 )
-from keyfob.agent.gates import Peer
+from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, Incoming
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (

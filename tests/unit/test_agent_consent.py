@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.own_process import own_command, package_root
+from keyfob.adapters.system.own_process import own_command, package_root
 from keyfob.agent.consent import LAUNCHER, OURS, NamedApps, program_at, script_of
-from keyfob.agent.gates import Peer
+from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient
 from keyfob.core.settings import Settings

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.agent_hello import is_agent
-from keyfob.agent import gates, limits, server
-from keyfob.agent.gates import TcpGate, UnixGate, bind_socket
+from keyfob.adapters.system.agent_hello import is_agent
+from keyfob.agent import endpoints, limits, server
+from keyfob.agent.endpoints import TcpEndpoint, UnixEndpoint, bind_socket
 from keyfob.agent.host import ROLE, AgentHost
 from keyfob.core.errors import SettingWrong, Transient
 from support.agent_rig import AgentRig, Client, Reply, get, post, short_folder, unix
@@ -327,7 +327,7 @@ def test_s81_an_absurd_least_life_is_refused(rig: AgentRig, folder: Path, min_li
 
 def test_the_socket_is_the_owners_alone(rig: AgentRig, folder: Path) -> None:
     inner = folder / "run"
-    with rig.serving(UnixGate(inner / "agent.sock")):
+    with rig.serving(UnixEndpoint(inner / "agent.sock")):
         assert stat.S_IMODE(inner.stat().st_mode) == 0o700
         assert stat.S_IMODE((inner / "agent.sock").stat().st_mode) == 0o600
     assert not (inner / "agent.sock").exists()
@@ -337,7 +337,7 @@ def test_S_62_another_users_process_is_refused(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """S-62: on the Unix socket another user's process is refused."""
-    monkeypatch.setattr(gates, "credentials_of", lambda sock: (4711, os.getuid() + 1))
+    monkeypatch.setattr(endpoints, "credentials_of", lambda sock: (4711, os.getuid() + 1))
     with rig.serving(unix(folder)), pytest.raises((EOFError, ConnectionError)):
         get(folder / "agent.sock", "/v1/token/example")
     assert "another user" in caplog.text
@@ -371,23 +371,23 @@ def test_S_62_web_pages_get_nothing(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_program_that_forwards_is_known_by_its_file(tmp_path: Path) -> None:
-    assert not gates.carries(os.getpid())
-    assert not gates.carries(None)
+    assert not endpoints.carries(os.getpid())
+    assert not endpoints.carries(None)
     sleep = shutil.which("sleep")
     assert sleep is not None
     (tmp_path / "dbclient").symlink_to(tmp_path / "dropbearmulti")
     for file, called in (("sshd-session", "sshd-session"), ("dropbearmulti", "dbclient")):
         shutil.copy(sleep, tmp_path / file)
         with subprocess.Popen([tmp_path / called, "60"]) as process:
-            until(partial(gates.carries, process.pid))
+            until(partial(endpoints.carries, process.pid))
             process.kill()
-        assert not gates.carries(process.pid)
+        assert not endpoints.carries(process.pid)
 
 
 def test_what_comes_from_a_program_that_forwards_counts_as_another_machines(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gates, "carries", lambda pid: True)
+    monkeypatch.setattr(endpoints, "carries", lambda pid: True)
     with rig.serving(unix(folder)):
         assert get(folder / "agent.sock", "/v1/token/example").status == 200
         assert get(folder / "agent.sock", "/v1/events").status == 403
@@ -395,7 +395,7 @@ def test_what_comes_from_a_program_that_forwards_counts_as_another_machines(
 
 
 def test_a_socket_for_forwarding_serves_less(rig: AgentRig, folder: Path) -> None:
-    with rig.serving(unix(folder), UnixGate(folder / "shared.sock", forwarding=True)):
+    with rig.serving(unix(folder), UnixEndpoint(folder / "shared.sock", forwarding=True)):
         for name, status in (("agent.sock", 201), ("shared.sock", 403)):
             assert post(folder / name, "/v1/sign-ins", {"provider": "example"}).status == status
             assert get(folder / name, "/v1/token/example").json["token"] == "access-1"
@@ -440,11 +440,11 @@ def test_a_path_too_long_says_what_to_do(folder: Path) -> None:
 
 
 def test_another_keepers_socket_is_not_removed_at_the_end(folder: Path) -> None:
-    gate = unix(folder)
-    with gate.open():
+    endpoint = unix(folder)
+    with endpoint.open():
         (folder / "agent.sock").unlink()
         with bind_socket(folder / "agent.sock"):
-            gate.close()
+            endpoint.close()
             assert (folder / "agent.sock").exists()
 
 
@@ -469,7 +469,7 @@ class Launchd:
 def test_launchds_socket_is_taken_over(folder: Path) -> None:
     made = bind_socket(folder / "agent.sock")
     launchd = Launchd([made.detach()])
-    with gates.from_launchd(launchd) as sock:  # type: ignore[arg-type,union-attr]
+    with endpoints.from_launchd(launchd) as sock:  # type: ignore[arg-type,union-attr]
         assert sock.getsockname() == str(folder / "agent.sock")
         assert not sock.getblocking()
         assert not sock.get_inheritable()
@@ -477,14 +477,14 @@ def test_launchds_socket_is_taken_over(folder: Path) -> None:
 
 
 def test_without_a_job_of_launchds_there_is_no_socket() -> None:
-    assert gates.from_launchd(Launchd([], error=2)) is None  # type: ignore[arg-type]
-    assert gates.from_launchd(object()) is None  # type: ignore[arg-type]
+    assert endpoints.from_launchd(Launchd([], error=2)) is None  # type: ignore[arg-type]
+    assert endpoints.from_launchd(object()) is None  # type: ignore[arg-type]
 
 
 def test_a_socket_meant_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_PID", "1")
-    assert gates.handed_over() is None
+    assert endpoints.handed_over() is None
 
 
 # --- loopback TCP, for where there are no Unix sockets ------------------------------------------------------
@@ -506,7 +506,7 @@ def over_tcp(file: Path, **changes: str) -> Reply:
 def test_S_62_the_port_opens_with_the_key_alone(rig: AgentRig, folder: Path) -> None:
     """S-62: foreign Host, any Origin, a preflight on a TCP listener → 403, no CORS."""
     file = folder / "agent.json"
-    with rig.serving(TcpGate(file)):
+    with rig.serving(TcpEndpoint(file)):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert over_tcp(file).json["token"] == "access-1"
         for wrong in (
@@ -530,7 +530,7 @@ def test_S_62_the_port_opens_with_the_key_alone(rig: AgentRig, folder: Path) -> 
 @pytest.mark.network
 def test_the_port_of_a_living_keeper_is_known(rig: AgentRig, folder: Path) -> None:
     file = folder / "agent.json"
-    first, second = TcpGate(file), TcpGate(file)
+    first, second = TcpEndpoint(file), TcpEndpoint(file)
     with rig.serving(first):
         assert second.live()
         assert not first.live()
@@ -546,7 +546,7 @@ def test_the_port_of_a_living_keeper_is_known(rig: AgentRig, folder: Path) -> No
 @pytest.mark.network
 def test_the_agent_proves_that_it_knows_the_key(rig: AgentRig, folder: Path) -> None:
     file = folder / "agent.json"
-    with rig.serving(TcpGate(file)):
+    with rig.serving(TcpEndpoint(file)):
         told = json.loads(file.read_text())
         assert is_agent(told["port"], told["key"])
         assert not is_agent(told["port"], told["key"] + "x")
@@ -592,7 +592,7 @@ def test_where_systemd_listens_the_role_is_left_to_its_agent(rig: AgentRig, fold
         app = AgentHost(lambda: rig.agent(unix(folder)), rig.locks)
         assert not app.take()
         assert not rig.locks.held(ROLE)
-        agent = AgentHost(lambda: rig.agent(UnixGate(folder / "agent.sock", handed)), rig.locks)
+        agent = AgentHost(lambda: rig.agent(UnixEndpoint(folder / "agent.sock", handed)), rig.locks)
         assert agent.take()
         assert get(folder / "agent.sock", "/v1/accounts").status == 200
         agent.leave()
@@ -673,7 +673,7 @@ def test_another_processes_events_are_heard_in_order(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LOOK_FOR_NEWS", 0.02)
-    from keyfob.service.hub import Hub
+    from keyfob.service.events import Hub
 
     elsewhere = Hub(rig.store, rig.clock)  # writes the same history, and tells nobody here
     record = rig.record()

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from keyfob import client
-from keyfob.cli import by_host, docker_credential, git_credential, keyring_command
+from keyfob.cli import docker_credential, git_credential, keyring_command
 from keyfob.core.errors import SignInNeeded
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
+from keyfob.tools import host_lookup
 
 TOKEN = "canary-token"
 
@@ -155,8 +156,8 @@ def test_a_token_of_ones_own_server_does_not_go_to_the_public_registry(
     accounts: list[dict[str, Any]],
 ) -> None:
     accounts[:] = [row for row in accounts if row["id"] != "gitlab/me"]
-    assert by_host.choose("registry.gitlab.com", "docker") is None
-    found = by_host.choose("git.corp.example", "docker")
+    assert host_lookup.choose("registry.gitlab.com", "docker") is None
+    found = host_lookup.choose("git.corp.example", "docker")
     assert found is not None
     assert found["id"] == "gitlab/work"
 
@@ -304,7 +305,7 @@ def test_an_address_that_is_none_gets_no_answer(
 
 def test_the_table_names_providers_that_exist() -> None:
     known = Catalogue(resources() / "providers").ids()
-    table = by_host.table()
+    table = host_lookup.table()
     assert set(table) <= set(known)
     names = [name for tools in table.values() for name in tools.get("env", ())]
     assert len(names) == len(set(names)), "a variable belongs to one provider"

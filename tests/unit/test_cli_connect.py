@@ -15,7 +15,7 @@ from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError, SignInEnded
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
-from keyfob.service.views import SignInRequest
+from keyfob.service.accounts.views import SignInRequest
 from support.cli_run import Ran, doors_to, run
 from support.fake_engine import NOW, FakeAccounts, FakeAttempt, FakeCatalogue, FakeHub, sample_providers, view
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
-from keyfob.protocol.plan import Client
+from keyfob.protocol.context import Client
 from keyfob.providers.catalogue import Catalogue
-from keyfob.service.plans import ClientSecrets
+from keyfob.service.contexts import ClientSecrets
 from support.cli_run import Ran, doors_to, run
 from support.memory_store import MemoryAccountStore
 from support.records import a_record

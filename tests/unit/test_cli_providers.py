@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError
+from keyfob.core.http import Request, Response
 from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.core.wire import Request, Response
 from keyfob.providers.catalogue import Catalogue
-from keyfob.service.clients import Clients as ServiceClients
+from keyfob.service.sign_in.clients import Clients as ServiceClients
 from support.cli_run import Ran, doors_to, run
 from support.memory_store import MemoryAccountStore
 

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from keyfob.adapters.settings_file import SettingsFile
+from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.cli.settings import SETTINGS
 from keyfob.core.errors import CODES, SettingWrong
 from keyfob.core.remedies import REMEDIES

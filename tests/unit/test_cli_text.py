@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli import by_host, docker_credential, words
+from keyfob.cli import docker_credential, words
 from keyfob.cli.failure import json_text
 from keyfob.cli.options import _complete_accounts
 from keyfob.cli.session import Session, shown
@@ -25,6 +25,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.core.settings import Settings
 from keyfob.providers.catalogue import Catalogue
+from keyfob.tools import host_lookup
 from support.cli_run import Ran, doors_to, run
 from support.fake_engine import NOW, FakeAccounts, FakeHub, sample_views
 
@@ -149,7 +150,7 @@ base = "https://evil.example"
 def test_s80_the_programs_that_tools_call_are_inert(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    by_host.say(EVIL)
+    host_lookup.say(EVIL)
 
     def broken() -> Any:
         raise SettingWrong(EVIL)

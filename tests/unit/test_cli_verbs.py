@@ -31,7 +31,7 @@ from keyfob.core.errors import (
 )
 from keyfob.core.remedies import REMEDIES
 from keyfob.core.secret import Secret
-from keyfob.service.views import Disconnection, Finding, Token
+from keyfob.service.accounts.views import Disconnection, Finding, Token
 from support.cli_run import Ran, doors_to, run
 from support.fake_engine import NOW, D, FakeAccounts, FakeHub, M, sample_events, sample_views
 

@@ -22,8 +22,8 @@ import pytest
 
 import keyfob
 from keyfob import client
-from keyfob.adapters.keys import new_key
-from keyfob.agent.gates import TcpGate
+from keyfob.adapters.system.keys import new_key
+from keyfob.agent.endpoints import TcpEndpoint
 from keyfob.core.errors import NotFound, SettingWrong, SignInNeeded
 from support.agent_rig import AgentRig, short_folder, unix
 from support.rig import ISSUER
@@ -171,7 +171,7 @@ def test_a_command_that_prints_no_answer_is_an_error_of_ours(
     folder: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str
 ) -> None:
     command = (sys.executable, "-c", program) if program is not None else ("/nonexistent/keyfob",)
-    monkeypatch.setattr("keyfob.adapters.own_process.own_command", lambda: command)
+    monkeypatch.setattr("keyfob.adapters.system.own_process.own_command", lambda: command)
     with pytest.raises(keyfob.KeyfobError) as caught:
         keyfob.accounts()
     assert (caught.value.code, caught.value.message) == ("internal", message)
@@ -195,7 +195,7 @@ def test_where_there_are_no_unix_sockets_the_port_is_used(
     import _socket
 
     monkeypatch.delattr(_socket, "AF_UNIX")
-    with rig.serving(TcpGate(folder / "agent.json")):
+    with rig.serving(TcpEndpoint(folder / "agent.json")):
         assert keyfob.token("example") == "access-1"
         assert client.signed("example", "GET", f"{ISSUER}/me")["token"] == "access-1"
     with pytest.raises(client.AgentGone):
@@ -208,7 +208,7 @@ def test_who_holds_a_dead_agents_port_gets_neither_key_nor_secret(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, commands: list[tuple[list[str], str | None]]
 ) -> None:
     """S-62: the file of an agent that was killed stays, and names a port that anybody may take."""
-    monkeypatch.setattr("keyfob.adapters.agent_hello._WITHIN", 0.5)
+    monkeypatch.setattr("keyfob.adapters.system.agent_hello._WITHIN", 0.5)
     monkeypatch.setenv("KEYFOB_SOCK", str(folder / "agent.json"))
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:

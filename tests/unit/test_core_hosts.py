@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from keyfob.adapters import browser
-from keyfob.cli import by_host
+from keyfob.adapters.system import browser
 from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_disguised, is_inside, is_loopback
-from keyfob.desktop import connect_view
-from keyfob.protocol.address import fault_of
-from keyfob.providers.rules import url_fault
+from keyfob.desktop.connect import models
+from keyfob.protocol.http.urls import fault_of
+from keyfob.providers.values import url_fault
+from keyfob.tools import host_lookup
 
 # host, is_loopback, is_inside
 HOSTS = [
@@ -72,8 +72,8 @@ def test_plain_http_goes_to_the_same_hosts_everywhere(host: str, loopback: bool,
     url = f"http://{shown}:8080/x"
     assert (fault_of(url) is None) is loopback
     assert (url_fault(url) is None) is loopback
-    assert connect_view._is_web(url) is loopback
-    assert by_host.is_safe("http", f"{shown}:8080") is loopback
+    assert models._is_web(url) is loopback
+    assert host_lookup.is_safe("http", f"{shown}:8080") is loopback
     if loopback:
         browser._check(url)
     else:

@@ -17,12 +17,12 @@ from keyfob.core import errors, resources
 from keyfob.core.errors import CODES, Advice, KeyfobError
 from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey, seal, seal_key, unseal, unseal_key
+from keyfob.core.http import Callback, Outcome, Request, Response
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_epoch, from_rfc3339, to_rfc3339
-from keyfob.core.wire import Callback, Outcome, Request, Response
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

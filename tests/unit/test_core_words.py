@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from keyfob.adapters import store_codec as codec
+from keyfob.adapters.store import codec as codec
 from keyfob.cli import words as cli
 from keyfob.cli.doctor import MARKS
 from keyfob.cli.views import view_of
@@ -23,8 +23,8 @@ from keyfob.core.words import (
     StatusWord,
     known,
 )
-from keyfob.desktop import models
-from keyfob.service.clients import stored_auth
+from keyfob.desktop.window import models
+from keyfob.service.sign_in.clients import stored_auth
 from support.fake_engine import sample_views
 from support.records import a_record
 

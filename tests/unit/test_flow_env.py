@@ -9,20 +9,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = """
 from keyfob.core.grant import Grant
-from keyfob.protocol import token
-from keyfob.protocol.plan import Plan
-from keyfob.service.plans import Signing
+from keyfob.protocol.oauth import token
+from keyfob.protocol.context import FlowContext
+from keyfob.service.contexts import Signing
 
-def right(plan: Plan, grant: Grant, signing: Signing) -> None:
+def right(plan: FlowContext, grant: Grant, signing: Signing) -> None:
     token.renew(plan, grant, subject="s", env=signing.env)
 
-def misspelt(plan: Plan, grant: Grant, signing: Signing) -> None:
+def misspelt(plan: FlowContext, grant: Grant, signing: Signing) -> None:
     token.renew(plan, grant, subjct="s", env=signing.env)
 
-def missing(plan: Plan, grant: Grant, signing: Signing) -> None:
+def missing(plan: FlowContext, grant: Grant, signing: Signing) -> None:
     token.renew(plan, grant, env=signing.env)
 
-def without_env(plan: Plan, grant: Grant) -> None:
+def without_env(plan: FlowContext, grant: Grant) -> None:
     token.renew(plan, grant, subject="s")
 """
 

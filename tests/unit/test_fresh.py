@@ -17,16 +17,17 @@ from typing import Any
 import pytest
 
 from keyfob import fresh
-from keyfob.adapters import store_sqlite, vault_choice
-from keyfob.adapters.home import open_home
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.store import sqlite
+from keyfob.adapters.system.home import open_home
+from keyfob.adapters.vault import choice
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.bootstrap import Engine, build
 from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
 from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.secret import Secret
-from keyfob.service.slots import Slots
+from keyfob.service.accounts.grant_store import Slots
 from support.cli_run import doors_to, run
 
 PRESET = """
@@ -64,7 +65,7 @@ class Home:
         monkeypatch.delenv("KEYFOB_SOCK", raising=False)
         self.vault = MemoryVault()
         self.generation = 0
-        monkeypatch.setattr(vault_choice, "SystemVault", self._system_vault)
+        monkeypatch.setattr(choice, "SystemVault", self._system_vault)
         self.place = open_home()
         self.engine: Engine = build(self.place, vault=self.vault)
         self.preset()
@@ -130,7 +131,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 def test_it_knows_the_stores_schema() -> None:
-    assert len(store_sqlite.MIGRATIONS) == fresh.SCHEMA
+    assert len(sqlite.MIGRATIONS) == fresh.SCHEMA
 
 
 @pytest.mark.parametrize(

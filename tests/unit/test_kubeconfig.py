@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli.kubeconfig import has_user, with_context, with_user, without_user
 from keyfob.core.errors import SettingWrong
+from keyfob.tools.kubeconfig import has_user, with_context, with_user, without_user
 
 COMMAND = ["keyfob", "credential", "kubectl", "work/me"]
 VERSION = "client.authentication.k8s.io/v1"

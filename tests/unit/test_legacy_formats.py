@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core.secret import Secret
-from keyfob.service.legacy_formats import FORMATS, MOVED, Entry, entries_of, environment, parser_of
+from keyfob.tools.import_formats import FORMATS, MOVED, Entry, entries_of, environment, parser_of
 
 VARIABLES = {
     "OPENAI_API_KEY": "openai-api",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core.errors import SettingWrong
-from keyfob.protocol.address import fault_of, leads_inside, safe, with_query
+from keyfob.protocol.http.urls import fault_of, leads_inside, safe, with_query
 
 
 @pytest.mark.parametrize(

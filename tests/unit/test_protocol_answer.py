@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient
+from keyfob.core.http import Response
 from keyfob.core.provider import Lifetimes, Provider, TokenAnswer
-from keyfob.core.wire import Response
-from keyfob.protocol.answer import (
+from keyfob.protocol.http.responses import (
     NotStrict,
     error_of,
     failure,

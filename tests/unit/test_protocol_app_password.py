@@ -10,9 +10,9 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
 from keyfob.core.secret import Secret
-from keyfob.protocol.app_password import LIFE, app_password, forget_app_password
+from keyfob.protocol.context import SignInResult
 from keyfob.protocol.effects import Wait
-from keyfob.protocol.plan import SignInResult
+from keyfob.protocol.nextcloud import LIFE, app_password, forget_app_password
 from support.playbook import Answer, Playbook, Step, json_answer, opens, sends, waits
 
 BASE = "https://cloud.example"

@@ -10,17 +10,17 @@ from urllib.parse import parse_qsl, urlsplit
 import jwt
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import Fault, KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient, Usage
 from keyfob.core.grant import SigningKey
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.atproto import Resolved, loopback_client_id, resolve, sign_in
-from keyfob.protocol.atproto_identity import handle_from, server_at
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.atproto.identity import handle_from, server_at
+from keyfob.protocol.atproto.sign_in import Resolved, loopback_client_id, resolve, sign_in
+from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.plan import Client, Plan, SignInResult
+from keyfob.protocol.oauth.dpop import NonceBook
 from support.playbook import (
     Answer,
     Playbook,
@@ -380,7 +380,7 @@ SERVER = Server(
     ),
     require_pushed_authorization_requests=True,
 )
-PLAN = Plan(
+PLAN = FlowContext(
     Provider("bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always"),
     Server(None, Endpoints()),
     Client(None),
@@ -423,7 +423,7 @@ def profile(gives: Answer | Exception | None = None, **value: Any) -> Step:
     return sends("GET", PROFILE, gives=gives or json_answer({"uri": "at://…", "value": value}))
 
 
-def signed_in(book: Playbook, found: Resolved | None = ALICE, plan: Plan = PLAN) -> SignInResult:
+def signed_in(book: Playbook, found: Resolved | None = ALICE, plan: FlowContext = PLAN) -> SignInResult:
     return book.perform(
         sign_in(
             plan, found, state=STATE, code_verifier=VERIFIER, env=FlowEnv(book.new_id, book.now, NonceBook()), plc=PLC,

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from keyfob.core.errors import PeerFault, Usage
 from keyfob.core.secret import Secret
-from keyfob.protocol.callback import (
+from keyfob.protocol.effects import Expectation
+from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE
+from keyfob.protocol.oauth.callback import (
     Accepted,
     Refused,
     Visit,
@@ -21,8 +23,6 @@ from keyfob.protocol.callback import (
     read_request,
     same_state,
 )
-from keyfob.protocol.effects import Expectation
-from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE
 
 HOST = "127.0.0.1:9876"
 HOSTS = frozenset({HOST})

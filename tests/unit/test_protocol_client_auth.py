@@ -9,12 +9,12 @@ from urllib.parse import unquote_plus
 import jwt
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import SettingWrong
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.client_auth import ASSERTION_TYPE, authenticate
-from keyfob.protocol.plan import Client
+from keyfob.protocol.context import Client
+from keyfob.protocol.oauth.client_auth import ASSERTION_TYPE, authenticate
 from support.playbook import AT, Playbook
 
 SERVER = Server("https://as.example", Endpoints(token_endpoint="https://as.example/token"))

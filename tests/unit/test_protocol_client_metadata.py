@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import Usage
 from keyfob.core.provider import Provider
-from keyfob.protocol.client_metadata import client_metadata
+from keyfob.protocol.atproto.client_metadata import client_metadata
 
 PROVIDER = Provider("bluesky", "Bluesky", dpop="always", scopes=("atproto", "transition:generic"))
 ADDRESS = "https://k.example/client-metadata.json"

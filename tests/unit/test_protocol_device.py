@@ -9,14 +9,14 @@ from typing import Any
 import jwt
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
-from keyfob.protocol.device import GRANT_TYPE, device_code
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Send, ShowCode, Wait
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.plan import Client, Plan, SignInResult
+from keyfob.protocol.oauth.device import GRANT_TYPE, device_code
+from keyfob.protocol.oauth.dpop import NonceBook
 from support.playbook import AT, Answer, Playbook, Step, fails, form_of, json_answer, sends, shows, waits
 
 DEVICE = "https://as.example/device"
@@ -44,7 +44,7 @@ PROVIDER = Provider(
     identity=IdentitySource(source="request", url=ME, map={"subject": "id"}),
 )
 SERVER = Server(None, Endpoints(device_authorization_endpoint=DEVICE, token_endpoint=TOKEN))
-PLAN = Plan(PROVIDER, SERVER, Client("c"), scopes=("read", "write"))
+PLAN = FlowContext(PROVIDER, SERVER, Client("c"), scopes=("read", "write"))
 TOKENS = json_answer({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt", "expires_in": 60})
 IDENTITY = sends("GET", ME, gives=json_answer({"id": 7, "name": "Alice"}))
 
@@ -64,7 +64,7 @@ def begins(**changes: Any) -> Step:
     return sends("POST", DEVICE, gives=json_answer(data))
 
 
-def signed_in(book: Playbook, plan: Plan = PLAN) -> SignInResult:
+def signed_in(book: Playbook, plan: FlowContext = PLAN) -> SignInResult:
     return book.perform(device_code(plan, env=FlowEnv(book.new_id, book.now, NonceBook())))
 
 

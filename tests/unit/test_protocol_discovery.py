@@ -9,7 +9,7 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.provider import Endpoints, Provider, Server
-from keyfob.protocol.discovery import discover, metadata_url
+from keyfob.protocol.oauth.discovery import discover, metadata_url
 from support.playbook import Answer, Playbook, json_answer, sends
 
 ISSUER = "https://id.example/tenant"

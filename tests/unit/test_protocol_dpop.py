@@ -10,14 +10,14 @@ from typing import Any
 import jwt
 import pytest
 
-from keyfob.adapters.keys import new_key, thumbprint
+from keyfob.adapters.system.keys import new_key, thumbprint
 from keyfob.core.errors import Fault, PeerFault, Transient, Usage
 from keyfob.core.grant import SigningKey
+from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Request, Response
-from keyfob.protocol import dpop
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.signing import public_jwk, published_jwk, sign
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oauth.jws import public_jwk, published_jwk, sign
 from support.playbook import AT, Answer, Playbook, json_answer, later, sends
 
 TOKEN = "https://as.example/token"

@@ -7,9 +7,9 @@ import base64
 import pytest
 
 from keyfob.core.errors import PeerFault
+from keyfob.core.http import Request
 from keyfob.core.text import plain
-from keyfob.core.wire import Request
-from keyfob.protocol.echoes import INSTEAD, PART, SHORTEST, silence
+from keyfob.protocol.http.redaction import INSTEAD, PART, SHORTEST, silence
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -16,17 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core.errors import PeerFault, SettingWrong, Transient
+from keyfob.core.http import Response
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Response
-from keyfob.protocol.id_token import SETS_MOST, TOKEN_MOST, Keys, read_keys, unverified_claims, verify
-from keyfob.protocol.plan import Client, Plan
+from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.oidc.id_token import SETS_MOST, TOKEN_MOST, Keys, read_keys, unverified_claims, verify
 from support.playbook import AT, Answer, Playbook, json_answer, sends
 from support.signer import Signer, claims_for, compact, encoded, half_hash, signer
 
 ISSUER, CLIENT, JWKS = "https://id.example", "client-1", "https://id.example/jwks"
 SERVER = Server(ISSUER, Endpoints(jwks_uri=JWKS))
-PLAN = Plan(Provider("demo", "Demo"), SERVER, Client(CLIENT))
+PLAN = FlowContext(Provider("demo", "Demo"), SERVER, Client(CLIENT))
 RSA, RSA2 = signer(), signer(kid="k2", number=2)
 NOW = int(AT.timestamp())
 ALL = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -44,7 +44,7 @@ def check(
     token: str,
     *published: Signer,
     jwks: Any = None,
-    plan: Plan = PLAN,
+    plan: FlowContext = PLAN,
     keys: Keys | None = None,
     nonce: str | None = None,
     access: str | None = None,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from keyfob.core import provider as core
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant
+from keyfob.core.http import Request
 from keyfob.core.provider import (
     Api,
     ApiKeyProfile,
@@ -26,10 +27,10 @@ from keyfob.core.provider import (
 )
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.core.wire import Request
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext, Identity
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.identity import (
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oidc.identity import (
     UNIDENTIFIED,
     identify,
     identity_in,
@@ -38,7 +39,6 @@ from keyfob.protocol.identity import (
     probe_request,
     who_am_i_request,
 )
-from keyfob.protocol.plan import Client, Identity, Plan
 from keyfob.providers.schema import Preset, to_provider
 from support.playbook import AT, Answer, Playbook, json_answer, sends
 from support.signer import signer
@@ -66,7 +66,7 @@ def identified(
     method: str = "oauth",
 ) -> Identity:
     book = Playbook(*steps)
-    plan = Plan(by, server, Client("client-1"), inputs={"username": "ada"})
+    plan = FlowContext(by, server, Client("client-1"), inputs={"username": "ada"})
     flow = identify(
         plan,
         grant,
@@ -374,7 +374,7 @@ def test_the_test_request() -> None:
 
 def probed(by: Provider, *steps: Callable[..., Any], subject: str = "s", method: str = "oauth") -> Identity:
     book = Playbook(*steps)
-    plan = Plan(by, SERVER, Client("client-1"))
+    plan = FlowContext(by, SERVER, Client("client-1"))
     flow = probe(plan, GRANT, subject=subject, method=method, env=FlowEnv(book.new_id, book.now, NonceBook()))
     return book.perform(flow)
 
@@ -413,7 +413,7 @@ def test_a_probe_with_nothing_to_ask() -> None:
     with pytest.raises(SettingWrong):
         Playbook().perform(
             probe(
-                Plan(PROVIDER, Server(None, Endpoints()), Client(None)), GRANT, subject="s", method="oauth",
+                FlowContext(PROVIDER, Server(None, Endpoints()), Client(None)), GRANT, subject="s", method="oauth",
                 env=FlowEnv(str, lambda: AT, NonceBook()),
             )
         )  # fmt: skip
@@ -453,7 +453,7 @@ def test_details_of_the_tokens_subject_are_for_display_alone(
         map={"subject": "user.id|sub", "name": "data.user.name|user.name"},
     )
     provider = Provider(id="x", title="X", identity=source, api=Api(base="https://api.example.org"))
-    plan = Plan(provider, provider.default_server(), Client("c"))
+    plan = FlowContext(provider, provider.default_server(), Client("c"))
     grant = Grant(Secret(_jwt_of({"sub": "7", "user": {"id": subject, "name": "told"}})), AT)
 
     def carries(request: Request) -> None:

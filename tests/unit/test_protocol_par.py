@@ -9,25 +9,25 @@ from typing import Any
 import jwt
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.par import push
-from keyfob.protocol.plan import Client, Plan
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.par import push
 from support.playbook import Answer, Playbook, form_of, json_answer, sends
 
 PAR = "https://as.example/par"
 SERVER = Server("https://as.example", Endpoints(pushed_authorization_request_endpoint=PAR))
-PLAN = Plan(Provider("p", "P"), SERVER, Client("c"))
+PLAN = FlowContext(Provider("p", "P"), SERVER, Client("c"))
 PARAMS = {"response_type": "code", "client_id": "c", "state": "a b&c"}
 URN = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c"  # RFC 9126 §2.2's example
 GOOD = json_answer({"request_uri": URN, "expires_in": 60}, 201)
 
 
-def pushed(book: Playbook, plan: Plan = PLAN, params: dict[str, str] | None = None) -> str:
+def pushed(book: Playbook, plan: FlowContext = PLAN, params: dict[str, str] | None = None) -> str:
     flow = push(plan, PARAMS if params is None else params, env=FlowEnv(book.new_id, book.now, NonceBook()))
     return book.perform(flow)
 

@@ -11,10 +11,10 @@ import pytest
 from keyfob.core.errors import KeyfobError, SettingWrong, SignInEnded, Transient, Usage
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server, TokenAnswer
 from keyfob.core.secret import Secret
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.password import password_params, password_sign_in
-from keyfob.protocol.plan import Client, Plan, SignInResult
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.password import password_params, password_sign_in
 from support.playbook import Answer, Playbook, form_of, json_answer, sends
 
 TOKEN = "https://own.example/token"
@@ -29,12 +29,12 @@ JSON = replace(
     token_answer=TokenAnswer(request_format="json", access_field="token", token_type_optional=True),
     token_params={"email": "{username}", "pass": "{password}", "device": "Keyfob"},
 )
-PLAN = Plan(FORM, Server(None, Endpoints(token_endpoint=TOKEN)), Client("c"), scopes=("read", "write"))
+PLAN = FlowContext(FORM, Server(None, Endpoints(token_endpoint=TOKEN)), Client("c"), scopes=("read", "write"))
 CANARY = Secret("pässword-canary")
 
 
 def signed_in(
-    book: Playbook, plan: Plan = PLAN, username: str = "alice", password: Secret = CANARY
+    book: Playbook, plan: FlowContext = PLAN, username: str = "alice", password: Secret = CANARY
 ) -> SignInResult:
     return book.perform(
         password_sign_in(

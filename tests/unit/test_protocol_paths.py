@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.protocol.paths import read_path
+from keyfob.protocol.http.json_path import read_path
 
 DATA: dict[str, Any] = {
     "email": "a@example.org",

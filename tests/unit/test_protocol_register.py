@@ -10,7 +10,7 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.secret import Secret
-from keyfob.protocol.register import Registered, register, register_mastodon, unregister
+from keyfob.protocol.oauth.register import Registered, register, register_mastodon, unregister
 from support.playbook import Answer, Playbook, json_answer, sends
 
 ENDPOINT = "https://as.example/register"

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant
+from keyfob.core.http import Response
 from keyfob.core.provider import Endpoints, Lifetimes, Provider, Server, TokenAnswer
 from keyfob.core.renewal import LIFETIME_MOST, renews_at
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Response
-from keyfob.protocol.dpop import NonceBook
+from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.plan import Client, Plan
-from keyfob.protocol.token import (
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.token import (
     LIFETIME_FLOOR,
     expiry,
     read_answer,
@@ -35,18 +35,18 @@ from support.playbook import AT, form_of
 TOKEN = "https://id.example/token"
 PROVIDER = Provider("demo", "Demo")
 SERVER = Server("https://id.example", Endpoints(token_endpoint=TOKEN))
-PLAN = Plan(PROVIDER, SERVER, Client("client-1"), scopes=("a", "b"))
+PLAN = FlowContext(PROVIDER, SERVER, Client("client-1"), scopes=("a", "b"))
 
 
 def answer(**data: Any) -> Response:
     return Response(200, {"content-type": "application/json"}, json.dumps(data).encode(), AT)
 
 
-def grant(plan: Plan = PLAN, **data: Any) -> Grant:
+def grant(plan: FlowContext = PLAN, **data: Any) -> Grant:
     return read_grant(plan, answer(**{"access_token": "at", "token_type": "Bearer", **data}), plan.scopes)
 
 
-def shaped(shape: TokenAnswer, **changes: Any) -> Plan:
+def shaped(shape: TokenAnswer, **changes: Any) -> FlowContext:
     return replace(PLAN, provider=replace(PROVIDER, token_answer=shape, **changes))
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.checks import check, judge
-from keyfob.providers.rules import contrast_with_white, url_fault
 from keyfob.providers.schema import Preset
-from keyfob.providers.shape import PresetFault
+from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.toml_text import to_toml
+from keyfob.providers.values import contrast_with_white, url_fault
 
 OWN = resources() / "providers"
 GOOD: dict[str, Any] = {

@@ -13,7 +13,7 @@ from keyfob.core.errors import KeyfobError, Usage
 from keyfob.core.provider import Endpoints, Input, Provider
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
-from keyfob.providers.fill import fill, normalised
+from keyfob.providers.substitute import fill, normalised
 
 CATALOGUE = Catalogue(resources() / "providers")
 HOST = Provider(

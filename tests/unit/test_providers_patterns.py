@@ -14,7 +14,7 @@ from keyfob.core.provider import Input
 from keyfob.core.resources import resources
 from keyfob.providers import patterns
 from keyfob.providers.catalogue import Catalogue
-from keyfob.providers.fill import fill
+from keyfob.providers.substitute import fill
 
 BOMBS = [
     r"(a+)+$", r"(a|aa)+$", r"(a|a)*$", r"(.*)*", r"(a*)*b", r"([a-z]+)*!", r"(a{1,1000}){1,1000}", r"(?:a?){30}a",

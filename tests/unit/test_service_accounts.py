@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.http import Request, Response
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Request, Response
-from keyfob.service.accounts import token_of
+from keyfob.service.accounts.accounts import token_of
 from support.rig import Rig
 
 OFFLINE = Transient("no network", code="network_unreachable", sent=False)
@@ -365,7 +365,7 @@ def test_a_failed_network_signs_nobody_out_however_long_it_lasts(rig: Rig) -> No
 def test_a_revoked_grant_becomes_needs_sign_in_and_is_said_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyfob.service.keeper.SECOND_LOOK", timedelta(0))
+    monkeypatch.setattr("keyfob.service.accounts.keeper.SECOND_LOOK", timedelta(0))
     rig.connect()
     rig.server.dead = True
     for _ in range(5):

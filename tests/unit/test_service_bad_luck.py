@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
 from keyfob.core.errors import Fault, KeychainError, KeyfobError, SignInNeeded, Transient
 from keyfob.core.grant import Grant, seal
@@ -54,8 +54,8 @@ class TightVault(MemoryVault):
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.setattr("keyfob.service.saving.SAVE_RETRY", (0.001,))
-    monkeypatch.setattr("keyfob.service.keeper.SECOND_LOOK", timedelta(milliseconds=1))
+    monkeypatch.setattr("keyfob.service.accounts.saving.SAVE_RETRY", (0.001,))
+    monkeypatch.setattr("keyfob.service.accounts.keeper.SECOND_LOOK", timedelta(milliseconds=1))
     made = Rig(tmp_path, store=TightStore(), vault=TightVault(), save_for=None)
     made.keeper = made.another_keeper(save_for=None)
     made.connect()
@@ -212,7 +212,7 @@ def test_a_keychain_that_refuses_while_an_account_is_disconnected_leaves_it_to_t
 def test_removing_while_a_renewal_holds_on_is_refused_and_forgets_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyfob.service.accounts.LOCK_WAIT", timedelta(milliseconds=50))
+    monkeypatch.setattr("keyfob.service.accounts.accounts.LOCK_WAIT", timedelta(milliseconds=50))
     with rig.locks.hold("account-key-1", timeout=timedelta(seconds=1)):
         with pytest.raises(Transient) as caught:
             rig.accounts.remove("example")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Record, Stale
 from keyfob.core.errors import (
     Fault,
@@ -22,11 +22,11 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
+from keyfob.core.http import Response
 from keyfob.core.renewal import REPEAT_WITHIN
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Response
-from keyfob.service import keeper as keeper_module
-from keyfob.service import saving
+from keyfob.service.accounts import keeper as keeper_module
+from keyfob.service.accounts import saving
 from support.rig import PRESET, Rig
 
 LOST = Transient("the answer never came", code="network_timeout", sent=True, answered=False)

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeyfobError
-from keyfob.service import keeper as keeper_module
+from keyfob.service.accounts import keeper as keeper_module
 from support.memory_store import MemoryAccountStore, MemoryLocks
 from support.rig import Rig
 

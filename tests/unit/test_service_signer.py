@@ -10,10 +10,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from keyfob.adapters.keys import new_key
+from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, SettingWrong, Usage
 from keyfob.core.secret import Secret
-from keyfob.service.signer import SignRequest
+from keyfob.service.accounts.signer import SignRequest
 from support.agent_rig import AgentRig
 from support.rig import ISSUER, PRESET
 

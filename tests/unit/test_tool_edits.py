@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli.tool_edits import masked, shown, with_block, with_json, without_block
 from keyfob.core.errors import SettingWrong
+from keyfob.tools.edits import masked, shown, with_block, with_json, without_block
 
 LINES = ["[credential]", "\thelper = keyfob"]
 TEXTS = st.lists(st.sampled_from(["", "[global]", "a = 1", "\tb", "# note", "é"]), max_size=6).map("\n".join)

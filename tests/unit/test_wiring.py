@@ -9,18 +9,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from keyfob.cli import tool_edits
-from keyfob.cli.wiring import Change, Wiring, read
 from keyfob.core.errors import SettingWrong
+from keyfob.tools import edits
+from keyfob.tools.wiring import Change, Wiring, read
 
 LINES = ["[credential]", "\thelper = keyfob"]
-TAKE = partial(tool_edits.without_block, tool="git")
+TAKE = partial(edits.without_block, tool="git")
 BOM = b"\xef\xbb\xbf"
 
 
 def wire(wiring: Wiring, path: Path) -> None:
     before = read(path)
-    wiring.make("git", [Change(path, before, tool_edits.with_block(before or "", "git", LINES))], {})
+    wiring.make("git", [Change(path, before, edits.with_block(before or "", "git", LINES))], {})
 
 
 def unwire(wiring: Wiring) -> None:
@@ -94,7 +94,7 @@ def test_wiring_again_keeps_the_first_backup(wiring: Wiring, file: Path) -> None
     wire(wiring, file)
     text = read(file)
     assert text is not None
-    wiring.make("git", [Change(file, text, tool_edits.with_block(text, "git", ["other"]))], {})
+    wiring.make("git", [Change(file, text, edits.with_block(text, "git", ["other"]))], {})
     assert file.with_name(".gitconfig.before-keyfob").read_bytes() == b"[user]\r\n"
     unwire(wiring)
     assert file.read_bytes() == b"[user]\r\n"
@@ -109,7 +109,7 @@ def test_a_file_that_was_not_there_goes_again(wiring: Wiring, file: Path) -> Non
 
 def test_a_file_that_changed_after_it_was_shown_is_left_alone(wiring: Wiring, file: Path) -> None:
     file.write_bytes(b"[user]\n")
-    change = Change(file, "[user]\n", tool_edits.with_block("[user]\n", "git", LINES))
+    change = Change(file, "[user]\n", edits.with_block("[user]\n", "git", LINES))
     file.write_bytes(b"[core]\n")
     with pytest.raises(SettingWrong, match="has changed since"):
         wiring.make("git", [change], {})

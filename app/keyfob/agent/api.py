@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from keyfob.agent.gates import Peer
+from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, document
 from keyfob.agent.replacing import Replacements
 from keyfob.core.account import Account, LoggedEvent
@@ -35,12 +35,12 @@ from keyfob.core.remedies import in_terminal
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.ports import Spawn
-from keyfob.service.accounts import Accounts
-from keyfob.service.attempt import Attempt
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.signer import Signer, SignRequest
+from keyfob.service.accounts.views import Progress, SignInRequest, Token
 from keyfob.service.consents import Unanswered
-from keyfob.service.sign_in import SignIn
-from keyfob.service.signer import Signer, SignRequest
-from keyfob.service.views import Progress, SignInRequest, Token
+from keyfob.service.sign_in.attempt import Attempt
+from keyfob.service.sign_in.sign_in import SignIn
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from keyfob.agent import limits
 from keyfob.agent.api import event_line, problem
-from keyfob.agent.gates import Gate, Peer
+from keyfob.agent.endpoints import Endpoint, Peer
 from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequest, Incoming, take
 from keyfob.agent.limits import Closable, Connections
 from keyfob.core.account import LoggedEvent
@@ -38,7 +38,7 @@ class Server(Protocol):
     @property
     def connections(self) -> Connections: ...
 
-    def admit(self, one: Closable, gate: Gate, peer: Peer) -> bool: ...
+    def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool: ...
 
     def come(self, connection: Connection) -> None: ...
 
@@ -46,9 +46,9 @@ class Server(Protocol):
 
     def quick(self, question: Question) -> bytes | None: ...
 
-    def known_answer(self, gate: Gate, data: bytes) -> tuple[bytes, bool] | None: ...
+    def known_answer(self, endpoint: Endpoint, data: bytes) -> tuple[bytes, bool] | None: ...
 
-    def know(self, gate: Gate, data: bytes, question: Question) -> None: ...
+    def know(self, endpoint: Endpoint, data: bytes, question: Question) -> None: ...
 
     def ask(
         self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
@@ -70,10 +70,12 @@ class _State(Enum):
 class Connection(asyncio.Protocol):
     """One client. Requests are answered in order; a second one waits for the first."""
 
-    def __init__(self, server: Server, gate: Gate, peer: Peer | None = None, early: bytes = b"") -> None:
+    def __init__(
+        self, server: Server, endpoint: Endpoint, peer: Peer | None = None, early: bytes = b""
+    ) -> None:
         """`peer` and `early`: who it is and what has come, if that is known already."""
         self._server = server
-        self._gate = gate
+        self._endpoint = endpoint
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self.busy = False
@@ -90,12 +92,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not checked: uvloop's transports do what asyncio.Transport says and do not descend from it.
         transport = cast(asyncio.Transport, transport)
-        peer = self._known_peer or self._gate.peer(transport.get_extra_info("socket"))
+        peer = self._known_peer or self._endpoint.peer(transport.get_extra_info("socket"))
         if peer is None:
             log.warning("a program of another user was refused")
             transport.abort()
             return
-        if not self._server.admit(self, self._gate, peer):
+        if not self._server.admit(self, self._endpoint, peer):
             transport.write(self._server.full)
             transport.close()
             return
@@ -113,7 +115,7 @@ class Connection(asyncio.Protocol):
         if not self._buffer and not self.busy and not self._unread:
             # Most clients are one program that asks the same each time: what was judged once is not read again.
             try:
-                found = None if self._peer.forwarded else self._server.known_answer(self._gate, data)
+                found = None if self._peer.forwarded else self._server.known_answer(self._endpoint, data)
             except Exception as bug:
                 self._failed(bug)
                 return
@@ -184,9 +186,9 @@ class Connection(asyncio.Protocol):
             if taken is None:
                 return False
             request, size = taken
-            hello = self._gate.hello(request)
+            hello = self._endpoint.hello(request)
             if hello is None:
-                self._gate.check(request)
+                self._endpoint.check(request)
             whole, self._buffer = self._buffer[:size], self._buffer[size:]
             self._state = _State.NEW  # the time for the next one begins anew
             if hello is not None:
@@ -202,7 +204,7 @@ class Connection(asyncio.Protocol):
             question = question_of(request)
             quick = self._server.quick(question)
             if quick is not None:
-                self._server.know(self._gate, whole, question)
+                self._server.know(self._endpoint, whole, question)
                 self._reply(quick, request.keep_alive)
                 return True
         self.busy = True

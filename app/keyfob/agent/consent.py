@@ -14,8 +14,8 @@ import sysconfig
 from collections.abc import Callable
 from dataclasses import replace
 
-from keyfob.adapters.own_process import own_command, package_root
-from keyfob.agent.gates import Peer
+from keyfob.adapters.system.own_process import own_command, package_root
+from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program
 from keyfob.service.consents import Consents
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from keyfob.core.account import Record
 from keyfob.core.errors import NotFound, Transient
 from keyfob.core.secret import Secret
-from keyfob.service.accounts import Accounts
+from keyfob.service.accounts.accounts import Accounts
 
 YOUNG = timedelta(seconds=30)
 WITHIN = timedelta(minutes=1)

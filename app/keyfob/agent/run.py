@@ -11,7 +11,7 @@ from types import FrameType
 
 from keyfob.agent.host import AgentHost
 from keyfob.core.errors import Fault
-from keyfob.service.renewer import Renewer
+from keyfob.service.accounts.renewer import Renewer
 
 log = logging.getLogger(__name__)
 FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut short

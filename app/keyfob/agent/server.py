@@ -18,15 +18,15 @@ from typing import Protocol
 
 from keyfob.agent.api import Api, min_life, problem
 from keyfob.agent.connection import Connection, Question, question_of
-from keyfob.agent.door import Door
-from keyfob.agent.gates import BACKLOG, Gate, Peer
+from keyfob.agent.endpoints import BACKLOG, Endpoint, Peer
+from keyfob.agent.fast_acceptor import FastAcceptor
 from keyfob.agent.http import Answer, Incoming
 from keyfob.agent.limits import FORWARDED_MOST, STREAMS_MOST, Closable, Connections, capacity
 from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeyfobError, Transient
 from keyfob.service.consents import Unanswered
-from keyfob.service.hub import Hub
+from keyfob.service.events import Hub
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class AgentServer:
         api: Api,
         hub: Hub,
         store: Store,
-        gates: Sequence[Gate],
+        endpoints: Sequence[Endpoint],
         now: Callable[[], datetime],
         consenting: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -71,14 +71,14 @@ class AgentServer:
         self._api = api
         self._hub = hub
         self._store = store
-        self._gates = gates
+        self._endpoints = endpoints
         self._now = now
         self._consenting = consenting
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
         self._stopped = threading.Event()
         self._memory: dict[Question, Remembered] = {}
-        self._known: dict[tuple[Gate, bytes], Question] = {}
+        self._known: dict[tuple[Endpoint, bytes], Question] = {}
         self._standing: tuple[int, bool] | None = None  # what `_look` saw in this turn of the loop
         self._asked: dict[Question, list[Callable[[bytes], None]]] = {}
         self._capacity = capacity()
@@ -96,7 +96,7 @@ class AgentServer:
 
     def live(self) -> bool:
         """Whether somebody else serves at one of our gates now."""
-        return any(gate.live() for gate in self._gates)
+        return any(endpoint.live() for endpoint in self._endpoints)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until stopped; `ready` is called once clients can connect. Raises SettingWrong where a gate's place is
@@ -116,27 +116,29 @@ class AgentServer:
         loop = self._loop = asyncio.get_running_loop()
         done = self._done = asyncio.Event()
         self._counted = Connections(loop, self._capacity.connections)
-        servers: list[asyncio.Server | Door] = []
+        servers: list[asyncio.Server | FastAcceptor] = []
         unsubscribe = self._hub.subscribe(self._news)
         try:
-            for gate in self._gates:
-                servers.append(await self._listen(loop, gate))
+            for endpoint in self._endpoints:
+                servers.append(await self._listen(loop, endpoint))
             ready()
             if not self._stopped.is_set():
                 await done.wait()
         finally:
             unsubscribe()
-            for gate in self._gates:
-                gate.close()
+            for endpoint in self._endpoints:
+                endpoint.close()
             for server in servers:
                 server.close()
             await self._finish(loop)
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> asyncio.Server | Door:
-        sock = gate.open()
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint
+    ) -> asyncio.Server | FastAcceptor:
+        sock = endpoint.open()
         if sock.family.name == "AF_UNIX":
-            return Door(loop, gate, sock, self)
-        return await loop.create_server(lambda: Connection(self, gate), sock=sock, backlog=BACKLOG)
+            return FastAcceptor(loop, endpoint, sock, self)
+        return await loop.create_server(lambda: Connection(self, endpoint), sock=sock, backlog=BACKLOG)
 
     async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sign-ins end, requests under way are answered, idle connections close."""
@@ -159,14 +161,14 @@ class AgentServer:
         assert self._counted is not None
         return self._counted
 
-    def admit(self, one: Closable, gate: Gate, peer: Peer) -> bool:
+    def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
         """Count a new connection in; False when it must be refused. Another machine's have a limit of their own."""
         most = min(FORWARDED_MOST, self._capacity.connections // 2) if peer.forwarded else None
-        return self.connections.admit(one, (gate, peer.forwarded), most)
+        return self.connections.admit(one, (endpoint, peer.forwarded), most)
 
-    def join(self, gate: Gate, peer: Peer, data: bytes) -> Connection:
+    def join(self, endpoint: Endpoint, peer: Peer, data: bytes) -> Connection:
         """The protocol of a connection, from what has come of it so far."""
-        return Connection(self, gate, peer, data)
+        return Connection(self, endpoint, peer, data)
 
     def come(self, connection: Connection) -> None:
         self._connections.add(connection)
@@ -201,19 +203,19 @@ class AgentServer:
     def _look_again(self) -> None:
         self._standing = None
 
-    def known_answer(self, gate: Gate, data: bytes) -> tuple[bytes, bool] | None:
+    def known_answer(self, endpoint: Endpoint, data: bytes) -> tuple[bytes, bool] | None:
         """The answer to these very bytes, where they were read and judged at this gate before and it is in memory; and
         whether the connection stays. Not for forwarded peers."""
-        question = self._known.get((gate, data))
+        question = self._known.get((endpoint, data))
         answer = None if question is None else self.quick(question)
         return None if question is None or answer is None else (answer, question[2])
 
-    def know(self, gate: Gate, data: bytes, question: Question) -> None:
+    def know(self, endpoint: Endpoint, data: bytes, question: Question) -> None:
         if len(data) > QUESTION_MOST:
             return
         if len(self._known) > REMEMBERED_MOST:
             self._known.clear()
-        self._known[gate, data] = question
+        self._known[endpoint, data] = question
 
     def ask(
         self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]

@@ -32,7 +32,7 @@ def agent(session: Session, print_socket: bool, shared_socket: Path | None) -> i
       curl --unix-socket "$KEYFOB_SOCK" http://keyfob/v1/token/github
     """
     if print_socket:
-        from keyfob.adapters.home import open_home, socket_path
+        from keyfob.adapters.system.home import open_home, socket_path
 
         session.exactly(str(socket_path(open_home())))
         return 0

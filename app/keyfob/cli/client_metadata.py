@@ -58,7 +58,7 @@ def client_metadata(
     Example:
       keyfob client-metadata bluesky --client-id https://example.org/keyfob.json > keyfob.json
     """  # fmt: skip
-    from keyfob.protocol.client_metadata import client_metadata as document_of
+    from keyfob.protocol.atproto.client_metadata import client_metadata as document_of
 
     engine = session.engine
     preset = engine.providers.get(provider)

@@ -10,7 +10,7 @@ from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Transient, Usage
 from keyfob.core.text import label_from, plain
 from keyfob.core.words import Method
-from keyfob.service.views import SignInRequest
+from keyfob.service.accounts.views import SignInRequest
 
 
 @click.command(short_help="Sign in to a provider and keep the account connected.")

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from keyfob.cli.asking import header, lease
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.token_source import header, lease
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain

@@ -26,7 +26,7 @@ def demo(session: Session, headless: bool) -> int:
     """
     if not headless:
         return session.doors.window(["--demo"])
-    from keyfob.cli.story import tell
+    from keyfob.cli.demo_script import tell
 
     tell(session)
     return 0

@@ -8,7 +8,7 @@ import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.service.views import Disconnection
+from keyfob.service.accounts.views import Disconnection
 
 
 def how_it_ended(ended: Disconnection, title: str) -> str:

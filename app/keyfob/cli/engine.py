@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from keyfob.adapters.home import Home
-    from keyfob.adapters.settings_file import SettingsFile
-    from keyfob.adapters.transport_httpx import HttpTransport
+    from keyfob.adapters.network.transport import HttpTransport
+    from keyfob.adapters.store.settings_file import SettingsFile
+    from keyfob.adapters.system.home import Home
     from keyfob.ports import AccountStore, Vault
     from keyfob.providers.catalogue import Catalogue
-    from keyfob.service.accounts import Accounts
-    from keyfob.service.clients import Clients
+    from keyfob.service.accounts.accounts import Accounts
+    from keyfob.service.accounts.keeper import Keeper
+    from keyfob.service.accounts.recovery import Recovered
+    from keyfob.service.accounts.renewer import Renewer
+    from keyfob.service.accounts.signer import Signer
     from keyfob.service.consents import Consents
     from keyfob.service.doctor import Doctor
-    from keyfob.service.hub import Hub
-    from keyfob.service.keeper import Keeper
-    from keyfob.service.legacy import Legacy
-    from keyfob.service.recovery import Recovered
-    from keyfob.service.renewer import Renewer
-    from keyfob.service.sign_in import SignIn
-    from keyfob.service.signer import Signer
+    from keyfob.service.events import Hub
+    from keyfob.service.sign_in.clients import Clients
+    from keyfob.service.sign_in.sign_in import SignIn
+    from keyfob.tools.imports import Imports
 
 
 class Engine(Protocol):
@@ -55,7 +55,7 @@ class Engine(Protocol):
     @property
     def vault(self) -> Vault: ...
     @property
-    def legacy(self) -> Legacy: ...
+    def imports(self) -> Imports: ...
     @property
     def clients(self) -> Clients: ...
     @property

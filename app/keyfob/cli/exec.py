@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from keyfob.adapters.own_process import become_another, child_environment, find_program, persons_path
-from keyfob.cli.asking import Lease, lease
+from keyfob.adapters.system.own_process import become_another, child_environment, find_program, persons_path
 from keyfob.cli.options import _complete_accounts, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.token_source import Lease, lease
 from keyfob.core.errors import Usage
 from keyfob.core.text import plain
+from keyfob.tools.plans import variable_of
 
 NOT_FOUND = 127  # as a shell says it
 NOT_EXECUTABLE = 126
@@ -81,11 +82,6 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
         _warn_of_bound(session, found)
     session.close()
     return _become(session, command, environment)
-
-
-def variable_of(provider: str) -> str:
-    """`nexus-mods` → `NEXUS_MODS_TOKEN`."""
-    return re.sub(r"[^A-Z0-9]", "_", provider.upper()) + "_TOKEN"
 
 
 def _split(word: str) -> tuple[str, str | None]:

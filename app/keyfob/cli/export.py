@@ -21,4 +21,4 @@ def export(session: Session) -> None:
     Example:
       keyfob export > accounts.json
     """
-    session.document(session.engine.legacy.export())
+    session.document(session.engine.imports.export())

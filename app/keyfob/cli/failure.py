@@ -65,7 +65,7 @@ def _line(error: KeyfobError) -> str:
 
 def _remedy(error: KeyfobError) -> str:
     """The remedy for a terminal, where there is no button to press."""
-    from keyfob.adapters.vault_prompt import remedy_here
+    from keyfob.adapters.vault.prompt import remedy_here
     from keyfob.core.remedies import in_terminal
 
     return remedy_here(error.code, in_terminal(error.remedy))

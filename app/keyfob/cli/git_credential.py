@@ -15,8 +15,8 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
-from keyfob.adapters.own_process import begin
-from keyfob.cli import by_host
+from keyfob.adapters.system.own_process import begin
+from keyfob.tools import host_lookup
 
 MOST_INPUT = 64 * 1024  # bytes: git's own lines are short
 USAGE = "usage: git-credential-keyfob [--account ACCOUNT] [--username NAME] [--authtype TYPE] get|store|erase"
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 pass
     except KeyfobError as error:
         # With no answer git goes on to its next helper, or asks the person.
-        by_host.say(error.sentence().rstrip("."))
+        host_lookup.say(error.sentence().rstrip("."))
     return 0
 
 
@@ -75,12 +75,12 @@ def read(data: bytes) -> tuple[dict[str, str], list[str]]:
 def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, str]) -> list[tuple[str, str]]:
     """The lines of an answer; none where there is no account to answer with. Raises `keyfob.KeyfobError`."""
     host = asked.get("host", "")
-    if not host or not by_host.is_safe(asked.get("protocol", ""), host):
+    if not host or not host_lookup.is_safe(asked.get("protocol", ""), host):
         return []
     username = asked.get("username")
     if username == told.get("username"):
         username = None  # the person's own setting: this name goes with the token
-    account = by_host.choose(host, "git", account=told.get("account"), username=username)
+    account = host_lookup.choose(host, "git", account=told.get("account"), username=username)
     if account is None:
         return []
     found = client.lease(account["id"])
@@ -91,7 +91,7 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
         lines = [("capability[]", "authtype"), ("authtype", told["authtype"]), ("credential", token)]
         lines.append(("ephemeral", "1"))  # not for other helpers to store
     else:
-        entry = by_host.entry(account["provider"], "git") or {}
+        entry = host_lookup.entry(account["provider"], "git") or {}
         name = told.get("username") or entry.get("username") or asked.get("username") or account["label"]
         lines = [("username", name), ("password", token)]
     if found.get("expires_at"):
@@ -108,13 +108,13 @@ def erase(asked: dict[str, str], account: str | None) -> None:
     host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
     if not host or not refused:
         return
-    for row in by_host.at(host, "git", client.accounts()):
+    for row in host_lookup.at(host, "git", client.accounts()):
         if row["renewable"] and row.get("shareable", True) and account in (None, row["id"], row["provider"]):
             client.lease(row["id"], rejected=refused)
 
 
 def _spread(asked: dict[str, str]) -> None:
-    scheme, host, username = by_host.split(asked.pop("url"))
+    scheme, host, username = host_lookup.split(asked.pop("url"))
     asked.setdefault("protocol", scheme)
     asked.setdefault("host", host)
     if username:

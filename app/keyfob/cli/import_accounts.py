@@ -20,7 +20,7 @@ from keyfob.cli.session import Session
 from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded
 from keyfob.core.text import plain
 from keyfob.ports import Blanked
-from keyfob.service.legacy import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found, NewPreset
+from keyfob.tools.imports import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found, NewPreset
 
 PATH_MOST = 4096  # characters of a path that is shown
 WAYS = {
@@ -70,15 +70,15 @@ def import_accounts(
       keyfob import .env --blank
       keyfob import ~/.git-credentials --provider gitea
     """
-    legacy = session.engine.legacy
+    imports = session.engine.imports
     if path is not None:
-        found = legacy.look(path.expanduser().absolute(), source=source, provider=provider)
+        found = imports.look(path.expanduser().absolute(), source=source, provider=provider)
     elif source is None:
-        found = legacy.find()
+        found = imports.find()
     elif source in SOURCES and not Path(source).exists():
-        found = legacy.find(source, provider=provider)
+        found = imports.find(source, provider=provider)
     else:
-        found = legacy.look(Path(source).expanduser().absolute(), provider=provider)
+        found = imports.look(Path(source).expanduser().absolute(), provider=provider)
     if not session.json:
         for line in _listed(found):
             session.note(line)
@@ -94,7 +94,7 @@ def import_accounts(
     if failed and not moved:
         raise failed[0][1]
     keys = [each for each, _ in moved if each.way == KEY]
-    blanked = legacy.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
+    blanked = imports.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
     _tell(session, found, moved, failed, blanked)
     errors = [each.error for each in blanked if each.error is not None]
     for error in errors[1:]:
@@ -143,11 +143,11 @@ def _move(
     """Each on its own: one key that its provider refuses does not hold up the next."""
     moved: list[tuple[Found, Any]] = []
     failed: list[tuple[Found, KeyfobError]] = []
-    legacy = session.engine.legacy
+    imports = session.engine.imports
     for each in movable:
         session.note(f"{_name(each)} …")
         try:
-            view = session.finish(lambda each=each: legacy.move(each, _spawn))  # type: ignore[misc]
+            view = session.finish(lambda each=each: imports.move(each, _spawn))  # type: ignore[misc]
             moved.append((each, view))
         except (KeychainError, SignInEnded):
             raise  # nothing further can be kept, or the person has had enough

@@ -12,7 +12,7 @@ from keyfob.cli.session import Session
 
 if TYPE_CHECKING:
     from keyfob.core.provider import Provider
-    from keyfob.service.client_keys import ClientKeys
+    from keyfob.service.sign_in.client_keys import ClientKeys
 
 
 @click.group(short_help="Private keys of confidential clients, and their public JWKS.")
@@ -152,8 +152,8 @@ def _how_to_edit(preset: Provider) -> str:
 
 def client_keys(session: Session) -> ClientKeys:
     """The service over the engine's store and vault."""
-    from keyfob.adapters.keys import new_key
-    from keyfob.service.client_keys import ClientKeys
+    from keyfob.adapters.system.keys import new_key
+    from keyfob.service.sign_in.client_keys import ClientKeys
 
     engine = session.engine
     return ClientKeys(engine.store, engine.vault, new_key, session.now)

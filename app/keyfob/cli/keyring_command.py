@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
-from keyfob.adapters.own_process import begin
-from keyfob.cli import by_host
+from keyfob.adapters.system.own_process import begin
+from keyfob.tools import host_lookup
 
 USAGE = "usage: keyring [--mode=password|creds] [--output=plain|json] get ADDRESS [USERNAME]"
 MODES = {"mode": ("password", "creds"), "output": ("plain", "json")}  # the first is meant if none is named
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _options(words)
     if words[:1] in (["set"], ["del"]):
-        by_host.say("Keyfob's accounts are connected and disconnected with Keyfob, not through keyring")
+        host_lookup.say("Keyfob's accounts are connected and disconnected with Keyfob, not through keyring")
         return 2
     # As keyring has it: a password is asked for by a user name, credentials also without one.
     if (
@@ -39,16 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     username = words[2] if len(words) == 3 else None
-    scheme, host, named = by_host.split(words[1])
-    if not host or not by_host.is_safe(scheme, host):
+    scheme, host, named = host_lookup.split(words[1])
+    if not host or not host_lookup.is_safe(scheme, host):
         return 1  # pip asks again with the host alone; whether that is for https cannot be told then
     try:
-        account = by_host.choose(host, "pip", username=username or named)
+        account = host_lookup.choose(host, "pip", username=username or named)
         if account is None:
             return 1
         token = str(client.lease(account["id"])["token"])
     except KeyfobError as error:
-        by_host.say(error.sentence().rstrip("."))
+        host_lookup.say(error.sentence().rstrip("."))
         return 1
     _print(token, username or named or str(account["label"]), options)
     return 0

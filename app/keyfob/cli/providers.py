@@ -221,8 +221,8 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
       keyfob providers add old --client-id 42 --authorization-endpoint https://a.example/auth \\
         --token-endpoint https://a.example/token --whoami-url https://a.example/me
     """  # fmt: skip
-    from keyfob.adapters.home import write_private
-    from keyfob.service.presets import NewPreset, Presets
+    from keyfob.adapters.system.home import write_private
+    from keyfob.service.new_presets import NewPreset, Presets
     from keyfob.service.runner import Runner
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):

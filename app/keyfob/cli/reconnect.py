@@ -9,7 +9,7 @@ from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Usage
 from keyfob.core.words import Method
-from keyfob.service.views import SignInRequest
+from keyfob.service.accounts.views import SignInRequest
 
 
 @click.command(short_help="Sign in again to an account you have.")

@@ -16,15 +16,15 @@ from typing import BinaryIO
 import click
 
 from keyfob import client
-from keyfob.adapters.transport_httpx import Streamed
+from keyfob.adapters.network.transport import Streamed
 from keyfob.cli.options import account_argument, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import PeerFault, SettingWrong, Usage
+from keyfob.core.http import Request
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.core.wire import Request
-from keyfob.protocol.dpop import asks_for_nonce
-from keyfob.service.signer import Signed, SignRequest
+from keyfob.protocol.oauth.dpop import asks_for_nonce
+from keyfob.service.accounts.signer import Signed, SignRequest
 
 HOPS_MOST = 5
 REDIRECTS = (301, 302, 303, 307, 308)

@@ -106,7 +106,7 @@ class Session:
     def from_agent(self, ask: Callable[[], T]) -> T:
         """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a person is here
         to unlock it, that is done from here, and the agent is asked once more."""
-        from keyfob.adapters.vault_prompt import ASKABLE, can_ask
+        from keyfob.adapters.vault.prompt import ASKABLE, can_ask
 
         try:
             return ask()

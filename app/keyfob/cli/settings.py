@@ -133,7 +133,7 @@ def set_(session: Session, key: str, value: str, yes: bool) -> None:
     if now.vault != was.vault:
         _confirm_vault(session, was.vault, yes)
     if key == "start_at_login":
-        from keyfob.adapters.autostart import Autostart
+        from keyfob.adapters.system.autostart import Autostart
 
         autostart = Autostart()
         if autostart.enabled() != now.start_at_login:

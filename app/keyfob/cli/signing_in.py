@@ -21,7 +21,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.words import Method
-from keyfob.service.views import Progress, SignInRequest
+from keyfob.service.accounts.views import Progress, SignInRequest
 
 POLL = 0.2  # seconds between looks whether the sign-in has ended, while waiting for stdin
 MOST_PASTE = 16 * 1024  # characters

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import click
 
-from keyfob.cli import kubeconfig, tool_edits
 from keyfob.cli.options import _complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.tool_plans import TOOLS, Asked
-from keyfob.cli.wiring import SUFFIX, Change, Wiring
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
 from keyfob.core.text import inert
+from keyfob.tools import edits, kubeconfig
+from keyfob.tools.plans import TOOLS, Asked
+from keyfob.tools.wiring import SUFFIX, Change, Wiring
 
 OPTIONS = ("host", "user", "context", "profile", "registry", "file", "server", "shim_dir")
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -109,7 +109,7 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
     if notes is None:
         _tell(session, tool, [], [], "is not wired")
         return
-    take = TOOLS[tool].take or partial(tool_edits.without_block, tool=tool)
+    take = TOOLS[tool].take or partial(edits.without_block, tool=tool)
     if tool == "kubectl":
         take = partial(kubeconfig.without_user, name=notes["told"]["user"])
     undoing = wiring.undoing(tool, take)

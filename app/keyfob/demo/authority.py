@@ -23,9 +23,9 @@ from flask import Flask
 
 from keyfob.demo.clients import KEYFOB, SCOPES, DemoClient
 from keyfob.demo.issued import IssuedCode, IssuedToken
-from keyfob.demo.people import PEOPLE, Person
 from keyfob.demo.settings import DemoSettings
 from keyfob.demo.store import CODE_LIFETIME, DEVICE_LIFETIME, Code, DemoStore, Device, digest
+from keyfob.demo.users import PEOPLE, Person
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from keyfob.adapters.home import write_private
+from keyfob.adapters.system.home import write_private
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.demo.server import PORT, DemoServer

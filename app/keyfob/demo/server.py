@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
     from keyfob.demo.clients import DemoClient
-    from keyfob.demo.rooms import Rooms
+    from keyfob.demo.views import Pages
 
 HOST = "127.0.0.1"
 PORT = 9899
@@ -57,7 +57,7 @@ class DemoServer:
         self._device_interval = device_interval
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
-        self._rooms: Rooms | None = None
+        self._pages: Pages | None = None
         self.shared = False  # True where another process of this home serves; stop() then leaves it running
 
     @property
@@ -67,7 +67,7 @@ class DemoServer:
     @property
     def counters(self) -> Mapping[str, int]:
         """What was asked since the start: requests, tokens, renewals, revocations, userinfo, greetings …"""
-        return dict(self._rooms.settings.counters) if self._rooms else {}
+        return dict(self._pages.settings.counters) if self._pages else {}
 
     def start(self) -> DemoServer:
         """Serve, on a thread of its own. Returns itself, listening. Raises SettingWrong `port_taken`, or
@@ -116,7 +116,7 @@ class DemoServer:
             self._server = make_server(
                 HOST, self._port, app, threaded=True, request_handler=Handler, fd=bound.fileno()
             )
-        self._rooms = app.extensions["keyfob.rooms"]
+        self._pages = app.extensions["keyfob.rooms"]
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="demo", daemon=True
         )
@@ -140,8 +140,8 @@ class DemoServer:
 
     def revoke_everything(self, person: str) -> None:
         """End all grants of a person ("alice", "bob") at the provider, as "Sign out everywhere" does."""
-        if self._rooms is not None:
-            self._rooms.sign_out_everywhere(person)
+        if self._pages is not None:
+            self._pages.sign_out_everywhere(person)
             return
         connection = http.client.HTTPConnection(HOST, self._port, timeout=10)
         with contextlib.closing(connection):

@@ -17,10 +17,10 @@ from werkzeug.exceptions import HTTPException, abort
 from keyfob.core.resources import resources
 from keyfob.demo.authority import Authority
 from keyfob.demo.clients import SCOPES, DemoClient
-from keyfob.demo.people import PEOPLE, portrait
-from keyfob.demo.rooms import Rooms
 from keyfob.demo.settings import SLOW_SECONDS, DemoSettings
 from keyfob.demo.store import DemoStore
+from keyfob.demo.users import PEOPLE, portrait
+from keyfob.demo.views import Pages
 
 ABOUT = "/.well-known/keyfob-demo"
 # What apps ask, and so what "be slow" and "be down" bear on; the pages go on, or nobody could switch it back.
@@ -191,7 +191,7 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
         """Tells a second demo whose this is: a fingerprint of a random name, no secret."""
         return jsonify({"keyfob_demo": 1, "store": fingerprint(store)})
 
-    Rooms(authority).open(app)
+    Pages(authority).open(app)
     return app
 
 

@@ -17,15 +17,15 @@ from PySide6.QtWidgets import QApplication
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.core.text import plain
-from keyfob.desktop import icons, operation
-from keyfob.desktop.instance import Instance
-from keyfob.desktop.main_window import MainWindow
-from keyfob.desktop.theme import Theme
+from keyfob.desktop.shared import icons, operation
+from keyfob.desktop.shared.single_instance import Instance
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.main_window import MainWindow
 
 if TYPE_CHECKING:
-    from keyfob.desktop.desk import Demo, Desk
+    from keyfob.desktop.controller import AppController, Demo
     from keyfob.desktop.engine import Engine, Home
-    from keyfob.desktop.preferences import Autostart
+    from keyfob.desktop.settings.controller import Autostart
 
 NO_SCREEN = (
     "There is no screen here. Run `keyfob --help` for the commands, `keyfob agent` to keep your accounts without a "
@@ -61,11 +61,13 @@ def run(
     window = MainWindow(theme)
     instance.raised.connect(window.bring_up)
 
-    def make() -> Desk:
+    def make() -> AppController:
         # Everything but the window itself is loaded after its first paint: a third of the start.
-        from keyfob.desktop.desk import Desk
+        from keyfob.desktop.controller import AppController
 
-        return Desk(app, theme, build, window=window, demo=demo, start_demo=start_demo, autostart=autostart)
+        return AppController(
+            app, theme, build, window=window, demo=demo, start_demo=start_demo, autostart=autostart
+        )
 
     opening = Opening(app, window, make)
     signals = Signals(app)
@@ -116,10 +118,10 @@ def _theme(home: Home) -> str:
 class Opening(QObject):
     """The window first, then its desk."""
 
-    def __init__(self, app: QApplication, window: MainWindow, make: Callable[[], Desk]) -> None:
+    def __init__(self, app: QApplication, window: MainWindow, make: Callable[[], AppController]) -> None:
         super().__init__(app)
         self._app, self._window, self._make = app, window, make
-        self._desk: Desk | None = None
+        self._controller: AppController | None = None
 
     def begin(self, *, hidden: bool) -> None:
         if hidden:
@@ -135,18 +137,20 @@ class Opening(QObject):
     def _open(self, *, hidden: bool) -> None:
         if not hidden:
             self._window.closing.disconnect(self.quit)
-        self._desk = self._make()
-        self._desk.begin(hidden=hidden)
+        self._controller = self._make()
+        self._controller.begin(hidden=hidden)
 
     def quit(self) -> None:
-        if self._desk is None:
+        if self._controller is None:
             self._app.exit(0)
         else:
-            self._desk.quit()
+            self._controller.quit()
 
     def busy(self) -> bool:
         """Something has not ended in its time."""
-        return self._desk is not None and (bool(operation.running()) or self._desk.threads.alive() > 0)
+        return self._controller is not None and (
+            bool(operation.running()) or self._controller.threads.alive() > 0
+        )
 
 
 class Signals(QObject):

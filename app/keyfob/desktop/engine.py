@@ -15,13 +15,13 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.core.words import ClientSource
-from keyfob.desktop.bridge import Hub
+from keyfob.desktop.shared.bridge import Hub
 from keyfob.ports import Blanked, Spawn, VaultHealth
+from keyfob.service.accounts.views import Disconnection, Progress, SignInRequest, TestResult, Token
 from keyfob.service.consents import Ask
-from keyfob.service.views import Disconnection, Progress, SignInRequest, TestResult, Token
 
 if TYPE_CHECKING:
-    from keyfob.service.legacy import Found  # brings every service along, which the window does not wait for
+    from keyfob.tools.imports import Found  # brings every service along, which the window does not wait for
 
 
 class Known(Protocol):
@@ -98,7 +98,7 @@ class Consents(Protocol):
     def revoke(self, permission_id: str) -> None: ...
 
 
-class Legacy(Protocol):
+class Imports(Protocol):
     def find(self) -> list[Found]: ...
     def move(self, found: Found, spawn: Spawn) -> AccountView: ...
     def blank(self, moved: Sequence[Found]) -> Sequence[Blanked]: ...
@@ -126,7 +126,7 @@ class Engine(Protocol):
     @property
     def consents(self) -> Consents: ...
     @property
-    def legacy(self) -> Legacy: ...
+    def imports(self) -> Imports: ...
     @property
     def avatars(self) -> Avatars: ...
     @property

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from keyfob.core.grant import Grant
+from keyfob.core.http import Callback, Request, Response
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback, Request, Response
 
 T = TypeVar("T")
 

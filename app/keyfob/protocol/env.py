@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from keyfob.protocol.effects import NewId
-from keyfob.protocol.id_token import Keys
+from keyfob.protocol.oidc.id_token import Keys
 
 if TYPE_CHECKING:
-    from keyfob.protocol.dpop import NonceBook  # which itself sends with a FlowEnv
+    from keyfob.protocol.oauth.dpop import NonceBook  # which itself sends with a FlowEnv
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.core.text import plain
 from keyfob.providers.checks import check, judge
-from keyfob.providers.family import MAX_BYTES, FaultyPreset, Lookup, Table, merged, parse
+from keyfob.providers.inheritance import MAX_BYTES, FaultyPreset, Lookup, Table, merged, parse
 from keyfob.providers.schema import Preset, to_provider
-from keyfob.providers.shape import PresetFault
+from keyfob.providers.schema_check import PresetFault
 
 SUFFIX = ".toml"
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

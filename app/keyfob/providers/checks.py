@@ -16,31 +16,31 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from keyfob.providers import fitness, rules
-from keyfob.providers.family import FaultyPreset, Lookup, merged, parse
+from keyfob.providers import consistency, values
+from keyfob.providers.inheritance import FaultyPreset, Lookup, merged, parse
 from keyfob.providers.schema import Preset
-from keyfob.providers.shape import PresetFault, shape_faults, without
+from keyfob.providers.schema_check import PresetFault, shape_faults, without
 
 Leaves = list[tuple[str, str]]
 Rule = Callable[[Preset, Leaves, bool], Iterator[PresetFault]]
 
 RULES: tuple[Rule, ...] = (
-    rules.looks,
-    rules.addresses,
-    rules.placeholders,
-    rules.inputs,
-    rules.no_code,
-    rules.no_secrets,
-    rules.headers,
-    rules.parameters,
-    fitness.methods,
-    fitness.client,
-    fitness.policy,
-    fitness.redirect,
-    fitness.who_am_i,
-    fitness.hosts,
-    fitness.revocation,
-    fitness.quirks,
+    values.looks,
+    values.addresses,
+    values.placeholders,
+    values.inputs,
+    values.no_code,
+    values.no_secrets,
+    values.headers,
+    values.parameters,
+    consistency.methods,
+    consistency.client,
+    consistency.policy,
+    consistency.redirect,
+    consistency.who_am_i,
+    consistency.hosts,
+    consistency.revocation,
+    consistency.quirks,
 )
 
 

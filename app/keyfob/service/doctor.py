@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from keyfob.core.errors import KeyfobError
-from keyfob.service.views import Finding
+from keyfob.service.accounts.views import Finding
 
 Check = Callable[[], Finding]
 

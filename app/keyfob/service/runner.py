@@ -16,10 +16,9 @@ from typing import Any, TypeVar, assert_never
 
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded
 from keyfob.core.grant import Grant
+from keyfob.core.http import Callback, Request, Response
 from keyfob.core.secret import Secret
-from keyfob.core.wire import Callback, Request, Response
 from keyfob.ports import Transport
-from keyfob.protocol.echoes import silence
 from keyfob.protocol.effects import (
     AwaitCallback,
     Effect,
@@ -31,6 +30,7 @@ from keyfob.protocol.effects import (
     ShowCode,
     Wait,
 )
+from keyfob.protocol.http.redaction import silence
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _no_code(code: ShowCode) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class EffectHandlers:
     """What is done for the effects that need more than the network. Unset ones are a bug to ask for."""
 
     keep: Callable[[Grant], None] = _no_keep
@@ -70,9 +70,11 @@ class Runner:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def run(self, flow: Flow[T], hands: Hands | None = None, cancel: threading.Event | None = None) -> T:
+    def run(
+        self, flow: Flow[T], handlers: EffectHandlers | None = None, cancel: threading.Event | None = None
+    ) -> T:
         """The flow's value. Raises what the flow raises; SignInEnded `cancelled` where `cancel` was set."""
-        hands = hands or Hands()
+        handlers = handlers or EffectHandlers()
         sent: list[Request] = []
         try:
             effect: Effect = next(flow)
@@ -82,7 +84,7 @@ class Runner:
                         raise SignInEnded("The sign-in was cancelled")
                     if isinstance(effect, Send):
                         sent.append(effect.request)
-                    result = self._perform(effect, hands, cancel)
+                    result = self._perform(effect, handlers, cancel)
                 except KeyfobError as error:
                     effect = flow.throw(error)
                 else:
@@ -96,21 +98,21 @@ class Runner:
         finally:
             flow.close()
 
-    def _perform(self, effect: Effect, hands: Hands, cancel: threading.Event | None) -> Any:
+    def _perform(self, effect: Effect, handlers: EffectHandlers, cancel: threading.Event | None) -> Any:
         match effect:
             case Send(request):
-                hands.sending(request.purpose)
+                handlers.sending(request.purpose)
                 response = self._transport.send(request)
-                hands.received(request.purpose, response)
+                handlers.received(request.purpose, response)
                 return response
             case Keep(grant):
-                return hands.keep(grant)
+                return handlers.keep(grant)
             case OpenBrowser(url):
-                return hands.open_browser(url)
+                return handlers.open_browser(url)
             case AwaitCallback(expectation):
-                return hands.await_callback(expectation)
+                return handlers.await_callback(expectation)
             case ShowCode():
-                return hands.show_code(effect)
+                return handlers.show_code(effect)
             case Wait(span):
                 return pause(span, cancel)
             case _:

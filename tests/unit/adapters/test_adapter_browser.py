@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from keyfob.adapters.browser import open_browser
-from keyfob.adapters.own_process import child_environment
+from keyfob.adapters.system.browser import open_browser
+from keyfob.adapters.system.own_process import child_environment
 from keyfob.core.errors import SettingWrong
 
 URL = "https://id.example/authorize?state=a%20b&scope=x+y"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfob.adapters.keys import new_key, thumbprint
+from keyfob.adapters.system.keys import new_key, thumbprint
 
 
 def test_no_key_id_is_taken_for_an_option() -> None:

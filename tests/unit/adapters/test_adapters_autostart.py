@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.autostart import Autostart, login_command
+from keyfob.adapters.system.autostart import Autostart, login_command
 from keyfob.core.errors import SettingWrong
 
 

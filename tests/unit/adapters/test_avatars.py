@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.avatars import Avatars
-from keyfob.core.wire import Request, Response
+from keyfob.adapters.network.avatars import Avatars
+from keyfob.core.http import Request, Response
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"

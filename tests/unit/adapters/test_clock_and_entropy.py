@@ -8,8 +8,8 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from keyfob.adapters.clock import now
-from keyfob.adapters.entropy import entropy
+from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.entropy import entropy
 
 
 def test_now_is_aware_in_utc_and_right() -> None:

@@ -17,8 +17,8 @@ from dns.resolver import Resolver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyfob.adapters import dns
-from keyfob.adapters.dns import txt_lookup
+from keyfob.adapters.network import dns
+from keyfob.adapters.network.dns import txt_lookup
 
 pytestmark = pytest.mark.network
 

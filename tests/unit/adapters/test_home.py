@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters import place
-from keyfob.adapters.home import Home, open_home, socket_path, write_private
+from keyfob.adapters.system import paths
+from keyfob.adapters.system.home import Home, open_home, socket_path, write_private
 from keyfob.core.errors import Fault, SettingWrong
 from support.plain_user import obey_modes
 
@@ -51,12 +51,12 @@ AS_A_PLAIN_USER = """
 import os, sys
 from datetime import timedelta
 from pathlib import Path
-from keyfob.adapters.home import open_home, write_private
-from keyfob.adapters.locks_file import FileLocks
-from keyfob.adapters.log import set_up
-from keyfob.adapters.settings_file import SettingsFile
-from keyfob.adapters.store_sqlite import SqliteAccountStore
-from keyfob.adapters.vault_sealed import SealedVault
+from keyfob.adapters.system.home import open_home, write_private
+from keyfob.adapters.store.file_locks import FileLocks
+from keyfob.adapters.system.log import set_up
+from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.adapters.store.sqlite import SqliteAccountStore
+from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 
@@ -117,7 +117,7 @@ def test_the_id_is_random_and_stays(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_at_once_agree_on_the_id(tmp_path: Path) -> None:
-    code = "from keyfob.adapters.home import open_home; print(open_home().id)"
+    code = "from keyfob.adapters.system.home import open_home; print(open_home().id)"
     env = {**os.environ, "KEYFOB_HOME": str(tmp_path / "h")}
     processes = [
         subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_the_socket_is_in_the_run_folder(tmp_path: Path) -> None:
     root = tmp_path / "h"
-    if len(os.fsencode(root / "run" / "agent.sock")) > place.SOCKET_PATH_MOST:
+    if len(os.fsencode(root / "run" / "agent.sock")) > paths.SOCKET_PATH_MOST:
         pytest.fail("the tests' own folder is too deep to tell")
     home = open_home({"KEYFOB_HOME": str(root)})
     assert socket_path(home, {}) == home.run / "agent.sock"
@@ -213,8 +213,8 @@ def test_a_long_path_gets_a_short_one_in_the_runtime_folder(tmp_path: Path) -> N
     path = socket_path(open_home(env), env)
     assert path.parent.parent == runtime
     assert mode(path.parent) == 0o700
-    assert len(os.fsencode(path)) <= place.SOCKET_PATH_MOST
-    assert place.socket_file(env) == str(path)  # the client, without opening the home
+    assert len(os.fsencode(path)) <= paths.SOCKET_PATH_MOST
+    assert paths.socket_file(env) == str(path)  # the client, without opening the home
     other = {**env, "KEYFOB_HOME": str(tmp_path / ("i" * 100))}
     assert socket_path(open_home(other), other) != path
 
@@ -247,7 +247,7 @@ def test_without_a_runtime_folder_it_is_under_tmp_and_its_owner_is_checked(
 
 def test_finding_the_socket_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; before = set(sys.modules); from keyfob.adapters import place; place.socket_file({'KEYFOB_HOME': '/x'});"
+        "import sys; before = set(sys.modules); from keyfob.adapters.system import paths as place; place.socket_file({'KEYFOB_HOME': '/x'});"
         "print(sorted(set(sys.modules) - before))"
     )
     out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
@@ -295,9 +295,9 @@ def test_a_runtime_folder_that_is_not_ours_is_passed_by(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
     monkeypatch.setattr(os, "getuid", lambda: os.stat(tmp_path).st_uid + 4321)
-    assert place.run_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == str(tmp_path / "s" / "keyfob" / "run")
-    assert place.run_folder({"XDG_RUNTIME_DIR": "relative"}) == str(tmp_path / "s" / "keyfob" / "run")
-    assert place.run_folder({}) == str(tmp_path / "s" / "keyfob" / "run")
+    assert paths.run_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == str(tmp_path / "s" / "keyfob" / "run")
+    assert paths.run_folder({"XDG_RUNTIME_DIR": "relative"}) == str(tmp_path / "s" / "keyfob" / "run")
+    assert paths.run_folder({}) == str(tmp_path / "s" / "keyfob" / "run")
 
 
 def test_a_home_on_a_file_system_without_hard_links_gets_its_id_too(

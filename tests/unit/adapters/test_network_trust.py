@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters import network_trust
+from keyfob.adapters.network import trust
 from keyfob.core.errors import SettingWrong
 from support.certificates import Authority
 
@@ -36,11 +36,11 @@ def test_a_proxy_setting_is_read(
     name: str, setting: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, setting)
-    assert network_trust.proxy_for("https", "op.test", 443) == expected
+    assert trust.proxy_for("https", "op.test", 443) == expected
 
 
 def test_no_setting_means_straight() -> None:
-    assert network_trust.proxy_for("https", "op.test", 443) is None
+    assert trust.proxy_for("https", "op.test", 443) is None
 
 
 @pytest.mark.parametrize("setting", ["socks5://p:1", "http://", "http://p:x", "http://p:99999", "ftp://p"])
@@ -49,7 +49,7 @@ def test_a_setting_that_is_not_understood_is_never_passed_by(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", setting)
     with pytest.raises(SettingWrong) as caught:
-        network_trust.proxy_for("https", "op.test", 443)
+        trust.proxy_for("https", "op.test", 443)
     assert "PROXY" in caught.value.remedy
 
 
@@ -67,12 +67,12 @@ def test_a_setting_that_is_not_understood_is_never_passed_by(
 def test_no_proxy_names_exceptions(exceptions: str, straight: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:1")
     monkeypatch.setenv("NO_PROXY", exceptions)
-    assert (network_trust.proxy_for("https", "op.test", 443) is None) is straight
+    assert (trust.proxy_for("https", "op.test", 443) is None) is straight
 
 
 def test_verification_is_always_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")
-    context = network_trust.tls_context()
+    context = trust.tls_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -85,8 +85,8 @@ def test_a_python_built_elsewhere_finds_the_systems_authorities(
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
     bundle = Authority(tmp_path, "The System").bundle
-    monkeypatch.setattr(network_trust, "BUNDLES", ("/absent/too", str(bundle)))
-    [authority] = network_trust.tls_context().get_ca_certs()
+    monkeypatch.setattr(trust, "BUNDLES", ("/absent/too", str(bundle)))
+    [authority] = trust.tls_context().get_ca_certs()
     assert (("commonName", "The System"),) in authority["subject"]
 
 
@@ -94,5 +94,5 @@ def test_a_bundle_that_holds_no_certificate_is_told(tmp_path: Path, monkeypatch:
     (tmp_path / "empty.pem").write_text("nothing here")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "empty.pem"))
     with pytest.raises(SettingWrong) as caught:
-        network_trust.tls_context()
+        trust.tls_context()
     assert caught.value.code == "tls_untrusted"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.own_process import CREDENTIAL, FD_VARIABLE
-from keyfob.adapters.passphrase import Ask, find_passphrase
+from keyfob.adapters.system.own_process import CREDENTIAL, FD_VARIABLE
+from keyfob.adapters.vault.passphrase import Ask, find_passphrase
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 
@@ -56,7 +56,7 @@ def test_typed_last_and_nowhere_is_told() -> None:
 
 CODE = """
 import sys
-from keyfob.adapters import passphrase
+from keyfob.adapters.vault import passphrase
 from keyfob.core.errors import KeychainError
 passphrase.TYPING_TIME = float(sys.argv[2])
 try:

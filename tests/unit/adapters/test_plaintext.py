@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keyfob.adapters import plaintext
+from keyfob.adapters.system import tool_files
 from keyfob.core.errors import SettingWrong
 from keyfob.ports import Blanked, Span, ToBlank
 
@@ -34,7 +34,7 @@ def job(path: Path, *spans: Span, data: bytes = DATA) -> ToBlank:
 
 
 def blank(*jobs: ToBlank) -> Blanked:
-    (done,) = plaintext.blank(jobs)
+    (done,) = tool_files.blank(jobs)
     return done
 
 
@@ -91,13 +91,13 @@ def test_a_file_that_changed_meanwhile_is_left_alone(file: Path) -> None:
 def test_a_file_that_changes_while_it_is_written_is_left_alone(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copystat = plaintext.shutil.copystat
+    copystat = tool_files.shutil.copystat
 
     def someone_writes(*paths: Path) -> None:
         copystat(*paths)
         file.write_bytes(b"other")
 
-    monkeypatch.setattr(plaintext.shutil, "copystat", someone_writes)
+    monkeypatch.setattr(tool_files.shutil, "copystat", someone_writes)
     assert blank(job(file, SPAN)).error is not None
     assert file.read_bytes() == b"other"
     assert list(file.parent.iterdir()) == [file]
@@ -185,6 +185,6 @@ def test_a_disk_that_fails_at_any_step_changes_nothing(
 
 def test_one_file_that_fails_does_not_stop_the_next(file: Path, tmp_path: Path) -> None:
     gone = job(tmp_path / "gone", SPAN)
-    first, second = plaintext.blank([gone, job(file, SPAN)])
+    first, second = tool_files.blank([gone, job(file, SPAN)])
     assert first.error is not None
     assert (second.error, file.read_bytes()) == (None, AFTER)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.port_holder import who_holds
+from keyfob.adapters.loopback.port_holder import who_holds
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 

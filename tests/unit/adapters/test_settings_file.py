@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.settings_file import CAUTIOUS, SettingsFile
+from keyfob.adapters.store.settings_file import CAUTIOUS, SettingsFile
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyfob.adapters import store_codec as codec
+from keyfob.adapters.store import codec as codec
 from keyfob.core.account import Intent, PendingRevocation, Record
 from keyfob.core.secret import Secret
 from support.records import (

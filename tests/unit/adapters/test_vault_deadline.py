@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from keyfob.adapters.vault_deadline import DeadlineVault
-from keyfob.adapters.vault_memory import MemoryVault
+from keyfob.adapters.vault.deadline import DeadlineVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import Fault, KeychainError
 from keyfob.core.secret import Secret
 from keyfob.ports import VaultHealth

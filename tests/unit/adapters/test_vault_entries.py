@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from keyfob.adapters.vault_entries import EntryVault
+from keyfob.adapters.vault.entries import EntryVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 

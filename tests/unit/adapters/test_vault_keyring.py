@@ -6,8 +6,8 @@ import pytest
 from keyring import errors
 from keyring.backend import KeyringBackend
 
-from keyfob.adapters import keyring_choice
-from keyfob.adapters.vault_keyring import USER, KeyringVault
+from keyfob.adapters.vault import keyring_choice
+from keyfob.adapters.vault.keyring_backend import USER, KeyringVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from support.keyring_fakes import apple, windows

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from keyfob.adapters import vault_sealed
-from keyfob.adapters.passphrase import Ask
-from keyfob.adapters.vault_sealed import Cost, SealedVault
+from keyfob.adapters.vault import sealed as vault_sealed
+from keyfob.adapters.vault.passphrase import Ask
+from keyfob.adapters.vault.sealed import Cost, SealedVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 
@@ -148,7 +148,7 @@ def test_a_lock_that_is_held_ends_in_time(path: Path, monkeypatch: pytest.Monkey
 def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from keyfob.adapters.vault_sealed import Cost, SealedVault\nfrom keyfob.core.secret import Secret\n"
+        "from keyfob.adapters.vault.sealed import Cost, SealedVault\nfrom keyfob.core.secret import Secret\n"
         f"vault = SealedVault({HOME!r}, Path(sys.argv[1]), lambda new: Secret('pw'), cost=Cost(1, 1, 64))\n"
         "for turn in range(10):\n    vault.save(f'p{sys.argv[2]}/{turn}', Secret(sys.argv[2]))\n"
     )

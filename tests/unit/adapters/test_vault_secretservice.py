@@ -7,8 +7,8 @@ import secretstorage
 from jeepney import DBusErrorResponse, HeaderFields
 from jeepney.low_level import Header, Message, MessageType
 
-from keyfob.adapters import secret_service_bus
-from keyfob.adapters.vault_secretservice import SecretServiceVault
+from keyfob.adapters.vault import secret_service_bus
+from keyfob.adapters.vault.secret_service import SecretServiceVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 

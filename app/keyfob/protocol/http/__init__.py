@@ -1,1 +1,4 @@
-"""HTTP itself: what is read from requests and responses, and what an address may be. Sans-IO."""
+"""What all protocols need of HTTP: checked URLs, strict reading of responses, redaction, and paths into JSON.
+
+No knowledge of any grant or flow belongs here.
+"""

@@ -1,0 +1,145 @@
+"""Named locks over lock files: one holder at a time across threads and processes.
+
+Keeper takes one for each account before it renews; the app takes one to be the only keeper. The system frees a
+lock when its holder dies. The files live in a folder that every process of this user finds (not the runtime
+folder, which a job outside the session may not see) and are never deleted: deleting one would let a waiter and a
+newcomer hold two files of one name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from keyfob.adapters.system.home import make_private
+from keyfob.core.errors import Fault, SignInEnded, Transient
+
+POLL = 0.025  # s between tries while another process holds it
+LOOKS = 2  # tries beyond the timeout's end, so that somebody's mere look is told from a hold
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class FileLocks:
+    """ports.Locks. Thread-safe; one instance a process, since threads queue in it."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made (0700) where it is new. Raises OSError."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name != "nt" and folder.stat().st_mode & 0o700 != 0o700:
+            folder.chmod(0o700)  # a umask may take even our own rights away
+        self._folder = folder
+        self._guard = threading.Lock()
+        self._queues: dict[str, deque[threading.Event]] = {}
+
+    def hold(
+        self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
+    ) -> AbstractContextManager[None]:
+        """Not reentrant: a thread that asks again for what it holds waits for itself, until `timeout`.
+        Threads of this process are served in the order they came. Raises Fault where the file cannot be opened."""
+        return self._hold(name, timeout.total_seconds(), cancel)
+
+    @contextmanager
+    def _hold(self, name: str, timeout: float, cancel: threading.Event | None) -> Iterator[None]:
+        end = time.monotonic() + timeout
+        with self._guard:
+            queue = self._queues.setdefault(name, deque())
+            turn = threading.Event()
+            queue.append(turn)
+        try:
+            while queue[0] is not turn:
+                _pause(end, cancel, turn)
+            path = self._path(name)
+            with suppress(OSError):  # which `_take` reports
+                make_private(path)
+            lock = FileLock(path, mode=0o600, preserve_lock_file=True, fallback_to_soft=False, blocking=False)
+            tries = 0
+            while not _take(lock):
+                tries += 1
+                # `held` of another process may be looking for a moment: one look does not make it busy.
+                _pause(end if tries > LOOKS else end + POLL * LOOKS, cancel, None)
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
+            with self._guard:
+                queue.remove(turn)
+                if queue:
+                    queue[0].set()
+                else:
+                    del self._queues[name]
+
+    def held(self, name: str) -> bool:
+        path = self._path(name)
+        if not path.exists():
+            return False
+        return _is_held(path)
+
+    def retire(self, name: str) -> None:
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError:
+            return  # an empty file that stays harms nobody
+
+    def _path(self, name: str) -> Path:
+        """A readable file name that no two names share and none can lead out of the folder."""
+        mark = hashlib.sha256(name.encode()).hexdigest()[:12]
+        return self._folder / f"{_UNSAFE.sub('-', name)[:60].strip('.')}-{mark}.lock"
+
+
+def _take(lock: FileLock) -> bool:
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    except OSError as error:
+        raise Fault(f"A lock file cannot be opened: {error.strerror}", code="store_unwritable") from error
+    return True
+
+
+def _pause(end: float, cancel: threading.Event | None, turn: threading.Event | None) -> None:
+    """Wait a moment, or raise because the time is up or the wait was cancelled."""
+    if cancel is not None and cancel.is_set():
+        raise SignInEnded("Cancelled while waiting", code="cancelled")
+    left = end - time.monotonic()
+    if left <= 0:
+        raise Transient("Another program is busy with this", code="busy", sent=False)
+    (turn or cancel or threading.Event()).wait(min(POLL, left))
+
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def _is_held(path: Path) -> bool:
+        probe = FileLock(path, mode=0o600, preserve_lock_file=True, fallback_to_soft=False, blocking=False)
+        if _take(probe):
+            probe.release()
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _is_held(path: Path) -> bool:
+        """A shared lock for an instant: lookers never see each other, only a holder."""
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False

@@ -1,0 +1,56 @@
+"""The keys of the accounts that a store holds, in a file of their own beside it: `accounts.keys`.
+
+If the store is emptied, falls back to an older state or is damaged, the list shows that accounts are missing, and the
+vault's descriptions of them are found by their keys. It holds no secret. Only ever appended to: `+key` when an account
+is new, `-key` when it is removed. A line that was cut off counts for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from keyfob.adapters.system.home import ours_alone
+
+log = logging.getLogger(__name__)
+
+
+class KeyList:
+    """Safe across threads and processes: a line is one write. Never raises: the store matters more."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def keys(self) -> list[str]:
+        """In the order they were added."""
+        try:
+            lines = self.path.read_text("ascii", errors="replace").split("\n")[:-1]
+        except OSError:
+            return []
+        found: dict[str, None] = {}
+        for line in lines:
+            if line[:1] == "+" and line[1:]:
+                found[line[1:]] = None
+            elif line[:1] == "-":
+                found.pop(line[1:], None)
+        return list(found)
+
+    def add(self, *keys: str) -> None:
+        self._append("".join(f"+{key}\n" for key in keys))
+
+    def remove(self, key: str) -> None:
+        self._append(f"-{key}\n")
+
+    def _append(self, line: str) -> None:
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(self.path, flags, 0o600)
+            try:
+                ours_alone(handle)
+                os.write(handle, line.encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self.path.name, error.strerror)

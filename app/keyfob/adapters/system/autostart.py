@@ -1,0 +1,152 @@
+"""Starting Keyfob at login: a desktop entry on Linux, a launch agent on macOS, a Run value on Windows.
+
+Called by the window's settings through bootstrap. It writes the person's own entry and nobody else's, and names
+no secret. `KEYFOB_HOME` is carried along where it is set, so that another home starts as itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import plistlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from keyfob.adapters.system.own_process import own_command
+from keyfob.core.errors import SettingWrong
+
+NAME = "keyfob"
+LABEL = "org.keyfob.Keyfob"
+RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
+HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is enough
+
+
+def login_command() -> tuple[str, ...]:
+    """What starts this Keyfob: its installed command beside the interpreter, else the interpreter with the package."""
+    if getattr(sys, "frozen", False):
+        return own_command()
+    beside = Path(sys.executable).with_name("keyfob.exe" if os.name == "nt" else "keyfob")
+    return (str(beside),) if beside.exists() else own_command()
+
+
+class Autostart:
+    """Blocks on small files only. Raises SettingWrong where the entry cannot be written."""
+
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        env: Mapping[str, str] = os.environ,
+        platform: str = sys.platform,
+        user_home: Path | None = None,
+    ) -> None:
+        self._command = tuple(command or login_command())
+        self._env = env
+        self._platform = platform
+        self._user_home = user_home or Path.home()
+
+    @property
+    def path(self) -> Path | None:
+        """The entry's file; None on Windows, where it is a registry value."""
+        if self._platform == "darwin":
+            return self._user_home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+        if self._platform == "win32":
+            return None
+        config = self._env.get("XDG_CONFIG_HOME", "")
+        base = Path(config) if config.startswith("/") else self._user_home / ".config"
+        return base / "autostart" / f"{NAME}.desktop"
+
+    def enabled(self) -> bool:
+        path = self.path
+        return path.is_file() if path is not None else _run_value() is not None
+
+    def enable(self, on: bool) -> None:
+        path = self.path
+        try:
+            if path is None:
+                _set_run_value(self._windows_line() if on else None)
+            elif on:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._entry())
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SettingWrong(
+                f"Starting at login cannot be set: {error.strerror}",
+                remedy=f"Make {path.parent if path else 'the Run key'} writable, or set it in your desktop's settings.",
+            ) from error
+
+    def _settings(self) -> dict[str, str]:
+        values = {HIDDEN: "1"}
+        if self._env.get("KEYFOB_HOME"):
+            values["KEYFOB_HOME"] = os.path.abspath(self._env["KEYFOB_HOME"])
+        return values
+
+    def _entry(self) -> bytes:
+        if self._platform == "darwin":
+            return plistlib.dumps(
+                {
+                    "Label": LABEL,
+                    "ProgramArguments": list(self._command),
+                    "EnvironmentVariables": self._settings(),
+                    "RunAtLoad": True,
+                    "ProcessType": "Interactive",
+                }
+            )
+        words = [
+            "/usr/bin/env",
+            *(f"{name}={value}" for name, value in self._settings().items()),
+            *self._command,
+        ]
+        lines = (
+            "[Desktop Entry]",
+            "Type=Application",
+            "Name=Keyfob",
+            "Comment=Keeps your accounts signed in",
+            f"Exec={' '.join(_quoted(word) for word in words)}",
+            "Icon=keyfob",
+            "Terminal=false",
+            "X-GNOME-Autostart-enabled=true",
+        )
+        return ("\n".join(lines) + "\n").encode()
+
+    def _windows_line(self) -> str:
+        return " ".join(f'"{word}"' for word in self._command)
+
+
+def _quoted(word: str) -> str:
+    """A word of an Exec line (Desktop Entry specification): double quotes, with its own escapes; % is doubled."""
+    safe = word.replace("%", "%%")
+    if shlex.quote(safe) == safe or all(c.isalnum() or c in "/._-=%+:,@" for c in safe):
+        return safe
+    inner = safe.replace("\\", "\\\\\\\\")
+    for char in '"`$':
+        inner = inner.replace(char, f"\\\\{char}")
+    return f'"{inner}"'
+
+
+def _registry() -> Any:
+    """Python's registry module: it exists on Windows alone."""
+    return importlib.import_module("winreg")
+
+
+def _run_value() -> str | None:
+    winreg = _registry()
+    with winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:
+        try:
+            return str(winreg.QueryValueEx(key, "Keyfob")[0])
+        except FileNotFoundError:
+            return None
+
+
+def _set_run_value(line: str | None) -> None:
+    winreg = _registry()
+    with winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY, 0, winreg.KEY_SET_VALUE) as key:
+        if line is not None:
+            winreg.SetValueEx(key, "Keyfob", 0, winreg.REG_SZ, line)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            winreg.DeleteValue(key, "Keyfob")

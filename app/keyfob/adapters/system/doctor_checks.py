@@ -1,0 +1,218 @@
+"""What `keyfob doctor` looks at on this machine: keychain, callback port, browser, clock, network, agent, files."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from keyfob.adapters.loopback.port_holder import who_holds
+from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.adapters.system.browser import has_browser
+from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.home import Home, socket_path
+from keyfob.adapters.system.own_process import find_program
+from keyfob.adapters.vault.prompt import remedy_here
+from keyfob.core.errors import CODES, KeyfobError, SettingWrong
+from keyfob.core.finding import Finding
+from keyfob.core.http import Request
+from keyfob.ports import AccountStore, Transport, Vault
+from keyfob.providers.catalogue import Catalogue
+
+CLOCK_SKEW_MOST = 60  # seconds: beyond it ID tokens are refused
+
+Check = Callable[[], Finding]
+
+
+def checks_of(
+    home: Home,
+    settings: SettingsFile,
+    vault: Vault,
+    store: AccountStore,
+    catalogue: Catalogue,
+    transport: Transport,
+) -> Sequence[tuple[str, Check]]:
+    """The checks in the order a person would look. Each ends within the deadline of what it calls."""
+    return (
+        ("keychain", lambda: _keychain(vault)),
+        ("settings", lambda: _settings(settings)),
+        ("store", lambda: _store(store)),
+        ("presets", lambda: _presets(catalogue)),
+        ("callback_port", lambda: _port(settings)),
+        ("browser", _browser),
+        ("clock", lambda: _clock(store, transport)),
+        ("proxy", _proxy),
+        ("ca", _authorities),
+        ("agent", lambda: _agent(home)),
+    )
+
+
+def tray_finding(tray: bool | None) -> Finding:
+    """`tray` as the caller saw it; without a caller that can see, the desktop's own word."""
+    if tray is None:
+        if sys.platform.startswith("linux") and not (
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        ):
+            return Finding("tray", True, "No screen in this session", None, "note")
+        return Finding("tray", True, "Seen by the app when it runs", None, "note")
+    if tray:
+        return Finding("tray", True, "This desktop has a tray")
+    return Finding(
+        "tray",
+        True,
+        "This desktop has no tray: closing the window quits Keyfob",
+        "Install a tray extension, or keep the window open.",
+        "note",
+    )
+
+
+def _keychain(vault: Vault) -> Finding:
+    health = vault.probe()
+    if health.ok:
+        lasting = "" if health.persistent else " (in memory: forgotten when Keyfob ends)"
+        return Finding("keychain", True, f"{health.name}: written, read and deleted{lasting}")
+    remedy = remedy_here(health.code or "", health.remedy) or None
+    return Finding("keychain", False, health.message or f"{health.name} does not work", remedy, "fail")
+
+
+def _settings(settings: SettingsFile) -> Finding:
+    settings.load()
+    return Finding("settings", True, "Settings are in order")
+
+
+def _store(store: AccountStore) -> Finding:
+    unread = store.unread()
+    if unread:
+        fault = unread[0].fault
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        return Finding("store", False, f"{fault.message}{more}", fault.remedy, "fail")
+    count = len(store.records())
+    open_intents = len(store.intents())
+    waiting = len(store.revocations())
+    more = "".join(
+        f", {n} {what}"
+        for n, what in ((open_intents, "renewal unfinished"), (waiting, "revocation waiting"))
+        if n
+    )
+    return Finding("store", True, f"{count} account{'' if count == 1 else 's'}{more}")
+
+
+def _presets(catalogue: Catalogue) -> Finding:
+    faults = catalogue.faults()
+    if faults:
+        return Finding(
+            "presets", False, faults[0].sentence(), "Run `keyfob providers check FILE` on it.", "fail"
+        )
+    return Finding("presets", True, f"{len(catalogue.ids())} providers")
+
+
+def _port(settings: SettingsFile) -> Finding:
+    try:
+        port = settings.load().callback_port
+    except SettingWrong:
+        return Finding("callback_port", True, "Not checked: the settings cannot be read", None, "note")
+    with socket.socket() as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            holder = who_holds(port)
+            return Finding(
+                "callback_port",
+                False,
+                f"Port {port} is taken" + (f" by {holder}" if holder else ""),
+                CODES["port_taken"].remedy,
+                "fail",
+            )
+    return Finding("callback_port", True, f"127.0.0.1:{port} is free")
+
+
+def _browser() -> Finding:
+    named = os.environ.get("BROWSER")
+    if named:
+        command = named.split(os.pathsep)[0].split(" ")[0]
+        if command and find_program(command) is None:
+            return Finding(
+                "browser", False, f"$BROWSER names {command}, which is not there", "Correct $BROWSER.", "fail"
+            )
+        return Finding("browser", True, "As $BROWSER says")
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return Finding(
+            "browser",
+            True,
+            "No screen in this session",
+            "Sign in with --no-browser, or by device code.",
+            "note",
+        )
+    if not has_browser():
+        return Finding("browser", False, "There is no browser", CODES["browser_failed"].remedy, "fail")
+    return Finding("browser", True, "A default browser is set")
+
+
+def _clock(store: AccountStore, transport: Transport) -> Finding:
+    issuers = [r.account.pin.server.issuer for r in store.records() if r.account.pin.server.issuer]
+    if not issuers:
+        return Finding("clock", True, "Compared once an account is connected", None, "note")
+    parts = urlsplit(issuers[0])
+    try:
+        response = transport.send(Request("GET", f"{parts.scheme}://{parts.netloc}/", "discovery"))
+    except KeyfobError as error:
+        return Finding("clock", True, f"Not compared: {error.message}", None, "note")
+    stamp = response.headers.get("date")
+    if not stamp:
+        return Finding("clock", True, f"{parts.netloc} does not tell the time", None, "note")
+    skew = abs((parsedate_to_datetime(stamp) - now()).total_seconds())
+    if skew > CLOCK_SKEW_MOST:
+        return Finding(
+            "clock",
+            False,
+            f"The clock is {round(skew)} s away from {parts.netloc}'s",
+            "Set the clock of this computer.",
+            "fail",
+        )
+    return Finding("clock", True, f"Agrees with {parts.netloc}")
+
+
+def _proxy() -> Finding:
+    proxies = {kind: address for kind, address in getproxies().items() if kind in ("http", "https", "all")}
+    if not proxies:
+        return Finding("proxy", True, "None")
+    hosts = ", ".join(sorted({urlsplit(address).hostname or "?" for address in proxies.values()}))
+    return Finding("proxy", True, f"Requests go through {hosts}, never for loopback")
+
+
+def _authorities() -> Finding:
+    file = os.environ.get("SSL_CERT_FILE")
+    if file and not Path(file).is_file():
+        return Finding(
+            "ca", False, f"SSL_CERT_FILE names {file}, which is not there", "Correct SSL_CERT_FILE.", "fail"
+        )
+    count = len(ssl.create_default_context().get_ca_certs())
+    folder = ssl.get_default_verify_paths()
+    if count == 0 and not folder.capath and not file:
+        return Finding(
+            "ca", False, "The system trusts no certificate authority", "Install ca-certificates.", "fail"
+        )
+    return Finding("ca", True, f"The system's{', and SSL_CERT_FILE' if file else ''}")
+
+
+def _agent(home: Home) -> Finding:
+    path = socket_path(home)
+    if not path.exists():
+        return Finding("agent", True, "Not running; commands do the work themselves", None, "note")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return Finding("agent", True, "Not running; its socket is left over", None, "note")
+    return Finding("agent", True, "Running")

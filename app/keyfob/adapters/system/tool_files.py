@@ -1,0 +1,151 @@
+"""Other tools' plaintext files: read, changed as a whole with a backup beside them, and blanked.
+
+Called by the importer and by `wire`. Promises that a change is either made completely or not at all, that it never
+replaces a link, keeps the file's permissions, overwrites no earlier backup, and is refused if somebody changed the
+file since it was read. Every other byte of a blanked file stays as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from keyfob.adapters.system.home import sync_folder
+from keyfob.core.errors import KeyfobError, SettingWrong
+from keyfob.ports import Blanked, ToBlank
+
+MOST_BYTES = 1024 * 1024 + 1
+BACKUP_SUFFIX = ".before-keyfob"
+MOST_BACKUPS = 1000  # of one file
+
+
+def read(path: Path) -> bytes | None:
+    """The file's bytes, None if there is no such file. Raises SettingWrong if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SettingWrong(f"{path} cannot be read: {error.strerror}") from None
+
+
+def blank(jobs: Sequence[ToBlank]) -> list[Blanked]:
+    """Replace the spans of each file by their fillers. Never raises: what went wrong stands in the result.
+
+    Two paths that lead to one file (a link and its target) are one change.
+    """
+    done = []
+    for real in dict.fromkeys(job.path.resolve() for job in jobs):
+        same = [job for job in jobs if job.path.resolve() == real]
+        try:
+            done.append(Blanked(same[0].path, _blank(real, same)))
+        except KeyfobError as error:
+            done.append(Blanked(same[0].path, error=error))
+        except OSError as error:
+            wrong = SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was")
+            done.append(Blanked(same[0].path, error=wrong))
+    return done
+
+
+def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
+    before = read(real)
+    if before is None or any(hashlib.sha256(before).hexdigest() != job.digest for job in jobs):
+        raise changed(real)
+    if real.stat().st_nlink > 1:
+        # A new file takes only this name; the keys would stay under the other one.
+        raise SettingWrong(
+            f"{real} has a second name (a hard link). Nothing was changed in it",
+            remedy="Remove the keys by hand, or remove the other name.",
+        )
+    pieces, at = [], 0
+    for start, end, filler in sorted({(s.start, s.end, s.filler) for job in jobs for s in job.spans}):
+        if not at <= start <= end <= len(before):
+            raise SettingWrong(f"The keys in {real} overlap", remedy="Remove them by hand.")
+        pieces += [before[at:start], filler]
+        at = end
+    return replace(real, before, b"".join([*pieces, before[at:]]))
+
+
+def changed(path: Path) -> SettingWrong:
+    """The error for a file that is not what it was when Keyfob read it."""
+    return SettingWrong(
+        f"{path} has changed since Keyfob read it. Nothing was changed in it", remedy="Run this again."
+    )
+
+
+def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) -> Path:
+    """Give an existing file new content and return its backup. `real` must not be a link; `private`: the backup is
+    0600, else it has the file's own permissions. Raises SettingWrong; then the file is as it was and there is no
+    backup."""
+    backup = None
+    try:
+        backup = _back_up(real, before)
+        if not private:
+            shutil.copymode(real, backup)
+        sync_folder(real.parent)
+        write_over(real, before, after)
+    except BaseException as error:
+        if backup is not None:
+            backup.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was") from None
+        raise
+    return backup
+
+
+def create(path: Path, data: bytes, mode: int) -> None:
+    """A new file. Raises OSError, FileExistsError if there is one by now; then nothing is left."""
+    _write_new(path, data)
+    os.chmod(path, mode)
+    sync_folder(path.parent)
+
+
+def write_over(real: Path, before: bytes, after: bytes) -> None:
+    """New content at once, with the file's own permissions. Raises OSError, or SettingWrong if it no longer holds
+    `before`."""
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        _write_new(temporary, after)
+        shutil.copystat(real, temporary)
+        os.utime(temporary)
+        if hasattr(os, "chown"):
+            owner, now = real.stat(), temporary.stat()
+            if (owner.st_uid, owner.st_gid) != (now.st_uid, now.st_gid):
+                os.chown(temporary, owner.st_uid, owner.st_gid)
+                os.chmod(temporary, owner.st_mode & 0o7777)  # chown may clear bits
+        if real.read_bytes() != before:
+            raise changed(real)
+        os.replace(temporary, real)
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the change is made, and an error would say that it is not
+        sync_folder(real.parent)
+
+
+def _back_up(real: Path, data: bytes) -> Path:
+    """A copy beside the file, under the first name that is free."""
+    for number in range(1, MOST_BACKUPS):
+        backup = real.with_name(real.name + BACKUP_SUFFIX + (f".{number}" if number > 1 else ""))
+        with contextlib.suppress(FileExistsError):
+            _write_new(backup, data)
+            return backup
+    raise OSError(errno.EEXIST, f"there are {MOST_BACKUPS} backups of it already")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """A new file (0600), on disk before this returns. Never follows a link. Raises OSError; then nothing is left."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

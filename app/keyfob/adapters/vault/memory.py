@@ -1,0 +1,42 @@
+"""A vault in this process's memory, gone with it. For the demo where there is no keychain, and for tests.
+
+It says so itself (`persistent=False`), and nothing ever falls back to it: it is asked for by name.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from keyfob.adapters.vault.entries import check_name, check_value
+from keyfob.core.secret import Secret
+from keyfob.ports import VaultHealth
+
+
+class MemoryVault:
+    """A `ports.Vault`. Thread-safe; never blocks; never fails but for a name or value that is a bug (Fault)."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Secret] = {}
+        self._lock = threading.Lock()
+
+    def load(self, name: str) -> Secret | None:
+        check_name(name)
+        with self._lock:
+            return self._entries.get(name)
+
+    def save(self, name: str, value: Secret) -> None:
+        check_name(name)
+        check_value(value)
+        with self._lock:
+            self._entries[name] = value
+
+    def delete(self, name: str) -> None:
+        check_name(name)
+        with self._lock:
+            self._entries.pop(name, None)
+
+    def probe(self) -> VaultHealth:
+        return VaultHealth(True, "in memory", persistent=False)
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """It is never locked."""

@@ -1,0 +1,141 @@
+"""Where the sealed vault's passphrase comes from: systemd's credentials, a descriptor, or the person.
+
+Never here: an argument or the environment, which other programs can read. Called by vault_choice; what asks is a
+plain callable, so that a window can ask in its own way.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from keyfob.adapters.system.own_process import CREDENTIAL, CREDENTIALS, FD_VARIABLE
+from keyfob.core.errors import KeychainError
+from keyfob.core.secret import Secret
+
+# Asks the person for the passphrase; True: for a new vault, so that they are asked twice.
+Ask = Callable[[bool], Secret]
+
+# Seconds for the person to type it: no call of a vault waits for ever.
+TYPING_TIME = 60.0
+_LONGEST = 4_096
+
+
+def find_passphrase(ask: Ask | None = None, environ: Mapping[str, str] | None = None) -> Ask:
+    """The first of: systemd's credential `keyfob-passphrase`, the descriptor that KEYFOB_PASSPHRASE_FD names,
+    `ask`. Nothing is read before the passphrase is wanted; a descriptor is read once and closed."""
+    env = os.environ if environ is None else environ
+    folder = env.get(CREDENTIALS)
+    if folder and Path(folder, CREDENTIAL).is_file():
+        return from_file(Path(folder, CREDENTIAL))
+    number = env.get(FD_VARIABLE)
+    if number is not None:
+        return from_descriptor(number)
+    return ask or _nowhere
+
+
+def from_file(path: Path) -> Ask:
+    def read(_new: bool) -> Secret:
+        try:
+            return _first_line(path.read_bytes())
+        except OSError as error:
+            raise _unreadable(str(error.strerror)) from None
+
+    return read
+
+
+def from_descriptor(number: str) -> Ask:
+    """`number`: an inherited descriptor whose first line is the passphrase. Kept once read: it is gone then."""
+    lock = threading.Lock()
+    kept: list[Secret] = []
+
+    def read(_new: bool) -> Secret:
+        with lock:
+            if not kept:
+                if not number.isascii() or not number.isdigit() or int(number) < 3:
+                    raise _unreadable(f"{FD_VARIABLE} must be a descriptor's number above 2")
+                try:
+                    with os.fdopen(int(number), "rb") as stream:
+                        kept.append(_first_line(stream.read(65_536)))
+                except OSError as error:
+                    raise _unreadable(str(error.strerror)) from None
+            return kept[0]
+
+    return read
+
+
+def _first_line(data: bytes) -> Secret:
+    try:
+        return Secret(data.split(b"\n", 1)[0].removesuffix(b"\r").decode())
+    except UnicodeDecodeError:
+        raise _unreadable("it is not UTF-8") from None
+
+
+def _unreadable(why: str) -> KeychainError:
+    return KeychainError(f"The sealed vault's passphrase could not be read: {why}", code="keychain_locked")
+
+
+def _nowhere(_new: bool) -> Secret:
+    raise KeychainError(
+        "The sealed vault needs its passphrase",
+        code="keychain_locked",
+        remedy=f"Type it in a terminal, or hand it over by {FD_VARIABLE} or systemd's credential {CREDENTIAL}.",
+    )
+
+
+# --- the terminal -----------------------------------------------------------------------------------------------
+
+
+def ask_in_terminal(new: bool) -> Secret:
+    """Read it from the controlling terminal, unseen, twice for a new vault. Raises KeychainError
+    `keychain_locked` where there is no terminal, `keychain_timeout` after TYPING_TIME, `passphrase_wrong` where
+    the two differ."""
+    if os.name == "nt":
+        import sys
+        from getpass import getpass
+
+        if not sys.stdin.isatty():
+            return _nowhere(new)
+        first = getpass("Passphrase of Keyfob's sealed vault: ")
+        again = getpass("The same again: ") if new else first
+    else:
+        try:
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        except OSError:
+            return _nowhere(new)
+        try:
+            first = _type(terminal, "Passphrase of Keyfob's sealed vault: ")
+            again = _type(terminal, "The same again: ") if new else first
+        finally:
+            os.close(terminal)
+    if first != again:
+        raise KeychainError("The two passphrases differ", code="passphrase_wrong", remedy="Try again.")
+    return Secret(first)
+
+
+def _type(terminal: int, words: str) -> str:
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    unseen = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    until = time.monotonic() + TYPING_TIME
+    line = b""
+    try:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, unseen)
+        os.write(terminal, words.encode())
+        while not line.endswith(b"\n") and len(line) < _LONGEST:
+            ready, _, _ = select.select([terminal], [], [], max(until - time.monotonic(), 0))
+            if not ready:
+                raise KeychainError("No passphrase was typed in time", code="keychain_timeout")
+            got = os.read(terminal, _LONGEST)
+            if not got:
+                break
+            line += got
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        os.write(terminal, b"\n")
+    return _first_line(line).reveal()

@@ -1,0 +1,118 @@
+"""For a command with a person at it: when the keychain is locked, the system's own prompt is opened, and the call that
+met the lock goes on once it is answered.
+
+A command's vault is wrapped in this when `can_ask()`: a terminal to say it in, and a screen for the prompt. Whoever
+closes the prompt is not asked again by the same command. Never for the app or the agent, whose renewals must not
+open prompts: the app has a button for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from keyfob.adapters.vault.deadline import PROMPT_DEADLINE
+from keyfob.core.errors import KeychainError
+
+if TYPE_CHECKING:
+    from keyfob.core.secret import Secret
+    from keyfob.ports import Vault, VaultHealth
+
+T = TypeVar("T")
+
+ASKABLE = ("keychain_locked", "keychain_not_set_up")
+_WORDS = {
+    "keychain_locked": "Unlock your keychain in the window that opened",
+    "keychain_not_set_up": "Choose a password for your keychain in the window that opened",
+}
+NO_SCREEN = (
+    "Unlock it in this user's desktop session, then try again; "
+    "without a desktop, use the sealed vault: `keyfob settings set vault sealed` (docs/agent.md)."
+)
+
+
+def has_screen() -> bool:
+    """Whether the system could show a prompt. macOS and Windows prompt by themselves, whatever this says."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def remedy_here(code: str, remedy: str) -> str:
+    """`remedy`, unless the keychain's prompt would need a screen and this command has none."""
+    if code in ASKABLE and sys.platform not in ("darwin", "win32") and not has_screen():
+        return NO_SCREEN
+    return remedy
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at this command who can answer a prompt. stdin and stdout may be pipes: they are in
+    `$(keyfob token …)` and in a credential helper."""
+    return sys.platform not in ("darwin", "win32") and has_screen() and sys.stderr.isatty()
+
+
+class AskingVault:
+    """A `ports.Vault` over one that does not prompt. Thread-safe where `inner` is; `say` takes the one line that
+    tells the person what to do."""
+
+    def __init__(self, inner: Vault, say: Callable[[str], None], seconds: float = PROMPT_DEADLINE) -> None:
+        self._inner = inner
+        self._say = say
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._gave_up = threading.Event()
+        self._refused: Exception | None = None
+
+    def load(self, name: str) -> Secret | None:
+        return self._asking(lambda: self._inner.load(name))
+
+    def save(self, name: str, value: Secret) -> None:
+        self._asking(lambda: self._inner.save(name, value))
+
+    def delete(self, name: str) -> None:
+        self._asking(lambda: self._inner.delete(name))
+
+    def probe(self) -> VaultHealth:
+        health = self._inner.probe()
+        if health.code not in ASKABLE:
+            return health
+        try:
+            self.ask(health.code)
+        except Exception:  # the health says what is the matter
+            return health
+        return self._inner.probe()
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        self._inner.unlock(timeout, cancel)
+
+    def ask(self, code: str) -> None:
+        """Ask the person, of whom `code` says what is wanted. Raises what `unlock` raises, and that again at once
+        after the first refusal."""
+        with self._lock:
+            if self._refused is not None:
+                raise self._refused
+            self._say(f"{_WORDS[code]} (waiting up to {self._seconds:.0f} s) …")
+            try:
+                self._inner.unlock(self._seconds, self._gave_up)
+            except Exception as error:
+                self._refused = error
+                raise
+
+    def give_up(self) -> None:
+        """Wait for no prompt any more, now and later: the person wants the command to end. Any thread."""
+        self._gave_up.set()
+
+    def close(self) -> None:
+        closing = getattr(self._inner, "close", None)
+        if closing is not None:
+            closing()
+
+    def _asking(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except KeychainError as error:
+            if error.code not in ASKABLE:
+                raise
+            self.ask(error.code)
+        return call()

@@ -1,0 +1,230 @@
+"""The sealed vault: one file, encrypted under a passphrase, for machines that have no keychain.
+
+AES-256-GCM under a key that Argon2id (RFC 9106) makes from the passphrase. The file is replaced whole, on disk
+before a call returns, 0600; writers in several processes take turns by a lock file. Chosen on purpose, never
+fallen back to.
+
+    keyfob sealed vault 1
+    {"kdf": "argon2id", "salt": …, "iterations": …, "lanes": …, "memory_kib": …, "check": …}
+    SHA-256 over the header and the body
+    nonce (12 bytes), ciphertext and tag
+
+The sum tells a damaged file before any passphrase is tried; the check, derived beside the key and telling
+nothing of it, tells a wrong passphrase from a right one whose file was tampered with.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from keyfob.adapters.system.home import make_private, write_private
+from keyfob.adapters.vault.entries import EntryVault
+from keyfob.adapters.vault.passphrase import Ask
+from keyfob.core.errors import KeychainError
+from keyfob.core.secret import Secret
+
+_MAGIC = b"keyfob sealed vault 1\n"
+_NONCE = 12
+# Seconds for another process to finish its write: a few milliseconds' work, on a slow disk.
+_LOCK_TIME = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a guess at the passphrase costs. RFC 9106 §4, second recommendation: 64 MiB, three passes."""
+
+    iterations: int = 3
+    lanes: int = 4
+    memory_kib: int = 65_536
+
+    def bearable(self) -> bool:
+        """Whether a file may ask this of us: a crafted header must not eat the machine."""
+        return 1 <= self.iterations <= 64 and 1 <= self.lanes <= 64 and 32 <= self.memory_kib <= 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    salt: bytes
+    cost: Cost
+    check: bytes
+
+    def line(self) -> bytes:
+        body = {"kdf": "argon2id", "salt": self.salt.hex(), **asdict(self.cost), "check": self.check.hex()}
+        return json.dumps(body).encode() + b"\n"
+
+
+# The disk's own no, which no keychain's prompt can change: full, over quota, read-only, broken.
+_DISK = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG") if hasattr(errno, name)
+)
+
+
+class SealedVault(EntryVault):
+    """A `ports.Vault` in the file `path`. `ask` gives the passphrase, at most once for each key it must make;
+    the key stays in memory. Thread-safe, and safe across processes.
+
+    Raises KeychainError `keychain_locked` (no passphrase to be had), `passphrase_wrong`, `vault_damaged`,
+    `keychain_timeout` (another process holds the lock), `vault_unwritable` (a full or read-only disk),
+    `keychain_refused` (the file's modes)."""
+
+    def __init__(self, home_id: str, path: Path, ask: Ask, *, cost: Cost | None = None) -> None:
+        super().__init__(home_id, _SealedEntries(path, ask, cost or Cost()))
+
+
+class _SealedEntries:
+    title = "sealed vault"
+    persistent = True
+    limit = None
+
+    def __init__(self, path: Path, ask: Ask, cost: Cost) -> None:
+        self._path = path
+        self._ask = ask
+        self._cost = cost
+        self._keys: dict[tuple[bytes, Cost], tuple[bytes, bytes]] = {}
+
+    def get(self, name: str) -> str | None:
+        with _file_errors():
+            found = self._parse()
+            return None if found is None else self._open(*found).get(name)
+
+    def put(self, name: str, text: str) -> None:
+        self._change(lambda entries: entries.__setitem__(name, text))
+
+    def drop(self, name: str) -> None:
+        with _file_errors():
+            if self._path.exists():
+                self._change(lambda entries: entries.pop(name, None))
+
+    def _change(self, change: Callable[[dict[str, str]], object]) -> None:
+        with _file_errors():
+            # The passphrase is asked for before the lock is taken: a person must not hold up other processes.
+            found = self._parse()
+            header = found[0] if found else self._new_header()
+            key, _ = self._key(header)
+            lock = self._path.with_name(self._path.name + ".lock")
+            make_private(lock)
+            with FileLock(
+                lock,
+                timeout=_LOCK_TIME,
+                mode=0o600,
+                preserve_lock_file=True,
+                fallback_to_soft=False,
+            ):
+                found = self._parse()
+                entries: dict[str, str] = {}
+                if found is not None:
+                    header = found[0]
+                    key, _ = self._key(header)
+                    entries = self._open(*found)
+                change(entries)
+                self._write(header, key, entries)
+
+    # --- the file -------------------------------------------------------------------------------------------
+
+    def _parse(self) -> tuple[_Header, bytes] | None:
+        """Header and body of the file, None where there is none yet."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if not data.startswith(_MAGIC):
+            raise _damaged("is not a sealed vault that this Keyfob can read")
+        line, _, rest = data[len(_MAGIC) :].partition(b"\n")
+        total, _, body = rest.partition(b"\n")
+        if hashlib.sha256(line + b"\n" + body).hexdigest().encode() != total:
+            raise _damaged("is damaged")
+        try:
+            told = json.loads(line)
+            cost = Cost(*(int(told[name]) for name in ("iterations", "lanes", "memory_kib")))
+            header = _Header(bytes.fromhex(told["salt"]), cost, bytes.fromhex(told["check"]))
+        except (ValueError, KeyError, TypeError):
+            raise _damaged("is damaged") from None
+        if told.get("kdf") != "argon2id" or not cost.bearable():
+            raise _damaged("asks for a key derivation that Keyfob does not use")
+        return header, body
+
+    def _open(self, header: _Header, body: bytes) -> dict[str, str]:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        key, check = self._key(header)
+        if not hmac.compare_digest(check, header.check):
+            self._keys.pop((header.salt, header.cost), None)
+            raise KeychainError("The sealed vault's passphrase is wrong", code="passphrase_wrong")
+        try:
+            text = AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _MAGIC + header.line())
+        except (InvalidTag, ValueError):
+            raise _damaged("has been tampered with") from None
+        entries: dict[str, str] = json.loads(text)
+        return entries
+
+    def _write(self, header: _Header, key: bytes, entries: Mapping[str, str]) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = os.urandom(_NONCE)
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        body = nonce + AESGCM(key).encrypt(nonce, text, _MAGIC + header.line())
+        total = hashlib.sha256(header.line() + body).hexdigest().encode()
+        write_private(self._path, _MAGIC + header.line() + total + b"\n" + body)
+
+    # --- the key --------------------------------------------------------------------------------------------
+
+    def _new_header(self) -> _Header:
+        salt = os.urandom(16)
+        made = _derive(self._ask(True), salt, self._cost)
+        self._keys[salt, self._cost] = made
+        return _Header(salt, self._cost, made[1])
+
+    def _key(self, header: _Header) -> tuple[bytes, bytes]:
+        known = self._keys.get((header.salt, header.cost))
+        if known is None:
+            known = _derive(self._ask(False), header.salt, header.cost)
+            self._keys[header.salt, header.cost] = known
+        return known
+
+
+def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
+    """The file's key, and what tells a right passphrase. Two halves of one derivation: neither gives the other."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+    if not passphrase:
+        raise KeychainError("The sealed vault's passphrase is empty", code="passphrase_wrong")
+    try:
+        made = Argon2id(
+            salt=salt, length=48, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib
+        ).derive(passphrase.reveal().encode())
+    except UnsupportedAlgorithm:
+        raise KeychainError(
+            "This system's OpenSSL has no Argon2id",
+            code="keychain_absent",
+            remedy="Install Keyfob with its own cryptography package, or choose another vault: `keyfob settings set vault keychain`.",
+        ) from None
+    return made[:32], made[32:]
+
+
+def _damaged(what: str) -> KeychainError:
+    return KeychainError(f"The sealed vault's file {what}", code="vault_damaged")
+
+
+@contextmanager
+def _file_errors() -> Iterator[None]:
+    try:
+        yield
+    except Timeout:
+        raise KeychainError("Another program holds the sealed vault", code="keychain_timeout") from None
+    except OSError as error:
+        raise KeychainError(
+            f"The sealed vault's file cannot be used: {error.strerror}",
+            code="vault_unwritable" if error.errno in _DISK else "keychain_refused",
+        ) from None

@@ -1,0 +1,274 @@
+"""The dialog Connect Account: gallery, form, progress, outcome. It shows what its presenter says.
+
+`Cancel` and Escape end whatever is under way, at every moment; closing the dialog is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from keyfob.core.account import AccountView
+from keyfob.core.words import Method
+from keyfob.desktop.connect.form_page import FormPage
+from keyfob.desktop.connect.gallery_page import GalleryPage
+from keyfob.desktop.connect.models import CHANGE, Card, Failure, Form, Success, Waiting
+from keyfob.desktop.connect.outcome_pages import FailurePage, SuccessPage
+from keyfob.desktop.connect.presenter import SignInPresenter, request_of
+from keyfob.desktop.connect.waiting_page import WaitingPage
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import label
+from keyfob.desktop.window.keychain import WAITING
+from keyfob.desktop.window.models import METHOD_WORDS
+from keyfob.desktop.window.viewmodel import name_of
+from keyfob.service.accounts.views import SignInRequest
+
+SWITCH = (
+    "Choose the way from now on. The account keeps its name for tools and its place in the list; the old way is "
+    "forgotten once the new one works."
+)
+
+
+class ConnectDialog(QDialog):
+    connected = Signal()
+    settings_asked = Signal()  # for the callback port
+
+    def __init__(self, theme: Theme, presenter: SignInPresenter, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._presenter = presenter
+        self._request: SignInRequest | None = None
+        self._form: Form | None = None
+        self._account: AccountView | None = None
+        self._preferred: str | None = None
+        self.setWindowTitle("Connect Account")
+        self.setAccessibleName("Connect Account")
+        self.gallery = GalleryPage(theme)
+        self.form = FormPage(theme)
+        self.waiting = WaitingPage(theme)
+        self.success = SuccessPage(theme)
+        self.failure = FailurePage(theme)
+        self._undone = False
+        self._as_new = False
+        self._locked: Failure | None = None  # shown, until the keychain is unlocked
+        self._blank = label("")
+        self.pages = QStackedWidget()
+        for page in (self._blank, self.gallery, self.form, self.waiting, self.success, self.failure):
+            self.pages.addWidget(page)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.pages)
+        self.resize(QSize(theme.px(720), theme.px(560)))
+        self.setMinimumSize(QSize(theme.px(480), theme.px(420)))
+        self._wire()
+
+    def _wire(self) -> None:
+        p = self._presenter
+        p.cards.connect(self._show_cards)
+        p.form.connect(self._show_form)
+        p.waiting.connect(self._show_waiting)
+        p.succeeded.connect(self._show_success)
+        p.failed.connect(self._show_failure)
+        p.cancelled.connect(self._was_cancelled)
+        p.undone.connect(self._was_undone)
+        p.unlocked.connect(self._unlocked)
+        p.note.connect(self.waiting.say)
+        p.paste_taken.connect(self.waiting.paste_field.clear)
+        self.gallery.chosen.connect(self._chosen)
+        self.gallery.cancelled.connect(self.reject)
+        self.form.submitted.connect(self._begin)
+        self.form.back.connect(self._to_gallery)
+        self.form.cancelled.connect(self.reject)
+        self.form.opened.connect(p.open_page)
+        self.form.copied.connect(self._copy)
+        self.form.other_method.connect(self._chosen)
+        self.waiting.cancelled.connect(self.reject)
+        self.waiting.link_copied.connect(p.copy_link)
+        self.waiting.code_copied.connect(p.copy_code)
+        self.waiting.opened.connect(p.open_page)
+        self.waiting.pasted.connect(p.paste)
+        self.waiting.second.connect(p.refresh)
+        self.success.done.connect(self.accept)
+        self.success.undo_asked.connect(p.undo)
+        self.failure.retry.connect(self._retry)
+        self.failure.closed.connect(self.reject)
+        self.failure.details_copied.connect(self._copy)
+        self.failure.settings_asked.connect(self.settings_asked)
+
+    # --- beginning ------------------------------------------------------------------------------------------
+
+    def choose(self, *, demo: bool, preferred: str | None = None, note: str = "") -> None:
+        """Open with the gallery. `note`: what keeps a provider out of it."""
+        self._account = None
+        self.gallery.say(note)
+        self._preferred = preferred
+        self._presenter.list_providers(demo=demo)
+        self._come_up()
+
+    def sign_in_again(self, account: AccountView, method: Method | None = None) -> None:
+        """Open for an account that exists; what nothing has to be told for begins at once."""
+        self._account = account
+        self._presenter.prepare_again(account, method)
+        self._come_up()
+
+    def connect_to(self, provider: str, method: Method) -> None:
+        """Open for one provider."""
+        self._account = None
+        self._presenter.prepare(provider, method)
+        self._come_up()
+
+    def switch_method(self, account: AccountView) -> None:
+        """Open for an account that exists, to choose another way to sign in."""
+        self._account = account
+        self._presenter.list_methods(account)
+        self._come_up()
+
+    def _come_up(self) -> None:
+        # Not modal: the window behind goes on telling how things stand.
+        self.pages.setCurrentWidget(self._blank)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def _chosen(self, provider: str, method: Method) -> None:
+        if self._account is not None:
+            self._presenter.prepare_again(self._account, method)
+        else:
+            self._presenter.prepare(provider, method)
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def _show_cards(self, cards: tuple[Card, ...]) -> None:
+        account = self._account
+        if account is None:
+            self.gallery.tell(cards, self._preferred)
+        elif cards:
+            self.gallery.tell(
+                cards, title=f"Another way to sign in for {name_of(account)}", text=SWITCH, searched=False
+            )
+        else:
+            self._show_failure(
+                Failure(
+                    f"There is no other way for {name_of(account)}",
+                    f"{account.provider_title} offers only {METHOD_WORDS[account.method]}.",
+                    "",
+                    "",
+                    "",
+                )
+            )
+            return
+        self._turn(self.gallery, self.gallery.go)
+        (self.gallery.search if account is None else self.gallery.method).setFocus()
+
+    def _show_form(self, form: Form) -> None:
+        self._form = form
+        if form.empty:
+            self._begin(request_of(form))
+            return
+        self.form.tell(form, can_go_back=self._account is None and self.gallery.list.count() > 0)
+        self._turn(self.form, self.form.go)
+
+    def _begin(self, request: SignInRequest) -> None:
+        if self._account is not None:
+            switch = request.method != self._account.method
+            request = replace(request, account=self._account.key, switch_method=switch)
+        self._request = request
+        self.waiting.begin()
+        self._presenter.begin(request)
+
+    def _show_waiting(self, model: Waiting) -> None:
+        self.waiting.tell(model)
+        if self.pages.currentWidget() is not self.waiting:
+            self._turn(self.waiting, None)
+            self.waiting.cancel.setFocus()
+
+    def _show_success(self, model: Success) -> None:
+        self._request = None
+        self._turn(self.success, self.success.done_button)
+        self.success.tell(model)
+        self.connected.emit()
+        self._come_forward()
+
+    def _show_failure(self, model: Failure) -> None:
+        if model.retry == CHANGE and (self._form is None or self._form.empty):
+            model = replace(model, retry="Try again")  # there is no form to change anything in
+        self._as_new = model.as_new
+        self._locked = model if model.unlock else None
+        self._turn(self.failure, self.failure.retry_button)
+        self.failure.tell(model)
+        self._come_forward()
+
+    def _come_forward(self) -> None:
+        """The browser covers us when a sign-in ends. A desktop that raises no window marks this one instead."""
+        if self.isVisible():
+            self.raise_()
+            self.activateWindow()
+            QApplication.alert(self)
+
+    def _turn(self, page: QWidget, default: QPushButton | None) -> None:
+        self.pages.setCurrentWidget(page)
+        for one in (self.gallery.go, self.form.go, self.success.done_button, self.failure.retry_button):
+            one.setDefault(one is default)
+
+    # --- ending ---------------------------------------------------------------------------------------------
+
+    def _retry(self) -> None:
+        if self._locked is not None:
+            self.failure.wait(WAITING)
+            self._presenter.unlock_keychain()
+        else:
+            self._again()
+
+    def _unlocked(self, well: bool) -> None:
+        """The keychain's prompt was answered: go on, if it was for this."""
+        if self._locked is None or self.pages.currentWidget() is not self.failure or not self.isVisible():
+            return
+        if well:
+            self._locked = None
+            self._again()
+        else:
+            self._show_failure(self._locked)
+
+    def _again(self) -> None:
+        request = self._request
+        if self._as_new and request is not None:
+            self._account = None
+            self._begin(replace(request, account=None, switch_method=False))
+        elif self._undone or request is None:
+            self._undone = False
+            self._to_gallery()
+        elif self._form is not None and not self._form.empty:
+            self._turn(self.form, self.form.go)  # a key or a secret is typed again: none was kept
+        else:
+            self._begin(request)
+
+    def _to_gallery(self) -> None:
+        if self.gallery.list.count():
+            self._turn(self.gallery, self.gallery.go)
+            self.gallery.search.setFocus()
+        else:
+            self.reject()
+
+    def _was_cancelled(self) -> None:
+        if self.isVisible() and self.pages.currentWidget() is self.waiting:
+            self._to_gallery()
+
+    def _was_undone(self, problem: str) -> None:
+        if problem:
+            self._undone = True
+            self._show_failure(Failure("It could not be undone yet", problem, "", "", "Back"))
+        else:
+            self._to_gallery()
+
+    def _copy(self, text: str) -> None:
+        self._presenter.copy_text(text)
+
+    @property
+    def under_way(self) -> bool:
+        """A sign-in runs, or its outcome is being read."""
+        return self.isVisible() and self.pages.currentWidget() in (self.waiting, self.success, self.form)
+
+    def done(self, result: int) -> None:
+        self._presenter.close()
+        super().done(result)

@@ -1,0 +1,438 @@
+"""What the Connect Account dialog shows, as frozen values made from presets and an attempt's progress. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from keyfob.core.errors import CODES, KeyfobError
+from keyfob.core.provider import Input, Provider
+from keyfob.core.text import plain
+from keyfob.core.words import ClientSource, Method, SecretRule, Stage
+from keyfob.desktop.shared import words
+from keyfob.desktop.shared.avatar import Face, first_letter
+from keyfob.desktop.window.models import KEYCHAIN_BUTTONS as BUTTONS
+from keyfob.desktop.window.models import METHOD_WORDS
+from keyfob.desktop.window.viewmodel import face_of, name_of
+from keyfob.protocol.http.urls import fault_of
+from keyfob.service.accounts.views import Progress
+
+BROWSER_NEXT = "Your browser opens next."
+CHANGE = "Change it"  # what was entered in the form
+CLIENT_METHODS: tuple[Method, ...] = ("oauth", "device", "password")  # those that need a client id
+# What most people look for stands first; then by title; what fits any server, and test servers, stand last.
+POPULAR = (
+    "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
+    "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
+)  # fmt: skip
+LEADS: dict[Method, str] = {
+    "oauth": "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain.",
+    "device": "Enter a code at the provider once. Keyfob keeps it fresh, and in your keychain.",
+    "atproto": "Sign in once with your handle. Keyfob keeps it fresh, and in your keychain.",
+    "api_key": "Paste an API key. Keyfob tries it once, and keeps it in your keychain.",
+    "app_password": "Sign in once at your own server. Keyfob keeps its password in your keychain.",
+    "password": "Sign in once with your password. Keyfob does not keep the password.",
+}
+ANY_SERVER = ("oidc", "oauth2", "atproto", "api-key", "api-key-header")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A provider in the gallery."""
+
+    id: str
+    title: str
+    subtitle: str
+    letter: str
+    color: str
+    methods: tuple[tuple[Method, str], ...]  # (method, words)
+    blocked: str  # why the provider's terms forbid signing in; empty where they do not
+    search: str
+    at_once: tuple[Method, ...] = ()  # the methods that need no app of one's own, and that the terms allow
+
+    @property
+    def badge(self) -> str:
+        """The words of the badge; empty where there is none."""
+        return "Not allowed by the provider’s terms" if self.blocked else ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    client_id: str
+    source: ClientSource | Literal["account"]  # account: that of the account signed in to again
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What has to be told before a sign-in by `method` can begin."""
+
+    provider: str
+    method: Method
+    title: str
+    text: str
+    letter: str
+    color: str
+    inputs: tuple[Input, ...]
+    needs_client: bool
+    known_client: KnownClient | None
+    secret: SecretRule
+    register_at: str | None
+    register_note: str | None
+    redirect_uri: str | None
+    key_wanted: bool
+    key_hint: str
+    create_at: str | None
+    password_wanted: bool
+    blocked: str | None
+    link: str | None
+    others: tuple[tuple[Method, str], ...] = ()  # the provider's other methods, where this one is blocked
+    also_ports: tuple[int, ...] = ()  # further ports to register, where the provider wants each
+
+    @property
+    def takes_secret(self) -> bool:
+        return self.secret != "never"  # noqa: S105  (a word of the presets)
+
+    @property
+    def needs_secret(self) -> bool:
+        return self.secret == "required"  # noqa: S105
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to ask: the sign-in can begin at once."""
+        asks = self.inputs or self.key_wanted or self.password_wanted or self.blocked
+        return not asks and (not self.needs_client or self.known_client is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    text: str
+    note: str
+    state: str  # done | now | later | failed
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A sign-in under way."""
+
+    title: str
+    text: str
+    steps: tuple[Step, ...]
+    can_copy_link: bool
+    paste: str | None  # the words for what may be pasted
+    code: str | None
+    code_page: str | None  # the address to open
+    code_qr: str | None  # what the QR code holds
+    left: str  # time left, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    title: str
+    text: str
+    face: Face
+    not_you: str  # the question
+    undo: str  # the button's words
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    title: str
+    text: str
+    remedy: str
+    details: str
+    retry: str
+    unlock: bool = False  # the press has the person unlock the keychain, or set it up, first
+    settings: bool = False  # the remedy is in Settings
+    as_new: bool = False  # somebody else signed in: the press connects that one as a new account
+
+
+def card(provider: Provider) -> Card:
+    # The first one is chosen until the person chooses another.
+    ordered = sorted(provider.methods, key=lambda m: not works_at_once(provider, m))
+    methods = tuple((m, METHOD_WORDS[m]) for m in ordered)
+    own = wants_own_app(provider)
+    spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
+    if provider.policy.blocked:
+        spoken = [f"{' · '.join(spoken)} only" if spoken else "terms forbid it"]
+    elif own and any(m in CLIENT_METHODS for m in provider.methods):
+        spoken.append("own app" if spoken else "needs your own app")
+    elif own:
+        spoken = [w for _, w in methods]
+    any_server = "any server" if _fits_any(provider) else ""
+    hay = " ".join((provider.title, provider.id, provider.category, any_server, *(w for _, w in methods)))
+    hay += " not allowed by its terms" if provider.policy.blocked else ""
+    return Card(
+        provider.id,
+        plain(provider.title, 120),
+        " · ".join(spoken),
+        first_letter(provider.title),
+        provider.color,
+        methods,
+        plain(provider.policy.blocked or "", 600),
+        hay.casefold(),
+        tuple(m for m in ordered if works_at_once(provider, m)),
+    )
+
+
+def wants_own_app(provider: Provider) -> bool:
+    return provider.policy.client_id == "user" and not provider.client.client_id
+
+
+def works_at_once(provider: Provider, method: Method) -> bool:
+    """Whether a person can sign in by `method` as things stand: with no app of their own, and within the terms."""
+    if method == "api_key":
+        return True
+    return not provider.policy.blocked and not (wants_own_app(provider) and method in CLIENT_METHODS)
+
+
+def lead(card: Card, method: Method) -> str:
+    """What signing in by `method` takes."""
+    if method in card.at_once:
+        return LEADS[method]
+    if card.blocked:
+        return f"{card.badge}."
+    return f"Register an app of your own at {card.title} first, then sign in with it."
+
+
+def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
+    """In reading order: the demo where it runs (else left out), then what works at once, each the popular first and the
+    rest by title; any server last."""
+    shown = [p for p in providers if demo or p.category != "demo"]
+    return tuple(card(p) for p in sorted(shown, key=_place))
+
+
+def _place(provider: Provider) -> tuple[bool, bool, bool, bool, int, str]:
+    popular = POPULAR.index(provider.id) if provider.id in POPULAR else len(POPULAR)
+    return (
+        provider.category != "demo",
+        _fits_any(provider),
+        provider.id.endswith("-sandbox"),
+        not any(works_at_once(provider, m) for m in provider.methods),
+        popular,
+        provider.title.casefold(),
+    )
+
+
+def _fits_any(provider: Provider) -> bool:
+    return provider.category == "custom" or provider.id in ANY_SERVER
+
+
+def other_ways(provider: Provider, method: Method) -> tuple[Card, ...]:
+    """The card for switching an account that signs in by `method`; none where there is no other way."""
+    mine = card(provider)
+    others = tuple((m, w) for m, w in mine.methods if m != method)
+    return (replace(mine, methods=others, subtitle=" · ".join(w for _, w in others)),) if others else ()
+
+
+def found(card: Card, query: str) -> bool:
+    """Whether every word of `query` occurs in it."""
+    return all(word in card.search for word in query.casefold().split())
+
+
+def redirect_uri(provider: Provider, setting_port: int) -> str:
+    """The exact redirect URI that the person enters when registering an app."""
+    redirect = provider.redirect
+    if redirect.uri:
+        return redirect.uri
+    port = setting_port if redirect.port == "setting" else redirect.ports[0] if redirect.ports else None
+    if port is None or not redirect.registered_port:
+        return f"http://{redirect.host}{redirect.path}"
+    return f"http://{redirect.host}:{port}{redirect.path}"
+
+
+def form(provider: Provider, method: Method, *, known: KnownClient | None, setting_port: int) -> Form:
+    """What `method` at `provider` asks of the person."""
+    policy, key = provider.policy, provider.api_key
+    wants_key = method == "api_key"
+    needs_client = method in CLIENT_METHODS and policy.client_id == "user"
+    first = "Register an app first. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
+    text = {
+        "api_key": "Paste a key that you made at the provider. It is tried once, then kept in your keychain.",
+        "atproto": "Tell who you are there; your own server asks you for the password.",
+        "app_password": "Your server opens in the browser and gives Keyfob a password of its own.",
+        "password": "The password is used once to sign in and never kept.",
+    }.get(method, policy.note or first)
+    return Form(
+        provider=provider.id,
+        method=method,
+        title=f"Connect {provider.title}",
+        text=text,
+        letter=first_letter(provider.title),
+        color=provider.color,
+        inputs=provider.inputs,
+        needs_client=needs_client,
+        known_client=known,
+        secret=provider.client.secret if needs_client else "never",
+        register_at=policy.register_at if _is_web(policy.register_at) else None,
+        register_note=policy.register_note,
+        redirect_uri=redirect_uri(provider, setting_port) if method == "oauth" else None,
+        key_wanted=wants_key,
+        key_hint=key.hint if key and wants_key else "",
+        create_at=key.create_at if key and wants_key and _is_web(key.create_at) else None,
+        password_wanted=method == "password",
+        blocked=policy.blocked if not wants_key and known is None else None,
+        link=policy.terms if _is_web(policy.terms) else None,
+        others=tuple((m, METHOD_WORDS[m]) for m in provider.methods if m != method),
+        also_ports=provider.redirect.ports[1:]
+        if method == "oauth" and provider.redirect.port == "list" and provider.redirect.registered_port
+        else (),
+    )
+
+
+def waiting(progress: Progress, now: datetime) -> Waiting:
+    """Plain words for where a sign-in stands."""
+    title, left = progress.provider_title, ""
+    if progress.deadline is not None:
+        left = f"{words.countdown(progress.deadline - now)} left"
+    if progress.method == "device":
+        return _device(progress, left)
+    steps: tuple[tuple[str, Stage], ...]
+    if progress.method in ("api_key", "password"):
+        steps = (("Check it with the provider", "checking"), ("Save it in your keychain", "saving"))
+        lead = f"{title} is being asked who you are."
+    else:
+        ready = "Ready for the browser to come back"
+        if progress.redirect_uri and progress.redirect_uri.startswith("http://127.0.0.1:"):
+            ready = f"Ready on {progress.redirect_uri.split('/')[2]}"
+        opened = "Browser opened" if progress.browser_opened is not False else "The browser did not open"
+        steps = (
+            (ready, "ready"),
+            (opened, "browser"),
+            ("Waiting for you", "waiting"),
+            ("Check who it is", "checking"),
+            ("Save it in your keychain", "saving"),
+        )
+        lead = "Your browser is open. Come back when you have allowed access."
+        if progress.browser_opened is False:
+            lead = "No browser opened. Copy the link, and open it in any browser."
+        elif progress.stage in ("preparing", "ready"):
+            lead = "Your browser opens in a moment."
+        elif progress.stage in ("checking", "saving"):
+            lead = "You can close the browser’s page."
+    note = left if progress.stage in ("waiting", "browser") else ""
+    paste = {
+        None: None,
+        "url": "Paste the address your browser ended at",
+        "code": "Paste the code that the page shows",
+        "code#state": "Paste the code that the page shows",
+    }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
+    return Waiting(
+        f"Sign in at {title}" if progress.method not in ("api_key",) else f"Connecting {title}",
+        lead,
+        _steps(steps, "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
+               failed="browser" if progress.browser_opened is False else None),
+        progress.url is not None and progress.stage in ("browser", "waiting"),
+        paste,
+        None, None, None, left,
+    )  # fmt: skip
+
+
+def _device(progress: Progress, left: str) -> Waiting:
+    page = progress.verification_uri
+    shown = (page or "").removeprefix("https://").removeprefix("http://")
+    lead = f"On any device, open {shown} and enter this code." if page else "Asking for a code …"
+    stage: Stage = "waiting" if progress.stage == "code" else progress.stage
+    steps: tuple[tuple[str, Stage], ...] = (
+        ("Waiting for you", "waiting"),
+        ("Check who it is", "checking"),
+        ("Save it in your keychain", "saving"),
+    )
+    return Waiting(
+        f"Sign in at {progress.provider_title}",
+        lead,
+        _steps(steps, stage, left if stage == "waiting" else ""),
+        False,
+        None,
+        progress.user_code,
+        page if _is_web(page) else None,
+        progress.verification_uri_complete or page,
+        left,
+    )
+
+
+def _steps(
+    steps: Sequence[tuple[str, Stage]], stage: Stage, note: str, failed: Stage | None = None
+) -> tuple[Step, ...]:
+    names = [name for _, name in steps]
+    reached = names.index(stage) if stage in names else len(names) if stage == "done" else -1
+    if stage == "ready":
+        reached = names.index("ready") + 1 if "ready" in names else 0
+    out = []
+    for number, (text, name) in enumerate(steps):
+        if name == failed and number <= max(reached, 1):
+            state = "failed"
+        elif number < reached:
+            state = "done"
+        elif number == reached or (reached < 0 and number == 0):
+            state = "now"
+        else:
+            state = "later"
+        out.append(Step(text, note if name == "waiting" and state == "now" else "", state))
+    return tuple(out)
+
+
+def success(progress: Progress) -> Success:
+    account = progress.account
+    assert account is not None
+    name = name_of(account)
+    parts = [account.provider_title]
+    if account.plan:
+        parts.append(account.plan)
+    if progress.recognised:
+        parts.append("was connected already, and is fresh again")
+    elif progress.reconnected:
+        parts.append("signed in again")
+    if progress.narrower:
+        parts.append(f"without {', '.join(progress.narrower)}")
+    old = progress.recognised or progress.reconnected
+    return Success(
+        f"Connected as {name}",
+        " · ".join(parts),
+        face_of(account),
+        "Not you?",
+        "Disconnect it again" if old else "Revoke and remove",
+    )
+
+
+def failure(progress: Progress) -> Failure:
+    if progress.error is None:
+        title = f"{progress.provider_title} was not connected"
+        return Failure(title, "It ended without a reason.", "Try again.", "", "Try again")
+    return refusal(progress.error, progress.provider_title, progress.provider, progress.method)
+
+
+def refusal(
+    error: KeyfobError, title: str = "The account", provider: str = "", method: Method | None = None
+) -> Failure:
+    """As `failure`, also for an error that came before there was a sign-in."""
+    title = f"{title} was not connected"
+    message = error.message.rstrip(".") + "."
+    details = "\n".join(
+        f"{name}: {value}"
+        for name, value in (
+            ("provider", provider),
+            ("method", method),
+            ("code", error.code),
+            ("advice", str(error.advice)),
+            ("message", error.message),
+            ("detail", error.detail),
+        )
+        if value
+    )
+    if error.code == "subject_mismatch":
+        return Failure(title, message, error.remedy, details, "Connect as a new account", as_new=True)
+    if error.code in BUTTONS:
+        return Failure(title, message, error.remedy, details, BUTTONS[error.code], unlock=True)
+    if error.code == "port_taken":
+        # Only a port that Settings sets can be changed there: then the remedy says so.
+        in_settings = error.remedy == CODES["port_taken"].remedy
+        return Failure(title, message, error.remedy, details, "Try again", settings=in_settings)
+    retry = CHANGE if str(error.advice) == "fix_setting" else "Try again"
+    return Failure(title, message, error.remedy, details, retry)
+
+
+def _is_web(url: str | None) -> bool:
+    """Presets may be anybody's: only pages of the web are offered to be opened, and none with a place to fill in."""
+    return fault_of(url) is None

@@ -1,0 +1,256 @@
+"""Between the engine's sign-ins and the Connect Account dialog. One QObject on the GUI thread, one attempt at a time.
+
+The attempt runs in an Operation, its listener on a thread of `Threads`; its progress arrives by a queued signal.
+Cancelling never waits. Secrets that the dialog collects go straight into the request and are not kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+
+from keyfob.core.account import AccountView
+from keyfob.core.errors import KeyfobError
+from keyfob.core.provider import EMPTY
+from keyfob.core.words import Method
+from keyfob.desktop.connect import models
+from keyfob.desktop.connect.listener_thread import Threads
+from keyfob.desktop.connect.models import Card, Form, KnownClient
+from keyfob.desktop.engine import Attempt, Engine
+from keyfob.desktop.shared.operation import Operation
+from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.presenter import Presenter, utc_now
+from keyfob.protocol.http.urls import fault_of
+from keyfob.service.accounts.views import Progress, SignInRequest
+
+
+class SignInPresenter(QObject):
+    cards = Signal(object)  # tuple of Card
+    form = Signal(object)  # Form, what has to be told first
+    waiting = Signal(object)  # Waiting
+    succeeded = Signal(object)  # Success
+    failed = Signal(object)  # Failure
+    cancelled = Signal()
+    undone = Signal(str)  # what "Not you?" brought
+    unlocked = Signal(bool)  # the keychain's prompt was answered; False: in vain
+    note = Signal(str, bool)  # of a pasted text, a copied link
+    paste_taken = Signal()
+
+    _progressed = Signal(object)
+
+    def __init__(
+        self,
+        engine: Engine,
+        presenter: Presenter,
+        threads: Threads,
+        parent: QObject | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        super().__init__(parent)
+        self._engine, self._presenter, self._threads, self._clock = engine, presenter, threads, clock
+        self._attempt: Attempt | None = None
+        self._progress: Progress | None = None
+        self._unobserve: Callable[[], None] | None = None
+        presenter.keychain.unlocked.connect(self.unlocked)
+        self._progressed.connect(self._moved, Qt.ConnectionType.QueuedConnection)
+
+    # --- choosing -------------------------------------------------------------------------------------------
+
+    def list_providers(self, *, demo: bool) -> None:
+        """`cards` follows. `demo`: the demo provider runs."""
+        Operation(
+            self,
+            lambda: models.cards(self._engine.providers.all(), demo=demo),
+            self._listed,
+        ).failing(self._complain).start()
+
+    def _listed(self, cards: tuple[Card, ...]) -> None:
+        self.cards.emit(cards)
+
+    def list_methods(self, account: AccountView) -> None:
+        """`cards` follows with this account's provider and its other methods; none where it has no other."""
+        Operation(
+            self,
+            lambda: models.other_ways(self._engine.providers.get(account.provider), account.method),
+            self._listed,
+        ).failing(self._complain).start()
+
+    def prepare(self, provider_id: str, method: Method) -> None:
+        """`form` follows: what has to be told before a new account can be connected."""
+        engine = self._engine
+
+        def work() -> Form:
+            provider = engine.providers.get(provider_id)
+            defaults = {i.name: i.default for i in provider.inputs if i.default}
+            known = engine.clients.known(provider, defaults)
+            kept = KnownClient(known.client_id, known.source) if known else None
+            port = engine.settings.load().callback_port
+            return models.form(provider, method, known=kept, setting_port=port)
+
+        Operation(self, work, self._prepared).failing(self._complain).start()
+
+    def prepare_again(self, account: AccountView, method: Method | None = None) -> None:
+        """`form` follows, for an account that exists: it keeps its server, its client and its inputs."""
+        engine = self._engine
+
+        def work() -> Form:
+            provider = engine.providers.get(account.provider)
+            chosen = method or account.method
+            kept = KnownClient("", "account") if chosen == account.method else None
+            port = engine.settings.load().callback_port
+            form = models.form(provider, chosen, known=kept, setting_port=port)
+            return replace(
+                form,
+                inputs=() if chosen == account.method else form.inputs,
+                title=f"Sign in again: {viewmodel.name_of(account)}",
+            )
+
+        Operation(self, work, self._prepared).failing(self._complain).start()
+
+    def _prepared(self, form: Form) -> None:
+        self.form.emit(form)
+
+    # --- signing in -----------------------------------------------------------------------------------------
+
+    def begin(self, request: SignInRequest) -> None:
+        """Sign in. `waiting` follows, then `succeeded`, `failed` or `cancelled`."""
+        self._drop()
+        self._progress = None
+        Operation(self, lambda: self._engine.sign_in.begin(request), self._begun).failing(
+            self._refused
+        ).start()
+
+    def _begun(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._unobserve = attempt.observe(self._observe)
+        self._moved(attempt.progress)
+        Operation(self, lambda: attempt.run(self._threads.spawn), self._ran).failing(self._ended).ending_by(
+            lambda: _cancel(attempt)
+        ).start()
+
+    def _observe(self, progress: Progress) -> None:
+        self._progressed.emit(progress)  # on the attempt's thread
+
+    def _moved(self, progress: Progress) -> None:
+        if self._attempt is None:
+            return
+        if progress.url is None and self._progress is not None and self._progress.url is not None:
+            progress = replace(progress, url=self._progress.url)
+        self._progress = progress
+        if not progress.ended:
+            self.waiting.emit(models.waiting(progress, self._clock()))
+
+    def refresh(self) -> None:
+        """Tell the time left anew."""
+        if self._progress is not None and not self._progress.ended:
+            self.waiting.emit(models.waiting(self._progress, self._clock()))
+
+    def _ran(self, view: AccountView) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            return
+        self._progress = replace(attempt.progress, account=attempt.progress.account or view)
+        self._presenter.select(view.key)
+        self._presenter.reload()
+        self.succeeded.emit(models.success(self._progress))
+
+    def _ended(self, error: KeyfobError) -> None:
+        if self._attempt is None:
+            return
+        progress = self._attempt.progress
+        if error.code == "cancelled":
+            self.cancelled.emit()
+            return
+        self.failed.emit(models.failure(replace(progress, error=error)))
+
+    def _refused(self, error: KeyfobError) -> None:
+        self.failed.emit(models.refusal(error))
+
+    def _complain(self, error: KeyfobError) -> None:
+        self._refused(error)
+
+    def unlock_keychain(self) -> None:
+        """`unlocked` follows."""
+        self._presenter.keychain.unlock()
+
+    def cancel(self) -> None:
+        """At any moment; never waits."""
+        if self._attempt is not None:
+            _cancel(self._attempt)
+
+    def _drop(self) -> None:
+        if self._unobserve is not None:
+            self._unobserve()
+            self._unobserve = None
+        self._attempt = None
+
+    def close(self) -> None:
+        """The dialog is gone: what is under way ends."""
+        if self._attempt is not None and not self._attempt.progress.ended:
+            _cancel(self._attempt)
+        self._drop()
+        self._progress = None
+
+    # --- meanwhile ------------------------------------------------------------------------------------------
+
+    def copy_link(self) -> None:
+        url = self._progress.url if self._progress else None
+        if url is not None:
+            self._presenter.copy_secret(url)
+            self.note.emit("The link is copied. Open it in any browser on this computer.", True)
+
+    def copy_text(self, text: str) -> None:
+        """What is no secret: a redirect URI, an error's details."""
+        self._presenter.copy_plain(text, "Copied.")
+
+    def copy_code(self) -> None:
+        code = self._progress.user_code if self._progress else None
+        if code:
+            self._presenter.copy_plain(code, "The code is copied.")
+            self.note.emit("The code is copied.", True)
+
+    def open_page(self, address: str) -> None:
+        """A page of a preset's or of the device grant: web addresses only."""
+        if fault_of(address) is None:
+            QDesktopServices.openUrl(QUrl(address, QUrl.ParsingMode.StrictMode))
+
+    def paste(self, text: str) -> None:
+        """What the browser could not bring back."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        Operation(self, lambda: attempt.paste(text.strip()), self._pasted).failing(self._not_pasted).start()
+
+    def _pasted(self, _nothing: object) -> None:
+        self.paste_taken.emit()
+        self.note.emit("Thank you. It is being checked.", True)
+
+    def _not_pasted(self, error: KeyfobError) -> None:
+        self.note.emit(error.sentence(), False)
+
+    def undo(self) -> None:
+        """Not you: revoke and remove what this sign-in brought. `undone` follows."""
+        attempt = self._attempt
+        if attempt is not None:
+            Operation(self, attempt.undo, self._undid).failing(self._not_undone).start()
+
+    def _undid(self, _nothing: object) -> None:
+        self._presenter.reload()
+        self.undone.emit("")
+
+    def _not_undone(self, error: KeyfobError) -> None:
+        self._presenter.reload()
+        self.undone.emit(error.sentence())
+
+
+def _cancel(attempt: Attempt) -> None:
+    attempt.cancel()
+
+
+def request_of(form: Form, inputs: Mapping[str, str] = EMPTY) -> SignInRequest:
+    """A request with nothing secret in it yet."""
+    return SignInRequest(form.provider, form.method, inputs=dict(inputs))

@@ -1,0 +1,313 @@
+"""A sign-in under way, in plain words: its steps, the link to copy, the field to paste into, a device code."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QPainter, QPen, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from keyfob.desktop.connect.models import Step, Waiting
+from keyfob.desktop.connect.qr import Matrix, qr_matrix
+from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import IconButton, button, label
+
+QUIET = 4  # modules of light around a QR code, as the standard wants
+
+
+class QrCode(QWidget):
+    """Dark on light in both themes: cameras expect it."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._matrix: Matrix | None = None
+        self.setAccessibleName("QR code of the page’s address")
+
+    def tell(self, text: str | None) -> None:
+        self._matrix = qr_matrix(text) if text else None
+        self.setVisible(self._matrix is not None)
+        side = self._theme.px(164)
+        self.setFixedSize(QSize(side, side))
+        self.update()
+
+    def paintEvent(self, _event: object) -> None:
+        if self._matrix is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._theme.color("code_ground"))
+        painter.drawRoundedRect(QRectF(self.rect()), self._theme.px(8), self._theme.px(8))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        count = len(self._matrix) + 2 * QUIET
+        # Whole device pixels a module, so that no edge is blurred.
+        ratio = self.devicePixelRatioF()
+        module = max(int(self.width() * ratio) // count, 1) / ratio
+        left = (self.width() - module * len(self._matrix)) / 2
+        painter.setBrush(self._theme.color("code_ink"))
+        for y, row in enumerate(self._matrix):
+            for x, dark in enumerate(row):
+                if dark:
+                    painter.drawRect(QRectF(left + x * module, left + y * module, module, module))
+        painter.end()
+
+
+class StepMark(QWidget):
+    """done, now, later or failed as a mark: a check, an open ring, an empty ring, a cross."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme, self._state = theme, "later"
+        side = theme.px(22)
+        self.setFixedSize(QSize(side, side))
+
+    def tell(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self.update()
+
+    def paintEvent(self, _event: object) -> None:
+        theme = self._theme
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+        if self._state in ("done", "failed"):
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("ok" if self._state == "done" else "warn"))
+            painter.drawEllipse(QRectF(self.rect()))
+            side = theme.px(14)
+            sign = icons.pixmap(
+                "check" if self._state == "done" else "cross",
+                theme.palette.panel,
+                side,
+                self.devicePixelRatioF(),
+            )
+            painter.drawPixmap((self.width() - side) // 2, (self.height() - side) // 2, sign)
+        elif self._state == "now":
+            painter.setPen(QPen(theme.color("accent"), 2.4, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            painter.drawArc(box, 40 * 16, 280 * 16)
+        else:
+            painter.setPen(QPen(theme.color("edge"), 2))
+            painter.drawEllipse(box)
+        painter.end()
+
+
+class StepRow(QWidget):
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._mark = StepMark(theme)
+        self._text = label("", wrap=True)
+        self._note = label("", "small")
+        texts = QVBoxLayout()
+        texts.setSpacing(1)
+        texts.addWidget(self._text)
+        texts.addWidget(self._note)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 7, 0, 7)
+        row.setSpacing(13)
+        row.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addLayout(texts, 1)
+
+    def tell(self, step: Step) -> None:
+        self._mark.tell(step.state)
+        self._text.setText(step.text)
+        role = {"now": "strong", "later": "secondary"}.get(step.state, "")
+        if self._text.property("role") != role:
+            self._text.setProperty("role", role)
+            self._text.style().unpolish(self._text)
+            self._text.style().polish(self._text)
+        self._note.setText(step.note)
+        self._note.setVisible(bool(step.note))
+        words = {"done": "done", "now": "under way", "later": "to come", "failed": "did not work"}
+        self.setAccessibleName(f"{step.text}: {words[step.state]}")
+
+
+class WaitingPage(QWidget):
+    cancelled = Signal()
+    link_copied = Signal()
+    code_copied = Signal()
+    opened = Signal(str)
+    pasted = Signal(str)
+    second = Signal()  # once a second while it is on screen and a time runs
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._page: str | None = None
+        self._qr_text: str | None = None
+        self._left = ""
+        self.title = label("", "dialogTitle", wrap=True)
+        self.text = label("", "secondary", wrap=True)
+        self._steps: list[StepRow] = []
+        self._steps_box = QVBoxLayout()
+        self._steps_box.setSpacing(0)
+        self._build_code()
+        self._build_paste()
+        self.nothing = button("Nothing opened?", "quiet")
+        self.nothing.clicked.connect(self._toggle_paste)
+        self.copy_link = button("Copy link")
+        self.copy_link.clicked.connect(self.link_copied)
+        self.cancel = button("Cancel")
+        self.cancel.clicked.connect(self.cancelled)
+        self.note = label("", "hint", wrap=True)
+        foot = QHBoxLayout()
+        foot.setSpacing(9)
+        foot.addWidget(self.nothing)
+        foot.addStretch(1)
+        foot.addWidget(self.copy_link)
+        foot.addWidget(self.cancel)
+        column = QWidget()
+        column.setMaximumWidth(theme.px(520))
+        column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        inner = QVBoxLayout(column)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(4)
+        inner.addStretch(1)
+        inner.addWidget(self.title)
+        inner.addWidget(self.text)
+        inner.addSpacing(12)
+        inner.addWidget(self._code_box)
+        inner.addLayout(self._steps_box)
+        inner.addSpacing(8)
+        inner.addWidget(self._paste_box)
+        inner.addWidget(self.note)
+        inner.addStretch(2)
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(column, 100)
+        middle.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(26, 24, 26, 22)
+        layout.setSpacing(12)
+        layout.addLayout(middle, 1)
+        layout.addLayout(foot)
+        self._timer = QTimer(self)
+        self._timer.setInterval(1000)
+        self._timer.timeout.connect(self.second)
+
+    def _build_code(self) -> None:
+        self._code_box = QWidget()
+        row = QHBoxLayout(self._code_box)
+        row.setContentsMargins(0, 0, 0, 10)
+        row.setSpacing(22)
+        self.code = label("", "code")
+        self.code.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.qr = QrCode(self._theme)
+        self.copy_code = IconButton(self._theme, "copy", "Copy code", "", "Copy code")
+        self.open_page = IconButton(self._theme, "link", "Open page", "primary", "Open page")
+        self.copy_code.clicked.connect(self.code_copied)
+        self.open_page.clicked.connect(self._open)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(9)
+        buttons.addWidget(self.open_page)
+        buttons.addWidget(self.copy_code)
+        buttons.addStretch(1)
+        left = QVBoxLayout()
+        left.setSpacing(14)
+        left.addStretch(1)
+        left.addWidget(self.code)
+        left.addLayout(buttons)
+        left.addStretch(1)
+        row.addLayout(left, 1)
+        row.addWidget(self.qr)
+
+    def _build_paste(self) -> None:
+        self._paste_box = QFrame()
+        self._paste_box.setProperty("note", "info")
+        inner = QVBoxLayout(self._paste_box)
+        inner.setContentsMargins(16, 12, 16, 14)
+        inner.setSpacing(6)
+        inner.addWidget(
+            label(
+                "Copy the link and open it in any browser. If that browser cannot come back here:",
+                "secondary",
+                wrap=True,
+            )
+        )
+        self._paste_words = label("", "strong", wrap=True)
+        inner.addWidget(self._paste_words)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self.paste_field = QLineEdit()
+        self.paste_field.setAccessibleName("Pasted address or code")
+        self.paste_field.returnPressed.connect(self._paste)
+        self.paste_button = button("Use it", name="Use what was pasted")
+        self.paste_button.clicked.connect(self._paste)
+        row.addWidget(self.paste_field, 1)
+        row.addWidget(self.paste_button)
+        inner.addLayout(row)
+        self._paste_words.setBuddy(self.paste_field)
+        self._paste_box.hide()
+
+    def begin(self) -> None:
+        """A new attempt: nothing of the last one stays."""
+        self._paste_box.hide()
+        self.paste_field.clear()
+        self.say("", True)
+
+    def tell(self, model: Waiting) -> None:
+        self.title.setText(model.title)
+        self.text.setText(model.text)
+        while len(self._steps) < len(model.steps):
+            row = StepRow(self._theme)
+            self._steps.append(row)
+            self._steps_box.addWidget(row)
+        for row, step in zip(self._steps, model.steps, strict=False):
+            row.tell(step)
+        for number, row in enumerate(self._steps):
+            row.setVisible(number < len(model.steps))
+        self.copy_link.setVisible(model.code is None)
+        self.copy_link.setEnabled(model.can_copy_link)
+        self.nothing.setVisible(model.paste is not None)
+        if model.paste is None:
+            self._paste_box.hide()
+        else:
+            self._paste_words.setText(model.paste)
+        self._code_box.setVisible(model.code is not None)
+        if model.code is not None:
+            self.code.setText(model.code)
+            self.code.setAccessibleName(f"Code {model.code}")
+            self._page = model.code_page
+            self.open_page.setVisible(model.code_page is not None)
+            if model.code_qr != self._qr_text:
+                self._qr_text = model.code_qr
+                self.qr.tell(model.code_qr)
+        self._left = model.left
+        self._run()
+
+    def say(self, text: str, good: bool) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
+        self.note.setProperty("role", "hint" if good else "problem")
+        self.note.style().unpolish(self.note)
+        self.note.style().polish(self.note)
+
+    def _run(self) -> None:
+        if self._left and self.isVisible():
+            if not self._timer.isActive():
+                self._timer.start()
+        else:
+            self._timer.stop()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._run()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
+
+    def _toggle_paste(self) -> None:
+        self._paste_box.setVisible(not self._paste_box.isVisible())
+        if self._paste_box.isVisible():
+            self.paste_field.setFocus()
+
+    def _paste(self) -> None:
+        text = self.paste_field.text().strip()
+        if text:
+            self.pasted.emit(text)  # the field keeps it until it is taken
+
+    def _open(self) -> None:
+        if self._page:
+            self.opened.emit(self._page)

@@ -1,0 +1,208 @@
+"""The dialog that offers to bring keys along from other tools' files: what was found, how it went, and the plaintext.
+
+Shows `moving.Item`s and emits what the person asks for. Closing it moves nothing.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from keyfob.desktop.imports.presenter import Item, Step
+from keyfob.desktop.shared.avatar import Tile
+from keyfob.desktop.shared.confirm import Confirm
+from keyfob.desktop.shared.dialog import ModalDialog
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Elided, Scroller, Switch, button, label, restyle
+
+LEAD = (
+    "Other tools on this computer keep these in plain files. Keyfob can move them to your keychain and keep them fresh. "
+    "Nothing is changed in the files unless you say so afterwards."
+)
+
+
+class ImportDialog(ModalDialog):
+    move_asked = Signal(object)  # the numbers of the chosen items
+    blank_asked = Signal()
+
+    def __init__(self, theme: Theme, items: tuple[Item, ...], parent: QWidget | None = None) -> None:
+        super().__init__("Bring your keys along", "Bring your keys along", parent)
+        self._theme = theme
+        self.title = label("Bring your keys along", "dialogTitle", wrap=True)
+        self.lead = label(LEAD, "secondary", wrap=True)
+        self.rows = [ItemRow(theme, item) for item in items]
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(26, 4, 26, 8)
+        column.setSpacing(4)
+        for row in self.rows:
+            row.switch.toggled.connect(self._count)
+            column.addWidget(row)
+        column.addStretch(1)
+        scroll = Scroller()
+        scroll.hold(body)
+        head = QVBoxLayout()
+        head.setContentsMargins(26, 24, 26, 8)
+        head.setSpacing(4)
+        head.addWidget(self.title)
+        head.addWidget(self.lead)
+        self._build_plaintext()
+        self.later = button("Not now")
+        self.go = button("Move", "primary")
+        self.go.setDefault(True)
+        self.done_button = button("Done", "primary")
+        self.done_button.hide()
+        self.note = label("You can do this later with: keyfob import", "hint", wrap=True)
+        self.later.clicked.connect(self.reject)
+        self.done_button.clicked.connect(self.accept)
+        self.go.clicked.connect(self._move)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(26, 10, 26, 22)
+        foot.setSpacing(9)
+        foot.addWidget(self.note, 1)
+        for each in (self.later, self.go, self.done_button):
+            foot.addWidget(each)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self._plaintext)
+        layout.addLayout(foot)
+        self.resize(QSize(theme.px(600), theme.px(500)))
+        self.setMinimumSize(QSize(theme.px(440), theme.px(340)))
+        self._count()
+        self.later.setFocus()
+
+    def _build_plaintext(self) -> None:
+        self._plaintext = QWidget()
+        outer = QVBoxLayout(self._plaintext)
+        outer.setContentsMargins(26, 4, 26, 4)
+        frame = QFrame()
+        frame.setProperty("note", "warn")
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(16, 12, 12, 12)
+        row.setSpacing(12)
+        self.plaintext = label(
+            "The moved keys are still in the old files, where every program of yours can read them.",
+            wrap=True,
+        )
+        self.blank = button("Blank it there…")
+        self.blank.clicked.connect(self._ask_blank)
+        row.addWidget(self.plaintext, 1)
+        row.addWidget(self.blank)
+        outer.addWidget(frame)
+        self._plaintext.hide()
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        count = sum(row.chosen for row in self.rows)
+        self.go.setText(f"Move {count}" if count else "Move")
+        self.go.setEnabled(count > 0)
+
+    def _move(self) -> None:
+        chosen = tuple(number for number, row in enumerate(self.rows) if row.chosen)
+        for row in self.rows:
+            row.begin()
+        self.go.setEnabled(False)
+        self.go.setText("Moving …")
+        self.later.setEnabled(False)
+        self.move_asked.emit(chosen)
+
+    def _ask_blank(self) -> None:
+        asked = Confirm(
+            self._theme,
+            "Blank what was moved?",
+            "Keyfob takes the moved keys out of their files and changes nothing else in them. Tools that read those "
+            "files no longer find a key there; they can ask Keyfob instead. A backup stays beside each file until you "
+            "remove it.",
+            "Blank",
+            self,
+        )
+        asked.confirmed.connect(self._blank)
+        asked.open()
+
+    def _blank(self) -> None:
+        self.blank.setEnabled(False)
+        self.blank_asked.emit()
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def step(self, step: Step) -> None:
+        """One item is through."""
+        self.rows[step.number].ended(step.words, good=step.good)
+
+    def moved(self, plaintext: bool) -> None:
+        """All are through. `plaintext`: keys that were moved still stand in their files."""
+        good = sum(row.good for row in self.rows)
+        self.title.setText("Moved" if good else "Nothing was moved")
+        waits = "What needs a sign-in waits in the list, with the reason."
+        self.lead.setText(
+            waits if good else "The files are as they were. Try again later with: keyfob import"
+        )
+        self._plaintext.setVisible(plaintext)
+        self.note.setText("")
+        self.later.hide()
+        self.go.hide()
+        self.done_button.show()
+        self.done_button.setDefault(True)
+        self.done_button.setFocus()
+
+    def blanked(self, backups: tuple[str, ...]) -> None:
+        """The keys are no longer in these files."""
+        if not backups:
+            return
+        them = "this backup" if len(backups) == 1 else "these backups"
+        self.plaintext.setText(
+            f"The keys are out of the old files. They are still in {them}. When your tools work, delete {them}:\n"
+            + "\n".join(backups)
+        )
+        self.plaintext.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.blank.hide()
+
+    def complain(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setProperty("role", "problem")
+        restyle(self.note)
+        self.blank.setEnabled(True)
+
+
+class ItemRow(QWidget):
+    """One thing that was found, with the switch that takes it along."""
+
+    def __init__(self, theme: Theme, item: Item) -> None:
+        super().__init__()
+        self._item = item
+        self.good = False
+        self._title = Elided(item.title, "strong")
+        self.note = label(item.note, "small", wrap=True)
+        self.switch = Switch(theme, f"Move {item.title}")
+        self.switch.setChecked(item.movable)
+        self.switch.setEnabled(item.movable)
+        texts = QVBoxLayout()
+        texts.setSpacing(1)
+        texts.addWidget(self._title)
+        texts.addWidget(self.note)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 8, 0, 8)
+        row.setSpacing(14)
+        row.addWidget(Tile(theme.px(36), item.letter, item.color), 0, Qt.AlignmentFlag.AlignTop)
+        row.addLayout(texts, 1)
+        row.addWidget(self.switch, 0, Qt.AlignmentFlag.AlignVCenter)
+
+    @property
+    def chosen(self) -> bool:
+        return self.switch.isChecked() and self._item.movable
+
+    def begin(self) -> None:
+        self.switch.setEnabled(False)
+
+    def ended(self, words: str, *, good: bool) -> None:
+        self.good = good
+        self.note.setText(words)
+        self.note.setProperty("role", "fine" if good else "problem")
+        restyle(self.note)
+        self.switch.hide()

@@ -1,0 +1,75 @@
+"""The renewer's heartbeat: one single-shot timer, set to what the last look returned, and at most 37 s.
+
+It also beats when the machine wakes, the network comes back, the keychain was unlocked, or something happened to an
+account here or in another process: what the last look returned did not know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from keyfob.core.errors import KeyfobError
+from keyfob.core.renewal import LOOK_AGAIN
+from keyfob.desktop.shared.operation import Operation
+
+SETTLE = 200  # milliseconds: a sign-in or a renewal writes several times
+
+
+class RenewalTimer(QObject):
+    looked = Signal()
+
+    def __init__(self, tick: Callable[[], timedelta], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._tick = tick
+        self._beating = self._again = self._stopped = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        # A coarse timer may be 5 % late, and is woken together with others.
+        self._timer.setTimerType(Qt.TimerType.CoarseTimer)
+        self._timer.timeout.connect(self.tick_now)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self.tick_now)
+
+    def beat_soon(self) -> None:
+        """Look in a moment: several such are one look."""
+        if not self._stopped and not self._settle.isActive():
+            self._settle.start(SETTLE)
+
+    def tick_now(self) -> None:
+        """Look now. While a look is under way, one more follows it."""
+        if self._stopped:
+            return
+        if self._beating:
+            self._again = True
+            return
+        self._beating = True
+        self._timer.stop()
+        Operation(self, self._tick, self._beaten).failing(self._failed).start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._timer.stop()
+        self._settle.stop()
+
+    def _beaten(self, wait: timedelta) -> None:
+        self._beating = False
+        self.looked.emit()
+        self._next(wait)
+
+    def _failed(self, _error: KeyfobError) -> None:
+        self._beating = False
+        self._next(LOOK_AGAIN)
+
+    def _next(self, wait: timedelta) -> None:
+        if self._stopped:
+            return
+        if self._again:
+            self._again = False
+            self.tick_now()
+            return
+        milliseconds = min(max(wait, timedelta(0)), LOOK_AGAIN).total_seconds() * 1000
+        self._timer.start(max(round(milliseconds), 50))

@@ -1,0 +1,151 @@
+"""The person's settings in the window: read once, shown in their dialog, saved as they are changed.
+
+One QObject on the GUI thread; files are read and written off it. What cannot be saved is taken back and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from keyfob.core.consent import Permission
+from keyfob.core.errors import KeyfobError
+from keyfob.core.settings import Settings
+from keyfob.desktop.engine import Engine
+from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.shared.operation import Operation
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.models import Window
+
+
+class Autostart(Protocol):
+    """Starting at login, on this system."""
+
+    def enabled(self) -> bool: ...
+    def enable(self, on: bool) -> None: ...
+
+
+class SettingsController(QObject):
+    read = Signal()  # the file has been read: `value` is what holds
+    failed = Signal(str)
+    asked = Signal(str, str)  # an account's button in the dialog: action, key
+    connect_asked = Signal()
+
+    def __init__(self, theme: Theme, autostart: Autostart | None, window: QWidget, parent: QObject) -> None:
+        super().__init__(parent)
+        self._theme, self._autostart, self._window = theme, autostart, window
+        self._engine: Engine | None = None
+        self.dialog: SettingsDialog | None = None
+        self.value = Settings()
+        self.known = False
+
+    def begin(self, engine: Engine) -> None:
+        """Read the file; `read` or `failed` follows."""
+        self._engine = engine
+        Operation(self, engine.settings.load, self._took).failing(self._faulty).start()
+
+    def _took(self, settings: Settings) -> None:
+        self.value, self.known = settings, True
+        self._theme.choose(settings.theme)
+        self.read.emit()
+
+    def _faulty(self, error: KeyfobError) -> None:
+        self.failed.emit(error.sentence())
+
+    def tell(self, model: Window) -> None:
+        """The accounts as they now are."""
+        if self.dialog is not None:
+            self.dialog.tell_accounts(model)
+
+    def open(self, model: Window, vault: str, *, tray: bool) -> None:
+        """The dialog, once."""
+        if self.dialog is not None:
+            self.dialog.raise_()
+            return
+        dialog = self.dialog = SettingsDialog(
+            self._theme, self.value, tray=tray, autostart=self._autostart is not None, parent=self._window
+        )
+        dialog.tell_vault(vault)
+        dialog.tell_accounts(model)
+        dialog.changed.connect(self.save)
+        dialog.asked.connect(self._account_asked)
+        dialog.connect_asked.connect(self._connect_asked)
+        dialog.revoke_asked.connect(self._revoke)
+        dialog.finished.connect(self._closed)
+        dialog.open()
+        if self._engine is not None:
+            Operation(self, self._engine.consents.list, self._permissions).failing(self._faulty).start()
+
+    def _permissions(self, found: Sequence[Permission]) -> None:
+        if self.dialog is not None:
+            self.dialog.programs.tell(found)
+
+    def _revoke(self, permission_id: str) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+
+        def work() -> Sequence[Permission]:
+            engine.consents.revoke(permission_id)
+            return engine.consents.list()
+
+        Operation(self, work, self._permissions).failing(self._faulty).start()
+
+    def _account_asked(self, action: str, key: str) -> None:
+        if action == "reconnect":
+            self.close()  # the sign-in's dialog takes its place
+        self.asked.emit(action, key)
+
+    def _connect_asked(self) -> None:
+        self.close()
+        self.connect_asked.emit()
+
+    def close(self) -> None:
+        if self.dialog is not None:
+            self.dialog.accept()
+
+    def _closed(self) -> None:
+        if self.dialog is not None:
+            self.dialog.deleteLater()
+            self.dialog = None
+
+    def started_once(self) -> None:
+        """The first start has shown its way in; it does so no more."""
+        if not self.value.first_start_done:
+            self.save(replace(self.value, first_start_done=True))
+
+    def save(self, settings: Settings) -> None:
+        """Hold this from now on, and write it."""
+        engine, before = self._engine, self.value
+        if engine is None:
+            return
+        self.value = settings
+        self._theme.choose(settings.theme)
+
+        def refused(error: KeyfobError) -> None:
+            self.value = before
+            self._theme.choose(before.theme)
+            if self.dialog is not None:
+                self.dialog.refuse(error.sentence(), before)
+            else:
+                self.failed.emit(error.sentence())
+
+        Operation(self, self._write(engine, settings, before), _nothing).failing(refused).start()
+
+    def _write(self, engine: Engine, settings: Settings, before: Settings) -> Callable[[], None]:
+        autostart = self._autostart
+
+        def work() -> None:
+            if autostart is not None and autostart.enabled() != settings.start_at_login:
+                autostart.enable(settings.start_at_login)
+            engine.settings.save(settings, before)
+
+        return work
+
+
+def _nothing(_result: object) -> None:
+    """What is written needs no answer."""

@@ -1,0 +1,342 @@
+"""The dialog Settings. What is changed holds at once; a wrong entry says so under its field and is not taken.
+
+It receives values and emits what the person wants; the app saves and answers with `tell` or `refuse`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from keyfob.core.settings import THEMES, Settings
+from keyfob.desktop.settings.program_card import ProgramCard
+from keyfob.desktop.shared.avatar import Avatar
+from keyfob.desktop.shared.dialog import ModalDialog
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Choice, Elided, Scroller, Switch, button, card, label, restyle
+from keyfob.desktop.window.models import Row, Window
+
+THEME_WORDS = {"system": "As the system", "light": "Light", "dark": "Dark"}
+PORTS = (1024, 65535)
+MARGINS = (1, 1440)  # minutes
+
+
+class SettingsDialog(ModalDialog):
+    changed = Signal(object)  # Settings
+    asked = Signal(str, str)  # disconnect | reconnect | remove, account key
+    connect_asked = Signal()
+    revoke_asked = Signal(str)  # a program's permission
+
+    def __init__(
+        self, theme: Theme, settings: Settings, *, tray: bool, autostart: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__("Settings", "Settings", parent)
+        self._theme = theme
+        self._settings = settings
+        self._filling = False
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(26, 24, 26, 16)
+        column.setSpacing(12)
+        column.addWidget(label("Settings", "dialogTitle"))
+        self._build_accounts(column)
+        self._build_window(column, tray=tray, autostart=autostart)
+        self._build_tokens(column)
+        self.programs = ProgramCard(self._theme)
+        self.programs.switched.connect(self._switched)
+        self.programs.revoked.connect(self.revoke_asked)
+        column.addWidget(self.programs)
+        column.addStretch(1)
+        scroll = self._scroll = Scroller()
+        scroll.hold(body)
+        self.problem = label("", "problem", wrap=True)
+        self.done_button = button("Done", "primary")
+        self.done_button.setDefault(True)
+        self.done_button.clicked.connect(self._finish)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(26, 10, 26, 22)
+        foot.addWidget(self.problem, 1)
+        foot.addWidget(self.done_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(foot)
+        self.resize(QSize(theme.px(600), theme.px(680)))
+        self.setMinimumSize(QSize(theme.px(440), theme.px(360)))
+        self.tell(settings)
+        self.done_button.setFocus()
+
+    # --- parts ----------------------------------------------------------------------------------------------
+
+    def _build_accounts(self, column: QVBoxLayout) -> None:
+        frame, inner = card()
+        head = QHBoxLayout()
+        head.addWidget(label("Accounts", "heading"), 1)
+        self.connect_button = button("Connect Account")
+        self.connect_button.clicked.connect(self.connect_asked)
+        head.addWidget(self.connect_button)
+        inner.addLayout(head)
+        self._accounts = QVBoxLayout()
+        self._accounts.setSpacing(6)
+        inner.addLayout(self._accounts)
+        self._no_accounts = label("None is connected yet.", "small")
+        inner.addWidget(self._no_accounts)
+        self._rows: dict[str, AccountRow] = {}
+        column.addWidget(frame)
+
+    def _build_window(self, column: QVBoxLayout, *, tray: bool, autostart: bool) -> None:
+        frame, inner = card()
+        inner.addWidget(label("Window", "heading"))
+        grid = _grid(inner)
+        self.login = Switch(self._theme, "Start at login")
+        self.login.setEnabled(autostart)
+        self.tray = Switch(self._theme, "Close to the tray")
+        self.tray.setEnabled(tray)
+        self.theme = Choice(self._theme, "Theme")
+        for name in THEMES:
+            self.theme.addItem(THEME_WORDS[name], name)
+        note = "Closing the window leaves Keyfob in the tray." if tray else "This desktop shows no tray."
+        _row(grid, 0, "Start at login", "Keyfob is there before your tools ask.", self.login)
+        _row(grid, 1, "Close to the tray", note, self.tray)
+        _row(grid, 2, "Theme", "", self.theme)
+        self.login.toggled.connect(self._switched)
+        self.tray.toggled.connect(self._switched)
+        self.theme.currentIndexChanged.connect(self._switched)
+        column.addWidget(frame)
+
+    def _build_tokens(self, column: QVBoxLayout) -> None:
+        frame, inner = card()
+        inner.addWidget(label("Signing in and renewing", "heading"))
+        grid = _grid(inner)
+        self.port = self._number("Callback port")
+        self.margin = self._number("Renewal margin")
+        self.vault = label("", "strong")
+        self.vault.setAlignment(Qt.AlignmentFlag.AlignRight)
+        _row(
+            grid,
+            0,
+            "Callback port",
+            "Where the browser comes back to. Apps you registered name this port.",
+            self.port,
+        )
+        self.port_problem = _problem(grid, 1)
+        _row(
+            grid,
+            2,
+            "Renewal margin",
+            "Minutes before the end; a short lifetime uses a fifth of itself.",
+            self.margin,
+        )
+        self.margin_problem = _problem(grid, 3)
+        _row(grid, 4, "Tokens are kept in", "", self.vault)
+        column.addWidget(frame)
+
+    def _number(self, name: str) -> QLineEdit:
+        field = QLineEdit()
+        field.setAccessibleName(name)
+        field.setFixedWidth(self._theme.px(96))
+        field.setAlignment(Qt.AlignmentFlag.AlignRight)
+        field.setMaxLength(6)
+        field.setInputMethodHints(Qt.InputMethodHint.ImhDigitsOnly)
+        field.textEdited.connect(self._judge)
+        field.editingFinished.connect(self._take_numbers)
+        return field
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def tell(self, settings: Settings) -> None:
+        """What holds now."""
+        self._filling = True
+        self._settings = settings
+        self.login.setChecked(settings.start_at_login)
+        self.tray.setChecked(settings.close_to_tray)
+        self.theme.setCurrentIndex(THEMES.index(settings.theme))
+        self.programs.switch.setChecked(settings.named_app_consent)
+        self.port.setText(str(settings.callback_port))
+        self.margin.setText(_minutes(settings.renewal_margin))
+        self._filling = False
+        self._judge()
+
+    def show_port(self) -> None:
+        """Bring the callback port into view, ready to be typed over."""
+        self.raise_()
+        self.activateWindow()
+        self.port.setFocus()
+        self.port.selectAll()
+        self._scroll.ensureWidgetVisible(self.port)
+
+    def tell_vault(self, name: str) -> None:
+        self.vault.setText(name)
+
+    def tell_accounts(self, model: Window) -> None:
+        """The accounts, each with its button."""
+        rows = {row.key: row for row in model.rows}
+        for key in [k for k in self._rows if k not in rows]:
+            gone = self._rows.pop(key)
+            gone.setParent(None)
+            gone.deleteLater()
+        for key, row in rows.items():
+            if key not in self._rows:
+                self._rows[key] = AccountRow(self._theme)
+                self._rows[key].asked.connect(self.asked)
+                self._accounts.addWidget(self._rows[key])
+            self._rows[key].tell(row)
+        self._no_accounts.setVisible(not rows)
+
+    def refuse(self, message: str, settings: Settings) -> None:
+        """It could not be saved: say why, and show what holds."""
+        self.problem.setText(message)
+        self.tell(settings)
+
+    # --- taking ---------------------------------------------------------------------------------------------
+
+    def _switched(self) -> None:
+        if not self._filling:
+            self._emit(
+                replace(
+                    self._settings,
+                    start_at_login=self.login.isChecked(),
+                    close_to_tray=self.tray.isChecked(),
+                    theme=str(self.theme.currentData()),
+                    named_app_consent=self.programs.switch.isChecked(),
+                )
+            )
+
+    def _judge(self) -> bool:
+        """Whether both numbers are right; what is wrong is said under its field."""
+        good = True
+        for field, problem, (least, most) in (
+            (self.port, self.port_problem, PORTS),
+            (self.margin, self.margin_problem, MARGINS),
+        ):
+            value = _number(field.text()) if field is self.port else _seconds(field.text())
+            low, high = (least, most) if field is self.port else (30, most * 60)
+            fits = value is not None and low <= value <= high
+            unit = "a port" if field is self.port else "a number of minutes"
+            problem.setText("" if fits else f"It must be {unit} from {least} to {most}.")
+            problem.setVisible(not fits)
+            if field.property("wrong") != (not fits):
+                field.setProperty("wrong", not fits)
+                restyle(field)
+            good = good and fits
+        return good
+
+    def _take_numbers(self) -> None:
+        if self._filling or not self._judge():
+            return
+        port, margin = _number(self.port.text()), _seconds(self.margin.text())
+        assert port is not None
+        assert margin is not None
+        self._emit(replace(self._settings, callback_port=port, renewal_margin=margin))
+
+    def _finish(self) -> None:
+        """Close, unless a number is wrong: it stays to be corrected."""
+        if self._judge():
+            self.accept()
+        else:
+            (self.port if self.port.property("wrong") else self.margin).setFocus()
+
+    def _emit(self, settings: Settings) -> None:
+        if settings != self._settings:
+            self._settings = settings
+            self.problem.setText("")
+            self.changed.emit(settings)
+
+
+class AccountRow(QWidget):
+    """An account with the button that connects or disconnects it."""
+
+    asked = Signal(str, str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._row: Row | None = None
+        self._avatar = Avatar(theme.px(30), theme.color("bg"))
+        self._title = Elided("", "strong")
+        self._note = Elided("", "small")
+        self._deed = button("")
+        self._deed.clicked.connect(self._ask)
+        texts = QVBoxLayout()
+        texts.setSpacing(0)
+        texts.addWidget(self._title)
+        texts.addWidget(self._note)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 4)
+        layout.setSpacing(12)
+        layout.addWidget(self._avatar)
+        layout.addLayout(texts, 1)
+        layout.addWidget(self._deed)
+
+    def tell(self, row: Row) -> None:
+        if row == self._row:
+            return
+        self._row = row
+        off = row.accessible.endswith(", disconnected")
+        needs = row.accessible.endswith(", needs_sign_in")
+        self._avatar.show_face(row.face, self._theme.color("bg"))
+        self._title.tell(row.title)
+        self._note.tell(f"{row.subtitle} · {row.side}")
+        words = "Reconnect" if off or needs else "Disconnect"
+        self._deed.setText(words)
+        self._deed.setAccessibleName(f"{words} {row.id}")
+
+    def _ask(self) -> None:
+        if self._row is not None:
+            self.asked.emit(self._deed.text().lower(), self._row.key)
+
+
+def _grid(inner: QVBoxLayout) -> QGridLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(16)
+    grid.setVerticalSpacing(10)
+    grid.setColumnStretch(0, 1)
+    inner.addLayout(grid)
+    return grid
+
+
+def _row(grid: QGridLayout, number: int, title: str, note: str, control: QWidget) -> None:
+    texts = QVBoxLayout()
+    texts.setSpacing(1)
+    caption = label(title, "strong", wrap=True)
+    caption.setBuddy(control)
+    texts.addWidget(caption)
+    if note:
+        texts.addWidget(label(note, "small", wrap=True))
+    grid.addLayout(texts, number, 0)
+    grid.addWidget(control, number, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+
+
+def _problem(grid: QGridLayout, number: int) -> QLabel:
+    problem = label("", "problem", wrap=True)
+    problem.hide()
+    grid.addWidget(problem, number, 0, 1, 2)
+    return problem
+
+
+def _number(text: str) -> int | None:
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _seconds(minutes: str) -> int | None:
+    """Minutes as typed, in seconds; halves are fine."""
+    try:
+        value = float(minutes.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return round(value * 60) if 0 <= value < 1e6 else None
+
+
+def _minutes(seconds: int) -> str:
+    return str(seconds // 60) if seconds % 60 == 0 else f"{seconds / 60:.1f}"

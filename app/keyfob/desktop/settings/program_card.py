@@ -1,0 +1,89 @@
+"""Settings' part about programs that ask for tokens: the switch, its honest limits, and the answers that stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from keyfob.core.consent import Permission, Reply
+from keyfob.core.text import plain
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Elided, Switch, button, card, label
+
+SWITCH = "Ask before a program gets a token"
+LIMITS = (
+    "The first time a program asks, Keyfob shows which one it is and which account it wants. Without this window the "
+    "answer is no. It is no wall between your own programs: they can pretend to be each other, and a command that finds "
+    "no Keyfob running does not ask."
+)
+_WORDS = {Reply.ALWAYS: "always", Reply.HOUR: "for an hour", Reply.NO: "not allowed", Reply.ONCE: "once"}
+
+
+class ProgramCard(QWidget):
+    switched = Signal(bool)
+    revoked = Signal(str)  # a permission's id
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        frame, inner = card()
+        inner.addWidget(label("Programs", "heading"))
+        self.switch = Switch(theme, SWITCH)
+        self.switch.toggled.connect(self.switched)
+        texts = QVBoxLayout()
+        texts.setSpacing(1)
+        caption = label(SWITCH, "strong", wrap=True)
+        caption.setBuddy(self.switch)
+        texts.addWidget(caption)
+        texts.addWidget(label(LIMITS, "small", wrap=True))
+        row = QHBoxLayout()
+        row.setSpacing(16)
+        row.addLayout(texts, 1)
+        row.addWidget(self.switch, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+        inner.addLayout(row)
+        self._list = QVBoxLayout()
+        self._list.setSpacing(6)
+        inner.addLayout(self._list)
+        self._rows: list[_Row] = []
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(frame)
+
+    def tell(self, permissions: Sequence[Permission]) -> None:
+        """The answers that stand."""
+        for row in self._rows:
+            row.setParent(None)
+            row.deleteLater()
+        self._rows = [_Row(permission) for permission in permissions]
+        for row in self._rows:
+            row.revoked.connect(self.revoked)
+            self._list.addWidget(row)
+
+
+class _Row(QWidget):
+    revoked = Signal(str)
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__()
+        self._id = permission.id
+        path = permission.script or permission.executable
+        name = plain(path.rpartition("/")[2] or path, 60)
+        title, note = Elided("", "strong"), Elided("", "small")
+        title.tell(f"{name}: {permission.account_id}, {_WORDS[permission.reply]}")
+        note.tell(plain(path, 200))
+        texts = QVBoxLayout()
+        texts.setSpacing(0)
+        texts.addWidget(title)
+        texts.addWidget(note)
+        self.deed = button("Revoke")
+        self.deed.setAccessibleName(f"Revoke {name} {permission.account_id}")
+        self.deed.clicked.connect(self._press)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 4)
+        layout.setSpacing(12)
+        layout.addLayout(texts, 1)
+        layout.addWidget(self.deed)
+
+    def _press(self) -> None:
+        self.revoked.emit(self._id)

@@ -1,0 +1,152 @@
+"""Letters on coloured ground: people as circles with their provider's badge, providers as rounded squares.
+
+Pictures of people are files that the engine fetched; they are read with limits, and a faulty one shows the letter.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QImage, QImageReader, QPainter, QPainterPath, QPen
+from PySide6.QtWidgets import QWidget
+
+from keyfob.desktop.shared.palette import AVATARS, contrast, letter_on
+
+EDGE_BELOW = 1.4  # contrast under which a badge needs an edge to be seen on its ground
+PICTURE_MOST = 2048  # pixels a side: a larger one is not decoded
+PICTURE_SIDE = 208  # kept at: the largest drawn, 66, on a screen of three times the density
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A person's circle: a letter on a colour, or a picture; and the provider's letter on its colour."""
+
+    letter: str
+    color: str
+    badge: str
+    badge_color: str
+    picture: str = ""  # a file
+
+
+def avatar_color(key: str) -> str:
+    """Always the same colour for one account's key."""
+    return AVATARS[zlib.crc32(key.encode()) % len(AVATARS)]
+
+
+@lru_cache(maxsize=64)
+def picture(path: str) -> QImage | None:
+    """A square of the picture in that file; None where it is no picture or too large a one."""
+    reader = QImageReader(path)
+    reader.setAutoTransform(True)
+    size = reader.size()
+    if not size.isValid() or max(size.width(), size.height()) > PICTURE_MOST:
+        return None
+    image = reader.read()
+    if image.isNull():
+        return None
+    side = min(image.width(), image.height())
+    square = image.copy((image.width() - side) // 2, (image.height() - side) // 2, side, side)
+    return square.scaled(PICTURE_SIDE, PICTURE_SIDE, mode=Qt.TransformationMode.SmoothTransformation)
+
+
+def first_letter(text: str, otherwise: str = "?") -> str:
+    """The first letter or digit, upper case."""
+    return next((c.upper() for c in text if c.isalnum()), otherwise)
+
+
+def paint_letter(painter: QPainter, box: QRectF, letter: str, ground: str, share: float = 0.4) -> None:
+    font = QFont(painter.font())
+    font.setPixelSize(max(round(box.height() * share), 1))
+    font.setWeight(QFont.Weight.Bold)
+    painter.setFont(font)
+    painter.setPen(QColor(letter_on(ground)))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, letter)
+
+
+def paint_face(painter: QPainter, box: QRectF, face: Face, behind: QColor) -> None:
+    """`behind` is the ground it stands on: the badge is set off from the circle by a ring of it."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    image = picture(face.picture) if face.picture else None
+    if image is None:
+        painter.setBrush(QColor(face.color))
+        painter.drawEllipse(box)
+        paint_letter(painter, box, face.letter, face.color)
+    else:
+        circle = QPainterPath()
+        circle.addEllipse(box)
+        painter.save()
+        painter.setClipPath(circle)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(box, image)
+        painter.restore()
+    side = box.width() * (0.38 if box.width() > 50 else 0.44)
+    over = box.width() * 0.07
+    badge = QRectF(box.right() - side + over, box.bottom() - side + over, side, side)
+    ring = max(box.width() * 0.035, 1.6)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(behind)
+    painter.drawRoundedRect(badge.adjusted(-ring, -ring, ring, ring), side * 0.36, side * 0.36)
+    painter.setBrush(QColor(face.badge_color))
+    if contrast(face.badge_color, behind.name()) < EDGE_BELOW:
+        painter.setPen(QPen(QColor(letter_on(face.badge_color)), ring * 0.5))
+        painter.setOpacity(0.45)
+        painter.drawRoundedRect(badge, side * 0.3, side * 0.3)
+        painter.setOpacity(1)
+        painter.setPen(Qt.PenStyle.NoPen)
+        badge = badge.adjusted(ring * 0.25, ring * 0.25, -ring * 0.25, -ring * 0.25)
+    painter.drawRoundedRect(badge, side * 0.3, side * 0.3)
+    paint_letter(painter, badge, face.badge, face.badge_color, 0.62)
+    painter.restore()
+
+
+def paint_tile(painter: QPainter, box: QRectF, letter: str, color: str, edge: QColor | None = None) -> None:
+    """A provider's tile; `edge` sets a dark tile off from a dark ground."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen if edge is None else edge)
+    painter.setBrush(QColor(color))
+    radius = box.width() * 0.27
+    painter.drawRoundedRect(box, radius, radius)
+    paint_letter(painter, box, letter, color, 0.44)
+    painter.restore()
+
+
+class Avatar(QWidget):
+    """A face in a layout. Decoration: the name beside it is what assistive technology reads."""
+
+    def __init__(self, side: int, behind: QColor, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._face: Face | None = None
+        self._behind = behind
+        self.setFixedSize(QSize(round(side * 1.08), round(side * 1.08)))
+        self._side = side
+
+    def show_face(self, face: Face, behind: QColor) -> None:
+        if (face, behind) != (self._face, self._behind):
+            self._face, self._behind = face, behind
+            self.update()
+
+    def paintEvent(self, _event: object) -> None:
+        if self._face is not None:
+            painter = QPainter(self)
+            paint_face(painter, QRectF(0, 0, self._side, self._side), self._face, self._behind)
+            painter.end()
+
+
+class Tile(QWidget):
+    """A provider's tile in a layout."""
+
+    def __init__(self, side: int, letter: str, color: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._letter, self._color = letter, color
+        self.setFixedSize(QSize(side, side))
+
+    def paintEvent(self, _event: object) -> None:
+        painter = QPainter(self)
+        paint_tile(painter, QRectF(self.rect()), self._letter, self._color)
+        painter.end()

@@ -1,0 +1,68 @@
+"""Our own drawings, recoloured as they are loaded and sharp at every scale.
+
+Each file in `resources/icons` is drawn in `currentColor`, one weight, on a 24 × 24 ground. Pixmaps are made once
+for each (name, colour, size, scale). GUI thread only.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from keyfob.core.resources import resources
+from keyfob.desktop.shared.palette import TRAY
+
+SCALES = (1.0, 1.5, 2.0, 3.0)
+TRAY_SIZES = (16, 22, 24, 32, 48, 64)
+
+
+@lru_cache(maxsize=128)
+def _drawing(name: str) -> str:
+    return (resources() / "icons" / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def svg(name: str, color: str) -> QByteArray:
+    """The drawing in that colour, as SVG. Raises FileNotFoundError for a name that is not ours."""
+    return QByteArray(_drawing(name).replace("currentColor", color).encode())
+
+
+@lru_cache(maxsize=512)
+def pixmap(name: str, color: str, size: int, ratio: float = 1.0) -> QPixmap:
+    """`size` in device-independent pixels."""
+    side = max(round(size * ratio), 1)
+    result = QPixmap(side, side)
+    result.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(result)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    QSvgRenderer(svg(name, color)).render(painter, QRectF(0, 0, side, side))
+    painter.end()
+    result.setDevicePixelRatio(ratio)
+    return result
+
+
+def icon(name: str, color: str, size: int, disabled: str | None = None) -> QIcon:
+    """An icon for a button or menu of `size`; `disabled` is its colour while it cannot be pressed."""
+    result = QIcon()
+    for ratio in SCALES:
+        result.addPixmap(pixmap(name, color, size, ratio))
+        if disabled:
+            result.addPixmap(pixmap(name, disabled, size, ratio), QIcon.Mode.Disabled)
+    return result
+
+
+def tray_icon(state: str) -> QIcon:
+    """fine | renewing | needs_you | waiting: square, circle, triangle, diamond."""
+    result = QIcon()
+    for size in TRAY_SIZES:
+        result.addPixmap(pixmap(f"tray-{state.replace('_', '-')}", TRAY[state], size))
+    return result
+
+
+def app_icon() -> QIcon:
+    result = QIcon()
+    for size in (16, 24, 32, 48, 64, 128, 256):
+        result.addPixmap(pixmap("app", TRAY["fine"], size))
+    return result

@@ -1,0 +1,232 @@
+"""Pictures where people would rather look than read: a status's shape, pills, chips, the life bar, the last days.
+
+Each draws the value it is given and says the same in its accessible name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from keyfob.desktop.shared.outside_text import set_tooltip
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.history import DAYS, Point
+from keyfob.desktop.window.models import LifeBar
+
+
+def paint_status(painter: QPainter, box: QRectF, shape: str, color: QColor) -> None:
+    """dot, ring, arc, clock or triangle: a status told without its colour."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    pen = QPen(color, max(box.width() * 0.19, 1.3), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
+    inner = box.adjusted(pen.widthF() / 2, pen.widthF() / 2, -pen.widthF() / 2, -pen.widthF() / 2)
+    match shape:
+        case "dot":
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            painter.drawEllipse(box)
+        case "triangle":
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            tip = QPointF(box.center().x(), box.top() - box.height() * 0.08)
+            painter.drawPolygon(QPolygonF([tip, box.bottomRight(), box.bottomLeft()]))
+        case "arc":
+            painter.setPen(pen)
+            painter.drawArc(inner, 60 * 16, 260 * 16)
+        case "clock":
+            painter.setPen(pen)
+            painter.drawEllipse(inner)
+            middle = box.center()
+            painter.drawLine(middle, QPointF(middle.x(), inner.top() + inner.height() * 0.22))
+        case _:
+            painter.setPen(pen)
+            painter.drawEllipse(inner)
+    painter.restore()
+
+
+class Pill(QWidget):
+    """A status in a word and a shape on a tinted ground."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._text, self._tone, self._shape = "", "ok", "dot"
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        theme.changed.connect(self.updateGeometry)
+
+    def tell(self, text: str, tone: str, shape: str) -> None:
+        self._text, self._tone, self._shape = text, tone, shape
+        self.setAccessibleName(text)
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        px = self._theme.px
+        width = QFontMetrics(self._theme.font(12.5, 600)).horizontalAdvance(self._text)
+        return QSize(width + px(11) * 2 + px(8) + px(7), px(25))
+
+    def paintEvent(self, _event: object) -> None:
+        px = self._theme.px
+        tint = {"ok": "ok_tint", "warn": "warn_tint", "bad": "bad_tint", "accent": "info_tint"}
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._theme.color(tint.get(self._tone, "quiet_tint")))
+        box = QRectF(self.rect())
+        painter.drawRoundedRect(box, box.height() / 2, box.height() / 2)
+        color = self._theme.color(self._tone)
+        side = px(8)
+        paint_status(painter, QRectF(px(11), (box.height() - side) / 2, side, side), self._shape, color)
+        painter.setFont(self._theme.font(12.5, 600))
+        painter.setPen(color)
+        text = box.adjusted(px(11) + side + px(7), 0, 0, 0)
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._text)
+        painter.end()
+
+
+class Chip(QWidget):
+    """A scope. `missing`: asked for and not granted, so drawn hollow and struck through."""
+
+    def __init__(self, theme: Theme, text: str, *, missing: bool = False) -> None:
+        super().__init__()
+        self._theme, self._text, self._missing = theme, text, missing
+        self.setAccessibleName(f"{text}, not granted" if missing else text)
+        set_tooltip(self, f"{text}: asked for, not granted" if missing else text)
+
+    def sizeHint(self) -> QSize:
+        px = self._theme.px
+        width = QFontMetrics(self._theme.font(12)).horizontalAdvance(self._text)
+        return QSize(width + px(9) * 2, px(22))
+
+    def paintEvent(self, _event: object) -> None:
+        px = self._theme.px
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        font = self._theme.font(12)
+        if self._missing:
+            painter.setPen(QPen(self._theme.color("edge"), 1, Qt.PenStyle.DashLine))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            font.setStrikeOut(True)
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self._theme.color("chip"))
+        painter.drawRoundedRect(box, px(6), px(6))
+        painter.setFont(font)
+        painter.setPen(self._theme.color("ink2" if self._missing else "chip_ink"))
+        shown = QFontMetrics(font).elidedText(
+            self._text, Qt.TextElideMode.ElideMiddle, round(box.width()) - px(12)
+        )
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, shown)
+        painter.end()
+
+
+class LifeBarView(QWidget):
+    """The token's life: what has passed, the renewal mark, and the times under it."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._life: LifeBar | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def tell(self, life: LifeBar | None) -> None:
+        self.setVisible(life is not None)
+        if life == self._life or life is None:
+            return
+        self._life = life
+        spoken = ", ".join(t for t in (life.start, life.mark_text, f"ends {life.end}") if t)
+        self.setAccessibleName(f"{round(life.lived * 100)} % of its life has passed: {spoken}")
+        set_tooltip(self, spoken)
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._theme.px(240), self._theme.px(42))
+
+    def paintEvent(self, _event: object) -> None:
+        life = self._life
+        if life is None:
+            return
+        px = self._theme.px
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        width, top, height = self.width(), px(6), px(8)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._theme.color("track"))
+        painter.drawRoundedRect(QRectF(0, top, width, height), height / 2, height / 2)
+        painter.setBrush(self._theme.color(life.tone))
+        lived = max(width * life.lived, height)
+        painter.drawRoundedRect(QRectF(0, top, lived, height), height / 2, height / 2)
+        metrics = QFontMetrics(self._theme.font(12.5))
+        end_width = metrics.horizontalAdvance(life.end)
+        painter.setFont(self._theme.font(12.5))
+        painter.setPen(self._theme.color("ink2"))
+        line = QRectF(0, top + height + px(7), width, px(20))
+        start_width = metrics.horizontalAdvance(life.start)
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, life.start)
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, life.end)
+        if life.mark is not None:
+            x = width * life.mark
+            painter.fillRect(QRectF(x - 1, top - px(4), 2, height + px(8)), self._theme.color("ink2"))
+            text_width = metrics.horizontalAdvance(life.mark_text)
+            # Under its mark where there is room, else pushed left of the end's time; left out where nothing fits.
+            right = min(x + 1, width - end_width - px(12))
+            if right - text_width > start_width + px(12):
+                painter.drawText(
+                    QRectF(right - text_width, line.top(), text_width + 1, line.height()),
+                    Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
+                    life.mark_text,
+                )
+        painter.end()
+
+
+class Strip(QWidget):
+    """The last days as a line with a mark for each thing that happened: renewals as dots, trouble as bars."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._points: Sequence[Point] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def tell(self, points: Sequence[Point]) -> None:
+        self._points = points
+        trouble = sum(p.tone in ("warn", "bad") for p in points)
+        many = "1 event" if len(points) == 1 else f"{len(points)} events"
+        failed = f", {trouble} failed" if trouble else ""
+        self.setAccessibleName(f"The last {DAYS} days: {many}{failed}")
+        set_tooltip(self, self.accessibleName())
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._theme.px(160), self._theme.px(34))
+
+    def paintEvent(self, _event: object) -> None:
+        px = self._theme.px
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        side = px(7)
+        left, width = side / 2, self.width() - side
+        middle = px(9)
+        painter.setPen(QPen(self._theme.color("track"), 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawLine(QPointF(left, middle), QPointF(left + width, middle))
+        for day in range(1, DAYS):
+            x = left + width * day / DAYS
+            painter.drawLine(QPointF(x, middle - px(3)), QPointF(x, middle + px(3)))
+        painter.setPen(Qt.PenStyle.NoPen)
+        for point in sorted(self._points, key=lambda p: p.tone in ("warn", "bad")):
+            painter.setBrush(self._theme.color(point.tone))
+            x = left + width * point.place
+            if point.tone in ("warn", "bad"):
+                painter.drawRoundedRect(QRectF(x - px(2), middle - px(7), px(4), px(14)), px(2), px(2))
+            else:
+                painter.drawEllipse(QRectF(x - side / 2, middle - side / 2, side, side))
+        painter.setPen(self._theme.color("ink3"))
+        painter.setFont(self._theme.font(11))
+        line = QRectF(0, middle + px(8), self.width(), px(16))
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, f"{DAYS} days ago")
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight, "now")
+        painter.end()

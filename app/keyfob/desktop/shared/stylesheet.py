@@ -1,0 +1,103 @@
+"""The stylesheet as text, from a palette and a scale. Pure; only `theme.py` calls it.
+
+Widgets opt in by a dynamic property: `kind` on buttons (primary, quiet, danger, link), `role` on labels
+(title, heading, strong, secondary, hint, problem), `card` and `tone` on frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keyfob.desktop.shared.palette import Palette
+
+
+def stylesheet(p: Palette, px: Callable[[float], int]) -> str:
+    """Qt style sheet text. `px` scales designed pixels."""
+    return f"""
+* {{ outline: none; }}
+QMainWindow, QDialog {{ background: {p.bg}; }}
+QDialog {{ background: {p.panel}; }}
+QLabel {{ background: transparent; color: {p.ink}; }}
+QLabel[role="title"] {{ font-size: {px(22)}px; font-weight: 700; }}
+QLabel[role="dialogTitle"] {{ font-size: {px(19)}px; font-weight: 700; }}
+QLabel[role="heading"] {{ font-size: {px(12.5)}px; font-weight: 600; color: {p.ink2}; }}
+QLabel[role="lead"] {{ font-size: {px(16)}px; font-weight: 600; }}
+QLabel[role="strong"] {{ font-weight: 600; }}
+QLabel[role="summary"] {{ font-size: {px(15)}px; font-weight: 700; }}
+QLabel[role="secondary"] {{ color: {p.ink2}; }}
+QLabel[role="small"] {{ font-size: {px(12.5)}px; color: {p.ink2}; }}
+QLabel[role="line"] {{ font-size: {px(13)}px; }}
+QLabel[role="hint"] {{ font-size: {px(12.5)}px; color: {p.ink3}; }}
+QLabel[role="problem"] {{ font-size: {px(12.5)}px; color: {p.bad}; }}
+QLabel[role="warn"] {{ font-size: {px(12.5)}px; color: {p.warn}; }}
+QLabel[role="fine"] {{ font-size: {px(12.5)}px; color: {p.ok}; }}
+QLabel[role="code"] {{ font-size: {px(34)}px; font-weight: 700; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
+QLabel[role="mono"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace;
+  background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(7)}px; padding: {px(7)}px {px(10)}px; }}
+
+QFrame#side {{ background: {p.side}; border: none; border-right: 1px solid {p.line}; }}
+QWidget#detail, QScrollArea, QWidget#scrolled {{ background: {p.bg}; border: none; }}
+QDialog QScrollArea, QDialog QWidget#scrolled {{ background: {p.panel}; }}
+QFrame[card="true"] {{ background: {p.panel}; border: 1px solid {p.line}; border-radius: {px(10)}px; }}
+QDialog QFrame[card="true"] {{ background: {p.bg}; }}
+QFrame[tone="warn"] {{ background: {p.warn_tint}; border: none; border-bottom: 1px solid {p.warn_line}; }}
+QFrame[tone="bad"] {{ background: {p.bad_tint}; border: none; border-bottom: 1px solid {p.bad_line}; }}
+QFrame[tone="info"] {{ background: {p.info_tint}; border: none; border-bottom: 1px solid {p.info_line}; }}
+QFrame[note="warn"] {{ background: {p.warn_tint}; border: 1px solid {p.warn_line}; border-radius: {px(9)}px; }}
+QFrame[note="bad"] {{ background: {p.bad_tint}; border: 1px solid {p.bad_line}; border-radius: {px(9)}px; }}
+QFrame[note="info"] {{ background: {p.info_tint}; border: 1px solid {p.info_line}; border-radius: {px(9)}px; }}
+QFrame#rule {{ background: {p.line}; border: none; max-height: 1px; min-height: 1px; }}
+
+QPushButton {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.edge}; border-radius: {px(7)}px;
+  padding: {px(7)}px {px(14)}px; font-size: {px(13)}px; font-weight: 600; min-height: {px(18)}px; }}
+QPushButton:hover {{ background: {p.hover}; }}
+QPushButton:pressed {{ background: {p.quiet_tint}; }}
+QPushButton:focus {{ border: 2px solid {p.focus}; padding: {px(7) - 1}px {px(14) - 1}px; }}
+QPushButton:disabled {{ color: {p.disabled}; border-color: {p.line}; background: transparent; }}
+QPushButton[kind="primary"] {{ background: {p.accent}; color: {p.accent_ink}; border: 1px solid {p.accent}; }}
+QPushButton[kind="primary"]:hover {{ background: {p.accent_hover}; border-color: {p.accent_hover}; }}
+QPushButton[kind="primary"]:pressed {{ background: {p.accent_down}; }}
+QPushButton[kind="primary"]:focus {{ border: 2px solid {p.ink}; }}
+QPushButton[kind="primary"]:disabled {{ background: {p.quiet_tint}; color: {p.disabled}; border-color: {p.quiet_tint}; }}
+QPushButton[kind="quiet"] {{ background: transparent; border: 1px solid transparent; color: {p.ink2}; }}
+QPushButton[kind="quiet"]:hover {{ background: {p.hover}; color: {p.ink}; }}
+QPushButton[kind="quiet"]:focus {{ border: 2px solid {p.focus}; }}
+QPushButton[kind="danger"] {{ color: {p.bad}; }}
+QPushButton[kind="dangerFull"] {{ background: {p.bad}; color: {p.panel}; border-color: {p.bad}; }}
+QPushButton[kind="dangerFull"]:focus {{ border: 2px solid {p.ink}; }}
+QPushButton[kind="link"] {{ background: transparent; border: 1px solid transparent; color: {p.accent};
+  padding: {px(3)}px {px(5)}px; }}
+QPushButton[kind="link"]:hover {{ text-decoration: underline; }}
+QPushButton[kind="link"]:focus {{ border: 2px solid {p.focus}; padding: {px(3) - 1}px {px(5) - 1}px; }}
+QPushButton[square="true"] {{ padding: {px(7)}px {px(8)}px; }}
+QPushButton[square="true"]:focus {{ padding: {px(7) - 1}px {px(8) - 1}px; }}
+QPushButton::menu-indicator {{ image: none; width: 0; }}
+
+QLineEdit, QDateEdit, QComboBox {{ background: {p.field}; color: {p.ink}; border: 1px solid {p.edge};
+  border-radius: {px(8)}px; padding: {px(7)}px {px(11)}px; min-height: {px(20)}px;
+  selection-background-color: {p.accent}; selection-color: {p.accent_ink}; }}
+QLineEdit:focus, QDateEdit:focus, QComboBox:focus {{ border: 2px solid {p.focus}; padding: {px(7) - 1}px {px(11) - 1}px; }}
+QLineEdit[wrong="true"] {{ border-color: {p.bad}; }}
+QLineEdit:disabled, QComboBox:disabled {{ color: {p.disabled}; background: transparent; border-color: {p.line}; }}
+QComboBox {{ padding-right: {px(30)}px; font-size: {px(13)}px; font-weight: 600; }}
+QComboBox::drop-down {{ border: none; width: {px(28)}px; }}
+QComboBox::down-arrow {{ image: none; }}
+QComboBox QAbstractItemView {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.edge}; padding: {px(4)}px;
+  selection-background-color: {p.selection}; selection-color: {p.ink}; }}
+QListView {{ background: transparent; border: none; }}
+
+QMenu {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; padding: {px(6)}px; }}
+QMenu::item {{ padding: {px(7)}px {px(22)}px {px(7)}px {px(10)}px; border-radius: {px(6)}px; background: transparent; }}
+QMenu::item:selected {{ background: {p.selection}; }}
+QMenu::item:disabled {{ color: {p.ink2}; }}
+QMenu::icon {{ padding-left: {px(8)}px; }}
+QMenu::separator {{ height: 1px; background: {p.line}; margin: {px(5)}px {px(4)}px; }}
+QToolTip {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; padding: {px(5)}px {px(8)}px; }}
+
+QScrollBar:vertical {{ background: transparent; width: {px(10)}px; margin: {px(2)}px; }}
+QScrollBar::handle:vertical {{ background: {p.edge}; border-radius: {px(3)}px; min-height: {px(28)}px; }}
+QScrollBar::handle:vertical:hover {{ background: {p.ink3}; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+QScrollBar:horizontal {{ height: 0; }}
+"""

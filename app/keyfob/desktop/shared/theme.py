@@ -1,0 +1,87 @@
+"""The one look: Fusion, a stylesheet made from the palette, and sizes that grow with the person's font.
+
+`Theme` is made once by the app and handed to whatever draws. It follows the system's light or dark live
+(`QStyleHints.colorScheme`) unless Settings says otherwise, and tells by `changed`. It never reads settings itself.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from keyfob.desktop.shared.palette import DARK, LIGHT, Palette
+from keyfob.desktop.shared.stylesheet import stylesheet
+
+# A system font of 10 pt at 96 dpi, the common default: there our text is 14 px, and it grows in step.
+USUAL_FONT_PX = 13.3
+
+
+class Theme(QObject):
+    """Palette and scale in force. Lives on the GUI thread."""
+
+    changed = Signal()
+
+    def __init__(self, app: QApplication, choice: str = "system") -> None:
+        super().__init__(app)
+        self._app = app
+        self._choice = choice
+        self.palette: Palette = LIGHT
+        self._system_font = app.font()
+        self.scale = scale_for(QFontInfo(self._system_font).pixelSize())
+        app.setStyle(QStyleFactory.create("Fusion"))
+        app.styleHints().colorSchemeChanged.connect(self._scheme_changed)
+        self.apply()
+
+    def choose(self, choice: str) -> None:
+        """`system`, `light` or `dark`, as Settings has it."""
+        if choice != self._choice:
+            self._choice = choice
+            self.apply()
+
+    def px(self, size: float) -> int:
+        """`size` as designed at the usual font, in the pixels of this one."""
+        return round(size * self.scale)
+
+    def color(self, name: str) -> QColor:
+        """A palette colour by its field's name."""
+        return QColor(getattr(self.palette, name))
+
+    def font(self, size: float = 14, weight: int = 400) -> QFont:
+        font = QFont(self._system_font)
+        font.setPixelSize(max(self.px(size), 1))
+        font.setWeight(QFont.Weight(weight))
+        return font
+
+    def apply(self) -> None:
+        dark = self._choice == "dark" or (self._choice == "system" and self._system_is_dark())
+        self.palette = DARK if dark else LIGHT
+        self._app.setFont(self.font())
+        self._app.setPalette(self._qt_palette())
+        self._app.setStyleSheet(stylesheet(self.palette, self.px))
+        self.changed.emit()
+
+    def _system_is_dark(self) -> bool:
+        return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+    def _scheme_changed(self) -> None:
+        if self._choice == "system":
+            self.apply()
+
+    def _qt_palette(self) -> QPalette:
+        role, result = QPalette.ColorRole, QPalette()
+        for where, name in (
+            (role.Window, "bg"), (role.WindowText, "ink"), (role.Base, "field"), (role.AlternateBase, "side"),
+            (role.Text, "ink"), (role.Button, "panel"), (role.ButtonText, "ink"), (role.Highlight, "accent"),
+            (role.HighlightedText, "accent_ink"), (role.PlaceholderText, "ink3"), (role.ToolTipBase, "panel"),
+            (role.ToolTipText, "ink"), (role.Link, "accent"), (role.LinkVisited, "accent"), (role.Accent, "accent"),
+        ):  # fmt: skip
+            result.setColor(where, self.color(name))
+        for where in (role.WindowText, role.Text, role.ButtonText):
+            result.setColor(QPalette.ColorGroup.Disabled, where, self.color("disabled"))
+        return result
+
+
+def scale_for(system_font_px: float) -> float:
+    """How much larger than designed to draw for a system font of that size; never smaller than designed."""
+    return min(max(system_font_px / USUAL_FONT_PX, 1.0), 3.0)

@@ -1,0 +1,90 @@
+"""What is asked of the person before an account is disconnected, removed, renamed or signed in to again.
+
+Each question says what will be lost and what stays. Called by the desk; it holds no account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from keyfob.core.account import AccountView
+from keyfob.desktop.connect.dialog import ConnectDialog
+from keyfob.desktop.shared.confirm import Ask, Confirm
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.presenter import Presenter
+from keyfob.desktop.window.viewmodel import name_of
+
+
+class AccountActions(QObject):
+    def __init__(self, theme: Theme, window: QWidget) -> None:
+        super().__init__(window)
+        self._theme, self._window = theme, window
+
+    def ask(
+        self, action: str, key: str, presenter: Presenter, sign_in: ConnectDialog, above: QWidget | None
+    ) -> None:
+        """`above`: the dialog that was pressed in, where it was not the window."""
+        view = presenter.view(key)
+        if view is None:
+            return
+        match action:
+            case "disconnect":
+                self._confirm(disconnecting(view), "Disconnect", lambda: presenter.act(action, key), above)
+            case "remove":
+                self._confirm(removing(view), "Remove", lambda: presenter.act(action, key), above)
+            case "rename":
+                dialog = Ask(
+                    self._theme,
+                    f"Rename {name_of(view)}",
+                    f"Tools ask for this account as {view.id}. Tools that use this name need the new one.",
+                    view.label,
+                    "Rename",
+                    self._window,
+                )
+                dialog.answered.connect(
+                    lambda label: presenter.rename(key, label, dialog.accept, dialog.complain)
+                )
+                dialog.open()
+            case "reconnect":
+                sign_in.sign_in_again(view)
+            case "switch_method":
+                sign_in.switch_method(view)
+            case _:
+                presenter.act(action, key)
+
+    def _confirm(
+        self, words: tuple[str, str], deed: str, do: Callable[[], None], above: QWidget | None
+    ) -> None:
+        dialog = Confirm(self._theme, *words, deed, above or self._window)
+        dialog.confirmed.connect(do)
+        dialog.open()
+
+
+def disconnecting(view: AccountView) -> tuple[str, str]:
+    """The question and what it means."""
+    title = f"Disconnect {name_of(view)}?"
+    if view.method == "api_key":
+        return title, (
+            f"Keyfob forgets the key. Tools get none until you enter one again. {view.provider_title} still accepts "
+            "it until you delete it there. The account stays in the list."
+        )
+    return title, (
+        f"Keyfob forgets its tokens and asks {view.provider_title} to revoke them. Tools get none until you "
+        "reconnect. The account stays in the list."
+    )
+
+
+def removing(view: AccountView) -> tuple[str, str]:
+    """The question and what is lost."""
+    lost = "its key" if view.method == "api_key" else "its tokens"
+    then = (
+        f"{view.provider_title} still accepts the key until you delete it there."
+        if view.method == "api_key"
+        else f"{view.provider_title} is asked to revoke the sign-in; nothing else is deleted there."
+    )
+    return f"Remove {name_of(view)}?", (
+        f"Keyfob forgets {lost}, its name for tools ({view.id}) and its history. This cannot be undone. {then}"
+    )

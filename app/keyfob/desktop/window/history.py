@@ -1,0 +1,88 @@
+"""An account's last days, as lines to read and as points on a strip. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+from keyfob.desktop.shared import words
+
+if TYPE_CHECKING:
+    from keyfob.core.account import LoggedEvent
+
+DAYS = 3  # how far back the strip looks
+MOST_LINES = 5
+
+_WORDS = {
+    "connected": "Connected",
+    "reconnected": "Signed in again",
+    "renewed": "Renewed",
+    "disconnected": "Disconnected",
+    "revoked": "Revoked at the provider",
+    "revocation_pending": "Revocation not confirmed yet, tried again later",
+    "revocation_failed": "Not revoked at the provider: end access in your settings there",
+    "removed": "Removed",
+}
+_TONES = {
+    "connected": "accent",
+    "reconnected": "accent",
+    "renewed": "ok",
+    "asleep": "ink3",
+    "renewal_failed": "warn",
+    "needs_sign_in": "bad",
+    "key_expiring": "warn",
+    "revocation_failed": "warn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    when: str
+    text: str
+    tone: str
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    place: float  # 0: three days ago, 1: now
+    tone: str
+
+
+def lines(events: Sequence[LoggedEvent], now: datetime, zone: tzinfo | None = None) -> tuple[Line, ...]:
+    """Newest first. A run of equal renewals or equal failures is one line that counts them."""
+    runs: list[list[LoggedEvent]] = []
+    for event in sorted(events, key=lambda e: (e.at, e.seq), reverse=True):
+        folds = event.kind in ("renewed", "renewal_failed", "revoked")
+        if runs and folds and runs[-1][0].kind == event.kind and text_of(runs[-1][0]) == text_of(event):
+            runs[-1].append(event)
+        else:
+            runs.append([event])
+    out = []
+    for run in runs[:MOST_LINES]:
+        text, newest = text_of(run[0]), run[0]
+        if len(run) > 1 and newest.kind != "revoked":  # one deed, a token at a time
+            text = f"{text}, {len(run)} times since {words.short_moment(run[-1].at, now, zone)}"
+        tooltip = f"{words.moment(newest.at, now, zone)}: {newest.message or text}"
+        out.append(Line(words.short_moment(newest.at, now, zone), text, tone_of(newest), tooltip))
+    return tuple(out)
+
+
+def points(events: Sequence[LoggedEvent], now: datetime) -> tuple[Point, ...]:
+    """Where on the strip something happened in the last days, oldest first."""
+    start = now - timedelta(days=DAYS)
+    return tuple(
+        Point((e.at - start) / timedelta(days=DAYS), tone_of(e))
+        for e in sorted(events, key=lambda e: e.at)
+        if start <= e.at <= now
+    )
+
+
+def text_of(event: LoggedEvent) -> str:
+    return _WORDS.get(event.kind) or event.message or event.kind.replace("_", " ").capitalize()
+
+
+def tone_of(event: LoggedEvent) -> str:
+    return _TONES.get(event.kind, "ink2")

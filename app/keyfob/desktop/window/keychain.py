@@ -1,0 +1,180 @@
+"""How the keychain stands, for the window: whether it can be used, the banner that says so where it cannot, and the button
+that has the person unlock it or set it up.
+
+One QObject on the GUI thread, made by the presenter; the vault is called off it. Trouble is learned from the first look, from
+the renewer, from a press that failed and from the desktop's own signals. Never here: a prompt that nobody pressed for.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from keyfob.core.errors import CODES, KeychainError, KeyfobError
+from keyfob.desktop.engine import Vault
+from keyfob.desktop.shared.operation import Operation
+from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Banner
+from keyfob.ports import VaultHealth
+
+PROMPT_TIME = 60.0  # seconds that a person has for the system's prompt
+
+WAITING = "Waiting for the system's prompt…"
+_TITLES = {
+    "keychain_locked": "Your keychain is locked",
+    "keychain_not_set_up": "Your keychain is not set up yet",
+    "keychain_absent": "No keychain was found",
+    "keychain_timeout": "Your keychain does not answer",
+}
+_TEXTS = {
+    "keychain_locked": "No token is renewed or handed out until you unlock it.",
+    "keychain_not_set_up": "Choose a password for it once. Keyfob keeps your tokens there.",
+}
+FORGETFUL = Banner(
+    "info",
+    "Nothing is kept",
+    "This computer has no keychain, so the demo keeps its accounts in memory. They are gone when you quit.",
+    None,
+    "forgetful",
+    "",
+    None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    code: str
+    message: str
+    remedy: str
+
+
+class Keychain(QObject):
+    changed = Signal()
+    said = Signal(str, bool)  # how a prompt ended; False: not well
+    usable = Signal()  # after trouble it can be used again
+    unlocked = Signal(bool)  # a prompt has been answered; False: in vain
+
+    def __init__(self, vault: Vault, parent: QObject) -> None:
+        super().__init__(parent)
+        self._vault = vault
+        self._trouble: _Trouble | None = None
+        self._asking = False
+        self._looks = 0  # only what the newest look found counts
+        self.name = "your keychain"
+        self.forgetful: Banner | None = None
+
+    @property
+    def in_trouble(self) -> bool:
+        return self._trouble is not None
+
+    @property
+    def code(self) -> str | None:
+        return self._trouble.code if self._trouble else None
+
+    @property
+    def error(self) -> KeyfobError | None:
+        """The trouble; None while the keychain can be used."""
+        trouble = self._trouble
+        if trouble is None:
+            return None
+        return KeychainError(trouble.message, code=trouble.code, remedy=trouble.remedy or None)
+
+    @property
+    def banner(self) -> Banner | None:
+        """What to show; None while the keychain can be used."""
+        trouble = self._trouble
+        if trouble is None:
+            return None
+        code = trouble.code
+        title = _TITLES.get(code, "Your keychain cannot be used")
+        if self._asking:
+            return Banner("bad", title, WAITING, None, "keychain", code, None)
+        known = CODES[code].remedy if code in CODES else ""
+        text = trouble.remedy if trouble.remedy not in ("", known) else _TEXTS.get(code, known)
+        return Banner("bad", title, text, KEYCHAIN_BUTTONS.get(code, "Try again"), "keychain", code, None)
+
+    # --- learning -------------------------------------------------------------------------------------------
+
+    def probe(self) -> None:
+        """Write, read and delete something: whether all of it works."""
+        self._looks += 1
+        look = self._looks
+        Operation(self, self._vault.probe, lambda health: self._probed(health, look)).start()
+
+    def look(self) -> None:
+        """Something may have changed. Reads only: a write could be what the desktop signals next."""
+        if self._asking:
+            return
+        self._looks += 1
+        look = self._looks
+        Operation(self, lambda: self._vault.load("look"), lambda _: self._reads(look)).failing(
+            lambda error: self._refuses(error, look)
+        ).start()
+
+    def look_again(self) -> None:
+        """While there is trouble: whether it is over."""
+        if self.in_trouble and not self._asking:
+            self.probe()
+
+    def heard(self, error: KeyfobError) -> None:
+        """Somebody met trouble: the renewer, or a press."""
+        self._become(_Trouble(error.code, error.message, error.remedy))
+
+    def well(self) -> None:
+        """Somebody used it."""
+        self._become(None)
+
+    def _probed(self, health: VaultHealth, look: int) -> None:
+        self.name = health.name or self.name
+        self.forgetful = FORGETFUL if health.ok and not health.persistent else None
+        if look != self._looks:
+            return
+        if health.ok:
+            self._become(None)
+        else:
+            self._become(_Trouble(health.code or "keychain_refused", health.message, health.remedy))
+        self.changed.emit()
+
+    def _reads(self, look: int) -> None:
+        if look == self._looks and self.in_trouble:
+            self.probe()
+
+    def _refuses(self, error: KeyfobError, look: int) -> None:
+        if look == self._looks:
+            self.heard(error)
+
+    def _become(self, trouble: _Trouble | None) -> None:
+        before, self._trouble = self._trouble, trouble
+        if before != trouble:
+            self.changed.emit()
+        if before is not None and trouble is None:
+            self.usable.emit()
+
+    # --- mending --------------------------------------------------------------------------------------------
+
+    def unlock(self) -> None:
+        """The system's prompt opens, and `unlocked` follows once it is answered."""
+        if self._asking:
+            return
+        self._asking = True
+        gave_up = threading.Event()
+        Operation(self, lambda: self._vault.unlock(PROMPT_TIME, gave_up), lambda _: self._answered()).failing(
+            self._not_answered
+        ).ending_by(gave_up.set).start()
+        self.changed.emit()
+
+    def _answered(self) -> None:
+        self._asking = False
+        self._looks += 1
+        self._become(None)
+        self.unlocked.emit(True)
+        self.probe()
+
+    def _not_answered(self, error: KeyfobError) -> None:
+        self._asking = False
+        if error.code in CODES and error.code.startswith("keychain_"):
+            self.heard(error)
+        self.changed.emit()
+        self.said.emit(f"{error.message}.", False)
+        self.unlocked.emit(False)

@@ -1,0 +1,217 @@
+"""The window: banners on top, the list at the left, the chosen account at the right.
+
+It shows a `models.Window` and emits what the person asks for; the presenter answers. It closes only when the
+app says that there is a way back (`may_hide`), else closing ends the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from keyfob.core.text import plain
+from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.outside_text import SENTENCE
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Picture, button, label
+from keyfob.desktop.window.account_page import AccountPage
+from keyfob.desktop.window.empty_page import EmptyPage
+from keyfob.desktop.window.models import Banner, Window
+from keyfob.desktop.window.sidebar import Sidebar
+
+NOTE_SECONDS = 6
+
+
+def _never() -> bool:
+    return False
+
+
+class BannerView(QFrame):
+    """One banner: who needs the person, why, and the one button that mends it."""
+
+    pressed = Signal(str, str)  # action, key
+    put_off = Signal(str, str)
+
+    def __init__(self, theme: Theme, banner: Banner) -> None:
+        super().__init__()
+        self._banner = banner
+        self.setProperty("tone", banner.tone)
+        self.setAccessibleName(plain(f"{banner.title}. {banner.text}", SENTENCE))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(18, 11, 16, 11)
+        row.setSpacing(12)
+        drawing, color = ("info", "accent") if banner.tone == "info" else ("warning", banner.tone)
+        row.addWidget(Picture(theme, drawing, color, 20), 0, Qt.AlignmentFlag.AlignVCenter)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(label(banner.title, "strong", wrap=True))
+        texts.addWidget(label(banner.text, "secondary", wrap=True))
+        row.addLayout(texts, 1)
+        if banner.later:
+            later = button(banner.later, name=f"{banner.later}: {banner.title}")
+            later.clicked.connect(self._put_off)
+            row.addWidget(later)
+        if banner.button:
+            mend = button(banner.button, "primary", name=f"{banner.button}: {banner.title}")
+            mend.clicked.connect(self._press)
+            row.addWidget(mend)
+
+    def _press(self) -> None:
+        self.pressed.emit(self._banner.action, self._banner.key)
+
+    def _put_off(self) -> None:
+        self.put_off.emit(self._banner.action, self._banner.key)
+
+
+class MainWindow(QMainWindow):
+    """Named `Keyfob` for assistive technology."""
+
+    banner_pressed = Signal(str, str)
+    banner_put_off = Signal(str, str)
+    closing = Signal()
+    shown = Signal()
+    hidden = Signal()
+    quit_asked = Signal()
+    painted = Signal()  # once: what is slow may begin
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._banners: tuple[Banner, ...] = ()
+        self.may_hide: Callable[[], bool] = _never
+        self._painted = False
+        # A timer of the window's own: nothing is emitted for a window that is gone before it fires.
+        self._paint_timer = QTimer(self)
+        self._paint_timer.setSingleShot(True)
+        self._paint_timer.timeout.connect(self.painted)
+        self.setWindowTitle("Keyfob")
+        self.setAccessibleName("Keyfob")
+        self.setWindowIcon(icons.app_icon())
+        self.sidebar = Sidebar(theme)
+        self.account = AccountPage(theme)
+        self.empty = EmptyPage(theme)
+        self.pages = QStackedWidget()
+        self._blank = QWidget()
+        self._blank.setObjectName("detail")
+        for page in (self._blank, self.empty, self.account):
+            self.pages.addWidget(page)
+        self._banner_box = QVBoxLayout()
+        self._banner_box.setSpacing(0)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.sidebar)
+        middle.addWidget(self.pages, 1)
+        self._note = QFrame()
+        self._note.setProperty("tone", "info")
+        self._note_text = label("", "secondary", wrap=True)
+        note_row = QHBoxLayout(self._note)
+        note_row.setContentsMargins(18, 9, 16, 9)
+        note_row.setSpacing(12)
+        self._note_picture = Picture(theme, "check", "ok", 18)
+        note_row.addWidget(self._note_picture, 0, Qt.AlignmentFlag.AlignVCenter)
+        note_row.addWidget(self._note_text, 1)
+        self._note.hide()
+        self._note_timer = QTimer(self)
+        self._note_timer.setSingleShot(True)
+        self._note_timer.timeout.connect(self._note.hide)
+        centre = QWidget()
+        layout = QVBoxLayout(centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(self._banner_box)
+        layout.addWidget(self._note)
+        layout.addLayout(middle, 1)
+        self.setCentralWidget(centre)
+        self._shortcut("Ctrl+N", self.sidebar.connect_asked)
+        self._shortcut("Ctrl+,", self.sidebar.settings_asked)
+        ending = self._shortcut("Ctrl+Q", self.quit_asked)
+        ending.setContext(Qt.ShortcutContext.ApplicationShortcut)  # in a dialog too
+        self.sidebar.list.menu_asked.connect(self.account.menu.popup)
+        self._shortcut("F5", self.account.renew.click)
+        self.empty.connect_asked.connect(self.sidebar.connect_asked)
+        self.resize(QSize(theme.px(980), theme.px(680)))
+        self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
+
+    def _shortcut(self, keys: str, target: object) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(keys), self)
+        shortcut.activated.connect(target)
+        return shortcut
+
+    @property
+    def was_painted(self) -> bool:
+        return self._painted
+
+    def tell(self, model: Window, selected: str | None) -> None:
+        """Show this. Cheap where little has changed."""
+        self.sidebar.tell(model, selected)
+        if model.banners != self._banners:
+            self._show_banners(model.banners)
+        if model.detail is not None:
+            self.account.tell(model.detail)
+            self.pages.setCurrentWidget(self.account)
+        else:
+            self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
+        bare = self.pages.currentWidget() is self.empty
+        self.sidebar.bare(bare)
+
+    def say(self, text: str, *, good: bool = True) -> None:
+        """A note that goes by itself: what a press has brought."""
+        self._note.setProperty("tone", "info" if good else "bad")
+        self._note_picture.become("check" if good else "warning", "ok" if good else "bad")
+        self._note.style().unpolish(self._note)
+        self._note.style().polish(self._note)
+        self._note_text.setText(text)
+        self._note.setAccessibleName(self._note_text.text())
+        self._note.show()
+        self._note_timer.start(NOTE_SECONDS * 1000 * (1 if good else 3))
+
+    def unsay(self) -> None:
+        """What went wrong is right again: its note goes. A good note stays its time."""
+        if self._note.property("tone") == "bad":
+            self._note_timer.stop()
+            self._note.hide()
+
+    def bring_up(self) -> None:
+        """Show, restore and raise."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def _show_banners(self, banners: tuple[Banner, ...]) -> None:
+        self._banners = banners
+        while (item := self._banner_box.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.setParent(None)
+                widget.deleteLater()
+        for banner in banners:
+            view = BannerView(self._theme, banner)
+            # Queued: what a press brings replaces the banners, and none may go while its own click is on the way.
+            view.pressed.connect(self.banner_pressed, Qt.ConnectionType.QueuedConnection)
+            view.put_off.connect(self.banner_put_off, Qt.ConnectionType.QueuedConnection)
+            self._banner_box.addWidget(view)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.may_hide():
+            event.accept()
+        else:
+            event.ignore()  # the app ends in its own time: a renewal under way is finished first
+            self.closing.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            self._paint_timer.start(0)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.shown.emit()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.hidden.emit()

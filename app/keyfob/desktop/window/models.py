@@ -1,0 +1,133 @@
+"""What the window shows, as frozen values: words and numbers. Widgets receive these and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keyfob.core.words import Method, ShownStatus
+from keyfob.desktop.shared.avatar import Face
+from keyfob.desktop.window import history
+
+METHOD_WORDS: Mapping[Method, str] = {
+    "oauth": "browser",
+    "device": "device code",
+    "atproto": "your handle",
+    "api_key": "API key",
+    "app_password": "app password",
+    "password": "password",
+}
+STATUS_WORDS: Mapping[ShownStatus, str] = {
+    "connected": "Connected",
+    "renewing": "Renewing",
+    "stale": "Waiting",
+    "needs_sign_in": "Needs you",
+    "disconnected": "Disconnected",
+}
+# What a prompt of the system's can mend at the keychain, by an error's code, and the words of the button that opens it.
+KEYCHAIN_BUTTONS = {"keychain_locked": "Unlock…", "keychain_not_set_up": "Set up…"}
+# tone: a palette colour's name; shape: how it is told without colour
+STATUS_TONES: Mapping[ShownStatus, str] = {
+    "connected": "ok",
+    "renewing": "accent",
+    "stale": "warn",
+    "needs_sign_in": "warn",
+    "disconnected": "ink2",
+}
+STATUS_SHAPES: Mapping[ShownStatus, str] = {
+    "connected": "dot",
+    "renewing": "arc",
+    "stale": "clock",
+    "needs_sign_in": "triangle",
+    "disconnected": "ring",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    id: str
+    accessible: str  # `provider/label, status`
+    title: str
+    subtitle: str
+    side: str  # "42 min", "sign in", "no expiry"
+    tone: str
+    shape: str
+    face: Face
+    tooltip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    tone: str  # warn | bad | info
+    title: str
+    text: str
+    button: str | None
+    action: str  # reconnect | keychain | show | none
+    key: str  # the account's, or the subject of the banner
+    later: str | None = "Later"  # the words of the button that hides it
+
+
+@dataclass(frozen=True, slots=True)
+class LifeBar:
+    lived: float  # 0 … 1
+    mark: float | None  # where renewal is due
+    tone: str
+    start: str
+    mark_text: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    title: str
+    remedy: str
+    when: str
+    details: str  # for a report: code and times, nothing secret
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    key: str
+    id: str
+    title: str
+    subtitle: str
+    face: Face
+    status: str  # the pill's word
+    tone: str
+    shape: str
+    headline: str
+    note: str
+    life: LifeBar | None
+    scopes: tuple[str, ...]
+    missing_scopes: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    lately: tuple[history.Line, ...]
+    points: tuple[history.Point, ...]
+    problem: Problem | None
+    token_heading: str
+    can_renew: bool
+    can_test: bool
+    can_copy: bool
+    copy_reason: str
+    connected: bool  # Disconnect is offered; else Reconnect is
+    needs_person: bool
+    reconnect_words: str
+    busy: bool
+    provider_title: str
+    api_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    rows: tuple[Row, ...]
+    summary: str
+    summary_note: str
+    banners: tuple[Banner, ...]
+    detail: Detail | None
+    tray: str  # fine | renewing | needs_you | waiting
+    tray_text: str
+    tray_lines: tuple[tuple[str, str, str, str], ...]  # account key, line, tone, shape
+    loading: bool = False
+    tray_missing: bool = False
+    urgent: bool = False  # a count of seconds is on screen: refresh each second

@@ -1,0 +1,218 @@
+"""The list's column: is all well, which accounts there are, and the ways to connect one and to the settings."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QPainter, QPen
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from keyfob.desktop.shared.avatar import paint_face
+from keyfob.desktop.shared.outside_text import set_tooltip
+from keyfob.desktop.shared.status_widgets import paint_status
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Elided, IconButton, Selector, label, restyle
+from keyfob.desktop.window.models import Row, Window
+
+ROW = Qt.ItemDataRole.UserRole
+Index = QModelIndex | QPersistentModelIndex
+
+
+class RowDelegate(QStyledItemDelegate):
+    """Draws an account's row: face, name, provider, and at the right how it stands."""
+
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = theme
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(self._theme.px(100), self._theme.px(58))
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        row: Row = index.data(ROW)
+        theme, px = self._theme, self._theme.px
+        state: QStyle.StateFlag = option.state
+        chosen = bool(state & QStyle.StateFlag.State_Selected)
+        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
+        ground = "selection" if chosen else "hover" if hovered else "side"
+        box = QRectF(option.rect).adjusted(0, 1, 0, -1)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        if ground != "side":
+            painter.setBrush(theme.color(ground))
+            painter.drawRoundedRect(box, px(8), px(8))
+        if chosen and state & QStyle.StateFlag.State_HasFocus:
+            painter.setPen(QPen(theme.color("focus"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), px(8), px(8))
+        side = px(36)
+        face = QRectF(box.left() + px(9), box.center().y() - side / 2, side, side)
+        paint_face(painter, face, row.face, theme.color(ground))
+        right = self._paint_side(painter, box, row)
+        left = face.right() + px(12)
+        name_font, under_font = theme.font(14, 600), theme.font(12.5)
+        name_metrics, under_metrics = QFontMetrics(name_font), QFontMetrics(under_font)
+        height = name_metrics.height() + under_metrics.height() + px(1)
+        top = box.center().y() - height / 2
+        width = max(right - px(8) - left, px(20))
+        elide = Qt.TextElideMode.ElideRight
+        painter.setFont(name_font)
+        painter.setPen(theme.color("ink"))
+        upper = QRectF(left, top, width, name_metrics.height())
+        painter.drawText(
+            upper, Qt.AlignmentFlag.AlignVCenter, name_metrics.elidedText(row.title, elide, int(width))
+        )
+        painter.setFont(under_font)
+        painter.setPen(theme.color("ink2"))
+        lower = QRectF(left, upper.bottom() + px(1), width, under_metrics.height())
+        painter.drawText(
+            lower, Qt.AlignmentFlag.AlignVCenter, under_metrics.elidedText(row.subtitle, elide, int(width))
+        )
+        painter.restore()
+
+    def _paint_side(self, painter: QPainter, box: QRectF, row: Row) -> float:
+        """The status at the right; returns where it begins."""
+        theme, px = self._theme, self._theme.px
+        font = theme.font(12.5, 500)
+        metrics = QFontMetrics(font)
+        text = metrics.elidedText(row.side, Qt.TextElideMode.ElideRight, round(box.width() * 0.4))
+        width = metrics.horizontalAdvance(text)
+        right = box.right() - px(10)
+        color = theme.color(row.tone)
+        painter.setFont(font)
+        painter.setPen(color)
+        line = QRectF(right - width - 1, box.top(), width + 2, box.height())
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, text)
+        side = px(8)
+        shape = QRectF(line.left() - px(6) - side, box.center().y() - side / 2, side, side)
+        paint_status(painter, shape, row.shape, color)
+        return shape.left()
+
+
+class AccountList(Selector):
+    """`Accounts`: rows whose accessible text is `provider/label, status`."""
+
+    chosen = Signal(str)
+    menu_asked = Signal(object)  # where on the screen; the row is chosen already
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._filling = False
+        self.setAccessibleName("Accounts")
+        self.setItemDelegate(RowDelegate(theme, self))
+        self.setMouseTracking(True)
+        self.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setUniformItemSizes(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.viewport().setAutoFillBackground(False)
+        self.currentItemChanged.connect(self._current_changed)
+        theme.changed.connect(self.scheduleDelayedItemsLayout)
+
+    def fill(self, rows: tuple[Row, ...], selected: str | None) -> None:
+        """Show these rows; items are kept where they can be, so that focus and screen readers stay put."""
+        self._filling = True
+        while self.count() > len(rows):
+            self.takeItem(self.count() - 1)
+        for number, row in enumerate(rows):
+            if number >= self.count():
+                self.addItem(QListWidgetItem())
+            item = self.item(number)
+            if item.data(ROW) != row:
+                item.setData(ROW, row)
+                item.setData(Qt.ItemDataRole.AccessibleTextRole, row.accessible)
+                item.setText(row.accessible)
+                set_tooltip(item, row.tooltip)
+            if row.key == selected and self.currentRow() != number:
+                self.setCurrentRow(number)
+        self._filling = False
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """By the mouse on a row, or by the keyboard's menu key for the chosen one."""
+        item: QListWidgetItem | None = self.currentItem()
+        if event.reason() == QContextMenuEvent.Reason.Mouse:
+            item = self.itemAt(event.pos())
+        if item is None:
+            return
+        self.setCurrentItem(item)
+        at = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            at = self.viewport().mapToGlobal(self.visualItemRect(item).center())
+        self.menu_asked.emit(at)
+
+    def _current_changed(self, item: QListWidgetItem | None) -> None:
+        if item is not None and not self._filling:
+            self.chosen.emit(item.data(ROW).key)
+
+
+class Sidebar(QFrame):
+    """Emits what the person asks for; knows nothing else."""
+
+    connect_asked = Signal()
+    settings_asked = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setObjectName("side")
+        self.summary = label("", "summary")
+        self.note = Elided("", "small")
+        self.list = AccountList(theme)
+        self.tray_note = label("", "hint", wrap=True)
+        self.tray_note.hide()
+        self.connect_button = IconButton(theme, "plus", "Connect Account", "primary", "Connect Account")
+        self.settings_button = IconButton(theme, "gear", "Settings")
+        set_tooltip(self.settings_button, "Settings (Ctrl+,)")
+        set_tooltip(self.connect_button, "Ctrl+N")
+        self.connect_button.clicked.connect(self.connect_asked)
+        self.settings_button.clicked.connect(self.settings_asked)
+        head = QVBoxLayout()
+        head.setContentsMargins(10, 6, 8, 12)
+        head.setSpacing(2)
+        head.addWidget(self.summary)
+        head.addWidget(self.note)
+        self._foot = QHBoxLayout()
+        self._foot.setContentsMargins(6, 8, 6, 0)
+        self._foot.setSpacing(8)
+        self._foot.addWidget(self.connect_button, 1)
+        self._foot.addWidget(self.settings_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 14, 10, 14)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.tray_note)
+        layout.addLayout(self._foot)
+        theme.changed.connect(self._resize)
+        self._resize()
+
+    def tell(self, model: Window, selected: str | None) -> None:
+        self.summary.setText(model.summary)
+        self.note.tell(model.summary_note)
+        self.note.setVisible(bool(model.summary_note))
+        self.list.fill(model.rows, selected)
+        self.tray_note.setVisible(model.tray_missing)
+        if model.tray_missing:
+            self.tray_note.setText("This desktop shows no tray: closing the window ends Keyfob.")
+            self.tray_note.setContentsMargins(10, 8, 8, 4)
+
+    def bare(self, bare: bool) -> None:
+        """Beside the page that has a Connect Account of its own, one button of that name is enough."""
+        self.connect_button.setVisible(not bare)
+        self.settings_button.setText("Settings" if bare else "")
+        self.settings_button.setProperty("square", not bare)
+        restyle(self.settings_button)
+
+    def _resize(self) -> None:
+        self.setFixedWidth(self._theme.px(290))

@@ -1,0 +1,65 @@
+"""The client metadata document: what a client hosts at the address that is its client id (atproto's OAuth profile,
+the OAuth Client ID Metadata Document draft).
+
+Called by `keyfob client-metadata PROVIDER`, which prints it for the person to host. Holds public keys only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.core.errors import Usage
+from keyfob.core.grant import SigningKey
+from keyfob.core.hosts import is_loopback
+from keyfob.core.provider import Provider
+from keyfob.protocol.http.urls import fault_of
+from keyfob.protocol.oauth.jws import published_jwk
+
+
+def client_metadata(
+    provider: Provider,
+    client_id: str,
+    *,
+    redirect_uris: Sequence[str],
+    scopes: Sequence[str] | None = None,
+    keys: Sequence[SigningKey] = (),
+    client_name: str = "Keyfob",
+    client_uri: str | None = None,
+) -> dict[str, Any]:
+    """The document to host at `client_id`. With `keys`, a confidential client that proves itself by private_key_jwt;
+    without, a public one. Raises Usage if the address or the redirects cannot be a client's, or if the servers would
+    refuse such a client."""
+    if fault_of(client_id) is not None or not client_id.startswith("https://"):
+        raise Usage("A client id of this kind is an https address where the document will be hosted")
+    address = urlsplit(client_id)
+    if address.path in ("", "/") or address.fragment or is_loopback(address.hostname):
+        raise Usage("The address of the document needs a path and a public host")
+    if not redirect_uris:
+        raise Usage("The document needs at least one redirect address")
+    native = all(is_loopback(urlsplit(uri).hostname) for uri in redirect_uris)
+    if keys and native and "atproto" in provider.methods:
+        # The profile lets web clients alone prove themselves by key, and native ones alone come back to loopback.
+        raise Usage(
+            "atproto servers refuse this client: one that proves itself by a key may not have a loopback redirect",
+            remedy=f"For a public client remove the keys of {provider.id} (keyfob jwk list, keyfob jwk remove); for a "
+            "confidential one give its https redirect with --redirect-uri.",
+        )
+    document: dict[str, Any] = {
+        "client_id": client_id,
+        "client_name": client_name,
+        "application_type": "native" if native else "web",
+        "redirect_uris": list(redirect_uris),
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "scope": provider.scope_separator.join(scopes if scopes is not None else provider.scopes),
+        "dpop_bound_access_tokens": provider.dpop == "always",
+        "token_endpoint_auth_method": "private_key_jwt" if keys else "none",
+    }
+    if client_uri is not None:
+        document["client_uri"] = client_uri
+    if keys:
+        document["token_endpoint_auth_signing_alg"] = keys[0].alg
+        document["jwks"] = {"keys": [published_jwk(key) for key in keys]}
+    return document

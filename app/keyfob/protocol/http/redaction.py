@@ -1,0 +1,98 @@
+"""What a peer says back of what it was sent: an error that quotes a token, a code or a key must not carry it on.
+
+Called by the runner for every error that a flow raises: error descriptions are shown, stored and logged, and servers do
+write "refresh token abc has expired". By then the peer's words are cut to a line, so a part of a secret counts like the
+whole. Never changes the kind of an error, and nothing but its words.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
+
+from keyfob.core.errors import KeyfobError
+from keyfob.core.http import Request
+
+SHORTEST = 8  # characters; shorter ones would blank out ordinary words
+PART = 16  # characters of a secret in a row that no other text has by chance
+INSTEAD = "[redacted]"
+_SECRET_FIELDS = frozenset(
+    {
+        "access_token", "api_key", "assertion", "client_assertion", "client_secret", "code", "code_verifier",
+        "device_code", "id_token", "key", "password", "refresh_token", "state", "token",
+    }
+)  # fmt: skip
+_PLAIN_HEADERS = frozenset(
+    {"accept", "content-type", "user-agent", "content-length", "application-name", "application-version"}
+)
+
+
+def silence(error: KeyfobError, sent: Sequence[Request]) -> None:
+    """Takes what `sent` held of secrets out of the error's words."""
+    secrets = sorted(set(_secrets(sent)), key=len, reverse=True)
+    error.message = _without(secrets, error.message)
+    error.detail = _without(secrets, error.detail)
+    error.remedy = _without(secrets, error.remedy)
+    error.args = (error.message,)
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, INSTEAD)
+        if len(secret) > PART:
+            text = _without_parts(secret, text)
+        # Where `core.text.plain` cut the text, the secret's beginning may stand before the mark.
+        for length in range(min(PART, len(secret)) - 1, SHORTEST - 1, -1):
+            text = text.replace(f"{secret[:length]}…", f"{INSTEAD}…")
+    return text
+
+
+def _without_parts(secret: str, text: str) -> str:
+    parts = {secret[at : at + PART] for at in range(len(secret) - PART + 1)}
+    kept, at = [], 0
+    while at < len(text):
+        if text[at : at + PART] not in parts:
+            kept.append(text[at])
+            at += 1
+            continue
+        end = at + PART
+        while end < len(text) and text[end - PART + 1 : end + 1] in parts:
+            end += 1
+        kept.append(INSTEAD)
+        at = end
+    return "".join(kept)
+
+
+def _secrets(sent: Sequence[Request]) -> Iterator[str]:
+    for request in sent:
+        for name, value in request.headers.items():
+            if name.lower() not in _PLAIN_HEADERS:
+                yield from (word for word in value.split() if len(word) >= SHORTEST)
+                yield from _password(value)
+        for name, value in (*parse_qsl(urlsplit(request.url).query), *_fields(request)):
+            if name in _SECRET_FIELDS and len(value) >= SHORTEST:
+                yield value
+
+
+def _password(value: str) -> Iterator[str]:
+    """What a header for Basic authentication encodes (RFC 6749 §2.3.1: a client secret, form-encoded)."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            password = unquote_plus(base64.b64decode(encoded).decode().partition(":")[2])
+            if len(password) >= SHORTEST:
+                yield password
+
+
+def _fields(request: Request) -> list[tuple[str, str]]:
+    """The names and texts of a form or a flat JSON object; none of what is neither."""
+    try:
+        text = (request.body or b"").decode()
+        if text.startswith("{"):
+            return [(name, value) for name, value in json.loads(text).items() if isinstance(value, str)]
+        return parse_qsl(text)
+    except ValueError:
+        return []

@@ -1,0 +1,342 @@
+"""Reading what peers answer: strict where a lenient reader would be fooled, and sorted by what should follow.
+
+Every flow reads its answers through this file. Bodies are bounded in size and time by the transport; here they are
+held to UTF-8, to JSON as RFC 8259 writes it (or a form where the server says so), to each key once, and to a depth
+that no parser's stack minds. A failure becomes an error of `core.errors` that says whether it may pass. What a peer
+wrote reaches a message through `core.text.plain` only. Nothing here ends a grant but `token_failure`, and that on
+`invalid_grant` or the preset's own words alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
+
+from keyfob.core.errors import (
+    KeyfobError,
+    PeerFault,
+    SettingWrong,
+    SignInEnded,
+    SignInNeeded,
+    Transient,
+)
+from keyfob.core.http import Response
+from keyfob.core.provider import Provider
+from keyfob.core.text import plain
+
+DEPTH_MOST = 64  # JSON levels; no honest answer has ten
+FIELDS_MOST = 200  # of a form
+RETRY_AFTER_MOST = timedelta(days=1)  # a longer wait is a mistake, and the person can always retry by hand
+# Possessive, so that a long string costs no memory for steps back.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+# A key with a text as its value; else any text, so that nothing within a text is taken for a key.
+_PAIR = re.compile(rb'"((?:[^"\\]++|\\.)*+)"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_WEB_PAGE = re.compile(rb"\s*<", re.DOTALL)
+
+# The last is GitHub's word for the first.
+CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client", "incorrect_client_credentials"})
+PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+RATE_ERRORS = frozenset({"rate_limited", "rate_limit_exceeded", "ratelimited", "too_many_requests"})
+
+
+class NotStrict(ValueError):
+    """A body that is not what it should be; the message says why, in words of ours."""
+
+
+class CutOff(NotStrict):
+    """A body whose end is missing: the peer meant well, and the next answer may be whole."""
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON value of `body`. Raises NotStrict for anything but UTF-8 JSON with unique keys, finite depth and no
+    NaN or Infinity, CutOff where its end is missing. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
+    unclosed = _depth_at_end(body)
+    try:
+        text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except NotStrict:
+        raise
+    except UnicodeDecodeError:
+        fault = "it is not UTF-8"
+    except (ValueError, RecursionError):
+        fault = "it is not JSON"
+    if unclosed or not body.strip():
+        raise CutOff("its end is missing")
+    raise NotStrict(fault)
+
+
+def _depth_at_end(body: bytes) -> int:
+    """How many brackets are still open at the end. Raises NotStrict where they nest too deep."""
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(body):
+        first = match[0][:1]
+        if first in b"[{":
+            depth += 1
+            if depth > DEPTH_MOST:
+                raise NotStrict("it is nested too deep")
+        elif first in b"]}":
+            depth -= 1
+    return max(depth, 0)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotStrict("it has a key twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise NotStrict("it is not JSON")
+
+
+def parse_object(response: Response) -> dict[str, Any]:
+    """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's default).
+    Raises NotStrict."""
+    kind = media_type(response)
+    if kind == "application/x-www-form-urlencoded" or (
+        kind == "text/plain" and not response.body.lstrip().startswith((b"{", b"["))
+    ):
+        return _parse_form(response.body)
+    found = parse_json(response.body)
+    if not isinstance(found, dict):
+        raise NotStrict("it is not a JSON object")
+    return found
+
+
+def _parse_form(body: bytes) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii").strip(), strict_parsing=True, errors="strict", max_num_fields=FIELDS_MOST
+        )
+    except ValueError:
+        raise NotStrict("it is not a form") from None
+    return _once(pairs)
+
+
+def text_within(body: bytes, name: str) -> str | None:
+    """The text that stands under the key `name` in a body that cannot be read as a whole: JSON with doubled keys, in
+    another encoding, cut off, with something behind it; or a form. None where the body holds no whole such text.
+
+    For tokens that must not be lost, and for nothing else: what it finds is not judged. The last one counts where there
+    are several, as in the parsers that most servers are tested with.
+    """
+    if _WEB_PAGE.match(body[:1024]):
+        return None
+    body = body.replace(b"\0", b"")  # UTF-16 and UTF-32, as far as tokens go: they are ASCII
+    found: str | None = None
+    for match in _PAIR.finditer(body):
+        if match[1] == name.encode():
+            with suppress(ValueError):
+                found = json.loads(b'"' + match[2] + b'"')
+    if found is None:
+        for key, value in parse_qsl(body.decode("latin-1").strip(), max_num_fields=None):
+            found = value if key == name else found
+    return found
+
+
+def is_web_page(response: Response) -> bool:
+    """Whether a web page came where data was asked for: a captive portal's, a firewall's, a provider's error page."""
+    kind = media_type(response)
+    return kind in ("text/html", "application/xhtml+xml") or bool(_WEB_PAGE.match(response.body[:1024]))
+
+
+def is_cloudflare(response: Response) -> bool:
+    headers = response.headers
+    return "cf-mitigated" in headers or (
+        is_web_page(response) and ("cf-ray" in headers or headers.get("server", "").lower() == "cloudflare")
+    )
+
+
+def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]:
+    """The object of a successful answer. `what` names the endpoint in errors ("The user information endpoint"), `who` the
+    peer as in `failure`.
+
+    Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and for a body
+    that is not strict `response_invalid`: PeerFault where the peer calls it JSON, Transient where its end is missing or
+    somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
+    """
+    if not 200 <= response.status < 300:
+        raise failure(response, what, who=who)
+    try:
+        return parse_object(response)
+    except NotStrict as fault:
+        raise _unreadable(response, what, fault) from None
+
+
+def read_first(response: Response, what: str) -> dict[str, Any]:
+    """As `read_json`, for the requests that begin a sign-in. There a refusal without a word is about this client, and
+    waiting would not help: SettingWrong `client_refused`."""
+    silent = _object_or_none(response) is None and not is_web_page(response) and not is_cloudflare(response)
+    if response.status in (400, 401, 403) and silent:
+        raise SettingWrong(
+            f"{what} refused the request without saying why",
+            code="client_refused",
+            detail=_detail(response, what, None, ""),
+            remedy="Check the app registration at the provider: its client id, its redirect, and whether it may sign in.",
+        )
+    return read_json(response, what)
+
+
+def _unreadable(response: Response, what: str, fault: NotStrict) -> KeyfobError:
+    if is_cloudflare(response):
+        return _protection_page(what, answered=False)
+    if is_web_page(response):
+        return Transient(f"{what} answered with a web page", code="captive_portal")
+    words = f"{what} sent an answer that cannot be read: {fault}"
+    if media_type(response).endswith(("/json", "+json")) and not isinstance(fault, CutOff):
+        return PeerFault(words, code="response_invalid")
+    return Transient(words, code="response_invalid")
+
+
+def media_type(response: Response) -> str:
+    """The answer's media type in lower case, without its parameters."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _protection_page(what: str, *, answered: bool = True, retry_after: timedelta | None = None) -> Transient:
+    return Transient(
+        f"A protection page of Cloudflare answered in place of {what[:1].lower()}{what[1:]}",
+        answered=answered,
+        retry_after=retry_after,
+    )
+
+
+def retry_after(response: Response) -> timedelta | None:
+    """What `Retry-After` asks for (RFC 9110 §10.2.3): seconds, or a date, from the moment of the answer. Between
+    nothing and a day; None where it is absent or says neither."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", value):
+        return min(timedelta(seconds=min(float(value), 1e9)), RETRY_AFTER_MOST)
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - response.at
+    return min(max(wait, timedelta(0)), RETRY_AFTER_MOST)
+
+
+# --- failures -----------------------------------------------------------------------------------------------
+
+
+def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str | None, str]:
+    """The error code of an answer (None: it holds none) and its description made plain.
+
+    `field` may be a dotted path (`errors.0.errorType`). An error may be text, a number or an object of its own, as
+    servers that are not RFC 6749's have it.
+    """
+    found: Any = data
+    for part in field.split("."):
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdecimal() and int(part[:4]) < len(found):
+            found = found[int(part[:4])]
+        else:
+            found = None
+    description: Any = None
+    if isinstance(found, Mapping):
+        description = found.get("message") or found.get("description")
+        found = next((found[k] for k in ("code", "type", "error", "status") if found.get(k)), description)
+    if data is not None:
+        description = data.get("error_description") or description or data.get("message")
+    if isinstance(found, bool) or not isinstance(found, str | int | float) or found in ("", 0):
+        found = None
+    told = plain(description) if isinstance(description, str) else ""
+    return (None if found is None else plain(found, 100)), told
+
+
+def failure(response: Response, what: str, *, who: str = "", error_field: str = "error") -> KeyfobError:
+    """The error for an answer that is no success, at any endpoint. `who` names the peer in the sentence (default:
+    `what`), `what` names the endpoint in the details. Never ends a grant: `invalid_grant` here is a PeerFault like every
+    other refusal; `token_failure` is the one that knows better."""
+    return _classify(response, what, _object_or_none(response), error_field, who or what)
+
+
+def token_failure(
+    provider: Provider, response: Response, what: str, data: Mapping[str, Any] | None = None
+) -> KeyfobError:
+    """The error for a token endpoint's answer that is no success: by status, or by the `error` within a 200 (S-31).
+
+    SignInNeeded `grant_ended` for `invalid_grant` and the preset's terminal errors, and for nothing else (RFC 6749
+    §5.2): a server that is down, limits, asks who we are or answers with a web page has said nothing of the grant.
+    """
+    if data is None:
+        data = _object_or_none(response)
+    code, told = error_of(data, provider.token_answer.error_field)
+    # A server that is busy, or a redirect, has not looked at the grant, whatever the body says.
+    looked = response.status < 300 or (400 <= response.status < 500 and response.status != 429)
+    if (
+        code is not None
+        and looked
+        and (code == "invalid_grant" or code in provider.lifetimes.terminal_errors)
+    ):
+        detail = _detail(response, what, code, told)
+        return SignInNeeded(f"{provider.title} ended this sign-in", code="grant_ended", detail=detail)
+    return _classify(response, what, data, provider.token_answer.error_field, provider.title)
+
+
+def _object_or_none(response: Response) -> dict[str, Any] | None:
+    try:
+        return parse_object(response)
+    except NotStrict:
+        return None
+
+
+def _classify(
+    response: Response, what: str, data: Mapping[str, Any] | None, error_field: str, who: str
+) -> KeyfobError:
+    status, wait = response.status, retry_after(response)
+    code, told = error_of(data, error_field)
+    detail = _detail(response, what, code, told)
+    if status == 429 or code in RATE_ERRORS:
+        return Transient(
+            f"{who} asks to wait", code="rate_limited", detail=detail, retry_after=wait, answered=True
+        )
+    if status == 511:
+        return Transient("This network wants a sign-in of its own", code="captive_portal", answered=True)
+    if is_cloudflare(response):
+        return _protection_page(what, retry_after=wait)
+    if status >= 500 or status == 408 or code in PASSING_ERRORS:
+        return Transient(f"{who} is not available right now", detail=detail, retry_after=wait, answered=True)
+    if 300 <= status < 400:
+        return _redirected(response, what)
+    if data is None:
+        how = "with a web page" if is_web_page(response) else "without saying why"
+        return Transient(
+            f"{who} refused the request {how}",
+            code="request_refused",
+            detail=detail,
+            retry_after=wait,
+            answered=True,
+        )
+    if code in CLIENT_ERRORS:
+        return SettingWrong(
+            f"{who} does not accept this app registration", code="client_refused", detail=detail
+        )
+    if code == "invalid_scope":
+        return SettingWrong(f"{who} does not accept the scopes", code="scope_refused", detail=detail)
+    if code == "access_denied":
+        return SignInEnded(f"{who} did not allow access", code="declined", detail=detail)
+    return PeerFault(f"{who} refused the request", detail=detail)
+
+
+def _redirected(response: Response, what: str) -> Transient:
+    here, there = urlsplit(response.url).hostname, ""
+    with suppress(ValueError):
+        there = urlsplit(response.headers.get("location", "")).hostname or ""
+    code = "captive_portal" if there and there != here else "provider_unavailable"
+    return Transient(f"{what} answered with a redirect, which is not followed", code=code, answered=True)
+
+
+def _detail(response: Response, what: str, code: str | None, told: str) -> str:
+    """For the details of an error: the status, and the peer's own words."""
+    return ": ".join(part for part in (f"{what} answered {response.status}", code, told) if part)

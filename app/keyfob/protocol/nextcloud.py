@@ -1,0 +1,110 @@
+"""App passwords by Nextcloud's Login Flow v2: the person signs in at the browser, Keyfob asks until the password is there.
+
+Called for presets whose method is `app_password`. The person's own password never passes through Keyfob. The poll
+token and the app password go to the person's own server and nowhere else, whatever its answers say.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Generator
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from keyfob.core.errors import PeerFault, SignInEnded, Transient
+from keyfob.core.grant import Grant
+from keyfob.core.http import Request, Response
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.words import RevocationAnswer
+from keyfob.protocol.context import Identity, SignInResult
+from keyfob.protocol.effects import Effect, Flow, OpenBrowser, Send, Wait
+from keyfob.protocol.http.responses import failure, read_json
+from keyfob.protocol.http.urls import fault_of, safe
+from keyfob.protocol.oauth.dpop import origin_of
+
+POLL_EVERY = timedelta(seconds=2)
+POLL_MOST = timedelta(seconds=30)  # after failures in a row
+LIFE = timedelta(minutes=20)  # of the poll token, as Nextcloud's documentation has it
+_FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+
+
+def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult]:
+    """Sign in at the Nextcloud server at `base` (`https://cloud.example`, with its path if it has one).
+
+    The grant's access token is the app password, to be sent by Basic with the login name, which stands in
+    `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
+    PeerFault where the server names addresses that are not its own.
+    """
+    base = safe(base, "The server's address").rstrip("/")
+    response: Response = yield Send(Request("POST", f"{base}/index.php/login/v2", "device", _FORM, b""))
+    begun = read_json(response, "The server's sign-in")
+    poll = begun.get("poll")
+    if not isinstance(poll, dict) or not isinstance(poll.get("token"), str) or not poll["token"]:
+        raise PeerFault("The server began a sign-in and gave no way to finish it", code="response_invalid")
+    endpoint = _own(base, poll.get("endpoint"), "The address to ask at")
+    login = _own(base, begun.get("login"), "The sign-in page")
+    yield OpenBrowser(Secret(login))
+    request = Request("POST", endpoint, "device", _FORM, urlencode({"token": poll["token"]}).encode())
+    done = yield from _poll(request, now, response.at + LIFE)
+    return _result(base, done)
+
+
+def _poll(
+    request: Request, now: Callable[[], datetime], deadline: datetime
+) -> Generator[Effect, Any, Response]:
+    pause = POLL_EVERY
+    while True:
+        yield Wait(pause)
+        if now() >= deadline:
+            raise SignInEnded("Nobody finished signing in at the server", code="timed_out")
+        try:
+            answer: Response = yield Send(request)
+            if answer.status == 200:
+                return answer
+            if answer.status != 404:  # 404: not yet
+                raise failure(answer, "The server's sign-in")
+            pause = POLL_EVERY
+        except Transient as passing:
+            pause = max(min(pause * 2, POLL_MOST), passing.retry_after or timedelta(0))
+
+
+def _result(base: str, response: Response) -> SignInResult:
+    answer = read_json(response, "The server's sign-in")
+    login, password = answer.get("loginName"), answer.get("appPassword")
+    # A server behind a proxy may not know its own name; what the person typed has just worked.
+    told = answer.get("server")
+    ours = isinstance(told, str) and fault_of(told) is None and origin_of(told) == origin_of(base)
+    server = str(told).rstrip("/") if ours else base
+    if not isinstance(login, str) or not login or ":" in login or not login.isprintable():
+        raise PeerFault("The server gave no usable login name", code="response_invalid")
+    if not isinstance(password, str) or not password or not password.isascii() or not password.isprintable():
+        raise PeerFault("The server gave no usable app password", code="response_invalid")
+    name = plain(login)
+    parts = urlsplit(server)
+    return SignInResult(
+        grant=Grant(access=Secret(password), obtained_at=response.at, token_type="Basic"),  # noqa: S106
+        identity=Identity(subject=f"{name}@{parts.netloc.lower()}{parts.path}", name=name, username=name),
+        extra={"login": login, "server": server},
+    )
+
+
+def forget_app_password(server: str, login: str, password: Secret) -> Flow[RevocationAnswer]:
+    """Delete the app password at its server. "yes" once it is gone, "unsupported" where the server cannot; raises
+    Transient where it is to be tried again."""
+    url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
+    pair = base64.b64encode(f"{login}:{password.reveal()}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}", "OCS-APIRequest": "true", "Accept": "application/json"}
+    response: Response = yield Send(Request("DELETE", url, "revoke", headers))
+    if response.status in (408, 429) or response.status >= 500:
+        raise failure(response, "The server")
+    # 401: the password is no longer known there.
+    return "yes" if 200 <= response.status < 300 or response.status == 401 else "unsupported"
+
+
+def _own(base: str, url: object, what: str) -> str:
+    own = safe(url if isinstance(url, str) else "", what)
+    if origin_of(own) != origin_of(base):
+        raise PeerFault(f"{what} is at another server than the one that was asked")
+    return own

@@ -1,0 +1,45 @@
+"""What an authorization response says (RFC 6749 §4.1.2), once the listener has found it to be this attempt's.
+
+Called by the flows that wait for one. The code and the description of an error are a stranger's text: made plain, they go
+to the error's details, and the description decides nothing.
+"""
+
+from __future__ import annotations
+
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
+from keyfob.core.http import Callback
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.protocol.context import FlowContext
+
+
+def code_in(callback: Callback, plan: FlowContext) -> Secret:
+    """The code of an authorization response. Raises the error that an error response stands for (RFC 6749 §4.1.2.1)."""
+    error = callback.params.get("error")
+    if error is not None:
+        raise callback_error(plan, error, callback.params.get("error_description", ""))
+    code = callback.params.get("code")
+    if not code:
+        raise PeerFault(f"{plan.provider.title} sent the browser back without a code")
+    return Secret(code)
+
+
+def callback_error(plan: FlowContext, error: str, description: str) -> KeyfobError:
+    """The error that an authorization response's `error` stands for."""
+    title = plan.provider.title
+    words = (f"{title} sent the browser back", plain(error, 100), plain(description))
+    detail = ": ".join(part for part in words if part)
+    match error:
+        case "access_denied" | "user_cancelled":
+            return SignInEnded(f"You declined access at {title}", code="declined", detail=detail)
+        case "consent_required" | "interaction_required" | "login_required":
+            return SignInEnded(f"{title} did not allow access", code="declined", detail=detail)
+        case "temporarily_unavailable" | "server_error":
+            return Transient(f"{title} is not available right now", detail=detail, answered=True)
+        case "invalid_scope":
+            return SettingWrong(f"{title} does not accept the scopes", code="scope_refused", detail=detail)
+        case "unauthorized_client" | "invalid_client":
+            return SettingWrong(
+                f"{title} does not accept this app registration", code="client_refused", detail=detail
+            )
+    return PeerFault(f"{title} refused the sign-in", detail=detail)

@@ -1,0 +1,213 @@
+"""Signing in with a browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636, RFC 8252, RFC 9700).
+
+Called by the sign-in service, once per attempt, with a fresh state, nonce and verifier. Yields `OpenBrowser` and
+`AwaitCallback`; the code is exchanged once. It opens no address that is not fit for a browser, never repeats a refused
+request without its protections, and returns only what passed every check; nothing of it is stored by then.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded
+from keyfob.core.http import Callback
+from keyfob.core.provider import Server
+from keyfob.core.secret import Secret
+from keyfob.core.words import Method
+from keyfob.protocol.context import FlowContext, SignInResult
+from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.urls import safe, with_query
+from keyfob.protocol.oauth import par
+from keyfob.protocol.oauth.authorization_response import code_in
+from keyfob.protocol.oauth.token import Answer, exchange_code, grant_of
+from keyfob.protocol.oidc import id_token
+from keyfob.protocol.oidc.identity import identify
+from keyfob.protocol.provider_quirks import (
+    DYNAMIC_AGENT_CLIENT,
+    OPENROUTER_KEYS,
+    STATE_IN_TOKEN_REQUEST,
+    openrouter_keys,
+)
+
+_CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
+
+
+def authorization_code(
+    plan: FlowContext,
+    *,
+    state: Secret,
+    nonce: Secret | None,
+    code_verifier: Secret,
+    env: FlowEnv,
+    login_hint: str | None = None,
+) -> Flow[SignInResult]:
+    """One sign-in through the browser. `state`, `nonce` and `code_verifier` are fresh and used here only; `nonce` is
+    sent where `openid` is asked for and the preset allows it.
+
+    Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined, cancelled,
+    timed out), PeerFault (the protocol broken), Transient.
+    """
+    if OPENROUTER_KEYS in plan.provider.quirks:
+        return (yield from openrouter_keys(plan, state=state, code_verifier=code_verifier, env=env))
+    endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    check_pkce(plan)
+    sent_nonce = nonce if wants_id_token(plan) and plan.provider.nonce else None
+    params = authorization_params(plan, state, sent_nonce, code_verifier, login_hint)
+    if pushes(plan):
+        # RFC 9126: what is pushed is not repeated in the browser's address, where others could read it.
+        request_uri = yield from par.push(plan, params, env=env)
+        params = {"client_id": params["client_id"], "request_uri": request_uri}
+    yield OpenBrowser(Secret(with_query(endpoint, params)))
+    callback: Callback = yield AwaitCallback(expectation(plan, state))
+    code = code_in(callback, plan)
+    plan, issued = issued_client(plan, callback)
+    verifier = None if plan.provider.pkce == "none" else code_verifier
+    extra = {"state": state.reveal()} if STATE_IN_TOKEN_REQUEST in plan.provider.quirks else {}
+    answer = yield from exchange_code(plan, code, code_verifier=verifier, env=env, extra=extra)
+    return (
+        yield from finish(
+            plan, answer, nonce=sent_nonce, code=code, issued_client_id=issued, method="oauth",
+            env=env,
+        )
+    )  # fmt: skip
+
+
+def finish(
+    plan: FlowContext,
+    answer: Answer,
+    *,
+    nonce: Secret | None,
+    method: Method,
+    env: FlowEnv,
+    code: Secret | None = None,
+    issued_client_id: str | None = None,
+) -> Flow[SignInResult]:
+    """From the tokens to who signed in: judge the answer, the ID token where one is due, and ask for the identity.
+    Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
+    code flow alone. Raises as `authorization_code`."""
+    grant = grant_of(plan, answer, plan.scopes)
+    claims: dict[str, Any] | None = None
+    if wants_id_token(plan) and not (method == "device" and answer.id_token is None):
+        if answer.id_token is None:
+            raise PeerFault(f"{plan.provider.title} gave no ID token", code="id_token_invalid")
+        claims = yield from id_token.verify(
+            plan, answer.id_token, nonce=nonce, at=answer.at, keys=env.keys, access=answer.access, code=code
+        )
+    try:
+        identity = yield from identify(
+            plan,
+            grant,
+            claims=claims,
+            method=method,
+            env=env,
+            answer=answer.data,
+        )
+    except SignInNeeded as refused:
+        raise SettingWrong(
+            f"{plan.provider.title} does not say who signed in: its who-am-I address refuses the new token",
+            code="preset_faulty",
+            remedy='Ask for the scope openid, and set `source = "id_token"` under `[identity]` in the preset.',
+        ) from refused
+    return SignInResult(grant, identity, issued_client_id)
+
+
+# --- the request --------------------------------------------------------------------------------------------
+
+
+def wants_id_token(plan: FlowContext) -> bool:
+    """Whether an ID token is due: `openid` was asked for, at a server that says how its tokens can be checked."""
+    server = plan.server
+    return "openid" in plan.scopes and server.issuer is not None and server.endpoints.jwks_uri is not None
+
+
+def check_pkce(plan: FlowContext) -> None:
+    """A server that lists challenge methods must list S256; one that lists nothing gets it all the same (RFC 9700
+    §2.1.1). Raises SettingWrong `pkce_unsupported`."""
+    listed = plan.server.code_challenge_methods_supported
+    if plan.provider.pkce != "none" and listed is not None and "S256" not in listed:
+        raise SettingWrong(f"{plan.provider.title} does not support PKCE with S256", code="pkce_unsupported")
+
+
+def code_challenge(code_verifier: Secret) -> str:
+    """RFC 7636 §4.2, method S256. A verifier that RFC does not allow is a bug and raises ValueError."""
+    verifier = code_verifier.reveal()
+    if not _VERIFIER.fullmatch(verifier):
+        raise ValueError("a code_verifier has 43 to 128 unreserved characters")
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def authorization_params(
+    plan: FlowContext,
+    state: Secret,
+    nonce: Secret | None,
+    code_verifier: Secret,
+    login_hint: str | None = None,
+) -> dict[str, str]:
+    """The parameters of the authorization request (RFC 6749 §4.1.1). The preset's own cannot replace the protocol's.
+    Raises SettingWrong `client_missing`."""
+    provider = plan.provider
+    if plan.client.client_id is None:
+        raise SettingWrong(f"{provider.title} has no client id here", code="client_missing")
+    params = {"response_type": "code", "client_id": plan.client.client_id}
+    if plan.redirect_uri is not None:
+        params["redirect_uri"] = plan.redirect_uri
+    if plan.scopes:
+        params[provider.scope_param] = provider.scope_separator.join(plan.scopes)
+    params["state"] = state.reveal()
+    if nonce is not None:
+        params["nonce"] = nonce.reveal()
+    if provider.pkce != "none":
+        params |= {"code_challenge": code_challenge(code_verifier), "code_challenge_method": "S256"}
+    if plan.resource is not None:
+        params["resource"] = plan.resource
+    if login_hint is not None:
+        params["login_hint"] = login_hint
+    return {**provider.authorize_params, **params}
+
+
+def pushes(plan: FlowContext) -> bool:
+    """Whether the request is pushed (RFC 9126): wherever the server takes it, unless the preset says never."""
+    server = plan.server
+    if plan.provider.par == "always" or server.require_pushed_authorization_requests:
+        return True
+    return plan.provider.par != "never" and server.endpoints.pushed_authorization_request_endpoint is not None
+
+
+# --- the response -------------------------------------------------------------------------------------------
+
+
+def expectation(plan: FlowContext, state: Secret) -> Expectation:
+    """What the authorization response must show (RFC 6749 §10.12, RFC 9207 §2.4)."""
+    return Expectation(
+        state=state,
+        issuer=exact_issuer(plan.server),
+        iss_required=plan.server.authorization_response_iss_parameter_supported,
+        path=urlsplit(plan.redirect_uri or "").path,
+    )
+
+
+def exact_issuer(server: Server) -> str | None:
+    """The server's issuer where it is one; None for a template, whose tenant only the ID token tells."""
+    return None if server.issuer is None or "{" in server.issuer else server.issuer
+
+
+def issued_client(plan: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
+    """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
+    apps share, and the response brings one for this account, under which alone the code can be exchanged. Elsewhere a
+    `client_id` in the response means nothing. Raises PeerFault where it is due and absent."""
+    if DYNAMIC_AGENT_CLIENT not in plan.provider.quirks:
+        return plan, None
+    shared, issued = plan.provider.client.client_id, callback.params.get("client_id")
+    if issued is None and plan.client.client_id != shared:
+        return plan, plan.client.client_id
+    if issued is None or issued == shared or not _CLIENT_ID.fullmatch(issued):
+        raise PeerFault(f"{plan.provider.title} gave this app no client id of its own")
+    return replace(plan, client=replace(plan.client, client_id=issued)), issued

@@ -1,0 +1,154 @@
+"""Signing in on another screen: the device authorization grant (RFC 8628).
+
+Called by the sign-in service for method `device`. The person reads a short code here and enters it in any browser;
+Keyfob asks the server until they have. It asks no more often than the server allows, goes on asking when the network
+fails, and stops when the code has expired, whatever the server answers then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded, Transient
+from keyfob.core.http import Response
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.protocol.context import FlowContext, SignInResult
+from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.responses import NotStrict, error_of, parse_object, read_first
+from keyfob.protocol.http.urls import fault_of, leads_inside, safe
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oauth.authorize import finish
+from keyfob.protocol.oauth.token import Answer, read_answer, token_request
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
+INTERVAL = timedelta(seconds=5)  # RFC 8628 §3.2: where the server tells none
+INTERVAL_MOST = timedelta(minutes=2)
+SLOWER = timedelta(seconds=5)  # §3.5: by so much for each slow_down, for good
+LIFE = timedelta(minutes=10)  # where the server leaves out the expiry that §3.2 demands
+LIFE_MOST = timedelta(hours=1)
+_USER_CODE_MOST = 64
+_DEVICE_CODE_MOST = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    device_code: Secret
+    shown: ShowCode
+    interval: timedelta
+
+
+def device_code(
+    plan: FlowContext,
+    *,
+    env: FlowEnv,
+) -> Flow[SignInResult]:
+    """One sign-in by code. Yields `ShowCode` once, then `Wait` and `Send` in turn.
+
+    Raises SignInEnded `declined` or `code_expired`, and as `authorize.authorization_code`.
+    """
+    begun = yield from _begin(plan, env)
+    yield begun.shown
+    answer = yield from _poll(plan, begun, env)
+    return (yield from finish(plan, answer, nonce=None, method="device", env=env))
+
+
+def _begin(plan: FlowContext, env: FlowEnv) -> Generator[Effect, Any, _Begun]:
+    """RFC 8628 §3.1 and §3.2. The request is no token request, so it carries no proof of possession."""
+    provider = plan.provider
+    endpoint = safe(plan.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
+    params = dict(provider.device_params)
+    if plan.scopes:
+        params[provider.scope_param] = provider.scope_separator.join(plan.scopes)
+    if plan.resource is not None:
+        params["resource"] = plan.resource
+    request = token_request(plan, params, "device", env=env, url=endpoint)
+    response = yield from dpop.send(request, key=None, env=env)
+    answer = read_first(response, f"{provider.title}'s device authorization endpoint")
+    code, user_code = answer.get("device_code"), answer.get("user_code")
+    # Google and older servers write verification_url.
+    page = answer.get("verification_uri", answer.get("verification_url"))
+    whole = answer.get("verification_uri_complete", answer.get("verification_url_complete"))
+    if not isinstance(code, str) or not 0 < len(code) <= _DEVICE_CODE_MOST:
+        raise PeerFault(f"{provider.title} gave no device code", code="response_invalid")
+    if not isinstance(user_code, str) or not user_code.strip() or len(user_code) > _USER_CODE_MOST:
+        raise PeerFault(f"{provider.title} gave no code to enter", code="response_invalid")
+    if _unfit(page, endpoint):
+        raise PeerFault(f"{provider.title} gave no page to enter the code at", code="response_invalid")
+    life = _span(answer.get("expires_in"), LIFE)
+    return _Begun(
+        device_code=Secret(code),
+        shown=ShowCode(
+            user_code=plain(user_code.strip()),
+            verification_uri=str(page),
+            verification_uri_complete=None if _unfit(whole, endpoint) else str(whole),
+            expires_at=response.at + min(life, LIFE_MOST),
+        ),
+        interval=min(_span(answer.get("interval"), INTERVAL), INTERVAL_MOST),
+    )
+
+
+def _unfit(page: Any, endpoint: str) -> bool:
+    """Whether no browser is to open this address, which the server named."""
+    return fault_of(page) is not None or leads_inside(page, endpoint)
+
+
+def _span(value: Any, otherwise: timedelta) -> timedelta:
+    """A number of seconds as a span of at least one; `otherwise` where it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        return otherwise
+    return max(timedelta(seconds=value), timedelta(seconds=1))
+
+
+def _poll(plan: FlowContext, begun: _Begun, env: FlowEnv) -> Generator[Effect, Any, Answer]:
+    """RFC 8628 §3.4 and §3.5: ask until the person has decided."""
+    params = {
+        **plan.provider.token_params,
+        "grant_type": GRANT_TYPE,
+        "device_code": begun.device_code.reveal(),
+    }
+    interval = pause = begun.interval
+    while True:
+        yield Wait(pause)
+        if env.now() >= begun.shown.expires_at:
+            raise SignInEnded("The code has expired", code="code_expired")
+        try:
+            # Made anew each time: a client assertion is used once.
+            make = partial(token_request, plan, params, "device", env=env)
+            response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
+            match _error_in(plan, response):
+                case "authorization_pending":
+                    pause = interval
+                case "slow_down":
+                    interval = pause = min(interval + SLOWER, INTERVAL_MOST)
+                case "expired_token" | "code_expired":
+                    raise SignInEnded("The code has expired", code="code_expired")
+                case "access_denied" | "authorization_declined":  # the latter is Microsoft's
+                    raise SignInEnded(f"You declined access at {plan.provider.title}", code="declined")
+                case _:
+                    return read_answer(plan.provider, response)
+        except Transient as passing:
+            # §3.5: after a failure of the network, ask ever more slowly; the server's own wish comes first.
+            pause = max(min(pause * 2, INTERVAL_MOST), passing.retry_after or timedelta(0))
+        except SignInNeeded as refused:
+            # There is no grant yet that could end: the server no longer knows the code.
+            raise SignInEnded(
+                f"{plan.provider.title} no longer accepts the code",
+                code="code_expired",
+                detail=refused.detail,
+            ) from None
+
+
+def _error_in(plan: FlowContext, response: Response) -> str | None:
+    try:
+        data: Mapping[str, Any] = parse_object(response)
+    except NotStrict:
+        return None
+    return error_of(data, plan.provider.token_answer.error_field)[0]

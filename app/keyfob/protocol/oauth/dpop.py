@@ -1,0 +1,166 @@
+"""Proof of possession (RFC 9449): every request with a bound token carries a fresh signature of its own.
+
+`send` is the one way by which flows, `keyfob request` and the gateway send what may need a proof: without a key it
+sends the request as it is, with one it signs, learns the server's nonce from every answer, and answers one nonce
+challenge. It never sends a request a third time, and never puts a private key or a query into a proof.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.core.errors import PeerFault
+from keyfob.core.grant import SigningKey
+from keyfob.core.http import Request, Response
+from keyfob.core.secret import Secret
+from keyfob.protocol.effects import Flow, NewId, Send
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.responses import NotStrict, parse_object
+from keyfob.protocol.oauth.jws import public_jwk, sign
+
+NONCES_MOST = 512  # origins; one person's accounts have a few dozen
+_NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1024}")  # RFC 9449 §8.1: NQCHARs; the length is our bound
+_CHALLENGE = re.compile(r'(?i)\bdpop\b.*\berror\s*=\s*"?use_dpop_nonce"?', re.DOTALL)
+_BODY_MOST = 65_536  # an error answer larger than this is no challenge
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class NonceBook:
+    """The newest nonce of each origin. One a process, shared by all its threads; forgets the least used origin
+    beyond NONCES_MOST. Nonces are not secret and are not kept across restarts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._nonces: OrderedDict[str, str] = OrderedDict()
+
+    def get(self, url: str) -> str | None:
+        """The nonce to use at this address's origin, None where none is known."""
+        origin = origin_of(url)
+        with self._lock:
+            if origin in self._nonces:
+                self._nonces.move_to_end(origin)
+            return self._nonces.get(origin)
+
+    def learn(self, url: str, response: Response) -> str | None:
+        """Take up the answer's `DPoP-Nonce`. Returns it; None where there is none or it is malformed."""
+        return self.note(url, response.headers.get("dpop-nonce", ""))
+
+    def note(self, url: str, nonce: str) -> str | None:
+        """The same for a nonce that another program was given."""
+        if not _NONCE.fullmatch(nonce):
+            return None
+        origin = origin_of(url)
+        with self._lock:
+            self._nonces[origin] = nonce
+            self._nonces.move_to_end(origin)
+            while len(self._nonces) > NONCES_MOST:
+                self._nonces.popitem(last=False)
+        return nonce
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._nonces)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port (RFC 6454), lower case, the scheme's own port left out."""
+    parts = urlsplit(url)
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(scheme)) else f":{parts.port}"
+    return f"{scheme}://{host}{port}"
+
+
+def proof(
+    key: SigningKey,
+    method: str,
+    url: str,
+    *,
+    new_id: NewId,
+    now: Callable[[], datetime],
+    nonce: str | None = None,
+    access: Secret | None = None,
+) -> str:
+    """A DPoP proof (RFC 9449 §4.2) for one request: fresh `jti`, `htu` without query and fragment, `ath` where an
+    access token goes with it. The value of the `DPoP` header."""
+    claims: dict[str, Any] = {
+        "jti": new_id(),
+        "htm": method.upper(),
+        "htu": origin_of(url) + (urlsplit(url).path or "/"),
+        "iat": int(now().timestamp()),
+    }
+    if access is not None:
+        digest = hashlib.sha256(access.reveal().encode()).digest()
+        claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    if nonce is not None:
+        claims["nonce"] = nonce
+    return sign(key, {"typ": "dpop+jwt", "jwk": public_jwk(key)}, claims)
+
+
+def send(
+    request: Request,
+    *,
+    key: SigningKey | None,
+    env: FlowEnv,
+    access: Secret | None = None,
+    again: Callable[[], Request] | None = None,
+) -> Flow[Response]:
+    """Send `request`, with a proof where `key` is given. With `key` and `access`, `Authorization` becomes
+    `DPoP <access>`; without a key the request goes out untouched.
+
+    `again` makes the request anew for the repeat, where something in it is used once: a client assertion's `jti`.
+    A nonce challenge (§8: 400 with the JSON error; §9: 401 with the WWW-Authenticate error) is answered once; a
+    second one raises PeerFault. Any other answer, whatever its status, is returned.
+    """
+    if key is None:
+        plain: Response = yield Send(request)
+        return plain
+    nonce = env.nonces.get(request.url)
+    for _ in range(2):
+        signed = proof(
+            key, request.method, request.url, new_id=env.new_id, now=env.now, nonce=nonce, access=access
+        )
+        answer: Response = yield Send(_signed(request, signed, access))
+        nonce = env.nonces.learn(request.url, answer)
+        if not challenged(answer):
+            return answer
+        if nonce is None:
+            raise PeerFault("The server asks for a DPoP nonce and gives none")
+        if again is not None:
+            request = again()
+    raise PeerFault("The server refuses each DPoP nonce that it gives")
+
+
+def challenged(response: Response) -> bool:
+    """Whether the answer asks for the request again with the nonce it brings."""
+    if response.status == 401 and asks_for_nonce(response.headers):
+        return True
+    if response.status not in (400, 401) or len(response.body) > _BODY_MOST:
+        return False
+    try:
+        return parse_object(response).get("error") == "use_dpop_nonce"
+    except NotStrict:
+        return False
+
+
+def asks_for_nonce(headers: Mapping[str, str]) -> bool:
+    """Whether a 401's headers (lower case) ask for the request again with a nonce (§9)."""
+    return bool(_CHALLENGE.search(headers.get("www-authenticate", "")[:4096]))
+
+
+def _signed(request: Request, signed: str, access: Secret | None) -> Request:
+    headers = {k: v for k, v in request.headers.items() if k.lower() != "dpop"}
+    if access is not None:
+        headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
+        headers["Authorization"] = f"DPoP {access.reveal()}"
+    headers["DPoP"] = signed
+    return replace(request, headers=headers)

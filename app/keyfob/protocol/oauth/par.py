@@ -1,0 +1,67 @@
+"""Pushed authorization requests (RFC 9126): the request's parameters go to the server first, out of the browser's sight.
+
+Called by the authorization code flow where the server or the preset offers it. What the browser then carries is a
+reference, used once and at once. A failure ends the sign-in: the parameters never fall back to the plain query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from keyfob.core.errors import PeerFault
+from keyfob.core.http import Request
+from keyfob.protocol.context import FlowContext
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.responses import read_first
+from keyfob.protocol.http.urls import safe
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oauth.client_auth import authenticate
+
+_URI_MOST = 2_048  # characters; it becomes part of the address that the browser opens
+
+
+def push(
+    plan: FlowContext,
+    params: Mapping[str, str],
+    *,
+    env: FlowEnv,
+) -> Flow[str]:
+    """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one browser
+    address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
+
+    Signed with the plan's DPoP key where it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
+    SettingWrong where the server refuses the client or scopes, Transient where it is down, PeerFault for an answer
+    that breaks RFC 9126 §2.2 or has expired on arrival.
+    """
+    endpoint = safe(
+        plan.server.endpoints.pushed_authorization_request_endpoint, "The address for pushed requests"
+    )
+    if "request_uri" in params:
+        raise ValueError("a pushed request has no request_uri of its own")  # RFC 9126 §2.1
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+
+    def request() -> Request:
+        body, head = authenticate(
+            params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
+        )
+        return Request("POST", endpoint, "par", head, urlencode(body).encode())
+
+    response = yield from dpop.send(request(), key=plan.dpop_key, env=env, again=request)
+    answer = read_first(response, "The endpoint for pushed requests")
+    request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
+    if (
+        not isinstance(request_uri, str)
+        or not 0 < len(request_uri) <= _URI_MOST
+        or not request_uri.isprintable()
+    ):
+        raise PeerFault(
+            "The server took the sign-in request and gave no reference to it", code="response_invalid"
+        )
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < 86_400:
+        raise PeerFault("The server's reference to the sign-in request has no life", code="response_invalid")
+    if env.now() >= response.at + timedelta(seconds=expires_in):
+        raise PeerFault("The server's reference to the sign-in request has expired", code="response_invalid")
+    return request_uri

@@ -1,0 +1,70 @@
+"""Username and password, for self-hosted servers whose preset says that they have no better way (RFC 6749 §4.3, and
+servers that answer a JSON login with a token).
+
+Called for presets whose method is `password`, and for no other. The password is used for one request and forgotten:
+it is in no result, no error and no log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient, Usage
+from keyfob.core.secret import Secret
+from keyfob.protocol.context import FlowContext, SignInResult
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.responses import is_web_page
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oauth.authorize import finish
+from keyfob.protocol.oauth.token import read_answer, token_request
+
+_PASSWORD, _USERNAME = "{password}", "{username}"
+
+
+def password_sign_in(
+    plan: FlowContext,
+    *,
+    username: str,
+    password: Secret,
+    env: FlowEnv,
+) -> Flow[SignInResult]:
+    """One sign-in at the token endpoint, sent once. The caller owns `password` and forgets it.
+
+    Raises SettingWrong `method_not_offered` where the preset does not ask for passwords, SignInEnded `declined` where
+    the server does not take this one, and as `authorize.authorization_code`.
+    """
+    if "password" not in plan.provider.methods:
+        raise SettingWrong(
+            f"{plan.provider.title} is not signed in to by password", code="method_not_offered"
+        )
+    if not username or not password:
+        raise Usage("A username and a password are needed")
+    params = password_params(plan, username, password)
+    request = token_request(plan, params, "token", env=env)
+    response = yield from dpop.send(request, key=plan.dpop_key, env=env)
+    wrong = SignInEnded(f"{plan.provider.title} does not take this username and password", code="declined")
+    try:
+        answer = read_answer(plan.provider, response)
+    except SignInNeeded:  # invalid_grant: RFC 6749 §5.2's word for a wrong password
+        raise wrong from None
+    except (PeerFault, Transient):
+        # What a JSON login says instead; a page is a firewall's or a portal's, which says nothing of the password.
+        if response.status in (401, 403) and not is_web_page(response):
+            raise wrong from None
+        raise
+    return (yield from finish(plan, answer, nonce=None, method="password", env=env))
+
+
+def password_params(plan: FlowContext, username: str, password: Secret) -> dict[str, str]:
+    """The login's parameters. Where the preset's `token_params` name `{password}`, they are the whole request (for
+    servers that say `email`, `login`, …); else RFC 6749 §4.3.2's, with the scopes asked for. Holds the password."""
+    params: Mapping[str, str] = plan.provider.token_params
+    if _PASSWORD in params.values():
+        # One pass, so that a username that reads "{password}" stays what it is.
+        words = {_PASSWORD: password.reveal(), _USERNAME: username}
+        return {name: words.get(value, value) for name, value in params.items()}
+    standard = {"grant_type": "password", "username": username, "password": password.reveal()}
+    if plan.scopes:
+        standard[plan.provider.scope_param] = plan.provider.scope_separator.join(plan.scopes)
+    return {**params, **standard}

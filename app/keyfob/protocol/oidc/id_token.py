@@ -1,0 +1,411 @@
+"""ID tokens (OpenID Connect Core §3.1.3.7, §3.1.3.8, §12.2; RFC 8725) and the keys that sign them (RFC 7517).
+
+Called by `authorize` and `device` at sign-in and by `token.renew`. `verify` answers only for a token that is signed by
+a key of the pinned server, under an algorithm that this key is for, and whose claims are of this server, client and
+sign-in. It never fetches a key from an address that a token names, never uses a shared secret as a key, and judges
+all times against the one handed in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import math
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+from keyfob.core.errors import PeerFault, SettingWrong, Transient
+from keyfob.core.http import Request, Response
+from keyfob.core.secret import Secret
+from keyfob.protocol.context import FlowContext
+from keyfob.protocol.effects import Flow, Send
+from keyfob.protocol.http.responses import NotStrict, parse_json, read_json
+from keyfob.protocol.http.urls import safe
+
+SKEW = 60  # seconds that two honest clocks may differ
+TOKEN_MOST = 65_536  # bytes, told before anything is decoded
+REFETCH = timedelta(seconds=30)
+KEYS_MOST = 64  # of one set
+SETS_MOST = 128  # servers; one person's accounts have a few dozen
+TRIES_MOST = 8  # keys tried for a token that names none
+RSA_BITS_LEAST = 2048  # RFC 7518 §3.3
+SUBJECT_MOST = 255  # Core §2
+
+_RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
+_HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
+_PUBLIC = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
+# They would have us trust a key, or understand an extension, on the token's own word.
+_REFUSED_HEADERS = ("crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "enc")
+_OTHER_KINDS = ("at+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+_TENANT = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+class Keys:
+    """The public signing keys of each server, by `jwks_uri`. One a process, shared by its threads; holds no secret.
+
+    A key set is replaced by a newer one only, never dropped because a fetch failed. Beyond SETS_MOST the set used
+    longest ago is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sets: OrderedDict[str, tuple[Mapping[str, Any], ...]] = OrderedDict()
+        self._asked_at: dict[str, datetime] = {}
+
+    def cached(self, jwks_uri: str) -> tuple[Mapping[str, Any], ...]:
+        """The keys known, none where nothing was fetched yet."""
+        with self._lock:
+            found = self._sets.get(jwks_uri)
+            if found is None:
+                return ()
+            self._sets.move_to_end(jwks_uri)
+            return found
+
+    def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
+        """Whether to fetch now: always where nothing is known; else once in REFETCH, which is noted, so that tokens
+        with invented key ids cannot make us hammer a server. The first fetch is no second one: a key that changes
+        right after it is found."""
+        with self._lock:
+            if jwks_uri not in self._sets:
+                return True
+            last = self._asked_at.get(jwks_uri)
+            if last is not None and abs(at - last) < REFETCH:
+                return False
+            self._asked_at[jwks_uri] = at
+            return True
+
+    def store(self, jwks_uri: str, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Take a fetched set. An empty one is a mistake of the server's and replaces nothing."""
+        with self._lock:
+            if not keys:
+                return
+            self._sets[jwks_uri] = tuple(keys)
+            self._sets.move_to_end(jwks_uri)
+            while len(self._sets) > SETS_MOST:
+                forgotten, _ = self._sets.popitem(last=False)
+                self._asked_at.pop(forgotten, None)
+
+
+def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
+    """The public signing keys of a JWKS answer (RFC 7517 §5). Keys of unknown kinds, for encryption, or too weak are
+    passed over. Raises as `answer.read_json`, and PeerFault `metadata_invalid` where it is no key set."""
+    found = read_json(response, what).get("keys")
+    if not isinstance(found, list):
+        raise PeerFault(f"{what} gave no keys", code="metadata_invalid")
+    usable = []
+    for key in found[:KEYS_MOST]:
+        if isinstance(key, dict) and _is_signing_key(key):
+            usable.append({name: key[name] for name in _PUBLIC if name in key})
+    return tuple(usable)
+
+
+def _is_signing_key(key: Mapping[str, Any]) -> bool:
+    if key.get("use", "sig") != "sig":
+        return False
+    operations = key.get("key_ops")
+    if operations is not None and not (isinstance(operations, list) and "verify" in operations):
+        return False
+    if not isinstance(key.get("kid", ""), str) or not isinstance(key.get("alg", ""), str):
+        return False
+    match key.get("kty"):
+        case "RSA":
+            modulus = key.get("n")
+            return isinstance(modulus, str) and _bits(modulus) >= RSA_BITS_LEAST
+        case "EC" | "OKP":
+            return key.get("crv") in _CURVES.values()
+    return False
+
+
+def _bits(modulus: str) -> int:
+    try:
+        return int.from_bytes(_decode(modulus), "big").bit_length()
+    except NotStrict:
+        return 0
+
+
+def _fits(key: Mapping[str, Any], alg: str) -> bool:
+    """Whether a key may verify under `alg`: its own word where it has one, else its type and curve (RFC 8725 §3.1)."""
+    if key.get("alg", alg) != alg:
+        return False
+    if alg in _RSA:
+        return bool(key["kty"] == "RSA")
+    kind = "OKP" if alg == "EdDSA" else "EC"
+    return bool(key["kty"] == kind and key.get("crv") == _CURVES[alg])
+
+
+# --- tokens -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+def verify(
+    plan: FlowContext,
+    token: Secret,
+    *,
+    nonce: Secret | None,
+    at: datetime,
+    keys: Keys,
+    access: Secret | None = None,
+    code: Secret | None = None,
+    subject: str | None = None,
+) -> Flow[dict[str, Any]]:
+    """The claims of an ID token that stands every test. `at` is the moment it came; `nonce` what was sent with the
+    request (None: none was); `subject` whom it must be of, where that is known.
+
+    Fetches the server's keys where they are not known, and once more for a key that is not among them. Raises
+    PeerFault `id_token_invalid` or `subject_mismatch`; Transient where keys are needed and cannot be had.
+    """
+    parsed = _parse(token)
+    _check_header(parsed.header)
+    # The claims first: a token that is not meant for us is worth no request.
+    check_claims(
+        plan, parsed.claims, parsed.header, nonce=nonce, at=at, access=access, code=code, subject=subject
+    )
+    yield from _check_signature(plan, token, parsed.header, at, keys)
+    return dict(parsed.claims)
+
+
+def verify_userinfo(plan: FlowContext, token: Secret, *, at: datetime, keys: Keys) -> Flow[dict[str, Any]]:
+    """The claims of user information that comes as a signed JWT (Core §5.3.2): of this issuer, for this client. It has
+    no times of its own. Raises as `verify`."""
+    try:
+        parsed = _parse(token)
+        _check_header(parsed.header)
+        _check_issuer(plan, parsed.claims)
+        _audiences(plan.client.client_id, parsed.claims)
+        yield from _check_signature(plan, token, parsed.header, at, keys)
+    except PeerFault as fault:
+        words = fault.message.replace("The ID token", "The user information")
+        raise PeerFault(words, code=fault.code) from None
+    return dict(parsed.claims)
+
+
+def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
+    """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it), None
+    where it is no JWT. Says nothing of who signed it."""
+    if token is None:
+        return None
+    try:
+        return dict(_parse(token).claims)
+    except PeerFault:
+        return None
+
+
+def _invalid(why: str) -> NoReturn:
+    raise PeerFault(f"The ID token is not valid: {why}", code="id_token_invalid")
+
+
+def _parse(token: Secret) -> _Parsed:
+    text = token.reveal()
+    if len(text) > TOKEN_MOST:
+        _invalid("it is too large")
+    parts = text.split(".")
+    if len(parts) != 3:
+        _invalid("it is no signed token")
+    if not parts[2]:
+        _invalid("it is not signed")
+    try:
+        header, claims = (parse_json(_decode(part)) for part in parts[:2])
+        _decode(parts[2])
+    except NotStrict:
+        _invalid("it cannot be read")
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        _invalid("it cannot be read")
+    return _Parsed(header, claims)
+
+
+def _decode(part: str) -> bytes:
+    if not _BASE64URL.fullmatch(part):
+        raise NotStrict("it is not base64url")
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except binascii.Error:
+        raise NotStrict("it is not base64url") from None
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    alg = header.get("alg")
+    if not isinstance(alg, str) or alg not in _RSA | _CURVES.keys():
+        # With `none` anybody signs, and with HS256 anybody who knows the public key or shares the secret.
+        _invalid("its algorithm is not one that proves who signed it")
+    for name in _REFUSED_HEADERS:
+        if name in header:
+            _invalid(f"its header has {name}")
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower().removeprefix("application/") in _OTHER_KINDS:
+        _invalid("it is a token of another kind")
+    if not isinstance(header.get("kid", ""), str):
+        _invalid("its key id is no text")
+
+
+# --- signature ----------------------------------------------------------------------------------------------
+
+
+def _check_signature(
+    plan: FlowContext, token: Secret, header: Mapping[str, Any], at: datetime, keys: Keys
+) -> Flow[None]:
+    uri = safe(plan.server.endpoints.jwks_uri, "The address of the signing keys")
+    known = keys.cached(uri)
+    if _signed_by_one_of(known, token, header):
+        return
+    # Unknown key id, or a signature that no known key made: the server may have new keys.
+    if not keys.may_fetch(uri, at):
+        _invalid("none of the server's keys signed it")
+    try:
+        response: Response = yield Send(Request("GET", uri, "jwks", {"Accept": "application/json"}))
+        fetched = read_keys(response, f"{plan.provider.title}'s signing keys")
+    except (Transient, PeerFault, SettingWrong):
+        if not known:
+            raise
+        _invalid("none of the known keys signed it, and newer ones could not be fetched")
+    keys.store(uri, fetched)
+    if not _signed_by_one_of(fetched, token, header):
+        _invalid("none of the server's keys signed it")
+
+
+def _signed_by_one_of(
+    candidates: Sequence[Mapping[str, Any]], token: Secret, header: Mapping[str, Any]
+) -> bool:
+    alg, kid = header["alg"], header.get("kid")
+    fitting = [k for k in candidates if _fits(k, alg) and (kid is None or k.get("kid") == kid)]
+    return any(_signed_by(key, token, alg) for key in fitting[:TRIES_MOST])
+
+
+def _signed_by(jwk: Mapping[str, Any], token: Secret, alg: str) -> bool:
+    import jwt  # here: 10 MB and a tenth of the engine's start, for what only signed tokens need
+    from jwt.exceptions import PyJWTError
+
+    try:
+        jwt.PyJWS(algorithms=[alg]).decode(
+            token.reveal(), jwt.PyJWK(dict(jwk), algorithm=alg), algorithms=[alg]
+        )
+    except (PyJWTError, ValueError, TypeError, KeyError):
+        return False
+    return True
+
+
+# --- claims -------------------------------------------------------------------------------------------------
+
+
+def check_claims(
+    plan: FlowContext,
+    claims: Mapping[str, Any],
+    header: Mapping[str, Any],
+    *,
+    nonce: Secret | None,
+    at: datetime,
+    access: Secret | None = None,
+    code: Secret | None = None,
+    subject: str | None = None,
+) -> None:
+    """Judge the claims alone. Raises PeerFault `id_token_invalid`, or `subject_mismatch` for another `subject`."""
+    _check_issuer(plan, claims)
+    _check_audience(plan.client.client_id, claims)
+    _check_times(claims, at)
+    _check_nonce(claims, nonce)
+    for name, value in (("at_hash", access), ("c_hash", code)):
+        if value is not None and claims.get(name) is not None:
+            _check_half_hash(name, claims[name], value, header["alg"])
+    sub = claims.get("sub")
+    if not isinstance(sub, str) or not 0 < len(sub) <= SUBJECT_MOST or not sub.isprintable():
+        _invalid("it names no subject")
+    if subject is not None and sub != subject:
+        raise PeerFault(f"{plan.provider.title} answered for somebody else", code="subject_mismatch")
+
+
+def _check_issuer(plan: FlowContext, claims: Mapping[str, Any]) -> None:
+    iss = claims.get("iss")
+    if not isinstance(iss, str) or iss != expected_issuer(plan, claims):
+        _invalid("it is another issuer's")
+
+
+def expected_issuer(plan: FlowContext, claims: Mapping[str, Any]) -> str | None:
+    """The issuer that a token must name: the server's, or where that is a template (Microsoft's common endpoint),
+    the template with the token's own tenant in it."""
+    issuer = plan.server.issuer
+    if issuer is None or "{tenantid}" not in issuer:
+        return issuer
+    tenant = claims.get("tid")
+    if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+        return None
+    return issuer.replace("{tenantid}", tenant)
+
+
+def _audiences(client_id: str | None, claims: Mapping[str, Any]) -> list[str]:
+    """Whom the claims are meant for, this client among them."""
+    aud = claims.get("aud")
+    audiences = [aud] if isinstance(aud, str) else aud
+    if not isinstance(audiences, list) or not all(isinstance(a, str) for a in audiences):
+        _invalid("its audience is of no proper type")
+    if client_id is None or client_id not in audiences:
+        _invalid("it is meant for another app")
+    return audiences
+
+
+def _check_audience(client_id: str | None, claims: Mapping[str, Any]) -> None:
+    audiences = _audiences(client_id, claims)
+    azp = claims.get("azp")
+    if azp is None and len(set(audiences)) > 1:
+        _invalid("it is meant for others too, and does not say who asked for it")
+    if azp is not None and azp != client_id:
+        _invalid("another app asked for it")
+
+
+def _check_times(claims: Mapping[str, Any], at: datetime) -> None:
+    now = at.timestamp()
+    exp, iat = _time(claims, "exp"), _time(claims, "iat")
+    if exp is None or iat is None:
+        _invalid("it does not say when it was made and when it ends")
+    if exp + SKEW <= now:
+        _invalid("it has expired")
+    if iat - SKEW > now:
+        _invalid("it was made in the future (compare this computer's clock)")
+    nbf = _time(claims, "nbf")
+    if nbf is not None and nbf - SKEW > now:
+        _invalid("it is not valid yet (compare this computer's clock)")
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+        _invalid(f"its {name} is no time")
+    return float(value) if math.isfinite(value) else None
+
+
+def _check_nonce(claims: Mapping[str, Any], nonce: Secret | None) -> None:
+    if nonce is None:
+        return
+    found = claims.get("nonce")
+    if not isinstance(found, str) or not _same(found, nonce.reveal()):
+        _invalid("it belongs to another sign-in")
+
+
+def _check_half_hash(name: str, found: Any, value: Secret, alg: str) -> None:
+    # Ed25519 signs over SHA-512.
+    digest = _HASHES["512" if alg == "EdDSA" else alg[2:]](value.reveal().encode()).digest()
+    expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    if not isinstance(found, str) or not _same(found, expected):
+        _invalid(f"its {name} does not match")
+
+
+def _same(found: str, expected: str) -> bool:
+    # JSON can hold half a surrogate pair, which no encoding takes without a word.
+    return hmac.compare_digest(found.encode("utf-8", "surrogatepass"), expected.encode())

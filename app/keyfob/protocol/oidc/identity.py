@@ -1,0 +1,404 @@
+"""Who signed in: from the ID token, the user information endpoint, or the provider's own who-am-I request.
+
+Called at sign-in once the tokens are there, by `test`, and for a new API key. Promises an `Identity` whose subject is
+never empty and whose other fields are plain text fit to be shown. It never shows a key that an answer echoes, never
+takes user information of another subject than the ID token's (OpenID Connect Core §5.3.2), and never sends a token
+anywhere but to the address it is handed.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, assert_never
+
+from keyfob import __version__
+from keyfob.core.errors import PeerFault, SignInNeeded, Transient
+from keyfob.core.grant import Grant
+from keyfob.core.http import Request, Response
+from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.words import Method
+from keyfob.protocol.context import FlowContext, Identity
+from keyfob.protocol.effects import Flow
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.json_path import read_path
+from keyfob.protocol.http.responses import NotStrict, failure, is_web_page, media_type, parse_json, read_json
+from keyfob.protocol.http.urls import fault_of, leads_inside, safe, with_query
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oidc.id_token import SUBJECT_MOST, Keys, unverified_claims, verify_userinfo
+
+# Where OpenID Connect's standard claims are (Core §5.1); a preset's map overrides each.
+STANDARD_CLAIMS: Mapping[str, str] = MappingProxyType(
+    {
+        "subject": "sub",
+        "name": "name|preferred_username",
+        "username": "preferred_username|email",
+        "email": "email",
+        "avatar": "picture",
+        "plan": "plan",
+    }
+)
+# Begins the subject of an account whose provider tells nobody who they are: no two sign-ins can be compared by it.
+UNIDENTIFIED = "unidentified:"
+NAME_MOST = 120
+EMAIL_MOST = 254
+ADDRESS_MOST = 1024
+_HEADER = re.compile(r"[\x21-\x7e]{1,200}")
+
+__all__ = [
+    "UNIDENTIFIED",
+    "identify",
+    "place_token",
+    "probe",
+    "probe_request",
+    "read_path",
+    "who_am_i_request",
+]
+
+
+_PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+
+def place_token(
+    api: Api,
+    request: Request,
+    token: Secret,
+    *,
+    token_type: str = "Bearer",  # noqa: S107
+    values: Mapping[str, str] = EMPTY,
+) -> Request:
+    """The request with the token where the API wants it, and the API's own headers. The result holds the token.
+
+    `values` fill `{client_id}`, `{username}` and the like in headers and names; `{version}` is ours. For `basic`,
+    `name` is the user name and the token the password; without a name the token is the user name (Stripe's way).
+    A header that the request has already stands, except the one that carries the token. `claim_headers` are read from
+    the token where it is a JWT, and left out where it holds no such claim.
+    """
+    headers = {k: _filled(v, values) for k, v in api.headers.items()}
+    if api.claim_headers:
+        claims = unverified_claims(token) or EMPTY
+        found = {name: read_path(claims, path) for name, path in api.claim_headers.items()}
+        headers |= {
+            name: text for name, text in found.items() if isinstance(text, str) and _HEADER.fullmatch(text)
+        }
+    taken = {name.lower() for name in request.headers}
+    headers = {k: v for k, v in headers.items() if k.lower() not in taken} | dict(request.headers)
+    params = {name: _filled(text, values) for name, text in api.params.items()}
+    secret, header, value = token.reveal(), "Authorization", ""
+    match api.placement:
+        case "query":
+            params[api.name or "access_token"] = secret
+        case "header":
+            header, value = api.name or "Authorization", api.prefix + secret
+        case "basic":
+            pair = f"{_filled(api.name, values)}:{secret}" if api.name else f"{secret}:"
+            value = "Basic " + base64.b64encode(pair.encode()).decode()
+        case "bearer":
+            scheme = api.prefix.strip() or ("DPoP" if token_type.lower() == "dpop" else "Bearer")
+            value = f"{scheme} {secret}"
+        case _:
+            assert_never(api.placement)
+    if value:
+        headers = {k: v for k, v in headers.items() if k.lower() != header.lower()} | {header: value}
+    return replace(request, headers=headers, url=with_query(request.url, params) if params else request.url)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in {"version": __version__, **values}.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _source_and_api(provider: Provider, method: Method) -> tuple[IdentitySource, Api]:
+    if method == "api_key" and provider.api_key is not None:
+        return provider.api_key.identity, provider.api_key.api
+    return provider.identity, provider.api
+
+
+def _userinfo_endpoint(provider: Provider, server: Server | None) -> str | None:
+    return (server.endpoints if server else provider.endpoints).userinfo_endpoint
+
+
+def who_am_i_request(
+    provider: Provider,
+    method: Method,
+    token: Secret,
+    *,
+    server: Server | None = None,
+    values: Mapping[str, str] = EMPTY,
+    token_type: str = "Bearer",  # noqa: S107
+) -> Request:
+    """The request that asks the provider whose token this is, the token in place. Raises SettingWrong `preset_faulty`
+    where the provider has none."""
+    source, api = _source_and_api(provider, method)
+    if source.source == "request" or source.url is not None:
+        url, verb, body, extra = source.url, source.method, source.body, source.headers
+    else:
+        url, verb, body, extra = _userinfo_endpoint(provider, server), "GET", None, EMPTY
+        api = replace(api, placement="bearer", prefix="") if method != "api_key" else api
+    return _api_request(api, verb, url, body, extra, "whoami", token, token_type, values)
+
+
+def probe_request(
+    provider: Provider,
+    method: Method,
+    token: Secret,
+    *,
+    server: Server | None = None,
+    values: Mapping[str, str] = EMPTY,
+    token_type: str = "Bearer",  # noqa: S107
+) -> Request:
+    """The request by which an account is tested: the preset's own, else who-am-I. Raises as `who_am_i_request`."""
+    if provider.test is None or provider.test.url is None or method == "api_key":
+        return who_am_i_request(provider, method, token, server=server, values=values, token_type=token_type)
+    test = provider.test
+    return _api_request(
+        provider.api, test.method, test.url, test.body, EMPTY, "whoami", token, token_type, values
+    )
+
+
+def _api_request(
+    api: Api,
+    verb: str,
+    url: str | None,
+    body: str | None,
+    extra: Mapping[str, str],
+    purpose: str,
+    token: Secret,
+    token_type: str,
+    values: Mapping[str, str],
+) -> Request:
+    headers = {"Accept": "application/json"} | {k: _filled(v, values) for k, v in extra.items()}
+    if body is not None and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "application/json"
+    if url is not None and url.startswith("/"):  # at the account's own server, which the sign-in pinned
+        url = (api.base or "").rstrip("/") + url
+    address = safe(url, "The who-am-I address")
+    request = Request(verb.upper(), address, purpose, headers, body.encode() if body is not None else None)
+    return place_token(api, request, token, token_type=token_type, values=values)
+
+
+# --- the flow -----------------------------------------------------------------------------------------------
+
+
+def identify(
+    plan: FlowContext,
+    grant: Grant,
+    *,
+    claims: Mapping[str, Any] | None,
+    method: Method,
+    env: FlowEnv,
+    answer: Mapping[str, Any] | None = None,
+) -> Flow[Identity]:
+    """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave. User
+    information that comes signed is verified with the environment's keys. A user information endpoint that refuses the
+    token (one that is bound to another resource, RFC 8707) does not matter if the ID token has said who it is.
+
+    For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` where the provider
+    refuses the token, PeerFault `identity_invalid` where it names nobody, PeerFault `protocol_violation` where the
+    user information is of another subject than the ID token, and Transient.
+    """
+    provider = plan.provider
+    source, _ = _source_and_api(provider, method)
+    asked: Mapping[str, Any] = EMPTY
+    match source.source:
+        case "none":
+            data: Mapping[str, Any] = claims or EMPTY
+            if not claims:
+                return Identity(UNIDENTIFIED + grant.access.fingerprint()[:16])
+        case "id_token" if claims is not None:
+            data = claims
+        case "access_jwt":
+            data = unverified_claims(grant.access) or EMPTY
+            if source.url is not None:
+                told = yield from _details(plan, grant, source, data, env)
+                data = {**data, **told}
+        case "token_answer":
+            data = answer or EMPTY
+        case "request":
+            data = asked = yield from _ask(plan, grant, method, env)
+        case "userinfo" | "id_token":
+            data = claims or EMPTY
+            if _userinfo_endpoint(provider, plan.server) is not None or source.url is not None:
+                try:
+                    asked = yield from _ask(plan, grant, method, env)
+                except SignInNeeded:
+                    if claims is None:
+                        raise
+                    asked = claims
+                if claims is not None and asked.get("sub") != claims.get("sub"):
+                    raise PeerFault(
+                        f"{provider.title}'s user information is of another person than its ID token"
+                    )
+                data = {**data, **asked}
+        case _:
+            assert_never(source.source)
+    hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
+    return identity_in(
+        source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(plan)
+    )
+
+
+def _home(plan: FlowContext) -> str | None:
+    """An address of the server that names the person."""
+    ends = plan.server.endpoints
+    return plan.server.issuer or ends.token_endpoint or plan.provider.api.base or plan.provider.identity.url
+
+
+def _details(
+    plan: FlowContext,
+    grant: Grant,
+    source: IdentitySource,
+    claims: Mapping[str, Any],
+    env: FlowEnv,
+) -> Flow[Mapping[str, Any]]:
+    """More about the person whom the token names, for display: `{subject}` stands in the request's body. Only a refused
+    token is a failure; whatever else goes wrong leaves out a picture."""
+    subject = read_path(claims, source.map.get("subject", "sub"))
+    if isinstance(subject, bool) or not _PLAIN_SUBJECT.fullmatch(str(subject)):
+        return EMPTY  # nothing is built into a request that could change its meaning
+    body = source.body.replace("{subject}", str(subject)) if source.body else None
+    asking = replace(plan, provider=replace(plan.provider, identity=replace(source, body=body)))
+    try:
+        answer: Mapping[str, Any] = yield from _ask(asking, grant, "oauth", env)
+    except (Transient, PeerFault):
+        return EMPTY
+    return answer
+
+
+def _ask(
+    plan: FlowContext,
+    grant: Grant,
+    method: Method,
+    env: FlowEnv,
+) -> Flow[Mapping[str, Any]]:
+    provider = plan.provider
+    values = {**plan.inputs, "client_id": plan.client.client_id or ""}
+    request = who_am_i_request(
+        provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
+    )
+    response = yield from _sent(request, grant, env)
+    return (yield from _told(plan, response, env.keys))
+
+
+def _told(plan: FlowContext, response: Response, keys: Keys) -> Flow[Mapping[str, Any]]:
+    """What a who-am-I answer says, by its signature where it is signed (Core §5.3.2)."""
+    if 200 <= response.status < 300 and media_type(response) == "application/jwt":
+        token = Secret(response.body.decode("ascii", "replace").strip())
+        return (yield from verify_userinfo(plan, token, at=response.at, keys=keys))
+    return read_who_am_i(plan.provider, response)
+
+
+def _sent(request: Request, grant: Grant, env: FlowEnv) -> Flow[Response]:
+    access = grant.access if grant.key else None
+    return dpop.send(request, key=grant.key, env=env, access=access)
+
+
+def probe(
+    plan: FlowContext,
+    grant: Grant,
+    *,
+    subject: str,
+    method: Method,
+    env: FlowEnv,
+) -> Flow[Identity]:
+    """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
+    back has it too.
+
+    Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` where the answer names somebody else, SettingWrong
+    `preset_faulty` where there is nothing to ask, and Transient.
+    """
+    provider = plan.provider
+    source, _ = _source_and_api(provider, method)
+    values = {**plan.inputs, "client_id": plan.client.client_id or ""}
+    request = probe_request(
+        provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
+    )
+    response: Response = yield from _sent(request, grant, env)
+    told = yield from _told(plan, response, env.keys)
+    tests_only = method != "api_key" and provider.test is not None and provider.test.url is not None
+    if tests_only or source.source not in ("request", "userinfo", "id_token"):
+        return Identity(subject)
+    hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
+    try:
+        found = identity_in(
+            source,
+            {k: v for k, v in told.items() if k not in hidden},
+            grant.access,
+            provider.title,
+            _home(plan),
+        )
+    except PeerFault:
+        if source.source != "id_token":
+            raise
+        return Identity(subject)  # the ID token's words are not all in the user information
+    if found.subject.startswith(UNIDENTIFIED):
+        return replace(found, subject=subject)
+    if found.subject != subject:
+        raise PeerFault(f"{provider.title} answers for somebody else", code="subject_mismatch")
+    return found
+
+
+def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
+    """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as `identify`."""
+    what = f"{provider.title}'s who-am-I address"
+    if 200 <= response.status < 300:
+        if response.body.lstrip()[:1] == b"[":
+            with suppress(NotStrict):
+                return {"data": parse_json(response.body)}
+        return read_json(response, what, who=provider.title)
+    # RFC 6750 §3: the challenge says so, and often there is no body at all. A web page without one says nothing.
+    if response.status == 401 and ("www-authenticate" in response.headers or not is_web_page(response)):
+        raise SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
+    raise failure(response, what, who=provider.title)
+
+
+def identity_in(
+    source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str, server: str | None = None
+) -> Identity:
+    """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
+    is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a
+    subject says that the answer names nobody.
+    Raises PeerFault `identity_invalid` where there is no subject."""
+
+    def found(name: str) -> str:
+        value = read_path(data, source.map.get(name, STANDARD_CLAIMS[name]))
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return ""
+        text = value if isinstance(value, str) else str(value) if abs(value) < 10**30 else ""
+        return "" if len(token) >= 8 and token.reveal() in text else text
+
+    def told(name: str, limit: int) -> str | None:
+        return plain(found(name), limit) or None
+
+    # To the letter: two subjects that only look alike once made plain are two people.
+    subject: str | None = found("subject")
+    if not subject or len(subject) > SUBJECT_MOST or not subject.isprintable():
+        subject = None
+    if subject is None and source.source == "request" and "subject" not in source.map:
+        # The answer shows that the token works, and no more.
+        subject = UNIDENTIFIED + token.fingerprint()[:16]
+    if subject is None:
+        raise PeerFault(f"{title} does not say who signed in", code="identity_invalid")
+    avatar = told("avatar", ADDRESS_MOST)
+    if avatar is not None and (
+        fault_of(avatar) is not None or not avatar.startswith("https://") or leads_inside(avatar, server)
+    ):
+        avatar = None
+    return Identity(
+        subject=subject,
+        name=told("name", NAME_MOST),
+        username=told("username", NAME_MOST),
+        email=told("email", EMAIL_MOST),
+        avatar_url=avatar,
+        plan=told("plan", 40),
+    )

@@ -1,0 +1,251 @@
+"""The rules for a preset as a whole: that each method has what it needs, and who-am-I, client, policy and hosts fit.
+
+Each rule takes the preset, all its texts by key and whether it is ours, yields faults and never raises;
+`checks.RULES` lists them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from keyfob.core.text import plain
+from keyfob.core.words import Method
+from keyfob.providers.quirks import QUIRKS
+from keyfob.providers.schema import IdentityTable, Preset, RedirectTable
+from keyfob.providers.schema_check import PresetFault
+from keyfob.providers.values import HEADER_NAME, PLACEHOLDER, Leaves, apis
+
+IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
+SLOT = re.compile(r"\{([^{}]*)\}")
+BROWSER_METHODS: tuple[Method, ...] = ("oauth", "device", "password")
+
+
+def methods(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    ends = preset.endpoints
+    discovers = preset.discovery is not None
+    needed: dict[str, list[str]] = {
+        "oauth": ["authorization_endpoint"],
+        "device": ["device_authorization_endpoint"],
+        "password": [],
+    }
+    keyed = "openrouter_keys" in preset.quirks
+    for method, names in needed.items():
+        if method in preset.methods and not discovers:
+            for name in [*names, "token_endpoint"]:
+                if getattr(ends, name) is None and not (keyed and name == "token_endpoint"):
+                    yield PresetFault(
+                        f"endpoints.{name}", "is missing", f'method "{method}" needs it, or discovery'
+                    )
+    if "api_key" in preset.methods and preset.api_key is None:
+        yield PresetFault("api_key", "is missing", 'method "api_key" needs the table [api_key]')
+    if "api_key" not in preset.methods and preset.api_key is not None:
+        yield PresetFault("methods", 'leaves out "api_key"', "name it there, or remove the table [api_key]")
+    if "atproto" in preset.methods and preset.dpop != "always":
+        yield PresetFault("dpop", f'is "{preset.dpop}"', 'method "atproto" needs "always"')
+    if "app_password" in preset.methods and "login_flow_v2" not in preset.quirks:
+        yield PresetFault("quirks", "names no way to an app password", 'add "login_flow_v2"')
+
+
+def client(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    entry = preset.client
+    if entry.auth == "private_key_jwt" and entry.alg is None:
+        yield PresetFault("client.alg", "is missing", "private_key_jwt needs the algorithm, such as ES256")
+    must = entry.secret == "required"  # noqa: S105
+    if must and entry.auth in ("none", "private_key_jwt", "basic_empty"):
+        yield PresetFault(
+            "client.auth",
+            f'is "{entry.auth}" and a secret is required',
+            'it should be "client_secret_basic" or "client_secret_post"',
+        )
+    public = entry.auth == "none" and not must
+    if preset.pkce == "none" and public and "oauth" in preset.methods:
+        yield PresetFault("pkce", 'is "none"', 'a public client needs "S256" (RFC 8252 §6)')
+    for name, variable in entry.env.items():
+        if name not in ("client_id", "client_secret", "redirect_uri"):
+            yield PresetFault(
+                f"client.env.{name}", "is not known", "it should be client_id, client_secret or redirect_uri"
+            )
+        elif not re.fullmatch(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+", variable):
+            yield PresetFault(
+                f"client.env.{name}",
+                "is no variable of Keyfob's",
+                "it should be a name such as ACME_CLIENT_ID",
+            )
+    shared = "dynamic_agent_client" in preset.quirks and entry.client_id == "dynamic_agent_client"
+    if ours and entry.client_id is not None and preset.policy.client_id != "keyfob" and not shared:
+        yield PresetFault(
+            "client.client_id",
+            "is shipped",
+            'no other vendor\'s id is: remove it, or say policy.client_id = "keyfob"',
+        )
+    if entry.client_id is None and preset.policy.client_id == "keyfob":
+        yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')
+
+
+def policy(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    entry = preset.policy
+    signs_in = any(method in BROWSER_METHODS for method in preset.methods)
+    brings = preset.client.client_id is None and signs_in
+    if entry.client_id == "user" and brings and entry.register_at is None:
+        yield PresetFault(
+            "policy.register_at", "is missing", "it should be the page where the person registers an app"
+        )
+    automatic = {"dynamic_agent_client", "mastodon_apps"} & set(preset.quirks)
+    if (
+        entry.client_id == "dynamic"
+        and signs_in
+        and not automatic
+        and preset.discovery is None
+        and preset.endpoints.registration_endpoint is None
+    ):
+        yield PresetFault(
+            "endpoints.registration_endpoint", "is missing", 'policy.client_id = "dynamic" needs it'
+        )
+    for name in ("blocked", "share_reason", "note"):
+        text = getattr(entry, name)
+        if text is not None and not text.strip():
+            yield PresetFault(f"policy.{name}", "is empty", "it should be the reason, in a sentence")
+    if entry.blocked is not None and entry.terms is None:
+        yield PresetFault("policy.terms", "is missing", "what is blocked needs the address of the terms")
+    if not entry.share and not (entry.share_reason or "").strip():
+        yield PresetFault(
+            "policy.share_reason", "is missing", "share = false needs its reason, in a sentence"
+        )
+
+
+def redirect(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    entry: RedirectTable = preset.redirect
+    if entry.port == "list" and not entry.ports:
+        yield PresetFault("redirect.ports", "is empty", 'port = "list" needs the registered ports')
+    if entry.port == "fixed" and len(entry.ports) != 1:
+        yield PresetFault(
+            "redirect.ports", f"has {len(entry.ports)} ports", 'port = "fixed" needs exactly one'
+        )
+    if entry.port in ("any", "setting") and entry.ports:
+        yield PresetFault(
+            "redirect.ports", f'is not used with port = "{entry.port}"', 'say port = "fixed" or "list"'
+        )
+    if entry.path and not re.fullmatch(r"(/[A-Za-z0-9._~-]*)+", entry.path):
+        yield PresetFault(
+            "redirect.path", "is no path", "it should begin with / and hold letters, digits, . _ ~ -"
+        )
+    if entry.uri is not None and entry.paste is None:
+        yield PresetFault(
+            "redirect.paste",
+            "is missing",
+            'a redirect that is not loopback needs it: "url", "code" or "code#state"',
+        )
+
+
+def who_am_i(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    if any(method != "api_key" for method in preset.methods) and "atproto" not in preset.methods:
+        yield from _identity(preset, preset.identity, "identity", ours)
+    if preset.api_key is not None:
+        yield from _identity(preset, preset.api_key.identity, "api_key.identity", ours)
+
+
+def _identity(preset: Preset, entry: IdentityTable, at: str, ours: bool) -> Iterator[PresetFault]:
+    tested = preset.test is not None and preset.test.url is not None
+    userinfo = preset.endpoints.userinfo_endpoint is not None or preset.discovery is not None
+    match entry.source:
+        case "none" if ours and not tested:
+            yield PresetFault(
+                f"{at}.source", 'is "none"', "there should be a who-am-I, or at least a test.url"
+            )
+        case "request" if entry.url is None:
+            yield PresetFault(f"{at}.url", "is missing", "there should be a who-am-I: the address to ask")
+        case "userinfo" if entry.url is None and not userinfo:
+            yield PresetFault(
+                "endpoints.userinfo_endpoint",
+                "is missing",
+                f'there should be a who-am-I: this address, discovery, or {at}.source = "request" with its url',
+            )
+        case "id_token" if preset.discovery is None and preset.endpoints.jwks_uri is None:
+            yield PresetFault("endpoints.jwks_uri", "is missing", "an ID token cannot be verified without it")
+        case "access_jwt" | "token_answer" if not tested and at == "identity":
+            yield PresetFault(
+                "test.url", "is missing", "there should be a request that shows whether the token works"
+            )
+    names_nobody = "subject" not in entry.map and at == "identity"
+    if names_nobody and entry.source in ("access_jwt", "token_answer", "request"):
+        yield PresetFault(
+            f"{at}.map.subject", "is missing", "it should be the path of the person's lasting id"
+        )
+    for name, path in entry.map.items():
+        key = f"{at}.map.{name}"
+        if name not in IDENTITY_NAMES:
+            yield PresetFault(key, "is not known", f"it should be one of {', '.join(IDENTITY_NAMES)}")
+        bare = SLOT.sub("", path)
+        parts = SLOT.findall(path) or path.split("|")
+        if "{" in bare or "}" in bare or not all(part.strip() for part in parts):
+            yield PresetFault(
+                key,
+                "is no path",
+                "it should be a path into the answer such as data.0.id, with | between ways",
+            )
+
+
+def hosts(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    """A token goes only to hosts that the preset names."""
+    for api, at in apis(preset):
+        if api.placement in ("header", "query") and api.name is None:
+            yield PresetFault(f"{at}.name", "is missing", f'placement = "{api.placement}" needs its name')
+        if (
+            api.name is not None
+            and api.placement == "header"
+            and not HEADER_NAME.match(PLACEHOLDER.sub("x", api.name))
+        ):
+            yield PresetFault(f"{at}.name", "is no header name", "it should be letters, digits and hyphens")
+    named = {_host(value) for key, value in leaves if key.startswith("endpoints.") or key == "issuer"}
+    for api, _ in apis(preset):
+        named |= {_host(api.base)} if api.base else set()
+        named |= set(api.hosts)
+    asked = [
+        (key, value)
+        for key, value in leaves
+        if key in ("identity.url", "test.url", "revocation.url", "api_key.identity.url")
+    ]
+    closed = ours or any(
+        api.base for api, _ in apis(preset)
+    )  # else the who-am-I address is itself the naming
+    for key, value in asked:
+        if closed and not value.startswith("/") and _host(value) not in named:
+            yield PresetFault(
+                key,
+                "is at a host that the preset does not name",
+                "the token goes only to the hosts of the endpoints, api.base and api.hosts",
+            )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url if "://" in url else f"https://{url}").netloc.lower()
+    except ValueError:
+        return ""
+
+
+def revocation(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    entry = preset.revocation
+    if entry.style in ("none", "nextcloud") or entry.url is not None:
+        return
+    discovers = preset.discovery is not None or "atproto" in preset.methods
+    if preset.endpoints.revocation_endpoint is None and not discovers:
+        yield PresetFault(
+            "revocation.url",
+            "is missing",
+            f'style = "{entry.style}" needs an address, or the revocation_endpoint',
+        )
+
+
+def quirks(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    for n, name in enumerate(preset.quirks):
+        if name not in QUIRKS:
+            near = difflib.get_close_matches(name, QUIRKS, n=1)
+            yield PresetFault(
+                f"quirks.{n}",
+                f'"{plain(name, 40)}" is not known',
+                f"did you mean {near[0]}?" if near else f"it should be one of {', '.join(QUIRKS)}",
+            )

@@ -1,0 +1,87 @@
+"""Families of presets: `extends = "other"` starts from another preset's tables; what the file says wins.
+
+Tables are merged key by key, everything else is replaced whole; `id` and `title` are never inherited from
+another id. A file of the person's own may extend the preset
+of the same id that comes with Keyfob. Pure: the caller looks files up.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keyfob.core.text import plain
+from keyfob.providers.schema_check import PresetFault
+
+MAX_BYTES = 256 * 1024  # a preset is a page of text; more is a mistake or an attack
+MAX_DEPTH = 5  # families are shallow; a longer chain cannot be read by a person
+
+Table = dict[str, Any]
+Lookup = Callable[[str, bool], Table | None]  # (id, ours only) -> its parsed table, None where there is none
+
+
+class FaultyPreset(Exception):
+    """Raised inside this package with the faults found; never leaves the catalogue."""
+
+    def __init__(self, *faults: PresetFault) -> None:
+        super().__init__(*(fault.sentence() for fault in faults))
+        self.faults = faults
+
+
+def parse(data: bytes) -> Table:
+    """The TOML table of a preset file. Raises FaultyPreset; no other error, whatever the bytes."""
+    if len(data) > MAX_BYTES:
+        raise FaultyPreset(PresetFault("", "is too long", f"it should be at most {MAX_BYTES // 1024} KB"))
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise FaultyPreset(PresetFault("", "is not text", "it should be TOML in UTF-8")) from None
+    except (ValueError, RecursionError) as error:
+        raise FaultyPreset(
+            PresetFault("", f"is not TOML: {plain(error, 160)}", "correct its syntax")
+        ) from None
+
+
+def merged(table: Table, lookup: Lookup) -> Table:
+    """The table with its family's tables under it, and without `extends`. Raises FaultyPreset."""
+    chain = [table]
+    seen: list[tuple[str, bool]] = []
+    while "extends" in chain[-1]:
+        name = chain[-1]["extends"]
+        if not isinstance(name, str):
+            raise FaultyPreset(
+                PresetFault("extends", "is not a text", "it should be the id of another preset")
+            )
+        own_name = len(chain) == 1 and table.get("id") == name
+        if (name, own_name) in seen or len(seen) >= MAX_DEPTH:
+            way = " → ".join([*(step for step, _ in seen), plain(name, 40)])
+            raise FaultyPreset(
+                PresetFault("extends", f"goes in a circle ({way})", "it should end at a preset without one")
+            )
+        seen.append((name, own_name))
+        parent = lookup(name, own_name)
+        if parent is None:
+            raise FaultyPreset(
+                PresetFault(
+                    "extends", f'names "{plain(name, 40)}", which there is not', "name a preset that there is"
+                )
+            )
+        named = ("id",) if own_name else ("id", "title")
+        chain.append({key: value for key, value in parent.items() if key not in named})
+    out: Table = {}
+    for link in reversed(chain):
+        out = _over(out, link)
+    out.pop("extends", None)
+    return out
+
+
+def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> Table:
+    out = dict(base)
+    for key, value in top.items():
+        below = out.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            out[key] = _over(below, value)
+        else:
+            out[key] = value
+    return out

@@ -1,0 +1,196 @@
+"""Puts the person's inputs into a preset: `{instance}`, `{tenant}` and their like become what was typed.
+
+Called when an account is made and whenever its plan is built again from the inputs pinned with it. Promises that
+what comes out holds no placeholder of a declared input, that a host stays a host (no scheme, path or user name
+slips in) and that plain http appears for loopback alone. Must never ask a resolver or read the environment itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, assert_never
+from urllib.parse import urlsplit
+
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.hosts import is_disguised, is_loopback
+from keyfob.core.provider import Input, Provider
+from keyfob.core.text import plain
+from keyfob.providers import patterns
+from keyfob.providers.values import url_fault
+
+TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # stands in an address as it is, with nothing to escape
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+MOST = 500  # characters of an input
+INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host from another
+
+
+def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
+    """The provider with its inputs filled in; as it is where it declares none. Inputs it does not declare are
+    passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that ask for
+    it; without one these are not sent. Raises Usage where an input is missing or does not fit, naming it by its
+    title."""
+    provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
+    if not provider.inputs:
+        return provider
+    values = {entry.name: normalised(entry, inputs.get(entry.name)) for entry in provider.inputs}
+    loopback = {
+        entry.name
+        for entry in provider.inputs
+        if entry.kind == "host" and is_loopback(_hostname(values[entry.name]))
+    }
+    filled = _filled(provider, values, loopback)
+    assert isinstance(filled, Provider)
+    return filled
+
+
+def normalised(entry: Input, value: str | None) -> str:
+    """One input as it goes into addresses. Raises Usage where it is missing or does not fit."""
+    text = (value if value is not None else entry.default or "").strip()
+    if not text:
+        if entry.default == "":
+            return ""
+        text = entry.default or ""
+    if not text:
+        raise Usage(f"{entry.title} is needed" + (f", such as {entry.example}" if entry.example else ""))
+    if len(text) > MOST:
+        raise _unfit(entry, text)
+    match entry.kind:
+        case "host":
+            text = _host(entry, text)
+        case "url":
+            text = _url(entry, text)
+        case "handle":
+            text = text.removeprefix("@").lower()
+            # A server's own address may stand for its people; http is for loopback, which the flow sees to.
+            bare = re.sub(r"^https?://", "", text.rstrip("/"))
+            text = text.rstrip("/")
+            if re.search(r"[\s\x00-\x1f\x7f/?#@\\]", bare):
+                raise _unfit(entry, text)
+        case "text":
+            if entry.pattern is None and not TEXT.fullmatch(text):
+                raise _unfit(entry, text)
+        case _:
+            assert_never(entry.kind)
+    if entry.pattern is not None and not patterns.matches(entry.pattern, text):
+        raise _unfit(entry, text)
+    return text
+
+
+def _unfit(entry: Input, text: str) -> Usage:
+    example = f"; an example is {entry.example}" if entry.example else ""
+    return Usage(f'{entry.title} cannot be "{plain(text, 60)}"{example}')
+
+
+def _host(entry: Input, text: str) -> str:
+    """`host` or `host:port` in lower case and punycode. A pasted address gives its host where nothing else is in it."""
+    if "://" in text:
+        parts = _split(entry, text)
+        if parts.scheme not in ("https", "http") or parts.path.strip("/") or parts.query or parts.fragment:
+            raise _unfit(entry, text)
+        text = parts.netloc
+    text = text.rstrip("/")
+    if re.search(r"[\s\x00-\x1f\x7f/?#@\\%{}]", text):
+        raise _unfit(entry, text)
+    parts = _split(entry, f"https://{text}")
+    if not parts.hostname:
+        raise _unfit(entry, text)
+    name = _ascii_host(entry, parts.hostname)
+    return f"{name}:{parts.port}" if parts.port is not None else name
+
+
+def _ascii_host(entry: Input, host: str) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return f"[{address}]" if address.version == 6 else str(address)
+    try:
+        name = host.rstrip(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise _unfit(entry, host) from None
+    labels = name.split(".")
+    single = len(labels) == 1 and name != "localhost"
+    if single or is_disguised(name) or len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
+        raise _unfit(entry, host)
+    return name
+
+
+def _url(entry: Input, text: str) -> str:
+    """An https address (http on loopback), without query, fragment or user name. A slash at its end stays: it is
+    part of an issuer's name (RFC 8414 §3.3)."""
+    if "://" not in text:
+        text = f"https://{text}"
+    parts = _split(entry, text)
+    if parts.query or parts.fragment or parts.username is not None or parts.password is not None:
+        raise _unfit(entry, text)
+    if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f\\{}]", text):
+        raise _unfit(entry, text)
+    host = _ascii_host(entry, parts.hostname)
+    port = f":{parts.port}" if parts.port is not None else ""
+    url = f"{parts.scheme}://{host}{port}{parts.path}"
+    if url_fault(url) is not None:
+        raise SettingWrong(f"{entry.title} must begin with https://", code="endpoint_unsafe")
+    return url
+
+
+def _split(entry: Input, text: str) -> Any:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise _unfit(entry, text) from None
+    return parts
+
+
+def _hostname(host: str) -> str:
+    return urlsplit(f"https://{host}").hostname or ""
+
+
+def _installed(params: Mapping[str, str], installation: str | None) -> Mapping[str, str]:
+    if not any(INSTALLATION in text for text in params.values()):
+        return params
+    kept = {name: text for name, text in params.items() if installation or INSTALLATION not in text}
+    return MappingProxyType(
+        {name: text.replace(INSTALLATION, installation or "") for name, text in kept.items()}
+    )
+
+
+# --- substitution -------------------------------------------------------------------------------------------
+
+
+def _filled(value: Any, values: Mapping[str, str], loopback: set[str]) -> Any:
+    match value:
+        case str():
+            return _text(value, values, loopback)
+        case tuple():
+            items = tuple(_filled(item, values, loopback) for item in value)
+            return tuple(item for item, was in zip(items, value, strict=True) if item != "" or was == "")
+        case Mapping():
+            texts = {name: _filled(text, values, loopback) for name, text in value.items()}
+            # A parameter whose only content was an input left empty is not sent at all.
+            kept = {name: text for name, text in texts.items() if text != "" or value[name] == ""}
+            return MappingProxyType(kept)
+        case Input():
+            return value
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            was = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            now = {name: _filled(part, values, loopback) for name, part in was.items()}
+            return replace(value, **{n: None if v == "" and was[n] != "" else v for n, v in now.items()})
+        case _:
+            return value
+
+
+def _text(text: str, values: Mapping[str, str], loopback: set[str]) -> str:
+    for name, value in values.items():
+        slot = f"{{{name}}}"
+        if slot in text:
+            if name in loopback:
+                text = text.replace(f"https://{slot}", f"http://{slot}")
+            text = text.replace(f"{slot}/", f"{value.rstrip('/')}/").replace(slot, value)
+    return text

@@ -1,0 +1,263 @@
+"""The rules for a preset's texts: addresses, placeholders, inputs, headers, and that no code or secret is there.
+
+Each rule takes the preset, all its texts by key and whether it is ours, yields faults and never raises;
+`checks.RULES` lists them. Addresses: RFC 8252 §7.3 and §8.3 (loopback), RFC 6749 §3.1 (TLS).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from keyfob.core.hosts import is_loopback
+from keyfob.core.text import plain
+from keyfob.providers import patterns
+from keyfob.providers.schema import ApiTable, Preset
+from keyfob.providers.schema_check import PresetFault
+
+Leaves = list[tuple[str, str]]
+PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+URL_KEY = re.compile(
+    r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|redirect\.uri"
+    r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.url|api_key\.create_at)$"
+)
+HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+HOST = re.compile(r"^(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?\Z")
+ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?@!$&'()*+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
+
+# Keys whose texts the engine fills in later; each with the names it may hold.
+FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
+    (re.compile(r"^issuer_template$"), frozenset({"tenantid"})),
+    (re.compile(r"^(api_key\.)?api\.(headers|params)\."), frozenset({"version", "client_id"})),
+    (re.compile(r"^(api_key\.)?api\.name$"), frozenset({"login", "username"})),
+    (re.compile(r"^token_headers\."), frozenset({"version", "client_id"})),
+    (re.compile(r"^authorize_params\."), frozenset({"installation"})),
+    (re.compile(r"^(api_key\.)?identity\.headers\."), frozenset({"version", "client_id"})),
+    (re.compile(r"^revocation\."), frozenset({"client_id", "token", "hint"})),
+    (
+        re.compile(r"^token_params\."),
+        frozenset({"username", "password"}),
+    ),  # a JSON login of method "password"
+)
+# Texts that are words for people, expressions, request bodies or paths: braces there are no placeholders.
+NOT_FILLED = re.compile(
+    r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|(api_key\.)?identity\.(body|map\.)"
+    r"|test\.body|api_key\.(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
+)
+CODE = re.compile(
+    r"\$\{|\$\(|\{\{|\{%|<%|<\?|<script|`|\bjavascript:|\bdata:|\bfile:|\b__\w+__|\blambda\b|\b(eval|exec|import|system)\s*\(",
+    re.I,
+)
+SECRET_LOOK = re.compile(
+    r"-----BEGIN|\beyJ[A-Za-z0-9_-]{10,}|\b(sk-[A-Za-z0-9_-]{16,}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+    r"|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|xox[abeprs]-[\w-]{10,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,})"
+)
+SECRET_NAME = re.compile(r"(^|[_.-])(client_secret|secret|password|access_token|refresh_token)$")
+# What the protocol itself puts on these requests; a preset must not say otherwise.
+RESERVED = {
+    "authorize_params": {
+        "client_id", "redirect_uri", "response_type", "state", "nonce", "code_challenge",
+        "code_challenge_method", "request_uri", "request", "scope",
+    },
+    "token_params": {"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "client_assertion"},
+    "refresh_params": {"grant_type", "client_id", "client_assertion"},
+    "device_params": {"client_id", "scope", "device_code", "grant_type"},
+}  # fmt: skip
+OWN_HEADERS = frozenset(
+    {
+        "authorization", "cookie", "host", "content-length", "transfer-encoding", "connection", "dpop",
+        "content-type", "proxy-authorization",
+    }
+)  # fmt: skip
+USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that flows read by name
+
+
+def looks(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    if contrast_with_white(preset.color) < 3:
+        yield PresetFault(
+            "color", "is too light for a white letter", "choose a darker one, with a contrast of 3 or more"
+        )
+    for twice in sorted({method for method in preset.methods if preset.methods.count(method) > 1}):
+        yield PresetFault("methods", f'names "{twice}" twice', "each method stands once")
+
+
+def contrast_with_white(color: str) -> float:
+    """WCAG 2 contrast of white text on `#rrggbb`."""
+
+    def channel(text: str) -> float:
+        part = int(text, 16) / 255
+        return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+    red, green, blue = (channel(color[n : n + 2]) for n in (1, 3, 5))
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+
+
+def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
+    """What an address should be, where it is not; None where it is fine. `inputs`: (name, kind)."""
+    text = url
+    for name, kind in inputs:
+        if kind == "url" and text.startswith(f"{{{name}}}"):
+            text = "https://placeholder.example" + text[len(name) + 2 :]
+    text = PLACEHOLDER.sub("placeholder", text)
+    if re.search(r"[\s\x00-\x1f\x7f\\]", text) or not text.isascii():
+        return "it should be an address without blanks, in ASCII"
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "it should be an address: https://host/path"
+    if not host or parts.scheme not in ("https", "http"):
+        return "it should be an address that begins with https://"
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return "it should have no user name, password or #fragment"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "it should be https (http is for loopback alone)"
+    return None
+
+
+def is_absolute_uri(text: str) -> bool:
+    """RFC 3986 §4.3, as RFC 8707 §2 wants it of a resource: any scheme, no fragment. It is a name: nothing is sent to
+    it."""
+    return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
+
+
+def addresses(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    kinds = [(entry.name, entry.kind) for entry in preset.inputs]
+    for key, value in leaves:
+        if key == "test.url" and value.startswith("/") and "atproto" in preset.methods:
+            value = f"https://placeholder.example{value}"  # at the account's own server
+        if URL_KEY.match(key) and (should := url_fault(value, kinds)):
+            yield PresetFault(key, "is no safe address", should)
+    if preset.resource is not None and not is_absolute_uri(preset.resource):
+        yield PresetFault(
+            "resource",
+            "is no resource",
+            "it should be an absolute URI without #fragment, such as https://… or api://… (RFC 8707)",
+        )
+    if preset.discovery not in (None, "openid", "oauth") and (should := url_fault(preset.discovery, kinds)):
+        yield PresetFault(
+            "discovery", "is no way of discovery", f'it should be "openid", "oauth" or an address: {should}'
+        )
+    if preset.discovery in ("openid", "oauth") and preset.issuer is None:
+        yield PresetFault("issuer", "is missing", "discovery needs it: the issuer's address")
+    for api, at in apis(preset):
+        for n, host in enumerate(api.hosts):
+            if not HOST.match(PLACEHOLDER.sub("placeholder", host)):
+                yield PresetFault(
+                    f"{at}.hosts.{n}", "is no host", "it should be a host name alone, in lower case"
+                )
+
+
+def apis(preset: Preset) -> Iterator[tuple[ApiTable, str]]:
+    """The tables that say where a token goes, each with its key."""
+    yield preset.api, "api"
+    if preset.api_key is not None:
+        yield preset.api_key.api, "api_key.api"
+
+
+def placeholders(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    declared = {entry.name for entry in preset.inputs}
+    for key, value in leaves:
+        if NOT_FILLED.match(key):
+            continue
+        later = frozenset[str]().union(*(names for pattern, names in FILLED_LATER if pattern.match(key)))
+        for name in sorted(set(PLACEHOLDER.findall(value)) - declared - later):
+            near = difflib.get_close_matches(name, declared | later, n=1)
+            yield PresetFault(
+                key,
+                f"has the placeholder {{{name}}} and there is no such input",
+                f"did you mean {{{near[0]}}}?"
+                if near
+                else f'add an [[inputs]] table with name = "{name}", or write it out',
+            )
+
+
+def inputs(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    used = {
+        name for key, value in leaves if not key.startswith("inputs.") for name in PLACEHOLDER.findall(value)
+    }
+    seen: set[str] = set()
+    for n, entry in enumerate(preset.inputs):
+        at = f"inputs.{n}"
+        if entry.name in seen:
+            yield PresetFault(f"{at}.name", f'is "{entry.name}" again', "each input stands once")
+        seen.add(entry.name)
+        if entry.name not in used | USED_BY_CODE:
+            yield PresetFault(
+                f"{at}.name", "is used nowhere", f"write {{{entry.name}}} where it belongs, or remove it"
+            )
+        if entry.pattern is None:
+            continue
+        if should := patterns.fault(entry.pattern):
+            yield PresetFault(f"{at}.pattern", "is no pattern that Keyfob takes", should)
+            continue
+        for name in ("default", "example"):
+            text = getattr(entry, name)
+            if text and entry.kind == "text" and not patterns.matches(entry.pattern, text):
+                yield PresetFault(f"{at}.{name}", "does not fit the pattern", "change it or the pattern")
+    if (
+        preset.api_key
+        and preset.api_key.pattern is not None
+        and (should := patterns.fault(preset.api_key.pattern))
+    ):
+        yield PresetFault("api_key.pattern", "is no pattern that Keyfob takes", should)
+
+
+def no_code(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    for key, value in leaves:
+        if key.endswith("pattern"):
+            continue
+        if found := CODE.search(value):
+            yield PresetFault(
+                key,
+                f'looks like code ("{plain(found.group(), 20)}")',
+                "a preset holds values alone; {name} stands for an input, and quirks name code of ours",
+            )
+
+
+def no_secrets(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    for key, value in leaves:
+        table, _, name = key.rpartition(".")
+        if SECRET_LOOK.search(value):
+            yield PresetFault(
+                key, "holds a secret", "remove it: Keyfob asks for it and keeps it in the keychain"
+            )
+        elif (
+            SECRET_NAME.search(name)
+            and table.endswith(("params", "headers"))
+            and value not in ("{token}", "{password}")
+        ):
+            yield PresetFault(
+                key, "is a secret's place", "remove it: Keyfob puts secrets on requests by itself"
+            )
+
+
+def headers(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    for key, value in leaves:
+        table, _, name = key.rpartition(".")
+        if not table.endswith(("headers", "claim_headers")):
+            continue
+        if not HEADER_NAME.match(name):
+            yield PresetFault(key, "is no header name", "it should be letters, digits and hyphens")
+        elif name.lower() in OWN_HEADERS:
+            yield PresetFault(key, "is set by Keyfob itself", "remove it")
+        if re.search(r"[\x00-\x1f\x7f]", value):
+            yield PresetFault(key, "has control characters", "it should be one line of text")
+
+
+def parameters(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    for key, _ in leaves:
+        table, _, name = key.partition(".")
+        if name in RESERVED.get(table, ()):
+            yield PresetFault(key, "is the protocol's own parameter", "remove it: Keyfob sends it by itself")
+    for n, scope in enumerate(preset.scopes):
+        if not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
+            yield PresetFault(
+                f"scopes.{n}",
+                "is no scope",
+                "it should be one word; several stand in the list (RFC 6749 §3.3)",
+            )
+    if len(set(preset.scopes)) < len(preset.scopes):
+        yield PresetFault("scopes", "names one twice", "each scope stands once")

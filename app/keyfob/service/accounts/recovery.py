@@ -1,0 +1,122 @@
+"""Lists accounts again that the account store has lost or cannot read, from their descriptions in the vault.
+
+A description is written beside an account's tokens when it is connected and renamed, and once for accounts that an
+older version connected. It has no secret in it, only who is
+connected where, with the addresses that the tokens may go to. Called by `keyfob doctor --recover`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from keyfob.core.account import Connected, Disconnected, Record
+from keyfob.core.errors import Fault, KeyfobError, Usage
+from keyfob.ports import AccountStore, Clock
+from keyfob.service.accounts.account_state import Ledger
+from keyfob.service.accounts.grant_store import Slots
+
+log = logging.getLogger(__name__)
+DESCRIBED = "described"  # names the store's note that every account has its description
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """`listed`: the ids that are listed again. `lost`: how many the vault holds no description of. `newer`: the ids
+    that only a newer Keyfob can read; they are left alone."""
+
+    listed: tuple[str, ...] = ()
+    lost: int = 0
+    newer: tuple[str, ...] = ()
+
+
+class Recovery:
+    """Thread-safe as far as the store and the vault are. `write` and `read` turn a record into a description and
+    back; `read` raises ValueError."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        slots: Slots,
+        ledger: Ledger,
+        clock: Clock,
+        write: Callable[[Record], str],
+        read: Callable[[str], Record],
+    ) -> None:
+        self._store = store
+        self._slots = slots
+        self._ledger = ledger
+        self._clock = clock
+        self._write = write
+        self._read = read
+
+    def describe(self, record: Record) -> None:
+        """Keep the account's description. A keychain that refuses fails nothing that has been done."""
+        try:
+            self._slots.describe(record.account.key, self._write(record))
+        except KeyfobError as error:
+            log.warning("%s is not described in the keychain: %s", record.account.id, error.code)
+
+    def describe_older(self) -> None:
+        """Describe the accounts of a version that described none. Does its work once in each home; a keychain that
+        refuses leaves it for the next call, which KeychainError tells."""
+        if self._store.read(DESCRIBED) is not None:
+            return
+        for record in self._store.records():
+            key = record.account.key
+            if self._slots.description(key) is None:
+                self._slots.describe(key, self._write(record))
+                if self._store.get(key) is None:
+                    self._slots.forget_all(key)  # it was removed meanwhile
+        self._store.write(DESCRIBED, "1")
+
+    def recover(self) -> Recovered:
+        """Raises KeychainError when the vault cannot be read, SettingWrong when nobody knows which vault it is."""
+        listed: list[str] = []
+        lost = 0
+        unread = {each.key: each for each in self._store.unread()}
+        newer = [each.account_id for each in unread.values() if each.fault.code == "store_too_new"]
+        for key, each in unread.items():
+            if each.fault.code == "store_too_new":
+                continue
+            description = self._slots.description(key)
+            try:
+                record = None if description is None else self._read(description)
+            except ValueError:
+                record = None
+            if record is None or record.account.key != key:
+                lost += 1
+                if not each.account_id:
+                    self._store.remove(key)  # it is said now, once; a damaged row stays
+                continue
+            listed.append(self._list_again(record))
+        return Recovered(tuple(listed), lost, tuple(newer))
+
+    def _list_again(self, record: Record) -> str:
+        """As the vault's own grant has it: connected with one, disconnected without."""
+        key = record.account.key
+        stored = self._slots.newest_or_none(key)
+        kept = replace(
+            record,
+            status=Connected() if stored else Disconnected(self._clock()),
+            renewable=False,
+            expires_at=None,
+            renews_at=None,
+            obtained_at=None,
+            last_error=None,
+            failures=0,
+            retry_at=None,
+            cleanup=False,
+        )
+        base = record.account.label
+        for label in (base, *(f"{base[:60]}-{number}" for number in range(2, 1000))):
+            kept = replace(kept, account=replace(kept.account, label=label))
+            try:
+                self._store.restore(kept)
+            except Usage:
+                continue  # another account has that label meanwhile
+            if stored is not None:
+                self._ledger.adopt(key, stored.grant, quiet=True)
+            return kept.account.id
+        raise Fault(f"No label is free for {record.account.id}")

@@ -1,0 +1,299 @@
+"""Revokes grants at their providers, at once or later, and deletes the tokens once that is done.
+
+A token that waits for its revocation lives in the vault under `revoke/<id>` with everything the request needs, so
+that it outlives the account. Offline or a busy provider means later, with backoff, for up to 30 days.
+
+A grant that a new sign-in replaces waits for the account's disconnect: some providers end all grants of a person and
+a client when one is revoked, the new one too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from keyfob.core.account import PendingRevocation, Pin, Record
+from keyfob.core.errors import KeychainError, KeyfobError, Transient
+from keyfob.core.grant import Grant, SigningKey, seal, unseal
+from keyfob.core.provider import Provider, Revocation
+from keyfob.core.renewal import backoff, jitter_of
+from keyfob.core.secret import Secret
+from keyfob.core.words import RevocationAnswer, RevocationOutcome, TokenHint
+from keyfob.ports import AccountStore, Vault
+from keyfob.protocol import nextcloud
+from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.oauth import register, revoke
+from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.events import Hub
+from keyfob.service.runner import Runner
+from keyfob.service.sign_in.clients import stored_auth
+
+log = logging.getLogger(__name__)
+GIVE_UP_AFTER = timedelta(days=30)  # no provider's refresh token that matters outlives this unnoticed
+HELD_MOST = 16  # older sign-ins of one account; each is a keychain entry
+
+
+class Revocations:
+    """Thread-safe. `queue` needs the vault; `settle` the network as well."""
+
+    def __init__(
+        self, vault: Vault, store: AccountStore, plans: ContextBuilder, runner: Runner, signing: Signing
+    ) -> None:
+        self._vault = vault
+        self._store = store
+        self._plans = plans
+        self._runner = runner
+        self._signing = signing
+
+    def can_revoke(self, record: Record) -> bool:
+        """Whether this account's provider offers a way to revoke what this method gave."""
+        provider = self._provider(record.account.provider, record.account.pin)
+        if record.account.method in ("api_key", "password"):
+            return False
+        return _offers(provider, record)
+
+    def hold(self, record: Record, grant: Grant) -> PendingRevocation | None:
+        """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called before the
+        account's client is replaced. None where there is nothing to revoke. Raises KeychainError."""
+        ends_at = grant.expires_at if grant.refresh is None else record.grant_ends_at
+        if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._signing.now()):
+            return None
+        pending = replace(self.queue(record, grant, held=True), ends_at=ends_at)
+        self._store.put_revocation(pending)
+        return pending
+
+    def held(self, account_key: str) -> list[PendingRevocation]:
+        """The account's older sign-ins, the oldest first."""
+        found = [p for p in self._store.revocations() if p.held and p.account_key == account_key]
+        return sorted(found, key=lambda pending: pending.at)
+
+    def trim(self, account_key: str) -> int:
+        """Drop what has ended by itself, and the oldest beyond HELD_MOST: how many of those there were."""
+        now = self._signing.now()
+        held = self.held(account_key)
+        ended = [p for p in held if p.ends_at is not None and p.ends_at <= now]
+        live = [p for p in held if p not in ended]
+        surplus = live[: max(len(live) - HELD_MOST, 0)]
+        for pending in (*ended, *surplus):
+            self.drop(pending)
+        return len(surplus)
+
+    def hold_pending(self, account_key: str) -> None:
+        """Revocations that still wait are held back from now on: the account was signed in again."""
+        for pending in self._store.revocations():
+            if pending.account_key == account_key and not pending.held:
+                self._store.put_revocation(replace(pending, held=True))
+
+    def release(self, account_key: str) -> list[PendingRevocation]:
+        """The account's older sign-ins, due for revocation from now on."""
+        self.trim(account_key)
+        due = [replace(p, held=False, at=self._signing.now()) for p in self.held(account_key)]
+        for pending in due:
+            self._store.put_revocation(pending)
+        return due
+
+    def queue(
+        self,
+        record: Record,
+        grant: Grant,
+        client: Client | None = None,
+        key_id: str | None = None,
+        *,
+        held: bool = False,
+    ) -> PendingRevocation:
+        """Take over `grant` for revocation: durable before it returns. `client` where it is not the account's own
+        yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError."""
+        account = record.account
+        entry = f"revoke/{self._signing.new_id()}"
+        if client is None:
+            client = self._plans.client(record)
+            key_id = self._plans.secrets(account.key).key_id if client.key else None
+        body = {
+            "grant": seal(grant).reveal(),
+            "client_id": client.client_id,
+            "client_auth": client.auth,
+            "client_secret": client.secret.reveal() if client.secret else None,
+            "client_key": key_id,
+        }
+        self._vault.save(entry, Secret(json.dumps(body, separators=(",", ":"), ensure_ascii=True)))
+        pending = PendingRevocation(
+            entry=entry,
+            account_id=account.id,
+            pin=account.pin,
+            provider=account.provider,
+            at=self._signing.now(),
+            account_key=account.key,
+            held=held,
+        )
+        self._store.put_revocation(pending)
+        return pending
+
+    def settle(self, pending: PendingRevocation) -> RevocationOutcome:
+        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider has no way to), or `refused` (it
+        does not let us, and trying again would not help). Never raises a KeyfobError."""
+        now = self._signing.now()
+        if self._held_meanwhile(pending):
+            return "pending"
+        try:
+            entry = self._vault.load(pending.entry)
+            if entry is None:
+                self._store.remove_revocation(pending.entry)
+                return "yes"
+            answer = self._ask(pending, entry)
+        except KeyfobError as error:
+            log.info("revoking for %s failed: %s", pending.account_id, error.code)
+            # A client that is refused stays so: what it proves itself with is fixed in the entry.
+            passes = isinstance(error, Transient | KeychainError) or error.code == "tls_untrusted"
+            if not passes or error.code == "entry_damaged" or now - pending.at > GIVE_UP_AFTER:
+                self.drop(pending)
+                return "refused"
+            wait = backoff(pending.tries + 1, jitter_of(pending.entry))
+            if error.retry_after is not None:
+                wait = max(wait, error.retry_after)
+            held = self._held_meanwhile(pending)
+            self._store.put_revocation(
+                replace(pending, tries=pending.tries + 1, retry_at=now + wait, held=held)
+            )
+            return "pending"
+        self.drop(pending)
+        return answer
+
+    def _held_meanwhile(self, pending: PendingRevocation) -> bool:
+        """Whether the account was signed in again since `pending` was read: to revoke it now could end that sign-in."""
+        return any(each.entry == pending.entry and each.held for each in self._store.revocations())
+
+    def settle_each(self, due: Sequence[PendingRevocation]) -> list[RevocationOutcome]:
+        """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a server that does
+        not answer, each would take its whole deadline."""
+        outcomes: list[RevocationOutcome] = []
+        for pending in due:
+            outcomes.append("pending" if "pending" in outcomes else self.settle(pending))
+        return outcomes
+
+    def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
+        """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
+        What cannot be told now waits in the vault, where that works. Raises nothing."""
+        if not self.can_revoke(record):
+            return
+        try:
+            self._tell(self._plan(record.account.provider, record.account.pin, client, grant), grant)
+        except KeyfobError as error:
+            log.info("giving back an unwanted grant of %s failed: %s", record.account.provider, error.code)
+            if isinstance(error, Transient):
+                try:
+                    self.queue(record, grant, client, key_id)
+                except KeyfobError as also:
+                    log.warning("an unwanted grant could not be kept for its revocation: %s", also.code)
+
+    def unregister_account(self, record: Record) -> None:
+        """Remove this account's own dynamic registration where there is one, as `unregister` does."""
+        uri = record.account.pin.registration_uri
+        token = self._plans.secrets(record.account.key).registration_token
+        if uri and token is not None:
+            self.unregister(record.account.id, uri, token)
+
+    def unregister(self, name: str, uri: str, token: Secret) -> None:
+        """Remove a dynamic registration (RFC 7592); `name` is for the log. Failures are logged only: an orphaned
+        registration has no right once its grants are revoked."""
+        try:
+            self._runner.run(register.unregister(uri, token))
+        except KeyfobError as error:
+            log.info("unregistering the client of %s failed: %s", name, error.code)
+
+    def _ask(self, pending: PendingRevocation, entry: Secret) -> RevocationAnswer:
+        try:
+            body = json.loads(entry.reveal())
+            grant = unseal(Secret(body["grant"]))
+            secret = Secret(body["client_secret"]) if body["client_secret"] else None
+        except (ValueError, KeyError, TypeError):
+            raise KeychainError("A keychain entry is damaged", code="entry_damaged") from None
+        key = self._key(pending, body["client_id"], body["client_key"]) if body["client_key"] else None
+        client = Client(body["client_id"], stored_auth(body["client_auth"], pending.provider), secret, key)
+        return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
+
+    def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
+        """The client's key with this id. If the person has removed it meanwhile, the one that the account uses now: a
+        server takes any key of the client (RFC 7523 §3)."""
+        key = self._plans.jwk(kid)
+        record = self._store.get(pending.account_key)
+        if key is not None or record is None or record.account.pin.client_id != client_id:
+            return key
+        newer = self._plans.secrets(pending.account_key).key_id
+        return self._plans.jwk(newer) if newer else None
+
+    def _plan(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> FlowContext:
+        provider = self._provider(provider_id, pin)
+        if pin.server.endpoints.revocation_endpoint:
+            # The address that the account was signed in with, whatever its preset says by now.
+            provider = replace(provider, revocation=replace(provider.revocation, url=None))
+        return FlowContext(
+            provider=provider, server=pin.server, client=client, dpop_key=grant.key, inputs=pin.inputs
+        )
+
+    def _provider(self, provider_id: str, pin: Pin) -> Provider:
+        """The preset; where it is gone or faulty, what the account's pin alone tells: its server's own revocation."""
+        try:
+            return self._plans.preset(provider_id, pin)
+        except KeyfobError:
+            return Provider(id=provider_id, title=provider_id, revocation=Revocation(style="rfc7009"))
+
+    def _tell(self, plan: FlowContext, grant: Grant) -> RevocationAnswer:
+        if plan.provider.revocation.style == "nextcloud":
+            server = plan.provider.api.base or plan.server.issuer or ""
+            login = plan.inputs.get("login", "")
+            return self._runner.run(nextcloud.forget_app_password(server, login, grant.access))
+        answers = [
+            self._runner.run(revoke.revoke(plan, token, hint, env=self._signing.env))
+            for token, hint in _tokens(plan.provider, grant)
+        ]
+        return "yes" if "yes" in answers else "unsupported"
+
+    def drop(self, pending: PendingRevocation) -> None:
+        """Forget it, unrevoked or done. Raises nothing."""
+        try:
+            self._vault.delete(pending.entry)
+        except KeychainError:
+            # The row stays, so the entry is deleted with the next try; revoking twice is harmless (RFC 7009 §2.2).
+            log.info("a revoked token could not be deleted from the keychain yet")
+            return
+        self._store.remove_revocation(pending.entry)
+
+
+def report(hub: Hub, record: Record, outcomes: Sequence[RevocationOutcome]) -> None:
+    """Write into the account's history how its revocations went; `outcomes` as `settle` has them."""
+    if "yes" in outcomes:
+        hub.say(record, "revoked", "The provider confirmed the revocation")
+    if "pending" in outcomes:
+        hub.say(
+            record, "revocation_pending", "The provider could not be reached; Keyfob keeps trying to revoke"
+        )
+    left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
+    if left:
+        what = "1 sign-in" if left == 1 else f"{left} sign-ins"
+        hub.say(
+            record,
+            "revocation_failed",
+            f"The provider did not revoke {what}; use your account settings there to end access",
+        )
+
+
+def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, TokenHint]]:
+    """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so one
+    is enough unless the preset says `both`."""
+    access: tuple[Secret, TokenHint] = (grant.access, "access_token")
+    if grant.refresh is None or provider.revocation.token == "access_token":  # noqa: S105
+        return [access]
+    refresh: tuple[Secret, TokenHint] = (grant.refresh, "refresh_token")
+    return [refresh, access] if provider.revocation.token == "both" else [refresh]  # noqa: S105
+
+
+def _offers(provider: Provider, record: Record) -> bool:
+    style = provider.revocation.style
+    if style == "none":
+        return False
+    if style == "rfc7009":
+        return bool(provider.revocation.url or record.account.pin.server.endpoints.revocation_endpoint)
+    return True

@@ -1,0 +1,136 @@
+"""Saves a grant that a provider has just given, however long the keychain takes, and never drops one in silence.
+
+The old refresh token may be spent by then, so the new one must reach the vault. The keeper calls `save` under the
+account's lock. When the vault refuses, a process of its own gets what must not be lost at once (`stand_by`), so that it
+outlives this one; then this process goes on trying. Who may stop waiting, and when, is the program's: the app and the
+agent never do, a command does after a while, or when a signal ends it (`let_go`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from keyfob.core.account import Record
+from keyfob.core.errors import KeychainError, SignInEnded
+from keyfob.core.grant import Grant
+from keyfob.ports import Locks
+from keyfob.service.accounts.account_state import Ledger
+from keyfob.service.accounts.grant_store import Slots, Stored
+from keyfob.service.contexts import Signing
+from keyfob.service.events import Hub
+from keyfob.service.runner import pause
+
+SAVE_RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; the last one repeats
+
+
+def saving_name(key: str) -> str:
+    """The lock that a process which stands by holds until the account's new grant is saved."""
+    return f"saving-{key}"
+
+
+def essential(new: Grant, old: Grant) -> Grant:
+    """What must not be lost of a renewal that nobody has judged yet: its refresh token, beside the old access token."""
+    return replace(old, refresh=new.refresh, generation=new.generation)
+
+
+class Saving:
+    """Thread-safe. One for each keeper."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        locks: Locks,
+        hub: Hub,
+        ledger: Ledger,
+        signing: Signing,
+        save_for: timedelta | None,
+    ) -> None:
+        """`save_for`: how long to go on trying; None means for as long as it takes."""
+        self._slots = slots
+        self._locks = locks
+        self._hub = hub
+        self._ledger = ledger
+        self._signing = signing
+        self._save_for = save_for
+        self._leaving = threading.Event()
+        # Accounts whose new grant waits to be saved: why, and the grant before it.
+        self._unsaved: dict[str, tuple[KeychainError, Stored]] = {}
+        # Gives a grant and the slot to leave alone to a process that saves it when this one has ended without; whether
+        # that holds it now. Must not raise.
+        self.stand_by: Callable[[Record, Grant, str], bool] = lambda record, grant, beside: False
+
+    def waiting(self, key: str) -> tuple[KeychainError, Stored] | None:
+        """Why this process has not saved the account's new grant yet, and the grant before it."""
+        return self._unsaved.get(key)
+
+    def elsewhere(self, key: str) -> bool:
+        """Whether another process holds a new grant of this account: what the vault holds is spent."""
+        return self._locks.held(saving_name(key))
+
+    def let_go(self) -> None:
+        """The person wants the program to end: wait for the keychain no more. Any thread."""
+        self._leaving.set()
+
+    def save(self, record: Record, grant: Grant, before: Stored) -> str:
+        """The slot, once the vault holds the grant. Raises KeychainError where this process stops trying; its words say
+        whether another goes on."""
+        key = record.account.key
+        started = self._signing.now()
+        stands_by = False
+        tries = 0
+        try:
+            while True:
+                try:
+                    return self._slots.save(key, grant, beside=before.slot)
+                except KeychainError as error:
+                    if key not in self._unsaved:
+                        self._unsaved[key] = (error, before)
+                        stands_by = self._alarm(record, grant, before, error)
+                    waited = self._signing.now() - started
+                    if self._leaving.is_set() or (self._save_for is not None and waited >= self._save_for):
+                        raise _not_saved(record, error, stands_by, grant, before) from None
+                with suppress(SignInEnded):  # one last try
+                    pause(timedelta(seconds=SAVE_RETRY[min(tries, len(SAVE_RETRY) - 1)]), self._leaving)
+                tries += 1
+        finally:
+            self._unsaved.pop(key, None)
+
+    def _alarm(self, record: Record, grant: Grant, before: Stored, error: KeychainError) -> bool:
+        self._hub.hint(record, "unsaved")  # a command says at once what its person can do
+        rotated = grant.refresh is not None and grant.refresh != before.grant.refresh
+        stands_by = rotated and self.stand_by(record, essential(grant, before.grant), before.slot)
+        self._ledger.quietly(partial(self._note, record, error))
+        return stands_by
+
+    def _note(self, record: Record, error: KeychainError) -> None:
+        self._ledger.remember(record, error)
+        self._hub.say(
+            record,
+            "saving_failed",
+            "A renewed token could not be saved yet; it is kept in memory and saved as soon as the keychain allows",
+            error.code,
+        )
+
+
+def _not_saved(
+    record: Record, error: KeychainError, stands_by: bool, grant: Grant, before: Stored
+) -> KeychainError:
+    why = error.message.rstrip(".")
+    if stands_by:
+        return KeychainError(
+            f"{why}. The new token of {record.account.id} waits in a Keyfob process of its own, which saves it",
+            code=error.code,
+            remedy="Unlock your keychain in this session; nothing else is needed.",
+        )
+    if grant.refresh == before.grant.refresh:
+        return error  # the old refresh token is still good
+    return KeychainError(
+        f"{why}. The new token of {record.account.id} could not be saved, and the sign-in may be lost",
+        code=error.code,
+        remedy="Unlock your keychain and run this again at once. If that fails, sign in to the account again.",
+    )

@@ -1,0 +1,199 @@
+"""Puts an account's credentials on a request to its provider, and on no other.
+
+Called by the agent's `sign`, by `keyfob request` and `keyfob sign`. The address is judged before a token is even read:
+it must be https (plain http on this machine alone), name no user, and have the origin of the provider's API or of an
+address that the preset sends this token to anyway. Private keys stay here; what comes out is a request's headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from keyfob.core.account import Record
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.grant import Grant
+from keyfob.core.http import Request
+from keyfob.core.provider import EMPTY, Api, Provider
+from keyfob.core.secret import Secret
+from keyfob.core.times import to_rfc3339
+from keyfob.protocol.http.urls import fault_of
+from keyfob.protocol.oauth import dpop
+from keyfob.protocol.oidc.identity import place_token
+from keyfob.service.accounts.accounts import Accounts, refuse_sharing
+from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.contexts import ContextBuilder, Signing, api_of
+
+# Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these could smuggle a second request or other credentials.
+FORBIDDEN = frozenset(
+    {
+        "authorization", "connection", "content-length", "dpop", "host", "keep-alive", "proxy-authenticate",
+        "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """What is to be signed. `nonce` is what the API answered last (RFC 9449 §8), `rejected` a token that it refused."""
+
+    method: str
+    url: str
+    nonce: str | None = None
+    rejected: Secret | None = None
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> SignRequest:
+        """From a client's JSON. Raises Usage."""
+        method, url = body.get("method"), body.get("url")
+        nonce, rejected = body.get("nonce"), body.get("rejected")
+        if not (isinstance(method, str) and isinstance(url, str) and method.isalpha()):
+            raise Usage("method and url are missing")
+        if not isinstance(nonce, str | None) or not isinstance(rejected, str | None):
+            raise Usage("nonce and rejected are texts")
+        return cls(method.upper(), url, nonce or None, Secret(rejected) if rejected else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request's address and headers with the credentials in place: the caller's to send there and nowhere else."""
+
+    account: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    token: Secret
+    expires_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For the program that asked. Holds the token, as `Token.to_json` does."""
+        return {
+            "account": self.account,
+            "url": self.url,
+            "headers": dict(self.headers),
+            "token": self.token.reveal(),
+            "expires_at": to_rfc3339(self.expires_at),
+        }
+
+
+class Signer:
+    """Blocking and thread-safe."""
+
+    def __init__(self, accounts: Accounts, keeper: Keeper, plans: ContextBuilder, signing: Signing) -> None:
+        self._accounts = accounts
+        self._keeper = keeper
+        self._plans = plans
+        self._signing = signing
+
+    def check(self, ref: str, target: str, headers: Mapping[str, str] = EMPTY) -> str:
+        """The whole address of a path or URL of this account's API, if its credentials may go there with these
+        headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a caller may not set."""
+        record = self._accounts.resolve(ref)
+        provider = self._plans.provider(record)
+        refuse_headers(headers, api_of(provider, record.account.method))
+        return address_of(record, provider, target)
+
+    def follow(self, ref: str, url: str, location: str) -> str:
+        """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` where the credentials may not follow."""
+        return self.check(ref, urljoin(url, location))
+
+    def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> Signed:
+        """The credentials for one request, the token renewed first where it is due. `for_tool`: they leave Keyfob, so
+        the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
+        Keeper.grant raises."""
+        record = self._accounts.resolve(ref)
+        provider = self._plans.provider(record)
+        if for_tool:
+            refuse_sharing(record, provider)
+        url = address_of(record, provider, wanted.url)
+        api = api_of(provider, record.account.method)
+        grant = self._keeper.grant(record.account.key, min_life=None, rejected=wanted.rejected)
+        values = {
+            "username": record.account.subject,
+            **record.account.pin.inputs,
+            "client_id": record.account.pin.client_id or "",
+        }
+        request = place_token(
+            _with_scheme(api, grant),
+            Request(wanted.method, url, "api"),
+            grant.access,
+            token_type=grant.token_type,
+            values=values,
+        )
+        told = dict(request.headers)
+        if grant.key is not None:
+            nonces = self._signing.nonces
+            nonce = (nonces.note(url, wanted.nonce) if wanted.nonce else None) or nonces.get(url)
+            told["DPoP"] = dpop.proof(
+                grant.key,
+                wanted.method,
+                request.url,
+                new_id=self._signing.new_id,
+                now=self._signing.now,
+                nonce=nonce,
+                access=grant.access,
+            )
+        return Signed(record.account.id, request.url, told, grant.access, grant.expires_at)
+
+
+def _with_scheme(api: Api, grant: Grant) -> Api:
+    """A token bound to a key goes as `DPoP` in `Authorization` (RFC 9449 §7.1), whatever else the preset says."""
+    if grant.key is None:
+        return api
+    return Api(headers=api.headers, params=api.params, claim_headers=api.claim_headers, prefix="DPoP ")
+
+
+# --- where credentials may go -------------------------------------------------------------------------------
+
+
+def address_of(record: Record, provider: Provider, target: str) -> str:
+    """`target`, made whole where it is a path, if this account's credentials may go there. Raises SettingWrong
+    `host_not_allowed`."""
+    allowed = list(_origins(record, provider))
+    # Blanks and the like are percent-encoded by a client that means them; `\\` is a slash to some parsers.
+    if target.startswith("/") and not target.startswith("//"):
+        base = api_of(provider, record.account.method).base or (allowed[0] if allowed else "")
+        if not base:
+            raise SettingWrong(f"{provider.title}'s preset names no API address", code="host_not_allowed")
+        target = base.rstrip("/") + target
+    fault = fault_of(target)
+    if fault is not None:
+        raise SettingWrong(f"This address is not one of {provider.title}'s: {fault}", code="host_not_allowed")
+    if dpop.origin_of(target) not in allowed:
+        host = urlsplit(target).netloc
+        raise SettingWrong(
+            f"{host} is not one of {provider.title}'s API hosts",
+            code="host_not_allowed",
+            remedy=f"Use an address at {', '.join(sorted(allowed)) or 'the provider'}.",
+        )
+    return target
+
+
+def _origins(record: Record, provider: Provider) -> Iterator[str]:
+    """The origins that this account's tokens may be sent to, the API's own first."""
+    method = record.account.method
+    api = api_of(provider, method)
+    pinned = record.account.pin.server.endpoints
+    key = provider.api_key if method == "api_key" else None
+    source = key.identity if key is not None else provider.identity
+    named = [api.base, *(f"https://{host}" for host in api.hosts)]
+    named += [source.url, provider.test.url if provider.test and key is None else None]
+    if key is None:
+        named.append(pinned.userinfo_endpoint)
+    for url in named:
+        if url is not None and fault_of(url) is None:
+            yield dpop.origin_of(url)
+
+
+def refuse_headers(headers: Mapping[str, str], api: Api) -> None:
+    """Raises Usage for a header that a caller may not set, and for one that would be read as two."""
+    carrier = (api.name or "Authorization").lower() if api.placement == "header" else "authorization"
+    for name, value in headers.items():
+        if name.lower() in FORBIDDEN or name.lower() == carrier:
+            raise Usage(f"The header {name} is Keyfob's to set", remedy="Leave it out.")
+        if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+            raise Usage("A header's name has signs that HTTP forbids")
+        if not value.isprintable():
+            raise Usage(f"The header {name} has signs that HTTP forbids")

@@ -1,0 +1,196 @@
+"""Gathers what a flow needs to know about an account: its preset, its pinned server and its client's credentials.
+
+Stored tokens go to the addresses an account was signed in with, never to those of a preset that changed under it.
+Client secrets and keys live in the vault beside the account's grant and are handed to the flow only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from keyfob.core.account import Pin, Record
+from keyfob.core.errors import KeyfobError, SignInNeeded
+from keyfob.core.grant import Grant, SigningKey, unseal_key
+from keyfob.core.provider import Api, Provider
+from keyfob.core.secret import Secret
+from keyfob.core.words import Method
+from keyfob.ports import Clock, Entropy, Vault
+from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oidc.id_token import Keys
+from keyfob.providers.catalogue import Catalogue
+from keyfob.providers.substitute import fill
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecrets:
+    """What the vault keeps of an account's client, in one entry. Owned by the vault; never logged."""
+
+    secret: Secret | None = None
+    registration_token: Secret | None = None  # RFC 7592
+    key_id: str | None = None  # names a private_key_jwt key under `jwk/`
+
+    def sealed(self) -> Secret:
+        body = {
+            "secret": self.secret.reveal() if self.secret else None,
+            "registration_token": self.registration_token.reveal() if self.registration_token else None,
+            "key_id": self.key_id,
+        }
+        return Secret(json.dumps(body, separators=(",", ":"), ensure_ascii=True))
+
+    @classmethod
+    def unsealed(cls, entry: Secret | None) -> ClientSecrets:
+        if entry is None:
+            return cls()
+        body = json.loads(entry.reveal())
+        return cls(
+            Secret(body["secret"]) if body.get("secret") else None,
+            Secret(body["registration_token"]) if body.get("registration_token") else None,
+            body.get("key_id"),
+        )
+
+
+NO_SECRETS = ClientSecrets()
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What flows need for identifiers, signatures and key caches; one a process, thread-safe."""
+
+    entropy: Entropy
+    now: Clock
+    keys: Keys = field(default_factory=Keys)
+    nonces: NonceBook = field(default_factory=NonceBook)
+
+    def new_id(self) -> str:
+        return self.entropy(16)
+
+    @property
+    def env(self) -> FlowEnv:
+        """The same as flows take it."""
+        return FlowEnv(self.new_id, self.now, self.nonces, self.keys)
+
+
+class ContextBuilder:
+    """Builds Plans for accounts that exist. Thread-safe; reads the vault, so it may block and raise KeychainError."""
+
+    def __init__(self, catalogue: Catalogue, vault: Vault) -> None:
+        self._catalogue = catalogue
+        self._vault = vault
+
+    def provider(self, record: Record) -> Provider:
+        """The preset as this account uses it: inputs filled in, API addresses as pinned.
+        Raises NotFound where the preset is gone."""
+        preset = self.preset(record.account.provider, record.account.pin)
+        # An address that came into the preset later gets no token of this account.
+        if not _pinned(record, preset.identity.url):
+            preset = replace(preset, identity=replace(preset.identity, url=None))
+        if preset.test is not None and not _pinned(record, preset.test.url):
+            preset = replace(preset, test=None)
+        key = preset.api_key
+        if key is not None and record.account.method == "api_key" and not _pinned(record, key.identity.url):
+            preset = replace(preset, api_key=replace(key, identity=replace(key.identity, url=None)))
+        return preset
+
+    def preset(self, provider_id: str, pin: Pin) -> Provider:
+        """The same, also for an account that is not there any more, or not yet."""
+        preset = fill(self._catalogue.get(provider_id), pin.inputs)
+        key = preset.api_key
+        if key is not None:
+            # An account of another method never looks here, so one pin serves both.
+            key = replace(key, api=replace(key.api, base=pin.api_base, hosts=pin.api_hosts))
+        return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts), api_key=key)
+
+    def for_account(self, record: Record, grant: Grant | None) -> FlowContext:
+        """Everything to renew, revoke or identify with. Raises SignInNeeded `preset_changed`, KeychainError."""
+        provider = self.provider(record)
+        self.refuse_changed_preset(record)
+        pin = record.account.pin
+        return FlowContext(
+            provider=provider,
+            server=pin.server,
+            client=self.client(record),
+            redirect_uri=pin.redirect_uri,
+            scopes=record.account.asked_scopes,
+            resource=pin.resource,
+            dpop_key=grant.key if grant else None,
+            inputs=pin.inputs,
+        )
+
+    def client(self, record: Record) -> Client:
+        pin = record.account.pin
+        if pin.client_auth in ("none", "basic_empty"):
+            return Client(pin.client_id, pin.client_auth)
+        secrets = self.secrets(record.account.key)
+        key = self.jwk(secrets.key_id) if secrets.key_id else None
+        return Client(pin.client_id, pin.client_auth, secrets.secret, key)
+
+    def secrets(self, account_key: str) -> ClientSecrets:
+        return ClientSecrets.unsealed(self._vault.load(f"{account_key}/client"))
+
+    def jwk(self, key_id: str) -> SigningKey | None:
+        entry = self._vault.load(f"jwk/{key_id}")
+        return unseal_key(entry) if entry else None
+
+    def refuse_changed_preset(self, record: Record) -> None:
+        """Raises SignInNeeded `preset_changed` where the preset now names another server than the account's.
+        Only addresses the preset states itself are compared: what discovery gave was pinned at sign-in."""
+        try:
+            now = self.preset(record.account.provider, record.account.pin)
+        except KeyfobError:
+            return  # a preset that is gone or faulty is told where it is needed
+        pinned = record.account.pin.server
+        pairs: list[tuple[str | None, str | None]] = []
+        if record.account.method in ("oauth", "device"):
+            pairs.append((now.issuer, pinned.issuer if now.issuer else None))
+            for name in ("token_endpoint", "refresh_endpoint", "userinfo_endpoint"):
+                pairs.append((getattr(now.endpoints, name), getattr(pinned.endpoints, name)))
+            revocation = now.revocation.url or now.endpoints.revocation_endpoint
+            pairs.append((revocation, pinned.endpoints.revocation_endpoint))
+        for new, old in pairs:
+            if new and old and _origin(new) != _origin(old):
+                raise SignInNeeded(
+                    f"The address of {now.title} in its preset changed from {_origin(old)} to {_origin(new)}",
+                    code="preset_changed",
+                )
+        for url in identity_urls(now, record.account.method):
+            if not _pinned(record, url):
+                raise SignInNeeded(
+                    f"{now.title}'s preset now names {_origin(url)}, which this account was not signed in with",
+                    code="preset_changed",
+                )
+
+
+def api_of(provider: Provider, method: Method) -> Api:
+    """How this method's token is put on requests."""
+    if method == "api_key" and provider.api_key is not None:
+        return provider.api_key.api
+    return provider.api
+
+
+def identity_urls(provider: Provider, method: Method) -> list[str]:
+    """The whole addresses that a preset asks who-am-I at; paths belong to the API's own address."""
+    if method == "api_key" and provider.api_key is not None:
+        found = [provider.api_key.identity.url]
+    else:
+        found = [provider.identity.url, provider.test.url if provider.test else None]
+    return [url for url in found if url is not None and urlsplit(url).netloc]
+
+
+def _pinned(record: Record, url: str | None) -> bool:
+    """Whether this address is at a host that the account was signed in with."""
+    pin = record.account.pin
+    host = urlsplit(url or "").netloc
+    if not host or host in pin.api_hosts:
+        return True
+    ends = pin.server.endpoints
+    known = [pin.api_base, pin.server.issuer, ends.token_endpoint, ends.userinfo_endpoint]
+    return host in {urlsplit(each).netloc for each in known if each}
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,95 @@
+"""What happened, told to whoever wants to know: written to the history first, then to subscribers.
+
+Subscribers are called on the thread that publishes and must return at once; one that raises is dropped from
+that event only. Faces bring it to their own thread (`desktop/shared/bridge.py`, the agent's event stream).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from keyfob.core.account import ErrorNote, LoggedEvent, Record
+from keyfob.core.errors import KeyfobError
+from keyfob.core.text import plain
+from keyfob.core.words import HintKind, LoggedKind
+from keyfob.ports import AccountStore, Clock
+
+log = logging.getLogger(__name__)
+# Events of no account: what the renewer met at the keychain.
+KEYCHAIN_TROUBLE, KEYCHAIN_WELL = "keychain_trouble", "keychain_well"
+Subscriber = Callable[[LoggedEvent], None]
+
+
+class Hub:
+    """Thread-safe. Publishing never fails because of a subscriber."""
+
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._subscribers: list[Subscriber] = []
+        self._keychain_code: str | None = None
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Calls `callback` for each event from now on; returns the way to stop that."""
+        with self._lock:
+            self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if callback in self._subscribers:
+                    self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def say(self, record: Record, kind: LoggedKind, message: str, code: str | None = None) -> LoggedEvent:
+        """Write an event into the history of `record`'s account and tell the subscribers."""
+        account = record.account
+        event = self._store.log(
+            LoggedEvent(self._clock(), account.id, account.key, kind, plain(message, 300), code)
+        )
+        log.info("%s: %s (%s)", account.id, kind, code or "ok")
+        self._tell(event)
+        return event
+
+    @property
+    def keychain_code(self) -> str | None:
+        """Why the keychain cannot be used, as far as is known; None while it can."""
+        return self._keychain_code
+
+    def keychain(self, error: KeyfobError | None) -> None:
+        """How the keychain stands, which is no account's matter: `error` that it refuses, None that it can be used. The
+        subscribers hear of it when that changes; the history keeps nothing of it."""
+        code = error.code if error else None
+        with self._lock:
+            if code == self._keychain_code:
+                return
+            self._keychain_code = code
+        if error is None:
+            log.info("the keychain can be used again")
+            self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_WELL, "The keychain can be used again"))
+        else:
+            log.info("the keychain: %s", error.code)
+            message = plain(error.message, 300)
+            self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_TROUBLE, message, error.code))
+
+    def hint(self, record: Record, kind: HintKind) -> None:
+        """Tell the subscribers of something that passes (`renewing`) and is not worth a line of history."""
+        self._tell(LoggedEvent(self._clock(), record.account.id, record.account.key, kind, ""))
+
+    def _tell(self, event: LoggedEvent) -> None:
+        with self._lock:
+            subscribers = list(self._subscribers)
+        for subscriber in subscribers:
+            try:
+                subscriber(event)
+            except Exception:
+                log.exception("an event's subscriber failed")
+
+    def note(self, error: KeyfobError) -> ErrorNote:
+        detail = plain(error.detail, 400)
+        if detail:
+            log.info("%s: %s", error.code, detail)
+        return ErrorNote(error.code, plain(error.message, 300), str(error.advice), self._clock(), detail)

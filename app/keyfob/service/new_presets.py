@@ -1,0 +1,217 @@
+"""New presets: writes one for any OpenID Connect or OAuth 2.0 server from what the server says of itself.
+
+Called by `keyfob providers add` and the gallery's "any server". Promises that only a preset without faults is
+written, that a file of the person's own is not replaced unasked, and that a client secret goes to the keychain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Usage
+from keyfob.core.provider import EMPTY, Endpoints, Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.core.words import ClientAuth, Method, RedirectHost
+from keyfob.protocol.oauth import discovery
+from keyfob.providers.catalogue import SUFFIX, Catalogue
+from keyfob.providers.toml_text import to_toml
+from keyfob.service.runner import Runner
+from keyfob.service.sign_in.clients import Clients
+
+ENDPOINTS = tuple(entry.name for entry in fields(Endpoints))
+WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+KEY_AUTH = "private_key_jwt"
+WANTED = ("openid", "profile", "email", "offline_access")
+
+Write = Callable[[Path, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPreset:
+    """What a person tells of a server. `redirect_port`: None for the port of the settings, 0 for any free one."""
+
+    id: str
+    title: str | None = None
+    issuer: str | None = None
+    endpoints: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    client_auth: ClientAuth | None = None
+    register: bool = False
+    methods: tuple[Method, ...] = ()
+    scopes: tuple[str, ...] = ()
+    redirect_host: RedirectHost = "127.0.0.1"
+    redirect_port: int | None = None
+    redirect_path: str = "/callback"
+    whoami_url: str | None = None
+    subject_field: str | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    provider: Provider
+    path: Path
+
+
+class Presets:
+    """Blocking and thread-safe. `folder` is the person's `providers/`; `write` replaces a file whole."""
+
+    def __init__(
+        self, catalogue: Catalogue, runner: Runner, clients: Clients, folder: Path, write: Write
+    ) -> None:
+        self._catalogue = catalogue
+        self._runner = runner
+        self._clients = clients
+        self._folder = folder
+        self._write = write
+
+    def add(self, new: NewPreset) -> Added:
+        """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault where
+        the server's metadata is not what it should be, Transient, KeychainError."""
+        path = self._folder / f"{new.id}{SUFFIX}"
+        if not new.id or Path(path.name).stem != new.id:
+            raise Usage(f"{new.id!r} is no provider id", remedy="Use lower-case letters, digits and hyphens.")
+        if path.exists() and not new.replace:
+            raise Usage(
+                f"There is a provider {new.id} of your own already",
+                remedy=f"Give --replace to replace it, or edit {path}.",
+            )
+        if new.client_auth == KEY_AUTH and new.client_secret is not None:
+            raise Usage(
+                f"{KEY_AUTH} takes a key and no client secret",
+                remedy="Leave the secret out, or choose another --client-auth.",
+            )
+        if new.client_id is None and not new.register:
+            raise Usage(
+                "A client id is needed", remedy="Give --client-id, or --register where the server allows it."
+            )
+        kind, server = self._server(new)
+        text = to_toml(_table(new, kind, server), comment=f"Written by keyfob providers add {new.id}.")
+        faults = self._catalogue.check(text.encode())
+        if faults:
+            raise SettingWrong(
+                "The preset would be faulty: " + "; ".join(fault.sentence() for fault in faults),
+                code="preset_faulty",
+                remedy="Correct what you gave and try again.",
+            )
+        before = path.read_bytes() if path.exists() else None
+        self._save(path, text.encode())
+        try:
+            provider = self._catalogue.get(new.id)
+            if new.client_id is not None and new.client_secret is not None:
+                self._clients.keep(provider, {}, new.client_id, new.client_secret)
+        except KeyfobError:
+            # Without its secret the preset would only fail later: better nothing than half.
+            if before is None:
+                path.unlink(missing_ok=True)
+            else:
+                self._save(path, before)
+            raise
+        return Added(provider, path)
+
+    def _save(self, path: Path, data: bytes) -> None:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(path, data)
+        except OSError as error:
+            raise SettingWrong(
+                f"The preset cannot be written to {path}: {error.strerror}",
+                remedy="Free some disk space, and check that the folder can be written.",
+            ) from error
+
+    def _server(self, new: NewPreset) -> tuple[str | None, Server]:
+        """How the metadata was found (`openid`, `oauth`, None) and the server it describes."""
+        told = Endpoints(**{name: new.endpoints.get(name) for name in ENDPOINTS})
+        if new.issuer is None:
+            if not new.endpoints:
+                raise Usage("A server is needed", remedy="Give --issuer, or its endpoints one by one.")
+            discovery.check_endpoints(told, None)
+            return None, Server(None, told)
+        issuer = new.issuer
+        for tail in WELL_KNOWN:
+            issuer = issuer.removesuffix(tail)
+        first: KeyfobError | None = None
+        for kind in ("openid", "oauth"):
+            asked = Provider(new.id, new.title or new.id, issuer=issuer, discovery=kind, endpoints=told)
+            try:
+                return kind, self._runner.run(discovery.discover(asked))
+            except PeerFault as error:
+                if error.code != "metadata_invalid":
+                    raise
+                first = first or error
+        if told.token_endpoint is not None:
+            discovery.check_endpoints(told, issuer)
+            return None, Server(issuer, told)
+        assert first is not None
+        raise first
+
+
+def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object]:
+    """The preset's table. What discovery tells is asked anew at each sign-in and not written down."""
+    supported = server.scopes_supported
+    speaks_openid = kind == "openid" or (supported is not None and "openid" in supported)
+    scopes = new.scopes
+    if not scopes and speaks_openid:
+        scopes = tuple(s for s in WANTED if s == "openid" or (supported and s in supported))
+    secret, by_key = new.client_secret is not None, new.client_auth == KEY_AUTH
+    fixed = new.redirect_port is not None and new.redirect_port > 0
+    port = "setting" if new.redirect_port is None else "fixed" if fixed else "any"
+    return {
+        "id": new.id,
+        "title": new.title or new.id,
+        "category": "custom",
+        "methods": list(new.methods or _methods(server)),
+        "issuer": server.issuer or new.issuer,
+        "discovery": kind,
+        "scopes": list(scopes),
+        "policy": {"client_id": "dynamic" if new.register else "user"},
+        "client": {
+            "client_id": new.client_id,
+            "auth": KEY_AUTH if by_key else _auth(new, server) if secret else "none",
+            "secret": "required" if secret else None,
+            "alg": "ES256" if by_key else None,
+        },
+        "endpoints": dict(new.endpoints),
+        "redirect": {
+            "host": new.redirect_host,
+            "port": port,
+            "ports": [new.redirect_port] if fixed else [],
+            "path": new.redirect_path,
+        },
+        # OpenID Connect Core §11: offline_access is granted for sure only where consent is asked for.
+        "authorize_params": {"prompt": "consent"} if speaks_openid and "offline_access" in scopes else {},
+        "identity": _identity(new, server, "openid" in scopes),
+        "revocation": {"style": "rfc7009" if server.endpoints.revocation_endpoint else None},
+    }
+
+
+def _methods(server: Server) -> tuple[Method, ...]:
+    grants = server.grant_types_supported
+    device = server.endpoints.device_authorization_endpoint is not None and (
+        grants is None or DEVICE_GRANT in grants
+    )
+    if server.endpoints.authorization_endpoint is None and device:
+        return ("device",)
+    return ("oauth", "device") if device else ("oauth",)
+
+
+def _auth(new: NewPreset, server: Server) -> ClientAuth:
+    if new.client_auth:
+        return new.client_auth
+    offered = server.token_endpoint_auth_methods_supported
+    if offered is not None and "client_secret_basic" not in offered and "client_secret_post" in offered:
+        return "client_secret_post"
+    return "client_secret_basic"  # RFC 8414 §2: the default where the server says nothing
+
+
+def _identity(new: NewPreset, server: Server, openid: bool) -> dict[str, object]:
+    told = {"subject": new.subject_field} if new.subject_field else {}
+    if new.whoami_url:
+        return {"source": "request", "url": new.whoami_url, "map": told or {"subject": "sub|id"}}
+    if server.endpoints.userinfo_endpoint is not None:
+        return {"source": "userinfo", "map": told}
+    return {"source": "id_token" if openid else "none", "map": told}

@@ -1,0 +1,211 @@
+"""One sign-in under way: what it shows, how it is cancelled, how its listener lives and dies.
+
+`run` blocks on a worker thread; everything else may be called from any thread and returns at once. Cancelling
+closes the listener at once, wherever the worker is; once the grant is being saved, it is too late to cancel.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from keyfob.core.account import AccountView
+from keyfob.core.errors import CODES, Fault, KeyfobError, SignInEnded, Usage
+from keyfob.core.grant import Grant
+from keyfob.core.http import Outcome
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.words import Stage
+from keyfob.ports import Listener, Spawn
+from keyfob.protocol.context import FlowContext
+from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.contexts import ClientSecrets
+
+if TYPE_CHECKING:
+    from keyfob.service.sign_in.sign_in import SignIn
+
+log = logging.getLogger(__name__)
+PORT_FREE_WITHIN = 1.0  # seconds
+OUTCOME_FETCHED_WITHIN = 2.0  # seconds that the browser gets to fetch its last page
+
+# The browser's last page for ends that a person meets; the others have the code's own remedy.
+PAGES = {
+    "declined": (
+        "Access was declined",
+        "Nothing was changed. Start again in Keyfob and allow access when you are ready.",
+    ),
+    "subject_mismatch": (
+        "Another person signed in",
+        "The account in Keyfob is somebody else's and was left as it was.",
+    ),
+    "keychain_locked": (
+        "Your keychain is locked",
+        "Unlock it, then start again in Keyfob. Nothing was kept.",
+    ),
+    "timed_out": ("The time is up", "Start again in Keyfob, and finish signing in before the time is up."),
+}
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UnsavedGrant:
+    """A grant that a sign-in got and that is not an account's yet."""
+
+    grant: Grant
+    plan: FlowContext
+    secrets: ClientSecrets
+
+
+class Attempt:
+    """Made by `SignIn.begin`; runs once."""
+
+    def __init__(self, service: SignIn, attempt_id: str, request: SignInRequest, progress: Progress) -> None:
+        self.id = attempt_id
+        self.request = request
+        self.cancelled = threading.Event()
+        self._service = service
+        self._progress = progress
+        self._lock = threading.RLock()
+        self._observers: list[Observer] = []
+        self._listener: Listener | None = None
+        self._stop = threading.Event()
+        self._closed = threading.Event()
+        self._closed.set()
+        self._committing = False
+        self._called_back = False
+        self.received: UnsavedGrant | None = None
+        self.registered: tuple[str, Secret] | None = (
+            None  # what this sign-in registered: its address and token
+        )
+
+    # --- for faces ------------------------------------------------------------------------------------------
+
+    @property
+    def progress(self) -> Progress:
+        with self._lock:
+            return self._progress
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """`observer` hears of each change, on the thread that makes it; returns the way to stop that."""
+        with self._lock:
+            self._observers.append(observer)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if observer in self._observers:
+                    self._observers.remove(observer)
+
+        return unsubscribe
+
+    def run(self, spawn: Spawn) -> AccountView:
+        """Sign in. Blocks until the account is connected; raises a KeyfobError where it is not. `spawn` hosts the
+        callback listener on a thread of the face's kind; it has ended within a second after `run` has."""
+        try:
+            view = self._service.perform(self, spawn)
+        except KeyfobError as error:
+            self._fail(error)
+            raise
+        except Exception as bug:
+            log.exception("a sign-in failed")
+            fault = Fault(f"Signing in failed: {type(bug).__name__}")
+            self._fail(fault)
+            raise fault from bug
+        self._conclude(
+            Outcome(True, f"Connected as {view.name or view.label}", "You can close this tab and go back.")
+        )
+        return view
+
+    def cancel(self) -> bool:
+        """Ends it at any moment; never blocks. False where the account is being saved or it has ended already."""
+        with self._lock:
+            if self._committing or self._progress.ended:
+                return False
+            self.cancelled.set()
+            self._stop.set()
+        self.advance(stage="cancelled", error=SignInEnded("The sign-in was cancelled"))
+        return True
+
+    def paste(self, text: str) -> None:
+        """The address or code that the browser could not bring back. Raises Usage or PeerFault where it does not fit;
+        the attempt goes on waiting."""
+        listener = self._listener
+        if listener is None or self.progress.stage not in ("waiting", "browser", "ready"):
+            raise Usage("This sign-in is not waiting for an address or a code")
+        listener.paste(text)
+
+    def undo(self) -> None:
+        """ "Not you?": revokes what this sign-in brought, and removes the account it made. An account that was there
+        before is disconnected. Raises what Accounts.remove raises."""
+        self._service.undo(self)
+
+    # --- for the service ------------------------------------------------------------------------------------
+
+    def advance(self, stage: Stage | None = None, **changes: Any) -> None:
+        with self._lock:
+            if self._progress.ended:
+                return
+            self._progress = replace(self._progress, stage=stage or self._progress.stage, **changes)
+            progress, observers = self._progress, list(self._observers)
+        for observer in observers:
+            try:
+                observer(progress)
+            except Exception:
+                log.exception("a sign-in's observer failed")
+
+    def host(self, listener: Listener, spawn: Spawn) -> None:
+        """Serve the listener from here on; it is bound already, so the browser may be opened after this."""
+        self._listener = listener
+        self._closed.clear()
+
+        def serve() -> None:
+            try:
+                listener.serve(self._stop)
+            finally:
+                self._closed.set()
+
+        spawn(serve, "callback listener")
+
+    def called_back(self) -> None:
+        self._called_back = True
+
+    def commit(self) -> None:
+        """From here it is too late to cancel. Raises SignInEnded where it was cancelled before."""
+        with self._lock:
+            if self.cancelled.is_set():
+                raise SignInEnded("The sign-in was cancelled")
+            self._committing = True
+
+    def close(self) -> None:
+        """Free the port; waits until it is, at most a second."""
+        self._stop.set()
+        if not self._closed.wait(PORT_FREE_WITHIN):
+            log.warning("the callback listener did not close in time")
+
+    def _fail(self, error: KeyfobError) -> None:
+        cancelled = isinstance(error, SignInEnded) and error.code == "cancelled"
+        if not cancelled:
+            why = plain(error.detail, 400)
+            log.info(
+                "a sign-in at %s ended: %s (%s)", self.progress.provider, error.code, why or "no details"
+            )
+        self.advance(stage="cancelled" if cancelled else "failed", error=error)
+        if cancelled:
+            self.close()
+            return
+        # Fixed words of ours: nothing that a peer said is shown in the browser.
+        title, text = PAGES.get(
+            error.code, ("Signing in did not work", f"Keyfob says why. {CODES[error.code].remedy}")
+        )
+        self._conclude(Outcome(False, title, text))
+
+    def _conclude(self, outcome: Outcome) -> None:
+        listener = self._listener
+        if listener is not None:
+            listener.conclude(outcome)
+            if self._called_back:
+                listener.concluded(OUTCOME_FETCHED_WITHIN)
+        self.close()

@@ -1,0 +1,144 @@
+"""The private keys that confidential clients prove themselves with (RFC 7523, `private_key_jwt`).
+
+Called by `keyfob jwk` and `keyfob client-metadata`. Private halves are in the vault and leave it for signing only;
+the account store has the public halves. A new key for a provider is used from the next sign-in on; the old one stays
+for the accounts that were signed in with it (each account names its key), and is removed on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from keyfob.core.errors import NotFound, Usage
+from keyfob.core.grant import SigningKey, seal_key
+from keyfob.core.secret import Secret
+from keyfob.core.text import plain
+from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.ports import AccountStore, Clock, Vault
+from keyfob.protocol.oauth.jws import published_jwk
+from keyfob.service.contexts import ClientSecrets
+
+KEYS = "jwk/"  # in the store: the public half; in the vault under the same name: the whole key
+CURRENT = "jwk-of/"  # in the store: the key that a provider's next sign-in uses
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A key without its private half. `accounts` were signed in with it and need it for renewing."""
+
+    kid: str
+    alg: str
+    provider: str | None
+    created_at: datetime | None
+    current: bool
+    accounts: tuple[str, ...]
+    published: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kid": self.kid,
+            "alg": self.alg,
+            "provider": self.provider,
+            "created_at": to_rfc3339(self.created_at),
+            "current": self.current,
+            "accounts": list(self.accounts),
+        }
+
+
+class ClientKeys:
+    """Blocking and thread-safe. Raises KeychainError where the vault is needed and cannot be had."""
+
+    def __init__(
+        self, store: AccountStore, vault: Vault, new_key: Callable[[str], SigningKey], clock: Clock
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._new_key = new_key
+        self._clock = clock
+
+    def generate(self, alg: str = "ES256", provider: str | None = None) -> ClientKey:
+        """A fresh key, in the vault before anything names it. Raises Usage for an algorithm that is not made."""
+        key = self._new_key(alg)
+        self._vault.save(KEYS + key.kid, seal_key(key))
+        body = {
+            "alg": key.alg,
+            "provider": provider,
+            "created_at": to_rfc3339(self._clock()),
+            "public": dict(key.public_jwk),
+        }
+        self._store.write(KEYS + key.kid, json.dumps(body))
+        if provider is not None:
+            self._store.write(CURRENT + provider, key.kid)
+        return self._read(key.kid, {})
+
+    def all(self) -> list[ClientKey]:
+        """Every key, oldest first."""
+        used = self._used()
+        kids = [name.removeprefix(KEYS) for name in self._store.names(KEYS)]
+        return sorted(
+            (self._read(kid, used) for kid in kids),
+            key=lambda key: (to_rfc3339(key.created_at) or "", key.kid),
+        )
+
+    def published(self, provider: str | None = None) -> dict[str, list[dict[str, str]]]:
+        """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` where there is none."""
+        return {"keys": [key.published for key in self.all() if provider in (None, key.provider)]}
+
+    def of(self, provider: str) -> list[SigningKey]:
+        """A provider's keys for publishing, the current one first. Their private halves are left out."""
+        found = [key for key in self.all() if key.provider == provider]
+        found.sort(key=lambda key: not key.current)
+        return [self._public(key.kid) for key in found]
+
+    def remove(self, kid: str, *, force: bool = False) -> ClientKey:
+        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage where an
+        account still needs it and `force` is not given."""
+        matches = [key for key in self.all() if key.kid == kid] or [
+            key for key in self.all() if kid and key.kid.startswith(kid)
+        ]
+        if len(matches) != 1:
+            what = "More than one key begins" if matches else "No key begins"
+            raise NotFound(f"{what} with {plain(kid, 60)}", code="key_not_found")
+        found = matches[0]
+        if found.accounts and not force:
+            raise Usage(
+                f"The key is still needed by {', '.join(found.accounts)}",
+                remedy="Reconnect these accounts with another key first, or give --force.",
+            )
+        self._store.write(KEYS + found.kid, None)
+        if found.provider is not None and found.current:
+            self._store.write(CURRENT + found.provider, None)
+        self._vault.delete(KEYS + found.kid)
+        return found
+
+    def _read(self, kid: str, used: dict[str, list[str]]) -> ClientKey:
+        body = json.loads(self._store.read(KEYS + kid) or "{}")
+        provider = body.get("provider")
+        return ClientKey(
+            kid=kid,
+            alg=body["alg"],
+            provider=provider,
+            created_at=from_rfc3339(body.get("created_at")),
+            current=provider is not None and self._store.read(CURRENT + provider) == kid,
+            accounts=tuple(used.get(kid, ())),
+            published=published_jwk(self._public(kid)),
+        )
+
+    def _public(self, kid: str) -> SigningKey:
+        body = json.loads(self._store.read(KEYS + kid) or "{}")
+        return SigningKey(kid, body["alg"], Secret(""), body["public"])
+
+    def _used(self) -> dict[str, list[str]]:
+        """Which accounts were signed in with which key. Asks the vault only for accounts that use one."""
+        used: dict[str, list[str]] = {}
+        for record in self._store.records():
+            account = record.account
+            if account.pin.client_auth == "private_key_jwt":
+                kid = ClientSecrets.unsealed(self._vault.load(f"{account.key}/client")).key_id
+                if kid is not None:
+                    used.setdefault(kid, []).append(account.id)
+        return used

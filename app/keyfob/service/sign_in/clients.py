@@ -1,0 +1,327 @@
+"""Whose client id: the person's own registration, one issued to an account, the preset's, or none.
+
+A person's registration is kept for the next time, by provider and inputs (a tenant, an instance): its id in the
+account store, its secret in the vault. Each account carries a copy of what it was signed in with, so changing the
+registration later disturbs no account that exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from keyfob.core.account import Record
+from keyfob.core.errors import Fault, SettingWrong, Usage
+from keyfob.core.provider import Provider, Server
+from keyfob.core.secret import Secret
+from keyfob.core.words import CLIENT_AUTHS, ClientAuth, ClientSource
+from keyfob.core.words import known as known_word
+from keyfob.ports import AccountStore, Vault
+from keyfob.protocol.context import Client
+from keyfob.protocol.oauth import register
+from keyfob.providers.substitute import fill, normalised
+from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder
+from keyfob.service.runner import Runner
+
+HANDLE = (
+    "handle"  # the input that says who signs in rather than where; may differ between accounts of one client
+)
+
+_SECRET = re.compile(r"[\x20-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClient:
+    """A client id that Keyfob has for a provider, and whether a secret is kept with it."""
+
+    client_id: str
+    auth: ClientAuth
+    has_secret: bool
+    source: ClientSource
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChoice:
+    """The client an attempt uses, with what is to be kept beside the account."""
+
+    client: Client
+    secrets: ClientSecrets = NO_SECRETS
+    registration_uri: str | None = None
+    scopes: tuple[str, ...] | None = None
+    secret_expires_at: datetime | None = None  # RFC 7591 §3.2.1; a new sign-in registers anew
+
+
+class Clients:
+    """Thread-safe. Reads and writes the vault: may block and raise KeychainError."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        vault: Vault,
+        plans: ContextBuilder,
+        runner: Runner,
+        environment: Mapping[str, str],
+        new_installation: Callable[[], str],
+    ) -> None:
+        """`new_installation`: a fresh UUID for providers that want one per installation; kept once made."""
+        self._store = store
+        self._vault = vault
+        self._plans = plans
+        self._runner = runner
+        self._environment = environment
+        self._new_installation = new_installation
+
+    # --- inputs ---------------------------------------------------------------------------------------------
+
+    def inputs(self, preset: Provider, request: SignInRequest, record: Record | None) -> dict[str, str]:
+        """What the person told, over what the account was made with, over the preset's defaults.
+        Raises Usage where something is missing or does not fit."""
+        told = dict(record.account.pin.inputs) if record else {}
+        told.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
+        values: dict[str, str] = {}
+        for wanted in preset.inputs:
+            value = told.get(wanted.name, wanted.default)
+            if value is None:
+                raise Usage(
+                    f"{preset.title} needs {wanted.title.lower()}",
+                    remedy=f"Give it with --input {wanted.name}=…"
+                    + (f", for example {wanted.example}." if wanted.example else "."),
+                )
+            values[wanted.name] = normalised(wanted, value) if value else value
+        return values
+
+    def filled(self, preset: Provider, inputs: Mapping[str, str]) -> Provider:
+        """The preset with the inputs in its addresses, and the redirect that the environment asks for."""
+        own = {name: value for name, value in inputs.items() if name in _names(preset)}
+        provider = fill(preset, own, installation=self._installation())
+        redirect = self._from_environment(provider, "redirect_uri")
+        if redirect:
+            provider = replace(
+                provider,
+                redirect=replace(provider.redirect, uri=redirect, paste=provider.redirect.paste or "url"),
+            )
+        return provider
+
+    def _installation(self) -> str:
+        known = self._store.read("installation")
+        if known is None:
+            self._store.write("installation", self._new_installation())
+            known = self._store.read("installation")
+        assert known is not None
+        return known
+
+    # --- the client -----------------------------------------------------------------------------------------
+
+    def known(self, preset: Provider, inputs: Mapping[str, str]) -> StoredClient | None:
+        """The client that a sign-in would use without being told one. Does not touch the vault."""
+        from_env = self._from_environment(preset, "client_id")
+        if from_env:
+            secret = self._from_environment(preset, "client_secret")
+            return StoredClient(from_env, _auth(preset, bool(secret)), bool(secret), "environment")
+        kept = self._store.read(_name(preset.id, inputs))
+        if kept:
+            body = json.loads(kept)
+            auth = stored_auth(body["auth"], preset.title)
+            return StoredClient(body["client_id"], auth, bool(body["secret"]), "yours")
+        if preset.client.client_id:
+            return StoredClient(preset.client.client_id, preset.client.auth, False, "preset")
+        return None
+
+    def keep(
+        self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
+    ) -> None:
+        """Keep the person's registration for the next time. The secret goes to the vault. Raises Usage if one of them
+        cannot be what it is said to be."""
+        if secret is not None:
+            check_secret(secret)
+        client_id = client_id.strip()
+        if not client_id or not client_id.isprintable() or len(client_id) > 512:
+            raise Usage("That is no client id")
+        name = _name(preset.id, inputs)
+        if secret is not None:
+            self._vault.save(name, secret)
+        else:
+            self._vault.delete(name)
+        body = {
+            "client_id": client_id,
+            "auth": _auth(preset, secret is not None),
+            "secret": secret is not None,
+        }
+        self._store.write(name, json.dumps(body))
+
+    def forget(self, preset: Provider, inputs: Mapping[str, str]) -> None:
+        name = _name(preset.id, inputs)
+        self._vault.delete(name)
+        self._store.write(name, None)
+
+    def for_attempt(
+        self,
+        provider: Provider,
+        server: Server,
+        request: SignInRequest,
+        inputs: Mapping[str, str],
+        record: Record | None,
+        redirect_uri: str | None,
+        scopes: tuple[str, ...],
+    ) -> ClientChoice:
+        """The client of this attempt: told now, the account's own, kept, the preset's, or registered on the spot.
+        Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises."""
+        if request.client_id:
+            self.keep(provider, inputs, request.client_id, request.client_secret)
+        policy = provider.policy.client_id
+        if (
+            record is not None
+            and record.account.pin.client_id
+            and not request.client_id
+            and policy != "dynamic"
+        ):
+            client = self._plans.client(record)
+            if client.auth == "private_key_jwt" and client.client_id is not None:
+                # The newest key: an old one is kept for the grants that were made with it, and for no new one.
+                return self._mine(
+                    provider, inputs, StoredClient(client.client_id, client.auth, False, "yours")
+                )
+            if record.account.method != "api_key":
+                return ClientChoice(client, self._plans.secrets(record.account.key))
+        known = self.known(provider, inputs)
+        if known is not None and known.source != "preset":
+            return self._mine(provider, inputs, known)
+        if provider.policy.blocked:
+            raise SettingWrong(
+                provider.policy.blocked,
+                code="blocked_by_terms",
+                remedy=f"See {provider.policy.terms}." if provider.policy.terms else None,
+            )
+        if "mastodon_apps" in provider.quirks or (
+            policy == "dynamic" and known is None and "dynamic_agent_client" not in provider.quirks
+        ):
+            return self._registered(provider, server, redirect_uri, scopes)
+        if known is not None and known.auth == "private_key_jwt":
+            return self._mine(provider, inputs, known)
+        if known is not None:
+            return ClientChoice(Client(known.client_id, known.auth))
+        if (
+            policy == "none"
+            or "dynamic_agent_client" in provider.quirks
+            or "openrouter_keys" in provider.quirks
+        ):
+            return ClientChoice(Client(None))
+        if server.endpoints.registration_endpoint and policy != "user":
+            return self._registered(provider, server, redirect_uri, scopes)
+        where = provider.policy.register_at
+        redirect = f" with the redirect {redirect_uri}" if redirect_uri else ""
+        raise SettingWrong(
+            f"{provider.title} needs an app registration of your own",
+            code="client_missing",
+            remedy=f"Register one at {where}{redirect}, and give Keyfob its client id." if where else None,
+        )
+
+    def _mine(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
+        if known.auth == "private_key_jwt":
+            key_id = self._store.read(f"jwk-of/{provider.id}")
+            key = self._plans.jwk(key_id) if key_id else None
+            if key is None:
+                raise SettingWrong(
+                    f"{provider.title} proves its client with a private key, and there is none",
+                    code="client_missing",
+                    remedy=f"Make one with: keyfob jwk generate --provider {provider.id}",
+                )
+            return ClientChoice(
+                Client(known.client_id, "private_key_jwt", None, key), ClientSecrets(key_id=key_id)
+            )
+        secret: Secret | None = None
+        if known.has_secret:
+            text = self._from_environment(provider, "client_secret")
+            if text is not None:
+                check_secret(Secret(text))
+            secret = (
+                Secret(text)
+                if known.source == "environment" and text
+                else self._vault.load(_name(provider.id, inputs))
+            )
+        if secret is None and provider.client.secret == "required":  # noqa: S105
+            raise SettingWrong(
+                f"{provider.title} needs the client secret of your app registration as well",
+                code="client_missing",
+            )
+        auth = known.auth if secret is not None or known.auth == "basic_empty" else "none"
+        return ClientChoice(Client(known.client_id, auth, secret), ClientSecrets(secret))
+
+    def _registered(
+        self, provider: Provider, server: Server, redirect_uri: str | None, scopes: tuple[str, ...]
+    ) -> ClientChoice:
+        if "mastodon_apps" in provider.quirks:
+            base = server.issuer or provider.issuer or ""
+            flow = register.register_mastodon(
+                base, client_name="Keyfob", redirect_uri=redirect_uri or "", scopes=scopes
+            )
+        else:
+            grant_types = ["authorization_code", "refresh_token"]
+            if server.endpoints.device_authorization_endpoint and redirect_uri is None:
+                grant_types = ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
+            metadata: dict[str, object] = {
+                "client_name": "Keyfob",
+                "application_type": "native",
+                "redirect_uris": [redirect_uri] if redirect_uri else [],
+                "grant_types": grant_types,
+                "response_types": ["code"] if redirect_uri else [],
+                "token_endpoint_auth_method": "none",
+                "scope": " ".join(scopes),
+            }
+            flow = register.register(server.endpoints.registration_endpoint, metadata)
+        registered = self._runner.run(flow)
+        return ClientChoice(
+            Client(registered.client_id, registered.auth, registered.client_secret),
+            ClientSecrets(registered.client_secret, registered.registration_access_token),
+            registered.registration_client_uri,
+            registered.scopes,
+            registered.secret_expires_at,
+        )
+
+    def _from_environment(self, provider: Provider, what: str) -> str | None:
+        name = provider.client.env.get(what)
+        return self._environment.get(name) or None if name else None
+
+
+def stored_auth(text: object, title: str) -> ClientAuth:
+    """How a stored client proves itself. Raises Fault `store_too_new` for a way that this version does not know."""
+    auth = known_word(CLIENT_AUTHS, text)
+    if auth is None:
+        raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")
+    return auth
+
+
+def check_secret(secret: Secret) -> None:
+    """Raises Usage, without the secret, if it has characters that a client secret never has (RFC 6749, Appendix A.2)."""
+    if not _SECRET.fullmatch(secret.reveal()):
+        raise Usage(
+            "A client secret must be printable ASCII, on one line",
+            remedy="Copy it once more from the provider's page, without quotes or other characters around it.",
+        )
+
+
+def _auth(provider: Provider, has_secret: bool) -> ClientAuth:
+    """How this client proves itself: as the preset says where that fits what the person has."""
+    told = provider.client.auth
+    if told in ("basic_empty", "private_key_jwt"):
+        return told
+    if not has_secret:
+        return "none"
+    return "client_secret_basic" if told == "none" else told
+
+
+def _names(preset: Provider) -> set[str]:
+    return {wanted.name for wanted in preset.inputs}
+
+
+def _name(provider_id: str, inputs: Mapping[str, str]) -> str:
+    where = {name: value for name, value in sorted(inputs.items()) if name != HANDLE and value}
+    if not where:
+        return f"client/{provider_id}"
+    digest = hashlib.sha256(json.dumps(where).encode()).hexdigest()[:12]
+    return f"client/{provider_id}/{digest}"

@@ -1,0 +1,75 @@
+"""What signing in works with: its collaborators, an attempt's settled facts, and what a way of signing in brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keyfob.core.account import Record
+from keyfob.core.grant import SigningKey
+from keyfob.core.provider import Provider
+from keyfob.core.settings import Settings
+from keyfob.core.words import Method
+from keyfob.ports import AccountStore, Browser, Listeners, Locks, Spawn, Vault
+from keyfob.protocol.context import FlowContext, SignInResult
+from keyfob.providers.catalogue import Catalogue
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.labels import Labels
+from keyfob.service.accounts.revocations import Revocations
+from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder, Signing
+from keyfob.service.events import Hub
+from keyfob.service.runner import Runner
+from keyfob.service.sign_in.attempt import Attempt
+from keyfob.service.sign_in.clients import Clients
+
+
+@dataclass(frozen=True, slots=True)
+class SignInDeps:
+    """The collaborators of signing in, gathered once by bootstrap and handed to the services that need them all."""
+
+    catalogue: Catalogue
+    plans: ContextBuilder
+    clients: Clients
+    slots: Slots
+    store: AccountStore
+    vault: Vault
+    labels: Labels
+    locks: Locks
+    runner: Runner
+    listeners: Listeners
+    browser: Browser
+    hub: Hub
+    accounts: Accounts
+    revocations: Revocations
+    settings: Callable[[], Settings]
+    signing: Signing
+    new_key: Callable[[str], SigningKey]
+    dns_txt: Callable[[str], tuple[str, ...]]
+    describe: Callable[[Record], None] = lambda _record: None  # in the vault, to list the account again
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSignIn:
+    """An attempt's facts, settled before anything is opened or sent."""
+
+    attempt: Attempt
+    provider: Provider  # inputs filled in
+    method: Method
+    account_key: str
+    inputs: dict[str, str]
+    record: Record | None  # the account to reconnect
+    spawn: Spawn
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a way of signing in brings back: the result and what to pin."""
+
+    result: SignInResult
+    plan: FlowContext
+    secrets: ClientSecrets = NO_SECRETS
+    registration_uri: str | None = None
+    api_base: str | None = None
+    api_hosts: tuple[str, ...] | None = None
+    key_tail: str | None = None

@@ -1,0 +1,380 @@
+"""Coming from elsewhere: finds other tools' plaintext stores, shows what is in them, and moves it here.
+
+Called by `keyfob import`, by the first start, and by `keyfob export` for the other direction. A key is tried at its
+provider's who-am-I before it is kept; what cannot be carried over becomes an account that needs one sign-in, with the
+reason; a refresh token that another tool still rotates is shown and never used. Nothing found is shown but its tail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.core.account import Account, AccountView, NeedsSignIn, Pin, Record
+from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded, Usage
+from keyfob.core.provider import Provider
+from keyfob.core.text import label_from, plain
+from keyfob.core.words import known
+from keyfob.ports import Blanked, Spawn, ToBlank
+from keyfob.providers import reach
+from keyfob.providers.catalogue import ID, ID_MOST
+from keyfob.providers.substitute import fill
+from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.sign_in.deps import SignInDeps
+from keyfob.service.sign_in.sign_in import SignIn
+from keyfob.tools import import_formats as formats
+from keyfob.tools.import_formats import KEY, READ_ONLY, SIGN_IN, Entry
+
+MOST_BYTES = 1024 * 1024  # of a file that is looked into
+UNKNOWN = "unknown"
+
+__all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Imports", "NewPreset"]
+
+Read = Callable[[Path], bytes | None]  # None where there is no such file
+Blank = Callable[[Sequence[ToBlank]], list[Blanked]]
+Write = Callable[[Path, bytes], None]
+Table = Callable[[], Mapping[str, Mapping[str, Any]]]  # reads tools.toml
+
+# Where each tool keeps its store: paths below the person's home, and the variable that moves its folder.
+PLACES: tuple[tuple[str, str, str | None], ...] = (
+    ("git-credentials", ".git-credentials", None),
+    ("git-credentials", ".config/git/credentials", None),
+    ("gh", ".config/gh/hosts.yml", "GH_CONFIG_DIR"),
+    ("codex", ".codex/auth.json", "CODEX_HOME"),
+    ("claude", ".claude/.credentials.json", "CLAUDE_CONFIG_DIR"),
+    ("netrc", ".netrc", None),
+    ("netrc", "_netrc", None),
+    ("emailproxy", "emailproxy.config", None),
+    ("emailproxy", ".config/emailproxy/emailproxy.config", None),
+)
+SOURCES = tuple(dict.fromkeys(source for source, _, _ in PLACES))
+TOOLS = {
+    "git-credentials": "git's credential store",
+    "gh": "GitHub's command line",
+    "codex": "Codex",
+    "claude": "Claude Code",
+    "netrc": ".netrc",
+    "emailproxy": "Email OAuth 2.0 Proxy",
+    "env": "an environment file",
+    "nexus": "a mod tool's settings",
+    "keyfob": "a Keyfob export",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewPreset:
+    """A preset that comes with an export: what it calls itself, and where it leads. `pretends` is the title of a
+    provider that is known here, if this one bears its name and leads elsewhere."""
+
+    id: str
+    title: str
+    hosts: tuple[str, ...]
+    pretends: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "title": self.title, "hosts": list(self.hosts), "pretends": self.pretends}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing in another tool's store. Safe to show: the entry's secrets are Secrets. `way`: `api_key` (moves as it
+    is), `sign_in` (an account that is signed in to once), `read_only` (stays where it is), `unknown` (say whose it
+    is)."""
+
+    source: str
+    tool: str
+    path: Path
+    way: str
+    provider: str | None
+    provider_title: str | None
+    username: str | None
+    tail: str
+    reason: str
+    inputs: Mapping[str, str]
+    entry: Entry = field(repr=False)
+    preset: NewPreset | None = None  # an export's own, which moving would add
+    digest: str = field(default="", repr=False)  # SHA-256 of the file that it was found in
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "path": str(self.path),
+            "way": self.way,
+            "provider": self.provider,
+            "host": self.entry.host,
+            "username": self.username,
+            "tail": self.tail,
+            "reason": self.reason,
+            **({"preset": self.preset.to_json()} if self.preset else {}),
+        }
+
+
+def _own_servers(preset: Provider) -> bool:
+    """Whether people run servers of this kind themselves."""
+    return any(each.kind in ("host", "url") for each in preset.inputs)
+
+
+def is_id(name: str) -> bool:
+    return ID.fullmatch(name) is not None and len(name) <= ID_MOST
+
+
+class Imports:
+    """Blocking; raises a KeyfobError. `home` is the person's own folder; `table` says whose hosts and variables are
+    whose; `read`, `blank` and `write` touch files."""
+
+    def __init__(
+        self,
+        deps: SignInDeps,
+        sign_in: SignIn,
+        *,
+        home: Path,
+        presets: Path,
+        environment: Mapping[str, str],
+        table: Table,
+        read: Read,
+        blank: Blank,
+        write: Write,
+    ) -> None:
+        self._deps = deps
+        self._sign_in = sign_in
+        self._home = home
+        self._presets = presets
+        self._environment = environment
+        self._table = table
+        self._read = read
+        self._blank = blank
+        self._write = write
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def find(self, source: str | None = None, *, provider: str | None = None) -> list[Found]:
+        """What the known stores hold, or those of one source. Files that cannot be read are passed over."""
+        found: list[Found] = []
+        for name, path in self._places():
+            if source in (None, name):
+                try:
+                    found += self.look(path, source=name, provider=provider)
+                except KeyfobError:
+                    continue
+        return found
+
+    def look(self, path: Path, *, source: str | None = None, provider: str | None = None) -> list[Found]:
+        """What a file holds, taken for one of `source` where that is told. `provider` says whose the keys are that the
+        file does not say it of. Raises NotFound
+        where there is no file, SettingWrong where it is nothing that Keyfob knows."""
+        data = self._read(path)
+        if data is None:
+            raise NotFound(f"There is no file {path}", code="import_not_found")
+        if len(data) > MOST_BYTES:
+            raise SettingWrong(f"{path} is too big for a store of keys", code="import_unknown")
+        text = data.decode("utf-8-sig", "replace")
+        known = formats.parser_of(path.name, text, self._variables(), source)
+        if known is None:
+            raise SettingWrong(f"{path} is nothing that Keyfob can import", code="import_unknown")
+        source, parse = known
+        digest = hashlib.sha256(data).hexdigest()
+        found: dict[object, Found] = {}
+        for entry in formats.entries_of(data, parse):
+            each = replace(self._found(source, path, entry, provider), digest=digest)
+            secret = entry.secret.reveal() if entry.secret else None
+            key = (each.provider, entry.host, each.username, secret)
+            same = found.get(key)
+            if same is not None:  # shown once, at all its places
+                entry = replace(same.entry, spans=same.entry.spans + entry.spans)
+                each = replace(same, entry=entry)
+            found[key] = each
+        return list(found.values())
+
+    # --- moving -------------------------------------------------------------------------------------------------
+
+    def move(self, found: Found, spawn: Spawn) -> AccountView:
+        """A key through the sign-in by API key, anything else as an account to sign in to. Raises Usage for what
+        stays where it is; what the sign-in raises."""
+        entry = found.entry
+        if found.way == READ_ONLY:
+            raise Usage(found.reason, remedy="Connect the account with Keyfob to have a sign-in of its own.")
+        if found.provider is None:
+            raise Usage(
+                f"Whose key is it? {found.path} does not say", remedy="Name the provider with --provider ID."
+            )
+        if found.way == KEY:
+            request = SignInRequest(
+                provider=found.provider, method="api_key", inputs=found.inputs, api_key=entry.secret
+            )
+            return self._sign_in.begin(request).run(spawn)
+        return self._waiting(found)
+
+    def blank(self, moved: Sequence[Found]) -> list[Blanked]:
+        """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A file that
+        has changed since it was read stays as it is, and so does one that cannot be written: its result says why."""
+        return self._blank(
+            [ToBlank(each.path, each.digest, each.entry.spans) for each in moved if each.entry.spans]
+        )
+
+    def _waiting(self, found: Found) -> AccountView:
+        """An account that needs one sign-in, with the reason. One that is there already is left as it is."""
+        deps, entry = self._deps, found.entry
+        assert found.provider is not None
+        if entry.preset is not None:
+            self._take_preset(found.provider, entry.preset)
+        preset = deps.catalogue.get(found.provider)
+        provider = fill(preset, found.inputs)
+        label = label_from(entry.label or entry.username or "imported")
+        for record in deps.store.records():
+            if record.account.id == f"{provider.id}/{label}":
+                return deps.accounts.view(record.account.key)
+        method = known(provider.methods, entry.method) or provider.methods[0]
+        if entry.client_id and deps.clients.known(provider, found.inputs) is None:
+            deps.clients.keep(provider, found.inputs, entry.client_id, entry.client_secret)
+        note = deps.hub.note(SignInNeeded(entry.reason, code="imported"))
+        key = deps.signing.entropy(12)
+        account = Account(
+            key=key,
+            provider=provider.id,
+            label=label,
+            method=method,
+            subject=entry.subject,
+            pin=Pin(server=provider.default_server(), inputs=dict(found.inputs)),
+            name=plain(entry.name, 120) if entry.name else None,
+            asked_scopes=entry.scopes,
+            created_at=note.at,
+        )
+        record = Record(account, NeedsSignIn(note.at, note), last_error=note)
+        deps.store.put(record)
+        deps.hub.say(record, "imported", f"Imported from {found.tool}; sign in once", "imported")
+        return deps.accounts.view(key)
+
+    # --- exporting ----------------------------------------------------------------------------------------------
+
+    def export(self) -> dict[str, Any]:
+        """The accounts' descriptions: nothing that opens anything. With the presets of the person's own that they
+        use, as text, so that another computer knows them."""
+        accounts, presets = [], {}
+        for record in self._deps.store.records():
+            account = record.account
+            accounts.append(
+                {
+                    "provider": account.provider,
+                    "label": account.label,
+                    "method": account.method,
+                    "subject": account.subject,
+                    "name": account.name,
+                    "scopes": list(account.asked_scopes),
+                    "inputs": dict(account.pin.inputs),
+                    "client_id": None if account.pin.registration_uri else account.pin.client_id,
+                }
+            )
+            own = self._read(self._presets / f"{account.provider}.toml")
+            if own is not None:
+                presets[account.provider] = own.decode("utf-8", "replace")
+        return {"keyfob_export": 1, "accounts": accounts, "presets": presets}
+
+    def _take_preset(self, name: str, text: str) -> None:
+        """The exporting person's own preset, where there is none of that id. It has no fault: that was looked at."""
+        if name not in self._deps.catalogue.ids():
+            self._presets.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._write(self._presets / f"{name}.toml", text.encode())
+
+    # --- whose is it --------------------------------------------------------------------------------------------
+
+    def _found(self, source: str, path: Path, entry: Entry, told: str | None) -> Found:
+        whose, inputs = self._whose(entry, told)
+        way, reason, title, new = entry.way, entry.reason, None, None
+        if whose is not None:
+            try:
+                preset = self._deps.catalogue.get(whose)
+                title = preset.title
+                if way == KEY and entry.host is None and told != whose and _own_servers(preset):
+                    # A key of one's own server must not be tried at the public one.
+                    way, reason = (
+                        UNKNOWN,
+                        f"{entry.variable} does not say which {preset.title} server it is for",
+                    )
+                elif way == KEY and "api_key" not in preset.methods:
+                    way, reason = SIGN_IN, f"{preset.title} takes no keys: sign in once instead"
+            except KeyfobError:
+                new = self._new_preset(whose, entry.preset)
+                whose, title = (new.id, new.title) if new else (None, None)
+        if whose is None and way != READ_ONLY:
+            way = UNKNOWN
+            reason = f"No provider is known at {plain(entry.host or 'its address', 80)}"
+        tail = entry.secret.tail() if entry.secret else ""
+        return Found(
+            source, TOOLS[source], path, way, whose, title, entry.username, tail, reason, inputs, entry, new
+        )
+
+    def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
+        """The export's preset of this id; None if there is none that can be used, or a faulty one of the person's."""
+        if text is None or not is_id(name) or name in self._deps.catalogue.ids():
+            return None
+        try:
+            preset = self._deps.catalogue.read(text.encode())
+        except KeyfobError:
+            return None
+        other = reach.same_name(preset, self._deps.catalogue.all())
+        return NewPreset(name, preset.title, reach.hosts(preset), other.title if other else None)
+
+    def _whose(self, entry: Entry, told: str | None) -> tuple[str | None, Mapping[str, str]]:
+        """The provider, and what it needs to know to be the one at this host."""
+        if entry.provider is not None:
+            return entry.provider, entry.inputs
+        host = entry.host
+        if host is None:
+            return told, entry.inputs
+        if told and host in self._hosts(self._preset(told), entry.inputs):
+            return told, entry.inputs
+        for name, tools in self._table().items():
+            if host in (tools.get("git") or {}).get("hosts", ()):
+                return name, entry.inputs
+        presets = self._deps.catalogue.all()
+        if entry.way == KEY:  # of two presets at one host, the one that takes keys
+            presets = sorted(presets, key=lambda preset: "api_key" not in preset.methods)
+        for preset in presets:
+            needs = [each for each in preset.inputs if each.kind in ("host", "url") and not each.default]
+            if not needs and host in self._hosts(preset, entry.inputs):
+                return preset.id, entry.inputs
+        if told:
+            # A server of one's own: the key goes to the host that it was kept for, and to no other.
+            kind = next((each for each in self._preset(told).inputs if each.kind in ("host", "url")), None)
+            if kind is not None:
+                address = host if kind.kind == "host" else f"https://{host}"
+                return told, {**entry.inputs, kind.name: address}
+        return None, entry.inputs
+
+    def _preset(self, name: str) -> Provider:
+        return self._deps.catalogue.get(name)
+
+    def _hosts(self, preset: Provider, inputs: Mapping[str, str]) -> Iterator[str]:
+        values = {each.name: inputs.get(each.name) or each.default or each.example for each in preset.inputs}
+        try:
+            provider = fill(preset, {name: value for name, value in values.items() if value})
+        except KeyfobError:
+            return
+        key_api = provider.api_key.api.base if provider.api_key else None
+        ends = provider.endpoints
+        for url in (
+            key_api,
+            provider.api.base,
+            provider.issuer,
+            ends.token_endpoint,
+            ends.authorization_endpoint,
+        ):
+            if url:
+                yield urlsplit(url).netloc.lower()
+        yield from provider.api.hosts
+
+    def _variables(self) -> dict[str, str]:
+        return {name: provider for provider, tools in self._table().items() for name in tools.get("env", ())}
+
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        for source, below, variable in PLACES:
+            moved = self._environment.get(variable) if variable else None
+            path = Path(moved) / Path(below).name if moved else self._home / below
+            yield source, path
+        named = self._environment.get("NETRC")
+        if named:
+            yield "netrc", Path(named)
