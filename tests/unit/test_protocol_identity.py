@@ -34,11 +34,11 @@ from keyfob.protocol.oidc.identity import (
     UNIDENTIFIED,
     identify,
     identity_in,
-    place_token,
     probe,
     probe_request,
     who_am_i_request,
 )
+from keyfob.protocol.token_placement import place_token
 from keyfob.providers.schema import Preset, to_provider
 from support.playbook import AT, Answer, Playbook, json_answer, sends
 from support.signer import signer

@@ -6,12 +6,12 @@ token and the app password go to the person's own server and nowhere else, whate
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from keyfob.core.encoding import basic
 from keyfob.core.errors import PeerFault, SignInEnded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
@@ -94,8 +94,11 @@ def forget_app_password(server: str, login: str, password: Secret) -> Flow[Revoc
     """Delete the app password at its server. "yes" once it is gone, "unsupported" where the server cannot; raises
     Transient where it is to be tried again."""
     url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
-    pair = base64.b64encode(f"{login}:{password.reveal()}".encode()).decode()
-    headers = {"Authorization": f"Basic {pair}", "OCS-APIRequest": "true", "Accept": "application/json"}
+    headers = {
+        "Authorization": basic(login, password.reveal()),
+        "OCS-APIRequest": "true",
+        "Accept": "application/json",
+    }
     response: Response = yield Send(Request("DELETE", url, "revoke", headers))
     if response.status in (408, 429) or response.status >= 500:
         raise failure(response, "The server")

@@ -5,12 +5,11 @@ Called by `authorize`. A quirk adds to what the standard flow checks or replaces
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
+from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.http import Callback, Request, Response
@@ -46,12 +45,10 @@ def openrouter_keys(
     if plan.redirect_uri is None:
         raise SettingWrong(f"{title} has no redirect address here", code="preset_faulty")
     callback_url = f"{plan.redirect_uri.rstrip('/')}/{quote(state.reveal(), safe='')}"
-    digest = hashlib.sha256(code_verifier.reveal().encode()).digest()
-    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     params = {
         **plan.provider.authorize_params,
         "callback_url": callback_url,
-        "code_challenge": challenge,
+        "code_challenge": sha256_base64url(code_verifier.reveal()),
         "code_challenge_method": "S256",
     }
     yield OpenBrowser(Secret(with_query(page, params)))

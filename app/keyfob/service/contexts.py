@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from keyfob.core.account import Pin, Record
 from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey, unseal_key
-from keyfob.core.provider import Api, Provider
+from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.words import Method
 from keyfob.ports import Clock, Entropy, Vault
@@ -162,13 +162,6 @@ class ContextBuilder:
                     f"{now.title}'s preset now names {_origin(url)}, which this account was not signed in with",
                     code="preset_changed",
                 )
-
-
-def api_of(provider: Provider, method: Method) -> Api:
-    """How this method's token is put on requests."""
-    if method == "api_key" and provider.api_key is not None:
-        return provider.api_key.api
-    return provider.api
 
 
 def identity_urls(provider: Provider, method: Method) -> list[str]:

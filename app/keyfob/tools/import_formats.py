@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.ports import Span
-from keyfob.service.yaml_places import member, members, text_at, tree_of
+from keyfob.tools.yaml_places import member, members, text_at, tree_of
 
 DEPTH = 6  # of a JSON settings file
 BOM = b"\xef\xbb\xbf"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyfob.core.errors import SettingWrong
-from keyfob.service.yaml_places import is_null, member, members, text_at, tree_of
+from keyfob.tools.yaml_places import is_null, member, members, text_at, tree_of
 
 # Stands in YAML without quotes; never a number or a word of it.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]*")

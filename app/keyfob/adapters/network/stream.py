@@ -1,7 +1,7 @@
 """Connections that end by an absolute deadline, whatever the peer does.
 
 Every wait (for a name, a connection, TLS, each read and write) gets what is left of one deadline. Used by
-`transport_httpx` alone, one backend for one exchange. Speaks TLS only with the context it is given.
+`transport` alone, one backend for one exchange. Speaks TLS only with the context it is given.
 
 httpcore's own backend cannot do this: its timeouts start anew with each read, also inside a TLS record, it resolves
 names without one, and a timer that shuts the socket would make a body without a length look complete when it was cut.

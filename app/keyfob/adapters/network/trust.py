@@ -1,6 +1,6 @@
 """Whom to trust and which way to go: the system's certificate authorities and its proxies.
 
-Used by `transport_httpx`. No environment variable turns verification off; `SSL_CERT_FILE` and `SSL_CERT_DIR` name
+Used by `transport`. No environment variable turns verification off; `SSL_CERT_FILE` and `SSL_CERT_DIR` name
 other authorities, for company networks. `.netrc` is never read.
 """
 

@@ -6,11 +6,10 @@ the key is used, and shows the public half only.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from typing import Any
 
+from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import Usage
 from keyfob.core.grant import SigningKey
 from keyfob.core.secret import Secret
@@ -52,5 +51,4 @@ def _made(alg: str) -> SigningKey:
 def thumbprint(public: dict[str, str]) -> str:
     """RFC 7638: SHA-256 over the required members in order, base64url."""
     members = {name: public[name] for name in _THUMBPRINT_MEMBERS[public["kty"]]}
-    digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return sha256_base64url(json.dumps(members, separators=(",", ":"), sort_keys=True))

@@ -103,7 +103,7 @@ class UnchosenVault:
 
 class SystemVault:
     """This system's keychain, found at the first call that needs it, and looked for again while there is none.
-    Thread-safe. Its calls may block: see vault_deadline and vault_process."""
+    Thread-safe. Its calls may block: see `deadline` and `process`."""
 
     def __init__(self, home_id: str, labels: Labels = plain_label) -> None:
         self._home_id = home_id
@@ -129,7 +129,7 @@ class SystemVault:
             return unhealthy(error)
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
-        """`cancel` is not looked at: vault_process and vault_deadline, which wrap this, do."""
+        """`cancel` is not looked at: `process` and `deadline`, which wrap this, do."""
         self._vault().unlock(timeout)
 
     @property

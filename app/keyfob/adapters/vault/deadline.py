@@ -2,7 +2,7 @@
 
 The call runs on a daemon thread; past the deadline the caller gets `keychain_timeout` and the thread is
 abandoned. That is only right where the process ends soon after: an abandoned thread's write may land later, and
-takes the inner vault's turn until it does. A program that lives on uses vault_process, whose process is killed.
+takes the inner vault's turn until it does. A program that lives on uses `process`, whose process is killed.
 (No ThreadPoolExecutor: at exit it waits for its threads, and so for the keychain that hangs.)
 """
 

@@ -8,7 +8,7 @@ Split values. The parts are written first, into whichever of two sets (a, b) the
 head line that names set, count and digest; only then are the old parts dropped. Whoever is killed on the way
 leaves either the old value whole or the new one; a part that is missing or foreign is told as `entry_damaged`.
 
-Never here: a deadline (see vault_deadline and vault_process), a choice of backend (see vault_choice).
+Never here: a deadline (see `deadline` and `process`), a choice of backend (see `choice`).
 """
 
 from __future__ import annotations

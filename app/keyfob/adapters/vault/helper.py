@@ -6,7 +6,7 @@ was asked before that it still does, so that no token is lost with a parent that
 and when a call outlasts the time its request allows. It does not end for idleness once a person allowed the
 keychain's entries to it: they would be asked again for the next one.
 
-Started by vault_process only; in a frozen app as `keyfob --keychain-helper`. Never asks for more than one call
+Started by `process` only; in a frozen app as `keyfob --keychain-helper`. Never asks for more than one call
 at once, never logs.
 
 Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "label", "seconds"}, the first line {"home", "idle"}.

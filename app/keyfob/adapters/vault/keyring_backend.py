@@ -5,7 +5,7 @@ Windows copies the present entry to `user@service` on each write, so that two us
 the only good copy at risk. The copy itself, an older secret, is dropped once the new one is in.
 
 Never here: a choice of backend (see keyring_choice), a deadline: a backend may block for as long as a prompt is
-open, so callers wrap this in vault_process or vault_deadline.
+open, so callers wrap this in `process` or `deadline`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ program that it has not seen since that program connected. So an entry that exis
 which no service asks about, and what would ask (deleting, with some settings) is not done: the entry is emptied.
 
 Never here: a deadline for the calls themselves. A daemon that hangs blocks the calling thread, so callers wrap
-this in vault_process or vault_deadline.
+this in `process` or `deadline`.
 """
 
 from __future__ import annotations

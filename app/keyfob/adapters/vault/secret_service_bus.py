@@ -1,4 +1,4 @@
-"""Calls of the Secret Service's D-Bus API, for `vault_secretservice`: connecting, prompts with a deadline, errors.
+"""Calls of the Secret Service's D-Bus API, for `secret_service`: connecting, prompts with a deadline, errors.
 
 secretstorage has them in private modules alone, or prompts in them without a limit: its `Item.delete` opens a prompt, its
 `create_collection` waits for the person for ever, and it unlocks one object at a time where one prompt can ask for all.

@@ -7,13 +7,12 @@ request without its protections, and returns only what passed every check; nothi
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded
 from keyfob.core.http import Callback
 from keyfob.core.provider import Server
@@ -140,8 +139,7 @@ def code_challenge(code_verifier: Secret) -> str:
     verifier = code_verifier.reveal()
     if not _VERIFIER.fullmatch(verifier):
         raise ValueError("a code_verifier has 43 to 128 unreserved characters")
-    digest = hashlib.sha256(verifier.encode("ascii")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return sha256_base64url(verifier)
 
 
 def authorization_params(

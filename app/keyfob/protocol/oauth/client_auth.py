@@ -6,12 +6,12 @@ was registered with and never another, since a server that is offered two may ta
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 from urllib.parse import quote_plus
 
+from keyfob.core.encoding import basic
 from keyfob.core.errors import SettingWrong
 from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
@@ -64,8 +64,7 @@ def authenticate(
 
 def _basic(client_id: str, secret: str) -> str:
     # RFC 6749 §2.3.1: both are form-encoded first, so that a colon or a percent sign survives.
-    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
+    return basic(quote_plus(client_id), quote_plus(secret))
 
 
 def _secret(client: Client) -> Secret:

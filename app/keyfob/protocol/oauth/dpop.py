@@ -7,8 +7,6 @@ challenge. It never sends a request a third time, and never puts a private key o
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import threading
 from collections import OrderedDict
@@ -18,6 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import PeerFault
 from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request, Response
@@ -99,8 +98,7 @@ def proof(
         "iat": int(now().timestamp()),
     }
     if access is not None:
-        digest = hashlib.sha256(access.reveal().encode()).digest()
-        claims["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        claims["ath"] = sha256_base64url(access.reveal())
     if nonce is not None:
         claims["nonce"] = nonce
     return sign(key, {"typ": "dpop+jwt", "jwk": public_jwk(key)}, claims)

@@ -24,7 +24,7 @@ from keyfob.protocol.http.responses import NotStrict, error_of, failure, is_web_
 from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.client_auth import authenticate
-from keyfob.protocol.oidc.identity import place_token
+from keyfob.protocol.token_placement import place_token, token_values
 
 YES: RevocationAnswer = "yes"
 UNSUPPORTED: RevocationAnswer = "unsupported"
@@ -111,7 +111,11 @@ def _request(
         case "delete" | "nextcloud" if not named:
             request = Request("DELETE", endpoint, "revoke", headers)
             placed = place_token(
-                plan.provider.api, request, token, token_type=_scheme(plan.dpop_key), values=plan.inputs
+                plan.provider.api,
+                request,
+                token,
+                token_type=_scheme(plan.dpop_key),
+                values=token_values(plan.inputs, plan.client.client_id),
             )
             return placed, token
         case "rfc7009" | "json" | "delete" | "nextcloud":

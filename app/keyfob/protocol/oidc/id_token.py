@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
+from keyfob.core.encoding import base64url
 from keyfob.core.errors import PeerFault, SettingWrong, Transient
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
@@ -401,7 +402,7 @@ def _check_nonce(claims: Mapping[str, Any], nonce: Secret | None) -> None:
 def _check_half_hash(name: str, found: Any, value: Secret, alg: str) -> None:
     # Ed25519 signs over SHA-512.
     digest = _HASHES["512" if alg == "EdDSA" else alg[2:]](value.reveal().encode()).digest()
-    expected = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    expected = base64url(digest[: len(digest) // 2])
     if not isinstance(found, str) or not _same(found, expected):
         _invalid(f"its {name} does not match")
 

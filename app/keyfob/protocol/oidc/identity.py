@@ -8,7 +8,6 @@ anywhere but to the address it is handed.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +15,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, assert_never
 
-from keyfob import __version__
 from keyfob.core.errors import PeerFault, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
@@ -29,9 +27,10 @@ from keyfob.protocol.effects import Flow
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import NotStrict, failure, is_web_page, media_type, parse_json, read_json
-from keyfob.protocol.http.urls import fault_of, leads_inside, safe, with_query
+from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oidc.id_token import SUBJECT_MOST, Keys, unverified_claims, verify_userinfo
+from keyfob.protocol.token_placement import api_of, filled, place_token, token_values
 
 # Where OpenID Connect's standard claims are (Core §5.1); a preset's map overrides each.
 STANDARD_CLAIMS: Mapping[str, str] = MappingProxyType(
@@ -49,12 +48,10 @@ UNIDENTIFIED = "unidentified:"
 NAME_MOST = 120
 EMAIL_MOST = 254
 ADDRESS_MOST = 1024
-_HEADER = re.compile(r"[\x21-\x7e]{1,200}")
 
 __all__ = [
     "UNIDENTIFIED",
     "identify",
-    "place_token",
     "probe",
     "probe_request",
     "read_path",
@@ -68,60 +65,10 @@ _PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # --- requests -----------------------------------------------------------------------------------------------
 
 
-def place_token(
-    api: Api,
-    request: Request,
-    token: Secret,
-    *,
-    token_type: str = "Bearer",  # noqa: S107
-    values: Mapping[str, str] = EMPTY,
-) -> Request:
-    """The request with the token where the API wants it, and the API's own headers. The result holds the token.
-
-    `values` fill `{client_id}`, `{username}` and the like in headers and names; `{version}` is ours. For `basic`,
-    `name` is the user name and the token the password; without a name the token is the user name (Stripe's way).
-    A header that the request has already stands, except the one that carries the token. `claim_headers` are read from
-    the token where it is a JWT, and left out where it holds no such claim.
-    """
-    headers = {k: _filled(v, values) for k, v in api.headers.items()}
-    if api.claim_headers:
-        claims = unverified_claims(token) or EMPTY
-        found = {name: read_path(claims, path) for name, path in api.claim_headers.items()}
-        headers |= {
-            name: text for name, text in found.items() if isinstance(text, str) and _HEADER.fullmatch(text)
-        }
-    taken = {name.lower() for name in request.headers}
-    headers = {k: v for k, v in headers.items() if k.lower() not in taken} | dict(request.headers)
-    params = {name: _filled(text, values) for name, text in api.params.items()}
-    secret, header, value = token.reveal(), "Authorization", ""
-    match api.placement:
-        case "query":
-            params[api.name or "access_token"] = secret
-        case "header":
-            header, value = api.name or "Authorization", api.prefix + secret
-        case "basic":
-            pair = f"{_filled(api.name, values)}:{secret}" if api.name else f"{secret}:"
-            value = "Basic " + base64.b64encode(pair.encode()).decode()
-        case "bearer":
-            scheme = api.prefix.strip() or ("DPoP" if token_type.lower() == "dpop" else "Bearer")
-            value = f"{scheme} {secret}"
-        case _:
-            assert_never(api.placement)
-    if value:
-        headers = {k: v for k, v in headers.items() if k.lower() != header.lower()} | {header: value}
-    return replace(request, headers=headers, url=with_query(request.url, params) if params else request.url)
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for name, value in {"version": __version__, **values}.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
-
-
-def _source_and_api(provider: Provider, method: Method) -> tuple[IdentitySource, Api]:
+def _source_of(provider: Provider, method: Method) -> IdentitySource:
     if method == "api_key" and provider.api_key is not None:
-        return provider.api_key.identity, provider.api_key.api
-    return provider.identity, provider.api
+        return provider.api_key.identity
+    return provider.identity
 
 
 def _userinfo_endpoint(provider: Provider, server: Server | None) -> str | None:
@@ -139,7 +86,7 @@ def who_am_i_request(
 ) -> Request:
     """The request that asks the provider whose token this is, the token in place. Raises SettingWrong `preset_faulty`
     where the provider has none."""
-    source, api = _source_and_api(provider, method)
+    source, api = _source_of(provider, method), api_of(provider, method)
     if source.source == "request" or source.url is not None:
         url, verb, body, extra = source.url, source.method, source.body, source.headers
     else:
@@ -177,7 +124,7 @@ def _api_request(
     token_type: str,
     values: Mapping[str, str],
 ) -> Request:
-    headers = {"Accept": "application/json"} | {k: _filled(v, values) for k, v in extra.items()}
+    headers = {"Accept": "application/json"} | {k: filled(v, values) for k, v in extra.items()}
     if body is not None and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
     if url is not None and url.startswith("/"):  # at the account's own server, which the sign-in pinned
@@ -208,7 +155,7 @@ def identify(
     user information is of another subject than the ID token, and Transient.
     """
     provider = plan.provider
-    source, _ = _source_and_api(provider, method)
+    source = _source_of(provider, method)
     asked: Mapping[str, Any] = EMPTY
     match source.source:
         case "none":
@@ -282,7 +229,7 @@ def _ask(
     env: FlowEnv,
 ) -> Flow[Mapping[str, Any]]:
     provider = plan.provider
-    values = {**plan.inputs, "client_id": plan.client.client_id or ""}
+    values = token_values(plan.inputs, plan.client.client_id)
     request = who_am_i_request(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )
@@ -318,8 +265,8 @@ def probe(
     `preset_faulty` where there is nothing to ask, and Transient.
     """
     provider = plan.provider
-    source, _ = _source_and_api(provider, method)
-    values = {**plan.inputs, "client_id": plan.client.client_id or ""}
+    source = _source_of(provider, method)
+    values = token_values(plan.inputs, plan.client.client_id)
     request = probe_request(
         provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
     )

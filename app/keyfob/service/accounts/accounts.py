@@ -40,11 +40,12 @@ from keyfob.core.words import RevocationOutcome, Revoked, ShownStatus, Unrevoked
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol.context import Identity
 from keyfob.protocol.oidc import identity
+from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.grant_store import Slots, lock_name
 from keyfob.service.accounts.keeper import LOCK_WAIT, Keeper
 from keyfob.service.accounts.revocations import Revocations, report
 from keyfob.service.accounts.views import Disconnection, TestResult, Token
-from keyfob.service.contexts import ContextBuilder, Signing, api_of
+from keyfob.service.contexts import ContextBuilder, Signing
 from keyfob.service.events import Hub
 from keyfob.service.runner import Runner
 
@@ -492,12 +493,12 @@ def token_of(record: Record, provider: Provider, grant: Grant) -> Token:
     name = (api.name or "Authorization") if api.placement == "header" else "Authorization"
     carried = replace(api, placement="bearer") if api.placement == "query" else api
     pin = record.account.pin
-    placed = identity.place_token(
+    placed = place_token(
         carried,
         Request("GET", "https://localhost/", "api"),
         grant.access,
         token_type=grant.token_type,
-        values={**pin.inputs, "client_id": pin.client_id or ""},
+        values=token_values(pin.inputs, pin.client_id, record.account.subject),
     )
     return Token(
         account=record.account.id,

@@ -22,10 +22,10 @@ from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.protocol.http.urls import fault_of
 from keyfob.protocol.oauth import dpop
-from keyfob.protocol.oidc.identity import place_token
+from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.accounts import Accounts, refuse_sharing
 from keyfob.service.accounts.keeper import Keeper
-from keyfob.service.contexts import ContextBuilder, Signing, api_of
+from keyfob.service.contexts import ContextBuilder, Signing
 
 # Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these could smuggle a second request or other credentials.
 FORBIDDEN = frozenset(
@@ -110,17 +110,13 @@ class Signer:
         url = address_of(record, provider, wanted.url)
         api = api_of(provider, record.account.method)
         grant = self._keeper.grant(record.account.key, min_life=None, rejected=wanted.rejected)
-        values = {
-            "username": record.account.subject,
-            **record.account.pin.inputs,
-            "client_id": record.account.pin.client_id or "",
-        }
+        pin = record.account.pin
         request = place_token(
             _with_scheme(api, grant),
             Request(wanted.method, url, "api"),
             grant.access,
             token_type=grant.token_type,
-            values=values,
+            values=token_values(pin.inputs, pin.client_id, record.account.subject),
         )
         told = dict(request.headers)
         if grant.key is not None:

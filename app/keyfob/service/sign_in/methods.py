@@ -20,7 +20,8 @@ from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.oauth import authorize, device, discovery, password, token
 from keyfob.protocol.oidc import identity
-from keyfob.service.contexts import NO_SECRETS, ClientSecrets, api_of
+from keyfob.protocol.token_placement import api_of
+from keyfob.service.contexts import NO_SECRETS, ClientSecrets
 from keyfob.service.runner import EffectHandlers
 from keyfob.service.sign_in.attempt import UnsavedGrant
 from keyfob.service.sign_in.clients import ClientChoice
