@@ -519,6 +519,8 @@ def make_auth() -> type:
     """The class `keyfob.Auth`, made when it is first asked for: it is httpx's, and httpx costs 60 ms to import."""
     import httpx
 
+    from keyfob.core.repeats import Repeats
+
     class Auth(httpx.Auth):
         """Puts the account's credentials on each request; on a 401 asks once for a replacement and repeats.
 
@@ -536,11 +538,11 @@ def make_auth() -> type:
         def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
             url = str(request.url)
             again: _Again | None = (None, None)
-            tried: set[str] = set()
+            repeats = Repeats()
             while again is not None:
                 used = _put(request, credentials(self.account, request.method, url, *again), url)
                 response = yield request
-                again = _again(request, response, used, tried)
+                again = _again(request, response, used, repeats)
 
         async def async_auth_flow(
             self, request: httpx.Request
@@ -549,12 +551,12 @@ def make_auth() -> type:
 
             url = str(request.url)
             again: _Again | None = (None, None)
-            tried: set[str] = set()
+            repeats = Repeats()
             while again is not None:
                 told = await asyncio.to_thread(credentials, self.account, request.method, url, *again)
                 used = _put(request, told, url)
                 response = yield request
-                again = _again(request, response, used, tried)
+                again = _again(request, response, used, repeats)
 
     def _put(request: httpx.Request, told: Mapping[str, Any], url: str) -> str:
         """Sets the headers, and the query where the token goes there; returns the token."""
@@ -565,17 +567,15 @@ def make_auth() -> type:
             request.url = httpx.URL(told["url"])
         return str(told["token"])
 
-    def _again(request: httpx.Request, response: httpx.Response, used: str, tried: set[str]) -> _Again | None:
-        """The nonce and the refused token to try once more with, None where the answer stands (RFC 9449 §9): one
-        repeat for a nonce, one for a replaced token."""
-        if response.status_code != 401 or not isinstance(request.stream, httpx.ByteStream):
+    def _again(
+        request: httpx.Request, response: httpx.Response, used: str, repeats: Repeats
+    ) -> _Again | None:
+        """The nonce and the refused token to try once more with, None if the answer stands."""
+        if not isinstance(request.stream, httpx.ByteStream):
             return None
-        nonce = response.headers.get("dpop-nonce")
-        asks = bool(nonce) and "use_dpop_nonce" in response.headers.get("www-authenticate", "")
-        step = "nonce" if asks and "nonce" not in tried else "token"
-        if step in tried:
+        reason = repeats.reason(response.status_code, response.headers)
+        if reason is None:
             return None
-        tried.add(step)
-        return nonce, None if step == "nonce" else used
+        return response.headers.get("dpop-nonce"), used if reason == "token" else None
 
     return Auth

@@ -21,9 +21,9 @@ from keyfob.cli.options import account_argument, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import PeerFault, SettingWrong, Usage
 from keyfob.core.http import Request
+from keyfob.core.repeats import Repeats
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.protocol.oauth.dpop import asks_for_nonce
 from keyfob.service.accounts.signer import Signed, SignRequest
 
 HOPS_MOST = 5
@@ -87,7 +87,7 @@ class Call:
         engine = self._session.engine
         nonce: str | None = None
         rejected: Secret | None = None
-        challenged, hops = False, 0
+        repeats, hops = Repeats(), 0
         url = engine.signer.check(self._ref, target, self._headers)
         while True:
             signed = self._signed(SignRequest(method, url, nonce, rejected))
@@ -95,11 +95,10 @@ class Call:
             with engine.transport.stream(Request(method, signed.url, "api", headers, body)) as answer:
                 nonce = answer.headers.get("dpop-nonce") or nonce
                 location = answer.headers.get("location")
-                if answer.status == 401 and not challenged and asks_for_nonce(answer.headers):
-                    challenged = True
-                elif answer.status == 401 and rejected is None:
+                reason = repeats.reason(answer.status, answer.headers)
+                if reason == "token":
                     rejected = signed.token
-                elif answer.status in REDIRECTS and location:
+                elif reason is None and answer.status in REDIRECTS and location:
                     hops += 1
                     if hops > HOPS_MOST:
                         raise PeerFault("The API sends the request in a circle", code="response_invalid")
@@ -107,7 +106,7 @@ class Call:
                     if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
                         method, body = ("HEAD" if method == "HEAD" else "GET"), None
                         self._headers.pop("Content-Type", None)
-                else:
+                elif reason is None:
                     return self._print(answer)
 
     def _signed(self, wanted: SignRequest) -> Signed:

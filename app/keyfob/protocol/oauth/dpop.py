@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import PeerFault
 from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request, Response
+from keyfob.core.repeats import Repeats, is_nonce_challenge
 from keyfob.core.secret import Secret
 from keyfob.protocol.effects import Flow, NewId, Send
 from keyfob.protocol.env import FlowEnv
@@ -28,7 +29,6 @@ from keyfob.protocol.oauth.jws import public_jwk, sign
 
 NONCES_MOST = 512  # origins; one person's accounts have a few dozen
 _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1024}")  # RFC 9449 §8.1: NQCHARs; the length is our bound
-_CHALLENGE = re.compile(r'(?i)\bdpop\b.*\berror\s*=\s*"?use_dpop_nonce"?', re.DOTALL)
 _BODY_MOST = 65_536  # an error answer larger than this is no challenge
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -122,8 +122,8 @@ def send(
     if key is None:
         plain: Response = yield Send(request)
         return plain
-    nonce = env.nonces.get(request.url)
-    for _ in range(2):
+    nonce, repeats = env.nonces.get(request.url), Repeats()
+    while True:
         signed = proof(
             key, request.method, request.url, new_id=env.new_id, now=env.now, nonce=nonce, access=access
         )
@@ -133,14 +133,15 @@ def send(
             return answer
         if nonce is None:
             raise PeerFault("The server asks for a DPoP nonce and gives none")
+        if repeats.reason(answer.status, answer.headers, asks_for_nonce=True) != "nonce":
+            raise PeerFault("The server refuses each DPoP nonce that it gives")
         if again is not None:
             request = again()
-    raise PeerFault("The server refuses each DPoP nonce that it gives")
 
 
 def challenged(response: Response) -> bool:
     """Whether the answer asks for the request again with the nonce it brings."""
-    if response.status == 401 and asks_for_nonce(response.headers):
+    if response.status == 401 and is_nonce_challenge(response.headers):
         return True
     if response.status not in (400, 401) or len(response.body) > _BODY_MOST:
         return False
@@ -148,11 +149,6 @@ def challenged(response: Response) -> bool:
         return parse_object(response).get("error") == "use_dpop_nonce"
     except NotStrict:
         return False
-
-
-def asks_for_nonce(headers: Mapping[str, str]) -> bool:
-    """Whether a 401's headers (lower case) ask for the request again with a nonce (§9)."""
-    return bool(_CHALLENGE.search(headers.get("www-authenticate", "")[:4096]))
 
 
 def _signed(request: Request, signed: str, access: Secret | None) -> Request:
