@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +38,7 @@ from keyfob.protocol.oidc.identity import (
     who_am_i_request,
 )
 from keyfob.protocol.token_placement import place_token
-from keyfob.providers.schema import Preset, to_provider
+from keyfob.providers.schema_check import read
 from support.playbook import AT, Answer, Playbook, json_answer, sends
 from support.signer import signer
 
@@ -95,8 +94,9 @@ def test_from_the_id_token() -> None:
 
 
 def test_a_preset_without_a_map_of_its_own_reads_the_standard_claims() -> None:
-    preset = msgspec.convert({"id": "acme", "title": "Acme", "issuer": "https://acme.example"}, Preset)
-    source = to_provider(preset, origin="user").identity
+    preset, faults = read({"id": "acme", "title": "Acme", "issuer": "https://acme.example"})
+    source = preset.identity
+    assert faults == []
     assert source.map == {}
     claims = {"sub": "s", "preferred_username": "ada", "email": "a@x.org", "plan": "pro"}
     assert identity_in(source, claims, Secret("made-up-token"), "Acme") == Identity(

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.checks import check, judge
-from keyfob.providers.schema import Preset
+from keyfob.providers.schema import keys_of
 from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.toml_text import to_toml
 from keyfob.providers.values import contrast_with_white, url_fault
@@ -229,7 +230,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
 def test_the_good_preset_has_no_fault() -> None:
     preset, faults = judge(GOOD, ours=True)
     assert faults == ()
-    assert isinstance(preset, Preset)
+    assert isinstance(preset, Provider)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +368,7 @@ def _leaf() -> st.SearchStrategy[Any]:
 
 
 def _any_table() -> st.SearchStrategy[dict[str, Any]]:
-    keys = st.one_of(st.sampled_from(sorted(Preset.__struct_fields__)), st.text(max_size=8))
+    keys = st.one_of(st.sampled_from(sorted(keys_of(Provider))), st.text(max_size=8))
     return st.dictionaries(
         keys,
         st.recursive(

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.quirks import QUIRKS
-from keyfob.providers.schema import Preset, json_schema
+from keyfob.providers.schema import json_schema, keys_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "providers.md").read_text("utf-8")
@@ -29,11 +30,27 @@ def test_what_is_written_from_the_presets_is_up_to_date(script: str) -> None:
 
 def test_the_schema_for_editors_knows_every_key_and_no_other() -> None:
     schema = json_schema()
-    preset = schema["$defs"]["Preset"]
-    assert set(preset["properties"]) == {"extends", *Preset.__struct_fields__}
+    preset = schema["$defs"]["Provider"]
+    assert set(preset["properties"]) == {"extends", *keys_of(Provider)}
     assert all(table.get("additionalProperties") is False for table in schema["$defs"].values())
     written = json.loads((ROOT / "docs" / "preset.schema.json").read_text("utf-8"))
     assert written == json.loads(json.dumps(schema))
+
+
+def test_the_schema_says_what_the_checker_asks_for() -> None:
+    definitions = json_schema()["$defs"]
+    color = definitions["Provider"]["properties"]["color"]
+    assert color == {
+        "description": "#rrggbb, of the letter tile",
+        "type": "string",
+        "pattern": "^#[0-9a-fA-F]{6}$",
+        "default": "#5c5c63",
+    }
+    assert definitions["Provider"]["properties"]["methods"]["minItems"] == 1
+    assert definitions["Provider"]["required"] == ["id", "title"]
+    ports = definitions["RedirectProfile"]["properties"]["ports"]
+    assert ports["items"] == {"type": "integer", "minimum": 1024, "maximum": 65535}
+    assert definitions["Endpoints"]["properties"]["jwks_uri"]["maxLength"] == 600
 
 
 def test_the_pages_example_is_right() -> None:
@@ -64,5 +81,5 @@ def test_the_page_names_every_table_of_the_schema() -> None:
         "revocation",
         "api_key",
     ]
-    assert set(tables) <= set(Preset.__struct_fields__)
+    assert set(tables) <= set(keys_of(Provider))
     assert all(f"[{name}]" in PAGE for name in tables)

@@ -1,5 +1,7 @@
 """A provider as a value: what a preset file says, frozen. No preset contains code; `quirks` name code we wrote.
 
+This is the one place that says which tables and keys a preset file may have: `providers.schema_check` reads files by
+these classes, and the docstrings and the `Meaning` of fields go into the JSON Schema for editors.
 Endpoint and parameter names are spelled as in RFC 8414 and its kin. `{name}` in a URL stands for an input of
 the person (`instance`, `tenant`, …) and is filled in when an account is made, once and for good.
 """
@@ -9,7 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Annotated
 
+from keyfob.core.limits import (
+    Color,
+    Icon,
+    Id,
+    InputName,
+    Limits,
+    Line,
+    Meaning,
+    Name,
+    Pattern,
+    Port,
+    Resource,
+    Seconds,
+    Title,
+    Url,
+    Words,
+)
 from keyfob.core.words import (
     Algorithm,
     Category,
@@ -38,20 +58,24 @@ from keyfob.core.words import (
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
+def _no_texts() -> Mapping[str, str]:
+    return EMPTY  # one for all; a dataclass refuses it as a plain default
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The server's addresses. What is None comes from discovery or does not exist."""
+    """The server's addresses, named as in RFC 8414. What is absent comes from discovery or does not exist."""
 
-    authorization_endpoint: str | None = None
-    token_endpoint: str | None = None
-    refresh_endpoint: str | None = None  # ours: where renewal has an address of its own
-    userinfo_endpoint: str | None = None
-    jwks_uri: str | None = None
-    revocation_endpoint: str | None = None
-    introspection_endpoint: str | None = None
-    device_authorization_endpoint: str | None = None
-    pushed_authorization_request_endpoint: str | None = None
-    registration_endpoint: str | None = None
+    authorization_endpoint: Url | None = None
+    token_endpoint: Url | None = None
+    refresh_endpoint: Annotated[Url | None, Meaning("the address for renewal, if it has its own")] = None
+    userinfo_endpoint: Url | None = None
+    jwks_uri: Url | None = None
+    revocation_endpoint: Url | None = None
+    introspection_endpoint: Url | None = None
+    device_authorization_endpoint: Url | None = None
+    pushed_authorization_request_endpoint: Url | None = None
+    registration_endpoint: Url | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,167 +97,219 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    client_id: ClientFrom = "user"
-    register_at: str | None = None  # page where the person registers an app
-    register_note: str | None = None  # what to choose there
-    terms: str | None = None  # link
-    note: str | None = None  # shown under the provider's name
-    blocked: str | None = None  # why the provider's terms forbid it; shown instead of failing later
-    share: bool = True  # may other tools have the token
-    share_reason: str | None = None
+    """Whose client id is used, and what the provider's terms allow."""
+
+    client_id: Annotated[
+        ClientFrom,
+        Meaning("keyfob: ours; user: the person registers an app; dynamic: registered by itself"),
+    ] = "user"
+    register_at: Annotated[Url | None, Meaning("the page where the person registers an app")] = None
+    register_note: Annotated[Line | None, Meaning("what to choose on that page")] = None
+    terms: Annotated[Url | None, Meaning("the page with the provider's terms")] = None
+    note: Annotated[Line | None, Meaning("shown under the provider's name")] = None
+    blocked: Annotated[
+        Line | None, Meaning("why the provider's terms forbid it; shown instead of a sign-in that fails")
+    ] = None
+    share: Annotated[bool, Meaning("may other tools have the token")] = True
+    share_reason: Annotated[Line | None, Meaning("why other tools may not have it")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """Something the person must tell: an instance's host, a tenant, a handle."""
 
-    name: str
-    title: str
-    example: str = ""
-    help: str = ""
-    pattern: str | None = None
-    default: str | None = None
+    name: InputName
+    title: Title
+    example: Words = ""
+    help: Words = ""
+    pattern: Annotated[
+        Pattern | None,
+        Meaning("a regular expression that the whole value matches; it repeats single characters alone"),
+    ] = None
+    default: Annotated[Words | None, Meaning("empty: the input may be left out")] = None
     kind: InputKind = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
-    client_id: str | None = None
+    """How the client shows who it is at the token endpoint. A secret never stands in a preset."""
+
+    client_id: Name | None = None
     auth: ClientAuth = "none"
     secret: SecretRule = "never"  # noqa: S105
-    alg: Algorithm | None = None  # for private_key_jwt
-    env: Mapping[str, str] = field(
-        default_factory=lambda: EMPTY
-    )  # client_id, client_secret, redirect_uri -> environment variable names
+    alg: Annotated[Algorithm | None, Meaning("for private_key_jwt")] = None
+    env: Annotated[
+        Mapping[str, str],
+        Meaning("client_id, client_secret, redirect_uri: names of environment variables"),
+    ] = field(default_factory=_no_texts)
 
 
 @dataclass(frozen=True, slots=True)
 class RedirectProfile:
-    """Where the browser comes back to. `ports` empty with `port` "setting": the callback port from Settings."""
+    """Where the browser comes back to: a loopback address, or a page whose code is pasted."""
 
     host: RedirectHost = "127.0.0.1"
-    port: RedirectPort = "setting"
-    ports: tuple[int, ...] = ()
+    port: Annotated[RedirectPort, Meaning("setting: the callback port from Settings")] = "setting"
+    ports: Annotated[tuple[Port, ...], Meaning("for port = fixed (one) and list")] = ()
     path: str = "/callback"
     paste: PasteForm | None = None
-    uri: str | None = None  # a redirect that is not loopback (paste only)
-    registered_port: bool = True  # False: register it without a port
+    uri: Annotated[Url | None, Meaning("a redirect that is not loopback; needs paste")] = None
+    registered_port: Annotated[bool, Meaning("false: the redirect is registered without a port")] = True
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """The shape of the token endpoint's answers where it is not RFC 6749's."""
+    """The shape of the token endpoint's answers where it is not that of RFC 6749."""
 
     request_format: RequestFormat = "form"
-    path: tuple[str, ...] = ()  # where the token object sits, e.g. ("authed_user",)
-    access_field: str = "access_token"
-    refresh_field: str = "refresh_token"
-    expires_field: str = "expires_in"
+    path: Annotated[
+        tuple[str, ...], Meaning('keys that lead to the token object, such as "authed_user"')
+    ] = ()
+    access_field: Name = "access_token"
+    refresh_field: Name = "refresh_token"
+    expires_field: Name = "expires_in"
     expires_kind: ExpiresKind = "seconds"
-    scope_field: str = "scope"
-    token_type_optional: bool = False  # some servers leave out token_type altogether
-    error_field: str = "error"
-    ok_field: str | None = None  # Slack's "ok": false with 200
+    scope_field: Name = "scope"
+    token_type_optional: Annotated[bool, Meaning("true: answers may leave out token_type")] = False
+    error_field: Name = "error"
+    ok_field: Annotated[
+        Name | None, Meaning("a field that is false in an error with status 200, such as Slack's ok")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    access: int | None = None  # seconds, where the server does not say
-    refresh: int | None = None  # seconds a refresh token lives, for `grant_ends_at`
-    grant: int | None = None  # seconds after which signing in again is needed whatever happens
-    rotates: bool | None = None  # None: unknown, so treated as rotating
-    terminal_errors: tuple[str, ...] = ()  # besides invalid_grant: what ends a grant here
+    """Seconds, for servers that do not say; and what ends a grant."""
+
+    access: Annotated[Seconds | None, Meaning("seconds that an access token lives")] = None
+    refresh: Annotated[Seconds | None, Meaning("seconds that a refresh token lives")] = None
+    grant: Annotated[
+        Seconds | None, Meaning("seconds until the person must sign in again, whatever happens")
+    ] = None
+    rotates: Annotated[
+        bool | None, Meaning("does each renewal bring a new refresh token; absent: treated as if it does")
+    ] = None
+    terminal_errors: Annotated[
+        tuple[str, ...], Meaning("error codes besides invalid_grant that end a grant")
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    base: str | None = None
-    hosts: tuple[str, ...] = ()  # further hosts that may get the token
-    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # {version}, {client_id} are filled in
+    """Where the token may go and how it is put on a request."""
+
+    base: Url | None = None
+    hosts: Annotated[tuple[str, ...], Meaning("further hosts that may get the token")] = ()
+    headers: Annotated[
+        Mapping[str, str], Meaning("on each request; {version} and {client_id} are filled in")
+    ] = field(default_factory=_no_texts)
     placement: Placement = "bearer"
-    name: str | None = None  # the header's or query parameter's name
-    prefix: str = ""  # before the token in that header
-    params: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # on each call; {client_id} is filled in
-    claim_headers: Mapping[str, str] = field(
-        default_factory=lambda: EMPTY
-    )  # header -> path into the claims of an access token that is a JWT
+    name: Annotated[Name | None, Meaning("of the header or the query parameter that holds the token")] = None
+    prefix: Annotated[str, Meaning("stands before the token in that header")] = ""
+    params: Annotated[
+        Mapping[str, str], Meaning("on each request; {version} and {client_id} are filled in")
+    ] = field(default_factory=_no_texts)
+    claim_headers: Annotated[
+        Mapping[str, str],
+        Meaning("header: path into the claims of an access token that is a JWT"),
+    ] = field(default_factory=_no_texts)
 
 
 @dataclass(frozen=True, slots=True)
 class IdentitySource:
-    """Who-am-I. `map` values are paths into the answer (`data.0.id`, `a|b` for alternatives; the
-    notation of `protocol.paths`)."""
+    """Who-am-I: where the answer comes from, and which of its fields mean what."""
 
     source: IdentityFrom = "userinfo"
     method: Verb = "GET"
-    url: str | None = None
+    url: Url | None = None
     body: str | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    map: Mapping[str, str] = field(
-        default_factory=lambda: EMPTY
-    )  # subject, name, username, email, avatar, plan
+    headers: Mapping[str, str] = field(default_factory=_no_texts)
+    map: Annotated[  # the notation of `protocol.http.json_path`
+        Mapping[str, str],
+        Meaning("subject, name, username, email, avatar, plan: dotted paths, | between ways"),
+    ] = field(default_factory=_no_texts)
 
 
 @dataclass(frozen=True, slots=True)
 class TestRequest:
+    """The request of `Test connection`, if it is not the who-am-I."""
+
+    __test__ = False  # not a pytest class
+
     method: Verb = "GET"
-    url: str | None = None
+    url: Url | None = None
     body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
+    """How a grant is ended at the provider."""
+
     style: RevocationStyle = "none"
-    url: str | None = None  # where not the revocation_endpoint
-    token: RevokedToken = "refresh_token"  # noqa: S105  which one to send first; both are sent where the server needs it
-    params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    url: Annotated[Url | None, Meaning("if the address is not the revocation_endpoint")] = None
+    token: Annotated[RevokedToken, Meaning("which one is sent first")] = "refresh_token"  # noqa: S105
+    params: Mapping[str, str] = field(default_factory=_no_texts)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyProfile:
     """Method `api_key`: where to make a key, how it is sent, how it is tried."""
 
-    create_at: str | None = None
-    hint: str = ""
-    pattern: str | None = None
+    create_at: Url | None = None
+    hint: Words = ""
+    pattern: Pattern | None = None
     api: Api = field(default_factory=Api)
     identity: IdentitySource = field(default_factory=lambda: IdentitySource(source="request"))
-    redact: tuple[str, ...] = ()  # fields of answers that echo the key
+    redact: Annotated[tuple[str, ...], Meaning("fields of answers that echo the key")] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One preset. Immutable, shared between threads, holds no secret."""
+    """A provider. One file, `<id>.toml`."""
 
-    id: str
-    title: str
+    # Immutable, shared between threads, holds no secret.
+    id: Id
+    title: Title
     category: Category = "other"
-    icon: str | None = None  # a file in resources/icons/providers, without ending; else a letter tile
-    color: str = "#5c5c63"  # the tile's
-    docs: str | None = None
+    icon: Annotated[
+        Icon | None,
+        Meaning("the name of an icon that comes with Keyfob: lower-case letters, digits and hyphens"),
+    ] = None
+    color: Color = "#5c5c63"
+    docs: Url | None = None
     tested: Tested = "documentation"
-    methods: tuple[Method, ...] = ("oauth",)
+    methods: Annotated[
+        tuple[Method, ...], Limits(1), Meaning("ways of signing in, the preferred one first")
+    ] = ("oauth",)
     policy: Policy = field(default_factory=Policy)
     inputs: tuple[Input, ...] = ()
-    issuer: str | None = None
-    issuer_template: str | None = None  # Microsoft: …/{tenantid}/v2.0, the ID token's tid goes in
-    discovery: str | None = None  # openid | oauth | None (endpoints are all there is) | a URL
+    issuer: Url | None = None
+    issuer_template: Annotated[
+        Url | None, Meaning("the ID token's tid stands for {tenantid}, as Microsoft has it")
+    ] = None
+    discovery: Annotated[
+        str | None,
+        Meaning("openid, oauth, or the address of the metadata document; absent: the endpoints are all"),
+    ] = None
     endpoints: Endpoints = field(default_factory=Endpoints)
     client: ClientProfile = field(default_factory=ClientProfile)
-    pkce: Pkce = "S256"  # none: only for servers known to reject or ignore it
-    nonce: bool = True  # where openid is asked for
+    pkce: Annotated[Pkce, Meaning("none: only for servers that reject or ignore it")] = "S256"
+    nonce: Annotated[bool, Meaning("sent if the scope openid is asked for")] = True
     dpop: Offer = "never"
     par: Offer = "offered"
-    resource: str | None = None  # RFC 8707
+    resource: Annotated[
+        Resource | None,
+        Meaning("RFC 8707: the absolute URI of what the token is for, without #fragment"),
+    ] = None
     redirect: RedirectProfile = field(default_factory=RedirectProfile)
     scopes: tuple[str, ...] = ()
     scope_separator: ScopeSeparator = " "
-    scope_param: str = "scope"
-    authorize_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    token_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    refresh_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    device_params: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    token_headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    scope_param: Name = "scope"
+    authorize_params: Mapping[str, str] = field(default_factory=_no_texts)
+    token_params: Mapping[str, str] = field(default_factory=_no_texts)
+    refresh_params: Mapping[str, str] = field(default_factory=_no_texts)
+    device_params: Mapping[str, str] = field(default_factory=_no_texts)
+    token_headers: Mapping[str, str] = field(default_factory=_no_texts)
     token_answer: TokenAnswer = field(default_factory=TokenAnswer)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     api: Api = field(default_factory=Api)
@@ -242,7 +318,7 @@ class Provider:
     revocation: Revocation = field(default_factory=Revocation)
     api_key: ApiKeyProfile | None = None
     quirks: tuple[str, ...] = ()
-    origin: Origin = "keyfob"
+    origin: Origin = "keyfob"  # whose file it is; no file says so itself
 
     def default_server(self) -> Server:
         """What is known before discovery."""

@@ -1,7 +1,7 @@
 """The fixed words of the domain, as types: what an account, a preset and a sign-in may say.
 
 Presets, stored rows and the JSON interface carry these words as they are, so a word never changes. Text from outside
-becomes one of them only where it is checked: presets in `providers.schema`, rows in `adapters.store_codec`, and
+becomes one of them only where it is checked: presets in `providers.schema_check`, rows in `adapters.store_codec`, and
 requests in the service that takes them. A `match` over one of them ends in `assert_never`.
 """
 

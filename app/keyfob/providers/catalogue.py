@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,9 @@ from keyfob.core.errors import NotFound, SettingWrong
 from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.core.text import plain
+from keyfob.core.words import Origin
 from keyfob.providers.checks import check, judge
 from keyfob.providers.inheritance import MAX_BYTES, FaultyPreset, Lookup, Table, merged, parse
-from keyfob.providers.schema import Preset, to_provider
 from keyfob.providers.schema_check import PresetFault
 
 SUFFIX = ".toml"
@@ -101,17 +101,17 @@ class Catalogue:
     def read(self, data: bytes) -> Provider:
         """A preset that is not in the catalogue (yet), as a value. Raises SettingWrong `preset_faulty`."""
         try:
-            preset, faults = judge(merged(parse(data), self._lookup([], None)), ours=False)
+            provider, faults = judge(merged(parse(data), self._lookup([], None)), ours=False)
         except FaultyPreset as found:
-            preset, faults = None, found.faults
+            provider, faults = None, found.faults
         except RecursionError:
-            preset, faults = (
+            provider, faults = (
                 None,
                 (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),),
             )
-        if preset is None or faults:
+        if provider is None:
             raise SettingWrong(f"The preset is faulty: {faults[0].sentence()}", code="preset_faulty")
-        return to_provider(preset, origin="user")
+        return _owned(provider, "user")
 
     # --- files ----------------------------------------------------------------------------------------------
 
@@ -147,24 +147,23 @@ class Catalogue:
 
     def _judge(self, path: Path) -> _Entry:
         made_of: list[tuple[Path, Stamp | None]] = [(path, _stamp(path))]
-        preset: Preset | None = None
+        provider: Provider | None = None
         faults: tuple[PresetFault, ...]
         try:
             table = merged(self._table(path), self._lookup(made_of, path))
-            preset, faults = judge(table, ours=self._ours(path))
-            if preset is not None and preset.id != path.stem:
+            provider, faults = judge(table, ours=self._ours(path))
+            if provider is not None and provider.id != path.stem:
                 faults = (
                     PresetFault(
-                        "id", f'is "{preset.id}"', f'it should be "{path.stem}", as the file is called'
+                        "id", f'is "{provider.id}"', f'it should be "{path.stem}", as the file is called'
                     ),
                 )
         except FaultyPreset as found:
             faults = found.faults
         except RecursionError:
             faults = (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),)
-        provider = None
-        if preset is not None and not faults:
-            provider = to_provider(preset, origin="keyfob" if self._ours(path) else "user")
+        if provider is not None:
+            provider = None if faults else _owned(provider, "keyfob" if self._ours(path) else "user")
         return _Entry(tuple(made_of), provider, tuple(fault.within(path.name) for fault in faults))
 
     def _lookup(self, made_of: list[tuple[Path, Stamp | None]], child: Path | None) -> Lookup:
@@ -201,6 +200,14 @@ class Catalogue:
         if isinstance(made, FaultyPreset):
             raise FaultyPreset(*made.faults)
         return made
+
+
+def _owned(provider: Provider, origin: Origin) -> Provider:
+    """The provider, with whose file it is."""
+    if origin == "user" and provider.client.client_id is not None:
+        # Who brings a registered client in a file of their own answers for its terms themselves.
+        provider = replace(provider, policy=replace(provider.policy, blocked=None))
+    return replace(provider, origin=origin)
 
 
 def read_bounded(path: Path) -> bytes:

@@ -11,18 +11,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
+from keyfob.core.provider import Provider
 from keyfob.providers import consistency, values
 from keyfob.providers.inheritance import FaultyPreset, Lookup, merged, parse
-from keyfob.providers.schema import Preset
-from keyfob.providers.schema_check import PresetFault, shape_faults, without
+from keyfob.providers.schema import keys_of
+from keyfob.providers.schema_check import PresetFault, read
 
 Leaves = list[tuple[str, str]]
-Rule = Callable[[Preset, Leaves, bool], Iterator[PresetFault]]
+Rule = Callable[[Provider, Leaves, bool], Iterator[PresetFault]]
 
 RULES: tuple[Rule, ...] = (
     values.looks,
@@ -44,24 +43,21 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Preset | None, tuple[PresetFault, ...]]:
-    """The preset of a merged table, or None with all its faults. `ours`: it comes with Keyfob, so that it must
+def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Provider | None, tuple[PresetFault, ...]]:
+    """The provider of a merged table, or None with all its faults. `ours`: it comes with Keyfob, so that it must
     say how it was tested and ship no client id of another's."""
-    faults = shape_faults(table)
-    whole = {"id": "x", "title": "X", **without(table, faults)} if faults else dict(table)
-    try:
-        preset = msgspec.convert(whole, Preset)
-    except msgspec.ValidationError:
-        return None, tuple(faults)  # a list that lost its only entry: the faults found stand for it
-    leaves = list(_leaves(preset, ""))
+    provider, faults = read(table)
+    if not provider.methods:
+        return None, tuple(faults)  # what a preset with no method needs, nobody knows
+    leaves = list(_leaves(provider, ""))
     faulty = {fault.key for fault in faults}
     for rule in RULES:
-        faults += [fault for fault in rule(preset, leaves, ours) if fault.key not in faulty]
+        faults += [fault for fault in rule(provider, leaves, ours) if fault.key not in faulty]
     if ours and "tested" not in table:
         faults.append(
             PresetFault("tested", "is missing", 'it should be one of "live", "software", "documentation"')
         )
-    return (None if faults else preset), tuple(faults)
+    return (None if faults else provider), tuple(faults)
 
 
 def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFault, ...]:
@@ -89,9 +85,6 @@ def _foundation(data: bytes) -> Iterator[PresetFault]:
 def _leaves(value: Any, at: str) -> Iterator[tuple[str, str]]:
     """Every text of a preset with its dotted key."""
     match value:
-        case Struct():
-            for name in value.__struct_fields__:
-                yield from _leaves(getattr(value, name), f"{at}.{name}" if at else name)
         case Mapping():
             for key, entry in value.items():
                 yield from _leaves(entry, f"{at}.{key}")
@@ -100,3 +93,6 @@ def _leaves(value: Any, at: str) -> Iterator[tuple[str, str]]:
                 yield from _leaves(entry, f"{at}.{n}")
         case str():
             yield at, value
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            for name in keys_of(type(value)):
+                yield from _leaves(getattr(value, name), f"{at}.{name}" if at else name)

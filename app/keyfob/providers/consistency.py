@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from keyfob.core.provider import IdentitySource, Provider, RedirectProfile
 from keyfob.core.text import plain
 from keyfob.core.words import Method
 from keyfob.providers.quirks import QUIRKS
-from keyfob.providers.schema import IdentityTable, Preset, RedirectTable
 from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.values import HEADER_NAME, PLACEHOLDER, Leaves, apis
 
@@ -23,7 +23,7 @@ SLOT = re.compile(r"\{([^{}]*)\}")
 BROWSER_METHODS: tuple[Method, ...] = ("oauth", "device", "password")
 
 
-def methods(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     ends = preset.endpoints
     discovers = preset.discovery is not None
     needed: dict[str, list[str]] = {
@@ -49,7 +49,7 @@ def methods(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
         yield PresetFault("quirks", "names no way to an app password", 'add "login_flow_v2"')
 
 
-def client(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     entry = preset.client
     if entry.auth == "private_key_jwt" and entry.alg is None:
         yield PresetFault("client.alg", "is missing", "private_key_jwt needs the algorithm, such as ES256")
@@ -85,7 +85,7 @@ def client(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
         yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')
 
 
-def policy(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     entry = preset.policy
     signs_in = any(method in BROWSER_METHODS for method in preset.methods)
     brings = preset.client.client_id is None and signs_in
@@ -116,8 +116,8 @@ def policy(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
         )
 
 
-def redirect(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
-    entry: RedirectTable = preset.redirect
+def redirect(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    entry: RedirectProfile = preset.redirect
     if entry.port == "list" and not entry.ports:
         yield PresetFault("redirect.ports", "is empty", 'port = "list" needs the registered ports')
     if entry.port == "fixed" and len(entry.ports) != 1:
@@ -140,14 +140,14 @@ def redirect(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         )
 
 
-def who_am_i(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def who_am_i(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     if any(method != "api_key" for method in preset.methods) and "atproto" not in preset.methods:
         yield from _identity(preset, preset.identity, "identity", ours)
     if preset.api_key is not None:
         yield from _identity(preset, preset.api_key.identity, "api_key.identity", ours)
 
 
-def _identity(preset: Preset, entry: IdentityTable, at: str, ours: bool) -> Iterator[PresetFault]:
+def _identity(preset: Provider, entry: IdentitySource, at: str, ours: bool) -> Iterator[PresetFault]:
     tested = preset.test is not None and preset.test.url is not None
     userinfo = preset.endpoints.userinfo_endpoint is not None or preset.discovery is not None
     match entry.source:
@@ -188,7 +188,7 @@ def _identity(preset: Preset, entry: IdentityTable, at: str, ours: bool) -> Iter
             )
 
 
-def hosts(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     """A token goes only to hosts that the preset names."""
     for api, at in apis(preset):
         if api.placement in ("header", "query") and api.name is None:
@@ -227,7 +227,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def revocation(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def revocation(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     entry = preset.revocation
     if entry.style in ("none", "nextcloud") or entry.url is not None:
         return
@@ -240,7 +240,7 @@ def revocation(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFau
         )
 
 
-def quirks(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def quirks(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     for n, name in enumerate(preset.quirks):
         if name not in QUIRKS:
             near = difflib.get_close_matches(name, QUIRKS, n=1)

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-PATTERN_MOST = 256  # characters of a pattern
+from keyfob.core.limits import PATTERN_MOST
+
 TEXT_MOST = 256  # characters of a text that is matched
 WAYS_MOST = TEXT_MOST**2 * 32  # about 0.1 s on a slow computer: two open repeats, and something more
 _ONE = frozenset({code.LITERAL, code.NOT_LITERAL, code.ANY, code.IN})

@@ -1,23 +1,23 @@
-"""Does a preset's table have the shape of the schema? Every fault at once, each with its key and what it should be.
+"""Reads a preset's table as a `core.provider.Provider`: every fault of shape at once, each with its key and what it
+should be.
 
-msgspec stops at the first fault; a person who writes a preset wants them all. So the tables are walked here, and
-msgspec judges each leaf. Called by `checks`. Knows nothing of what a preset means.
+A person who writes a preset wants to know all its faults, so a faulty key is left out and the rest is read on.
+Called by `checks`. Knows nothing of what a preset means. Pure; thread-safe.
 """
 
 from __future__ import annotations
 
 import difflib
-import types
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin
 
-import msgspec
-from msgspec import Meta, Struct
-from msgspec.structs import fields
-
+from keyfob.core.limits import Limits
+from keyfob.core.provider import Provider
 from keyfob.core.text import plain
-from keyfob.providers.schema import Preset
+from keyfob.providers.schema import bare, keys_of, limits, meanings, table_of
 
 SECRET_KEYS = frozenset(
     {"client_secret", "secret_value", "password", "token", "access_token", "refresh_token", "private_key"}
@@ -45,53 +45,102 @@ class PresetFault:
         return {"file": self.file, "key": self.key, "problem": self.problem, "should": self.should}
 
 
-def shape_faults(table: Mapping[str, Any]) -> list[PresetFault]:
-    """The faults of shape of a preset's merged table. Empty: `msgspec.convert` to `Preset` will succeed."""
-    return list(_table(table, Preset, ""))
+def read(table: Mapping[str, Any]) -> tuple[Provider, list[PresetFault]]:
+    """The provider of a merged table, and the faults of its shape. With faults it holds what is right, so that the
+    rules can judge the rest: a faulty key has its default, and a faulty entry of a list is gone."""
+    reader = _Reader()
+    values = reader.table(table, Provider, "")
+    return Provider(**{"id": "x", "title": "X", **values}), reader.faults
 
 
-def without(table: Mapping[str, Any], faults: list[PresetFault]) -> dict[str, Any]:
-    """The table with every faulty key left out, so that the rest can be judged too."""
-    bad = {fault.key for fault in faults}
-    return _prune(table, bad, "")
+class _Faulty:
+    """Stands for a value that cannot be used."""
 
 
-def _prune(table: Mapping[str, Any], bad: set[str], at: str) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in table.items():
-        here = f"{at}{key}"
-        if here in bad:
-            continue
-        match value:
-            case Mapping():
-                out[key] = _prune(value, bad, f"{here}.")
-            case list():
-                out[key] = [
-                    _prune(item, bad, f"{here}.{n}.") if isinstance(item, Mapping) else item
-                    for n, item in enumerate(value)
-                    if f"{here}.{n}" not in bad and not _misses(item, bad, f"{here}.{n}.")
-                ]
-            case _:
-                out[key] = value
-    return out
+FAULTY = _Faulty()
 
 
-def _misses(item: Any, bad: set[str], at: str) -> bool:
-    """Whether a table in a list has lost a key that it cannot be without."""
-    return isinstance(item, Mapping) and any(f"{at}{key}" in bad for key in ("name", "title"))
+class _Reader:
+    """One reading of one table. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.faults: list[PresetFault] = []
+
+    def _fault(self, key: str, problem: str, should: str) -> _Faulty:
+        self.faults.append(PresetFault(key, problem, should))
+        return FAULTY
+
+    def table(self, table: Mapping[str, Any], shape: type[Any], at: str) -> dict[str, Any]:
+        """The right values of a table by key."""
+        known = keys_of(shape)
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            here = f"{at}{plain(name, 60)}"
+            if name not in known:
+                self.faults.append(_unknown(name, here, tuple(known)))
+                continue
+            read = self._value(value, known[name].kind, here)
+            if not isinstance(read, _Faulty):
+                values[name] = read
+        for key in known.values():
+            if key.required and key.name not in table:
+                self._fault(f"{at}{key.name}", "is missing", f"it should be {expected(key.kind)}")
+        return values
+
+    def _value(self, value: Any, kind: Any, here: str) -> Any:
+        inner = table_of(kind)
+        if inner is not None:
+            return self._inner(value, inner, here)
+        origin = get_origin(bare(kind))
+        if origin is tuple:
+            return self._list(value, kind, here)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return self._texts(value, here)
+        return (
+            value if _fits(value, kind) else self._fault(here, _is(value), f"it should be {expected(kind)}")
+        )
+
+    def _inner(self, value: Any, shape: type[Any], here: str) -> Any:
+        if not isinstance(value, Mapping):
+            return self._fault(here, _is(value), f"it should be a table, [{here}]")
+        values = self.table(value, shape, f"{here}.")
+        needed = (key.name for key in keys_of(shape).values() if key.required)
+        return shape(**values) if all(name in values for name in needed) else FAULTY
+
+    def _list(self, value: Any, kind: Any, here: str) -> Any:
+        item = get_args(bare(kind))[0]
+        should = f"it should be a list, each {expected(item)}"
+        if not isinstance(value, list):
+            return self._fault(here, _is(value), should)
+        if not value and any(limit.least for limit in limits(kind)):
+            return self._fault(here, "is empty", should)
+        read = (self._value(entry, item, f"{here}.{n}") for n, entry in enumerate(value))
+        return tuple(entry for entry in read if not isinstance(entry, _Faulty))
+
+    def _texts(self, value: Any, here: str) -> Any:
+        if not isinstance(value, Mapping):
+            return self._fault(here, _is(value), f"it should be a table of texts, [{here}]")
+        for name, entry in value.items():
+            if not isinstance(entry, str):
+                self._fault(f"{here}.{plain(name, 60)}", _is(entry), "it should be a text")
+        return MappingProxyType({name: entry for name, entry in value.items() if isinstance(entry, str)})
 
 
-def _table(table: Mapping[str, Any], struct: type[Struct], at: str) -> Iterator[PresetFault]:
-    known = {field.name: field for field in fields(struct)}
-    for key, value in table.items():
-        here = f"{at}{plain(key, 60)}"
-        if key not in known:
-            yield _unknown(key, here, tuple(known))
-        else:
-            yield from _value(value, known[key].type, here)
-    for field in known.values():
-        if field.required and field.name not in table:
-            yield PresetFault(f"{at}{field.name}", "is missing", f"it should be {expected(field.type)}")
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a single value has the type, and is within its bounds."""
+    wanted = bare(kind)
+    if get_origin(wanted) is Literal:
+        return isinstance(value, str) and value in get_args(wanted)
+    return type(value) is wanted and all(_within(value, limit) for limit in limits(kind))
+
+
+def _within(value: str | int, limit: Limits) -> bool:
+    size = len(value) if isinstance(value, str) else value
+    if limit.least is not None and size < limit.least:
+        return False
+    if limit.most is not None and size > limit.most:
+        return False
+    return limit.pattern is None or re.fullmatch(limit.pattern, str(value)) is not None
 
 
 def _unknown(key: str, here: str, known: tuple[str, ...]) -> PresetFault:
@@ -111,53 +160,10 @@ def _unknown(key: str, here: str, known: tuple[str, ...]) -> PresetFault:
 def _paths() -> list[str]:
     """The dotted path of every key one table deep."""
     out: list[str] = []
-    for field in fields(Preset):
-        inner = _struct_of(field.type)
-        if inner is not None:
-            out += [f"{field.name}.{name}" for name in inner.__struct_fields__]
-        else:
-            out.append(field.name)
+    for key in keys_of(Provider).values():
+        inner = table_of(key.kind)
+        out += [key.name] if inner is None else [f"{key.name}.{name}" for name in keys_of(inner)]
     return out
-
-
-def _value(value: Any, kind: Any, here: str) -> Iterator[PresetFault]:
-    inner = _struct_of(kind)
-    if inner is not None:
-        if isinstance(value, Mapping):
-            yield from _table(value, inner, f"{here}.")
-        else:
-            yield PresetFault(here, _is(value), f"it should be a table, [{here}]")
-        return
-    bare = _bare(kind)
-    origin = get_origin(bare)
-    if origin is tuple:
-        yield from _list(value, kind, get_args(bare)[0], here)
-    elif origin is dict:
-        yield from _texts(value, here)
-    else:
-        try:
-            msgspec.convert(value, kind)
-        except msgspec.ValidationError:
-            yield PresetFault(here, _is(value), f"it should be {expected(kind)}")
-
-
-def _list(value: Any, kind: Any, item: Any, here: str) -> Iterator[PresetFault]:
-    if not isinstance(value, list):
-        yield PresetFault(here, _is(value), f"it should be a list, each {expected(item)}")
-        return
-    for n, entry in enumerate(value):
-        yield from _value(entry, item, f"{here}.{n}")
-    if not value and any(meta.min_length for meta in _metas(kind)):
-        yield PresetFault(here, "is empty", f"it should be a list, each {expected(item)}")
-
-
-def _texts(value: Any, here: str) -> Iterator[PresetFault]:
-    if not isinstance(value, Mapping):
-        yield PresetFault(here, _is(value), f"it should be a table of texts, [{here}]")
-        return
-    for key, entry in value.items():
-        if not isinstance(entry, str):
-            yield PresetFault(f"{here}.{plain(key, 60)}", _is(entry), "it should be a text")
 
 
 def _is(value: Any) -> str:
@@ -179,47 +185,20 @@ def _is(value: Any) -> str:
 
 def expected(kind: Any) -> str:
     """What a key should be, in words."""
-    described = [meta.description for meta in _metas(kind) if meta.description]
-    bare = _bare(kind)
-    if get_origin(bare) is Literal:
-        return "one of " + ", ".join(f'"{choice}"' for choice in get_args(bare))
-    limits = "".join(_limit(meta) for meta in _metas(kind))
-    noun = {str: "a text", int: "a whole number", bool: "true or false"}.get(bare)
+    wanted = bare(kind)
+    if get_origin(wanted) is Literal:
+        return "one of " + ", ".join(f'"{choice}"' for choice in get_args(wanted))
+    noun = {str: "a text", int: "a whole number", bool: "true or false"}.get(wanted)
     if noun is None:
-        noun = "a list" if get_origin(bare) is tuple else "a table"
-    return noun + limits + (f" ({'; '.join(described)})" if described else "")
+        noun = "a list" if get_origin(wanted) is tuple else "a table"
+    bounds = "".join(_bounds(limit, wanted) for limit in limits(kind))
+    described = "; ".join(meanings(kind))
+    return noun + bounds + (f" ({described})" if described else "")
 
 
-def _limit(meta: Meta) -> str:
-    out = ""
-    if meta.ge is not None and meta.le is not None:
-        out += f" from {meta.ge} to {meta.le}"
-    if meta.max_length is not None:
-        out += f" of {meta.min_length or 0} to {meta.max_length} characters"
-    return out
-
-
-def _metas(kind: Any) -> list[Meta]:
-    """The constraints of a type, through `| None` and nested annotations, outermost first."""
-    if get_origin(kind) is Annotated:
-        return [meta for meta in kind.__metadata__ if isinstance(meta, Meta)] + _metas(kind.__origin__)
-    if get_origin(kind) in (Union, types.UnionType):
-        return [meta for arm in get_args(kind) for meta in _metas(arm)]
-    return []
-
-
-def _bare(kind: Any) -> Any:
-    """The type without annotations and `| None`."""
-    if get_origin(kind) is Annotated:
-        return _bare(kind.__origin__)
-    if get_origin(kind) in (Union, types.UnionType):
-        return _bare(next(arm for arm in get_args(kind) if arm is not type(None)))
-    return kind
-
-
-def _struct_of(kind: Any) -> type[Struct] | None:
-    bare = _bare(kind)
-    return bare if isinstance(bare, type) and issubclass(bare, Struct) else None
-
-
-__all__ = ["PresetFault", "expected", "shape_faults", "without"]
+def _bounds(limit: Limits, wanted: Any) -> str:
+    if limit.most is None:
+        return ""
+    if wanted is int:
+        return f" from {limit.least} to {limit.most}"
+    return f" of {limit.least or 0} to {limit.most} characters"

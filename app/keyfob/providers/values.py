@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from keyfob.core.hosts import is_loopback
+from keyfob.core.provider import Api, Provider
 from keyfob.core.text import plain
 from keyfob.providers import patterns
-from keyfob.providers.schema import ApiTable, Preset
 from keyfob.providers.schema_check import PresetFault
 
 Leaves = list[tuple[str, str]]
@@ -74,7 +74,7 @@ OWN_HEADERS = frozenset(
 USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that flows read by name
 
 
-def looks(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def looks(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     if contrast_with_white(preset.color) < 3:
         yield PresetFault(
             "color", "is too light for a white letter", "choose a darker one, with a contrast of 3 or more"
@@ -123,7 +123,7 @@ def is_absolute_uri(text: str) -> bool:
     return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
 
 
-def addresses(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def addresses(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     kinds = [(entry.name, entry.kind) for entry in preset.inputs]
     for key, value in leaves:
         if key == "test.url" and value.startswith("/") and "atproto" in preset.methods:
@@ -150,14 +150,14 @@ def addresses(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
                 )
 
 
-def apis(preset: Preset) -> Iterator[tuple[ApiTable, str]]:
+def apis(preset: Provider) -> Iterator[tuple[Api, str]]:
     """The tables that say where a token goes, each with its key."""
     yield preset.api, "api"
     if preset.api_key is not None:
         yield preset.api_key.api, "api_key.api"
 
 
-def placeholders(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def placeholders(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     declared = {entry.name for entry in preset.inputs}
     for key, value in leaves:
         if NOT_FILLED.match(key):
@@ -174,7 +174,7 @@ def placeholders(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetF
             )
 
 
-def inputs(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def inputs(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     used = {
         name for key, value in leaves if not key.startswith("inputs.") for name in PLACEHOLDER.findall(value)
     }
@@ -205,7 +205,7 @@ def inputs(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
         yield PresetFault("api_key.pattern", "is no pattern that Keyfob takes", should)
 
 
-def no_code(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def no_code(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     for key, value in leaves:
         if key.endswith("pattern"):
             continue
@@ -217,7 +217,7 @@ def no_code(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
             )
 
 
-def no_secrets(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def no_secrets(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     for key, value in leaves:
         table, _, name = key.rpartition(".")
         if SECRET_LOOK.search(value):
@@ -234,7 +234,7 @@ def no_secrets(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFau
             )
 
 
-def headers(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def headers(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     for key, value in leaves:
         table, _, name = key.rpartition(".")
         if not table.endswith(("headers", "claim_headers")):
@@ -247,7 +247,7 @@ def headers(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
             yield PresetFault(key, "has control characters", "it should be one line of text")
 
 
-def parameters(preset: Preset, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def parameters(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     for key, _ in leaves:
         table, _, name = key.partition(".")
         if name in RESERVED.get(table, ()):
