@@ -88,7 +88,8 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("map value a list", {"identity": {"map": {"subject": ["id"]}}}, "identity.map.subject", "a text"),
     ("params a list", {"authorize_params": ["a"]}, "authorize_params", "a table of texts"),
     ("share a text", {"policy__share": "no"}, "policy.share", "true or false"),
-    ("category unknown", {"category": "gamez"}, "category", '"games"'),
+    ("category misspelt", {"category": "gamez"}, "category", 'did you mean "games"? It should be one of'),
+    ("category unknown", {"category": "cars"}, "category", 'it should be one of "games"'),
     ("method unknown", {"methods": ["oauth2"]}, "methods.0", '"oauth"'),
     ("no methods", {"methods": []}, "methods", '"oauth"'),
     ("pkce plain", {"pkce": "plain"}, "pkce", '"S256"'),
@@ -222,7 +223,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("header placement with a bad name", {"api__placement": "header", "api__name": "X Key"}, "api.name", "letters"),
     ("revocation nowhere", {"revocation": {"style": "rfc7009"}}, "revocation.url", "revocation_endpoint"),
     # quirks
-    ("quirk misspelt", {"quirks": ["dynamic_agent_clent"]}, "quirks.0", "did you mean dynamic_agent_client?"),
+    ("quirk misspelt", {"quirks": ["dynamic_agent_clent"]}, "quirks.0", 'did you mean "dynamic_agent_client"?'),
     ("quirk of no kind", {"quirks": ["xyz"]}, "quirks.0", "one of"),
 ]  # fmt: skip
 

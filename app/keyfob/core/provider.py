@@ -30,6 +30,7 @@ from keyfob.core.limits import (
     Url,
     Words,
 )
+from keyfob.core.quirks import QuirkName
 from keyfob.core.words import (
     Algorithm,
     Category,
@@ -317,7 +318,7 @@ class Provider:
     test: TestRequest | None = None
     revocation: Revocation = field(default_factory=Revocation)
     api_key: ApiKeyProfile | None = None
-    quirks: tuple[str, ...] = ()
+    quirks: tuple[QuirkName, ...] = ()
     origin: Origin = "keyfob"  # whose file it is; no file says so itself
 
     def default_server(self) -> Server:

@@ -1,18 +1,24 @@
-"""What single providers do that no preset's data can say: a name in the preset, a small function here.
+"""What single providers do that no preset's data can say: `core.quirks` declares a name, the code is here.
 
-Called by `authorize`. A quirk adds to what the standard flow checks or replaces it whole; it never skips a check.
+Called by `authorize` and by the service that gets a client. A quirk adds to what the standard flow checks or replaces it
+whole; it never skips a check.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.http import Callback, Request, Response
+from keyfob.core.provider import Provider, Server
+from keyfob.core.quirks import QuirkName
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser, Send
@@ -20,11 +26,52 @@ from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.oauth.authorization_response import code_in
+from keyfob.protocol.oauth.register import Registered, register_mastodon
 from keyfob.protocol.oidc.identity import identify
 
-DYNAMIC_AGENT_CLIENT = "dynamic_agent_client"  # in `authorize.issued_client`
-OPENROUTER_KEYS = "openrouter_keys"
-STATE_IN_TOKEN_REQUEST = "state_in_token_request"  # noqa: S105  in `authorize.authorization_code`
+_CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class OwnSignIn(Protocol):
+    """A sign-in through the browser that takes the place of the standard one. Raises as it does."""
+
+    def __call__(
+        self, plan: FlowContext, *, state: Secret, code_verifier: Secret, env: FlowEnv
+    ) -> Flow[SignInResult]: ...
+
+
+def own_sign_in(quirks: Iterable[QuirkName]) -> OwnSignIn | None:
+    """The sign-in that a quirk has in place of the standard one."""
+    return openrouter_keys if "openrouter_keys" in quirks else None
+
+
+def own_registration(
+    provider: Provider, server: Server, redirect_uri: str | None, scopes: Sequence[str]
+) -> Flow[Registered] | None:
+    """The registration of a client that a quirk has in place of RFC 7591."""
+    if "mastodon_apps" not in provider.quirks:
+        return None
+    base = server.issuer or provider.issuer or ""
+    return register_mastodon(base, client_name="Keyfob", redirect_uri=redirect_uri or "", scopes=scopes)
+
+
+def exchange_params(quirks: Iterable[QuirkName], state: Secret) -> dict[str, str]:
+    """What a quirk adds to the exchange of the code."""
+    return {"state": state.reveal()} if "state_in_token_request" in quirks else {}
+
+
+def issued_client(plan: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
+    """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
+    apps share, and the response brings one for this account, under which alone the code can be exchanged. Without it a
+    `client_id` in the response means nothing. Raises PeerFault if it is due and absent."""
+    if "dynamic_agent_client" not in plan.provider.quirks:
+        return plan, None
+    shared, issued = plan.provider.client.client_id, callback.params.get("client_id")
+    if issued is None and plan.client.client_id != shared:
+        return plan, plan.client.client_id
+    if issued is None or issued == shared or not _CLIENT_ID.fullmatch(issued):
+        raise PeerFault(f"{plan.provider.title} gave this app no client id of its own")
+    return replace(plan, client=replace(plan.client, client_id=issued)), issued
 
 
 def openrouter_keys(

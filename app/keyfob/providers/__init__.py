@@ -2,6 +2,5 @@
 
 `schema` lists the keys that `core.provider` declares, `schema_check` reads a table by them, `checks` finds every fault
 of a file, `inheritance` resolves `extends`, `catalogue` finds and caches the files, `substitute` puts the person's
-inputs in, `quirks` names what data cannot say, and `toml_text` writes a preset's table. Nothing here talks to a network
-or runs anything a preset says.
+inputs in, and `toml_text` writes a preset's table. Nothing here talks to a network or runs anything a preset says.
 """

@@ -39,7 +39,6 @@ RULES: tuple[Rule, ...] = (
     consistency.who_am_i,
     consistency.hosts,
     consistency.revocation,
-    consistency.quirks,
 )
 
 

@@ -6,15 +6,13 @@ Each rule takes the preset, all its texts by key and whether it is ours, yields 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from keyfob.core.provider import IdentitySource, Provider, RedirectProfile
-from keyfob.core.text import plain
+from keyfob.core.quirks import QUIRKS, client_of
 from keyfob.core.words import Method
-from keyfob.providers.quirks import QUIRKS
 from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.values import HEADER_NAME, PLACEHOLDER, Leaves, apis
 
@@ -26,16 +24,15 @@ BROWSER_METHODS: tuple[Method, ...] = ("oauth", "device", "password")
 def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     ends = preset.endpoints
     discovers = preset.discovery is not None
-    needed: dict[str, list[str]] = {
+    needed: dict[Method, list[str]] = {
         "oauth": ["authorization_endpoint"],
         "device": ["device_authorization_endpoint"],
         "password": [],
     }
-    keyed = "openrouter_keys" in preset.quirks
     for method, names in needed.items():
         if method in preset.methods and not discovers:
             for name in [*names, "token_endpoint"]:
-                if getattr(ends, name) is None and not (keyed and name == "token_endpoint"):
+                if getattr(ends, name) is None:
                     yield PresetFault(
                         f"endpoints.{name}", "is missing", f'method "{method}" needs it, or discovery'
                     )
@@ -45,8 +42,9 @@ def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
         yield PresetFault("methods", 'leaves out "api_key"', "name it there, or remove the table [api_key]")
     if "atproto" in preset.methods and preset.dpop != "always":
         yield PresetFault("dpop", f'is "{preset.dpop}"', 'method "atproto" needs "always"')
-    if "app_password" in preset.methods and "login_flow_v2" not in preset.quirks:
-        yield PresetFault("quirks", "names no way to an app password", 'add "login_flow_v2"')
+    for named, quirk in QUIRKS.items():
+        if quirk.method in preset.methods and named not in preset.quirks:
+            yield PresetFault("quirks", f'lacks what method "{quirk.method}" needs', f'add "{named}"')
 
 
 def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
@@ -74,7 +72,7 @@ def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
                 "is no variable of Keyfob's",
                 "it should be a name such as ACME_CLIENT_ID",
             )
-    shared = "dynamic_agent_client" in preset.quirks and entry.client_id == "dynamic_agent_client"
+    shared = entry.client_id in {QUIRKS[name].shared_client_id for name in preset.quirks}
     if ours and entry.client_id is not None and preset.policy.client_id != "keyfob" and not shared:
         yield PresetFault(
             "client.client_id",
@@ -93,11 +91,10 @@ def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         yield PresetFault(
             "policy.register_at", "is missing", "it should be the page where the person registers an app"
         )
-    automatic = {"dynamic_agent_client", "mastodon_apps"} & set(preset.quirks)
     if (
         entry.client_id == "dynamic"
         and signs_in
-        and not automatic
+        and client_of(preset.quirks) is None
         and preset.discovery is None
         and preset.endpoints.registration_endpoint is None
     ):
@@ -174,6 +171,10 @@ def _identity(preset: Provider, entry: IdentitySource, at: str, ours: bool) -> I
         yield PresetFault(
             f"{at}.map.subject", "is missing", "it should be the path of the person's lasting id"
         )
+    yield from _paths(entry, at)
+
+
+def _paths(entry: IdentitySource, at: str) -> Iterator[PresetFault]:
     for name, path in entry.map.items():
         key = f"{at}.map.{name}"
         if name not in IDENTITY_NAMES:
@@ -238,14 +239,3 @@ def revocation(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetF
             "is missing",
             f'style = "{entry.style}" needs an address, or the revocation_endpoint',
         )
-
-
-def quirks(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
-    for n, name in enumerate(preset.quirks):
-        if name not in QUIRKS:
-            near = difflib.get_close_matches(name, QUIRKS, n=1)
-            yield PresetFault(
-                f"quirks.{n}",
-                f'"{plain(name, 40)}" is not known',
-                f"did you mean {near[0]}?" if near else f"it should be one of {', '.join(QUIRKS)}",
-            )

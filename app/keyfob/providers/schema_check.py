@@ -96,9 +96,7 @@ class _Reader:
             return self._list(value, kind, here)
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return self._texts(value, here)
-        return (
-            value if _fits(value, kind) else self._fault(here, _is(value), f"it should be {expected(kind)}")
-        )
+        return value if _fits(value, kind) else self._fault(here, _is(value), _should(value, kind))
 
     def _inner(self, value: Any, shape: type[Any], here: str) -> Any:
         if not isinstance(value, Mapping):
@@ -124,6 +122,13 @@ class _Reader:
             if not isinstance(entry, str):
                 self._fault(f"{here}.{plain(name, 60)}", _is(entry), "it should be a text")
         return MappingProxyType({name: entry for name, entry in value.items() if isinstance(entry, str)})
+
+
+def _should(value: Any, kind: Any) -> str:
+    """What a single value should be, with the word that was probably meant."""
+    words = get_args(bare(kind)) if get_origin(bare(kind)) is Literal else ()
+    near = difflib.get_close_matches(value, words, n=1, cutoff=0.75) if isinstance(value, str) else []
+    return (f'did you mean "{near[0]}"? It' if near else "it") + f" should be {expected(kind)}"
 
 
 def _fits(value: Any, kind: Any) -> bool:

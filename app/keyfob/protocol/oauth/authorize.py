@@ -8,7 +8,6 @@ request without its protections, and returns only what passed every check; nothi
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,14 +26,8 @@ from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.token import Answer, exchange_code, grant_of
 from keyfob.protocol.oidc import id_token
 from keyfob.protocol.oidc.identity import identify
-from keyfob.protocol.provider_quirks import (
-    DYNAMIC_AGENT_CLIENT,
-    OPENROUTER_KEYS,
-    STATE_IN_TOKEN_REQUEST,
-    openrouter_keys,
-)
+from keyfob.protocol.provider_quirks import exchange_params, issued_client, own_sign_in
 
-_CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
 
 
@@ -53,8 +46,9 @@ def authorization_code(
     Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined, cancelled,
     timed out), PeerFault (the protocol broken), Transient.
     """
-    if OPENROUTER_KEYS in plan.provider.quirks:
-        return (yield from openrouter_keys(plan, state=state, code_verifier=code_verifier, env=env))
+    other = own_sign_in(plan.provider.quirks)
+    if other is not None:
+        return (yield from other(plan, state=state, code_verifier=code_verifier, env=env))
     endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
     check_pkce(plan)
     sent_nonce = nonce if wants_id_token(plan) and plan.provider.nonce else None
@@ -68,7 +62,7 @@ def authorization_code(
     code = code_in(callback, plan)
     plan, issued = issued_client(plan, callback)
     verifier = None if plan.provider.pkce == "none" else code_verifier
-    extra = {"state": state.reveal()} if STATE_IN_TOKEN_REQUEST in plan.provider.quirks else {}
+    extra = exchange_params(plan.provider.quirks, state)
     answer = yield from exchange_code(plan, code, code_verifier=verifier, env=env, extra=extra)
     return (
         yield from finish(
@@ -195,17 +189,3 @@ def expectation(plan: FlowContext, state: Secret) -> Expectation:
 def exact_issuer(server: Server) -> str | None:
     """The server's issuer where it is one; None for a template, whose tenant only the ID token tells."""
     return None if server.issuer is None or "{" in server.issuer else server.issuer
-
-
-def issued_client(plan: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
-    """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
-    apps share, and the response brings one for this account, under which alone the code can be exchanged. Elsewhere a
-    `client_id` in the response means nothing. Raises PeerFault where it is due and absent."""
-    if DYNAMIC_AGENT_CLIENT not in plan.provider.quirks:
-        return plan, None
-    shared, issued = plan.provider.client.client_id, callback.params.get("client_id")
-    if issued is None and plan.client.client_id != shared:
-        return plan, plan.client.client_id
-    if issued is None or issued == shared or not _CLIENT_ID.fullmatch(issued):
-        raise PeerFault(f"{plan.provider.title} gave this app no client id of its own")
-    return replace(plan, client=replace(plan.client, client_id=issued)), issued

@@ -17,12 +17,14 @@ from datetime import datetime
 from keyfob.core.account import Record
 from keyfob.core.errors import Fault, SettingWrong, Usage
 from keyfob.core.provider import Provider, Server
+from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
 from keyfob.core.words import CLIENT_AUTHS, ClientAuth, ClientSource
 from keyfob.core.words import known as known_word
 from keyfob.ports import AccountStore, Vault
 from keyfob.protocol.context import Client
 from keyfob.protocol.oauth import register
+from keyfob.protocol.provider_quirks import own_registration
 from keyfob.providers.substitute import fill, normalised
 from keyfob.service.accounts.views import SignInRequest
 from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder
@@ -173,21 +175,8 @@ class Clients:
         Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises."""
         if request.client_id:
             self.keep(provider, inputs, request.client_id, request.client_secret)
-        policy = provider.policy.client_id
-        if (
-            record is not None
-            and record.account.pin.client_id
-            and not request.client_id
-            and policy != "dynamic"
-        ):
-            client = self._plans.client(record)
-            if client.auth == "private_key_jwt" and client.client_id is not None:
-                # The newest key: an old one is kept for the grants that were made with it, and for no new one.
-                return self._mine(
-                    provider, inputs, StoredClient(client.client_id, client.auth, False, "yours")
-                )
-            if record.account.method != "api_key":
-                return ClientChoice(client, self._plans.secrets(record.account.key))
+        elif record is not None and (own := self._of_account(provider, inputs, record)) is not None:
+            return own
         known = self.known(provider, inputs)
         if known is not None and known.source != "preset":
             return self._mine(provider, inputs, known)
@@ -197,29 +186,37 @@ class Clients:
                 code="blocked_by_terms",
                 remedy=f"See {provider.policy.terms}." if provider.policy.terms else None,
             )
-        if "mastodon_apps" in provider.quirks or (
-            policy == "dynamic" and known is None and "dynamic_agent_client" not in provider.quirks
-        ):
+        quirk = client_of(provider.quirks)
+        if quirk == "registered":
             return self._registered(provider, server, redirect_uri, scopes)
-        if known is not None and known.auth == "private_key_jwt":
-            return self._mine(provider, inputs, known)
         if known is not None:
-            return ClientChoice(Client(known.client_id, known.auth))
-        if (
-            policy == "none"
-            or "dynamic_agent_client" in provider.quirks
-            or "openrouter_keys" in provider.quirks
-        ):
+            return self._shipped(provider, inputs, known)
+        policy = provider.policy.client_id
+        if quirk is not None or policy == "none":
             return ClientChoice(Client(None))
-        if server.endpoints.registration_endpoint and policy != "user":
+        if policy == "dynamic" or (policy != "user" and server.endpoints.registration_endpoint):
             return self._registered(provider, server, redirect_uri, scopes)
-        where = provider.policy.register_at
-        redirect = f" with the redirect {redirect_uri}" if redirect_uri else ""
-        raise SettingWrong(
-            f"{provider.title} needs an app registration of your own",
-            code="client_missing",
-            remedy=f"Register one at {where}{redirect}, and give Keyfob its client id." if where else None,
-        )
+        raise _missing(provider, redirect_uri)
+
+    def _of_account(
+        self, provider: Provider, inputs: Mapping[str, str], record: Record
+    ) -> ClientChoice | None:
+        """The client that the account was signed in with, if it is used again."""
+        if not record.account.pin.client_id or provider.policy.client_id == "dynamic":
+            return None
+        client = self._plans.client(record)
+        if client.auth == "private_key_jwt" and client.client_id is not None:
+            # The newest key: an old one is kept for the grants that were made with it, and for no new one.
+            return self._mine(provider, inputs, StoredClient(client.client_id, client.auth, False, "yours"))
+        if record.account.method == "api_key":
+            return None
+        return ClientChoice(client, self._plans.secrets(record.account.key))
+
+    def _shipped(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
+        """The preset's client; its private key is the person's."""
+        if known.auth == "private_key_jwt":
+            return self._mine(provider, inputs, known)
+        return ClientChoice(Client(known.client_id, known.auth))
 
     def _mine(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
         if known.auth == "private_key_jwt":
@@ -255,12 +252,8 @@ class Clients:
     def _registered(
         self, provider: Provider, server: Server, redirect_uri: str | None, scopes: tuple[str, ...]
     ) -> ClientChoice:
-        if "mastodon_apps" in provider.quirks:
-            base = server.issuer or provider.issuer or ""
-            flow = register.register_mastodon(
-                base, client_name="Keyfob", redirect_uri=redirect_uri or "", scopes=scopes
-            )
-        else:
+        flow = own_registration(provider, server, redirect_uri, scopes)
+        if flow is None:
             grant_types = ["authorization_code", "refresh_token"]
             if server.endpoints.device_authorization_endpoint and redirect_uri is None:
                 grant_types = ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
@@ -294,6 +287,16 @@ def stored_auth(text: object, title: str) -> ClientAuth:
     if auth is None:
         raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")
     return auth
+
+
+def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:
+    where = provider.policy.register_at
+    redirect = f" with the redirect {redirect_uri}" if redirect_uri else ""
+    return SettingWrong(
+        f"{provider.title} needs an app registration of your own",
+        code="client_missing",
+        remedy=f"Register one at {where}{redirect}, and give Keyfob its client id." if where else None,
+    )
 
 
 def check_secret(secret: Secret) -> None:

@@ -1,0 +1,65 @@
+"""Named quirks: what a preset needs and data cannot say. Each is declared here, with the facts that other code asks for.
+
+A preset lists names; `protocol.provider_quirks` holds the code that knows them. To add one, declare it here and write
+its code there. Whatever a key of a preset can say is not a quirk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from keyfob.core.words import Method
+
+QuirkName = Literal[
+    "dynamic_agent_client", "openrouter_keys", "mastodon_apps", "login_flow_v2", "state_in_token_request",
+]  # fmt: skip
+# How the client comes about with a quirk: registered by the quirk's own code, issued by the sign-in itself, or not
+# needed.
+QuirkClient = Literal["registered", "issued", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    meaning: str
+    client: QuirkClient | None = None  # None: as the preset's policy says
+    shared_client_id: str | None = (
+        None  # the client id that all apps use at first, which presets of ours may hold
+    )
+    method: Method | None = None  # the method that works through this quirk alone
+
+
+QUIRKS: Mapping[QuirkName, Quirk] = MappingProxyType(
+    {
+        "dynamic_agent_client": Quirk(
+            "The first authorization request carries the client id `dynamic_agent_client`; the callback brings "
+            "the issued one, which is kept with the account and used from then on (Sign in with ChatGPT).",
+            client="issued",
+            shared_client_id="dynamic_agent_client",
+        ),
+        "openrouter_keys": Quirk(
+            "The authorization page takes `callback_url` and a PKCE challenge, sends back a code without state, "
+            "and the code is traded for a lasting key instead of a token (OpenRouter).",
+            client="none",
+        ),
+        "mastodon_apps": Quirk(
+            "The client is registered at the person's instance through `/api/v1/apps` in place of RFC 7591 "
+            "(Mastodon and servers that speak its API).",
+            client="registered",
+        ),
+        "login_flow_v2": Quirk(
+            "The server opens a page of its own and hands out an app password when polled (Nextcloud).",
+            method="app_password",
+        ),
+        "state_in_token_request": Quirk(
+            "The code exchange repeats the state of the authorization request (Claude)."
+        ),
+    }
+)
+
+
+def client_of(names: Iterable[QuirkName]) -> QuirkClient | None:
+    """How a preset's quirks get the client, if one of them does."""
+    return next((QUIRKS[name].client for name in names if QUIRKS[name].client is not None), None)
