@@ -23,9 +23,7 @@ from support.session import PASSWORD, DesktopSession
 
 pytestmark = [pytest.mark.keychain, pytest.mark.screen, pytest.mark.timeout(240)]
 
-VISIT = (
-    "import sys; from keyfob.demo.scripted_browser import Visitor; Visitor().sign_in(sys.argv[1], 'alice')"
-)
+VISIT = "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], 'alice')"
 UNLOCKS = (["type", "--delay", "20", PASSWORD], ["key", "Return"])
 SETS_UP = (UNLOCKS[0], ["key", "Tab"], *UNLOCKS)
 CLOSES = (["key", "Escape"],)

@@ -18,9 +18,7 @@ from keyfob.demo.server import DemoServer
 from support.agent_rig import short_folder
 
 PASSPHRASE = "canary-passphrase"
-VISIT = (
-    "import sys; from keyfob.demo.scripted_browser import Visitor; Visitor().sign_in(sys.argv[1], {person!r})"
-)
+VISIT = "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
 
 
 @dataclass

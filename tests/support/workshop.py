@@ -410,7 +410,7 @@ class Bench:
     def connect(self, name: str = "workshop", *, person: str = "alice", **preset: Any) -> None:
         """An account that renews, of the demo provider's person."""
         self.preset(name, **preset)
-        visit = f"import sys; from keyfob.demo.scripted_browser import Visitor; Visitor().sign_in(sys.argv[1], {person!r})"
+        visit = f"import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
         script = self.home.parent / f"visit-{person}.py"
         script.write_text(visit)
         done = self.keyfob("connect", name, "--method", "oauth", BROWSER=f"{sys.executable} {script} %s")
