@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     _Found = tuple[Mapping[str, str], dict[str, Any], str]
 
-SCHEMA = 2  # the account store's, as adapters/store/sqlite.py makes it; any other is for the engine to judge
+SCHEMA = (
+    2  # the account store's, as adapters/store/database.py makes it; any other is for the engine to judge
+)
 VERDICTS = "presets.json"
 QUEUE_MOST = 45.0  # seconds: longer than one renewal's deadline of 30 s with its saving
 QUEUE_LOOK = 0.025  # seconds between looks

@@ -107,9 +107,8 @@ class Vault(Protocol):
         `keychain_timeout`, `keychain_absent`; SignInEnded `cancelled` within 0.2 s of `cancel`."""
 
 
-class AccountStore(Protocol):
-    """Accounts, intents, pending revocations and history, durable (no secret in it). Each call is one
-    transaction, on disk before it returns. Safe across threads and processes. Raises Fault `store_*`."""
+class AccountRecords(Protocol):
+    """The accounts, by key."""
 
     def records(self) -> Sequence[Record]:
         """All that can be read. A row that cannot be read takes no other away: see `unread`."""
@@ -131,7 +130,12 @@ class AccountStore(Protocol):
         """Read, change and write in one immediate transaction; `change` returning None writes nothing.
         Returns what is then stored, None where there is no such account."""
 
-    def remove(self, key: str) -> None: ...
+    def remove(self, key: str) -> None:
+        """The account and its intent; its history and pending revocations stay."""
+
+
+class Journal(Protocol):
+    """What is under way or still to be done: one intent an account, and revocations that wait for their turn."""
 
     def intent(self, key: str) -> Intent | None: ...
 
@@ -148,6 +152,10 @@ class AccountStore(Protocol):
 
     def remove_revocation(self, entry: str) -> None: ...
 
+
+class History(Protocol):
+    """What happened, to be shown."""
+
     def log(self, event: LoggedEvent) -> LoggedEvent:
         """Append to the history; returns it with its `seq`. Old events are dropped beyond 10,000."""
 
@@ -156,13 +164,22 @@ class AccountStore(Protocol):
     ) -> Sequence[LoggedEvent]:
         """Oldest first; the newest `limit` of those with `seq > after`."""
 
-    def read(self, name: str) -> str | None:
-        """A small named value (sign-in attempts under way, client registrations' metadata); no secret."""
+
+class NamedValues(Protocol):
+    """Small values by name (sign-in attempts under way, client registrations' metadata); no secret."""
+
+    def read(self, name: str) -> str | None: ...
 
     def write(self, name: str, value: str | None) -> None:
         """Set it, or remove it with None."""
 
-    def names(self, prefix: str) -> Sequence[str]: ...
+    def names(self, prefix: str) -> Sequence[str]:
+        """Those that begin so, in order. `prefix` is taken as it is: no wildcards."""
+
+
+class AccountStore(AccountRecords, Journal, History, NamedValues, Protocol):
+    """All that is durable and no secret. Each call of a part is one transaction, on disk before it returns. Safe across
+    threads and processes. Raises Fault `store_*`. Whoever needs one part alone takes that."""
 
 
 class Locks(Protocol):

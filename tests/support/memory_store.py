@@ -17,27 +17,20 @@ from keyfob.ports import Unread
 HISTORY_MOST = 10_000
 
 
-class MemoryAccountStore:
-    """ports.AccountStore. `writes` counts transactions that changed something."""
+class Memory:
+    """What the parts share. `writes` counts transactions that changed something."""
 
     def __init__(self) -> None:
         self._guard = threading.RLock()
-        self._records: dict[str, Record] = {}
-        self._intents: dict[str, Intent] = {}
-        self._revocations: dict[str, PendingRevocation] = {}
-        self._events: list[LoggedEvent] = []
-        self._named: dict[str, str] = {}
-        self._seq = 0
         self.writes = 0
 
-    def close(self) -> None:
-        pass
 
-    def data_version(self) -> int:
-        return self.writes
+class MemoryRecords(Memory):
+    """ports.AccountRecords."""
 
-    def check(self) -> str | None:
-        return None
+    def __init__(self) -> None:
+        super().__init__()
+        self._records: dict[str, Record] = {}
 
     def records(self) -> Sequence[Record]:
         with self._guard:
@@ -82,8 +75,16 @@ class MemoryAccountStore:
     def remove(self, key: str) -> None:
         with self._guard:
             self._records.pop(key, None)
-            self._intents.pop(key, None)
             self.writes += 1
+
+
+class MemoryJournal(Memory):
+    """ports.Journal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._intents: dict[str, Intent] = {}
+        self._revocations: dict[str, PendingRevocation] = {}
 
     def intent(self, key: str) -> Intent | None:
         with self._guard:
@@ -117,6 +118,15 @@ class MemoryAccountStore:
             self._revocations.pop(entry, None)
             self.writes += 1
 
+
+class MemoryHistory(Memory):
+    """ports.History."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._events: list[LoggedEvent] = []
+        self._seq = 0
+
     def log(self, event: LoggedEvent) -> LoggedEvent:
         if event.at.tzinfo is None:
             raise ValueError("a time without a zone")
@@ -135,6 +145,14 @@ class MemoryAccountStore:
             found = [e for e in self._events if e.seq > after and account_key in (None, e.account_key)]
             return found[max(len(found) - max(limit, 0), 0) :]
 
+
+class MemoryNamedValues(Memory):
+    """ports.NamedValues."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._named: dict[str, str] = {}
+
     def read(self, name: str) -> str | None:
         with self._guard:
             return self._named.get(name)
@@ -150,6 +168,24 @@ class MemoryAccountStore:
     def names(self, prefix: str) -> Sequence[str]:
         with self._guard:
             return sorted(name for name in self._named if name.startswith(prefix))
+
+
+class MemoryAccountStore(MemoryRecords, MemoryJournal, MemoryHistory, MemoryNamedValues):
+    """ports.AccountStore."""
+
+    def remove(self, key: str) -> None:
+        with self._guard:
+            super().remove(key)
+            self._intents.pop(key, None)
+
+    def close(self) -> None:
+        pass
+
+    def data_version(self) -> int:
+        return self.writes
+
+    def check(self) -> str | None:
+        return None
 
 
 class MemoryLocks:

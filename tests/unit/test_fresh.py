@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from keyfob import fresh
-from keyfob.adapters.store import sqlite
+from keyfob.adapters.store import database
 from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault import choice
 from keyfob.adapters.vault.memory import MemoryVault
@@ -131,7 +131,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 def test_it_knows_the_stores_schema() -> None:
-    assert len(sqlite.MIGRATIONS) == fresh.SCHEMA
+    assert len(database.MIGRATIONS) == fresh.SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def _wide(home: Home) -> None:
 
 
 def _newer_store(home: Home) -> None:
-    with home.engine.store._writing() as connection:
+    with home.engine.store.database.writing() as connection:
         connection.execute(f"PRAGMA user_version = {fresh.SCHEMA + 1}")
 
 

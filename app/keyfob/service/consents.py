@@ -22,7 +22,7 @@ from keyfob.core.errors import Fault, KeyfobError, NotFound, SettingWrong, Trans
 from keyfob.core.settings import Settings
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339
-from keyfob.ports import AccountStore, Clock, Spawn
+from keyfob.ports import Clock, NamedValues, Spawn
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Consents:
     called on a thread of `spawn`'s, for one question at a time; None when there is no window."""
 
     def __init__(
-        self, store: AccountStore, settings: Callable[[], Settings], clock: Clock, spawn: Spawn
+        self, store: NamedValues, settings: Callable[[], Settings], clock: Clock, spawn: Spawn
     ) -> None:
         self._store = store
         self._settings = settings

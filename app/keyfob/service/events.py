@@ -14,7 +14,7 @@ from keyfob.core.account import ErrorNote, LoggedEvent, Record
 from keyfob.core.errors import KeyfobError
 from keyfob.core.text import plain
 from keyfob.core.words import HintKind, LoggedKind
-from keyfob.ports import AccountStore, Clock
+from keyfob.ports import Clock, History
 
 log = logging.getLogger(__name__)
 # Events of no account: what the renewer met at the keychain.
@@ -25,7 +25,7 @@ Subscriber = Callable[[LoggedEvent], None]
 class Hub:
     """Thread-safe. Publishing never fails because of a subscriber."""
 
-    def __init__(self, store: AccountStore, clock: Clock) -> None:
+    def __init__(self, store: History, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()

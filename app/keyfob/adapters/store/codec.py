@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -94,6 +94,17 @@ def load_intent(text: str) -> Intent:
 def load_revocation(text: str) -> PendingRevocation:
     """Raises Unreadable."""
     return _load(PendingRevocation, text)
+
+
+def readable(load: Callable[[Any], T], rows: Sequence[Sequence[Any]]) -> list[T]:
+    """The rows' first columns as `load` reads them, without those that it cannot read."""
+    found = []
+    for row in rows:
+        try:
+            found.append(load(row[0]))
+        except Unreadable:
+            continue
+    return found
 
 
 def time_out(at: datetime) -> str:

@@ -39,7 +39,7 @@ from keyfob.core.renewal import (
     renews_at,
 )
 from keyfob.core.settings import Settings
-from keyfob.ports import AccountStore
+from keyfob.ports import AccountRecords
 from keyfob.service.contexts import Signing
 from keyfob.service.events import Hub
 
@@ -50,7 +50,7 @@ class Ledger:
     """Thread-safe as far as the store is."""
 
     def __init__(
-        self, store: AccountStore, hub: Hub, settings: Callable[[], Settings], signing: Signing
+        self, store: AccountRecords, hub: Hub, settings: Callable[[], Settings], signing: Signing
     ) -> None:
         self._store = store
         self._hub = hub

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 
 from keyfob.core.errors import KeyfobError
-from keyfob.ports import AccountStore
+from keyfob.ports import AccountRecords
 
 NAME = "Keyfob"
 
@@ -18,7 +18,7 @@ NAME = "Keyfob"
 class Labels:
     """Thread-safe. Reads the store, so it may block as long as that does."""
 
-    def __init__(self, store: AccountStore) -> None:
+    def __init__(self, store: AccountRecords) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._expected: dict[str, str] = {}

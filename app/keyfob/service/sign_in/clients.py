@@ -21,7 +21,7 @@ from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
 from keyfob.core.words import CLIENT_AUTHS, ClientAuth, ClientSource
 from keyfob.core.words import known as known_word
-from keyfob.ports import AccountStore, Vault
+from keyfob.ports import NamedValues, Vault
 from keyfob.protocol.context import Client
 from keyfob.protocol.oauth import register
 from keyfob.protocol.provider_quirks import own_registration
@@ -63,7 +63,7 @@ class Clients:
 
     def __init__(
         self,
-        store: AccountStore,
+        store: NamedValues,
         vault: Vault,
         plans: ContextBuilder,
         runner: Runner,

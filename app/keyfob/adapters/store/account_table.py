@@ -1,0 +1,130 @@
+"""The accounts, a row each: implements `ports.AccountRecords`.
+
+A row that cannot be read is an error of its own account and of no other: it takes no other away and is not written to.
+Its content is in no error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from keyfob.adapters.store import codec
+from keyfob.adapters.store.database import Tables
+from keyfob.core.account import Record
+from keyfob.core.errors import Fault, Usage
+from keyfob.core.text import plain
+from keyfob.ports import Unread
+
+
+class AccountTable(Tables):
+    def records(self) -> Sequence[Record]:
+        """All that can be read, by provider and label."""
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT record FROM accounts ORDER BY provider, label").fetchall()
+        return codec.readable(codec.load_record, rows)
+
+    def unread(self) -> Sequence[Unread]:
+        """The accounts that `records` leaves out: rows that cannot be read, and accounts that are missing."""
+        with self.database.reading() as connection:
+            # Listed before the rows are read: who is put meanwhile is not missing.
+            listed = self.database.keys.keys()
+            rows = connection.execute(
+                "SELECT key, provider, label, record FROM accounts ORDER BY provider, label"
+            ).fetchall()
+        found = []
+        for key, provider, label, text in rows:
+            try:
+                codec.load_record(text)
+            except codec.Unreadable as error:
+                found.append(Unread(key, f"{provider}/{label}", row_fault(f"{provider}/{label}", error)))
+        missing = set(listed).difference(row[0] for row in rows)
+        if missing:
+            missing.intersection_update(self.database.keys.keys())  # who was removed meanwhile is not missing
+        return [*found, *(Unread(key, "", missing_fault(self.database.path)) for key in sorted(missing))]
+
+    def get(self, key: str) -> Record | None:
+        with self.database.reading() as connection:
+            return get_row(connection, key)
+
+    def put(self, record: Record) -> None:
+        with self.database.writing() as connection:
+            new = get_row(connection, record.account.key) is None
+            put_row(connection, record)
+        if new:
+            self.database.keys.add(record.account.key)
+
+    def restore(self, record: Record) -> None:
+        key = record.account.key
+        with self.database.writing() as connection:
+            row = connection.execute("SELECT record FROM accounts WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO named (name, value) VALUES (?, ?)", (f"damaged/{key}", row[0])
+                )
+            put_row(connection, record)
+        self.database.keys.add(key)
+
+    def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
+        """`change` runs inside the transaction: it must be quick and must not write to the store. What it
+        raises undoes everything and comes out here."""
+        with self.database.writing() as connection:
+            record = get_row(connection, key)
+            if record is None:
+                return None
+            changed = change(record)
+            if changed is None:
+                return record
+            if changed.account.key != key:
+                raise ValueError("an account's key never changes")
+            put_row(connection, changed)
+            return changed
+
+    def remove(self, key: str) -> None:
+        """The account and its intent; its history and pending revocations stay."""
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM accounts WHERE key = ?", (key,))
+            connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+        self.database.keys.remove(key)
+
+
+def row_fault(account_id: str, error: codec.Unreadable) -> Fault:
+    name = plain(account_id, 160)
+    if isinstance(error, codec.TooNew):
+        return Fault(f"{name} was written by a newer Keyfob ({error})", code="store_too_new")
+    return Fault(f"The data of {name} is damaged ({error})", code="store_damaged")
+
+
+def missing_fault(path: Path) -> Fault:
+    return Fault(f"An account is missing from {path.name}", code="store_damaged")
+
+
+def get_row(connection: sqlite3.Connection, key: str) -> Record | None:
+    row: Any = connection.execute(
+        "SELECT record, provider, label FROM accounts WHERE key = ?", (key,)
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        return codec.load_record(row[0])
+    except codec.Unreadable as error:
+        raise row_fault(f"{row[1]}/{row[2]}", error) from None
+
+
+def put_row(connection: sqlite3.Connection, record: Record) -> None:
+    account = record.account
+    try:
+        connection.execute(
+            "INSERT INTO accounts (key, provider, label, record) VALUES (:key, :provider, :label, :record)"
+            " ON CONFLICT (key) DO UPDATE SET provider = :provider, label = :label, record = :record",
+            {
+                "key": account.key,
+                "provider": account.provider,
+                "label": account.label,
+                "record": codec.dumps(record),
+            },
+        )
+    except sqlite3.IntegrityError as error:
+        raise Usage(f"There is already an account {account.id}", code="label_taken") from error
