@@ -150,7 +150,7 @@ def build(
         keeper.saving.stand_by = lambda record, grant, beside: (
             settings().vault != "sealed" and start_saver(home.id, record, grant, beside)
         )
-    recovery = Recovery(store, slots, keeper.ledger, now, codec.description, codec.load_record)
+    recovery = Recovery(store, slots, keeper.ledger, codec.description, codec.load_record)
     accounts = Accounts(
         store, keeper, slots, locks, plans, runner, revocations, hub, signing, recovery.describe
     )

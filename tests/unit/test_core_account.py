@@ -1,11 +1,9 @@
-"""The one table of how an account may change, walked whole; and when to renew."""
+"""How an account stands and what is shown of it; and when to renew."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import product
-from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -14,22 +12,13 @@ from hypothesis import strategies as st
 from keyfob.core import account
 from keyfob.core.account import (
     STILL_TRIED,
-    TRANSITIONS,
     Connected,
     Disconnected,
     ErrorNote,
-    Event,
-    Expired,
-    GrantEnded,
     LoggedEvent,
     NeedsSignIn,
-    PersonDisconnected,
-    RenewalFailed,
-    Renewed,
-    SignedIn,
     Stale,
     Status,
-    after,
     shown_status,
     status_word,
     still_tried,
@@ -53,33 +42,7 @@ from support.records import a_record
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
 NOTE = ErrorNote("grant_ended", "It ended", "sign_in_again", AT)
-OTHER = ErrorNote("network_timeout", "Too slow", "retry", LATER)
 STATUSES: list[Status] = [Connected(), Stale(AT, NOTE), NeedsSignIn(AT, NOTE), Disconnected(AT)]
-EVENTS: list[Event] = [
-    SignedIn(LATER),
-    Renewed(LATER),
-    RenewalFailed(LATER, OTHER),
-    Expired(LATER, OTHER),
-    GrantEnded(LATER, OTHER),
-    PersonDisconnected(LATER),
-]
-
-
-def test_the_table_is_total() -> None:
-    assert set(TRANSITIONS) == set(product(get_args(Status), get_args(Event)))
-
-
-@pytest.mark.parametrize(
-    ("status", "event"), list(product(STATUSES, EVENTS)), ids=lambda value: type(value).__name__
-)
-def test_every_step_leads_where_the_table_says(status: Status, event: Event) -> None:
-    found = after(status, event)
-    assert type(found) is TRANSITIONS[type(status), type(event)]
-    if isinstance(found, Stale | NeedsSignIn) and type(found) is type(status):
-        assert found.since == AT  # since when it stands so, not since the latest failure
-    if isinstance(found, Stale | NeedsSignIn) and type(found) is not type(status):
-        assert found.since == LATER
-        assert found.error == OTHER
 
 
 def test_renewals_go_on_where_the_provider_did_not_say_that_the_grant_has_ended() -> None:
@@ -87,24 +50,6 @@ def test_renewals_go_on_where_the_provider_did_not_say_that_the_grant_has_ended(
         assert still_tried(NeedsSignIn(AT, replace(NOTE, code=code)))
     assert not still_tried(NeedsSignIn(AT, replace(NOTE, code="grant_ended")))
     assert not still_tried(Stale(AT, NOTE))
-
-
-def test_only_a_sign_in_mends_what_the_person_ended() -> None:
-    for event in EVENTS:
-        expected = Connected if isinstance(event, SignedIn) else Disconnected
-        assert type(after(Disconnected(AT), event)) is expected
-
-
-def test_no_failure_of_the_network_ever_needs_a_sign_in() -> None:
-    for status in (Connected(), Stale(AT, NOTE)):
-        for event in (RenewalFailed(LATER, OTHER), Expired(LATER, OTHER)):
-            assert not isinstance(after(status, event), NeedsSignIn | Disconnected)
-
-
-def test_the_newest_reason_of_its_kind_is_kept() -> None:
-    assert after(Stale(AT, NOTE), Expired(LATER, OTHER)) == Stale(AT, OTHER)
-    assert after(NeedsSignIn(AT, NOTE), GrantEnded(LATER, OTHER)) == NeedsSignIn(AT, OTHER)
-    assert after(NeedsSignIn(AT, NOTE), RenewalFailed(LATER, OTHER)) == NeedsSignIn(AT, NOTE)
 
 
 def test_the_words_of_the_interface() -> None:

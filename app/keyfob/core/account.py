@@ -1,15 +1,15 @@
-"""Accounts: who is connected where, how it stands, and the one table of how it may change.
+"""Accounts: who is connected where, and how it stands.
 
-An `Account` is what does not change between sign-ins (and is pinned by one); a `Status` says how it stands now,
-each case with only the fields that mean something there. `TRANSITIONS` is the only place that says which event
-leads where; `docs/architecture.md` draws its diagram from it. `shown_status` is the only place that says what is shown
+An `Account` is what does not change between sign-ins (and is pinned by one). A `Status` says how it stands now,
+each case with only the fields that mean something there. A `Record` has both and is what the store holds;
+`core.transitions.after` is the only function that changes one. `shown_status` is the only place that says what is shown
 of it. "Renewing" is seen from the account's lock and never stored; a sign-in under way is an `Attempt` of the service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -70,96 +70,6 @@ class Disconnected:
 
 
 Status = Connected | Stale | NeedsSignIn | Disconnected
-
-
-# --- events that change it ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RenewalFailed:
-    """The renewal failed for a reason that may pass, and the access token still lives."""
-
-    at: datetime
-    error: ErrorNote
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """The access token has expired while renewal keeps failing."""
-
-    at: datetime
-    error: ErrorNote
-
-
-@dataclass(frozen=True, slots=True)
-class GrantEnded:
-    at: datetime
-    error: ErrorNote
-
-
-@dataclass(frozen=True, slots=True)
-class PersonDisconnected:
-    at: datetime
-
-
-Event = SignedIn | Renewed | RenewalFailed | Expired | GrantEnded | PersonDisconnected
-
-TRANSITIONS: Mapping[tuple[type[Status], type[Event]], type[Status]] = {
-    (Connected, SignedIn): Connected,
-    (Connected, Renewed): Connected,
-    (Connected, RenewalFailed): Connected,
-    (Connected, Expired): Stale,
-    (Connected, GrantEnded): NeedsSignIn,
-    (Connected, PersonDisconnected): Disconnected,
-    (Stale, SignedIn): Connected,
-    (Stale, Renewed): Connected,
-    (Stale, RenewalFailed): Stale,
-    (Stale, Expired): Stale,
-    (Stale, GrantEnded): NeedsSignIn,
-    (Stale, PersonDisconnected): Disconnected,
-    (NeedsSignIn, SignedIn): Connected,
-    # Another process may win a race that this one lost: its saved renewal is the truth.
-    (NeedsSignIn, Renewed): Connected,
-    (NeedsSignIn, RenewalFailed): NeedsSignIn,
-    (NeedsSignIn, Expired): NeedsSignIn,
-    (NeedsSignIn, GrantEnded): NeedsSignIn,
-    (NeedsSignIn, PersonDisconnected): Disconnected,
-    (Disconnected, SignedIn): Connected,
-    # A late answer of a renewal does not bring a disconnected account back: it is revoked, not stored.
-    (Disconnected, Renewed): Disconnected,
-    (Disconnected, RenewalFailed): Disconnected,
-    (Disconnected, Expired): Disconnected,
-    (Disconnected, GrantEnded): Disconnected,
-    (Disconnected, PersonDisconnected): Disconnected,
-}
-
-
-def after(status: Status, event: Event) -> Status:
-    """The status that `event` leads to. Total over TRANSITIONS; an unlisted pair is a bug and raises KeyError."""
-    target = TRANSITIONS[type(status), type(event)]
-    if target is type(status):
-        # Since when it stands so stays; why is the newest reason of the kind that brought it here.
-        if isinstance(status, Stale) and isinstance(event, Expired | RenewalFailed):
-            return replace(status, error=event.error)
-        if isinstance(status, NeedsSignIn) and isinstance(event, GrantEnded):
-            return replace(status, error=event.error)
-        return status
-    if target is Connected:
-        return Connected()
-    if target is Disconnected:
-        return Disconnected(event.at)
-    assert isinstance(event, Expired | GrantEnded)
-    return Stale(event.at, event.error) if target is Stale else NeedsSignIn(event.at, event.error)
 
 
 def status_word(status: Status) -> StatusWord:
@@ -268,10 +178,9 @@ class Record:
     failures: int = 0  # renewals failed in a row
     retry_at: datetime | None = None  # when Keyfob tries again by itself: its backoff or the provider's wait
     asked_until: datetime | None = None  # how long the provider itself asked to wait (Retry-After)
-    doubts: int = (
-        0  # renewals after the token's end that were refused without a word on the grant, or not answered
-    )
-    doubted_since: datetime | None = None  # the first of them
+    # Renewals after the token's end that were refused without a word about the grant, or not answered; and the first.
+    doubts: int = 0
+    doubted_since: datetime | None = None
     key_tail: str | None = None  # an API key's last characters
     cleanup: bool = False  # disconnected, and its secrets are not yet all forgotten or revoked
 

@@ -1,44 +1,31 @@
 """Writes down how an account stands: what a renewal brought, why it failed, that it ended.
 
-Called by the Keeper under the account's lock. It changes the store's row by the one table of `core.account` and tells
-the history once of each change; it reads and writes no secret.
+Called by the Keeper under the account's lock. It makes the event, stores what `core.transitions.after` makes of it, and
+writes each change into the history once. It reads and writes no secret.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import NoReturn
 
-from keyfob.core.account import (
-    ErrorNote,
-    Event,
-    Expired,
+from keyfob.core.account import Connected, Intent, NeedsSignIn, Record, Stale, still_tried
+from keyfob.core.errors import Fault, KeyfobError, NotFound, SignInNeeded
+from keyfob.core.grant import Grant
+from keyfob.core.settings import Settings
+from keyfob.core.transitions import (
+    ErrorNoted,
     GrantEnded,
-    Intent,
-    NeedsSignIn,
-    Record,
+    GrantKept,
+    GrantSavedLate,
+    Relisted,
     RenewalFailed,
     Renewed,
     after,
-    still_tried,
 )
-from keyfob.core.errors import CODES, Fault, KeyfobError, NotFound, SignInNeeded
-from keyfob.core.grant import Grant
-from keyfob.core.renewal import (
-    DOUBTED_EVERY,
-    DOUBTS_MOST,
-    REFUSED_FOR,
-    REPEAT_WITHIN,
-    UNANSWERED_FOR,
-    backoff,
-    ends_at,
-    jitter_of,
-    renews_at,
-)
-from keyfob.core.settings import Settings
 from keyfob.ports import AccountRecords
 from keyfob.service.contexts import Signing
 from keyfob.service.events import Hub
@@ -58,39 +45,29 @@ class Ledger:
         self._signing = signing
         self.slept: timedelta | None = None  # set by the renewer after a suspend, for the history's words
 
-    def adopt(self, key: str, grant: Grant, *, quiet: bool = False) -> Record:
-        """Bring the store's row up to what the vault holds."""
-        now = self._signing.now()
-        margin = self._settings().margin
-
-        def change(record: Record) -> Record:
-            return replace(
-                record,
-                status=record.status if quiet else after(record.status, Renewed(now)),
-                generation=grant.generation,
-                scopes=grant.scopes,
-                obtained_at=grant.obtained_at,
-                expires_at=grant.expires_at,
-                renews_at=renews_at(grant, margin, jitter_of(key)),
-                renewable=grant.refresh is not None,
-                last_renewed_at=record.last_renewed_at if quiet else grant.obtained_at,
-                last_error=record.last_error if quiet else None,
-                failures=record.failures if quiet else 0,
-                retry_at=record.retry_at if quiet else None,
-                asked_until=record.asked_until if quiet else None,
-                doubts=record.doubts if quiet else 0,
-                doubted_since=record.doubted_since if quiet else None,
-            )
-
+    def adopt(self, key: str, grant: Grant) -> Record:
+        """Bring the store's row up to a good grant that the vault holds. Raises NotFound."""
         before = self._store.get(key)
-        record = self._store.update(key, change)
+        record = self._store.update(key, partial(after, event=Renewed(grant, self._settings().margin)))
         if record is None:
             raise NotFound("The account was removed meanwhile")
-        if not quiet and before is not None and before.generation != grant.generation:
+        if before is not None and before.generation != record.generation:
             slept, self.slept = self.slept, None
             words = f"Renewed after {_span(slept)} asleep" if slept else "Renewed"
             self._hub.say(record, "renewed", words)
         return record
+
+    def kept(self, key: str, grant: Grant) -> None:
+        """The vault holds `grant` of an answer that was wrong in another way."""
+        self._store.update(key, partial(after, event=GrantKept(grant, self._settings().margin)))
+
+    def saved_late(self, key: str, grant: Grant) -> None:
+        """The vault holds `grant` now, which it refused before."""
+        self._store.update(key, partial(after, event=GrantSavedLate(grant, self._settings().margin)))
+
+    def relisted(self, record: Record, grant: Grant | None) -> Record:
+        """`record`, found in the vault with the grant that is there. Stores nothing."""
+        return after(record, Relisted(self._signing.now(), grant, self._settings().margin))
 
     def failed(
         self,
@@ -101,85 +78,36 @@ class Ledger:
         refused: bool = False,
         lost: Intent | None = None,
     ) -> Record | None:
-        """Write down a failure that may pass; what is then stored. The account stays connected while its access token
-        lives. `refused`: the server looked at the request, and said nothing of the grant. `lost`: the request may
-        have arrived, and its answer did not. Where either goes on after the access token's end, the person is asked to sign in again, and the account is tried once an hour."""
-        now = self._signing.now()
-        note = self._hub.note(error)
-        event: Event = Expired(now, note) if grant.expired(now) else RenewalFailed(now, note)
-        ended = ends_at(grant.obtained_at, grant.expires_at)
-        key = record.account.key
-
-        def change(current: Record) -> Record:
-            failures = current.failures + 1
-            jitter = jitter_of(key + str(failures))
-            wait = backoff(failures, jitter)
-            repeated = lost is not None and lost.replays > 0
-            if lost is not None:
-                # Repeats come while a server that allows them still does; after that, when nothing can be lost.
-                soon = backoff(lost.replays + 1, jitter)
-                wait = (
-                    soon
-                    if now + soon <= lost.at + REPEAT_WITHIN
-                    else max(wait, ended - now)
-                    if repeated
-                    else soon
-                )
-            retry_at = now + max(wait, error.retry_after or wait)
-            doubted = (refused or repeated) and now >= ended
-            changed = replace(
-                current,
-                status=after(current.status, event),
-                last_error=current.last_error if still_tried(current.status) else note,
-                failures=failures,
-                retry_at=retry_at,
-                asked_until=current.asked_until if error.retry_after is None else now + error.retry_after,
-                doubts=current.doubts + doubted,
-                doubted_since=current.doubted_since or (now if doubted else None),
-            )
-            return _doubted(changed, note, refused=refused) if doubted else changed
-
+        """Write down a failure that may pass; what is then stored, or None if the store could not be written. `grant` is
+        what the vault holds now. `refused`: the server read the request and said nothing about the grant. `lost`: the
+        request may have arrived, and its answer did not."""
+        event = RenewalFailed(self._hub.note(error), grant, error.retry_after, refused, lost)
         try:
-            changed = self._store.update(key, change)
+            changed = self._store.update(record.account.key, partial(after, event=event))
         except Fault as fault:
             log.error("the account store: %s", fault.code)
             return None
         if changed is None:
             return None
-        if still_tried(changed.status):
-            if still_tried(record.status):
-                self._hub.hint(changed, "renewal_failed")
-            else:
-                self._hub.say(changed, "needs_sign_in", error.message, error.code)
-        elif record.last_error is None or record.last_error.code != error.code:
+        if still_tried(changed.status) and not still_tried(record.status):
+            self._hub.say(changed, "needs_sign_in", error.message, error.code)
+        elif isinstance(changed.status, Connected | Stale) and (
+            record.last_error is None or record.last_error.code != error.code
+        ):
             self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
         else:
             self._hub.hint(changed, "renewal_failed")
         return changed
 
     def remember(self, record: Record, error: KeyfobError) -> None:
-        note = self._hub.note(error)
-        self._store.update(record.account.key, lambda current: replace(current, last_error=note))
+        self._store.update(record.account.key, partial(after, event=ErrorNoted(self._hub.note(error))))
 
     def ended(self, record: Record, error: SignInNeeded) -> NoReturn:
         """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
-        now = self._signing.now()
-        note = self._hub.note(error)
-        fresh = not isinstance(record.status, NeedsSignIn)
-        changed = self._store.update(
-            record.account.key,
-            lambda current: replace(
-                current,
-                status=after(current.status, GrantEnded(now, note)),
-                last_error=note,
-                failures=0,
-                retry_at=None,
-                asked_until=None,
-                doubts=0,
-                doubted_since=None,
-            ),
-        )
-        if changed is not None and fresh and isinstance(changed.status, NeedsSignIn):
+        event = GrantEnded(self._hub.note(error))
+        changed = self._store.update(record.account.key, partial(after, event=event))
+        known = isinstance(record.status, NeedsSignIn)
+        if changed is not None and not known and isinstance(changed.status, NeedsSignIn):
             self._hub.say(changed, "needs_sign_in", error.message, error.code)
         raise error
 
@@ -190,21 +118,6 @@ class Ledger:
             write()
         except Fault as fault:
             log.error("the account store: %s", fault.code)
-
-
-def _doubted(record: Record, note: ErrorNote, *, refused: bool) -> Record:
-    """`record` after one more renewal that leaves in doubt whether the grant is alive: once there were enough of them, its
-    person is asked to sign in, and one try an hour goes on."""
-    assert record.doubted_since is not None
-    span = REFUSED_FOR if refused else UNANSWERED_FOR
-    enough = record.doubts >= DOUBTS_MOST and note.at - record.doubted_since >= span
-    if enough and not isinstance(record.status, NeedsSignIn):
-        code = "renewal_refused" if refused else "renewal_unanswered"
-        why = ErrorNote(code, note.message, str(CODES[code].advice), note.at, note.detail)
-        record = replace(record, status=after(record.status, GrantEnded(note.at, why)), last_error=why)
-    if still_tried(record.status):
-        record = replace(record, retry_at=note.at + DOUBTED_EVERY)
-    return record
 
 
 def _span(span: timedelta) -> str:

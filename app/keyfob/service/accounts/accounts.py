@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from keyfob.core.account import (
     Account,
     AccountView,
-    Connected,
     Disconnected,
     LoggedEvent,
     PendingRevocation,
-    PersonDisconnected,
     Record,
-    after,
     shown_status,
     status_word,
 )
@@ -36,6 +34,7 @@ from keyfob.core.http import Request
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
+from keyfob.core.transitions import PersonDisconnected, Renamed, SecretsForgotten, TokenAccepted, after
 from keyfob.core.words import RevocationOutcome, Revoked, ShownStatus, UnrevokedReason
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol.context import Identity
@@ -158,22 +157,8 @@ class Accounts:
                 f"{record.account.id} answers as somebody else than it was connected as",
                 code="subject_mismatch",
             )
-        self._store.update(
-            record.account.key,
-            lambda current: replace(
-                current,
-                account=replace(
-                    current.account,
-                    name=who.name or current.account.name,
-                    email=who.email or current.account.email,
-                    avatar_url=who.avatar_url or current.account.avatar_url,
-                    plan=who.plan or current.account.plan,
-                ),
-                last_error=None
-                if isinstance(current.status, Connected) and not current.failures
-                else current.last_error,
-            ),
-        )
+        accepted = TokenAccepted(who.name, who.email, who.avatar_url, who.plan)
+        self._store.update(record.account.key, partial(after, event=accepted))
         self._hub.hint(record, "tested")
         return TestResult(
             record.account.id, True, who.subject, who.name, 200, round(took.total_seconds() * 1000)
@@ -222,10 +207,7 @@ class Accounts:
                 f"A label cannot be {plain(label, 64)!r}",
                 remedy=f"Use a-z, 0-9, '.', '_', '@' and '-', for example {clean}.",
             )
-        changed = self._store.update(
-            record.account.key,
-            lambda current: replace(current, account=replace(current.account, label=clean)),
-        )
+        changed = self._store.update(record.account.key, partial(after, event=Renamed(clean)))
         if changed is None:
             raise NotFound("The account was removed meanwhile")
         if changed.account.label != record.account.label:
@@ -289,26 +271,7 @@ class Accounts:
             return replace(self._how_it_ended(record), account=self._view(record))
         self._store.write(_local(key), "1" if local else None)
         # The tombstone comes first: from here no answer of a renewal is stored, and no token is handed out.
-        marked = self._store.update(
-            key,
-            lambda current: replace(
-                current,
-                status=after(current.status, PersonDisconnected(now)),
-                epoch=current.epoch + 1,
-                last_error=None,
-                failures=0,
-                retry_at=None,
-                asked_until=None,
-                doubts=0,
-                doubted_since=None,
-                expires_at=None,
-                renews_at=None,
-                obtained_at=None,
-                grant_ends_at=None,
-                renewable=False,
-                cleanup=True,
-            ),
-        )
+        marked = self._store.update(key, partial(after, event=PersonDisconnected(now)))
         if marked is None:
             raise NotFound(f"There is no account {record.account.id}")
         if not isinstance(record.status, Disconnected):
@@ -361,7 +324,7 @@ class Accounts:
                 for pending in untold:
                     self._revocations.drop(pending)
                 self._store.clear_intent(key)
-                self._store.update(key, lambda row: replace(row, cleanup=False))
+                self._store.update(key, partial(after, event=SecretsForgotten()))
                 self._store.write(_local(key), None)
         except Transient:
             # A renewal under way still holds the lock; the renewer goes on with the cleanup.

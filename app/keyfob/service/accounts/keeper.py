@@ -24,7 +24,6 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from keyfob.core.account import (
@@ -327,7 +326,7 @@ class Keeper:
     def _left(self, key: str, held: list[Stored]) -> Stored:
         """What a refused renewal leaves: the newest grant that it stored, noted in the account's row too."""
         if len(held) > 1:
-            self._ledger.adopt(key, held[-1].grant, quiet=True)
+            self._ledger.kept(key, held[-1].grant)
         return held[-1]
 
     def _keep(self, record: Record, grant: Grant, before: Stored) -> str:
@@ -359,8 +358,7 @@ class Keeper:
             if held is None or held.grant.generation < grant.generation:
                 self._slots.rehearse(key)
                 self._keep(record, grant, held or Stored(grant, beside))
-                self._ledger.adopt(key, grant, quiet=True)
-                self._store.update(key, lambda row: replace(row, last_error=None, failures=0, retry_at=None))
+                self._ledger.saved_late(key, grant)
 
     # --- what may come of it ----------------------------------------------------------------------------------
 

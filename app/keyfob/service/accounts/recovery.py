@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from keyfob.core.account import Connected, Disconnected, Record
+from keyfob.core.account import Record
 from keyfob.core.errors import Fault, KeyfobError, Usage
-from keyfob.ports import AccountStore, Clock
+from keyfob.core.transitions import Renamed, after
+from keyfob.ports import AccountStore
 from keyfob.service.accounts.account_state import Ledger
 from keyfob.service.accounts.grant_store import Slots
 
@@ -40,14 +41,12 @@ class Recovery:
         store: AccountStore,
         slots: Slots,
         ledger: Ledger,
-        clock: Clock,
         write: Callable[[Record], str],
         read: Callable[[str], Record],
     ) -> None:
         self._store = store
         self._slots = slots
         self._ledger = ledger
-        self._clock = clock
         self._write = write
         self._read = read
 
@@ -97,26 +96,13 @@ class Recovery:
         """As the vault's own grant has it: connected with one, disconnected without."""
         key = record.account.key
         stored = self._slots.newest_or_none(key)
-        kept = replace(
-            record,
-            status=Connected() if stored else Disconnected(self._clock()),
-            renewable=False,
-            expires_at=None,
-            renews_at=None,
-            obtained_at=None,
-            last_error=None,
-            failures=0,
-            retry_at=None,
-            cleanup=False,
-        )
+        kept = self._ledger.relisted(record, stored.grant if stored else None)
         base = record.account.label
         for label in (base, *(f"{base[:60]}-{number}" for number in range(2, 1000))):
-            kept = replace(kept, account=replace(kept.account, label=label))
+            kept = after(kept, Renamed(label))
             try:
                 self._store.restore(kept)
             except Usage:
                 continue  # another account has that label meanwhile
-            if stored is not None:
-                self._ledger.adopt(key, stored.grant, quiet=True)
             return kept.account.id
         raise Fault(f"No label is free for {record.account.id}")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Connected, Disconnected, Record, Stale
 from keyfob.core.errors import Advice, KeychainError, KeyfobError
 from keyfob.core.renewal import LOOK_AGAIN, waits
+from keyfob.core.transitions import KeychainUnlocked, after
 from keyfob.ports import AccountStore, Clock
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
@@ -86,9 +87,10 @@ class Renewer:
     def keychain_back(self) -> None:
         """The keychain was unlocked: what had to wait for it is due at the next look, and no backoff holds it up."""
         self._hub.keychain(None)
+        unlocked = KeychainUnlocked()
         for record in self._store.records():
-            if record.retry_at and record.last_error and record.last_error.advice == Advice.UNLOCK_KEYCHAIN:
-                self._store.update(record.account.key, lambda current: replace(current, retry_at=None))
+            if after(record, unlocked) != record:
+                self._store.update(record.account.key, partial(after, event=unlocked))
 
     def _note_keychain(self, key: str, error: KeyfobError) -> None:
         """A renewal was due and the keychain refused: told once, and written down at the account."""

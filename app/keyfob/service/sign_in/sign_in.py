@@ -11,16 +11,17 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
-from keyfob.core.account import Account, AccountView, Connected, Pin, Record, SignedIn, after
+from keyfob.core.account import Account, AccountView, Connected, Pin, Record
 from keyfob.core.errors import Fault, KeyfobError, NotFound, PeerFault, SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider, Server
-from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.core.transitions import Renamed, SignedIn, after
 from keyfob.core.words import LoggedKind, Method, known
 from keyfob.ports import Spawn
 from keyfob.protocol.oidc.identity import UNIDENTIFIED
@@ -261,42 +262,23 @@ class SignIn:
         deps = self._deps
         now = deps.signing.now()
         fresh = self._account(ready, signed, key, record)
-        margin = deps.settings().margin
-
-        def connected(current: Record) -> Record:
-            return replace(
-                current,
-                account=replace(fresh, label=current.account.label),
-                status=after(current.status, SignedIn(now)),
-                epoch=current.epoch + 1,
-                generation=grant.generation,
-                scopes=grant.scopes,
-                obtained_at=grant.obtained_at,
-                expires_at=grant.expires_at,
-                renews_at=renews_at(grant, margin, jitter_of(key)),
-                renewable=grant.refresh is not None,
-                connected_at=now,
-                last_renewed_at=None,
-                grant_ends_at=_grant_ends(ready.provider, signed, grant, now),
-                last_error=None,
-                failures=0,
-                retry_at=None,
-                asked_until=None,
-                doubts=0,
-                doubted_since=None,
-                key_tail=signed.key_tail,
-                cleanup=False,
-            )
-
+        event = SignedIn(
+            now,
+            fresh,
+            grant,
+            deps.settings().margin,
+            _grant_ends(ready.provider, signed, grant, now),
+            signed.key_tail,
+        )
         if record is not None:
-            changed = deps.store.update(key, connected)
+            changed = deps.store.update(key, partial(after, event=event))
             if changed is None:
                 raise NotFound("The account was removed meanwhile")
             return changed
-        new = connected(Record(fresh, Connected()))
+        new = after(Record(fresh, Connected()), event)
         for label in _labels(fresh.label, ready.attempt.request.label):
             try:
-                new = replace(new, account=replace(new.account, label=label))
+                new = after(new, Renamed(label))
                 deps.store.put(new)
                 return new
             except Usage as error:
