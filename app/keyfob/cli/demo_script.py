@@ -13,10 +13,10 @@ from pathlib import Path
 
 from keyfob.cli.engine import Demo, Engine
 from keyfob.cli.session import Session
-from keyfob.cli.words import span
 from keyfob.core.account import AccountView
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded, SignInNeeded
 from keyfob.core.resources import resources
+from keyfob.core.time_words import short_span
 from keyfob.service.accounts.views import Progress, SignInRequest
 
 LIFETIME = 5  # seconds an access token lives here: long enough to see, short enough to wait for
@@ -177,7 +177,7 @@ class _Story:
         old = accounts.token(view.key, min_life=timedelta(0)).token.fingerprint()
         if before.renews_at is not None:
             self._session.say(
-                f"   Nothing to do: the token renews by itself in {span(before.renews_at - now())} …"
+                f"   Nothing to do: the token renews by itself in {short_span(before.renews_at - now())} …"
             )
         end = now() + timedelta(seconds=PATIENCE)
         pause = threading.Event()

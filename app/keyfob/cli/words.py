@@ -1,4 +1,4 @@
-"""Times and states in words for people: local time, plain spans, one line a thing."""
+"""What a terminal shows of an account: its state in a few words, tables and facts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import assert_never
 
 import click
 
+from keyfob.core import time_words
 from keyfob.core.account import AccountView
 from keyfob.core.text import plain
+from keyfob.core.time_words import short_span
 from keyfob.core.words import Method, ShownStatus
 
 STATUS_WORDS: Mapping[ShownStatus, str] = {
@@ -40,28 +42,13 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STYLED = re.compile(r"((?:\x1b\[3[1-4]m)?)([^\x1b]*)(\x1b\[0m)")
 
 
-def span(length: timedelta) -> str:
-    """`42 s`, `5 min`, `3 h`, `12 days`: one unit, rounded down, never negative."""
-    seconds = max(0, int(length.total_seconds()))
-    if seconds < 90:
-        return f"{seconds} s"
-    if seconds < 5400:
-        return f"{seconds // 60} min"
-    if seconds < 172_800:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 86_400} days"
-
-
 def moment(at: datetime | None, now: datetime) -> str:
-    """Local time: `14:02` today, else `12 March 14:02`, with the year where it is another."""
+    """A time in words; with its seconds if it is close to now."""
     if at is None:
         return "never"
-    local, today = at.astimezone(), now.astimezone()
-    clock = f"{local:%H:%M}" if abs(at - now) > timedelta(minutes=5) else f"{local:%H:%M:%S}"
-    if local.date() == today.date():
-        return clock
-    year = f" {local.year}" if local.year != today.year else ""
-    return f"{local.day} {local:%B}{year} {clock}"
+    if abs(at - now) <= timedelta(minutes=5) and at.astimezone().date() == now.astimezone().date():
+        return f"{at.astimezone():%H:%M:%S}"
+    return time_words.moment(at, now)
 
 
 def life(view: AccountView, now: datetime) -> str:
@@ -80,7 +67,7 @@ def life(view: AccountView, now: datetime) -> str:
                     "expired; renewed when it is next asked for" if expired else "the keychain is not usable"
                 )
             later = view.renews_at is not None and view.renews_at > now
-            again = f", tries again in {span(view.renews_at - now)}" if later and view.renews_at else ""
+            again = f", tries again in {short_span(view.renews_at - now)}" if later and view.renews_at else ""
             return view.last_error.message + again
         case "connected" | "renewing":
             return _life_left(view, now)
@@ -94,10 +81,10 @@ def _life_left(view: AccountView, now: datetime) -> str:
     if view.renewable and view.renews_at is not None:
         if view.renews_at <= now:
             return "renews now"
-        return f"renews by itself in {span(view.renews_at - now)}"
+        return f"renews by itself in {short_span(view.renews_at - now)}"
     if left <= timedelta(0):
         return "expired"
-    return f"expires in {span(left)}"
+    return f"expires in {short_span(left)}"
 
 
 def status(word: ShownStatus) -> str:

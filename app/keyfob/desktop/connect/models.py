@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from keyfob.core import time_words
 from keyfob.core.errors import CODES, KeyfobError
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
 from keyfob.core.words import ClientSource, Method, SecretRule, Stage
-from keyfob.desktop.shared import words
 from keyfob.desktop.shared.avatar import Face, first_letter
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.window.models import METHOD_WORDS
@@ -285,7 +285,7 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
     """Plain words for where a sign-in stands."""
     title, left = progress.provider_title, ""
     if progress.deadline is not None:
-        left = f"{words.countdown(progress.deadline - now)} left"
+        left = f"{time_words.countdown(progress.deadline - now)} left"
     if progress.method == "device":
         return _device(progress, left)
     steps: tuple[tuple[str, Stage], ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
-from keyfob.desktop.shared import words
+from keyfob.core import time_words
 
 if TYPE_CHECKING:
     from keyfob.core.account import LoggedEvent
@@ -64,9 +64,9 @@ def lines(events: Sequence[LoggedEvent], now: datetime, zone: tzinfo | None = No
     for run in runs[:MOST_LINES]:
         text, newest = text_of(run[0]), run[0]
         if len(run) > 1 and newest.kind != "revoked":  # one deed, a token at a time
-            text = f"{text}, {len(run)} times since {words.short_moment(run[-1].at, now, zone)}"
-        tooltip = f"{words.moment(newest.at, now, zone)}: {newest.message or text}"
-        out.append(Line(words.short_moment(newest.at, now, zone), text, tone_of(newest), tooltip))
+            text = f"{text}, {len(run)} times since {time_words.short_moment(run[-1].at, now, zone)}"
+        tooltip = f"{time_words.moment(newest.at, now, zone)}: {newest.message or text}"
+        out.append(Line(time_words.short_moment(newest.at, now, zone), text, tone_of(newest), tooltip))
     return tuple(out)
 
 

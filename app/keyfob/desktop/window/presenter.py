@@ -15,6 +15,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.secret import Secret
@@ -393,7 +394,7 @@ class Presenter(QObject):
             self.publish()
             if text:
                 self._failed, self._cause_seen = key, False
-                self.said.emit(f"{text} ({words.clock_time(self._clock())})", False)
+                self.said.emit(f"{text} ({time_words.clock_time(self._clock())})", False)
             self.reload()
 
         Operation(self, work, finished).failing(failed).start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 from typing import assert_never
 
+from keyfob.core import time_words
 from keyfob.core.account import AccountView
-from keyfob.desktop.shared import words
 
 
 def until(view: AccountView, now: datetime) -> timedelta | None:
@@ -45,7 +45,9 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
                 "Nobody has been signed out. Tools get this token again after that.",
             )
         case "stale":
-            since = f"Expired {words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
+            since = (
+                f"Expired {time_words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
+            )
             return since, "Keyfob keeps trying by itself. Nobody has been signed out."
         case "connected":
             return _connected(view, now)
@@ -65,13 +67,13 @@ def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
             else "Then sign in again: there is no renewal."
         )
         assert view.expires_at is not None
-        return f"Ends in {words.span(view.expires_at - now)}", after
+        return f"Ends in {time_words.span(view.expires_at - now)}", after
     assert left is not None or view.renews_at is None
     if view.last_error is not None:
         return "Will be renewed as soon as the provider answers", _still_good(view, now)
     if left is None or left <= timedelta(0):
         return "Renews by itself any moment", _still_good(view, now)
-    return f"Renews by itself in {words.span(left)}", ""
+    return f"Renews by itself in {time_words.span(left)}", ""
 
 
 def why_it_ended(view: AccountView, now: datetime) -> str:
@@ -95,7 +97,7 @@ def _ran_out(view: AccountView, now: datetime) -> bool:
 def _still_good(view: AccountView, now: datetime) -> str:
     if view.expires_at is None or view.expires_at <= now:
         return ""
-    return f"The token in use is good for another {words.span(view.expires_at - now)}."
+    return f"The token in use is good for another {time_words.span(view.expires_at - now)}."
 
 
 def kept_back(view: AccountView) -> str:
@@ -110,4 +112,4 @@ def end_of_all(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
     ends = view.grant_ends_at
     if ends is None or ends <= now or view.status not in ("connected", "renewing", "stale"):
         return ""
-    return f"The sign-in itself ends on {words.date(ends, zone)}: then sign in once more."
+    return f"The sign-in itself ends on {time_words.date(ends, zone)}: then sign in once more."

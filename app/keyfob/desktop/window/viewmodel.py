@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import assert_never
 
+from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent, shown_status
 from keyfob.core.provider import EMPTY
-from keyfob.desktop.shared import words
 from keyfob.desktop.shared.avatar import Face, avatar_color, first_letter
 from keyfob.desktop.window import history
 from keyfob.desktop.window.models import (
@@ -84,7 +84,7 @@ def side_text(view: AccountView, now: datetime) -> str:
             left = until(view, now)
             if left is None:
                 return "no expiry" if view.method == "api_key" else "in use"
-            return words.short_span(left) if left > timedelta(0) else "now"
+            return time_words.short_span(left) if left > timedelta(0) else "now"
     assert_never(view.status)
 
 
@@ -116,7 +116,7 @@ def _state(view: AccountView, now: datetime) -> str:
     left = until(view, now)
     if view.status != "connected" or left is None or left <= timedelta(0):
         return state
-    return f"{state}, {'renews' if view.renewable and view.renews_at else 'ends'} in {words.short_span(left)}"
+    return f"{state}, {'renews' if view.renewable and view.renews_at else 'ends'} in {time_words.short_span(left)}"
 
 
 def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
@@ -138,7 +138,7 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
     def tell(at: datetime) -> str:
         if seconds and abs((at - now).total_seconds()) < 3600:
             return at.astimezone(zone).strftime("%H:%M:%S")
-        return words.moment(at, now, zone)
+        return time_words.moment(at, now, zone)
 
     return LifeBar(
         lived,
@@ -166,7 +166,7 @@ def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | 
             *([f"detail: {note.detail}"] if note.detail else []),
         ]
     )
-    return Problem(_sentence(note.message), view.remedy or "", words.moment(note.at, now, zone), details)
+    return Problem(_sentence(note.message), view.remedy or "", time_words.moment(note.at, now, zone), details)
 
 
 def detail(
@@ -187,7 +187,7 @@ def detail(
     if view.plan:
         parts.append(view.plan)
     if view.connected_at and view.status != "disconnected":
-        parts.append(f"connected {words.day(view.connected_at, now, zone)}")
+        parts.append(f"connected {time_words.day(view.connected_at, now, zone)}")
     return Detail(
         key=view.key,
         id=view.id,
@@ -231,14 +231,14 @@ def _facts(
     if view.key_tail:
         out.append(("Key ends in", f"…{view.key_tail}"))
     if view.method == "api_key" and view.expires_at and view.status != "disconnected":
-        out.append(("Key expires", words.date(view.expires_at, zone)))
-        out.append(("Reminder", words.date(view.expires_at - KEY_REMINDER, zone)))
+        out.append(("Key expires", time_words.date(view.expires_at, zone)))
+        out.append(("Reminder", time_words.date(view.expires_at - KEY_REMINDER, zone)))
     if view.last_renewed_at:
-        out.append(("Last renewed", words.moment(view.last_renewed_at, now, zone)))
+        out.append(("Last renewed", time_words.moment(view.last_renewed_at, now, zone)))
     if view.renewable and view.renews_at and view.status in ("connected", "renewing", "stale"):
-        out.append(("Next renewal", words.moment(max(view.renews_at, now), now, zone)))
+        out.append(("Next renewal", time_words.moment(max(view.renews_at, now), now, zone)))
     if view.grant_ends_at and view.status != "disconnected":
-        out.append(("Sign-in ends", words.moment(view.grant_ends_at, now, zone)))
+        out.append(("Sign-in ends", time_words.moment(view.grant_ends_at, now, zone)))
     if view.status != "disconnected":
         out.append(("Kept in", kept_in))
     return tuple(out)
@@ -276,9 +276,7 @@ def banners(
         if view.status != "connected" or ends is None or not timedelta(0) < ends - now < GRANT_REMINDER:
             continue
         if banner_id(view) not in hidden:
-            text = (
-                f"{view.provider_title} ends it in {words.span(ends - now)}, whatever is renewed until then."
-            )
+            text = f"{view.provider_title} ends it in {time_words.span(ends - now)}, whatever is renewed until then."
             out.append(
                 Banner("warn", f"Sign in to {name_of(view)} soon", text, "Sign in", "reconnect", view.key)
             )
@@ -287,9 +285,7 @@ def banners(
         if view.method != "api_key" or view.status != "connected" or ends is None:
             continue
         if timedelta(0) < ends - now < KEY_REMINDER and banner_id(view) not in hidden:
-            text = (
-                f"It ends in {words.span(ends - now)}. Make a new one at {view.provider_title} before then."
-            )
+            text = f"It ends in {time_words.span(ends - now)}. Make a new one at {view.provider_title} before then."
             title = f"{name_of(view)} at {view.provider_title} is about to expire"
             out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
     return tuple(out)
@@ -297,7 +293,7 @@ def banners(
 
 def _since(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
     at = view.last_error.at if view.last_error else view.expires_at
-    return f" ({words.moment(at, now, zone)})" if at is not None and at <= now else ""
+    return f" ({time_words.moment(at, now, zone)})" if at is not None and at <= now else ""
 
 
 def banner_id(view: AccountView) -> str:
@@ -342,7 +338,7 @@ def tray_state(views: Sequence[AccountView], *, offline: bool, keychain_trouble:
 def tray_line(view: AccountView, now: datetime) -> tuple[str, str, str, str]:
     status = {"needs_sign_in": "needs sign-in", "stale": "waiting"}.get(view.status, view.status)
     left = until(view, now) if view.status == "connected" else None
-    tail = f", {words.short_span(left)}" if left is not None and left > timedelta(0) else ""
+    tail = f", {time_words.short_span(left)}" if left is not None and left > timedelta(0) else ""
     line = f"{_short(name_of(view))} · {_short(view.provider_title)} — {status}{tail}"
     return view.key, line, STATUS_TONES[view.status], STATUS_SHAPES[view.status]
 

@@ -16,6 +16,7 @@ from keyfob.core.account import Connected, Intent, NeedsSignIn, Record, Stale, s
 from keyfob.core.errors import Fault, KeyfobError, NotFound, SignInNeeded
 from keyfob.core.grant import Grant
 from keyfob.core.settings import Settings
+from keyfob.core.time_words import short_span
 from keyfob.core.transitions import (
     ErrorNoted,
     GrantEnded,
@@ -53,7 +54,7 @@ class Ledger:
             raise NotFound("The account was removed meanwhile")
         if before is not None and before.generation != record.generation:
             slept, self.slept = self.slept, None
-            words = f"Renewed after {_span(slept)} asleep" if slept else "Renewed"
+            words = f"Renewed after {short_span(_minutes(slept))} asleep" if slept else "Renewed"
             self._hub.say(record, "renewed", words)
         return record
 
@@ -120,6 +121,7 @@ class Ledger:
             log.error("the account store: %s", fault.code)
 
 
-def _span(span: timedelta) -> str:
-    minutes = round(span.total_seconds() / 60)
-    return f"{minutes // 60} h" if minutes >= 60 else f"{max(minutes, 1)} min"
+def _minutes(length: timedelta) -> timedelta:
+    """Rounded to whole minutes, one at least."""
+    minute = timedelta(minutes=1)
+    return max(minute, round(length / minute) * minute)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.desktop.shared import words
+from keyfob.core import time_words
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 
@@ -26,13 +26,13 @@ NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     ],
 )
 def test_spans(seconds: int, long: str, short: str) -> None:
-    assert words.span(timedelta(seconds=seconds)) == long
-    assert words.short_span(timedelta(seconds=seconds)) == short
+    assert time_words.span(timedelta(seconds=seconds)) == long
+    assert time_words.short_span(timedelta(seconds=seconds)) == short
 
 
 def test_a_countdown_keeps_its_width() -> None:
-    assert words.countdown(timedelta(minutes=4, seconds=2)) == "4 min 02 s"
-    assert words.countdown(timedelta(seconds=9)) == "9 s"
+    assert time_words.countdown(timedelta(minutes=4, seconds=2)) == "4 min 02 s"
+    assert time_words.countdown(timedelta(seconds=9)) == "9 s"
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_countdown_keeps_its_width() -> None:
     ],
 )
 def test_moments(ago: timedelta, moment: str, short: str) -> None:
-    assert words.moment(NOW - ago, NOW, UTC) == moment
-    assert words.short_moment(NOW - ago, NOW, UTC) == short
+    assert time_words.moment(NOW - ago, NOW, UTC) == moment
+    assert time_words.short_moment(NOW - ago, NOW, UTC) == short
 
 
 @given(st.timedeltas(min_value=timedelta(days=-4000), max_value=timedelta(days=4000)))
 def test_any_span_has_words(length: timedelta) -> None:
-    for text in (words.span(length), words.short_span(length), words.countdown(length)):
+    for text in (time_words.span(length), time_words.short_span(length), time_words.countdown(length)):
         assert text
         assert "-" not in text
