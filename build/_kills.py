@@ -328,7 +328,7 @@ class Agent(Way):
         agent = self.ground.start("agent")
         assert agent.stderr is not None
         said = agent.stderr.readline()
-        if "serves the tools" not in said:
+        if "answers your tools" not in said:
             agent.kill()
             raise AssertionError(said + agent.communicate()[1])
         return agent

@@ -332,7 +332,7 @@ def _with_pip(uv: str, interpreter: str) -> None:
             if aside.exists():
                 aside.rename(VENV)
             stop(
-                "Could not fetch the Python packages. Check the network and pip's settings, then run this again. "
+                "Could not fetch the Python packages. Check the network and pip's settings, then try again. "
                 f"Details are in {LOG}"
             )
     shutil.rmtree(aside, ignore_errors=True)

@@ -65,7 +65,7 @@ class _Place:
             self.address, self.host = ("127.0.0.1", self.port), f"127.0.0.1:{self.port}"
             family = _socket.AF_INET
         if family is None:
-            raise AgentGone("there is no agent")
+            raise AgentGone("no agent is running")
         self._family: int = family
 
     def connect(self, seconds: float) -> _socket.socket:
@@ -171,21 +171,21 @@ def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
     if not blank or len(words) < 2 or not words[1].isdecimal():
-        raise AgentGone("the agent went away")
+        raise AgentGone("the agent stopped")
     headers = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     length = headers.get("content-length", "")
     if length.isdecimal() and len(body) < int(length):
-        raise AgentGone("the agent went away")
+        raise AgentGone("the agent stopped")
     return int(words[1]), headers, body
 
 
 def _target(kind: str, ref: str, query: str = "") -> str:
     """The address of an account. Refs hold letters, digits and `._@-/` alone; anything else is no account."""
     if not ref or any(char not in _SAFE for char in ref) or ".." in ref.split("/"):
-        raise AgentGone("no account is called that")
+        raise AgentGone("there is no account with this name")
     return f"/v1/{kind}/{ref}{query}"
 
 
@@ -354,7 +354,7 @@ def header_from_agent(account: str) -> tuple[str, str]:
     status, _, raw = exchange("GET", _target("token", account), HEADER)
     if status != 200:
         from_agent(account)  # the same refusal, with its code
-        raise AgentGone("the agent refused and did not say why")
+        raise AgentGone("the agent refused the request without a reason")
     name, _, value = raw.decode().strip().partition(": ")
     return name, value
 
@@ -397,13 +397,13 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Fault("The keyfob command did not end in time") from None
+        raise Fault("The keyfob command did not finish in time") from None
     except OSError as error:
-        raise Fault(f"The keyfob command could not be started: {error.strerror}") from None
+        raise Fault(f"Keyfob could not start the keyfob command: {error.strerror}") from None
     if done.returncode == 0:
         answer = _object(done.stdout)
         if answer is None:
-            raise Fault("The keyfob command gave no answer")
+            raise Fault("The keyfob command printed nothing")
         return answer
     # The object is one line at the end; what comes before it is progress and advice.
     told = next((found for line in reversed(done.stderr.splitlines()) if (found := _object(line))), None)

@@ -56,8 +56,7 @@ def engine(home: Path | None = None, *, in_memory: bool = False) -> Engine:
 def _alarm(event: LoggedEvent) -> None:
     if event.kind == "unsaved":
         _note(
-            f"The provider gave a new token of {event.account_id}, but the keychain cannot save it. Unlock the keychain "
-            "now and keep this command running: it saves the token as soon as it can."
+            f"The provider sent a new token for {event.account_id}, but the keychain cannot save it. Unlock the keychain and keep this command running. It saves the token when it can."
         )
 
 

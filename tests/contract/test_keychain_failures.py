@@ -697,5 +697,5 @@ def test_the_choice_follows_the_settings(session: DesktopSession, tmp_path: Path
         assert vault.probe().name == "GNOME Keyring"
         vault.close()
     sealed = choose_vault(Settings(vault="sealed"), home, in_process=True, ask=lambda new: Secret("pw"))
-    assert sealed.probe().name == "sealed vault"
+    assert sealed.probe().name == "encrypted file"
     assert choose_vault(Settings(vault="pass"), home, in_process=False).probe().name == "pass"

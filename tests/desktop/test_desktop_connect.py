@@ -221,7 +221,7 @@ def test_a_pasted_text_that_does_not_fit_stays_to_be_corrected(
     dialog.waiting.paste_button.click()
     said = (
         "The pasted text has spaces or line breaks in it. "
-        "Copy all of the address or code that the browser shows, and nothing else."
+        "Copy the full address or code from the browser, and nothing else."
     )
     qtbot.waitUntil(lambda: dialog.waiting.note.text() == said)
     assert dialog.waiting.paste_field.text() == "see http://127.0.0.1:9876/callback"
@@ -370,8 +370,8 @@ def test_recognised_accounts_are_not_promised_to_be_removed() -> None:
         "done", "demo", "Demo", "oauth", account=view("demo", "Demo", "alice"), recognised=True
     )
     success = models.success(progress)
-    assert success.undo == "Disconnect it again"
-    assert "was connected already" in success.text
+    assert success.undo == "Disconnect"
+    assert "already connected" in success.text
 
 
 def test_a_qr_code_has_its_three_finders() -> None:
@@ -392,7 +392,7 @@ def test_an_account_with_one_way_is_told_so(
     dialog = controller._sign_in
     controller.ask("switch_method", "key-bluesky-aldis.bsky.social")
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
-    assert "no other way" in dialog.failure.title.text()
+    assert "no other method" in dialog.failure.title.text()
     assert not dialog.failure.retry_button.isVisible()
     dialog.failure.close_button.click()
     assert not engine.sign_in.attempts
@@ -497,16 +497,19 @@ def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
     page = dialog.gallery
     page.search.setText("nexus")
     assert page.method.currentData() == "api_key"
-    assert page.text.text() == "Paste an API key. Keyfob tries it once, and keeps it in your keychain."
+    assert page.text.text() == "Paste an API key. Keyfob tests it and saves it in your keychain."
     page.method.setCurrentIndex(page.method.findData("oauth"))
-    assert page.text.text() == "Register an app of your own at Nexus Mods first, then sign in with it."
+    assert page.text.text() == "First register your own app at Nexus Mods. Then sign in with it."
     page.search.setText("openai")
     assert page.method.currentData() == "oauth"
-    assert page.text.text() == "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain."
+    assert (
+        page.text.text()
+        == "Sign in once with your browser. Keyfob keeps the token in your keychain and renews it."
+    )
     page.search.setText("claude subscription")
     assert page.text.text() == "Not allowed by the provider’s terms."
     described = page.list.currentItem().data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert described == "terms forbid it. Not allowed by the provider’s terms"
+    assert described == "not allowed. Not allowed by the provider’s terms"
 
 
 def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:
@@ -526,6 +529,9 @@ def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path)
 def test_a_form_that_asks_for_an_app_promises_no_browser() -> None:
     own = Provider("x", "X", policy=Policy("user"))
     asked = models.form(own, "oauth", known=None, setting_port=9876)
-    assert asked.text == "Register an app first. Then sign in with it."
+    assert asked.text == "First register an app. Then sign in with it."
     known = models.KnownClient("client-1", "yours")
-    assert models.form(own, "oauth", known=known, setting_port=9876).text == "Your browser opens next."
+    assert (
+        models.form(own, "oauth", known=known, setting_port=9876).text
+        == "Your browser opens in the next step."
+    )

@@ -169,6 +169,8 @@ def test_a_vault_that_forgets_says_so_and_is_no_trouble(
 ) -> None:
     engine.vault.health = VaultHealth(True, "in memory", persistent=False)
     controller._presenter.keychain.probe()
-    qtbot.waitUntil(lambda: "Nothing is kept" in [b.title for b in controller._presenter.model.banners])
+    qtbot.waitUntil(
+        lambda: "Accounts are not saved" in [b.title for b in controller._presenter.model.banners]
+    )
     assert banners(controller) == []
     assert not controller._presenter.keychain.in_trouble

@@ -32,7 +32,7 @@ def test_the_menu_names_every_deed(controller: AppController) -> None:
         "Copy name for tools",
         "Copy token",
         "Sign in again…",
-        "Switch the method…",
+        "Change sign-in method…",
         "Add another Nexus Mods account…",
         "Disconnect…",
         "Remove…",
@@ -80,7 +80,7 @@ def test_remove_says_what_is_lost_and_waits_for_the_word(
 def test_what_is_lost_is_told() -> None:
     account = view("nexusmods", "Nexus Mods", "aldis", name="Aldis")
     assert "nexusmods/aldis" in removing(account)[1]
-    assert "cannot be undone" in removing(account)[1]
+    assert "cannot undo this" in removing(account)[1]
     key = view("openai", "OpenAI", "key", method="api_key", key_tail="f3Qa")
     assert "still accepts" in removing(key)[1]
     assert "still accepts" in disconnecting(key)[1]
@@ -122,13 +122,13 @@ def test_a_token_that_stays_here_says_why(
     page = controller.window.account
     qtbot.waitUntil(lambda: not page.copy.isEnabled())
     assert not page.copy_action.isEnabled()
-    assert "terms let only Keyfob itself" in page.copy.toolTip()
-    assert "terms let only Keyfob itself" in page.note.text()
+    assert "terms do not let other tools" in page.copy.toolTip()
+    assert "terms do not let other tools" in page.note.text()
 
 
 def test_what_was_not_granted_is_named(controller: AppController) -> None:
     controller.window.sidebar.list.setCurrentRow(2)
-    assert controller.window.account._narrower.text() == "Asked for and not granted: delete_repo"
+    assert controller.window.account._narrower.text() == "Requested but not granted: delete_repo"
     assert controller.window.account._narrower.isVisible()
     controller.window.sidebar.list.setCurrentRow(0)
     assert not controller.window.account._narrower.isVisible()
@@ -146,7 +146,7 @@ def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
         return [b for b in controller._presenter.model.banners if b.action == "start_again"]
 
     qtbot.waitUntil(lambda: len(banners()) == 1)
-    assert banners()[0].text.startswith("Keyfob was closed while you signed in at OpenAI.")
+    assert banners()[0].text.startswith("Keyfob was closed while you were signing in at OpenAI.")
     controller._banner(banners()[0].action, banners()[0].key)
     assert banners() == []
     dialog = controller._sign_in

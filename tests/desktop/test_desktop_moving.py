@@ -56,7 +56,7 @@ def test_words_for_what_was_found_tell_no_secret() -> None:
     items = [item(found, home) for found in fake.sample_found(home)]
     assert [each.title for each in items][:2] == ["GitHub · aldis-k · …9xQa", "GitLab · aldis · …mN2c"]
     assert items[0].note == "~/.config/gh/hosts.yml: moves to your keychain."
-    assert "needs one sign-in here. A sign-in cannot be carried over" in items[2].note
+    assert "needs you to sign in once. A sign-in cannot be carried over" in items[2].note
     assert [each.movable for each in items] == [True, True, True, False]
     assert "canary" not in repr(items)
 
@@ -65,7 +65,7 @@ def test_the_first_start_offers_what_it_found_and_not_now_changes_nothing(
     first: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     dialog = offered(first, qtbot)
-    assert dialog.accessibleName() == "Bring your keys along"
+    assert dialog.accessibleName() == "Move your keys to Keyfob"
     assert not first._sign_in.isVisible()
     assert not any("canary" in each.text() for each in dialog.findChildren(QLabel))
     dialog.later.click()
@@ -95,7 +95,7 @@ def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
     assert [each.source for each in engine.imports.moved] == ["gh", "emailproxy"]
     assert "github/aldis-k" in dialog.rows[0].note.text()
     assert "GitLab refused the key" in dialog.rows[1].note.text()
-    assert "sign in once there" in dialog.rows[2].note.text()
+    assert "Sign in to it once" in dialog.rows[2].note.text()
     assert "stays where it is" in dialog.rows[3].note.text()
     assert engine.imports.blanked == []
     dialog.blank.click()

@@ -23,13 +23,13 @@ def window(views: list[AccountView], **more: object) -> Window:
 @pytest.mark.parametrize(
     ("provider", "headline", "side"),
     [
-        ("nexusmods", "Renews by itself in 42 minutes", "42 min"),
-        ("github", "Renews by itself in 7 hours 20 minutes", "7 h"),
+        ("nexusmods", "Renews automatically in 42 minutes", "42 min"),
+        ("github", "Renews automatically in 7 hours 20 minutes", "7 h"),
         ("google", "The sign-in has ended", "sign in"),
         ("openai", "Does not expire", "no expiry"),
         ("mastodon", "Expired 14:58", "waiting"),
         ("keycloak", "Renewing now", "renewing"),
-        ("spotify", "No token is kept", "off"),
+        ("spotify", "No token", "off"),
     ],
 )
 def test_each_state_in_words(provider: str, headline: str, side: str) -> None:
@@ -68,8 +68,8 @@ def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
     note = ErrorNote("provider_unavailable", "Busy", "retry", NOW)
     account = replace(VIEWS["nexusmods"], last_error=note)
     first, second = viewmodel.headline(account, NOW, UTC)
-    assert first == "Will be renewed as soon as the provider answers"
-    assert "good for another 52 minutes" in second
+    assert first == "Renews when the provider answers"
+    assert "valid for another 52 minutes" in second
     assert window([account]).banners == ()
     assert window([account]).tray == "fine"
 

@@ -74,9 +74,9 @@ def test_every_control_has_a_name_and_a_keyboard_way(controller: AppController) 
 @pytest.mark.parametrize(
     ("button", "call", "said"),
     [
-        ("Renew now", "renew", "is fresh again"),
+        ("Renew now", "renew", "is renewed"),
         ("Test connection", "test", "It works: signed in as Aldis"),
-        ("Copy token", "token", "leaves the clipboard after 30 seconds"),
+        ("Copy token", "token", "clears it from the clipboard after 30 seconds"),
     ],
 )
 def test_a_press_asks_the_engine_and_says_what_came(
@@ -110,7 +110,7 @@ def test_a_keychain_that_does_not_answer_is_said_and_tried_again(
     choose(controller, "nexusmods", qtbot)
     engine.fail_keychain("keychain_timeout")
     named(controller.window, "Copy token").click()
-    title = "Your keychain does not answer"
+    title = "Your keychain is not responding"
     qtbot.waitUntil(lambda: controller._presenter.model.banners[0].title == title)
     qtbot.waitUntil(lambda: all(b.isVisible() for b in controller.window.findChildren(BannerView)))
     engine.accounts.error = None

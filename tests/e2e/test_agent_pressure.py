@@ -53,7 +53,7 @@ def agent(home: Machine, descriptors: int) -> Iterator[Popen[str]]:
     limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", sys.executable, "-m", "keyfob"]
     process = home.start("agent", "--shared-socket", str(shared(home)), program=limited)
     said = said_by(process)
-    assert "serves the tools" in said, said
+    assert "answers your tools" in said, said
     try:
         yield process
         assert process.poll() is None

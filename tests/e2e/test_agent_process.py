@@ -67,7 +67,7 @@ def test_a_second_agent_says_so_and_yields(home: Machine) -> None:
     first = home.agent()
     second = home.run("agent", unlocked=False)
     assert (second.code, second.out) == (0, "")
-    assert "runs already" in second.err
+    assert "already running" in second.err
     assert home.run("token", "here", unlocked=False).code == 0
     first.terminate()
     assert first.wait(20) == 0
@@ -332,7 +332,7 @@ def test_a_running_agent_follows_the_settings_command(home: Machine) -> None:
     try:
         refused = home.run("token", "here", unlocked=False)
         assert (refused.code, refused.out) == (8, "")
-        assert "may not have the token" in refused.err
+        assert "may not use the token" in refused.err
         assert "`keyfob settings set named_app_consent off`" in refused.err
     finally:
         assert home.run("settings", "set", "named_app_consent", "off", unlocked=False).code == 0
@@ -360,7 +360,7 @@ def test_systemds_socket_is_taken_over(home: Machine) -> None:
         "os.execv(sys.executable, [sys.executable, '-m', 'keyfob', 'agent'])\n"
     )
     agent = home.start(str(home.socket), program=[sys.executable, "-c", activate])
-    assert "serves the tools" in said_by(agent)
+    assert "answers your tools" in said_by(agent)
     assert home.run("token", "here", unlocked=False).code == 0
     agent.terminate()
     assert agent.wait(20) == 0

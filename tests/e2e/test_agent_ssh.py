@@ -201,7 +201,7 @@ def test_the_agents_own_socket_counts_as_forwarded_behind_sshd(own_user: tuple[s
         for each in [home.root, *home.root.rglob("*")]:
             shutil.chown(each, user)
         agent = home.start("agent", program=program)
-        assert "serves the tools" in said_by(agent)
+        assert "answers your tools" in said_by(agent)
         here = home.root / "from-elsewhere.sock"
         with ssh_with(home.root / "ssh", port, user, here, "-L", f"{here}:{home.socket}"):
             assert get(here, "/v1/token/here").status == 200

@@ -232,7 +232,7 @@ def test_the_address_may_be_pasted(machine: Machine) -> None:
     for wrong in ("hello", ends_at.replace("state=", "state=x"), "http://127.0.0.1:1/callback?code=x"):
         process.stdin.write(wrong + "\n")
         process.stdin.flush()
-        until(process, r"Paste the whole address")
+        until(process, r"Paste the full address")
     assert process.poll() is None, "a pasted address that does not fit leaves the sign-in waiting"
     out, _ = process.communicate(ends_at + "\n", timeout=30)
     assert process.returncode == 0
@@ -269,7 +269,7 @@ def test_interrupting_a_renewal_waits_for_its_answer_and_keeps_it(machine: Machi
     while machine.server.counters["requests"] == asked:
         time.sleep(0.05)
     process.send_signal(number)
-    until(process, r"Finishing what was begun")
+    until(process, r"Finishing, so that")
     process.send_signal(number)  # and once more, impatiently
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (5, "")
@@ -337,7 +337,7 @@ def test_the_headless_demo(machine: Machine, keychain: bool) -> None:
     assert told.err == ""  # the story is on one stream, in its order
     assert ("so secrets stay in memory" in told.out) is not keychain
     for words in (
-        "1. Connect", "Connected as Alice", "Renewed: another token", "4. And once more", "needs you",
+        "1. Connect", "Connected as Alice", "Renewed: a new token", "4. And again", "needs you",
         "6. Reconnect", "7. Disconnect", "the provider confirmed the revocation", "2 sign-ins, 2 renewals",
     ):  # fmt: skip
         assert words in told.out

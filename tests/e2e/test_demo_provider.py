@@ -507,7 +507,7 @@ def test_a_browser_that_is_signed_in_is_asked_for_consent_alone_and_may_sign_out
     )
     leave = visitor.get(app.server.issuer + "/sign-out")
     visitor.submit(leave, leave.forms()[0], ("press", "1"))
-    assert "Who are you today?" in visitor.get(app.url()).text
+    assert "Choose an account" in visitor.get(app.url()).text
     visitor.get(app.url(prompt="none"))
     assert app.callback.visits[-1]["error"] == "login_required"
 

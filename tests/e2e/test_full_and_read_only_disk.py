@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a tmpfs, which is Linux's"),
     pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a disk"),
 ]
-DISK = "Free some disk space, and check that Keyfob's data folder can be written."
+DISK = "Free some disk space, and make sure that Keyfob can write to its data folder."
 
 
 def mount(*words: str) -> None:

@@ -237,9 +237,9 @@ def test_a_keychain_that_hangs_is_shown_within_one_look(tmp_path: Path, session:
         with stage.window() as window:
             window.row("demo/alice", "connected")
             session.hang_keyring()
-            window.find(name="Try again: Your keychain does not answer", seconds=37 + 10 + 5)
+            window.find(name="Try again: Your keychain is not responding", seconds=37 + 10 + 5)
             session.resume_keyring()
-            window.gone(name="Try again: Your keychain does not answer", seconds=45)
+            window.gone(name="Try again: Your keychain is not responding", seconds=45)
             window.row("demo/alice", "connected", seconds=20)
 
 
@@ -256,6 +256,6 @@ def test_the_demo_plays_in_memory_where_there_is_no_keychain(tmp_path: Path) -> 
     with DesktopSession(keyring=False) as session:
         session.start_screen()
         with Stage(tmp_path, session) as stage, stage.window("demo") as window:
-            window.find(has="They are gone when you quit", seconds=30)
+            window.find(has="They are lost when you quit", seconds=30)
             assert not window.there(has="No keychain was found")
             assert not (stage.home / "data" / "accounts.db").exists()

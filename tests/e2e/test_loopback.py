@@ -403,7 +403,7 @@ class TestPort:
             with pytest.raises(SettingWrong) as caught:
                 MAKER.bind(RedirectProfile(), setting_port=port)
             assert caught.value.code == "port_taken"
-            assert f"Port {port} is taken by Keyfob itself" in caught.value.message
+            assert f"Port {port} is in use by Keyfob itself" in caught.value.message
             assert who_holds(port) in caught.value.message
         assert who_holds(port) is None
 

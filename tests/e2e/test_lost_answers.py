@@ -163,7 +163,7 @@ def said_first(process: subprocess.Popen[str]) -> str:
 
 
 ALARM = (
-    "The provider gave a new token of here/alice, but the keychain cannot save it. Unlock the keychain now"
+    "The provider sent a new token for here/alice, but the keychain cannot save it. Unlock the keychain now"
 )
 
 
@@ -187,7 +187,7 @@ def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_t
     if number != signal.SIGKILL:
         assert renewing.returncode == 4, err
         last = err.splitlines()[-1]
-        assert "waits in a Keyfob process of its own, which saves it" in last
+        assert "is waiting in a separate Keyfob process, which saves it" in last
     asked = deps.start("token", "here")
     assert asked.wait(30) == 4  # and nothing is sent: what the vault holds is spent
     deps.session.unlock_keyring()

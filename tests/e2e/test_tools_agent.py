@@ -77,10 +77,10 @@ def test_a_refused_token_is_replaced_by_the_agent(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("exec", "closed", "--", "true"), 8, "only the connected app"),
-        (("credential", "headers", "closed"), 8, "only the connected app"),
+        (("exec", "closed", "--", "true"), 8, "does not let other tools"),
+        (("credential", "headers", "closed"), 8, "does not let other tools"),
         (("exec", "nobody", "--", "true"), 7, "no account"),
-        (("credential", "aws", "workshop"), 8, "no AWS key pair"),
+        (("credential", "aws", "workshop"), 8, "not an AWS key pair"),
     ],
 )
 def test_its_refusals_are_the_commands(bench: Bench, words: tuple[str, ...], code: int, said: str) -> None:

@@ -136,7 +136,7 @@ def test_a_provider_whose_terms_keep_its_tokens(bench: Bench) -> None:
     assert "terms" in done.err
     refused = bench.keyfob("exec", "closed", "--", "true")
     assert refused.code == 8
-    assert "only the connected app" in refused.err
+    assert "does not let other tools" in refused.err
 
 
 def test_an_ended_sign_in_says_so_and_answers_nothing(bench: Bench) -> None:

@@ -284,7 +284,7 @@ def test_aws_of_another_kind_of_account(bench: Bench) -> None:
     bench.connect()
     done = bench.keyfob("credential", "aws", "workshop")
     assert (done.code, done.out) == (8, "")
-    assert "is no AWS key pair" in done.err
+    assert "is not an AWS key pair" in done.err
     assert bench.token() not in done.err
 
 

@@ -93,7 +93,7 @@ class Machine:
         """An agent that serves."""
         process = self.start("agent", *more, **env)
         said = said_by(process)
-        assert "serves the tools" in said, said
+        assert "answers your tools" in said, said
         return process
 
     def end(self) -> None:

@@ -212,7 +212,7 @@ class MemoryLocks:
             if lock.acquire(timeout=max(min(0.01, left), 0)):
                 break
             if left <= 0:
-                raise Transient("Another program is busy with this", code="busy", sent=False)
+                raise Transient("Another program is working on this", code="busy", sent=False)
         try:
             yield
         finally:

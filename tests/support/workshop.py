@@ -48,7 +48,7 @@ discovery = "openid"
 scopes = ["openid", "profile", "email", "offline_access"]
 [policy]
 share = {share}
-share_reason = "The Workshop lets only the connected app use its tokens"
+share_reason = "The Workshop does not let other tools use its tokens"
 [client]
 client_id = "keyfob-demo"
 [redirect]

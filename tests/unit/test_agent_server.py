@@ -414,7 +414,7 @@ def test_a_dead_socket_is_replaced(rig: AgentRig, folder: Path) -> None:
 def test_a_file_in_the_way_is_left_alone(folder: Path) -> None:
     path = folder / "agent.sock"
     path.write_text("mine")
-    with pytest.raises(SettingWrong, match="in the way"):
+    with pytest.raises(SettingWrong, match="not a socket of yours"):
         bind_socket(path)
     assert path.read_text() == "mine"
 
@@ -422,7 +422,7 @@ def test_a_file_in_the_way_is_left_alone(folder: Path) -> None:
 def test_a_live_socket_is_left_alone(folder: Path) -> None:
     path = folder / "agent.sock"
     with bind_socket(path):
-        with pytest.raises(SettingWrong, match="runs already"):
+        with pytest.raises(SettingWrong, match="already running"):
             bind_socket(path)
         assert path.exists()
 
@@ -435,7 +435,7 @@ def test_a_folder_that_others_may_write_to_is_refused(folder: Path, mode: int) -
 
 
 def test_a_path_too_long_says_what_to_do(folder: Path) -> None:
-    with pytest.raises(SettingWrong, match="cannot be made"):
+    with pytest.raises(SettingWrong, match="cannot be created"):
         bind_socket(folder / ("x" * 120))
 
 

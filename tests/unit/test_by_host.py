@@ -117,7 +117,7 @@ def test_another_persons_token_does_not_stand_in_while_one_cannot_be_renewed(
 ) -> None:
     accounts.append(account("github", "work", "api.github.com", "github.com", status=status))
     assert git("protocol=https\nhost=github.com\n\n", monkeypatch) == ""
-    assert "Name one by its label" in capsys.readouterr().err
+    assert "Use the label of one" in capsys.readouterr().err
 
 
 def test_one_that_works_is_meant_rather_than_one_that_was_signed_out(
@@ -247,9 +247,9 @@ def test_another_persons_token_is_never_the_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert git("protocol=https\nhost=github.com\nusername=mallory\n\n", monkeypatch) == ""
-    assert "no account at github.com is called mallory: there is github/octocat" in capsys.readouterr().err
+    assert "github.com has no account called mallory. It has github/octocat" in capsys.readouterr().err
     assert git("url=https://mall%6Fry\x1b@github.com/a\n\n", monkeypatch) == ""
-    assert "called mallory\\x1b:" in capsys.readouterr().err
+    assert "called mallory\\x1b." in capsys.readouterr().err
     words = ("--account", "github/octocat")
     assert git("protocol=https\nhost=github.com\nusername=mallory\n\n", monkeypatch, *words) == ""
     assert "credentials not found" in docker(b"https://mallory@ghcr.io\n", monkeypatch, capsys)

@@ -108,7 +108,9 @@ def test_what_was_given_is_what_is_asked(engine: Engine) -> None:
 def test_the_end_is_told_and_json_is_the_account(engine: Engine) -> None:
     ran = engine.call("connect", "github")
     assert ran.out == "Connected as Alice: github/alice\n"
-    assert "next at 15:42." in ran.err.replace(f"{(NOW + timedelta(minutes=42)).astimezone():%H:%M}", "15:42")
+    assert "Next renewal: 15:42." in ran.err.replace(
+        f"{(NOW + timedelta(minutes=42)).astimezone():%H:%M}", "15:42"
+    )
     assert json.loads(engine.call("connect", "github", "--json").out) == ALICE.to_json()
 
 
@@ -126,8 +128,8 @@ def test_each_step_is_told_once_on_stderr() -> None:
     assert ran.err.splitlines()[:-1] == [
         "Signing in at GitHub …",
         "Ready at http://127.0.0.1:9876/callback",
-        "Your browser is open. Sign in there and come back.",
-        "Checking who it is …",
+        "Your browser is open. Sign in there, then come back.",
+        "Checking who signed in …",
         "Saving to the keychain …",
     ]
     assert "canary" not in ran.err, "the address holds the state: it is shown where it is needed only"
@@ -142,7 +144,7 @@ def test_without_a_browser_the_address_is_shown(argv: list[str], opened: bool | 
 
     ran = Engine(steps).call("connect", "github", *argv)
     assert "\n  https://id.example/authorize?state=s\n" in ran.err
-    assert ("No browser could be opened here." in ran.err) is (opened is False)
+    assert ("Keyfob could not open a browser." in ran.err) is (opened is False)
     assert "paste the address" in ran.err
     assert "id.example" not in ran.out
 
@@ -164,7 +166,7 @@ def test_a_device_code_is_shown_with_its_address() -> None:
 def test_scopes_not_granted_are_told() -> None:
     narrow = replace(ALICE, narrower_scopes=("admin",))
     ran = Engine(lambda attempt: attempt.finish(narrow)).call("connect", "github")
-    assert "Not granted, though asked for: admin" in ran.err
+    assert "Requested but not granted: admin" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_an_api_key_comes_from_stdin(engine: Engine) -> None:
     assert (engine.asked.method, engine.asked.api_key) == ("api_key", Secret("canary-key"))
     missing = engine.call("connect", "claude")
     assert missing.code == 2
-    assert missing.last.endswith("needs an API key. Pipe it in with --api-key-stdin.")
+    assert missing.last.endswith("needs an API key. Pipe it in and add --api-key-stdin.")
     assert engine.call("connect", "claude", "--api-key-stdin", stdin="\n").code == 2
 
 
@@ -226,7 +228,7 @@ def test_a_label_that_is_not_used_is_not_passed_over_in_silence() -> None:
     """The person was connected already: the account keeps the id that tools may ask for."""
     known = Engine(done).call("connect", "github", "--label", "Other one")
     assert known.code == 0, known.err
-    assert "connected already, as github/alice: the label Other one is not used" in known.err
+    assert "already connected as github/alice, so Keyfob did not use the label Other one" in known.err
     assert known.err.endswith("keyfob rename github/alice other-one\n")
     same = Engine(done).call("connect", "github", "--label", "Alice")
     assert "label" not in same.err

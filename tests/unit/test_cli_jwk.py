@@ -60,7 +60,7 @@ def made(call: Callable[..., Ran], *argv: str) -> str:
 def test_without_keys_the_jwks_is_empty(call: Callable[..., Ran]) -> None:
     assert json.loads(call("jwk", "export").out) == {"keys": []}
     assert json.loads(call("jwk", "list", "--json").out) == {"keys": []}
-    assert call("jwk", "list").out.startswith("No key yet.")
+    assert call("jwk", "list").out.startswith("There are no keys yet.")
 
 
 @pytest.mark.parametrize(("alg", "kty"), [("ES256", "EC"), ("RS256", "RSA"), ("EdDSA", "OKP")])
@@ -152,13 +152,13 @@ def test_a_confidential_client_that_atproto_servers_would_refuse_is_not_printed(
     made(call, "--provider", "bluesky")
     ran = call("client-metadata", "bluesky", "--client-id", "https://example.org/keyfob.json")
     assert (ran.code, ran.out) == (2, "")
-    assert "may not have a loopback redirect. For a public client remove the keys of bluesky" in ran.err
+    assert "may not have a loopback redirect. For a public client, remove the keys of bluesky" in ran.err
 
 
 def test_a_key_that_the_preset_does_not_use_yet_says_what_is_missing(call: Callable[..., Ran]) -> None:
     ran = call("jwk", "generate", "--provider", "gitlab", "--alg", "RS256")
     assert ran.code == 0
-    assert 'set auth = "private_key_jwt" and alg = "RS256", in a preset of your own' in ran.err
+    assert 'set auth = "private_key_jwt" and alg = "RS256", in your own preset' in ran.err
     assert "public client" in call("jwk", "generate", "--provider", "bluesky").err
     assert "auth =" not in call("jwk", "generate").err
 

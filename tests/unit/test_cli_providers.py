@@ -138,7 +138,7 @@ def test_a_client_that_proves_itself_by_a_key(engine: Engine) -> None:
     assert "keyfob jwk generate --provider work" in ran.err
     both = call(engine, *words, "--client-secret-stdin", "--replace", stdin="s3cret\n")
     assert both.code == 2
-    assert "takes a key and no client secret" in both.err
+    assert "uses a key, not a client secret" in both.err
 
 
 @pytest.mark.parametrize("secret", ["h\u00e4mmer", "a\0b", "tab\tbed", "\u201cquoted\u201d"])
@@ -250,10 +250,10 @@ def test_registration_by_itself_needs_no_client_id(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
-        (["add", "Work", "--issuer", ISSUER, "--client-id", "c"], 2, "no provider id"),
-        (["add", "../x", "--issuer", ISSUER, "--client-id", "c"], 2, "no provider id"),
-        (["add", "work", "--issuer", ISSUER], 2, "client id is needed"),
-        (["add", "work", "--client-id", "c"], 2, "server is needed"),
+        (["add", "Work", "--issuer", ISSUER, "--client-id", "c"], 2, "not a provider id"),
+        (["add", "../x", "--issuer", ISSUER, "--client-id", "c"], 2, "not a provider id"),
+        (["add", "work", "--issuer", ISSUER], 2, "client id is missing"),
+        (["add", "work", "--client-id", "c"], 2, "server is missing"),
         (["add", "work", "--client-secret-stdin"], 2, "needs --client-id"),
         (["add", "work", "--issuer", "http://id.example", "--client-id", "c"], 8, ""),
         (["add", "work", "--issuer", "https://other.example", "--client-id", "c"], 9, "metadata"),
@@ -296,7 +296,7 @@ def test_check_names_every_fault_with_its_key_and_what_it_should_be(engine: Engi
     assert told["code"] == "preset_faulty"
     assert {"colour", "pkce"} <= {fault["key"] for fault in told["faults"]}
     good = resources() / "demo" / "demo.toml"
-    assert call(engine, "check", str(good)).out == "demo.toml is right.\n"
+    assert call(engine, "check", str(good)).out == "demo.toml is valid.\n"
     assert json.loads(call(engine, "check", str(good), "--json").out)["ok"] is True
 
 
@@ -306,7 +306,7 @@ def test_a_faulty_file_is_told_beside_the_list(engine: Engine) -> None:
     (folder / "torn.toml").write_text("id = ")
     ran = call(engine, "list")
     assert ran.code == 0
-    assert "Left out: torn.toml" in ran.err
+    assert "Ignored: torn.toml" in ran.err
     assert json.loads(call(engine, "list", "--json").out)["faults"][0]["file"] == "torn.toml"
 
 

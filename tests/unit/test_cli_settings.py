@@ -59,11 +59,11 @@ def test_the_list_aligns_and_marks_what_is_not_the_default(engine: Engine) -> No
     expected = """\
 KEY                VALUE     MEANING
 start_at_login     false     Start the app when you log in.
-close_to_tray      false *   Closing the window leaves Keyfob in the tray. Default: true.
-theme              system    The window's colors: system, light or dark.
+close_to_tray      false *   When you close the window, Keyfob stays in the tray. Default: true.
+theme              system    The colors of the window: system, light or dark.
 callback_port      9877 *    The port that the browser comes back to, 1024 to 65535. Default: 9876.
-renewal_margin     600       Seconds before its end at which a token is renewed, 30 to 86400.
-vault              keychain  Where tokens are kept: keychain, sealed or pass.
+renewal_margin     600       How long before its end a token is renewed, in seconds, 30 to 86400.
+vault              keychain  Where tokens are kept: keychain, sealed (an encrypted file) or pass (the password store).
 named_app_consent  false     Ask before a program gets an account's token.
 """
     for argv in ((), ("list",)):
@@ -117,11 +117,11 @@ def test_switches_take_the_usual_words(engine: Engine, word: str, value: bool) -
 
 
 def test_set_says_what_waits_for_the_next_start(engine: Engine) -> None:
-    next_app = "A running app uses it from its next start."
+    next_app = "Restart the app to use it."
     assert call(engine, "set", "theme", "dark").out == f"theme is dark. {next_app}\n"
     assert call(engine, "set", "theme", "dark").out == "theme is dark.\n", "nothing has changed"
     ran = call(engine, "set", "vault", "sealed")
-    assert ran.out == "vault is sealed. A running app or agent uses it from its next start.\n"
+    assert ran.out == "vault is sealed. Restart the app or the agent to use it.\n"
     assert ran.err == "", "no account, nothing to ask"
 
 
@@ -143,10 +143,10 @@ SETTING_NAMES = ", ".join(SETTINGS)
     [
         (
             ("get", "calback_port"),
-            f"There is no setting 'calback_port'. Did you mean 'callback_port'? The settings are {SETTING_NAMES}.",
+            f"'calback_port' is not a setting. Did you mean 'callback_port'? The settings are {SETTING_NAMES}.",
         ),
-        (("set", "zzz", "1"), f"There is no setting 'zzz'. The settings are {SETTING_NAMES}."),
-        (("get", "first_start_done"), f"There is no setting 'first_start_done'. The settings are {SETTING_NAMES}."),
+        (("set", "zzz", "1"), f"'zzz' is not a setting. The settings are {SETTING_NAMES}."),
+        (("get", "first_start_done"), f"'first_start_done' is not a setting. The settings are {SETTING_NAMES}."),
         (
             ("set", "theme", "drak"),
             "The setting theme cannot be 'drak'. Did you mean 'dark'? It takes system, light, dark.",
@@ -187,12 +187,9 @@ def test_s78_a_faulty_file_is_exit_8_and_stays(engine: Engine, text: str, argv: 
 
 def test_another_vault_is_asked_about_while_there_are_accounts(engine: Engine) -> None:
     engine.accounts.rows[:] = sample_views()[:1]
-    meaning = (
-        "The tokens of your accounts stay in the old vault (keychain), and the new one does not have them. After this, "
-        "sign in again with `keyfob reconnect`, or switch back: keyfob settings set vault keychain\n"
-    )
+    meaning = "Your tokens stay in the old place (keychain). The new place does not have them. Afterwards, sign in again with `keyfob reconnect`, or change back with: keyfob settings set vault keychain\n"
     ran = call(engine, "set", "vault", "sealed")
-    refused = "keyfob: The vault was not changed: you have accounts. Add --yes to change it.\n"
+    refused = "keyfob: Keyfob did not change the vault, because you have accounts. Add --yes to change it.\n"
     assert (ran.code, ran.out, ran.err) == (2, "", meaning + refused)
     assert on_disk(engine) is None
     assert call(engine, "set", "vault", "keychain").err == "", "no change, no question"

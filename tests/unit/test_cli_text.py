@@ -137,7 +137,7 @@ base = "https://evil.example"
     (folder / "evil.toml").write_text(text)
     listed = call(engine, "providers", "list")
     assert listed.code == 0
-    assert f"Left out: evil.toml: {key}" in listed.err
+    assert f"Ignored: evil.toml: {key}" in listed.err
     assert "GitHub" + char not in listed.out
     for ran in (
         listed,

@@ -109,13 +109,13 @@ def test_accounts_are_listed_one_a_line(engine: Engine) -> None:
     ran = call(engine, "accounts")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == golden("""
-        ACCOUNT                    NAME               STATUS                    TOKEN
-        nexusmods/aldis            Aldis              connected                 renews by itself in 42 min
-        bluesky/aldis.bsky.social  aldis.bsky.social  connected                 renews by itself in 1 h
-        github/aldis-k             aldis-k            connected                 renews by itself in 7 h
-        google/work@example.org    work@example.org   needs you: sign in again  Google ended this sign-in
-        openai/key-f3qa            key-f3qa           connected                 no expiry known
-        spotify/aldis              Aldis              disconnected              signed out by you
+        ACCOUNT                    NAME               STATUS         TOKEN
+        nexusmods/aldis            Aldis              connected      renews automatically in 42 min
+        bluesky/aldis.bsky.social  aldis.bsky.social  connected      renews automatically in 1 h
+        github/aldis-k             aldis-k            connected      renews automatically in 7 h
+        google/work@example.org    work@example.org   needs sign-in  Google ended this sign-in
+        openai/key-f3qa            key-f3qa           connected      no known expiry
+        spotify/aldis              Aldis              disconnected   you signed out
         """)
 
 
@@ -136,8 +136,14 @@ def test_accounts_as_json_are_the_interfaces_document(engine: Engine) -> None:
 
 def test_without_accounts_the_next_step_is_told(engine: Engine) -> None:
     engine.accounts.rows.clear()
-    assert call(engine, "accounts").out == "No account yet. Connect one with: keyfob connect PROVIDER\n"
-    assert call(engine, "status").out == "No account yet. Connect one with: keyfob connect PROVIDER\n"
+    assert (
+        call(engine, "accounts").out
+        == "There are no accounts yet. To connect one, run: keyfob connect PROVIDER\n"
+    )
+    assert (
+        call(engine, "status").out
+        == "There are no accounts yet. To connect one, run: keyfob connect PROVIDER\n"
+    )
     assert json.loads(call(engine, "accounts", "--json").out) == {"accounts": []}
 
 
@@ -148,7 +154,7 @@ def test_one_account_in_full(engine: Engine) -> None:
           Provider      GitHub
           Signs in by   device code
           Subject       248289761001
-          Token         renews by itself in 7 h
+          Token         renews automatically in 7 h
           Expires       22:30
           Scopes        repo read:org gist workflow read:packages user:email notifications admin:public_key read:discussion project
           Not granted   delete_repo
@@ -159,7 +165,7 @@ def test_one_account_in_full(engine: Engine) -> None:
 
 def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> None:
     assert call(engine, "status", "google/work@example.org").out == golden("""
-        work@example.org  needs you: sign in again
+        work@example.org  needs sign-in
           Account       google/work@example.org
           Provider      Google
           Signs in by   browser
@@ -179,7 +185,7 @@ def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> Non
 def test_status_without_an_account_sums_up(engine: Engine) -> None:
     assert call(engine, "status").out == golden("""
         8 accounts, 5 connected
-        google/work@example.org: needs you: sign in again. Run: keyfob reconnect google/work@example.org
+        google/work@example.org: needs sign-in. Run: keyfob reconnect google/work@example.org
         mastodon/aldis@social.example: waiting to renew. Wait a few minutes and try again.
         spotify/aldis: disconnected. Run: keyfob reconnect spotify/aldis
         """)
@@ -216,10 +222,10 @@ def test_min_life_and_the_refused_token_reach_the_keeper(engine: Engine) -> None
 def test_the_deeds_are_told(engine: Engine) -> None:
     assert (
         call(engine, "renew", "nexusmods/aldis").out
-        == "Renewed nexusmods/aldis: renews by itself in 42 min\n"
+        == "Renewed nexusmods/aldis: renews automatically in 42 min\n"
     )
     assert call(engine, "test", "nexusmods/aldis").out == (
-        "nexusmods/aldis works: the provider knows you as Aldis (84 ms)\n"
+        "nexusmods/aldis works: the provider says that you are Aldis (84 ms)\n"
     )
     assert (
         call(engine, "rename", "nexusmods/aldis", "play").out == "Renamed nexusmods/aldis to nexusmods/play\n"
@@ -228,7 +234,7 @@ def test_the_deeds_are_told(engine: Engine) -> None:
         "Disconnected nexusmods/play. The provider confirmed that it is revoked.\n"
     )
     assert call(engine, "disconnect", "github/aldis-k", "--local").out == (
-        "Disconnected github/aldis-k. The provider was not told, as you asked with --local. "
+        "Disconnected github/aldis-k. Keyfob did not ask the provider to revoke anything, because you used --local. "
         "To end access there, use your account settings at GitHub.\n"
     )
     assert call(engine, "remove", "nexusmods/play").out == (
@@ -263,7 +269,7 @@ BY_HAND = "To end access there, use your account settings at Example."
         ),
         (
             Disconnection(None, "pending"),
-            "The provider has not confirmed yet that it is revoked; Keyfob keeps trying.",
+            "The provider has not confirmed the revocation yet. Keyfob keeps trying.",
         ),
         (
             Disconnection(None, "pending", "refused", sign_ins=3, left=1),
@@ -272,13 +278,13 @@ BY_HAND = "To end access there, use your account settings at Example."
         ),
         (
             Disconnection(None, "unsupported", "not_offered", left=1),
-            f"The provider has no way to revoke it. {BY_HAND}",
+            f"The provider cannot revoke it. {BY_HAND}",
         ),
         (
             Disconnection(None, "unsupported", "refused", sign_ins=3, left=2),
             f"The provider refused to revoke 2 of 3 sign-ins of this account. {BY_HAND}",
         ),
-        (Disconnection(None, "unsupported", "nothing_left"), "There was no token left to revoke."),
+        (Disconnection(None, "unsupported", "nothing_left"), "There was no token to revoke."),
     ],
 )
 def test_s85_the_last_sentence_says_what_became_of_each_sign_in(ended: Disconnection, words: str) -> None:
@@ -483,7 +489,7 @@ def test_a_moment_to_wait_for_is_told_in_local_time(capsys: pytest.CaptureFixtur
     clock = f"{(NOW + timedelta(seconds=5)).astimezone():%H:%M:%S}"
     assert failure.tell(asked, as_json=False) == 5
     assert capsys.readouterr().err == (
-        f"keyfob: Example asked to wait until {clock}. Keyfob tries again then.\n"
+        f"keyfob: Example asked to wait until {clock}. Keyfob then tries again automatically.\n"
     )
     failure.tell(asked, as_json=True)
     assert json.loads(capsys.readouterr().err)["message"] == f"Example asked to wait until {clock}"

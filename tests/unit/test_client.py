@@ -160,11 +160,11 @@ def test_the_commands_failure_is_the_callers(folder: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("print('Hello!')", "The keyfob command gave no answer"),
-        ("print('[1]')", "The keyfob command gave no answer"),
+        ("print('Hello!')", "The keyfob command printed nothing"),
+        ("print('[1]')", "The keyfob command printed nothing"),
         ("import sys; sys.exit('{no json')", "The keyfob command failed"),
         ("import os; os.abort()", "The keyfob command failed"),
-        (None, "The keyfob command could not be started: No such file or directory"),
+        (None, "Keyfob could not start the keyfob command: No such file or directory"),
     ],
 )
 def test_a_command_that_prints_no_answer_is_an_error_of_ours(
@@ -302,7 +302,7 @@ def test_the_fast_path_fails_as_the_command_does(agent: AgentRig, capfd: pytest.
     out, err = capfd.readouterr()
     assert (out, err) == (
         "",
-        "keyfob: There is no account nobody. See `keyfob accounts` for the ones there are.\n",
+        "keyfob: There is no account nobody. To list your accounts, run `keyfob accounts`.\n",
     )
     assert client.fast_token(["nobody", "--json"]) == 7
     out, err = capfd.readouterr()

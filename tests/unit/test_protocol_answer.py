@@ -269,7 +269,7 @@ def test_a_peers_words_are_made_plain_and_stand_in_the_details() -> None:
         (400, "invalid_grant", "Demo ended this sign-in"),
         (503, "temporarily_unavailable", "Demo is not available right now"),
         (500, "whatever", "Demo is not available right now"),
-        (429, "slow_down", "Demo asks to wait"),
+        (429, "slow_down", "Demo asked Keyfob to wait"),
         (401, "invalid_client", "Demo does not accept this app registration"),
         (400, "invalid_scope", "Demo does not accept the scopes"),
         (400, "access_denied", "Demo did not allow access"),

@@ -123,7 +123,7 @@ def test_a_change_of_the_parent_reaches_the_child(user: Path) -> None:
 def test_a_parent_that_comes_later_mends_the_child(user: Path) -> None:
     catalogue = Catalogue(OWN, user)
     put(user, "child", 'extends = "acme"\nid = "child"\ntitle = "Child"\n')
-    with pytest.raises(SettingWrong, match="which there is not"):
+    with pytest.raises(SettingWrong, match="which does not exist"):
         catalogue.get("child")
     put(user, "acme", ACME)
     assert catalogue.get("child").title == "Child"

@@ -221,7 +221,7 @@ def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
         with pytest.raises(KeychainError) as caught:
             rig.accounts.disconnect("example")
     assert caught.value.sentence() == (
-        "locked. example/alice is disconnected here. Its tokens are deleted and revoked when the keychain opens. "
+        "locked. example/alice is disconnected here. Keyfob deletes and revokes its tokens when the keychain is unlocked. "
         "Unlock your keychain, then run `keyfob disconnect example/alice` again."
     )
     assert isinstance(rig.record().status, Disconnected)
@@ -243,7 +243,7 @@ def test_a_local_disconnect_that_is_finished_later_stays_local(
         patch.setattr(rig.vault, "delete", locked)
         with pytest.raises(KeychainError) as caught:
             rig.accounts.remove("example", local=True)
-    assert "Its tokens are deleted when" in caught.value.message
+    assert "Keyfob deletes its tokens when" in caught.value.message
     rig.renewer.tick()
     assert rig.slots.newest("key-1") is None
     assert not rig.record().cleanup

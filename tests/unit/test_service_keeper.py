@@ -361,7 +361,7 @@ def test_whoever_stops_saving_says_what_becomes_of_the_new_token(tmp_path: Path)
     rig.connect()
     old = rig.held()
     vault.only, vault.broken = "/b", 1
-    with pytest.raises(KeychainError, match="the sign-in may be lost"):
+    with pytest.raises(KeychainError, match="may have to sign in again"):
         rig.ask(force=True)
     handed: list[tuple[str, Grant, str]] = []
 
@@ -373,7 +373,7 @@ def test_whoever_stops_saving_says_what_becomes_of_the_new_token(tmp_path: Path)
     rig.server.grace = True
     rig.clock.forward(seconds=60)
     vault.broken = 1
-    with pytest.raises(KeychainError, match="waits in a Keyfob process of its own"):
+    with pytest.raises(KeychainError, match="waiting in a separate Keyfob process"):
         rig.ask(force=True)
     # Nobody has judged the new access token: the refresh token is what must not be lost.
     assert handed == [("key-1", replace(old, refresh=Secret("refresh-3"), generation=2), "a")]
@@ -530,7 +530,7 @@ def test_renew_now_overrides_our_backoff_but_not_the_providers_word(rig: Rig) ->
     assert refreshes(rig) == asked
     assert caught.value.code == "asked_to_wait"
     assert caught.value.until == rig.clock() + timedelta(seconds=60)
-    assert caught.value.told(UTC) == "Example asked to wait until 12:02:00"
+    assert caught.value.told(UTC) == "Example asked Keyfob to wait until 12:02:00"
     rig.clock.forward(seconds=61)
     assert rig.ask(force=True) == "access-3"
 

@@ -135,7 +135,7 @@ class Api:
                 raise SettingWrong(
                     "This account is not shared with other machines", code="sharing_not_allowed"
                 )
-        raise BadRequest(403, "this is not for other machines")
+        raise BadRequest(403, "other machines may not use this")
 
     def _route(self, request: Incoming, peer: Peer, allowed: str | None) -> Answer:
         match request.method, request.parts:
@@ -165,7 +165,7 @@ class Api:
             case "POST", ["v1", "sign-ins", one, "callback"]:
                 return self._paste(request, one)
             case _, ["v1", "accounts" | "token" | "sign-ins" | "renew" | "sign", *_]:
-                raise BadRequest(405, f"{request.method} is not for this address")
+                raise BadRequest(405, f"{request.method} is not allowed at this address")
         raise BadRequest(404, "there is nothing at this address")
 
     # --- tokens ---------------------------------------------------------------------------------------------
@@ -208,17 +208,17 @@ class Api:
         body = request.json()
         wanted = {name: body.get(name) for name in ("provider", "method", "account", "label", "api_key")}
         if any(value is not None and not isinstance(value, str) for value in wanted.values()):
-            raise BadRequest(400, "provider, method, account, label and api_key are texts")
+            raise BadRequest(400, "provider, method, account, label and api_key must be strings")
         inputs, scopes = body.get("inputs", {}), body.get("scopes", [])
         if not isinstance(inputs, dict) or not isinstance(scopes, list):
-            raise BadRequest(400, "inputs is an object, scopes a list")
+            raise BadRequest(400, "inputs must be an object and scopes a list")
         if not wanted["provider"] and not wanted["account"]:
             raise BadRequest(400, "provider or account is missing")
         with self._lock:
             self._forget_old()
             if sum(not each.ended.is_set() for each in self._running.values()) >= SIGN_INS_MOST:
                 raise Transient(
-                    "Too many sign-ins are under way",
+                    "Too many sign-ins are in progress",
                     code="busy",
                     remedy="Finish or cancel one of them, then try again.",
                 )
@@ -268,7 +268,7 @@ class Api:
         with self._lock:
             running = self._running.get(one)
         if running is None:
-            raise NotFound("There is no such sign-in", code="sign_in_not_found")
+            raise NotFound("This sign-in does not exist", code="sign_in_not_found")
         return running
 
     def _shown(self, one: str) -> dict[str, Any]:
@@ -293,7 +293,7 @@ def min_life(request: Incoming) -> timedelta | None:
     # Python's own reading takes 1_0, nan and other scripts' digits too.
     seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
     if not 0 <= seconds <= MIN_LIFE_MOST:
-        raise BadRequest(400, "min_life is a number of seconds")
+        raise BadRequest(400, "min_life must be a number of seconds")
     return timedelta(seconds=seconds)
 
 

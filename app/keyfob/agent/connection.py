@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
     def _begin_stream(self, request: Incoming) -> None:
         assert self._transport is not None
         if self._peer.forwarded:
-            self._refuse(problem(Usage("Events are not told to other machines"), request, 403))
+            self._refuse(problem(Usage("Events are not sent to other machines"), request, 403))
             return
         since = _since(request)
         try:
@@ -307,5 +307,5 @@ def _since(request: Incoming) -> int | None:
         return None
     # Python refuses to read a number of thousands of digits, and the store one of more than 64 bits.
     if not text.isascii() or not text.isdecimal() or len(text) > 19 or int(text) > EVENT_MOST:
-        raise BadRequest(400, "after and Last-Event-ID are the number of an event")
+        raise BadRequest(400, "after and Last-Event-ID must be the number of an event")
     return int(text)

@@ -165,7 +165,7 @@ class TcpEndpoint:
         if challenge is not None:
             proof = agent_hello.proof(self._key, self._port, challenge)
             if proof is None:
-                raise BadRequest(400, "the challenge is 32 hexadecimal characters")
+                raise BadRequest(400, "the challenge must have 32 hexadecimal characters")
             told["proof"] = proof
         return document(told)
 
@@ -206,13 +206,14 @@ def bind_socket(path: Path) -> socket.socket:
         folder = path.parent.stat()
     except OSError as error:
         raise SettingWrong(
-            f"The agent's socket has no folder: {error.strerror}",
-            remedy="Set KEYFOB_SOCK to a path of your own.",
+            f"The folder of the agent's socket cannot be used: {error.strerror}",
+            remedy="Set KEYFOB_SOCK to a path in a folder that only you can write to.",
         ) from error
     # A folder that others may write to would let them put a socket of theirs in our place.
     if folder.st_uid != os.getuid() or folder.st_mode & 0o022:
         raise SettingWrong(
-            f"{path.parent} can be written by other users", remedy="Set KEYFOB_SOCK to a path of your own."
+            f"{path.parent} can be written by other users",
+            remedy="Set KEYFOB_SOCK to a path in a folder that only you can write to.",
         )
     try:
         found = path.lstat()
@@ -221,10 +222,11 @@ def bind_socket(path: Path) -> socket.socket:
     else:
         if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
             raise SettingWrong(
-                f"{path} is in the way of the agent's socket", remedy="Remove it, or set KEYFOB_SOCK."
+                f"{path} is not a socket of yours, so the agent cannot use it",
+                remedy="Remove it, or set KEYFOB_SOCK.",
             )
         if answers(path):
-            raise SettingWrong("An agent runs already", remedy="Use that one; there is nothing to do.")
+            raise SettingWrong("An agent is already running", remedy="Use that agent.")
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -235,7 +237,7 @@ def bind_socket(path: Path) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise SettingWrong(f"The agent's socket cannot be made: {error.strerror}") from error
+        raise SettingWrong(f"The agent's socket cannot be created: {error.strerror}") from error
     sock.setblocking(False)
     return sock
 

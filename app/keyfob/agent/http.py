@@ -106,7 +106,7 @@ def take(buffer: bytes) -> tuple[Incoming, int] | None:
     try:
         head = read_head(buffer)
     except Malformed:
-        raise BadRequest(400, "this is not an HTTP request that the agent reads") from None
+        raise BadRequest(400, "the agent cannot read this HTTP request") from None
     except TooLong:
         raise BadRequest(431, "the headers are too long") from None
     if head is None:
@@ -115,7 +115,7 @@ def take(buffer: bytes) -> tuple[Incoming, int] | None:
         raise BadRequest(400, "a header is repeated")
     headers = {name: values[-1] for name, values in head.headers.items()}
     if "transfer-encoding" in headers:
-        raise BadRequest(411, "send the length of the body")
+        raise BadRequest(411, "the length of the body is missing")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdecimal():
         raise BadRequest(400, "the length of the body is not a number")

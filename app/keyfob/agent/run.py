@@ -36,19 +36,19 @@ def run_agent(
         if host.problem is not None:
             raise host.problem
         if not held:
-            say("Keyfob runs already and keeps the accounts; this agent has nothing to do.")
+            say("Keyfob is already running. This agent is not needed and stops.")
             return 0
         begin()
         renewer.allowed = host.take
         renewer.sooner = look.set
-        say("Keyfob's agent keeps the accounts and serves the tools.")
+        say("The Keyfob agent is running. It keeps your accounts signed in and answers your tools.")
         while not stop.is_set() and host.holds:
             look.clear()
             wait = renewer.tick()
             # A plain wait would sleep through a suspend; the renewer never asks for more than 37 s.
             look.wait(wait.total_seconds())
         if not stop.is_set():
-            raise Fault("The agent's server ended by itself")
+            raise Fault("The agent's server stopped unexpectedly")
     finally:
         host.leave()
         renewer.settled(FINISH_WITHIN)

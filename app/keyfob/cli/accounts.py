@@ -27,7 +27,7 @@ def accounts(session: Session) -> None:
         session.document({"accounts": [view.to_json() for view in views]})
         return
     if not views and not unread:
-        session.say("No account yet. Connect one with: keyfob connect PROVIDER")
+        session.say("There are no accounts yet. To connect one, run: keyfob connect PROVIDER")
         return
     if not views:
         return

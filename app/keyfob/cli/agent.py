@@ -10,20 +10,20 @@ from keyfob.cli.options import pass_session
 from keyfob.cli.session import Session
 
 
-@click.command(short_help="Keep the accounts and serve the tools, without a window.")
-@click.option("--print-socket", is_flag=True, help="Print where the socket is, and end.")
+@click.command(short_help="Keep accounts signed in and answer tools, without a window.")
+@click.option("--print-socket", is_flag=True, help="Print the socket's path and exit.")
 @click.option(
     "--shared-socket",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Listen at PATH as well, for forwarding to another machine: it serves accounts that may be shared, alone.",
+    help="Listen at PATH as well, to forward it to another machine. Only accounts that may be shared are served there.",
 )
 @pass_session
 def agent(session: Session, print_socket: bool, shared_socket: Path | None) -> int:
-    """Keep the accounts signed in and answer the tools that ask, until SIGTERM or Ctrl-C.
+    """Keep accounts signed in and answer tools, until SIGTERM or Ctrl-C.
 
-    One keeper a person is enough: where the app or another agent runs, this one says so and ends with 0. Commands
-    find the agent by themselves; other programs speak HTTP to its socket.
+    You need only one. If the app or another agent is already running, this command says so and exits with 0.
+    Commands find the agent automatically. Other programs send HTTP requests to its socket.
 
     \b
     Examples:

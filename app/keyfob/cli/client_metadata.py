@@ -16,24 +16,24 @@ from keyfob.core.provider import Provider
 @click.option(
     "--client-id",
     metavar="URL",
-    help="The https address where the document will be; else the client id kept for the provider.",
+    help="The https address where you will host the document. Default: the client id saved for the provider.",
 )
 @click.option(
     "--redirect-uri",
     "redirect_uris",
     multiple=True,
     metavar="URI",
-    help="A redirect of this client; repeat for more. Else the preset's.",
+    help="A redirect URI of this client. Repeatable. Default: the preset's.",
 )
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     metavar="S",
-    help="A scope it may ask for; repeat for more. Else the preset's.",
+    help="A scope that the client may request. Repeatable. Default: the preset's.",
 )
 @click.option(
-    "--name", default="Keyfob", show_default=True, metavar="T", help="What people see when they are asked."
+    "--name", default="Keyfob", show_default=True, metavar="T", help="The app name that the provider shows."
 )
 @click.option("--uri", metavar="URL", help="The app's home page.")
 @json_option
@@ -47,12 +47,12 @@ def client_metadata(
     name: str,
     uri: str | None,
 ) -> None:
-    """Print the client metadata document of your own client at PROVIDER, to host at its client id.
+    """Print a client metadata document for your own client at PROVIDER. Host it at the client id.
 
-    For atproto and its like: a client id there is the address of such a document. Without keys it describes a public
-    client, with keys made for the provider (`keyfob jwk generate`) a confidential one. atproto servers refuse a
-    confidential client that comes back to this computer, so that Keyfob signs in there with a public one. The document
-    holds no secret, and is the same with or without --json.
+    In atproto and similar protocols, a client id is the address of such a document. If you created keys for the
+    provider (`keyfob jwk generate`), the document describes a confidential client. Otherwise it describes a public
+    client. atproto servers refuse a confidential client with a loopback redirect, so Keyfob signs in there with a
+    public client. The document contains no secret, and is the same with or without --json.
 
     \b
     Example:
@@ -66,8 +66,8 @@ def client_metadata(
         known = engine.clients.known(preset, {})
         if known is None:
             raise Usage(
-                "The address where the document will be is needed",
-                remedy="Give it with --client-id https://…",
+                "The address of the document is missing",
+                remedy="Add --client-id https://…",
             )
         client_id = known.client_id
     keys = client_keys(session)

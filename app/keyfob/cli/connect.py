@@ -15,7 +15,9 @@ from keyfob.service.accounts.views import SignInRequest
 
 @click.command(short_help="Sign in to a provider and keep the account connected.")
 @provider_argument
-@click.option("--label", metavar="L", help="Name a new account PROVIDER/L; else the provider's name for you.")
+@click.option(
+    "--label", metavar="L", help="Name a new account PROVIDER/L. Default: your name at the provider."
+)
 @sign_in_options
 @json_option
 @pass_session
@@ -37,11 +39,11 @@ def connect(
 ) -> None:
     """Sign in to PROVIDER and keep the account connected.
 
-    Opens your browser at the provider, waits for you to come back, and puts the tokens into your keychain. From
-    then on they are renewed by themselves. Ctrl-C cancels at any moment (exit 6).
+    Opens the provider's page in your browser, waits until you have signed in, and saves the tokens in your keychain.
+    Keyfob then renews them automatically. Press Ctrl-C to cancel (exit 6).
 
-    The browser is the command in $BROWSER, with %s for the address, or else your default one. Progress goes to
-    stderr; stdout gets the account once it is connected.
+    $BROWSER can name the browser's command, with %s for the address. Otherwise Keyfob opens your default browser.
+    Progress goes to stderr. stdout gets the account when it is connected.
 
     \b
     Examples:
@@ -77,13 +79,13 @@ def connect(
     except Transient as error:
         if preset.category == "demo" and error.code == "network_unreachable":
             raise Transient(
-                f"{preset.title} is not running", code=error.code, remedy="Start it with: keyfob demo"
+                f"{preset.title} is not running", code=error.code, remedy="To start it, run: keyfob demo"
             ) from error
         raise
     tell_result(session, view, again=False)
     if label is not None and view.label != label_from(label):
         # Another label would be another id, which tools may ask for by now.
         session.note(
-            f"This person was connected already, as {view.id}: the label {plain(label, 64)} is not used."
+            f"This account was already connected as {view.id}, so Keyfob did not use the label {plain(label, 64)}."
         )
-        session.note(f"To change it: keyfob rename {view.id} {label_from(label)}")
+        session.note(f"To change the label, run: keyfob rename {view.id} {label_from(label)}")

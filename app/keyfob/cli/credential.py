@@ -38,11 +38,11 @@ AWS_NAMES = {
 _PAIR = re.compile(r"([A-Z0-9]{16,128}):([A-Za-z0-9/+=_-]{16,})")
 
 
-@click.group(short_help="Answer kubectl, AWS tools and MCP clients in their own format.")
+@click.group(short_help="Print credentials in the format of kubectl, AWS tools or MCP clients.")
 def credential() -> None:
-    """Print an account's credentials in the format of a tool that asks a command for them.
+    """Print an account's credentials in the format that a tool expects from a command.
 
-    `keyfob wire` writes the setting that makes the tool ask.
+    `keyfob wire` configures the tool to run this command.
 
     \b
     Examples:
@@ -57,9 +57,9 @@ def credential() -> None:
 @json_option
 @pass_session
 def kubectl(session: Session, account: str) -> None:
-    """Print an ExecCredential for kubectl and its kin: the token of ACCOUNT and when it expires.
+    """Print an ExecCredential for kubectl and similar tools: the token of ACCOUNT and when it expires.
 
-    The version of the answer is the one that KUBERNETES_EXEC_INFO asks for, which kubectl sets.
+    kubectl sets KUBERNETES_EXEC_INFO, which selects the version of the output.
 
     \b
     Example, in a kubeconfig's user:
@@ -86,13 +86,13 @@ def exec_api_version(info: str | None) -> str:
         group, _, version = wanted.partition("/")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Usage(
-            "KUBERNETES_EXEC_INFO is no ExecCredential",
-            remedy="It is set by kubectl; do not set it yourself.",
+            "KUBERNETES_EXEC_INFO is not an ExecCredential",
+            remedy="kubectl sets this variable. Do not set it yourself.",
         ) from None
     if group != EXEC_API or version not in EXEC_VERSIONS:
         known = ", ".join(f"{EXEC_API}/{name}" for name in EXEC_VERSIONS)
         raise Usage(
-            f"{plain(wanted, 80)} is no version that Keyfob can answer in",
+            f"{plain(wanted, 80)} is not a version that Keyfob supports",
             remedy=f"Set the kubeconfig's apiVersion to one of {known}.",
         )
     return wanted
@@ -105,8 +105,8 @@ def exec_api_version(info: str | None) -> str:
 def aws(session: Session, account: str) -> None:
     """Print ACCOUNT's keys in the format of AWS's `credential_process`.
 
-    For accounts whose key holds an AWS key pair: the JSON that `aws sts` prints or its `Credentials`, or
-    ACCESSKEYID:SECRETKEY in one line.
+    The account's key must be an AWS key pair: the JSON that `aws sts` prints, its `Credentials` object, or
+    ACCESSKEYID:SECRETKEY on one line.
 
     \b
     Example, in ~/.aws/config:
@@ -117,8 +117,8 @@ def aws(session: Session, account: str) -> None:
     keys = aws_keys(found.token)
     if keys is None:
         raise SettingWrong(
-            f"The key of {found.account} is no AWS key pair",
-            remedy="Connect an account whose key is ACCESSKEYID:SECRETKEY, or JSON with AccessKeyId and SecretAccessKey.",
+            f"The key of {found.account} is not an AWS key pair",
+            remedy="Connect an account with a key of the form ACCESSKEYID:SECRETKEY, or JSON with AccessKeyId and SecretAccessKey.",
         )
     expires = to_rfc3339(found.expires_at)
     if expires is not None:
@@ -153,9 +153,9 @@ def aws_keys(key: Secret) -> dict[str, str] | None:
 @json_option
 @pass_session
 def headers(session: Session, account: str) -> None:
-    """Print the headers that carry ACCOUNT's token as one JSON object: {"Authorization": "Bearer …"}.
+    """Print the HTTP headers with ACCOUNT's token as one JSON object: {"Authorization": "Bearer …"}.
 
-    For programs that ask a command for headers, such as MCP clients with a `headersHelper`.
+    For programs that get headers from a command, such as MCP clients with a `headersHelper`.
 
     \b
     Example, in .mcp.json:

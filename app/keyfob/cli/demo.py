@@ -9,15 +9,15 @@ from keyfob.cli.session import Session
 
 
 @click.command(short_help="Try Keyfob with a provider on this computer.")
-@click.option("--headless", is_flag=True, help="Tell the story in the terminal, with no screen.")
+@click.option("--headless", is_flag=True, help="Run the demo in the terminal, without a window.")
 @pass_session
 def demo(session: Session, headless: bool) -> int:
-    """Start the demo provider, a real authorization server on this computer, and open the app with it in the
-    gallery. Its people, Alice and Bob, need no password.
+    """Start a demo provider on this computer, and open the app with it in the list of providers. Its users, Alice and
+    Bob, need no password.
 
-    With --headless the story is told in the terminal: connect, use, two silent renewals, a grant that is revoked
-    and mended by signing in again, disconnect. It plays in a home of its own that is gone at the end; where there
-    is no keychain it plays in memory, and says so.
+    With --headless, the demo runs in the terminal: connect, use the token, renew it twice, sign in again after the
+    provider revokes it, disconnect. It uses a temporary folder and removes it at the end. If no keychain is available,
+    secrets stay in memory.
 
     \b
     Examples:

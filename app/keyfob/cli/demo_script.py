@@ -32,7 +32,7 @@ def tell(session: Session) -> None:
         home.mkdir(mode=0o700)
         cancelled = threading.Event()
         server = session.doors.demo(Path(folder) / "provider", port=0, access_lifetime=LIFETIME)
-        session.say("Keyfob's demo: the life of an account, at a provider on this computer.")
+        session.say("Keyfob's demo: the life of an account at a provider on this computer.")
         try:
             _write_preset(home, server.issuer)
             engine = _engine(session, home)
@@ -68,12 +68,12 @@ def _engine(session: Session, home: Path) -> Engine:
     engine = session.doors.engine(home)
     health = session.finish(engine.vault.probe)
     if health.ok and health.persistent:
-        session.say(f"Secrets go to {health.name}, and are removed at the end.")
+        session.say(f"Keyfob saves secrets in {health.name}, and removes them at the end.")
         return engine
     engine.close()
     # On one stream, so that the story stays in order in a pipe.
     why = f" ({health.message})" if health.message else ""
-    session.say(f"There is no keychain that can be used here{why}, so secrets stay in memory for this story.")
+    session.say(f"No keychain is available here{why}, so secrets stay in memory during the demo.")
     return session.doors.engine(home, in_memory=True)
 
 
@@ -103,13 +103,13 @@ class _Story:
         self._chapter("Use")
         token = accounts.token(view.key)
         say(
-            f"   `keyfob token {view.id}` gives a token of {len(token.token)} characters, good for {LIFETIME} s."
+            f"   `keyfob token {view.id}` prints a token of {len(token.token)} characters, valid for {LIFETIME} s."
         )
         result = accounts.test(view.key)
-        say(f"   The provider, asked with it who this is, says: {result.name}.")
+        say(f"   The provider says who the token belongs to: {result.name}.")
 
         for number in range(RENEWALS):
-            self._chapter("Renew, silently" if number == 0 else "And once more")
+            self._chapter("Renew automatically" if number == 0 else "And again")
             self._wait_for_renewal(view)
 
         self._chapter("The provider revokes the grant")
@@ -117,9 +117,9 @@ class _Story:
         try:
             accounts.renew(view.key)
         except SignInNeeded as error:
-            say(f"   {error.message}. The account now says: needs you.")
+            say(f"   {error.message}. The account now needs you to sign in.")
         else:
-            raise Fault("A revoked grant was renewed")
+            raise Fault("Keyfob renewed a revoked grant")
 
         self._chapter("Reconnect")
         view = self._sign_in(SignInRequest("demo", account=view.key))
@@ -130,11 +130,11 @@ class _Story:
         told = (
             "the provider confirmed the revocation" if ended.revoked == "yes" else f"revoked: {ended.revoked}"
         )
-        say(f"   Forgotten here, and {told}.")
+        say(f"   The tokens are deleted here, and {told}.")
         counted = self._server.counters
         say("")
         say(
-            f"That was it: {counted.get('allowed', 0)} sign-ins, {counted.get('renewals', 0)} renewals, "
+            f"Done: {counted.get('allowed', 0)} sign-ins, {counted.get('renewals', 0)} renewals, "
             "no password and no token in any file."
         )
 
@@ -155,7 +155,9 @@ class _Story:
             if progress.stage == "waiting" and progress.url is not None and not opened.is_set():
                 opened.set()
                 url = progress.url.reveal()
-                say(f"   Waiting at {progress.redirect_uri}; a browser signs in as Alice and allows it …")
+                say(
+                    f"   Waiting at {progress.redirect_uri}. A scripted browser signs in as Alice and allows access …"
+                )
                 threading.Thread(target=lambda: self._visit(url), name="visitor", daemon=True).start()
 
         forget = attempt.observe(visit)
@@ -177,7 +179,7 @@ class _Story:
         old = accounts.token(view.key, min_life=timedelta(0)).token.fingerprint()
         if before.renews_at is not None:
             self._session.say(
-                f"   Nothing to do: the token renews by itself in {short_span(before.renews_at - now())} …"
+                f"   Nothing to do: Keyfob renews the token in {short_span(before.renews_at - now())} …"
             )
         end = now() + timedelta(seconds=PATIENCE)
         pause = threading.Event()
@@ -187,10 +189,10 @@ class _Story:
             if fresh.last_renewed_at != before.last_renewed_at and fresh.status == "connected":
                 new = accounts.token(view.key, min_life=timedelta(0)).token.fingerprint()
                 if new != old:
-                    self._session.say("   Renewed: another token, and nobody was asked.")
+                    self._session.say("   Renewed: a new token, without asking you.")
                     return
             pause.wait(max(wait.total_seconds(), 0.1))
-        raise Fault("The token was not renewed in time")
+        raise Fault("Keyfob did not renew the token in time")
 
 
 def _spawn(work: object, name: str) -> None:

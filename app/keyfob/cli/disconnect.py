@@ -21,7 +21,7 @@ def how_it_ended(ended: Disconnection, title: str) -> str:
         case "yes":
             return "The provider confirmed that it is revoked."
         case "pending" if ended.reason is None:
-            return "The provider has not confirmed yet that it is revoked; Keyfob keeps trying."
+            return "The provider has not confirmed the revocation yet. Keyfob keeps trying."
         case "pending":
             return f"The provider did not revoke {older}. {by_hand} Keyfob keeps trying to revoke the rest."
         case "unsupported":
@@ -30,27 +30,30 @@ def how_it_ended(ended: Disconnection, title: str) -> str:
             assert_never(ended.revoked)
     match ended.reason:
         case "local":
-            return f"The provider was not told, as you asked with --local. {by_hand}"
+            return f"Keyfob did not ask the provider to revoke anything, because you used --local. {by_hand}"
         case "nothing_left":
-            return "There was no token left to revoke."
+            return "There was no token to revoke."
         case "refused":
             return f"The provider refused to revoke {older}. {by_hand}"
         case "not_offered" | None:
-            return f"The provider has no way to revoke {older}. {by_hand}"
+            return f"The provider cannot revoke {older}. {by_hand}"
     assert_never(ended.reason)
 
 
-@click.command(short_help="Forget an account's grant and revoke it at the provider.")
+@click.command(short_help="Delete an account's tokens and revoke them at the provider.")
 @account_argument
-@click.option("--local", is_flag=True, help="Forget it here only, without revoking it at the provider.")
+@click.option(
+    "--local", is_flag=True, help="Delete the tokens here only. Do not revoke them at the provider."
+)
 @json_option
 @pass_session
 def disconnect(session: Session, account: str, local: bool) -> None:
-    """Forget the grant of ACCOUNT here, at once, and revoke it at the provider.
+    """Delete the tokens of ACCOUNT here, and revoke them at the provider. The account stays in the list. To use it again,
+    run `keyfob reconnect`.
 
-    The account stays in the list, ready for `keyfob reconnect`. Older sign-ins of the account, which `reconnect`
-    replaced, are revoked too. Exit 0 once the grant is forgotten here; the last sentence says whether the provider
-    confirmed the revocation (in JSON `revoked`: yes, pending or unsupported, with the `reason`).
+    Keyfob also revokes older sign-ins that `reconnect` replaced. The exit is 0 when the tokens are deleted here. The
+    output says whether the provider confirmed the revocation (in JSON, `revoked`: yes, pending or unsupported, with
+    the `reason`).
 
     \b
     Example:

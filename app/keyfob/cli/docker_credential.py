@@ -37,11 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             case "store":
                 print(
-                    "Keyfob keeps no passwords that docker login was given: connect the account with Keyfob"
+                    "Keyfob does not save passwords from docker login. Connect the account with Keyfob instead"
                 )
                 return 1
             case "erase":
-                print("Keyfob keeps its accounts until you disconnect them: keyfob disconnect ACCOUNT")
+                print("Keyfob keeps accounts until you disconnect them. Run: keyfob disconnect ACCOUNT")
                 return 1
             case "version":
                 from keyfob import __version__

@@ -19,20 +19,18 @@ MARKS: Mapping[FindingLevel, tuple[str, str]] = {
 }
 
 
-@click.command(short_help="Check everything Keyfob stands on.")
+@click.command(short_help="Check everything that Keyfob needs.")
 @click.option(
     "--recover",
     is_flag=True,
-    help="List accounts again, from the keychain, that this computer's data has lost.",
+    help="Restore lost accounts to the list, from the keychain.",
 )
 @json_option
 @pass_session
 def doctor(session: Session, recover: bool) -> int:
-    """Check the keychain (write, read, delete), the callback port and who holds it, the browser, the clock, proxy
-    and certificates, and what else Keyfob stands on. Each failing line says what to do.
-
-    The exit is 0 when all is well, and 1 when a check fails; the report is on stdout either way. In JSON, `ok` says the
-    same.
+    """Check the keychain (write, read, delete), the callback port and which program uses it, the browser, the clock, the
+    proxy, certificates, and everything else that Keyfob needs. Each failed check says what to do. The exit is 0 if all
+    checks pass, and 1 if one fails. The report goes to stdout either way. In JSON, `ok` is true or false.
 
     \b
     Examples:
@@ -57,7 +55,7 @@ def doctor(session: Session, recover: bool) -> int:
         if finding.remedy and (finding in failing or finding.level != "ok"):
             session.say(f"      {' ' * width}  → {in_terminal(finding.remedy)}")
     session.say("")
-    session.say("All is well." if not failing else f"{len(failing)} of {len(findings)} need attention.")
+    session.say("All checks passed." if not failing else f"{len(failing)} of {len(findings)} need attention.")
     return 1 if failing else 0
 
 
@@ -75,7 +73,7 @@ def _recover(session: Session) -> None:
         )
         return
     for account_id in found.listed:
-        session.say(f"Listed again: {plain(account_id, 160)}")
+        session.say(f"Restored: {plain(account_id, 160)}")
     if found.lost:
         one = found.lost == 1
         session.say(
@@ -83,8 +81,8 @@ def _recover(session: Session) -> None:
             f"{'it' if one else 'them'}. Connect {'it' if one else 'them'} again."
         )
     for account_id in found.newer:
-        session.say(f"Left alone: {plain(account_id, 160)} was written by a newer Keyfob")
+        session.say(f"Not changed: {plain(account_id, 160)} was written by a newer Keyfob")
     if aside is not None:
-        session.say(f"The damaged file is kept as {aside}")
+        session.say(f"The damaged file was saved as {aside}")
     if not (found.listed or found.lost or found.newer):
         session.say("No account is missing.")

@@ -16,23 +16,23 @@ from keyfob.core.text import plain
 LOOK_AGAIN = 0.5  # seconds: events of other processes are read from the history they write
 
 
-@click.command(short_help="Show what happened to the accounts.")
-@click.option("--follow", "-f", is_flag=True, help="Go on printing events as they happen, until Ctrl-C.")
-@click.option("--account", metavar="ACCOUNT", help="Of this account only.")
+@click.command(short_help="Show what happened to your accounts.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing events as they happen, until Ctrl-C.")
+@click.option("--account", metavar="ACCOUNT", help="Show only this account's events.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,
     metavar="N",
-    help="The newest N of what has happened already.",
+    help="Show the newest N events.",
 )
 @json_option
 @pass_session
 def events(session: Session, follow: bool, account: str | None, limit: int) -> None:
-    """Show what happened to the accounts, oldest first.
+    """Show what happened to your accounts, oldest first.
 
-    With --json one document; with --follow as well, one JSON object a line as things happen.
+    --json prints one document. --json --follow prints one JSON object a line as events happen.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def events(session: Session, follow: bool, account: str | None, limit: int) -> N
         _tell(session, event)
     if not follow:
         if not found:
-            session.say("Nothing has happened yet.")
+            session.say("There are no events yet.")
         return
     after = found[-1].seq if found else 0
     try:

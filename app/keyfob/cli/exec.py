@@ -43,13 +43,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 )
 @pass_session
 def execute(session: Session, words: tuple[str, ...]) -> int:
-    """Run COMMAND with a valid token of each ACCOUNT in its environment.
+    """Run COMMAND with a valid token of each ACCOUNT in its environment variables.
 
-    The variable is VAR, or the provider's name and _TOKEN: GITHUB_TOKEN, NEXUSMODS_TOKEN. Nothing is written to disk,
-    and no other program sees the tokens. The exit is the command's own; 127 where there is no such command.
+    The variable is VAR, or the provider's name followed by _TOKEN: GITHUB_TOKEN, NEXUSMODS_TOKEN.
+    Keyfob writes nothing to disk, and no other program sees the tokens. The exit is the command's, or 127 if the
+    command does not exist.
 
-    The token is valid when the command starts and is not renewed while it runs. A program that runs for hours asks
-    for itself: `keyfob token`, or the agent's socket.
+    The token is valid when the command starts. Keyfob does not renew it while the command runs. A program that runs for
+    hours must ask for new tokens with `keyfob token` or the agent's socket.
 
     \b
     Examples:
@@ -58,9 +59,7 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
       keyfob exec nexusmods openai-api=OPENAI_API_KEY -- ./run.sh
     """
     if "--" not in words:
-        raise Usage(
-            "The command to run comes after --", remedy="For example: keyfob exec github -- gh repo list"
-        )
+        raise Usage("Put the command after --", remedy="For example: keyfob exec github -- gh repo list")
     cut = words.index("--")
     accounts, command = words[:cut], words[cut + 1 :]
     if not accounts or not command:
@@ -75,7 +74,8 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
         name = told or variable_of(found.provider)
         if name in taken:
             raise Usage(
-                f"Two accounts want the variable {name}", remedy=f"Name one of them: {found.account}=NAME"
+                f"Two accounts use the variable {name}",
+                remedy=f"Choose another variable for one of them: {found.account}=NAME",
             )
         taken.add(name)
         environment[name] = found.token.reveal()
@@ -87,17 +87,15 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
 def _split(word: str) -> tuple[str, str | None]:
     ref, mark, name = word.partition("=")
     if mark and not _NAME.fullmatch(name):
-        raise Usage(
-            f"{plain(name, 40)!r} is no name of a variable", remedy="It holds letters, digits and _ only."
-        )
+        raise Usage(f"{plain(name, 40)!r} is not a variable name", remedy="Use letters, digits and _ only.")
     return ref, name if mark else None
 
 
 def _warn_of_bound(session: Session, found: Lease) -> None:
     if found.token_type.casefold() == "dpop":
         session.note(
-            f"The token of {found.account} is bound to a key that stays with Keyfob: alone it opens nothing. "
-            "Use `keyfob request` for it."
+            f"The token of {found.account} is bound to a key that stays in Keyfob, so it does not work on its own. "
+            "Use `keyfob request` instead."
         )
 
 
@@ -119,7 +117,7 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
         os.execve(program, [*command], environment)  # noqa: S606
     except FileNotFoundError:
         name = plain(command[0], 200)
-        hint = f" For the one in this folder, write ./{name}." if os.path.exists(command[0]) else ""
+        hint = f" To run the one in this folder, type ./{name}." if os.path.exists(command[0]) else ""
         session.note(f"keyfob: There is no command {name}.{hint}")
         return NOT_FOUND
     except OSError as error:

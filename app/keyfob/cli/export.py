@@ -8,14 +8,14 @@ from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 
 
-@click.command(short_help="Print the accounts' descriptions, without any secret.")
+@click.command(short_help="Print your accounts as JSON, without secrets.")
 @json_option
 @pass_session
 def export(session: Session) -> None:
-    """Print what describes the accounts, as JSON: providers, labels, methods, scopes, and presets of your own.
+    """Print your accounts as JSON: providers, labels, methods, scopes, and your own presets.
 
-    No token, key or client secret is in it. On the other computer, `keyfob import FILE` makes the same accounts, and
-    each is signed in to once.
+    The output contains no token, key or client secret. On another computer, `keyfob import FILE` adds the same accounts.
+    You sign in to each of them once.
 
     \b
     Example:

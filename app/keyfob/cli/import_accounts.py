@@ -25,21 +25,23 @@ from keyfob.tools.imports import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Foun
 PATH_MOST = 4096  # characters of a path that is shown
 WAYS = {
     KEY: "moves to the keychain",
-    SIGN_IN: "needs one sign-in",
+    SIGN_IN: "needs you to sign in",
     READ_ONLY: "stays where it is",
-    UNKNOWN: "say whose it is",
+    UNKNOWN: "needs --provider",
 }
 
 
 @click.command("import", short_help="Move keys and accounts from other tools' files.")
 @click.argument("source", required=False, metavar="[SOURCE]")
 @click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="The file, for SOURCE as the name of a format."
+    "--file", "path", type=click.Path(path_type=Path), help="The file to read. SOURCE then names its format."
 )
-@click.option("--provider", metavar="ID", help="Whose the keys are, where the file does not say.")
-@click.option("--dry-run", is_flag=True, help="Show what is there and move nothing.")
+@click.option("--provider", metavar="ID", help="The provider of the keys, if the file does not say.")
+@click.option("--dry-run", is_flag=True, help="Show what would be moved, and move nothing.")
 @click.option(
-    "--blank/--keep", default=None, help="Blank the moved keys in their file, or leave them; else it asks."
+    "--blank/--keep",
+    default=None,
+    help="Remove the moved keys from their file, or keep them there. Default: ask.",
 )
 @json_option
 @pass_session
@@ -52,16 +54,16 @@ def import_accounts(
     blank: bool | None,
 ) -> None:
     """Move keys and accounts to Keyfob from SOURCE: a file, or the store of gh, git-credentials, netrc, codex, claude
-    or emailproxy in its usual place. Without SOURCE, show what those stores hold and move nothing.
+    or emailproxy in its usual place. Without SOURCE, show what is in those stores and move nothing.
 
-    A file may also be an environment file (env), a JSON with a Nexus Mods key (nexus), or what `keyfob export` printed
-    (keyfob). What kind it is, is seen from the file; --file FILE with a kind as SOURCE says it.
+    A file can also be an environment file (env), JSON with a Nexus Mods key (nexus), or the output of `keyfob export`
+    (keyfob). Keyfob detects the format. To set it yourself, use --file FILE and give the format as SOURCE.
 
-    A key is tried at its provider before it is kept. A sign-in that cannot be carried over becomes an account that
-    needs signing in once; if an export brings a provider that is not known here, its addresses are shown first. A
-    refresh token that another tool goes on renewing stays there and is not used. Keys are
-    shown by their last characters only. Blanking takes the keys that were moved out of the file, and changes nothing
-    else in it. A backup stays beside the file until you remove it; it still holds the keys.
+    Keyfob tests each key at its provider before saving it. If a sign-in cannot be moved, Keyfob adds the account and you
+    sign in once. If an export contains an unknown provider, Keyfob shows its addresses first. Keyfob does not use a
+    refresh token that another tool keeps renewing. Keys are shown by their last characters only. --blank removes the
+    moved keys from the file and changes nothing else. A backup stays next to the file until you remove it. The backup
+    still contains the keys.
 
     \b
     Examples:
@@ -109,19 +111,19 @@ def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset |
     refused: dict[NewPreset | None, KeyfobError] = {}
     for new in dict.fromkeys(each.preset for each in movable if each.preset):
         session.note(
-            f"The export brings a provider that is not known here: {new.id}, called {plain(new.title, 60)}."
+            f"The export contains a provider that Keyfob does not know: {new.id}, called {plain(new.title, 60)}."
         )
         session.note(
-            f"It signs in at, and sends tokens to: {', '.join(plain(host, 120) for host in new.hosts)}"
+            f"Keyfob would sign in at, and send tokens to: {', '.join(plain(host, 120) for host in new.hosts)}"
         )
         if new.pretends:
             session.note(f"It is not the {plain(new.pretends, 60)} that Keyfob knows.")
         if sys.stdin.isatty() and not session.json:
             if not click.confirm("Add this provider?", default=not new.pretends, err=True):
-                refused[new] = SignInEnded(f"The provider {new.id} was not taken, as you answered")
+                refused[new] = SignInEnded(f"The provider {new.id} was not added")
         elif new.pretends:
             refused[new] = SettingWrong(
-                f"The provider {new.id} bears the name of {plain(new.pretends, 60)} and leads elsewhere",
+                f"The provider {new.id} uses the name of {plain(new.pretends, 60)} but other addresses",
                 code="preset_faulty",
                 remedy="Check the addresses above. To add it anyway, run this in a terminal.",
             )
@@ -131,9 +133,9 @@ def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset |
 def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> bool:
     files = ", ".join(plain(path, PATH_MOST) for path in dict.fromkeys(each.path for each in keys))
     if told is None and sys.stdin.isatty() and not session.json:
-        told = click.confirm(f"Take the moved keys out of {files}? A backup stays beside it", err=True)
+        told = click.confirm(f"Remove the moved keys from {files}? A backup stays next to it", err=True)
     if not told:
-        session.note(f"The moved keys are still in {files}, in plain text. --blank takes them out.")
+        session.note(f"The moved keys are still in {files}, in plain text. To remove them, use --blank.")
     return bool(told)
 
 
@@ -200,15 +202,15 @@ def _tell(
     for done in blanked:
         if done.backup is not None:
             shown, command = plain(done.backup, PATH_MOST), f"rm {shlex.quote(str(done.backup))}"
-            session.say(f"Took the moved keys out of {plain(done.path, PATH_MOST)}")
-            session.say(f"  The backup still holds them: {shown}")
+            session.say(f"Removed the moved keys from {plain(done.path, PATH_MOST)}")
+            session.say(f"  The backup still contains them: {shown}")
             # A name that cannot be shown as it is would make the command another one.
             how = f": {command}" if plain(command, PATH_MOST) == command else "."
-            session.say(f"  When your tools work, remove it{how}")
+            session.say(f"  When your tools work, remove the backup{how}")
     if len(moved) == 0 and found and not failed:
         session.say(f"{len(found)} found, none moved")
     if not found:
-        session.say("Nothing was found.")
+        session.say("Nothing found.")
 
 
 def _spawn(work: Callable[[], None], name: str) -> None:

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from keyfob.service.sign_in.client_keys import ClientKeys
 
 
-@click.group(short_help="Private keys of confidential clients, and their public JWKS.")
+@click.group(short_help="Manage the private keys of confidential clients.")
 def jwk() -> None:
-    """Private keys for apps that prove themselves by key (private_key_jwt) instead of a secret.
+    """Manage private keys for apps that authenticate with a key (private_key_jwt) instead of a secret.
 
-    They are made here, stay in your keychain, and sign what the provider asks for. What you give to the provider is
-    their public half.
+    Keyfob creates the keys and saves them in your keychain. The provider gets only the public keys.
 
     \b
     Examples:
@@ -29,21 +28,21 @@ def jwk() -> None:
     """
 
 
-@jwk.command(short_help="Make a key.")
+@jwk.command(short_help="Create a key.")
 @click.option("--alg", type=click.Choice(["ES256", "RS256", "EdDSA"]), default="ES256", show_default=True)
 @click.option(
     "--provider",
     metavar="ID",
     shell_complete=_complete_providers,
-    help="Use it at this provider, from the next sign-in on.",
+    help="Use the key at this provider, starting with the next sign-in.",
 )
 @json_option
 @pass_session
 def generate(session: Session, alg: str, provider: str | None) -> None:
-    """Make a private key, in the keychain. An older key of the provider stays, for the accounts that use it.
+    """Create a private key in the keychain. Accounts that use an older key of the provider keep it.
 
-    The provider's preset says that a key is used: `auth = "private_key_jwt"` in its `[client]` table, which `keyfob
-    providers add --client-auth private_key_jwt` writes.
+    The provider's preset must contain `auth = "private_key_jwt"` in its `[client]` table. `keyfob providers add
+    --client-auth private_key_jwt` writes it.
 
     \b
     Example:
@@ -56,14 +55,12 @@ def generate(session: Session, alg: str, provider: str | None) -> None:
     if session.json:
         session.document(key.to_json())
         return
-    session.say(f"Made {key.kid} ({key.alg})")
-    session.note("Give its public half to the provider: keyfob jwk export")
+    session.say(f"Created {key.kid} ({key.alg})")
+    session.note("To print its public key for the provider, run: keyfob jwk export")
     if preset is None or preset.client.auth == "private_key_jwt":
         return
     if "atproto" in preset.methods:
-        session.note(
-            "Keyfob signs in at atproto servers with a public client, and does not use this key there."
-        )
+        session.note("Keyfob uses a public client at atproto servers, so it does not use this key there.")
     else:
         session.note(
             f'The preset {preset.id} does not use a key yet. In its [client] table, set auth = "private_key_jwt" and '
@@ -75,7 +72,7 @@ def generate(session: Session, alg: str, provider: str | None) -> None:
 @json_option
 @pass_session
 def list_(session: Session) -> None:
-    """List the keys: for which provider, since when, and which accounts need them.
+    """List the keys with their provider, creation time, and the accounts that use them.
 
     \b
     Example:
@@ -87,7 +84,7 @@ def list_(session: Session) -> None:
         session.document({"keys": [key.to_json() for key in found]})
         return
     if not found:
-        session.say("No key yet. Make one with: keyfob jwk generate --provider PROVIDER")
+        session.say("There are no keys yet. To create one, run: keyfob jwk generate --provider PROVIDER")
         return
     now = session.now()
     rows = [
@@ -111,7 +108,7 @@ def list_(session: Session) -> None:
 @json_option
 @pass_session
 def export(session: Session, provider: str | None) -> None:
-    """Print the public halves as a JWKS document, with or without --json. No private key is ever printed.
+    """Print the public keys as a JWKS document, with or without --json. Private keys are never printed.
 
     \b
     Example:
@@ -123,13 +120,17 @@ def export(session: Session, provider: str | None) -> None:
     session.document(session.finish(lambda: keys.published(provider)))
 
 
-@jwk.command(short_help="Forget a key.")
+@jwk.command(short_help="Delete a key.")
 @click.argument("kid", metavar="KEY")
-@click.option("--force", is_flag=True, help="Even if accounts need it: they will have to sign in again.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Delete the key even if accounts use it. You must then sign in to them again.",
+)
 @json_option
 @pass_session
 def remove(session: Session, kid: str, force: bool) -> None:
-    """Forget KEY, which may be shortened while it is clear.
+    """Delete KEY. The start of its name is enough if only one key matches.
 
     \b
     Example:
@@ -147,7 +148,7 @@ def _how_to_edit(preset: Provider) -> str:
     """For a preset that comes with Keyfob: where a change of it goes."""
     if preset.origin == "user":
         return ""
-    return f', in a preset of your own that begins with extends = "{preset.id}"'
+    return f', in your own preset that begins with extends = "{preset.id}"'
 
 
 def client_keys(session: Session) -> ClientKeys:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _options(words)
     if words[:1] in (["set"], ["del"]):
-        host_lookup.say("Keyfob's accounts are connected and disconnected with Keyfob, not through keyring")
+        host_lookup.say("Use Keyfob to connect and disconnect accounts, not keyring")
         return 2
     # As keyring has it: a password is asked for by a user name, credentials also without one.
     if (

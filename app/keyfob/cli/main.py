@@ -35,31 +35,33 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "connect": Verb("connect:connect", "Sign in to a provider and keep the account connected."),
     "accounts": Verb("accounts:accounts", "List the accounts."),
-    "status": Verb("status:status", "Show one account in full."),
+    "status": Verb("status:status", "Show an account's details."),
     "token": Verb("token:token", "Print a valid access token or key."),
     "exec": Verb("exec:execute", "Run a command with tokens in its environment only."),
     "credential": Verb(
-        "credential:credential", "Answer kubectl, AWS tools and MCP clients in their own format."
+        "credential:credential", "Print credentials in the format of kubectl, AWS tools or MCP clients."
     ),
-    "request": Verb("request:request", "Make an API call with an account's credentials."),
-    "wire": Verb("wire:wire", "Let a tool ask Keyfob for its credentials."),
-    "unwire": Verb("wire:unwire", "Undo what wire did."),
+    "request": Verb("request:request", "Make an API call with an account's token."),
+    "wire": Verb("wire:wire", "Configure a tool to get its credentials from Keyfob."),
+    "unwire": Verb("wire:unwire", "Undo keyfob wire."),
     "renew": Verb("renew:renew", "Renew an account's token now."),
     "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
-    "rename": Verb("rename:rename", "Give an account another label."),
-    "reconnect": Verb("reconnect:reconnect", "Sign in again to an account you have."),
-    "disconnect": Verb("disconnect:disconnect", "Forget an account's grant and revoke it at the provider."),
-    "remove": Verb("remove:remove", "Disconnect an account and forget it."),
-    "agent": Verb("agent:agent", "Keep the accounts and serve the tools, without a window."),
-    "permissions": Verb("permissions:permissions", "List what programs were allowed, and take it back."),
-    "settings": Verb("settings:settings", "See and change the settings."),
-    "providers": Verb("providers:providers", "See, check and add what can be connected."),
-    "jwk": Verb("jwk:jwk", "Private keys of confidential clients, and their public JWKS."),
+    "rename": Verb("rename:rename", "Change an account's label."),
+    "reconnect": Verb("reconnect:reconnect", "Sign in to an account again."),
+    "disconnect": Verb(
+        "disconnect:disconnect", "Delete an account's tokens and revoke them at the provider."
+    ),
+    "remove": Verb("remove:remove", "Disconnect an account and remove it."),
+    "agent": Verb("agent:agent", "Keep accounts signed in and answer tools, without a window."),
+    "permissions": Verb("permissions:permissions", "List and revoke what programs may use."),
+    "settings": Verb("settings:settings", "Show and change settings."),
+    "providers": Verb("providers:providers", "List, check and add providers."),
+    "jwk": Verb("jwk:jwk", "Manage the private keys of confidential clients."),
     "client-metadata": Verb("client_metadata:client_metadata", "Print the client metadata document to host."),
     "import": Verb("import_accounts:import_accounts", "Move keys and accounts from other tools' files."),
-    "export": Verb("export:export", "Print the accounts' descriptions, without any secret."),
-    "events": Verb("events:events", "Show what happened to the accounts."),
-    "doctor": Verb("doctor:doctor", "Check everything Keyfob stands on."),
+    "export": Verb("export:export", "Print your accounts as JSON, without secrets."),
+    "events": Verb("events:events", "Show what happened to your accounts."),
+    "doctor": Verb("doctor:doctor", "Check everything that Keyfob needs."),
     "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
     "completion": Verb("completion:completion", "Print the completion script for your shell."),
 }
@@ -93,7 +95,7 @@ class Keyfob(click.Group):
     name="keyfob",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Without a command, the desktop app opens. `keyfob COMMAND --help` tells more about each, with an example.",
+    epilog="Without a command, Keyfob opens the desktop app. `keyfob COMMAND --help` describes a command and gives examples.",
 )
 @click.version_option(__version__, prog_name="keyfob", message="%(prog)s %(version)s")
 @click.pass_context

@@ -26,7 +26,7 @@ class Seconds(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
         found = super().convert(value, param, context)
         if math.isnan(found):
-            self.fail(f"{value} is no number of seconds.", param, context)
+            self.fail(f"{value} is not a number of seconds.", param, context)
         return found
 
 
@@ -82,17 +82,17 @@ def sign_in_options(function: F) -> F:
     """What `connect` and `reconnect` take alike."""
     for option in reversed(
         (
-            click.option("--method", type=click.Choice(METHODS), help="How to sign in; else the provider's first way."),
-            click.option("--scope", "scopes", multiple=True, metavar="S", help="Ask for this scope instead of the preset's; repeat for more."),
-            click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="What the provider needs to know, such as instance=example.org."),
+            click.option("--method", type=click.Choice(METHODS), help="How to sign in. Default: the provider's first method."),
+            click.option("--scope", "scopes", multiple=True, metavar="S", help="Request this scope instead of the preset's. Repeatable."),
+            click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="A value that the provider needs, such as instance=example.org."),
             click.option("--handle", metavar="H", help="Short for --input handle=H."),
             click.option("--username", metavar="U", help="Short for --input username=U."),
-            click.option("--client-id", metavar="ID", help="Your own app registration's client id; kept for the next time."),
-            click.option("--client-secret-stdin", is_flag=True, help="Read the client secret from stdin. It goes to the keychain."),
-            click.option("--api-key-stdin", is_flag=True, help="Read the API key from stdin, for the method api_key."),
-            click.option("--password-stdin", is_flag=True, help="Read the password from stdin, for the method password. It is used once and not kept."),
-            click.option("--no-browser", is_flag=True, help="Print the address to stderr instead of opening a browser. The address that the sign-in ends at may be pasted on stdin."),
-            click.option("--timeout", type=Seconds(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Seconds you have for signing in."),
+            click.option("--client-id", metavar="ID", help="The client id of your own app registration. Keyfob saves it for next time."),
+            click.option("--client-secret-stdin", is_flag=True, help="Read the client secret from stdin and save it in the keychain."),
+            click.option("--api-key-stdin", is_flag=True, help="Read the API key from stdin. For the method api_key."),
+            click.option("--password-stdin", is_flag=True, help="Read the password from stdin. For the method password. Keyfob uses it once and does not save it."),
+            click.option("--no-browser", is_flag=True, help="Print the address to stderr instead of opening a browser. You can paste the address of the last page on stdin."),
+            click.option("--timeout", type=Seconds(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Time limit for signing in, in seconds."),
         )
     ):  # fmt: skip
         function = option(function)

@@ -10,15 +10,15 @@ from keyfob.cli.session import Session
 from keyfob.core.text import plain
 
 
-@click.command(short_help="List what programs were allowed, and take it back.")
-@click.option("--revoke", metavar="ID", help="Ask about this program again the next time.")
+@click.command(short_help="List and revoke what programs may use.")
+@click.option("--revoke", metavar="ID", help="Revoke this answer. Keyfob asks again next time.")
 @json_option
 @pass_session
 def permissions(session: Session, revoke: str | None) -> None:
-    """List which programs may have which account's token, if the setting named_app_consent is on.
+    """List which programs may get which account's token, if the setting named_app_consent is on.
 
-    The switch is off at first. It shows and limits what asks through the agent; it is no wall between your own
-    programs, which can pretend to be each other, and a command that works without an agent does not ask.
+    The setting is off by default. It applies only to programs that ask the agent. It does not protect your programs from
+    each other: one program can pretend to be another, and a command that works without an agent does not ask.
 
     \b
     Examples:
@@ -29,14 +29,16 @@ def permissions(session: Session, revoke: str | None) -> None:
     if revoke is not None:
         consents.revoke(revoke)
         if not session.json:
-            session.say("It is asked about again the next time.")
+            session.say("Revoked. Keyfob asks again next time.")
             return
     found = consents.list()
     if session.json:
         session.document({"on": consents.on, "permissions": [each.to_json() for each in found]})
         return
     if not consents.on:
-        session.note("Programs are not asked about. To ask: keyfob settings set named_app_consent on")
+        session.note(
+            "Keyfob does not ask about programs. To turn this on, run: keyfob settings set named_app_consent on"
+        )
     now = session.now()
     rows = [
         (
@@ -49,7 +51,7 @@ def permissions(session: Session, revoke: str | None) -> None:
         for each in found
     ]
     if not rows:
-        session.say("No program has an answer that stands.")
+        session.say("No permissions are saved.")
         return
     for line in words.table(rows, ("ID", "ACCOUNT", "PROGRAM", "ANSWER", "UNTIL")):
         session.say(line)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from keyfob.core.secret import Secret
 
 OPTION_OF = {
-    "authorization_endpoint": "The authorization endpoint, where discovery has none.",
-    "token_endpoint": "The token endpoint, where discovery has none.",
+    "authorization_endpoint": "The authorization endpoint, if the discovery document does not contain it.",
+    "token_endpoint": "The token endpoint, if the discovery document does not contain it.",
     "userinfo_endpoint": "The userinfo endpoint.",
-    "jwks_uri": "Where the keys of ID tokens are.",
+    "jwks_uri": "The address of the keys for ID tokens.",
     "revocation_endpoint": "The revocation endpoint (RFC 7009).",
     "device_authorization_endpoint": "The device authorization endpoint (RFC 8628).",
     "pushed_authorization_request_endpoint": "The pushed authorization request endpoint (RFC 9126).",
@@ -34,12 +34,12 @@ OPTION_OF = {
 }
 
 
-@click.group(short_help="See, check and add what can be connected.")
+@click.group(short_help="List, check and add providers.")
 def providers() -> None:
-    """See, check and add what can be connected.
+    """List, check and add providers.
 
-    A provider is a preset: a TOML file that comes with Keyfob, or one of your own in the providers folder, which
-    wins by its id and appears at once.
+    Each provider is described by a preset, a TOML file. Keyfob includes presets, and you can add your own to the
+    providers folder. Your own preset replaces one with the same id.
 
     \b
     Examples:
@@ -48,11 +48,11 @@ def providers() -> None:
     """
 
 
-@providers.command("list", short_help="List what can be connected.")
+@providers.command("list", short_help="List the providers.")
 @json_option
 @pass_session
 def list_(session: Session) -> None:
-    """List what can be connected, by title.
+    """List the providers, by title.
 
     \b
     Example:
@@ -73,7 +73,7 @@ def list_(session: Session) -> None:
         for line in words.table(rows, ("ID", "PROVIDER", "SIGNS IN BY", "")):
             session.say(line)
     for fault in faults:
-        session.note(f"Left out: {fault.sentence()}")
+        session.note(f"Ignored: {fault.sentence()}")
 
 
 @providers.command(short_help="Show one preset.")
@@ -81,7 +81,7 @@ def list_(session: Session) -> None:
 @json_option
 @pass_session
 def show(session: Session, provider: str) -> None:
-    """Show the preset PROVIDER: how it signs in, whose client id it uses, which scopes it asks for.
+    """Show the preset PROVIDER: its sign-in methods, client id and scopes.
 
     \b
     Example:
@@ -100,7 +100,7 @@ def show(session: Session, provider: str) -> None:
         ("How", preset.policy.register_note),
         ("Redirect", redirect_of(preset, session.engine.settings.load().callback_port)),
         ("Scopes", " ".join(preset.scopes)),
-        ("You tell", ", ".join(f"{entry.name} ({entry.title})" for entry in preset.inputs)),
+        ("You enter", ", ".join(f"{entry.name} ({entry.title})" for entry in preset.inputs)),
         ("API", preset.api.base),
         ("Blocked", preset.policy.blocked),
         ("Not shared", None if preset.policy.share else preset.policy.share_reason),
@@ -114,12 +114,12 @@ def show(session: Session, provider: str) -> None:
         session.say(f"  {line}")
 
 
-@providers.command(short_help="Judge a preset file.")
+@providers.command(short_help="Check a preset file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @pass_session
 def check(session: Session, file: Path) -> None:
-    """Judge the preset FILE: the key of each fault, and what it should be. Exit 8 where there is one.
+    """Check the preset FILE. For each error, print its key and what it should be. Exits with 8 if there is an error.
 
     \b
     Example:
@@ -133,10 +133,10 @@ def check(session: Session, file: Path) -> None:
         raise Usage(f"{file} cannot be read: {error.strerror}", remedy="Name a preset file.") from error
     faults = [fault.within(file.name) for fault in session.engine.providers.check(data)]
     if faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        count = "1 error" if len(faults) == 1 else f"{len(faults)} errors"
         raise Faulty(
             SettingWrong(
-                f"{file.name} has {count}", code="preset_faulty", remedy="Correct what stands above."
+                f"{file.name} has {count}", code="preset_faulty", remedy="Correct the errors listed above."
             ),
             [
                 plain(f"{file.name}: {fault.key or '(file)'}: {fault.problem}; {fault.should}", 600)
@@ -147,7 +147,7 @@ def check(session: Session, file: Path) -> None:
     if session.json:
         session.document({"file": str(file), "ok": True, "faults": []})
     else:
-        session.say(f"{file.name} is right.")
+        session.say(f"{file.name} is valid.")
 
 
 def _endpoint_options(function: Any) -> Any:
@@ -158,32 +158,33 @@ def _endpoint_options(function: Any) -> Any:
 
 @providers.command(short_help="Write a preset for a server.")
 @click.argument("provider_id", metavar="ID")
-@click.option("--issuer", metavar="URL", help="The server's issuer; its metadata tells the rest.")
-@click.option("--client-id", metavar="ID", help="Your app registration's client id.")
+@click.option("--issuer", metavar="URL", help="The server's issuer. Keyfob reads the rest from its metadata.")
+@click.option("--client-id", metavar="ID", help="The client id of your app registration.")
 @click.option(
-    "--client-secret-stdin", is_flag=True, help="Read the client secret from stdin. It goes to the keychain."
+    "--client-secret-stdin",
+    is_flag=True,
+    help="Read the client secret from stdin and save it in the keychain.",
 )
 @click.option(
     "--client-auth",
     type=click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt"]),
-    help="How the app proves itself: how the secret is sent, or private_key_jwt for a key (see keyfob jwk). Else as the "
-    "server says.",
+    help="How the app authenticates: how it sends the secret, or private_key_jwt for a key (see keyfob jwk). Default: as the server says.",
 )
-@click.option("--register", is_flag=True, help="Register a client by itself at each sign-in (RFC 7591).")
-@click.option("--title", metavar="T", help="What the gallery calls it; else ID.")
+@click.option("--register", is_flag=True, help="Register a client automatically at each sign-in (RFC 7591).")
+@click.option("--title", metavar="T", help="The name to show. Default: ID.")
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     metavar="S",
-    help="Ask for this scope; repeat for more. Else what OpenID Connect needs.",
+    help="Request this scope. Repeatable. Default: the scopes that OpenID Connect needs.",
 )
 @click.option(
     "--method",
     "methods",
     multiple=True,
     type=click.Choice(METHODS),
-    help="How to sign in; repeat for more. Else what the server offers.",
+    help="How to sign in. Repeatable. Default: what the server offers.",
 )
 @click.option(
     "--redirect-host",
@@ -196,24 +197,28 @@ def _endpoint_options(function: Any) -> Any:
     "--redirect-port",
     type=click.IntRange(0, 65535),
     metavar="N",
-    help="The redirect's port: 0 for any free one. Else the port of the settings (9876).",
+    help="The redirect's port, or 0 for any free port. Default: the port in the settings (9876).",
 )
 @click.option(
     "--redirect-path", default="/callback", show_default=True, metavar="P", help="The redirect's path."
 )
-@click.option("--whoami-url", metavar="URL", help="Who-am-I, where there is no userinfo endpoint.")
 @click.option(
-    "--subject-field", metavar="PATH", help="The field of its answer that never changes for a person."
+    "--whoami-url",
+    metavar="URL",
+    help="The address that says who a token belongs to, if there is no userinfo endpoint.",
 )
-@click.option("--replace", is_flag=True, help="Replace a preset of your own with this id.")
+@click.option(
+    "--subject-field", metavar="PATH", help="The field in its answer with an id that never changes."
+)
+@click.option("--replace", is_flag=True, help="Replace your own preset with this id.")
 @_endpoint_options
 @json_option
 @pass_session
 def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told: Any) -> None:
-    """Write the preset ID for any OpenID Connect or OAuth 2.0 server, from its discovery document.
+    """Write the preset ID for any OpenID Connect or OAuth 2.0 server. Keyfob reads the server's discovery document.
 
-    Register an app there first, with the redirect http://127.0.0.1:9876/callback, and give its client id. The
-    preset is a file of your own: edit it as you like.
+    First register an app at the server with the redirect http://127.0.0.1:9876/callback, and copy its client id. You can
+    edit the preset file afterwards.
 
     \b
     Examples:
@@ -227,7 +232,7 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):
         raise Usage(
-            f"{provider_id!r} is no provider id",
+            f"{provider_id!r} is not a provider id",
             remedy="Use lower-case letters, digits and single hyphens.",
         )
     secret: Secret | None = None
@@ -251,15 +256,15 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
         return
     session.say(f"Added {added.provider.id}: {added.path}")
     if added.provider.client.auth == "private_key_jwt":
-        session.note(f"Make its key: keyfob jwk generate --provider {added.provider.id}")
-    session.note(f"Connect with: keyfob connect {added.provider.id}")
+        session.note(f"To create its key, run: keyfob jwk generate --provider {added.provider.id}")
+    session.note(f"To connect, run: keyfob connect {added.provider.id}")
 
 
 POLICY_WORDS = {
     "keyfob": "Keyfob's own",
-    "user": "yours: register an app there",
-    "dynamic": "registered by itself at the first sign-in",
-    "none": "none is needed",
+    "user": "your own: register an app at the provider",
+    "dynamic": "registered automatically at the first sign-in",
+    "none": "not needed",
 }
 TESTED_WORDS = {
     "live": "with the provider itself",
@@ -309,7 +314,7 @@ def _remark(provider: Provider) -> str:
     if provider.category == "demo":
         return "while `keyfob demo` runs"
     if provider.policy.blocked:
-        return "not allowed by its terms"
+        return "not allowed by the provider's terms"
     if (
         provider.policy.client_id == "user"
         and provider.client.client_id is None

@@ -12,7 +12,7 @@ from keyfob.core.words import Method
 from keyfob.service.accounts.views import SignInRequest
 
 
-@click.command(short_help="Sign in again to an account you have.")
+@click.command(short_help="Sign in to an account again.")
 @account_argument
 @sign_in_options
 @json_option
@@ -32,10 +32,10 @@ def reconnect(
     no_browser: bool,
     timeout: float,
 ) -> None:
-    """Sign in again to ACCOUNT, which keeps its id, label and settings.
+    """Sign in to ACCOUNT again. The account keeps its id, label and settings.
 
-    The same person must sign in: somebody else's sign-in is refused and changes nothing. With --method the account
-    changes how it signs in, on purpose; without it, it stays as it was.
+    You must sign in as the same person. Keyfob refuses another person's sign-in and changes nothing. --method changes
+    how the account signs in.
 
     \b
     Examples:

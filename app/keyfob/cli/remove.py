@@ -9,13 +9,15 @@ from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 
 
-@click.command(short_help="Disconnect an account and forget it.")
+@click.command(short_help="Disconnect an account and remove it.")
 @account_argument
-@click.option("--local", is_flag=True, help="Forget it here only, without revoking it at the provider.")
+@click.option(
+    "--local", is_flag=True, help="Remove the account here only. Do not revoke its tokens at the provider."
+)
 @json_option
 @pass_session
 def remove(session: Session, account: str, local: bool) -> None:
-    """Disconnect ACCOUNT, then forget it and all that was kept for it.
+    """Disconnect ACCOUNT, then remove it and everything saved for it.
 
     \b
     Example:

@@ -8,13 +8,13 @@ from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 
 
-@click.command(short_help="Give an account another label.")
+@click.command(short_help="Change an account's label.")
 @account_argument
 @click.argument("label")
 @json_option
 @pass_session
 def rename(session: Session, account: str, label: str) -> None:
-    """Rename ACCOUNT to LABEL: the part of its id after the slash. Its tokens stay where they are.
+    """Change the label of ACCOUNT to LABEL. The label is the part of the id after the slash. The tokens do not change.
 
     \b
     Example:

@@ -16,9 +16,9 @@ from keyfob.cli.views import view_of
 @json_option
 @pass_session
 def renew(session: Session, account: str) -> None:
-    """Renew the token of ACCOUNT now, whatever is left of the old one.
+    """Renew the token of ACCOUNT now, even if the old one is still valid.
 
-    Nobody needs this in daily life: tokens are renewed by themselves, and `keyfob token` renews what is due.
+    You rarely need this. Keyfob renews tokens automatically, and `keyfob token` renews a token that is about to expire.
 
     \b
     Example:

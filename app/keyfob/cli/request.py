@@ -31,17 +31,15 @@ REDIRECTS = (301, 302, 303, 307, 308)
 BODY_MOST = 256 * 1024 * 1024  # bytes: held in memory, since a 401 asks for it twice
 
 
-@click.command(short_help="Make an API call with an account's credentials.")
+@click.command(short_help="Make an API call with an account's token.")
 @account_argument
 @click.argument("method")
 @click.argument("address", metavar="PATH-OR-URL")
+@click.option("-H", "--header", "lines", multiple=True, metavar="K:V", help="Send this header. Repeatable.")
 @click.option(
-    "-H", "--header", "lines", multiple=True, metavar="K:V", help="Send this header; repeat for more."
-)
-@click.option(
-    "-d", "--data", metavar="@FILE|DATA", help="Send this body, or a file's; @- reads stdin. JSON unless -H says otherwise."
+    "-d", "--data", metavar="@FILE|DATA", help="Send this body, or the content of FILE. @- reads stdin. The content type is JSON unless you set it with -H."
 )  # fmt: skip
-@click.option("-i", "--include", is_flag=True, help="Print the answer's status and headers first.")
+@click.option("-i", "--include", is_flag=True, help="Print the response's status and headers first.")
 @pass_session
 def request(
     session: Session,
@@ -52,11 +50,11 @@ def request(
     data: str | None,
     include: bool,
 ) -> int:
-    """Call the API of ACCOUNT's provider with the account's credentials, and print the answer.
+    """Call the API of ACCOUNT's provider with the account's token, and print the response.
 
-    PATH-OR-URL is a path of the API, as /user, or a whole address at one of the provider's API hosts; any other host
-    is refused (exit 8), so that no token goes astray. This also works for accounts whose terms keep the token from
-    other tools. An answer that is no success is printed all the same, with exit 1.
+    PATH-OR-URL is a path of the API such as /user, or a full address at one of the provider's API hosts. Keyfob refuses
+    any other host (exit 8), so that no token goes to the wrong server. This also works for accounts whose terms do not
+    allow other tools to use the token. If the API returns an error, Keyfob prints the response and exits with 1.
 
     \b
     Examples:
@@ -65,7 +63,7 @@ def request(
       keyfob request openai POST /v1/files -H "Content-Type: application/json" -d @body.json
     """
     if not (method.isascii() and method.isalpha()):
-        raise Usage(f"{method!r} is no HTTP method")
+        raise Usage(f"{method!r} is not an HTTP method")
     headers = headers_of(lines)
     body = body_of(data)
     if body is not None and not any(name.lower() == "content-type" for name in headers):
@@ -101,7 +99,9 @@ class Call:
                 elif reason is None and answer.status in REDIRECTS and location:
                     hops += 1
                     if hops > HOPS_MOST:
-                        raise PeerFault("The API sends the request in a circle", code="response_invalid")
+                        raise PeerFault(
+                            "The API redirected the request too many times", code="response_invalid"
+                        )
                     url = engine.signer.follow(self._ref, url, location)
                     if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
                         method, body = ("HEAD" if method == "HEAD" else "GET"), None
@@ -150,7 +150,7 @@ def headers_of(lines: tuple[str, ...]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise Usage(f"{plain(line, 60)!r} is no header", remedy="Write it as Name: value.")
+            raise Usage(f"{plain(line, 60)!r} is not a header", remedy="Write it as Name: value.")
         headers[name.strip()] = value.strip()
     return headers
 
@@ -166,7 +166,7 @@ def body_of(data: str | None) -> bytes | None:
     except OSError as error:
         raise Usage(f"{data[1:]} cannot be read: {error.strerror}") from error
     if len(body) > BODY_MOST:
-        raise Usage("The body is too long", remedy="Upload it with a program of your own and `keyfob exec`.")
+        raise Usage("The body is too long", remedy="Upload it with another program and `keyfob exec`.")
     return body
 
 

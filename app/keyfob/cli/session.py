@@ -84,9 +84,7 @@ class Session:
         """The first line of stdin, asked for without echo on a terminal. Raises Usage where it is empty, or where
         stdin was promised to another option already."""
         if self._stdin_for is not None:
-            raise Usage(
-                f"{option} and {self._stdin_for} both read stdin", remedy="Give one of them at a time."
-            )
+            raise Usage(f"{option} and {self._stdin_for} both read stdin", remedy="Use only one of them.")
         self._stdin_for = option
         if sys.stdin.isatty():
             text = str(click.prompt(prompt, hide_input=True, err=True, default="", show_default=False))
@@ -94,7 +92,7 @@ class Session:
             text = sys.stdin.readline(MOST_INPUT)
         text = text.strip()
         if not text:
-            raise Usage(f"{option} got nothing on stdin", remedy="Pipe the secret in, one line.")
+            raise Usage(f"{option} needs input on stdin", remedy="Pipe in the secret on one line.")
         return Secret(text)
 
     @property
@@ -145,7 +143,7 @@ class Session:
                         stop()
                     elif heard == 0:
                         self._give_up_waiting()
-                        self.note("Finishing what was begun, so that nothing is lost …")
+                        self.note("Finishing, so that nothing is lost …")
                     heard = len(noted)
         if failure:
             raise failure[0]

@@ -19,8 +19,8 @@ from keyfob.core.settings import THEMES, VAULTS, Settings
 from keyfob.core.text import plain
 
 SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
-NEXT_APP = "A running app uses it from its next start."
-NEXT_BOTH = "A running app or agent uses it from its next start."
+NEXT_APP = "Restart the app to use it."
+NEXT_BOTH = "Restart the app or the agent to use it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,17 @@ class Setting:
 
 SETTINGS = {
     "start_at_login": Setting(
-        "Start the app when you log in.", tuple(SWITCH), "It holds from your next login."
+        "Start the app when you log in.", tuple(SWITCH), "It takes effect at your next login."
     ),
-    "close_to_tray": Setting("Closing the window leaves Keyfob in the tray.", tuple(SWITCH), NEXT_APP),
-    "theme": Setting("The window's colors: system, light or dark.", THEMES, NEXT_APP),
+    "close_to_tray": Setting("When you close the window, Keyfob stays in the tray.", tuple(SWITCH), NEXT_APP),
+    "theme": Setting("The colors of the window: system, light or dark.", THEMES, NEXT_APP),
     "callback_port": Setting("The port that the browser comes back to, 1024 to 65535."),
-    "renewal_margin": Setting("Seconds before its end at which a token is renewed, 30 to 86400."),
-    "vault": Setting("Where tokens are kept: keychain, sealed or pass.", VAULTS, NEXT_BOTH),
+    "renewal_margin": Setting("How long before its end a token is renewed, in seconds, 30 to 86400."),
+    "vault": Setting(
+        "Where tokens are kept: keychain, sealed (an encrypted file) or pass (the password store).",
+        VAULTS,
+        NEXT_BOTH,
+    ),
     "named_app_consent": Setting("Ask before a program gets an account's token.", tuple(SWITCH)),
 }
 
@@ -59,7 +63,7 @@ def _complete_values(context: click.Context, _: click.Parameter, incomplete: str
 key_argument = click.argument("key", shell_complete=_complete_keys)
 
 
-@click.group(invoke_without_command=True, short_help="See and change the settings.")
+@click.group(invoke_without_command=True, short_help="Show and change settings.")
 @json_option
 @pass_session
 @click.pass_context
@@ -95,7 +99,7 @@ def list_(session: Session) -> None:
 @json_option
 @pass_session
 def get(session: Session, key: str) -> None:
-    """Print the value of the setting KEY, alone on its line.
+    """Print only the value of the setting KEY.
 
     \b
     Example:
@@ -116,9 +120,8 @@ def get(session: Session, key: str) -> None:
 @json_option
 @pass_session
 def set_(session: Session, key: str, value: str, yes: bool) -> None:
-    """Set KEY to VALUE. A switch takes true or false, on or off, yes or no.
-
-    A change of the vault moves no token: accounts that you have must sign in again. So it asks first.
+    """Set KEY to VALUE. An on-off setting takes true or false, on or off, yes or no. If you change `vault`, tokens do not move and you must
+    sign in to your accounts again, so this command asks first.
 
     \b
     Examples:
@@ -165,7 +168,7 @@ def _list(session: Session) -> None:
 def _known(key: str) -> None:
     if key not in SETTINGS:
         raise Usage(
-            f"There is no setting '{plain(key, 60)}'",
+            f"'{plain(key, 60)}' is not a setting",
             remedy=f"{_near(key, tuple(SETTINGS))}The settings are {', '.join(SETTINGS)}.",
         )
 
@@ -195,15 +198,17 @@ def _confirm_vault(session: Session, old: str, yes: bool) -> None:
     if not session.engine.accounts.views():
         return
     session.note(
-        f"The tokens of your accounts stay in the old vault ({old}), and the new one does not have them. "
-        f"After this, sign in again with `keyfob reconnect`, or switch back: keyfob settings set vault {old}"
+        f"Your tokens stay in the old place ({old}). The new place does not have them. "
+        f"Afterwards, sign in again with `keyfob reconnect`, or change back with: keyfob settings set vault {old}"
     )
     if yes:
         return
     if session.json or not sys.stdin.isatty():
-        raise Usage("The vault was not changed: you have accounts", remedy="Add --yes to change it.")
-    if not click.confirm("Change the vault?", err=True):
-        raise SignInEnded("Nothing was changed", remedy="Run it again when you are ready.")
+        raise Usage(
+            "Keyfob did not change the vault, because you have accounts", remedy="Add --yes to change it."
+        )
+    if not click.confirm("Change where tokens are kept?", err=True):
+        raise SignInEnded("Nothing was changed", remedy="Try again when you are ready.")
 
 
 def _near(text: str, known: Sequence[str]) -> str:

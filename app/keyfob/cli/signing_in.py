@@ -57,11 +57,11 @@ def tell_result(session: Session, view: AccountView, *, again: bool) -> None:
     verb = "Signed in again" if again else "Connected"
     session.say(f"{verb} as {who(view)}: {view.id}")
     if view.narrower_scopes:
-        session.note(
-            f"Not granted, though asked for: {', '.join(plain(s, 60) for s in view.narrower_scopes)}"
-        )
+        session.note(f"Requested but not granted: {', '.join(plain(s, 60) for s in view.narrower_scopes)}")
     if view.renewable and view.renews_at is not None:
-        session.note(f"The token renews by itself; next at {moment(view.renews_at, session.now())}.")
+        session.note(
+            f"Keyfob renews the token automatically. Next renewal: {moment(view.renews_at, session.now())}."
+        )
 
 
 def secrets_for(
@@ -71,18 +71,18 @@ def secrets_for(
     terminal. Raises Usage where neither is possible."""
     chosen = method or ("api_key" if key_stdin else "password" if password_stdin else provider.methods[0])
     if key_stdin and chosen != "api_key":
-        raise Usage("--api-key-stdin goes with the method api_key")
+        raise Usage("--api-key-stdin works only with the method api_key")
     if password_stdin and chosen != "password":
-        raise Usage("--password-stdin goes with the method password")
+        raise Usage("--password-stdin works only with the method password")
     if chosen not in ("api_key", "password") or chosen not in provider.methods:
         return None, None
     option = "--api-key-stdin" if chosen == "api_key" else "--password-stdin"
     if not (key_stdin or password_stdin or sys.stdin.isatty()):
         what = "an API key" if chosen == "api_key" else "a password"
-        raise Usage(f"{provider.title} needs {what}", remedy=f"Pipe it in with {option}.")
+        raise Usage(f"{provider.title} needs {what}", remedy=f"Pipe it in and add {option}.")
     if chosen == "api_key":
         if provider.api_key is not None and provider.api_key.create_at and sys.stdin.isatty():
-            session.note(f"Make a key at {provider.api_key.create_at}")
+            session.note(f"Create a key at {provider.api_key.create_at}")
         return session.secret_from_stdin(option, "API key"), None
     return None, session.secret_from_stdin(option, "Password")
 
@@ -109,24 +109,24 @@ class _Teller:
         elif progress.url is not None and not progress.user_code:
             self._address(progress, progress.url)
         if progress.stage == "checking" and self._first("checking"):
-            note("Checking who it is …")
+            note("Checking who signed in …")
         if progress.stage == "saving" and self._first("saving"):
             note("Saving to the keychain …")
 
     def _address(self, progress: Progress, url: Secret) -> None:
         note = self._session.note
         if progress.browser_opened and self._first("opened"):
-            note("Your browser is open. Sign in there and come back.")
+            note("Your browser is open. Sign in there, then come back.")
         by_hand = not self._request.open_browser or progress.browser_opened is False
         if by_hand and self._first("address"):
             if progress.browser_opened is False:
-                note("No browser could be opened here.")
+                note("Keyfob could not open a browser.")
             note("Open this address in a browser:")
             note("")
             note(f"  {url.reveal()}")
             note("")
         if by_hand and progress.stage == "waiting" and self._first("paste"):
-            note("If that browser is on another machine, paste the address it ends up at here.")
+            note("If that browser is on another machine, paste the address of its last page here.")
             self._offer_paste()
 
     def _code(self, progress: Progress) -> None:
@@ -138,7 +138,7 @@ class _Teller:
             for line in terminal_code.lines(complete):
                 note(line)
         if progress.deadline is not None:
-            note(f"The code is good until {moment(progress.deadline, self._session.now())}.")
+            note(f"The code is valid until {moment(progress.deadline, self._session.now())}.")
 
     def _first(self, what: str) -> bool:
         if what in self._said:
@@ -167,7 +167,7 @@ def _read_pastes(session: Session, paste: Callable[[str], None], ended: threadin
                 if not ended.is_set():
                     what = error.message.rstrip(".")
                     session.note(
-                        f"{what[:1].upper()}{what[1:]}. Paste the whole address that the browser ended at."
+                        f"{what[:1].upper()}{what[1:]}. Paste the full address of the browser's last page."
                     )
 
     def read() -> None:
@@ -185,7 +185,7 @@ def _read_pastes(session: Session, paste: Callable[[str], None], ended: threadin
                 take(kept.decode("utf-8", "replace"))
                 return
             if len(kept) > MOST_PASTE:
-                session.note("That is too long to be an address.")
+                session.note("This is too long for an address.")
                 kept = b""
 
     def quietly() -> None:

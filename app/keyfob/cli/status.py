@@ -12,12 +12,12 @@ from keyfob.core.account import AccountView
 from keyfob.core.text import plain
 
 
-@click.command(short_help="Show one account in full.")
+@click.command(short_help="Show an account's details.")
 @click.argument("account", required=False, shell_complete=_complete_accounts)
 @json_option
 @pass_session
 def status(session: Session, account: str | None) -> None:
-    """Show ACCOUNT in full; without it, the only account, or how many are well and which are not.
+    """Show the details of ACCOUNT. Without ACCOUNT, show the only account, or a summary of all accounts.
 
     \b
     Examples:
@@ -35,7 +35,7 @@ def status(session: Session, account: str | None) -> None:
         session.document({"accounts": [view.to_json() for view in views]})
         return
     if not views:
-        session.say("No account yet. Connect one with: keyfob connect PROVIDER")
+        session.say("There are no accounts yet. To connect one, run: keyfob connect PROVIDER")
         return
     well = [view for view in views if view.status in ("connected", "renewing")]
     session.say(f"{len(views)} accounts, {len(well)} connected")
@@ -69,7 +69,7 @@ def _full(session: Session, view: AccountView) -> None:
         ("Connected", words.moment(view.connected_at, now) if view.connected_at else None),
         ("Last renewed", words.moment(view.last_renewed_at, now) if view.last_renewed_at else None),
         ("Sign-in ends", words.moment(view.grant_ends_at, now) if view.grant_ends_at else None),
-        ("Other tools", None if view.shareable else "may not have this token, by the provider's terms"),
+        ("Other tools", None if view.shareable else "may not use this token under the provider's terms"),
         (
             "Last error",
             f"{plain(error.message, 200)} ({error.code}, {words.moment(error.at, now)})" if error else None,

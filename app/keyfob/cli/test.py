@@ -26,7 +26,7 @@ def test(session: Session, account: str) -> None:
         session.document(result.to_json())
         return
     name = plain(result.name or result.subject or "somebody", 80)
-    session.say(f"{result.account} works: the provider knows you as {name} ({result.milliseconds} ms)")
+    session.say(f"{result.account} works: the provider says that you are {name} ({result.milliseconds} ms)")
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not a pytest function

@@ -17,22 +17,21 @@ from keyfob.cli.session import Session
     "--min-life",
     type=Seconds(min=0, max=86_400),
     metavar="S",
-    help="Renew first where fewer than S seconds are left; else 60, or a fifth of a shorter lifetime.",
+    help="Renew the token first if it expires in less than S seconds. Default: 60, or a fifth of a shorter lifetime.",
 )
 @click.option(
     "--rejected-stdin",
     is_flag=True,
-    help="Read a token that the API refused from stdin; if it is still the current one, it is replaced first.",
+    help="Read from stdin a token that the API refused. Keyfob replaces it first if it is still the current token.",
 )
-@click.option("--header", is_flag=True, help="Print the whole HTTP header line that the provider wants.")
+@click.option("--header", is_flag=True, help="Print the full HTTP header line that the provider expects.")
 @json_option
 @pass_session
 def token(session: Session, account: str, min_life: float | None, rejected_stdin: bool, header: bool) -> None:
-    """Print a valid access token or API key of ACCOUNT, alone on stdout.
+    """Print only a valid access token or API key of ACCOUNT on stdout.
 
-    An expired token is never printed: it is renewed first, or the exit tells why it could not be (3: sign in
-    again, 5: may pass). At most one renewal is made; a token that is still valid is printed even if it lives
-    shorter than --min-life asks.
+    Keyfob never prints an expired token. It renews the token first, or fails (exit 3: sign in again; exit 5: try again
+    later). It renews at most once, and prints a token that is still valid even if it expires sooner than --min-life.
 
     \b
     Examples:

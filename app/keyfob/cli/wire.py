@@ -31,11 +31,11 @@ def _list_tools() -> str:
 
 
 @click.command(
-    short_help="Let a tool ask Keyfob for its credentials.",
-    help=f"""Write the setting that makes TOOL ask Keyfob for its credentials.
+    short_help="Configure a tool to get its credentials from Keyfob.",
+    help=f"""Configure TOOL to get its credentials from Keyfob.
 
-    Shows what will change and asks first. The old file is kept beside the new one (…{SUFFIX}) until `keyfob unwire`
-    puts it back. Where ACCOUNT is not named, git and docker are answered for every account of a host they know.
+    Shows what will change and asks first. Keeps a backup of each file next to it (…{SUFFIX}) until `keyfob unwire`
+    restores it. Without ACCOUNT, git and docker can use every account of a host.
 
     \b
     Tools:
@@ -51,12 +51,12 @@ def _list_tools() -> str:
 )
 @click.argument("tool", type=click.Choice(list(TOOLS)))
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=_complete_accounts)
-@click.option("--host", metavar="H", help="git, docker: this host of the account only.")
-@click.option("--user", metavar="NAME", help="kubectl: the kubeconfig's user.")
+@click.option("--host", metavar="H", help="git, docker: only this host of the account.")
+@click.option("--user", metavar="NAME", help="kubectl: the name of the user in the kubeconfig.")
 @click.option("--context", metavar="NAME", help="kubectl: let this context use it.")
-@click.option("--profile", metavar="NAME", help="aws: the profile; else the account's label.")
-@click.option("--registry", metavar="URL", help="npm: the registry; else the provider's.")
-@click.option("--file", metavar="FILE", help="mcp: the client's file; else .mcp.json here.")
+@click.option("--profile", metavar="NAME", help="aws: the profile. Default: the account's label.")
+@click.option("--registry", metavar="URL", help="npm: the registry. Default: the provider's.")
+@click.option("--file", metavar="FILE", help="mcp: the client's file. Default: .mcp.json in this folder.")
 @click.option("--server", metavar="NAME", help="mcp: the server's name in it.")
 @click.option("--shim-dir", metavar="DIR", help="pip: where to put the `keyring` command.")
 @YES
@@ -68,7 +68,7 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
     kept = [view for view in views if not view.shareable]
     if accounts and kept:
         raise SettingWrong(
-            f"The terms of {kept[0].provider_title} let only Keyfob itself use the token of {kept[0].id}",
+            f"The terms of {kept[0].provider_title} do not let other tools use the token of {kept[0].id}",
             code="sharing_not_allowed",
         )
     asked = Asked(
@@ -88,17 +88,16 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
         Wiring(engine.home.state).make(tool, changes, planned.told)
-    _tell(session, tool, changes, planned.notes, "already asks Keyfob" if planned.changes else "")
+    _tell(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
 
 
-@click.command(short_help="Undo what wire did.")
+@click.command(short_help="Undo keyfob wire.")
 @click.argument("tool", type=click.Choice(list(TOOLS)))
 @YES
 @json_option
 @pass_session
 def unwire(session: Session, tool: str, yes: bool) -> None:
-    """Undo `keyfob wire TOOL`: the old file is put back as it was. Where it has been changed since, only Keyfob's
-    own part is taken out of it.
+    """Undo `keyfob wire TOOL` and restore the old file. If the file has changed since, remove only what Keyfob added.
 
     \b
     Example:
@@ -116,7 +115,7 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
     _show(session, [change for change, _ in undoing])
     _ask("Undo this?", yes)
     wiring.undo(tool, undoing)
-    _tell(session, tool, [change for change, _ in undoing], [], "was undone already")
+    _tell(session, tool, [change for change, _ in undoing], [], "was already undone")
 
 
 def _show(session: Session, changes: list[Change]) -> None:
@@ -130,9 +129,12 @@ def _ask(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Usage("There is nobody to ask", remedy="Look at the change above, and add --yes to make it.")
+        raise Usage(
+            "This command needs an answer, but stdin is not a terminal",
+            remedy="Check the change above. To make it, add --yes.",
+        )
     if not click.confirm(question, err=True):
-        raise SignInEnded("Nothing was changed", remedy="Run it again when you are ready.")
+        raise SignInEnded("Nothing was changed", remedy="Try again when you are ready.")
 
 
 def _tell(session: Session, tool: str, changes: list[Change], notes: list[str], otherwise: str) -> None:

@@ -19,7 +19,7 @@ STATUS_WORDS: Mapping[ShownStatus, str] = {
     "connected": "connected",
     "renewing": "renewing",
     "stale": "waiting to renew",
-    "needs_sign_in": "needs you: sign in again",
+    "needs_sign_in": "needs sign-in",
     "disconnected": "disconnected",
 }
 STATUS_COLOURS: Mapping[ShownStatus, str | None] = {
@@ -55,7 +55,7 @@ def life(view: AccountView, now: datetime) -> str:
     """How the account's token stands, in a few words."""
     match view.status:
         case "disconnected":
-            return "signed out by you"
+            return "you signed out"
         case "needs_sign_in":
             return (
                 view.last_error.message if view.last_error else "the token has expired and cannot be renewed"
@@ -63,9 +63,7 @@ def life(view: AccountView, now: datetime) -> str:
         case "stale":
             if view.last_error is None:
                 expired = view.expires_at is not None and view.expires_at <= now
-                return (
-                    "expired; renewed when it is next asked for" if expired else "the keychain is not usable"
-                )
+                return "expired; renewed when a tool next asks" if expired else "the keychain cannot be used"
             later = view.renews_at is not None and view.renews_at > now
             again = f", tries again in {short_span(view.renews_at - now)}" if later and view.renews_at else ""
             return view.last_error.message + again
@@ -76,12 +74,12 @@ def life(view: AccountView, now: datetime) -> str:
 
 def _life_left(view: AccountView, now: datetime) -> str:
     if view.expires_at is None:
-        return "no expiry known"
+        return "no known expiry"
     left = view.expires_at - now
     if view.renewable and view.renews_at is not None:
         if view.renews_at <= now:
             return "renews now"
-        return f"renews by itself in {short_span(view.renews_at - now)}"
+        return f"renews automatically in {short_span(view.renews_at - now)}"
     if left <= timedelta(0):
         return "expired"
     return f"expires in {short_span(left)}"

@@ -48,127 +48,135 @@ _R, _S, _U, _F, _B = (
 
 CODES: dict[str, CodeInfo] = {
     # Fault
-    "internal": CodeInfo(_B, "Run `keyfob doctor` and report this with what it prints."),
+    "internal": CodeInfo(_B, "Run `keyfob doctor` and report this problem with its output."),
     "store_damaged": CodeInfo(
-        _F, "Run `keyfob doctor --recover`: it lists your accounts again from the keychain."
+        _F, "Run `keyfob doctor --recover` to restore your accounts from the keychain."
     ),
-    "store_too_new": CodeInfo(_F, "Install the newer Keyfob that wrote this data folder."),
+    "store_too_new": CodeInfo(_F, "Install the newer version of Keyfob that you used before."),
     "store_unwritable": CodeInfo(
-        _F, "Free some disk space, and check that Keyfob's data folder can be written."
+        _F, "Free some disk space, and make sure that Keyfob can write to its data folder."
     ),
     "store_busy": CodeInfo(_R, "Wait a moment and try again."),
     # Usage
     "usage": CodeInfo(_F, "See `keyfob --help`."),
-    "account_ambiguous": CodeInfo(_F, "Name one of the accounts in full."),
+    "account_ambiguous": CodeInfo(_F, "Use an account's full id."),
     "label_taken": CodeInfo(_F, "Choose another label."),
     # SignInNeeded
     "grant_ended": CodeInfo(_S, "Sign in again with Reconnect."),
     "token_expired": CodeInfo(
-        _S, "Sign in again with Reconnect: the provider gave no way to renew by itself."
+        _S, "Sign in again with Reconnect. The provider does not let Keyfob renew this token."
     ),
-    "renewal_refused": CodeInfo(_S, "Sign in again with Reconnect. Until then Keyfob tries once an hour."),
-    "renewal_unanswered": CodeInfo(_S, "Sign in again with Reconnect. Until then Keyfob tries once an hour."),
+    "renewal_refused": CodeInfo(
+        _S, "Sign in again with Reconnect. Until then, Keyfob tries again once an hour."
+    ),
+    "renewal_unanswered": CodeInfo(
+        _S, "Sign in again with Reconnect. Until then, Keyfob tries again once an hour."
+    ),
     "token_rejected": CodeInfo(_S, "Sign in again with Reconnect, or enter a new key."),
     "disconnected": CodeInfo(_S, "Press Reconnect, or run `keyfob reconnect`."),
     "signed_in_elsewhere": CodeInfo(_S, "Sign in again with Reconnect."),
     "preset_changed": CodeInfo(
         _S,
-        "Sign in again with Reconnect: the provider's addresses changed, and no stored token is sent to new ones.",
+        "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not send your old token to a new address.",
     ),
     "grant_missing": CodeInfo(
-        _S, "Sign in again with Reconnect: the keychain no longer holds this account's tokens."
+        _S, "Sign in again with Reconnect. The keychain no longer contains this account's tokens."
     ),
-    "imported": CodeInfo(_S, "Sign in once with Reconnect to finish moving this account here."),
+    "imported": CodeInfo(_S, "Sign in once with Reconnect to finish importing this account."),
     # KeychainError
     "keychain_locked": CodeInfo(_U, "Unlock your keychain and try again."),
     "keychain_absent": CodeInfo(
         _U,
         "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), "
-        'or set "vault" in settings.json to "sealed" (docs/agent.md).',
+        "or keep your tokens in an encrypted file: `keyfob settings set vault sealed`.",
     ),
     "keychain_not_set_up": CodeInfo(
         _U,
-        "Press Set up in Keyfob's window, or run `keyfob doctor` in a terminal on your desktop: "
-        "a prompt asks for the keychain's new password.",
+        "Press Set up in Keyfob's window, or run `keyfob doctor` in a terminal on your desktopand choose a password for the keychain.",
     ),
     "keychain_timeout": CodeInfo(_U, "Look for a keychain prompt, answer it, and try again."),
     "keychain_refused": CodeInfo(_U, "Allow Keyfob to use your keychain and try again."),
     "keychain_plaintext": CodeInfo(
-        _F, "Remove the plaintext keyring backend from your keyring settings and try again."
+        _F, "Your keyring settings name a backend that saves plain text. Remove it from them and try again."
     ),
-    "keychain_write_lost": CodeInfo(_U, "Check the keychain for free space and try again."),
+    "keychain_write_lost": CodeInfo(_U, "Make sure that the keychain has free space and try again."),
     "entry_damaged": CodeInfo(_S, "Sign in again with Reconnect."),
-    "passphrase_wrong": CodeInfo(_U, "Try again with the passphrase that the sealed vault was made with."),
+    "passphrase_wrong": CodeInfo(_U, "Try again with the passphrase that you chose for the encrypted file."),
     "vault_damaged": CodeInfo(
-        _B, "Restore the vault's file from a backup, or move it away and sign in again."
+        _B, "Restore the file from a backup, or move it away and sign in to your accounts again."
     ),
     "vault_unwritable": CodeInfo(
-        _F, "Free some disk space, and check that Keyfob's data folder can be written."
+        _F, "Free some disk space, and make sure that Keyfob can write to its data folder."
     ),
     # Transient
     "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
     "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),
-    "request_refused": CodeInfo(_R, "Try again in a few minutes; if it goes on, ask the provider why."),
-    "rate_limited": CodeInfo(_R, "Wait as long as the provider asks and try again."),
-    "asked_to_wait": CodeInfo(_R, "Keyfob tries again then."),
-    "answer_lost": CodeInfo(_R, "Try again then, or sign in again with Reconnect."),
+    "request_refused": CodeInfo(
+        _R, "Try again in a few minutes. If the problem continues, ask the provider."
+    ),
+    "rate_limited": CodeInfo(_R, "Wait a few minutes and try again."),
+    "asked_to_wait": CodeInfo(_R, "Keyfob then tries again automatically."),
+    "answer_lost": CodeInfo(_R, "Try again later, or sign in again with Reconnect."),
     "network_timeout": CodeInfo(_R, "Check your internet connection and try again."),
     "captive_portal": CodeInfo(_R, "Sign in to this network first, then try again."),
-    "busy": CodeInfo(_R, "Another program is renewing this account; try again in a moment."),
+    "busy": CodeInfo(_R, "Another program is renewing this account. Try again in a moment."),
     "interrupted": CodeInfo(_R, "Try again."),
     # SignInEnded
     "declined": CodeInfo(_R, "Start again and allow access."),
     "cancelled": CodeInfo(_R, "Start again when you are ready."),
     "timed_out": CodeInfo(_R, "Start again, and finish signing in before the time is up."),
-    "code_expired": CodeInfo(_R, "Start again for a fresh code."),
-    "start_again": CodeInfo(_R, "Start the sign-in again: Keyfob was closed while it was under way."),
+    "code_expired": CodeInfo(_R, "Start again to get a new code."),
+    "start_again": CodeInfo(_R, "Start the sign-in again. Keyfob was closed before it finished."),
     # NotFound
-    "account_not_found": CodeInfo(_F, "See `keyfob accounts` for the ones there are."),
-    "provider_not_found": CodeInfo(_F, "See `keyfob providers list` for the ones there are."),
-    "sign_in_not_found": CodeInfo(_F, "Begin a new sign-in."),
-    "permission_not_found": CodeInfo(_F, "See `keyfob permissions` for the ones there are."),
-    "import_not_found": CodeInfo(_F, "Name a file, or one of the stores that `keyfob import` lists."),
-    "key_not_found": CodeInfo(_F, "See `keyfob jwk list`, or make one with `keyfob jwk generate`."),
+    "account_not_found": CodeInfo(_F, "To list your accounts, run `keyfob accounts`."),
+    "provider_not_found": CodeInfo(_F, "To list the providers, run `keyfob providers list`."),
+    "sign_in_not_found": CodeInfo(_F, "Start a new sign-in."),
+    "permission_not_found": CodeInfo(_F, "To list the permissions, run `keyfob permissions`."),
+    "import_not_found": CodeInfo(_F, "Give a file, or one of the stores that `keyfob import` lists."),
+    "key_not_found": CodeInfo(
+        _F, "To list the keys, run `keyfob jwk list`. To create one, run `keyfob jwk generate`."
+    ),
     # SettingWrong
     "port_taken": CodeInfo(
-        _F, "Close the program that holds the port, or set another callback port in Settings."
+        _F, "Close the program that uses the port, or set another callback port in Settings."
     ),
-    "client_refused": CodeInfo(_F, "Check the client id and secret of the app registration."),
-    "client_missing": CodeInfo(_F, "Register an app with the provider and give Keyfob its client id."),
-    "preset_faulty": CodeInfo(_F, "Correct the preset; `keyfob providers check FILE` names each fault."),
+    "client_refused": CodeInfo(_F, "Check the client id and the client secret of your app registration."),
+    "client_missing": CodeInfo(_F, "Register an app at the provider and enter its client id."),
+    "preset_faulty": CodeInfo(
+        _F, "Correct the preset. To list its errors, run `keyfob providers check FILE`."
+    ),
     "setting_faulty": CodeInfo(_F, "Correct or remove the setting."),
-    "blocked_by_terms": CodeInfo(
-        _F, "Use another method or your own app registration, as the provider's terms allow."
-    ),
+    "blocked_by_terms": CodeInfo(_F, "Use another sign-in method, or your own app registration."),
     "sharing_not_allowed": CodeInfo(
-        _F, "Use `keyfob request` for this account: its terms let only Keyfob itself use the token."
+        _F,
+        "Use `keyfob request` for this account. The provider's terms do not let other tools use the token.",
     ),
-    "consent_refused": CodeInfo(
-        _F, "Allow the program in Keyfob's window when it asks, or see `keyfob permissions`."
-    ),
-    "method_not_offered": CodeInfo(_F, "Choose one of the methods this provider offers."),
+    "consent_refused": CodeInfo(_F, "When Keyfob's window asks, allow the program."),
+    "method_not_offered": CodeInfo(_F, "Choose one of the methods that this provider offers."),
     "tls_untrusted": CodeInfo(
         _F,
-        "Check the address and your clock; on a company network, set SSL_CERT_FILE to its certificate authority.",
+        "Check the address and your clock. On a company network, set SSL_CERT_FILE to the company's certificate authority.",
     ),
-    "import_unknown": CodeInfo(_F, "See `keyfob import --help` for the files that can be imported."),
-    "host_not_allowed": CodeInfo(_F, "Use an address of the provider's own API."),
-    "browser_failed": CodeInfo(_F, "Set a default browser, or copy the link into one."),
-    "endpoint_unsafe": CodeInfo(_F, "Correct the provider's address: it must be https."),
+    "import_unknown": CodeInfo(_F, "To see what can be imported, run `keyfob import --help`."),
+    "host_not_allowed": CodeInfo(_F, "Use an address of the provider's API."),
+    "browser_failed": CodeInfo(_F, "Choose a default browser, or copy the link into a browser."),
+    "endpoint_unsafe": CodeInfo(_F, "Correct the provider's address. It must begin with https."),
     "scope_refused": CodeInfo(_F, "Correct the scopes in the preset."),
     "pkce_unsupported": CodeInfo(_F, "Ask the provider to support PKCE with S256."),
     # PeerFault
-    "protocol_violation": CodeInfo(_B, "Try again; if it stays, report it to the provider."),
+    "protocol_violation": CodeInfo(_B, "Try again. If the problem continues, report it to the provider."),
     "state_mismatch": CodeInfo(_B, "Start the sign-in again in one browser window."),
-    "issuer_mismatch": CodeInfo(_B, "Check the provider's address: another server answered for it."),
-    "metadata_invalid": CodeInfo(_B, "Check the provider's address, and report it to the provider."),
-    "id_token_invalid": CodeInfo(_B, "Try again; if it stays, report it to the provider."),
+    "issuer_mismatch": CodeInfo(_B, "Check the provider's address. Another server answered."),
+    "metadata_invalid": CodeInfo(
+        _B, "Check the provider's address. If it is correct, report the problem to the provider."
+    ),
+    "id_token_invalid": CodeInfo(_B, "Try again. If the problem continues, report it to the provider."),
     "subject_mismatch": CodeInfo(
-        _S, "Sign in as the person this account belongs to, or connect the other one as a new account."
+        _S, "Sign in as the person that this account belongs to, or connect the other account as a new one."
     ),
     "identity_invalid": CodeInfo(_B, "Check the handle or address, and try again."),
-    "registration_changed": CodeInfo(_B, "Register an app by hand and give Keyfob its client id."),
-    "response_invalid": CodeInfo(_R, "Try again; if it stays, report it to the provider."),
+    "registration_changed": CodeInfo(_B, "Register an app at the provider and enter its client id."),
+    "response_invalid": CodeInfo(_R, "Try again. If the problem continues, report it to the provider."),
 }
 
 

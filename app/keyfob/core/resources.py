@@ -16,4 +16,4 @@ def resources() -> Path:
     for place in places:
         if (place / "providers").is_dir():
             return place
-    raise FileNotFoundError("Keyfob's resources are missing; install it again")
+    raise FileNotFoundError("Keyfob's files are missing. Install Keyfob again")

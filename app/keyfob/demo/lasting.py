@@ -14,7 +14,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.demo.server import PORT, DemoServer
 
-WRITTEN = "# Written by Keyfob: another program had the usual port of its demo provider.\n"
+WRITTEN = "# Written by Keyfob, because another program used the demo provider's port.\n"
 ISSUER = re.compile(r'^issuer = "http://127\.0\.0\.1:([0-9]{1,5})"$', re.MULTILINE)
 
 

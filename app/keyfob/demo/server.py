@@ -80,8 +80,8 @@ class DemoServer:
             from keyfob.demo.web import fingerprint, make_app
         except ModuleNotFoundError as error:
             raise SettingWrong(
-                "The demo provider's parts are not installed",
-                remedy="Install them: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx install "
+                "The demo provider is not installed",
+                remedy="Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx install "
                 "'keyfob[demo]').",
                 detail=str(error),
             ) from error

@@ -48,7 +48,7 @@ PEOPLE: dict[str, Person] = {
     person.id: person
     for person in (
         Person(
-            "alice", "248289761001", "Alice", "alice@demo.example", "Paints, and lets tools do the rest",
+            "alice", "248289761001", "Alice", "alice@demo.example", "Paints, and leaves the rest to tools",
             ((255, 214, 165), (244, 151, 142)), (92, 51, 38), (47, 95, 208), (249, 214, 186), True,
         ),
         Person(

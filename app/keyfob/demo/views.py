@@ -30,7 +30,7 @@ SCOPE_WORDS = {
 }
 ENDED_WORDS = {
     "revoked": "revoked",
-    "reuse": "ended: a spent refresh token was used again",
+    "reuse": "ended: a used refresh token was used again",
     "code_reuse": "ended: a sign-in code was used twice",
     "signed_out": "signed out everywhere",
 }
@@ -62,7 +62,7 @@ class Pages:
         except OAuth2Error as error:
             return self._refuse(error)
         except ValueError:  # Authlib's, for text that its own error message cannot carry
-            return self._message("That did not work", "The app sent a request that cannot be read.", 400)
+            return self._message("Something went wrong", "The app sent a request that cannot be read.", 400)
         prompts = (request.args.get("prompt") or "").split()
         if person is not None and prompts == ["none"]:
             return self._back(grant.redirect_uri, {"error": "consent_required"})
@@ -84,7 +84,7 @@ class Pages:
         except OAuth2Error as error:
             return self._refuse(error)
         except ValueError:
-            return self._message("That did not work", "The app sent a request that cannot be read.", 400)
+            return self._message("Something went wrong", "The app sent a request that cannot be read.", 400)
         self._may_return_to(grant.redirect_uri)
         if person is None:
             return self._choose("authorize", grant.client.title)
@@ -175,10 +175,10 @@ class Pages:
         self.store.save()
         self.settings.count("allowed" if device.allowed else "denied")
         if device.allowed:
-            return self._message("You are connected", "Go back to your app: it goes on by itself.", 200, True)
-        return self._message(
-            "Not connected", "You said no, and the app has been told. You can close this page."
-        )
+            return self._message(
+                "You are connected", "Go back to your app. It continues automatically.", 200, True
+            )
+        return self._message("Not connected", "You denied access. You can close this page.")
 
     def _device_consent(self, device: Device, person: Person) -> Any:
         scopes = [word for word in device.scope.split() if word in SCOPE_WORDS]
@@ -305,7 +305,7 @@ class Pages:
         if origin == self.settings.issuer or (origin is None and site == "same-origin"):
             return None
         return self._message(
-            "Not from here", "This form was not sent by one of this server's own pages.", 403
+            "Request refused", "This form did not come from one of this server's pages.", 403
         )
 
     def _message(self, title: str, text: str, status: int = 200, good: bool = False) -> Any:

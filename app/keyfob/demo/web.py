@@ -45,7 +45,7 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
     @app.before_request
     def guard() -> Response | None:
         if request.headers.get("Host") != host or request.host != host:
-            return Response("This server is for its own address only.\n", 400, mimetype="text/plain")
+            return Response("This server answers only at its own address.\n", 400, mimetype="text/plain")
         if request.endpoint in FOR_APPS:
             settings.count("requests")
             if settings.slow:
@@ -203,7 +203,7 @@ def _once(form: Any) -> None:
     """RFC 6749 §3.2: a parameter that comes twice makes the request invalid."""
     doubled = [name for name in form if len(form.getlist(name)) > 1]
     if doubled:
-        body = '{"error": "invalid_request", "error_description": "A parameter came twice."}'
+        body = '{"error": "invalid_request", "error_description": "A parameter is repeated."}'
         abort(Response(body, 400, mimetype="application/json"))
 
 

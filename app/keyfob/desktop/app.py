@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from keyfob.desktop.engine import Engine, Home
     from keyfob.desktop.settings.controller import Autostart
 
-NO_SCREEN = (
-    "There is no screen here. Run `keyfob --help` for the commands, `keyfob agent` to keep your accounts without a "
-    "window, or `keyfob demo --headless` for the demo."
-)
+NO_SCREEN = "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the demo."
 NO_SCREEN_EXIT = 2  # as for wrong usage
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, where there is one
 

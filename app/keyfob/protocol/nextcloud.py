@@ -42,8 +42,10 @@ def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult
     begun = read_json(response, "The server's sign-in")
     poll = begun.get("poll")
     if not isinstance(poll, dict) or not isinstance(poll.get("token"), str) or not poll["token"]:
-        raise PeerFault("The server began a sign-in and gave no way to finish it", code="response_invalid")
-    endpoint = _own(base, poll.get("endpoint"), "The address to ask at")
+        raise PeerFault(
+            "The server started a sign-in without an address to finish it", code="response_invalid"
+        )
+    endpoint = _own(base, poll.get("endpoint"), "The polling address")
     login = _own(base, begun.get("login"), "The sign-in page")
     yield OpenBrowser(Secret(login))
     request = Request("POST", endpoint, "device", _FORM, urlencode({"token": poll["token"]}).encode())
@@ -58,7 +60,7 @@ def _poll(
     while True:
         yield Wait(pause)
         if now() >= deadline:
-            raise SignInEnded("Nobody finished signing in at the server", code="timed_out")
+            raise SignInEnded("You did not finish signing in at the server", code="timed_out")
         try:
             answer: Response = yield Send(request)
             if answer.status == 200:
@@ -78,9 +80,9 @@ def _result(base: str, response: Response) -> SignInResult:
     ours = isinstance(told, str) and fault_of(told) is None and origin_of(told) == origin_of(base)
     server = str(told).rstrip("/") if ours else base
     if not isinstance(login, str) or not login or ":" in login or not login.isprintable():
-        raise PeerFault("The server gave no usable login name", code="response_invalid")
+        raise PeerFault("The server sent no usable login name", code="response_invalid")
     if not isinstance(password, str) or not password or not password.isascii() or not password.isprintable():
-        raise PeerFault("The server gave no usable app password", code="response_invalid")
+        raise PeerFault("The server sent no usable app password", code="response_invalid")
     name = plain(login)
     parts = urlsplit(server)
     return SignInResult(
@@ -109,5 +111,5 @@ def forget_app_password(server: str, login: str, password: Secret) -> Flow[Revoc
 def _own(base: str, url: object, what: str) -> str:
     own = safe(url if isinstance(url, str) else "", what)
     if origin_of(own) != origin_of(base):
-        raise PeerFault(f"{what} is at another server than the one that was asked")
+        raise PeerFault(f"{what} is on a different server")
     return own

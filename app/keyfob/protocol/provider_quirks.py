@@ -90,7 +90,7 @@ def openrouter_keys(
     page = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
     exchange = safe(plan.server.endpoints.token_endpoint, "The token endpoint")
     if plan.redirect_uri is None:
-        raise SettingWrong(f"{title} has no redirect address here", code="preset_faulty")
+        raise SettingWrong(f"{title} has no redirect URI", code="preset_faulty")
     callback_url = f"{plan.redirect_uri.rstrip('/')}/{quote(state.reveal(), safe='')}"
     params = {
         **plan.provider.authorize_params,
@@ -112,7 +112,7 @@ def openrouter_keys(
     answer = read_json(response, what)
     key = answer.get("key")
     if not isinstance(key, str) or not 0 < len(key) <= 4096 or not key.isascii() or not key.isprintable():
-        raise PeerFault(f"{title} answered without a key")
+        raise PeerFault(f"{title} did not send a key")
     grant = Grant(Secret(key), obtained_at=response.at, scopes=plan.scopes)
     shown = {name: value for name, value in answer.items() if name != "key"}
     bearer = replace(plan, dpop_key=None)

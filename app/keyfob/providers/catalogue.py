@@ -107,7 +107,7 @@ class Catalogue:
         except RecursionError:
             provider, faults = (
                 None,
-                (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),),
+                (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),),
             )
         if provider is None:
             raise SettingWrong(f"The preset is faulty: {faults[0].sentence()}", code="preset_faulty")
@@ -155,13 +155,13 @@ class Catalogue:
             if provider is not None and provider.id != path.stem:
                 faults = (
                     PresetFault(
-                        "id", f'is "{provider.id}"', f'it should be "{path.stem}", as the file is called'
+                        "id", f'is "{provider.id}"', f'the id must be "{path.stem}", like the file name'
                     ),
                 )
         except FaultyPreset as found:
             faults = found.faults
         except RecursionError:
-            faults = (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),)
+            faults = (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),)
         if provider is not None:
             provider = None if faults else _owned(provider, "keyfob" if self._ours(path) else "user")
         return _Entry(tuple(made_of), provider, tuple(fault.within(path.name) for fault in faults))

@@ -67,7 +67,7 @@ def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFau
     except FaultyPreset as found:
         return found.faults
     except RecursionError:
-        return (PresetFault("", "is nested too deeply", "a preset has tables two levels deep"),)
+        return (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),)
     return (*faults, *(_foundation(data) if ours else ()))
 
 
@@ -77,7 +77,9 @@ def _foundation(data: bytes) -> Iterator[PresetFault]:
     comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
     if not re.search(r"\bRests on\b", "\n".join(comments)):
         yield PresetFault(
-            "", "has no foundation", 'it should begin with comments that say "Rests on" which sources'
+            "",
+            "does not say its sources",
+            'it should begin with comments that contain "Rests on" and its sources',
         )
 
 

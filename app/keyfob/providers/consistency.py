@@ -34,12 +34,14 @@ def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
             for name in [*names, "token_endpoint"]:
                 if getattr(ends, name) is None:
                     yield PresetFault(
-                        f"endpoints.{name}", "is missing", f'method "{method}" needs it, or discovery'
+                        f"endpoints.{name}",
+                        "is missing",
+                        f'method "{method}" needs it, unless you set discovery',
                     )
     if "api_key" in preset.methods and preset.api_key is None:
         yield PresetFault("api_key", "is missing", 'method "api_key" needs the table [api_key]')
     if "api_key" not in preset.methods and preset.api_key is not None:
-        yield PresetFault("methods", 'leaves out "api_key"', "name it there, or remove the table [api_key]")
+        yield PresetFault("methods", 'does not contain "api_key"', "add it, or remove the table [api_key]")
     if "atproto" in preset.methods and preset.dpop != "always":
         yield PresetFault("dpop", f'is "{preset.dpop}"', 'method "atproto" needs "always"')
     for named, quirk in QUIRKS.items():
@@ -69,15 +71,15 @@ def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         elif not re.fullmatch(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+", variable):
             yield PresetFault(
                 f"client.env.{name}",
-                "is no variable of Keyfob's",
+                "is not a Keyfob variable",
                 "it should be a name such as ACME_CLIENT_ID",
             )
     shared = entry.client_id in {QUIRKS[name].shared_client_id for name in preset.quirks}
     if ours and entry.client_id is not None and preset.policy.client_id != "keyfob" and not shared:
         yield PresetFault(
             "client.client_id",
-            "is shipped",
-            'no other vendor\'s id is: remove it, or say policy.client_id = "keyfob"',
+            "is included",
+            'a preset may not include another app\'s client id: remove it, or set policy.client_id = "keyfob"',
         )
     if entry.client_id is None and preset.policy.client_id == "keyfob":
         yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')
@@ -88,9 +90,7 @@ def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
     signs_in = any(method in BROWSER_METHODS for method in preset.methods)
     brings = preset.client.client_id is None and signs_in
     if entry.client_id == "user" and brings and entry.register_at is None:
-        yield PresetFault(
-            "policy.register_at", "is missing", "it should be the page where the person registers an app"
-        )
+        yield PresetFault("policy.register_at", "is missing", "it should be the page for registering an app")
     if (
         entry.client_id == "dynamic"
         and signs_in
@@ -106,7 +106,7 @@ def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         if text is not None and not text.strip():
             yield PresetFault(f"policy.{name}", "is empty", "it should be the reason, in a sentence")
     if entry.blocked is not None and entry.terms is None:
-        yield PresetFault("policy.terms", "is missing", "what is blocked needs the address of the terms")
+        yield PresetFault("policy.terms", "is missing", "a blocked provider needs the address of its terms")
     if not entry.share and not (entry.share_reason or "").strip():
         yield PresetFault(
             "policy.share_reason", "is missing", "share = false needs its reason, in a sentence"
@@ -123,11 +123,13 @@ def redirect(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFau
         )
     if entry.port in ("any", "setting") and entry.ports:
         yield PresetFault(
-            "redirect.ports", f'is not used with port = "{entry.port}"', 'say port = "fixed" or "list"'
+            "redirect.ports", f'is not used with port = "{entry.port}"', 'set port = "fixed" or "list"'
         )
     if entry.path and not re.fullmatch(r"(/[A-Za-z0-9._~-]*)+", entry.path):
         yield PresetFault(
-            "redirect.path", "is no path", "it should begin with / and hold letters, digits, . _ ~ -"
+            "redirect.path",
+            "is not a path",
+            "it should begin with / and contain only letters, digits, . _ ~ - and /",
         )
     if entry.uri is not None and entry.paste is None:
         yield PresetFault(
@@ -149,27 +151,23 @@ def _identity(preset: Provider, entry: IdentitySource, at: str, ours: bool) -> I
     userinfo = preset.endpoints.userinfo_endpoint is not None or preset.discovery is not None
     match entry.source:
         case "none" if ours and not tested:
-            yield PresetFault(
-                f"{at}.source", 'is "none"', "there should be a who-am-I, or at least a test.url"
-            )
+            yield PresetFault(f"{at}.source", 'is "none"', "add an identity request, or at least a test.url")
         case "request" if entry.url is None:
-            yield PresetFault(f"{at}.url", "is missing", "there should be a who-am-I: the address to ask")
+            yield PresetFault(f"{at}.url", "is missing", "add the address of the identity request")
         case "userinfo" if entry.url is None and not userinfo:
             yield PresetFault(
                 "endpoints.userinfo_endpoint",
                 "is missing",
-                f'there should be a who-am-I: this address, discovery, or {at}.source = "request" with its url',
+                f'add this address, discovery, or {at}.source = "request" with its url',
             )
         case "id_token" if preset.discovery is None and preset.endpoints.jwks_uri is None:
             yield PresetFault("endpoints.jwks_uri", "is missing", "an ID token cannot be verified without it")
         case "access_jwt" | "token_answer" if not tested and at == "identity":
-            yield PresetFault(
-                "test.url", "is missing", "there should be a request that shows whether the token works"
-            )
+            yield PresetFault("test.url", "is missing", "add a request that tests the token")
     names_nobody = "subject" not in entry.map and at == "identity"
     if names_nobody and entry.source in ("access_jwt", "token_answer", "request"):
         yield PresetFault(
-            f"{at}.map.subject", "is missing", "it should be the path of the person's lasting id"
+            f"{at}.map.subject", "is missing", "it should be the path of an id that never changes"
         )
     yield from _paths(entry, at)
 
@@ -184,8 +182,8 @@ def _paths(entry: IdentitySource, at: str) -> Iterator[PresetFault]:
         if "{" in bare or "}" in bare or not all(part.strip() for part in parts):
             yield PresetFault(
                 key,
-                "is no path",
-                "it should be a path into the answer such as data.0.id, with | between ways",
+                "is not a path",
+                "it should be a path into the response such as data.0.id, with | between alternatives",
             )
 
 
@@ -199,7 +197,9 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
             and api.placement == "header"
             and not HEADER_NAME.match(PLACEHOLDER.sub("x", api.name))
         ):
-            yield PresetFault(f"{at}.name", "is no header name", "it should be letters, digits and hyphens")
+            yield PresetFault(
+                f"{at}.name", "is not a header name", "it should be letters, digits and hyphens"
+            )
     named = {_host(value) for key, value in leaves if key.startswith("endpoints.") or key == "issuer"}
     for api, _ in apis(preset):
         named |= {_host(api.base)} if api.base else set()
@@ -216,8 +216,8 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
         if closed and not value.startswith("/") and _host(value) not in named:
             yield PresetFault(
                 key,
-                "is at a host that the preset does not name",
-                "the token goes only to the hosts of the endpoints, api.base and api.hosts",
+                "has a host that the preset does not list",
+                "Keyfob sends the token only to the hosts of the endpoints, api.base and api.hosts",
             )
 
 

@@ -51,20 +51,24 @@ def merged(table: Table, lookup: Lookup) -> Table:
         name = chain[-1]["extends"]
         if not isinstance(name, str):
             raise FaultyPreset(
-                PresetFault("extends", "is not a text", "it should be the id of another preset")
+                PresetFault("extends", "is not a string", "it should be the id of another preset")
             )
         own_name = len(chain) == 1 and table.get("id") == name
         if (name, own_name) in seen or len(seen) >= MAX_DEPTH:
             way = " → ".join([*(step for step, _ in seen), plain(name, 40)])
             raise FaultyPreset(
-                PresetFault("extends", f"goes in a circle ({way})", "it should end at a preset without one")
+                PresetFault(
+                    "extends", f"goes in a circle ({way})", "one of these presets must not extend another"
+                )
             )
         seen.append((name, own_name))
         parent = lookup(name, own_name)
         if parent is None:
             raise FaultyPreset(
                 PresetFault(
-                    "extends", f'names "{plain(name, 40)}", which there is not', "name a preset that there is"
+                    "extends",
+                    f'is "{plain(name, 40)}", which does not exist',
+                    "it should be an existing preset",
                 )
             )
         named = ("id",) if own_name else ("id", "title")

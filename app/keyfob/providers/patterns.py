@@ -46,7 +46,7 @@ def _judged(pattern: str) -> str | None:
     try:
         parsed = parser.parse(pattern)
         if _ways(parsed) > WAYS_MOST:
-            return "it should have fewer repeats and alternatives, so that no text takes long"
+            return "it should have fewer repeats and alternatives, so that matching stays fast"
         re.compile(pattern)
     except _Refused as refused:
         return str(refused)
@@ -79,6 +79,6 @@ def _ways_of(kind: Any, told: Any) -> int:
     if kind in _REPEATS:
         least, most, body = told
         if len(body) != 1 or body[0][0] not in _ONE:
-            raise _Refused("it should repeat single characters alone, as in [a-z]+, and no (group)")
+            raise _Refused("it should repeat only single characters, as in [a-z]+, and not a (group)")
         return int(min(most, TEXT_MOST) - min(least, TEXT_MOST)) + 1
-    raise _Refused("it should not refer back to what a group matched")
+    raise _Refused("it should not contain back-references")

@@ -89,7 +89,7 @@ def json_schema() -> dict[str, Any]:
     preset["properties"] = {
         "extends": {
             "type": "string",
-            "description": "the id of a preset whose tables this one starts from; what stands here wins",
+            "description": "the id of a preset to extend; values in this file replace its values",
         },
         **preset["properties"],
     }

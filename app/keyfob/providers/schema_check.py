@@ -117,10 +117,10 @@ class _Reader:
 
     def _texts(self, value: Any, here: str) -> Any:
         if not isinstance(value, Mapping):
-            return self._fault(here, _is(value), f"it should be a table of texts, [{here}]")
+            return self._fault(here, _is(value), f"it should be a table of strings, [{here}]")
         for name, entry in value.items():
             if not isinstance(entry, str):
-                self._fault(f"{here}.{plain(name, 60)}", _is(entry), "it should be a text")
+                self._fault(f"{here}.{plain(name, 60)}", _is(entry), "it should be a string")
         return MappingProxyType({name: entry for name, entry in value.items() if isinstance(entry, str)})
 
 
@@ -151,15 +151,17 @@ def _within(value: str | int, limit: Limits) -> bool:
 def _unknown(key: str, here: str, known: tuple[str, ...]) -> PresetFault:
     if key in SECRET_KEYS:
         return PresetFault(
-            here, "is a secret", "a preset holds none: Keyfob asks for it and keeps it in the keychain"
+            here,
+            "is a secret",
+            "a preset must not contain one: Keyfob asks for it and keeps it in the keychain",
         )
     elsewhere = [path for path in _paths() if path.rpartition(".")[2] == key and path != here]
     if elsewhere:
-        return PresetFault(here, "stands in the wrong table", f"it should be {' or '.join(elsewhere)}")
+        return PresetFault(here, "is in the wrong table", f"it should be {' or '.join(elsewhere)}")
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if near:
         return PresetFault(here, "is not a key of a preset", f"did you mean {near[0]}?")
-    return PresetFault(here, "is not a key of a preset", f"the keys here are {', '.join(known)}")
+    return PresetFault(here, "is not a key of a preset", f"the keys of this table are {', '.join(known)}")
 
 
 def _paths() -> list[str]:
@@ -179,7 +181,7 @@ def _is(value: Any) -> str:
         case int() | float():
             return f"is {plain(value, 40)}"
         case str():
-            return f'is "{plain(value, 40)}"' if len(value) <= 40 else "is a text that does not fit"
+            return f'is "{plain(value, 40)}"' if len(value) <= 40 else "does not match"
         case list():
             return "is a list"
         case Mapping():
@@ -193,7 +195,7 @@ def expected(kind: Any) -> str:
     wanted = bare(kind)
     if get_origin(wanted) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(wanted))
-    noun = {str: "a text", int: "a whole number", bool: "true or false"}.get(wanted)
+    noun = {str: "a string", int: "a whole number", bool: "true or false"}.get(wanted)
     if noun is None:
         noun = "a list" if get_origin(wanted) is tuple else "a table"
     bounds = "".join(_bounds(limit, wanted) for limit in limits(kind))

@@ -77,10 +77,10 @@ USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that
 def looks(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     if contrast_with_white(preset.color) < 3:
         yield PresetFault(
-            "color", "is too light for a white letter", "choose a darker one, with a contrast of 3 or more"
+            "color", "is too light for a white letter", "choose a darker color, with a contrast of 3 or more"
         )
     for twice in sorted({method for method in preset.methods if preset.methods.count(method) > 1}):
-        yield PresetFault("methods", f'names "{twice}" twice', "each method stands once")
+        yield PresetFault("methods", f'names "{twice}" twice', "list each method once")
 
 
 def contrast_with_white(color: str) -> float:
@@ -102,7 +102,7 @@ def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
             text = "https://placeholder.example" + text[len(name) + 2 :]
     text = PLACEHOLDER.sub("placeholder", text)
     if re.search(r"[\s\x00-\x1f\x7f\\]", text) or not text.isascii():
-        return "it should be an address without blanks, in ASCII"
+        return "it should be an address in ASCII without spaces"
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -113,7 +113,7 @@ def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "it should have no user name, password or #fragment"
     if parts.scheme == "http" and not is_loopback(host):
-        return "it should be https (http is for loopback alone)"
+        return "it should be https (http is only for loopback)"
     return None
 
 
@@ -129,16 +129,18 @@ def addresses(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFa
         if key == "test.url" and value.startswith("/") and "atproto" in preset.methods:
             value = f"https://placeholder.example{value}"  # at the account's own server
         if URL_KEY.match(key) and (should := url_fault(value, kinds)):
-            yield PresetFault(key, "is no safe address", should)
+            yield PresetFault(key, "is not a safe address", should)
     if preset.resource is not None and not is_absolute_uri(preset.resource):
         yield PresetFault(
             "resource",
-            "is no resource",
+            "is not a resource",
             "it should be an absolute URI without #fragment, such as https://… or api://… (RFC 8707)",
         )
     if preset.discovery not in (None, "openid", "oauth") and (should := url_fault(preset.discovery, kinds)):
         yield PresetFault(
-            "discovery", "is no way of discovery", f'it should be "openid", "oauth" or an address: {should}'
+            "discovery",
+            "is not a kind of discovery",
+            f'it should be "openid", "oauth" or an address: {should}',
         )
     if preset.discovery in ("openid", "oauth") and preset.issuer is None:
         yield PresetFault("issuer", "is missing", "discovery needs it: the issuer's address")
@@ -146,7 +148,7 @@ def addresses(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFa
         for n, host in enumerate(api.hosts):
             if not HOST.match(PLACEHOLDER.sub("placeholder", host)):
                 yield PresetFault(
-                    f"{at}.hosts.{n}", "is no host", "it should be a host name alone, in lower case"
+                    f"{at}.hosts.{n}", "is not a host", "it should be only a host name, in lower case"
                 )
 
 
@@ -167,7 +169,7 @@ def placeholders(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[Prese
             near = difflib.get_close_matches(name, declared | later, n=1)
             yield PresetFault(
                 key,
-                f"has the placeholder {{{name}}} and there is no such input",
+                f"has the placeholder {{{name}}} but no input has that name",
                 f"did you mean {{{near[0]}}}?"
                 if near
                 else f'add an [[inputs]] table with name = "{name}", or write it out',
@@ -182,27 +184,27 @@ def inputs(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
     for n, entry in enumerate(preset.inputs):
         at = f"inputs.{n}"
         if entry.name in seen:
-            yield PresetFault(f"{at}.name", f'is "{entry.name}" again', "each input stands once")
+            yield PresetFault(f"{at}.name", f'is "{entry.name}" again', "list each input once")
         seen.add(entry.name)
         if entry.name not in used | USED_BY_CODE:
             yield PresetFault(
-                f"{at}.name", "is used nowhere", f"write {{{entry.name}}} where it belongs, or remove it"
+                f"{at}.name", "is not used", f"write {{{entry.name}}} where it belongs, or remove it"
             )
         if entry.pattern is None:
             continue
         if should := patterns.fault(entry.pattern):
-            yield PresetFault(f"{at}.pattern", "is no pattern that Keyfob takes", should)
+            yield PresetFault(f"{at}.pattern", "is not a pattern that Keyfob accepts", should)
             continue
         for name in ("default", "example"):
             text = getattr(entry, name)
             if text and entry.kind == "text" and not patterns.matches(entry.pattern, text):
-                yield PresetFault(f"{at}.{name}", "does not fit the pattern", "change it or the pattern")
+                yield PresetFault(f"{at}.{name}", "does not match the pattern", "change it or the pattern")
     if (
         preset.api_key
         and preset.api_key.pattern is not None
         and (should := patterns.fault(preset.api_key.pattern))
     ):
-        yield PresetFault("api_key.pattern", "is no pattern that Keyfob takes", should)
+        yield PresetFault("api_key.pattern", "is not a pattern that Keyfob accepts", should)
 
 
 def no_code(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
@@ -213,7 +215,7 @@ def no_code(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
             yield PresetFault(
                 key,
                 f'looks like code ("{plain(found.group(), 20)}")',
-                "a preset holds values alone; {name} stands for an input, and quirks name code of ours",
+                "a preset contains only values; {name} stands for an input, and `quirks` lists special cases",
             )
 
 
@@ -229,9 +231,7 @@ def no_secrets(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetF
             and table.endswith(("params", "headers"))
             and value not in ("{token}", "{password}")
         ):
-            yield PresetFault(
-                key, "is a secret's place", "remove it: Keyfob puts secrets on requests by itself"
-            )
+            yield PresetFault(key, "is the place of a secret", "remove it: Keyfob adds secrets to requests")
 
 
 def headers(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
@@ -240,9 +240,9 @@ def headers(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
         if not table.endswith(("headers", "claim_headers")):
             continue
         if not HEADER_NAME.match(name):
-            yield PresetFault(key, "is no header name", "it should be letters, digits and hyphens")
+            yield PresetFault(key, "is not a header name", "it should be letters, digits and hyphens")
         elif name.lower() in OWN_HEADERS:
-            yield PresetFault(key, "is set by Keyfob itself", "remove it")
+            yield PresetFault(key, "is set by Keyfob", "remove it")
         if re.search(r"[\x00-\x1f\x7f]", value):
             yield PresetFault(key, "has control characters", "it should be one line of text")
 
@@ -251,13 +251,13 @@ def parameters(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetF
     for key, _ in leaves:
         table, _, name = key.partition(".")
         if name in RESERVED.get(table, ()):
-            yield PresetFault(key, "is the protocol's own parameter", "remove it: Keyfob sends it by itself")
+            yield PresetFault(key, "is a parameter of the protocol", "remove it: Keyfob sends it")
     for n, scope in enumerate(preset.scopes):
         if not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
             yield PresetFault(
                 f"scopes.{n}",
-                "is no scope",
-                "it should be one word; several stand in the list (RFC 6749 §3.3)",
+                "is not a scope",
+                "it should be one word; list several scopes one by one (RFC 6749 §3.3)",
             )
     if len(set(preset.scopes)) < len(preset.scopes):
-        yield PresetFault("scopes", "names one twice", "each scope stands once")
+        yield PresetFault("scopes", "has a repeated scope", "list each scope once")

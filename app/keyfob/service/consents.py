@@ -85,7 +85,7 @@ class Consents:
         if self._allowed(program, account_id, account_key):
             return
         if self.ask is None:
-            raise _refusal(program, account_id, "there is no window to ask you in")
+            raise _refusal(program, account_id, "Keyfob has no window open to ask you")
         asked = _Open(Question(account_id, program), account_key)
         raise Unanswered(account_key, lambda told, alive: self._wait(asked, told, alive))
 
@@ -108,7 +108,7 @@ class Consents:
                 )
             ):
                 raise Transient(
-                    f"{program.name} waits for your answer to other questions",
+                    f"{program.name} is waiting for your answer to other questions",
                     code="busy",
                     remedy="Answer the questions in Keyfob's window, then try again.",
                 )
@@ -151,16 +151,16 @@ class Consents:
                 return None  # meanwhile, by another way
             ask = self.ask
             if ask is None:
-                return _refusal(program, account_id, "there is no window to ask you in")
+                return _refusal(program, account_id, "Keyfob has no window open to ask you")
             reply = ask(asked.question)
             if reply is not Reply.ONCE and program.executable:  # else there is nothing to know it by again
                 self._write(program, account_id, asked.account_key, reply)
-            return _refusal(program, account_id, "you said no") if reply is Reply.NO else None
+            return _refusal(program, account_id, "you did not allow it") if reply is Reply.NO else None
         except KeyfobError as error:
             return error
         except Exception as bug:
             log.exception("the person could not be asked")
-            return Fault(f"You could not be asked: {type(bug).__name__}")
+            return Fault(f"Keyfob could not ask you: {type(bug).__name__}")
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Consents:
             if permission.id == permission_id:
                 self._store.write(PREFIX + permission_id, None)
                 return
-        raise NotFound("There is no such permission", code="permission_not_found")
+        raise NotFound("This permission does not exist", code="permission_not_found")
 
     def _allowed(self, program: Program, account_id: str, account_key: str) -> bool:
         """True when the person allowed it, False when they were not asked yet. Raises SettingWrong."""
@@ -192,7 +192,7 @@ class Consents:
         if permission is None or not permission.stands(self._clock()):
             return False
         if permission.reply is Reply.NO:
-            raise _refusal(program, account_id, "you said no")
+            raise _refusal(program, account_id, "you did not allow it")
         return True
 
     def _write(self, program: Program, account_id: str, account_key: str, reply: Reply) -> None:
@@ -246,5 +246,5 @@ def _name(account_key: str, program: Program) -> str:
 
 def _refusal(program: Program, account_id: str, reason: str) -> SettingWrong:
     return SettingWrong(
-        f"{plain(program.name, 60)} may not have the token of {account_id}: {reason}", code="consent_refused"
+        f"{plain(program.name, 60)} may not use the token of {account_id}: {reason}", code="consent_refused"
     )

@@ -159,7 +159,7 @@ class ContextBuilder:
         for url in identity_urls(now, record.account.method):
             if not _pinned(record, url):
                 raise SignInNeeded(
-                    f"{now.title}'s preset now names {_origin(url)}, which this account was not signed in with",
+                    f"{now.title}'s preset now uses {_origin(url)}, which is not the server of this account",
                     code="preset_changed",
                 )
 

@@ -30,4 +30,6 @@ def _guarded(name: str, check: Check) -> Finding:
         return Finding(name, False, error.message, error.remedy, "fail")
     except Exception as bug:
         # A check that breaks is itself something to report, and must not hide the others.
-        return Finding(name, False, f"This check failed: {type(bug).__name__}", "Report this.", "fail")
+        return Finding(
+            name, False, f"This check failed: {type(bug).__name__}", "Report this problem.", "fail"
+        )

@@ -74,29 +74,31 @@ class Presets:
         the server's metadata is not what it should be, Transient, KeychainError."""
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:
-            raise Usage(f"{new.id!r} is no provider id", remedy="Use lower-case letters, digits and hyphens.")
+            raise Usage(
+                f"{new.id!r} is not a provider id", remedy="Use lower-case letters, digits and hyphens."
+            )
         if path.exists() and not new.replace:
             raise Usage(
-                f"There is a provider {new.id} of your own already",
-                remedy=f"Give --replace to replace it, or edit {path}.",
+                f"Your own provider {new.id} already exists",
+                remedy=f"To replace it, add --replace. Or edit {path}.",
             )
         if new.client_auth == KEY_AUTH and new.client_secret is not None:
             raise Usage(
-                f"{KEY_AUTH} takes a key and no client secret",
-                remedy="Leave the secret out, or choose another --client-auth.",
+                f"{KEY_AUTH} uses a key, not a client secret",
+                remedy="Leave out the secret, or choose another --client-auth.",
             )
         if new.client_id is None and not new.register:
             raise Usage(
-                "A client id is needed", remedy="Give --client-id, or --register where the server allows it."
+                "The client id is missing", remedy="Add --client-id, or --register if the server allows it."
             )
         kind, server = self._server(new)
         text = to_toml(_table(new, kind, server), comment=f"Written by keyfob providers add {new.id}.")
         faults = self._catalogue.check(text.encode())
         if faults:
             raise SettingWrong(
-                "The preset would be faulty: " + "; ".join(fault.sentence() for fault in faults),
+                "The preset would not be valid: " + "; ".join(fault.sentence() for fault in faults),
                 code="preset_faulty",
-                remedy="Correct what you gave and try again.",
+                remedy="Correct the options and try again.",
             )
         before = path.read_bytes() if path.exists() else None
         self._save(path, text.encode())
@@ -120,7 +122,7 @@ class Presets:
         except OSError as error:
             raise SettingWrong(
                 f"The preset cannot be written to {path}: {error.strerror}",
-                remedy="Free some disk space, and check that the folder can be written.",
+                remedy="Free some disk space, and make sure that Keyfob can write to the folder.",
             ) from error
 
     def _server(self, new: NewPreset) -> tuple[str | None, Server]:
@@ -128,7 +130,7 @@ class Presets:
         told = Endpoints(**{name: new.endpoints.get(name) for name in ENDPOINTS})
         if new.issuer is None:
             if not new.endpoints:
-                raise Usage("A server is needed", remedy="Give --issuer, or its endpoints one by one.")
+                raise Usage("The server is missing", remedy="Add --issuer, or add each endpoint.")
             discovery.check_endpoints(told, None)
             return None, Server(None, told)
         issuer = new.issuer

@@ -14,7 +14,7 @@ from typing import Any
 
 from keyfob.core.errors import SettingWrong
 
-BEGIN = "# >>> keyfob wire {tool}: taken out again by `keyfob unwire {tool}`"
+BEGIN = "# >>> keyfob wire {tool}: removed by `keyfob unwire {tool}`"
 END = "# <<< keyfob wire {tool}"
 # Values of other lines that a diff may come across: a kubeconfig's certificates, an npmrc's tokens.
 _SECRET = re.compile(
@@ -54,8 +54,8 @@ def _place(rows: list[str], tool: str) -> slice | None:
     first = rows.index(begin)
     if end not in rows[first:]:
         raise SettingWrong(
-            f"The block of keyfob wire {tool} has no end",
-            remedy="Remove the block by hand, then run this again.",
+            f"The block of keyfob wire {tool} in this file has no end",
+            remedy="Remove the block by hand, then try again.",
         )
     return slice(first, rows.index(end, first) + 1)
 
@@ -65,9 +65,9 @@ def with_json(text: str, change: Callable[[dict[str, Any]], None], path: str) ->
     try:
         body = json.loads(text) if text.strip() else {}
     except ValueError:
-        raise SettingWrong(f"{path} is not JSON", remedy="Correct the file, then run this again.") from None
+        raise SettingWrong(f"{path} is not JSON", remedy="Correct the file, then try again.") from None
     if not isinstance(body, dict):
-        raise SettingWrong(f"{path} holds no JSON object", remedy="Correct the file, then run this again.")
+        raise SettingWrong(f"{path} is not a JSON object", remedy="Correct the file, then try again.")
     before = json.dumps(body)
     change(body)
     if json.dumps(body) == before and text.strip():

@@ -87,14 +87,14 @@ def choose(
         found = [row for row in found if account in (row["id"], row["provider"])]
     allowed = [row for row in found if row.get("shareable", True)]
     if found and not allowed:
-        say(f"the terms of {found[0]['provider']} let only Keyfob itself use the token of {found[0]['id']}")
+        say(f"the terms of {found[0]['provider']} do not let other tools use the token of {found[0]['id']}")
     if allowed and username and not _is_nobody(username, allowed):
         ids = ", ".join(row["id"] for row in allowed)
         allowed = _named(username, allowed)
         if not allowed:
             say(
-                f"no account at {host} is called {username[:80]}: there is {ids}. "
-                "Use its label as the user name, or none"
+                f"{host} has no account called {username[:80]}. It has {ids}. "
+                "Use its label as the username, or leave out the username"
             )
             return None
     if len(allowed) > 1:
@@ -103,7 +103,7 @@ def choose(
         allowed = live if len(live) == 1 else allowed
     if len(allowed) > 1:
         ids = ", ".join(row["id"] for row in allowed)
-        say(f"{host} has {len(allowed)} accounts: {ids}. Name one by its label as the user name")
+        say(f"{host} has {len(allowed)} accounts: {ids}. Use the label of one as the username")
         return None
     return allowed[0] if allowed else None
 

@@ -166,8 +166,7 @@ def codex(text: str) -> Iterator[Entry]:
             READ_ONLY,
             provider="openai-codex",
             secret=Secret(tokens["refresh_token"]),
-            reason="Codex renews this sign-in by itself, and its refresh token changes each time: if Keyfob renewed "
-            "it too, both would be signed out",
+            reason="Codex renews this sign-in, and its refresh token changes each time. If Keyfob renewed it too, both would be signed out",
         )
 
 
@@ -179,8 +178,7 @@ def claude(text: str) -> Iterator[Entry]:
             READ_ONLY,
             provider="claude",
             secret=Secret(found["refreshToken"]),
-            reason="Claude Code renews this sign-in by itself, and its refresh token changes each time: if Keyfob "
-            "renewed it too, both would be signed out",
+            reason="Claude Code renews this sign-in, and its refresh token changes each time. If Keyfob renewed it too, both would be signed out",
         )
 
 
@@ -324,7 +322,7 @@ def exported(text: str) -> Iterator[Entry]:
             scopes=tuple(str(scope) for scope in account.get("scopes") or ()),
             inputs={str(k): str(v) for k, v in inputs.items()} if isinstance(inputs, dict) else EMPTY,
             preset=_text(presets, account["provider"]) if isinstance(presets, dict) else None,
-            reason="An export holds no secret, so this account is signed in to once on this computer",
+            reason="An export contains no secret, so you sign in to this account once on this computer",
         )
 
 

@@ -170,11 +170,11 @@ class Imports:
         if data is None:
             raise NotFound(f"There is no file {path}", code="import_not_found")
         if len(data) > MOST_BYTES:
-            raise SettingWrong(f"{path} is too big for a store of keys", code="import_unknown")
+            raise SettingWrong(f"{path} is too big to import", code="import_unknown")
         text = data.decode("utf-8-sig", "replace")
         known = formats.parser_of(path.name, text, self._variables(), source)
         if known is None:
-            raise SettingWrong(f"{path} is nothing that Keyfob can import", code="import_unknown")
+            raise SettingWrong(f"{path} is not a file that Keyfob can import", code="import_unknown")
         source, parse = known
         digest = hashlib.sha256(data).hexdigest()
         found: dict[object, Found] = {}
@@ -196,10 +196,12 @@ class Imports:
         stays where it is; what the sign-in raises."""
         entry = found.entry
         if found.way == READ_ONLY:
-            raise Usage(found.reason, remedy="Connect the account with Keyfob to have a sign-in of its own.")
+            raise Usage(
+                found.reason, remedy="Connect the account with Keyfob, which then uses a separate sign-in."
+            )
         if found.provider is None:
             raise Usage(
-                f"Whose key is it? {found.path} does not say", remedy="Name the provider with --provider ID."
+                f"{found.path} does not say which provider the key is for", remedy="Add --provider ID."
             )
         if found.way == KEY:
             request = SignInRequest(
@@ -295,13 +297,13 @@ class Imports:
                         f"{entry.variable} does not say which {preset.title} server it is for",
                     )
                 elif way == KEY and "api_key" not in preset.methods:
-                    way, reason = SIGN_IN, f"{preset.title} takes no keys: sign in once instead"
+                    way, reason = SIGN_IN, f"{preset.title} does not use keys. Sign in once instead"
             except KeyfobError:
                 new = self._new_preset(whose, entry.preset)
                 whose, title = (new.id, new.title) if new else (None, None)
         if whose is None and way != READ_ONLY:
             way = UNKNOWN
-            reason = f"No provider is known at {plain(entry.host or 'its address', 80)}"
+            reason = f"Keyfob does not know a provider at {plain(entry.host or 'its address', 80)}"
         tail = entry.secret.tail() if entry.secret else ""
         return Found(
             source, TOOLS[source], path, way, whose, title, entry.username, tail, reason, inputs, entry, new

@@ -75,7 +75,7 @@ def _user(name: str, command: Sequence[str], api_version: str, indent: str) -> l
     for word in (name, *command):
         if not _PLAIN.fullmatch(word.removeprefix("/")):
             raise SettingWrong(
-                f"{word!r} cannot stand in a kubeconfig", remedy="Choose another name with --user."
+                f"{word!r} is not allowed in a kubeconfig", remedy="Choose another name with --user."
             )
     lines = [
         f"- name: {name}",
@@ -171,5 +171,5 @@ def _in_one_line(name: str) -> SettingWrong:
     return SettingWrong(f"The kubeconfig's {name} are not one below the other", remedy=_REWRITE)
 
 
-_CORRECT = "Correct the file, then run this again."
+_CORRECT = "Correct the file, then try again."
 _REWRITE = "Rewrite it with: kubectl config view --raw"

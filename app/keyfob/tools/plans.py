@@ -69,7 +69,7 @@ def docker(asked: Asked) -> Planned:
     """`credHelpers` in Docker's config.json."""
     if find_program("docker-credential-keyfob", asked.environment.get("PATH")) is None:
         raise SettingWrong(
-            "docker-credential-keyfob is not on the PATH, where Docker looks for it",
+            "docker-credential-keyfob is not on the PATH, so Docker cannot find it",
             remedy="Add the folder of the keyfob command to PATH.",
         )
     path = Path(asked.environment.get("DOCKER_CONFIG") or asked.home / ".docker") / "config.json"
@@ -101,7 +101,7 @@ def kubectl(asked: Asked) -> Planned:
         and after != before
         and "- kubectl" not in before
     ):
-        raise SettingWrong(f"{path} has a user {user} already", remedy="Choose another name with --user.")
+        raise SettingWrong(f"{path} already has a user {user}", remedy="Choose another name with --user.")
     context = asked.options.get("context")
     if context:
         after = kubeconfig.with_context(after, context, user)
@@ -136,7 +136,7 @@ def aws(asked: Asked) -> Planned:
     profile = asked.options.get("profile") or account.label
     head = "[default]" if profile == "default" else f"[profile {profile}]"
     if head in edits.without_block(read(path) or "", "aws").split("\n"):
-        raise SettingWrong(f"{path} has a profile {profile} already", remedy="Choose another with --profile.")
+        raise SettingWrong(f"{path} already has a profile {profile}", remedy="Choose another with --profile.")
     lines = [head, f"credential_process = {_command('keyfob')} credential aws {account.id}"]
     return Planned([_block(path, "aws", lines)], [f"Use it with: aws --profile {profile} …"])
 
@@ -151,14 +151,14 @@ def pip(asked: Asked) -> Planned:
     found = find_program("keyring", environment.get("PATH"))
     if found is not None and Path(found) != shim:
         raise SettingWrong(
-            f"Another keyring command is at {found}, and pip would ask that one",
-            remedy="Put Keyfob's in a folder that comes first on the PATH: --shim-dir DIR.",
+            f"Another keyring command at {found}comes first on the PATH, so pip would use it",
+            remedy="Choose a folder that comes earlier on the PATH: --shim-dir DIR.",
         )
     before = read(shim)
     if before is not None and "keyfob wire pip" not in before:
         raise SettingWrong(f"{shim} is another program", remedy="Choose another folder with --shim-dir.")
     if str(folder) not in (environment.get("PATH") or "").split(os.pathsep):
-        raise SettingWrong(f"{folder} is not on the PATH, where pip looks for keyring")
+        raise SettingWrong(f"{folder} is not on the PATH, so pip cannot find keyring there")
     config = Path(
         environment.get("PIP_CONFIG_FILE")
         or Path(environment.get("XDG_CONFIG_HOME") or asked.home / ".config") / "pip" / "pip.conf"
@@ -174,13 +174,9 @@ def pip(asked: Asked) -> Planned:
             else _block(config, "pip", ["[global]", *lines])
         )
     elif told[0].partition("=")[2].strip() != "subprocess":
-        raise SettingWrong(
-            f"{config} says {told[0].strip()}", remedy="Remove that line, then run this again."
-        )
+        raise SettingWrong(f"{config} says {told[0].strip()}", remedy="Remove that line, then try again.")
     host = next(iter(account.hosts[0] for account in asked.accounts if account.hosts), "gitlab.com")
-    note = (
-        f"Put the account's label into the index's address: https://{asked.accounts[0].label}@{host}/…/simple"
-    )
+    note = f"Add the account's label to the index address: https://{asked.accounts[0].label}@{host}/…/simple"
     return Planned(changes, [note] if asked.accounts else [])
 
 
@@ -191,7 +187,7 @@ def npm(asked: Asked) -> Planned:
     if registry is None:
         entry = host_lookup.entry(account.provider, "npm")
         if entry is None:
-            raise Usage(f"Which registry of {account.id}?", remedy="Name it with --registry https://…")
+            raise Usage(f"Which registry of {account.id}?", remedy="Add --registry https://…")
         registry = str(entry["registry"]).replace("{host}", account.hosts[0] if account.hosts else "")
     elif host_lookup.split(registry)[1] not in account.hosts:
         raise SettingWrong(f"{plain(registry)} is not at a host of {account.id}", code="host_not_allowed")
@@ -205,7 +201,7 @@ def npm(asked: Asked) -> Planned:
     if any(line.split("=")[0].strip() == key for line in rest):
         raise SettingWrong(
             f"{path} has a token for {registry} already",
-            remedy="Move it with `keyfob connect`, remove its line, and run this again.",
+            remedy="Move it with `keyfob connect`, remove its line, and try again.",
         )
     variable = variable_of(account.provider)
     note = f"Run npm so that it gets the token: keyfob exec {account.id} -- npm install"
@@ -231,7 +227,7 @@ def mcp(asked: Asked) -> Planned:
     path = Path(asked.options.get("file") or asked.here / ".mcp.json")
     name = asked.options.get("server")
     if not name:
-        raise Usage("Which server?", remedy="Name it with --server NAME, as it stands in the file.")
+        raise Usage("Which server?", remedy="Add --server NAME, with its name in the file.")
     command = f"{_command('keyfob')} credential headers {account.id}"
     url = ""
 
@@ -242,7 +238,7 @@ def mcp(asked: Asked) -> Planned:
             raise NotFound(
                 f"{path} has no server {name} with an address",
                 code="account_not_found",
-                remedy="Add the server first, then run this again.",
+                remedy="Add the server first, then try again.",
             )
         url = server["url"]
         _free(path, "headersHelper", server.get("headersHelper"), command)
@@ -255,7 +251,7 @@ def mcp(asked: Asked) -> Planned:
     warnings = []
     if host not in account.hosts:
         warnings.append(
-            f"{plain(host)} is not a host of {account.id}. It will get the token of {account.id} and can act as you "
+            f"{plain(host)} is not a host of {account.id}. It would get the token of {account.id} and can act as you "
             "with it."
         )
     return Planned([made], warnings=warnings)
@@ -266,11 +262,11 @@ def curl(asked: Asked) -> Planned:
     ref = asked.accounts[0].id if asked.accounts else "ACCOUNT"
     return Planned(
         notes=[
-            "curl has no setting that asks a program. Type, with the token in no command line:",
+            "curl cannot be configured to ask a program. To keep the token out of the command line, type:",
             f"  curl -H @<(keyfob token {ref} --header) https://…",
-            "or let the agent answer:",
+            "Or ask the agent:",
             f'  curl --unix-socket "$(keyfob agent --print-socket)" http://keyfob/v1/token/{ref}',
-            f"or let Keyfob make the call: keyfob request {ref} GET /path",
+            f"Or let Keyfob make the request: keyfob request {ref} GET /path",
         ]
     )
 
@@ -280,7 +276,7 @@ def httpie(asked: Asked) -> Planned:
     ref = asked.accounts[0].id if asked.accounts else "ACCOUNT"
     return Planned(
         notes=[
-            "HTTPie has no setting that asks a program. Type, with the token in no command line:",
+            "HTTPie cannot be configured to ask a program. To keep the token out of the command line, type:",
             f"  http https://… Authorization:@<(printf 'Bearer %s' \"$(keyfob token {ref})\")",
         ]
     )
@@ -326,14 +322,14 @@ class Tool:
 TOOLS: dict[str, Tool] = {
     "git": Tool("clone, fetch and push over https", git),
     "docker": Tool("pull from and push to registries", docker, take_docker),
-    "kubectl": Tool("a user of the kubeconfig", kubectl),
-    "aws": Tool("a profile of AWS's tools", aws),
-    "pip": Tool("package indexes that want a password", pip),
-    "npm": Tool("a registry's token, by a variable", npm),
-    "curl": Tool("what to type: it has no such setting", curl),
-    "httpie": Tool("what to type: it has no such setting", httpie),
+    "kubectl": Tool("a user in the kubeconfig", kubectl),
+    "aws": Tool("a profile for AWS tools", aws),
+    "pip": Tool("package indexes that need a password", pip),
+    "npm": Tool("a registry's token, in a variable", npm),
+    "curl": Tool("shows what to type", curl),
+    "httpie": Tool("shows what to type", httpie),
     "claude": Tool("Claude Code's API key", claude, take_claude),
-    "mcp": Tool("the headers of a server of an MCP client", mcp, take_mcp),
+    "mcp": Tool("the headers of a server in an MCP client", mcp, take_mcp),
 }
 
 
@@ -353,7 +349,7 @@ def _json(path: Path, change: Callable[[dict[str, Any]], None]) -> Change:
 def _free(path: Path, what: str, there: object, wanted: str) -> None:
     """Raises SettingWrong where somebody else's setting is there."""
     if there is not None and there != wanted and "keyfob" not in str(there):
-        raise SettingWrong(f"{path} has another {what} already", remedy="Remove it, then run this again.")
+        raise SettingWrong(f"{path} already has another {what}", remedy="Remove it, then try again.")
 
 
 def _one(asked: Asked, tool: str, *, prefer: str | None = None) -> AccountView:
@@ -361,7 +357,9 @@ def _one(asked: Asked, tool: str, *, prefer: str | None = None) -> AccountView:
     fit = [each for each in asked.accounts if asked.named or prefer is None or each.provider == prefer]
     if len(fit) != 1:
         ids = ", ".join(each.id for each in fit) or "none connected yet"
-        raise Usage(f"Which account shall {tool} use? ({ids})", remedy=f"Name it: keyfob wire {tool} ACCOUNT")
+        raise Usage(
+            f"Which account should {tool} use? ({ids})", remedy=f"Add its name: keyfob wire {tool} ACCOUNT"
+        )
     return fit[0]
 
 
@@ -377,8 +375,8 @@ def _hosts(asked: Asked, tool: str) -> list[tuple[str, AccountView]]:
         found += [(each, account) for each in hosts if host in (None, each)]
     if not found:
         raise Usage(
-            f"No account has a host for {tool}",
-            remedy=f"Connect one, or name it: keyfob wire {tool} ACCOUNT",
+            f"No account works with {tool}",
+            remedy=f"Connect one, or add its name: keyfob wire {tool} ACCOUNT",
         )
     return found
 

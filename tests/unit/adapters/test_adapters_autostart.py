@@ -62,7 +62,7 @@ def test_a_launch_agent_on_macos(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / ".config").write_text("a file where a folder should be")
     start, _ = entry(tmp_path)
-    with pytest.raises(SettingWrong, match="Starting at login cannot be set"):
+    with pytest.raises(SettingWrong, match="Start at login cannot be changed"):
         start.enable(True)
 
 

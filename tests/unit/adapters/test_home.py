@@ -186,7 +186,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingWrong, match="cannot be used"):
+    with pytest.raises(SettingWrong, match="cannot use its folder"):
         open_home({"KEYFOB_HOME": str(tmp_path / "file" / "home")})
 
 

@@ -178,7 +178,7 @@ def test_a_disk_that_fails_at_any_step_changes_nothing(
         assert done.backup is not None
         assert done.backup.read_bytes() == DATA
     else:
-        assert "as it was" in done.error.message
+        assert "Nothing was changed" in done.error.message
         assert (file.read_bytes(), mode(file)) == (DATA, 0o640)
         assert list(file.parent.iterdir()) == [file]
 

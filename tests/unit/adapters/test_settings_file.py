@@ -89,7 +89,7 @@ def test_s78_a_fault_names_its_line(file: SettingsFile) -> None:
 def test_s78_what_holds_while_the_file_is_faulty(
     file: SettingsFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Before any could be read, programs are asked about; afterwards the last good settings stay."""
+    """Before any could be read, programs are asked about; afterwards Keyfob keeps the last valid settings."""
     file.path.write_text("{")
     assert file.current() == CAUTIOUS
     assert CAUTIOUS.named_app_consent
@@ -99,7 +99,7 @@ def test_s78_what_holds_while_the_file_is_faulty(
     for text in ("", '{"vault": "seald"}', '{"first_start_done": "no"}', '{"close_to_tray": 1}'):
         file.path.write_text(text)
         assert file.current() == good
-    assert "the last good settings stay" in caplog.text
+    assert "Keyfob keeps the last valid settings" in caplog.text
     file.path.unlink()
     assert file.current() == good
     file.path.write_text('{"named_app_consent": true}')

@@ -28,24 +28,24 @@ _PHRASES = {
     503: "Service Unavailable",
 }
 
-_NO_USE = ("Nothing to see here", "Keyfob waits here for one sign-in, and this request is no part of it.")
+_NO_USE = ("Nothing to see here", "Keyfob is waiting for a sign-in here. This request is not part of it.")
 _REFUSALS = {
     Why.STATE: (
         "This belongs to another sign-in",
-        "Keyfob did not use it. Go back to Keyfob and finish in the page it opened last.",
+        "Keyfob ignored it. Go back to Keyfob and finish on the page that it opened last.",
     ),
     Why.ISSUER: (
         "Another server answered",
-        "This answer is not from the provider that was asked, so Keyfob did not use it. Start again in Keyfob.",
+        "This answer did not come from your provider, so Keyfob ignored it. Start again in Keyfob.",
     ),
     Why.NO_CODE: (
-        "The answer is not complete",
-        "Keyfob did not use it. Go back to the provider's page and try again, or start again in Keyfob.",
+        "The answer is incomplete",
+        "Keyfob ignored it. Go back to the provider's page and try again, or start again in Keyfob.",
     ),
-    Why.SPENT: ("This page was already used", "A sign-in is answered once. Keyfob shows how it ended."),
+    Why.SPENT: ("You already used this page", "Each sign-in page works once. Keyfob shows the result."),
     Why.NOT_EXPECTED: (
         "No sign-in is waiting here",
-        "It has ended or was cancelled. Start again in Keyfob when you are ready.",
+        "The sign-in ended or was cancelled. Start again in Keyfob when you are ready.",
     ),
 }
 CLOSED = Outcome(
@@ -83,7 +83,7 @@ class CallbackPages:
             200,
             "waiting",
             "Almost there",
-            "Keyfob is checking who signed in. This page changes by itself.",
+            "Keyfob is checking who signed in. This page updates automatically.",
             extra="Refresh: 2\r\n",
         )
 
@@ -100,7 +100,7 @@ class CallbackPages:
     def _response(
         self, status: int, kind: str, title: str, text: str, *, link: str | None = None, extra: str = ""
     ) -> bytes:
-        anchor = f'<a href="{html.escape(link)}">See how it ended</a>' if link else ""
+        anchor = f'<a href="{html.escape(link)}">See the result</a>' if link else ""
         page = self._page
         # The link goes first and the texts last, so that no text is ever searched for a mark.
         head, _, tail = page.replace("{{kind}}", kind).replace("{{link}}", anchor).partition("{{title}}")

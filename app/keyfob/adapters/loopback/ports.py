@@ -23,7 +23,7 @@ _IPV4 = (socket.AF_INET, "127.0.0.1")
 _IPV6 = (socket.AF_INET6, "::1")
 
 # A preset's ports are registered with the provider: no setting changes them.
-PRESET_PORT = "Close the program that holds the port, then try again."
+PRESET_PORT = "Close the program that uses the port, then try again."
 
 
 def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket]:
@@ -60,7 +60,7 @@ def _ports(profile: RedirectProfile, setting_port: int) -> Sequence[int]:
         case "list" if profile.ports:
             return profile.ports
         case _:
-            raise SettingWrong("the preset names no port for the redirect", code="preset_faulty")
+            raise SettingWrong("the preset has no port for the redirect", code="preset_faulty")
 
 
 def _address(host: str) -> tuple[socket.AddressFamily, str]:
@@ -111,9 +111,9 @@ def _explain(refusals: Sequence[tuple[int, OSError]]) -> str:
 def _explain_one(port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         holder = who_holds(port)
-        return f"Port {port} is taken by {holder}" if holder else f"Port {port} is taken by another program"
+        return f"Port {port} is in use by {holder}" if holder else f"Port {port} is in use by another program"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"The system does not let Keyfob use port {port}"
+        return f"The system does not allow Keyfob to use port {port}"
     return f"Port {port} cannot be used ({os.strerror(error.errno) if error.errno else 'unknown reason'})"
 
 

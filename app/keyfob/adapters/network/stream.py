@@ -38,10 +38,10 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds, more than none. Raises TimeoutError when the time is up."""
+        """Seconds, more than none. Raises TimeoutError when the time limit was reached."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the time is up")
+            raise TimeoutError("the time limit was reached")
         return left
 
 
@@ -95,7 +95,7 @@ class _Stream(httpcore.NetworkStream):
             if isinstance(error, ssl.SSLCertVerificationError):
                 raise TlsRefused(error.verify_message) from error
             if error.reason in _TOO_OLD:
-                raise TlsRefused("it does not speak TLS 1.2 or newer") from error
+                raise TlsRefused("it does not support TLS 1.2 or newer") from error
             raise httpcore.ConnectError(str(error)) from error
         except BaseException:
             self.close()
@@ -218,7 +218,7 @@ def _connected(addresses: list[tuple[int, Any]], deadline: Deadline) -> socket.s
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
     """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline of its own, so it runs on a thread that
-    is left behind when the time is up; it holds nothing but the name."""
+    is left behind when the time limit was reached; it holds nothing but the name."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:

@@ -210,7 +210,7 @@ class _Exchange:
                 )
             case httpcore.LocalProtocolError() | UnicodeError():
                 return SettingWrong(
-                    f"The request to {host} cannot be made: an address or header has signs that HTTP forbids"
+                    f"The request to {host} cannot be sent: an address or header has characters that HTTP forbids"
                 )
             case httpcore.TimeoutException():
                 return Transient(f"{host} did not answer in time", code="network_timeout", sent=sent)
@@ -221,13 +221,13 @@ class _Exchange:
                     sent=sent,
                 )
             case _TooBig():
-                return Transient(f"{host} answered with more than Keyfob reads", sent=sent)
+                return Transient(f"{host} sent an answer that is too large", sent=sent)
             case _BadEncoding() | zlib.error():
-                return Transient(f"{host} answered in an encoding that was not asked for", sent=sent)
+                return Transient(f"{host} answered in an encoding that Keyfob did not ask for", sent=sent)
             case httpcore.NetworkError() | httpcore.ProtocolError() if not sent:
                 return Transient(f"{host} cannot be reached", code="network_unreachable", sent=sent)
             case httpcore.NetworkError() | httpcore.ProtocolError():
-                return Transient(f"{host} broke off before its answer was complete", sent=sent)
+                return Transient(f"{host} closed the connection before its answer was complete", sent=sent)
             case _:
                 return Fault(f"The request to {host} failed in an unexpected way ({type(error).__name__})")
 
@@ -241,7 +241,7 @@ class _Exchange:
         except ValueError:
             pass
         if fault is not None:
-            raise SettingWrong(f"The address of {self._host} is not used: {fault}", code="endpoint_unsafe")
+            raise SettingWrong(f"The address of {self._host} cannot be used: {fault}", code="endpoint_unsafe")
         default = 443 if parts.scheme == "https" else 80
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return _Address(parts.scheme, parts.hostname or "", parts.port or default, target, default)

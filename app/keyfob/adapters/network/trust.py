@@ -36,7 +36,7 @@ def tls_context() -> ssl.SSLContext:
             context.load_verify_locations(cafile=named)
         except (OSError, ssl.SSLError) as error:
             raise SettingWrong(
-                "SSL_CERT_FILE names a file that holds no certificates or cannot be read",
+                "The file in SSL_CERT_FILE has no certificates or cannot be read",
                 code="tls_untrusted",
                 remedy="Correct SSL_CERT_FILE, or unset it.",
             ) from error
@@ -67,7 +67,7 @@ def proxy_for(scheme: str, host: str, port: int) -> tuple[str, tuple[str, str] |
         at = 0
     if parts.scheme not in ("http", "https") or not parts.hostname or not at:
         raise SettingWrong(
-            "The proxy setting names a proxy that Keyfob does not speak to",
+            "Keyfob does not support the proxy in your proxy settings",
             remedy="Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.",
         )
     shown = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

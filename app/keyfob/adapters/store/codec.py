@@ -123,7 +123,7 @@ def time_in(data: object, where: str = "at") -> datetime:
             at = None
         if at is not None and at.tzinfo is not None:
             return at.astimezone(UTC)
-    raise Unreadable(f"{where} is no time")
+    raise Unreadable(f"{where} is not a time")
 
 
 def _load(kind: type[T], text: str) -> T:
@@ -131,7 +131,7 @@ def _load(kind: type[T], text: str) -> T:
         text.encode()  # lone surrogates, which no text has that can be stored again
         data = json.loads(text)
     except (ValueError, RecursionError, AttributeError, TypeError):
-        raise Unreadable(f"a stored {kind.__name__} is no JSON") from None
+        raise Unreadable(f"a stored {kind.__name__} is not JSON") from None
     reader: _Reader = _plan(cast(Any, kind))
     value: T = reader(data, kind.__name__)
     return value
@@ -202,7 +202,7 @@ def _word_of(words: tuple[str, ...]) -> _Reader:
         if not isinstance(data, str):
             raise Unreadable(f"{where} is not of type str")
         if data not in words:
-            raise TooNew(f"{where} is a word that is not known")
+            raise TooNew(f"{where} is not a known word")
         return data
 
     return read
@@ -211,7 +211,7 @@ def _word_of(words: tuple[str, ...]) -> _Reader:
 def _tuple_of(item: _Reader) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, list):
-            raise Unreadable(f"{where} is no list")
+            raise Unreadable(f"{where} is not a list")
         return tuple(item(each, where) for each in data)
 
     return read
@@ -220,7 +220,7 @@ def _tuple_of(item: _Reader) -> _Reader:
 def _mapping_of(item: _Reader) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, dict):
-            raise Unreadable(f"{where} is no mapping")
+            raise Unreadable(f"{where} is not an object")
         return types.MappingProxyType({name: item(each, where) for name, each in data.items()})
 
     return read
@@ -246,9 +246,9 @@ def _case_of(cases: dict[str, Any]) -> _Reader:
     def read(data: Any, where: str) -> Any:
         name = data.get("is") if isinstance(data, dict) else None
         if not isinstance(name, str):
-            raise Unreadable(f"{where} is none of its cases")
+            raise Unreadable(f"{where} is not one of its cases")
         if name not in cases:
-            raise TooNew(f"{where} is a case that is not known")
+            raise TooNew(f"{where} is not a known case")
         body = {key: value for key, value in data.items() if key != "is"}
         return _plan(cases[name])(body, where)
 
@@ -266,7 +266,7 @@ def _dataclass_of(kind: Any) -> _Reader:
             raise Unreadable(f"{where} is not an object")
         for name, value in data.items():
             if name not in readers and value not in retired.get(name, ()):
-                raise TooNew(f"{where} has a field that is not known")
+                raise TooNew(f"{where} has an unknown field")
         for name in needed:
             if name not in data:
                 raise Unreadable(f"{where}.{name} is missing")

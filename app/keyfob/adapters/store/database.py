@@ -221,7 +221,7 @@ class Database:
     def _refuse_empty(self) -> None:
         """Raises Fault `store_damaged` when this home has had accounts."""
         if self.keys.keys():
-            raise self._damaged("it is empty, and accounts were in it")
+            raise self._damaged("it is empty, but it had accounts")
 
     def _damaged(self, reason: str) -> Fault:
         """Copies the file aside once, as it was found, and tells where."""

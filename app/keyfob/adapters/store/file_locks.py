@@ -114,7 +114,7 @@ def _pause(end: float, cancel: threading.Event | None, turn: threading.Event | N
         raise SignInEnded("Cancelled while waiting", code="cancelled")
     left = end - time.monotonic()
     if left <= 0:
-        raise Transient("Another program is busy with this", code="busy", sent=False)
+        raise Transient("Another program is working on this", code="busy", sent=False)
     (turn or cancel or threading.Event()).wait(min(POLL, left))
 
 

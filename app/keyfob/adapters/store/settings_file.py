@@ -46,7 +46,11 @@ class SettingsFile:
             # Many editors save by removing the file first: a file that was there and is gone changes nothing.
             settings = good if mark is None and good is not None else self.load()
         except SettingWrong as error:
-            kept = "the last good settings stay" if good else "programs are asked about until it can be read"
+            kept = (
+                "Keyfob keeps the last valid settings"
+                if good
+                else "Keyfob asks about every program until it can read the file"
+            )
             log.warning("%s: %s", error.sentence(), kept)
             settings = good or CAUTIOUS
         self._seen = (mark, settings)
@@ -85,7 +89,7 @@ class SettingsFile:
             except OSError as error:
                 raise SettingWrong(
                     f"The settings cannot be saved in {self.path}: {error.strerror}",
-                    remedy="Free some disk space, and check that the folder can be written.",
+                    remedy="Free some disk space, and make sure that Keyfob can write to the folder.",
                 ) from error
 
     def _mark(self) -> _Mark | None:
@@ -105,7 +109,7 @@ class SettingsFile:
         except OSError as error:
             raise SettingWrong(
                 f"The settings cannot be read ({self.path.name}: {error.strerror})",
-                remedy=f"Make {self.path} a file that you may read, or move it away to use the default settings.",
+                remedy=f"Make {self.path} readable, or move it away to use the default settings.",
             ) from error
 
     def _parsed(self, text: bytes | None) -> dict[str, Any]:

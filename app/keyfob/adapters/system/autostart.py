@@ -75,8 +75,8 @@ class Autostart:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise SettingWrong(
-                f"Starting at login cannot be set: {error.strerror}",
-                remedy=f"Make {path.parent if path else 'the Run key'} writable, or set it in your desktop's settings.",
+                f"Start at login cannot be changed: {error.strerror}",
+                remedy=f"Make {path.parent if path else 'the Run key'} writable, or change it in your desktop's settings.",
             ) from error
 
     def _settings(self) -> dict[str, str]:

@@ -54,7 +54,7 @@ def open_browser(url: str) -> None:
             break
     if sys.platform == "win32" and _start_file(url):
         return
-    raise SettingWrong("No browser could be started", code="browser_failed")
+    raise SettingWrong("Keyfob could not start a browser", code="browser_failed")
 
 
 def has_browser() -> bool:
@@ -79,7 +79,7 @@ def _check(url: str) -> None:
     except ValueError:
         fit = False
     if not fit:
-        raise SettingWrong("This address is not one to open in a browser", code="endpoint_unsafe")
+        raise SettingWrong("This address cannot be opened in a browser", code="endpoint_unsafe")
 
 
 def _candidates(environ: Mapping[str, str], url: str) -> Iterator[list[str]]:

@@ -60,13 +60,13 @@ def tray_finding(tray: bool | None) -> Finding:
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         ):
             return Finding("tray", True, "No screen in this session", None, "note")
-        return Finding("tray", True, "Seen by the app when it runs", None, "note")
+        return Finding("tray", True, "Checked when the app runs", None, "note")
     if tray:
         return Finding("tray", True, "This desktop has a tray")
     return Finding(
         "tray",
         True,
-        "This desktop has no tray: closing the window quits Keyfob",
+        "This desktop does not have a tray. If you close the window, Keyfob quits",
         "Install a tray extension, or keep the window open.",
         "note",
     )
@@ -75,7 +75,7 @@ def tray_finding(tray: bool | None) -> Finding:
 def _keychain(vault: Vault) -> Finding:
     health = vault.probe()
     if health.ok:
-        lasting = "" if health.persistent else " (in memory: forgotten when Keyfob ends)"
+        lasting = "" if health.persistent else " (in memory: lost when Keyfob quits)"
         return Finding("keychain", True, f"{health.name}: written, read and deleted{lasting}")
     remedy = remedy_here(health.code or "", health.remedy) or None
     return Finding("keychain", False, health.message or f"{health.name} does not work", remedy, "fail")
@@ -83,7 +83,7 @@ def _keychain(vault: Vault) -> Finding:
 
 def _settings(settings: SettingsFile) -> Finding:
     settings.load()
-    return Finding("settings", True, "Settings are in order")
+    return Finding("settings", True, "Settings are valid")
 
 
 def _store(store: AccountStore) -> Finding:
@@ -127,7 +127,7 @@ def _port(settings: SettingsFile) -> Finding:
             return Finding(
                 "callback_port",
                 False,
-                f"Port {port} is taken" + (f" by {holder}" if holder else ""),
+                f"Port {port} is in use" + (f" by {holder}" if holder else ""),
                 CODES["port_taken"].remedy,
                 "fail",
             )
@@ -140,9 +140,9 @@ def _browser() -> Finding:
         command = named.split(os.pathsep)[0].split(" ")[0]
         if command and find_program(command) is None:
             return Finding(
-                "browser", False, f"$BROWSER names {command}, which is not there", "Correct $BROWSER.", "fail"
+                "browser", False, f"$BROWSER is {command}, which does not exist", "Correct $BROWSER.", "fail"
             )
-        return Finding("browser", True, "As $BROWSER says")
+        return Finding("browser", True, "Set by $BROWSER")
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
@@ -154,32 +154,32 @@ def _browser() -> Finding:
             "note",
         )
     if not has_browser():
-        return Finding("browser", False, "There is no browser", CODES["browser_failed"].remedy, "fail")
+        return Finding("browser", False, "No browser was found", CODES["browser_failed"].remedy, "fail")
     return Finding("browser", True, "A default browser is set")
 
 
 def _clock(store: AccountStore, transport: Transport) -> Finding:
     issuers = [r.account.pin.server.issuer for r in store.records() if r.account.pin.server.issuer]
     if not issuers:
-        return Finding("clock", True, "Compared once an account is connected", None, "note")
+        return Finding("clock", True, "Checked after you connect an account", None, "note")
     parts = urlsplit(issuers[0])
     try:
         response = transport.send(Request("GET", f"{parts.scheme}://{parts.netloc}/", "discovery"))
     except KeyfobError as error:
-        return Finding("clock", True, f"Not compared: {error.message}", None, "note")
+        return Finding("clock", True, f"Not checked: {error.message}", None, "note")
     stamp = response.headers.get("date")
     if not stamp:
-        return Finding("clock", True, f"{parts.netloc} does not tell the time", None, "note")
+        return Finding("clock", True, f"{parts.netloc} does not send the time", None, "note")
     skew = abs((parsedate_to_datetime(stamp) - now()).total_seconds())
     if skew > CLOCK_SKEW_MOST:
         return Finding(
             "clock",
             False,
             f"The clock is {round(skew)} s away from {parts.netloc}'s",
-            "Set the clock of this computer.",
+            "Correct this computer's clock.",
             "fail",
         )
-    return Finding("clock", True, f"Agrees with {parts.netloc}")
+    return Finding("clock", True, f"Matches {parts.netloc}")
 
 
 def _proxy() -> Finding:
@@ -187,14 +187,14 @@ def _proxy() -> Finding:
     if not proxies:
         return Finding("proxy", True, "None")
     hosts = ", ".join(sorted({urlsplit(address).hostname or "?" for address in proxies.values()}))
-    return Finding("proxy", True, f"Requests go through {hosts}, never for loopback")
+    return Finding("proxy", True, f"Requests go through {hosts}, except to this computer")
 
 
 def _authorities() -> Finding:
     file = os.environ.get("SSL_CERT_FILE")
     if file and not Path(file).is_file():
         return Finding(
-            "ca", False, f"SSL_CERT_FILE names {file}, which is not there", "Correct SSL_CERT_FILE.", "fail"
+            "ca", False, f"SSL_CERT_FILE is {file}, which does not exist", "Correct SSL_CERT_FILE.", "fail"
         )
     count = len(ssl.create_default_context().get_ca_certs())
     folder = ssl.get_default_verify_paths()
@@ -208,11 +208,11 @@ def _authorities() -> Finding:
 def _agent(home: Home) -> Finding:
     path = socket_path(home)
     if not path.exists():
-        return Finding("agent", True, "Not running; commands do the work themselves", None, "note")
+        return Finding("agent", True, "Not running; commands work without it", None, "note")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(2)
         try:
             probe.connect(str(path))
         except OSError:
-            return Finding("agent", True, "Not running; its socket is left over", None, "note")
+            return Finding("agent", True, "Not running; it left an old socket behind", None, "note")
     return Finding("agent", True, "Running")

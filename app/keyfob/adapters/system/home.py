@@ -51,8 +51,8 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
     except (OSError, paths.NotOurs) as error:
         reason = str(error) if isinstance(error, paths.NotOurs) else f"{error.filename}: {error.strerror}"
         raise SettingWrong(
-            f"Keyfob's folder cannot be used: {reason}",
-            remedy="Set KEYFOB_HOME to a folder of your own, or correct the folder's owner.",
+            f"Keyfob cannot use its folder: {reason}",
+            remedy="Set KEYFOB_HOME to a folder that you own, or change the folder's owner.",
         ) from error
     return Home(**{name: Path(path) for name, path in where.items()}, id=identity)
 
@@ -63,8 +63,8 @@ def socket_path(home: Home, env: Mapping[str, str] = os.environ) -> Path:
         return Path(paths.socket_file(env, str(home.run)))
     except (OSError, paths.NotOurs) as error:
         raise SettingWrong(
-            f"The agent's socket has no safe place: {error}",
-            remedy="Set KEYFOB_SOCK to a short path in a folder of your own.",
+            f"There is no safe folder for the agent's socket: {error}",
+            remedy="Set KEYFOB_SOCK to a short path in a folder that you own.",
         ) from error
 
 

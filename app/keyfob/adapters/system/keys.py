@@ -42,7 +42,7 @@ def _made(alg: str) -> SigningKey:
         case "EdDSA":
             private = OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate(), as_dict=True)
         case _:
-            raise Usage(f"Keys are made for ES256, RS256 and EdDSA, not for {alg[:16]!r}")
+            raise Usage(f"Keyfob makes keys for ES256, RS256 and EdDSA, not for {alg[:16]!r}")
     private.pop("key_ops", None)
     public = {name: private[name] for name in _THUMBPRINT_MEMBERS[private["kty"]]}
     return SigningKey(thumbprint(public), alg, Secret(json.dumps(private, separators=(",", ":"))), public)

@@ -48,7 +48,7 @@ def blank(jobs: Sequence[ToBlank]) -> list[Blanked]:
         except KeyfobError as error:
             done.append(Blanked(same[0].path, error=error))
         except OSError as error:
-            wrong = SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was")
+            wrong = SettingWrong(f"{real} cannot be changed: {error.strerror}. Nothing was changed in it")
             done.append(Blanked(same[0].path, error=wrong))
     return done
 
@@ -60,8 +60,8 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
     if real.stat().st_nlink > 1:
         # A new file takes only this name; the keys would stay under the other one.
         raise SettingWrong(
-            f"{real} has a second name (a hard link). Nothing was changed in it",
-            remedy="Remove the keys by hand, or remove the other name.",
+            f"{real} has a hard link, so Keyfob did not change it",
+            remedy="Remove the keys by hand, or remove the hard link.",
         )
     pieces, at = [], 0
     for start, end, filler in sorted({(s.start, s.end, s.filler) for job in jobs for s in job.spans}):
@@ -75,7 +75,7 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
 def changed(path: Path) -> SettingWrong:
     """The error for a file that is not what it was when Keyfob read it."""
     return SettingWrong(
-        f"{path} has changed since Keyfob read it. Nothing was changed in it", remedy="Run this again."
+        f"{path} has changed since Keyfob read it. Nothing was changed in it", remedy="Try again."
     )
 
 
@@ -94,7 +94,9 @@ def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) ->
         if backup is not None:
             backup.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise SettingWrong(f"{real} cannot be changed: {error.strerror}. It is as it was") from None
+            raise SettingWrong(
+                f"{real} cannot be changed: {error.strerror}. Nothing was changed in it"
+            ) from None
         raise
     return backup
 
@@ -135,7 +137,7 @@ def _back_up(real: Path, data: bytes) -> Path:
         with contextlib.suppress(FileExistsError):
             _write_new(backup, data)
             return backup
-    raise OSError(errno.EEXIST, f"there are {MOST_BACKUPS} backups of it already")
+    raise OSError(errno.EEXIST, f"it already has {MOST_BACKUPS} backups")
 
 
 def _write_new(path: Path, data: bytes) -> None:

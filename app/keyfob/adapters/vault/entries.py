@@ -69,7 +69,7 @@ class Entries(Protocol):
 def check_name(name: str) -> None:
     """A name outside `[A-Za-z0-9/_.-]`, or one that would leave its folder, is a bug: Fault."""
     if not _NAME.fullmatch(name):
-        raise Fault("A keychain entry's name is not fit for one")
+        raise Fault("The name is not valid for a keychain entry")
 
 
 def check_value(value: Secret) -> str:
@@ -126,9 +126,7 @@ class EntryVault:
             else:
                 self._write_limited(full, text, limit)
             if self._read(full) != text:
-                raise KeychainError(
-                    "The keychain did not keep what was written to it", code="keychain_write_lost"
-                )
+                raise KeychainError("The keychain did not save what Keyfob wrote", code="keychain_write_lost")
 
     def delete(self, name: str) -> None:
         check_name(name)
@@ -139,9 +137,7 @@ class EntryVault:
             if self._entries.limit is not None:
                 self._sweep(full, old)
             if self._entries.get(full) is not None:
-                raise KeychainError(
-                    "The keychain did not forget what it was told to", code="keychain_write_lost"
-                )
+                raise KeychainError("The keychain did not delete an entry", code="keychain_write_lost")
 
     def probe(self) -> VaultHealth:
         from keyfob.ports import VaultHealth, unhealthy
@@ -176,7 +172,7 @@ class EntryVault:
             if again == text:
                 break
             text = again
-        raise KeychainError("A keychain entry is damaged: a part of it is missing", code="entry_damaged")
+        raise KeychainError("A keychain entry is damaged: part of it is missing", code="entry_damaged")
 
     def _join(self, full: str, head: _Head) -> str | None:
         parts: list[str] = []
@@ -202,9 +198,7 @@ class EntryVault:
         head = _Head(part_set, len(pieces), hashlib.sha256(text.encode()).hexdigest())
         # What the head promises must be there before it replaces a good one.
         if self._join(full, head) != text:
-            raise KeychainError(
-                "The keychain did not keep what was written to it", code="keychain_write_lost"
-            )
+            raise KeychainError("The keychain did not save what Keyfob wrote", code="keychain_write_lost")
         self._entries.put(full, head.line())
         self._sweep(full, old, keep=head)
 

@@ -102,7 +102,7 @@ def keyring_errors() -> Iterator[None]:
     except errors.KeyringLocked:
         raise KeychainError("The keychain is locked", code="keychain_locked") from None
     except errors.NoKeyringError:
-        raise KeychainError("There is no keychain on this system", code="keychain_absent") from None
+        raise KeychainError("This system has no keychain", code="keychain_absent") from None
     except Exception as error:  # backends let through what their system raises: D-Bus, Win32, GLib errors
         raise KeychainError("The keychain refused", code="keychain_refused", detail=_kind(error)) from None
 

@@ -76,7 +76,7 @@ def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
         return name
     if name in _OFF:
         raise KeychainError(
-            f"{setting} switches the keychain off",
+            f"{setting} turns the keychain off",
             code="keychain_absent",
             remedy=f"Remove it from {setting} and try again.",
         )
@@ -93,7 +93,7 @@ def choose_backend(environ: Mapping[str, str] | None = None) -> KeyringBackend:
         backend = _viable(name)
         if backend is not None:
             return backend
-    raise KeychainError("There is no keychain on this system, or it is not running", code="keychain_absent")
+    raise KeychainError("This system has no keychain, or it is not running", code="keychain_absent")
 
 
 def _viable(name: str) -> KeyringBackend | None:

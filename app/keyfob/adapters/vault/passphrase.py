@@ -57,7 +57,7 @@ def from_descriptor(number: str) -> Ask:
         with lock:
             if not kept:
                 if not number.isascii() or not number.isdigit() or int(number) < 3:
-                    raise _unreadable(f"{FD_VARIABLE} must be a descriptor's number above 2")
+                    raise _unreadable(f"{FD_VARIABLE} must be the number of a file descriptor above 2")
                 try:
                     with os.fdopen(int(number), "rb") as stream:
                         kept.append(_first_line(stream.read(65_536)))
@@ -76,14 +76,16 @@ def _first_line(data: bytes) -> Secret:
 
 
 def _unreadable(why: str) -> KeychainError:
-    return KeychainError(f"The sealed vault's passphrase could not be read: {why}", code="keychain_locked")
+    return KeychainError(
+        f"The passphrase of the encrypted file could not be read: {why}", code="keychain_locked"
+    )
 
 
 def _nowhere(_new: bool) -> Secret:
     raise KeychainError(
-        "The sealed vault needs its passphrase",
+        "The encrypted file needs its passphrase",
         code="keychain_locked",
-        remedy=f"Type it in a terminal, or hand it over by {FD_VARIABLE} or systemd's credential {CREDENTIAL}.",
+        remedy=f"Type it in a terminal, or pass it in {FD_VARIABLE} or the systemd credential {CREDENTIAL}.",
     )
 
 
@@ -100,20 +102,20 @@ def ask_in_terminal(new: bool) -> Secret:
 
         if not sys.stdin.isatty():
             return _nowhere(new)
-        first = getpass("Passphrase of Keyfob's sealed vault: ")
-        again = getpass("The same again: ") if new else first
+        first = getpass("Passphrase of Keyfob's encrypted file: ")
+        again = getpass("The passphrase again: ") if new else first
     else:
         try:
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
         except OSError:
             return _nowhere(new)
         try:
-            first = _type(terminal, "Passphrase of Keyfob's sealed vault: ")
-            again = _type(terminal, "The same again: ") if new else first
+            first = _type(terminal, "Passphrase of Keyfob's encrypted file: ")
+            again = _type(terminal, "The passphrase again: ") if new else first
         finally:
             os.close(terminal)
     if first != again:
-        raise KeychainError("The two passphrases differ", code="passphrase_wrong", remedy="Try again.")
+        raise KeychainError("The passphrases do not match", code="passphrase_wrong", remedy="Try again.")
     return Secret(first)
 
 
@@ -130,7 +132,7 @@ def _type(terminal: int, words: str) -> str:
         while not line.endswith(b"\n") and len(line) < _LONGEST:
             ready, _, _ = select.select([terminal], [], [], max(until - time.monotonic(), 0))
             if not ready:
-                raise KeychainError("No passphrase was typed in time", code="keychain_timeout")
+                raise KeychainError("You did not type the passphrase in time", code="keychain_timeout")
             got = os.read(terminal, _LONGEST)
             if not got:
                 break

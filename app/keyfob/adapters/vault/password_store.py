@@ -70,9 +70,9 @@ class _PassEntries:
         store = self._store()
         if not (store / ".gpg-id").is_file():
             raise KeychainError(
-                "The password store has not been made yet",
+                "The password store does not exist yet",
                 code="keychain_absent",
-                remedy="Make it with `pass init`, or choose another vault: `keyfob settings set vault keychain`.",
+                remedy="Create it with `pass init`, or use the keychain: `keyfob settings set vault keychain`.",
             )
         return store / f"{name}.gpg"
 
@@ -82,7 +82,7 @@ class _PassEntries:
             raise KeychainError(
                 "The program `pass` is not installed",
                 code="keychain_absent",
-                remedy="Install pass, or choose another vault: `keyfob settings set vault keychain`.",
+                remedy="Install pass, or use the keychain: `keyfob settings set vault keychain`.",
             )
         try:
             process = subprocess.Popen(  # noqa: S603  (no shell; a name is the only argument)
@@ -95,7 +95,7 @@ class _PassEntries:
                 start_new_session=True,
             )
         except OSError as error:
-            raise KeychainError("`pass` could not be started", detail=str(error.strerror)) from None
+            raise KeychainError("Keyfob could not start `pass`", detail=str(error.strerror)) from None
         with process:
             try:
                 output, errors = process.communicate(data, self._deadline)
@@ -119,9 +119,9 @@ def _failure(errors: bytes) -> KeychainError:
     if any(word in said for word in _TORN):
         return _damaged()
     if any(word in said for word in _ASKED_IN_VAIN):
-        return KeychainError("The key of the password store is locked", code="keychain_locked")
+        return KeychainError("The password store's key is locked", code="keychain_locked")
     return KeychainError("`pass` refused", code="keychain_refused")
 
 
 def _damaged() -> KeychainError:
-    return KeychainError("An entry of the password store is damaged", code="entry_damaged")
+    return KeychainError("An entry in the password store is damaged", code="entry_damaged")

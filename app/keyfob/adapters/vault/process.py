@@ -107,7 +107,7 @@ class HelperVault:
         until = time.monotonic() + (self._deadline if seconds is None else seconds)
         while not self._turn.acquire(timeout=min(_left(until), LOOK)):
             if self._asking:
-                raise KeychainError("The keychain waits for you to unlock it", code="keychain_locked")
+                raise KeychainError("The keychain is waiting for you to unlock it", code="keychain_locked")
             if _left(until) <= 0:
                 raise _late()
         try:
@@ -186,7 +186,7 @@ class _Process:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
-            raise Fault("The keychain process could not be started", detail=str(error.strerror)) from error
+            raise Fault("Keyfob could not start the keychain process", detail=str(error.strerror)) from error
         self._ids = itertools.count(1)
         self._ended = threading.Event()
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()

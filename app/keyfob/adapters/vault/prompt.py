@@ -29,8 +29,8 @@ _WORDS = {
     "keychain_not_set_up": "Choose a password for your keychain in the window that opened",
 }
 NO_SCREEN = (
-    "Unlock it in this user's desktop session, then try again; "
-    "without a desktop, use the sealed vault: `keyfob settings set vault sealed` (docs/agent.md)."
+    "Unlock it in your desktop session and try again. If there is no desktop, use an encrypted file instead: "
+    "`keyfob settings set vault sealed`."
 )
 
 

@@ -82,7 +82,7 @@ class SealedVault(EntryVault):
 
 
 class _SealedEntries:
-    title = "sealed vault"
+    title = "encrypted file"
     persistent = True
     limit = None
 
@@ -138,7 +138,7 @@ class _SealedEntries:
         except FileNotFoundError:
             return None
         if not data.startswith(_MAGIC):
-            raise _damaged("is not a sealed vault that this Keyfob can read")
+            raise _damaged("is not a file that this version of Keyfob can read")
         line, _, rest = data[len(_MAGIC) :].partition(b"\n")
         total, _, body = rest.partition(b"\n")
         if hashlib.sha256(line + b"\n" + body).hexdigest().encode() != total:
@@ -150,7 +150,7 @@ class _SealedEntries:
         except (ValueError, KeyError, TypeError):
             raise _damaged("is damaged") from None
         if told.get("kdf") != "argon2id" or not cost.bearable():
-            raise _damaged("asks for a key derivation that Keyfob does not use")
+            raise _damaged("uses a key derivation that Keyfob does not support")
         return header, body
 
     def _open(self, header: _Header, body: bytes) -> dict[str, str]:
@@ -160,7 +160,7 @@ class _SealedEntries:
         key, check = self._key(header)
         if not hmac.compare_digest(check, header.check):
             self._keys.pop((header.salt, header.cost), None)
-            raise KeychainError("The sealed vault's passphrase is wrong", code="passphrase_wrong")
+            raise KeychainError("The passphrase is wrong", code="passphrase_wrong")
         try:
             text = AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _MAGIC + header.line())
         except (InvalidTag, ValueError):
@@ -199,22 +199,22 @@ def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     if not passphrase:
-        raise KeychainError("The sealed vault's passphrase is empty", code="passphrase_wrong")
+        raise KeychainError("The passphrase is empty", code="passphrase_wrong")
     try:
         made = Argon2id(
             salt=salt, length=48, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib
         ).derive(passphrase.reveal().encode())
     except UnsupportedAlgorithm:
         raise KeychainError(
-            "This system's OpenSSL has no Argon2id",
+            "This system's OpenSSL does not support Argon2id",
             code="keychain_absent",
-            remedy="Install Keyfob with its own cryptography package, or choose another vault: `keyfob settings set vault keychain`.",
+            remedy="Install Keyfob with its own cryptography package, or use the keychain: `keyfob settings set vault keychain`.",
         ) from None
     return made[:32], made[32:]
 
 
 def _damaged(what: str) -> KeychainError:
-    return KeychainError(f"The sealed vault's file {what}", code="vault_damaged")
+    return KeychainError(f"The encrypted file {what}", code="vault_damaged")
 
 
 @contextmanager
@@ -222,9 +222,9 @@ def _file_errors() -> Iterator[None]:
     try:
         yield
     except Timeout:
-        raise KeychainError("Another program holds the sealed vault", code="keychain_timeout") from None
+        raise KeychainError("Another program is using the encrypted file", code="keychain_timeout") from None
     except OSError as error:
         raise KeychainError(
-            f"The sealed vault's file cannot be used: {error.strerror}",
+            f"Keyfob cannot use the encrypted file: {error.strerror}",
             code="vault_unwritable" if error.errno in _DISK else "keychain_refused",
         ) from None

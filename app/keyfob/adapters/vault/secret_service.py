@@ -267,7 +267,7 @@ def _not_unlocked() -> KeychainError:
 
 def _withheld_error() -> KeychainError:
     return KeychainError(
-        "The keychain asks you before it gives Keyfob its entries",
+        "The keychain needs your permission to open Keyfob's entries",
         code="keychain_locked",
         remedy="Press Unlock in Keyfob's window, and allow all entries in the prompt.",
     )

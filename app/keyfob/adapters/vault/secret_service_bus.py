@@ -51,7 +51,7 @@ def connect() -> DBusConnection:
             path = Path(runtime, "bus")
             if not runtime or not path.exists():
                 raise KeychainError(
-                    "There is no session bus, so no keychain",
+                    "The keychain is not available: there is no session bus",
                     code="keychain_absent",
                     remedy="Start Keyfob from your desktop, or with `dbus-run-session`.",
                 )

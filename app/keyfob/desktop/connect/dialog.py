@@ -25,10 +25,7 @@ from keyfob.desktop.window.models import METHOD_WORDS
 from keyfob.desktop.window.viewmodel import name_of
 from keyfob.service.accounts.views import SignInRequest
 
-SWITCH = (
-    "Choose the way from now on. The account keeps its name for tools and its place in the list; the old way is "
-    "forgotten once the new one works."
-)
+SWITCH = "Choose a new method. The account keeps its name for tools. Keyfob removes the old sign-in when the new one works."
 
 
 class ConnectDialog(QDialog):
@@ -145,12 +142,12 @@ class ConnectDialog(QDialog):
             self.gallery.tell(cards, self._preferred)
         elif cards:
             self.gallery.tell(
-                cards, title=f"Another way to sign in for {name_of(account)}", text=SWITCH, searched=False
+                cards, title=f"Change the sign-in method of {name_of(account)}", text=SWITCH, searched=False
             )
         else:
             self._show_failure(
                 Failure(
-                    f"There is no other way for {name_of(account)}",
+                    f"There is no other method for {name_of(account)}",
                     f"{account.provider_title} offers only {METHOD_WORDS[account.method]}.",
                     "",
                     "",
@@ -257,7 +254,7 @@ class ConnectDialog(QDialog):
     def _was_undone(self, problem: str) -> None:
         if problem:
             self._undone = True
-            self._show_failure(Failure("It could not be undone yet", problem, "", "", "Back"))
+            self._show_failure(Failure("Keyfob could not undo this yet", problem, "", "", "Back"))
         else:
             self._to_gallery()
 

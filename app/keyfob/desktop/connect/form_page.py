@@ -84,7 +84,15 @@ class FormPage(QWidget):
             if form.password_wanted:
                 if "username" not in self._fields:
                     self._field(column, "username", "User name", "", "", "")
-                self._field(column, "password", "Password", "", "Used once, never kept.", "", secret=True)
+                self._field(
+                    column,
+                    "password",
+                    "Password",
+                    "",
+                    "Keyfob uses the password once and does not save it.",
+                    "",
+                    secret=True,
+                )
             if form.key_wanted:
                 self._key(column, form)
         column.addStretch(1)
@@ -148,12 +156,12 @@ class FormPage(QWidget):
         inner = QVBoxLayout(frame)
         inner.setContentsMargins(16, 13, 16, 14)
         inner.setSpacing(6)
-        inner.addWidget(label("This provider wants an app of your own", "strong", wrap=True))
-        note = "Register one there, once; then enter what it gives you below."
+        inner.addWidget(label("This provider needs your own app registration", "strong", wrap=True))
+        note = "Register an app at the provider once. Then enter its details below."
         inner.addWidget(label(f"{note} {form.register_note or ''}".strip(), "secondary", wrap=True))
         if form.redirect_uri:
             inner.addSpacing(4)
-            inner.addWidget(label("Redirect URI to enter there", "small"))
+            inner.addWidget(label("Redirect URI to register", "small"))
             row = QHBoxLayout()
             row.setSpacing(8)
             uri = Elided(form.redirect_uri, "mono", Qt.TextElideMode.ElideMiddle)
@@ -166,7 +174,9 @@ class FormPage(QWidget):
             inner.addLayout(row)
             if form.also_ports:
                 ports = ", ".join(str(port) for port in form.also_ports)
-                inner.addWidget(label(f"And the same with port {ports}.", "hint", wrap=True))
+                inner.addWidget(
+                    label(f"Also register the same address with port {ports}.", "hint", wrap=True)
+                )
         if form.register_at:
             inner.addSpacing(4)
             register = IconButton(self._theme, "link", "Register an app", "", "Register an app")
@@ -176,14 +186,14 @@ class FormPage(QWidget):
         column.addSpacing(12)
         self._field(column, "client_id", "Client id", "", "", "")
         if form.takes_secret:
-            given = "" if form.needs_secret else "Only if you were given one. "
-            hint = f"{given}It goes to your keychain."
+            given = "" if form.needs_secret else "Only if the provider gave you one. "
+            hint = f"{given}Keyfob saves it in your keychain."
             self._field(column, "client_secret", "Client secret", "", hint, "", secret=True)
 
     def _known_client(self, column: QVBoxLayout, known: KnownClient) -> None:
-        source = {"environment": "from your environment", "yours": "you gave it before"}
+        source = {"environment": "from your environment", "yours": "which you entered before"}
         column.addSpacing(6)
-        column.addWidget(label("Your app there", "strong"))
+        column.addWidget(label("Your app registration", "strong"))
         row = QHBoxLayout()
         row.setSpacing(8)
         shown = Elided(known.client_id, "mono", Qt.TextElideMode.ElideMiddle)
@@ -195,7 +205,7 @@ class FormPage(QWidget):
             row.addWidget(change)
         column.addLayout(row)
         column.addWidget(
-            label(f"Its client id, {source.get(known.source, 'of the preset')}.", "hint", wrap=True)
+            label(f"Its client id, {source.get(known.source, 'from the preset')}.", "hint", wrap=True)
         )
 
     def _change_client(self) -> None:
@@ -223,7 +233,7 @@ class FormPage(QWidget):
         self.expires_at.hide()
         self.expires.toggled.connect(self.expires_at.setVisible)
         row.addWidget(self.expires)
-        row.addWidget(label("It expires, remind me before"))
+        row.addWidget(label("Remind me before it expires on"))
         row.addWidget(self.expires_at)
         row.addStretch(1)
         column.addLayout(row)
@@ -247,7 +257,7 @@ class FormPage(QWidget):
         column.addWidget(frame)
         if form.others:
             column.addSpacing(14)
-            column.addWidget(label("What is allowed", "strong"))
+            column.addWidget(label("What you can do", "strong"))
             for method, words in form.others:
                 other = button(f"Connect with {words}", "primary")
                 other.setObjectName(f"other_{method}")
@@ -318,7 +328,7 @@ class FormPage(QWidget):
             if not text and name not in optional:
                 said = f"{field.accessibleName()} is needed."
             elif text and pattern and not matches(pattern, text):
-                said = f"It should look like {example}." if example else "This does not look right."
+                said = f"It should look like {example}." if example else "This format is not valid."
             else:
                 said = ""
             problem = self._problems[name]

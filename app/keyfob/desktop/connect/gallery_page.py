@@ -115,7 +115,7 @@ class GalleryPage(QWidget):
         self.note = label("", "problem", wrap=True)
         self.note.hide()
         self.nothing = label(
-            "Nothing by that name. “Any” finds the ones that fit every server.", "secondary", wrap=True
+            "No providers found. To connect to any server, search for “any”.", "secondary", wrap=True
         )
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.hide()

@@ -19,8 +19,8 @@ from keyfob.desktop.window.viewmodel import face_of, name_of
 from keyfob.protocol.http.urls import fault_of
 from keyfob.service.accounts.views import Progress
 
-BROWSER_NEXT = "Your browser opens next."
-CHANGE = "Change it"  # what was entered in the form
+BROWSER_NEXT = "Your browser opens in the next step."
+CHANGE = "Edit"  # what was entered in the form
 CLIENT_METHODS: tuple[Method, ...] = ("oauth", "device", "password")  # those that need a client id
 # What most people look for stands first; then by title; what fits any server, and test servers, stand last.
 POPULAR = (
@@ -28,12 +28,12 @@ POPULAR = (
     "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
 )  # fmt: skip
 LEADS: dict[Method, str] = {
-    "oauth": "Sign in once with your browser. Keyfob keeps it fresh, and in your keychain.",
-    "device": "Enter a code at the provider once. Keyfob keeps it fresh, and in your keychain.",
-    "atproto": "Sign in once with your handle. Keyfob keeps it fresh, and in your keychain.",
-    "api_key": "Paste an API key. Keyfob tries it once, and keeps it in your keychain.",
-    "app_password": "Sign in once at your own server. Keyfob keeps its password in your keychain.",
-    "password": "Sign in once with your password. Keyfob does not keep the password.",
+    "oauth": "Sign in once with your browser. Keyfob keeps the token in your keychain and renews it.",
+    "device": "Enter a code at the provider once. Keyfob keeps the token in your keychain and renews it.",
+    "atproto": "Sign in once with your handle. Keyfob keeps the token in your keychain and renews it.",
+    "api_key": "Paste an API key. Keyfob tests it and saves it in your keychain.",
+    "app_password": "Sign in once at your server. Keyfob keeps an app password in your keychain.",
+    "password": "Sign in once with your password. Keyfob does not save the password.",
 }
 ANY_SERVER = ("oidc", "oauth2", "atproto", "api-key", "api-key-header")
 
@@ -155,7 +155,7 @@ def card(provider: Provider) -> Card:
     own = wants_own_app(provider)
     spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
     if provider.policy.blocked:
-        spoken = [f"{' · '.join(spoken)} only" if spoken else "terms forbid it"]
+        spoken = [f"{' · '.join(spoken)} only" if spoken else "not allowed"]
     elif own and any(m in CLIENT_METHODS for m in provider.methods):
         spoken.append("own app" if spoken else "needs your own app")
     elif own:
@@ -193,7 +193,7 @@ def lead(card: Card, method: Method) -> str:
         return LEADS[method]
     if card.blocked:
         return f"{card.badge}."
-    return f"Register an app of your own at {card.title} first, then sign in with it."
+    return f"First register your own app at {card.title}. Then sign in with it."
 
 
 def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
@@ -247,12 +247,12 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
     policy, key = provider.policy, provider.api_key
     wants_key = method == "api_key"
     needs_client = method in CLIENT_METHODS and policy.client_id == "user"
-    first = "Register an app first. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
+    first = "First register an app. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
     text = {
-        "api_key": "Paste a key that you made at the provider. It is tried once, then kept in your keychain.",
-        "atproto": "Tell who you are there; your own server asks you for the password.",
-        "app_password": "Your server opens in the browser and gives Keyfob a password of its own.",
-        "password": "The password is used once to sign in and never kept.",
+        "api_key": "Paste a key from the provider. Keyfob tests it and saves it in your keychain.",
+        "atproto": "Enter your handle. Your server then asks you for your password.",
+        "app_password": "Your server opens in the browser and creates an app password for Keyfob.",
+        "password": "Keyfob uses the password once to sign in and does not save it.",
     }.get(method, policy.note or first)
     return Form(
         provider=provider.id,
@@ -290,10 +290,10 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
         return _device(progress, left)
     steps: tuple[tuple[str, Stage], ...]
     if progress.method in ("api_key", "password"):
-        steps = (("Check it with the provider", "checking"), ("Save it in your keychain", "saving"))
-        lead = f"{title} is being asked who you are."
+        steps = (("Check with the provider", "checking"), ("Save in your keychain", "saving"))
+        lead = f"Keyfob is asking {title} who you are."
     else:
-        ready = "Ready for the browser to come back"
+        ready = "Ready for your browser"
         if progress.redirect_uri and progress.redirect_uri.startswith("http://127.0.0.1:"):
             ready = f"Ready on {progress.redirect_uri.split('/')[2]}"
         opened = "Browser opened" if progress.browser_opened is not False else "The browser did not open"
@@ -301,22 +301,22 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
             (ready, "ready"),
             (opened, "browser"),
             ("Waiting for you", "waiting"),
-            ("Check who it is", "checking"),
-            ("Save it in your keychain", "saving"),
+            ("Check who signed in", "checking"),
+            ("Save in your keychain", "saving"),
         )
-        lead = "Your browser is open. Come back when you have allowed access."
+        lead = "Your browser is open. Allow access there, then come back."
         if progress.browser_opened is False:
-            lead = "No browser opened. Copy the link, and open it in any browser."
+            lead = "No browser opened. Copy the link and open it in any browser."
         elif progress.stage in ("preparing", "ready"):
             lead = "Your browser opens in a moment."
         elif progress.stage in ("checking", "saving"):
-            lead = "You can close the browser’s page."
+            lead = "You can close the page in your browser."
     note = left if progress.stage in ("waiting", "browser") else ""
     paste = {
         None: None,
-        "url": "Paste the address your browser ended at",
-        "code": "Paste the code that the page shows",
-        "code#state": "Paste the code that the page shows",
+        "url": "Paste the address of the browser’s last page",
+        "code": "Paste the code from the page",
+        "code#state": "Paste the code from the page",
     }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
     return Waiting(
         f"Sign in at {title}" if progress.method not in ("api_key",) else f"Connecting {title}",
@@ -332,12 +332,12 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
 def _device(progress: Progress, left: str) -> Waiting:
     page = progress.verification_uri
     shown = (page or "").removeprefix("https://").removeprefix("http://")
-    lead = f"On any device, open {shown} and enter this code." if page else "Asking for a code …"
+    lead = f"On any device, open {shown} and enter this code." if page else "Getting a code …"
     stage: Stage = "waiting" if progress.stage == "code" else progress.stage
     steps: tuple[tuple[str, Stage], ...] = (
         ("Waiting for you", "waiting"),
-        ("Check who it is", "checking"),
-        ("Save it in your keychain", "saving"),
+        ("Check who signed in", "checking"),
+        ("Save in your keychain", "saving"),
     )
     return Waiting(
         f"Sign in at {progress.provider_title}",
@@ -381,7 +381,7 @@ def success(progress: Progress) -> Success:
     if account.plan:
         parts.append(account.plan)
     if progress.recognised:
-        parts.append("was connected already, and is fresh again")
+        parts.append("already connected, now renewed")
     elif progress.reconnected:
         parts.append("signed in again")
     if progress.narrower:
@@ -392,14 +392,14 @@ def success(progress: Progress) -> Success:
         " · ".join(parts),
         face_of(account),
         "Not you?",
-        "Disconnect it again" if old else "Revoke and remove",
+        "Disconnect" if old else "Revoke and remove",
     )
 
 
 def failure(progress: Progress) -> Failure:
     if progress.error is None:
         title = f"{progress.provider_title} was not connected"
-        return Failure(title, "It ended without a reason.", "Try again.", "", "Try again")
+        return Failure(title, "Keyfob does not know why.", "Try again.", "", "Try again")
     return refusal(progress.error, progress.provider_title, progress.provider, progress.method)
 
 

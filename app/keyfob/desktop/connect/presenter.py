@@ -201,7 +201,7 @@ class SignInPresenter(QObject):
         url = self._progress.url if self._progress else None
         if url is not None:
             self._presenter.copy_secret(url)
-            self.note.emit("The link is copied. Open it in any browser on this computer.", True)
+            self.note.emit("Link copied. Open it in any browser on this computer.", True)
 
     def copy_text(self, text: str) -> None:
         """What is no secret: a redirect URI, an error's details."""
@@ -210,8 +210,8 @@ class SignInPresenter(QObject):
     def copy_code(self) -> None:
         code = self._progress.user_code if self._progress else None
         if code:
-            self._presenter.copy_plain(code, "The code is copied.")
-            self.note.emit("The code is copied.", True)
+            self._presenter.copy_plain(code, "Code copied.")
+            self.note.emit("Code copied.", True)
 
     def open_page(self, address: str) -> None:
         """A page of a preset's or of the device grant: web addresses only."""
@@ -227,7 +227,7 @@ class SignInPresenter(QObject):
 
     def _pasted(self, _nothing: object) -> None:
         self.paste_taken.emit()
-        self.note.emit("Thank you. It is being checked.", True)
+        self.note.emit("Keyfob is checking it.", True)
 
     def _not_pasted(self, error: KeyfobError) -> None:
         self.note.emit(error.sentence(), False)

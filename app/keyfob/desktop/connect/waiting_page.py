@@ -144,7 +144,7 @@ class WaitingPage(QWidget):
         self._steps_box.setSpacing(0)
         self._build_code()
         self._build_paste()
-        self.nothing = button("Nothing opened?", "quiet")
+        self.nothing = button("Browser did not open?", "quiet")
         self.nothing.clicked.connect(self._toggle_paste)
         self.copy_link = button("Copy link")
         self.copy_link.clicked.connect(self.link_copied)
@@ -220,7 +220,7 @@ class WaitingPage(QWidget):
         inner.setSpacing(6)
         inner.addWidget(
             label(
-                "Copy the link and open it in any browser. If that browser cannot come back here:",
+                "Copy the link and open it in any browser. If the browser is on another computer:",
                 "secondary",
                 wrap=True,
             )

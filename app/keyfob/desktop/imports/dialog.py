@@ -15,10 +15,7 @@ from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Scroller, Switch, button, label, restyle
 
-LEAD = (
-    "Other tools on this computer keep these in plain files. Keyfob can move them to your keychain and keep them fresh. "
-    "Nothing is changed in the files unless you say so afterwards."
-)
+LEAD = "Other tools on this computer keep these keys in plain files. Keyfob can move them to your keychain. It does not change the files unless you agree afterwards."
 
 
 class ImportDialog(ModalDialog):
@@ -26,9 +23,9 @@ class ImportDialog(ModalDialog):
     blank_asked = Signal()
 
     def __init__(self, theme: Theme, items: tuple[Item, ...], parent: QWidget | None = None) -> None:
-        super().__init__("Bring your keys along", "Bring your keys along", parent)
+        super().__init__("Move your keys to Keyfob", "Move your keys to Keyfob", parent)
         self._theme = theme
-        self.title = label("Bring your keys along", "dialogTitle", wrap=True)
+        self.title = label("Move your keys to Keyfob", "dialogTitle", wrap=True)
         self.lead = label(LEAD, "secondary", wrap=True)
         self.rows = [ItemRow(theme, item) for item in items]
         body = QWidget()
@@ -52,7 +49,7 @@ class ImportDialog(ModalDialog):
         self.go.setDefault(True)
         self.done_button = button("Done", "primary")
         self.done_button.hide()
-        self.note = label("You can do this later with: keyfob import", "hint", wrap=True)
+        self.note = label("To do this later, run: keyfob import", "hint", wrap=True)
         self.later.clicked.connect(self.reject)
         self.done_button.clicked.connect(self.accept)
         self.go.clicked.connect(self._move)
@@ -84,10 +81,10 @@ class ImportDialog(ModalDialog):
         row.setContentsMargins(16, 12, 12, 12)
         row.setSpacing(12)
         self.plaintext = label(
-            "The moved keys are still in the old files, where every program of yours can read them.",
+            "The moved keys are still in the old files, and all your programs can read them.",
             wrap=True,
         )
-        self.blank = button("Blank it there…")
+        self.blank = button("Remove from files…")
         self.blank.clicked.connect(self._ask_blank)
         row.addWidget(self.plaintext, 1)
         row.addWidget(self.blank)
@@ -113,11 +110,9 @@ class ImportDialog(ModalDialog):
     def _ask_blank(self) -> None:
         asked = Confirm(
             self._theme,
-            "Blank what was moved?",
-            "Keyfob takes the moved keys out of their files and changes nothing else in them. Tools that read those "
-            "files no longer find a key there; they can ask Keyfob instead. A backup stays beside each file until you "
-            "remove it.",
-            "Blank",
+            "Remove the moved keys from the old files?",
+            "Keyfob removes the moved keys from the files and changes nothing else. Tools that read these files must then get the key from Keyfob. A backup stays next to each file until you delete it.",
+            "Remove",
             self,
         )
         asked.confirmed.connect(self._blank)
@@ -136,10 +131,10 @@ class ImportDialog(ModalDialog):
     def moved(self, plaintext: bool) -> None:
         """All are through. `plaintext`: keys that were moved still stand in their files."""
         good = sum(row.good for row in self.rows)
-        self.title.setText("Moved" if good else "Nothing was moved")
-        waits = "What needs a sign-in waits in the list, with the reason."
+        self.title.setText("Keys moved" if good else "Nothing was moved")
+        waits = "Accounts that need you to sign in are in the list."
         self.lead.setText(
-            waits if good else "The files are as they were. Try again later with: keyfob import"
+            waits if good else "The files did not change. To try again later, run: keyfob import"
         )
         self._plaintext.setVisible(plaintext)
         self.note.setText("")
@@ -155,7 +150,7 @@ class ImportDialog(ModalDialog):
             return
         them = "this backup" if len(backups) == 1 else "these backups"
         self.plaintext.setText(
-            f"The keys are out of the old files. They are still in {them}. When your tools work, delete {them}:\n"
+            f"The old files no longer contain the keys. They are still in {them}. When your tools work, delete {them}:\n"
             + "\n".join(backups)
         )
         self.plaintext.setTextInteractionFlags(

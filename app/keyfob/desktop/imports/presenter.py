@@ -50,7 +50,7 @@ def item(found: Found, home: Path) -> Item:
     tail = f" · …{found.tail}" if found.tail else ""
     path = found.path
     where = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
-    what = {KEY: "moves to your keychain", SIGN_IN: "needs one sign-in here"}.get(
+    what = {KEY: "moves to your keychain", SIGN_IN: "needs you to sign in once"}.get(
         found.way, "stays where it is"
     )
     reason = f" {plain(found.reason, 200).rstrip('.')}." if found.reason else ""
@@ -105,11 +105,9 @@ class ImportPresenter(QObject):
                     continue
                 if found.way == KEY:
                     keys.append(found)
-                    self._stepping.emit(Step(number, f"Moved. Tools ask for it as {view.id}.", True))
+                    self._stepping.emit(Step(number, f"Moved. Its name for tools is {view.id}.", True))
                 else:
-                    self._stepping.emit(
-                        Step(number, f"It is in the list as {view.id}: sign in once there.", True)
-                    )
+                    self._stepping.emit(Step(number, f"Added as {view.id}. Sign in to it once.", True))
             return keys
 
         return work

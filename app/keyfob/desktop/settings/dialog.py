@@ -25,7 +25,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Choice, Elided, Scroller, Switch, button, card, label, restyle
 from keyfob.desktop.window.models import Row, Window
 
-THEME_WORDS = {"system": "As the system", "light": "Light", "dark": "Dark"}
+THEME_WORDS = {"system": "System", "light": "Light", "dark": "Dark"}
 PORTS = (1024, 65535)
 MARGINS = (1, 1440)  # minutes
 
@@ -89,7 +89,7 @@ class SettingsDialog(ModalDialog):
         self._accounts = QVBoxLayout()
         self._accounts.setSpacing(6)
         inner.addLayout(self._accounts)
-        self._no_accounts = label("None is connected yet.", "small")
+        self._no_accounts = label("No account is connected yet.", "small")
         inner.addWidget(self._no_accounts)
         self._rows: dict[str, AccountRow] = {}
         column.addWidget(frame)
@@ -105,8 +105,12 @@ class SettingsDialog(ModalDialog):
         self.theme = Choice(self._theme, "Theme")
         for name in THEMES:
             self.theme.addItem(THEME_WORDS[name], name)
-        note = "Closing the window leaves Keyfob in the tray." if tray else "This desktop shows no tray."
-        _row(grid, 0, "Start at login", "Keyfob is there before your tools ask.", self.login)
+        note = (
+            "When you close the window, Keyfob stays in the tray."
+            if tray
+            else "This desktop does not have a tray."
+        )
+        _row(grid, 0, "Start at login", "Keyfob is ready when your tools need it.", self.login)
         _row(grid, 1, "Close to the tray", note, self.tray)
         _row(grid, 2, "Theme", "", self.theme)
         self.login.toggled.connect(self._switched)
@@ -126,7 +130,7 @@ class SettingsDialog(ModalDialog):
             grid,
             0,
             "Callback port",
-            "Where the browser comes back to. Apps you registered name this port.",
+            "The browser returns to this port after you sign in. Your registered apps must use the same port.",
             self.port,
         )
         self.port_problem = _problem(grid, 1)
@@ -134,7 +138,7 @@ class SettingsDialog(ModalDialog):
             grid,
             2,
             "Renewal margin",
-            "Minutes before the end; a short lifetime uses a fifth of itself.",
+            "How many minutes before the end a token is renewed. For short-lived tokens, a fifth of their lifetime.",
             self.margin,
         )
         self.margin_problem = _problem(grid, 3)

@@ -13,11 +13,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Switch, button, card, label
 
 SWITCH = "Ask before a program gets a token"
-LIMITS = (
-    "The first time a program asks, Keyfob shows which one it is and which account it wants. Without this window the "
-    "answer is no. It is no wall between your own programs: they can pretend to be each other, and a command that finds "
-    "no Keyfob running does not ask."
-)
+LIMITS = "When a program first asks for a token, Keyfob shows you the program and the account. If this window is not open, Keyfob refuses. This does not protect your programs from each other: one program can pretend to be another, and a command does not ask if Keyfob is not running."
 _WORDS = {Reply.ALWAYS: "always", Reply.HOUR: "for an hour", Reply.NO: "not allowed", Reply.ONCE: "once"}
 
 

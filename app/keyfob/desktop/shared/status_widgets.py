@@ -94,7 +94,7 @@ class Chip(QWidget):
         super().__init__()
         self._theme, self._text, self._missing = theme, text, missing
         self.setAccessibleName(f"{text}, not granted" if missing else text)
-        set_tooltip(self, f"{text}: asked for, not granted" if missing else text)
+        set_tooltip(self, f"{text}: requested but not granted" if missing else text)
 
     def sizeHint(self) -> QSize:
         px = self._theme.px

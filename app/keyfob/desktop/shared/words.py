@@ -28,9 +28,9 @@ def revocation(ended: Disconnection, provider: str) -> str:
             assert_never(ended.revoked)
     match ended.reason:
         case "nothing_left":
-            return "There was no token left to revoke."
+            return "There was no token to revoke."
         case "refused":
             return f"{provider} refused to revoke {older}. {by_hand}"
         case "local" | "not_offered" | None:
-            return f"{provider} has no way to revoke {older}. {by_hand}"
+            return f"{provider} cannot revoke {older}. {by_hand}"
     assert_never(ended.reason)

@@ -39,7 +39,7 @@ class AccountActions(QObject):
                 dialog = Ask(
                     self._theme,
                     f"Rename {name_of(view)}",
-                    f"Tools ask for this account as {view.id}. Tools that use this name need the new one.",
+                    f"Tools use the name {view.id} for this account. If you change it, update your tools.",
                     view.label,
                     "Rename",
                     self._window,
@@ -68,12 +68,11 @@ def disconnecting(view: AccountView) -> tuple[str, str]:
     title = f"Disconnect {name_of(view)}?"
     if view.method == "api_key":
         return title, (
-            f"Keyfob forgets the key. Tools get none until you enter one again. {view.provider_title} still accepts "
+            f"Keyfob deletes the key. Tools cannot use it until you enter a key again. {view.provider_title} still accepts "
             "it until you delete it there. The account stays in the list."
         )
     return title, (
-        f"Keyfob forgets its tokens and asks {view.provider_title} to revoke them. Tools get none until you "
-        "reconnect. The account stays in the list."
+        f"Keyfob deletes its tokens and asks {view.provider_title} to revoke them. Tools get no token until you reconnect. The account stays in the list."
     )
 
 
@@ -83,8 +82,8 @@ def removing(view: AccountView) -> tuple[str, str]:
     then = (
         f"{view.provider_title} still accepts the key until you delete it there."
         if view.method == "api_key"
-        else f"{view.provider_title} is asked to revoke the sign-in; nothing else is deleted there."
+        else f"Keyfob asks {view.provider_title} to revoke the sign-in and deletes nothing else there."
     )
     return f"Remove {name_of(view)}?", (
-        f"Keyfob forgets {lost}, its name for tools ({view.id}) and its history. This cannot be undone. {then}"
+        f"Keyfob deletes {lost}, its name for tools ({view.id}) and its history. You cannot undo this. {then}"
     )

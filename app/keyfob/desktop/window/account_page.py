@@ -91,7 +91,7 @@ class AccountPage(QWidget):
         self.copy_action = self._action("Copy token", "copy")
         self.menu.addSeparator()
         self.sign_in_action = self._action("Sign in again…", "reconnect")
-        self._action("Switch the method…", "switch_method")
+        self._action("Change sign-in method…", "switch_method")
         self.another_action = self._action("Add another…", "add_another")
         self.menu.addSeparator()
         self.disconnect_action = self._action("Disconnect…", "disconnect")
@@ -132,14 +132,14 @@ class AccountPage(QWidget):
 
     def _build_grants(self) -> None:
         self._grants_card, layout = card()
-        layout.addWidget(label("What it may do", "heading"))
+        layout.addWidget(label("Permissions", "heading"))
         self._chip_box = QWidget()
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self._chip_box.setSizePolicy(policy)
         self._chips = FlowLayout(self._chip_box, 6)
         self._narrower = label("", "warn", wrap=True)
-        self._no_scopes = label("Whatever the account itself may do", "small", wrap=True)
+        self._no_scopes = label("Everything that the account may do", "small", wrap=True)
         self._facts = QGridLayout()
         self._facts.setHorizontalSpacing(14)
         self._facts.setVerticalSpacing(5)
@@ -154,7 +154,7 @@ class AccountPage(QWidget):
 
     def _build_lately(self) -> None:
         self._lately_card, layout = card()
-        layout.addWidget(label("Lately", "heading"))
+        layout.addWidget(label("Recent activity", "heading"))
         self.strip = Strip(self._theme)
         layout.addWidget(self.strip)
         self._lately = QGridLayout()
@@ -162,7 +162,7 @@ class AccountPage(QWidget):
         self._lately.setVerticalSpacing(7)
         self._lately.setColumnStretch(1, 1)
         layout.addLayout(self._lately)
-        self._nothing = label("Nothing has happened yet.", "small")
+        self._nothing = label("There is no activity yet.", "small")
         layout.addWidget(self._nothing)
         layout.addStretch(1)
         self._line_labels: list[tuple[Label, Elided]] = []
@@ -246,7 +246,7 @@ class AccountPage(QWidget):
         self.renew.setText("Renewing …" if model.busy and model.status == "Renewing" else "Renew now")
         self.test.setEnabled(model.can_test)
         self.copy.setEnabled(model.can_copy)
-        set_tooltip(self.copy, model.copy_reason or "Cleared from the clipboard after 30 seconds")
+        set_tooltip(self.copy, model.copy_reason or "Keyfob clears it from the clipboard after 30 seconds")
         set_tooltip(self.renew, "F5")
         live = model.connected
         for widget in (self.renew, self.test, self.copy):
@@ -280,7 +280,7 @@ class AccountPage(QWidget):
         some = bool(model.scopes or model.missing_scopes)
         self._chip_box.setVisible(some)
         self._no_scopes.setVisible(not some)
-        self._narrower.setText(f"Asked for and not granted: {', '.join(model.missing_scopes)}")
+        self._narrower.setText(f"Requested but not granted: {', '.join(model.missing_scopes)}")
         self._narrower.setVisible(bool(model.missing_scopes))
         self._chip_box.updateGeometry()
 

@@ -33,7 +33,7 @@ class ConsentDialog(ModalDialog):
         layout.setContentsMargins(26, 22, 26, 20)
         layout.setSpacing(8)
         layout.addWidget(label(title, "dialogTitle", wrap=True))
-        text = "It would get an access token and could act for you there until that token ends."
+        text = "The program gets an access token and can act as you until the token expires."
         layout.addWidget(label(text, "secondary", wrap=True))
         layout.addSpacing(4)
         layout.addLayout(_facts(program))
@@ -82,9 +82,9 @@ def _facts(program: Program) -> QGridLayout:
     grid.setColumnStretch(1, 1)
     chain = " ← ".join(plain(each.rpartition("/")[2], 40) for each in program.parents)
     facts = (
-        ("Program", program.executable or "The system does not tell"),
+        ("Program", program.executable or "Unknown"),
         ("Script", program.script or ""),
-        ("Works in", program.folder),
+        ("Folder", program.folder),
         ("Started by", chain),
     )
     for row, (name, value) in enumerate((name, value) for name, value in facts if value):

@@ -22,7 +22,7 @@ class EmptyPage(QWidget):
         self._picture = label()
         title = label("Connect your first account", "title")
         text = label(
-            "Sign in once with your browser. Your tools get fresh tokens from Keyfob. No token is kept in a plain file.",
+            "Sign in once with your browser. Keyfob then gives your tools valid tokens. It never keeps a token in a plain file.",
             "secondary",
             wrap=True,
         )
@@ -62,7 +62,7 @@ class EmptyPage(QWidget):
         shows our tray icon."""
         self.demo_button.setVisible(demo)
         self.note.setVisible(skipped)
-        self.note.setText(f"Later: press Ctrl+N{', or use the tray’s menu' if tray else ''}.")
+        self.note.setText(f"You can also press Ctrl+N{', or use the tray’s menu' if tray else ''}.")
 
     def _redraw(self) -> None:
         side = self._theme.px(64)

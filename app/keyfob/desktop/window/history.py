@@ -21,8 +21,8 @@ _WORDS = {
     "renewed": "Renewed",
     "disconnected": "Disconnected",
     "revoked": "Revoked at the provider",
-    "revocation_pending": "Revocation not confirmed yet, tried again later",
-    "revocation_failed": "Not revoked at the provider: end access in your settings there",
+    "revocation_pending": "Revocation not confirmed yet. Keyfob keeps trying.",
+    "revocation_failed": "Not revoked at the provider. End access in your settings there.",
     "removed": "Removed",
 }
 _TONES = {

@@ -25,16 +25,16 @@ _TITLES = {
     "keychain_locked": "Your keychain is locked",
     "keychain_not_set_up": "Your keychain is not set up yet",
     "keychain_absent": "No keychain was found",
-    "keychain_timeout": "Your keychain does not answer",
+    "keychain_timeout": "Your keychain is not responding",
 }
 _TEXTS = {
-    "keychain_locked": "No token is renewed or handed out until you unlock it.",
-    "keychain_not_set_up": "Choose a password for it once. Keyfob keeps your tokens there.",
+    "keychain_locked": "Unlock it so that Keyfob can renew tokens and give them to your tools.",
+    "keychain_not_set_up": "Choose a password for it. Keyfob keeps your tokens there.",
 }
 FORGETFUL = Banner(
     "info",
-    "Nothing is kept",
-    "This computer has no keychain, so the demo keeps its accounts in memory. They are gone when you quit.",
+    "Accounts are not saved",
+    "This computer has no keychain, so the demo keeps its accounts in memory. They are lost when you quit.",
     None,
     "forgetful",
     "",

@@ -40,8 +40,7 @@ COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for 
 WELCOME = Banner(
     "info",
     "Welcome to Keyfob",
-    "Connect an account once, and every tool on this computer can have a fresh token. "
-    "What is secret stays in your keychain.",
+    "Connect an account once, and every tool on this computer can use it. Your secrets stay in your keychain.",
     None,
     "welcome",
     "",
@@ -325,7 +324,7 @@ class Presenter(QObject):
         """Sign-ins at these (id, title) were under way when Keyfob ended: a banner offers to start the last again."""
         title = "A sign-in was not finished" if len(providers) == 1 else "Some sign-ins were not finished"
         where = ", ".join(name for _, name in providers)
-        text = f"Keyfob was closed while you signed in at {where}. Nothing was kept of it, so start again."
+        text = f"Keyfob was closed while you were signing in at {where}. Start again to finish."
         again = providers[-1][0]
         self._interrupted = Banner("info", title, text, "Start again", "start_again", again, "Dismiss")
         self.publish()
@@ -355,9 +354,9 @@ class Presenter(QObject):
             case "copy_details":
                 problem = self.model.detail.problem if self.model.detail else None
                 if problem is not None:
-                    self.copy_plain(problem.details, "The details are copied. They hold no secret.")
+                    self.copy_plain(problem.details, "Details copied. They contain no secret.")
             case "copy_name":
-                self.copy_plain(view.id, f"{view.id} is copied.")
+                self.copy_plain(view.id, f"{view.id} copied.")
 
     def rename(
         self, key: str, label: str, done: Callable[[], object], failed: Callable[[str], object]
@@ -400,7 +399,7 @@ class Presenter(QObject):
         Operation(self, work, finished).failing(failed).start()
 
     def _renewed(self, name: str) -> None:
-        self.said.emit(f"{name} is fresh again.", True)
+        self.said.emit(f"{name} is renewed.", True)
 
     def _tested(self, result: TestResult) -> None:
         if result.ok:
@@ -411,7 +410,9 @@ class Presenter(QObject):
 
     def _copied(self, token: Token) -> None:
         self._clipboard.copy(token.token)
-        self.said.emit(f"The token is copied. It leaves the clipboard after {CLEARED_AFTER} seconds.", True)
+        self.said.emit(
+            f"Token copied. Keyfob clears it from the clipboard after {CLEARED_AFTER} seconds.", True
+        )
 
     def _ended(self, ended: Disconnection, view: AccountView, deed: str) -> None:
         name, provider = viewmodel.name_of(view), view.provider_title

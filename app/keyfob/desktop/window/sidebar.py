@@ -204,7 +204,9 @@ class Sidebar(QFrame):
         self.list.fill(model.rows, selected)
         self.tray_note.setVisible(model.tray_missing)
         if model.tray_missing:
-            self.tray_note.setText("This desktop shows no tray: closing the window ends Keyfob.")
+            self.tray_note.setText(
+                "This desktop does not have a tray. If you close the window, Keyfob quits."
+            )
             self.tray_note.setContentsMargins(10, 8, 8, 4)
 
     def bare(self, bare: bool) -> None:

@@ -24,31 +24,31 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
     """What the card says first, and the smaller line under it (which may be empty)."""
     match view.status:
         case "disconnected":
-            return "No token is kept", "Reconnect to use this account again; nothing else was forgotten."
+            return "No token", "Reconnect to use this account again."
         case "needs_sign_in" if _ran_out(view, now):
             what = "This key" if view.method == "api_key" else "The token"
             then = (
-                "Enter a new one to go on."
+                "Enter a new key to continue."
                 if view.method == "api_key"
-                else "It cannot be renewed: sign in again."
+                else "It cannot be renewed. Sign in again."
             )
             return f"{what} has expired", then
         case "needs_sign_in" if view.method == "api_key":
-            return "This key is no longer accepted", "Enter a new one to go on."
+            return "This key is no longer accepted", "Enter a new key to continue."
         case "needs_sign_in":
-            return "The sign-in has ended", "Sign in once more, and it goes on renewing by itself."
+            return "The sign-in has ended", "Sign in again. Keyfob then renews it automatically."
         case "renewing":
             return "Renewing now", _still_good(view, now)
         case "stale" if not expired(view, now):
             return (
                 "Waiting for your keychain",
-                "Nobody has been signed out. Tools get this token again after that.",
+                "You are still signed in. Tools can use this token when the keychain is unlocked.",
             )
         case "stale":
             since = (
                 f"Expired {time_words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
             )
-            return since, "Keyfob keeps trying by itself. Nobody has been signed out."
+            return since, "Keyfob keeps trying. You are still signed in."
         case "connected":
             return _connected(view, now)
     assert_never(view.status)
@@ -59,21 +59,21 @@ def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
     if view.expires_at is None and not view.renewable:
         return (
             "Does not expire" if view.method == "api_key" else "Used until the provider refuses it"
-        ), "Keyfob keeps it in your keychain and hands it to your tools."
+        ), "Keyfob keeps it in your keychain and gives it to your tools."
     if not view.renewable:
         after = (
-            "Then a new key is needed."
+            "You then need a new key."
             if view.method == "api_key"
-            else "Then sign in again: there is no renewal."
+            else "It cannot be renewed. Sign in again when it ends."
         )
         assert view.expires_at is not None
         return f"Ends in {time_words.span(view.expires_at - now)}", after
     assert left is not None or view.renews_at is None
     if view.last_error is not None:
-        return "Will be renewed as soon as the provider answers", _still_good(view, now)
+        return "Renews when the provider answers", _still_good(view, now)
     if left is None or left <= timedelta(0):
-        return "Renews by itself any moment", _still_good(view, now)
-    return f"Renews by itself in {time_words.span(left)}", ""
+        return "Renews any moment", _still_good(view, now)
+    return f"Renews automatically in {time_words.span(left)}", ""
 
 
 def why_it_ended(view: AccountView, now: datetime) -> str:
@@ -97,14 +97,14 @@ def _ran_out(view: AccountView, now: datetime) -> bool:
 def _still_good(view: AccountView, now: datetime) -> str:
     if view.expires_at is None or view.expires_at <= now:
         return ""
-    return f"The token in use is good for another {time_words.span(view.expires_at - now)}."
+    return f"The current token is valid for another {time_words.span(view.expires_at - now)}."
 
 
 def kept_back(view: AccountView) -> str:
     """Why the token does not leave Keyfob; empty where it may."""
     if view.shareable:
         return ""
-    return f"{view.provider_title}’s terms let only Keyfob itself use this token: other tools do not get it."
+    return f"{view.provider_title}’s terms do not let other tools use this token."
 
 
 def end_of_all(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
@@ -112,4 +112,4 @@ def end_of_all(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
     ends = view.grant_ends_at
     if ends is None or ends <= now or view.status not in ("connected", "renewing", "stale"):
         return ""
-    return f"The sign-in itself ends on {time_words.date(ends, zone)}: then sign in once more."
+    return f"The sign-in ends on {time_words.date(ends, zone)}. You must then sign in again."

@@ -276,7 +276,7 @@ def banners(
         if view.status != "connected" or ends is None or not timedelta(0) < ends - now < GRANT_REMINDER:
             continue
         if banner_id(view) not in hidden:
-            text = f"{view.provider_title} ends it in {time_words.span(ends - now)}, whatever is renewed until then."
+            text = f"{view.provider_title} ends the sign-in in {time_words.span(ends - now)}."
             out.append(
                 Banner("warn", f"Sign in to {name_of(view)} soon", text, "Sign in", "reconnect", view.key)
             )
@@ -285,7 +285,7 @@ def banners(
         if view.method != "api_key" or view.status != "connected" or ends is None:
             continue
         if timedelta(0) < ends - now < KEY_REMINDER and banner_id(view) not in hidden:
-            text = f"It ends in {time_words.span(ends - now)}. Make a new one at {view.provider_title} before then."
+            text = f"It expires in {time_words.span(ends - now)}. Create a new key at {view.provider_title} before then."
             title = f"{name_of(view)} at {view.provider_title} is about to expire"
             out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
     return tuple(out)

@@ -32,19 +32,18 @@ def client_metadata(
     without, a public one. Raises Usage if the address or the redirects cannot be a client's, or if the servers would
     refuse such a client."""
     if fault_of(client_id) is not None or not client_id.startswith("https://"):
-        raise Usage("A client id of this kind is an https address where the document will be hosted")
+        raise Usage("This client id must be an https address where you host the document")
     address = urlsplit(client_id)
     if address.path in ("", "/") or address.fragment or is_loopback(address.hostname):
-        raise Usage("The address of the document needs a path and a public host")
+        raise Usage("The document's address must have a path and a public host")
     if not redirect_uris:
         raise Usage("The document needs at least one redirect address")
     native = all(is_loopback(urlsplit(uri).hostname) for uri in redirect_uris)
     if keys and native and "atproto" in provider.methods:
         # The profile lets web clients alone prove themselves by key, and native ones alone come back to loopback.
         raise Usage(
-            "atproto servers refuse this client: one that proves itself by a key may not have a loopback redirect",
-            remedy=f"For a public client remove the keys of {provider.id} (keyfob jwk list, keyfob jwk remove); for a "
-            "confidential one give its https redirect with --redirect-uri.",
+            "atproto servers refuse this client: a client with a key may not have a loopback redirect",
+            remedy=f"For a public client, remove the keys of {provider.id} (keyfob jwk list, keyfob jwk remove). For a confidential client, add its https redirect with --redirect-uri.",
         )
     document: dict[str, Any] = {
         "client_id": client_id,

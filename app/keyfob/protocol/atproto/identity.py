@@ -92,7 +92,7 @@ def identity_of(
         except Transient:
             return did, None, pds
         if found != did:
-            raise PeerFault(f"The handle {plain(handle)} belongs to somebody else", code="identity_invalid")
+            raise PeerFault(f"The handle {plain(handle)} belongs to another account", code="identity_invalid")
     return did, handle, pds
 
 
@@ -101,7 +101,7 @@ def handle_from(text: str) -> str:
     handle = text.strip().removeprefix("@").lower()
     if len(handle) > 253 or not _HANDLE.fullmatch(handle) or handle.endswith(_NO_HANDLES):
         raise Usage(
-            f"{plain(text, 60) or 'Nothing'} is no handle, DID or server address", code="identity_invalid"
+            f"{plain(text, 60) or 'Nothing'} is not a handle, DID or server address", code="identity_invalid"
         )
     return handle
 
@@ -114,20 +114,20 @@ def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect
     if dns_txt is not None:
         told = {text[4:] for text in dns_txt(f"_atproto.{handle}") if text.startswith("did=")}
         if len(told) > 1:
-            raise PeerFault(f"The handle {plain(handle)} names several owners", code="identity_invalid")
+            raise PeerFault(f"The handle {plain(handle)} has several owners", code="identity_invalid")
         if told:
             return checked_did(told.pop(), near=near)
     request = Request(
         "GET", f"https://{handle}/.well-known/atproto-did", "discovery", {"Accept": "text/plain"}
     )
-    unknown = PeerFault(f"The handle {plain(handle)} leads to nobody", code="identity_invalid")
+    unknown = PeerFault(f"The handle {plain(handle)} does not exist", code="identity_invalid")
     try:
         response: Response = yield Send(request)
     except SettingWrong:  # a host without a certificate of its own proves nothing
         raise unknown from None
     except Transient as down:
         raise Transient(
-            f"The handle {plain(handle)} could not be looked up", code=down.code, sent=down.sent
+            f"The handle {plain(handle)} could not be found", code=down.code, sent=down.sent
         ) from None
     if response.status >= 500 or response.status == 429:
         raise failure(response, "The handle's server")
@@ -144,7 +144,9 @@ def checked_did(text: str, *, near: bool) -> str:
     # A port is for test servers; atproto allows none elsewhere.
     if _DID_PLC.fullmatch(text) or (host and ("%3a" not in text.lower() or is_loopback(host))):
         if not near and is_inside(host):
-            raise PeerFault("The identity leads to this computer or its network", code="identity_invalid")
+            raise PeerFault(
+                "The identity has an address on this computer or its network", code="identity_invalid"
+            )
         return text
     raise PeerFault("The identity is of a kind that atproto does not use", code="identity_invalid")
 
@@ -162,7 +164,7 @@ def _read_did(did: str, plc: str, near: bool) -> Generator[Effect, Any, tuple[st
     """The handle that a DID's document claims, and its PDS's origin."""
     checked_did(did, near=near)
     if did.startswith("did:plc:"):
-        url = f"{safe(plc, 'The directory of identities').rstrip('/')}/{did}"
+        url = f"{safe(plc, 'The identity directory').rstrip('/')}/{did}"
     else:
         host = unquote(did.removeprefix("did:web:"))
         scheme = "http" if is_loopback(host.partition(":")[0]) else "https"
@@ -170,10 +172,10 @@ def _read_did(did: str, plc: str, near: bool) -> Generator[Effect, Any, tuple[st
     accept = {"Accept": "application/did+ld+json, application/json"}
     response: Response = yield Send(Request("GET", url, "discovery", accept))
     if response.status in (404, 410):
-        raise PeerFault("The identity does not exist (any more)", code="identity_invalid")
-    document = read_json(response, "The identity's directory")
+        raise PeerFault("The identity does not exist", code="identity_invalid")
+    document = read_json(response, "The identity directory")
     if document.get("id") != did:
-        raise PeerFault("The identity's document is another one's", code="identity_invalid")
+        raise PeerFault("The identity's document belongs to another identity", code="identity_invalid")
     return _claimed_handle(document), _pds_in(document, did, near)
 
 
@@ -184,9 +186,7 @@ def _claimed_handle(document: Mapping[str, Any]) -> str | None:
             try:
                 return handle_from(name.removeprefix("at://"))  # atproto: the first counts, and no other
             except Usage:
-                raise PeerFault(
-                    "The identity claims a handle that is none", code="identity_invalid"
-                ) from None
+                raise PeerFault("The identity has an invalid handle", code="identity_invalid") from None
     return None
 
 
@@ -206,7 +206,7 @@ def _origin(url: str, what: str, *, near: bool) -> str:
     if fault_of(url) is not None or origin_of(url) != url.rstrip("/").lower() or urlsplit(url).query:
         raise PeerFault(f"{what} has an unusable address", code="metadata_invalid")
     if not near and is_inside(urlsplit(url).hostname):
-        raise PeerFault(f"{what} is on this computer or in its network", code="metadata_invalid")
+        raise PeerFault(f"{what} is on this computer or its network", code="metadata_invalid")
     return origin_of(url)
 
 
@@ -216,7 +216,7 @@ def _origin(url: str, what: str, *, near: bool) -> str:
 def _of_address(url: str) -> Generator[Effect, Any, tuple[Server, str | None]]:
     """A server that the person named: a PDS, or an authorization server itself."""
     if fault_of(url) is not None or urlsplit(url).path not in ("", "/"):
-        raise Usage(f"{plain(url, 60)} is no server's address", code="identity_invalid")
+        raise Usage(f"{plain(url, 60)} is not a server address", code="identity_invalid")
     origin = origin_of(url)
     try:
         issuer = yield from issuer_of(origin)
@@ -240,9 +240,9 @@ def issuer_of(pds: str) -> Generator[Effect, Any, str]:
     metadata = read_json(response, "The data server")
     servers = metadata.get("authorization_servers")
     if metadata.get("resource") != pds:
-        raise PeerFault("The data server describes another one", code="metadata_invalid")
+        raise PeerFault("The data server's metadata describes another server", code="metadata_invalid")
     if not isinstance(servers, list) or len(servers) != 1 or not isinstance(servers[0], str):
-        raise PeerFault("The data server does not name one place to sign in", code="metadata_invalid")
+        raise PeerFault("The data server must name exactly one place to sign in", code="metadata_invalid")
     issuer: str = servers[0]
     if issuer != _origin(issuer, "The authorization server", near=is_inside(urlsplit(pds).hostname)):
         raise PeerFault("The authorization server has an unusable address", code="metadata_invalid")
@@ -256,7 +256,9 @@ def server_at(issuer: str) -> Flow[Server]:
     )
     metadata = read_json(response, "The authorization server")
     if metadata.get("issuer") != issuer:
-        raise PeerFault("The authorization server says that it is another", code="issuer_mismatch")
+        raise PeerFault(
+            "The authorization server's metadata describes another server", code="issuer_mismatch"
+        )
     for name, wanted in _DEMANDED_LISTS.items():
         if not wanted <= set(_texts(metadata, name)):
             raise _lacking(name)
@@ -312,7 +314,7 @@ def _endpoint(metadata: Mapping[str, Any], issuer: str, name: str, *, optional: 
     if not isinstance(url, str) or fault_of(url) is not None:
         raise _lacking(name)
     if leads_inside(url, issuer):
-        raise PeerFault(f"The {name} leads to this computer or its network", code="metadata_invalid")
+        raise PeerFault(f"The {name} is on this computer or its network", code="metadata_invalid")
     return url
 
 

@@ -46,7 +46,7 @@ def loopback_client_id(redirect_uri: str, scopes: Sequence[str]) -> str:
     goes in without its port, which stands for any port. Raises SettingWrong for one that is not an IP loopback."""
     parts = urlsplit(redirect_uri)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1"):
-        raise SettingWrong("atproto wants a redirect to 127.0.0.1 or [::1]", code="preset_faulty")
+        raise SettingWrong("atproto needs a redirect to 127.0.0.1 or [::1]", code="preset_faulty")
     host = "[::1]" if parts.hostname == "::1" else parts.hostname
     query = {"redirect_uri": f"http://{host}{parts.path}", "scope": " ".join(scopes)}
     return "http://localhost?" + urlencode(query, quote_via=quote, safe="")
@@ -81,7 +81,7 @@ def sign_in(
     answer = yield from exchange_code(plan, code_in(callback, plan), code_verifier=code_verifier, env=env)
     grant = grant_of(plan, answer, plan.scopes)
     if answer.scopes is None or SCOPE not in answer.scopes:
-        raise PeerFault("The server signed in without atproto's scope")
+        raise PeerFault("The server did not grant the scope atproto")
     did, handle, pds = yield from _who(answer.data.get("sub"), found, plan, plc, dns_txt)
     profile = yield from _profile(pds, did)
     identity = Identity(
@@ -101,7 +101,7 @@ def _prepared(plan: FlowContext, found: Resolved) -> tuple[FlowContext, str | No
         raise Fault("An atproto sign-in needs an ES256 key")
     redirect_uri = plan.redirect_uri
     if SCOPE not in plan.scopes or redirect_uri is None:
-        raise SettingWrong("The preset lacks atproto's scope or a redirect", code="preset_faulty")
+        raise SettingWrong("The preset needs the scope atproto and a redirect", code="preset_faulty")
     plan = replace(plan, server=found.server)
     if plan.client.client_id is not None:
         return plan, None
@@ -117,7 +117,7 @@ def _who(
         raise PeerFault("The server does not say who signed in", code="identity_invalid")
     if found.did is not None and found.pds is not None:
         if sub != found.did:
-            raise PeerFault("Somebody else signed in than was asked for", code="subject_mismatch")
+            raise PeerFault("Another account signed in", code="subject_mismatch")
         return found.did, found.handle, found.pds
     did, handle, pds = yield from identity_of(sub, plc=plc, dns_txt=dns_txt, near=found.near)
     issuer = yield from issuer_of(pds)

@@ -47,7 +47,9 @@ class Head:
 def read_head(data: bytes) -> Head | None:
     """The head that `data` begins with; None while more must come. Raises Malformed, TooLong."""
     if data and not data[:1].isupper():
-        raise Malformed("no method")  # a TLS handshake, for one: closing at once lets browsers fall back
+        raise Malformed(
+            "the method is missing"
+        )  # a TLS handshake, for one: closing at once lets browsers fall back
     line_end = data.find(b"\r\n")
     if (line_end if line_end >= 0 else len(data)) > MAX_LINE:
         raise TooLong("the request line")

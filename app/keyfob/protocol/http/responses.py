@@ -58,7 +58,7 @@ class CutOff(NotStrict):
 
 def parse_json(body: bytes) -> Any:
     """The JSON value of `body`. Raises NotStrict for anything but UTF-8 JSON with unique keys, finite depth and no
-    NaN or Infinity, CutOff where its end is missing. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
+    NaN or Infinity, CutOff where it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
     unclosed = _depth_at_end(body)
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
@@ -70,7 +70,7 @@ def parse_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         fault = "it is not JSON"
     if unclosed or not body.strip():
-        raise CutOff("its end is missing")
+        raise CutOff("it is cut off")
     raise NotStrict(fault)
 
 
@@ -82,7 +82,7 @@ def _depth_at_end(body: bytes) -> int:
         if first in b"[{":
             depth += 1
             if depth > DEPTH_MOST:
-                raise NotStrict("it is nested too deep")
+                raise NotStrict("it is nested too deeply")
         elif first in b"]}":
             depth -= 1
     return max(depth, 0)
@@ -91,7 +91,7 @@ def _depth_at_end(body: bytes) -> int:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotStrict("it has a key twice")
+        raise NotStrict("it has a repeated key")
     return found
 
 
@@ -162,7 +162,7 @@ def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]
     peer as in `failure`.
 
     Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and for a body
-    that is not strict `response_invalid`: PeerFault where the peer calls it JSON, Transient where its end is missing or
+    that is not strict `response_invalid`: PeerFault where the peer calls it JSON, Transient where it is cut off or
     somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
     """
     if not 200 <= response.status < 300:
@@ -179,10 +179,10 @@ def read_first(response: Response, what: str) -> dict[str, Any]:
     silent = _object_or_none(response) is None and not is_web_page(response) and not is_cloudflare(response)
     if response.status in (400, 401, 403) and silent:
         raise SettingWrong(
-            f"{what} refused the request without saying why",
+            f"{what} refused the request without a reason",
             code="client_refused",
             detail=_detail(response, what, None, ""),
-            remedy="Check the app registration at the provider: its client id, its redirect, and whether it may sign in.",
+            remedy="Check the app registration at the provider: its client id, its redirect URI, and whether it is active.",
         )
     return read_json(response, what)
 
@@ -205,7 +205,7 @@ def media_type(response: Response) -> str:
 
 def _protection_page(what: str, *, answered: bool = True, retry_after: timedelta | None = None) -> Transient:
     return Transient(
-        f"A protection page of Cloudflare answered in place of {what[:1].lower()}{what[1:]}",
+        f"A Cloudflare protection page answered instead of {what[:1].lower()}{what[1:]}",
         answered=answered,
         retry_after=retry_after,
     )
@@ -299,10 +299,10 @@ def _classify(
     detail = _detail(response, what, code, told)
     if status == 429 or code in RATE_ERRORS:
         return Transient(
-            f"{who} asks to wait", code="rate_limited", detail=detail, retry_after=wait, answered=True
+            f"{who} asked Keyfob to wait", code="rate_limited", detail=detail, retry_after=wait, answered=True
         )
     if status == 511:
-        return Transient("This network wants a sign-in of its own", code="captive_portal", answered=True)
+        return Transient("This network requires you to sign in first", code="captive_portal", answered=True)
     if is_cloudflare(response):
         return _protection_page(what, retry_after=wait)
     if status >= 500 or status == 408 or code in PASSING_ERRORS:
@@ -310,7 +310,7 @@ def _classify(
     if 300 <= status < 400:
         return _redirected(response, what)
     if data is None:
-        how = "with a web page" if is_web_page(response) else "without saying why"
+        how = "with a web page" if is_web_page(response) else "without a reason"
         return Transient(
             f"{who} refused the request {how}",
             code="request_refused",
@@ -334,7 +334,9 @@ def _redirected(response: Response, what: str) -> Transient:
     with suppress(ValueError):
         there = urlsplit(response.headers.get("location", "")).hostname or ""
     code = "captive_portal" if there and there != here else "provider_unavailable"
-    return Transient(f"{what} answered with a redirect, which is not followed", code=code, answered=True)
+    return Transient(
+        f"{what} answered with a redirect, which Keyfob does not follow", code=code, answered=True
+    )
 
 
 def _detail(response: Response, what: str, code: str | None, told: str) -> str:

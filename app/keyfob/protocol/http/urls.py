@@ -37,7 +37,7 @@ def fault_of(url: object, *, most: int = MOST) -> str | None:
     if len(url) > most:
         return "it is too long"
     if not _ALLOWED.fullmatch(url):
-        return "it has characters that no address has"
+        return "it has invalid characters"
     try:
         parts: SplitResult = urlsplit(url)
         port = parts.port
@@ -46,10 +46,10 @@ def fault_of(url: object, *, most: int = MOST) -> str | None:
     if parts.scheme not in ("https", "http"):
         return "it is not https"
     if "@" in parts.netloc:
-        return "it names a user"
+        return "it contains a username"
     host = parts.hostname
     if not host or port == 0 or not (parts.netloc.startswith("[") or _HOST.fullmatch(host)):
-        return "it has no proper host"
+        return "its host is not valid"
     if parts.scheme == "http" and not is_loopback(host):
         return "it is not https"
     return None
@@ -64,7 +64,7 @@ def safe(url: str | None, what: str) -> str:
         raise SettingWrong(f"{what} is not known", code="preset_faulty")
     fault = fault_of(url)
     if fault is not None:
-        raise SettingWrong(f"{what} is not used: {fault}", code="endpoint_unsafe", detail=plain(url))
+        raise SettingWrong(f"{what} cannot be used: {fault}", code="endpoint_unsafe", detail=plain(url))
     return url
 
 

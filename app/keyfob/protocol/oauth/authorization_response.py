@@ -20,7 +20,7 @@ def code_in(callback: Callback, plan: FlowContext) -> Secret:
         raise callback_error(plan, error, callback.params.get("error_description", ""))
     code = callback.params.get("code")
     if not code:
-        raise PeerFault(f"{plan.provider.title} sent the browser back without a code")
+        raise PeerFault(f"{plan.provider.title} returned without a code")
     return Secret(code)
 
 

@@ -89,7 +89,7 @@ def finish(
     claims: dict[str, Any] | None = None
     if wants_id_token(plan) and not (method == "device" and answer.id_token is None):
         if answer.id_token is None:
-            raise PeerFault(f"{plan.provider.title} gave no ID token", code="id_token_invalid")
+            raise PeerFault(f"{plan.provider.title} sent no ID token", code="id_token_invalid")
         claims = yield from id_token.verify(
             plan, answer.id_token, nonce=nonce, at=answer.at, keys=env.keys, access=answer.access, code=code
         )
@@ -104,9 +104,9 @@ def finish(
         )
     except SignInNeeded as refused:
         raise SettingWrong(
-            f"{plan.provider.title} does not say who signed in: its who-am-I address refuses the new token",
+            f"{plan.provider.title} does not say who signed in: its user information endpoint refused the new token",
             code="preset_faulty",
-            remedy='Ask for the scope openid, and set `source = "id_token"` under `[identity]` in the preset.',
+            remedy='Request the scope openid, and set `source = "id_token"` under `[identity]` in the preset.',
         ) from refused
     return SignInResult(grant, identity, issued_client_id)
 
@@ -147,7 +147,7 @@ def authorization_params(
     Raises SettingWrong `client_missing`."""
     provider = plan.provider
     if plan.client.client_id is None:
-        raise SettingWrong(f"{provider.title} has no client id here", code="client_missing")
+        raise SettingWrong(f"{provider.title} has no client id", code="client_missing")
     params = {"response_type": "code", "client_id": plan.client.client_id}
     if plan.redirect_uri is not None:
         params["redirect_uri"] = plan.redirect_uri

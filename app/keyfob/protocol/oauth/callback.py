@@ -229,17 +229,17 @@ def read_paste(text: str, *, form: PasteForm | None, redirect_uri: str, expectat
     if form == "code#state":
         code, mark, state = text.partition("#")
         if not mark or not state:
-            raise _no_answer("The pasted code is not complete: it has a # in the middle")
+            raise _no_answer("The pasted code is incomplete")
         return _accept_params({expectation.code_param: code, "state": state}, expectation)
     if form == "code":
         if not _CODE.fullmatch(text):
             raise _no_answer("The pasted text is not a code")
         return _accept_params({expectation.code_param: text}, expectation, state_known=False)
-    raise _no_answer("This is not the address that the browser ended at")
+    raise _no_answer("This is not the address of the browser's last page")
 
 
 def _no_answer(message: str) -> Usage:
-    return Usage(message, remedy="Copy all of the address or code that the browser shows, and nothing else.")
+    return Usage(message, remedy="Copy the full address or code from the browser, and nothing else.")
 
 
 def _looks_like_query(text: str, expectation: Expectation) -> bool:
@@ -257,7 +257,7 @@ def _query_of(address: str, redirect_uri: str, expectation: Expectation) -> str:
     # A redirect that is not loopback has its own path; the expectation's is the listener's.
     path = expectation.path if expected.scheme == "http" else expected.path
     if not same or not _same(given.path or "/", path or "/"):
-        raise _no_answer("This is not the address that the browser ended at")
+        raise _no_answer("This is not the address of the browser's last page")
     return given.query
 
 
@@ -275,7 +275,7 @@ def _accept_params(params: dict[str, str], expectation: Expectation, *, state_kn
         case Why.STATE:
             raise PeerFault("This address belongs to another sign-in", code="state_mismatch")
         case Why.ISSUER:
-            raise PeerFault("Another server answered than the one asked", code="issuer_mismatch")
+            raise PeerFault("A different server answered", code="issuer_mismatch")
         case _:
             raise PeerFault("The pasted address has no code in it")
 

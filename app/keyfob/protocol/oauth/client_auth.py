@@ -77,7 +77,9 @@ def _assertion(
     client: Client, client_id: str, server: Server, endpoint: str, new_id: NewId, now: Callable[[], datetime]
 ) -> str:
     if client.key is None:
-        raise SettingWrong("This app registration signs with a key, and there is none", code="client_missing")
+        raise SettingWrong(
+            "This app registration needs a private key, and there is none", code="client_missing"
+        )
     at = now()
     claims = {
         "iss": client_id,

@@ -75,11 +75,11 @@ def _begin(plan: FlowContext, env: FlowEnv) -> Generator[Effect, Any, _Begun]:
     page = answer.get("verification_uri", answer.get("verification_url"))
     whole = answer.get("verification_uri_complete", answer.get("verification_url_complete"))
     if not isinstance(code, str) or not 0 < len(code) <= _DEVICE_CODE_MOST:
-        raise PeerFault(f"{provider.title} gave no device code", code="response_invalid")
+        raise PeerFault(f"{provider.title} sent no device code", code="response_invalid")
     if not isinstance(user_code, str) or not user_code.strip() or len(user_code) > _USER_CODE_MOST:
-        raise PeerFault(f"{provider.title} gave no code to enter", code="response_invalid")
+        raise PeerFault(f"{provider.title} sent no code to enter", code="response_invalid")
     if _unfit(page, endpoint):
-        raise PeerFault(f"{provider.title} gave no page to enter the code at", code="response_invalid")
+        raise PeerFault(f"{provider.title} sent no page for entering the code", code="response_invalid")
     life = _span(answer.get("expires_in"), LIFE)
     return _Begun(
         device_code=Secret(code),

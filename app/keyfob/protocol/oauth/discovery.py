@@ -55,7 +55,7 @@ def metadata_url(provider: Provider) -> str:
     issuer = safe(provider.issuer, "The issuer")
     parts = urlsplit(issuer)
     if parts.query or parts.fragment:
-        raise SettingWrong("The issuer has a query, which no issuer has", code="endpoint_unsafe")
+        raise SettingWrong("The issuer must not have a query", code="endpoint_unsafe")
     path = parts.path.rstrip("/")
     base = f"{parts.scheme}://{parts.netloc}"
     if kind == "openid":
@@ -92,7 +92,7 @@ def read_metadata(provider: Provider, data: Mapping[str, Any], url: str) -> Serv
 def _issuer(provider: Provider, data: Mapping[str, Any], url: str) -> str:
     told = data.get("issuer")
     if not isinstance(told, str) or not told:
-        raise PeerFault(f"{provider.title}'s metadata names no issuer", code="metadata_invalid")
+        raise PeerFault(f"{provider.title}'s metadata does not contain an issuer", code="metadata_invalid")
     template = provider.issuer_template
     if template is not None and "{tenantid}" in template:
         before, after = template.split("{tenantid}", 1)
@@ -106,7 +106,7 @@ def _issuer(provider: Provider, data: Mapping[str, Any], url: str) -> str:
         expected = told if url in _addresses_of(told) else urlsplit(url).netloc
     if told != expected:
         raise PeerFault(
-            f"{provider.title}'s metadata is of another issuer",
+            f"{provider.title}'s metadata belongs to another issuer",
             code="issuer_mismatch",
             detail=f"asked {plain(expected)}, told {plain(told)}",
         )
@@ -135,9 +135,9 @@ def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
         safe(url, f"The {name}")
         if leads_inside(url, issuer):
             raise SettingWrong(
-                f"The {name} is not used: it leads to this computer or its network",
+                f"The {name} cannot be used: it is on this computer or its network",
                 code="endpoint_unsafe",
-                remedy="Check the provider's address, and report it to the provider.",
+                remedy="Check the provider's address. If it is correct, report the problem to the provider.",
                 detail=plain(url),
             )
 

@@ -132,9 +132,9 @@ def send(
         if not challenged(answer):
             return answer
         if nonce is None:
-            raise PeerFault("The server asks for a DPoP nonce and gives none")
+            raise PeerFault("The server asks for a DPoP nonce but does not send one")
         if repeats.reason(answer.status, answer.headers, asks_for_nonce=True) != "nonce":
-            raise PeerFault("The server refuses each DPoP nonce that it gives")
+            raise PeerFault("The server refuses every DPoP nonce that it sends")
         if again is not None:
             request = again()
 

@@ -22,7 +22,7 @@ def public_jwk(key: SigningKey) -> dict[str, str]:
     """The key's public members alone, in RFC 7638's order-free form. Raises Fault for a kind of key unknown here."""
     members = _PUBLIC_MEMBERS.get(key.public_jwk.get("kty", ""))
     if members is None or any(name not in key.public_jwk for name in members):
-        raise Fault("A signing key is of no known kind")
+        raise Fault("A signing key has an unknown type")
     return {name: key.public_jwk[name] for name in members}
 
 
@@ -34,7 +34,7 @@ def published_jwk(key: SigningKey) -> dict[str, str]:
 def sign(key: SigningKey, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     """A compact JWS over `claims`. `header` is added to `alg`. Raises Fault where the key cannot sign."""
     if key.alg not in ALGORITHMS:
-        raise Fault(f"A signing key asks for the algorithm {key.alg[:16]!r}")
+        raise Fault(f"A signing key has the unknown algorithm {key.alg[:16]!r}")
     import jwt  # here: 10 MB and a tenth of the engine's start, which most renewals have no use for
 
     problem: KeyfobError

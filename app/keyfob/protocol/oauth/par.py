@@ -37,7 +37,8 @@ def push(
     that breaks RFC 9126 §2.2 or has expired on arrival.
     """
     endpoint = safe(
-        plan.server.endpoints.pushed_authorization_request_endpoint, "The address for pushed requests"
+        plan.server.endpoints.pushed_authorization_request_endpoint,
+        "The pushed authorization request endpoint",
     )
     if "request_uri" in params:
         raise ValueError("a pushed request has no request_uri of its own")  # RFC 9126 §2.1
@@ -50,7 +51,7 @@ def push(
         return Request("POST", endpoint, "par", head, urlencode(body).encode())
 
     response = yield from dpop.send(request(), key=plan.dpop_key, env=env, again=request)
-    answer = read_first(response, "The endpoint for pushed requests")
+    answer = read_first(response, "The pushed authorization request endpoint")
     request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
     if (
         not isinstance(request_uri, str)
@@ -58,10 +59,12 @@ def push(
         or not request_uri.isprintable()
     ):
         raise PeerFault(
-            "The server took the sign-in request and gave no reference to it", code="response_invalid"
+            "The server accepted the sign-in request but sent no reference to it", code="response_invalid"
         )
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < 86_400:
-        raise PeerFault("The server's reference to the sign-in request has no life", code="response_invalid")
+        raise PeerFault(
+            "The server's reference to the sign-in request has no lifetime", code="response_invalid"
+        )
     if env.now() >= response.at + timedelta(seconds=expires_in):
         raise PeerFault("The server's reference to the sign-in request has expired", code="response_invalid")
     return request_uri

@@ -36,14 +36,14 @@ def password_sign_in(
     """
     if "password" not in plan.provider.methods:
         raise SettingWrong(
-            f"{plan.provider.title} is not signed in to by password", code="method_not_offered"
+            f"{plan.provider.title} does not support signing in with a password", code="method_not_offered"
         )
     if not username or not password:
-        raise Usage("A username and a password are needed")
+        raise Usage("Enter a username and a password")
     params = password_params(plan, username, password)
     request = token_request(plan, params, "token", env=env)
     response = yield from dpop.send(request, key=plan.dpop_key, env=env)
-    wrong = SignInEnded(f"{plan.provider.title} does not take this username and password", code="declined")
+    wrong = SignInEnded(f"{plan.provider.title} does not accept this username and password", code="declined")
     try:
         answer = read_answer(plan.provider, response)
     except SignInNeeded:  # invalid_grant: RFC 6749 §5.2's word for a wrong password

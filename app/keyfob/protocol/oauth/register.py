@@ -120,7 +120,7 @@ def register_mastodon(
 def _client_id(answer: Mapping[str, Any]) -> str:
     client_id = answer.get("client_id")
     if not isinstance(client_id, str) or not 0 < len(client_id) <= 2_048 or not client_id.isprintable():
-        raise PeerFault("The server registered Keyfob and gave no client id", code="response_invalid")
+        raise PeerFault("The server registered Keyfob but sent no client id", code="response_invalid")
     return client_id
 
 
@@ -134,18 +134,14 @@ def _check_redirects(asked: Any, given: Any) -> None:
     if given is None:  # RFC 7591 asks for it; servers that leave it out have changed nothing that we know of
         return
     if not isinstance(given, list) or not isinstance(asked, list) or sorted(map(str, given)) != sorted(asked):
-        raise PeerFault(
-            "The server registered another redirect than was asked for", code="registration_changed"
-        )
+        raise PeerFault("The server registered a different redirect URI", code="registration_changed")
 
 
 def _check_grants(asked: Any, given: Any) -> None:
     if given is None or asked is None:
         return
     if not isinstance(given, list) or not set(asked) - {"refresh_token"} <= {str(grant) for grant in given}:
-        raise PeerFault(
-            "The server registered another way of signing in than was asked for", code="registration_changed"
-        )
+        raise PeerFault("The server registered a different grant type", code="registration_changed")
 
 
 def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
@@ -157,7 +153,7 @@ def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> Clien
     if given is not None and (with_secret or (given == wanted and given in ("none", "private_key_jwt"))):
         return given
     raise PeerFault(
-        "The server registered another proof of identity than was asked for", code="registration_changed"
+        "The server registered a different client authentication method", code="registration_changed"
     )
 
 

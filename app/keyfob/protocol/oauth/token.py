@@ -224,12 +224,12 @@ def fault_in_type(plan: FlowContext, answer: Answer) -> str | None:
     """Why the answer's `token_type` cannot be used (RFC 6749 §7.1, RFC 9449 §5), None where it can."""
     kind = (answer.token_type or "").lower()
     if plan.dpop_key is not None:
-        return None if kind == "dpop" else "it gave a token that is not bound to our key"
+        return None if kind == "dpop" else "it sent a token that is not bound to Keyfob's key"
     if kind == "bearer":
         return None
     if plan.provider.token_answer.token_type_optional and (not kind or kind in _BEARER_BY_ANOTHER_NAME):
         return None
-    return "it gave a token of an unknown type" if kind else "it gave a token of no type"
+    return "it sent a token of an unknown type" if kind else "it sent a token without a type"
 
 
 def read_grant(plan: FlowContext, response: Response, asked_scopes: tuple[str, ...]) -> Grant:
@@ -316,7 +316,7 @@ def renew(
     `Keep` before it is an answer that held no token at all.
     """
     if grant.refresh is None:
-        raise SignInNeeded("This account has nothing to renew with", code="token_expired")
+        raise SignInNeeded("This account does not have a refresh token", code="token_expired")
     # RFC 6749 §6: without `scope` the grant keeps what it has.
     params = {**plan.provider.refresh_params, "grant_type": "refresh_token"}
     params["refresh_token"] = grant.refresh.reveal()
@@ -334,7 +334,7 @@ def renew(
             if isinstance(refused, SignInNeeded):
                 # Who gives a new refresh token has not ended the grant.
                 raise PeerFault(
-                    f"{refused.message}, and gave a new refresh token", detail=refused.detail
+                    f"{refused.message}, but sent a new refresh token", detail=refused.detail
                 ) from None
         if isinstance(refused, SignInEnded):
             # `access_denied` to a renewal is not a person's refusal, and ends no grant.
@@ -344,11 +344,11 @@ def renew(
         raise
     renewed = merge(plan, grant, answer)
     if renewed is None:
-        raise PeerFault(f"{plan.provider.title} answered a renewal without a token")
+        raise PeerFault(f"{plan.provider.title} renewed the sign-in without sending a token")
     yield Keep(renewed)
     try:
         if answer.access is None:
-            raise PeerFault(f"{plan.provider.title} answered a renewal without an access token")
+            raise PeerFault(f"{plan.provider.title} renewed the sign-in without sending an access token")
         fault = fault_in_type(plan, answer)
         if fault is not None:
             raise PeerFault(f"{plan.provider.title} broke the protocol: {fault}")
@@ -391,7 +391,7 @@ def _judge_identity(
     told = _subject_told(plan, answer)
     if told is not None and told != subject:
         raise PeerFault(
-            f"{plan.provider.title} renewed this account for somebody else", code="subject_mismatch"
+            f"{plan.provider.title} renewed this sign-in for another person", code="subject_mismatch"
         )
     if answer.id_token is None or plan.server.issuer is None or plan.server.endpoints.jwks_uri is None:
         return
@@ -400,7 +400,8 @@ def _judge_identity(
     if before and after.get("iss") != before.get("iss"):
         # Where the server's issuer is a template, the token's own tenant must stay.
         raise PeerFault(
-            f"{plan.provider.title} renewed with another issuer's ID token", code="id_token_invalid"
+            f"{plan.provider.title} renewed the sign-in with an ID token of another issuer",
+            code="id_token_invalid",
         )
     sub = before.get("sub")
     expected = sub if isinstance(sub, str) else None

@@ -104,7 +104,7 @@ def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
     passed over. Raises as `answer.read_json`, and PeerFault `metadata_invalid` where it is no key set."""
     found = read_json(response, what).get("keys")
     if not isinstance(found, list):
-        raise PeerFault(f"{what} gave no keys", code="metadata_invalid")
+        raise PeerFault(f"{what} sent no keys", code="metadata_invalid")
     usable = []
     for key in found[:KEYS_MOST]:
         if isinstance(key, dict) and _is_signing_key(key):
@@ -218,7 +218,7 @@ def _parse(token: Secret) -> _Parsed:
         _invalid("it is too large")
     parts = text.split(".")
     if len(parts) != 3:
-        _invalid("it is no signed token")
+        _invalid("it is not a signed token")
     if not parts[2]:
         _invalid("it is not signed")
     try:
@@ -244,15 +244,15 @@ def _check_header(header: Mapping[str, Any]) -> None:
     alg = header.get("alg")
     if not isinstance(alg, str) or alg not in _RSA | _CURVES.keys():
         # With `none` anybody signs, and with HS256 anybody who knows the public key or shares the secret.
-        _invalid("its algorithm is not one that proves who signed it")
+        _invalid("its algorithm does not prove who signed it")
     for name in _REFUSED_HEADERS:
         if name in header:
             _invalid(f"its header has {name}")
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") in _OTHER_KINDS:
-        _invalid("it is a token of another kind")
+        _invalid("it is a different kind of token")
     if not isinstance(header.get("kid", ""), str):
-        _invalid("its key id is no text")
+        _invalid("its key id is not a string")
 
 
 # --- signature ----------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def _check_signature(
     except (Transient, PeerFault, SettingWrong):
         if not known:
             raise
-        _invalid("none of the known keys signed it, and newer ones could not be fetched")
+        _invalid("none of the known keys signed it, and Keyfob could not get newer keys")
     keys.store(uri, fetched)
     if not _signed_by_one_of(fetched, token, header):
         _invalid("none of the server's keys signed it")
@@ -325,15 +325,15 @@ def check_claims(
             _check_half_hash(name, claims[name], value, header["alg"])
     sub = claims.get("sub")
     if not isinstance(sub, str) or not 0 < len(sub) <= SUBJECT_MOST or not sub.isprintable():
-        _invalid("it names no subject")
+        _invalid("it has no subject")
     if subject is not None and sub != subject:
-        raise PeerFault(f"{plan.provider.title} answered for somebody else", code="subject_mismatch")
+        raise PeerFault(f"{plan.provider.title} answered for another person", code="subject_mismatch")
 
 
 def _check_issuer(plan: FlowContext, claims: Mapping[str, Any]) -> None:
     iss = claims.get("iss")
     if not isinstance(iss, str) or iss != expected_issuer(plan, claims):
-        _invalid("it is another issuer's")
+        _invalid("it comes from another issuer")
 
 
 def expected_issuer(plan: FlowContext, claims: Mapping[str, Any]) -> str | None:
@@ -353,7 +353,7 @@ def _audiences(client_id: str | None, claims: Mapping[str, Any]) -> list[str]:
     aud = claims.get("aud")
     audiences = [aud] if isinstance(aud, str) else aud
     if not isinstance(audiences, list) or not all(isinstance(a, str) for a in audiences):
-        _invalid("its audience is of no proper type")
+        _invalid("its audience has the wrong type")
     if client_id is None or client_id not in audiences:
         _invalid("it is meant for another app")
     return audiences
@@ -363,7 +363,7 @@ def _check_audience(client_id: str | None, claims: Mapping[str, Any]) -> None:
     audiences = _audiences(client_id, claims)
     azp = claims.get("azp")
     if azp is None and len(set(audiences)) > 1:
-        _invalid("it is meant for others too, and does not say who asked for it")
+        _invalid("it is meant for other apps too, and does not say which app asked for it")
     if azp is not None and azp != client_id:
         _invalid("another app asked for it")
 
@@ -372,14 +372,14 @@ def _check_times(claims: Mapping[str, Any], at: datetime) -> None:
     now = at.timestamp()
     exp, iat = _time(claims, "exp"), _time(claims, "iat")
     if exp is None or iat is None:
-        _invalid("it does not say when it was made and when it ends")
+        _invalid("it does not say when it was issued and when it expires")
     if exp + SKEW <= now:
         _invalid("it has expired")
     if iat - SKEW > now:
-        _invalid("it was made in the future (compare this computer's clock)")
+        _invalid("it was issued in the future (check this computer's clock)")
     nbf = _time(claims, "nbf")
     if nbf is not None and nbf - SKEW > now:
-        _invalid("it is not valid yet (compare this computer's clock)")
+        _invalid("it is not valid yet (check this computer's clock)")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
@@ -387,7 +387,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
-        _invalid(f"its {name} is no time")
+        _invalid(f"its {name} is not a time")
     return float(value) if math.isfinite(value) else None
 
 

@@ -129,7 +129,7 @@ def _api_request(
         headers["Content-Type"] = "application/json"
     if url is not None and url.startswith("/"):  # at the account's own server, which the sign-in pinned
         url = (api.base or "").rstrip("/") + url
-    address = safe(url, "The who-am-I address")
+    address = safe(url, "The user information endpoint")
     request = Request(verb.upper(), address, purpose, headers, body.encode() if body is not None else None)
     return place_token(api, request, token, token_type=token_type, values=values)
 
@@ -184,7 +184,7 @@ def identify(
                     asked = claims
                 if claims is not None and asked.get("sub") != claims.get("sub"):
                     raise PeerFault(
-                        f"{provider.title}'s user information is of another person than its ID token"
+                        f"{provider.title}'s user information and its ID token name different people"
                     )
                 data = {**data, **asked}
         case _:
@@ -291,13 +291,13 @@ def probe(
     if found.subject.startswith(UNIDENTIFIED):
         return replace(found, subject=subject)
     if found.subject != subject:
-        raise PeerFault(f"{provider.title} answers for somebody else", code="subject_mismatch")
+        raise PeerFault(f"{provider.title} answers for another person", code="subject_mismatch")
     return found
 
 
 def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
     """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as `identify`."""
-    what = f"{provider.title}'s who-am-I address"
+    what = f"{provider.title}'s user information endpoint"
     if 200 <= response.status < 300:
         if response.body.lstrip()[:1] == b"[":
             with suppress(NotStrict):

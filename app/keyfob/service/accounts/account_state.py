@@ -51,7 +51,7 @@ class Ledger:
         before = self._store.get(key)
         record = self._store.update(key, partial(after, event=Renewed(grant, self._settings().margin)))
         if record is None:
-            raise NotFound("The account was removed meanwhile")
+            raise NotFound("The account was removed in the meantime")
         if before is not None and before.generation != record.generation:
             slept, self.slept = self.slept, None
             words = f"Renewed after {short_span(_minutes(slept))} asleep" if slept else "Renewed"
@@ -95,7 +95,7 @@ class Ledger:
         elif isinstance(changed.status, Connected | Stale) and (
             record.last_error is None or record.last_error.code != error.code
         ):
-            self._hub.say(changed, "renewal_failed", f"{error.message}; trying again by itself", error.code)
+            self._hub.say(changed, "renewal_failed", f"{error.message}; Keyfob tries again", error.code)
         else:
             self._hub.hint(changed, "renewal_failed")
         return changed

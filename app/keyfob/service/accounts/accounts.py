@@ -133,8 +133,8 @@ class Accounts:
         record = self.resolve(ref)
         if not record.renewable and self._shown(record) == "connected":
             raise Usage(
-                f"{record.account.id} has no way to renew by itself",
-                remedy="Sign in again when it ends; until then its token is served as it is.",
+                f"{record.account.id} cannot be renewed",
+                remedy="Sign in again when the token expires. Until then, you can use it.",
             )
         self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
         return self.view(record.account.key)
@@ -154,7 +154,7 @@ class Accounts:
         nameless = who.subject.startswith(identity.UNIDENTIFIED)
         if record.account.subject and not nameless and who.subject != record.account.subject:
             raise PeerFault(
-                f"{record.account.id} answers as somebody else than it was connected as",
+                f"{record.account.id} now belongs to another person",
                 code="subject_mismatch",
             )
         accepted = TokenAccepted(who.name, who.email, who.avatar_url, who.plan)
@@ -209,7 +209,7 @@ class Accounts:
             )
         changed = self._store.update(record.account.key, partial(after, event=Renamed(clean)))
         if changed is None:
-            raise NotFound("The account was removed meanwhile")
+            raise NotFound("The account was removed in the meantime")
         if changed.account.label != record.account.label:
             self._describe(changed)
             self._hub.say(changed, "renamed", f"Renamed from {record.account.label} to {clean}")
@@ -232,7 +232,7 @@ class Accounts:
         if current is not None:
             if current.cleanup:
                 raise Transient(
-                    f"{current.account.id} is being renewed just now; it is disconnected already",
+                    f"{current.account.id} is already disconnected, but a renewal is still running",
                     code="busy",
                     remedy="Remove it again in a minute.",
                 )
@@ -280,9 +280,9 @@ class Accounts:
             ended = self._forget(marked, local=local)
         except KeychainError as error:
             # The account is disconnected; that the tokens are still there must not read as if nothing had been done.
-            rest = "deleted" if local else "deleted and revoked"
+            rest = "deletes" if local else "deletes and revokes"
             raise KeychainError(
-                f"{error.message}. {record.account.id} is disconnected here. Its tokens are {rest} when the keychain opens",
+                f"{error.message}. {record.account.id} is disconnected here. Keyfob {rest} its tokens when the keychain is unlocked",
                 code=error.code,
                 remedy=again,
             ) from error
@@ -444,9 +444,7 @@ def shareable(provider: Provider, record: Record) -> bool:
 def refuse_sharing(record: Record, provider: Provider) -> None:
     """Raises SettingWrong `sharing_not_allowed` where other tools may not have this account's token."""
     if not shareable(provider, record):
-        reason = (
-            provider.policy.share_reason or f"{provider.title} lets only the connected app use its tokens"
-        )
+        reason = provider.policy.share_reason or f"{provider.title} does not let other tools use its tokens"
         raise SettingWrong(reason, code="sharing_not_allowed")
 
 

@@ -345,7 +345,7 @@ class Keeper:
             self._slots.forget(key)
             if pending is not None:
                 report(self._hub, record, [self._revocations.settle(pending)])
-            raise SignInNeeded(f"{record.account.id} was disconnected meanwhile", code="disconnected")
+            raise SignInNeeded(f"{record.account.id} was disconnected in the meantime", code="disconnected")
         return slot
 
     def save_in_turn(self, record: Record, grant: Grant, beside: str) -> None:
@@ -411,7 +411,9 @@ class Keeper:
                 refused = rejected is not None and rejected == newest.grant.access
                 if not refused and not newest.grant.expired(self._signing.now()):
                     return newest.grant
-                raise Transient(f"{record.account.id} was renewed elsewhere meanwhile", code="busy")
+                raise Transient(
+                    f"{record.account.id} was renewed by another process in the meantime", code="busy"
+                )
         self._store.clear_intent(key)
         return self._ledger.ended(record, error)
 
@@ -426,7 +428,7 @@ class Keeper:
         if rejected is not None and rejected == stored.grant.access:
             # Told, not believed: one program's word does not sign an account out for all others.
             error = SignInNeeded(
-                f"The token of {title} was refused, and there is no way to renew it", code="token_rejected"
+                f"The token of {title} was refused and cannot be renewed", code="token_rejected"
             )
             self._ledger.remember(record, error)
             raise error
@@ -437,7 +439,7 @@ class Keeper:
     def _record(self, key: str, force: bool) -> Record:
         record = self._store.get(key)
         if record is None:
-            raise NotFound("There is no such account")
+            raise NotFound("This account does not exist")
         match record.status:
             case Disconnected():
                 raise SignInNeeded(f"{record.account.id} is disconnected", code="disconnected")
@@ -474,9 +476,7 @@ class Keeper:
             self._ledger.ended(record, SignInNeeded(error.message, code="grant_missing"))
             raise
         if stored is None:
-            missing = SignInNeeded(
-                f"The keychain holds no token of {record.account.id}", code="grant_missing"
-            )
+            missing = SignInNeeded(f"The keychain has no token of {record.account.id}", code="grant_missing")
             self._ledger.ended(record, missing)
             raise missing
         return stored
@@ -509,7 +509,7 @@ class Keeper:
         ends = ends_at(stored.grant.obtained_at, stored.grant.expires_at)
         until = max(ends, record.retry_at or ends)
         return Transient(
-            f"{self._title(record)} did not answer the last {intent.replays + 1} renewals; Keyfob waits",
+            f"{self._title(record)} did not answer the last {intent.replays + 1} renewals, so Keyfob is waiting",
             code="answer_lost",
             until=until,
             retry_after=until - self._signing.now(),
@@ -518,7 +518,7 @@ class Keeper:
     def _asked_to_wait(self, record: Record, now: datetime) -> KeyfobError:
         assert record.asked_until is not None
         return Transient(
-            f"{self._title(record)} asked to wait",
+            f"{self._title(record)} asked Keyfob to wait",
             code="asked_to_wait",
             until=record.asked_until,
             retry_after=record.asked_until - now,

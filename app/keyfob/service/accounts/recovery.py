@@ -105,4 +105,4 @@ class Recovery:
             except Usage:
                 continue  # another account has that label meanwhile
             return kept.account.id
-        raise Fault(f"No label is free for {record.account.id}")
+        raise Fault(f"No unused label was found for {record.account.id}")

@@ -268,7 +268,7 @@ def report(hub: Hub, record: Record, outcomes: Sequence[RevocationOutcome]) -> N
         hub.say(record, "revoked", "The provider confirmed the revocation")
     if "pending" in outcomes:
         hub.say(
-            record, "revocation_pending", "The provider could not be reached; Keyfob keeps trying to revoke"
+            record, "revocation_pending", "Keyfob could not reach the provider and keeps trying to revoke"
         )
     left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
     if left:
@@ -276,7 +276,7 @@ def report(hub: Hub, record: Record, outcomes: Sequence[RevocationOutcome]) -> N
         hub.say(
             record,
             "revocation_failed",
-            f"The provider did not revoke {what}; use your account settings there to end access",
+            f"The provider did not revoke {what}. To end access, use your account settings there",
         )
 
 

@@ -112,7 +112,7 @@ class Saving:
         self._hub.say(
             record,
             "saving_failed",
-            "A renewed token could not be saved yet; it is kept in memory and saved as soon as the keychain allows",
+            "Keyfob could not save a renewed token yet. It keeps the token in memory and saves it when the keychain works",
             error.code,
         )
 
@@ -123,14 +123,14 @@ def _not_saved(
     why = error.message.rstrip(".")
     if stands_by:
         return KeychainError(
-            f"{why}. The new token of {record.account.id} waits in a Keyfob process of its own, which saves it",
+            f"{why}. The new token of {record.account.id} is waiting in a separate Keyfob process, which saves it",
             code=error.code,
-            remedy="Unlock your keychain in this session; nothing else is needed.",
+            remedy="Unlock your keychain in this session. Keyfob does the rest.",
         )
     if grant.refresh == before.grant.refresh:
         return error  # the old refresh token is still good
     return KeychainError(
-        f"{why}. The new token of {record.account.id} could not be saved, and the sign-in may be lost",
+        f"{why}. The new token of {record.account.id} could not be saved, and you may have to sign in again",
         code=error.code,
-        remedy="Unlock your keychain and run this again at once. If that fails, sign in to the account again.",
+        remedy="Unlock your keychain and run this again now. If it fails, sign in to the account again.",
     )

@@ -53,7 +53,7 @@ class SignRequest:
         if not (isinstance(method, str) and isinstance(url, str) and method.isalpha()):
             raise Usage("method and url are missing")
         if not isinstance(nonce, str | None) or not isinstance(rejected, str | None):
-            raise Usage("nonce and rejected are texts")
+            raise Usage("nonce and rejected must be strings")
         return cls(method.upper(), url, nonce or None, Secret(rejected) if rejected else None)
 
 
@@ -152,11 +152,11 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
     if target.startswith("/") and not target.startswith("//"):
         base = api_of(provider, record.account.method).base or (allowed[0] if allowed else "")
         if not base:
-            raise SettingWrong(f"{provider.title}'s preset names no API address", code="host_not_allowed")
+            raise SettingWrong(f"{provider.title}'s preset has no API address", code="host_not_allowed")
         target = base.rstrip("/") + target
     fault = fault_of(target)
     if fault is not None:
-        raise SettingWrong(f"This address is not one of {provider.title}'s: {fault}", code="host_not_allowed")
+        raise SettingWrong(f"This is not an address of {provider.title}'s: {fault}", code="host_not_allowed")
     if dpop.origin_of(target) not in allowed:
         host = urlsplit(target).netloc
         raise SettingWrong(
@@ -188,8 +188,8 @@ def refuse_headers(headers: Mapping[str, str], api: Api) -> None:
     carrier = (api.name or "Authorization").lower() if api.placement == "header" else "authorization"
     for name, value in headers.items():
         if name.lower() in FORBIDDEN or name.lower() == carrier:
-            raise Usage(f"The header {name} is Keyfob's to set", remedy="Leave it out.")
+            raise Usage(f"The header {name} is set by Keyfob", remedy="Leave it out.")
         if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-            raise Usage("A header's name has signs that HTTP forbids")
+            raise Usage("A header's name has characters that HTTP forbids")
         if not value.isprintable():
-            raise Usage(f"The header {name} has signs that HTTP forbids")
+            raise Usage(f"The header {name} has characters that HTTP forbids")

@@ -35,15 +35,15 @@ OUTCOME_FETCHED_WITHIN = 2.0  # seconds that the browser gets to fetch its last 
 PAGES = {
     "declined": (
         "Access was declined",
-        "Nothing was changed. Start again in Keyfob and allow access when you are ready.",
+        "Keyfob changed nothing. When you are ready, start again in Keyfob and allow access.",
     ),
     "subject_mismatch": (
         "Another person signed in",
-        "The account in Keyfob is somebody else's and was left as it was.",
+        "The account in Keyfob belongs to somebody else. Keyfob did not change it.",
     ),
     "keychain_locked": (
         "Your keychain is locked",
-        "Unlock it, then start again in Keyfob. Nothing was kept.",
+        "Unlock it, then start again in Keyfob.",
     ),
     "timed_out": ("The time is up", "Start again in Keyfob, and finish signing in before the time is up."),
 }
@@ -115,7 +115,11 @@ class Attempt:
             self._fail(fault)
             raise fault from bug
         self._conclude(
-            Outcome(True, f"Connected as {view.name or view.label}", "You can close this tab and go back.")
+            Outcome(
+                True,
+                f"Connected as {view.name or view.label}",
+                "You can close this tab and go back to Keyfob.",
+            )
         )
         return view
 
@@ -198,7 +202,7 @@ class Attempt:
             return
         # Fixed words of ours: nothing that a peer said is shown in the browser.
         title, text = PAGES.get(
-            error.code, ("Signing in did not work", f"Keyfob says why. {CODES[error.code].remedy}")
+            error.code, ("Sign-in failed", f"Keyfob shows the reason. {CODES[error.code].remedy}")
         )
         self._conclude(Outcome(False, title, text))
 

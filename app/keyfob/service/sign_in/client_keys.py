@@ -101,13 +101,13 @@ class ClientKeys:
             key for key in self.all() if kid and key.kid.startswith(kid)
         ]
         if len(matches) != 1:
-            what = "More than one key begins" if matches else "No key begins"
+            what = "More than one key starts" if matches else "No key starts"
             raise NotFound(f"{what} with {plain(kid, 60)}", code="key_not_found")
         found = matches[0]
         if found.accounts and not force:
             raise Usage(
-                f"The key is still needed by {', '.join(found.accounts)}",
-                remedy="Reconnect these accounts with another key first, or give --force.",
+                f"These accounts still use the key: {', '.join(found.accounts)}",
+                remedy="First reconnect the accounts with another key, or add --force.",
             )
         self._store.write(KEYS + found.kid, None)
         if found.provider is not None and found.current:

@@ -91,7 +91,7 @@ class Clients:
             if value is None:
                 raise Usage(
                     f"{preset.title} needs {wanted.title.lower()}",
-                    remedy=f"Give it with --input {wanted.name}=…"
+                    remedy=f"Add --input {wanted.name}=…"
                     + (f", for example {wanted.example}." if wanted.example else "."),
                 )
             values[wanted.name] = normalised(wanted, value) if value else value
@@ -143,7 +143,7 @@ class Clients:
             check_secret(secret)
         client_id = client_id.strip()
         if not client_id or not client_id.isprintable() or len(client_id) > 512:
-            raise Usage("That is no client id")
+            raise Usage("This is not a client id")
         name = _name(preset.id, inputs)
         if secret is not None:
             self._vault.save(name, secret)
@@ -224,9 +224,9 @@ class Clients:
             key = self._plans.jwk(key_id) if key_id else None
             if key is None:
                 raise SettingWrong(
-                    f"{provider.title} proves its client with a private key, and there is none",
+                    f"{provider.title} needs a private key for its client, and there is none",
                     code="client_missing",
-                    remedy=f"Make one with: keyfob jwk generate --provider {provider.id}",
+                    remedy=f"To create one, run: keyfob jwk generate --provider {provider.id}",
                 )
             return ClientChoice(
                 Client(known.client_id, "private_key_jwt", None, key), ClientSecrets(key_id=key_id)
@@ -243,7 +243,7 @@ class Clients:
             )
         if secret is None and provider.client.secret == "required":  # noqa: S105
             raise SettingWrong(
-                f"{provider.title} needs the client secret of your app registration as well",
+                f"{provider.title} also needs the client secret of your app registration",
                 code="client_missing",
             )
         auth = known.auth if secret is not None or known.auth == "basic_empty" else "none"
@@ -293,9 +293,9 @@ def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:
     where = provider.policy.register_at
     redirect = f" with the redirect {redirect_uri}" if redirect_uri else ""
     return SettingWrong(
-        f"{provider.title} needs an app registration of your own",
+        f"{provider.title} needs your own app registration",
         code="client_missing",
-        remedy=f"Register one at {where}{redirect}, and give Keyfob its client id." if where else None,
+        remedy=f"Register one at {where}{redirect}, and enter its client id." if where else None,
     )
 
 
@@ -304,7 +304,7 @@ def check_secret(secret: Secret) -> None:
     if not _SECRET.fullmatch(secret.reveal()):
         raise Usage(
             "A client secret must be printable ASCII, on one line",
-            remedy="Copy it once more from the provider's page, without quotes or other characters around it.",
+            remedy="Copy it again from the provider's page, without quotes or other characters around it.",
         )
 
 

@@ -322,15 +322,13 @@ def _api_key(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
     provider, request = ready.provider, ready.attempt.request
     key = request.api_key
     if key is None or not key.reveal().strip():
-        raise Usage(
-            f"{provider.title} needs a key", remedy="Give it with --api-key-stdin, or paste it in the dialog."
-        )
+        raise Usage(f"{provider.title} needs a key", remedy="Add --api-key-stdin, or paste it in the dialog.")
     key = Secret(key.reveal().strip())
     if not key.reveal().isascii() or not key.reveal().isprintable() or len(key) > 8192:
-        raise Usage("That is no key: a key is one line of plain letters, digits and signs")
+        raise Usage("This is not a key. A key is one line of plain letters, digits and symbols")
     now = deps.signing.now()
     if request.key_expires_at is not None and request.key_expires_at <= now:
-        raise Usage("That day is over: a key that has expired cannot be used")
+        raise Usage("This date is in the past. You cannot use an expired key")
     grant = Grant(access=key, obtained_at=now, expires_at=request.key_expires_at, token_type="ApiKey")  # noqa: S106
     api = api_of(provider, "api_key")
     base = provider if api is provider.api else replace(provider, api=api)
@@ -380,7 +378,7 @@ def _password(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
     request = attempt.request
     username = ready.inputs.get("username", "")
     if request.password is None or not username:
-        raise Usage(f"{provider.title} needs a user name and a password")
+        raise Usage(f"{provider.title} needs a username and a password")
     server = _server(deps, ready)
     scopes = _scopes(provider, ready)
     issued = _client(deps, ready, server, None, scopes)

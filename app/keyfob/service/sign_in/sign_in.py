@@ -55,12 +55,12 @@ class SignIn:
         if method is None:
             offered = ", ".join(provider.methods)
             raise SettingWrong(
-                f"{provider.title} does not offer {asked}, but {offered}", code="method_not_offered"
+                f"{provider.title} does not offer {asked}. It offers {offered}", code="method_not_offered"
             )
         if record and method != record.account.method and not request.switch_method:
             raise Usage(
                 f"{record.account.id} signs in by {record.account.method}",
-                remedy=f"Switch on purpose: keyfob reconnect {record.account.id} --method {method}",
+                remedy=f"To change the method, run: keyfob reconnect {record.account.id} --method {method}",
             )
         if request.label and record is None:
             self._refuse_taken(provider.id, label_from(request.label))
@@ -171,7 +171,7 @@ class SignIn:
         if record is not None and not _same_subject(record.account.subject, identity.subject):
             who = identity.name or identity.username or identity.subject
             raise PeerFault(
-                f"The browser signed in {plain(who, 60)}, who is not {record.account.id}",
+                f"You signed in as {plain(who, 60)}, not as {record.account.id}",
                 code="subject_mismatch",
             )
         if record is not None:
@@ -233,8 +233,7 @@ class SignIn:
             self._deps.hub.say(
                 record,
                 "revocation_failed",
-                f"Keyfob remembers {HELD_MOST} older sign-ins of an account and has forgotten the oldest without revoking "
-                "it; use your account settings at the provider to end access",
+                f"Keyfob remembers {HELD_MOST} older sign-ins of an account and removed the oldest without revoking it. To end its access, use your account settings at the provider",
             )
 
     def _quietly(self, write: Callable[[], object]) -> None:
@@ -273,7 +272,7 @@ class SignIn:
         if record is not None:
             changed = deps.store.update(key, partial(after, event=event))
             if changed is None:
-                raise NotFound("The account was removed meanwhile")
+                raise NotFound("The account was removed in the meantime")
             return changed
         new = after(Record(fresh, Connected()), event)
         for label in _labels(fresh.label, ready.attempt.request.label):
