@@ -37,7 +37,7 @@ from keyfob.core.resources import resources
 from keyfob.ports import Locks, Vault
 from keyfob.providers.catalogue import Catalogue, standard
 from keyfob.service.accounts.accounts import Accounts
-from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.labels import Labels
 from keyfob.service.accounts.recovery import Recovery
@@ -47,7 +47,7 @@ from keyfob.service.accounts.signer import Signer
 from keyfob.service.consents import Consents
 from keyfob.service.contexts import ContextBuilder, Signing
 from keyfob.service.doctor import Doctor
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.new_presets import Presets
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.clients import Clients
@@ -68,7 +68,7 @@ class Engine:
     vault: Vault
     store: SqliteAccountStore
     transport: HttpTransport
-    events: Hub
+    events: EventBus
     clients: Clients
     accounts: Accounts
     sign_in: SignIn
@@ -129,19 +129,19 @@ def build(
     runner = Runner(transport)
     locks = FileLocks(home.state / "locks")
     signing = Signing(entropy, now)
-    hub = Hub(store, now)
+    events = EventBus(store, now)
     catalogue = standard(home.config)
     plans = ContextBuilder(catalogue, kept)
-    slots = Slots(kept)
+    grants = GrantStore(kept)
     revocations = Revocations(kept, store, plans, runner, signing)
     keeper = Keeper(
-        slots,
+        grants,
         store,
         locks,
         plans,
         runner,
         revocations,
-        hub,
+        events,
         settings,
         signing,
         save_for=timedelta(0) if saver else None if lasting or patient else CLI_SAVES_FOR,
@@ -150,16 +150,16 @@ def build(
         keeper.saving.stand_by = lambda record, grant, beside: (
             settings().vault != "sealed" and start_saver(home.id, record, grant, beside)
         )
-    recovery = Recovery(store, slots, keeper.ledger, codec.description, codec.load_record)
+    recovery = Recovery(store, grants, keeper.state, codec.description, codec.load_record)
     accounts = Accounts(
-        store, keeper, slots, locks, plans, runner, revocations, hub, signing, recovery.describe
+        store, keeper, grants, locks, plans, runner, revocations, events, signing, recovery.describe
     )
     clients = Clients(store, kept, plans, runner, os.environ, lambda: str(uuid4()))
     deps = SignInDeps(
         catalogue=catalogue,
         plans=plans,
         clients=clients,
-        slots=slots,
+        grants=grants,
         store=store,
         vault=kept,
         labels=labels,
@@ -167,7 +167,7 @@ def build(
         runner=runner,
         listeners=Loopback(now, entropy, resources() / "pages"),
         browser=open_browser,
-        hub=hub,
+        events=events,
         accounts=accounts,
         revocations=revocations,
         settings=settings,
@@ -177,7 +177,7 @@ def build(
         describe=recovery.describe,
     )
     sign_in = SignIn(deps)
-    renewer = Renewer(keeper, accounts, store, hub, now, submit or on_a_thread)
+    renewer = Renewer(keeper, accounts, store, events, now, submit or on_a_thread)
     renewer.first = recovery.describe_older
     return Engine(
         home=home,
@@ -186,7 +186,7 @@ def build(
         vault=kept,
         store=store,
         transport=transport,
-        events=hub,
+        events=events,
         clients=clients,
         accounts=accounts,
         sign_in=sign_in,

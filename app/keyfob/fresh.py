@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from keyfob.service.accounts.grant_store import Slots, Stored
+    from keyfob.service.accounts.grant_store import GrantStore, Stored
 
     _Found = tuple[Mapping[str, str], dict[str, Any], str]
 
@@ -55,11 +55,11 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
     from keyfob.core.errors import KeychainError, Transient
 
     as_json = accept not in ("text/plain", "text/x-keyfob-header")
-    slots = _slots(home_id)
+    grants = _grants(home_id)
     try:
-        stored = slots.newest(row["account"]["key"])
+        stored = grants.newest(row["account"]["key"])
         if stored is not None and not _serves(stored, min_life):
-            found, stored = _after_others(ref, row["account"]["key"], where, slots, stored)
+            found, stored = _after_others(ref, row["account"]["key"], where, grants, stored)
             if found is None:
                 return None
             where, row, home_id = found
@@ -69,7 +69,7 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
         from keyfob.adapters.vault.prompt import ASKABLE, can_ask
 
         if error.code in ASKABLE and can_ask():
-            slots.close()
+            grants.close()
             return None  # the engine has the person unlock it
         from keyfob.cli.failure import tell
 
@@ -164,18 +164,18 @@ def _row(path: str, ref: str) -> tuple[str, bool] | None:
     return same[0] if len(same) == 1 else None
 
 
-def _slots(home_id: str) -> Slots:
+def _grants(home_id: str) -> GrantStore:
     """The account's grant as the engine reads it, from the keychain, with a command's deadline."""
     from keyfob.adapters.vault.choice import SystemVault
     from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
-    from keyfob.service.accounts.grant_store import Slots
+    from keyfob.service.accounts.grant_store import GrantStore
 
     deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks by itself
-    return Slots(DeadlineVault(SystemVault(home_id), deadline))
+    return GrantStore(DeadlineVault(SystemVault(home_id), deadline))
 
 
 def _after_others(
-    ref: str, key: str, where: Mapping[str, str], slots: Slots, stale: Stored
+    ref: str, key: str, where: Mapping[str, str], grants: GrantStore, stale: Stored
 ) -> tuple[_Found, Stored] | tuple[None, None]:
     """Where many processes find one old token, one after the other goes on to the engine, and who waited looks again
     first: loading it 64 times takes a minute, waiting for the first takes what a renewal does. The account's own lock
@@ -203,7 +203,7 @@ def _after_others(
             waited = True
             time.sleep(QUEUE_LOOK)
     found = _find(ref) if waited else None
-    newest = slots.newest(key) if found is not None else None
+    newest = grants.newest(key) if found is not None else None
     # As in the keeper: who waited for somebody else's renewal takes its result, whatever life was asked for.
     if (
         found is None

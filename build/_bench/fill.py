@@ -18,7 +18,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
-from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.grant_store import GrantStore
 
 PRESET = """\
 id = "bench"
@@ -55,7 +55,7 @@ def main() -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "bench.toml").write_text(PRESET.format(issuer=issuer), "utf-8")
     engine.providers.get("bench")
-    slots = Slots(engine.vault)
+    grants = GrantStore(engine.vault)
     known = {record.account.label: record for record in engine.store.records()}
     endpoints = Endpoints(
         authorization_endpoint=f"{issuer}/authorize",
@@ -77,7 +77,7 @@ def main() -> None:
             scopes=("openid", "profile"),
             generation=(before.generation if before else 0) + 1,
         )
-        slots.save(key, grant)
+        grants.save(key, grant)
         engine.store.put(
             Record(
                 Account(

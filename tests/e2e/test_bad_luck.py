@@ -207,9 +207,9 @@ def test_disconnect_reconnect_renew_and_remove_at_once_end_in_one_truth(
     assert faults == []
     row = whole.engine.store.records()[0]
     key = row.account.key
-    slots = [name for name in whole.entries() if name.startswith(key) and name.endswith(("/a", "/b"))]
+    grants = [name for name in whole.entries() if name.startswith(key) and name.endswith(("/a", "/b"))]
     if whole.engine.accounts.view("here").status == "disconnected":
-        assert slots == []
+        assert grants == []
     else:
         assert whole.renew() is None
         assert whole.token() in provider.access

@@ -214,7 +214,7 @@ def test_a_token_in_the_query_is_put_there(tmp_path: Path, api: Api) -> None:
 
 
 def test_a_bound_token_is_signed_and_a_nonce_challenge_answered_once(home: Home, api: Api) -> None:
-    home.rig.slots.save("key-1", replace(home.rig.held(), key=new_key(), token_type="DPoP", generation=2))
+    home.rig.grants.save("key-1", replace(home.rig.held(), key=new_key(), token_type="DPoP", generation=2))
 
     def answer(seen: Seen) -> tuple[int, dict[str, str], list[bytes]]:
         proof = jwt.decode(seen.headers["dpop"], options={"verify_signature": False})

@@ -596,7 +596,7 @@ def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
         def refuse(key: str, grant: object, **more: object) -> str:
             raise KeychainError("The keychain is locked", code="keychain_locked")
 
-        patch.setattr(whole.engine.sign_in._deps.slots, "save", refuse)
+        patch.setattr(whole.engine.sign_in._deps.grants, "save", refuse)
         assert whole.fails(account="here").code == "keychain_locked"
     assert whole.engine.store.revocations() == []
     assert whole.grant() == before

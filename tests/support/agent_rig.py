@@ -186,7 +186,7 @@ class AgentRig(Rig):
         self.api = Api(self.accounts, self.sign_in, self.signer, self.clock, spawn, consent)  # type: ignore[arg-type]
 
     def agent(self, *endpoints: Endpoint, consenting: bool = False) -> AgentServer:
-        return AgentServer(self.api, self.hub, self.store, endpoints, self.clock, lambda: consenting)  # type: ignore[arg-type]
+        return AgentServer(self.api, self.events, self.store, endpoints, self.clock, lambda: consenting)  # type: ignore[arg-type]
 
     @contextmanager
     def serving(self, *endpoints: Endpoint, consenting: bool = False) -> Iterator[AgentServer]:

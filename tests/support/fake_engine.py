@@ -186,7 +186,7 @@ def sample_providers() -> list[Provider]:
     ]  # fmt: skip
 
 
-class FakeHub:
+class FakeEventBus:
     def __init__(self) -> None:
         self._callbacks: list[Callable[[LoggedEvent], None]] = []
 
@@ -204,7 +204,7 @@ class FakeHub:
 
 @dataclass
 class FakeAccounts:
-    hub: FakeHub
+    events: FakeEventBus
     rows: list[AccountView]
     calls: list[tuple[str, str]] = field(default_factory=list)
     error: KeyfobError | None = None
@@ -235,7 +235,7 @@ class FakeAccounts:
         old = self.view(ref)
         new = replace(old, **values)
         self.rows[self.rows.index(old)] = new
-        self.hub.publish(LoggedEvent(NOW, new.id, new.key, "changed", "Changed"))
+        self.events.publish(LoggedEvent(NOW, new.id, new.key, "changed", "Changed"))
         return new
 
     def token(self, ref: str, *, min_life: timedelta, rejected: Secret | None = None) -> Token:
@@ -261,7 +261,7 @@ class FakeAccounts:
     def remove(self, ref: str) -> Disconnection:
         row = self._called("remove", ref)
         self.rows.remove(row)
-        self.hub.publish(LoggedEvent(NOW, row.id, row.key, "removed", "Removed"))
+        self.events.publish(LoggedEvent(NOW, row.id, row.key, "removed", "Removed"))
         return Disconnection(None, "yes")
 
     def history(self, ref: str | None, limit: int = 50, after: int = 0) -> list[LoggedEvent]:
@@ -537,7 +537,7 @@ class FakeEngine:
         for name in ("data", "config", "run"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self.home = FakeHome(root / "data", root / "config", root / "run")
-        self.events = FakeHub()
+        self.events = FakeEventBus()
         self.providers = FakeCatalogue(sample_providers())
         self.settings = FakeSettings()
         self.accounts = FakeAccounts(self.events, sample_views() if views is None else views)

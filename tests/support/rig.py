@@ -27,12 +27,12 @@ from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks, Vault
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts.accounts import Accounts
-from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.renewer import Renewer
 from keyfob.service.accounts.revocations import Revocations
 from keyfob.service.contexts import ContextBuilder, Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 from support.memory_store import MemoryAccountStore, MemoryLocks
 
@@ -184,30 +184,30 @@ class Rig:
         self.entropy_count = 0
         self.signing = Signing(self._entropy, self.clock)
         self.runner = Runner(self.server)
-        self.hub = Hub(self.store, self.clock)
+        self.events = EventBus(self.store, self.clock)
         self.plans = ContextBuilder(self.catalogue, self.vault)
-        self.slots = Slots(self.vault)
+        self.grants = GrantStore(self.vault)
         self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
         self.keeper = self.another_keeper(save_for)
         self.accounts = Accounts(
             self.store,
             self.keeper,
-            self.slots,
+            self.grants,
             self.locks,
             self.plans,
             self.runner,
             self.revocations,
-            self.hub,
+            self.events,
             self.signing,
         )
         self.renewer = Renewer(
-            self.keeper, self.accounts, self.store, self.hub, self.clock, lambda job: job()
+            self.keeper, self.accounts, self.store, self.events, self.clock, lambda job: job()
         )
 
     def another_keeper(self, save_for: timedelta | None = timedelta(seconds=0)) -> Keeper:
         """A second keeper on the same vault, store and locks, as another process would have."""
         return Keeper(
-            self.slots, self.store, self.locks, self.plans, self.runner, self.revocations, self.hub,
+            self.grants, self.store, self.locks, self.plans, self.runner, self.revocations, self.events,
             lambda: self.settings, self.signing, save_for=save_for,
         )  # fmt: skip
 
@@ -226,7 +226,7 @@ class Rig:
             scopes=("openid", "profile"),
             generation=1,
         )
-        self.slots.save(key, grant)
+        self.grants.save(key, grant)
         account = Account(
             key=key,
             provider="example",
@@ -269,7 +269,7 @@ class Rig:
         return found
 
     def held(self, key: str = "key-1") -> Grant:
-        stored = self.slots.newest(key)
+        stored = self.grants.newest(key)
         assert stored is not None
         return stored.grant
 

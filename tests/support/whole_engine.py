@@ -178,7 +178,7 @@ class Whole:
 
     def grant(self, ref: str = "here") -> Grant:
         """What the vault holds."""
-        stored = self.engine.keeper._slots.newest(self.engine.accounts.resolve(ref).account.key)
+        stored = self.engine.keeper._grants.newest(self.engine.accounts.resolve(ref).account.key)
         assert stored is not None
         return stored.grant
 

@@ -223,7 +223,7 @@ def unshare(rig: AgentRig) -> None:
     from dataclasses import replace
 
     account = replace(record.account, key="key-9", provider="closed", label="carol")
-    rig.slots.save("key-9", rig.held())
+    rig.grants.save("key-9", rig.held())
     rig.store.put(replace(record, account=account))
 
 

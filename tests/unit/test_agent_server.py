@@ -204,7 +204,7 @@ def test_s81_who_does_not_read_is_hung_up_on(
                     other.raw(request)
                 raise AssertionError("sent without an end")
         for number in range(20_000):
-            rig.hub.say(record, "kind", f"{number} " + "x" * 100)
+            rig.events.publish(record, "kind", f"{number} " + "x" * 100)
             if not serving._streams:
                 break
         until(lambda: not serving._connections)
@@ -219,7 +219,7 @@ def test_s81_an_event_stream_has_no_time_limit(
         client.send("GET", "/v1/events")
         client._until(b": keyfob\n\n")
         time.sleep(0.5)
-        rig.hub.say(rig.record(), "late", "still here")
+        rig.events.publish(rig.record(), "late", "still here")
         assert client.event()["event"] == "late"
 
 
@@ -653,19 +653,19 @@ def test_events_stream_as_they_happen(rig: AgentRig, folder: Path) -> None:
 def test_who_comes_back_hears_what_was_missed_once(rig: AgentRig, folder: Path) -> None:
     record = rig.record()
     for kind in ("first", "second", "third"):
-        rig.hub.say(record, kind, kind)
+        rig.events.publish(record, kind, kind)
     with rig.serving(unix(folder)):
         for headers, query in (({"Last_Event_ID": "1"}, ""), ({}, "?after=1")):
             with Client(folder / "agent.sock") as client:
                 client.send("GET", f"/v1/events{query}", **headers)
                 client._until(b": keyfob\n\n")
                 assert [client.event()["event"] for _ in range(2)] == ["second", "third"]
-        rig.hub.say(record, "fourth", "now")
+        rig.events.publish(record, "fourth", "now")
         with Client(folder / "agent.sock") as client:
             client.send("GET", "/v1/events?after=3")
             client._until(b": keyfob\n\n")
             assert client.event()["event"] == "fourth"
-            rig.hub.say(record, "fifth", "now")
+            rig.events.publish(record, "fifth", "now")
             assert client.event()["event"] == "fifth"
 
 
@@ -673,17 +673,17 @@ def test_another_processes_events_are_heard_in_order(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LOOK_FOR_NEWS", 0.02)
-    from keyfob.service.events import Hub
+    from keyfob.service.events import EventBus
 
-    elsewhere = Hub(rig.store, rig.clock)  # writes the same history, and tells nobody here
+    elsewhere = EventBus(rig.store, rig.clock)  # writes the same history, and tells nobody here
     record = rig.record()
     with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
         client._until(b": keyfob\n\n")
-        elsewhere.say(record, "there", "there")
+        elsewhere.publish(record, "there", "there")
         assert client.event()["event"] == "there"
-        elsewhere.say(record, "there-again", "there")
-        rig.hub.say(record, "here", "here")
+        elsewhere.publish(record, "there-again", "there")
+        rig.events.publish(record, "here", "here")
         assert [client.event()["event"] for _ in range(2)] == ["there-again", "here"]
 
 

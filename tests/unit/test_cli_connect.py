@@ -17,7 +17,15 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import SignInRequest
 from support.cli_run import Ran, doors_to, run
-from support.fake_engine import NOW, FakeAccounts, FakeAttempt, FakeCatalogue, FakeHub, sample_providers, view
+from support.fake_engine import (
+    NOW,
+    FakeAccounts,
+    FakeAttempt,
+    FakeCatalogue,
+    FakeEventBus,
+    sample_providers,
+    view,
+)
 
 ALICE = view("github", "GitHub", "alice", name="Alice")
 Steps = Callable[["Attempt"], None]
@@ -62,7 +70,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.providers = FakeCatalogue(self.rows)
-        self.accounts = Accounts(FakeHub(), [view("openai", "OpenAI", "bob", method="oauth")])
+        self.accounts = Accounts(FakeEventBus(), [view("openai", "OpenAI", "bob", method="oauth")])
         self.sign_in = SignIn(self.providers, self.accounts, self.steps)
 
     def close(self) -> None:

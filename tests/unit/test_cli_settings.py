@@ -20,7 +20,7 @@ from keyfob.core.remedies import REMEDIES
 from keyfob.core.settings import Settings
 from keyfob.service.doctor import Finding
 from support.cli_run import Ran, doors_to, run
-from support.fake_engine import FakeAccounts, FakeHub, sample_views
+from support.fake_engine import FakeAccounts, FakeEventBus, sample_views
 
 NOT_IN_DIALOG = {"first_start_done", "connect_note_hidden"}  # what the window remembers for itself
 
@@ -28,7 +28,7 @@ NOT_IN_DIALOG = {"first_start_done", "connect_note_hidden"}  # what the window r
 @dataclass
 class Engine:
     settings: SettingsFile
-    accounts: FakeAccounts = field(default_factory=lambda: FakeAccounts(FakeHub(), []))
+    accounts: FakeAccounts = field(default_factory=lambda: FakeAccounts(FakeEventBus(), []))
     doctor: Any = None
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ from keyfob.core.settings import Settings
 from keyfob.providers.catalogue import Catalogue
 from keyfob.tools import host_lookup
 from support.cli_run import Ran, doors_to, run
-from support.fake_engine import NOW, FakeAccounts, FakeHub, sample_views
+from support.fake_engine import NOW, FakeAccounts, FakeEventBus, sample_views
 
 EVIL = "GitHub\x1b]0;x\x07\x1b[2J\x9b31m\r\n\u202egro\u2066\u200b\u2028\u2029\ue000\x00\x7f\ufeff\ud800"
 
@@ -41,7 +41,7 @@ def steering(text: str) -> str:
 @dataclass
 class Engine:
     config: Path
-    accounts: Any = field(default_factory=lambda: Accounts(FakeHub(), evil_views()))
+    accounts: Any = field(default_factory=lambda: Accounts(FakeEventBus(), evil_views()))
 
     def __post_init__(self) -> None:
         self.providers = Catalogue(resources() / "providers", self.config / "providers")

@@ -33,7 +33,7 @@ from keyfob.core.remedies import REMEDIES
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import Disconnection, Finding, Token
 from support.cli_run import Ran, doors_to, run
-from support.fake_engine import NOW, D, FakeAccounts, FakeHub, M, sample_events, sample_views
+from support.fake_engine import NOW, D, FakeAccounts, FakeEventBus, M, sample_events, sample_views
 
 VIEWS = sample_views()
 
@@ -70,7 +70,7 @@ class Doctor:
 
 @dataclass
 class Engine:
-    accounts: Accounts = field(default_factory=lambda: Accounts(FakeHub(), list(VIEWS)))
+    accounts: Accounts = field(default_factory=lambda: Accounts(FakeEventBus(), list(VIEWS)))
     doctor: Doctor = field(default_factory=lambda: Doctor([]))
     closed: int = 0
 

@@ -45,7 +45,7 @@ def rig(tmp_path: Path) -> AgentRig:
     made.connect()
     # Memory is judged by this process's clock: let the token live by it.
     grant = replace(made.held(), expires_at=None, generation=2)
-    made.slots.save("key-1", grant)
+    made.grants.save("key-1", grant)
     return made
 
 
@@ -475,7 +475,7 @@ def test_auth_for_another_host_is_refused(agent: AgentRig) -> None:
 
 
 def test_a_bound_token_is_signed_for_each_request_and_each_nonce(agent: AgentRig) -> None:
-    agent.slots.save("key-1", replace(agent.held(), key=new_key(), token_type="DPoP", generation=3))
+    agent.grants.save("key-1", replace(agent.held(), key=new_key(), token_type="DPoP", generation=3))
     proofs: list[dict[str, Any]] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -498,7 +498,7 @@ def test_a_bound_token_is_signed_for_each_request_and_each_nonce(agent: AgentRig
 
 
 def test_a_nonce_and_a_refused_token_are_one_repeat_each(agent: AgentRig) -> None:
-    agent.slots.save("key-1", replace(agent.held(), key=new_key(), token_type="DPoP", generation=3))
+    agent.grants.save("key-1", replace(agent.held(), key=new_key(), token_type="DPoP", generation=3))
     agent.server.extra["token_type"] = "DPoP"
     seen: list[str] = []
 

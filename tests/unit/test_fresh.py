@@ -27,7 +27,7 @@ from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.secret import Secret
-from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.grant_store import GrantStore
 from support.cli_run import doors_to, run
 
 PRESET = """
@@ -97,7 +97,7 @@ class Home:
         key = f"key-{label}"
         endpoints = Endpoints(token_endpoint="https://here.test/token")
         pin = Pin(Server(None, endpoints), client_id="keyfob")
-        Slots(self.vault).save(key, grant)
+        GrantStore(self.vault).save(key, grant)
         self.engine.store.put(
             Record(
                 Account(key, "here", label, "oauth", label, pin, created_at=NOW),

@@ -143,7 +143,7 @@ def test_disconnect_forgets_revokes_and_keeps_the_account(rig: Rig) -> None:
     ended = rig.accounts.disconnect("example")
     assert ended.revoked == "yes"
     assert rig.server.revoked == ["refresh-1"]
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
     assert isinstance(rig.record().status, Disconnected)
     assert rig.record().account.subject == "subject-1"
     assert rig.accounts.disconnect("example").revoked == "yes"
@@ -155,14 +155,14 @@ def test_disconnect_local_tells_the_provider_nothing(rig: Rig) -> None:
     ended = rig.accounts.disconnect("example", local=True)
     assert (ended.revoked, ended.reason, ended.left) == ("unsupported", "local", 1)
     assert rig.server.log == []
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
 
 
 def test_s59_offline_is_forgotten_here_at_once_and_revoked_later_from_the_keychain(rig: Rig) -> None:
     rig.connect()
     rig.server.faults = [OFFLINE]
     assert rig.accounts.disconnect("example").revoked == "pending"
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
     assert len(rig.store.revocations()) == 1
     assert rig.accounts.disconnect("example").revoked == "pending"
     rig.clock.forward(minutes=5)
@@ -226,7 +226,7 @@ def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
     )
     assert isinstance(rig.record().status, Disconnected)
     rig.renewer.tick()
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
     assert not rig.record().cleanup
     assert rig.server.revoked[0] == "refresh-1"
 
@@ -245,7 +245,7 @@ def test_a_local_disconnect_that_is_finished_later_stays_local(
             rig.accounts.remove("example", local=True)
     assert "Keyfob deletes its tokens when" in caught.value.message
     rig.renewer.tick()
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
     assert not rig.record().cleanup
     assert rig.server.revoked == []
     assert rig.accounts.disconnect("example").reason == "nothing_left"
@@ -402,7 +402,7 @@ def test_an_api_key_reminds_once_a_week_before_it_ends(rig: Rig) -> None:
 def test_one_account_in_trouble_never_stops_the_others(rig: Rig) -> None:
     rig.connect("key-1", "alice")
     rig.connect("key-2", "bob")
-    rig.slots.forget("key-1")
+    rig.grants.forget("key-1")
     rig.clock.forward(minutes=55)
     rig.renewer.tick()
     assert isinstance(rig.record("key-1").status, NeedsSignIn)
@@ -471,12 +471,14 @@ class LockedVault(MemoryVault):
 
 @pytest.fixture
 def locked(tmp_path: Path) -> tuple[Rig, LockedVault, list[tuple[str, str, str | None]]]:
-    """An account, its vault, and what the hub says of no account."""
+    """An account, its vault, and the events of no account."""
     vault = LockedVault()
     rig = Rig(tmp_path, vault=vault)
     rig.connect()
     heard: list[tuple[str, str, str | None]] = []
-    rig.hub.subscribe(lambda e: heard.append((e.kind, e.account_key, e.code)) if not e.account_key else None)
+    rig.events.subscribe(
+        lambda e: heard.append((e.kind, e.account_key, e.code)) if not e.account_key else None
+    )
     return rig, vault, heard
 
 

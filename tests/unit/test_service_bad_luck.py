@@ -206,7 +206,7 @@ def test_a_keychain_that_refuses_while_an_account_is_disconnected_leaves_it_to_t
     assert rig.server.revoked == []
     rig.renewer.tick()
     assert rig.server.revoked == ["refresh-2"]
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
 
 
 def test_removing_while_a_renewal_holds_on_is_refused_and_forgets_nothing(

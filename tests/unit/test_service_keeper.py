@@ -244,7 +244,7 @@ def test_invalid_grant_is_read_twice_and_the_winner_is_adopted(
     def pause(span: timedelta, cancel: threading.Event | None) -> None:
         pauses.append(span)
         if len(pauses) == 2:
-            rig.slots.save("key-1", won)
+            rig.grants.save("key-1", won)
 
     monkeypatch.setattr(keeper_module, "pause", pause)
     assert rig.ask() == "access-9"
@@ -404,7 +404,7 @@ def test_an_intent_with_a_newer_slot_is_cleared_and_that_slot_is_used(rig: Rig) 
     old = rig.held()
     assert old.refresh is not None
     rig.store.put_intent(Intent("key-1", 1, old.refresh.fingerprint(), rig.clock()))
-    rig.slots.save(
+    rig.grants.save(
         "key-1", replace(old, access=Secret("access-saved"), refresh=Secret("refresh-saved"), generation=2)
     )
     assert rig.keeper.due(record, rig.clock()) == rig.clock()
@@ -454,7 +454,7 @@ def test_offline_leaves_no_intent_open(rig: Rig) -> None:
 def test_a_damaged_newest_slot_falls_back_to_the_other(rig: Rig) -> None:
     rig.connect()
     rig.ask(force=True)
-    newest = rig.slots.newest("key-1")
+    newest = rig.grants.newest("key-1")
     assert newest is not None
     rig.vault.save(f"key-1/{newest.slot}", Secret("torn.{}"))
     assert rig.held().access == Secret("access-1")
@@ -463,11 +463,11 @@ def test_a_damaged_newest_slot_falls_back_to_the_other(rig: Rig) -> None:
 def test_an_empty_keychain_asks_for_a_sign_in_and_heals_when_it_is_back(rig: Rig) -> None:
     rig.connect()
     kept = rig.held()
-    rig.slots.forget("key-1")
+    rig.grants.forget("key-1")
     with pytest.raises(SignInNeeded) as caught:
         rig.ask()
     assert caught.value.code == "grant_missing"
-    rig.slots.save("key-1", kept)
+    rig.grants.save("key-1", kept)
     assert rig.ask() == "access-1"
     assert rig.record().status == Connected()
 
@@ -585,7 +585,7 @@ def test_a_late_answer_of_a_disconnected_account_is_revoked_not_stored(rig: Rig)
     assert rig.server.revoked == ["refresh-2"]
     assert isinstance(rig.record().status, Disconnected)
     rig.renewer.tick()
-    assert rig.slots.newest("key-1") is None
+    assert rig.grants.newest("key-1") is None
     assert not rig.record().cleanup
 
 

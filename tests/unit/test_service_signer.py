@@ -37,7 +37,7 @@ def placed(rig: AgentRig, name: str, api: str) -> str:
     (rig.presets / f"{name}.toml").write_text(text)
     record = rig.record()
     account = replace(record.account, key=f"key-{name}", provider=name)
-    rig.slots.save(account.key, rig.held())
+    rig.grants.save(account.key, rig.held())
     rig.store.put(replace(record, account=account))
     return name
 
@@ -153,7 +153,7 @@ def test_the_carrier_of_a_key_is_not_a_callers_to_set(rig: AgentRig) -> None:
 def test_a_bound_token_goes_with_a_proof_of_its_own(rig: AgentRig) -> None:
     """RFC 9449 §7: `Authorization: DPoP` and a proof for this method, address, token and nonce."""
     key = new_key()
-    rig.slots.save("key-1", replace(rig.held(), key=key, token_type="DPoP", generation=2))
+    rig.grants.save("key-1", replace(rig.held(), key=key, token_type="DPoP", generation=2))
     first, second = (sign(rig, "/me?secret=1", nonce="n-1") for _ in range(2))
     assert first.headers["Authorization"] == "DPoP access-1"
     proofs = [

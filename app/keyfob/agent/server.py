@@ -26,7 +26,7 @@ from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeyfobError, Transient
 from keyfob.service.consents import Unanswered
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class AgentServer:
     def __init__(
         self,
         api: Api,
-        hub: Hub,
+        events: EventBus,
         store: Store,
         endpoints: Sequence[Endpoint],
         now: Callable[[], datetime],
@@ -69,7 +69,7 @@ class AgentServer:
     ) -> None:
         """`consenting`: whether programs are asked about, so that no answer may be given from memory."""
         self._api = api
-        self._hub = hub
+        self._events = events
         self._store = store
         self._endpoints = endpoints
         self._now = now
@@ -117,7 +117,7 @@ class AgentServer:
         done = self._done = asyncio.Event()
         self._counted = Connections(loop, self._capacity.connections)
         servers: list[asyncio.Server | FastAcceptor] = []
-        unsubscribe = self._hub.subscribe(self._news)
+        unsubscribe = self._events.subscribe(self._news)
         try:
             for endpoint in self._endpoints:
                 servers.append(await self._listen(loop, endpoint))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from keyfob.service.accounts.signer import Signer
     from keyfob.service.consents import Consents
     from keyfob.service.doctor import Doctor
-    from keyfob.service.events import Hub
+    from keyfob.service.events import EventBus
     from keyfob.service.sign_in.clients import Clients
     from keyfob.service.sign_in.sign_in import SignIn
     from keyfob.tools.imports import Imports
@@ -49,7 +49,7 @@ class Engine(Protocol):
     @property
     def doctor(self) -> Doctor: ...
     @property
-    def events(self) -> Hub: ...
+    def events(self) -> EventBus: ...
     @property
     def store(self) -> AccountStore: ...
     @property

@@ -24,7 +24,7 @@ from keyfob.core.http import Request
 from keyfob.core.repeats import Repeats
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.service.accounts.signer import Signed, SignRequest
+from keyfob.service.accounts.signer import SignedRequest, SignRequest
 
 HOPS_MOST = 5
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -109,7 +109,7 @@ class Call:
                 elif reason is None:
                     return self._print(answer)
 
-    def _signed(self, wanted: SignRequest) -> Signed:
+    def _signed(self, wanted: SignRequest) -> SignedRequest:
         """From the agent, which may hold what this process cannot open, else by this process under the same locks.
         What may not leave Keyfob does not cross the socket either."""
         engine = self._session.engine
@@ -124,7 +124,7 @@ class Call:
             if error.code != "sharing_not_allowed":
                 raise
         else:
-            return Signed(told["account"], told["url"], told["headers"], Secret(told["token"]))
+            return SignedRequest(told["account"], told["url"], told["headers"], Secret(told["token"]))
         return self._session.finish(lambda: engine.signer.sign(self._ref, wanted, for_tool=False))
 
     def _print(self, answer: Streamed) -> int:

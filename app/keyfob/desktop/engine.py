@@ -15,7 +15,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.core.words import ClientSource
-from keyfob.desktop.shared.bridge import Hub
+from keyfob.desktop.shared.bridge import EventBus
 from keyfob.ports import Blanked, Spawn, VaultHealth
 from keyfob.service.accounts.views import Disconnection, Progress, SignInRequest, TestResult, Token
 from keyfob.service.consents import Ask
@@ -120,7 +120,7 @@ class Engine(Protocol):
     @property
     def vault(self) -> Vault: ...
     @property
-    def events(self) -> Hub: ...
+    def events(self) -> EventBus: ...
     @property
     def clients(self) -> Clients: ...
     @property

@@ -57,5 +57,5 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _bare(name: str) -> str:
-    """Letters and digits alone, in one case and one form: `Git Hub` and full-width letters are GitHub."""
+    """Letters and digits alone, in one case and one form: `Git EventBus` and full-width letters are GitHub."""
     return "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if char.isalnum())

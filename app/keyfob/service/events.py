@@ -22,7 +22,7 @@ KEYCHAIN_TROUBLE, KEYCHAIN_WELL = "keychain_trouble", "keychain_well"
 Subscriber = Callable[[LoggedEvent], None]
 
 
-class Hub:
+class EventBus:
     """Thread-safe. Publishing never fails because of a subscriber."""
 
     def __init__(self, store: History, clock: Clock) -> None:
@@ -44,7 +44,7 @@ class Hub:
 
         return unsubscribe
 
-    def say(self, record: Record, kind: LoggedKind, message: str, code: str | None = None) -> LoggedEvent:
+    def publish(self, record: Record, kind: LoggedKind, message: str, code: str | None = None) -> LoggedEvent:
         """Write an event into the history of `record`'s account and tell the subscribers."""
         account = record.account
         event = self._store.log(
@@ -75,7 +75,7 @@ class Hub:
             message = plain(error.message, 300)
             self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_TROUBLE, message, error.code))
 
-    def hint(self, record: Record, kind: HintKind) -> None:
+    def notify(self, record: Record, kind: HintKind) -> None:
         """Tell the subscribers of something that passes (`renewing`) and is not worth a line of history."""
         self._tell(LoggedEvent(self._clock(), record.account.id, record.account.key, kind, ""))
 
@@ -88,7 +88,7 @@ class Hub:
             except Exception:
                 log.exception("an event's subscriber failed")
 
-    def note(self, error: KeyfobError) -> ErrorNote:
+    def error_note(self, error: KeyfobError) -> ErrorNote:
         detail = plain(error.detail, 400)
         if detail:
             log.info("%s: %s", error.code, detail)

@@ -232,7 +232,7 @@ class Imports:
         method = known(provider.methods, entry.method) or provider.methods[0]
         if entry.client_id and deps.clients.known(provider, found.inputs) is None:
             deps.clients.keep(provider, found.inputs, entry.client_id, entry.client_secret)
-        note = deps.hub.note(SignInNeeded(entry.reason, code="imported"))
+        note = deps.events.error_note(SignInNeeded(entry.reason, code="imported"))
         key = deps.signing.entropy(12)
         account = Account(
             key=key,
@@ -247,7 +247,7 @@ class Imports:
         )
         record = Record(account, NeedsSignIn(note.at, note), last_error=note)
         deps.store.put(record)
-        deps.hub.say(record, "imported", f"Imported from {found.tool}; sign in once", "imported")
+        deps.events.publish(record, "imported", f"Imported from {found.tool}; sign in once", "imported")
         return deps.accounts.view(key)
 
     # --- exporting ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeyfobError
 
 
-class Hub(Protocol):
+class EventBus(Protocol):
     """What publishes: the engine's `events`."""
 
     def subscribe(self, callback: Callable[[LoggedEvent], None]) -> Callable[[], None]: ...
@@ -23,9 +23,9 @@ class Bridge(QObject):
 
     logged = Signal(object)
 
-    def __init__(self, hub: Hub, parent: QObject | None = None) -> None:
+    def __init__(self, events: EventBus, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._unsubscribe = hub.subscribe(self._publish)
+        self._unsubscribe = events.subscribe(self._publish)
 
     def close(self) -> None:
         """No event comes after this."""

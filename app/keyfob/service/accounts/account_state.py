@@ -29,24 +29,24 @@ from keyfob.core.transitions import (
 )
 from keyfob.ports import AccountRecords
 from keyfob.service.contexts import Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
 
 
-class Ledger:
+class AccountState:
     """Thread-safe as far as the store is."""
 
     def __init__(
-        self, store: AccountRecords, hub: Hub, settings: Callable[[], Settings], signing: Signing
+        self, store: AccountRecords, events: EventBus, settings: Callable[[], Settings], signing: Signing
     ) -> None:
         self._store = store
-        self._hub = hub
+        self._events = events
         self._settings = settings
         self._signing = signing
         self.slept: timedelta | None = None  # set by the renewer after a suspend, for the history's words
 
-    def adopt(self, key: str, grant: Grant) -> Record:
+    def apply_grant(self, key: str, grant: Grant) -> Record:
         """Bring the store's row up to a good grant that the vault holds. Raises NotFound."""
         before = self._store.get(key)
         record = self._store.update(key, partial(after, event=Renewed(grant, self._settings().margin)))
@@ -55,14 +55,14 @@ class Ledger:
         if before is not None and before.generation != record.generation:
             slept, self.slept = self.slept, None
             words = f"Renewed after {short_span(_minutes(slept))} asleep" if slept else "Renewed"
-            self._hub.say(record, "renewed", words)
+            self._events.publish(record, "renewed", words)
         return record
 
-    def kept(self, key: str, grant: Grant) -> None:
+    def note_kept(self, key: str, grant: Grant) -> None:
         """The vault holds `grant` of an answer that was wrong in another way."""
         self._store.update(key, partial(after, event=GrantKept(grant, self._settings().margin)))
 
-    def saved_late(self, key: str, grant: Grant) -> None:
+    def note_saved_late(self, key: str, grant: Grant) -> None:
         """The vault holds `grant` now, which it refused before."""
         self._store.update(key, partial(after, event=GrantSavedLate(grant, self._settings().margin)))
 
@@ -70,7 +70,7 @@ class Ledger:
         """`record`, found in the vault with the grant that is there. Stores nothing."""
         return after(record, Relisted(self._signing.now(), grant, self._settings().margin))
 
-    def failed(
+    def record_failure(
         self,
         record: Record,
         grant: Grant,
@@ -82,7 +82,7 @@ class Ledger:
         """Write down a failure that may pass; what is then stored, or None if the store could not be written. `grant` is
         what the vault holds now. `refused`: the server read the request and said nothing about the grant. `lost`: the
         request may have arrived, and its answer did not."""
-        event = RenewalFailed(self._hub.note(error), grant, error.retry_after, refused, lost)
+        event = RenewalFailed(self._events.error_note(error), grant, error.retry_after, refused, lost)
         try:
             changed = self._store.update(record.account.key, partial(after, event=event))
         except Fault as fault:
@@ -91,25 +91,29 @@ class Ledger:
         if changed is None:
             return None
         if still_tried(changed.status) and not still_tried(record.status):
-            self._hub.say(changed, "needs_sign_in", error.message, error.code)
+            self._events.publish(changed, "needs_sign_in", error.message, error.code)
         elif isinstance(changed.status, Connected | Stale) and (
             record.last_error is None or record.last_error.code != error.code
         ):
-            self._hub.say(changed, "renewal_failed", f"{error.message}; Keyfob tries again", error.code)
+            self._events.publish(
+                changed, "renewal_failed", f"{error.message}; Keyfob tries again", error.code
+            )
         else:
-            self._hub.hint(changed, "renewal_failed")
+            self._events.notify(changed, "renewal_failed")
         return changed
 
-    def remember(self, record: Record, error: KeyfobError) -> None:
-        self._store.update(record.account.key, partial(after, event=ErrorNoted(self._hub.note(error))))
+    def note_error(self, record: Record, error: KeyfobError) -> None:
+        self._store.update(
+            record.account.key, partial(after, event=ErrorNoted(self._events.error_note(error)))
+        )
 
-    def ended(self, record: Record, error: SignInNeeded) -> NoReturn:
+    def mark_ended(self, record: Record, error: SignInNeeded) -> NoReturn:
         """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
-        event = GrantEnded(self._hub.note(error))
+        event = GrantEnded(self._events.error_note(error))
         changed = self._store.update(record.account.key, partial(after, event=event))
         known = isinstance(record.status, NeedsSignIn)
         if changed is not None and not known and isinstance(changed.status, NeedsSignIn):
-            self._hub.say(changed, "needs_sign_in", error.message, error.code)
+            self._events.publish(changed, "needs_sign_in", error.message, error.code)
         raise error
 
     def quietly(self, write: Callable[[], object]) -> None:

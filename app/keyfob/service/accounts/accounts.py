@@ -40,12 +40,12 @@ from keyfob.ports import AccountStore, Locks
 from keyfob.protocol.context import Identity
 from keyfob.protocol.oidc import identity
 from keyfob.protocol.token_placement import api_of, place_token, token_values
-from keyfob.service.accounts.grant_store import Slots, lock_name
+from keyfob.service.accounts.grant_store import GrantStore, lock_name
 from keyfob.service.accounts.keeper import LOCK_WAIT, Keeper
 from keyfob.service.accounts.revocations import Revocations, report
 from keyfob.service.accounts.views import Disconnection, TestResult, Token
 from keyfob.service.contexts import ContextBuilder, Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 
 
@@ -56,12 +56,12 @@ class Accounts:
         self,
         store: AccountStore,
         keeper: Keeper,
-        slots: Slots,
+        grants: GrantStore,
         locks: Locks,
         plans: ContextBuilder,
         runner: Runner,
         revocations: Revocations,
-        hub: Hub,
+        events: EventBus,
         signing: Signing,
         describe: Callable[[Record], None] = lambda _record: None,
     ) -> None:
@@ -69,15 +69,15 @@ class Accounts:
         self._describe = describe
         self._store = store
         self._keeper = keeper
-        self._slots = slots
+        self._grants = grants
         self._locks = locks
         self._plans = plans
         self._runner = runner
         self._revocations = revocations
-        self._hub = hub
+        self._events = events
         self._signing = signing
         # Whether the keychain can be used, as far as this process knows.
-        self.keychain_ok: Callable[[], bool] = lambda: hub.keychain_code is None
+        self.keychain_ok: Callable[[], bool] = lambda: events.keychain_code is None
 
     # --- seeing ---------------------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class Accounts:
             )
         accepted = TokenAccepted(who.name, who.email, who.avatar_url, who.plan)
         self._store.update(record.account.key, partial(after, event=accepted))
-        self._hub.hint(record, "tested")
+        self._events.notify(record, "tested")
         return TestResult(
             record.account.id, True, who.subject, who.name, 200, round(took.total_seconds() * 1000)
         )
@@ -212,7 +212,7 @@ class Accounts:
             raise NotFound("The account was removed in the meantime")
         if changed.account.label != record.account.label:
             self._describe(changed)
-            self._hub.say(changed, "renamed", f"Renamed from {record.account.label} to {clean}")
+            self._events.publish(changed, "renamed", f"Renamed from {record.account.label} to {clean}")
         return self._view(changed)
 
     def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
@@ -238,8 +238,8 @@ class Accounts:
                 )
             if not local:
                 self._revocations.unregister_account(current)
-            self._slots.forget_all(record.account.key)
-            self._hub.say(current, "removed", "Removed")
+            self._grants.forget_all(record.account.key)
+            self._events.publish(current, "removed", "Removed")
             self._store.remove(record.account.key)
         return replace(ended, account=None)
 
@@ -255,14 +255,14 @@ class Accounts:
         record = self._store.get(key)
         if record is not None and due:
             outcomes = self._revocations.settle_each(due)
-            report(self._hub, record, [outcome for outcome in outcomes if outcome != "pending"])
+            report(self._events, record, [outcome for outcome in outcomes if outcome != "pending"])
 
     def settle(self, pending: PendingRevocation) -> None:
         """Try a revocation that is still pending."""
         answer = self._revocations.settle(pending)
         record = self._store.get(pending.account_key)
         if record is not None and answer != "pending":
-            report(self._hub, record, [answer])
+            report(self._events, record, [answer])
 
     def _end(self, record: Record, *, local: bool, again: str) -> Disconnection:
         key = record.account.key
@@ -275,7 +275,7 @@ class Accounts:
         if marked is None:
             raise NotFound(f"There is no account {record.account.id}")
         if not isinstance(record.status, Disconnected):
-            self._hub.say(marked, "disconnected", "Disconnected")
+            self._events.publish(marked, "disconnected", "Disconnected")
         try:
             ended = self._forget(marked, local=local)
         except KeychainError as error:
@@ -312,14 +312,14 @@ class Accounts:
                 current = self._store.get(key)
                 if current is None or not current.cleanup:
                     return self._how_it_ended(record)
-                stored = self._slots.newest_or_none(key)
+                stored = self._grants.newest_or_none(key)
                 # With nothing here: a renewal that was under way may have got an answer and revoked it itself.
                 before = self._how_it_ended(record) if stored is None else None
                 offered = self._revocations.can_revoke(record)
                 due = [] if local else self._revocations.release(key)
                 if stored is not None and offered and not local:
                     due.insert(0, self._revocations.queue(record, stored.grant))
-                self._slots.forget(key)
+                self._grants.forget(key)
                 untold = self._revocations.held(key) if local else []
                 for pending in untold:
                     self._revocations.drop(pending)
@@ -335,7 +335,7 @@ class Accounts:
             count = len(untold) + (stored is not None)
             return Disconnection(None, "unsupported", "local", sign_ins=count, left=count)
         settled = self._revocations.settle_each(due)
-        report(self._hub, record, settled)
+        report(self._events, record, settled)
         if before is not None and before.reason is None:
             settled.insert(0, before.revoked)
         elif before is None and not offered:

@@ -31,7 +31,7 @@ class Stored:
     slot: str
 
 
-class Slots:
+class GrantStore:
     """Thread-safe as far as the vault is; callers that write hold the account's lock."""
 
     def __init__(self, vault: Vault) -> None:
@@ -82,7 +82,7 @@ class Slots:
         self._vault.save(f"{key}/{slot}", seal(grant))
         return slot
 
-    def rehearse(self, key: str) -> None:
+    def check_writable(self, key: str) -> None:
         """Proves that the vault can be written now, before a refresh token is spent. Raises KeychainError."""
         self._vault.save(f"{key}/probe", Secret("writable"))
 
@@ -112,6 +112,6 @@ class Slots:
             self._vault.delete(f"{key}/{name}")
 
     def forget(self, key: str) -> None:
-        """Deletes both slots and the rehearsal. Raises KeychainError; what was deleted stays deleted."""
+        """Deletes both slots and the probe. Raises KeychainError; what was deleted stays deleted."""
         for slot in (*SLOTS, "probe"):
             self._vault.delete(f"{key}/{slot}")

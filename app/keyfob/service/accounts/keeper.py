@@ -50,12 +50,12 @@ from keyfob.core.settings import Settings
 from keyfob.core.words import RENEWABLE_METHODS
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol.oauth import token
-from keyfob.service.accounts.account_state import Ledger
-from keyfob.service.accounts.grant_store import Slots, Stored, lock_name
+from keyfob.service.accounts.account_state import AccountState
+from keyfob.service.accounts.grant_store import GrantStore, Stored, lock_name
 from keyfob.service.accounts.revocations import Revocations, report
 from keyfob.service.accounts.saving import Saving
 from keyfob.service.contexts import ContextBuilder, Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.runner import EffectHandlers, Runner, pause
 
 log = logging.getLogger(__name__)
@@ -72,39 +72,39 @@ class Keeper:
     """Blocking and thread-safe. One a process; any number of processes may share a home.
 
     More than seven collaborators would each be passed through to the same few lines, so they are all here:
-    the vault's slots, the store, the locks, the plans, the runner, revocations, the hub, settings and signing.
+    the vault's grants, the store, the locks, the plans, the runner, revocations, the events, settings and signing.
     """
 
     def __init__(
         self,
-        slots: Slots,
+        grants: GrantStore,
         store: AccountStore,
         locks: Locks,
         plans: ContextBuilder,
         runner: Runner,
         revocations: Revocations,
-        hub: Hub,
+        events: EventBus,
         settings: Callable[[], Settings],
         signing: Signing,
         *,
         save_for: timedelta | None = None,
     ) -> None:
         """`save_for`: how long to go on trying to save a received grant; None means for as long as it takes."""
-        self._slots = slots
+        self._grants = grants
         self._store = store
         self._locks = locks
         self._plans = plans
         self._runner = runner
         self._revocations = revocations
-        self._hub = hub
+        self._events = events
         self._settings = settings
         self._signing = signing
-        self._ledger = Ledger(store, hub, settings, signing)
-        self.saving = Saving(slots, locks, hub, self._ledger, signing, save_for)
+        self._state = AccountState(store, events, settings, signing)
+        self.saving = Saving(grants, locks, events, self._state, signing, save_for)
 
     @property
-    def ledger(self) -> Ledger:
-        return self._ledger
+    def state(self) -> AccountState:
+        return self._state
 
     # --- asking ---------------------------------------------------------------------------------------------
 
@@ -149,13 +149,13 @@ class Keeper:
                 if served:
                     return stored.grant  # somebody is renewing it, and this token still lives
                 raise
-            self._hub.hint(record, "renewing")
+            self._events.notify(record, "renewing")
             try:
                 if due_only and not self._still_due(key):
                     return self._look(self._record(key, force)).grant
                 return self._under_lock(key, stored, min_life, rejected, force)
             finally:
-                self._hub.hint(record, "idle")
+                self._events.notify(record, "idle")
 
     def _wait_for_saver(self, key: str) -> None:
         for _ in range(round(SAVED_WITHIN / SAVED_LOOK)):
@@ -218,7 +218,7 @@ class Keeper:
             intent = None
             overtaken = True
         if overtaken or record.generation != stored.grant.generation:
-            record = self._ledger.adopt(key, stored.grant)
+            record = self._state.apply_grant(key, stored.grant)
         # Who waited for somebody else's renewal takes its result: another could give no more life than that one.
         enough = timedelta(0) if overtaken else min_life
         if intent is None and (not force or overtaken) and self._serves(stored, enough, rejected):
@@ -257,10 +257,10 @@ class Keeper:
         )
         try:
             plan = self._plans.for_account(record, grant)
-            self._slots.rehearse(key)
+            self._grants.check_writable(key)
             self._store.put_intent(sending)
         except SignInNeeded as error:
-            return self._ledger.ended(record, error)
+            return self._state.mark_ended(record, error)
         except KeyfobError as error:
             return self._fall_back(record, stored, rejected, force, error)
         flow = token.renew(plan, grant, subject=record.account.subject, env=self._signing.env)
@@ -287,7 +287,7 @@ class Keeper:
                 lost = sending if len(held) == 1 else None
                 return self._fall_back(record, left, rejected, force, error, lost=lost)
             self._not_spent(key, intent, held)
-            self._given_up(self._ledger.failed(record, left.grant, error, refused=len(held) == 1))
+            self._given_up(self._state.record_failure(record, left.grant, error, refused=len(held) == 1))
             raise
         except SettingWrong as error:
             self._not_spent(key, intent, held)
@@ -297,21 +297,21 @@ class Keeper:
                 ended = SignInNeeded(
                     f"The app registration of {record.account.id} has ended", code="grant_ended"
                 )
-                return self._ledger.ended(record, ended)
+                return self._state.mark_ended(record, ended)
             return self._fall_back(record, self._left(key, held), rejected, force, error)
         except KeyfobError as error:
-            self._ledger.failed(record, grant, error)
+            self._state.record_failure(record, grant, error)
             raise
         except Exception as bug:
             # A bug of ours is no reason to sign anybody out: kept, backed off, and told as what it is.
             log.exception("renewing %s failed", record.account.id)
             fault = Fault(f"Renewing {record.account.id} failed: {type(bug).__name__}")
-            self._ledger.failed(record, held[-1].grant, fault)
+            self._state.record_failure(record, held[-1].grant, fault)
             raise fault from bug
-        self._ledger.adopt(key, renewed)
+        self._state.apply_grant(key, renewed)
         if renewed.expired(self._signing.now()):
             dead = Transient("The provider answered the renewal with an expired token", answered=True)
-            self._ledger.failed(record, renewed, dead)
+            self._state.record_failure(record, renewed, dead)
             raise dead
         return renewed
 
@@ -326,7 +326,7 @@ class Keeper:
     def _left(self, key: str, held: list[Stored]) -> Stored:
         """What a refused renewal leaves: the newest grant that it stored, noted in the account's row too."""
         if len(held) > 1:
-            self._ledger.kept(key, held[-1].grant)
+            self._state.note_kept(key, held[-1].grant)
         return held[-1]
 
     def _keep(self, record: Record, grant: Grant, before: Stored) -> str:
@@ -335,16 +335,16 @@ class Keeper:
         key = record.account.key
         slot = self.saving.save(record, grant, before)
         # An intent that stays because the disk is full is told from a lost answer by the newer generation.
-        self._ledger.quietly(lambda: self._store.clear_intent(key))
+        self._state.quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
         if current is None or current.epoch != record.epoch:
             # Disconnected while the answer was on its way: revoked, not left standing. Queued before it is forgotten,
             # so that a keychain which refuses leaves it where the account's cleanup finds it.
             tells = self._revocations.can_revoke(record)
             pending = self._revocations.queue(record, grant) if tells else None
-            self._slots.forget(key)
+            self._grants.forget(key)
             if pending is not None:
-                report(self._hub, record, [self._revocations.settle(pending)])
+                report(self._events, record, [self._revocations.settle(pending)])
             raise SignInNeeded(f"{record.account.id} was disconnected in the meantime", code="disconnected")
         return slot
 
@@ -354,11 +354,11 @@ class Keeper:
         vault cannot be used, SignInNeeded `disconnected` when the account was disconnected: then it is revoked."""
         key = record.account.key
         with self._locks.hold(lock_name(key), timeout=timedelta(0)):
-            held = self._slots.newest_or_none(key)
+            held = self._grants.newest_or_none(key)
             if held is None or held.grant.generation < grant.generation:
-                self._slots.rehearse(key)
+                self._grants.check_writable(key)
                 self._keep(record, grant, held or Stored(grant, beside))
-                self._ledger.saved_late(key, grant)
+                self._state.note_saved_late(key, grant)
 
     # --- what may come of it ----------------------------------------------------------------------------------
 
@@ -374,8 +374,8 @@ class Keeper:
         lost: Intent | None = None,
     ) -> Grant:
         """A renewal that did not come about: the old token serves while it lives, unless it was refused. The last two
-        are as in `Ledger.failed`."""
-        changed = self._ledger.failed(record, stored.grant, error, refused=refused, lost=lost)
+        are as in `AccountState.failed`."""
+        changed = self._state.record_failure(record, stored.grant, error, refused=refused, lost=lost)
         if refused or (lost is not None and lost.replays):
             self._given_up(changed)
         return self._serve_or_raise(stored, rejected, force, error)
@@ -407,7 +407,7 @@ class Keeper:
             newest = self._look(record)
             if newest.grant.generation > stored.grant.generation:
                 self._store.clear_intent(key)
-                self._ledger.adopt(key, newest.grant)
+                self._state.apply_grant(key, newest.grant)
                 refused = rejected is not None and rejected == newest.grant.access
                 if not refused and not newest.grant.expired(self._signing.now()):
                     return newest.grant
@@ -415,13 +415,13 @@ class Keeper:
                     f"{record.account.id} was renewed by another process in the meantime", code="busy"
                 )
         self._store.clear_intent(key)
-        return self._ledger.ended(record, error)
+        return self._state.mark_ended(record, error)
 
     def _cannot_renew(self, record: Record, stored: Stored, rejected: Secret | None) -> Grant:
         """No refresh token: what has not expired serves; what has expired or was refused needs the person."""
         title = record.account.id
         if stored.grant.expired(self._signing.now()):
-            return self._ledger.ended(
+            return self._state.mark_ended(
                 record,
                 SignInNeeded(f"The token of {title} has expired and cannot be renewed", code="token_expired"),
             )
@@ -430,7 +430,7 @@ class Keeper:
             error = SignInNeeded(
                 f"The token of {title} was refused and cannot be renewed", code="token_rejected"
             )
-            self._ledger.remember(record, error)
+            self._state.note_error(record, error)
             raise error
         return stored.grant
 
@@ -454,7 +454,7 @@ class Keeper:
     def _mended(self, record: Record, code: str, message: str) -> Record:
         """An account that needs signing in, unless the vault holds a newer grant than the one that ended."""
         try:
-            stored = self._slots.newest(record.account.key)
+            stored = self._grants.newest(record.account.key)
         except KeychainError:
             stored = None  # a locked keychain changes nothing about a grant that has ended
         newer = stored is not None and (
@@ -465,19 +465,19 @@ class Keeper:
         )
         if stored is None or not newer:
             raise SignInNeeded(message, code=code)
-        return self._ledger.adopt(record.account.key, stored.grant)
+        return self._state.apply_grant(record.account.key, stored.grant)
 
     def _look(self, record: Record) -> Stored:
         try:
-            stored = self._slots.newest(record.account.key)
+            stored = self._grants.newest(record.account.key)
         except KeychainError as error:
             if error.code != "entry_damaged":
                 raise
-            self._ledger.ended(record, SignInNeeded(error.message, code="grant_missing"))
+            self._state.mark_ended(record, SignInNeeded(error.message, code="grant_missing"))
             raise
         if stored is None:
             missing = SignInNeeded(f"The keychain has no token of {record.account.id}", code="grant_missing")
-            self._ledger.ended(record, missing)
+            self._state.mark_ended(record, missing)
             raise missing
         return stored
 

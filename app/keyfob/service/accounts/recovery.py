@@ -15,8 +15,8 @@ from keyfob.core.account import Record
 from keyfob.core.errors import Fault, KeyfobError, Usage
 from keyfob.core.transitions import Renamed, after
 from keyfob.ports import AccountStore
-from keyfob.service.accounts.account_state import Ledger
-from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.account_state import AccountState
+from keyfob.service.accounts.grant_store import GrantStore
 
 log = logging.getLogger(__name__)
 DESCRIBED = "described"  # names the store's note that every account has its description
@@ -39,21 +39,21 @@ class Recovery:
     def __init__(
         self,
         store: AccountStore,
-        slots: Slots,
-        ledger: Ledger,
+        grants: GrantStore,
+        state: AccountState,
         write: Callable[[Record], str],
         read: Callable[[str], Record],
     ) -> None:
         self._store = store
-        self._slots = slots
-        self._ledger = ledger
+        self._grants = grants
+        self._state = state
         self._write = write
         self._read = read
 
     def describe(self, record: Record) -> None:
         """Keep the account's description. A keychain that refuses fails nothing that has been done."""
         try:
-            self._slots.describe(record.account.key, self._write(record))
+            self._grants.describe(record.account.key, self._write(record))
         except KeyfobError as error:
             log.warning("%s is not described in the keychain: %s", record.account.id, error.code)
 
@@ -64,10 +64,10 @@ class Recovery:
             return
         for record in self._store.records():
             key = record.account.key
-            if self._slots.description(key) is None:
-                self._slots.describe(key, self._write(record))
+            if self._grants.description(key) is None:
+                self._grants.describe(key, self._write(record))
                 if self._store.get(key) is None:
-                    self._slots.forget_all(key)  # it was removed meanwhile
+                    self._grants.forget_all(key)  # it was removed meanwhile
         self._store.write(DESCRIBED, "1")
 
     def recover(self) -> Recovered:
@@ -79,7 +79,7 @@ class Recovery:
         for key, each in unread.items():
             if each.fault.code == "store_too_new":
                 continue
-            description = self._slots.description(key)
+            description = self._grants.description(key)
             try:
                 record = None if description is None else self._read(description)
             except ValueError:
@@ -95,8 +95,8 @@ class Recovery:
     def _list_again(self, record: Record) -> str:
         """As the vault's own grant has it: connected with one, disconnected without."""
         key = record.account.key
-        stored = self._slots.newest_or_none(key)
-        kept = self._ledger.relisted(record, stored.grant if stored else None)
+        stored = self._grants.newest_or_none(key)
+        kept = self._state.relisted(record, stored.grant if stored else None)
         base = record.account.label
         for label in (base, *(f"{base[:60]}-{number}" for number in range(2, 1000))):
             kept = after(kept, Renamed(label))

@@ -20,7 +20,7 @@ from keyfob.core.transitions import KeychainUnlocked, after
 from keyfob.ports import AccountStore, Clock
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,18 @@ class Renewer:
     """`tick` is called from one thread at a time; jobs run wherever `submit` puts them."""
 
     def __init__(
-        self, keeper: Keeper, accounts: Accounts, store: AccountStore, hub: Hub, clock: Clock, submit: Submit
+        self,
+        keeper: Keeper,
+        accounts: Accounts,
+        store: AccountStore,
+        events: EventBus,
+        clock: Clock,
+        submit: Submit,
     ) -> None:
         self._keeper = keeper
         self._accounts = accounts
         self._store = store
-        self._hub = hub
+        self._events = events
         self._clock = clock
         self._submit = submit
         self._lock = threading.Lock()
@@ -65,7 +71,7 @@ class Renewer:
             return LOOK_AGAIN
         now = self._clock()
         if self._looked_at is not None and now - self._looked_at > ASLEEP:
-            self._keeper.ledger.slept = now - self._looked_at
+            self._keeper.state.slept = now - self._looked_at
         self._looked_at = now
         wait = LOOK_AGAIN
         for record in self._store.records():
@@ -86,7 +92,7 @@ class Renewer:
 
     def keychain_back(self) -> None:
         """The keychain was unlocked: what had to wait for it is due at the next look, and no backoff holds it up."""
-        self._hub.keychain(None)
+        self._events.keychain(None)
         unlocked = KeychainUnlocked()
         for record in self._store.records():
             if after(record, unlocked) != record:
@@ -97,8 +103,8 @@ class Renewer:
         record = self._store.get(key)
         known = record.last_error.code if record is not None and record.last_error else None
         if record is not None and not record.cleanup and known != error.code:
-            self._keeper.ledger.remember(record, error)
-        self._hub.keychain(error)
+            self._keeper.state.note_error(record, error)
+        self._events.keychain(error)
 
     def busy(self) -> bool:
         with self._lock:
@@ -138,7 +144,7 @@ class Renewer:
                 self._accounts.clean_up(key)
             else:
                 self._keeper.grant(key, min_life=timedelta(0), due_only=True)
-            self._hub.keychain(None)
+            self._events.keychain(None)
         except KeyfobError as error:
             log.info("%s: %s", record.account.id, error.code)
             if error.advice is Advice.UNLOCK_KEYCHAIN:
@@ -199,7 +205,9 @@ class Renewer:
             self._store.write(mark, stamp)
             what = "The key" if record.account.method == "api_key" else "The sign-in"
             days = max((ends - now).days, 1)
-            self._hub.say(record, "key_expiring", f"{what} ends in {days} day{'s' if days > 1 else ''}")
+            self._events.publish(
+                record, "key_expiring", f"{what} ends in {days} day{'s' if days > 1 else ''}"
+            )
 
 
 def _host(record: Record) -> str:

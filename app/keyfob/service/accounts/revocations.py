@@ -27,7 +27,7 @@ from keyfob.protocol import nextcloud
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.oauth import register, revoke
 from keyfob.service.contexts import ContextBuilder, Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.clients import stored_auth
 
@@ -262,18 +262,18 @@ class Revocations:
         self._store.remove_revocation(pending.entry)
 
 
-def report(hub: Hub, record: Record, outcomes: Sequence[RevocationOutcome]) -> None:
+def report(events: EventBus, record: Record, outcomes: Sequence[RevocationOutcome]) -> None:
     """Write into the account's history how its revocations went; `outcomes` as `settle` has them."""
     if "yes" in outcomes:
-        hub.say(record, "revoked", "The provider confirmed the revocation")
+        events.publish(record, "revoked", "The provider confirmed the revocation")
     if "pending" in outcomes:
-        hub.say(
+        events.publish(
             record, "revocation_pending", "Keyfob could not reach the provider and keeps trying to revoke"
         )
     left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
     if left:
         what = "1 sign-in" if left == 1 else f"{left} sign-ins"
-        hub.say(
+        events.publish(
             record,
             "revocation_failed",
             f"The provider did not revoke {what}. To end access, use your account settings there",

@@ -19,10 +19,10 @@ from keyfob.core.account import Record
 from keyfob.core.errors import KeychainError, SignInEnded
 from keyfob.core.grant import Grant
 from keyfob.ports import Locks
-from keyfob.service.accounts.account_state import Ledger
-from keyfob.service.accounts.grant_store import Slots, Stored
+from keyfob.service.accounts.account_state import AccountState
+from keyfob.service.accounts.grant_store import GrantStore, Stored
 from keyfob.service.contexts import Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.runner import pause
 
 SAVE_RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; the last one repeats
@@ -43,18 +43,18 @@ class Saving:
 
     def __init__(
         self,
-        slots: Slots,
+        grants: GrantStore,
         locks: Locks,
-        hub: Hub,
-        ledger: Ledger,
+        events: EventBus,
+        state: AccountState,
         signing: Signing,
         save_for: timedelta | None,
     ) -> None:
         """`save_for`: how long to go on trying; None means for as long as it takes."""
-        self._slots = slots
+        self._grants = grants
         self._locks = locks
-        self._hub = hub
-        self._ledger = ledger
+        self._events = events
+        self._state = state
         self._signing = signing
         self._save_for = save_for
         self._leaving = threading.Event()
@@ -86,7 +86,7 @@ class Saving:
         try:
             while True:
                 try:
-                    return self._slots.save(key, grant, beside=before.slot)
+                    return self._grants.save(key, grant, beside=before.slot)
                 except KeychainError as error:
                     if key not in self._unsaved:
                         self._unsaved[key] = (error, before)
@@ -101,15 +101,15 @@ class Saving:
             self._unsaved.pop(key, None)
 
     def _alarm(self, record: Record, grant: Grant, before: Stored, error: KeychainError) -> bool:
-        self._hub.hint(record, "unsaved")  # a command says at once what its person can do
+        self._events.notify(record, "unsaved")  # a command says at once what its person can do
         rotated = grant.refresh is not None and grant.refresh != before.grant.refresh
         stands_by = rotated and self.stand_by(record, essential(grant, before.grant), before.slot)
-        self._ledger.quietly(partial(self._note, record, error))
+        self._state.quietly(partial(self._note, record, error))
         return stands_by
 
     def _note(self, record: Record, error: KeychainError) -> None:
-        self._ledger.remember(record, error)
-        self._hub.say(
+        self._state.note_error(record, error)
+        self._events.publish(
             record,
             "saving_failed",
             "Keyfob could not save a renewed token yet. It keeps the token in memory and saves it when the keychain works",

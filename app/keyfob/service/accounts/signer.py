@@ -58,7 +58,7 @@ class SignRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedRequest:
     """A request's address and headers with the credentials in place: the caller's to send there and nowhere else."""
 
     account: str
@@ -99,7 +99,7 @@ class Signer:
         """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` where the credentials may not follow."""
         return self.check(ref, urljoin(url, location))
 
-    def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> Signed:
+    def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
         """The credentials for one request, the token renewed first where it is due. `for_tool`: they leave Keyfob, so
         the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
         Keeper.grant raises."""
@@ -131,7 +131,7 @@ class Signer:
                 nonce=nonce,
                 access=grant.access,
             )
-        return Signed(record.account.id, request.url, told, grant.access, grant.expires_at)
+        return SignedRequest(record.account.id, request.url, told, grant.access, grant.expires_at)
 
 
 def _with_scheme(api: Api, grant: Grant) -> Api:

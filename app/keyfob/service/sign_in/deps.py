@@ -14,11 +14,11 @@ from keyfob.ports import AccountStore, Browser, Listeners, Locks, Spawn, Vault
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts.accounts import Accounts
-from keyfob.service.accounts.grant_store import Slots
+from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.labels import Labels
 from keyfob.service.accounts.revocations import Revocations
 from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder, Signing
-from keyfob.service.events import Hub
+from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.attempt import Attempt
 from keyfob.service.sign_in.clients import Clients
@@ -31,7 +31,7 @@ class SignInDeps:
     catalogue: Catalogue
     plans: ContextBuilder
     clients: Clients
-    slots: Slots
+    grants: GrantStore
     store: AccountStore
     vault: Vault
     labels: Labels
@@ -39,7 +39,7 @@ class SignInDeps:
     runner: Runner
     listeners: Listeners
     browser: Browser
-    hub: Hub
+    events: EventBus
     accounts: Accounts
     revocations: Revocations
     settings: Callable[[], Settings]
@@ -63,7 +63,7 @@ class PreparedSignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignInOutcome:
     """What a way of signing in brings back: the result and what to pin."""
 
     result: SignInResult

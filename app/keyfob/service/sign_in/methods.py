@@ -25,7 +25,7 @@ from keyfob.service.contexts import NO_SECRETS, ClientSecrets
 from keyfob.service.runner import EffectHandlers
 from keyfob.service.sign_in.attempt import UnsavedGrant
 from keyfob.service.sign_in.clients import ClientChoice
-from keyfob.service.sign_in.deps import PreparedSignIn, Signed, SignInDeps
+from keyfob.service.sign_in.deps import PreparedSignIn, SignInDeps, SignInOutcome
 
 STATE_BYTES = 24  # 192 bits; S256's own minimum is 128
 VERIFIER_BYTES = 48  # 64 characters of base64url, between RFC 7636 §4.1's 43 and 128
@@ -34,7 +34,7 @@ SESSION_CAP = {"grant_ends_in": str(14 * 86_400)}
 CHECKING = frozenset({"userinfo", "whoami", "jwks"})
 
 
-def sign_in(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def sign_in(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     """Runs the attempt's method to its end. Nothing is kept yet. Raises a KeyfobError."""
     match ready.method:
         case "oauth":
@@ -55,7 +55,7 @@ def sign_in(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
 # --- authorization code with the browser ----------------------------------------------------------------------
 
 
-def _browser(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def _browser(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, attempt = ready.provider, ready.attempt
     listener = _listen(deps, ready)
     server = _server(deps, ready)
@@ -83,7 +83,9 @@ def _browser(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
     )
     handlers = _handlers(deps, ready, listener, plan, issued.secrets)
     result = deps.runner.run(flow, handlers, attempt.cancelled)
-    return Signed(_until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri)
+    return SignInOutcome(
+        _until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri
+    )
 
 
 def _listen(deps: SignInDeps, ready: PreparedSignIn) -> Listener:
@@ -245,7 +247,7 @@ def _dpop_key(
 # --- device code ------------------------------------------------------------------------------------------------
 
 
-def _device(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def _device(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, attempt = ready.provider, ready.attempt
     server = _server(deps, ready)
     scopes = _scopes(provider, ready)
@@ -264,13 +266,15 @@ def _device(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
         _handlers(deps, ready, None, plan, issued.secrets),
         attempt.cancelled,
     )
-    return Signed(_until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri)
+    return SignInOutcome(
+        _until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri
+    )
 
 
 # --- atproto ----------------------------------------------------------------------------------------------------
 
 
-def _atproto(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def _atproto(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, attempt = ready.provider, ready.attempt
     listener = _listen(deps, ready)
     identifier = ready.inputs.get("handle") or ready.inputs.get("instance") or ""
@@ -312,13 +316,13 @@ def _atproto(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
     result = replace(
         result, extra={**result.extra, **SESSION_CAP} if provider.lifetimes.grant is None else result.extra
     )
-    return Signed(result, plan, issued.secrets, api_base=result.extra.get("pds"), api_hosts=())
+    return SignInOutcome(result, plan, issued.secrets, api_base=result.extra.get("pds"), api_hosts=())
 
 
 # --- keys and passwords -------------------------------------------------------------------------------------------
 
 
-def _api_key(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def _api_key(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, request = ready.provider, ready.attempt.request
     key = request.api_key
     if key is None or not key.reveal().strip():
@@ -342,10 +346,12 @@ def _api_key(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
     except SignInNeeded as refused:
         refused.remedy = "Check the key, and enter it again."
         raise
-    return Signed(SignInResult(grant, who), plan, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail())
+    return SignInOutcome(
+        SignInResult(grant, who), plan, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail()
+    )
 
 
-def _app_password(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def _app_password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, attempt = ready.provider, ready.attempt
     server = provider.default_server()
     base = server.issuer or provider.api.base or ""
@@ -370,10 +376,10 @@ def _app_password(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
         identity.identify(plan, result.grant, claims=None, method="app_password", env=deps.signing.env),
         cancel=attempt.cancelled,
     )
-    return Signed(replace(result, identity=who), plan, api_base=result.extra.get("server"))
+    return SignInOutcome(replace(result, identity=who), plan, api_base=result.extra.get("server"))
 
 
-def _password(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
+def _password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, attempt = ready.provider, ready.attempt
     request = attempt.request
     username = ready.inputs.get("username", "")
@@ -391,4 +397,6 @@ def _password(deps: SignInDeps, ready: PreparedSignIn) -> Signed:
         _handlers(deps, ready, None, plan, issued.secrets),
         attempt.cancelled,
     )
-    return Signed(_until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri)
+    return SignInOutcome(
+        _until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri
+    )

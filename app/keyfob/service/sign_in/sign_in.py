@@ -32,7 +32,7 @@ from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.contexts import NO_SECRETS, identity_urls
 from keyfob.service.sign_in import methods
 from keyfob.service.sign_in.attempt import Attempt
-from keyfob.service.sign_in.deps import PreparedSignIn, Signed, SignInDeps
+from keyfob.service.sign_in.deps import PreparedSignIn, SignInDeps, SignInOutcome
 
 log = logging.getLogger(__name__)
 SWEEP_AFTER = timedelta(minutes=30)
@@ -106,10 +106,10 @@ class SignIn:
                     }
                 ),
             )
-            signed: Signed | None = None
+            signed: SignInOutcome | None = None
             try:
                 # A keychain that refuses is told before the person goes to the browser, not after.
-                deps.slots.rehearse(account_key)
+                deps.grants.check_writable(account_key)
                 signed = methods.sign_in(deps, ready)
                 kept, recognised = self._commit(ready, signed)
             except BaseException as error:
@@ -155,7 +155,7 @@ class SignIn:
             except ValueError:
                 at, key, body = None, "", {}
             if key and deps.store.get(key) is None:
-                deps.slots.forget_all(key)
+                deps.grants.forget_all(key)
             deps.store.write(name, None)
             deps.locks.retire(f"attempt-{name.removeprefix('attempt/')}")
             if at is not None and deps.signing.now() - at < SWEEP_AFTER:
@@ -164,7 +164,7 @@ class SignIn:
 
     # --- keeping --------------------------------------------------------------------------------------------
 
-    def _commit(self, ready: PreparedSignIn, signed: Signed) -> tuple[Record, bool]:
+    def _commit(self, ready: PreparedSignIn, signed: SignInOutcome) -> tuple[Record, bool]:
         deps = self._deps
         identity = signed.result.identity
         record = ready.record
@@ -184,18 +184,18 @@ class SignIn:
         kind: LoggedKind = "reconnected" if record is not None else "connected"
         words = f"{'Signed in again' if record else 'Connected'} as {identity.name or stored.account.label}"
         # It is kept: a full disk's missing line of history must not have it revoked and forgotten again.
-        self._quietly(lambda: deps.hub.say(stored, kind, words))
+        self._quietly(lambda: deps.events.publish(stored, kind, words))
         deps.describe(stored)
         return stored, ready.record is None and record is not None
 
-    def _keep(self, ready: PreparedSignIn, signed: Signed, record: Record | None) -> Record:
+    def _keep(self, ready: PreparedSignIn, signed: SignInOutcome, record: Record | None) -> Record:
         """Into the vault, then into the store, under the account's lock. `record`: the account that it renews."""
         deps, attempt = self._deps, ready.attempt
         attempt.advance(stage="saving")
         attempt.commit()
         key = record.account.key if record else ready.account_key
         with deps.locks.hold(lock_name(key), timeout=LOCK_WAIT):
-            held = deps.slots.newest_or_none(key)
+            held = deps.grants.newest_or_none(key)
             generation = max(held.grant.generation if held else 0, record.generation if record else 0) + 1
             grant = replace(signed.result.grant, generation=generation)
             replaced = None
@@ -213,14 +213,14 @@ class SignIn:
             return stored
 
     def _save(
-        self, ready: PreparedSignIn, signed: Signed, grant: Grant, key: str, record: Record | None
+        self, ready: PreparedSignIn, signed: SignInOutcome, grant: Grant, key: str, record: Record | None
     ) -> Record:
         deps = self._deps
         client_before = deps.vault.load(f"{key}/client") if record else None
         deps.labels.expect(key, self._account(ready, signed, key, record).id)
         if signed.secrets != NO_SECRETS:
             deps.vault.save(f"{key}/client", signed.secrets.sealed())
-        slot = deps.slots.save(key, grant)
+        slot = deps.grants.save(key, grant)
         try:
             return self._write(ready, signed, grant, key, record)
         except BaseException:
@@ -230,7 +230,7 @@ class SignIn:
 
     def _tell_dropped(self, record: Record, count: int) -> None:
         if count:
-            self._deps.hub.say(
+            self._deps.events.publish(
                 record,
                 "revocation_failed",
                 f"Keyfob remembers {HELD_MOST} older sign-ins of an account and removed the oldest without revoking it. To end its access, use your account settings at the provider",
@@ -247,7 +247,7 @@ class SignIn:
         deps = self._deps
         try:
             if deps.store.get(key) is None:
-                deps.slots.forget_all(key)
+                deps.grants.forget_all(key)
                 return
             deps.vault.delete(f"{key}/{slot}")
             if client is not None:
@@ -256,7 +256,7 @@ class SignIn:
             log.warning("putting an account back as it was failed: %s", error.code)
 
     def _write(
-        self, ready: PreparedSignIn, signed: Signed, grant: Grant, key: str, record: Record | None
+        self, ready: PreparedSignIn, signed: SignInOutcome, grant: Grant, key: str, record: Record | None
     ) -> Record:
         deps = self._deps
         now = deps.signing.now()
@@ -285,7 +285,9 @@ class SignIn:
                     raise
         raise Usage(f"The label {fresh.label} is taken", code="label_taken")
 
-    def _account(self, ready: PreparedSignIn, signed: Signed, key: str, record: Record | None) -> Account:
+    def _account(
+        self, ready: PreparedSignIn, signed: SignInOutcome, key: str, record: Record | None
+    ) -> Account:
         plan, identity, provider = signed.plan, signed.result.identity, ready.provider
         pin = Pin(
             server=_with_revocation(plan.server, provider),
@@ -321,7 +323,7 @@ class SignIn:
             created_at=record.account.created_at if record else self._deps.signing.now(),
         )
 
-    def _same_person(self, ready: PreparedSignIn, signed: Signed) -> Record | None:
+    def _same_person(self, ready: PreparedSignIn, signed: SignInOutcome) -> Record | None:
         """The account of the same subject at the same server by the same method: recognised, not doubled."""
         for record in self._deps.store.records():
             account = record.account
@@ -351,7 +353,7 @@ class SignIn:
             deps.revocations.unregister(ready.provider.id, *ready.attempt.registered)
         if ready.record is None:
             try:
-                deps.slots.forget_all(ready.account_key)
+                deps.grants.forget_all(ready.account_key)
             except KeyfobError as error:
                 log.info(
                     "what a failed sign-in left in the keychain stays until the next start: %s", error.code
@@ -410,7 +412,7 @@ def _labels(base: str, asked: str | None) -> list[str]:
     return [base] if asked else [base, *(f"{base[:60]}-{n}" for n in range(2, 1000))]
 
 
-def _grant_ends(provider: Provider, signed: Signed, grant: Grant, now: datetime) -> datetime | None:
+def _grant_ends(provider: Provider, signed: SignInOutcome, grant: Grant, now: datetime) -> datetime | None:
     """The day the grant ends whatever is renewed, where the provider is known to have one."""
     told = signed.result.extra.get("grant_ends_in")
     if told is not None:
