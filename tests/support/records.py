@@ -21,8 +21,9 @@ from keyfob.core.account import (
     Stale,
     Status,
 )
+from keyfob.core.methods import METHODS
 from keyfob.core.provider import Endpoints, Server
-from keyfob.core.words import CLIENT_AUTHS, METHODS
+from keyfob.core.words import CLIENT_AUTHS
 
 AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 

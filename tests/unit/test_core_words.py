@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 import pytest
@@ -14,23 +15,20 @@ from keyfob.cli.doctor import MARKS
 from keyfob.cli.views import view_of
 from keyfob.core.account import Status, status_word
 from keyfob.core.errors import Fault
-from keyfob.core.words import (
-    CLIENT_AUTHS,
-    METHODS,
-    RENEWABLE_METHODS,
-    SHOWN_STATUSES,
-    FindingLevel,
-    StatusWord,
-    known,
-)
+from keyfob.core.methods import METHOD_FACTS, METHODS
+from keyfob.core.provider import Endpoints
+from keyfob.core.words import CLIENT_AUTHS, SHOWN_STATUSES, FindingLevel, StatusWord, known
+from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window import models
 from keyfob.service.sign_in.clients import stored_auth
 from support.fake_engine import sample_views
 from support.records import a_record
 
 
-@pytest.mark.parametrize("table", [cli.METHOD_WORDS, models.METHOD_WORDS], ids=["command line", "window"])
-def test_every_method_has_its_words(table: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "table", [METHOD_FACTS, cli.METHOD_WORDS, METHOD_WORDS], ids=["facts", "command line", "window"]
+)
+def test_every_method_has_its_facts_and_words(table: Mapping[str, object]) -> None:
     assert set(table) == set(METHODS)
 
 
@@ -52,7 +50,13 @@ def test_the_words_of_a_stored_status_are_those_of_its_cases() -> None:
 
 
 def test_renewable_methods_are_those_with_a_refresh_token() -> None:
-    assert {"oauth", "device", "atproto", "password"} == RENEWABLE_METHODS
+    renewable = {method for method, facts in METHOD_FACTS.items() if facts.renewable}
+    assert renewable == {"oauth", "device", "atproto", "password"}
+
+
+def test_the_addresses_that_a_method_needs_are_keys_of_a_preset() -> None:
+    needed = {name for facts in METHOD_FACTS.values() for name in facts.endpoints}
+    assert needed < {field.name for field in fields(Endpoints)}
 
 
 @pytest.mark.parametrize("text", ["OAuth", "", " oauth", None, 7, ["oauth"]])

@@ -8,8 +8,8 @@ from keyfob.cli.options import inputs_of, json_option, pass_session, provider_ar
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Transient, Usage
+from keyfob.core.methods import Method
 from keyfob.core.text import label_from, plain
-from keyfob.core.words import Method
 from keyfob.service.accounts.views import SignInRequest
 
 

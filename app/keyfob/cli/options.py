@@ -11,8 +11,8 @@ from click.shell_completion import CompletionItem
 
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeyfobError
+from keyfob.core.methods import METHODS
 from keyfob.core.text import plain
-from keyfob.core.words import METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
 pass_session = click.make_pass_decorator(Session)

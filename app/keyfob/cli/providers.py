@@ -15,9 +15,9 @@ from keyfob.cli.failure import Faulty
 from keyfob.cli.options import json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.methods import METHOD_FACTS, METHODS
 from keyfob.core.provider import Provider
 from keyfob.core.text import plain
-from keyfob.core.words import METHODS
 
 if TYPE_CHECKING:
     from keyfob.core.secret import Secret
@@ -297,7 +297,7 @@ def summary(provider: Provider) -> dict[str, Any]:
 def redirect_of(provider: Provider, setting_port: int) -> str | None:
     """The redirect URI to register with the provider; None where no browser comes back."""
     redirect = provider.redirect
-    if "oauth" not in provider.methods and "atproto" not in provider.methods:
+    if not any(METHOD_FACTS[method].comes_back for method in provider.methods):
         return None
     if redirect.uri:
         return redirect.uri
@@ -318,7 +318,7 @@ def _remark(provider: Provider) -> str:
     if (
         provider.policy.client_id == "user"
         and provider.client.client_id is None
-        and provider.methods[0] != "api_key"
+        and METHOD_FACTS[provider.methods[0]].needs_client
     ):
         return "needs your own app registration"
     return "your own preset" if provider.origin == "user" else ""

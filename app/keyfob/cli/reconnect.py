@@ -8,7 +8,7 @@ from keyfob.cli.options import account_argument, inputs_of, json_option, pass_se
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
 from keyfob.core.errors import Usage
-from keyfob.core.words import Method
+from keyfob.core.methods import Method
 from keyfob.service.accounts.views import SignInRequest
 
 

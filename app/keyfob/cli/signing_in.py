@@ -17,10 +17,10 @@ from keyfob.cli.session import Session
 from keyfob.cli.words import moment, who
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError, SignInEnded, Usage
+from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.core.words import Method
 from keyfob.service.accounts.views import Progress, SignInRequest
 
 POLL = 0.2  # seconds between looks whether the sign-in has ended, while waiting for stdin
@@ -70,17 +70,18 @@ def secrets_for(
     """The API key and the password, as far as the method needs one: from stdin where told so, else asked for on a
     terminal. Raises Usage where neither is possible."""
     chosen = method or ("api_key" if key_stdin else "password" if password_stdin else provider.methods[0])
-    if key_stdin and chosen != "api_key":
+    asked = METHOD_FACTS[chosen].asks_for
+    if key_stdin and asked != "api_key":
         raise Usage("--api-key-stdin works only with the method api_key")
-    if password_stdin and chosen != "password":
+    if password_stdin and asked != "password":
         raise Usage("--password-stdin works only with the method password")
-    if chosen not in ("api_key", "password") or chosen not in provider.methods:
+    if asked is None or chosen not in provider.methods:
         return None, None
-    option = "--api-key-stdin" if chosen == "api_key" else "--password-stdin"
+    option = "--api-key-stdin" if asked == "api_key" else "--password-stdin"
     if not (key_stdin or password_stdin or sys.stdin.isatty()):
-        what = "an API key" if chosen == "api_key" else "a password"
+        what = "an API key" if asked == "api_key" else "a password"
         raise Usage(f"{provider.title} needs {what}", remedy=f"Pipe it in and add {option}.")
-    if chosen == "api_key":
+    if asked == "api_key":
         if provider.api_key is not None and provider.api_key.create_at and sys.stdin.isatty():
             session.note(f"Create a key at {provider.api_key.create_at}")
         return session.secret_from_stdin(option, "API key"), None

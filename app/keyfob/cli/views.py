@@ -13,8 +13,9 @@ from keyfob import client
 from keyfob.cli.session import Session
 from keyfob.core.account import AccountView, ErrorNote
 from keyfob.core.errors import Fault
+from keyfob.core.methods import METHODS
 from keyfob.core.times import from_rfc3339
-from keyfob.core.words import METHODS, SHOWN_STATUSES, known
+from keyfob.core.words import SHOWN_STATUSES, known
 
 
 def all_accounts(session: Session) -> list[AccountView]:

@@ -11,9 +11,10 @@ import click
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
+from keyfob.core.methods import Method
 from keyfob.core.text import plain
 from keyfob.core.time_words import short_span
-from keyfob.core.words import Method, ShownStatus
+from keyfob.core.words import ShownStatus
 
 STATUS_WORDS: Mapping[ShownStatus, str] = {
     "connected": "connected",

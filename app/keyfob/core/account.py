@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import ClientAuth, Method, ShownStatus, StatusWord
+from keyfob.core.words import ClientAuth, ShownStatus, StatusWord
 
 
 @dataclass(frozen=True, slots=True)

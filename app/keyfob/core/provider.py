@@ -30,6 +30,7 @@ from keyfob.core.limits import (
     Url,
     Words,
 )
+from keyfob.core.methods import Method
 from keyfob.core.quirks import QuirkName
 from keyfob.core.words import (
     Algorithm,
@@ -39,7 +40,6 @@ from keyfob.core.words import (
     ExpiresKind,
     IdentityFrom,
     InputKind,
-    Method,
     Offer,
     Origin,
     PasteForm,

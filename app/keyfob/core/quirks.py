@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from keyfob.core.words import Method
+from keyfob.core.methods import Method
 
 QuirkName = Literal[
     "dynamic_agent_client", "openrouter_keys", "mastodon_apps", "login_flow_v2", "state_in_token_request",

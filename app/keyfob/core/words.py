@@ -9,12 +9,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar, get_args
 
-# How a person signs in.
-Method = Literal["oauth", "device", "atproto", "api_key", "app_password", "password"]
-METHODS: tuple[Method, ...] = get_args(Method)
-# The methods whose tokens Keyfob renews by itself; the others hold something that lives until it is refused.
-RENEWABLE_METHODS: frozenset[Method] = frozenset(METHODS) - {"api_key", "app_password"}
-
 # How an account stands: as stored, and as shown, where a renewal under way is seen as well.
 StatusWord = Literal["connected", "stale", "needs_sign_in", "disconnected"]
 ShownStatus = Literal["connected", "renewing", "stale", "needs_sign_in", "disconnected"]

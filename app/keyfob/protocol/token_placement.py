@@ -13,9 +13,9 @@ from typing import assert_never
 from keyfob import __version__
 from keyfob.core.encoding import basic
 from keyfob.core.http import Request
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Api, Provider
 from keyfob.core.secret import Secret
-from keyfob.core.words import Method
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.urls import with_query
 from keyfob.protocol.oidc.id_token import unverified_claims

@@ -10,34 +10,23 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.provider import IdentitySource, Provider, RedirectProfile
 from keyfob.core.quirks import QUIRKS, client_of
-from keyfob.core.words import Method
 from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.values import HEADER_NAME, PLACEHOLDER, Leaves, apis
 
 IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
 SLOT = re.compile(r"\{([^{}]*)\}")
-BROWSER_METHODS: tuple[Method, ...] = ("oauth", "device", "password")
 
 
 def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
-    ends = preset.endpoints
-    discovers = preset.discovery is not None
-    needed: dict[Method, list[str]] = {
-        "oauth": ["authorization_endpoint"],
-        "device": ["device_authorization_endpoint"],
-        "password": [],
-    }
-    for method, names in needed.items():
-        if method in preset.methods and not discovers:
-            for name in [*names, "token_endpoint"]:
-                if getattr(ends, name) is None:
-                    yield PresetFault(
-                        f"endpoints.{name}",
-                        "is missing",
-                        f'method "{method}" needs it, unless you set discovery',
-                    )
+    for method in dict.fromkeys(preset.methods) if preset.discovery is None else ():
+        for name in METHOD_FACTS[method].endpoints:
+            if getattr(preset.endpoints, name) is None:
+                yield PresetFault(
+                    f"endpoints.{name}", "is missing", f'method "{method}" needs it, unless you set discovery'
+                )
     if "api_key" in preset.methods and preset.api_key is None:
         yield PresetFault("api_key", "is missing", 'method "api_key" needs the table [api_key]')
     if "api_key" not in preset.methods and preset.api_key is not None:
@@ -87,7 +76,7 @@ def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
 
 def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     entry = preset.policy
-    signs_in = any(method in BROWSER_METHODS for method in preset.methods)
+    signs_in = any(METHOD_FACTS[method].needs_client for method in preset.methods)
     brings = preset.client.client_id is None and signs_in
     if entry.client_id == "user" and brings and entry.register_at is None:
         yield PresetFault("policy.register_at", "is missing", "it should be the page for registering an app")

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from keyfob.core.account import Pin, Record
 from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey, unseal_key
+from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
-from keyfob.core.words import Method
 from keyfob.ports import Clock, Entropy, Vault
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
@@ -144,7 +144,7 @@ class ContextBuilder:
             return  # a preset that is gone or faulty is told where it is needed
         pinned = record.account.pin.server
         pairs: list[tuple[str | None, str | None]] = []
-        if record.account.method in ("oauth", "device"):
+        if METHOD_FACTS[record.account.method].server_from_preset:
             pairs.append((now.issuer, pinned.issuer if now.issuer else None))
             for name in ("token_endpoint", "refresh_endpoint", "userinfo_endpoint"):
                 pairs.append((getattr(now.endpoints, name), getattr(pinned.endpoints, name)))

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Usage
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.core.words import ClientAuth, Method, RedirectHost
+from keyfob.core.words import ClientAuth, RedirectHost
 from keyfob.protocol.oauth import discovery
 from keyfob.providers.catalogue import SUFFIX, Catalogue
 from keyfob.providers.toml_text import to_toml

@@ -11,17 +11,17 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.core.account import AccountView
-from keyfob.core.words import Method
+from keyfob.core.methods import Method
 from keyfob.desktop.connect.form_page import FormPage
 from keyfob.desktop.connect.gallery_page import GalleryPage
 from keyfob.desktop.connect.models import CHANGE, Card, Failure, Form, Success, Waiting
 from keyfob.desktop.connect.outcome_pages import FailurePage, SuccessPage
 from keyfob.desktop.connect.presenter import SignInPresenter, request_of
 from keyfob.desktop.connect.waiting_page import WaitingPage
+from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import label
 from keyfob.desktop.window.keychain import WAITING
-from keyfob.desktop.window.models import METHOD_WORDS
 from keyfob.desktop.window.viewmodel import name_of
 from keyfob.service.accounts.views import SignInRequest
 
@@ -148,7 +148,7 @@ class ConnectDialog(QDialog):
             self._show_failure(
                 Failure(
                     f"There is no other method for {name_of(account)}",
-                    f"{account.provider_title} offers only {METHOD_WORDS[account.method]}.",
+                    f"{account.provider_title} offers only {METHOD_WORDS[account.method].name}.",
                     "",
                     "",
                     "",

@@ -9,32 +9,28 @@ from typing import Literal
 
 from keyfob.core import time_words
 from keyfob.core.errors import CODES, KeyfobError
+from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
-from keyfob.core.words import ClientSource, Method, SecretRule, Stage
+from keyfob.core.words import (
+    ClientSource,
+    SecretRule,
+    Stage,
+)
 from keyfob.desktop.shared.avatar import Face, first_letter
+from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS as BUTTONS
-from keyfob.desktop.window.models import METHOD_WORDS
 from keyfob.desktop.window.viewmodel import face_of, name_of
 from keyfob.protocol.http.urls import fault_of
 from keyfob.service.accounts.views import Progress
 
 BROWSER_NEXT = "Your browser opens in the next step."
 CHANGE = "Edit"  # what was entered in the form
-CLIENT_METHODS: tuple[Method, ...] = ("oauth", "device", "password")  # those that need a client id
 # What most people look for stands first; then by title; what fits any server, and test servers, stand last.
 POPULAR = (
     "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
     "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
 )  # fmt: skip
-LEADS: dict[Method, str] = {
-    "oauth": "Sign in once with your browser. Keyfob keeps the token in your keychain and renews it.",
-    "device": "Enter a code at the provider once. Keyfob keeps the token in your keychain and renews it.",
-    "atproto": "Sign in once with your handle. Keyfob keeps the token in your keychain and renews it.",
-    "api_key": "Paste an API key. Keyfob tests it and saves it in your keychain.",
-    "app_password": "Sign in once at your server. Keyfob keeps an app password in your keychain.",
-    "password": "Sign in once with your password. Keyfob does not save the password.",
-}
 ANY_SERVER = ("oidc", "oauth2", "atproto", "api-key", "api-key-header")
 
 
@@ -151,12 +147,14 @@ class Failure:
 def card(provider: Provider) -> Card:
     # The first one is chosen until the person chooses another.
     ordered = sorted(provider.methods, key=lambda m: not works_at_once(provider, m))
-    methods = tuple((m, METHOD_WORDS[m]) for m in ordered)
+    methods = tuple((m, METHOD_WORDS[m].name) for m in ordered)
     own = wants_own_app(provider)
-    spoken = [w for m, w in methods if m == "api_key" or not (own or provider.policy.blocked)]
+    spoken = [
+        w for m, w in methods if METHOD_FACTS[m].asks_for == "api_key" or not (own or provider.policy.blocked)
+    ]
     if provider.policy.blocked:
         spoken = [f"{' · '.join(spoken)} only" if spoken else "not allowed"]
-    elif own and any(m in CLIENT_METHODS for m in provider.methods):
+    elif own and any(METHOD_FACTS[m].needs_client for m in provider.methods):
         spoken.append("own app" if spoken else "needs your own app")
     elif own:
         spoken = [w for _, w in methods]
@@ -182,15 +180,15 @@ def wants_own_app(provider: Provider) -> bool:
 
 def works_at_once(provider: Provider, method: Method) -> bool:
     """Whether a person can sign in by `method` as things stand: with no app of their own, and within the terms."""
-    if method == "api_key":
+    if METHOD_FACTS[method].asks_for == "api_key":
         return True
-    return not provider.policy.blocked and not (wants_own_app(provider) and method in CLIENT_METHODS)
+    return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
 
 
 def lead(card: Card, method: Method) -> str:
     """What signing in by `method` takes."""
     if method in card.at_once:
-        return LEADS[method]
+        return METHOD_WORDS[method].lead
     if card.blocked:
         return f"{card.badge}."
     return f"First register your own app at {card.title}. Then sign in with it."
@@ -245,15 +243,12 @@ def redirect_uri(provider: Provider, setting_port: int) -> str:
 def form(provider: Provider, method: Method, *, known: KnownClient | None, setting_port: int) -> Form:
     """What `method` at `provider` asks of the person."""
     policy, key = provider.policy, provider.api_key
-    wants_key = method == "api_key"
-    needs_client = method in CLIENT_METHODS and policy.client_id == "user"
+    facts = METHOD_FACTS[method]
+    wants_key = facts.asks_for == "api_key"
+    registers_redirect = facts.comes_back and facts.needs_client
+    needs_client = facts.needs_client and policy.client_id == "user"
     first = "First register an app. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
-    text = {
-        "api_key": "Paste a key from the provider. Keyfob tests it and saves it in your keychain.",
-        "atproto": "Enter your handle. Your server then asks you for your password.",
-        "app_password": "Your server opens in the browser and creates an app password for Keyfob.",
-        "password": "Keyfob uses the password once to sign in and does not save it.",
-    }.get(method, policy.note or first)
+    text = METHOD_WORDS[method].form or policy.note or first
     return Form(
         provider=provider.id,
         method=method,
@@ -267,16 +262,16 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
         secret=provider.client.secret if needs_client else "never",
         register_at=policy.register_at if _is_web(policy.register_at) else None,
         register_note=policy.register_note,
-        redirect_uri=redirect_uri(provider, setting_port) if method == "oauth" else None,
+        redirect_uri=redirect_uri(provider, setting_port) if registers_redirect else None,
         key_wanted=wants_key,
         key_hint=key.hint if key and wants_key else "",
         create_at=key.create_at if key and wants_key and _is_web(key.create_at) else None,
-        password_wanted=method == "password",
+        password_wanted=facts.asks_for == "password",
         blocked=policy.blocked if not wants_key and known is None else None,
         link=policy.terms if _is_web(policy.terms) else None,
-        others=tuple((m, METHOD_WORDS[m]) for m in provider.methods if m != method),
+        others=tuple((m, METHOD_WORDS[m].name) for m in provider.methods if m != method),
         also_ports=provider.redirect.ports[1:]
-        if method == "oauth" and provider.redirect.port == "list" and provider.redirect.registered_port
+        if registers_redirect and provider.redirect.port == "list" and provider.redirect.registered_port
         else (),
     )
 
@@ -286,10 +281,11 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
     title, left = progress.provider_title, ""
     if progress.deadline is not None:
         left = f"{time_words.countdown(progress.deadline - now)} left"
-    if progress.method == "device":
+    facts = METHOD_FACTS[progress.method]
+    if facts.shows_code:
         return _device(progress, left)
     steps: tuple[tuple[str, Stage], ...]
-    if progress.method in ("api_key", "password"):
+    if facts.asks_for is not None:
         steps = (("Check with the provider", "checking"), ("Save in your keychain", "saving"))
         lead = f"Keyfob is asking {title} who you are."
     else:
@@ -319,7 +315,7 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
         "code#state": "Paste the code from the page",
     }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
     return Waiting(
-        f"Sign in at {title}" if progress.method not in ("api_key",) else f"Connecting {title}",
+        f"Connecting {title}" if facts.asks_for == "api_key" else f"Sign in at {title}",
         lead,
         _steps(steps, "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
                failed="browser" if progress.browser_opened is False else None),

@@ -15,8 +15,8 @@ from PySide6.QtGui import QDesktopServices
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY
-from keyfob.core.words import Method
 from keyfob.desktop.connect import models
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient

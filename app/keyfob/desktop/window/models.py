@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from keyfob.core.words import Method, ShownStatus
+from keyfob.core.words import ShownStatus
 from keyfob.desktop.shared.avatar import Face
 from keyfob.desktop.window import history
 
-METHOD_WORDS: Mapping[Method, str] = {
-    "oauth": "browser",
-    "device": "device code",
-    "atproto": "your handle",
-    "api_key": "API key",
-    "app_password": "app password",
-    "password": "password",
-}
 STATUS_WORDS: Mapping[ShownStatus, str] = {
     "connected": "Connected",
     "renewing": "Renewing",

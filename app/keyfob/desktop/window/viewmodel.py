@@ -15,9 +15,9 @@ from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent, shown_status
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.shared.avatar import Face, avatar_color, first_letter
+from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window import history
 from keyfob.desktop.window.models import (
-    METHOD_WORDS,
     STATUS_SHAPES,
     STATUS_TONES,
     STATUS_WORDS,
@@ -223,7 +223,7 @@ def detail(
 def _facts(
     view: AccountView, now: datetime, kept_in: str, zone: tzinfo | None
 ) -> tuple[tuple[str, str], ...]:
-    out = [("Name for tools", view.id), ("Signs in by", METHOD_WORDS[view.method])]
+    out = [("Name for tools", view.id), ("Signs in by", METHOD_WORDS[view.method].name)]
     if view.subject:
         out.append(("Subject", view.subject))
     if view.email and view.email != name_of(view):

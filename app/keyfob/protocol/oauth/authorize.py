@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded
 from keyfob.core.http import Callback
+from keyfob.core.methods import Method
 from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
-from keyfob.core.words import Method
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser
 from keyfob.protocol.env import FlowEnv

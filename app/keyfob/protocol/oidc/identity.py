@@ -18,10 +18,10 @@ from typing import Any, assert_never
 from keyfob.core.errors import PeerFault, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
-from keyfob.core.words import Method
 from keyfob.protocol.context import FlowContext, Identity
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.env import FlowEnv

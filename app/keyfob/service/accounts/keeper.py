@@ -44,10 +44,10 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.grant import Grant
+from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.renewal import ends_at, jitter_of, may_repeat, planned, predates, serves, waits
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.core.words import RENEWABLE_METHODS
 from keyfob.ports import AccountStore, Locks
 from keyfob.protocol.oauth import token
 from keyfob.service.accounts.account_state import AccountState
@@ -137,7 +137,7 @@ class Keeper:
         served = not force and self._serves(stored, min_life, rejected)
         if served and not self._recovers(record, stored):
             return stored.grant
-        if stored.grant.refresh is None or record.account.method not in RENEWABLE_METHODS:
+        if stored.grant.refresh is None or not METHOD_FACTS[record.account.method].renewable:
             return self._cannot_renew(record, stored, rejected)
         if not served:
             self._wait_for_saver(key)

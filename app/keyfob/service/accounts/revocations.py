@@ -18,6 +18,7 @@ from datetime import timedelta
 from keyfob.core.account import PendingRevocation, Pin, Record
 from keyfob.core.errors import KeychainError, KeyfobError, Transient
 from keyfob.core.grant import Grant, SigningKey, seal, unseal
+from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.renewal import backoff, jitter_of
 from keyfob.core.secret import Secret
@@ -51,7 +52,7 @@ class Revocations:
     def can_revoke(self, record: Record) -> bool:
         """Whether this account's provider offers a way to revoke what this method gave."""
         provider = self._provider(record.account.provider, record.account.pin)
-        if record.account.method in ("api_key", "password"):
+        if not METHOD_FACTS[record.account.method].revocable:
             return False
         return _offers(provider, record)
 

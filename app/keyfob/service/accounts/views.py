@@ -10,10 +10,11 @@ from typing import Any
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.finding import Finding
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import ENDED, Method, PasteForm, Revoked, Stage, UnrevokedReason
+from keyfob.core.words import ENDED, PasteForm, Revoked, Stage, UnrevokedReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from keyfob.core.account import Record
 from keyfob.core.grant import SigningKey
+from keyfob.core.methods import Method
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
-from keyfob.core.words import Method
 from keyfob.ports import AccountStore, Browser, Listeners, Locks, Spawn, Vault
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.providers.catalogue import Catalogue

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 from keyfob.core.account import Account, AccountView, Connected, Pin, Record
 from keyfob.core.errors import Fault, KeyfobError, NotFound, PeerFault, SettingWrong, Usage
 from keyfob.core.grant import Grant
+from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
 from keyfob.core.transitions import Renamed, SignedIn, after
-from keyfob.core.words import LoggedKind, Method, known
+from keyfob.core.words import LoggedKind, known
 from keyfob.ports import Spawn
 from keyfob.protocol.oidc.identity import UNIDENTIFIED
 from keyfob.service.accounts.grant_store import lock_name
@@ -64,7 +65,7 @@ class SignIn:
             )
         if request.label and record is None:
             self._refuse_taken(provider.id, label_from(request.label))
-        paste = (provider.redirect.paste or "url") if method in ("oauth", "atproto") else None
+        paste = (provider.redirect.paste or "url") if METHOD_FACTS[method].comes_back else None
         progress = Progress("preparing", provider.id, provider.title, method, paste=paste)
         return Attempt(
             self, deps.signing.new_id(), replace(request, provider=provider.id, method=method), progress

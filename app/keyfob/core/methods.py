@@ -1,0 +1,52 @@
+"""How a person can sign in: the methods, and the facts about each that other code asks for.
+
+To add a method, name it here with its facts, write its flow in `protocol` and its case in `service.sign_in.methods`, and
+give it words in `cli.words` and in `desktop.shared.method_words`. mypy and the tests name each place that lacks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+# Presets, stored rows and the JSON interface carry these words as they are, so a word never changes.
+Method = Literal["oauth", "device", "atproto", "api_key", "app_password", "password"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFacts:
+    renewable: bool = True  # Keyfob renews its tokens; otherwise they live until they are refused
+    revocable: bool = True  # a disconnect can revoke what it gave, if the provider offers that
+    needs_client: bool = False  # it needs a client id
+    endpoints: tuple[str, ...] = ()  # that a preset names, unless it has discovery
+    server_from_preset: bool = False  # a preset that names another server asks the person to sign in again
+    comes_back: bool = False  # the browser comes back to a redirect
+    shows_code: bool = False  # the person enters a code at the provider
+    asks_for: Literal["api_key", "password"] | None = None  # the secret that the person gives to Keyfob
+
+
+METHOD_FACTS: Mapping[Method, MethodFacts] = MappingProxyType(
+    {
+        "oauth": MethodFacts(
+            needs_client=True,
+            endpoints=("authorization_endpoint", "token_endpoint"),
+            server_from_preset=True,
+            comes_back=True,
+        ),
+        "device": MethodFacts(
+            needs_client=True,
+            endpoints=("device_authorization_endpoint", "token_endpoint"),
+            server_from_preset=True,
+            shows_code=True,
+        ),
+        "atproto": MethodFacts(comes_back=True),
+        "api_key": MethodFacts(renewable=False, revocable=False, asks_for="api_key"),
+        "app_password": MethodFacts(renewable=False),
+        "password": MethodFacts(
+            revocable=False, needs_client=True, endpoints=("token_endpoint",), asks_for="password"
+        ),
+    }
+)
