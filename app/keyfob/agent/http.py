@@ -1,7 +1,7 @@
 """The little HTTP/1.1 that the agent speaks: bytes to requests, answers to bytes. Pure; no I/O.
 
-Only what its clients use: GET, POST and DELETE with a Content-Length, keep-alive. Everything else is refused with
-a status, never guessed at: chunked bodies, upgrades, folded headers, two lengths.
+Only what its clients use: GET, POST and DELETE with a Content-Length, keep-alive. Everything else is refused
+with a status, never guessed at: chunked bodies, upgrades, folded headers, two lengths.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ REASONS = {
 
 
 class BadRequest(Exception):
-    """The peer's bytes are no request of ours. `status` is what it is answered before the connection closes."""
+    """The peer's bytes are no request of ours. `status` is what it is answered before the connection
+    closes."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -67,7 +68,8 @@ class Incoming:
         """The body as an object. Raises BadRequest."""
         try:
             value = json.loads(self.body or b"{}", parse_constant=_no_number)
-            # JSON can spell half of a surrogate pair, which no text can hold: nothing behind this could store or hash it.
+            # JSON can spell half of a surrogate pair, which no text can hold: nothing behind this could store
+            # or hash it.
             json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             raise BadRequest(400, "the body is not valid JSON") from None
@@ -102,7 +104,8 @@ def document(value: Any, status: int = 200) -> Answer:
 
 
 def take(buffer: bytes) -> tuple[Incoming, int] | None:
-    """The first whole request in `buffer` and how many bytes it took; None while more must come. Raises BadRequest."""
+    """The first whole request in `buffer` and how many bytes it took; None while more must come. Raises
+    BadRequest."""
     try:
         head = read_head(buffer)
     except Malformed:

@@ -1,4 +1,5 @@
-"""Where an account's token goes in a request to its provider's API (RFC 6750 §2, and what presets say instead).
+"""Where an account's token goes in a request to its provider's API (RFC 6750 §2, and what presets say
+instead).
 
 Called for every request that carries a token: who-am-I, revocation, the API calls of tools. Pure.
 """
@@ -24,7 +25,8 @@ _HEADER = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def api_of(provider: Provider, method: Method) -> Api:
-    """The API that an account's credentials are for: a key may be for another than the sign-in's tokens are."""
+    """The API that an account's credentials are for: a key may be for another than the sign-in's tokens
+    are."""
     if method == "api_key" and provider.api_key is not None:
         return provider.api_key.api
     return provider.api
@@ -33,8 +35,9 @@ def api_of(provider: Provider, method: Method) -> Api:
 def token_values(
     inputs: Mapping[str, str], client_id: str | None, username: str | None = None
 ) -> dict[str, str]:
-    """What a preset may name in its API's headers, parameters and `name`: `{username}`, once it is known, which an input
-    of the same name overrides; the account's inputs; `{client_id}`. `{version}` is always Keyfob's."""
+    """What a preset may name in its API's headers, parameters and `name`: `{username}`, once it is known,
+    which an input of the same name overrides; the account's inputs; `{client_id}`. `{version}` is always
+    Keyfob's."""
     known = {} if username is None else {"username": username}
     return {**known, **inputs, "client_id": client_id or ""}
 
@@ -47,12 +50,13 @@ def place_token(
     token_type: str = "Bearer",  # noqa: S107
     values: Mapping[str, str] = EMPTY,
 ) -> Request:
-    """The request with the token where the API wants it, and the API's own headers. The result holds the token.
+    """The request with the token where the API wants it, and the API's own headers. The result holds the
+    token.
 
-    `values` (of `token_values`) fill the names in headers and parameters. For `basic`,
-    `name` is the user name and the token the password; without a name the token is the user name (Stripe's way).
-    A header that the request has already stands, except the one that carries the token. `claim_headers` are read from
-    the token where it is a JWT, and left out where it holds no such claim.
+    `values` (of `token_values`) fill the names in headers and parameters. For `basic`, `name` is the user
+    name and the token the password; without a name the token is the user name (Stripe's way). A header that
+    the request has already stands, except the one that carries the token. `claim_headers` are read from the
+    token where it is a JWT, and left out where it holds no such claim.
     """
     headers = {k: filled(v, values) for k, v in api.headers.items()}
     if api.claim_headers:

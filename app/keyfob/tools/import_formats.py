@@ -8,7 +8,6 @@ be gives no entries rather than a guess.
 from __future__ import annotations
 
 import configparser
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.ports import Span
+from keyfob.tools.text_places import WORD, inside, json_object, json_strings, lines, shell_words
 from keyfob.tools.yaml_places import member, members, text_at, tree_of
 
 DEPTH = 6  # of a JSON settings file
@@ -27,10 +27,7 @@ MOVED = "moved-to-keyfob"  # in a file whose format has no empty password
 KEY, SIGN_IN, READ_ONLY = "api_key", "sign_in", "read_only"
 _NEXUS_KEY = re.compile(r"(nexus[\w.-]*)?(api[_-]?key|apikey|personal[_-]?key)", re.IGNORECASE)
 _ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
-# A word as a shell reads it: bare, escaped and quoted parts in any order.
-_WORD = re.compile(r"""(?:[^ \t\r\n"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
-_ENV_VALUE = re.compile(rf"\s*({_WORD.pattern})(?:\s+#.*|\s*)", re.DOTALL)
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_ENV_VALUE = re.compile(rf"\s*({WORD.pattern})(?:\s+#.*|\s*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +89,9 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each line with the place where it begins; its end of line is cut off."""
-    at = 0
-    for line in text.split("\n"):
-        yield at, line.removesuffix("\r")
-        at += len(line) + 1
-
-
-def _inside(start: int, end: int, text: str) -> tuple[int, int]:
-    """The place of a value without the quotes around it."""
-    quoted = end - start > 1 and text[start] == text[end - 1] and text[start] in "\"'"
-    return (start + 1, end - 1) if quoted else (start, end)
-
-
 def git_credentials(text: str) -> Iterator[Entry]:
     """git-credential-store: an address with user and password a line, percent-encoded."""
-    for at, line in _lines(text):
+    for at, line in lines(text):
         try:
             parts = urlsplit(line.strip())
             host = parts.netloc.rpartition("@")[2].lower()
@@ -155,10 +138,12 @@ def gh_hosts(text: str) -> Iterator[Entry]:
 
 def codex(text: str) -> Iterator[Entry]:
     """Codex's auth.json: an API key, or a ChatGPT sign-in whose refresh token rotates."""
-    body = _object(text)
+    body = json_object(text)
     key = body.get("OPENAI_API_KEY")
     if isinstance(key, str) and key:
-        spans = [span for path, _, span in _strings(text) if path == ("OPENAI_API_KEY",)]
+        spans = [
+            Span(start, end) for path, _, start, end in json_strings(text) if path == ("OPENAI_API_KEY",)
+        ]
         yield Entry(KEY, provider="openai-api", secret=Secret(key), spans=tuple(spans[-1:]))
     tokens = body.get("tokens")
     if isinstance(tokens, dict) and isinstance(tokens.get("refresh_token"), str) and tokens["refresh_token"]:
@@ -172,7 +157,7 @@ def codex(text: str) -> Iterator[Entry]:
 
 def claude(text: str) -> Iterator[Entry]:
     """Claude Code's .credentials.json."""
-    found = _object(text).get("claudeAiOauth")
+    found = json_object(text).get("claudeAiOauth")
     if isinstance(found, dict) and isinstance(found.get("refreshToken"), str) and found["refreshToken"]:
         yield Entry(
             READ_ONLY,
@@ -214,32 +199,20 @@ def _machine(host: str | None, found: Mapping[str, tuple[str, Span]]) -> Iterato
 
 def _netrc_words(text: str) -> Iterator[tuple[str, Span]]:
     in_macro = False
-    for at, line in _lines(text):
+    for at, line in lines(text):
         if not line.strip():
             in_macro = False
         elif line.lstrip().startswith("macdef"):
             in_macro = True
         elif not in_macro and not line.lstrip().startswith("#"):
-            for word, start, end in _words(line):
+            for word, start, end in shell_words(line):
                 # An entry with no password would take the next word for one.
                 yield word, Span(at + start, at + end, MOVED.encode())
 
 
-def _words(line: str) -> list[tuple[str, int, int]]:
-    """A line's words as a shell reads them, each with its place inside its quotes; with an open quote, as they are."""
-    try:
-        words = shlex.split(line, posix=True)
-        places = [_inside(*each.span(), line) for each in _WORD.finditer(line)]
-        if len(words) == len(places):
-            return [(word, *place) for word, place in zip(words, places, strict=True)]
-    except ValueError:
-        pass
-    return [(each[0], *each.span()) for each in re.finditer(r"\S+", line)]
-
-
 def environment(text: str, variables: Mapping[str, str]) -> Iterator[Entry]:
     """`NAME=value` lines; `variables` says which name is whose key."""
-    for at, line in _lines(text):
+    for at, line in lines(text):
         found = _ENV_LINE.fullmatch(line)
         if found is None or found[1] not in variables:
             continue
@@ -248,7 +221,7 @@ def environment(text: str, variables: Mapping[str, str]) -> Iterator[Entry]:
             continue
         value = "".join(shlex.split(word[1]))
         if value and "$" not in value:
-            start, end = _inside(*word.span(1), found[2])
+            start, end = inside(*word.span(1), found[2])
             shift = at + found.start(2)
             yield Entry(
                 KEY,
@@ -261,15 +234,15 @@ def environment(text: str, variables: Mapping[str, str]) -> Iterator[Entry]:
 
 def nexus(text: str) -> Iterator[Entry]:
     """A JSON settings file with a Nexus Mods key in it, at any of the names that mod tools give it."""
-    if not _object(text):
+    if not json_object(text):
         return
-    for path, value, span in _strings(text):
+    for path, value, start, end in json_strings(text):
         if value and len(path) <= DEPTH and _NEXUS_KEY.fullmatch(path[-1].rpartition(".")[2]):
             yield Entry(
                 KEY,
                 provider="nexusmods",
                 secret=Secret(value),
-                spans=(span,),
+                spans=(Span(start, end),),
                 variable=".".join(filter(None, path)),
             )
 
@@ -304,7 +277,7 @@ def emailproxy(text: str) -> Iterator[Entry]:
 
 def exported(text: str) -> Iterator[Entry]:
     """What `keyfob export` printed."""
-    body = _object(text)
+    body = json_object(text)
     presets = body.get("presets")
     for account in body.get("accounts") or [] if body.get("keyfob_export") == 1 else []:
         if not isinstance(account, dict) or not isinstance(account.get("provider"), str):
@@ -350,7 +323,7 @@ def parser_of(
     if base == ".env" or base.startswith(".env.") or base.endswith(".env"):
         return "env", env
     if text.lstrip().startswith("{"):
-        body = _object(text)
+        body = json_object(text)
         if "keyfob_export" in body:
             return "keyfob", exported
         if "claudeAiOauth" in body:
@@ -381,41 +354,6 @@ FORMATS: dict[str, Parser] = {
     "emailproxy": emailproxy,
     "keyfob": exported,
 }
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _strings(text: str) -> Iterator[tuple[tuple[str, ...], str, Span]]:
-    """The strings that are values in a JSON text: names above each, the string, and its place inside the quotes. The
-    text is known to be JSON."""
-    above: list[
-        tuple[str, bool]
-    ] = []  # of each open bracket, the name before it and whether it opens an object
-    name, is_name = "", False
-    for token in _JSON_TOKEN.finditer(text):
-        match token[0][0]:
-            case "{" | "[" as opening:
-                above.append((name, opening == "{"))
-                name, is_name = "", opening == "{"
-            case "}" | "]":
-                above.pop()
-                is_name = False
-            case ",":
-                is_name = above[-1][1]
-            case ":":
-                is_name = False
-            case '"' if is_name:
-                name = json.loads(token[0])
-            case '"':
-                path = [each for each, _ in above[1:]]
-                names = (*path, name) if above[-1][1] else tuple(path)
-                yield names, json.loads(token[0]), Span(token.start() + 1, token.end() - 1)
 
 
 def _text(body: Mapping[str, Any], name: str) -> str | None:

@@ -1,7 +1,8 @@
-"""A kubeconfig's users and contexts, edited as text: one item put in or taken out, every other line as it was.
+"""A kubeconfig's users and contexts, edited as text: one item put in or taken out, every other line as it
+was.
 
-Called by `keyfob wire kubectl`. PyYAML says where things stand. Lists have to be in block style, one item below the
-other, as kubectl and its kin write them.
+Called by `keyfob wire kubectl`. PyYAML says where things stand. Lists have to be in block style, one item
+below the other, as kubectl and its kin write them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ EMPTY = "apiVersion: v1\nkind: Config\n"
 
 
 def with_user(text: str, name: str, command: Sequence[str], api_version: str) -> str:
-    """The text with a user that runs `command`, in place of an earlier one of this name. Raises SettingWrong for a text
-    or a name that cannot be edited in."""
+    """The text with a user that runs `command`, in place of an earlier one of this name. Raises SettingWrong
+    for a text or a name that cannot be edited in."""
     rows = without_user(text or EMPTY, name).split("\n")
     users = _list("\n".join(rows), "users")
     if users is None:
@@ -103,7 +104,8 @@ class _Item:
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """A top-level list. `row` is its name's: `head` up to the colon, then a value if it is empty, then `rest`."""
+    """A top-level list. `row` is its name's: `head` up to the colon, then a value if it is empty, then
+    `rest`."""
 
     row: int
     head: str
@@ -120,7 +122,8 @@ class _List:
 
 
 def _list(text: str, name: str) -> _List | None:
-    """None if the text has no such key. Raises SettingWrong for a text that is not a mapping in block style."""
+    """None if the text has no such key. Raises SettingWrong for a text that is not a mapping in block
+    style."""
     try:
         root = tree_of(text)
     except ValueError:

@@ -1,7 +1,7 @@
 """Where things stand in other tools' YAML files, so that an edit changes those bytes and no others. Pure.
 
-PyYAML reads; nothing is ever written back through it, since no YAML writer keeps quotes, spacing and comments as they were.
-Called by the importer, for gh's hosts.yml, and by `wire`, for a kubeconfig.
+PyYAML reads; nothing is ever written back through it, since no YAML writer keeps quotes, spacing and comments
+as they were. Called by the importer, for gh's hosts.yml, and by `wire`, for a kubeconfig.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# What YAML 1.2 does not read, or PyYAML reads as the end of a line and others do not. One character each, so that places
-# stay the same.
+# What YAML 1.2 does not read, or PyYAML reads as the end of a line and others do not. One character each, so
+# that places stay the same.
 _UNREAD = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r(?!\n)")
 _PUT = "\ufffd"
 
 
 def tree_of(text: str) -> Any:
-    """The root node of a text, None if it holds nothing. Marks count the text's characters and lines. Raises ValueError if
-    it is not one YAML document."""
+    """The root node of a text, None if it holds nothing. Marks count the text's characters and lines. Raises
+    ValueError if it is not one YAML document."""
     import yaml
 
     try:
@@ -41,7 +41,8 @@ def member(node: Any, name: str) -> Any:
 
 
 def text_at(text: str, node: Any) -> tuple[str, int, int] | None:
-    """A scalar's text and its place in `text`, without the quotes. None if it is empty, or not written out in place."""
+    """A scalar's text and its place in `text`, without the quotes. None if it is empty, or not written out in
+    place."""
     if getattr(node, "id", None) != "scalar" or not node.value or _PUT in node.value or is_null(node):
         return None
     start, end = node.start_mark.index, node.end_mark.index

@@ -3,8 +3,9 @@
 Every wait (for a name, a connection, TLS, each read and write) gets what is left of one deadline. Used by
 `transport` alone, one backend for one exchange. Speaks TLS only with the context it is given.
 
-httpcore's own backend cannot do this: its timeouts start anew with each read, also inside a TLS record, it resolves
-names without one, and a timer that shuts the socket would make a body without a length look complete when it was cut.
+httpcore's own backend cannot do this: its timeouts start anew with each read, also inside a TLS record, it
+resolves names without one, and a timer that shuts the socket would make a body without a length look complete
+when it was cut.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Deadline:
 
 
 class Patience(Deadline):
-    """A deadline that starts anew whenever something came: for answers of any length, read by a person's program."""
+    """A deadline that starts anew whenever something came: for answers of any length, read by a person's
+    program."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -57,8 +59,8 @@ class Patience(Deadline):
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """Makes the connections of one exchange. With `loopback`, names are taken for their loopback addresses only:
-    `localhost` in a hosts file must not lead plain http off this machine."""
+    """Makes the connections of one exchange. With `loopback`, names are taken for their loopback addresses
+    only: `localhost` in a hosts file must not lead plain http off this machine."""
 
     def __init__(self, deadline: Deadline, *, loopback: bool) -> None:
         self._deadline = deadline
@@ -217,8 +219,8 @@ def _connected(addresses: list[tuple[int, Any]], deadline: Deadline) -> socket.s
 
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
-    """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline of its own, so it runs on a thread that
-    is left behind when the time limit was reached; it holds nothing but the name."""
+    """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline of its own, so it
+    runs on a thread that is left behind when the time limit was reached; it holds nothing but the name."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:

@@ -1,9 +1,9 @@
 """HTTP through httpcore: one exchange a call, on a connection of its own.
 
-Promises: no redirect followed, no cookie kept, nothing sent twice; ends by an absolute deadline; reads a bounded
-body, decoded or not; verifies TLS against the system's authorities; speaks plain http to this machine alone. Each
-request gets a fresh connection: on a kept one that died unseen, a refresh token could be spent without an answer.
-Called by the runner of effects, on any thread. Must never log a URL, a header or a body.
+Promises: no redirect followed, no cookie kept, nothing sent twice; ends by an absolute deadline; reads a
+bounded body, decoded or not; verifies TLS against the system's authorities; speaks plain http to this machine
+alone. Each request gets a fresh connection: on a kept one that died unseen, a refresh token could be spent
+without an answer. Called by the runner of effects, on any thread. Must never log a URL, a header or a body.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ USER_AGENT = f"Keyfob/{__version__}"  # some providers block the names of librar
 
 
 class HttpTransport:
-    """ports.Transport. Thread-safe. Imports httpcore with the first request, so that making one costs nothing."""
+    """ports.Transport. Thread-safe. Imports httpcore with the first request, so that making one costs
+    nothing."""
 
     def __init__(self, clock: Clock, *, deadline: float = DEADLINE, body_most: int = BODY_MOST) -> None:
         """`deadline` in seconds, `body_most` in bytes."""
@@ -54,8 +55,8 @@ class HttpTransport:
 
     def send(self, request: Request) -> Response:
         """The whole answer, redirects as they are. Raises Transient (`network_unreachable` before the request
-        left, `network_timeout`, `provider_unavailable` where the answer is lost) or SettingWrong (`tls_untrusted`,
-        `endpoint_unsafe`, `setting_faulty`)."""
+        left, `network_timeout`, `provider_unavailable` where the answer is lost) or SettingWrong
+        (`tls_untrusted`, `endpoint_unsafe`, `setting_faulty`)."""
         exchange = _Exchange(request, self._body_most)
         try:
             return exchange.run(self._trust(), self._deadline, self._clock)
@@ -68,8 +69,9 @@ class HttpTransport:
 
     @contextmanager
     def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
-        """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
-        the next piece. Not of the port: for a person's own API calls, whose answers nobody has to judge."""
+        """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
+        wait for the next piece. Not of the port: for a person's own API calls, whose answers nobody has to
+        judge."""
         from keyfob.adapters.network.stream import Patience
 
         exchange = _Exchange(request, self._body_most)

@@ -1,10 +1,10 @@
-"""The SQLite database of the account store: its file, its connections and transactions, its schema, and what is done when it is
-damaged.
+"""The SQLite database of the account store: its file, its connections and transactions, its schema, and what
+is done when it is damaged.
 
-Promises: each transaction is on disk when it ends (WAL, synchronous=FULL); safe across threads and processes; the file
-and its -wal and -shm are 0600. A damaged file is copied aside and left where it is, never deleted and never replaced by
-an empty one; what was in it is known by the key list (`adapters/store/key_list.py`). Used by the parts of the store,
-each of which has its own tables.
+Promises: each transaction is on disk when it ends (WAL, synchronous=FULL); safe across threads and processes;
+the file and its -wal and -shm are 0600. A damaged file is copied aside and left where it is, never deleted
+and never replaced by an empty one; what was in it is known by the key list (`adapters/store/key_list.py`).
+Used by the parts of the store, each of which has its own tables.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Database:
     """One file. Thread-safe: calls take a connection each, which is kept for the next call."""
 
     def __init__(self, path: Path, *, anew: bool = False) -> None:
-        """Opens, makes or migrates `path`. Raises Fault `store_too_new`, `store_damaged`, `store_unwritable` or
-        `store_busy`. On a read-only disk it can be read, and a write raises `store_unwritable`. An empty or absent file
-        is damage when accounts were in it, unless it is made `anew`."""
+        """Opens, makes or migrates `path`. Raises Fault `store_too_new`, `store_damaged`, `store_unwritable`
+        or `store_busy`. On a read-only disk it can be read, and a write raises `store_unwritable`. An empty
+        or absent file is damage when accounts were in it, unless it is made `anew`."""
         self.path = path
         self.keys = KeyList(path.with_suffix(".keys"))
         self._anew = anew
@@ -255,8 +255,9 @@ def on_read_only_disk(path: Path) -> bool:
 
 
 def read_only_address(path: Path) -> str:
-    """For `sqlite3.connect(uri=True)`. SQLite reads a WAL database only with its -shm, which it cannot make here; without
-    one, and with nothing left in the -wal, the file by itself is the whole truth and nobody changes it."""
+    """For `sqlite3.connect(uri=True)`. SQLite reads a WAL database only with its -shm, which it cannot make
+    here; without one, and with nothing left in the -wal, the file by itself is the whole truth and nobody
+    changes it."""
     wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     alone = not shm.exists() and not (wal.exists() and wal.stat().st_size)
     return f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if alone else ''}"

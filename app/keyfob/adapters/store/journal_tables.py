@@ -13,7 +13,8 @@ class JournalTables(Tables):
     def intent(self, key: str) -> Intent | None:
         with self.database.reading() as connection:
             rows = connection.execute("SELECT intent FROM intents WHERE key = ?", (key,)).fetchall()
-        # One that cannot be read counts as none: the next renewal sends the same refresh token as a replay would.
+        # One that cannot be read counts as none: the next renewal sends the same refresh token as a replay
+        # would.
         return next(iter(codec.readable(codec.load_intent, rows)), None)
 
     def put_intent(self, intent: Intent) -> None:

@@ -1,15 +1,17 @@
 """The Secret Service (GNOME Keyring, KeePassXC, KWallet) through secretstorage, over one shared session.
 
-keyring's backend opens a connection and an encrypted session for each call (10 ms a read) and prompts when the keychain
-is locked, with no time limit. This keeps its session (1 ms a read), and nothing but `unlock` ever prompts. Entries
-carry keyring's own attributes, so that both read and replace each other's. Of secretstorage it uses the documented part.
+keyring's backend opens a connection and an encrypted session for each call (10 ms a read) and prompts when
+the keychain is locked, with no time limit. This keeps its session (1 ms a read), and nothing but `unlock`
+ever prompts. Entries carry keyring's own attributes, so that both read and replace each other's. Of
+secretstorage it uses the documented part.
 
 KeePassXC asks the person before it replaces an entry and, with its usual settings, before it gives one to a
-program that it has not seen since that program connected. So an entry that exists gets its new secret in place,
-which no service asks about, and what would ask (deleting, with some settings) is not done: the entry is emptied.
+program that it has not seen since that program connected. So an entry that exists gets its new secret in
+place, which no service asks about, and what would ask (deleting, with some settings) is not done: the entry
+is emptied.
 
-Never here: a deadline for the calls themselves. A daemon that hangs blocks the calling thread, so callers wrap
-this in `process` or `deadline`.
+Never here: a deadline for the calls themselves. A daemon that hangs blocks the calling thread, so callers
+wrap this in `process` or `deadline`.
 """
 
 from __future__ import annotations
@@ -131,8 +133,8 @@ class _ServiceEntries:
         self._again(ask)
 
     def refuse_withheld(self) -> None:
-        """Raises KeychainError `keychain_locked` when the keychain is open and keeps entries of ours from this
-        process until the person allows them."""
+        """Raises KeychainError `keychain_locked` when the keychain is open and keeps entries of ours from
+        this process until the person allows them."""
 
         def look() -> None:
             if not self._default().is_locked() and self._withheld():
@@ -190,7 +192,8 @@ class _ServiceEntries:
 
     @staticmethod
     def _items(collection: secretstorage.Collection, name: str) -> list[secretstorage.Item]:
-        """In an order that every process agrees on: two that wrote a first entry at once may have made two."""
+        """In an order that every process agrees on: two that wrote a first entry at once may have made
+        two."""
         return sorted(collection.search_items(_query(name)), key=lambda item: str(item.item_path))
 
     def _withheld(self) -> list[str]:
@@ -214,8 +217,8 @@ class _ServiceEntries:
     # --- connection -----------------------------------------------------------------------------------------
 
     def _again(self, call: Callable[[], T]) -> T:
-        """`call`, and once more on a new connection where the kept one was lost: a keychain that was restarted
-        knows nothing of our session."""
+        """`call`, and once more on a new connection where the kept one was lost: a keychain that was
+        restarted knows nothing of our session."""
         kept = self._connection is not None
         try:
             with bus.errors():
@@ -250,8 +253,8 @@ class _ServiceEntries:
 
 
 def _rename(item: secretstorage.Item, label: str) -> None:
-    """An entry of an older version, or of an account that was renamed. What a person reads is no reason for a write to
-    fail."""
+    """An entry of an older version, or of an account that was renamed. What a person reads is no reason for a
+    write to fail."""
     with suppress(jeepney.DBusErrorResponse, secretstorage.SecretStorageException):
         if item.get_label() != label:
             item.set_label(label)

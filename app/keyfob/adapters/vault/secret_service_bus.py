@@ -1,8 +1,8 @@
 """Calls of the Secret Service's D-Bus API, for `secret_service`: connecting, prompts with a deadline, errors.
 
-secretstorage has them in private modules alone, or prompts in them without a limit: its `Item.delete` opens a prompt, its
-`create_collection` waits for the person for ever, and it unlocks one object at a time where one prompt can ask for all.
-https://specifications.freedesktop.org/secret-service-spec/latest/ describes the API.
+secretstorage has them in private modules alone, or prompts in them without a limit: its `Item.delete` opens a
+prompt, its `create_collection` waits for the person for ever, and it unlocks one object at a time where one
+prompt can ask for all. https://specifications.freedesktop.org/secret-service-spec/latest/ describes the API.
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ def locked_items(connection: DBusConnection, attributes: dict[str, str]) -> list
 
 
 def unlock(connection: DBusConnection, paths: Sequence[str], until: float) -> bool:
-    """Has the person unlock these with one prompt, until a moment of the monotonic clock. False if they dismissed it.
-    Raises TimeoutError."""
+    """Has the person unlock these with one prompt, until a moment of the monotonic clock. False if they
+    dismissed it. Raises TimeoutError."""
     _, prompt = _call(connection, _PATH, _SERVICE, "Unlock", "ao", list(paths))
     return prompt == _NONE or _answer(connection, prompt, until) is not None
 
 
 def create_default(connection: DBusConnection, label: str, until: float) -> str | None:
-    """The path of a new default collection, for which a prompt asks the person to choose a password. None if they
-    dismissed it. Raises TimeoutError."""
+    """The path of a new default collection, for which a prompt asks the person to choose a password. None if
+    they dismissed it. Raises TimeoutError."""
     properties = {"org.freedesktop.Secret.Collection.Label": ("s", label)}
     path, prompt = _call(connection, _PATH, _SERVICE, "CreateCollection", "a{sv}s", properties, "default")
     found = path if path != _NONE else _answer(connection, prompt, until)
@@ -98,7 +98,8 @@ def create_default(connection: DBusConnection, label: str, until: float) -> str 
 
 
 def delete(connection: DBusConnection, item: str) -> bool:
-    """Deletes an item. False if the service would ask the person first: nobody is asked, and the item is still there."""
+    """Deletes an item. False if the service would ask the person first: nobody is asked, and the item is
+    still there."""
     (prompt,) = _call(connection, item, "org.freedesktop.Secret.Item", "Delete")
     if prompt == _NONE:
         return True

@@ -1,8 +1,9 @@
 """Reads the head of an HTTP/1.1 request, strictly (RFC 9112 §2 to §5): bytes in, a head out. Pure.
 
-Both local servers read with it: the agent, and the listener for the answer to a sign-in. Neither is a public web
-server, so whatever two readers could understand differently is refused: bare newlines, folded lines, blanks before a
-colon, control characters, targets that are not a path. What a body may be is the caller's rule.
+Both local servers read with it: the agent, and the listener for the answer to a sign-in. Neither is a public
+web server, so whatever two readers could understand differently is refused: bare newlines, folded lines,
+blanks before a colon, control characters, targets that are not a path. What a body may be is the caller's
+rule.
 
 It is our own because h11 accepts bare newlines and folded lines, as a public server has to.
 """
@@ -31,10 +32,11 @@ class TooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of one request. `target` is the path with its query, as sent; both may hold a secret, as may `headers`.
+    """The head of one request. `target` is the path with its query, as sent; both may hold a secret, as may
+    `headers`.
 
-    `headers` have lower-case names and all their values, in the order in which they came. `size`: bytes of the head
-    with its blank line, so that the body begins there.
+    `headers` have lower-case names and all their values, in the order in which they came. `size`: bytes of
+    the head with its blank line, so that the body begins there.
     """
 
     method: str

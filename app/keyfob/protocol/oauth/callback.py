@@ -177,7 +177,8 @@ def judge(visit: Visit, expectation: Expectation) -> Accepted | Refused:
 
 
 def same_state(query: str, expectation: Expectation) -> bool:
-    """Whether a query carries this attempt's state, whatever else is in it: for telling a reload from a stranger."""
+    """Whether a query carries this attempt's state, whatever else is in it: for telling a reload from a
+    stranger."""
     params = read_query(query)
     return not isinstance(params, Refused) and _same(params.get("state", ""), expectation.state.reveal())
 
@@ -212,8 +213,9 @@ def read_paste(text: str, *, form: PasteForm | None, redirect_uri: str, expectat
     """Pasted text in place of the browser's visit, under the same checks.
 
     A full redirect address or its query is always understood; `code#state` and a bare code only where the
-    preset's paste form (`RedirectProfile.paste`) is that. Raises Usage for what is no answer at all, PeerFault
-    `state_mismatch`, `issuer_mismatch` or `protocol_violation` for an answer that is not this attempt's.
+    preset's paste form (`RedirectProfile.paste`) is that. Raises Usage for what is no answer at all,
+    PeerFault `state_mismatch`, `issuer_mismatch` or `protocol_violation` for an answer that is not this
+    attempt's.
     """
     text = text.strip()
     if not text:
