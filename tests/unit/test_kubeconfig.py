@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from keyfob.core.errors import SettingWrong
 from keyfob.tools.kubeconfig import has_user, with_context, with_user, without_user
+from keyfob.tools.yaml_places import tree_of
 
+tree_of("")  # loads PyYAML, which on a busy machine takes longer than one example of a property may
 COMMAND = ["keyfob", "credential", "kubectl", "work/me"]
 VERSION = "client.authentication.k8s.io/v1"
 OTHER = """\

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from keyfob.core.secret import Secret
 from keyfob.tools.import_formats import FORMATS, MOVED, Entry, entries_of, environment, parser_of
+from keyfob.tools.yaml_places import tree_of
 
+tree_of("")  # loads PyYAML, which on a busy machine takes longer than one example of a property may
 VARIABLES = {
     "OPENAI_API_KEY": "openai-api",
     "GITLAB_TOKEN": "gitlab",
