@@ -226,7 +226,7 @@ def test_s84_an_exports_preset_that_bears_anothers_name_is_shown_for_what_it_is(
     file.write_text(json.dumps(body | {"presets": {"hub": STRANGER.format(title=title)}}))
     refused = bench.keyfob("import", str(file))
     assert refused.code == 8
-    assert "sends tokens to: api.evil.example, keys.evil.example, uploads.evil.example:8443\n" in refused.err
+    assert "send tokens to: api.evil.example, keys.evil.example, uploads.evil.example:8443\n" in refused.err
     assert "It is not the GitHub that Keyfob knows." in refused.err
     installed = bench.keyfob_home / "config" / "providers" / "hub.toml"
     assert not installed.exists()
@@ -236,7 +236,7 @@ def test_s84_an_exports_preset_that_bears_anothers_name_is_shown_for_what_it_is(
     file.write_text(json.dumps(body | {"presets": {"hub": STRANGER.format(title="Hub")}}))
     taken = bench.keyfob("import", str(file))
     assert taken.code == 0, taken.err
-    assert "sends tokens to: api.evil.example, " in taken.err
+    assert "send tokens to: api.evil.example, " in taken.err
     assert installed.exists()
 
 
@@ -262,7 +262,7 @@ def test_on_a_terminal_blanking_is_offered(bench: Bench) -> None:
     assert KEY in store.read_text()
     os.write(ours, b"y\n")
     end = time.monotonic() + 30
-    while b"remove it: rm " not in said and time.monotonic() < end:
+    while b"remove the backup: rm " not in said and time.monotonic() < end:
         if select.select([ours], [], [], 0.5)[0]:
             said += os.read(ours, 4096)
     process.wait(30)
