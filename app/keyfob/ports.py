@@ -34,7 +34,7 @@ class VaultHealth:
     persistent: bool = True
     code: str | None = None  # a KeychainError code where not ok
     message: str = ""
-    remedy: str = ""  # the error's own; empty where ok
+    remedy: str | None = None  # the error's own, if it has one
 
 
 def unhealthy(error: KeyfobError, name: str = "keychain", persistent: bool = True) -> VaultHealth:

@@ -92,7 +92,7 @@ def test_a_notification_holds_no_markup(text: str) -> None:
 
 def hostile_engine(root: Path, text: str) -> fake.FakeEngine:
     note = fake.ErrorNote("x", text, "retry", fake.NOW)
-    every = dict.fromkeys(("name", "email", "plan", "subject", "provider_title", "remedy"), text)
+    every = dict.fromkeys(("name", "email", "plan", "subject", "provider_title"), text)
     row = fake.view("evil", text, "evil", scopes=(text, "a") * 200, narrower_scopes=(text,), last_error=note)
     engine = fake.FakeEngine(root, [replace(row, **every), *fake.sample_views()[1:3]])
     log = fake.LoggedEvent(fake.NOW - timedelta(hours=1), row.id, row.key, "renewal_failed", text)

@@ -67,7 +67,6 @@ def view(provider: str, title: str, label: str, **more: Any) -> AccountView:
         "last_renewed_at": NOW - 58 * M,
         "grant_ends_at": None,
         "last_error": None,
-        "remedy": None,
         "key_tail": None,
         "color": "#d98f40",
         "shareable": True,
@@ -109,7 +108,7 @@ def sample_views() -> list[AccountView]:
         ),
         view(
             "google", "Google", "work@example.org", email="work@example.org", status="needs_sign_in",
-            color="#d0553f", last_error=ended, remedy="Sign in again with Reconnect.",
+            color="#d0553f", last_error=ended,
             expires_at=NOW - 3 * D, renews_at=None, connected_at=NOW - 10 * D,
         ),
         view(
@@ -118,7 +117,7 @@ def sample_views() -> list[AccountView]:
         ),
         view(
             "mastodon", "Mastodon", "aldis@social.example", color="#6364ff", status="stale", last_error=busy,
-            remedy="Wait a few minutes and try again.", expires_at=NOW - 2 * M, renews_at=NOW - 12 * M,
+            expires_at=NOW - 2 * M, renews_at=NOW - 12 * M,
             name="Aldis von der Donaudampfschifffahrtsgesellschaft",
         ),
         view(

@@ -22,6 +22,7 @@ from keyfob.agent.api import (
 )
 from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, Incoming
+from keyfob.agent.remedies import REMEDIES
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     Fault,
@@ -35,7 +36,6 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
-from keyfob.core.remedies import in_terminal
 from support.agent_rig import AgentRig
 from support.rig import START
 
@@ -195,7 +195,7 @@ def test_each_failure_has_its_status_and_the_commands_exit(
     assert dict(answer.headers)["Keyfob-Exit"] == str(error.exit_code)
     assert dict(answer.headers).get("Retry-After") == ("7" if error.retry_after else None)
     plain = ask(rig, "GET", "/v1/token/example", accept=PLAIN)
-    here = in_terminal(error.remedy)
+    here = error.remedy or REMEDIES[error.code]
     assert plain.body.decode() == f"{error.message}. {here}"
     assert told(answer)["remedy"] == here, "its clients have no window to press a button in"
 

@@ -14,9 +14,9 @@ from unittest.mock import Mock
 import pytest
 
 from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.agent.remedies import REMEDIES
 from keyfob.cli.settings import SETTINGS
-from keyfob.core.errors import CODES, SettingWrong
-from keyfob.core.remedies import REMEDIES
+from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.service.doctor import Finding
 from support.cli_run import Ran, doors_to, run
@@ -238,6 +238,6 @@ def test_errors_and_doctor_name_the_command(engine: Engine, monkeypatch: pytest.
     said = "set another callback port: `keyfob settings set callback_port 9877`."
     assert said in call(engine).err
     assert said in json.loads(call(engine, "--json").err)["remedy"]
-    finding = Finding("port", False, "The port 9876 is taken", CODES["port_taken"].remedy, "fail")
+    finding = Finding("port", False, "The port 9876 is taken", None, "fail", "port_taken")
     engine.doctor = SimpleNamespace(run=lambda tray=None: [finding])
     assert said in run(["doctor"], doors_to(engine)).out

@@ -59,7 +59,7 @@ class Accounts(FakeAccounts):
 def evil_views() -> list[Any]:
     error = ErrorNote("grant_ended", EVIL, "sign_in_again", NOW)
     texts: dict[str, Any] = dict.fromkeys(
-        ["provider", "provider_title", "label", "name", "email", "plan", "subject", "remedy", "key_tail"], EVIL
+        ["provider", "provider_title", "label", "name", "email", "plan", "subject", "key_tail"], EVIL
     )  # fmt: skip
     one = replace(
         sample_views()[0], id=f"x/{EVIL}", scopes=(EVIL,), narrower_scopes=(EVIL,), last_error=error, **texts

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from keyfob.agent.remedies import REMEDIES
 from keyfob.cli import main as cli
 from keyfob.cli.disconnect import how_it_ended
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
-    CODES,
     Fault,
     KeychainError,
     KeyfobError,
@@ -29,7 +29,6 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
-from keyfob.core.remedies import REMEDIES
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import Disconnection, Finding, Token
 from support.cli_run import Ran, doors_to, run
@@ -364,7 +363,7 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
     for verb in ("token", "renew", "test", "disconnect"):
         ran = call(engine, verb, "nexusmods/aldis")
         assert (ran.code, ran.out) == (code, "")
-        remedy = REMEDIES.get(error.code, CODES[error.code].remedy)
+        remedy = REMEDIES[error.code]
         assert ran.err == f"keyfob: {error.message}. {remedy}\n"
         ran = call(engine, verb, "nexusmods/aldis", "--json")
         assert (ran.code, ran.out) == (code, "")

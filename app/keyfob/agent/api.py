@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, BadRequest, Incoming, document
+from keyfob.agent.remedies import REMEDIES
 from keyfob.agent.replacing import Replacements
 from keyfob.core.account import Account, LoggedEvent
 from keyfob.core.errors import (
@@ -31,7 +32,6 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
-from keyfob.core.remedies import in_terminal
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.ports import Spawn
@@ -317,8 +317,8 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
     headers: list[tuple[str, str]] = [("Keyfob-Exit", str(error.exit_code))]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, round(error.retry_after.total_seconds())))))
-    remedy = in_terminal(error.remedy)
-    sentence = f"{error.told().rstrip('.')}. {remedy}"
+    remedy = error.remedy or REMEDIES[error.code]
+    sentence = error.sentence(REMEDIES)
     if request.headers.get("accept") in (PLAIN, HEADER):
         return Answer(status, sentence.encode(), PLAIN, tuple(headers))
     body = {
@@ -356,7 +356,7 @@ def progress_json(one: str, progress: Progress) -> dict[str, Any]:
         "account": progress.account.to_json() if progress.account else None,
         "error": {
             "code": error.code,
-            "detail": error.sentence(),
+            "detail": error.sentence(REMEDIES),
             "advice": str(error.advice),
             "reason": error.detail,
         }

@@ -49,9 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"docker-credential-keyfob {__version__}")
                 return 0
     except KeyfobError as error:
+        from keyfob.cli import remedies
         from keyfob.core.text import plain
 
-        print(f"keyfob: {plain(error.sentence(), 1000)}")
+        print(f"keyfob: {plain(remedies.sentence(error), 1000)}")
         return 1
     print(USAGE, file=sys.stderr)
     return 2

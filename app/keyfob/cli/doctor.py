@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import click
 
+from keyfob.cli import remedies
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.core.remedies import in_terminal
 from keyfob.core.text import plain
 from keyfob.core.words import FindingLevel
 
@@ -41,7 +42,10 @@ def doctor(session: Session, recover: bool) -> int:
         _recover(session)
         return 0
     engine = session.engine
-    findings = session.finish(lambda: engine.doctor.run())
+    findings = [
+        replace(finding, remedy=remedies.of_finding(finding))
+        for finding in session.finish(lambda: engine.doctor.run())
+    ]
     failing = [finding for finding in findings if finding.level == "fail" or not finding.ok]
     if session.json:
         session.document({"ok": not failing, "findings": [finding.to_json() for finding in findings]})
@@ -53,7 +57,7 @@ def doctor(session: Session, recover: bool) -> int:
             f"{click.style(word, fg=colour)}  {finding.name.replace('_', ' ').ljust(width)}  {finding.text}"
         )
         if finding.remedy and (finding in failing or finding.level != "ok"):
-            session.say(f"      {' ' * width}  → {in_terminal(finding.remedy)}")
+            session.say(f"      {' ' * width}  → {finding.remedy}")
     session.say("")
     session.say("All checks passed." if not failing else f"{len(failing)} of {len(findings)} need attention.")
     return 1 if failing else 0

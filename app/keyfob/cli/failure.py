@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from keyfob.cli import remedies
 from keyfob.core.errors import Fault, KeyfobError, Usage
 from keyfob.core.text import plain
 
@@ -51,7 +52,7 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
     if as_json:
         document = {"code": error.code, "message": error.told(), "advice": str(error.advice)}
         document |= {"detail": error.detail}
-        document |= {"remedy": _remedy(error), **(extra or {})}
+        document |= {"remedy": remedies.remedy(error), **(extra or {})}
         print(json_text(document), file=sys.stderr)
     else:
         print(f"keyfob: {_line(error)}", file=sys.stderr)
@@ -60,15 +61,7 @@ def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = No
 
 def _line(error: KeyfobError) -> str:
     # Arguments come from scripts too, and with them whatever a file was called.
-    return plain(" ".join(f"{error.told().rstrip('.')}. {_remedy(error)}".split()), LINE_MOST)
-
-
-def _remedy(error: KeyfobError) -> str:
-    """The remedy for a terminal, where there is no button to press."""
-    from keyfob.adapters.vault.prompt import remedy_here
-    from keyfob.core.remedies import in_terminal
-
-    return remedy_here(error.code, in_terminal(error.remedy))
+    return plain(" ".join(remedies.sentence(error).split()), LINE_MOST)
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:

@@ -50,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:  # store, and actions of later gits: "silently ignored" is the protocol's own word
                 pass
     except KeyfobError as error:
+        from keyfob.cli import remedies
+
         # With no answer git goes on to its next helper, or asks the person.
-        host_lookup.say(error.sentence().rstrip("."))
+        host_lookup.say(remedies.sentence(error).rstrip("."))
     return 0
 
 

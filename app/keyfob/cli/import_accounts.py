@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from keyfob.cli import words
+from keyfob.cli import remedies, words
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded
@@ -100,7 +100,7 @@ def import_accounts(
     _tell(session, found, moved, failed, blanked)
     errors = [each.error for each in blanked if each.error is not None]
     for error in errors[1:]:
-        session.note(error.sentence())
+        session.note(remedies.sentence(error))
     if errors:
         raise errors[0]
 
@@ -155,7 +155,7 @@ def _move(
             raise  # nothing further can be kept, or the person has had enough
         except KeyfobError as error:
             failed.append((each, error))
-            session.note(f"  {error.sentence()}")
+            session.note(f"  {remedies.sentence(error)}")
     return moved, failed
 
 

@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         token = str(client.lease(account["id"])["token"])
     except KeyfobError as error:
-        host_lookup.say(error.sentence().rstrip("."))
+        from keyfob.cli import remedies
+
+        host_lookup.say(remedies.sentence(error).rstrip("."))
         return 1
     _print(token, username or named or str(account["label"]), options)
     return 0

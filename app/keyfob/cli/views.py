@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from keyfob import client
+from keyfob.cli import remedies
 from keyfob.cli.session import Session
 from keyfob.core.account import AccountView, ErrorNote
 from keyfob.core.errors import Fault
@@ -34,7 +35,7 @@ def note_unread(session: Session) -> int:
         return 0  # the list may be another machine's
     faults = session.engine.accounts.unread()
     for fault in faults:
-        session.note(f"keyfob: {fault.sentence()}")
+        session.note(f"keyfob: {remedies.sentence(fault)}")
     return len(faults)
 
 
@@ -79,7 +80,6 @@ def view_of(row: dict[str, Any]) -> AccountView:
         last_error=ErrorNote(error["code"], error["message"], error["advice"], at, error.get("detail", ""))
         if error and at
         else None,
-        remedy=None,
         key_tail=None,
         color="#5c5c63",
         shareable=row.get("shareable", True),

@@ -264,7 +264,6 @@ class AccountView:
     last_renewed_at: datetime | None
     grant_ends_at: datetime | None
     last_error: ErrorNote | None
-    remedy: str | None
     key_tail: str | None
     color: str
     shareable: bool

@@ -1,4 +1,4 @@
-"""Every way Keyfob can fail, each with a code, an advice and a remedy.
+"""Every way Keyfob can fail, each with a code and an advice.
 
     KeyfobError
     ├── Fault               exit 1  a bug of ours
@@ -11,17 +11,19 @@
     ├── SettingWrong        exit 8  port taken, client refused, preset faulty, terms forbid it
     └── PeerFault           exit 9  the peer broke the protocol
 
-A class says how the caller should treat it; the `code` says which of the class's cases it is. `CODES` is the
-one table from code to advice and remedy; faces map advice to words, buttons and HTTP status.
+The class says how the caller should treat the error. The `code` says which of the class's cases it is, and `CODES` gives
+each code's advice. What to do, in words, belongs to the faces: `desktop.shared.remedies` for the window and
+`agent.remedies` for terminals and the socket have one sentence for each code.
 Messages never contain a secret and never text from a peer that has not been through `core.text.plain`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Final
 
 
 class Advice(StrEnum):
@@ -32,12 +34,6 @@ class Advice(StrEnum):
     REPORT = "report"
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
-    advice: Advice
-    remedy: str  # one sentence, imperative, ends with a full stop
-
-
 _R, _S, _U, _F, _B = (
     Advice.RETRY,
     Advice.SIGN_IN_AGAIN,
@@ -46,146 +42,103 @@ _R, _S, _U, _F, _B = (
     Advice.REPORT,
 )
 
-CODES: dict[str, CodeInfo] = {
+CODES: Mapping[str, Advice] = {
     # Fault
-    "internal": CodeInfo(_B, "Run `keyfob doctor` and report this problem with its output."),
-    "store_damaged": CodeInfo(
-        _F, "Run `keyfob doctor --recover` to restore your accounts from the keychain."
-    ),
-    "store_too_new": CodeInfo(_F, "Install the newer version of Keyfob that you used before."),
-    "store_unwritable": CodeInfo(
-        _F, "Free some disk space, and make sure that Keyfob can write to its data folder."
-    ),
-    "store_busy": CodeInfo(_R, "Wait a moment and try again."),
+    "internal": _B,
+    "store_damaged": _F,
+    "store_too_new": _F,
+    "store_unwritable": _F,
+    "store_busy": _R,
     # Usage
-    "usage": CodeInfo(_F, "See `keyfob --help`."),
-    "account_ambiguous": CodeInfo(_F, "Use an account's full id."),
-    "label_taken": CodeInfo(_F, "Choose another label."),
+    "usage": _F,
+    "account_ambiguous": _F,
+    "label_taken": _F,
     # SignInNeeded
-    "grant_ended": CodeInfo(_S, "Sign in again with Reconnect."),
-    "token_expired": CodeInfo(
-        _S, "Sign in again with Reconnect. The provider does not let Keyfob renew this token."
-    ),
-    "renewal_refused": CodeInfo(
-        _S, "Sign in again with Reconnect. Until then, Keyfob tries again once an hour."
-    ),
-    "renewal_unanswered": CodeInfo(
-        _S, "Sign in again with Reconnect. Until then, Keyfob tries again once an hour."
-    ),
-    "token_rejected": CodeInfo(_S, "Sign in again with Reconnect, or enter a new key."),
-    "disconnected": CodeInfo(_S, "Press Reconnect, or run `keyfob reconnect`."),
-    "signed_in_elsewhere": CodeInfo(_S, "Sign in again with Reconnect."),
-    "preset_changed": CodeInfo(
-        _S,
-        "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not send your old token to a new address.",
-    ),
-    "grant_missing": CodeInfo(
-        _S, "Sign in again with Reconnect. The keychain no longer contains this account's tokens."
-    ),
-    "imported": CodeInfo(_S, "Sign in once with Reconnect to finish importing this account."),
+    "grant_ended": _S,
+    "token_expired": _S,
+    "renewal_refused": _S,
+    "renewal_unanswered": _S,
+    "token_rejected": _S,
+    "disconnected": _S,
+    "signed_in_elsewhere": _S,
+    "preset_changed": _S,
+    "grant_missing": _S,
+    "imported": _S,
     # KeychainError
-    "keychain_locked": CodeInfo(_U, "Unlock your keychain and try again."),
-    "keychain_absent": CodeInfo(
-        _U,
-        "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), "
-        "or keep your tokens in an encrypted file: `keyfob settings set vault sealed`.",
-    ),
-    "keychain_not_set_up": CodeInfo(
-        _U,
-        "Press Set up in Keyfob's window, or run `keyfob doctor` in a terminal on your desktopand choose a password for the keychain.",
-    ),
-    "keychain_timeout": CodeInfo(_U, "Look for a keychain prompt, answer it, and try again."),
-    "keychain_refused": CodeInfo(_U, "Allow Keyfob to use your keychain and try again."),
-    "keychain_plaintext": CodeInfo(
-        _F, "Your keyring settings name a backend that saves plain text. Remove it from them and try again."
-    ),
-    "keychain_write_lost": CodeInfo(_U, "Make sure that the keychain has free space and try again."),
-    "entry_damaged": CodeInfo(_S, "Sign in again with Reconnect."),
-    "passphrase_wrong": CodeInfo(_U, "Try again with the passphrase that you chose for the encrypted file."),
-    "vault_damaged": CodeInfo(
-        _B, "Restore the file from a backup, or move it away and sign in to your accounts again."
-    ),
-    "vault_unwritable": CodeInfo(
-        _F, "Free some disk space, and make sure that Keyfob can write to its data folder."
-    ),
+    "keychain_locked": _U,
+    "keychain_absent": _U,
+    "keychain_not_set_up": _U,
+    "keychain_timeout": _U,
+    "keychain_refused": _U,
+    "keychain_plaintext": _F,
+    "keychain_write_lost": _U,
+    "entry_damaged": _S,
+    "passphrase_wrong": _U,
+    "vault_damaged": _B,
+    "vault_unwritable": _F,
     # Transient
-    "network_unreachable": CodeInfo(_R, "Check your internet connection and try again."),
-    "provider_unavailable": CodeInfo(_R, "Wait a few minutes and try again."),
-    "request_refused": CodeInfo(
-        _R, "Try again in a few minutes. If the problem continues, ask the provider."
-    ),
-    "rate_limited": CodeInfo(_R, "Wait a few minutes and try again."),
-    "asked_to_wait": CodeInfo(_R, "Keyfob then tries again automatically."),
-    "answer_lost": CodeInfo(_R, "Try again later, or sign in again with Reconnect."),
-    "network_timeout": CodeInfo(_R, "Check your internet connection and try again."),
-    "captive_portal": CodeInfo(_R, "Sign in to this network first, then try again."),
-    "busy": CodeInfo(_R, "Another program is renewing this account. Try again in a moment."),
-    "interrupted": CodeInfo(_R, "Try again."),
+    "network_unreachable": _R,
+    "provider_unavailable": _R,
+    "request_refused": _R,
+    "rate_limited": _R,
+    "asked_to_wait": _R,
+    "answer_lost": _R,
+    "network_timeout": _R,
+    "captive_portal": _R,
+    "busy": _R,
+    "interrupted": _R,
     # SignInEnded
-    "declined": CodeInfo(_R, "Start again and allow access."),
-    "cancelled": CodeInfo(_R, "Start again when you are ready."),
-    "timed_out": CodeInfo(_R, "Start again, and finish signing in before the time is up."),
-    "code_expired": CodeInfo(_R, "Start again to get a new code."),
-    "start_again": CodeInfo(_R, "Start the sign-in again. Keyfob was closed before it finished."),
+    "declined": _R,
+    "cancelled": _R,
+    "timed_out": _R,
+    "code_expired": _R,
+    "start_again": _R,
     # NotFound
-    "account_not_found": CodeInfo(_F, "To list your accounts, run `keyfob accounts`."),
-    "provider_not_found": CodeInfo(_F, "To list the providers, run `keyfob providers list`."),
-    "sign_in_not_found": CodeInfo(_F, "Start a new sign-in."),
-    "permission_not_found": CodeInfo(_F, "To list the permissions, run `keyfob permissions`."),
-    "import_not_found": CodeInfo(_F, "Give a file, or one of the stores that `keyfob import` lists."),
-    "key_not_found": CodeInfo(
-        _F, "To list the keys, run `keyfob jwk list`. To create one, run `keyfob jwk generate`."
-    ),
+    "account_not_found": _F,
+    "provider_not_found": _F,
+    "sign_in_not_found": _F,
+    "permission_not_found": _F,
+    "import_not_found": _F,
+    "key_not_found": _F,
     # SettingWrong
-    "port_taken": CodeInfo(
-        _F, "Close the program that uses the port, or set another callback port in Settings."
-    ),
-    "client_refused": CodeInfo(_F, "Check the client id and the client secret of your app registration."),
-    "client_missing": CodeInfo(_F, "Register an app at the provider and enter its client id."),
-    "preset_faulty": CodeInfo(
-        _F, "Correct the preset. To list its errors, run `keyfob providers check FILE`."
-    ),
-    "setting_faulty": CodeInfo(_F, "Correct or remove the setting."),
-    "blocked_by_terms": CodeInfo(_F, "Use another sign-in method, or your own app registration."),
-    "sharing_not_allowed": CodeInfo(
-        _F,
-        "Use `keyfob request` for this account. The provider's terms do not let other tools use the token.",
-    ),
-    "consent_refused": CodeInfo(_F, "When Keyfob's window asks, allow the program."),
-    "method_not_offered": CodeInfo(_F, "Choose one of the methods that this provider offers."),
-    "tls_untrusted": CodeInfo(
-        _F,
-        "Check the address and your clock. On a company network, set SSL_CERT_FILE to the company's certificate authority.",
-    ),
-    "import_unknown": CodeInfo(_F, "To see what can be imported, run `keyfob import --help`."),
-    "host_not_allowed": CodeInfo(_F, "Use an address of the provider's API."),
-    "browser_failed": CodeInfo(_F, "Choose a default browser, or copy the link into a browser."),
-    "endpoint_unsafe": CodeInfo(_F, "Correct the provider's address. It must begin with https."),
-    "scope_refused": CodeInfo(_F, "Correct the scopes in the preset."),
-    "pkce_unsupported": CodeInfo(_F, "Ask the provider to support PKCE with S256."),
+    "port_taken": _F,
+    "client_refused": _F,
+    "client_missing": _F,
+    "preset_faulty": _F,
+    "setting_faulty": _F,
+    "blocked_by_terms": _F,
+    "sharing_not_allowed": _F,
+    "consent_refused": _F,
+    "method_not_offered": _F,
+    "tls_untrusted": _F,
+    "import_unknown": _F,
+    "host_not_allowed": _F,
+    "browser_failed": _F,
+    "endpoint_unsafe": _F,
+    "scope_refused": _F,
+    "pkce_unsupported": _F,
     # PeerFault
-    "protocol_violation": CodeInfo(_B, "Try again. If the problem continues, report it to the provider."),
-    "state_mismatch": CodeInfo(_B, "Start the sign-in again in one browser window."),
-    "issuer_mismatch": CodeInfo(_B, "Check the provider's address. Another server answered."),
-    "metadata_invalid": CodeInfo(
-        _B, "Check the provider's address. If it is correct, report the problem to the provider."
-    ),
-    "id_token_invalid": CodeInfo(_B, "Try again. If the problem continues, report it to the provider."),
-    "subject_mismatch": CodeInfo(
-        _S, "Sign in as the person that this account belongs to, or connect the other account as a new one."
-    ),
-    "identity_invalid": CodeInfo(_B, "Check the handle or address, and try again."),
-    "registration_changed": CodeInfo(_B, "Register an app at the provider and enter its client id."),
-    "response_invalid": CodeInfo(_R, "Try again. If the problem continues, report it to the provider."),
+    "protocol_violation": _B,
+    "state_mismatch": _B,
+    "issuer_mismatch": _B,
+    "metadata_invalid": _B,
+    "id_token_invalid": _B,
+    "subject_mismatch": _S,
+    "identity_invalid": _B,
+    "registration_changed": _B,
+    "response_invalid": _R,
 }
 
 
-class KeyfobError(Exception):
-    """A failure that knows what to do about it.
+_NO_REMEDIES: Final[Mapping[str, str]] = MappingProxyType({})
 
-    `message` is one plain sentence without its full stop's remedy; `remedy` defaults to the code's own.
-    `detail` is for the copyable report: never secret. `retry_after` is what the provider asked for. `until` ends the
-    sentence: a moment that each face shows in its own time zone.
+
+class KeyfobError(Exception):
+    """A failure of Keyfob or of what it works with.
+
+    `message` says what happened, in one plain sentence without a full stop. `remedy` says what to do if this case needs
+    other advice than its code; None otherwise. `detail` is for a report and never secret. `retry_after` is the wait that
+    the provider asked for. `until` ends the message: a moment that each face shows in its own time zone.
     """
 
     exit_code: ClassVar[int] = 1
@@ -204,14 +157,14 @@ class KeyfobError(Exception):
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
-        self.remedy = remedy or CODES[self.code].remedy
+        self.remedy = remedy
         self.detail = detail
         self.retry_after = retry_after
         self.until = until
 
     @property
     def advice(self) -> Advice:
-        return CODES[self.code].advice
+        return CODES[self.code]
 
     def told(self, zone: tzinfo | None = None) -> str:
         """What happened. A time is in `zone`, by default the system's own, with its day where that is another."""
@@ -225,9 +178,11 @@ class KeyfobError(Exception):
         day = f"{local.day} {local:%B} " if far else ""
         return f"{self.message.rstrip('.')} until {day}{local:%H:%M:%S}"
 
-    def sentence(self, zone: tzinfo | None = None) -> str:
-        """What happened, then what to do: `message. remedy`."""
-        return f"{self.told(zone).rstrip('.')}. {self.remedy}"
+    def sentence(self, remedies: Mapping[str, str] = _NO_REMEDIES, zone: tzinfo | None = None) -> str:
+        """What happened, then what to do: the error's own remedy, or the one that `remedies`, a face's table, has for its
+        code."""
+        remedy = self.remedy or remedies.get(self.code, "")
+        return f"{self.told(zone).rstrip('.')}. {remedy}".rstrip()
 
 
 class Fault(KeyfobError):

@@ -17,6 +17,7 @@ class Finding:
     text: str
     remedy: str | None = None
     level: FindingLevel = "ok"
+    code: str | None = None  # an error's, whose remedy the face knows if there is none here
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -268,7 +268,7 @@ def _after_failure(record: Record, event: RenewalFailed) -> Record:
     doubted_since = record.doubted_since or (now if doubted else None)
     if doubted and not isinstance(status, NeedsSignIn) and _enough(doubts, doubted_since, event):
         code = "renewal_refused" if event.refused else "renewal_unanswered"
-        why = ErrorNote(code, error.message, str(CODES[code].advice), now, error.detail)
+        why = ErrorNote(code, error.message, str(CODES[code]), now, error.detail)
         status = NeedsSignIn(now, why)
     elif isinstance(status, Stale):
         status = replace(status, error=error)

@@ -21,7 +21,7 @@ from keyfob.desktop.connect.presenter import SignInPresenter
 from keyfob.desktop.engine import Engine
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.settings.controller import Autostart, SettingsController
-from keyfob.desktop.shared import operation
+from keyfob.desktop.shared import operation, remedies
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.store_watch import StoreWatch
@@ -125,7 +125,7 @@ class AppController(QObject):
         Operation(self, self._build, self._built).failing(self._not_built).start()
 
     def _not_built(self, error: KeyfobError) -> None:
-        banner = Banner("bad", error.message, error.remedy, "Try again", "build", "", None)
+        banner = Banner("bad", error.message, remedies.remedy(error), "Try again", "build", "", None)
         model = viewmodel.window((), None, (), utc_now(), kept_in="", keychain=banner, loading=True)
         self.window.tell(model, None)
         self.window.bring_up()
@@ -304,7 +304,7 @@ class AppController(QObject):
 
     def _demo_failed(self, error: KeyfobError) -> None:
         self._demo_wanted = self._start_demo = False
-        self._demo_problem = error.sentence()
+        self._demo_problem = remedies.sentence(error)
         self.window.say(self._demo_problem, good=False)
         self._greet()
 

@@ -27,7 +27,7 @@ def _guarded(name: str, check: Check) -> Finding:
     try:
         return check()
     except KeyfobError as error:
-        return Finding(name, False, error.message, error.remedy, "fail")
+        return Finding(name, False, error.message, error.remedy, "fail", error.code)
     except Exception as bug:
         # A check that breaks is itself something to report, and must not hide the others.
         return Finding(

@@ -51,7 +51,7 @@ class SettingsFile:
                 if good
                 else "Keyfob asks about every program until it can read the file"
             )
-            log.warning("%s: %s", error.sentence(), kept)
+            log.warning("%s %s.", error.sentence(), kept)
             settings = good or CAUTIOUS
         self._seen = (mark, settings)
         return settings

@@ -18,8 +18,7 @@ from keyfob.adapters.system.browser import has_browser
 from keyfob.adapters.system.clock import now
 from keyfob.adapters.system.home import Home, socket_path
 from keyfob.adapters.system.own_process import find_program
-from keyfob.adapters.vault.prompt import remedy_here
-from keyfob.core.errors import CODES, KeyfobError, SettingWrong
+from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request
 from keyfob.ports import AccountStore, Transport, Vault
@@ -77,8 +76,8 @@ def _keychain(vault: Vault) -> Finding:
     if health.ok:
         lasting = "" if health.persistent else " (in memory: lost when Keyfob quits)"
         return Finding("keychain", True, f"{health.name}: written, read and deleted{lasting}")
-    remedy = remedy_here(health.code or "", health.remedy) or None
-    return Finding("keychain", False, health.message or f"{health.name} does not work", remedy, "fail")
+    text = health.message or f"{health.name} does not work"
+    return Finding("keychain", False, text, health.remedy, "fail", health.code)
 
 
 def _settings(settings: SettingsFile) -> Finding:
@@ -91,7 +90,7 @@ def _store(store: AccountStore) -> Finding:
     if unread:
         fault = unread[0].fault
         more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
-        return Finding("store", False, f"{fault.message}{more}", fault.remedy, "fail")
+        return Finding("store", False, f"{fault.message}{more}", fault.remedy, "fail", fault.code)
     count = len(store.records())
     open_intents = len(store.intents())
     waiting = len(store.revocations())
@@ -128,8 +127,8 @@ def _port(settings: SettingsFile) -> Finding:
                 "callback_port",
                 False,
                 f"Port {port} is in use" + (f" by {holder}" if holder else ""),
-                CODES["port_taken"].remedy,
-                "fail",
+                level="fail",
+                code="port_taken",
             )
     return Finding("callback_port", True, f"127.0.0.1:{port} is free")
 
@@ -154,7 +153,7 @@ def _browser() -> Finding:
             "note",
         )
     if not has_browser():
-        return Finding("browser", False, "No browser was found", CODES["browser_failed"].remedy, "fail")
+        return Finding("browser", False, "No browser was found", level="fail", code="browser_failed")
     return Finding("browser", True, "A default browser is set")
 
 

@@ -28,10 +28,6 @@ _WORDS = {
     "keychain_locked": "Unlock your keychain in the window that opened",
     "keychain_not_set_up": "Choose a password for your keychain in the window that opened",
 }
-NO_SCREEN = (
-    "Unlock it in your desktop session and try again. If there is no desktop, use an encrypted file instead: "
-    "`keyfob settings set vault sealed`."
-)
 
 
 def has_screen() -> bool:
@@ -39,11 +35,9 @@ def has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def remedy_here(code: str, remedy: str) -> str:
-    """`remedy`, unless the keychain's prompt would need a screen and this command has none."""
-    if code in ASKABLE and sys.platform not in ("darwin", "win32") and not has_screen():
-        return NO_SCREEN
-    return remedy
+def needs_screen(code: str) -> bool:
+    """Whether this error passes when a prompt is answered, and this session has no screen to show one."""
+    return code in ASKABLE and sys.platform not in ("darwin", "win32") and not has_screen()
 
 
 def can_ask() -> bool:

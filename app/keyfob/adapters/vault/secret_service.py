@@ -272,7 +272,7 @@ def _withheld_error() -> KeychainError:
     return KeychainError(
         "The keychain needs your permission to open Keyfob's entries",
         code="keychain_locked",
-        remedy="Press Unlock in Keyfob's window, and allow all entries in the prompt.",
+        remedy="Unlock the keychain, and allow all entries in the prompt.",
     )
 
 

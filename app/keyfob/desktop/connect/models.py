@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from keyfob.core import time_words
-from keyfob.core.errors import CODES, KeyfobError
+from keyfob.core.errors import KeyfobError
 from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
@@ -19,6 +19,7 @@ from keyfob.core.words import (
 )
 from keyfob.desktop.shared.avatar import Face, first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
+from keyfob.desktop.shared.remedies import remedy
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS as BUTTONS
 from keyfob.desktop.window.viewmodel import face_of, name_of
 from keyfob.protocol.http.urls import fault_of
@@ -418,15 +419,15 @@ def refusal(
         if value
     )
     if error.code == "subject_mismatch":
-        return Failure(title, message, error.remedy, details, "Connect as a new account", as_new=True)
+        return Failure(title, message, remedy(error), details, "Connect as a new account", as_new=True)
     if error.code in BUTTONS:
-        return Failure(title, message, error.remedy, details, BUTTONS[error.code], unlock=True)
+        return Failure(title, message, remedy(error), details, BUTTONS[error.code], unlock=True)
     if error.code == "port_taken":
         # Only a port that Settings sets can be changed there: then the remedy says so.
-        in_settings = error.remedy == CODES["port_taken"].remedy
-        return Failure(title, message, error.remedy, details, "Try again", settings=in_settings)
+        in_settings = error.remedy is None
+        return Failure(title, message, remedy(error), details, "Try again", settings=in_settings)
     retry = CHANGE if str(error.advice) == "fix_setting" else "Try again"
-    return Failure(title, message, error.remedy, details, retry)
+    return Failure(title, message, remedy(error), details, retry)
 
 
 def _is_web(url: str | None) -> bool:

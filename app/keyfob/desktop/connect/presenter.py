@@ -21,6 +21,7 @@ from keyfob.desktop.connect import models
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient
 from keyfob.desktop.engine import Attempt, Engine
+from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.presenter import Presenter, utc_now
@@ -230,7 +231,7 @@ class SignInPresenter(QObject):
         self.note.emit("Keyfob is checking it.", True)
 
     def _not_pasted(self, error: KeyfobError) -> None:
-        self.note.emit(error.sentence(), False)
+        self.note.emit(remedies.sentence(error), False)
 
     def undo(self) -> None:
         """Not you: revoke and remove what this sign-in brought. `undone` follows."""
@@ -244,7 +245,7 @@ class SignInPresenter(QObject):
 
     def _not_undone(self, error: KeyfobError) -> None:
         self._presenter.reload()
-        self.undone.emit(error.sentence())
+        self.undone.emit(remedies.sentence(error))
 
 
 def _cancel(attempt: Attempt) -> None:

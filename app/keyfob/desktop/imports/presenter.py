@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
 from keyfob.core.text import plain
 from keyfob.desktop.engine import Imports
+from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.avatar import avatar_color, first_letter
 from keyfob.desktop.shared.operation import Operation
 from keyfob.ports import Blanked, Spawn
@@ -101,7 +102,7 @@ class ImportPresenter(QObject):
                 except (KeychainError, SignInEnded):
                     raise  # nothing further can be kept
                 except KeyfobError as error:
-                    self._stepping.emit(Step(number, error.sentence(), False))
+                    self._stepping.emit(Step(number, remedies.sentence(error), False))
                     continue
                 if found.way == KEY:
                     keys.append(found)
@@ -116,7 +117,7 @@ class ImportPresenter(QObject):
         self.moved.emit(keys)
 
     def _not_moved(self, error: KeyfobError) -> None:
-        self.failed.emit(error.sentence())
+        self.failed.emit(remedies.sentence(error))
         self.moved.emit([])
 
     def blank(self, keys: Sequence[Found]) -> None:
@@ -128,7 +129,7 @@ class ImportPresenter(QObject):
         self.blanked.emit(tuple(each.backup for each in done if each.backup is not None))
         for each in done:
             if each.error is not None:
-                self.failed.emit(each.error.sentence())
+                self.failed.emit(remedies.sentence(each.error))
 
     def _not_blanked(self, error: KeyfobError) -> None:
-        self.failed.emit(error.sentence())
+        self.failed.emit(remedies.sentence(error))

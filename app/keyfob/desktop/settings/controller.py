@@ -17,6 +17,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.desktop.engine import Engine
 from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.models import Window
@@ -54,7 +55,7 @@ class SettingsController(QObject):
         self.read.emit()
 
     def _faulty(self, error: KeyfobError) -> None:
-        self.failed.emit(error.sentence())
+        self.failed.emit(remedies.sentence(error))
 
     def tell(self, model: Window) -> None:
         """The accounts as they now are."""
@@ -130,9 +131,9 @@ class SettingsController(QObject):
             self.value = before
             self._theme.choose(before.theme)
             if self.dialog is not None:
-                self.dialog.refuse(error.sentence(), before)
+                self.dialog.refuse(remedies.sentence(error), before)
             else:
-                self.failed.emit(error.sentence())
+                self.failed.emit(remedies.sentence(error))
 
         Operation(self, self._write(engine, settings, before), _nothing).failing(refused).start()
 

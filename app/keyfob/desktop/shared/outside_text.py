@@ -65,7 +65,6 @@ def account(view: AccountView) -> AccountView:
         scopes=_some(view.scopes),
         narrower_scopes=_some(view.narrower_scopes),
         last_error=None if note is None else replace(note, message=plain(note.message, SENTENCE)),
-        remedy=None if view.remedy is None else plain(view.remedy, SENTENCE),
         key_tail=_line(view.key_tail),
     )
 

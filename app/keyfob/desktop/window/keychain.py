@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 from keyfob.core.errors import CODES, KeychainError, KeyfobError
 from keyfob.desktop.engine import Vault
 from keyfob.desktop.shared.operation import Operation
+from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Banner
 from keyfob.ports import VaultHealth
 
@@ -46,7 +47,7 @@ FORGETFUL = Banner(
 class _Trouble:
     code: str
     message: str
-    remedy: str
+    remedy: str | None
 
 
 class Keychain(QObject):
@@ -78,7 +79,7 @@ class Keychain(QObject):
         trouble = self._trouble
         if trouble is None:
             return None
-        return KeychainError(trouble.message, code=trouble.code, remedy=trouble.remedy or None)
+        return KeychainError(trouble.message, code=trouble.code, remedy=trouble.remedy)
 
     @property
     def banner(self) -> Banner | None:
@@ -90,8 +91,7 @@ class Keychain(QObject):
         title = _TITLES.get(code, "Your keychain cannot be used")
         if self._asking:
             return Banner("bad", title, WAITING, None, "keychain", code, None)
-        known = CODES[code].remedy if code in CODES else ""
-        text = trouble.remedy if trouble.remedy not in ("", known) else _TEXTS.get(code, known)
+        text = trouble.remedy or _TEXTS.get(code) or REMEDIES.get(code, "")
         return Banner("bad", title, text, KEYCHAIN_BUTTONS.get(code, "Try again"), "keychain", code, None)
 
     # --- learning -------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.secret import Secret
 from keyfob.desktop.engine import Engine
-from keyfob.desktop.shared import outside_text, words
+from keyfob.desktop.shared import outside_text, remedies, words
 from keyfob.desktop.shared.bridge import Bridge
 from keyfob.desktop.shared.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.shared.operation import Operation
@@ -61,7 +61,7 @@ def _unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
         return None
     count = len(unread)
     title = "An account cannot be shown" if count == 1 else f"{count} accounts cannot be shown"
-    return Banner("bad", title, unread[0].sentence(), "", "", "", None)
+    return Banner("bad", title, remedies.sentence(unread[0]), "", "", "", None)
 
 
 class Presenter(QObject):
@@ -193,7 +193,7 @@ class Presenter(QObject):
 
     def _not_read(self, error: KeyfobError) -> None:
         self._loading = False
-        self.said.emit(error.sentence(), False)
+        self.said.emit(remedies.sentence(error), False)
 
     def _fetch_pictures(self) -> None:
         for view in self._views:
@@ -368,7 +368,7 @@ class Presenter(QObject):
             self.reload()
 
         def refused(error: KeyfobError) -> None:
-            failed(error.sentence())
+            failed(remedies.sentence(error))
 
         Operation(self, lambda: self._engine.accounts.rename(key, label), renamed).failing(refused).start()
 
@@ -385,7 +385,7 @@ class Presenter(QObject):
 
         def failed(error: KeyfobError) -> None:
             self._busy -= {key}
-            text = error.sentence()
+            text = remedies.sentence(error)
             if error.advice is Advice.UNLOCK_KEYCHAIN:
                 # The banner says what to do. A press that changes nothing on it is answered all the same.
                 text = f"{error.message}." if self.keychain.in_trouble else ""

@@ -16,6 +16,7 @@ from keyfob.core.account import AccountView, LoggedEvent, shown_status
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.shared.avatar import Face, avatar_color, first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
+from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window import history
 from keyfob.desktop.window.models import (
     STATUS_SHAPES,
@@ -166,7 +167,9 @@ def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | 
             *([f"detail: {note.detail}"] if note.detail else []),
         ]
     )
-    return Problem(_sentence(note.message), view.remedy or "", time_words.moment(note.at, now, zone), details)
+    return Problem(
+        _sentence(note.message), REMEDIES.get(note.code, ""), time_words.moment(note.at, now, zone), details
+    )
 
 
 def detail(

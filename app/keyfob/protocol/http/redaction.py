@@ -35,7 +35,8 @@ def silence(error: KeyfobError, sent: Sequence[Request]) -> None:
     secrets = sorted(set(_secrets(sent)), key=len, reverse=True)
     error.message = _without(secrets, error.message)
     error.detail = _without(secrets, error.detail)
-    error.remedy = _without(secrets, error.remedy)
+    if error.remedy is not None:
+        error.remedy = _without(secrets, error.remedy)
     error.args = (error.message,)
 
 

@@ -19,7 +19,6 @@ from keyfob.core.account import (
     status_word,
 )
 from keyfob.core.errors import (
-    CODES,
     Advice,
     KeychainError,
     KeyfobError,
@@ -399,9 +398,6 @@ class Accounts:
             last_renewed_at=record.last_renewed_at,
             grant_ends_at=record.grant_ends_at,
             last_error=record.last_error,
-            remedy=CODES[record.last_error.code].remedy
-            if record.last_error and record.last_error.code in CODES
-            else None,
             key_tail=record.key_tail,
             color=provider.color if provider else "#5c5c63",
             shareable=shareable(provider, record) if provider else True,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.core.account import AccountView
-from keyfob.core.errors import CODES, Fault, KeyfobError, SignInEnded, Usage
+from keyfob.core.errors import Fault, KeyfobError, SignInEnded, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.http import Outcome
 from keyfob.core.secret import Secret
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PORT_FREE_WITHIN = 1.0  # seconds
 OUTCOME_FETCHED_WITHIN = 2.0  # seconds that the browser gets to fetch its last page
 
-# The browser's last page for ends that a person meets; the others have the code's own remedy.
+# The browser's last page for ends that a person meets; for the others the page sends the person back to Keyfob.
 PAGES = {
     "declined": (
         "Access was declined",
@@ -201,9 +201,7 @@ class Attempt:
             self.close()
             return
         # Fixed words of ours: nothing that a peer said is shown in the browser.
-        title, text = PAGES.get(
-            error.code, ("Sign-in failed", f"Keyfob shows the reason. {CODES[error.code].remedy}")
-        )
+        title, text = PAGES.get(error.code, ("Sign-in failed", "Keyfob shows what happened and what to do."))
         self._conclude(Outcome(False, title, text))
 
     def _conclude(self, outcome: Outcome) -> None:

@@ -326,7 +326,7 @@ def _api_key(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, request = ready.provider, ready.attempt.request
     key = request.api_key
     if key is None or not key.reveal().strip():
-        raise Usage(f"{provider.title} needs a key", remedy="Add --api-key-stdin, or paste it in the dialog.")
+        raise Usage(f"{provider.title} needs a key", remedy="Enter the key and try again.")
     key = Secret(key.reveal().strip())
     if not key.reveal().isascii() or not key.reveal().isprintable() or len(key) > 8192:
         raise Usage("This is not a key. A key is one line of plain letters, digits and symbols")
