@@ -185,7 +185,7 @@ def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
 def _target(kind: str, ref: str, query: str = "") -> str:
     """The address of an account. Refs hold letters, digits and `._@-/` alone; anything else is no account."""
     if not ref or any(char not in _SAFE for char in ref) or ".." in ref.split("/"):
-        raise AgentGone("there is no account with this name")
+        raise AgentGone("no account has this name")
     return f"/v1/{kind}/{ref}{query}"
 
 

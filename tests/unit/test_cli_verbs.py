@@ -151,7 +151,7 @@ def test_one_account_in_full(engine: Engine) -> None:
         aldis-k  connected
           Account       github/aldis-k
           Provider      GitHub
-          Signs in by   device code
+          Method        device code
           Subject       248289761001
           Token         renews automatically in 7 h
           Expires       22:30
@@ -167,7 +167,7 @@ def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> Non
         work@example.org  needs sign-in
           Account       google/work@example.org
           Provider      Google
-          Signs in by   browser
+          Method        browser
           Subject       248289761001
           E-mail        work@example.org
           Token         Google ended this sign-in

@@ -94,7 +94,7 @@ def _split(word: str) -> tuple[str, str | None]:
 def _warn_of_bound(session: Session, found: Lease) -> None:
     if found.token_type.casefold() == "dpop":
         session.note(
-            f"The token of {found.account} is bound to a key that stays in Keyfob, so it does not work on its own. "
+            f"The token of {found.account} is bound to a key that stays in Keyfob, so other programs cannot use it. "
             "Use `keyfob request` instead."
         )
 
@@ -118,7 +118,7 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
     except FileNotFoundError:
         name = plain(command[0], 200)
         hint = f" To run the one in this folder, type ./{name}." if os.path.exists(command[0]) else ""
-        session.note(f"keyfob: There is no command {name}.{hint}")
+        session.note(f"keyfob: Command not found: {name}.{hint}")
         return NOT_FOUND
     except OSError as error:
         session.note(f"keyfob: {plain(command[0], 200)} cannot be run: {error.strerror}.")

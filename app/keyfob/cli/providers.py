@@ -70,7 +70,7 @@ def list_(session: Session) -> None:
         rows = [
             (p.id, p.title, ", ".join(words.METHOD_WORDS[m] for m in p.methods), _remark(p)) for p in found
         ]
-        for line in words.table(rows, ("ID", "PROVIDER", "SIGNS IN BY", "")):
+        for line in words.table(rows, ("ID", "PROVIDER", "METHODS", "")):
             session.say(line)
     for fault in faults:
         session.note(f"Ignored: {fault.sentence()}")
@@ -93,7 +93,7 @@ def show(session: Session, provider: str) -> None:
         return
     session.say(f"{plain(preset.title, 60)}  ({preset.id})")
     pairs = [
-        ("Signs in by", ", ".join(words.METHOD_WORDS[method] for method in preset.methods)),
+        ("Methods", ", ".join(words.METHOD_WORDS[method] for method in preset.methods)),
         ("Issuer", preset.issuer or preset.issuer_template),
         ("Client id", POLICY_WORDS[preset.policy.client_id]),
         ("Register at", preset.policy.register_at),

@@ -58,7 +58,7 @@ def _full(session: Session, view: AccountView) -> None:
     pairs = [
         ("Account", view.id),
         ("Provider", view.provider_title),
-        ("Signs in by", words.METHOD_WORDS[view.method]),
+        ("Method", words.METHOD_WORDS[view.method]),
         ("Subject", plain(view.subject, 120)),
         ("E-mail", plain(view.email, 120) if view.email else None),
         ("Plan", plain(view.plan, 60) if view.plan else None),

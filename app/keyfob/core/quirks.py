@@ -50,7 +50,7 @@ QUIRKS: Mapping[QuirkName, Quirk] = MappingProxyType(
             client="registered",
         ),
         "login_flow_v2": Quirk(
-            "The server opens a page of its own and hands out an app password when polled (Nextcloud).",
+            "The server opens its own page, and returns an app password when Keyfob polls it (Nextcloud).",
             method="app_password",
         ),
         "state_in_token_request": Quirk(

@@ -70,7 +70,7 @@ def issued_client(plan: FlowContext, callback: Callback) -> tuple[FlowContext, s
     if issued is None and plan.client.client_id != shared:
         return plan, plan.client.client_id
     if issued is None or issued == shared or not _CLIENT_ID.fullmatch(issued):
-        raise PeerFault(f"{plan.provider.title} gave this app no client id of its own")
+        raise PeerFault(f"{plan.provider.title} did not send a client id for this app")
     return replace(plan, client=replace(plan.client, client_id=issued)), issued
 
 

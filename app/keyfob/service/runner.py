@@ -37,19 +37,19 @@ log = logging.getLogger(__name__)
 
 
 def _no_keep(grant: Grant) -> None:
-    raise Fault("A flow asked to keep a grant where nothing may be kept")
+    raise Fault("A flow asked to save a grant, and this runner saves none")
 
 
 def _no_browser(url: Secret) -> None:
-    raise Fault("A flow asked for a browser where there is none")
+    raise Fault("A flow asked for a browser, and this runner has none")
 
 
 def _no_callback(expectation: Expectation) -> Callback:
-    raise Fault("A flow waits for a browser where nobody listens")
+    raise Fault("A flow waits for a browser, and this runner has no listener")
 
 
 def _no_code(code: ShowCode) -> None:
-    raise Fault("A flow shows a code where nobody looks")
+    raise Fault("A flow shows a code, and this runner shows none")
 
 
 @dataclass(frozen=True, slots=True)

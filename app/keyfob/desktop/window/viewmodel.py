@@ -226,7 +226,7 @@ def detail(
 def _facts(
     view: AccountView, now: datetime, kept_in: str, zone: tzinfo | None
 ) -> tuple[tuple[str, str], ...]:
-    out = [("Name for tools", view.id), ("Signs in by", METHOD_WORDS[view.method].name)]
+    out = [("Name for tools", view.id), ("Method", METHOD_WORDS[view.method].name)]
     if view.subject:
         out.append(("Subject", view.subject))
     if view.email and view.email != name_of(view):

@@ -108,7 +108,7 @@ def _issuer(provider: Provider, data: Mapping[str, Any], url: str) -> str:
         raise PeerFault(
             f"{provider.title}'s metadata belongs to another issuer",
             code="issuer_mismatch",
-            detail=f"asked {plain(expected)}, told {plain(told)}",
+            detail=f"asked {plain(expected)}, got {plain(told)}",
         )
     return told
 

@@ -184,7 +184,7 @@ def identify(
                     asked = claims
                 if claims is not None and asked.get("sub") != claims.get("sub"):
                     raise PeerFault(
-                        f"{provider.title}'s user information and its ID token name different people"
+                        f"{provider.title}'s user information and its ID token name different users"
                     )
                 data = {**data, **asked}
         case _:

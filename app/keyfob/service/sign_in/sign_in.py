@@ -60,7 +60,7 @@ class SignIn:
             )
         if record and method != record.account.method and not request.switch_method:
             raise Usage(
-                f"{record.account.id} signs in by {record.account.method}",
+                f"{record.account.id} signs in with {record.account.method}",
                 remedy=f"To change the method, run: keyfob reconnect {record.account.id} --method {method}",
             )
         if request.label and record is None:
