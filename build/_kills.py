@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import support
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.choice import SEALED_FILE, SystemVault
 from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
+from keyfob.process.home import open_home
 from support.agent_rig import Reply, get, post
 from support.misbehaving import Misbehaving
 from support.session import DesktopSession

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import sys
 
-from keyfob.adapters.system.own_process import begin, passphrase_descriptor
+from keyfob.process.own_process import begin, passphrase_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 
@@ -74,22 +75,27 @@ def main() -> int:
     if not arguments and "_KEYFOB_COMPLETE" not in os.environ:
         return _window()
     from keyfob.cli.main import main as command
-    from keyfob.doors import doors
 
-    return command(arguments, doors())
+    return command(arguments, _open_window)
 
 
 def _window() -> int:
     """The app, without the command line, which is a tenth of the way to its first paint."""
     from keyfob.core.errors import KeyfobError
-    from keyfob.doors import window
 
     try:
-        return window([])
+        return _open_window([])
     except KeyfobError as error:
         from keyfob.cli.failure import tell
 
         return tell(error, as_json=False)
+
+
+def _open_window(arguments: Sequence[str]) -> int:
+    """The app, also for a command that asks for it; the two faces do not know each other."""
+    from keyfob.desktop.app import main as window
+
+    return window(arguments)
 
 
 if __name__ == "__main__":

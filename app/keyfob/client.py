@@ -50,7 +50,7 @@ class _Place:
     def __init__(self) -> None:
         import _socket
 
-        from keyfob.adapters.system.paths import NotOurs, socket_file
+        from keyfob.process.paths import NotOurs, socket_file
 
         try:
             path = socket_file(os.environ)
@@ -98,7 +98,7 @@ def exchange(
         sock = place.connect(SIGN_OF_LIFE)
         try:
             if place.key:
-                from keyfob.adapters.system.agent_hello import proves_itself
+                from keyfob.process.agent_hello import proves_itself
 
                 # An agent that was killed leaves its file behind, and another program may have its port.
                 if not proves_itself(sock, place.port, place.key):
@@ -250,7 +250,7 @@ def fast_token(arguments: Sequence[str]) -> int | None:
     if not exit_code.isdecimal():
         return None
     if exit_code == KEYCHAIN_EXIT:
-        from keyfob.adapters.vault.prompt import can_ask
+        from keyfob.process.terminal import can_ask
 
         if can_ask():
             return None  # the whole program can have the person unlock it
@@ -378,8 +378,8 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
     `keyfob.KeyfobError`."""
     import subprocess
 
-    from keyfob.adapters.system.own_process import FD_VARIABLE, own_command
     from keyfob.core.errors import Fault
+    from keyfob.process.own_process import FD_VARIABLE, own_command
 
     # The descriptor stays here, and its number may be another file's there.
     environ = {name: value for name, value in os.environ.items() if name != FD_VARIABLE}

@@ -66,7 +66,7 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
     except KeychainError as error:
         if error.code == "entry_damaged":
             return None  # the engine writes that down as the grant's end
-        from keyfob.adapters.vault.prompt import ASKABLE, can_ask
+        from keyfob.process.terminal import ASKABLE, can_ask
 
         if error.code in ASKABLE and can_ask():
             grants.close()
@@ -99,7 +99,7 @@ def _find(ref: str) -> _Found | None:
     """The home's folders, the account's row as stored, and the home's id."""
     import json
 
-    from keyfob.adapters.system import paths
+    from keyfob.process import paths
 
     where = paths.folders(os.environ)
     for folder in (where["data"], where["config"], where["state"]):
@@ -283,7 +283,7 @@ def _verdict(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> d
         verdict = new
         from pathlib import Path
 
-        from keyfob.adapters.system.home import write_private
+        from keyfob.process.home import write_private
 
         write_private(Path(path), json.dumps(kept | {provider: verdict}).encode())
     return verdict if method in verdict["shared"] else None

@@ -17,9 +17,10 @@ from typing import Protocol
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
 from keyfob.core.errors import KeyfobError
-from keyfob.core.http import Callback, Outcome, Request, Response
+from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
+from keyfob.core.settings import Settings
 from keyfob.protocol.effects import Expectation
 
 Clock = Callable[[], datetime]
@@ -126,6 +127,9 @@ class AccountRecords(Protocol):
     def restore(self, record: Record) -> None:
         """As `put`, but replaces a damaged row, of which a copy is kept."""
 
+    def data_version(self) -> int:
+        """A number that differs from the last one whenever anybody, this process too, has written since."""
+
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
         """Read, change and write in one immediate transaction; `change` returning None writes nothing.
         Returns what is then stored, None where there is no such account."""
@@ -205,6 +209,43 @@ class Transport(Protocol):
         """Raises Transient (with `sent` and `answered` told truthfully) or SettingWrong (TLS, unsafe address)."""
 
 
+class StreamingTransport(Transport, Protocol):
+    def stream(self, request: Request, *, patience: float = ...) -> AbstractContextManager[Streamed]:
+        """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
+        the next piece. For a person's own API calls, whose answers nobody has to judge."""
+
+
+class SettingsStore(Protocol):
+    """The person's settings. Thread-safe; another process's save is seen by the next load."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def current(self) -> Settings:
+        """As `load`, but cheap enough for each request. Never raises: while the settings cannot be read, the last that
+        could be read; before any, the cautious defaults."""
+
+    def load(self) -> Settings:
+        """The settings; the defaults where none were saved. Raises SettingWrong `setting_faulty`."""
+
+    def save(self, settings: Settings, was: Settings) -> None:
+        """Write what differs from `was`. Raises SettingWrong."""
+
+
+class Autostart(Protocol):
+    """Whether Keyfob starts at login."""
+
+    def enabled(self) -> bool: ...
+
+    def enable(self, on: bool) -> None:
+        """Raises SettingWrong where it cannot be set."""
+
+
+class Avatars(Protocol):
+    def fetch(self, url: str | None) -> Path | None:
+        """An account picture's file; None where there is none. Blocks on the network; never raises."""
+
+
 class Listener(Protocol):
     """A bound loopback callback server for one attempt. Bound when made; serves when told."""
 
@@ -242,13 +283,17 @@ Spawn = Callable[[Callable[[], None], str], None]  # run this on a thread of the
 
 __all__ = [
     "AccountStore",
+    "Autostart",
+    "Avatars",
     "Browser",
     "Clock",
     "Entropy",
     "Listener",
     "Listeners",
     "Locks",
+    "SettingsStore",
     "Spawn",
+    "StreamingTransport",
     "Transport",
     "Unread",
     "Vault",

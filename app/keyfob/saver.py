@@ -3,7 +3,7 @@
 The program that has the grant goes on trying to save it itself, under the account's lock. Only when that lock is free,
 because the program has ended or has saved it, is it this one's turn: it looks whether the vault holds the grant, saves
 it if not, and ends. It never sends anything but the revocation of a grant whose account was disconnected meanwhile.
-Belongs with bootstrap.
+Like `__main__`, it is an entry of its own: it starts before there is an engine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import sys
 from datetime import timedelta
 
-from keyfob.adapters.system.own_process import begin
+from keyfob.process.own_process import begin
 
 LOOK = timedelta(seconds=1)
 LOOK_LATER = timedelta(seconds=15)  # a keychain that stays locked for long: after a logout, or over a night
@@ -28,13 +28,13 @@ def main() -> int:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     told = json.loads(sys.stdin.buffer.readline())
     from keyfob.adapters.store.codec import load_record
-    from keyfob.adapters.system import log
-    from keyfob.adapters.system.home import open_home
     from keyfob.adapters.vault.grant_saver import READY
-    from keyfob.bootstrap import build
     from keyfob.core.errors import KeyfobError, SignInNeeded
     from keyfob.core.grant import unseal
     from keyfob.core.secret import Secret
+    from keyfob.engine import build, system_ports
+    from keyfob.process import log
+    from keyfob.process.home import open_home
     from keyfob.service.accounts.saving import saving_name
     from keyfob.service.runner import pause
 
@@ -43,7 +43,7 @@ def main() -> int:
         return 1
     log.set_up(home.log)
     record, grant = load_record(told["record"]), unseal(Secret(told["grant"]))
-    engine = build(home, lasting=True, saver=True)
+    engine = build(system_ports(home, lasting=True, saver=True))
     try:
         with engine.locks.hold(saving_name(record.account.key), timeout=timedelta(0)):
             sys.stdout.buffer.write(READY)

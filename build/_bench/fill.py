@@ -12,12 +12,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from keyfob.bootstrap import build
 from keyfob.core.account import Account, Connected, Pin, Record
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
+from keyfob.engine import build, system_ports
 from keyfob.service.accounts.grant_store import GrantStore
 
 PRESET = """\
@@ -50,7 +50,7 @@ style = "none"
 
 def main() -> None:
     issuer, wanted = sys.argv[1], json.load(sys.stdin)["accounts"]
-    engine = build()
+    engine = build(system_ports())
     folder = engine.home.config / "providers"
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "bench.toml").write_text(PRESET.format(issuer=issuer), "utf-8")

@@ -71,8 +71,18 @@ class Ground:
         # With what the set-up has fetched: a benchmark is run without a network, too.
         self.run_quietly([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist)])
         (wheel,) = dist.glob("*.whl")
-        locked = ["sync", "-q", "--frozen", "--no-dev", "--extra=fast", "--no-install-project", "--compile-bytecode"]
-        self.run_quietly([self.uv, *locked, "--python", sys.executable], UV_PROJECT_ENVIRONMENT=str(self.venv))
+        locked = [
+            "sync",
+            "-q",
+            "--frozen",
+            "--no-dev",
+            "--extra=fast",
+            "--no-install-project",
+            "--compile-bytecode",
+        ]
+        self.run_quietly(
+            [self.uv, *locked, "--python", sys.executable], UV_PROJECT_ENVIRONMENT=str(self.venv)
+        )
         into = [self.uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(self.python)]
         self.run_quietly([*into, "--no-deps", "--reinstall-package", "keyfob", str(wheel)])
 

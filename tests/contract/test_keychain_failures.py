@@ -21,7 +21,6 @@ import secretstorage
 from keyring.backends import SecretService
 
 from contract.vault_contract import HOME
-from keyfob.adapters.system.home import Home
 from keyfob.adapters.vault.choice import SystemVault, choose_vault
 from keyfob.adapters.vault.deadline import DeadlineVault
 from keyfob.adapters.vault.helper import EXIT_IDLE, EXIT_ORPHAN, EXIT_STUCK
@@ -32,6 +31,7 @@ from keyfob.core.errors import KeychainError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import Vault
+from keyfob.process.home import Home
 from support.session import PASSWORD, DesktopSession
 
 pytestmark = pytest.mark.keychain

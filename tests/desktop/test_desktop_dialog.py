@@ -23,7 +23,7 @@ def test_ctrl_q_ends_the_app_from_a_modal_dialog(theme: Theme, qtbot: QtBot, kin
     window.quit_asked.connect(lambda: asked.append(True))
     above: QWidget = window
     if "settings" in kind:
-        above = SettingsDialog(theme, Settings(), tray=True, autostart=True, parent=window)
+        above = SettingsDialog(theme, Settings(), tray=True, parent=window)
         above.open()
     match kind:
         case "ask":

@@ -67,7 +67,7 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         "consent": lambda: ConsentDialog(theme, QUESTION),
         "confirm": lambda: Confirm(theme, "Disconnect?", "It ends.", "Disconnect"),
         "rename": lambda: Ask(theme, "Rename Aldis", "Tools use it.", "aldis", "Rename"),
-        "settings": lambda: SettingsDialog(theme, Settings(), tray=True, autostart=True),
+        "settings": lambda: SettingsDialog(theme, Settings(), tray=True),
         "moving": lambda: ImportDialog(
             theme, tuple(item(f, Path("/h")) for f in fake.sample_found(Path("/h")))
         ),
@@ -226,7 +226,7 @@ def test_return_in_the_gallery_goes_on_once(
 
 @KEYS
 def test_return_on_a_switch_or_a_list_closes_nothing(theme: Theme, qtbot: QtBot, key: Qt.Key) -> None:
-    dialog = SettingsDialog(theme, Settings(), tray=True, autostart=True)
+    dialog = SettingsDialog(theme, Settings(), tray=True)
     up(dialog, qtbot)
     changed: list[Settings] = []
     dialog.changed.connect(changed.append)
@@ -243,7 +243,7 @@ def test_return_on_a_switch_or_a_list_closes_nothing(theme: Theme, qtbot: QtBot,
 
 @KEYS
 def test_a_wrong_number_is_not_lost_by_done(theme: Theme, qtbot: QtBot, key: Qt.Key) -> None:
-    dialog = SettingsDialog(theme, Settings(), tray=True, autostart=True)
+    dialog = SettingsDialog(theme, Settings(), tray=True)
     up(dialog, qtbot)
     dialog.port.setFocus()
     dialog.port.selectAll()

@@ -96,17 +96,6 @@ def test_escape_closes(settings: SettingsDialog, controller: AppController, qtbo
     assert controller.settings_controller.dialog is None
 
 
-class Login:
-    def __init__(self) -> None:
-        self.on = False
-
-    def enabled(self) -> bool:
-        return self.on
-
-    def enable(self, on: bool) -> None:
-        self.on = on
-
-
 def test_start_at_login_is_written(
     qapp: QApplication,
     theme: Theme,
@@ -115,8 +104,7 @@ def test_start_at_login_is_written(
     controller: AppController,
     engine: fake.FakeEngine,
 ) -> None:
-    login = Login()
-    controller.settings_controller._autostart = login
+    login = engine.autostart
     controller.open_settings()
     dialog: Any = controller.settings_controller.dialog
     dialog.login.click()

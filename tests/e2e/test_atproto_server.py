@@ -23,15 +23,15 @@ from selenium.common.exceptions import (
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded
 from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request, Response
 from keyfob.core.provider import Endpoints, Provider, Revocation, Server
+from keyfob.engine import Engine, build, system_ports
+from keyfob.process.home import open_home
 from keyfob.protocol.atproto.sign_in import Resolved, resolve, sign_in
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.oauth import dpop
@@ -296,7 +296,7 @@ def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
     vault = MemoryVault()
 
     def started() -> Engine:
-        engine = build(home, vault=vault)
+        engine = build(system_ports(home, vault=vault))
         engine.sign_in._deps = replace(engine.sign_in._deps, dns_txt=world.server.dns_txt)
         return engine
 

@@ -513,7 +513,7 @@ def test_a_preset_cannot_inject_headers_or_replace_what_the_protocol_sets(whole:
 
 def test_a_copied_home_and_its_original_do_not_tear_each_other(tmp_path: Path, provider: Misbehaving) -> None:
     """Two homes that share one keychain never touch each other's secrets; a new home gets an id of its own."""
-    from keyfob.adapters.system.home import open_home
+    from keyfob.process.home import open_home
 
     first = open_home({"KEYFOB_HOME": str(tmp_path / "one")})
     second = open_home({"KEYFOB_HOME": str(tmp_path / "two")})

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.own_process import own_command
 from keyfob.demo.server import DemoServer
+from keyfob.process.own_process import own_command
 
 pytestmark = pytest.mark.network
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.own_process import CREDENTIAL, package_root
+from keyfob.process.own_process import CREDENTIAL, package_root
 from support.agent_process import PASSPHRASE, Machine, machine, wait_for
 
 pytestmark = [
@@ -107,7 +107,7 @@ def test_s82_the_browser_gets_no_way_to_the_passphrase(home: Machine, look: tupl
 # --- core dumps -----------------------------------------------------------------------------------------------------
 
 CRASH = (
-    "import os, resource, sys; sys.path.insert(0, {root!r}); from keyfob.adapters.system.own_process import begin; "
+    "import os, resource, sys; sys.path.insert(0, {root!r}); from keyfob.process.own_process import begin; "
     # Its parent may have passed on the filter of a process of ours.
     "open('/proc/self/coredump_filter', 'w').write('0x33'); {begin}; "
     "resource.setrlimit(resource.RLIMIT_CORE, ({soft}, {soft})); canary = 'canary-' + 'in-memory'; os.abort()"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.own_process import own_command
 from keyfob.adapters.vault.process import helper_command
 from keyfob.demo.server import DemoServer
+from keyfob.process.own_process import own_command
 from support.agent_process import said_by
 from support.session import DesktopSession
 from support.workshop import ROOT, Bench, Workshop

@@ -13,15 +13,15 @@ import httpx
 import jwt
 import pytest
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SignInEnded, SignInNeeded, Transient
 from keyfob.core.grant import seal_key, unseal_key
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
+from keyfob.engine import Engine, build, system_ports
+from keyfob.process.home import open_home
 from keyfob.protocol.oauth.jws import published_jwk
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.oidc_provider import OidcProvider, Person
@@ -64,7 +64,7 @@ class Stage:
         self.server = server
         self.home = open_home({"KEYFOB_HOME": str(folder / "home")})
         self.vault = MemoryVault()
-        self.engine: Engine = build(self.home, vault=self.vault)
+        self.engine: Engine = build(system_ports(self.home, vault=self.vault))
 
     def preset(self, *, client: str = 'client_id = "native"', policy: str = "keyfob", more: str = "") -> None:
         text = PRESET.format(issuer=self.server.issuer, client=client, policy=policy, more=more)
@@ -74,7 +74,7 @@ class Stage:
 
     def restart(self) -> None:
         self.engine.close()
-        self.engine = build(self.home, vault=self.vault)
+        self.engine = build(system_ports(self.home, vault=self.vault))
 
     def connect(self, who: str = "alice", *, declines: bool = False, **request: object) -> AccountView:
         attempt = self.engine.sign_in.begin(SignInRequest("op", open_browser=False, **request))  # type: ignore[arg-type]

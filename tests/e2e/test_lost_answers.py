@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.choice import SystemVault
 from keyfob.adapters.vault.deadline import DeadlineVault
+from keyfob.process.home import open_home
 from support.agent_process import wait_for
 from support.hostile import Talk
 from support.misbehaving import Misbehaving

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.choice import SEALED_FILE
 from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
+from keyfob.process.home import open_home
 from support.misbehaving import Misbehaving
 from support.whole_engine import Whole
 

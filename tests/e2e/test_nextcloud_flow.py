@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import pytest
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.bootstrap import build
+from keyfob.engine import build
+from keyfob.process.home import open_home
 from keyfob.service.accounts.views import Progress, SignInRequest
 
 pytestmark = pytest.mark.network

@@ -18,11 +18,11 @@ from urllib.parse import parse_qsl, quote
 
 import pytest
 
-from keyfob.adapters.system import log as private_log
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.grant import unseal
 from keyfob.core.secret import Secret
+from keyfob.process import log as private_log
 from keyfob.service.sign_in.methods import STATE_BYTES
 from support import hostile
 from support.hostile import answer

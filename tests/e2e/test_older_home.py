@@ -13,10 +13,10 @@ from contextlib import closing
 
 import pytest
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.choice import SEALED_FILE
 from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
+from keyfob.process.home import open_home
 from support.agent_process import PASSPHRASE, Machine, machine, wait_for
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]

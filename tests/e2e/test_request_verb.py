@@ -21,7 +21,7 @@ from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import Transient
 from keyfob.core.http import Request
 from support.agent_rig import AgentRig
-from support.cli_run import Ran, doors_to, run
+from support.cli_run import Ran, opens, run
 from support.rig import PRESET
 
 pytestmark = pytest.mark.network
@@ -101,7 +101,7 @@ class Home:
         )
 
     def request(self, *argv: str, stdin: str = "") -> Ran:
-        return run(["request", "example", *argv], doors_to(self.engine), stdin=stdin)
+        return run(["request", "example", *argv], opens(self.engine), stdin=stdin)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_terms_that_keep_the_token_from_tools_leave_requests(tmp_path: Path, api
     home = Home(tmp_path, api)
     file = home.rig.presets / "example.toml"
     file.write_text(file.read_text().replace("[policy]", '[policy]\nshare = false\nshare_reason = "Terms"'))
-    assert run(["token", "example"], doors_to(home.engine)).code == 8
+    assert run(["token", "example"], opens(home.engine)).code == 8
     assert home.request("GET", "/a").out == "fine"
 
 
@@ -292,12 +292,12 @@ def test_nobody_there_is_told_as_ever() -> None:
 def test_the_sign_verb_answers_as_the_agent_does(home: Home, api: Api) -> None:
     ran = run(
         ["sign", "example"],
-        doors_to(home.engine),
+        opens(home.engine),
         stdin=json.dumps({"method": "GET", "url": f"{api.base}/a"}),
     )
     assert json.loads(ran.out)["headers"] == {"Authorization": "Bearer access-1"}
     assert (
         "sign"
-        not in run(["--help"], doors_to(home.engine)).out.replace("Sign in", "").replace("signs", "").split()
+        not in run(["--help"], opens(home.engine)).out.replace("Sign in", "").replace("signs", "").split()
     )
-    assert run(["sign", "example"], doors_to(home.engine), stdin="[]").code == 2
+    assert run(["sign", "example"], opens(home.engine), stdin="[]").code == 2

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.bootstrap import Engine, build
 from keyfob.core.errors import KeychainError, KeyfobError, PeerFault, SignInEnded, Usage
 from keyfob.core.secret import Secret
 from keyfob.demo.scripted_browser import ScriptedBrowser
 from keyfob.demo.server import DemoServer
+from keyfob.engine import Engine, build, system_ports
+from keyfob.process.home import open_home
 from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.sign_in.attempt import Attempt
 
@@ -59,7 +59,7 @@ class Stage:
         text = text.replace('port = "setting"', f'port = "fixed"\nports = [{self.port}]')
         (presets / "demo.toml").write_text(text)
         self.vault = MemoryVault()
-        self.engine: Engine = build(self.home, vault=self.vault)
+        self.engine: Engine = build(system_ports(self.home, vault=self.vault))
         self.stages: list[str] = []
 
     def attempt(self, person: str | None = "alice", *, allow: bool = True, **request: object) -> Attempt:

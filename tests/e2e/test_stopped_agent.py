@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from keyfob.adapters.system.own_process import package_root
+from keyfob.process.own_process import package_root
 from support.agent_process import PASSPHRASE, Machine, machine
 
 pytestmark = [pytest.mark.network, pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from keyfob.cli.engine import Doors
 from keyfob.cli.main import main
 from keyfob.cli.session import utc_now
 
@@ -28,24 +27,24 @@ class Ran:
         return self.err.rstrip("\n").rpartition("\n")[2]
 
 
-def doors_to(engine: Any, **more: Any) -> Doors:
-    """Doors behind which there is this engine and nothing else, unless told."""
+@dataclass(frozen=True)
+class Opens:
+    """What a command may open besides its streams."""
 
-    def shut(*_: Any, **__: Any) -> Any:
-        raise AssertionError("this door should stay shut")
-
-    told: dict[str, Any] = {
-        "engine": lambda: engine,
-        "demo": shut,
-        "visit": shut,
-        "window": shut,
-        "agent": shut,
-        "recover": shut,
-    }
-    return Doors(**(told | more))
+    engine: Callable[..., Any]
+    window: Callable[[Sequence[str]], int]
 
 
-def run(argv: Sequence[str], doors: Doors, *, stdin: str = "", now: Callable[[], datetime] = utc_now) -> Ran:
+def opens(engine: Any, *, window: Callable[[Sequence[str]], int] | None = None) -> Opens:
+    """This engine and nothing else, unless a window is given."""
+
+    def refused(_: Sequence[str]) -> int:
+        raise AssertionError("no window should open")
+
+    return Opens(lambda *_, **__: engine, window or refused)
+
+
+def run(argv: Sequence[str], what: Opens, *, stdin: str = "", now: Callable[[], datetime] = utc_now) -> Ran:
     """Runs on the calling thread."""
     # As a real stream: text with bytes beneath it.
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
@@ -55,7 +54,7 @@ def run(argv: Sequence[str], doors: Doors, *, stdin: str = "", now: Callable[[],
     named = os.environ.setdefault("KEYFOB_SOCK", "/nonexistent/agent.sock") == "/nonexistent/agent.sock"
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(argv, doors, now)
+            code = main(argv, what.window, now, what.engine)
     finally:
         sys.stdin = before
         if named:

@@ -38,6 +38,7 @@ from keyfob.protocol.oauth.authorization_response import callback_error
 from keyfob.service.accounts.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
 from keyfob.tools.import_formats import Entry
 from keyfob.tools.imports import Found
+from support.fake_ports import FakeAutostart
 
 NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
 H, M, D = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
@@ -546,6 +547,7 @@ class FakeEngine:
         self.vault = FakeVault()
         self.clients = FakeClients()
         self.avatars = FakeAvatars()
+        self.autostart = FakeAutostart()
         self.imports = FakeLegacy(self.accounts)
         self.consents = FakeConsents()
         self.store_path = root / "data" / "accounts.db"

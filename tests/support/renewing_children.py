@@ -14,18 +14,18 @@ import sys
 
 
 def main(home_folder: str, descriptor: int | None) -> None:
-    from keyfob.adapters.system.home import open_home
     from keyfob.adapters.vault.choice import SEALED_FILE
     from keyfob.adapters.vault.sealed import SealedVault
-    from keyfob.bootstrap import build
     from keyfob.core.secret import Secret
+    from keyfob.engine import build, system_ports
+    from keyfob.process.home import open_home
 
     home = open_home({"KEYFOB_HOME": home_folder})
     vault = None
     if descriptor is not None:
         passphrase = Secret(os.read(descriptor, 1000).decode().strip())
         vault = SealedVault(home.id, home.data / SEALED_FILE, lambda new: passphrase)
-    warm = build(home, vault=vault)
+    warm = build(system_ports(home, vault=vault))
     warm.accounts.renew("here")
     warm.close()
     print("ready", flush=True)
@@ -33,7 +33,7 @@ def main(home_folder: str, descriptor: int | None) -> None:
         child = os.fork()
         if child == 0:
             try:
-                engine = build(home, vault=vault)
+                engine = build(system_ports(home, vault=vault))
                 engine.accounts.renew(line.strip())
             except BaseException:
                 os._exit(1)

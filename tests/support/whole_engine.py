@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.bootstrap import Engine, build
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
+from keyfob.engine import Engine, build, system_ports
 from keyfob.ports import Vault
+from keyfob.process.home import open_home
 from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.sign_in.attempt import Attempt
 from support.misbehaving import Misbehaving
@@ -121,7 +121,7 @@ class Whole:
 
     def another(self) -> Engine:
         """A second engine on the same home and vault, as after a restart or in another process."""
-        return build(self.home, vault=self.vault, deadline=self.deadline)
+        return build(system_ports(self.home, vault=self.vault, deadline=self.deadline))
 
     def write_preset(
         self, *, issuer: str | None = None, top: str = "", tables: str = "", name: str = "here"

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from keyfob.adapters.system.home import open_home
+from keyfob.agent.run import serving_engine
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import BannerView
-from keyfob.doors import serving_engine
+from keyfob.process.home import open_home
 
 
 def main(settings: Path) -> int:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.own_process import own_command, package_root
 from keyfob.agent.consent import LAUNCHER, OURS, NamedApps, program_at, script_of
 from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient
 from keyfob.core.settings import Settings
+from keyfob.process.own_process import own_command, package_root
 from keyfob.service.consents import QUESTIONS_MOST, QUESTIONS_OF_ONE, REQUESTS_OF_ONE, Consents, Unanswered
 from support.agent_rig import AgentRig, short_folder, spawn, unix
 from support.memory_store import MemoryAccountStore

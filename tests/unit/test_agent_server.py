@@ -20,11 +20,12 @@ from typing import Any
 
 import pytest
 
-from keyfob.adapters.system.agent_hello import is_agent
 from keyfob.agent import endpoints, limits, server
 from keyfob.agent.endpoints import TcpEndpoint, UnixEndpoint, bind_socket
-from keyfob.agent.host import ROLE, AgentHost
+from keyfob.agent.host import AgentHost
 from keyfob.core.errors import SettingWrong, Transient
+from keyfob.engine import KEEPER_ROLE
+from keyfob.process.agent_hello import is_agent
 from support.agent_rig import AgentRig, Client, Reply, get, post, short_folder, unix
 
 
@@ -591,7 +592,7 @@ def test_where_systemd_listens_the_role_is_left_to_its_agent(rig: AgentRig, fold
     with bind_socket(folder / "agent.sock") as handed:
         app = AgentHost(lambda: rig.agent(unix(folder)), rig.locks)
         assert not app.take()
-        assert not rig.locks.held(ROLE)
+        assert not rig.locks.held(KEEPER_ROLE)
         agent = AgentHost(lambda: rig.agent(UnixEndpoint(folder / "agent.sock", handed)), rig.locks)
         assert agent.take()
         assert get(folder / "agent.sock", "/v1/accounts").status == 200
@@ -608,9 +609,9 @@ def test_without_a_socket_the_role_is_still_kept(
     assert host.take()
     assert host.problem is not None
     assert host.problem.code == "setting_faulty"
-    assert rig.locks.held(ROLE)
+    assert rig.locks.held(KEEPER_ROLE)
     host.leave()
-    assert not rig.locks.held(ROLE)
+    assert not rig.locks.held(KEEPER_ROLE)
     assert "not served" in caplog.text
 
 

@@ -16,7 +16,7 @@ from keyfob.core.errors import KeyfobError, SignInEnded
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import SignInRequest
-from support.cli_run import Ran, doors_to, run
+from support.cli_run import Ran, opens, run
 from support.fake_engine import (
     NOW,
     FakeAccounts,
@@ -77,7 +77,7 @@ class Engine:
         pass
 
     def call(self, *argv: str, stdin: str = "") -> Ran:
-        return run(argv, doors_to(self), stdin=stdin, now=lambda: NOW)
+        return run(argv, opens(self), stdin=stdin, now=lambda: NOW)
 
     @property
     def asked(self) -> SignInRequest:

@@ -4,51 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError
-from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
-from keyfob.protocol.context import Client
-from keyfob.providers.catalogue import Catalogue
+from keyfob.engine import Engine, build
 from keyfob.service.contexts import ClientSecrets
-from support.cli_run import Ran, doors_to, run
-from support.memory_store import MemoryAccountStore
+from support.cli_run import Ran, opens, run
+from support.fake_ports import FixedClock, fake_ports
 from support.records import a_record
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")
 
 
-class Clients:
-    def known(self, preset: Any, inputs: Any) -> Client | None:
-        return None
-
-
-@dataclass
-class Engine:
-    store: Any = field(default_factory=MemoryAccountStore)
-    vault: Any = field(default_factory=MemoryVault)
-    providers: Catalogue = field(default_factory=lambda: Catalogue(resources() / "providers"))
-    clients: Clients = field(default_factory=Clients)
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture
-def engine() -> Engine:
-    return Engine()
+def engine(tmp_path: Path) -> Engine:
+    return build(fake_ports(tmp_path, clock=FixedClock(AT)))
 
 
 @pytest.fixture
 def call(engine: Engine) -> Callable[..., Ran]:
-    return lambda *argv: run(argv, doors_to(engine), now=lambda: AT)
+    return lambda *argv: run(argv, opens(engine), now=lambda: AT)
 
 
 def made(call: Callable[..., Ran], *argv: str) -> str:
@@ -117,14 +99,14 @@ def test_a_short_name_will_do_while_it_is_clear(call: Callable[..., Ran]) -> Non
     assert call("jwk", "remove", "").code == 7
 
 
-def test_a_keychain_that_refuses_leaves_no_half_key(engine: Engine, call: Callable[..., Ran]) -> None:
+def test_a_keychain_that_refuses_leaves_no_half_key(tmp_path: Path) -> None:
     class Locked(MemoryVault):
         def save(self, name: str, value: Secret) -> None:
             raise KeychainError("The keychain is locked", code="keychain_locked")
 
-    engine.vault = Locked()
-    assert call("jwk", "generate").code == 4
-    assert json.loads(call("jwk", "list", "--json").out) == {"keys": []}
+    locked = opens(build(fake_ports(tmp_path, vault=Locked())))
+    assert run(["jwk", "generate"], locked).code == 4
+    assert json.loads(run(["jwk", "list", "--json"], locked).out) == {"keys": []}
 
 
 def test_the_client_metadata_document(call: Callable[..., Ran]) -> None:

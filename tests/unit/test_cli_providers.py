@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.http import Request, Response
-from keyfob.core.provider import Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.providers.catalogue import Catalogue
-from keyfob.service.sign_in.clients import Clients as ServiceClients
-from support.cli_run import Ran, doors_to, run
-from support.memory_store import MemoryAccountStore
+from keyfob.engine import Engine, build
+from support.cli_run import Ran, opens, run
+from support.fake_ports import NOW, FakeVault, ScriptedTransport, fake_ports
 
 ISSUER = "https://id.example"
 OPENID = ISSUER + "/.well-known/openid-configuration"
@@ -41,62 +35,45 @@ METADATA: dict[str, Any] = {
 
 
 @dataclass
-class Scripted:
-    """A transport that knows these documents and answers 404 to the rest."""
+class Server:
+    """A transport's answers: these documents, and 404 for the rest. `asked`: the addresses that were read."""
 
-    documents: Mapping[str, dict[str, Any]]
+    documents: dict[str, dict[str, Any]] = field(default_factory=lambda: {OPENID: METADATA})
     asked: list[str] = field(default_factory=list)
 
-    def send(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Response:
         self.asked.append(request.url)
         found = self.documents.get(request.url)
         return Response(
             200 if found else 404,
             {"content-type": "application/json"},
             json.dumps(found or {}).encode(),
-            datetime(2026, 11, 20, tzinfo=UTC),
+            NOW,
             request.url,
         )
 
 
-@dataclass
-class Clients:
-    kept: list[tuple[str, str, Secret | None]] = field(default_factory=list)
-    error: KeychainError | None = None
-
-    def keep(
-        self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
-    ) -> None:
-        if self.error:
-            raise self.error
-        self.kept.append((preset.id, client_id, secret))
-
-
-@dataclass
-class Engine:
-    home: Any
-    documents: dict[str, dict[str, Any]] = field(default_factory=lambda: {OPENID: METADATA})
-    clients: Clients = field(default_factory=Clients)
-
-    def __post_init__(self) -> None:
-        self.providers = Catalogue(resources() / "providers", self.home.config / "providers")
-        self.transport = Scripted(self.documents)
-        self.settings = SimpleNamespace(load=lambda: Settings(callback_port=9191))
-
-    def close(self) -> None:
-        pass
-
-    def file(self, name: str) -> dict[str, Any]:
-        return tomllib.loads((self.home.config / "providers" / f"{name}.toml").read_text())
+@pytest.fixture
+def server() -> Server:
+    return Server()
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return Engine(SimpleNamespace(config=tmp_path / "config"))
+def vault() -> FakeVault:
+    return FakeVault()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, server: Server, vault: FakeVault) -> Engine:
+    return build(fake_ports(tmp_path, transport=ScriptedTransport(server), vault=vault))
+
+
+def written_file(engine: Engine, name: str) -> dict[str, Any]:
+    return tomllib.loads((engine.home.config / "providers" / f"{name}.toml").read_text())
 
 
 def call(engine: Engine, *argv: str, stdin: str = "") -> Ran:
-    return run(["providers", *argv], doors_to(engine), stdin=stdin)
+    return run(["providers", *argv], opens(engine), stdin=stdin)
 
 
 def test_a_server_that_speaks_openid_needs_its_issuer_alone(engine: Engine) -> None:
@@ -104,7 +81,7 @@ def test_a_server_that_speaks_openid_needs_its_issuer_alone(engine: Engine) -> N
         engine, "add", "work", "--issuer", ISSUER, "--client-id", "cid", "--title", 'The "Work" server'
     )
     assert ran.code == 0, ran.err
-    assert engine.file("work") == {
+    assert written_file(engine, "work") == {
         "id": "work",
         "title": 'The "Work" server',
         "category": "custom",
@@ -119,6 +96,7 @@ def test_a_server_that_speaks_openid_needs_its_issuer_alone(engine: Engine) -> N
         "identity": {"source": "userinfo"},
         "revocation": {"style": "rfc7009"},
     }
+    engine.settings.save(Settings(callback_port=9191), Settings())
     assert engine.providers.get("work").title == 'The "Work" server'
     assert "keyfob connect work" in ran.err
     shown = call(engine, "show", "work")
@@ -134,7 +112,11 @@ def test_a_client_that_proves_itself_by_a_key(engine: Engine) -> None:
     words = ("add", "work", "--issuer", ISSUER, "--client-id", "cid", "--client-auth", "private_key_jwt")
     ran = call(engine, *words)
     assert ran.code == 0, ran.err
-    assert engine.file("work")["client"] == {"client_id": "cid", "auth": "private_key_jwt", "alg": "ES256"}
+    assert written_file(engine, "work")["client"] == {
+        "client_id": "cid",
+        "auth": "private_key_jwt",
+        "alg": "ES256",
+    }
     assert "keyfob jwk generate --provider work" in ran.err
     both = call(engine, *words, "--client-secret-stdin", "--replace", stdin="s3cret\n")
     assert both.code == 2
@@ -143,8 +125,6 @@ def test_a_client_that_proves_itself_by_a_key(engine: Engine) -> None:
 
 @pytest.mark.parametrize("secret", ["h\u00e4mmer", "a\0b", "tab\tbed", "\u201cquoted\u201d"])
 def test_a_client_secret_that_can_be_none_is_a_mistake_of_the_request(engine: Engine, secret: str) -> None:
-    vault, store = MemoryVault(), MemoryAccountStore()
-    engine.clients = ServiceClients(store, vault, None, None, {}, lambda: "")  # type: ignore[arg-type,assignment]
     ran = call(
         engine, "add", "work", "--issuer", ISSUER, "--client-id", "cid", "--client-secret-stdin", stdin=secret + "\n"
     )  # fmt: skip
@@ -158,44 +138,44 @@ def test_a_client_secret_that_can_be_none_is_a_mistake_of_the_request(engine: En
 def test_the_redirect_is_as_told(engine: Engine, port: str, written: tuple[str, list[int] | None]) -> None:
     more = ("--redirect-host", "localhost", "--redirect-port", port, "--redirect-path", "/back")
     assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", *more).code == 0
-    redirect = engine.file("work")["redirect"]
+    redirect = written_file(engine, "work")["redirect"]
     assert (redirect["port"], redirect.get("ports")) == written
     assert (redirect["host"], redirect["path"]) == ("localhost", "/back")
 
 
 def test_the_address_of_the_metadata_will_do_as_the_issuer(engine: Engine) -> None:
     assert call(engine, "add", "work", "--issuer", OPENID, "--client-id", "c").code == 0
-    assert engine.file("work")["issuer"] == ISSUER
+    assert written_file(engine, "work")["issuer"] == ISSUER
 
 
-def test_a_server_with_oauth_metadata_alone(engine: Engine) -> None:
-    engine.documents.clear()
-    engine.documents[OAUTH] = {k: v for k, v in METADATA.items() if k not in ("jwks_uri", "scopes_supported")}
+def test_a_server_with_oauth_metadata_alone(engine: Engine, server: Server) -> None:
+    server.documents.clear()
+    server.documents[OAUTH] = {k: v for k, v in METADATA.items() if k not in ("jwks_uri", "scopes_supported")}
     assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", "--scope", "read").code == 0
-    written = engine.file("work")
+    written = written_file(engine, "work")
     assert (written["discovery"], written["scopes"]) == ("oauth", ["read"])
-    assert engine.transport.asked == [OPENID, OAUTH]
+    assert server.asked == [OPENID, OAUTH]
 
 
-def test_a_server_without_metadata_by_its_endpoints(engine: Engine) -> None:
+def test_a_server_without_metadata_by_its_endpoints(engine: Engine, server: Server) -> None:
     ran = call(
         engine, "add", "old", "--client-id", "42", "--authorization-endpoint", "https://a.example/auth",
         "--token-endpoint", "https://a.example/token", "--whoami-url", "https://a.example/me",
         "--subject-field", "user.id",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    written = engine.file("old")
+    written = written_file(engine, "old")
     assert written["endpoints"]["token_endpoint"] == "https://a.example/token"
     assert written["identity"] == {
         "source": "request",
         "url": "https://a.example/me",
         "map": {"subject": "user.id"},
     }
-    assert engine.transport.asked == []
+    assert server.asked == []
 
 
-def test_a_client_secret_goes_to_the_keychain_and_not_into_the_file(engine: Engine) -> None:
-    engine.documents[OPENID] = METADATA | {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+def test_a_client_secret_goes_to_the_keychain_and_not_into_the_file(engine: Engine, server: Server) -> None:
+    server.documents[OPENID] = METADATA | {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
     ran = call(
         engine,
         "add",
@@ -208,8 +188,8 @@ def test_a_client_secret_goes_to_the_keychain_and_not_into_the_file(engine: Engi
         stdin="canary\n",
     )
     assert ran.code == 0, ran.err
-    assert engine.clients.kept == [("work", "c", Secret("canary"))]
-    assert engine.file("work")["client"] == {
+    assert engine.vault.load("client/work") == Secret("canary")
+    assert written_file(engine, "work")["client"] == {
         "client_id": "c",
         "auth": "client_secret_post",
         "secret": "required",
@@ -217,8 +197,8 @@ def test_a_client_secret_goes_to_the_keychain_and_not_into_the_file(engine: Engi
     assert "canary" not in (engine.home.config / "providers" / "work.toml").read_text() + ran.out + ran.err
 
 
-def test_without_a_keychain_for_the_secret_nothing_is_written(engine: Engine) -> None:
-    engine.clients.error = KeychainError("The keychain is locked", code="keychain_locked")
+def test_without_a_keychain_for_the_secret_nothing_is_written(engine: Engine, vault: FakeVault) -> None:
+    vault.error = KeychainError("The keychain is locked", code="keychain_locked")
     ran = call(
         engine,
         "add",
@@ -234,17 +214,17 @@ def test_without_a_keychain_for_the_secret_nothing_is_written(engine: Engine) ->
     assert list((engine.home.config / "providers").iterdir()) == []
 
 
-def test_a_device_grant_in_the_metadata_is_offered(engine: Engine) -> None:
-    engine.documents[OPENID] = METADATA | {"device_authorization_endpoint": ISSUER + "/device"}
+def test_a_device_grant_in_the_metadata_is_offered(engine: Engine, server: Server) -> None:
+    server.documents[OPENID] = METADATA | {"device_authorization_endpoint": ISSUER + "/device"}
     assert json.loads(call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", "--json").out)[
         "methods"
     ] == ["oauth", "device"]
 
 
-def test_registration_by_itself_needs_no_client_id(engine: Engine) -> None:
-    engine.documents[OPENID] = METADATA | {"registration_endpoint": ISSUER + "/register"}
+def test_registration_by_itself_needs_no_client_id(engine: Engine, server: Server) -> None:
+    server.documents[OPENID] = METADATA | {"registration_endpoint": ISSUER + "/register"}
     assert call(engine, "add", "work", "--issuer", ISSUER, "--register").code == 0
-    assert engine.file("work")["policy"] == {"client_id": "dynamic"}
+    assert written_file(engine, "work")["policy"] == {"client_id": "dynamic"}
 
 
 @pytest.mark.parametrize(
@@ -279,9 +259,9 @@ def test_a_preset_of_ones_own_is_not_replaced_unasked(engine: Engine) -> None:
     again = call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "two")
     assert again.code == 2
     assert "--replace" in again.last
-    assert engine.file("work")["client"]["client_id"] == "one"
+    assert written_file(engine, "work")["client"]["client_id"] == "one"
     assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "two", "--replace").code == 0
-    assert engine.file("work")["client"]["client_id"] == "two"
+    assert written_file(engine, "work")["client"]["client_id"] == "two"
 
 
 def test_check_names_every_fault_with_its_key_and_what_it_should_be(engine: Engine, tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from unittest.mock import Mock
 import pytest
 
 from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.adapters.system.autostart import Autostart
 from keyfob.agent.remedies import REMEDIES
 from keyfob.cli.settings import SETTINGS
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.service.doctor import Finding
-from support.cli_run import Ran, doors_to, run
+from support.cli_run import Ran, opens, run
 from support.fake_engine import FakeAccounts, FakeEventBus, sample_views
 
 NOT_IN_DIALOG = {"first_start_done", "connect_note_hidden"}  # what the window remembers for itself
@@ -28,6 +29,7 @@ NOT_IN_DIALOG = {"first_start_done", "connect_note_hidden"}  # what the window r
 @dataclass
 class Engine:
     settings: SettingsFile
+    autostart: Autostart = field(default_factory=Autostart)
     accounts: FakeAccounts = field(default_factory=lambda: FakeAccounts(FakeEventBus(), []))
     doctor: Any = None
 
@@ -43,7 +45,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 def call(engine: Engine, *argv: str) -> Ran:
-    return run(["settings", *argv], doors_to(engine))
+    return run(["settings", *argv], opens(engine))
 
 
 def on_disk(engine: Engine) -> Any:
@@ -214,7 +216,7 @@ def test_completion_knows_keys_and_choices(engine: Engine, monkeypatch: pytest.M
         monkeypatch.setenv("_KEYFOB_COMPLETE", "bash_complete")
         monkeypatch.setenv("COMP_WORDS", line)
         monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
-        return {entry.partition(",")[2] for entry in run([], doors_to(engine)).out.splitlines()}
+        return {entry.partition(",")[2] for entry in run([], opens(engine)).out.splitlines()}
 
     assert complete("keyfob settings get ") == set(SETTINGS)
     assert complete("keyfob settings set ren") == {"renewal_margin"}
@@ -240,4 +242,4 @@ def test_errors_and_doctor_name_the_command(engine: Engine, monkeypatch: pytest.
     assert said in json.loads(call(engine, "--json").err)["remedy"]
     finding = Finding("port", False, "The port 9876 is taken", None, "fail", "port_taken")
     engine.doctor = SimpleNamespace(run=lambda tray=None: [finding])
-    assert said in run(["doctor"], doors_to(engine)).out
+    assert said in run(["doctor"], opens(engine)).out

@@ -26,7 +26,7 @@ from keyfob.core.resources import resources
 from keyfob.core.settings import Settings
 from keyfob.providers.catalogue import Catalogue
 from keyfob.tools import host_lookup
-from support.cli_run import Ran, doors_to, run
+from support.cli_run import Ran, opens, run
 from support.fake_engine import NOW, FakeAccounts, FakeEventBus, sample_views
 
 EVIL = "GitHub\x1b]0;x\x07\x1b[2J\x9b31m\r\n\u202egro\u2066\u200b\u2028\u2029\ue000\x00\x7f\ufeff\ud800"
@@ -72,8 +72,12 @@ def engine(tmp_path: Path) -> Engine:
     return Engine(tmp_path)
 
 
+def never(_: object) -> int:
+    raise AssertionError
+
+
 def call(engine: Engine, *argv: str) -> Ran:
-    return run(argv, doors_to(engine), now=lambda: NOW)
+    return run(argv, opens(engine), now=lambda: NOW)
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
@@ -164,7 +168,7 @@ def test_s80_the_programs_that_tools_call_are_inert(
 
 
 def test_s80_a_shells_completion_is_inert(engine: Engine) -> None:
-    context = click.Context(click.Command("x"), obj=Session(doors_to(engine)))
+    context = click.Context(click.Command("x"), obj=Session(never, open_engine=lambda *_, **__: engine))
     found = _complete_accounts(context, click.Argument(["account"]), "x/")
     assert [steering(each.help or "") for each in found] == ["", ""]
 
@@ -190,7 +194,7 @@ def test_s80_json_is_the_same_for_a_program(document: Any) -> None:
 def test_a_token_is_printed_to_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    Session(doors_to(None)).exactly("a  b\u00ad")
+    Session(never).exactly("a  b\u00ad")
     assert out.getvalue() == "a  b\u00ad\n"
 
 

@@ -31,7 +31,7 @@ from keyfob.core.errors import (
 )
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import Disconnection, Finding, Token
-from support.cli_run import Ran, doors_to, run
+from support.cli_run import Ran, opens, run
 from support.fake_engine import NOW, D, FakeAccounts, FakeEventBus, M, sample_events, sample_views
 
 VIEWS = sample_views()
@@ -93,7 +93,7 @@ def engine() -> Engine:
 
 
 def call(engine: Engine, *argv: str, stdin: str = "") -> Ran:
-    ran = run(argv, doors_to(engine), stdin=stdin, now=lambda: NOW)
+    ran = run(argv, opens(engine), stdin=stdin, now=lambda: NOW)
     assert engine.closed == 1, "the engine is closed at the end of each command"
     engine.closed = 0
     return ran
@@ -214,7 +214,7 @@ def test_min_life_and_the_refused_token_reach_the_keeper(engine: Engine) -> None
         (None, None),  # the usual, as the keeper knows it
         (timedelta(seconds=900), Secret("refused")),
     ]
-    ran = run(["token", "nexusmods/aldis", "--rejected-stdin"], doors_to(engine))
+    ran = run(["token", "nexusmods/aldis", "--rejected-stdin"], opens(engine))
     assert (ran.code, ran.out) == (2, "")
 
 
@@ -388,7 +388,7 @@ def test_a_bug_of_ours_tells_its_kind_and_nothing_it_held(
 
 
 def test_a_hint_of_the_parser_is_part_of_what_to_do() -> None:
-    ran = run(["token", "a", "--min-lif", "3"], doors_to(None))
+    ran = run(["token", "a", "--min-lif", "3"], opens(None))
     assert ran.err.startswith("keyfob: No such option '--min-lif'. ")
     assert "'--min-life'? See `keyfob token --help`." in ran.err.replace("?)", "?")
 
@@ -410,15 +410,15 @@ def test_a_hint_of_the_parser_is_part_of_what_to_do() -> None:
     ],
 )
 def test_usage_mistakes_exit_2_in_the_same_form(argv: list[str], line: str) -> None:
-    ran = run(argv, doors_to(None))
+    ran = run(argv, opens(None))
     assert (ran.code, ran.out, ran.err) == (2, "", line + "\n")
-    ran = run([*argv, "--json"], doors_to(None))
+    ran = run([*argv, "--json"], opens(None))
     assert (ran.code, ran.out, json.loads(ran.err)["code"]) == (2, "", "usage")
 
 
 def test_every_verb_has_help_with_an_example_and_the_overviews_line() -> None:
     for name, verb in cli.VERBS.items():
-        ran = run([name, "--help"], doors_to(None))
+        ran = run([name, "--help"], opens(None))
         assert (ran.code, ran.err) == (0, "")
         assert f"keyfob {name}" in ran.out.split("\n", 1)[1], f"{name} --help has an example"
         command = cli.keyfob.get_command(None, name)  # type: ignore[arg-type]
@@ -426,22 +426,22 @@ def test_every_verb_has_help_with_an_example_and_the_overviews_line() -> None:
         assert command.get_short_help_str(limit=200) == verb.line
     subs = {"providers": ("list", "show", "check", "add"), "settings": ("list", "get", "set")}
     for name, sub in ((name, sub) for name, each in subs.items() for sub in each):
-        ran = run([name, sub, "--help"], doors_to(None))
+        ran = run([name, sub, "--help"], opens(None))
         assert f"keyfob {name} {sub}" in ran.out.split("\n", 1)[1]
 
 
 def test_without_a_verb_the_window_opens() -> None:
     opened: list[list[str]] = []
-    doors = doors_to(None, window=lambda argv: opened.append(list(argv)) or 3)
-    assert run([], doors).code == 3
-    assert run(["demo"], doors).code == 3
+    what = opens(None, window=lambda argv: opened.append(list(argv)) or 3)
+    assert run([], what).code == 3
+    assert run(["demo"], what).code == 3
     assert opened == [[], ["--demo"]]
 
 
 def test_the_version() -> None:
     from keyfob import __version__
 
-    assert run(["--version"], doors_to(None)).out == f"keyfob {__version__}\n"
+    assert run(["--version"], opens(None)).out == f"keyfob {__version__}\n"
 
 
 def test_no_colour_is_written_where_nobody_can_see_it_or_wants_it(engine: Engine) -> None:
@@ -450,7 +450,7 @@ def test_no_colour_is_written_where_nobody_can_see_it_or_wants_it(engine: Engine
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_name_the_program(shell: str) -> None:
-    ran = run(["completion", shell], doors_to(None))
+    ran = run(["completion", shell], opens(None))
     assert ran.code == 0
     assert "_KEYFOB_COMPLETE" in ran.out
 
@@ -461,7 +461,7 @@ def test_completion_knows_verbs_accounts_and_options(engine: Engine, monkeypatch
         monkeypatch.setenv("_KEYFOB_COMPLETE", "bash_complete")
         monkeypatch.setenv("COMP_WORDS", line)
         monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
-        ran = run([], doors_to(engine))
+        ran = run([], opens(engine))
         return {entry.partition(",")[2] for entry in ran.out.splitlines()}
 
     assert complete("keyfob re") == {verb for verb in cli.VERBS if verb.startswith("re")}

@@ -171,7 +171,7 @@ def test_a_command_that_prints_no_answer_is_an_error_of_ours(
     folder: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str
 ) -> None:
     command = (sys.executable, "-c", program) if program is not None else ("/nonexistent/keyfob",)
-    monkeypatch.setattr("keyfob.adapters.system.own_process.own_command", lambda: command)
+    monkeypatch.setattr("keyfob.process.own_process.own_command", lambda: command)
     with pytest.raises(keyfob.KeyfobError) as caught:
         keyfob.accounts()
     assert (caught.value.code, caught.value.message) == ("internal", message)
@@ -208,7 +208,7 @@ def test_who_holds_a_dead_agents_port_gets_neither_key_nor_secret(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, commands: list[tuple[list[str], str | None]]
 ) -> None:
     """S-62: the file of an agent that was killed stays, and names a port that anybody may take."""
-    monkeypatch.setattr("keyfob.adapters.system.agent_hello._WITHIN", 0.5)
+    monkeypatch.setattr("keyfob.process.agent_hello._WITHIN", 0.5)
     monkeypatch.setenv("KEYFOB_SOCK", str(folder / "agent.json"))
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -18,17 +18,17 @@ import pytest
 
 from keyfob import fresh
 from keyfob.adapters.store import database
-from keyfob.adapters.system.home import open_home
 from keyfob.adapters.vault import choice
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.bootstrap import Engine, build
 from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
 from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.secret import Secret
+from keyfob.engine import Engine, build, system_ports
+from keyfob.process.home import open_home
 from keyfob.service.accounts.grant_store import GrantStore
-from support.cli_run import doors_to, run
+from support.cli_run import opens, run
 
 PRESET = """
 id = "here"
@@ -67,7 +67,7 @@ class Home:
         self.generation = 0
         monkeypatch.setattr(choice, "SystemVault", self._system_vault)
         self.place = open_home()
-        self.engine: Engine = build(self.place, vault=self.vault)
+        self.engine: Engine = build(system_ports(self.place, vault=self.vault))
         self.preset()
         self.account("alice")
 
@@ -143,7 +143,7 @@ def test_it_knows_the_stores_schema() -> None:
 def test_it_prints_what_the_whole_program_prints(
     home: Home, capfd: pytest.CaptureFixture[str], ref: str, more: tuple[str, ...]
 ) -> None:
-    whole = run(["token", ref, *more], doors_to(home.engine))
+    whole = run(["token", ref, *more], opens(home.engine))
     assert whole.code == 0, whole.err
     for _ in range(2):  # once with the preset judged, once with the verdict that was kept
         assert fresh.fresh_token([ref, *more]) == 0
@@ -270,7 +270,7 @@ def test_a_keychain_that_fails_is_told_in_the_same_words(
         raise KeychainError("The keychain is locked", code="keychain_locked")
 
     monkeypatch.setattr(home.vault, "load", locked)
-    whole = run(["token", "here", *form], doors_to(home.engine))
+    whole = run(["token", "here", *form], opens(home.engine))
     assert fresh.fresh_token(["here", *form]) == whole.code == 4
     out, err = capfd.readouterr()
     assert out == ""

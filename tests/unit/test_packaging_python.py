@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from keyfob.core.errors import SettingWrong
 from keyfob.demo.server import DemoServer
-from support.cli_run import doors_to, run
+from support.cli_run import opens, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,12 +39,9 @@ def test_without_the_demos_parts_the_command_that_installs_them_is_told_and_noth
 ) -> None:
     monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
 
-    def demo(folder: Path, **more: Any) -> DemoServer:
-        return DemoServer(tmp_path, port=0, access_lifetime=5).start()
-
     with pytest.raises(SettingWrong):
-        demo(tmp_path)
-    ran = run(["demo", "--headless"], doors_to(None, demo=demo))
+        DemoServer(tmp_path, port=0, access_lifetime=5).start()
+    ran = run(["demo", "--headless"], opens(None))
     assert (ran.code, ran.out) == (8, "")
     assert "pip install 'keyfob[demo]'" in ran.err
     assert "uv tool install 'keyfob[demo]'" in ran.err

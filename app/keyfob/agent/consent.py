@@ -14,9 +14,9 @@ import sysconfig
 from collections.abc import Callable
 from dataclasses import replace
 
-from keyfob.adapters.system.own_process import own_command, package_root
 from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program
+from keyfob.process.own_process import own_command, package_root
 from keyfob.service.consents import Consents
 
 PARENTS_MOST = 6

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from keyfob.adapters.system import agent_hello
-from keyfob.adapters.system.home import write_private
 from keyfob.agent.http import Answer, BadRequest, Incoming, document
 from keyfob.core.errors import SettingWrong
+from keyfob.process import agent_hello
+from keyfob.process.home import write_private
 
 BACKLOG = 1024
 HOST = "127.0.0.1"

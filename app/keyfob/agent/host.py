@@ -14,10 +14,10 @@ from datetime import timedelta
 
 from keyfob.agent.server import AgentServer
 from keyfob.core.errors import KeyfobError, Transient
+from keyfob.engine import KEEPER_ROLE
 from keyfob.ports import Locks
 
 log = logging.getLogger(__name__)
-ROLE = "keeper"
 SETTLED_WITHIN = 5.0  # seconds until the socket is there, or it is known why not
 LEFT_WITHIN = 45.0  # seconds: a renewal that a tool asked for is not cut short
 
@@ -62,7 +62,7 @@ class AgentHost:
 
     def _hold(self, settled: threading.Event) -> None:
         try:
-            with self._locks.hold(ROLE, timeout=timedelta(0)):
+            with self._locks.hold(KEEPER_ROLE, timeout=timedelta(0)):
                 server = self._make()
                 if server.live():
                     return  # somebody serves without the role: a socket of systemd's, whose agent takes it

@@ -1,27 +1,82 @@
-"""`keyfob agent`: the keeper without a window, until it is told to end."""
+"""The keeper's role over an engine: `keyfob agent`, which has no window, and the window, which serves the tools too."""
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
+from keyfob.agent.api import Api
+from keyfob.agent.consent import NamedApps
+from keyfob.agent.endpoints import Endpoint, UnixEndpoint, endpoint_for, handed_over
 from keyfob.agent.host import AgentHost
+from keyfob.agent.server import AgentServer
 from keyfob.core.errors import Fault
+from keyfob.engine import Engine, build, on_a_thread, system_ports
+from keyfob.ports import Vault
+from keyfob.process import log
+from keyfob.process.home import Home, open_home, socket_path
 from keyfob.service.accounts.renewer import Renewer
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from socket import socket
+
 FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut short
+
+
+def run(say: Callable[[str], None], shared: Path | None = None) -> int:
+    """`keyfob agent`, until it is told to end; its exit code. `shared`: a second socket, for other machines. `say` takes
+    the lines that tell how it stands. Raises SettingWrong."""
+    handed = handed_over()
+    home = open_home()
+    log.set_up(home.log)
+    engine = build(system_ports(home, lasting=True))
+
+    def begin() -> None:
+        if engine.settings.load().vault == "sealed":
+            # Its passphrase is asked for now, while somebody is there to type it.
+            engine.vault.load("opened")
+
+    try:
+        return run_agent(agent_host(engine, handed=handed, shared=shared), engine.renewer, say, begin)
+    finally:
+        engine.close()
+
+
+def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
+    """The window's engine. At its renewer's first look it takes the keeper's role, if that is free, and serves the tools.
+    When it closes, it gives the role back. Raises as `system_ports`."""
+    engine = build(system_ports(home, vault=vault, lasting=True))
+    host = agent_host(engine)
+    engine.renewer.allowed = host.take
+    return replace(engine, before_close=host.leave)
+
+
+def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | None = None) -> AgentHost:
+    """The keeper's role and the sockets over `engine`: the agent's and the window's alike."""
+
+    def make() -> AgentServer:
+        endpoints: list[Endpoint] = [endpoint_for(socket_path(engine.home), handed)]
+        if shared is not None:
+            endpoints.append(UnixEndpoint(shared, forwarding=True))
+        apps = NamedApps(engine.consents)
+        api = Api(engine.accounts, engine.sign_in, engine.signer, engine.clock, on_a_thread, apps)
+        return AgentServer(api, engine.events, engine.store, endpoints, engine.clock, lambda: apps.on)
+
+    return AgentHost(make, engine.locks)
 
 
 def run_agent(
     host: AgentHost, renewer: Renewer, say: Callable[[str], None], begin: Callable[[], None] = lambda: None
 ) -> int:
-    """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also where another keeper runs already: then there
-    is nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError where the socket cannot be served."""
+    """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also when another keeper runs already: then there is
+    nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError when the socket
+    cannot be served."""
     stop, look = threading.Event(), threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

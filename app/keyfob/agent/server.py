@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from keyfob.agent.api import Api, min_life, problem
 from keyfob.agent.connection import Connection, Question, question_of
@@ -25,6 +24,7 @@ from keyfob.agent.limits import FORWARDED_MOST, STREAMS_MOST, Closable, Connecti
 from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeyfobError, Transient
+from keyfob.ports import AccountStore
 from keyfob.service.consents import Unanswered
 from keyfob.service.events import EventBus
 
@@ -38,12 +38,6 @@ IN_A_MOMENT = "Try again in a moment."
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
 MISSED_MOST = 1000  # events told to who comes back
 FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
-
-
-class Store(Protocol):
-    """What the server needs of the account store."""
-
-    def data_version(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +56,7 @@ class AgentServer:
         self,
         api: Api,
         events: EventBus,
-        store: Store,
+        store: AccountStore,
         endpoints: Sequence[Endpoint],
         now: Callable[[], datetime],
         consenting: Callable[[], bool] = lambda: False,

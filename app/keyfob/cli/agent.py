@@ -32,8 +32,10 @@ def agent(session: Session, print_socket: bool, shared_socket: Path | None) -> i
       curl --unix-socket "$KEYFOB_SOCK" http://keyfob/v1/token/github
     """
     if print_socket:
-        from keyfob.adapters.system.home import open_home, socket_path
+        from keyfob.process.home import open_home, socket_path
 
         session.exactly(str(socket_path(open_home())))
         return 0
-    return session.doors.agent(session.note, shared_socket.absolute() if shared_socket else None)
+    from keyfob.agent.run import run
+
+    return run(session.note, shared_socket.absolute() if shared_socket else None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from keyfob.cli.jwk import client_keys
 from keyfob.cli.options import json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import Usage
@@ -70,7 +69,7 @@ def client_metadata(
                 remedy="Add --client-id https://…",
             )
         client_id = known.client_id
-    keys = client_keys(session)
+    keys = session.engine.client_keys
     session.document(
         document_of(
             preset,

@@ -25,7 +25,7 @@ def demo(session: Session, headless: bool) -> int:
       keyfob demo --headless
     """
     if not headless:
-        return session.doors.window(["--demo"])
+        return session.window(["--demo"])
     from keyfob.cli.demo_script import tell
 
     tell(session)

@@ -10,14 +10,19 @@ import tempfile
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from keyfob.cli.engine import Demo, Engine
 from keyfob.cli.session import Session
 from keyfob.core.account import AccountView
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded, SignInNeeded
 from keyfob.core.resources import resources
 from keyfob.core.time_words import short_span
+from keyfob.demo.scripted_browser import ScriptedBrowser
+from keyfob.demo.server import DemoServer
 from keyfob.service.accounts.views import Progress, SignInRequest
+
+if TYPE_CHECKING:
+    from keyfob.engine import Engine
 
 LIFETIME = 5  # seconds an access token lives here: long enough to see, short enough to wait for
 RENEWALS = 2
@@ -31,7 +36,7 @@ def tell(session: Session) -> None:
         home = Path(folder) / "home"
         home.mkdir(mode=0o700)
         cancelled = threading.Event()
-        server = session.doors.demo(Path(folder) / "provider", port=0, access_lifetime=LIFETIME)
+        server = DemoServer(Path(folder) / "provider", port=0, access_lifetime=LIFETIME).start()
         session.say("Keyfob's demo: the life of an account at a provider on this computer.")
         try:
             _write_preset(home, server.issuer)
@@ -49,7 +54,7 @@ def tell(session: Session) -> None:
             server.stop()
 
 
-def _stop(server: Demo, cancelled: threading.Event) -> None:
+def _stop(server: DemoServer, cancelled: threading.Event) -> None:
     """Ends the story soon: with its provider gone, the step under way fails."""
     cancelled.set()
     server.stop()
@@ -65,7 +70,7 @@ def _write_preset(home: Path, issuer: str) -> None:
 
 
 def _engine(session: Session, home: Path) -> Engine:
-    engine = session.doors.engine(home)
+    engine = session.open_engine(home)
     health = session.finish(engine.vault.probe)
     if health.ok and health.persistent:
         session.say(f"Keyfob saves secrets in {health.name}, and removes them at the end.")
@@ -74,7 +79,7 @@ def _engine(session: Session, home: Path) -> Engine:
     # On one stream, so that the story stays in order in a pipe.
     why = f" ({health.message})" if health.message else ""
     session.say(f"No keychain is available here{why}, so secrets stay in memory during the demo.")
-    return session.doors.engine(home, in_memory=True)
+    return session.open_engine(home, in_memory=True)
 
 
 def _clean_up(engine: Engine) -> None:
@@ -86,7 +91,7 @@ def _clean_up(engine: Engine) -> None:
 
 
 class _Story:
-    def __init__(self, session: Session, engine: Engine, server: Demo) -> None:
+    def __init__(self, session: Session, engine: Engine, server: DemoServer) -> None:
         self._session = session
         self._engine = engine
         self._server = server
@@ -168,7 +173,7 @@ class _Story:
 
     def _visit(self, url: str) -> None:
         try:
-            self._session.doors.visit(url)
+            ScriptedBrowser().sign_in(url, "alice")
         except (OSError, RuntimeError) as error:
             self._session.note(f"The scripted browser gave up: {type(error).__name__}")
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
-from keyfob.adapters.system.own_process import begin
+from keyfob.process.own_process import begin
 from keyfob.tools import host_lookup
 
 NOT_FOUND = "credentials not found in native keychain"  # Docker knows this very sentence and goes on without

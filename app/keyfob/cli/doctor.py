@@ -9,7 +9,7 @@ import click
 
 from keyfob.cli import remedies
 from keyfob.cli.options import json_option, pass_session
-from keyfob.cli.session import Session
+from keyfob.cli.session import Session, prompting
 from keyfob.core.text import plain
 from keyfob.core.words import FindingLevel
 
@@ -65,7 +65,13 @@ def doctor(session: Session, recover: bool) -> int:
 
 def _recover(session: Session) -> None:
     """Nothing is thrown away: a damaged file is kept under another name, a damaged row beside the new one."""
-    found, aside = session.finish(session.doors.recover)
+    from keyfob.engine import recover
+    from keyfob.process import log
+    from keyfob.process.home import open_home
+
+    home = open_home()
+    log.set_up(home.log)
+    found, aside = session.finish(lambda: recover(home, prompting()))
     if session.json:
         session.document(
             {

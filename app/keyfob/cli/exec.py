@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from keyfob.adapters.system.own_process import become_another, child_environment, find_program, persons_path
 from keyfob.cli.options import _complete_accounts, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import Lease, lease
 from keyfob.core.errors import Usage
 from keyfob.core.text import plain
+from keyfob.process.own_process import become_another, child_environment, find_program, persons_path
 from keyfob.tools.plans import variable_of
 
 NOT_FOUND = 127  # as a shell says it

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
-from keyfob.adapters.system.own_process import begin
+from keyfob.process.own_process import begin
 from keyfob.tools import host_lookup
 
 MOST_INPUT = 64 * 1024  # bytes: git's own lines are short

@@ -12,7 +12,6 @@ from keyfob.cli.session import Session
 
 if TYPE_CHECKING:
     from keyfob.core.provider import Provider
-    from keyfob.service.sign_in.client_keys import ClientKeys
 
 
 @click.group(short_help="Manage the private keys of confidential clients.")
@@ -50,7 +49,7 @@ def generate(session: Session, alg: str, provider: str | None) -> None:
       keyfob jwk generate --provider work
     """  # fmt: skip
     preset = session.engine.providers.get(provider) if provider is not None else None
-    keys = client_keys(session)
+    keys = session.engine.client_keys
     key = session.finish(lambda: keys.generate(alg, provider))
     if session.json:
         session.document(key.to_json())
@@ -78,7 +77,7 @@ def list_(session: Session) -> None:
     Example:
       keyfob jwk list
     """
-    keys = client_keys(session)
+    keys = session.engine.client_keys
     found = session.finish(keys.all)
     if session.json:
         session.document({"keys": [key.to_json() for key in found]})
@@ -116,7 +115,7 @@ def export(session: Session, provider: str | None) -> None:
     """
     if provider is not None:
         session.engine.providers.get(provider)
-    keys = client_keys(session)
+    keys = session.engine.client_keys
     session.document(session.finish(lambda: keys.published(provider)))
 
 
@@ -136,7 +135,7 @@ def remove(session: Session, kid: str, force: bool) -> None:
     Example:
       keyfob jwk remove 5hXa
     """
-    keys = client_keys(session)
+    keys = session.engine.client_keys
     key = session.finish(lambda: keys.remove(kid, force=force))
     if session.json:
         session.document(key.to_json())
@@ -149,12 +148,3 @@ def _how_to_edit(preset: Provider) -> str:
     if preset.origin == "user":
         return ""
     return f', in your own preset that begins with extends = "{preset.id}"'
-
-
-def client_keys(session: Session) -> ClientKeys:
-    """The service over the engine's store and vault."""
-    from keyfob.adapters.system.keys import new_key
-    from keyfob.service.sign_in.client_keys import ClientKeys
-
-    engine = session.engine
-    return ClientKeys(engine.store, engine.vault, new_key, session.now)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
-from keyfob.adapters.system.own_process import begin
+from keyfob.process.own_process import begin
 from keyfob.tools import host_lookup
 
 USAGE = "usage: keyring [--mode=password|creds] [--output=plain|json] get ADDRESS [USERNAME]"

@@ -1,7 +1,7 @@
 """The entry of the command line: finds the verb, loads its file alone, and turns failures into exits.
 
-Called by `__main__` with the doors that bootstrap built. A verb's file is imported when the verb is used, so that
-`keyfob token` does not pay for `keyfob demo`.
+Called by `__main__`, which opens the window for the commands that ask for it. A command's file is imported when the
+command is used, so that `keyfob token` does not pay for `keyfob demo`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import click
 
 from keyfob import __version__, client
 from keyfob.cli import failure
-from keyfob.cli.engine import Doors
-from keyfob.cli.session import Session, utc_now
+from keyfob.cli.session import OpenEngine, Session, open_engine, utc_now
 from keyfob.core.errors import KeyfobError, Transient
 
 log = logging.getLogger(__name__)
@@ -109,14 +108,19 @@ def keyfob(context: click.Context) -> int | None:
     if context.invoked_subcommand is None:
         session = context.find_object(Session)
         assert session is not None
-        return session.doors.window([])
+        return session.window([])
     return None
 
 
-def main(argv: Sequence[str], doors: Doors, now: Callable[[], datetime] = utc_now) -> int:
-    """Run one command. Returns the exit code; never raises. stdout is empty unless it is 0."""
+def main(
+    argv: Sequence[str],
+    window: Callable[[Sequence[str]], int],
+    now: Callable[[], datetime] = utc_now,
+    open_engine: OpenEngine = open_engine,
+) -> int:
+    """Run one command. `window` opens the desktop app, for a command that asks for it. Returns the exit code; never raises. stdout is empty unless it is 0."""
     client.tell_on_terminal()
-    session = Session(doors, now)
+    session = Session(window, now, open_engine)
     # An option error is met before any option is parsed: the form of the failure must be known by then.
     wants_json = "--json" in list(argv)[: list(argv).index("--") if "--" in argv else None]
     extra: dict[str, Any] = {}

@@ -226,9 +226,7 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
       keyfob providers add old --client-id 42 --authorization-endpoint https://a.example/auth \\
         --token-endpoint https://a.example/token --whoami-url https://a.example/me
     """  # fmt: skip
-    from keyfob.adapters.system.home import write_private
-    from keyfob.service.new_presets import NewPreset, Presets
-    from keyfob.service.runner import Runner
+    from keyfob.service.new_presets import NewPreset
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):
         raise Usage(
@@ -242,15 +240,8 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
         secret = session.secret_from_stdin("--client-secret-stdin", "Client secret")
     endpoints = {name: url for name in OPTION_OF if (url := told.pop(name))}
     engine = session.engine
-    presets = Presets(
-        engine.providers,
-        Runner(engine.transport),
-        engine.clients,
-        engine.home.config / "providers",
-        write_private,
-    )
     new = NewPreset(id=provider_id, client_secret=secret, endpoints=endpoints, **told)
-    added = session.finish(lambda: presets.add(new))
+    added = session.finish(lambda: engine.presets.add(new))
     if session.json:
         session.document({**summary(added.provider), "file": str(added.path)})
         return

@@ -31,6 +31,6 @@ def of_finding(finding: Finding) -> str | None:
 
 
 def _here(code: str, own: str | None) -> str:
-    from keyfob.adapters.vault.prompt import needs_screen
+    from keyfob.process.terminal import needs_screen
 
     return NO_SCREEN if needs_screen(code) else own or REMEDIES.get(code, "")

@@ -16,11 +16,10 @@ from typing import BinaryIO
 import click
 
 from keyfob import client
-from keyfob.adapters.network.transport import Streamed
 from keyfob.cli.options import account_argument, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import PeerFault, SettingWrong, Usage
-from keyfob.core.http import Request
+from keyfob.core.http import Request, Streamed
 from keyfob.core.repeats import Repeats
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain

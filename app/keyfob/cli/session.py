@@ -13,16 +13,22 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from keyfob.cli.engine import Doors, Engine
 from keyfob.cli.failure import json_text
 from keyfob.core.errors import KeychainError, Transient, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import inert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keyfob.core.account import LoggedEvent
+    from keyfob.engine import Engine
 
 T = TypeVar("T")
 LOOK = 0.1  # seconds between looks for a signal while work goes on; its end is noticed at once
@@ -35,13 +41,60 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Session:
-    """Made once a run, by `main`; `--json` is set by the verb's option. Not for use from several threads but
-    `note`."""
+class OpenEngine(Protocol):
+    def __call__(self, folder: Path | None = None, *, in_memory: bool = False) -> Engine:
+        """As `open_engine`."""
 
-    def __init__(self, doors: Doors, now: Callable[[], datetime] = utc_now) -> None:
-        self.doors = doors
+
+def open_engine(folder: Path | None = None, *, in_memory: bool = False) -> Engine:
+    """The engine of the person's own home, or of the home in `folder`. `in_memory`: its vault forgets everything at the
+    end, for a demo without a keychain. Raises as `keyfob.engine.system_ports`."""
+    from keyfob.engine import build, memory_vault, system_ports
+    from keyfob.process import log
+    from keyfob.process.home import open_home
+
+    home = open_home({"KEYFOB_HOME": str(folder)}) if folder is not None else open_home()
+    log.set_up(home.log)
+    at_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    vault = memory_vault() if in_memory else None
+    built = build(system_ports(home, vault=vault, say=prompting(), patient=at_terminal))
+    built.events.subscribe(_alarm)
+    return built
+
+
+def prompting() -> Callable[[str], None] | None:
+    """Where the line about a keychain's prompt goes; None when nobody is here to answer one."""
+    from keyfob.process.terminal import can_ask
+
+    return _write_error if can_ask() else None
+
+
+def _write_error(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _alarm(event: LoggedEvent) -> None:
+    if event.kind == "unsaved":
+        _write_error(
+            f"The provider sent a new token for {event.account_id}, but the keychain cannot save it. Unlock the keychain "
+            "and keep this command running. It saves the token when it can."
+        )
+
+
+class Session:
+    """Made once a run, by `main`; `--json` is set by the command's option. `window` opens the desktop app with these
+    arguments and returns its exit code. Only `note` may be used from several threads."""
+
+    def __init__(
+        self,
+        window: Callable[[Sequence[str]], int],
+        now: Callable[[], datetime] = utc_now,
+        open_engine: OpenEngine = open_engine,
+    ) -> None:
+        self.window = window
         self.now = now
+        self.open_engine = open_engine
         self.json = False
         self._engine: Engine | None = None
         self._stdin_for: str | None = None
@@ -50,7 +103,7 @@ class Session:
     def engine(self) -> Engine:
         """The engine, built when it is first asked for."""
         if self._engine is None:
-            self._engine = self.doors.engine()
+            self._engine = self.open_engine()
         return self._engine
 
     def close(self) -> None:
@@ -104,7 +157,7 @@ class Session:
     def from_agent(self, ask: Callable[[], T]) -> T:
         """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a person is here
         to unlock it, that is done from here, and the agent is asked once more."""
-        from keyfob.adapters.vault.prompt import ASKABLE, can_ask
+        from keyfob.process.terminal import ASKABLE, can_ask
 
         try:
             return ask()

@@ -136,9 +136,7 @@ def set_(session: Session, key: str, value: str, yes: bool) -> None:
     if now.vault != was.vault:
         _confirm_vault(session, was.vault, yes)
     if key == "start_at_login":
-        from keyfob.adapters.system.autostart import Autostart
-
-        autostart = Autostart()
+        autostart = session.engine.autostart
         if autostart.enabled() != now.start_at_login:
             autostart.enable(now.start_at_login)
     file.save(now, was=was)

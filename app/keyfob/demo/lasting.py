@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from keyfob.adapters.system.home import write_private
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.demo.server import PORT, DemoServer
+from keyfob.process.home import write_private
 
 WRITTEN = "# Written by Keyfob, because another program used the demo provider's port.\n"
 ISSUER = re.compile(r'^issuer = "http://127\.0\.0\.1:([0-9]{1,5})"$', re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The desktop app: `run` is its whole life. Called by bootstrap alone."""
+"""The desktop app: `main` is its whole life. Called by `__main__` alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -21,15 +23,47 @@ from keyfob.desktop.shared import icons, operation
 from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
+from keyfob.process import log
+from keyfob.process.home import Home, open_home
 
 if TYPE_CHECKING:
+    from keyfob.demo.server import DemoServer
     from keyfob.desktop.controller import AppController, Demo
-    from keyfob.desktop.engine import Engine, Home
-    from keyfob.desktop.settings.controller import Autostart
+    from keyfob.engine import Engine
 
 NO_SCREEN = "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the demo."
 NO_SCREEN_EXIT = 2  # as for wrong usage
+DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, where there is one
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The desktop app, until the person quits; the exit code. `--demo` starts the demo provider with it. Without a
+    keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong."""
+    start_demo = "--demo" in arguments
+    with ExitStack() as until_the_end:
+        home, vault = open_home(), None
+        if start_demo:
+            from keyfob.engine import has_keychain, memory_vault
+
+            if not has_keychain(home):
+                # In a home of its own: with no keychain, the accounts of the person's own home would lose theirs.
+                folder = until_the_end.enter_context(TemporaryDirectory(prefix="keyfob-demo-"))
+                home, vault = open_home({"KEYFOB_HOME": folder}), memory_vault()
+        log.set_up(home.log)
+
+        def build() -> Engine:
+            from keyfob.agent.run import serving_engine
+
+            return serving_engine(home, vault)
+
+        return run(build, home=home, demo=lambda: _lasting_demo(home), start_demo=start_demo)
+
+
+def _lasting_demo(home: Home) -> DemoServer:
+    from keyfob.demo.lasting import start_lasting
+
+    return start_lasting(home.data, home.config, access_lifetime=DEMO_LIFETIME)
 
 
 def run(
@@ -38,7 +72,6 @@ def run(
     home: Home,
     demo: Callable[[], Demo] | None = None,
     start_demo: bool = False,
-    autostart: Autostart | None = None,
 ) -> int:
     """Open the window and stay until the person quits; the exit code.
 
@@ -62,9 +95,7 @@ def run(
         # Everything but the window itself is loaded after its first paint: a third of the start.
         from keyfob.desktop.controller import AppController
 
-        return AppController(
-            app, theme, build, window=window, demo=demo, start_demo=start_demo, autostart=autostart
-        )
+        return AppController(app, theme, build, window=window, demo=demo, start_demo=start_demo)
 
     opening = Opening(app, window, make)
     signals = Signals(app)

@@ -18,9 +18,8 @@ from keyfob.core.errors import KeyfobError
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
-from keyfob.desktop.engine import Engine
 from keyfob.desktop.renewal_timer import RenewalTimer
-from keyfob.desktop.settings.controller import Autostart, SettingsController
+from keyfob.desktop.settings.controller import SettingsController
 from keyfob.desktop.shared import operation, remedies
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
@@ -36,6 +35,7 @@ from keyfob.desktop.window.tray import Tray
 
 if TYPE_CHECKING:
     from keyfob.desktop.imports.first_start import FirstStart
+    from keyfob.engine import Engine
 
 log = logging.getLogger(__name__)
 END_WITHIN = 45.0  # seconds: a renewal that has been sent has 30, and then its answer is saved
@@ -57,7 +57,6 @@ class AppController(QObject):
         *,
         demo: Callable[[], Demo] | None = None,
         start_demo: bool = False,
-        autostart: Autostart | None = None,
         window: MainWindow | None = None,
     ) -> None:
         super().__init__(app)
@@ -75,7 +74,7 @@ class AppController(QObject):
         self._closed = False
         self.window = window or MainWindow(theme)
         self.tray = Tray(theme, self)
-        self.settings_controller = SettingsController(theme, autostart, self.window, self)
+        self.settings_controller = SettingsController(theme, self.window, self)
         self.threads = Threads(self)
         self._account_actions = AccountActions(theme, self.window)
         self._asking = Asking(theme, self.window, self)

@@ -3,7 +3,7 @@
 Promises: a file of the person's own wins over ours by id and appears at once (names, sizes and times are looked
 at on each call; there is no watcher); a faulty file is told by `faults()` and never breaks another provider;
 `get` reads only the files that the one id needs. A faulty file that would win over ours does not silently give
-way to it: that id is refused until the file is mended. Called by bootstrap and the faces; thread-safe.
+way to it: that id is refused until the file is mended. Called by the engine and the faces; thread-safe.
 Must never write.
 """
 

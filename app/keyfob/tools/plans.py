@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keyfob.adapters.system.own_process import child_environment, find_program, persons_path
 from keyfob.core.account import AccountView
 from keyfob.core.errors import NotFound, SettingWrong, Usage
 from keyfob.core.text import plain
+from keyfob.process.own_process import child_environment, find_program, persons_path
 from keyfob.tools import edits, host_lookup, kubeconfig
 from keyfob.tools.wiring import Change, read
 

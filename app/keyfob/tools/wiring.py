@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from keyfob.adapters.system import tool_files
-from keyfob.adapters.system.home import write_private
 from keyfob.core.errors import SettingWrong
+from keyfob.process.home import write_private
 from keyfob.tools import edits
 
 SUFFIX = tool_files.BACKUP_SUFFIX

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from keyfob.adapters.system.browser import open_browser
-from keyfob.adapters.system.own_process import child_environment
 from keyfob.core.errors import SettingWrong
+from keyfob.process.own_process import child_environment
 
 URL = "https://id.example/authorize?state=a%20b&scope=x+y"
 

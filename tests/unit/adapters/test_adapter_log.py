@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyfob.adapters.system import log
 from keyfob.core.secret import Secret
+from keyfob.process import log
 
 pytestmark = pytest.mark.logs
 
@@ -187,6 +187,6 @@ def test_setting_up_makes_no_file_until_there_is_something_to_say(tmp_path: Path
 
 
 def test_it_loads_no_network_modules() -> None:
-    code = "import sys, keyfob.adapters.system.log; print([m for m in ('socket', 'ssl', 'http') if m in sys.modules])"
+    code = "import sys, keyfob.process.log; print([m for m in ('socket', 'ssl', 'http') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

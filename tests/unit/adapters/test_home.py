@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system import paths
-from keyfob.adapters.system.home import Home, open_home, socket_path, write_private
 from keyfob.core.errors import Fault, SettingWrong
+from keyfob.process import paths
+from keyfob.process.home import Home, open_home, socket_path, write_private
 from support.plain_user import obey_modes
 
 XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "KEYFOB_HOME", "KEYFOB_SOCK")
@@ -51,9 +51,9 @@ AS_A_PLAIN_USER = """
 import os, sys
 from datetime import timedelta
 from pathlib import Path
-from keyfob.adapters.system.home import open_home, write_private
+from keyfob.process.home import open_home, write_private
 from keyfob.adapters.store.file_locks import FileLocks
-from keyfob.adapters.system.log import set_up
+from keyfob.process.log import set_up
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.store.sqlite import SqliteAccountStore
 from keyfob.adapters.vault.sealed import SealedVault
@@ -117,7 +117,7 @@ def test_the_id_is_random_and_stays(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_at_once_agree_on_the_id(tmp_path: Path) -> None:
-    code = "from keyfob.adapters.system.home import open_home; print(open_home().id)"
+    code = "from keyfob.process.home import open_home; print(open_home().id)"
     env = {**os.environ, "KEYFOB_HOME": str(tmp_path / "h")}
     processes = [
         subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
@@ -247,7 +247,7 @@ def test_without_a_runtime_folder_it_is_under_tmp_and_its_owner_is_checked(
 
 def test_finding_the_socket_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; before = set(sys.modules); from keyfob.adapters.system import paths as place; place.socket_file({'KEYFOB_HOME': '/x'});"
+        "import sys; before = set(sys.modules); from keyfob.process import paths as place; place.socket_file({'KEYFOB_HOME': '/x'});"
         "print(sorted(set(sys.modules) - before))"
     )
     out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.own_process import find_program, own_command, package_root
+from keyfob.process.own_process import find_program, own_command, package_root
 
-BEGIN = "import sys; sys.path.insert(0, {root!r}); from keyfob.adapters.system.own_process import begin; begin(); {then}"
+BEGIN = (
+    "import sys; sys.path.insert(0, {root!r}); from keyfob.process.own_process import begin; begin(); {then}"
+)
 
 
 def after_begin(then: str, *, cwd: Path, flags: tuple[str, ...] = (), **env: str) -> str:

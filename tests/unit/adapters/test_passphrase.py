@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.own_process import CREDENTIAL, FD_VARIABLE
 from keyfob.adapters.vault.passphrase import Ask, find_passphrase
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
+from keyfob.process.own_process import CREDENTIAL, FD_VARIABLE
 
 
 def always(text: str) -> Ask:

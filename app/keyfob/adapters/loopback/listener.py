@@ -2,7 +2,7 @@
 
 Promises that the port is held before the browser opens, that exactly one callback with the right state is
 taken, that its code never stays in the browser's history, and that the browser's last page tells the true
-outcome. Made by bootstrap, used by the sign-in service. The query of a callback is never logged or shown.
+outcome. Made by the engine, used by the sign-in service. The query of a callback is never logged or shown.
 """
 
 from __future__ import annotations

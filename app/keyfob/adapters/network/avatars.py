@@ -7,10 +7,10 @@ import logging
 from pathlib import Path
 from urllib.parse import urljoin
 
-from keyfob.adapters.system.home import write_private
 from keyfob.core.errors import KeyfobError
 from keyfob.core.http import Request
 from keyfob.ports import Transport
+from keyfob.process.home import write_private
 from keyfob.protocol.http.urls import fault_of, leads_inside
 
 log = logging.getLogger(__name__)

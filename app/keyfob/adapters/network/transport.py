@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from keyfob import __version__
 from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Transient
-from keyfob.core.http import Request, Response
+from keyfob.core.http import Request, Response, Streamed
 from keyfob.core.text import plain
 from keyfob.ports import Clock
 from keyfob.protocol.http.urls import fault_of
@@ -70,7 +70,7 @@ class HttpTransport:
     @contextmanager
     def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
-        wait for the next piece. Not of the port: for a person's own API calls, whose answers nobody has to
+        wait for the next piece. For a person's own API calls, whose answers nobody has to
         judge."""
         from keyfob.adapters.network.stream import Patience
 
@@ -100,15 +100,6 @@ class HttpTransport:
                 logging.getLogger("httpcore").setLevel(logging.WARNING)
                 self._context = tls_context()
             return self._context
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An answer whose body is still coming. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: Iterator[bytes] = field(repr=False)
 
 
 class _OfPeer(Exception):

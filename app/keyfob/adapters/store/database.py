@@ -20,8 +20,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from keyfob.adapters.store.key_list import KeyList
-from keyfob.adapters.system.home import make_private
 from keyfob.core.errors import Fault
+from keyfob.process.home import make_private
 
 BUSY_TIMEOUT = 10.0  # s; a transaction takes milliseconds, so this is a machine under heavy load
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from keyfob.adapters.system.home import make_private
 from keyfob.core.errors import Fault, SignInEnded, Transient
+from keyfob.process.home import make_private
 
 POLL = 0.025  # s between tries while another process holds it
 LOOKS = 2  # tries beyond the timeout's end, so that somebody's mere look is told from a hold

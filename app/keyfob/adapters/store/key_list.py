@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from keyfob.adapters.system.home import ours_alone
+from keyfob.process.home import ours_alone
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from keyfob.adapters.system.home import write_private
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
+from keyfob.process.home import write_private
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,3 @@
-"""The operating system: clock, randomness, folders, processes, browser, log file, start at login, and the checks of `keyfob doctor`.
-
-Keychains, stores and sockets have folders of their own.
+"""The operating system: clock, randomness, keys, browser, other tools' files, start at login, and the checks of
+`keyfob doctor`. What a process needs before it has an engine is in `keyfob.process`.
 """

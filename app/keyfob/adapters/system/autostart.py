@@ -1,6 +1,6 @@
 """Starting Keyfob at login: a desktop entry on Linux, a launch agent on macOS, a Run value on Windows.
 
-Called by the window's settings through bootstrap. It writes the person's own entry and nobody else's, and names
+Called by the window's settings and `keyfob settings`. It writes the person's own entry and nobody else's, and names
 no secret. `KEYFOB_HOME` is carried along where it is set, so that another home starts as itself.
 """
 
@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keyfob.adapters.system.own_process import own_command
 from keyfob.core.errors import SettingWrong
+from keyfob.process.own_process import own_command
 
 NAME = "keyfob"
 LABEL = "org.keyfob.Keyfob"

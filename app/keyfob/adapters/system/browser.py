@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from keyfob.adapters.system.own_process import child_environment, find_program
 from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_loopback
+from keyfob.process.own_process import child_environment, find_program
 
 _TOTAL = 4.5  # seconds for all candidates together
 _EARLY = 1.5  # seconds in which a launcher that cannot work has ended; a browser in the foreground goes on

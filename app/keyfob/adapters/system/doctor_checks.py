@@ -16,12 +16,12 @@ from keyfob.adapters.loopback.port_holder import who_holds
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system.browser import has_browser
 from keyfob.adapters.system.clock import now
-from keyfob.adapters.system.home import Home, socket_path
-from keyfob.adapters.system.own_process import find_program
 from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request
 from keyfob.ports import AccountStore, Transport, Vault
+from keyfob.process.home import Home, socket_path
+from keyfob.process.own_process import find_program
 from keyfob.providers.catalogue import Catalogue
 
 CLOCK_SKEW_MOST = 60  # seconds: beyond it ID tokens are refused

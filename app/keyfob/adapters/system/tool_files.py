@@ -15,9 +15,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from keyfob.adapters.system.home import sync_folder
 from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.ports import Blanked, ToBlank
+from keyfob.process.home import sync_folder
 
 MOST_BYTES = 1024 * 1024 + 1
 BACKUP_SUFFIX = ".before-keyfob"

@@ -1,7 +1,7 @@
 """Which vault this home uses: the keychain, or one of the two that are chosen on purpose in Settings.
 
 A vault that fails is never replaced by another here: a person who meant their keychain does not find their
-tokens in a file one day. bootstrap calls `choose_vault`; the keychain process builds its `SystemVault`.
+tokens in a file one day. The engine calls `choose_vault`; the keychain process builds its `SystemVault`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from keyfob.core.errors import KeychainError
 # The keychain process and a command's shortest way start with this module: what only the other vaults need, or only
 # a failure, is imported with them.
 if TYPE_CHECKING:
-    from keyfob.adapters.system.home import Home
     from keyfob.adapters.vault.entries import EntryVault
     from keyfob.adapters.vault.passphrase import Ask
     from keyfob.core.errors import SettingWrong
     from keyfob.core.secret import Secret
     from keyfob.core.settings import Settings
     from keyfob.ports import Vault, VaultHealth
+    from keyfob.process.home import Home
 
 SEALED_FILE = "vault.sealed"
 

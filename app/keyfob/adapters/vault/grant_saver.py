@@ -14,9 +14,9 @@ import sys
 import threading
 
 from keyfob.adapters.store import codec
-from keyfob.adapters.system.own_process import own_command
 from keyfob.core.account import Record
 from keyfob.core.grant import Grant, seal
+from keyfob.process.own_process import own_command
 
 MARK = "--grant-saver"  # how a frozen app is asked to be one
 READY = b"holding\n"

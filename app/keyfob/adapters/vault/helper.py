@@ -23,9 +23,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from keyfob.adapters.system.own_process import begin
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
+from keyfob.process.own_process import begin
 
 if TYPE_CHECKING:
     from keyfob.adapters.vault.choice import SystemVault

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from keyfob.adapters.system.own_process import CREDENTIAL, CREDENTIALS, FD_VARIABLE
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
+from keyfob.process.own_process import CREDENTIAL, CREDENTIALS, FD_VARIABLE
 
 # Asks the person for the passphrase; True: for a new vault, so that they are asked twice.
 Ask = Callable[[bool], Secret]

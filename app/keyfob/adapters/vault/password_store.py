@@ -15,9 +15,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from keyfob.adapters.system.own_process import child_environment, find_program
 from keyfob.adapters.vault.entries import EntryVault
 from keyfob.core.errors import KeychainError
+from keyfob.process.own_process import child_environment, find_program
 
 # Seconds. GnuPG's agent may ask the person for a passphrase meanwhile.
 DEADLINE = 60.0

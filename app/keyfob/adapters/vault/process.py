@@ -26,13 +26,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keyfob.adapters.system.own_process import own_command, without_passphrase
 from keyfob.adapters.vault.deadline import DEADLINE, LOOK, PROMPT_DEADLINE
 from keyfob.adapters.vault.entries import Labels, check_name, check_value, plain_label
 from keyfob.adapters.vault.helper import EXIT_IDLE, MARK
 from keyfob.core.errors import Fault, KeychainError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.ports import VaultHealth, unhealthy
+from keyfob.process.own_process import own_command, without_passphrase
 
 # Seconds without a call after which the helper ends, and its memory with it.
 IDLE = 60.0

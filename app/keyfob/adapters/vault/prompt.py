@@ -8,14 +8,13 @@ open prompts: the app has a button for it.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.adapters.vault.deadline import PROMPT_DEADLINE
 from keyfob.core.errors import KeychainError
+from keyfob.process.terminal import ASKABLE
 
 if TYPE_CHECKING:
     from keyfob.core.secret import Secret
@@ -23,27 +22,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ASKABLE = ("keychain_locked", "keychain_not_set_up")
 _WORDS = {
     "keychain_locked": "Unlock your keychain in the window that opened",
     "keychain_not_set_up": "Choose a password for your keychain in the window that opened",
 }
-
-
-def has_screen() -> bool:
-    """Whether the system could show a prompt. macOS and Windows prompt by themselves, whatever this says."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def needs_screen(code: str) -> bool:
-    """Whether this error passes when a prompt is answered, and this session has no screen to show one."""
-    return code in ASKABLE and sys.platform not in ("darwin", "win32") and not has_screen()
-
-
-def can_ask() -> bool:
-    """Whether somebody sits at this command who can answer a prompt. stdin and stdout may be pipes: they are in
-    `$(keyfob token …)` and in a credential helper."""
-    return sys.platform not in ("darwin", "win32") and has_screen() and sys.stderr.isatty()
 
 
 class AskingVault:

@@ -27,11 +27,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from keyfob.adapters.system.home import make_private, write_private
 from keyfob.adapters.vault.entries import EntryVault
 from keyfob.adapters.vault.passphrase import Ask
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
+from keyfob.process.home import make_private, write_private
 
 _MAGIC = b"keyfob sealed vault 1\n"
 _NONCE = 12

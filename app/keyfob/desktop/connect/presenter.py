@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
@@ -20,13 +21,16 @@ from keyfob.core.provider import EMPTY
 from keyfob.desktop.connect import models
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient
-from keyfob.desktop.engine import Attempt, Engine
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.presenter import Presenter, utc_now
 from keyfob.protocol.http.urls import fault_of
 from keyfob.service.accounts.views import Progress, SignInRequest
+
+if TYPE_CHECKING:
+    from keyfob.engine import Engine
+    from keyfob.service.sign_in.attempt import Attempt
 
 
 class SignInPresenter(QObject):

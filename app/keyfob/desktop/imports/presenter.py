@@ -14,12 +14,11 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
 from keyfob.core.text import plain
-from keyfob.desktop.engine import Imports
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.avatar import avatar_color, first_letter
 from keyfob.desktop.shared.operation import Operation
 from keyfob.ports import Blanked, Spawn
-from keyfob.tools.imports import KEY, SIGN_IN, Found
+from keyfob.tools.imports import KEY, SIGN_IN, Found, Imports
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -15,19 +15,14 @@ from PySide6.QtWidgets import QWidget
 from keyfob.core.consent import Permission
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
-from keyfob.desktop.engine import Engine
 from keyfob.desktop.settings.dialog import SettingsDialog
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.models import Window
 
-
-class Autostart(Protocol):
-    """Starting at login, on this system."""
-
-    def enabled(self) -> bool: ...
-    def enable(self, on: bool) -> None: ...
+if TYPE_CHECKING:
+    from keyfob.engine import Engine
 
 
 class SettingsController(QObject):
@@ -36,9 +31,9 @@ class SettingsController(QObject):
     asked = Signal(str, str)  # an account's button in the dialog: action, key
     connect_asked = Signal()
 
-    def __init__(self, theme: Theme, autostart: Autostart | None, window: QWidget, parent: QObject) -> None:
+    def __init__(self, theme: Theme, window: QWidget, parent: QObject) -> None:
         super().__init__(parent)
-        self._theme, self._autostart, self._window = theme, autostart, window
+        self._theme, self._window = theme, window
         self._engine: Engine | None = None
         self.dialog: SettingsDialog | None = None
         self.value = Settings()
@@ -67,9 +62,7 @@ class SettingsController(QObject):
         if self.dialog is not None:
             self.dialog.raise_()
             return
-        dialog = self.dialog = SettingsDialog(
-            self._theme, self.value, tray=tray, autostart=self._autostart is not None, parent=self._window
-        )
+        dialog = self.dialog = SettingsDialog(self._theme, self.value, tray=tray, parent=self._window)
         dialog.tell_vault(vault)
         dialog.tell_accounts(model)
         dialog.changed.connect(self.save)
@@ -138,11 +131,9 @@ class SettingsController(QObject):
         Operation(self, self._write(engine, settings, before), _nothing).failing(refused).start()
 
     def _write(self, engine: Engine, settings: Settings, before: Settings) -> Callable[[], None]:
-        autostart = self._autostart
-
         def work() -> None:
-            if autostart is not None and autostart.enabled() != settings.start_at_login:
-                autostart.enable(settings.start_at_login)
+            if engine.autostart.enabled() != settings.start_at_login:
+                engine.autostart.enable(settings.start_at_login)
             engine.settings.save(settings, before)
 
         return work

@@ -37,7 +37,7 @@ class SettingsDialog(ModalDialog):
     revoke_asked = Signal(str)  # a program's permission
 
     def __init__(
-        self, theme: Theme, settings: Settings, *, tray: bool, autostart: bool, parent: QWidget | None = None
+        self, theme: Theme, settings: Settings, *, tray: bool, parent: QWidget | None = None
     ) -> None:
         super().__init__("Settings", "Settings", parent)
         self._theme = theme
@@ -49,7 +49,7 @@ class SettingsDialog(ModalDialog):
         column.setSpacing(12)
         column.addWidget(label("Settings", "dialogTitle"))
         self._build_accounts(column)
-        self._build_window(column, tray=tray, autostart=autostart)
+        self._build_window(column, tray=tray)
         self._build_tokens(column)
         self.programs = ProgramCard(self._theme)
         self.programs.switched.connect(self._switched)
@@ -94,12 +94,11 @@ class SettingsDialog(ModalDialog):
         self._rows: dict[str, AccountRow] = {}
         column.addWidget(frame)
 
-    def _build_window(self, column: QVBoxLayout, *, tray: bool, autostart: bool) -> None:
+    def _build_window(self, column: QVBoxLayout, *, tray: bool) -> None:
         frame, inner = card()
         inner.addWidget(label("Window", "heading"))
         grid = _grid(inner)
         self.login = Switch(self._theme, "Start at login")
-        self.login.setEnabled(autostart)
         self.tray = Switch(self._theme, "Close to the tray")
         self.tray.setEnabled(tray)
         self.theme = Choice(self._theme, "Theme")

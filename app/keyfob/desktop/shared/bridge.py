@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 from PySide6.QtCore import QObject, Signal
 
 from keyfob.core.account import LoggedEvent
-from keyfob.core.errors import KeyfobError
-
-
-class EventBus(Protocol):
-    """What publishes: the engine's `events`."""
-
-    def subscribe(self, callback: Callable[[LoggedEvent], None]) -> Callable[[], None]: ...
-    def keychain(self, error: KeyfobError | None) -> None: ...
+from keyfob.service.events import EventBus
 
 
 class Bridge(QObject):

@@ -14,7 +14,7 @@ from PySide6.QtCore import QLockFile, QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 if TYPE_CHECKING:
-    from keyfob.desktop.engine import Home
+    from keyfob.process.home import Home
 
 
 PATH_MOST = 100  # bytes that a Unix socket's path has room for

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal
 
 from keyfob.core.errors import CODES, KeychainError, KeyfobError
-from keyfob.desktop.engine import Vault
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Banner
-from keyfob.ports import VaultHealth
+from keyfob.ports import Vault, VaultHealth
 
 PROMPT_TIME = 60.0  # seconds that a person has for the system's prompt
 

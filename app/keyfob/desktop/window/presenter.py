@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -19,7 +19,6 @@ from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.secret import Secret
-from keyfob.desktop.engine import Engine
 from keyfob.desktop.shared import outside_text, remedies, words
 from keyfob.desktop.shared.bridge import Bridge
 from keyfob.desktop.shared.clipboard import CLEARED_AFTER, SecretClipboard
@@ -30,6 +29,9 @@ from keyfob.desktop.window.models import Banner
 from keyfob.desktop.window.status_text import why_it_ended
 from keyfob.service.accounts.views import Disconnection, TestResult, Token
 from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
+
+if TYPE_CHECKING:
+    from keyfob.engine import Engine
 
 SETTLE = 120  # milliseconds: several events of one deed are one reload
 UNLOCK = str(Advice.UNLOCK_KEYCHAIN)

@@ -26,7 +26,7 @@ from keyfob.service.sign_in.clients import Clients
 
 @dataclass(frozen=True, slots=True)
 class SignInDeps:
-    """The collaborators of signing in, gathered once by bootstrap and handed to the services that need them all."""
+    """The collaborators of signing in, gathered once by the engine and handed to the services that need them all."""
 
     catalogue: Catalogue
     plans: ContextBuilder

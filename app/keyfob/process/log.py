@@ -1,7 +1,7 @@
 """The log file: one plain line a record, rotated, readable by its owner alone.
 
 Secrets are kept out of the log by construction (`core.secret.Secret`, requests that do not print themselves); the
-patterns here are the last line of defence, for what a library might say. Set up once by bootstrap. Nothing from
+patterns here are the last line of defence, for what a library might say. Each entry sets it up once. Nothing from
 outside can break a line, forge one or reach a terminal's escapes.
 """
 

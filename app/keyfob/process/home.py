@@ -1,7 +1,7 @@
 """The home: the folders that hold everything Keyfob keeps on disk, and the id that keeps two homes apart.
 
 Promises: folders 0700, files 0600, whatever the umask; a folder that belongs to somebody else is refused. Called
-once by bootstrap, and by tests. Never holds a secret, never changes the process's umask (programs that Keyfob
+by each entry, and by tests. Never holds a secret, never changes the process's umask (programs that Keyfob
 starts would inherit it).
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from keyfob.adapters.system import paths
 from keyfob.core.errors import Fault, SettingWrong
+from keyfob.process import paths
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -58,7 +58,7 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
 
 
 def socket_path(home: Home, env: Mapping[str, str] = os.environ) -> Path:
-    """The agent's socket; see `place.socket_file`. Raises SettingWrong where the short folder is another's."""
+    """The agent's socket; see `paths.socket_file`. Raises SettingWrong where the short folder is another's."""
     try:
         return Path(paths.socket_file(env, str(home.run)))
     except (OSError, paths.NotOurs) as error:

@@ -1,0 +1,388 @@
+"""The engine: everything that a face may ask, and how it is built.
+
+`system_ports` makes the ports of this computer; no other module names an adapter. `build` makes the services over any
+ports, so a test builds the same engine over ports of its own. A new service is a field of `Engine` and a line in `build`.
+
+Nothing here talks to the network or the keychain. Both come with the first call that needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from keyfob.adapters.loopback.listener import Loopback
+from keyfob.adapters.network.avatars import Avatars as FetchedAvatars
+from keyfob.adapters.network.dns import txt_lookup
+from keyfob.adapters.network.transport import HttpTransport
+from keyfob.adapters.store import codec
+from keyfob.adapters.store.file_locks import FileLocks
+from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.adapters.store.sqlite import SqliteAccountStore, set_aside
+from keyfob.adapters.system import tool_files
+from keyfob.adapters.system.autostart import Autostart as LoginEntry
+from keyfob.adapters.system.browser import open_browser
+from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.doctor_checks import checks_of, tray_finding
+from keyfob.adapters.system.entropy import entropy
+from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.vault.choice import UnchosenVault, choose_vault, keychain_there
+from keyfob.adapters.vault.grant_saver import start_saver
+from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.adapters.vault.prompt import AskingVault
+from keyfob.core.account import Record
+from keyfob.core.errors import SettingWrong, Transient
+from keyfob.core.finding import Finding
+from keyfob.core.grant import Grant, SigningKey
+from keyfob.core.resources import resources
+from keyfob.ports import (
+    AccountStore,
+    Autostart,
+    Avatars,
+    Blanked,
+    Browser,
+    Clock,
+    Entropy,
+    Listeners,
+    Locks,
+    SettingsStore,
+    Spawn,
+    StreamingTransport,
+    ToBlank,
+    Vault,
+)
+from keyfob.process.home import Home, open_home, write_private
+from keyfob.providers.catalogue import Catalogue, standard
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.labels import Labels
+from keyfob.service.accounts.recovery import Recovered, Recovery
+from keyfob.service.accounts.renewer import Renewer
+from keyfob.service.accounts.revocations import Revocations
+from keyfob.service.accounts.signer import Signer
+from keyfob.service.consents import Consents
+from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.doctor import Check, Doctor
+from keyfob.service.events import EventBus
+from keyfob.service.new_presets import Presets
+from keyfob.service.runner import Runner
+from keyfob.service.sign_in.client_keys import ClientKeys
+from keyfob.service.sign_in.clients import Clients
+from keyfob.service.sign_in.deps import SignInDeps
+from keyfob.service.sign_in.sign_in import SignIn
+from keyfob.tools.imports import Imports
+
+KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
+COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside that the services reach. `keyfob.ports` says what each promises."""
+
+    home: Home
+    settings: SettingsStore
+    store: AccountStore
+    store_path: Path  # what changes when the store does
+    vault: Vault
+    labels: Labels  # names the vault's entries
+    transport: StreamingTransport
+    locks: Locks
+    listeners: Listeners
+    browser: Browser
+    dns_txt: Callable[[str], tuple[str, ...]]
+    clock: Clock
+    entropy: Entropy
+    new_id: Callable[[], str]
+    new_key: Callable[[str], SigningKey]
+    spawn: Spawn  # for the engine's own jobs
+    environment: Mapping[str, str]
+    avatars: Avatars
+    autostart: Autostart
+    tool_files: ToolFiles
+    checks: Callable[[Catalogue], Sequence[tuple[str, Check]]]  # of `keyfob doctor`
+    tray: Callable[[bool | None], Finding]
+    # Hands a grant that cannot be saved to a process of its own; whether one took it. None: there is no such process.
+    start_saver: Callable[[Record, Grant, str], bool] | None = None
+    save_for: timedelta | None = (
+        None  # how long a received grant is tried to be saved; None: as long as it takes
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFiles:
+    """Other tools' files: where they are, how they are read, changed and written."""
+
+    user_home: Path
+    read: Callable[[Path], bytes | None]
+    blank: Callable[[Sequence[ToBlank]], list[Blanked]]
+    write: Callable[[Path, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything a face may ask. Thread-safe and blocking; no method may be called on a GUI thread."""
+
+    home: Home
+    providers: Catalogue
+    settings: SettingsStore
+    vault: Vault
+    store: AccountStore
+    store_path: Path
+    transport: StreamingTransport
+    locks: Locks
+    clock: Clock
+    signing: Signing
+    autostart: Autostart
+    avatars: Avatars
+    events: EventBus
+    clients: Clients
+    client_keys: ClientKeys
+    accounts: Accounts
+    sign_in: SignIn
+    keeper: Keeper
+    renewer: Renewer
+    doctor: Doctor
+    presets: Presets
+    signer: Signer
+    consents: Consents
+    imports: Imports
+    recovery: Recovery
+    before_close: Callable[[], None] = lambda: None  # whoever serves this engine's sockets ends that here
+
+    def close(self) -> None:
+        """Ends what was started on the side. A renewal that has begun is waited for, at most 40 s."""
+        self.before_close()
+        self.renewer.settled(timedelta(seconds=40))
+        for part in (self.vault, self.store):
+            closing = getattr(part, "close", None)
+            if closing is not None:
+                closing()
+
+
+def build(ports: Ports) -> Engine:
+    """The engine over these ports. Reads nothing but the presets' folders."""
+    store, vault, clock, settings = ports.store, ports.vault, ports.clock, ports.settings.current
+    presets = ports.home.config / "providers"
+    runner = Runner(ports.transport)
+    signing = Signing(ports.entropy, clock)
+    events = EventBus(store, clock)
+    catalogue = standard(ports.home.config)
+    plans = ContextBuilder(catalogue, vault)
+    grants = GrantStore(vault)
+    revocations = Revocations(vault, store, plans, runner, signing)
+    keeper = Keeper(
+        grants,
+        store,
+        ports.locks,
+        plans,
+        runner,
+        revocations,
+        events,
+        settings,
+        signing,
+        save_for=ports.save_for,
+    )
+    if ports.start_saver is not None:
+        keeper.saving.stand_by = ports.start_saver
+    recovery = Recovery(store, grants, keeper.state, codec.description, codec.load_record)
+    accounts = Accounts(
+        store, keeper, grants, ports.locks, plans, runner, revocations, events, signing, recovery.describe
+    )
+    clients = Clients(store, vault, plans, runner, ports.environment, ports.new_id)
+    deps = SignInDeps(
+        catalogue=catalogue,
+        plans=plans,
+        clients=clients,
+        grants=grants,
+        store=store,
+        vault=vault,
+        labels=ports.labels,
+        locks=ports.locks,
+        runner=runner,
+        listeners=ports.listeners,
+        browser=ports.browser,
+        events=events,
+        accounts=accounts,
+        revocations=revocations,
+        settings=settings,
+        signing=signing,
+        new_key=ports.new_key,
+        dns_txt=ports.dns_txt,
+        describe=recovery.describe,
+    )
+    sign_in = SignIn(deps)
+    renewer = Renewer(keeper, accounts, store, events, clock, lambda job: ports.spawn(job, "renewal"))
+    renewer.first = recovery.describe_older
+    return Engine(
+        home=ports.home,
+        providers=catalogue,
+        settings=ports.settings,
+        vault=vault,
+        store=store,
+        store_path=ports.store_path,
+        transport=ports.transport,
+        locks=ports.locks,
+        clock=clock,
+        signing=signing,
+        autostart=ports.autostart,
+        avatars=ports.avatars,
+        events=events,
+        clients=clients,
+        client_keys=ClientKeys(store, vault, ports.new_key, clock),
+        accounts=accounts,
+        sign_in=sign_in,
+        keeper=keeper,
+        renewer=renewer,
+        doctor=Doctor(ports.checks(catalogue), ports.tray),
+        presets=Presets(catalogue, runner, clients, presets, ports.tool_files.write),
+        signer=Signer(accounts, keeper, plans, signing),
+        consents=Consents(store, settings, clock, ports.spawn),
+        imports=Imports(
+            deps,
+            sign_in,
+            home=ports.tool_files.user_home,
+            presets=presets,
+            environment=ports.environment,
+            table=tool_table,
+            read=ports.tool_files.read,
+            blank=ports.tool_files.blank,
+            write=ports.tool_files.write,
+        ),
+        recovery=recovery,
+    )
+
+
+# --- this computer ----------------------------------------------------------------------------------------------
+
+
+def system_ports(
+    home: Home | None = None,
+    *,
+    vault: Vault | None = None,
+    lasting: bool = False,
+    deadline: float = 30.0,
+    say: Callable[[str], None] | None = None,
+    patient: bool = False,
+    saver: bool = False,
+) -> Ports:
+    """This computer's ports, for `home` (default: KEYFOB_HOME, or the platform's folders).
+
+    `vault` stands in for the one that the settings name. `lasting` is for the app and the agent, which live on: keychain
+    calls run in a helper process, and a received grant is saved however long that takes. `deadline` in seconds bounds one
+    exchange with a provider. `say` is for a command with a person at it: a locked keychain then opens the system's
+    prompt, and `say` takes a line about it. `patient` is for a command at a terminal: it saves as long as that takes,
+    too. For a grant that cannot be saved at once a process of its own is started, unless the vault is sealed, which that
+    could not open; `saver` is for that process.
+    Raises Fault `store_*`, and, when `lasting`, SettingWrong for settings that cannot be read. A command gets a vault
+    that raises it: what needs no vault works.
+    """
+    home = home or open_home()
+    settings = SettingsFile(home.config / "settings.json")
+    store_path = home.data / "accounts.db"
+    store = SqliteAccountStore(store_path)
+    labels = Labels(store)
+    kept = vault or _vault(settings, home, labels, lasting=lasting, say=say)
+    transport = HttpTransport(now, deadline=deadline)
+
+    def save_elsewhere(record: Record, grant: Grant, beside: str) -> bool:
+        return settings.current().vault != "sealed" and start_saver(home.id, record, grant, beside)
+
+    return Ports(
+        home=home,
+        settings=settings,
+        store=store,
+        store_path=store_path,
+        vault=kept,
+        labels=labels,
+        transport=transport,
+        locks=FileLocks(home.state / "locks"),
+        listeners=Loopback(now, entropy, resources() / "pages"),
+        browser=open_browser,
+        dns_txt=txt_lookup(),
+        clock=now,
+        entropy=entropy,
+        new_id=lambda: str(uuid4()),
+        new_key=new_key,
+        spawn=on_a_thread,
+        environment=os.environ,
+        avatars=FetchedAvatars(home.state / "avatars", transport),
+        autostart=LoginEntry(),
+        tool_files=ToolFiles(Path.home(), tool_files.read, tool_files.blank, write_private),
+        checks=lambda catalogue: checks_of(home, settings, kept, store, catalogue, transport),
+        tray=tray_finding,
+        start_saver=None if vault is not None or saver else save_elsewhere,
+        save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
+    )
+
+
+def memory_vault() -> Vault:
+    """A vault that forgets everything at the end, for a demo without a keychain."""
+    return MemoryVault()
+
+
+def has_keychain(home: Home) -> bool:
+    """Whether the vault that the settings name can be there at all. True also when the settings cannot be read."""
+    try:
+        chosen = SettingsFile(home.config / "settings.json").load().vault
+    except SettingWrong:
+        return True
+    return chosen != "keychain" or keychain_there(home.id)
+
+
+def recover(home: Home, say: Callable[[str], None] | None = None) -> tuple[Recovered, Path | None]:
+    """Lists lost accounts again, and returns the path at which a store that was damaged as a whole is kept. `say` as in
+    `system_ports`. Raises Transient `busy` while an agent or the app has the store open, KeychainError, SettingWrong and
+    Fault `store_*`."""
+    path = home.data / "accounts.db"
+    try:
+        with FileLocks(home.state / "locks").hold(KEEPER_ROLE, timeout=timedelta(0)):
+            aside = set_aside(path)
+            SqliteAccountStore(path, anew=True).close()
+            engine = build(system_ports(home, say=say))
+            try:
+                return engine.recovery.recover(), aside
+            finally:
+                engine.close()
+    except Transient as error:
+        raise Transient(
+            "Keyfob is running", code="busy", remedy="Quit the app or stop the agent, then run this again."
+        ) from error
+
+
+def _vault(
+    files: SettingsFile,
+    home: Home,
+    labels: Labels,
+    *,
+    lasting: bool,
+    say: Callable[[str], None] | None = None,
+) -> Vault:
+    """The vault that the settings name, and never another. Raises SettingWrong when `lasting`."""
+    try:
+        settings = files.load()
+        vault = choose_vault(settings, home, in_process=not lasting, labels=labels)
+        return AskingVault(vault, say) if say is not None and settings.vault == "keychain" else vault
+    except SettingWrong as fault:
+        if lasting:
+            raise
+        return UnchosenVault(fault)
+
+
+def tool_table() -> dict[str, Any]:
+    """`tools.toml`: what tools call a provider."""
+    import tomllib  # for importing alone
+
+    return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
+
+
+def on_a_thread(job: Callable[[], None], name: str) -> None:
+    """A thread for each job: whoever asks for one bounds how many there are, and a daemon never holds up the exit."""
+    threading.Thread(target=job, name=name, daemon=True).start()

@@ -1,0 +1,224 @@
+"""Ports for a test's engine: stores in memory, a clock that stands still until moved, a transport that answers from a
+script, and no browser. `build(fake_ports(folder))` is the real engine over them.
+
+A test replaces what it is about: `fake_ports(folder, transport=…, clock=…)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from keyfob.adapters.store.settings_file import SettingsFile
+from keyfob.adapters.system import tool_files
+from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded, Transient
+from keyfob.core.finding import Finding
+from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
+from keyfob.core.provider import RedirectProfile
+from keyfob.core.secret import Secret
+from keyfob.engine import Ports, ToolFiles
+from keyfob.ports import VaultHealth, unhealthy
+from keyfob.process.home import open_home, write_private
+from keyfob.protocol.effects import Expectation
+from keyfob.service.accounts.labels import Labels
+from support.memory_store import MemoryAccountStore, MemoryLocks
+
+NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
+
+
+@dataclass
+class FixedClock:
+    at: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@dataclass
+class ScriptedTransport:
+    """Answers each request by `answer`; without one, no server can be reached. `requests` holds what was sent."""
+
+    answer: Callable[[Request], Response] | None = None
+    requests: list[Request] = field(default_factory=list)
+
+    def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        if self.answer is None:
+            raise Transient("The server cannot be reached", code="network", sent=False)
+        return self.answer(request)
+
+    @contextmanager
+    def stream(self, request: Request, *, patience: float = 60.0) -> Iterator[Streamed]:
+        whole = self.send(request)
+        yield Streamed(whole.status, whole.headers, iter([whole.body]))
+
+
+class FakeVault(MemoryVault):
+    """A keychain in memory that can fail and be unlocked. `error`: what every call raises. `prompts` counts those that
+    opened; the test sets `answered` when the person has answered one, and `answer` is how (None: well)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: KeychainError | None = None
+        self.prompts = 0
+        self.answered = threading.Event()
+        self.answer: KeyfobError | None = None
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def load(self, name: str) -> Secret | None:
+        self._check()
+        return super().load(name)
+
+    def save(self, name: str, value: Secret) -> None:
+        self._check()
+        super().save(name, value)
+
+    def delete(self, name: str) -> None:
+        self._check()
+        super().delete(name)
+
+    def probe(self) -> VaultHealth:
+        if self.error is not None:
+            return unhealthy(self.error, "GNOME Keyring")
+        return VaultHealth(True, "GNOME Keyring")
+
+    def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        self.prompts += 1
+        while not self.answered.wait(0.05):
+            if cancel is not None and cancel.is_set():
+                raise SignInEnded("Given up")
+        self.answered.clear()
+        if self.answer is not None:
+            raise self.answer
+        self.error = None
+
+
+class FakeListener:
+    """A callback listener without a socket: the test sends the browser back with `arrive`."""
+
+    redirect_uri = "http://127.0.0.1:9876/callback"
+
+    def __init__(self) -> None:
+        self.expectation: Expectation | None = None
+        self.outcome: Outcome | None = None
+        self.pasted: list[str] = []
+        self.closed = False
+        self._callback: Callback | None = None
+        self._arrived = threading.Event()
+
+    def serve(self, stop: threading.Event) -> None:
+        stop.wait()
+
+    def expect(self, expectation: Expectation) -> None:
+        self.expectation = expectation
+
+    def arrive(self, **params: str) -> None:
+        self._callback = Callback(params, NOW)
+        self._arrived.set()
+
+    def wait(self, *, deadline: timedelta, cancel: threading.Event) -> Callback:
+        end = deadline.total_seconds()
+        for _ in itertools.count():
+            if self._arrived.wait(0.02):
+                assert self._callback is not None
+                return self._callback
+            if cancel.is_set():
+                raise SignInEnded("The sign-in was cancelled")
+            end -= 0.02
+            if end <= 0:
+                raise SignInEnded("The sign-in timed out", code="timed_out")
+        raise AssertionError
+
+    def paste(self, text: str) -> None:
+        self.pasted.append(text)
+
+    def conclude(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def concluded(self, timeout: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeListeners:
+    made: list[FakeListener] = field(default_factory=list)
+
+    def bind(self, profile: RedirectProfile, *, setting_port: int) -> FakeListener:
+        self.made.append(FakeListener())
+        return self.made[-1]
+
+
+@dataclass
+class FakeAutostart:
+    on: bool = False
+
+    def enabled(self) -> bool:
+        return self.on
+
+    def enable(self, on: bool) -> None:
+        self.on = on
+
+
+class NoAvatars:
+    def fetch(self, url: str | None) -> Path | None:
+        return None
+
+
+def counted_entropy() -> Callable[[int], str]:
+    numbers = itertools.count(1)
+    return lambda count: hashlib.sha512(str(next(numbers)).encode()).hexdigest()[: max(count, 8)]
+
+
+def on_a_daemon(job: Callable[[], None], name: str) -> None:
+    threading.Thread(target=job, name=name, daemon=True).start()
+
+
+def fake_ports(folder: Path, **replaced: Any) -> Ports:
+    """Ports on a home in `folder`, which is all that is written to. `replaced`: fields of Ports."""
+    home = open_home({"KEYFOB_HOME": str(folder / "home")})
+    store = replaced.get("store") or MemoryAccountStore()
+    numbers = itertools.count(1)
+    ports: dict[str, Any] = {
+        "home": home,
+        "settings": SettingsFile(home.config / "settings.json"),
+        "store": store,
+        "store_path": home.data / "accounts.db",
+        "vault": FakeVault(),
+        "labels": Labels(store),
+        "transport": ScriptedTransport(),
+        "locks": MemoryLocks(),
+        "listeners": FakeListeners(),
+        "browser": lambda url: None,
+        "dns_txt": lambda name: (),
+        "clock": FixedClock(),
+        "entropy": counted_entropy(),
+        "new_id": lambda: f"id-{next(numbers)}",
+        "new_key": new_key,
+        "spawn": on_a_daemon,
+        "environment": {},
+        "avatars": NoAvatars(),
+        "autostart": FakeAutostart(),
+        "tool_files": ToolFiles(folder, tool_files.read, tool_files.blank, write_private),
+        "checks": lambda catalogue: (),
+        "tray": lambda seen: Finding("tray", True, "This desktop has a tray"),
+        "save_for": timedelta(0),
+    }
+    return Ports(**ports | replaced)
