@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
-from keyfob.core.methods import Method
+from keyfob.core.methods import Method, holds_key
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import to_rfc3339
 from keyfob.core.words import ClientAuth, ShownStatus, StatusWord
@@ -272,6 +272,11 @@ class AccountView:
     hosts: tuple[
         str, ...
     ] = ()  # `host` or `host:port`: the provider's own, where this account's token belongs
+
+    @property
+    def holds_key(self) -> bool:
+        """Whether it has a key that the person made, in place of tokens that a sign-in gave."""
+        return holds_key(self.method)
 
     def to_json(self) -> dict[str, Any]:
         return {

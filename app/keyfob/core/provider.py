@@ -30,7 +30,7 @@ from keyfob.core.limits import (
     Url,
     Words,
 )
-from keyfob.core.methods import Method
+from keyfob.core.methods import Method, holds_key
 from keyfob.core.quirks import QuirkName
 from keyfob.core.words import (
     Algorithm,
@@ -320,6 +320,10 @@ class Provider:
     api_key: ApiKeyProfile | None = None
     quirks: tuple[QuirkName, ...] = ()
     origin: Origin = "keyfob"  # whose file it is; no file says so itself
+
+    def key_for(self, method: Method) -> ApiKeyProfile | None:
+        """What the preset says about keys, if an account that signs in by `method` has one."""
+        return self.api_key if holds_key(method) else None
 
     def default_server(self) -> Server:
         """What is known before discovery."""

@@ -27,9 +27,8 @@ _HEADER = re.compile(r"[\x21-\x7e]{1,200}")
 def api_of(provider: Provider, method: Method) -> Api:
     """The API that an account's credentials are for: a key may be for another than the sign-in's tokens
     are."""
-    if method == "api_key" and provider.api_key is not None:
-        return provider.api_key.api
-    return provider.api
+    key = provider.key_for(method)
+    return provider.api if key is None else key.api
 
 
 def token_values(

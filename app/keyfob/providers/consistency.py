@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from keyfob.core.methods import METHOD_FACTS
+from keyfob.core.methods import METHOD_FACTS, holds_key
 from keyfob.core.provider import IdentitySource, Provider, RedirectProfile
 from keyfob.core.quirks import QUIRKS, client_of
 from keyfob.providers.schema_check import PresetFault
@@ -129,7 +129,7 @@ def redirect(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFau
 
 
 def who_am_i(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
-    if any(method != "api_key" for method in preset.methods) and "atproto" not in preset.methods:
+    if any(not holds_key(method) for method in preset.methods) and "atproto" not in preset.methods:
         yield from _identity(preset, preset.identity, "identity", ours)
     if preset.api_key is not None:
         yield from _identity(preset, preset.api_key.identity, "api_key.identity", ours)

@@ -90,8 +90,8 @@ class ContextBuilder:
             preset = replace(preset, identity=replace(preset.identity, url=None))
         if preset.test is not None and not _pinned(record, preset.test.url):
             preset = replace(preset, test=None)
-        key = preset.api_key
-        if key is not None and record.account.method == "api_key" and not _pinned(record, key.identity.url):
+        key = preset.key_for(record.account.method)
+        if key is not None and not _pinned(record, key.identity.url):
             preset = replace(preset, api_key=replace(key, identity=replace(key.identity, url=None)))
         return preset
 
@@ -166,8 +166,9 @@ class ContextBuilder:
 
 def identity_urls(provider: Provider, method: Method) -> list[str]:
     """The whole addresses that a preset asks who-am-I at; paths belong to the API's own address."""
-    if method == "api_key" and provider.api_key is not None:
-        found = [provider.api_key.identity.url]
+    key = provider.key_for(method)
+    if key is not None:
+        found = [key.identity.url]
     else:
         found = [provider.identity.url, provider.test.url if provider.test else None]
     return [url for url in found if url is not None and urlsplit(url).netloc]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from keyfob.core import time_words
 from keyfob.core.errors import KeyfobError
-from keyfob.core.methods import METHOD_FACTS, Method
+from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
 from keyfob.core.words import (
@@ -150,9 +150,7 @@ def card(provider: Provider) -> Card:
     ordered = sorted(provider.methods, key=lambda m: not works_at_once(provider, m))
     methods = tuple((m, METHOD_WORDS[m].name) for m in ordered)
     own = wants_own_app(provider)
-    spoken = [
-        w for m, w in methods if METHOD_FACTS[m].asks_for == "api_key" or not (own or provider.policy.blocked)
-    ]
+    spoken = [w for m, w in methods if holds_key(m) or not (own or provider.policy.blocked)]
     if provider.policy.blocked:
         spoken = [f"{' · '.join(spoken)} only" if spoken else "not allowed"]
     elif own and any(METHOD_FACTS[m].needs_client for m in provider.methods):
@@ -181,7 +179,7 @@ def wants_own_app(provider: Provider) -> bool:
 
 def works_at_once(provider: Provider, method: Method) -> bool:
     """Whether a person can sign in by `method` as things stand: with no app of their own, and within the terms."""
-    if METHOD_FACTS[method].asks_for == "api_key":
+    if holds_key(method):
         return True
     return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
 
@@ -245,7 +243,7 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
     """What `method` at `provider` asks of the person."""
     policy, key = provider.policy, provider.api_key
     facts = METHOD_FACTS[method]
-    wants_key = facts.asks_for == "api_key"
+    wants_key = holds_key(method)
     registers_redirect = facts.comes_back and facts.needs_client
     needs_client = facts.needs_client and policy.client_id == "user"
     first = "First register an app. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
@@ -316,7 +314,7 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
         "code#state": "Paste the code from the page",
     }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
     return Waiting(
-        f"Connecting {title}" if facts.asks_for == "api_key" else f"Sign in at {title}",
+        f"Connecting {title}" if holds_key(progress.method) else f"Sign in at {title}",
         lead,
         _steps(steps, "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
                failed="browser" if progress.browser_opened is False else None),

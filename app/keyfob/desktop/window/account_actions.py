@@ -66,7 +66,7 @@ class AccountActions(QObject):
 def disconnecting(view: AccountView) -> tuple[str, str]:
     """The question and what it means."""
     title = f"Disconnect {name_of(view)}?"
-    if view.method == "api_key":
+    if view.holds_key:
         return title, (
             f"Keyfob deletes the key. Tools cannot use it until you enter a key again. {view.provider_title} still accepts "
             "it until you delete it there. The account stays in the list."
@@ -78,10 +78,10 @@ def disconnecting(view: AccountView) -> tuple[str, str]:
 
 def removing(view: AccountView) -> tuple[str, str]:
     """The question and what is lost."""
-    lost = "its key" if view.method == "api_key" else "its tokens"
+    lost = "its key" if view.holds_key else "its tokens"
     then = (
         f"{view.provider_title} still accepts the key until you delete it there."
-        if view.method == "api_key"
+        if view.holds_key
         else f"Keyfob asks {view.provider_title} to revoke the sign-in and deletes nothing else there."
     )
     return f"Remove {name_of(view)}?", (

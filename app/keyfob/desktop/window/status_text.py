@@ -26,14 +26,12 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
         case "disconnected":
             return "No token", "Reconnect to use this account again."
         case "needs_sign_in" if _ran_out(view, now):
-            what = "This key" if view.method == "api_key" else "The token"
+            what = "This key" if view.holds_key else "The token"
             then = (
-                "Enter a new key to continue."
-                if view.method == "api_key"
-                else "It cannot be renewed. Sign in again."
+                "Enter a new key to continue." if view.holds_key else "It cannot be renewed. Sign in again."
             )
             return f"{what} has expired", then
-        case "needs_sign_in" if view.method == "api_key":
+        case "needs_sign_in" if view.holds_key:
             return "This key is no longer accepted", "Enter a new key to continue."
         case "needs_sign_in":
             return "The sign-in has ended", "Sign in again. Keyfob then renews it automatically."
@@ -58,12 +56,12 @@ def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
     left = until(view, now)
     if view.expires_at is None and not view.renewable:
         return (
-            "Does not expire" if view.method == "api_key" else "Used until the provider refuses it"
+            "Does not expire" if view.holds_key else "Used until the provider refuses it"
         ), "Keyfob keeps it in your keychain and gives it to your tools."
     if not view.renewable:
         after = (
             "You then need a new key."
-            if view.method == "api_key"
+            if view.holds_key
             else "It cannot be renewed. Sign in again when it ends."
         )
         assert view.expires_at is not None
@@ -79,11 +77,7 @@ def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
 def why_it_ended(view: AccountView, now: datetime) -> str:
     """One sentence: why the account needs its person."""
     if _ran_out(view, now):
-        return (
-            "The key has expired."
-            if view.method == "api_key"
-            else "Its token has expired and cannot be renewed."
-        )
+        return "The key has expired." if view.holds_key else "Its token has expired and cannot be renewed."
     if view.last_error is None:
         return "The sign-in has ended."
     return f"{view.last_error.message.strip().rstrip('.')}."

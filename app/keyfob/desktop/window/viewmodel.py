@@ -38,7 +38,7 @@ SOON = timedelta(minutes=1)
 
 
 def name_of(view: AccountView) -> str:
-    if view.method == "api_key" and view.key_tail and not (view.name or view.email):
+    if view.holds_key and view.key_tail and not (view.name or view.email):
         return f"key …{view.key_tail}"
     return view.name or view.label
 
@@ -74,7 +74,7 @@ def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
 def side_text(view: AccountView, now: datetime) -> str:
     match view.status:
         case "needs_sign_in":
-            return "new key" if view.method == "api_key" else "sign in"
+            return "new key" if view.holds_key else "sign in"
         case "stale":
             return "waiting"
         case "disconnected":
@@ -84,7 +84,7 @@ def side_text(view: AccountView, now: datetime) -> str:
         case "connected":
             left = until(view, now)
             if left is None:
-                return "no expiry" if view.method == "api_key" else "in use"
+                return "no expiry" if view.holds_key else "in use"
             return time_words.short_span(left) if left > timedelta(0) else "now"
     assert_never(view.status)
 
@@ -184,7 +184,7 @@ def detail(
 ) -> Detail:
     """Everything the detail page shows for one account."""
     first, second = headline(view, now, zone)
-    api_key = view.method == "api_key"
+    api_key = view.holds_key
     live = view.status not in ("disconnected", "needs_sign_in")
     parts = [view.provider_title]
     if view.plan:
@@ -233,7 +233,7 @@ def _facts(
         out.append(("E-mail", view.email))
     if view.key_tail:
         out.append(("Key ends in", f"…{view.key_tail}"))
-    if view.method == "api_key" and view.expires_at and view.status != "disconnected":
+    if view.holds_key and view.expires_at and view.status != "disconnected":
         out.append(("Key expires", time_words.date(view.expires_at, zone)))
         out.append(("Reminder", time_words.date(view.expires_at - KEY_REMINDER, zone)))
     if view.last_renewed_at:
@@ -272,7 +272,7 @@ def banners(
         return tuple(out)
     for view in ended:
         why = f"{why_it_ended(view, now)}{_since(view, now, zone)}"
-        button = "Enter a new key" if view.method == "api_key" else "Sign in"
+        button = "Enter a new key" if view.holds_key else "Sign in"
         out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
     for view in views:
         ends = view.grant_ends_at
@@ -285,7 +285,7 @@ def banners(
             )
     for view in views:
         ends = view.expires_at
-        if view.method != "api_key" or view.status != "connected" or ends is None:
+        if not view.holds_key or view.status != "connected" or ends is None:
             continue
         if timedelta(0) < ends - now < KEY_REMINDER and banner_id(view) not in hidden:
             text = f"It expires in {time_words.span(ends - now)}. Create a new key at {view.provider_title} before then."

@@ -18,7 +18,7 @@ from typing import Any, assert_never
 from keyfob.core.errors import PeerFault, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
-from keyfob.core.methods import Method
+from keyfob.core.methods import Method, holds_key
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
@@ -66,9 +66,8 @@ _PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def _source_of(provider: Provider, method: Method) -> IdentitySource:
-    if method == "api_key" and provider.api_key is not None:
-        return provider.api_key.identity
-    return provider.identity
+    key = provider.key_for(method)
+    return provider.identity if key is None else key.identity
 
 
 def _userinfo_endpoint(provider: Provider, server: Server | None) -> str | None:
@@ -91,7 +90,7 @@ def who_am_i_request(
         url, verb, body, extra = source.url, source.method, source.body, source.headers
     else:
         url, verb, body, extra = _userinfo_endpoint(provider, server), "GET", None, EMPTY
-        api = replace(api, placement="bearer", prefix="") if method != "api_key" else api
+        api = replace(api, placement="bearer", prefix="") if not holds_key(method) else api
     return _api_request(api, verb, url, body, extra, "whoami", token, token_type, values)
 
 
@@ -105,7 +104,7 @@ def probe_request(
     token_type: str = "Bearer",  # noqa: S107
 ) -> Request:
     """The request by which an account is tested: the preset's own, else who-am-I. Raises as `who_am_i_request`."""
-    if provider.test is None or provider.test.url is None or method == "api_key":
+    if provider.test is None or provider.test.url is None or holds_key(method):
         return who_am_i_request(provider, method, token, server=server, values=values, token_type=token_type)
     test = provider.test
     return _api_request(
@@ -189,7 +188,8 @@ def identify(
                 data = {**data, **asked}
         case _:
             assert_never(source.source)
-    hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
+    key = provider.key_for(method)
+    hidden = () if key is None else key.redact
     return identity_in(
         source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(plan)
     )
@@ -272,10 +272,11 @@ def probe(
     )
     response: Response = yield from _sent(request, grant, env)
     told = yield from _told(plan, response, env.keys)
-    tests_only = method != "api_key" and provider.test is not None and provider.test.url is not None
+    tests_only = not holds_key(method) and provider.test is not None and provider.test.url is not None
     if tests_only or source.source not in ("request", "userinfo", "id_token"):
         return Identity(subject)
-    hidden = provider.api_key.redact if method == "api_key" and provider.api_key else ()
+    key = provider.key_for(method)
+    hidden = () if key is None else key.redact
     try:
         found = identity_in(
             source,

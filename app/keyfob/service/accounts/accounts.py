@@ -30,6 +30,7 @@ from keyfob.core.errors import (
 )
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request
+from keyfob.core.methods import holds_key
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
@@ -177,7 +178,7 @@ class Accounts:
         """Who the token is of, where the provider can be asked that; else whether it works."""
         plan = self._plans.for_account(record, grant)
         method, subject = record.account.method, record.account.subject
-        profile = plan.provider.api_key if method == "api_key" else None
+        profile = plan.provider.key_for(method)
         source = (profile.identity if profile else plan.provider.identity).source
         if source in ("userinfo", "request"):
             return self._runner.run(
@@ -192,7 +193,7 @@ class Accounts:
         information endpoint may refuse a token that is meant for another resource."""
         provider = self._plans.provider(record)
         no_request = provider.test is None or provider.test.url is None
-        by_id_token = record.account.method != "api_key" and provider.identity.source == "id_token"
+        by_id_token = not holds_key(record.account.method) and provider.identity.source == "id_token"
         return by_id_token and no_request and record.renewable
 
     # --- changing -------------------------------------------------------------------------------------------
@@ -434,7 +435,7 @@ def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
 def shareable(provider: Provider, record: Record) -> bool:
     """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that its terms
     are about; an API key is the person's own to use, and so is a client they registered in a preset of their own."""
-    return provider.policy.share or record.account.method == "api_key"
+    return provider.policy.share or holds_key(record.account.method)
 
 
 def refuse_sharing(record: Record, provider: Provider) -> None:

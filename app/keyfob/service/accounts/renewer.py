@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from keyfob.core.account import Connected, Disconnected, Record, Stale
 from keyfob.core.errors import Advice, KeychainError, KeyfobError
+from keyfob.core.methods import holds_key
 from keyfob.core.renewal import LOOK_AGAIN, waits
 from keyfob.core.transitions import KeychainUnlocked, after
 from keyfob.ports import AccountStore, Clock
@@ -188,7 +189,7 @@ class Renewer:
 
     def _remind(self, record: Record, now: datetime) -> None:
         """Once, a week before a key that cannot renew itself ends."""
-        ends = record.expires_at if record.account.method == "api_key" else record.grant_ends_at
+        ends = record.expires_at if holds_key(record.account.method) else record.grant_ends_at
         if (
             ends is None
             or not now < ends <= now + KEY_REMINDER
@@ -203,7 +204,7 @@ class Renewer:
             and ends - record.connected_at > KEY_REMINDER
         ):
             self._store.write(mark, stamp)
-            what = "The key" if record.account.method == "api_key" else "The sign-in"
+            what = "The key" if holds_key(record.account.method) else "The sign-in"
             days = max((ends - now).days, 1)
             self._events.publish(
                 record, "key_expiring", f"{what} ends in {days} day{'s' if days > 1 else ''}"

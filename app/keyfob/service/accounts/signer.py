@@ -172,7 +172,7 @@ def _origins(record: Record, provider: Provider) -> Iterator[str]:
     method = record.account.method
     api = api_of(provider, method)
     pinned = record.account.pin.server.endpoints
-    key = provider.api_key if method == "api_key" else None
+    key = provider.key_for(method)
     source = key.identity if key is not None else provider.identity
     named = [api.base, *(f"https://{host}" for host in api.hosts)]
     named += [source.url, provider.test.url if provider.test and key is None else None]

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from keyfob.core.account import Record
 from keyfob.core.errors import Fault, SettingWrong, Usage
+from keyfob.core.methods import holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
@@ -208,7 +209,7 @@ class Clients:
         if client.auth == "private_key_jwt" and client.client_id is not None:
             # The newest key: an old one is kept for the grants that were made with it, and for no new one.
             return self._mine(provider, inputs, StoredClient(client.client_id, client.auth, False, "yours"))
-        if record.account.method == "api_key":
+        if holds_key(record.account.method):
             return None
         return ClientChoice(client, self._plans.secrets(record.account.key))
 
