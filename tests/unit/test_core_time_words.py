@@ -51,6 +51,10 @@ def test_moments(ago: timedelta, moment: str, short: str) -> None:
     assert time_words.short_moment(NOW - ago, NOW, UTC) == short
 
 
+def test_a_date_that_is_waited_for_has_its_year() -> None:
+    assert time_words.date(NOW, UTC) == "20 November 2026"
+
+
 @given(st.timedeltas(min_value=timedelta(days=-4000), max_value=timedelta(days=4000)))
 def test_any_span_has_words(length: timedelta) -> None:
     for text in (time_words.span(length), time_words.short_span(length), time_words.countdown(length)):

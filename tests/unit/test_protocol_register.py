@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
+from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.oauth.register import Registered, register, register_mastodon, unregister
+from keyfob.protocol.provider_quirks import own_registration
 from support.playbook import Answer, Playbook, json_answer, sends
 
 ENDPOINT = "https://as.example/register"
@@ -211,6 +213,18 @@ def test_unregister_later(status: int) -> None:
 
 class TestMastodon:
     APPS = "https://social.example/api/v1/apps"
+
+    @pytest.mark.parametrize("issuer", ["https://social.example", None])
+    def test_the_quirk_has_a_registration_of_its_own(self, issuer: str | None) -> None:
+        provider = Provider("m", "M", issuer="https://social.example", quirks=("mastodon_apps",))
+        flow = own_registration(provider, Server(issuer, Endpoints()), REDIRECT, ["read"])
+        assert flow is not None
+        answer = json_answer({"client_id": "c", "redirect_uri": REDIRECT})
+        form = {"client_name": "Keyfob", "redirect_uris": REDIRECT, "scopes": "read"}
+        assert Playbook(sends("POST", self.APPS, form=form, gives=answer)).perform(flow).client_id == "c"
+
+    def test_without_the_quirk_there_is_none(self) -> None:
+        assert own_registration(Provider("m", "M"), Server(None, Endpoints()), REDIRECT, []) is None
 
     def registered(self, **changes: Any) -> Registered:
         data = {"client_id": "c", "client_secret": "s", "redirect_uri": REDIRECT, **changes}
