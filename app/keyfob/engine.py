@@ -59,14 +59,21 @@ from keyfob.ports import (
 )
 from keyfob.process.home import Home, open_home, write_private
 from keyfob.providers.catalogue import Catalogue, standard
+from keyfob.service.accounts.account_state import AccountState
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.intents import Intents
+from keyfob.service.accounts.judge import Judge
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.labels import Labels
+from keyfob.service.accounts.reading import GrantReader
 from keyfob.service.accounts.recovery import Recovered, Recovery
 from keyfob.service.accounts.renewer import Renewer
 from keyfob.service.accounts.revocations import Revocations
+from keyfob.service.accounts.saving import Saving
+from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.accounts.signer import Signer
+from keyfob.service.accounts.token_endpoint import TokenEndpoint
 from keyfob.service.consents import Consents
 from keyfob.service.contexts import ContextBuilder, Signing
 from keyfob.service.doctor import Check, Doctor
@@ -178,23 +185,29 @@ def build(ports: Ports) -> Engine:
     plans = ContextBuilder(catalogue, vault)
     grants = GrantStore(vault)
     revocations = Revocations(vault, store, plans, runner, signing)
-    keeper = Keeper(
-        grants,
+    state = AccountState(store, events, settings, clock)
+    schedule = Schedule(store, settings)
+    reader = GrantReader(grants, store, state, schedule, clock)
+    intents = Intents(store, clock)
+    saving = Saving(grants, store, ports.locks, revocations, state, clock, ports.save_for)
+    if ports.start_saver is not None:
+        saving.stand_by = ports.start_saver
+    endpoint = TokenEndpoint(plans, runner, signing)
+    judge = Judge(reader, intents, state, plans, clock)
+    keeper = Keeper(ports.locks, reader, intents, endpoint, saving, judge, state)
+    recovery = Recovery(store, grants, state, codec.description, codec.load_record)
+    accounts = Accounts(
         store,
+        keeper,
+        schedule,
+        grants,
         ports.locks,
         plans,
         runner,
         revocations,
         events,
-        settings,
         signing,
-        save_for=ports.save_for,
-    )
-    if ports.start_saver is not None:
-        keeper.saving.stand_by = ports.start_saver
-    recovery = Recovery(store, grants, keeper.state, codec.description, codec.load_record)
-    accounts = Accounts(
-        store, keeper, grants, ports.locks, plans, runner, revocations, events, signing, recovery.describe
+        recovery.describe,
     )
     clients = Clients(store, vault, plans, runner, ports.environment, ports.new_id)
     deps = SignInDeps(
@@ -219,7 +232,9 @@ def build(ports: Ports) -> Engine:
         describe=recovery.describe,
     )
     sign_in = SignIn(deps)
-    renewer = Renewer(keeper, accounts, store, events, clock, lambda job: ports.spawn(job, "renewal"))
+    renewer = Renewer(
+        keeper, schedule, accounts, store, events, clock, lambda job: ports.spawn(job, "renewal")
+    )
     renewer.first = recovery.describe_older
     return Engine(
         home=ports.home,

@@ -54,7 +54,7 @@ def main() -> int:
             looks = 0
             while True:
                 try:
-                    engine.keeper.save_in_turn(record, grant, told["beside"])
+                    engine.keeper.saving.save_in_turn(record, grant, told["beside"])
                     return 0
                 except SignInNeeded:
                     return 0  # the account was disconnected: what it was given is revoked

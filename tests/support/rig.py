@@ -26,11 +26,18 @@ from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks, Vault
 from keyfob.providers.catalogue import Catalogue
+from keyfob.service.accounts.account_state import AccountState
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.intents import Intents
+from keyfob.service.accounts.judge import Judge
 from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.reading import GrantReader
 from keyfob.service.accounts.renewer import Renewer
 from keyfob.service.accounts.revocations import Revocations
+from keyfob.service.accounts.saving import Saving
+from keyfob.service.accounts.schedule import Schedule
+from keyfob.service.accounts.token_endpoint import TokenEndpoint
 from keyfob.service.contexts import ContextBuilder, Signing
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
@@ -188,10 +195,12 @@ class Rig:
         self.plans = ContextBuilder(self.catalogue, self.vault)
         self.grants = GrantStore(self.vault)
         self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
+        self.schedule = Schedule(self.store, lambda: self.settings)
         self.keeper = self.another_keeper(save_for)
         self.accounts = Accounts(
             self.store,
             self.keeper,
+            self.schedule,
             self.grants,
             self.locks,
             self.plans,
@@ -201,15 +210,24 @@ class Rig:
             self.signing,
         )
         self.renewer = Renewer(
-            self.keeper, self.accounts, self.store, self.events, self.clock, lambda job: job()
+            self.keeper, self.schedule, self.accounts, self.store, self.events, self.clock, lambda job: job()
         )
 
     def another_keeper(self, save_for: timedelta | None = timedelta(seconds=0)) -> Keeper:
         """A second keeper on the same vault, store and locks, as another process would have."""
+        state = AccountState(self.store, self.events, lambda: self.settings, self.clock)
+        reader = GrantReader(self.grants, self.store, state, self.schedule, self.clock)
+        intents = Intents(self.store, self.clock)
+        saving = Saving(self.grants, self.store, self.locks, self.revocations, state, self.clock, save_for)
         return Keeper(
-            self.grants, self.store, self.locks, self.plans, self.runner, self.revocations, self.events,
-            lambda: self.settings, self.signing, save_for=save_for,
-        )  # fmt: skip
+            self.locks,
+            reader,
+            intents,
+            TokenEndpoint(self.plans, self.runner, self.signing),
+            saving,
+            Judge(reader, intents, state, self.plans, self.clock),
+            state,
+        )
 
     def _entropy(self, count: int) -> str:
         self.entropy_count += 1

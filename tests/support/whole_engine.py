@@ -23,6 +23,7 @@ from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build, system_ports
 from keyfob.ports import Vault
 from keyfob.process.home import open_home
+from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.sign_in.attempt import Attempt
 from support.misbehaving import Misbehaving
@@ -178,7 +179,7 @@ class Whole:
 
     def grant(self, ref: str = "here") -> Grant:
         """What the vault holds."""
-        stored = self.engine.keeper._grants.newest(self.engine.accounts.resolve(ref).account.key)
+        stored = GrantStore(self.engine.vault).newest(self.engine.accounts.resolve(ref).account.key)
         assert stored is not None
         return stored.grant
 

@@ -365,7 +365,7 @@ def test_a_failed_network_signs_nobody_out_however_long_it_lasts(rig: Rig) -> No
 def test_a_revoked_grant_becomes_needs_sign_in_and_is_said_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyfob.service.accounts.keeper.SECOND_LOOK", timedelta(0))
+    monkeypatch.setattr("keyfob.service.accounts.reading.SECOND_LOOK", timedelta(0))
     rig.connect()
     rig.server.dead = True
     for _ in range(5):

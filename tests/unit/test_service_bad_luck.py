@@ -55,7 +55,7 @@ class TightVault(MemoryVault):
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     monkeypatch.setattr("keyfob.service.accounts.saving.SAVE_RETRY", (0.001,))
-    monkeypatch.setattr("keyfob.service.accounts.keeper.SECOND_LOOK", timedelta(milliseconds=1))
+    monkeypatch.setattr("keyfob.service.accounts.reading.SECOND_LOOK", timedelta(milliseconds=1))
     made = Rig(tmp_path, store=TightStore(), vault=TightVault(), save_for=None)
     made.keeper = made.another_keeper(save_for=None)
     made.connect()

@@ -25,8 +25,9 @@ from keyfob.core.grant import Grant
 from keyfob.core.http import Response
 from keyfob.core.renewal import REPEAT_WITHIN
 from keyfob.core.secret import Secret
-from keyfob.service.accounts import keeper as keeper_module
-from keyfob.service.accounts import saving
+from keyfob.core.transitions import PersonDisconnected, after
+from keyfob.service.accounts import reading, saving
+from keyfob.service.accounts.grant_store import Stored
 from support.rig import PRESET, Rig
 
 LOST = Transient("the answer never came", code="network_timeout", sent=True, answered=False)
@@ -35,7 +36,7 @@ OFFLINE = Transient("no network", code="network_unreachable", sent=False)
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.setattr(keeper_module, "SECOND_LOOK", timedelta(0))
+    monkeypatch.setattr(reading, "SECOND_LOOK", timedelta(0))
     return Rig(tmp_path)
 
 
@@ -243,13 +244,34 @@ def test_invalid_grant_is_read_twice_and_the_winner_is_adopted(
 
     def pause(span: timedelta, cancel: threading.Event | None) -> None:
         pauses.append(span)
-        if len(pauses) == 2:
-            rig.grants.save("key-1", won)
+        rig.grants.save("key-1", won)  # after the first look, and before the second
 
-    monkeypatch.setattr(keeper_module, "pause", pause)
+    monkeypatch.setattr(reading, "pause", pause)
     assert rig.ask() == "access-9"
     assert rig.record().status == Connected()
     assert rig.record().generation == 2
+    assert len(pauses) == 1
+
+
+def test_an_account_that_is_disconnected_once_its_new_grant_is_saved_gets_no_token(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.connect()
+    keep = rig.keeper.saving.keep
+
+    def disconnected_then(record: Record, grant: Grant, before: Stored) -> str:
+        slot = keep(record, grant, before)
+        rig.store.update("key-1", lambda row: after(row, PersonDisconnected(rig.clock())))
+        return slot
+
+    monkeypatch.setattr(rig.keeper.saving, "keep", disconnected_then)
+    with pytest.raises(SignInNeeded) as caught:
+        rig.ask(force=True)
+    assert caught.value.code == "disconnected"
+    assert (rig.record().renewable, rig.record().expires_at) == (False, None)
+    rig.accounts.clean_up("key-1")
+    assert rig.server.revoked == ["refresh-2"], "what was saved meanwhile is revoked"
+    assert rig.grants.newest("key-1") is None
 
 
 def test_promise_7_a_changed_subject_is_refused_and_its_refresh_token_is_kept(rig: Rig) -> None:
@@ -382,7 +404,7 @@ def test_whoever_stops_saving_says_what_becomes_of_the_new_token(tmp_path: Path)
 def test_what_another_process_is_about_to_save_is_not_renewed_from_the_vaults_spent_token(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper_module, "SAVED_WITHIN", 0)
+    monkeypatch.setattr("keyfob.service.accounts.keeper.SAVED_WITHIN", 0)
     record = rig.connect()
     old = rig.held()
     lose_an_answer(rig)
@@ -392,8 +414,8 @@ def test_what_another_process_is_about_to_save_is_not_renewed_from_the_vaults_sp
             rig.ask(force=True)
         assert refreshes(rig) == 0
         with rig.locks.hold("account-key-1", timeout=timedelta(0)), pytest.raises(Transient):
-            rig.keeper.save_in_turn(record, old, "a")
-        rig.keeper.save_in_turn(record, replace(old, refresh=Secret("refresh-2"), generation=2), "a")
+            rig.keeper.saving.save_in_turn(record, old, "a")
+        rig.keeper.saving.save_in_turn(record, replace(old, refresh=Secret("refresh-2"), generation=2), "a")
     assert rig.held().refresh == Secret("refresh-2")
     assert rig.ask(force=True) == "access-3"
     assert rig.record().generation == 3
@@ -407,7 +429,7 @@ def test_an_intent_with_a_newer_slot_is_cleared_and_that_slot_is_used(rig: Rig) 
     rig.grants.save(
         "key-1", replace(old, access=Secret("access-saved"), refresh=Secret("refresh-saved"), generation=2)
     )
-    assert rig.keeper.due(record, rig.clock()) == rig.clock()
+    assert rig.schedule.due(record, rig.clock()) == rig.clock()
     rig.renewer.tick()
     assert rig.server.log == []
     assert rig.store.intent("key-1") is None

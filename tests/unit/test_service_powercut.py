@@ -18,7 +18,7 @@ import pytest
 
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeyfobError
-from keyfob.service.accounts import keeper as keeper_module
+from keyfob.service.accounts import reading
 from support.memory_store import MemoryAccountStore, MemoryLocks
 from support.rig import Rig
 
@@ -109,7 +109,7 @@ def one_life(folder: Path, seed: int, *, grace: bool) -> tuple[bool, str]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper_module, "SECOND_LOOK", timedelta(0))
+    monkeypatch.setattr(reading, "SECOND_LOOK", timedelta(0))
 
 
 def test_five_hundred_power_cuts_and_still_signed_in(tmp_path: Path) -> None:

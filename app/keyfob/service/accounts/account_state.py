@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import NoReturn
 
-from keyfob.core.account import Connected, Intent, NeedsSignIn, Record, Stale, still_tried
+from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Record, Stale, still_tried
 from keyfob.core.errors import Fault, KeyfobError, NotFound, SignInNeeded
 from keyfob.core.grant import Grant
 from keyfob.core.settings import Settings
@@ -27,8 +27,7 @@ from keyfob.core.transitions import (
     Renewed,
     after,
 )
-from keyfob.ports import AccountRecords
-from keyfob.service.contexts import Signing
+from keyfob.ports import AccountRecords, Clock
 from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
@@ -38,24 +37,27 @@ class AccountState:
     """Thread-safe as far as the store is."""
 
     def __init__(
-        self, store: AccountRecords, events: EventBus, settings: Callable[[], Settings], signing: Signing
+        self, store: AccountRecords, events: EventBus, settings: Callable[[], Settings], now: Clock
     ) -> None:
         self._store = store
-        self._events = events
+        self.events = events
         self._settings = settings
-        self._signing = signing
+        self._now = now
         self.slept: timedelta | None = None  # set by the renewer after a suspend, for the history's words
 
     def apply_grant(self, key: str, grant: Grant) -> Record:
-        """Bring the store's row up to a good grant that the vault holds. Raises NotFound."""
+        """Bring the store's row up to a good grant that the vault holds. Raises NotFound, and SignInNeeded
+        `disconnected` if the account was disconnected meanwhile: no token of it is handed out any more."""
         before = self._store.get(key)
         record = self._store.update(key, partial(after, event=Renewed(grant, self._settings().margin)))
         if record is None:
             raise NotFound("The account was removed in the meantime")
+        if isinstance(record.status, Disconnected):
+            raise SignInNeeded(f"{record.account.id} was disconnected in the meantime", code="disconnected")
         if before is not None and before.generation != record.generation:
             slept, self.slept = self.slept, None
             words = f"Renewed after {short_span(_minutes(slept))} asleep" if slept else "Renewed"
-            self._events.publish(record, "renewed", words)
+            self.events.publish(record, "renewed", words)
         return record
 
     def note_kept(self, key: str, grant: Grant) -> None:
@@ -68,7 +70,7 @@ class AccountState:
 
     def relisted(self, record: Record, grant: Grant | None) -> Record:
         """`record`, found in the vault with the grant that is there. Stores nothing."""
-        return after(record, Relisted(self._signing.now(), grant, self._settings().margin))
+        return after(record, Relisted(self._now(), grant, self._settings().margin))
 
     def record_failure(
         self,
@@ -82,7 +84,7 @@ class AccountState:
         """Write down a failure that may pass; what is then stored, or None if the store could not be written. `grant` is
         what the vault holds now. `refused`: the server read the request and said nothing about the grant. `lost`: the
         request may have arrived, and its answer did not."""
-        event = RenewalFailed(self._events.error_note(error), grant, error.retry_after, refused, lost)
+        event = RenewalFailed(self.events.error_note(error), grant, error.retry_after, refused, lost)
         try:
             changed = self._store.update(record.account.key, partial(after, event=event))
         except Fault as fault:
@@ -91,29 +93,27 @@ class AccountState:
         if changed is None:
             return None
         if still_tried(changed.status) and not still_tried(record.status):
-            self._events.publish(changed, "needs_sign_in", error.message, error.code)
+            self.events.publish(changed, "needs_sign_in", error.message, error.code)
         elif isinstance(changed.status, Connected | Stale) and (
             record.last_error is None or record.last_error.code != error.code
         ):
-            self._events.publish(
-                changed, "renewal_failed", f"{error.message}; Keyfob tries again", error.code
-            )
+            self.events.publish(changed, "renewal_failed", f"{error.message}; Keyfob tries again", error.code)
         else:
-            self._events.notify(changed, "renewal_failed")
+            self.events.notify(changed, "renewal_failed")
         return changed
 
     def note_error(self, record: Record, error: KeyfobError) -> None:
         self._store.update(
-            record.account.key, partial(after, event=ErrorNoted(self._events.error_note(error)))
+            record.account.key, partial(after, event=ErrorNoted(self.events.error_note(error)))
         )
 
     def mark_ended(self, record: Record, error: SignInNeeded) -> NoReturn:
         """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
-        event = GrantEnded(self._events.error_note(error))
+        event = GrantEnded(self.events.error_note(error))
         changed = self._store.update(record.account.key, partial(after, event=event))
         known = isinstance(record.status, NeedsSignIn)
         if changed is not None and not known and isinstance(changed.status, NeedsSignIn):
-            self._events.publish(changed, "needs_sign_in", error.message, error.code)
+            self.events.publish(changed, "needs_sign_in", error.message, error.code)
         raise error
 
     def quietly(self, write: Callable[[], object]) -> None:

@@ -43,6 +43,7 @@ from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.grant_store import GrantStore, lock_name
 from keyfob.service.accounts.keeper import LOCK_WAIT, Keeper
 from keyfob.service.accounts.revocations import Revocations, report
+from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.accounts.views import Disconnection, TestResult, Token
 from keyfob.service.contexts import ContextBuilder, Signing
 from keyfob.service.events import EventBus
@@ -56,6 +57,7 @@ class Accounts:
         self,
         store: AccountStore,
         keeper: Keeper,
+        schedule: Schedule,
         grants: GrantStore,
         locks: Locks,
         plans: ContextBuilder,
@@ -69,6 +71,7 @@ class Accounts:
         self._describe = describe
         self._store = store
         self._keeper = keeper
+        self._schedule = schedule
         self._grants = grants
         self._locks = locks
         self._plans = plans
@@ -362,8 +365,8 @@ class Accounts:
         if record.last_error is None or record.last_error.advice != Advice.UNLOCK_KEYCHAIN:
             return False
         now = self._signing.now()
-        due = self._keeper.due(replace(record, failures=0), now)
-        return due is not None and due <= now
+        wanted = self._schedule.wanted(record, now)
+        return wanted is not None and wanted <= now
 
     def _view(self, record: Record) -> AccountView:
         account = record.account
@@ -393,7 +396,7 @@ class Accounts:
             expires_at=record.expires_at,
             renews_at=record.retry_at
             if record.failures and record.retry_at
-            else self._keeper.planned(record),
+            else self._schedule.planned(record),
             renewable=record.renewable,
             connected_at=record.connected_at,
             last_renewed_at=record.last_renewed_at,

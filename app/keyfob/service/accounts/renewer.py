@@ -21,6 +21,7 @@ from keyfob.core.transitions import KeychainUnlocked, after
 from keyfob.ports import AccountStore, Clock
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Renewer:
     def __init__(
         self,
         keeper: Keeper,
+        schedule: Schedule,
         accounts: Accounts,
         store: AccountStore,
         events: EventBus,
@@ -48,6 +50,7 @@ class Renewer:
         submit: Submit,
     ) -> None:
         self._keeper = keeper
+        self._schedule = schedule
         self._accounts = accounts
         self._store = store
         self._events = events
@@ -130,7 +133,7 @@ class Renewer:
         if isinstance(record.status, Disconnected):
             return None
         self._remind(record, now)
-        return self._keeper.due(record, now)
+        return self._schedule.due(record, now)
 
     def _start(self, record: Record, now: datetime) -> bool:
         host = _host(record)

@@ -1,6 +1,6 @@
 """Saves a grant that a provider has just given, however long the keychain takes, and never drops one in silence.
 
-The old refresh token may be spent by then, so the new one must reach the vault. The keeper calls `save` under the
+The old refresh token may be spent by then, so the new one must reach the vault. The keeper calls `keep` under the
 account's lock. When the vault refuses, a process of its own gets what must not be lost at once (`stand_by`), so that it
 outlives this one; then this process goes on trying. Who may stop waiting, and when, is the program's: the app and the
 agent never do, a command does after a while, or when a signal ends it (`let_go`).
@@ -16,13 +16,12 @@ from datetime import timedelta
 from functools import partial
 
 from keyfob.core.account import Record
-from keyfob.core.errors import KeychainError, SignInEnded
+from keyfob.core.errors import KeychainError, SignInEnded, SignInNeeded
 from keyfob.core.grant import Grant
-from keyfob.ports import Locks
+from keyfob.ports import AccountStore, Clock, Locks
 from keyfob.service.accounts.account_state import AccountState
-from keyfob.service.accounts.grant_store import GrantStore, Stored
-from keyfob.service.contexts import Signing
-from keyfob.service.events import EventBus
+from keyfob.service.accounts.grant_store import GrantStore, Stored, lock_name
+from keyfob.service.accounts.revocations import Revocations, report
 from keyfob.service.runner import pause
 
 SAVE_RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; the last one repeats
@@ -44,18 +43,20 @@ class Saving:
     def __init__(
         self,
         grants: GrantStore,
+        store: AccountStore,
         locks: Locks,
-        events: EventBus,
+        revocations: Revocations,
         state: AccountState,
-        signing: Signing,
+        now: Clock,
         save_for: timedelta | None,
     ) -> None:
         """`save_for`: how long to go on trying; None means for as long as it takes."""
         self._grants = grants
+        self._store = store
         self._locks = locks
-        self._events = events
+        self._revocations = revocations
         self._state = state
-        self._signing = signing
+        self._now = now
         self._save_for = save_for
         self._leaving = threading.Event()
         # Accounts whose new grant waits to be saved: why, and the grant before it.
@@ -76,11 +77,46 @@ class Saving:
         """The person wants the program to end: wait for the keychain no more. Any thread."""
         self._leaving.set()
 
-    def save(self, record: Record, grant: Grant, before: Stored) -> str:
+    def check_writable(self, key: str) -> None:
+        """Prove that the vault can be written now. Raises KeychainError."""
+        self._grants.check_writable(key)
+
+    def keep(self, record: Record, grant: Grant, before: Stored) -> str:
+        """Store what the provider gave; returns its slot only when it is stored. The caller holds the account's lock and
+        has looked at nothing else in the answer. Raises KeychainError, and SignInNeeded `disconnected` if the account was
+        disconnected meanwhile: the grant is then revoked, and nobody could read it before the lock is released."""
+        key = record.account.key
+        slot = self._save(record, grant, before)
+        # An intent that stays because the disk is full is told from a lost answer by the newer generation.
+        self._state.quietly(lambda: self._store.clear_intent(key))
+        current = self._store.get(key)
+        if current is None or current.epoch != record.epoch:
+            # Queued before it is forgotten, so that a keychain which refuses leaves it where the account's cleanup finds it.
+            offered = self._revocations.can_revoke(record)
+            pending = self._revocations.queue(record, grant) if offered else None
+            self._grants.forget(key)
+            if pending is not None:
+                report(self._state.events, record, [self._revocations.settle(pending)])
+            raise SignInNeeded(f"{record.account.id} was disconnected in the meantime", code="disconnected")
+        return slot
+
+    def save_in_turn(self, record: Record, grant: Grant, beside: str) -> None:
+        """For a process that stands by: save `grant` unless the process that received it has done so. `record` is the
+        account's at that time. Raises Transient `busy` while that process is still at it, KeychainError while the vault
+        cannot be used, and SignInNeeded as `keep` does."""
+        key = record.account.key
+        with self._locks.hold(lock_name(key), timeout=timedelta(0)):
+            held = self._grants.newest_or_none(key)
+            if held is None or held.grant.generation < grant.generation:
+                self._grants.check_writable(key)
+                self.keep(record, grant, held or Stored(grant, beside))
+                self._state.note_saved_late(key, grant)
+
+    def _save(self, record: Record, grant: Grant, before: Stored) -> str:
         """The slot, once the vault holds the grant. Raises KeychainError where this process stops trying; its words say
         whether another goes on."""
         key = record.account.key
-        started = self._signing.now()
+        started = self._now()
         stands_by = False
         tries = 0
         try:
@@ -91,7 +127,7 @@ class Saving:
                     if key not in self._unsaved:
                         self._unsaved[key] = (error, before)
                         stands_by = self._alarm(record, grant, before, error)
-                    waited = self._signing.now() - started
+                    waited = self._now() - started
                     if self._leaving.is_set() or (self._save_for is not None and waited >= self._save_for):
                         raise _not_saved(record, error, stands_by, grant, before) from None
                 with suppress(SignInEnded):  # one last try
@@ -101,7 +137,7 @@ class Saving:
             self._unsaved.pop(key, None)
 
     def _alarm(self, record: Record, grant: Grant, before: Stored, error: KeychainError) -> bool:
-        self._events.notify(record, "unsaved")  # a command says at once what its person can do
+        self._state.events.notify(record, "unsaved")  # a command says at once what its person can do
         rotated = grant.refresh is not None and grant.refresh != before.grant.refresh
         stands_by = rotated and self.stand_by(record, essential(grant, before.grant), before.slot)
         self._state.quietly(partial(self._note, record, error))
@@ -109,7 +145,7 @@ class Saving:
 
     def _note(self, record: Record, error: KeychainError) -> None:
         self._state.note_error(record, error)
-        self._events.publish(
+        self._state.events.publish(
             record,
             "saving_failed",
             "Keyfob could not save a renewed token yet. It keeps the token in memory and saves it when the keychain works",

@@ -1,0 +1,33 @@
+"""A renewal's one request to the account's token endpoint (RFC 6749 §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keyfob.core.account import Record
+from keyfob.core.grant import Grant
+from keyfob.protocol.context import FlowContext
+from keyfob.protocol.oauth import token
+from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.runner import EffectHandlers, Runner
+
+
+class TokenEndpoint:
+    """Blocking and thread-safe. Sends, and stores nothing itself."""
+
+    def __init__(self, contexts: ContextBuilder, runner: Runner, signing: Signing) -> None:
+        self._contexts = contexts
+        self._runner = runner
+        self._signing = signing
+
+    def context(self, record: Record, grant: Grant) -> FlowContext:
+        """All that the request needs. Raises SignInNeeded `preset_changed`, NotFound, KeychainError."""
+        return self._contexts.for_account(record, grant)
+
+    def renew(
+        self, context: FlowContext, record: Record, grant: Grant, keep: Callable[[Grant], None]
+    ) -> Grant:
+        """Send the refresh token once. `keep` is called with what the provider gave before anything in it is judged.
+        Raises what `protocol.oauth.token.renew` and `keep` raise."""
+        flow = token.renew(context, grant, subject=record.account.subject, env=self._signing.env)
+        return self._runner.run(flow, EffectHandlers(keep=keep))
