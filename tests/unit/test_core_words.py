@@ -54,6 +54,12 @@ def test_renewable_methods_are_those_with_a_refresh_token() -> None:
     assert renewable == {"oauth", "device", "atproto", "password"}
 
 
+def test_an_account_has_a_key_exactly_if_its_method_asks_for_one() -> None:
+    view = sample_views()[0]
+    with_key = [method for method in METHODS if replace(view, method=method).holds_key]
+    assert with_key == ["api_key"]
+
+
 def test_the_addresses_that_a_method_needs_are_keys_of_a_preset() -> None:
     needed = {name for facts in METHOD_FACTS.values() for name in facts.endpoints}
     assert needed < {field.name for field in fields(Endpoints)}

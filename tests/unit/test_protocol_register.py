@@ -10,6 +10,7 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.provider import Endpoints, Provider, Server
+from keyfob.core.quirks import QUIRKS, QuirkName
 from keyfob.core.secret import Secret
 from keyfob.protocol.oauth.register import Registered, register, register_mastodon, unregister
 from keyfob.protocol.provider_quirks import own_registration
@@ -262,3 +263,10 @@ class TestMastodon:
         with pytest.raises(PeerFault) as caught:
             self.registered(redirect_uri=redirect)
         assert caught.value.code == "registration_changed"
+
+
+@pytest.mark.parametrize("name", QUIRKS)
+def test_a_quirk_registers_the_client_exactly_if_it_is_declared_to(name: QuirkName) -> None:
+    preset = Provider("acme", "Acme", issuer="https://social.example", quirks=(name,))
+    flow = own_registration(preset, Server(None, Endpoints()), REDIRECT, ("read",))
+    assert (flow is not None) == (QUIRKS[name].client == "registered")

@@ -11,10 +11,9 @@ from typing import get_args
 
 import pytest
 
-from keyfob.core.provider import Endpoints, Provider, Server
+from keyfob.core.provider import Provider
 from keyfob.core.quirks import QUIRKS, QuirkName
 from keyfob.core.resources import resources
-from keyfob.protocol import provider_quirks
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.schema import json_schema, keys_of
 
@@ -67,13 +66,6 @@ def test_every_quirk_is_used_and_told_in_a_sentence() -> None:
     used = {name for provider in CATALOGUE.all() for name in provider.quirks}
     assert used == set(QUIRKS) == set(get_args(QuirkName))
     assert all(quirk.meaning.endswith(".") for quirk in QUIRKS.values())
-
-
-def test_a_quirk_registers_the_client_exactly_if_it_is_declared_to() -> None:
-    for name, quirk in QUIRKS.items():
-        preset = Provider("acme", "Acme", issuer="https://acme.example", quirks=(name,))
-        flow = provider_quirks.own_registration(preset, Server(None, Endpoints()), None, ())
-        assert (flow is not None) == (quirk.client == "registered")
 
 
 def test_the_page_names_every_table_of_the_schema() -> None:
