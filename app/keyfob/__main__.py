@@ -27,7 +27,7 @@ def launched(command: str, *arguments: str) -> NoReturn:
         from keyfob.client import is_agent_silent
 
         if is_agent_silent():
-            os.environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent once more
+            os.environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent again
         number = passphrase_descriptor()
         if number is not None:
             os.set_inheritable(number, True)
@@ -42,7 +42,7 @@ def _end(code: int) -> NoReturn:
 
 
 def short_ways(arguments: list[str]) -> int | None:
-    """`token` where it takes neither the command line nor the engine: its exit code, None where it does."""
+    """`token` if it takes neither the command line nor the engine: its exit code, None if it does."""
     if not arguments or arguments[0] != "token":
         return None
     from keyfob.client import fast_token

@@ -1,7 +1,7 @@
 """Speaks the agent's socket: the fast path of `keyfob token`, and `keyfob.token`, `keyfob.accounts`, `keyfob.Auth`.
 
 Imports `os`, `sys` and `_socket` alone until more is needed; that is what makes a token cost little more than the
-start of the interpreter. Without an agent the work is done by the `keyfob` command in a process of its own, under
+start of the interpreter. Without an agent the work is done by the `keyfob` command in a separate process, under
 the same locks. Tokens are passed on and held in this process's memory only.
 """
 
@@ -85,7 +85,7 @@ class _Place:
 def exchange(
     method: str, target: str, accept: str = "", body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request to the agent on a connection of its own: status, headers, body. An agent may take its time, but not
+    """One request to the agent on its own connection: status, headers, body. An agent may take its time, but not
     without a sign of life. Raises AgentGone."""
     if is_agent_silent():
         raise AgentGone("the agent does not answer")
@@ -183,7 +183,7 @@ def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def _target(kind: str, ref: str, query: str = "") -> str:
-    """The address of an account. Refs hold letters, digits and `._@-/` alone; anything else is no account."""
+    """The address of an account. Refs hold letters, digits and `._@-/` alone; anything else is not an account."""
     if not ref or any(char not in _SAFE for char in ref) or ".." in ref.split("/"):
         raise AgentGone("no account has this name")
     return f"/v1/{kind}/{ref}{query}"
@@ -216,7 +216,7 @@ def asked_for(arguments: Sequence[str]) -> tuple[str, str, str] | None:
 
 
 def tell_on_terminal() -> None:
-    """From now on, a command that waits for the agent says so where a person sees it."""
+    """From now on, a command that waits for the agent says so where a user sees it."""
     global on_wait
     on_wait = _say_waiting
 
@@ -232,7 +232,7 @@ def is_agent_silent() -> bool:
 
 
 def fast_token(arguments: Sequence[str]) -> int | None:
-    """`keyfob token` through a running agent: its exit code, or None where the whole program has to do it."""
+    """`keyfob token` through a running agent: its exit code, or None if the whole program has to do it."""
     asked = asked_for(arguments)
     if asked is None:
         return None
@@ -253,8 +253,8 @@ def fast_token(arguments: Sequence[str]) -> int | None:
         from keyfob.process.terminal import can_ask
 
         if can_ask():
-            return None  # the whole program can have the person unlock it
-    # A person reads the sentence, a script the object: as the whole program prints them.
+            return None  # the whole program can have the user unlock it
+    # A user reads the sentence, a script the object: as the whole program prints them.
     os.write(2, body if accept == JSON else b"keyfob: " + body + b"\n")
     return int(exit_code)
 
@@ -292,7 +292,7 @@ def accounts() -> list[dict[str, Any]]:
 
 
 def accounts_from_agent() -> list[dict[str, Any]]:
-    """The same from a running agent alone. Raises AgentGone where there is none, and `keyfob.KeyfobError`."""
+    """The same from a running agent alone. Raises AgentGone if there is none, and `keyfob.KeyfobError`."""
     listed: list[dict[str, Any]] = _document("GET", "/v1/accounts")["accounts"]
     return listed
 
@@ -339,7 +339,7 @@ def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[
 
 
 def from_agent(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
-    """The same from a running agent alone. Raises AgentGone where there is none, and `keyfob.KeyfobError`."""
+    """The same from a running agent alone. Raises AgentGone if there is none, and `keyfob.KeyfobError`."""
     import json
 
     if rejected is not None:
@@ -369,7 +369,7 @@ def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
 
     left = datetime.fromisoformat(str(expires).replace("Z", "+00:00")).timestamp() - now
     life = min(60.0, left * 0.2) if min_life is None else min_life
-    # A revoked or replaced token is noticed within half a minute even where the API is not asked.
+    # A revoked or replaced token is noticed within half a minute even if the API is not asked.
     return now + max(0.0, min(left - life, 30.0))
 
 
@@ -384,7 +384,7 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
     # The descriptor stays here, and its number may be another file's there.
     environ = {name: value for name, value in os.environ.items() if name != FD_VARIABLE}
     if is_agent_silent():
-        environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent once more
+        environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent again
     try:
         done = subprocess.run(  # noqa: S603  (our own program; the token goes by stdin and stdout only)
             [*own_command(), *arguments, "--json"],
@@ -411,7 +411,7 @@ def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, An
 
 
 def _object(text: str) -> dict[str, Any] | None:
-    """The JSON object in `text`, None where it is none."""
+    """The JSON object in `text`, None if it is none."""
     import json
 
     try:
@@ -463,7 +463,7 @@ def signed(
 def sign_by_agent(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
-    """The same from a running agent alone. Raises AgentGone where there is none, and `keyfob.KeyfobError`."""
+    """The same from a running agent alone. Raises AgentGone if there is none, and `keyfob.KeyfobError`."""
     import json
 
     body = json.dumps(_wanted(method, url, nonce, rejected)).encode()
@@ -471,7 +471,7 @@ def sign_by_agent(
 
 
 def renewed_by_agent(account: str) -> dict[str, Any]:
-    """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGone where there
+    """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGone if there
     is none, and `keyfob.KeyfobError`."""
     return _document("POST", _target("renew", account))
 
@@ -487,7 +487,7 @@ _CALLERS_OWN = frozenset(
 )  # the API's defaults give way to the caller's
 _signed_memory: dict[tuple[str, str], tuple[dict[str, Any], float]] = {}
 _asking: dict[str, threading.Lock] = {}
-_bound: set[str] = set()  # accounts whose tokens are bound to a key: each request has a signature of its own
+_bound: set[str] = set()  # accounts whose tokens are bound to a key: each request has its own signature
 
 
 def credentials(
@@ -570,7 +570,7 @@ def make_auth() -> type:
     def _again(
         request: httpx.Request, response: httpx.Response, used: str, repeats: Repeats
     ) -> _Again | None:
-        """The nonce and the refused token to try once more with, None if the answer stands."""
+        """The nonce and the refused token to try again with, None if the answer stands."""
         if not isinstance(request.stream, httpx.ByteStream):
             return None
         reason = repeats.reason(response.status_code, response.headers)

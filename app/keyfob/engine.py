@@ -87,7 +87,7 @@ from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools.imports import Imports
 
 KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
-COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain for ever
+COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain forever
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Ports:
     tool_files: ToolFiles
     checks: Callable[[Catalogue], Sequence[tuple[str, Check]]]  # of `keyfob doctor`
     tray: Callable[[bool | None], Finding]
-    # Hands a grant that cannot be saved to a process of its own; whether one took it. None: there is no such process.
+    # Hands a grant that cannot be saved to a separate process; whether one took it. None: there is no such process.
     start_saver: Callable[[Record, Grant, str], bool] | None = None
     save_for: timedelta | None = (
         None  # how long a received grant is tried to be saved; None: as long as it takes
@@ -292,9 +292,9 @@ def system_ports(
 
     `vault` stands in for the one that the settings name. `lasting` is for the app and the agent, which live on: keychain
     calls run in a helper process, and a received grant is saved however long that takes. `deadline` in seconds bounds one
-    exchange with a provider. `say` is for a command with a person at it: a locked keychain then opens the system's
+    exchange with a provider. `say` is for a command with a user at it: a locked keychain then opens the system's
     prompt, and `say` takes a line about it. `patient` is for a command at a terminal: it saves as long as that takes,
-    too. For a grant that cannot be saved at once a process of its own is started, unless the vault is sealed, which that
+    too. For a grant that cannot be saved at once a separate process is started, unless the vault is sealed, which that
     could not open; `saver` is for that process.
     Raises Fault `store_*`, and, when `lasting`, SettingWrong for settings that cannot be read. A command gets a vault
     that raises it: what needs no vault works.

@@ -1,4 +1,4 @@
-"""The shortest way of `keyfob token` without an agent: a token that is in the keychain and fresh, handed out as it is.
+"""The shortest way of `keyfob token` without an agent: a token that is in the keychain and fresh, returned as it is.
 
 Called by `__main__` before the command line is loaded. It reads and never renews: where anything but the plain answer
 is due (no such account, a sign-in that ended, a token too old, a renewal whose answer was lost, another vault, a home
@@ -7,7 +7,7 @@ Many commands that find one old token go on to the engine one at a time, and who
 
 The engine costs a quarter of a second to import, most of it to be able to renew; this imports what reading takes. The
 verdict on a preset (whether tools may have the token, and in which header) is kept beside the home's state with the
-files that it was made of, and counts while none of them has changed. Must hand out nothing that the engine would not.
+files that it was made of, and counts while none of them has changed. Must return nothing that the engine would not.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _HEX = "0123456789abcdef"
 
 
 def fresh_token(arguments: Sequence[str]) -> int | None:
-    """`keyfob token` where nothing needs renewing: its exit code, or None where the whole program has to do it. A
-    keychain that is locked, absent or hangs is told at once, in the same words."""
+    """`keyfob token` if nothing needs renewing: its exit code, or None if the whole program has to do it. A
+    keychain that is locked, absent or hangs is reported at once, in the same words."""
     from keyfob.client import asked_for
 
     asked = asked_for(arguments)
@@ -70,7 +70,7 @@ def fresh_token(arguments: Sequence[str]) -> int | None:
 
         if error.code in ASKABLE and can_ask():
             grants.close()
-            return None  # the engine has the person unlock it
+            return None  # the engine has the user unlock it
         from keyfob.cli.failure import tell
 
         return tell(error, as_json=as_json)
@@ -170,7 +170,7 @@ def _grants(home_id: str) -> GrantStore:
     from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
     from keyfob.service.accounts.grant_store import GrantStore
 
-    deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks by itself
+    deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks automatically
     return GrantStore(DeadlineVault(SystemVault(home_id), deadline))
 
 
@@ -228,7 +228,7 @@ def _serves(stored: Stored, min_life: str) -> bool:
 
 
 def _told(row: dict[str, Any], stored: Stored, accept: str, where: Mapping[str, str]) -> str | None:
-    """The line, or the document, to print; None where tools may not have it or the header takes the engine."""
+    """The line, or the document, to print; None if tools may not have it or the header takes the engine."""
     grant, account = stored.grant, row["account"]
     verdict = _verdict(row, stored, where)
     if verdict is None:
@@ -238,7 +238,7 @@ def _told(row: dict[str, Any], stored: Stored, accept: str, where: Mapping[str, 
             return grant.access.reveal()
         case "text/x-keyfob-header":
             header = verdict["headers"].get(f"{account['method']} {grant.token_type}")
-            # What a person typed in may be part of a header: those are the engine's to fill in.
+            # What a user typed in may be part of a header: those are the engine's to fill in.
             return None if header is None or account["pin"].get("inputs") else header + grant.access.reveal()
     import json
 
@@ -335,6 +335,6 @@ def _judged(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> di
         "made_of": list(marks.items()),
         "shared": [record.account.method],
         "shapes": [_shape(row)],
-        # Without the token at its end there is no head to keep: such a header is made anew each time.
+        # Without the token at its end there is no head to keep: such a header is made again each time.
         "headers": {f"{record.account.method} {grant.token_type}": None if head == line else head},
     }

@@ -33,7 +33,7 @@ class VaultHealth:
     ok: bool
     name: str  # "GNOME Keyring", "macOS Keychain", "in memory", …
     persistent: bool = True
-    code: str | None = None  # a KeychainError code where not ok
+    code: str | None = None  # a KeychainError code if not ok
     message: str = ""
     remedy: str | None = None  # the error's own, if it has one
 
@@ -84,26 +84,26 @@ class Vault(Protocol):
 
     Every call ends within its deadline or raises KeychainError `keychain_timeout`; after a timed-out write the
     entry's content is unknown until it has been read. `save` reads back what it wrote and raises
-    `keychain_write_lost` where it differs. Never blocks on a prompt beyond the deadline. Thread-safe.
+    `keychain_write_lost` if it differs. Never blocks on a prompt beyond the deadline. Thread-safe.
     Names are `[A-Za-z0-9/_.-]`; implementations prefix them with `keyfob` and the home's id.
     """
 
     def load(self, name: str) -> Secret | None:
-        """The secret, or None where there is none. Raises KeychainError."""
+        """The secret, or None if there is none. Raises KeychainError."""
 
     def save(self, name: str, value: Secret) -> None:
         """Write or replace, then read back. Raises KeychainError."""
 
     def delete(self, name: str) -> None:
-        """Forget; no error where there was none. Raises KeychainError."""
+        """Forget; no error if there was none. Raises KeychainError."""
 
     def probe(self) -> VaultHealth:
         """Write, read and delete a throw-away entry. Never raises, never prompts."""
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
-        """Have the person unlock the keychain, or set it up where that was never done: the system's own prompt
-        opens. Blocks until it is answered, at most `timeout` seconds; returns at once where nothing is locked.
-        The only call that prompts, so it is made for a person who is there, never for a renewal.
+        """Have the user unlock the keychain, or set it up where that was never done: the system's own prompt
+        opens. Blocks until it is answered, at most `timeout` seconds; returns at once if nothing is locked.
+        The only call that prompts, so it is made for a user who is there, never for a renewal.
         Raises KeychainError `keychain_locked` or `keychain_not_set_up` (the prompt was closed),
         `keychain_timeout`, `keychain_absent`; SignInEnded `cancelled` within 0.2 s of `cancel`."""
 
@@ -121,7 +121,7 @@ class AccountRecords(Protocol):
         """Raises Fault `store_damaged` or `store_too_new` when the row cannot be read."""
 
     def put(self, record: Record) -> None:
-        """Insert or replace by `account.key`. Raises Usage `label_taken` where provider/label is another's, and what
+        """Insert or replace by `account.key`. Raises Usage `label_taken` if provider/label is another's, and what
         `get` raises: a row that cannot be read is never replaced."""
 
     def restore(self, record: Record) -> None:
@@ -132,7 +132,7 @@ class AccountRecords(Protocol):
 
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
         """Read, change and write in one immediate transaction; `change` returning None writes nothing.
-        Returns what is then stored, None where there is no such account."""
+        Returns what is then stored, None if there is no such account."""
 
     def remove(self, key: str) -> None:
         """The account and its intent; its history and pending revocations stay."""
@@ -212,11 +212,11 @@ class Transport(Protocol):
 class StreamingTransport(Transport, Protocol):
     def stream(self, request: Request, *, patience: float = ...) -> AbstractContextManager[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
-        the next piece. For a person's own API calls, whose answers nobody has to judge."""
+        the next piece. For a user's own API calls, whose answers nobody has to judge."""
 
 
 class SettingsStore(Protocol):
-    """The person's settings. Thread-safe; another process's save is seen by the next load."""
+    """The user's settings. Thread-safe; another process's save is seen by the next load."""
 
     @property
     def path(self) -> Path: ...
@@ -226,7 +226,7 @@ class SettingsStore(Protocol):
         could be read; before any, the cautious defaults."""
 
     def load(self) -> Settings:
-        """The settings; the defaults where none were saved. Raises SettingWrong `setting_faulty`."""
+        """The settings; the defaults if none were saved. Raises SettingWrong `setting_faulty`."""
 
     def save(self, settings: Settings, was: Settings) -> None:
         """Write what differs from `was`. Raises SettingWrong."""
@@ -238,12 +238,12 @@ class Autostart(Protocol):
     def enabled(self) -> bool: ...
 
     def enable(self, on: bool) -> None:
-        """Raises SettingWrong where it cannot be set."""
+        """Raises SettingWrong if it cannot be set."""
 
 
 class Avatars(Protocol):
     def fetch(self, url: str | None) -> Path | None:
-        """An account picture's file; None where there is none. Blocks on the network; never raises."""
+        """An account picture's file; None if there is none. Blocks on the network; never raises."""
 
 
 class Listener(Protocol):

@@ -70,7 +70,7 @@ class Consent(Protocol):
     """Whether a program may have an account's token; see `agent/consent.py`."""
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
-        """Raises SettingWrong `consent_refused`, and Unanswered when the person must be asked first."""
+        """Raises SettingWrong `consent_refused`, and Unanswered when the user must be asked first."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Running:
 
 @dataclass
 class Api:
-    """Without `consent` every program of the person's may ask (the default; one switch in Settings)."""
+    """Without `consent` every program of the user's may ask (the default; one switch in Settings)."""
 
     accounts: Accounts
     sign_in: SignIn
@@ -99,7 +99,7 @@ class Api:
         self._replacements = Replacements(self.accounts, self.now)
 
     def answer(self, request: Incoming, peer: Peer, allowed: str | None = None) -> Answer:
-        """The answer to anything but the event stream. Raises Unanswered alone: ask again when the person has allowed
+        """The answer to anything but the event stream. Raises Unanswered alone: ask again when the user has allowed
         it, with the key of the account in `allowed`."""
         try:
             if peer.forwarded:
@@ -286,7 +286,7 @@ class Api:
 
 
 def min_life(request: Incoming) -> timedelta | None:
-    """The query's `min_life` in seconds, None where it is not given. Raises BadRequest."""
+    """The query's `min_life` in seconds, None if it is not given. Raises BadRequest."""
     text = request.query.get("min_life")
     if text is None:
         return None
@@ -337,7 +337,7 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
 
 
 def progress_json(one: str, progress: Progress) -> dict[str, Any]:
-    """A sign-in as a client sees it. The address carries the attempt's state: it is for the person's browser."""
+    """A sign-in as a client sees it. The address carries the attempt's state: it is for the user's browser."""
     error = progress.error
     return {
         "id": one,

@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
             if hello is None:
                 self._endpoint.check(request)
             whole, self._buffer = self._buffer[:size], self._buffer[size:]
-            self._state = _State.NEW  # the time for the next one begins anew
+            self._state = _State.NEW  # the time for the next one begins again
             if hello is not None:
                 self._reply(hello.encode(keep_alive=request.keep_alive), request.keep_alive)
                 return True

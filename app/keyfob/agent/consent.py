@@ -1,4 +1,4 @@
-"""Tells which program is at the other end of the socket, for the person to be asked about it.
+"""Tells which program is at the other end of the socket, for the user to be asked about it.
 
 The answer is as good as the system's word of a process id: a program can start another and speak through it, replace
 itself after it connected, or be changed on the disk. That is enough to see what asks, and no wall against a program
@@ -58,13 +58,13 @@ class NamedApps:
         return self._consents.on
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
-        """Raises SettingWrong `consent_refused`, and Unanswered when the person must be asked first."""
+        """Raises SettingWrong `consent_refused`, and Unanswered when the user must be asked first."""
         if self._consents.on:
             self._consents.require(self._identify(peer.pid), account_id, account_key)
 
 
 def program_at(pid: int | None) -> Program:
-    """The program of a process, and what started it. Never raises; empty where the system does not tell."""
+    """The program of a process, and what started it. Never raises; empty if the system does not tell."""
     found, parent, is_ours = _look(pid)
     while is_ours and parent is not None:
         found, parent, is_ours = _look(parent)
@@ -162,6 +162,6 @@ def script_of(executable: str, words: list[str], folder: str) -> str | None:
                 next(rest, None)
         elif not word.startswith("-"):
             path = os.path.normpath(os.path.join(folder, word))
-            # A descriptor is no name: `bash <(…)`.
+            # A descriptor is not a name: `bash <(…)`.
             return None if path.startswith(("/dev/", "/proc/")) else path
     return None

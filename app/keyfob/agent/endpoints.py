@@ -1,4 +1,4 @@
-"""Where the agent listens, and who may come in: a Unix socket of the person's own, or, where there are none, loopback
+"""Where the agent listens, and who may come in: a Unix socket of the user's own, or, if there are none, loopback
 TCP with a key.
 
 A gate promises that what is behind it is spoken to by this person's programs alone. What comes through a gate made
@@ -35,7 +35,7 @@ CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dr
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who asks. `pid` and `uid` as the system tells them of the connection; None where it does not. `forwarded`: the
+    """Who asks. `pid` and `uid` as the system tells them of the connection; None if it does not. `forwarded`: the
     asker may be on another machine."""
 
     pid: int | None = None
@@ -54,7 +54,7 @@ class Endpoint(Protocol):
         """Whether somebody else serves here now."""
 
     def peer(self, sock: socket.socket) -> Peer | None:
-        """Who is at the other end; None where it is another user."""
+        """Who is at the other end; None if it is another user."""
 
     def check(self, request: Incoming) -> None:
         """Raises BadRequest for what may not come in here."""
@@ -281,7 +281,7 @@ def carries(pid: int | None) -> bool:
 
 
 def handed_over() -> socket.socket | None:
-    """The listening socket that systemd (sd_listen_fds) or launchd started us with, None where there is none."""
+    """The listening socket that systemd (sd_listen_fds) or launchd started us with, None if there is none."""
     if sys.platform == "darwin":
         return from_launchd(ctypes.CDLL(None))
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
@@ -314,7 +314,7 @@ def _listening(handle: int) -> socket.socket:
 
 
 def endpoint_for(path: Path, handed: socket.socket | None = None) -> Endpoint:
-    """The gate of this system. `path` is the socket's; where there are no Unix sockets, the key's file is beside it."""
+    """The gate of this system. `path` is the socket's; if there are no Unix sockets, the key's file is beside it."""
     if sys.platform == "win32":
         return TcpEndpoint(path.with_suffix(".json"))
     return UnixEndpoint(path, handed)

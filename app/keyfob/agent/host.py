@@ -1,4 +1,4 @@
-"""Who holds the keeper: of the app and any number of agents, one a person serves the socket and renews.
+"""Who holds the keeper: of the app and any number of agents, one a user serves the socket and renews.
 
 The role is a lock that the system frees when its holder dies. Whoever does not have it asks again at each of its
 renewer's looks, so a killed agent is replaced by the open app within 37 s, and the other way round. Where systemd
@@ -23,7 +23,7 @@ LEFT_WITHIN = 45.0  # seconds: a renewal that a tool asked for is not cut short
 
 
 class AgentHost:
-    """`take` and `leave` from any thread. The server runs on a thread of its own while the role is held."""
+    """`take` and `leave` from any thread. The server runs on a separate thread while the role is held."""
 
     def __init__(self, make: Callable[[], AgentServer], locks: Locks) -> None:
         self._make = make
@@ -40,7 +40,7 @@ class AgentHost:
         return self._holds
 
     def take(self) -> bool:
-        """Take the role if it is free. True where this process has it (then the socket is being served, or
+        """Take the role if it is free. True if this process has it (then the socket is being served, or
         `problem` says why not). Blocks for a few milliseconds. What `Renewer.allowed` asks."""
         with self._lock:
             if self._holds or self._left.is_set():

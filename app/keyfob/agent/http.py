@@ -36,7 +36,7 @@ REASONS = {
 
 
 class BadRequest(Exception):
-    """The peer's bytes are no request of ours. `status` is what it is answered before the connection
+    """The peer's bytes are not a valid request. `status` is what it is answered before the connection
     closes."""
 
     def __init__(self, status: int, text: str) -> None:

@@ -52,7 +52,7 @@ class Replacements:
         try:
             after = self._accounts.resolve(key).generation
         except NotFound:
-            return  # removed meanwhile
+            return  # removed in the meantime
         if after == before.generation:
             return
         with self._lock:

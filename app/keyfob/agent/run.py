@@ -30,8 +30,8 @@ FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut sho
 
 
 def run(say: Callable[[str], None], shared: Path | None = None) -> int:
-    """`keyfob agent`, until it is told to end; its exit code. `shared`: a second socket, for other machines. `say` takes
-    the lines that tell how it stands. Raises SettingWrong."""
+    """`keyfob agent`, until it is asked to end; its exit code. `shared`: a second socket, for other machines. `say` takes
+    the lines that say how it stands. Raises SettingWrong."""
     handed = handed_over()
     home = open_home()
     log.set_up(home.log)

@@ -50,7 +50,7 @@ class Remembered:
 
 
 class AgentServer:
-    """`run` blocks on its own thread until `stop()`. One a process; runs once."""
+    """`run` blocks on a separate thread until `stop()`. One a process; runs once."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class AgentServer:
         return any(endpoint.live() for endpoint in self._endpoints)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until stopped; `ready` is called once clients can connect. Raises SettingWrong where a gate's place is
+        """Serve until stopped; `ready` is called once clients can connect. Raises SettingWrong if a gate's place is
         not ours."""
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
@@ -174,7 +174,7 @@ class AgentServer:
     # --- answering ------------------------------------------------------------------------------------------
 
     def quick(self, question: Question) -> bytes | None:
-        """An answer from memory, None where the engine must be asked. On the loop."""
+        """An answer from memory, None if the engine must be asked. On the loop."""
         held = self._memory.get(question)
         if held is None:
             return None
@@ -252,7 +252,7 @@ class AgentServer:
             finish(answer)
 
         def wait(question: Unanswered) -> None:
-            """The person is asked; this thread does not wait for them."""
+            """The user is asked; this thread does not wait for them."""
 
             def told(error: KeyfobError | None) -> None:
                 if error is None:

@@ -127,7 +127,7 @@ def aws(session: Session, account: str) -> None:
 
 
 def aws_keys(key: Secret) -> dict[str, str] | None:
-    """The members of a `credential_process` answer in a stored key; None where it holds no key pair."""
+    """The members of a `credential_process` answer in a stored key; None if it holds no key pair."""
     text = key.reveal().strip()
     pair = _PAIR.fullmatch(text)
     if pair is not None:

@@ -1,6 +1,6 @@
 """The headless demo: the whole life of an account, with real services against a real authorization server.
 
-It plays in a throw-away home, so that it touches no account of the person's and can be told any number of times at
+It plays in a throw-away home, so that it touches no account of the user's and can be told any number of times at
 once. The keychain is the real one where there is one; what was put there is removed at the end.
 """
 
@@ -149,7 +149,7 @@ class _Story:
         self._session.say(f"{self._step}. {title}")
 
     def _sign_in(self, request: SignInRequest) -> AccountView:
-        """As a person would, but that the browser is a scripted one."""
+        """As a user would, but that the browser is a scripted one."""
         say = self._session.say
         attempt = self._engine.sign_in.begin(
             SignInRequest(request.provider, account=request.account, open_browser=False, timeout=PATIENCE)

@@ -100,7 +100,7 @@ def _warn_of_bound(session: Session, found: Lease) -> None:
 
 
 def _become(session: Session, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The command in this process's place. Comes back only where it could not be started."""
+    """The command in this process's place. Comes back only if it could not be started."""
     sys.stdout.flush()
     sys.stderr.flush()
     try:

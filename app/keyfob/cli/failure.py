@@ -43,7 +43,7 @@ def of_click(error: click.ClickException) -> Usage:
 
 
 def of_bug(error: Exception) -> Fault:
-    """A bug of ours: its kind, and nothing of what it held."""
+    """A bug in Keyfob: its kind, and nothing of what it held."""
     return Fault(f"Keyfob failed: {type(error).__name__}")
 
 

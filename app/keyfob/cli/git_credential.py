@@ -23,7 +23,7 @@ USAGE = "usage: git-credential-keyfob [--account ACCOUNT] [--username NAME] [--a
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 also where there is no answer, as git expects; 2 for wrong usage."""
+    """The exit code: 0 also if there is no answer, as git expects; 2 for wrong usage."""
     begin()
     words = list(sys.argv[1:] if arguments is None else arguments)
     told: dict[str, str] = {}
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyfobError as error:
         from keyfob.cli import remedies
 
-        # With no answer git goes on to its next helper, or asks the person.
+        # With no answer git goes on to its next helper, or asks the user.
         host_lookup.say(remedies.sentence(error).rstrip("."))
     return 0
 
@@ -81,7 +81,7 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
         return []
     username = asked.get("username")
     if username == told.get("username"):
-        username = None  # the person's own setting: this name goes with the token
+        username = None  # the user's own setting: this name goes with the token
     account = host_lookup.choose(host, "git", account=told.get("account"), username=username)
     if account is None:
         return []

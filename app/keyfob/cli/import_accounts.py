@@ -152,7 +152,7 @@ def _move(
             view = session.finish(lambda each=each: imports.move(each, _spawn))  # type: ignore[misc]
             moved.append((each, view))
         except (KeychainError, SignInEnded):
-            raise  # nothing further can be kept, or the person has had enough
+            raise  # nothing further can be kept, or the user has had enough
         except KeyfobError as error:
             failed.append((each, error))
             session.note(f"  {remedies.sentence(error)}")

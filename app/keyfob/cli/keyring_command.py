@@ -2,8 +2,8 @@
 
 pip before 26.2 runs `keyring get ADDRESS USERNAME` and reads the password from stdout. From then on it runs
 `keyring --mode=creds --output=json get ADDRESS [USERNAME]` and reads `{"username": …, "password": …}`. ADDRESS is the
-index's address. `keyfob wire pip` places this program as `keyring` where pip finds it. `set` and `del` are refused: it
-is no store. A nonzero exit makes pip ask the person, as it does without a keyring.
+index's address. `keyfob wire pip` places this program as `keyring` in a folder where pip finds it. `set` and `del` are refused: it
+is not a store. A nonzero exit makes pip ask the user, as it does without a keyring.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ VERBS: dict[str, Verb] = {
     "completion": Verb("completion:completion", "Print the completion script for your shell."),
 }
 
-# Not for people: other parts of Keyfob call them.
+# Not for users: other parts of Keyfob call them.
 INNER: dict[str, Verb] = {"sign": Verb("sign:sign", "")}
 
 

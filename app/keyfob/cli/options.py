@@ -61,7 +61,7 @@ def _complete_accounts(context: click.Context, _: click.Parameter, incomplete: s
     try:
         views = session.engine.accounts.views() if session else []
     except (KeyfobError, OSError):
-        return []  # a shell's prompt is no place for an error
+        return []  # a shell's prompt is not a place for an error
     return [
         CompletionItem(view.id, help=plain(view.name or "", 60))
         for view in views

@@ -286,7 +286,7 @@ def summary(provider: Provider) -> dict[str, Any]:
 
 
 def redirect_of(provider: Provider, setting_port: int) -> str | None:
-    """The redirect URI to register with the provider; None where no browser comes back."""
+    """The redirect URI to register with the provider; None if no browser comes back."""
     redirect = provider.redirect
     if not any(METHOD_FACTS[method].comes_back for method in provider.methods):
         return None

@@ -25,7 +25,7 @@ def renew(session: Session, account: str) -> None:
       keyfob renew github
     """
     try:
-        # The agent may hold what this process cannot open: a sealed vault.
+        # The agent may hold what this process cannot open: an encrypted file.
         view = view_of(session.from_agent(lambda: client.renewed_by_agent(account)))
     except client.AgentGone:
         view = session.finish(lambda: session.engine.accounts.renew(account))

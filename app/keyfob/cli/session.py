@@ -1,6 +1,6 @@
 """One run of the command: its engine, its streams, and how it speaks.
 
-Results go to stdout once they are whole, everything else to stderr, so that stdout stays empty where a verb fails.
+Results go to stdout once they are whole, everything else to stderr, so that stdout stays empty if a verb fails.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class OpenEngine(Protocol):
 
 
 def open_engine(folder: Path | None = None, *, in_memory: bool = False) -> Engine:
-    """The engine of the person's own home, or of the home in `folder`. `in_memory`: its vault forgets everything at the
+    """The engine of the user's own home, or of the home in `folder`. `in_memory`: its vault forgets everything at the
     end, for a demo without a keychain. Raises as `keyfob.engine.system_ports`."""
     from keyfob.engine import build, memory_vault, system_ports
     from keyfob.process import log
@@ -119,7 +119,7 @@ class Session:
         click.echo(json_text(value, indent=2))
 
     def say(self, text: str = "") -> None:
-        """A line of result, for people: whatever a provider or a file put into it, only colours of ours reach the
+        """A line of result, for users: whatever a provider or a file put into it, only colours of ours reach the
         terminal."""
         click.echo(shown(text), color=None if colourful() else False)
 
@@ -134,7 +134,7 @@ class Session:
     # --- reading --------------------------------------------------------------------------------------------
 
     def secret_from_stdin(self, option: str, prompt: str) -> Secret:
-        """The first line of stdin, asked for without echo on a terminal. Raises Usage where it is empty, or where
+        """The first line of stdin, asked for without echo on a terminal. Raises Usage if it is empty, or where
         stdin was promised to another option already."""
         if self._stdin_for is not None:
             raise Usage(f"{option} and {self._stdin_for} both read stdin", remedy="Use only one of them.")
@@ -155,8 +155,8 @@ class Session:
     # --- the keychain ---------------------------------------------------------------------------------------
 
     def from_agent(self, ask: Callable[[], T]) -> T:
-        """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a person is here
-        to unlock it, that is done from here, and the agent is asked once more."""
+        """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a user is here
+        to unlock it, that is done from here, and the agent is asked again."""
         from keyfob.process.terminal import ASKABLE, can_ask
 
         try:
@@ -173,7 +173,7 @@ class Session:
 
     def finish(self, work: Callable[[], T], *, stop: Callable[[], object] | None = None) -> T:
         """Run `work` on a thread and wait for it. A renewal whose request has left must not be cut short, or its
-        answer and with it the session is lost: Ctrl-C, SIGTERM and a closed terminal call `stop` where there is
+        answer and with it the session is lost: Ctrl-C, SIGTERM and a closed terminal call `stop` if there is
         one, and otherwise wait for the end before Transient `interrupted` is raised."""
         done = threading.Event()
         box: list[T] = []
@@ -205,7 +205,7 @@ class Session:
         return box[0]
 
     def _give_up_waiting(self) -> None:
-        """A keychain's prompt is not waited for any more, nor a keychain that does not save a grant: a process of its own
+        """A keychain's prompt is not waited for any more, nor a keychain that does not save a grant: a separate process
         stands by for that."""
         if self._engine is not None:
             self._engine.keeper.saving.let_go()

@@ -1,4 +1,4 @@
-"""Drives one sign-in for the terminal: tells how it stands, takes a pasted address, ends it on Ctrl-C.
+"""Drives one sign-in for the terminal: says how it stands, takes a pasted address, ends it on Ctrl-C.
 
 The attempt runs on a thread; cancelling frees the callback port before the command ends.
 """
@@ -68,7 +68,7 @@ def secrets_for(
     session: Session, provider: Provider, method: Method | None, *, key_stdin: bool, password_stdin: bool
 ) -> tuple[Secret | None, Secret | None]:
     """The API key and the password, as far as the method needs one: from stdin where told so, else asked for on a
-    terminal. Raises Usage where neither is possible."""
+    terminal. Raises Usage if neither is possible."""
     chosen = method or ("api_key" if key_stdin else "password" if password_stdin else provider.methods[0])
     asked = METHOD_FACTS[chosen].asks_for
     if key_stdin and asked != "api_key":

@@ -1,4 +1,4 @@
-"""An address as a QR code of block characters, for phones. Nothing where the QR library is not installed."""
+"""An address as a QR code of block characters, for phones. Nothing if the QR library is not installed."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class NeedsSignIn:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The person ended it. The account stays, ready to sign in again."""
+    """The user ended it. The account stays, ready to sign in again."""
 
     since: datetime
 
@@ -92,7 +92,7 @@ STILL_TRIED = frozenset({"renewal_refused", "renewal_unanswered"})
 
 
 def still_tried(status: Status) -> bool:
-    """Whether the person is asked to sign in while renewals go on, once an hour: the grant may be alive."""
+    """Whether the user is asked to sign in while renewals go on, once an hour: the grant may be alive."""
     return isinstance(status, NeedsSignIn) and status.error.code in STILL_TRIED
 
 
@@ -108,7 +108,7 @@ def shown_status(
     runs; a view that is some seconds old may be given again, with a later `now`.
 
     An account whose token has expired is never `connected`: it is `stale` when it can be renewed, and otherwise
-    needs its person. `keychain_ok` is False while the keychain cannot be used: then no token can be handed out.
+    needs its person. `keychain_ok` is False while the keychain cannot be used: then no token can be returned.
     """
     if word not in ("connected", "stale"):
         return word
@@ -213,7 +213,7 @@ class PendingRevocation:
     retry_at: datetime | None = None
     account_key: str = ""
     held: bool = False
-    ends_at: datetime | None = None  # when it ends by itself; None: not known
+    ends_at: datetime | None = None  # when it ends automatically; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ class AccountView:
 
     @property
     def holds_key(self) -> bool:
-        """Whether it has a key that the person made, in place of tokens that a sign-in gave."""
+        """Whether it has a key that the user made, in place of tokens that a sign-in gave."""
         return holds_key(self.method)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which program may have which account's token: what a person is asked, and what they answered. Values only."""
+"""Which program may have which account's token: what a user is asked, and what they answered. Values only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keyfob.core.times import to_rfc3339
 
 
 class Reply(StrEnum):
-    """A person's answer. `ONCE` is for the request that asks, and is not written down."""
+    """A user's answer. `ONCE` is for the request that asks, and is not written down."""
 
     ONCE = "once"
     HOUR = "hour"
@@ -21,7 +21,7 @@ class Reply(StrEnum):
     NO = "no"
 
 
-# A refusal stands for a while, so that a program that goes on asking does not go on asking the person.
+# A refusal stands for a while, so that a program that keeps asking does not keep asking the user.
 LASTS: dict[Reply, timedelta | None] = {
     Reply.ONCE: timedelta(0),
     Reply.HOUR: timedelta(hours=1),
@@ -54,7 +54,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the person is asked: may this program have the token of this account?"""
+    """What the user is asked: may this program have the token of this account?"""
 
     account_id: str
     program: Program

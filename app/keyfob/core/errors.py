@@ -1,7 +1,7 @@
 """Every way Keyfob can fail, each with a code and an advice.
 
     KeyfobError
-    ├── Fault               exit 1  a bug of ours
+    ├── Fault               exit 1  a bug in Keyfob
     ├── Usage               exit 2  the request itself makes no sense
     ├── SignInNeeded        exit 3  the grant has ended, or the account is disconnected
     ├── KeychainError       exit 4  the keychain is locked, absent, slow or refused
@@ -206,8 +206,8 @@ class KeychainError(KeyfobError):
 
 
 class Transient(KeyfobError):
-    """May pass. `sent` is False only where the request certainly never left this machine, and `answered` is
-    True where a complete answer came back: between the two, a rotated token may have been lost on the way."""
+    """May pass. `sent` is False only if the request certainly never left this machine, and `answered` is
+    True if a complete answer came back: between the two, a rotated token may have been lost on the way."""
 
     exit_code = 5
     default_code = "provider_unavailable"

@@ -1,7 +1,7 @@
 """What a provider gave: the tokens, their times and scopes, and the key they are bound to.
 
 A grant is immutable. Renewal makes a new one with the next generation. It is written to the keychain as one
-line of ASCII JSON with a checksum (`seal`/`unseal`), so that a torn or truncated entry is told from a whole one.
+line of ASCII JSON with a checksum (`seal`/`unseal`), so that a torn or truncated entry is not taken for a whole one.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Grant:
     generation: int = 0
 
     def fresh(self, at: datetime, margin: timedelta) -> bool:
-        """True while more than `margin` of life is left at `at`; always True where the lifetime is unknown."""
+        """True while more than `margin` of life is left at `at`; always True if the lifetime is unknown."""
         return self.expires_at is None or self.expires_at - at > margin
 
     def expired(self, at: datetime) -> bool:
-        """True from the second of expiry on. An expired access token is never handed out."""
+        """True from the second of expiry on. An expired access token is never returned."""
         return self.expires_at is not None and at >= self.expires_at
 
     @property
@@ -74,7 +74,7 @@ def seal(grant: Grant) -> Secret:
 
 
 def unseal(entry: Secret) -> Grant:
-    """The grant of a keychain entry. Raises KeychainError `entry_damaged` where the checksum does not hold."""
+    """The grant of a keychain entry. Raises KeychainError `entry_damaged` if the checksum does not hold."""
     checksum, _, text = entry.reveal().partition(".")
     if hashlib.sha256(text.encode()).hexdigest()[:32] != checksum:
         raise KeychainError("A keychain entry is damaged", code="entry_damaged")

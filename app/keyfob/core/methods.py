@@ -1,4 +1,4 @@
-"""How a person can sign in: the methods, and the facts about each that other code asks for.
+"""How a user can sign in: the methods, and the facts about each that other code asks for.
 
 To add a method, name it here with its facts, write its flow in `protocol` and its case in `service.sign_in.methods`, and
 give it words in `cli.words` and in `desktop.shared.method_words`. mypy and the tests name each place that lacks it.
@@ -22,10 +22,10 @@ class MethodFacts:
     revocable: bool = True  # a disconnect can revoke what it gave, if the provider offers that
     needs_client: bool = False  # it needs a client id
     endpoints: tuple[str, ...] = ()  # that a preset names, unless it has discovery
-    server_from_preset: bool = False  # a preset that names another server asks the person to sign in again
+    server_from_preset: bool = False  # a preset that names another server asks the user to sign in again
     comes_back: bool = False  # the browser comes back to a redirect
-    shows_code: bool = False  # the person enters a code at the provider
-    asks_for: Literal["api_key", "password"] | None = None  # the secret that the person gives to Keyfob
+    shows_code: bool = False  # the user enters a code at the provider
+    asks_for: Literal["api_key", "password"] | None = None  # the secret that the user gives to Keyfob
 
 
 METHOD_FACTS: Mapping[Method, MethodFacts] = MappingProxyType(
@@ -53,5 +53,5 @@ METHOD_FACTS: Mapping[Method, MethodFacts] = MappingProxyType(
 
 
 def holds_key(method: Method) -> bool:
-    """Whether an account has a key that the person made, in place of tokens that a sign-in gave."""
+    """Whether an account has a key that the user made, in place of tokens that a sign-in gave."""
     return METHOD_FACTS[method].asks_for == "api_key"

@@ -2,8 +2,8 @@
 
 This is the one place that says which tables and keys a preset file may have: `providers.schema_check` reads files by
 these classes, and the docstrings and the `Meaning` of fields go into the JSON Schema for editors.
-Endpoint and parameter names are spelled as in RFC 8414 and its kin. `{name}` in a URL stands for an input of
-the person (`instance`, `tenant`, …) and is filled in when an account is made, once and for good.
+Endpoint and parameter names are spelled as in RFC 8414 and similar. `{name}` in a URL stands for an input of
+the user (`instance`, `tenant`, …) and is filled in when an account is made, once and for good.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something the person must tell: an instance's host, a tenant, a handle."""
+    """Something the user must tell: an instance's host, a tenant, a handle."""
 
     name: InputName
     title: Title
@@ -160,7 +160,7 @@ class RedirectProfile:
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """The shape of the token endpoint's answers where it is not that of RFC 6749."""
+    """The shape of the token endpoint's answers if it is not that of RFC 6749."""
 
     request_format: RequestFormat = "form"
     path: Annotated[

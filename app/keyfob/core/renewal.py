@@ -12,7 +12,7 @@ LOOK_AGAIN = timedelta(seconds=37)
 # A lifetime nobody told: renew a bit before a day is over, as most silent lifetimes are a day or more.
 UNKNOWN_LIFETIME = timedelta(hours=23, minutes=30)
 SHORT_SHARE = 0.20  # of a lifetime too short for the setting's margin
-MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least where it does not say
+MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least if it does not say
 BACKOFF_FIRST = timedelta(seconds=5)
 BACKOFF_MOST = timedelta(minutes=30)
 MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens must not spin us
@@ -26,13 +26,13 @@ DOUBTS_MOST = 3
 REFUSED_FOR = timedelta(minutes=15)
 UNANSWERED_FOR = timedelta(hours=2)  # a provider that is down may accept requests and not answer them
 DOUBTED_EVERY = timedelta(hours=1)  # at most one try from then on
-# How long a server that takes a spent refresh token again usually does, counted from its first use.
+# How long a server that takes a used refresh token again usually does, counted from its first use.
 REPEAT_WITHIN = timedelta(seconds=30)
 WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what a provider may ask for
 
 
 def serves(grant: Grant, at: datetime, min_life: timedelta | None) -> bool:
-    """Whether the access token may be handed out as it is: not expired, and `min_life` left. None means the usual
+    """Whether the access token may be returned as it is: not expired, and `min_life` left. None means the usual
     minute, or 20 % of a lifetime too short for that."""
     if min_life is None:
         lifetime = grant.lifetime
@@ -59,7 +59,7 @@ def planned(
 
 
 def renews_at(grant: Grant, setting: timedelta, jitter: float) -> datetime | None:
-    """When the renewer should act, or None where it never can (no refresh token)."""
+    """When the renewer should act, or None if it never can (no refresh token)."""
     return None if grant.refresh is None else planned(grant.obtained_at, grant.expires_at, setting, jitter)
 
 

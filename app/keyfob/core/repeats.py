@@ -1,4 +1,4 @@
-"""Whether a request that an API refused is sent once more: one rule for flows, `keyfob request` and
+"""Whether a request that an API refused is sent again: one rule for flows, `keyfob request` and
 `keyfob.Auth`."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Repeats:
     def reason(
         self, status: int, headers: Mapping[str, str], *, asks_for_nonce: bool | None = None
     ) -> Reason | None:
-        """Why to send it once more, None if the answer stands. `headers`: by lower-case names.
+        """Why to send it again, None if the answer stands. `headers`: by lower-case names.
         `asks_for_nonce`: whether the answer does; judged by its headers if None. A nonce comes first, since a
         token may be good and refused for want of one."""
         if asks_for_nonce is None:

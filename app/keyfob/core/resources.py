@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def resources() -> Path:
-    """The folder with `providers/`, `icons/`, `pages/`. Raises FileNotFoundError where the install is broken."""
+    """The folder with `providers/`, `icons/`, `pages/`. Raises FileNotFoundError if the install is broken."""
     package = Path(__file__).resolve().parent.parent
     frozen = getattr(sys, "_MEIPASS", None)
     places = [package / "_resources", package.parent.parent / "resources"]

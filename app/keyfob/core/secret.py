@@ -33,7 +33,7 @@ class Secret:
         return hashlib.sha256(self._text.encode()).hexdigest()
 
     def tail(self, count: int = 4) -> str:
-        """The last characters, for the person to recognise a key by; empty where the key is too short for it."""
+        """The last characters, for the user to recognise a key by; empty if the key is too short for it."""
         return self._text[-count:] if len(self._text) >= 4 * count else ""
 
     def __bool__(self) -> bool:

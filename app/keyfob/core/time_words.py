@@ -42,7 +42,7 @@ def short_span(length: timedelta) -> str:
 
 
 def countdown(length: timedelta) -> str:
-    """`4 min 12 s`: for a wait that the person watches."""
+    """`4 min 12 s`: for a wait that the user watches."""
     seconds = max(int(length.total_seconds()), 0)
     minutes, rest = divmod(seconds, 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

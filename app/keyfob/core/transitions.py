@@ -38,7 +38,7 @@ from keyfob.core.renewal import (
 )
 
 # --- events -------------------------------------------------------------------------------------------------
-# `margin` is how long before its expiry the person wants a token renewed.
+# `margin` is how long before its expiry the user wants a token renewed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ErrorNoted:
 
 @dataclass(frozen=True, slots=True)
 class KeychainUnlocked:
-    """The person unlocked the keychain: what failed because of it is tried again at once."""
+    """The user unlocked the keychain: what failed because of it is tried again at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Renamed:
 
 @dataclass(frozen=True, slots=True)
 class PersonDisconnected:
-    """The person ended the account. Its secrets are still to be forgotten and revoked."""
+    """The user ended the account. Its secrets are still to be forgotten and revoked."""
 
     at: datetime
 
@@ -232,7 +232,7 @@ def _after_renewal(
     match event:
         case Renewed(grant=grant, margin=margin):
             renewed = _holding(_reset(record), grant, margin)
-            # Also where a sign-in was needed: the saved renewal of another process, which won a race, is the truth.
+            # Also if a sign-in was needed: the saved renewal of another process, which won a race, is the truth.
             return replace(renewed, status=Connected(), last_renewed_at=grant.obtained_at)
         case GrantKept(grant=grant, margin=margin):
             return _holding(record, grant, margin)
@@ -255,7 +255,7 @@ def _after_renewal(
 
 def _after_failure(record: Record, event: RenewalFailed) -> Record:
     """The account stays connected while its access token lives. If refusals or lost answers go on after the token's end,
-    the person is asked to sign in again, and one try an hour goes on."""
+    the user is asked to sign in again, and one try an hour goes on."""
     status, error, now = record.status, event.error, event.error.at
     if isinstance(status, NeedsSignIn) and not still_tried(status):
         return record  # the grant has ended: a renewal that was under way says no more

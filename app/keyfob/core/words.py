@@ -1,7 +1,7 @@
 """The fixed words of the domain, as types: what an account, a preset and a sign-in may say.
 
 Presets, stored rows and the JSON interface carry these words as they are, so a word never changes. Text from outside
-becomes one of them only where it is checked: presets in `providers.schema_check`, rows in `adapters.store_codec`, and
+becomes one of them only if it is checked: presets in `providers.schema_check`, rows in `adapters.store_codec`, and
 requests in the service that takes them. A `match` over one of them ends in `assert_never`.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, get_args
 StatusWord = Literal["connected", "stale", "needs_sign_in", "disconnected"]
 ShownStatus = Literal["connected", "renewing", "stale", "needs_sign_in", "disconnected"]
 SHOWN_STATUSES: tuple[ShownStatus, ...] = get_args(ShownStatus)
-# How far a sign-in has come: preparing, ready (listening), browser (opened), waiting (for the person), code (a device
+# How far a sign-in has come: preparing, ready (listening), browser (opened), waiting (for the user), code (a device
 # code is shown), checking, saving, and one of three ends.
 Stage = Literal[
     "preparing", "ready", "browser", "waiting", "code", "checking", "saving", "done", "failed", "cancelled",
@@ -25,7 +25,7 @@ LoggedKind = Literal[
     "connected", "reconnected", "imported", "renewed", "renewal_failed", "saving_failed", "needs_sign_in",
     "key_expiring", "disconnected", "revoked", "revocation_pending", "revocation_failed", "renamed", "removed",
 ]  # fmt: skip
-# What passes, and is told to subscribers alone.
+# What passes, and is reported to subscribers alone.
 HintKind = Literal["renewing", "idle", "tested", "unsaved", "renewal_failed"]
 
 # --- presets ------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ Algorithm = Literal[
 ]  # fmt: skip
 RedirectHost = Literal["127.0.0.1", "localhost", "::1"]
 RedirectPort = Literal["setting", "any", "fixed", "list"]
-PasteForm = Literal["url", "code", "code#state"]  # what the person may paste instead of the browser's visit
+PasteForm = Literal["url", "code", "code#state"]  # what the user may paste instead of the browser's visit
 Offer = Literal["never", "offered", "always"]  # when DPoP and pushed requests are used
 Pkce = Literal["S256", "none"]
 ScopeSeparator = Literal[" ", ",", "+"]

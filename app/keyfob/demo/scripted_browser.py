@@ -1,4 +1,4 @@
-"""A person with a browser, in code: signs in at the demo provider for `keyfob demo --headless` and for tests.
+"""A user with a browser, in code: signs in at the demo provider for `keyfob demo --headless` and for tests.
 
 It reads the pages' forms and presses their buttons by plain HTTP, keeps cookies and follows redirects, as a browser
 with no JavaScript does. It only ever talks to loopback and refuses to be sent elsewhere.
@@ -50,7 +50,7 @@ class ScriptedBrowser:
 
     def sign_in(self, url: str, person: str = "alice", *, allow: bool = True) -> Page:
         """Follow an authorization or device URL to its end: choose `person`, press Allow or Deny. Returns the last
-        page, which is the app's own where it called back. Raises RuntimeError where the pages lead nowhere."""
+        page, which is the app's own where it called back. Raises RuntimeError if the pages lead nowhere."""
         page = self.get(url)
         for _ in range(MOST_STEPS):
             step = _next_button(page, person, allow)

@@ -58,7 +58,7 @@ class DemoServer:
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._pages: Pages | None = None
-        self.shared = False  # True where another process of this home serves; stop() then leaves it running
+        self.shared = False  # True if another process of this home serves; stop() then leaves it running
 
     @property
     def issuer(self) -> str:
@@ -70,8 +70,8 @@ class DemoServer:
         return dict(self._pages.settings.counters) if self._pages else {}
 
     def start(self) -> DemoServer:
-        """Serve, on a thread of its own. Returns itself, listening. Raises SettingWrong `port_taken`, or
-        `setting_faulty` where the extra `demo` is not installed."""
+        """Serve, on a separate thread. Returns itself, listening. Raises SettingWrong `port_taken`, or
+        `setting_faulty` if the extra `demo` is not installed."""
         try:
             from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -89,7 +89,7 @@ class DemoServer:
         class Handler(WSGIRequestHandler):
             server_version = "KeyfobDemo"
             sys_version = ""
-            timeout = 15  # seconds; a browser's spare connection must not hold a thread for ever
+            timeout = 15  # seconds; a browser's spare connection must not hold a thread forever
 
             def log(self, type: str, message: str, *args: object) -> None:
                 """Request lines hold states and codes: they are not logged."""
@@ -139,7 +139,7 @@ class DemoServer:
         self.stop()
 
     def revoke_everything(self, person: str) -> None:
-        """End all grants of a person ("alice", "bob") at the provider, as "Sign out everywhere" does."""
+        """End all grants of a user ("alice", "bob") at the provider, as "Sign out everywhere" does."""
         if self._pages is not None:
             self._pages.sign_out_everywhere(person)
             return
@@ -173,7 +173,7 @@ class DemoServer:
 
 
 def _who_serves(port: int) -> str | None:
-    """The fingerprint of the demo on this port, or None where there is none that answers."""
+    """The fingerprint of the demo on this port, or None if there is none that answers."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", "/.well-known/keyfob-demo")

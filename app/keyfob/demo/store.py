@@ -2,7 +2,7 @@
 
 One JSON file in the home's demo folder, rewritten whole and flushed before any answer leaves, so that neither a
 restart nor a kill loses a grant. Codes and tokens are kept as SHA-256 only: who reads the file cannot use them.
-The signing keys are the demo server's own; they stand in a file of their own, 0600, and sign nothing but the
+The signing keys are the demo server's own; they stand in its own file, 0600, and sign nothing but the
 demo's ID tokens. Callers hold `lock` over a whole request, so that two uses of one token see each other.
 """
 
@@ -32,7 +32,7 @@ def digest(token: str) -> str:
 
 @dataclass(slots=True)
 class Family:
-    """One grant: a person allowed one app some scopes. Its refresh tokens follow one another (RFC 9700 §4.14.2)."""
+    """One grant: a user allowed one app some scopes. Its refresh tokens follow one another (RFC 9700 §4.14.2)."""
 
     id: str
     person: str
@@ -77,7 +77,7 @@ class Device:
 
 
 class DemoStore:
-    """Not for use without holding `lock`. Raises OSError where the folder cannot be written."""
+    """Not for use without holding `lock`. Raises OSError if the folder cannot be written."""
 
     def __init__(self, folder: Path, now: Callable[[], float]) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ class DemoStore:
         return family
 
     def issue(self, family: Family, access: str, expires_at: float, refresh: str | None) -> None:
-        """Note new tokens; a new refresh token takes the place of the old, which is from then on a spent one."""
+        """Note new tokens; a new refresh token takes the place of the old, which is from then on a used one."""
         family.access[digest(access)] = expires_at
         if refresh is not None:
             if family.refresh is not None:

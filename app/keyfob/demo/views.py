@@ -1,4 +1,4 @@
-"""The pages that people see: choosing who they are, allowing an app, a device's code, and the playground.
+"""The pages that users see: choosing who they are, allowing an app, a device's code, and the playground.
 
 Forms are plain HTML. A form is taken only from this server's own pages (Origin, or Fetch Metadata where a browser
 sends no Origin), so that no web page can press a button here.
@@ -193,7 +193,7 @@ class Pages:
         )
 
     def _device(self, typed: str) -> Device | None:
-        """The waiting device of a code as people type it: small letters, no dash, blanks."""
+        """The waiting device of a code as users type it: small letters, no dash, blanks."""
         plain = "".join(char for char in typed.upper() if char.isalnum())
         now = self.store.now()
         for device in self.store.devices.values():
@@ -287,7 +287,7 @@ class Pages:
         return redirect("/?live=1" if request.args.get("live") == "1" else "/", 303)
 
     def sign_out_everywhere(self, person: str) -> int:
-        """End all of a person's grants and browser sign-ins; returns how many grants. Takes the lock."""
+        """End all of a user's grants and browser sign-ins; returns how many grants. Takes the lock."""
         with self.store.lock:
             ended = [f for f in self.store.families.values() if f.person == person and f.ended is None]
             for family in ended:

@@ -1,7 +1,7 @@
 """The demo provider's Flask application: the protocol's endpoints and the provider's side of their answers.
 
 Every request must name the issuer's own host (DNS rebinding), and each runs with the store's lock held, but for
-the pause of "be slow". The pages that people see are in `rooms.py`.
+the pause of "be slow". The pages that users see are in `rooms.py`.
 """
 
 from __future__ import annotations

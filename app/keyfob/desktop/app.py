@@ -38,7 +38,7 @@ START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, w
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The desktop app, until the person quits; the exit code. `--demo` starts the demo provider with it. Without a
+    """The desktop app, until the user quits; the exit code. `--demo` starts the demo provider with it. Without a
     keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong."""
     start_demo = "--demo" in arguments
     with ExitStack() as until_the_end:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
             from keyfob.engine import has_keychain, memory_vault
 
             if not has_keychain(home):
-                # In a home of its own: with no keychain, the accounts of the person's own home would lose theirs.
+                # In a home of its own: with no keychain, the accounts of the user's own home would lose theirs.
                 folder = until_the_end.enter_context(TemporaryDirectory(prefix="keyfob-demo-"))
                 home, vault = open_home({"KEYFOB_HOME": folder}), memory_vault()
         log.set_up(home.log)
@@ -73,7 +73,7 @@ def run(
     demo: Callable[[], Demo] | None = None,
     start_demo: bool = False,
 ) -> int:
-    """Open the window and stay until the person quits; the exit code.
+    """Open the window and stay until the user quits; the exit code.
 
     `build` makes the engine and is called off the GUI thread, after the first paint. `demo` starts the demo
     provider, where it is installed; `start_demo` asks for it at once. A second start for the same home raises the
@@ -120,7 +120,7 @@ def _application() -> QApplication:
         if kind != QtMsgType.QtFatalMsg:
             said.append(message)
             return
-        # If there should be a screen, Qt's own words tell what is wrong with it or which library is missing.
+        # If there should be a screen, Qt's own words say what is wrong with it or which library is missing.
         named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         lines = [*(plain(each, 500) for each in said if named), f"keyfob: {NO_SCREEN}", ""]
         os.write(2, "\n".join(lines).encode())

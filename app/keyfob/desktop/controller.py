@@ -263,7 +263,7 @@ class AppController(QObject):
             Operation(self, engine.renewer.keychain_back, lambda _: renewal_timer.tick_now()).start()
             presenter.reload()
 
-    # --- what the person asks -------------------------------------------------------------------------------
+    # --- what the user asks -------------------------------------------------------------------------------
 
     def connect_account(self, provider: str | None = None) -> None:
         """The gallery, with `provider` chosen."""
@@ -281,7 +281,7 @@ class AppController(QObject):
         self.connect_account()
 
     def try_demo(self) -> None:
-        """Start the demo provider where it does not run yet, and sign in at it."""
+        """Start the demo provider if it does not run yet, and sign in at it."""
         if self._demo is None:
             self._demo_wanted = True
             self._serve_demo()

@@ -21,7 +21,7 @@ class StoreWatch(QObject):
         self._watch()
 
     def _watch(self) -> bool:
-        """Watch what exists and is not watched yet; True where that is something new."""
+        """Watch what exists and is not watched yet; True if that is something new."""
         watched = set(self._watcher.files())
         new = [str(f) for f in self._files if f.exists() and str(f) not in watched]
         if new:

@@ -1,6 +1,6 @@
 """How an agent that listens on a port proves who it is, before a client hands it the key or anything secret.
 
-The port and the key are in a file that only the person's programs read. An agent that was killed leaves the file behind,
+The port and the key are in a file that only the user's programs read. An agent that was killed leaves the file behind,
 and any program may take its port. So a client first sends a challenge, and the agent answers with an HMAC of it under
 the key: who cannot do that is not given the key. Both halves are here; Unix sockets need neither.
 """

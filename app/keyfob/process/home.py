@@ -33,7 +33,7 @@ class Home:
 
 
 def open_home(env: Mapping[str, str] = os.environ) -> Home:
-    """The home, made where it is new. Safe when several processes start at once.
+    """The home, made if it is new. Safe when several processes start at once.
 
     KEYFOB_HOME puts all under one folder, else platformdirs decides. Wider modes of our own folders are repaired.
     Raises SettingWrong `setting_faulty` for a folder that is somebody else's or cannot be made.
@@ -58,7 +58,7 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
 
 
 def socket_path(home: Home, env: Mapping[str, str] = os.environ) -> Path:
-    """The agent's socket; see `paths.socket_file`. Raises SettingWrong where the short folder is another's."""
+    """The agent's socket; see `paths.socket_file`. Raises SettingWrong if the short folder is another's."""
     try:
         return Path(paths.socket_file(env, str(home.run)))
     except (OSError, paths.NotOurs) as error:
@@ -105,7 +105,7 @@ def make_private(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable, where the system can."""
+    """Make a rename in `folder` durable, if the system can."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -96,7 +96,7 @@ class PrivateLogFile(logging.Handler):
         super().close()
 
     def _current(self) -> IO[bytes]:
-        """The open file, opened anew where another process has rotated it away."""
+        """The open file, opened again where another process has rotated it away."""
         if self._file is not None:
             ours = os.fstat(self._file.fileno())
             try:

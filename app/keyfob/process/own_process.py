@@ -53,7 +53,7 @@ def _open_standard_descriptors() -> None:
 def _leave_current_folder() -> None:
     """Takes the current folder, and what PYTHONPATH and PATH name relative to it, out of `sys.path` and PATH.
 
-    `python -m keyfob` puts the current folder first. The folder that this package was imported from stays, also where
+    `python -m keyfob` puts the current folder first. The folder that this package was imported from stays, also if
     it is the current one. PATH is cleaned for programs that start others by name: libraries, `pass`, `xdg-open`."""
     global _persons_path
     relative = {""}
@@ -101,7 +101,7 @@ def _forbid_core_dumps() -> None:
 
 
 def persons_path() -> str | None:
-    """PATH as this process was given it, for a command that the person runs through us."""
+    """PATH as this process was given it, for a command that the user runs through us."""
     return os.environ.get("PATH") if _persons_path is None else _persons_path
 
 
@@ -120,7 +120,7 @@ def package_root() -> str:
 
 def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
     """How to start `main` of a module of ours: this program when frozen, else this interpreter, isolated (-I) from the
-    current folder and the person's Python settings, on this very package. Arguments may follow."""
+    current folder and the user's Python settings, on this very package. Arguments may follow."""
     if getattr(sys, "frozen", False):
         return (sys.executable,)
     # The package comes from its own folder, whatever else is installed; what it needs comes from there last, so that
@@ -136,7 +136,7 @@ def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
 
 
 def find_program(name: str, path: str | None = None) -> str | None:
-    """The absolute path of a program, None where there is none. A bare name is looked up in the absolute folders of
+    """The absolute path of a program, None if there is none. A bare name is looked up in the absolute folders of
     `path` (default: PATH) alone, on Windows too; a name with a folder in it is what it says."""
     names = [name]
     if os.name == "nt":
@@ -168,7 +168,7 @@ def passphrase_descriptor(environ: Mapping[str, str] = os.environ) -> int | None
 
 
 def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without the ways to the sealed vault's passphrase. systemd's credentials are left out as a whole where
+    """`environ` without the ways to the encrypted file's passphrase. systemd's credentials are left out as a whole where
     ours is among them."""
     child = {name: value for name, value in environ.items() if name != FD_VARIABLE}
     folder = child.get(CREDENTIALS)
@@ -178,7 +178,7 @@ def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def become_another() -> None:
-    """To be called before another program takes this process's place: it gets the person's limits back, and not the
+    """To be called before another program takes this process's place: it gets the user's limits back, and not the
     passphrase's descriptor."""
     number = passphrase_descriptor()
     if number is not None:

@@ -1,7 +1,7 @@
 """Where Keyfob's folders and the agent's socket are, as plain text paths.
 
 Called by `home.py` and by the client's fast path, so it imports `os` and `sys` alone; `platformdirs` is loaded
-only where the answer needs it. Nothing here touches the disk but `socket_file`, which makes the short folder
+only if the answer needs it. Nothing here touches the disk but `socket_file`, which makes the short folder
 that a long path needs. Two processes of one user always get the same answer, whatever started them.
 """
 
@@ -20,7 +20,7 @@ SOCKET_PATH_MOST = 100  # bytes
 
 
 class NotOurs(Exception):
-    """A folder that should be ours alone belongs to somebody else, or is no folder. The text says which."""
+    """A folder that should be ours alone belongs to somebody else, or is not a folder. The text says which."""
 
 
 def folders(env: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +59,7 @@ def run_folder(env: Mapping[str, str]) -> str:
 
 def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
     """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for a
-    socket, in a short folder of ours that is made here (0700). Raises NotOurs where that one is another's."""
+    socket, in a short folder of ours that is made here (0700). Raises NotOurs if that one is another's."""
     named = env.get("KEYFOB_SOCK")
     if named:
         return os.path.abspath(os.path.expanduser(named))
@@ -85,8 +85,8 @@ def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
 
 
 def own_folder(path: str, *, follow: bool = True, repair: bool = True) -> None:
-    """Make `path` (and its parents) a folder that only we may enter. Raises NotOurs where it is another's, OSError
-    where it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes alone."""
+    """Make `path` (and its parents) a folder that only we may enter. Raises NotOurs if it is another's, OSError
+    if it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes alone."""
     if os.path.dirname(path) != path:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     made = True

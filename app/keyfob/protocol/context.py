@@ -23,7 +23,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class FlowContext:
-    provider: Provider  # with the person's inputs filled in: no `{instance}` left
+    provider: Provider  # with the user's inputs filled in: no `{instance}` left
     server: Server  # discovered or pinned
     client: Client
     redirect_uri: str | None = None

@@ -36,7 +36,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class OpenBrowser:
-    """Open this address in the person's own browser. Result: None. The URL carries state, so it is not logged."""
+    """Open this address in the user's own browser. Result: None. The URL carries state, so it is not logged."""
 
     url: Secret
 
@@ -50,7 +50,7 @@ class Expectation:
     iss_required: bool = False
     path: str = "/callback"
     code_param: str = "code"
-    stateless: bool = False  # OpenRouter and its like send no state back; the path then carries it
+    stateless: bool = False  # OpenRouter and similar send no state back; the path then carries it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AwaitCallback:
 
 @dataclass(frozen=True, slots=True)
 class ShowCode:
-    """Show the person a device code (RFC 8628 §3.3). Result: None, at once."""
+    """Show the user a device code (RFC 8628 §3.3). Result: None, at once."""
 
     user_code: str
     verification_uri: str

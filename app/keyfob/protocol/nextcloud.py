@@ -1,7 +1,7 @@
-"""App passwords by Nextcloud's Login Flow v2: the person signs in at the browser, Keyfob asks until the password is there.
+"""App passwords by Nextcloud's Login Flow v2: the user signs in at the browser, Keyfob asks until the password is there.
 
-Called for presets whose method is `app_password`. The person's own password never passes through Keyfob. The poll
-token and the app password go to the person's own server and nowhere else, whatever its answers say.
+Called for presets whose method is `app_password`. The user's own password never passes through Keyfob. The poll
+token and the app password go to the user's own server and nowhere else, whatever its answers say.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult
 
     The grant's access token is the app password, to be sent by Basic with the login name, which stands in
     `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
-    PeerFault where the server names addresses that are not its own.
+    PeerFault if the server names addresses that are not its own.
     """
     base = safe(base, "The server's address").rstrip("/")
     response: Response = yield Send(Request("POST", f"{base}/index.php/login/v2", "device", _FORM, b""))
@@ -75,7 +75,7 @@ def _poll(
 def _result(base: str, response: Response) -> SignInResult:
     answer = read_json(response, "The server's sign-in")
     login, password = answer.get("loginName"), answer.get("appPassword")
-    # A server behind a proxy may not know its own name; what the person typed has just worked.
+    # A server behind a proxy may not know its own name; what the user typed has just worked.
     told = answer.get("server")
     ours = isinstance(told, str) and fault_of(told) is None and origin_of(told) == origin_of(base)
     server = str(told).rstrip("/") if ours else base
@@ -93,8 +93,8 @@ def _result(base: str, response: Response) -> SignInResult:
 
 
 def forget_app_password(server: str, login: str, password: Secret) -> Flow[RevocationAnswer]:
-    """Delete the app password at its server. "yes" once it is gone, "unsupported" where the server cannot; raises
-    Transient where it is to be tried again."""
+    """Delete the app password at its server. "yes" once it is gone, "unsupported" if the server cannot; raises
+    Transient if it is to be tried again."""
     url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
     headers = {
         "Authorization": basic(login, password.reveal()),

@@ -49,7 +49,7 @@ def place_token(
     token_type: str = "Bearer",  # noqa: S107
     values: Mapping[str, str] = EMPTY,
 ) -> Request:
-    """The request with the token where the API wants it, and the API's own headers. The result holds the
+    """The request with the token in the place that the API expects, and the API's own headers. The result holds the
     token.
 
     `values` (of `token_values`) fill the names in headers and parameters. For `basic`, `name` is the user

@@ -1,7 +1,7 @@
-"""The catalogue: every preset that comes with Keyfob and every one of the person's own.
+"""The catalogue: every preset that comes with Keyfob and every one of the user's own.
 
-Promises: a file of the person's own wins over ours by id and appears at once (names, sizes and times are looked
-at on each call; there is no watcher); a faulty file is told by `faults()` and never breaks another provider;
+Promises: a file of the user's own wins over ours by id and appears at once (names, sizes and times are looked
+at on each call; there is no watcher); a faulty file is reported by `faults()` and never breaks another provider;
 `get` reads only the files that the one id needs. A faulty file that would win over ours does not silently give
 way to it: that id is refused until the file is mended. Called by the engine and the faces; thread-safe.
 Must never write.
@@ -32,7 +32,7 @@ ID_MOST = 40
 
 
 class Stamp(NamedTuple):
-    """What tells that a file has changed."""
+    """What says that a file has changed."""
 
     path: Path
     modified: int  # nanoseconds
@@ -50,7 +50,7 @@ class _Entry:
 
 
 class Catalogue:
-    """`own`: the folder of presets that come with Keyfob; `user`: the person's, which need not exist;
+    """`own`: the folder of presets that come with Keyfob; `user`: the user's, which need not exist;
     `more`: further folders of ours, like the demo's."""
 
     def __init__(self, own: Path, user: Path | None = None, *, more: tuple[Path, ...] = ()) -> None:
@@ -95,7 +95,7 @@ class Catalogue:
         return places if path is None else [*places, *self._entry(path).made_of]
 
     def check(self, data: bytes, *, ours: bool = False) -> tuple[PresetFault, ...]:
-        """The faults of a preset that is not in the catalogue (yet); empty where it is right."""
+        """The faults of a preset that is not in the catalogue (yet); empty if it is right."""
         return check(data, self._lookup([], None), ours=ours)
 
     def read(self, data: bytes) -> Provider:
@@ -116,7 +116,7 @@ class Catalogue:
     # --- files ----------------------------------------------------------------------------------------------
 
     def _path(self, provider_id: str) -> Path | None:
-        """The file of an id, found without listing a folder. What is no id (a path, say) has none."""
+        """The file of an id, found without listing a folder. What is not an id (a path, say) has none."""
         return next((path for path in self._places(provider_id) if path.is_file()), None)
 
     def _places(self, provider_id: str) -> list[Path]:
@@ -127,7 +127,7 @@ class Catalogue:
         return [folder / f"{provider_id}{SUFFIX}" for folder in folders if folder is not None]
 
     def _winners(self) -> dict[str, Path]:
-        """Path by id: the person's files over ours."""
+        """Path by id: the user's files over ours."""
         out: dict[str, Path] = {}
         for folder in (self._own, *self._more, self._user):
             if folder is not None:
@@ -168,7 +168,7 @@ class Catalogue:
 
     def _lookup(self, made_of: list[tuple[Path, Stamp | None]], child: Path | None) -> Lookup:
         def find(provider_id: str, ours_only: bool) -> Table | None:
-            # Ours build on ours: a file of the person's changes its own id alone.
+            # Ours build on ours: a file of the user's changes its own id alone.
             closed = ours_only or (child is not None and self._ours(child))
             for path in self._places(provider_id):
                 if closed and not self._ours(path):
@@ -205,13 +205,13 @@ class Catalogue:
 def _owned(provider: Provider, origin: Origin) -> Provider:
     """The provider, with whose file it is."""
     if origin == "user" and provider.client.client_id is not None:
-        # Who brings a registered client in a file of their own answers for its terms themselves.
+        # Who brings a registered client in its own file answers for its terms themselves.
         provider = replace(provider, policy=replace(provider.policy, blocked=None))
     return replace(provider, origin=origin)
 
 
 def read_bounded(path: Path) -> bytes:
-    """A preset's bytes, and no more of a file without end than tells that it is too long. Raises OSError."""
+    """A preset's bytes, and no more of a file without end than says that it is too long. Raises OSError."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
@@ -224,7 +224,7 @@ def standard(config: Path) -> Catalogue:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The presets of a folder; none where it does not exist."""
+    """The presets of a folder; none if it does not exist."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file()]

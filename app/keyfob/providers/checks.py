@@ -60,7 +60,7 @@ def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Provider | None, tup
 
 
 def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFault, ...]:
-    """All faults of a preset file's bytes; empty where it is right. Never raises."""
+    """All faults of a preset file's bytes; empty if it is right. Never raises."""
     try:
         table = merged(parse(data), lookup)
         faults = judge(table, ours=ours)[1]

@@ -1,7 +1,7 @@
 """Families of presets: `extends = "other"` starts from another preset's tables; what the file says wins.
 
 Tables are merged key by key, everything else is replaced whole; `id` and `title` are never inherited from
-another id. A file of the person's own may extend the preset
+another id. A file of the user's own may extend the preset
 of the same id that comes with Keyfob. Pure: the caller looks files up.
 """
 
@@ -15,10 +15,10 @@ from keyfob.core.text import plain
 from keyfob.providers.schema_check import PresetFault
 
 MAX_BYTES = 256 * 1024  # a preset is a page of text; more is a mistake or an attack
-MAX_DEPTH = 5  # families are shallow; a longer chain cannot be read by a person
+MAX_DEPTH = 5  # families are shallow; a longer chain cannot be read by a user
 
 Table = dict[str, Any]
-Lookup = Callable[[str, bool], Table | None]  # (id, ours only) -> its parsed table, None where there is none
+Lookup = Callable[[str, bool], Table | None]  # (id, ours only) -> its parsed table, None if there is none
 
 
 class FaultyPreset(Exception):

@@ -1,4 +1,4 @@
-"""Which hosts a preset leads to, and whether it bears the name of another: what a person must see of a stranger's preset.
+"""Which hosts a preset leads to, and whether it bears the name of another: what a user must see of a stranger's preset.
 
 Called by the importer before a preset is taken. Pure.
 """
@@ -15,7 +15,7 @@ from keyfob.core.provider import Provider
 
 WORDS_ALONE = frozenset(
     {"docs", "terms", "register_at", "create_at"}
-)  # pages for people; nothing is sent there
+)  # pages for users; nothing is sent there
 
 
 def hosts(preset: Provider) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Reads a preset's table as a `core.provider.Provider`: every fault of shape at once, each with its key and what it
 should be.
 
-A person who writes a preset wants to know all its faults, so a faulty key is left out and the rest is read on.
+A user who writes a preset wants to know all its faults, so a faulty key is left out and the rest is read on.
 Called by `checks`. Knows nothing of what a preset means. Pure; thread-safe.
 """
 
@@ -174,7 +174,7 @@ def _paths() -> list[str]:
 
 
 def _is(value: Any) -> str:
-    """How a wrong value reads in a sentence; a text is quoted only where it cannot be a secret."""
+    """How a wrong value reads in a sentence; a text is quoted only if it cannot be a secret."""
     match value:
         case bool():
             return f"is {str(value).lower()}"

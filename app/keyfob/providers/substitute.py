@@ -1,4 +1,4 @@
-"""Puts the person's inputs into a preset: `{instance}`, `{tenant}` and their like become what was typed.
+"""Puts the user's inputs into a preset: `{instance}`, `{tenant}` and similar become what was typed.
 
 Called when an account is made and whenever its plan is built again from the inputs pinned with it. Promises that
 what comes out holds no placeholder of a declared input, that a host stays a host (no scheme, path or user name
@@ -32,7 +32,7 @@ INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host f
 def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
     """The provider with its inputs filled in; as it is where it declares none. Inputs it does not declare are
     passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that ask for
-    it; without one these are not sent. Raises Usage where an input is missing or does not fit, naming it by its
+    it; without one these are not sent. Raises Usage if an input is missing or does not fit, naming it by its
     title."""
     provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
     if not provider.inputs:
@@ -49,7 +49,7 @@ def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | N
 
 
 def normalised(entry: Input, value: str | None) -> str:
-    """One input as it goes into addresses. Raises Usage where it is missing or does not fit."""
+    """One input as it goes into addresses. Raises Usage if it is missing or does not fit."""
     text = (value if value is not None else entry.default or "").strip()
     if not text:
         if entry.default == "":
@@ -66,7 +66,7 @@ def normalised(entry: Input, value: str | None) -> str:
             text = _url(entry, text)
         case "handle":
             text = text.removeprefix("@").lower()
-            # A server's own address may stand for its people; http is for loopback, which the flow sees to.
+            # A server's own address may stand for its users; http is for loopback, which the flow sees to.
             bare = re.sub(r"^https?://", "", text.rstrip("/"))
             text = text.rstrip("/")
             if re.search(r"[\s\x00-\x1f\x7f/?#@\\]", bare):
@@ -87,7 +87,7 @@ def _unfit(entry: Input, text: str) -> Usage:
 
 
 def _host(entry: Input, text: str) -> str:
-    """`host` or `host:port` in lower case and punycode. A pasted address gives its host where nothing else is in it."""
+    """`host` or `host:port` in lower case and punycode. A pasted address gives its host if nothing else is in it."""
     if "://" in text:
         parts = _split(entry, text)
         if parts.scheme not in ("https", "http") or parts.path.strip("/") or parts.query or parts.fragment:

@@ -41,7 +41,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
         frozenset({"username", "password"}),
     ),  # a JSON login of method "password"
 )
-# Texts that are words for people, expressions, request bodies or paths: braces there are no placeholders.
+# Texts for users, expressions, request bodies or paths: braces there are not placeholders.
 NOT_FILLED = re.compile(
     r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|(api_key\.)?identity\.(body|map\.)"
     r"|test\.body|api_key\.(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
@@ -95,7 +95,7 @@ def contrast_with_white(color: str) -> float:
 
 
 def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
-    """What an address should be, where it is not; None where it is fine. `inputs`: (name, kind)."""
+    """What an address should be, if it is not; None if it is fine. `inputs`: (name, kind)."""
     text = url
     for name, kind in inputs:
         if kind == "url" and text.startswith(f"{{{name}}}"):

@@ -1,9 +1,9 @@
-"""Named-app consent: the person is asked once which program may have an account's token, and can take it back.
+"""Named-app consent: the user is asked once which program may have an account's token, and can take it back.
 
-Off unless the switch in Settings is on. Called by the agent before it hands out a token. No request's thread waits for
-the person: a request that needs their answer says so, and goes on when it is there. Without a window the answer is no.
+Off unless the switch in Settings is on. Called by the agent before it returns a token. No request's thread waits for
+the user: a request that needs their answer says so, and goes on when it is there. Without a window the answer is no.
 
-What this can and cannot do is told where the switch is: it shows and limits what asks through the agent. It is no wall
+What this can and cannot do is explained next to the switch: it shows and limits what asks through the agent. It is not a wall
 between programs of one person: they can start each other, write into each other's memory and files, and a command that
 works without an agent does not ask at all.
 """
@@ -27,7 +27,7 @@ from keyfob.ports import Clock, NamedValues, Spawn
 log = logging.getLogger(__name__)
 
 PREFIX = "consent/"
-QUESTIONS_OF_ONE = 8  # that wait for the person, about one program
+QUESTIONS_OF_ONE = 8  # that wait for the user, about one program
 QUESTIONS_MOST = 32
 REQUESTS_OF_ONE = 64  # that wait for an answer, of one program
 REQUESTS_MOST = 256
@@ -38,9 +38,9 @@ Alive = Callable[[], bool]
 
 
 class Unanswered(Exception):
-    """The person must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when too much
+    """The user must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when too much
     waits already. It calls its first argument once, from another thread: with None when this account's token may be had
-    for this request, else with what is wrong. Its second tells whether anybody still wants to know."""
+    for this request, else with what is wrong. Its second says whether anybody still wants to know."""
 
     def __init__(self, account_key: str, wait: Callable[[Told, Alive], None]) -> None:
         super().__init__("the person has not been asked")
@@ -58,7 +58,7 @@ class _Open:
 
 
 class Consents:
-    """Thread-safe, and blocks on the store alone. `ask` is the window's: it blocks until the person has answered, and is
+    """Thread-safe, and blocks on the store alone. `ask` is the window's: it blocks until the user has answered, and is
     called on a thread of `spawn`'s, for one question at a time; None when there is no window."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Consents:
         self._spawn = spawn
         self._lock = threading.Lock()
         self._open: dict[Hashable, _Open] = {}  # in the order they came
-        self._asked: Hashable = None  # the one that the person sees
+        self._asked: Hashable = None  # the one that the user sees
         self._last = ""  # the program that they were asked about last
         self._asking = False
         self.ask: Ask | None = None
@@ -80,7 +80,7 @@ class Consents:
         return self._settings().named_app_consent
 
     def require(self, program: Program, account_id: str, account_key: str) -> None:
-        """Returns when the person allows it. Raises SettingWrong `consent_refused`, and Unanswered when they have not
+        """Returns when the user allows it. Raises SettingWrong `consent_refused`, and Unanswered when they have not
         said yet."""
         if self._allowed(program, account_id, account_key):
             return
@@ -144,11 +144,11 @@ class Consents:
                 told(error)
 
     def _answer(self, asked: _Open) -> KeyfobError | None:
-        """Ask, and keep what was said. Blocks until the person has answered."""
+        """Ask, and keep what was said. Blocks until the user has answered."""
         program, account_id = asked.question.program, asked.question.account_id
         try:
             if self._allowed(program, account_id, asked.account_key):
-                return None  # meanwhile, by another way
+                return None  # answered in the meantime
             ask = self.ask
             if ask is None:
                 return _refusal(program, account_id, "Keyfob has no window open to ask you")
@@ -187,7 +187,7 @@ class Consents:
         raise NotFound("This permission does not exist", code="permission_not_found")
 
     def _allowed(self, program: Program, account_id: str, account_key: str) -> bool:
-        """True when the person allowed it, False when they were not asked yet. Raises SettingWrong."""
+        """True when the user allowed it, False when they were not asked yet. Raises SettingWrong."""
         permission = self._read(_name(account_key, program))
         if permission is None or not permission.stands(self._clock()):
             return False

@@ -83,7 +83,7 @@ class ContextBuilder:
 
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
-        Raises NotFound where the preset is gone."""
+        Raises NotFound if the preset is gone."""
         preset = self.preset(record.account.provider, record.account.pin)
         # An address that came into the preset later gets no token of this account.
         if not _pinned(record, preset.identity.url):
@@ -136,12 +136,12 @@ class ContextBuilder:
         return unseal_key(entry) if entry else None
 
     def refuse_changed_preset(self, record: Record) -> None:
-        """Raises SignInNeeded `preset_changed` where the preset now names another server than the account's.
+        """Raises SignInNeeded `preset_changed` if the preset now names another server than the account's.
         Only addresses the preset states itself are compared: what discovery gave was pinned at sign-in."""
         try:
             now = self.preset(record.account.provider, record.account.pin)
         except KeyfobError:
-            return  # a preset that is gone or faulty is told where it is needed
+            return  # a preset that is gone or faulty is reported when it is needed
         pinned = record.account.pin.server
         pairs: list[tuple[str | None, str | None]] = []
         if METHOD_FACTS[record.account.method].server_from_preset:

@@ -18,7 +18,7 @@ class Doctor:
         self._tray = tray
 
     def run(self, tray: bool | None = None) -> list[Finding]:
-        """`tray`: whether this desktop has one, where the caller can tell. Never raises for a failing check."""
+        """`tray`: whether this desktop has one, if the caller can tell. Never raises for a failing check."""
         findings = [_guarded(name, check) for name, check in self._checks]
         return [*findings, _guarded("tray", lambda: self._tray(tray))]
 

@@ -60,7 +60,7 @@ class EventBus:
         return self._keychain_code
 
     def keychain(self, error: KeyfobError | None) -> None:
-        """How the keychain stands, which is no account's matter: `error` that it refuses, None that it can be used. The
+        """How the keychain stands, which is not an account's matter: `error` that it refuses, None that it can be used. The
         subscribers hear of it when that changes; the history keeps nothing of it."""
         code = error.code if error else None
         with self._lock:

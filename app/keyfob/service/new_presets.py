@@ -1,7 +1,7 @@
 """New presets: writes one for any OpenID Connect or OAuth 2.0 server from what the server says of itself.
 
 Called by `keyfob providers add` and the gallery's "any server". Promises that only a preset without faults is
-written, that a file of the person's own is not replaced unasked, and that a client secret goes to the keychain.
+written, that a file of the user's own is not replaced unasked, and that a client secret goes to the keychain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Write = Callable[[Path, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class NewPreset:
-    """What a person tells of a server. `redirect_port`: None for the port of the settings, 0 for any free one."""
+    """What a user tells of a server. `redirect_port`: None for the port of the settings, 0 for any free one."""
 
     id: str
     title: str | None = None
@@ -59,7 +59,7 @@ class Added:
 
 
 class Presets:
-    """Blocking and thread-safe. `folder` is the person's `providers/`; `write` replaces a file whole."""
+    """Blocking and thread-safe. `folder` is the user's `providers/`; `write` replaces a file whole."""
 
     def __init__(
         self, catalogue: Catalogue, runner: Runner, clients: Clients, folder: Path, write: Write
@@ -71,7 +71,7 @@ class Presets:
         self._write = write
 
     def add(self, new: NewPreset) -> Added:
-        """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault where
+        """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault if
         the server's metadata is not what it should be, Transient, KeychainError."""
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:
@@ -154,7 +154,7 @@ class Presets:
 
 
 def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object]:
-    """The preset's table. What discovery tells is asked anew at each sign-in and not written down."""
+    """The preset's table. What discovery tells is asked again at each sign-in and not written down."""
     supported = server.scopes_supported
     speaks_openid = kind == "openid" or (supported is not None and "openid" in supported)
     scopes = new.scopes
@@ -185,7 +185,7 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
             "ports": [new.redirect_port] if fixed else [],
             "path": new.redirect_path,
         },
-        # OpenID Connect Core §11: offline_access is granted for sure only where consent is asked for.
+        # OpenID Connect Core §11: offline_access is granted for sure only if consent is asked for.
         "authorize_params": {"prompt": "consent"} if speaks_openid and "offline_access" in scopes else {},
         "identity": _identity(new, server, "openid" in scopes),
         "revocation": {"style": "rfc7009" if server.endpoints.revocation_endpoint else None},
@@ -208,7 +208,7 @@ def _auth(new: NewPreset, server: Server) -> ClientAuth:
     offered = server.token_endpoint_auth_methods_supported
     if offered is not None and "client_secret_basic" not in offered and "client_secret_post" in offered:
         return "client_secret_post"
-    return "client_secret_basic"  # RFC 8414 §2: the default where the server says nothing
+    return "client_secret_basic"  # RFC 8414 §2: the default if the server says nothing
 
 
 def _identity(new: NewPreset, server: Server, openid: bool) -> dict[str, object]:

@@ -73,7 +73,7 @@ class Runner:
     def run(
         self, flow: Flow[T], handlers: EffectHandlers | None = None, cancel: threading.Event | None = None
     ) -> T:
-        """The flow's value. Raises what the flow raises; SignInEnded `cancelled` where `cancel` was set."""
+        """The flow's value. Raises what the flow raises; SignInEnded `cancelled` if `cancel` was set."""
         handlers = handlers or EffectHandlers()
         sent: list[Request] = []
         try:

@@ -39,7 +39,7 @@ def with_block(text: str, tool: str, lines: Sequence[str], *, after: str | None 
 
 
 def without_block(text: str, tool: str) -> str:
-    """The text without our block; the same text where there is none."""
+    """The text without our block; the same text if there is none."""
     rows = text.split("\n")
     place = _place(rows, tool)
     if place is not None:
@@ -61,7 +61,7 @@ def _place(rows: list[str], tool: str) -> slice | None:
 
 
 def with_json(text: str, change: Callable[[dict[str, Any]], None], path: str) -> str:
-    """The JSON object with `change` made in it; indented as it was. Raises SettingWrong where it is none."""
+    """The JSON object with `change` made in it; indented as it was. Raises SettingWrong if it is none."""
     try:
         body = json.loads(text) if text.strip() else {}
     except ValueError:
@@ -77,7 +77,7 @@ def with_json(text: str, change: Callable[[dict[str, Any]], None], path: str) ->
 
 
 def shown(before: str, after: str, path: str) -> list[str]:
-    """The change as a person reads it: changed lines alone, with their neighbours' secrets masked. For JSON the
+    """The change as a user reads it: changed lines alone, with their neighbours' secrets masked. For JSON the
     changed top-level keys alone, so that another formatting does not show the whole file."""
     old, new = _reduced(before, after)
     lines = list(difflib.unified_diff(old, new, path, path, n=0, lineterm=""))

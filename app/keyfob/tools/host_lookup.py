@@ -29,7 +29,7 @@ def table() -> dict[str, Any]:
 
 
 def entry(provider: str, tool: str) -> dict[str, Any] | None:
-    """What the table says of `tool` at this provider; None where it says nothing."""
+    """What the table says of `tool` at this provider; None if it says nothing."""
     found = table().get(provider, {}).get(tool)
     return dict(found) if isinstance(found, Mapping) else None
 
@@ -60,7 +60,7 @@ def split(address: str) -> tuple[str, str, str | None]:
 
 
 def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
-    """The accounts that belong to `host` (with its port, where it is not the scheme's) for this tool."""
+    """The accounts that belong to `host` (with its port, if it is not the scheme's) for this tool."""
     wanted, known = host.lower(), table()
     found = []
     for account in accounts:
@@ -80,7 +80,7 @@ def choose(
     host: str, tool: str, *, account: str | None = None, username: str | None = None
 ) -> Account | None:
     """The one account to answer with. `account` (an id or a provider) and `username` (one of the account's names)
-    narrow the choice: another person's token is never the answer. None, with a line on stderr, if no account or more
+    narrow the choice: another user's token is never the answer. None, with a line on stderr, if no account or more
     than one fits. Raises `keyfob.KeyfobError`."""
     found = at(host, tool, client.accounts())
     if account:
@@ -127,7 +127,7 @@ def _named(username: str, accounts: Sequence[Account]) -> list[Account]:
 
 
 def say(words: str) -> None:
-    """A line on stderr, where these programs' people look."""
+    """A line on stderr, where these programs' users look."""
     from keyfob.core.text import plain
 
     print(f"keyfob: {plain(words, 1000)}.", file=sys.stderr)

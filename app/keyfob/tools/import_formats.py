@@ -305,7 +305,7 @@ Parser = Callable[[str], Iterator[Entry]]
 def parser_of(
     name: str, text: str, variables: Mapping[str, str], source: str | None = None
 ) -> tuple[str, Parser] | None:
-    """The format `source`, or which one a file has by its name and else by its content; None where it is none."""
+    """The format `source`, or which one a file has by its name and else by its content; None if it is none."""
 
     def env(content: str) -> Iterator[Entry]:
         return environment(content, variables)

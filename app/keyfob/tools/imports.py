@@ -34,12 +34,12 @@ UNKNOWN = "unknown"
 
 __all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Imports", "NewPreset"]
 
-Read = Callable[[Path], bytes | None]  # None where there is no such file
+Read = Callable[[Path], bytes | None]  # None if there is no such file
 Blank = Callable[[Sequence[ToBlank]], list[Blanked]]
 Write = Callable[[Path, bytes], None]
 Table = Callable[[], Mapping[str, Mapping[str, Any]]]  # reads tools.toml
 
-# Where each tool keeps its store: paths below the person's home, and the variable that moves its folder.
+# Where each tool keeps its store: paths below the user's home, and the variable that moves its folder.
 PLACES: tuple[tuple[str, str, str | None], ...] = (
     ("git-credentials", ".git-credentials", None),
     ("git-credentials", ".config/git/credentials", None),
@@ -114,7 +114,7 @@ class Found:
 
 
 def _own_servers(preset: Provider) -> bool:
-    """Whether people run servers of this kind themselves."""
+    """Whether users run servers of this kind themselves."""
     return any(each.kind in ("host", "url") for each in preset.inputs)
 
 
@@ -123,7 +123,7 @@ def is_id(name: str) -> bool:
 
 
 class Imports:
-    """Blocking; raises a KeyfobError. `home` is the person's own folder; `table` says whose hosts and variables are
+    """Blocking; raises a KeyfobError. `home` is the user's own folder; `table` says whose hosts and variables are
     whose; `read`, `blank` and `write` touch files."""
 
     def __init__(
@@ -163,9 +163,9 @@ class Imports:
         return found
 
     def look(self, path: Path, *, source: str | None = None, provider: str | None = None) -> list[Found]:
-        """What a file holds, taken for one of `source` where that is told. `provider` says whose the keys are that the
+        """What a file holds, taken for one of `source` if that is told. `provider` says whose the keys are that the
         file does not say it of. Raises NotFound
-        where there is no file, SettingWrong where it is nothing that Keyfob knows."""
+        where there is no file, SettingWrong if it is nothing that Keyfob knows."""
         data = self._read(path)
         if data is None:
             raise NotFound(f"There is no file {path}", code="import_not_found")
@@ -253,7 +253,7 @@ class Imports:
     # --- exporting ----------------------------------------------------------------------------------------------
 
     def export(self) -> dict[str, Any]:
-        """The accounts' descriptions: nothing that opens anything. With the presets of the person's own that they
+        """The accounts' descriptions: nothing that opens anything. With the presets of the user's own that they
         use, as text, so that another computer knows them."""
         accounts, presets = [], {}
         for record in self._deps.store.records():
@@ -276,7 +276,7 @@ class Imports:
         return {"keyfob_export": 1, "accounts": accounts, "presets": presets}
 
     def _take_preset(self, name: str, text: str) -> None:
-        """The exporting person's own preset, where there is none of that id. It has no fault: that was looked at."""
+        """The exporting person's own preset, if there is none of that id. It has no fault: that was looked at."""
         if name not in self._deps.catalogue.ids():
             self._presets.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(self._presets / f"{name}.toml", text.encode())
@@ -310,7 +310,7 @@ class Imports:
         )
 
     def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
-        """The export's preset of this id; None if there is none that can be used, or a faulty one of the person's."""
+        """The export's preset of this id; None if there is none that can be used, or a faulty one of the user's."""
         if text is None or not is_id(name) or name in self._deps.catalogue.ids():
             return None
         try:

@@ -2,7 +2,7 @@
 was.
 
 Called by `keyfob wire kubectl`. PyYAML says where things stand. Lists have to be in block style, one item
-below the other, as kubectl and its kin write them.
+below the other, as kubectl and similar write them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `keyfob wire` writes for each tool: the file, the edit, and how the edit is taken out again.
 
-Each tool has one function that looks at what is there and returns the changes, with notes for the person; none
+Each tool has one function that looks at what is there and returns the changes, with notes for the user; none
 writes. A setting that somebody else made is never replaced: that is an error which names it.
 """
 
@@ -30,7 +30,7 @@ OLD_API_VERSION = "client.authentication.k8s.io/v1beta1"  # all that kubectl bef
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the person asked `wire` for. `accounts`: the named ones, or all where none was named."""
+    """What the user asked `wire` for. `accounts`: the named ones, or all if none was named."""
 
     accounts: Sequence[AccountView]
     everyone: Sequence[AccountView]
@@ -45,7 +45,7 @@ class Asked:
 class Planned:
     changes: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # shown before the person is asked
+    warnings: list[str] = field(default_factory=list)  # shown before the user is asked
     told: dict[str, str] = field(default_factory=dict)  # kept for undoing
 
 
@@ -347,7 +347,7 @@ def _json(path: Path, change: Callable[[dict[str, Any]], None]) -> Change:
 
 
 def _free(path: Path, what: str, there: object, wanted: str) -> None:
-    """Raises SettingWrong where somebody else's setting is there."""
+    """Raises SettingWrong if somebody else's setting is there."""
     if there is not None and there != wanted and "keyfob" not in str(there):
         raise SettingWrong(f"{path} already has another {what}", remedy="Remove it, then try again.")
 

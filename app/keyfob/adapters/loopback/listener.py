@@ -46,7 +46,7 @@ class Loopback:
 
 
 class CallbackListener:
-    """One attempt's listener. `serve` runs on a thread of its own; every other method on any thread."""
+    """One attempt's listener. `serve` runs on a separate thread; every other method on any thread."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class CallbackListener:
 
     def paste(self, text: str) -> None:
         """Take a pasted address or code in place of the browser's visit. Raises PeerFault, Usage; then the
-        attempt goes on waiting."""
+        attempt keeps waiting."""
         with self._changed:
             if self._expectation is None:
                 raise Usage("no sign-in is waiting for an address")
@@ -186,7 +186,7 @@ class CallbackListener:
         if isinstance(verdict, Refused):
             return self._refuse(verdict)
         if self._spent:
-            # Whoever knows the state is the same browser, come again: show it where the answer is told.
+            # Whoever knows the state is the same browser, come again: show it the result.
             known = expectation.stateless or same_state(visit.query, expectation)
             return self._refuse(Refused(Why.SPENT), self._outcome_path if known else None)
         self._take(verdict.params)

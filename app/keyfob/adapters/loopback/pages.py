@@ -56,7 +56,7 @@ CLOSED = Outcome(
 
 
 class CallbackPages:
-    """Renders `outcome.html` of `folder`. Raises FileNotFoundError where the install is broken."""
+    """Renders `outcome.html` of `folder`. Raises FileNotFoundError if the install is broken."""
 
     def __init__(self, folder: Path) -> None:
         page = (folder / "outcome.html").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ class CallbackPages:
         return self._response(200, "ok" if outcome.ok else "failed", outcome.title, outcome.text)
 
     def waiting(self) -> bytes:
-        """Shown where the provider takes long; the browser asks again after two seconds."""
+        """Shown if the provider takes long; the browser asks again after two seconds."""
         return self._response(
             200,
             "waiting",

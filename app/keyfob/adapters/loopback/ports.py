@@ -29,7 +29,7 @@ PRESET_PORT = "Close the program that uses the port, then try again."
 def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket]:
     """Sockets that listen on the first free port the profile allows; the caller closes them.
 
-    Raises SettingWrong `port_taken` where none is free, `preset_faulty` where the profile names none.
+    Raises SettingWrong `port_taken` if none is free, `preset_faulty` if the profile names none.
     """
     host = profile.host.strip("[]")
     if host not in ("127.0.0.1", "::1", "localhost"):

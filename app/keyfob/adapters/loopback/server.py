@@ -98,7 +98,7 @@ class LoopbackServer:
         return self._closed
 
     def close(self) -> None:
-        """Free the port: at once where nobody serves, else within a second. Idempotent; any thread."""
+        """Free the port: at once if nobody serves, else within a second. Idempotent; any thread."""
         with self._lifecycle:
             first = not self._closed
             self._closed = True

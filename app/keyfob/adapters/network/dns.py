@@ -2,14 +2,14 @@
 
 Called through the `dns_txt` argument of `protocol.atproto`. dnspython asks: it believes only an answer from the
 address and port that it asked, with its id and its question, and asks again over TCP for a long one. It is loaded at
-the first lookup, since most people never need it.
+the first lookup, since most users never need it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-DEADLINE = 6.0  # seconds in all; a person is waiting
+DEADLINE = 6.0  # seconds in all; a user is waiting
 TRY_SECONDS = 2.0
 _RECORDS_MOST = 100
 

@@ -3,7 +3,7 @@
 Every wait (for a name, a connection, TLS, each read and write) gets what is left of one deadline. Used by
 `transport` alone, one backend for one exchange. Speaks TLS only with the context it is given.
 
-httpcore's own backend cannot do this: its timeouts start anew with each read, also inside a TLS record, it
+httpcore's own backend cannot do this: its timeouts start again with each read, also inside a TLS record, it
 resolves names without one, and a timer that shuts the socket would make a body without a length look complete
 when it was cut.
 """
@@ -47,7 +47,7 @@ class Deadline:
 
 
 class Patience(Deadline):
-    """A deadline that starts anew whenever something came: for answers of any length, read by a person's
+    """A deadline that starts again whenever something came: for answers of any length, read by a user's
     program."""
 
     def __init__(self, seconds: float) -> None:

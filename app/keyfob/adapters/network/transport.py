@@ -1,8 +1,8 @@
-"""HTTP through httpcore: one exchange a call, on a connection of its own.
+"""HTTP through httpcore: one exchange a call, on its own connection.
 
 Promises: no redirect followed, no cookie kept, nothing sent twice; ends by an absolute deadline; reads a
 bounded body, decoded or not; verifies TLS against the system's authorities; speaks plain http to this machine
-alone. Each request gets a fresh connection: on a kept one that died unseen, a refresh token could be spent
+alone. Each request gets a fresh connection: on a kept one that died unseen, a refresh token could be used up
 without an answer. Called by the runner of effects, on any thread. Must never log a URL, a header or a body.
 """
 
@@ -55,7 +55,7 @@ class HttpTransport:
 
     def send(self, request: Request) -> Response:
         """The whole answer, redirects as they are. Raises Transient (`network_unreachable` before the request
-        left, `network_timeout`, `provider_unavailable` where the answer is lost) or SettingWrong
+        left, `network_timeout`, `provider_unavailable` if the answer is lost) or SettingWrong
         (`tls_untrusted`, `endpoint_unsafe`, `setting_faulty`)."""
         exchange = _Exchange(request, self._body_most)
         try:
@@ -70,7 +70,7 @@ class HttpTransport:
     @contextmanager
     def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
-        wait for the next piece. For a person's own API calls, whose answers nobody has to
+        wait for the next piece. For a user's own API calls, whose answers nobody has to
         judge."""
         from keyfob.adapters.network.stream import Patience
 
@@ -225,7 +225,7 @@ class _Exchange:
                 return Fault(f"The request to {host} failed in an unexpected way ({type(error).__name__})")
 
     def _checked_url(self) -> _Address:
-        """Judged once more before anything is sent to it. Raises SettingWrong."""
+        """Judged again before anything is sent to it. Raises SettingWrong."""
         url = self._request.url
         fault = fault_of(url, most=ADDRESS_MOST)
         try:

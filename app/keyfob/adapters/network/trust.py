@@ -24,7 +24,7 @@ BUNDLES = (
 
 
 def tls_context() -> ssl.SSLContext:
-    """TLS 1.2 or newer, certificate and host name checked. Raises SettingWrong `tls_untrusted` where
+    """TLS 1.2 or newer, certificate and host name checked. Raises SettingWrong `tls_untrusted` if
     SSL_CERT_FILE names no readable bundle."""
     # Not create_default_context: that one writes the session keys to a file where SSLKEYLOGFILE is set.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -29,7 +29,7 @@ class AccountTable(Tables):
     def unread(self) -> Sequence[Unread]:
         """The accounts that `records` leaves out: rows that cannot be read, and accounts that are missing."""
         with self.database.reading() as connection:
-            # Listed before the rows are read: who is put meanwhile is not missing.
+            # Listed before the rows are read: who is put in the meantime is not missing.
             listed = self.database.keys.keys()
             rows = connection.execute(
                 "SELECT key, provider, label, record FROM accounts ORDER BY provider, label"
@@ -42,7 +42,9 @@ class AccountTable(Tables):
                 found.append(Unread(key, f"{provider}/{label}", row_fault(f"{provider}/{label}", error)))
         missing = set(listed).difference(row[0] for row in rows)
         if missing:
-            missing.intersection_update(self.database.keys.keys())  # who was removed meanwhile is not missing
+            missing.intersection_update(
+                self.database.keys.keys()
+            )  # who was removed in the meantime is not missing
         return [*found, *(Unread(key, "", missing_fault(self.database.path)) for key in sorted(missing))]
 
     def get(self, key: str) -> Record | None:

@@ -99,7 +99,7 @@ class Database:
             return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
     def check(self) -> str | None:
-        """None where the file is whole, else SQLite's first complaint. For the doctor: reads all of it."""
+        """None if the file is whole, else SQLite's first complaint. For the doctor: reads all of it."""
         with self.reading() as connection:
             answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         return None if answer == "ok" else answer
@@ -181,7 +181,7 @@ class Database:
         """Once, for a store of a version that had no key list."""
         if self._read_only or self.keys.path.exists():
             return
-        connection.execute("BEGIN IMMEDIATE")  # nobody removes an account meanwhile
+        connection.execute("BEGIN IMMEDIATE")  # nobody removes an account in the meantime
         try:
             keys = [row[0] for row in connection.execute("SELECT key FROM accounts")]
             if keys:
@@ -224,7 +224,7 @@ class Database:
             raise self._damaged("it is empty, but it had accounts")
 
     def _damaged(self, reason: str) -> Fault:
-        """Copies the file aside once, as it was found, and tells where."""
+        """Copies the file aside once, as it was found, and says where."""
         aside = self.path.with_name(self.path.name + ".damaged")
         kept = f"; a copy is kept as {aside.name}" if self.path.exists() else ""
         if not aside.exists():

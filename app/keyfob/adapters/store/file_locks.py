@@ -26,7 +26,7 @@ from keyfob.core.errors import Fault, SignInEnded, Transient
 from keyfob.process.home import make_private
 
 POLL = 0.025  # s between tries while another process holds it
-LOOKS = 2  # tries beyond the timeout's end, so that somebody's mere look is told from a hold
+LOOKS = 2  # tries beyond the timeout's end, so that somebody's mere look is not taken for a hold
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -34,7 +34,7 @@ class FileLocks:
     """ports.Locks. Thread-safe; one instance a process, since threads queue in it."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made (0700) where it is new. Raises OSError."""
+        """`folder` is made (0700) if it is new. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.name != "nt" and folder.stat().st_mode & 0o700 != 0o700:
             folder.chmod(0o700)  # a umask may take even our own rights away
@@ -46,7 +46,7 @@ class FileLocks:
         self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
     ) -> AbstractContextManager[None]:
         """Not reentrant: a thread that asks again for what it holds waits for itself, until `timeout`.
-        Threads of this process are served in the order they came. Raises Fault where the file cannot be opened."""
+        Threads of this process are served in the order they came. Raises Fault if the file cannot be opened."""
         return self._hold(name, timeout.total_seconds(), cancel)
 
     @contextmanager

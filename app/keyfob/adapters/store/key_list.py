@@ -1,4 +1,4 @@
-"""The keys of the accounts that a store holds, in a file of their own beside it: `accounts.keys`.
+"""The keys of the accounts that a store holds, in its own file beside it: `accounts.keys`.
 
 If the store is emptied, falls back to an older state or is damaged, the list shows that accounts are missing, and the
 vault's descriptions of them are found by their keys. It holds no secret. Only ever appended to: `+key` when an account

@@ -1,7 +1,7 @@
 """Starting Keyfob at login: a desktop entry on Linux, a launch agent on macOS, a Run value on Windows.
 
-Called by the window's settings and `keyfob settings`. It writes the person's own entry and nobody else's, and names
-no secret. `KEYFOB_HOME` is carried along where it is set, so that another home starts as itself.
+Called by the window's settings and `keyfob settings`. It writes the user's own entry and nobody else's, and names
+no secret. `KEYFOB_HOME` is carried along if it is set, so that another home starts as itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def login_command() -> tuple[str, ...]:
 
 
 class Autostart:
-    """Blocks on small files only. Raises SettingWrong where the entry cannot be written."""
+    """Blocks on small files only. Raises SettingWrong if the entry cannot be written."""
 
     def __init__(
         self,

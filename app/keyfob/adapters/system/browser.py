@@ -1,4 +1,4 @@
-"""Opens an address in the person's own browser (RFC 8252 §8.12): implements `ports.Browser`.
+"""Opens an address in the user's own browser (RFC 8252 §8.12): implements `ports.Browser`.
 
 Promises that only https, or http on loopback, is ever handed to a program, as one argument and never through a
 shell; and that a launcher which fails at once is noticed. The address carries the state, so it is never logged
@@ -42,7 +42,7 @@ def open_browser(url: str) -> None:
 
     `$BROWSER` is a list of commands separated by `os.pathsep`, tried in order, each with `%s` for the address
     (appended where there is no `%s`). Raises SettingWrong: `endpoint_unsafe` for an address that no browser
-    should get, `browser_failed` where nothing could be started.
+    should get, `browser_failed` if nothing could be started.
     """
     _check(url)
     environment = child_environment(os.environ)
@@ -99,7 +99,7 @@ def _candidates(environ: Mapping[str, str], url: str) -> Iterator[list[str]]:
 
 
 def _command(entry: str, url: str) -> list[str] | None:
-    """One command of `$BROWSER` with the address in its place, None where it is empty or cannot be used."""
+    """One command of `$BROWSER` with the address in its place, None if it is empty or cannot be used."""
     windows = sys.platform == "win32"
     try:
         words = shlex.split(entry, posix=not windows)
@@ -162,7 +162,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str], patience: f
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             close_fds=True,  # our listening socket stays ours
-            start_new_session=True,  # Ctrl-C in our terminal must not close the person's browser
+            start_new_session=True,  # Ctrl-C in our terminal must not close the user's browser
             env=dict(environment),
         )
     except OSError:

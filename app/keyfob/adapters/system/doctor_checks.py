@@ -37,7 +37,7 @@ def checks_of(
     catalogue: Catalogue,
     transport: Transport,
 ) -> Sequence[tuple[str, Check]]:
-    """The checks in the order a person would look. Each ends within the deadline of what it calls."""
+    """The checks in the order a user would look. Each ends within the deadline of what it calls."""
     return (
         ("keychain", lambda: _keychain(vault)),
         ("settings", lambda: _settings(settings)),

@@ -1,6 +1,6 @@
 """Which vault this home uses: the keychain, or one of the two that are chosen on purpose in Settings.
 
-A vault that fails is never replaced by another here: a person who meant their keychain does not find their
+A vault that fails is never replaced by another here: a user who meant their keychain does not find their
 tokens in a file one day. The engine calls `choose_vault`; the keychain process builds its `SystemVault`.
 """
 
@@ -42,8 +42,8 @@ def choose_vault(
 
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
     must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `labels` gives the
-    words by which a person knows an entry, from its name. `ask` asks for
-    the sealed vault's passphrase where neither systemd's credentials nor a descriptor hold it; without it, the
+    words by which a user knows an entry, from its name. `ask` asks for
+    the encrypted file's passphrase if neither systemd's credentials nor a descriptor has it; without it, the
     terminal does.
     """
     match settings.vault:
@@ -57,7 +57,7 @@ def choose_vault(
 
             return PassVault(home.id)
         case _:
-            # macOS asks by itself, whenever the program that calls is new to it.
+            # macOS asks automatically, whenever the program that calls is new to it.
             deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE
             if in_process:
                 return DeadlineVault(SystemVault(home.id, labels), deadline)
@@ -77,7 +77,7 @@ def keychain_there(home_id: str) -> bool:
 
 
 class UnchosenVault:
-    """Stands in while the settings cannot be read, and so nobody knows which vault the person chose: opens none. What
+    """Stands in while the settings cannot be read, and so nobody knows which vault the user chose: opens none. What
     needs no vault (the list of accounts, the doctor) works; every call raises the settings' own fault."""
 
     def __init__(self, fault: SettingWrong) -> None:
@@ -134,7 +134,7 @@ class SystemVault:
 
     @property
     def trusts_this_process(self) -> bool:
-        """Whether the keychain allowed its entries to this very process, and would ask the person again for
+        """Whether the keychain allowed its entries to this very process, and would ask the user again for
         another one (KeePassXC)."""
         return bool(getattr(self._found, "trusts_this_process", False))
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
 
 T = TypeVar("T")
 
-# Seconds. Long enough for a slow disk and a busy machine, short enough for a person who looks at a terminal.
+# Seconds. Long enough for a slow disk and a busy machine, short enough for a user who looks at a terminal.
 DEADLINE = 10.0
-PROMPT_DEADLINE = 60.0  # for a person who answers a prompt
-LOOK = 0.1  # seconds between looks whether a person gave up
+PROMPT_DEADLINE = 60.0  # for a user who answers a prompt
+LOOK = 0.1  # seconds between looks whether a user gave up
 
 
 class DeadlineVault:

@@ -6,7 +6,7 @@ everything written is read back, and a value beyond the backend's limit is split
 
 Split values. The parts are written first, into whichever of two sets (a, b) the entry does not use now, then one
 head line that names set, count and digest; only then are the old parts dropped. Whoever is killed on the way
-leaves either the old value whole or the new one; a part that is missing or foreign is told as `entry_damaged`.
+leaves either the old value whole or the new one; a part that is missing or foreign is reported as `entry_damaged`.
 
 Never here: a deadline (see `deadline` and `process`), a choice of backend (see `choice`).
 """
@@ -40,7 +40,7 @@ Labels = Callable[[str], str]
 
 
 def plain_label(_name: str) -> str:
-    """What an entry is called in the keychain's own program, where nobody knows better."""
+    """What an entry is called in the keychain's own program, if nobody knows better."""
     return "Keyfob"
 
 
@@ -49,21 +49,21 @@ class Entries(Protocol):
 
     @property
     def title(self) -> str:
-        """The keychain's name as a person knows it."""
+        """The keychain's name as a user knows it."""
 
     @property
     def persistent(self) -> bool: ...
 
     @property
     def limit(self) -> int | None:
-        """The longest value in characters, or None where there is no limit worth splitting for."""
+        """The longest value in characters, or None if there is no limit worth splitting for."""
 
     def get(self, name: str) -> str | None: ...
 
     def put(self, name: str, text: str) -> None: ...
 
     def drop(self, name: str) -> None:
-        """No error where there was none."""
+        """No error if there was none."""
 
 
 def check_name(name: str) -> None:
@@ -155,7 +155,7 @@ class EntryVault:
         """These ask by themselves, within their own time, when they are used."""
         self.load("unlock")
 
-    # --- parts; only where the backend has a limit ----------------------------------------------------------
+    # --- parts; only if the backend has a limit ----------------------------------------------------------
 
     def _read(self, full: str) -> str | None:
         text = self._entries.get(full)
@@ -203,7 +203,7 @@ class EntryVault:
         self._sweep(full, old, keep=head)
 
     def _sweep(self, full: str, old: _Head | None, *, keep: _Head | None = None) -> None:
-        """Drop the parts that `keep` does not name: those of the `old` head, even where one of them is missing,
+        """Drop the parts that `keep` does not name: those of the `old` head, even if one of them is missing,
         and those that a killed writer left behind. From the last one down, so that a sweep that is cut off
         leaves no gap for the next to stop at."""
         for part_set in ("a", "b"):

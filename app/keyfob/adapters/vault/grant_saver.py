@@ -24,7 +24,7 @@ READY_WITHIN = 20.0  # seconds: it loads the engine
 
 
 def start_saver(home_id: str, record: Record, grant: Grant, beside: str) -> bool:
-    """Whether a process of its own holds `grant` now. Blocks until it says so. Never raises."""
+    """Whether a separate process holds `grant` now. Blocks until it says so. Never raises."""
     frozen = (MARK,) if getattr(sys, "frozen", False) else ()
     try:
         process = subprocess.Popen(  # noqa: S603  (our own program, no shell)

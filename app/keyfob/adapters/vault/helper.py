@@ -1,9 +1,9 @@
 """The keychain process: does one keychain call at a time for the process that started it.
 
 JSON lines come on stdin and go on stdout; nothing secret is in its arguments, its environment or its output
-elsewhere. It ends by itself after `idle` seconds without a request, when stdin ends (its parent is gone; what it
+elsewhere. It ends automatically after `idle` seconds without a request, when stdin ends (its parent is gone; what it
 was asked before that it still does, so that no token is lost with a parent that was killed right after asking),
-and when a call outlasts the time its request allows. It does not end for idleness once a person allowed the
+and when a call outlasts the time its request allows. It does not end for idleness once a user allowed the
 keychain's entries to it: they would be asked again for the next one.
 
 Started by `process` only; in a frozen app as `keyfob --keychain-helper`. Never asks for more than one call

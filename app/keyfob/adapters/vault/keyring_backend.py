@@ -84,7 +84,7 @@ class _KeyringEntries:
                     raise
 
     def _drop_copy(self, name: str) -> None:
-        """The older secret that keyring left under `user@service`. A copy that stays is no failure of the write:
+        """The older secret that keyring left under `user@service`. A copy that stays is not a failure of the write:
         it goes with the next one, or with the entry."""
         with suppress(KeychainError), keyring_errors():
             self._backend.delete_password(f"{USER}@{name}", USER)
@@ -108,6 +108,6 @@ def keyring_errors() -> Iterator[None]:
 
 
 def _kind(error: Exception) -> str:
-    """The error's class, and the system's number where it has one."""
+    """The error's class, and the system's number if it has one."""
     number = getattr(error, "winerror", None)
     return type(error).__qualname__ + (f" {number}" if isinstance(number, int) else "")

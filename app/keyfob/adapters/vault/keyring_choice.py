@@ -2,9 +2,9 @@
 
 keyring takes whatever `PYTHON_KEYRING_BACKEND` or `keyringrc.cfg` names, and so a token can end in a plaintext
 file, or nowhere. Here the operating system's keychains are allowed by class and nothing else is, and a setting
-that names something else is told, not overruled in silence: the person who wrote it expects it to matter.
+that names something else is told, not overruled in silence: the user who wrote it expects it to matter.
 
-Called by vault_choice and the keychain process. Imports keyring only where a backend of its is wanted.
+Called by vault_choice and the keychain process. Imports keyring only if a backend of its is wanted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OFF = ("keyring.backends.fail.Keyring",)
 
 
 def named_backend(environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
-    """The backend that the person's keyring settings name, and which setting it was; None where none does.
+    """The backend that the user's keyring settings name, and which setting it was; None if none does.
     An unreadable settings file names none, as keyring itself has it."""
     env = os.environ if environ is None else environ
     named = env.get("PYTHON_KEYRING_BACKEND", "").strip()
@@ -65,9 +65,9 @@ def _config_folder(env: Mapping[str, str]) -> Path:
 
 
 def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
-    """The allowed backend that the settings name, or None where the choice is ours (no setting, or keyring's
-    chainer, which stands for "the ones there are"). Raises KeychainError `keychain_plaintext` where they name
-    one that keeps secrets in a file, in the clear or not at all; `keychain_absent` where they switch it off."""
+    """The allowed backend that the settings name, or None if the choice is ours (no setting, or keyring's
+    chainer, which stands for "the ones there are"). Raises KeychainError `keychain_plaintext` if they name
+    one that keeps secrets in a file, in the clear or not at all; `keychain_absent` if they switch it off."""
     found = named_backend(environ)
     if found is None or found[0] == CHAINER:
         return None

@@ -1,4 +1,4 @@
-"""Where the sealed vault's passphrase comes from: systemd's credentials, a descriptor, or the person.
+"""Where the encrypted file's passphrase comes from: systemd's credentials, a descriptor, or the user.
 
 Never here: an argument or the environment, which other programs can read. Called by vault_choice; what asks is a
 plain callable, so that a window can ask in its own way.
@@ -17,10 +17,10 @@ from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.process.own_process import CREDENTIAL, CREDENTIALS, FD_VARIABLE
 
-# Asks the person for the passphrase; True: for a new vault, so that they are asked twice.
+# Asks the user for the passphrase; True: for a new vault, so that they are asked twice.
 Ask = Callable[[bool], Secret]
 
-# Seconds for the person to type it: no call of a vault waits for ever.
+# Seconds for the user to type it: no call of a vault waits forever.
 TYPING_TIME = 60.0
 _LONGEST = 4_096
 
@@ -94,7 +94,7 @@ def _nowhere(_new: bool) -> Secret:
 
 def ask_in_terminal(new: bool) -> Secret:
     """Read it from the controlling terminal, unseen, twice for a new vault. Raises KeychainError
-    `keychain_locked` where there is no terminal, `keychain_timeout` after TYPING_TIME, `passphrase_wrong` where
+    `keychain_locked` if there is no terminal, `keychain_timeout` after TYPING_TIME, `passphrase_wrong` if
     the two differ."""
     if os.name == "nt":
         import sys

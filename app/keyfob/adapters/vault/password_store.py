@@ -1,10 +1,10 @@
 """`pass`, the standard Unix password manager, as a vault. Chosen on purpose, never fallen back to.
 
-Entries live under `keyfob/<home id>/` in the person's password store, one file each, encrypted by GnuPG. Values
+Entries live under `keyfob/<home id>/` in the user's password store, one file each, encrypted by GnuPG. Values
 cross pipes only; an argument holds an entry's name and no more. Each call of the program ends within `deadline`
 seconds, with all it started, or is killed.
 
-Never here: the passphrase of the person's key. GnuPG's agent asks for it in its own way.
+Never here: the passphrase of the user's key. GnuPG's agent asks for it in its own way.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from keyfob.adapters.vault.entries import EntryVault
 from keyfob.core.errors import KeychainError
 from keyfob.process.own_process import child_environment, find_program
 
-# Seconds. GnuPG's agent may ask the person for a passphrase meanwhile.
+# Seconds. GnuPG's agent may ask the user for a passphrase in the meantime.
 DEADLINE = 60.0
-# GnuPG's status lines, and its one message without any, for a file that is no whole message: a writer was killed
-# in the midst of it. DECRYPTION_KEY tells that the key was had, so that what failed after it is the file.
+# GnuPG's status lines, and its one message without any, for a file that is not a whole message: a writer was killed
+# in the midst of it. DECRYPTION_KEY says that the key was had, so that what failed after it is the file.
 _TORN = (b"[gnupg:] nodata", b"[gnupg:] badmdc", b"[gnupg:] decryption_key", b"decrypt_message failed")
 _ASKED_IN_VAIN = (b"pinentry", b"inappropriate ioctl", b"operation cancelled", b"timeout", b"bad passphrase")
 

@@ -1,6 +1,6 @@
-"""The keychain in a process of its own, for programs that live on: the app and the agent.
+"""The keychain in a separate process, for programs that live on: the app and the agent.
 
-A keychain call may block for ever: a prompt that nobody answers, a daemon that hangs. A thread that is abandoned
+A keychain call may block forever: a prompt that nobody answers, a daemon that hangs. A thread that is abandoned
 in one still holds it, and its write may land minutes later over a newer one; a process can be killed. So each
 call goes to a helper process (vault_helper) that is started when it is needed and killed at the call's deadline.
 
@@ -87,7 +87,7 @@ class HelperVault:
             return unhealthy(error)
 
     def unlock(self, timeout: float = PROMPT_DEADLINE, cancel: threading.Event | None = None) -> None:
-        """Let the keychain ask the person. Until they have answered, other calls raise `keychain_locked` at once
+        """Let the keychain ask the user. Until they have answered, other calls raise `keychain_locked` at once
         instead of waiting. A prompt that is open already is waited for by its own caller alone: a second call
         raises too."""
         self._within({"op": "unlock", "name": ""}, timeout, cancel)

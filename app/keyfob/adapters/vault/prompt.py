@@ -1,4 +1,4 @@
-"""For a command with a person at it: when the keychain is locked, the system's own prompt is opened, and the call that
+"""For a command with a user at it: when the keychain is locked, the system's own prompt is opened, and the call that
 met the lock goes on once it is answered.
 
 A command's vault is wrapped in this when `can_ask()`: a terminal to say it in, and a screen for the prompt. Whoever
@@ -30,7 +30,7 @@ _WORDS = {
 
 class AskingVault:
     """A `ports.Vault` over one that does not prompt. Thread-safe where `inner` is; `say` takes the one line that
-    tells the person what to do."""
+    tells the user what to do."""
 
     def __init__(self, inner: Vault, say: Callable[[str], None], seconds: float = PROMPT_DEADLINE) -> None:
         self._inner = inner
@@ -63,7 +63,7 @@ class AskingVault:
         self._inner.unlock(timeout, cancel)
 
     def ask(self, code: str) -> None:
-        """Ask the person, of whom `code` says what is wanted. Raises what `unlock` raises, and that again at once
+        """Ask the user, of whom `code` says what is wanted. Raises what `unlock` raises, and that again at once
         after the first refusal."""
         with self._lock:
             if self._refused is not None:
@@ -76,7 +76,7 @@ class AskingVault:
                 raise
 
     def give_up(self) -> None:
-        """Wait for no prompt any more, now and later: the person wants the command to end. Any thread."""
+        """Wait for no prompt any more, now and later: the user wants the command to end. Any thread."""
         self._gave_up.set()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The sealed vault: one file, encrypted under a passphrase, for machines that have no keychain.
+"""A file that is encrypted under a passphrase, for machines without a keychain: the setting `vault = sealed`.
 
 AES-256-GCM under a key that Argon2id (RFC 9106) makes from the passphrase. The file is replaced whole, on disk
 before a call returns, 0600; writers in several processes take turns by a lock file. Chosen on purpose, never
@@ -107,7 +107,7 @@ class _SealedEntries:
 
     def _change(self, change: Callable[[dict[str, str]], object]) -> None:
         with _file_errors():
-            # The passphrase is asked for before the lock is taken: a person must not hold up other processes.
+            # The passphrase is asked for before the lock is taken: a user must not hold up other processes.
             found = self._parse()
             header = found[0] if found else self._new_header()
             key, _ = self._key(header)
@@ -132,7 +132,7 @@ class _SealedEntries:
     # --- the file -------------------------------------------------------------------------------------------
 
     def _parse(self) -> tuple[_Header, bytes] | None:
-        """Header and body of the file, None where there is none yet."""
+        """Header and body of the file, None if there is none yet."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:

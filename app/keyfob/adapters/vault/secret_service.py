@@ -5,7 +5,7 @@ the keychain is locked, with no time limit. This keeps its session (1 ms a read)
 ever prompts. Entries carry keyring's own attributes, so that both read and replace each other's. Of
 secretstorage it uses the documented part.
 
-KeePassXC asks the person before it replaces an entry and, with its usual settings, before it gives one to a
+KeePassXC asks the user before it replaces an entry and, with its usual settings, before it gives one to a
 program that it has not seen since that program connected. So an entry that exists gets its new secret in
 place, which no service asks about, and what would ask (deleting, with some settings) is not done: the entry
 is emptied.
@@ -37,8 +37,8 @@ if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
 T = TypeVar("T")
 
 _APPLICATION = "Python keyring library"  # what keyring writes: equal attributes make one item of both
-_EMPTIED = "keyfob:emptied"  # what stands in an entry that could not be deleted without asking the person
-# Seconds a person has for the keychain's own prompt.
+_EMPTIED = "keyfob:emptied"  # what stands in an entry that could not be deleted without asking the user
+# Seconds a user has for the keychain's own prompt.
 PROMPT_TIME = 55.0
 
 
@@ -64,7 +64,7 @@ class SecretServiceVault(EntryVault):
         return None
 
     def unlock(self, timeout: float = PROMPT_TIME, cancel: threading.Event | None = None) -> None:
-        """Ask the person to unlock the keychain, for at most `timeout` seconds. Returns at once when it is
+        """Ask the user to unlock the keychain, for at most `timeout` seconds. Returns at once when it is
         open. Raises KeychainError `keychain_locked` or `keychain_not_set_up` (dismissed), `keychain_timeout`,
         `keychain_absent`."""
         with self._lock:
@@ -82,7 +82,7 @@ class SecretServiceVault(EntryVault):
 
     @property
     def trusts_this_process(self) -> bool:
-        """Whether a person allowed entries to this process, which another would have to ask for again."""
+        """Whether a user allowed entries to this process, which another would have to ask for again."""
         return self._service.trusted
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class _ServiceEntries:
         return self._again(lambda: self._get(name))
 
     def put(self, name: str, text: str) -> None:
-        # Writing the same once more changes nothing, so a lost connection is no reason to give up.
+        # Writing the same again changes nothing, so a lost connection is no reason to give up.
         self._again(lambda: self._put(name, text))
 
     def drop(self, name: str) -> None:
@@ -134,7 +134,7 @@ class _ServiceEntries:
 
     def refuse_withheld(self) -> None:
         """Raises KeychainError `keychain_locked` when the keychain is open and keeps entries of ours from
-        this process until the person allows them."""
+        this process until the user allows them."""
 
         def look() -> None:
             if not self._default().is_locked() and self._withheld():
@@ -217,7 +217,7 @@ class _ServiceEntries:
     # --- connection -----------------------------------------------------------------------------------------
 
     def _again(self, call: Callable[[], T]) -> T:
-        """`call`, and once more on a new connection where the kept one was lost: a keychain that was
+        """`call`, and again on a new connection where the kept one was lost: a keychain that was
         restarted knows nothing of our session."""
         kept = self._connection is not None
         try:
@@ -237,7 +237,7 @@ class _ServiceEntries:
             raise
 
     def _default(self, until: float | None = None) -> secretstorage.Collection:
-        """The default collection. When there is none yet, the person is asked to set it up if there is an
+        """The default collection. When there is none yet, the user is asked to set it up if there is an
         `until`, a moment of the monotonic clock."""
         if self._collection is not None:
             return self._collection
@@ -253,7 +253,7 @@ class _ServiceEntries:
 
 
 def _rename(item: secretstorage.Item, label: str) -> None:
-    """An entry of an older version, or of an account that was renamed. What a person reads is no reason for a
+    """An entry of an older version, or of an account that was renamed. What a user reads is no reason for a
     write to fail."""
     with suppress(jeepney.DBusErrorResponse, secretstorage.SecretStorageException):
         if item.get_label() != label:

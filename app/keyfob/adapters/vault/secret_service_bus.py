@@ -1,7 +1,7 @@
 """Calls of the Secret Service's D-Bus API, for `secret_service`: connecting, prompts with a deadline, errors.
 
 secretstorage has them in private modules alone, or prompts in them without a limit: its `Item.delete` opens a
-prompt, its `create_collection` waits for the person for ever, and it unlocks one object at a time where one
+prompt, its `create_collection` waits for the user forever, and it unlocks one object at a time where one
 prompt can ask for all. https://specifications.freedesktop.org/secret-service-spec/latest/ describes the API.
 """
 
@@ -82,14 +82,14 @@ def locked_items(connection: DBusConnection, attributes: dict[str, str]) -> list
 
 
 def unlock(connection: DBusConnection, paths: Sequence[str], until: float) -> bool:
-    """Has the person unlock these with one prompt, until a moment of the monotonic clock. False if they
+    """Has the user unlock these with one prompt, until a moment of the monotonic clock. False if they
     dismissed it. Raises TimeoutError."""
     _, prompt = _call(connection, _PATH, _SERVICE, "Unlock", "ao", list(paths))
     return prompt == _NONE or _answer(connection, prompt, until) is not None
 
 
 def create_default(connection: DBusConnection, label: str, until: float) -> str | None:
-    """The path of a new default collection, for which a prompt asks the person to choose a password. None if
+    """The path of a new default collection, for which a prompt asks the user to choose a password. None if
     they dismissed it. Raises TimeoutError."""
     properties = {"org.freedesktop.Secret.Collection.Label": ("s", label)}
     path, prompt = _call(connection, _PATH, _SERVICE, "CreateCollection", "a{sv}s", properties, "default")
@@ -98,7 +98,7 @@ def create_default(connection: DBusConnection, label: str, until: float) -> str 
 
 
 def delete(connection: DBusConnection, item: str) -> bool:
-    """Deletes an item. False if the service would ask the person first: nobody is asked, and the item is
+    """Deletes an item. False if the service would ask the user first: nobody is asked, and the item is
     still there."""
     (prompt,) = _call(connection, item, "org.freedesktop.Secret.Item", "Delete")
     if prompt == _NONE:
@@ -108,7 +108,7 @@ def delete(connection: DBusConnection, item: str) -> bool:
 
 
 def _answer(connection: DBusConnection, prompt: str, until: float) -> Any:
-    """What the person's answer to a prompt led to; None if they dismissed it. Raises TimeoutError."""
+    """What the user's answer to a prompt led to; None if they dismissed it. Raises TimeoutError."""
     rule = jeepney.MatchRule(
         type=jeepney.MessageType.signal, path=prompt, interface=_PROMPT, member="Completed"
     )

@@ -122,7 +122,7 @@ class ConnectDialog(QDialog):
         self._come_up()
 
     def _come_up(self) -> None:
-        # Not modal: the window behind goes on telling how things stand.
+        # Not modal: the window behind keeps telling how things stand.
         self.pages.setCurrentWidget(self._blank)
         self.show()
         self.raise_()

@@ -183,7 +183,7 @@ class GalleryPage(QWidget):
         self._filter(self.search.text())
 
     def say(self, note: str) -> None:
-        """What the person should know of this list; empty for nothing."""
+        """What the user should know of this list; empty for nothing."""
         self.note.setText(note)
         self.note.setVisible(bool(note))
 

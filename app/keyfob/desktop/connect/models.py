@@ -27,7 +27,7 @@ from keyfob.service.accounts.views import Progress
 
 BROWSER_NEXT = "Your browser opens in the next step."
 CHANGE = "Edit"  # what was entered in the form
-# What most people look for stands first; then by title; what fits any server, and test servers, stand last.
+# What most users look for stands first; then by title; what fits any server, and test servers, stand last.
 POPULAR = (
     "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
     "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
@@ -45,13 +45,13 @@ class Card:
     letter: str
     color: str
     methods: tuple[tuple[Method, str], ...]  # (method, words)
-    blocked: str  # why the provider's terms forbid signing in; empty where they do not
+    blocked: str  # why the provider's terms forbid signing in; empty if they do not
     search: str
     at_once: tuple[Method, ...] = ()  # the methods that need no app of one's own, and that the terms allow
 
     @property
     def badge(self) -> str:
-        """The words of the badge; empty where there is none."""
+        """The words of the badge; empty if there is none."""
         return "Not allowed by the provider’s terms" if self.blocked else ""
 
 
@@ -85,7 +85,7 @@ class Form:
     blocked: str | None
     link: str | None
     others: tuple[tuple[Method, str], ...] = ()  # the provider's other methods, where this one is blocked
-    also_ports: tuple[int, ...] = ()  # further ports to register, where the provider wants each
+    also_ports: tuple[int, ...] = ()  # further ports to register, if the provider wants each
 
     @property
     def takes_secret(self) -> bool:
@@ -140,13 +140,13 @@ class Failure:
     remedy: str
     details: str
     retry: str
-    unlock: bool = False  # the press has the person unlock the keychain, or set it up, first
+    unlock: bool = False  # the press has the user unlock the keychain, or set it up, first
     settings: bool = False  # the remedy is in Settings
     as_new: bool = False  # somebody else signed in: the press connects that one as a new account
 
 
 def card(provider: Provider) -> Card:
-    # The first one is chosen until the person chooses another.
+    # The first one is chosen until the user chooses another.
     ordered = sorted(provider.methods, key=lambda m: not works_at_once(provider, m))
     methods = tuple((m, METHOD_WORDS[m].name) for m in ordered)
     own = wants_own_app(provider)
@@ -178,7 +178,7 @@ def wants_own_app(provider: Provider) -> bool:
 
 
 def works_at_once(provider: Provider, method: Method) -> bool:
-    """Whether a person can sign in by `method` as things stand: with no app of their own, and within the terms."""
+    """Whether a user can sign in by `method` as things stand: with no app of their own, and within the terms."""
     if holds_key(method):
         return True
     return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
@@ -229,7 +229,7 @@ def found(card: Card, query: str) -> bool:
 
 
 def redirect_uri(provider: Provider, setting_port: int) -> str:
-    """The exact redirect URI that the person enters when registering an app."""
+    """The exact redirect URI that the user enters when registering an app."""
     redirect = provider.redirect
     if redirect.uri:
         return redirect.uri
@@ -240,7 +240,7 @@ def redirect_uri(provider: Provider, setting_port: int) -> str:
 
 
 def form(provider: Provider, method: Method, *, known: KnownClient | None, setting_port: int) -> Form:
-    """What `method` at `provider` asks of the person."""
+    """What `method` at `provider` asks of the user."""
     policy, key = provider.policy, provider.api_key
     facts = METHOD_FACTS[method]
     wants_key = holds_key(method)

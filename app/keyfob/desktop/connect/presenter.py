@@ -77,7 +77,7 @@ class SignInPresenter(QObject):
         self.cards.emit(cards)
 
     def list_methods(self, account: AccountView) -> None:
-        """`cards` follows with this account's provider and its other methods; none where it has no other."""
+        """`cards` follows with this account's provider and its other methods; none if it has no other."""
         Operation(
             self,
             lambda: models.other_ways(self._engine.providers.get(account.provider), account.method),
@@ -150,7 +150,7 @@ class SignInPresenter(QObject):
             self.waiting.emit(models.waiting(progress, self._clock()))
 
     def refresh(self) -> None:
-        """Tell the time left anew."""
+        """Tell the time left again."""
         if self._progress is not None and not self._progress.ended:
             self.waiting.emit(models.waiting(self._progress, self._clock()))
 
@@ -200,7 +200,7 @@ class SignInPresenter(QObject):
         self._drop()
         self._progress = None
 
-    # --- meanwhile ------------------------------------------------------------------------------------------
+    # --- while it runs ------------------------------------------------------------------------------------------
 
     def copy_link(self) -> None:
         url = self._progress.url if self._progress else None
@@ -209,7 +209,7 @@ class SignInPresenter(QObject):
             self.note.emit("Link copied. Open it in any browser on this computer.", True)
 
     def copy_text(self, text: str) -> None:
-        """What is no secret: a redirect URI, an error's details."""
+        """What is not a secret: a redirect URI, an error's details."""
         self._presenter.copy_plain(text, "Copied.")
 
     def copy_code(self) -> None:

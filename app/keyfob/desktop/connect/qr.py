@@ -11,7 +11,7 @@ BYTES_MOST = 600  # longer addresses make modules too small for a camera
 
 @lru_cache(maxsize=4)
 def qr_matrix(text: str) -> Matrix | None:
-    """True is dark; without the quiet zone. None where `text` is too long to be shown well."""
+    """True is dark; without the quiet zone. None if `text` is too long to be shown well."""
     if len(text.encode()) > BYTES_MOST:
         return None
     segno = import_module("segno")  # loaded when the first code is shown: few sign-ins need one

@@ -1,6 +1,6 @@
 """The dialog that offers to bring keys along from other tools' files: what was found, how it went, and the plaintext.
 
-Shows `moving.Item`s and emits what the person asks for. Closing it moves nothing.
+Shows `moving.Item`s and emits what the user asks for. Closing it moves nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first start with no account: keys in other tools' files may be brought along, else the person connects one.
+"""The first start with no account: keys in other tools' files may be brought along, else the user connects one.
 
 Joins `moving` and its dialog. One QObject on the GUI thread, begun once.
 """

@@ -1,4 +1,4 @@
-"""Bringing keys along from other tools' files: looks for them at the first start, moves what the person chose.
+"""Bringing keys along from other tools' files: looks for them at the first start, moves what the user chose.
 
 One QObject on the GUI thread; files, keychain and network are touched off it. What is shown of a key is its tail.
 """
@@ -64,7 +64,7 @@ def item(found: Found, home: Path) -> Item:
 
 
 class ImportPresenter(QObject):
-    found = Signal(object)  # list of Found; empty where there is nothing to move
+    found = Signal(object)  # list of Found; empty if there is nothing to move
     stepped = Signal(object)  # Step, while moving
     moved = Signal(object)  # the Founds whose plaintext may be blanked now
     blanked = Signal(object)  # the backups, each of which still holds what was taken out

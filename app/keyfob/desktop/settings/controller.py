@@ -1,4 +1,4 @@
-"""The person's settings in the window: read once, shown in their dialog, saved as they are changed.
+"""The user's settings in the window: read once, shown in their dialog, saved as they are changed.
 
 One QObject on the GUI thread; files are read and written off it. What cannot be saved is taken back and said.
 """

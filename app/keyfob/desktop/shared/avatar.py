@@ -1,6 +1,6 @@
-"""Letters on coloured ground: people as circles with their provider's badge, providers as rounded squares.
+"""Letters on coloured ground: users as circles with their provider's badge, providers as rounded squares.
 
-Pictures of people are files that the engine fetched; they are read with limits, and a faulty one shows the letter.
+Pictures of users are files that the engine fetched; they are read with limits, and a faulty one shows the letter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PICTURE_SIDE = 208  # kept at: the largest drawn, 66, on a screen of three times
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A person's circle: a letter on a colour, or a picture; and the provider's letter on its colour."""
+    """A user's circle: a letter on a colour, or a picture; and the provider's letter on its colour."""
 
     letter: str
     color: str
@@ -38,7 +38,7 @@ def avatar_color(key: str) -> str:
 
 @lru_cache(maxsize=64)
 def picture(path: str) -> QImage | None:
-    """A square of the picture in that file; None where it is no picture or too large a one."""
+    """A square of the picture in that file; None if it is not a picture or too large a one."""
     reader = QImageReader(path)
     reader.setAutoTransform(True)
     size = reader.size()

@@ -1,6 +1,6 @@
 """The clipboard, for secrets: taken away again after a while, and marked so that clipboard histories skip them.
 
-GUI thread only. What the person copied since is never touched.
+GUI thread only. What the user copied since is never touched.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SecretClipboard(QObject):
 
     @staticmethod
     def copy_plain(text: str) -> None:
-        """What is no secret stays until the person copies something else."""
+        """What is not a secret stays until the user copies something else."""
         QGuiApplication.clipboard().setText(text)
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ from keyfob.desktop.shared.widgets import button, label, restyle
 
 
 class Confirm(ModalDialog):
-    """`confirmed` when the person says so. Cancel has the focus at first, so Return alone destroys nothing."""
+    """`confirmed` when the user says so. Cancel has the focus at first, so Return alone destroys nothing."""
 
     confirmed = Signal()
 

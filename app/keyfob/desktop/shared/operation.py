@@ -1,6 +1,6 @@
 """The one way off the GUI thread.
 
-`Operation(parent, work, done).failing(f).start()` runs `work()` on a thread of its own and calls `done(result)` or
+`Operation(parent, work, done).failing(f).start()` runs `work()` on a separate thread and calls `done(result)` or
 `f(error)` on the GUI thread. Results of an operation whose parent is gone are dropped. A thread that runs is never
 destroyed: it is kept here until it has finished, and the app's end waits for it (`running`, `ask_all_to_end`).
 """
@@ -38,7 +38,7 @@ class _Thread(QThread):
         except KeyfobError as error:
             self.broke.emit(error)
         except Exception as error:
-            # Only where it happened and of what kind: an exception's text may quote what it choked on.
+            # Only if it happened and of what kind: an exception's text may quote what it choked on.
             place = traceback.extract_tb(error.__traceback__)[-1]
             detail = f"{type(error).__name__} in {place.name}, line {place.lineno}"
             log.error("a background task failed: %s", detail)

@@ -137,7 +137,7 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("code_ink", "code_ground"),
 )  # fmt: skip
 
-# Grounds of people's letters. White on each is at least 4.5:1; chosen by the account's key, so always the same.
+# Grounds of users' letters. White on each is at least 4.5:1; chosen by the account's key, so always the same.
 AVATARS = (
     "#8a5a2b", "#3a6ea5", "#555b66", "#3f7d53", "#6a5a8c", "#9a4a5e", "#2f7a80", "#7a6420", "#8a4f8f", "#4b6a2f",
 )  # fmt: skip

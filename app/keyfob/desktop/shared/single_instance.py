@@ -36,7 +36,7 @@ class Instance(QObject):
         self._server.newConnection.connect(self._visited)
 
     def first(self) -> bool:
-        """True for the first, which listens from here on. False: the first was told to come up."""
+        """True for the first, which listens from here on. False: the first was asked to come to the front."""
         until = time.monotonic() + FIRST_WITHIN
         while True:
             if self._lock.tryLock(0):

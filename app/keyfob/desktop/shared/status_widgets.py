@@ -1,4 +1,4 @@
-"""Pictures where people would rather look than read: a status's shape, pills, chips, the life bar, the last days.
+"""Pictures where users would rather look than read: a status's shape, pills, chips, the life bar, the last days.
 
 Each draws the value it is given and says the same in its accessible name.
 """
@@ -172,7 +172,7 @@ class LifeBarView(QWidget):
             x = width * life.mark
             painter.fillRect(QRectF(x - 1, top - px(4), 2, height + px(8)), self._theme.color("ink2"))
             text_width = metrics.horizontalAdvance(life.mark_text)
-            # Under its mark where there is room, else pushed left of the end's time; left out where nothing fits.
+            # Under its mark where there is room, else pushed left of the end's time; left out if nothing fits.
             right = min(x + 1, width - end_width - px(12))
             if right - text_width > start_width + px(12):
                 painter.drawText(

@@ -1,4 +1,4 @@
-"""The one look: Fusion, a stylesheet made from the palette, and sizes that grow with the person's font.
+"""The one look: Fusion, a stylesheet made from the palette, and sizes that grow with the user's font.
 
 `Theme` is made once by the app and handed to whatever draws. It follows the system's light or dark live
 (`QStyleHints.colorScheme`) unless Settings says otherwise, and tells by `changed`. It never reads settings itself.

@@ -95,7 +95,7 @@ class Elided(Label):
 def button(
     text: str, kind: str = "", *, name: str | None = None, parent: QWidget | None = None
 ) -> QPushButton:
-    """`name`: what assistive technology reads, where it is not the text."""
+    """`name`: what assistive technology reads, if it is not the text."""
     result = QPushButton(text, parent)
     if kind:
         result.setProperty("kind", kind)

@@ -1,4 +1,4 @@
-"""What is asked of the person before an account is disconnected, removed, renamed or signed in to again.
+"""What is asked of the user before an account is disconnected, removed, renamed or signed in to again.
 
 Each question says what will be lost and what stays. Called by the desk; it holds no account.
 """
@@ -26,7 +26,7 @@ class AccountActions(QObject):
     def ask(
         self, action: str, key: str, presenter: Presenter, sign_in: ConnectDialog, above: QWidget | None
     ) -> None:
-        """`above`: the dialog that was pressed in, where it was not the window."""
+        """`above`: the dialog that was pressed in, if it was not the window."""
         view = presenter.view(key)
         if view is None:
             return

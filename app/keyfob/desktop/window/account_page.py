@@ -1,4 +1,4 @@
-"""The detail of one account. Shows a `Detail` and emits what the person asks for; holds no service."""
+"""The detail of one account. Shows a `Detail` and emits what the user asks for; holds no service."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How the keychain stands, for the window: whether it can be used, the banner that says so where it cannot, and the button
-that has the person unlock it or set it up.
+"""How the keychain stands, for the window: whether it can be used, the banner that says so if it cannot, and the button
+that has the user unlock it or set it up.
 
 One QObject on the GUI thread, made by the presenter; the vault is called off it. Trouble is learned from the first look, from
 the renewer, from a press that failed and from the desktop's own signals. Never here: a prompt that nobody pressed for.
@@ -18,7 +18,7 @@ from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Banner
 from keyfob.ports import Vault, VaultHealth
 
-PROMPT_TIME = 60.0  # seconds that a person has for the system's prompt
+PROMPT_TIME = 60.0  # seconds that a user has for the system's prompt
 
 WAITING = "Waiting for the system's prompt…"
 _TITLES = {

@@ -1,6 +1,6 @@
 """The window: banners on top, the list at the left, the chosen account at the right.
 
-It shows a `models.Window` and emits what the person asks for; the presenter answers. It closes only when the
+It shows a `models.Window` and emits what the user asks for; the presenter answers. It closes only when the
 app says that there is a way back (`may_hide`), else closing ends the app.
 """
 
@@ -30,7 +30,7 @@ def _never() -> bool:
 
 
 class BannerView(QFrame):
-    """One banner: who needs the person, why, and the one button that mends it."""
+    """One banner: who needs the user, why, and the one button that mends it."""
 
     pressed = Signal(str, str)  # action, key
     put_off = Signal(str, str)
@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
         self.sidebar.bare(bare)
 
     def say(self, text: str, *, good: bool = True) -> None:
-        """A note that goes by itself: what a press has brought."""
+        """A note that disappears after a while: what a press has brought."""
         self._note.setProperty("tone", "info" if good else "bad")
         self._note_picture.become("check" if good else "warning", "ok" if good else "bad")
         self._note.style().unpolish(self._note)

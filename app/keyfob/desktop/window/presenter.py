@@ -70,7 +70,7 @@ class Presenter(QObject):
     changed = Signal(object)  # Window
     said = Signal(str, bool)  # what a press brought; False: it failed
     settled = Signal()  # the cause of the failure that `said` showed last is gone
-    attention = Signal(str, str)  # an account has begun to need the person: title, text
+    attention = Signal(str, str)  # an account has begun to need the user: title, text
     happened = Signal()  # something happened to an account, in this process
 
     def __init__(
@@ -85,7 +85,7 @@ class Presenter(QObject):
         self.selected: str | None = None
         self._busy: frozenset[str] = frozenset()
         self._hidden: frozenset[str] = frozenset()
-        self._needy: set[str] | None = None  # None: not known yet, so what is found is no news
+        self._needy: set[str] | None = None  # None: not known yet, so what is found is not news
         self._failed: str | None = None  # the account whose failure was said last
         self._cause_seen = False  # that account was read again since, and its error was there
         self._pictures: dict[str, str] = {}
@@ -161,7 +161,7 @@ class Presenter(QObject):
         if chosen == self.selected:
             self._history, self._history_of = history, chosen
         else:
-            self._again = True  # another was chosen meanwhile
+            self._again = True  # another was chosen in the meantime
         self._settle_failure()
         self._fetch_pictures()
         self._heed_others(views)
@@ -214,7 +214,7 @@ class Presenter(QObject):
             self.publish()
 
     def publish(self) -> None:
-        """Make the model anew from what is known and the time, and show it."""
+        """Make the model again from what is known and the time, and show it."""
         now = self._clock()
         self.model = viewmodel.window(
             self._views,

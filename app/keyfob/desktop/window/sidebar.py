@@ -157,7 +157,7 @@ class AccountList(Selector):
 
 
 class Sidebar(QFrame):
-    """Emits what the person asks for; knows nothing else."""
+    """Emits what the user asks for; knows nothing else."""
 
     connect_asked = Signal()
     settings_asked = Signal()

@@ -95,7 +95,7 @@ def _still_good(view: AccountView, now: datetime) -> str:
 
 
 def kept_back(view: AccountView) -> str:
-    """Why the token does not leave Keyfob; empty where it may."""
+    """Why the token does not leave Keyfob; empty if it may."""
     if view.shareable:
         return ""
     return f"{view.provider_title}’s terms do not let other tools use this token."

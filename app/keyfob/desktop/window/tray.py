@@ -19,14 +19,14 @@ LINES_MOST = 12
 
 
 class Tray(QObject):
-    """`present` is True once there is a tray to be seen in; `appeared` tells when that comes later."""
+    """`present` is True once there is a tray to be seen in; `appeared` says when that comes later."""
 
     opened = Signal()
     connect_asked = Signal()
     settings_asked = Signal()
     quit_asked = Signal()
     account_chosen = Signal(str)
-    refresh_asked = Signal()  # the menu opens: times are told anew
+    refresh_asked = Signal()  # the menu opens: its times are refreshed
     appeared = Signal()
 
     def __init__(self, theme: Theme, parent: QObject | None = None) -> None:
@@ -65,7 +65,7 @@ class Tray(QObject):
         return self.icon.isVisible()
 
     def begin(self) -> bool:
-        """Show the icon where there is a tray; else look again for a minute. True where it is there."""
+        """Show the icon where there is a tray; else look again for a minute. True if it is there."""
         if QSystemTrayIcon.isSystemTrayAvailable():
             self._show()
             return True
@@ -100,7 +100,7 @@ class Tray(QObject):
             self._fill(lines)
 
     def notify(self, title: str, text: str) -> None:
-        """One notification; nothing where there is no tray to show it."""
+        """One notification; nothing if there is no tray to show it."""
         if self.present:
             self.icon.showMessage(notification(title), notification(text), icons.app_icon(), 10_000)
 

@@ -1,7 +1,7 @@
 """Makes what the window shows out of accounts, history and the time: words and numbers, in `models`' frozen values.
 
 Pure. The presenter calls it. No code of an error stands in a sentence: codes are only in `Problem.details`,
-which the person may copy for a report.
+which the user may copy for a report.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _state(view: AccountView, now: datetime) -> str:
 
 
 def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
-    """The token's life from issue to end with the renewal mark; None where there is nothing to draw."""
+    """The token's life from issue to end with the renewal mark; None if there is nothing to draw."""
     end = view.expires_at or (view.renews_at if view.renewable else None)
     start = view.obtained_at
     if view.status in ("disconnected", "needs_sign_in") or end is None or start is None or end <= start:
@@ -254,7 +254,7 @@ def banners(
     keychain: Banner | None = None,
     zone: tzinfo | None = None,
 ) -> tuple[Banner, ...]:
-    """Who needs the person and why; `hidden` holds `banner_id`s put off with Later."""
+    """Who needs the user and why; `hidden` holds `banner_id`s put off with Later."""
     out = [keychain] if keychain else []
     ended = [v for v in views if v.status == "needs_sign_in" and banner_id(v) not in hidden]
     if len(ended) > 2:

@@ -1,7 +1,7 @@
 """The client metadata document: what a client hosts at the address that is its client id (atproto's OAuth profile,
 the OAuth Client ID Metadata Document draft).
 
-Called by `keyfob client-metadata PROVIDER`, which prints it for the person to host. Holds public keys only.
+Called by `keyfob client-metadata PROVIDER`, which prints it for the user to host. Holds public keys only.
 """
 
 from __future__ import annotations

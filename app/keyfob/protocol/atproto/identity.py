@@ -1,10 +1,10 @@
 """Who somebody is in the Atmosphere, and where their account lives: handle, DID, PDS, authorization server.
 
 The first half of signing in at Bluesky and any other atproto server; `atproto.sign_in` is the second. A handle counts
-only where it leads to a DID and that DID's document leads back to the handle; an authorization server only where the
+only if it leads to a DID and that DID's document leads back to the handle; an authorization server only if the
 person's own PDS names it, and its metadata has what atproto's OAuth profile demands. Nothing that was found is used
 before it was checked, and no redirect is followed. A stranger's handle, DID or server names no service of this computer or
-its network: only a person who works with a server there themselves is led to it.
+its network: only a user who works with a server there themselves is led to it.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _JSON = {"Accept": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Where a sign-in goes. `did` None: the person named a server only, and who they are is told at its end."""
+    """Where a sign-in goes. `did` None: the user named a server only, and who they are is reported at its end."""
 
     server: Server  # the authorization server; to be pinned
     did: str | None = None
     handle: str | None = None  # proved both ways
-    pds: str | None = None  # origin of the person's data server: the API's base; to be pinned
+    pds: str | None = None  # origin of the user's data server: the API's base; to be pinned
     login_hint: str | None = None
-    near: bool = False  # the person named a server on this computer, whose identities may be here too
+    near: bool = False  # the user named a server on this computer, whose identities may be here too
 
 
 def resolve(
@@ -56,7 +56,7 @@ def resolve(
 
     `plc` is the directory for did:plc; `dns_txt` looks up TXT records and may block for a few seconds. `near` lets
     identities name servers on this computer, for an account at such a one; so does a `plc` or an identifier that is
-    here. Raises Usage `identity_invalid` for what is none of these, PeerFault where the checks fail, Transient where a
+    here. Raises Usage `identity_invalid` for what is none of these, PeerFault if the checks fail, Transient if a
     peer is down.
     """
     near = near or is_inside(urlsplit(plc).hostname)
@@ -83,7 +83,7 @@ def resolve(
 def identity_of(
     did: str, *, plc: str, dns_txt: DnsTxt | None, near: bool
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
-    """A DID with its handle (proved both ways; None where it claims none, or where nobody answers for it now) and its
+    """A DID with its handle (proved both ways; None if it claims none, or if nobody answers for it now) and its
     PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown."""
     handle, pds = yield from _read_did(did, plc, near)
     if handle is not None:
@@ -123,7 +123,7 @@ def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect
     unknown = PeerFault(f"The handle {plain(handle)} does not exist", code="identity_invalid")
     try:
         response: Response = yield Send(request)
-    except SettingWrong:  # a host without a certificate of its own proves nothing
+    except SettingWrong:  # a host without its own certificate proves nothing
         raise unknown from None
     except Transient as down:
         raise Transient(
@@ -214,7 +214,7 @@ def _origin(url: str, what: str, *, near: bool) -> str:
 
 
 def _of_address(url: str) -> Generator[Effect, Any, tuple[Server, str | None]]:
-    """A server that the person named: a PDS, or an authorization server itself."""
+    """A server that the user named: a PDS, or an authorization server itself."""
     if fault_of(url) is not None or urlsplit(url).path not in ("", "/"):
         raise Usage(f"{plain(url, 60)} is not a server address", code="identity_invalid")
     origin = origin_of(url)

@@ -1,8 +1,8 @@
 """Signing in at Bluesky and every other atproto server (atproto's OAuth profile: PAR, PKCE, DPoP, no secret).
 
-`resolve` finds the person and their server, `sign_in` is the authorization code grant with what the profile adds.
-Renewal is `token.renew` under the same key; revocation `revoke.revoke`. The tokens count only where their subject is
-the person who was expected, and where that person's own data server names the server that gave them.
+`resolve` finds the user and their server, `sign_in` is the authorization code grant with what the profile adds.
+Renewal is `token.renew` under the same key; revocation `revoke.revoke`. The tokens count only if their subject is
+the user who was expected, and where that person's own data server names the server that gave them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.authorize import authorization_params, expectation
 from keyfob.protocol.oauth.token import exchange_code, grant_of
 
-SCOPE = "atproto"  # without it the session is no atproto session at all
+SCOPE = "atproto"  # without it the session is not an atproto session at all
 _NAME_MOST = 120
 
 __all__ = ["PLC_DIRECTORY", "DnsTxt", "Resolved", "loopback_client_id", "resolve", "sign_in"]
@@ -67,7 +67,7 @@ def sign_in(
     the loopback client id is used and returned as `issued_client_id`.
 
     The result's `extra` holds what is to be pinned beside the server: `did`, `pds` (the API's base), `issuer`, and
-    `handle` where one is proved. Raises PeerFault `subject_mismatch` for another person's tokens, `issuer_mismatch`
+    `handle` if one is proved. Raises PeerFault `subject_mismatch` for another user's tokens, `issuer_mismatch`
     where their data server names another server, `identity_invalid`; else as `authorize.authorization_code`.
     """
     found = resolved or Resolved(plan.server, near=is_inside(urlsplit(plan.server.issuer or "").hostname))

@@ -8,7 +8,7 @@ Used by `identity` and `token`. It only reads.
     a.b|c|=none                 the first of these that is there; `=text` is the text itself
     roles~owner,member          the first of these words that is in the list (or is the value) at the path
     is_premium?premium          the word where the value is true
-    https://cdn/{id}/{icon}     a text with values put in (percent-encoded in an address); nothing where one lacks
+    https://cdn/{id}/{icon}     a text with values put in (percent-encoded in an address); nothing if one lacks
 
 A key that has dots in it (`https://api.openai.com/auth.chatgpt_plan_type`) is found as it stands: the longest key
 that fits is tried first.
@@ -26,7 +26,7 @@ _ALTERNATIVE = re.compile(r"\|(?![^{}]*\})")  # a bar outside braces
 
 
 def read_path(data: Any, path: str) -> Any:
-    """What stands at `path`, None where nothing does. JSON null and the empty text count as nothing."""
+    """What stands at `path`, None if nothing does. JSON null and the empty text count as nothing."""
     for alternative in _ALTERNATIVE.split(path):
         found = _read_one(data, alternative.strip())
         if found is not None and found != "":

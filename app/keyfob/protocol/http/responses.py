@@ -1,7 +1,7 @@
 """Reading what peers answer: strict where a lenient reader would be fooled, and sorted by what should follow.
 
 Every flow reads its answers through this file. Bodies are bounded in size and time by the transport; here they are
-held to UTF-8, to JSON as RFC 8259 writes it (or a form where the server says so), to each key once, and to a depth
+held to UTF-8, to JSON as RFC 8259 writes it (or a form if the server says so), to each key once, and to a depth
 that no parser's stack minds. A failure becomes an error of `core.errors` that says whether it may pass. What a peer
 wrote reaches a message through `core.text.plain` only. Nothing here ends a grant but `token_failure`, and that on
 `invalid_grant` or the preset's own words alone.
@@ -32,7 +32,7 @@ from keyfob.core.text import plain
 
 DEPTH_MOST = 64  # JSON levels; no honest answer has ten
 FIELDS_MOST = 200  # of a form
-RETRY_AFTER_MOST = timedelta(days=1)  # a longer wait is a mistake, and the person can always retry by hand
+RETRY_AFTER_MOST = timedelta(days=1)  # a longer wait is a mistake, and the user can always retry by hand
 # Possessive, so that a long string costs no memory for steps back.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # A key with a text as its value; else any text, so that nothing within a text is taken for a key.
@@ -58,7 +58,7 @@ class CutOff(NotStrict):
 
 def parse_json(body: bytes) -> Any:
     """The JSON value of `body`. Raises NotStrict for anything but UTF-8 JSON with unique keys, finite depth and no
-    NaN or Infinity, CutOff where it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
+    NaN or Infinity, CutOff if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
     unclosed = _depth_at_end(body)
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
@@ -75,7 +75,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _depth_at_end(body: bytes) -> int:
-    """How many brackets are still open at the end. Raises NotStrict where they nest too deep."""
+    """How many brackets are still open at the end. Raises NotStrict if they nest too deep."""
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(body):
         first = match[0][:1]
@@ -125,7 +125,7 @@ def _parse_form(body: bytes) -> dict[str, Any]:
 
 def text_within(body: bytes, name: str) -> str | None:
     """The text that stands under the key `name` in a body that cannot be read as a whole: JSON with doubled keys, in
-    another encoding, cut off, with something behind it; or a form. None where the body holds no whole such text.
+    another encoding, cut off, with something behind it; or a form. None if the body holds no whole such text.
 
     For tokens that must not be lost, and for nothing else: what it finds is not judged. The last one counts where there
     are several, as in the parsers that most servers are tested with.
@@ -162,7 +162,7 @@ def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]
     peer as in `failure`.
 
     Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and for a body
-    that is not strict `response_invalid`: PeerFault where the peer calls it JSON, Transient where it is cut off or
+    that is not strict `response_invalid`: PeerFault if the peer calls it JSON, Transient if it is cut off or
     somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
     """
     if not 200 <= response.status < 300:
@@ -213,7 +213,7 @@ def _protection_page(what: str, *, answered: bool = True, retry_after: timedelta
 
 def retry_after(response: Response) -> timedelta | None:
     """What `Retry-After` asks for (RFC 9110 §10.2.3): seconds, or a date, from the moment of the answer. Between
-    nothing and a day; None where it is absent or says neither."""
+    nothing and a day; None if it is absent or says neither."""
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", value):
         return min(timedelta(seconds=min(float(value), 1e9)), RETRY_AFTER_MOST)
@@ -255,7 +255,7 @@ def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str 
 
 
 def failure(response: Response, what: str, *, who: str = "", error_field: str = "error") -> KeyfobError:
-    """The error for an answer that is no success, at any endpoint. `who` names the peer in the sentence (default:
+    """The error for an answer that is not a success, at any endpoint. `who` names the peer in the sentence (default:
     `what`), `what` names the endpoint in the details. Never ends a grant: `invalid_grant` here is a PeerFault like every
     other refusal; `token_failure` is the one that knows better."""
     return _classify(response, what, _object_or_none(response), error_field, who or what)
@@ -264,7 +264,7 @@ def failure(response: Response, what: str, *, who: str = "", error_field: str = 
 def token_failure(
     provider: Provider, response: Response, what: str, data: Mapping[str, Any] | None = None
 ) -> KeyfobError:
-    """The error for a token endpoint's answer that is no success: by status, or by the `error` within a 200 (S-31).
+    """The error for a token endpoint's answer that is not a success: by status, or by the `error` within a 200 (S-31).
 
     SignInNeeded `grant_ended` for `invalid_grant` and the preset's terminal errors, and for nothing else (RFC 6749
     §5.2): a server that is down, limits, asks who we are or answers with a web page has said nothing of the grant.

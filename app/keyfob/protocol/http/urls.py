@@ -14,7 +14,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_inside, is_loopback
 from keyfob.core.text import plain
 
-MOST = 2_048  # characters of an endpoint's address; longer ones are no addresses
+MOST = 2_048  # characters of an endpoint's address; longer ones are not addresses
 # What RFC 3986 lets an address consist of. Blanks, controls, quotes, backslashes, braces and pipes are outside it,
 # and are what a shell or a lenient parser would read otherwise than we do.
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
@@ -23,14 +23,14 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 def leads_inside(url: str, named_by: str | None) -> bool:
     """Whether a peer sends us to a service of this computer or its network. `named_by` is the peer's own address; one
-    that is inside itself, because the person chose it, may name its neighbours. None: nobody but the person names it."""
+    that is inside itself, because the user chose it, may name its neighbours. None: nobody but the user names it."""
     if named_by is None or is_inside(urlsplit(named_by).hostname):
         return False
     return is_inside(urlsplit(url).hostname)
 
 
 def fault_of(url: object, *, most: int = MOST) -> str | None:
-    """Why an address is unfit to be used, None where it is fit: `https`, or `http` on loopback alone; a host; no user
+    """Why an address is unfit to be used, None if it is fit: `https`, or `http` on loopback alone; a host; no user
     name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options; no more than `most` characters."""
     if not isinstance(url, str) or not url:
         return "it is not an address"
@@ -58,7 +58,7 @@ def fault_of(url: object, *, most: int = MOST) -> str | None:
 def safe(url: str | None, what: str) -> str:
     """The address itself where it may be used; `what` names it in the error ("The token endpoint").
 
-    Raises SettingWrong `endpoint_unsafe`, or `preset_faulty` where there is none.
+    Raises SettingWrong `endpoint_unsafe`, or `preset_faulty` if there is none.
     """
     if url is None:
         raise SettingWrong(f"{what} is not known", code="preset_faulty")

@@ -187,5 +187,5 @@ def expectation(plan: FlowContext, state: Secret) -> Expectation:
 
 
 def exact_issuer(server: Server) -> str | None:
-    """The server's issuer where it is one; None for a template, whose tenant only the ID token tells."""
+    """The server's issuer if it is one; None for a template, whose tenant only the ID token tells."""
     return None if server.issuer is None or "{" in server.issuer else server.issuer

@@ -4,7 +4,7 @@ Promises that only a plain top-level navigation to the exact redirect address, w
 issuer, is taken. Called by the loopback listener for every connection and for pasted text. Never does I/O,
 never keeps state, never puts anything the peer sent into a verdict or an error.
 
-Whatever is refused here costs the attempt nothing: the listener goes on waiting for the real response.
+Whatever is refused here costs the attempt nothing: the listener keeps waiting for the real response.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _unfit(headers: Mapping[str, list[str]], hosts: frozenset[str]) -> Why | Non
         or sites not in ([], ["none"], ["same-origin"], ["same-site"], ["cross-site"])
         # A browser that says "navigate" may still carry the Origin of the form that led to the redirect.
         or ("origin" in headers and not navigation)
-        # A prefetch would spend the code before the person has gone anywhere.
+        # A prefetch would use up the code before the user has gone anywhere.
         or any("prefetch" in value.lower() for value in headers.get("sec-purpose", []))
         or any("prefetch" in value.lower() for value in headers.get("purpose", []))
     ):
@@ -156,7 +156,7 @@ def read_query(query: str) -> dict[str, str] | Refused:
 def _decode(text: str) -> str:
     if _BROKEN_ESCAPE.search(text):
         raise ValueError("a broken percent escape")
-    # Some servers describe errors in Latin-1: that must not cost the person the whole answer.
+    # Some servers describe errors in Latin-1: that must not cost the user the whole answer.
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
 
 
@@ -212,8 +212,8 @@ def _same(given: str, expected: str) -> bool:
 def read_paste(text: str, *, form: PasteForm | None, redirect_uri: str, expectation: Expectation) -> Accepted:
     """Pasted text in place of the browser's visit, under the same checks.
 
-    A full redirect address or its query is always understood; `code#state` and a bare code only where the
-    preset's paste form (`RedirectProfile.paste`) is that. Raises Usage for what is no answer at all,
+    A full redirect address or its query is always understood; `code#state` and a bare code only if the
+    preset's paste form (`RedirectProfile.paste`) is that. Raises Usage for what is not an answer at all,
     PeerFault `state_mismatch`, `issuer_mismatch` or `protocol_violation` for an answer that is not this
     attempt's.
     """

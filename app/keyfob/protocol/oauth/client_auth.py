@@ -34,7 +34,7 @@ def authenticate(
     now: Callable[[], datetime],
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The request's parameters and headers with the client's authentication added; the ones handed in stay as
-    they are. `endpoint` is the address of the request: the audience where the server has no issuer.
+    they are. `endpoint` is the address of the request: the audience if the server has no issuer.
 
     What it returns holds secrets: it goes into one Request and nowhere else. Raises SettingWrong `client_missing`
     where the client id, secret or key that the method needs is not there.

@@ -1,7 +1,7 @@
 """Signing in on another screen: the device authorization grant (RFC 8628).
 
-Called by the sign-in service for method `device`. The person reads a short code here and enters it in any browser;
-Keyfob asks the server until they have. It asks no more often than the server allows, goes on asking when the network
+Called by the sign-in service for method `device`. The user reads a short code here and enters it in any browser;
+Keyfob asks the server until they have. It asks no more often than the server allows, keeps asking when the network
 fails, and stops when the code has expired, whatever the server answers then.
 """
 
@@ -30,7 +30,7 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL = timedelta(seconds=5)  # RFC 8628 §3.2: where the server tells none
 INTERVAL_MOST = timedelta(minutes=2)
 SLOWER = timedelta(seconds=5)  # §3.5: by so much for each slow_down, for good
-LIFE = timedelta(minutes=10)  # where the server leaves out the expiry that §3.2 demands
+LIFE = timedelta(minutes=10)  # if the server leaves out the expiry that §3.2 demands
 LIFE_MOST = timedelta(hours=1)
 _USER_CODE_MOST = 64
 _DEVICE_CODE_MOST = 8_192
@@ -59,7 +59,7 @@ def device_code(
 
 
 def _begin(plan: FlowContext, env: FlowEnv) -> Generator[Effect, Any, _Begun]:
-    """RFC 8628 §3.1 and §3.2. The request is no token request, so it carries no proof of possession."""
+    """RFC 8628 §3.1 and §3.2. The request is not a token request, so it carries no proof of possession."""
     provider = plan.provider
     endpoint = safe(plan.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
     params = dict(provider.device_params)
@@ -99,7 +99,7 @@ def _unfit(page: Any, endpoint: str) -> bool:
 
 
 def _span(value: Any, otherwise: timedelta) -> timedelta:
-    """A number of seconds as a span of at least one; `otherwise` where it is none."""
+    """A number of seconds as a span of at least one; `otherwise` if it is none."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
@@ -108,7 +108,7 @@ def _span(value: Any, otherwise: timedelta) -> timedelta:
 
 
 def _poll(plan: FlowContext, begun: _Begun, env: FlowEnv) -> Generator[Effect, Any, Answer]:
-    """RFC 8628 §3.4 and §3.5: ask until the person has decided."""
+    """RFC 8628 §3.4 and §3.5: ask until the user has decided."""
     params = {
         **plan.provider.token_params,
         "grant_type": GRANT_TYPE,
@@ -120,7 +120,7 @@ def _poll(plan: FlowContext, begun: _Begun, env: FlowEnv) -> Generator[Effect, A
         if env.now() >= begun.shown.expires_at:
             raise SignInEnded("The code has expired", code="code_expired")
         try:
-            # Made anew each time: a client assertion is used once.
+            # Made again each time: a client assertion is used once.
             make = partial(token_request, plan, params, "device", env=env)
             response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
             match _error_in(plan, response):

@@ -69,7 +69,7 @@ def read_metadata(provider: Provider, data: Mapping[str, Any], url: str) -> Serv
     found: dict[str, str | None] = {}
     for name in _ENDPOINTS:
         own = getattr(provider.endpoints, name)
-        # `refresh_endpoint` is no metadata's word: a server that names one means something else.
+        # `refresh_endpoint` is not a metadata field: a server that names one means something else.
         found[name] = own if own or name == "refresh_endpoint" else _text(data, name)
     endpoints = Endpoints(**found)
     check_endpoints(endpoints, issuer)

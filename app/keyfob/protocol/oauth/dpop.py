@@ -29,7 +29,7 @@ from keyfob.protocol.oauth.jws import public_jwk, sign
 
 NONCES_MOST = 512  # origins; one person's accounts have a few dozen
 _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1024}")  # RFC 9449 §8.1: NQCHARs; the length is our bound
-_BODY_MOST = 65_536  # an error answer larger than this is no challenge
+_BODY_MOST = 65_536  # an error answer larger than this is not a challenge
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,7 +42,7 @@ class NonceBook:
         self._nonces: OrderedDict[str, str] = OrderedDict()
 
     def get(self, url: str) -> str | None:
-        """The nonce to use at this address's origin, None where none is known."""
+        """The nonce to use at this address's origin, None if none is known."""
         origin = origin_of(url)
         with self._lock:
             if origin in self._nonces:
@@ -50,7 +50,7 @@ class NonceBook:
             return self._nonces.get(origin)
 
     def learn(self, url: str, response: Response) -> str | None:
-        """Take up the answer's `DPoP-Nonce`. Returns it; None where there is none or it is malformed."""
+        """Take up the answer's `DPoP-Nonce`. Returns it; None if there is none or it is malformed."""
         return self.note(url, response.headers.get("dpop-nonce", ""))
 
     def note(self, url: str, nonce: str) -> str | None:
@@ -89,7 +89,7 @@ def proof(
     nonce: str | None = None,
     access: Secret | None = None,
 ) -> str:
-    """A DPoP proof (RFC 9449 §4.2) for one request: fresh `jti`, `htu` without query and fragment, `ath` where an
+    """A DPoP proof (RFC 9449 §4.2) for one request: fresh `jti`, `htu` without query and fragment, `ath` if an
     access token goes with it. The value of the `DPoP` header."""
     claims: dict[str, Any] = {
         "jti": new_id(),
@@ -115,7 +115,7 @@ def send(
     """Send `request`, with a proof where `key` is given. With `key` and `access`, `Authorization` becomes
     `DPoP <access>`; without a key the request goes out untouched.
 
-    `again` makes the request anew for the repeat, where something in it is used once: a client assertion's `jti`.
+    `again` builds the request again for the repeat, where something in it is used once: a client assertion's `jti`.
     A nonce challenge (§8: 400 with the JSON error; §9: 401 with the WWW-Authenticate error) is answered once; a
     second one raises PeerFault. Any other answer, whatever its status, is returned.
     """

@@ -32,7 +32,7 @@ def published_jwk(key: SigningKey) -> dict[str, str]:
 
 
 def sign(key: SigningKey, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    """A compact JWS over `claims`. `header` is added to `alg`. Raises Fault where the key cannot sign."""
+    """A compact JWS over `claims`. `header` is added to `alg`. Raises Fault if the key cannot sign."""
     if key.alg not in ALGORITHMS:
         raise Fault(f"A signing key has the unknown algorithm {key.alg[:16]!r}")
     import jwt  # here: 10 MB and a tenth of the engine's start, which most renewals have no use for

@@ -32,8 +32,8 @@ def push(
     """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one browser
     address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
 
-    Signed with the plan's DPoP key where it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
-    SettingWrong where the server refuses the client or scopes, Transient where it is down, PeerFault for an answer
+    Signed with the plan's DPoP key if it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
+    SettingWrong if the server refuses the client or scopes, Transient if it is down, PeerFault for an answer
     that breaks RFC 9126 §2.2 or has expired on arrival.
     """
     endpoint = safe(

@@ -31,7 +31,7 @@ def password_sign_in(
 ) -> Flow[SignInResult]:
     """One sign-in at the token endpoint, sent once. The caller owns `password` and forgets it.
 
-    Raises SettingWrong `method_not_offered` where the preset does not ask for passwords, SignInEnded `declined` where
+    Raises SettingWrong `method_not_offered` if the preset does not ask for passwords, SignInEnded `declined` if
     the server does not take this one, and as `authorize.authorization_code`.
     """
     if "password" not in plan.provider.methods:

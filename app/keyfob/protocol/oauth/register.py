@@ -1,6 +1,6 @@
 """Dynamic client registration (RFC 7591), its end (RFC 7592), and Mastodon's way of doing the same.
 
-Called when an account is made at a server where nobody registers by hand, and when it is removed. The issued client
+Called when an account is made at a server that needs no manual registration, and when it is removed. The issued client
 belongs to that one account. What the server changed of what was asked for is noticed here (RFC 7591 §3.2.1): another
 redirect or another proof of identity ends the sign-in, fewer scopes are told. Never sends the registration's own
 token anywhere but to the server that gave it.
@@ -48,7 +48,7 @@ def register(
     """Register a client with `metadata` (RFC 7591 §2) at the `registration_endpoint`. `initial_access` is the token
     that some servers want first (§3).
 
-    Raises PeerFault `registration_changed` where the server registered another redirect, another grant or a proof
+    Raises PeerFault `registration_changed` if the server registered another redirect, another grant or a proof
     of identity that we do not have; what `answer.failure` gives for a refusal; SettingWrong for an unsafe address.
     """
     endpoint = safe(endpoint, "The registration endpoint")
@@ -76,8 +76,8 @@ def register(
 
 
 def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
-    """Delete a client of ours (RFC 7592 §2.3). True once it is gone, False where the server does not do this.
-    Raises Transient where it may be tried again later."""
+    """Delete a client of ours (RFC 7592 §2.3). True once it is gone, False if the server does not do this.
+    Raises Transient if it may be tried again later."""
     uri = safe(registration_client_uri, "The address of the client's registration")
     request = Request("DELETE", uri, "register", {"Authorization": f"Bearer {token.reveal()}"})
     response: Response = yield Send(request)
@@ -90,7 +90,7 @@ def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
 def register_mastodon(
     base: str, *, client_name: str, redirect_uri: str, scopes: Sequence[str], website: str | None = None
 ) -> Flow[Registered]:
-    """Mastodon's and its kin's registration: a form to `/api/v1/apps` of the person's instance. Errors as in
+    """Registration at Mastodon and similar servers: a form to `/api/v1/apps` of the user's instance. Errors as in
     `register`."""
     endpoint = safe(base.rstrip("/") + "/api/v1/apps", "The instance's address")
     form = {

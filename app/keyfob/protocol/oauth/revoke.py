@@ -1,7 +1,7 @@
 """Telling the provider that a token is no longer wanted (RFC 7009), in the provider's own way where that is another.
 
 Called after the account's tokens were forgotten here, and again from the list of pending revocations. It says whether
-the provider has revoked, has no way to, or should be asked again; it never decides what is forgotten here.
+the provider has revoked, cannot, or should be asked again; it never decides what is forgotten here.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def revoke(
 ) -> Flow[RevocationAnswer]:
     """Revoke one token at the plan's server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
 
-    "yes" once the provider says so, or says that it knows no such token; "unsupported" where it has no way to. Raises
-    Transient where it should be asked again, SettingWrong where the client is refused, PeerFault for other refusals.
+    "yes" once the provider says so, or says that it knows no such token; "unsupported" if it cannot. Raises
+    Transient if it should be asked again, SettingWrong if the client is refused, PeerFault for other refusals.
     With a DPoP key the request is signed: an atproto server answers 200 to one without a proof, and revokes nothing.
     """
     provider = plan.provider

@@ -2,7 +2,7 @@
 
 Called by `authorize` and `device` at sign-in and by the keeper's runner at renewal. A renewal yields `Keep` with what
 came before anything in it is judged: a rotated refresh token that is not stored is a lost session. Nothing here sends
-a refresh token twice, except once more after a DPoP nonce challenge (RFC 9449 §8), which the server did not spend.
+a refresh token twice, except for one repeat after a DPoP nonce challenge (RFC 9449 §8), which the server did not spend.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.oidc import id_token
 
-# A lifetime that makes no sense (-1, 0, true) is taken as this: long enough that renewing at 80 % of it is no loop.
+# A lifetime that makes no sense (-1, 0, true) is taken as this: long enough that renewing at 80 % of it is not a loop.
 LIFETIME_FLOOR = timedelta(minutes=5)
 SCOPES_MOST = 200
 _TOKEN = re.compile(r"[\x20-\x7e]{1,65536}")  # RFC 6749 appendix A.12; the length is our bound
-# Slack calls its bearer tokens by whom they act for. Only where the preset says the type means nothing.
+# Slack calls its bearer tokens by whom they act for. Only if the preset says the type means nothing.
 _BEARER_BY_ANOTHER_NAME = frozenset({"user", "bot"})
-_MILLISECONDS = 1e11  # an epoch beyond the year 5138 is told in milliseconds
+_MILLISECONDS = 1e11  # an epoch beyond the year 5138 is reported in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def read_answer(provider: Provider, response: Response) -> Answer:
 
 
 def _within(shape: TokenAnswer, outer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The object that has the tokens. Slack nests the person's at sign-in and has it at the top at renewal."""
+    """The object that has the tokens. Slack nests the user's at sign-in and has it at the top at renewal."""
     inner: Any = outer
     for part in shape.path:
         inner = inner.get(part) if isinstance(inner, Mapping) else None
@@ -155,7 +155,7 @@ def _text(value: Any) -> str | None:
 
 
 def expiry(provider: Provider, data: Mapping[str, Any], at: datetime) -> datetime | None:
-    """When the access token ends by our clock; None where nobody says (it is then used until an API refuses it).
+    """When the access token ends by our clock; None if nobody says (it is then used until an API refuses it).
 
     Numbers may come as text or with a fraction. What makes no sense is clamped: at most LIFETIME_MOST, and
     LIFETIME_FLOOR for a moment that is not in the future, so that no such answer makes Keyfob renew in a loop.
@@ -208,7 +208,7 @@ def _clamp(seconds: float) -> timedelta:
 
 
 def scopes_in(value: Any, separator: str = " ") -> tuple[str, ...] | None:
-    """The scopes of an answer: a text with separators, or a list (Twitch). None where the answer says nothing."""
+    """The scopes of an answer: a text with separators, or a list (Twitch). None if the answer says nothing."""
     if isinstance(value, str):
         # GitHub asks for blanks and answers with commas.
         words = re.split(r"[\s,]+" if separator in (" ", ",") else rf"(?:\s|{re.escape(separator)})+", value)
@@ -221,7 +221,7 @@ def scopes_in(value: Any, separator: str = " ") -> tuple[str, ...] | None:
 
 
 def fault_in_type(plan: FlowContext, answer: Answer) -> str | None:
-    """Why the answer's `token_type` cannot be used (RFC 6749 §7.1, RFC 9449 §5), None where it can."""
+    """Why the answer's `token_type` cannot be used (RFC 6749 §7.1, RFC 9449 §5), None if it can."""
     kind = (answer.token_type or "").lower()
     if plan.dpop_key is not None:
         return None if kind == "dpop" else "it sent a token that is not bound to Keyfob's key"
@@ -278,7 +278,7 @@ def exchange_code(
 ) -> Flow[Answer]:
     """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). The code is sent once.
 
-    Raises SignInEnded `code_expired` where the server no longer takes the code, and as `read_answer`.
+    Raises SignInEnded `code_expired` if the server no longer takes the code, and as `read_answer`.
     """
     params = {**plan.provider.token_params, **(extra or {})}
     params |= {"grant_type": "authorization_code", "code": code.reveal()}
@@ -337,7 +337,7 @@ def renew(
                     f"{refused.message}, but sent a new refresh token", detail=refused.detail
                 ) from None
         if isinstance(refused, SignInEnded):
-            # `access_denied` to a renewal is not a person's refusal, and ends no grant.
+            # `access_denied` to a renewal is not a user's refusal, and ends no grant.
             raise PeerFault(
                 f"{plan.provider.title} refused to renew this sign-in", detail=refused.detail
             ) from None
@@ -361,7 +361,7 @@ def renew(
 
 
 def merge(plan: FlowContext, old: Grant, answer: Answer) -> Grant | None:
-    """The old grant with what the answer brings, one generation on; None where it brings no token. An absent, null or
+    """The old grant with what the answer brings, one generation on; None if it brings no token. An absent, null or
     empty refresh token leaves the old one (RFC 6749 §6), an absent scope the old scopes."""
     refresh = answer.refresh or old.refresh
     if answer.access is None:

@@ -66,7 +66,7 @@ class Keys:
         self._asked_at: dict[str, datetime] = {}
 
     def cached(self, jwks_uri: str) -> tuple[Mapping[str, Any], ...]:
-        """The keys known, none where nothing was fetched yet."""
+        """The keys known, none if nothing was fetched yet."""
         with self._lock:
             found = self._sets.get(jwks_uri)
             if found is None:
@@ -75,7 +75,7 @@ class Keys:
             return found
 
     def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
-        """Whether to fetch now: always where nothing is known; else once in REFETCH, which is noted, so that tokens
+        """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that tokens
         with invented key ids cannot make us hammer a server. The first fetch is no second one: a key that changes
         right after it is found."""
         with self._lock:
@@ -101,7 +101,7 @@ class Keys:
 
 def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
     """The public signing keys of a JWKS answer (RFC 7517 §5). Keys of unknown kinds, for encryption, or too weak are
-    passed over. Raises as `answer.read_json`, and PeerFault `metadata_invalid` where it is no key set."""
+    passed over. Raises as `answer.read_json`, and PeerFault `metadata_invalid` if it is not a key set."""
     found = read_json(response, what).get("keys")
     if not isinstance(found, list):
         raise PeerFault(f"{what} sent no keys", code="metadata_invalid")
@@ -137,7 +137,7 @@ def _bits(modulus: str) -> int:
 
 
 def _fits(key: Mapping[str, Any], alg: str) -> bool:
-    """Whether a key may verify under `alg`: its own word where it has one, else its type and curve (RFC 8725 §3.1)."""
+    """Whether a key may verify under `alg`: its own word if it has one, else its type and curve (RFC 8725 §3.1)."""
     if key.get("alg", alg) != alg:
         return False
     if alg in _RSA:
@@ -169,8 +169,8 @@ def verify(
     """The claims of an ID token that stands every test. `at` is the moment it came; `nonce` what was sent with the
     request (None: none was); `subject` whom it must be of, where that is known.
 
-    Fetches the server's keys where they are not known, and once more for a key that is not among them. Raises
-    PeerFault `id_token_invalid` or `subject_mismatch`; Transient where keys are needed and cannot be had.
+    Fetches the server's keys where they are not known, and again for a key that is not among them. Raises
+    PeerFault `id_token_invalid` or `subject_mismatch`; Transient if keys are needed and cannot be had.
     """
     parsed = _parse(token)
     _check_header(parsed.header)
@@ -199,7 +199,7 @@ def verify_userinfo(plan: FlowContext, token: Secret, *, at: datetime, keys: Key
 
 def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
     """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it), None
-    where it is no JWT. Says nothing of who signed it."""
+    if it is no JWT. Says nothing of who signed it."""
     if token is None:
         return None
     try:

@@ -84,7 +84,7 @@ def who_am_i_request(
     token_type: str = "Bearer",  # noqa: S107
 ) -> Request:
     """The request that asks the provider whose token this is, the token in place. Raises SettingWrong `preset_faulty`
-    where the provider has none."""
+    if the provider has none."""
     source, api = _source_of(provider, method), api_of(provider, method)
     if source.source == "request" or source.url is not None:
         url, verb, body, extra = source.url, source.method, source.body, source.headers
@@ -149,8 +149,8 @@ def identify(
     information that comes signed is verified with the environment's keys. A user information endpoint that refuses the
     token (one that is bound to another resource, RFC 8707) does not matter if the ID token has said who it is.
 
-    For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` where the provider
-    refuses the token, PeerFault `identity_invalid` where it names nobody, PeerFault `protocol_violation` where the
+    For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` if the provider
+    refuses the token, PeerFault `identity_invalid` if it names nobody, PeerFault `protocol_violation` if the
     user information is of another subject than the ID token, and Transient.
     """
     provider = plan.provider
@@ -196,7 +196,7 @@ def identify(
 
 
 def _home(plan: FlowContext) -> str | None:
-    """An address of the server that names the person."""
+    """An address of the server that names the user."""
     ends = plan.server.endpoints
     return plan.server.issuer or ends.token_endpoint or plan.provider.api.base or plan.provider.identity.url
 
@@ -208,7 +208,7 @@ def _details(
     claims: Mapping[str, Any],
     env: FlowEnv,
 ) -> Flow[Mapping[str, Any]]:
-    """More about the person whom the token names, for display: `{subject}` stands in the request's body. Only a refused
+    """More about the user whom the token names, for display: `{subject}` stands in the request's body. Only a refused
     token is a failure; whatever else goes wrong leaves out a picture."""
     subject = read_path(claims, source.map.get("subject", "sub"))
     if isinstance(subject, bool) or not _PLAIN_SUBJECT.fullmatch(str(subject)):
@@ -261,8 +261,8 @@ def probe(
     """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
     back has it too.
 
-    Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` where the answer names somebody else, SettingWrong
-    `preset_faulty` where there is nothing to ask, and Transient.
+    Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` if the answer names somebody else, SettingWrong
+    `preset_faulty` if there is nothing to ask, and Transient.
     """
     provider = plan.provider
     source = _source_of(provider, method)
@@ -316,7 +316,7 @@ def identity_in(
     """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
     is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a
     subject says that the answer names nobody.
-    Raises PeerFault `identity_invalid` where there is no subject."""
+    Raises PeerFault `identity_invalid` if there is no subject."""
 
     def found(name: str) -> str:
         value = read_path(data, source.map.get(name, STANDARD_CLAIMS[name]))
@@ -328,7 +328,7 @@ def identity_in(
     def told(name: str, limit: int) -> str | None:
         return plain(found(name), limit) or None
 
-    # To the letter: two subjects that only look alike once made plain are two people.
+    # To the letter: two subjects that only look alike once made plain are two users.
     subject: str | None = found("subject")
     if not subject or len(subject) > SUBJECT_MOST or not subject.isprintable():
         subject = None

@@ -47,7 +47,7 @@ class AccountState:
 
     def apply_grant(self, key: str, grant: Grant) -> Record:
         """Bring the store's row up to a good grant that the vault holds. Raises NotFound, and SignInNeeded
-        `disconnected` if the account was disconnected meanwhile: no token of it is handed out any more."""
+        `disconnected` if the account was disconnected in the meantime: no token of it is returned any more."""
         before = self._store.get(key)
         record = self._store.update(key, partial(after, event=Renewed(grant, self._settings().margin)))
         if record is None:
@@ -108,7 +108,7 @@ class AccountState:
         )
 
     def mark_ended(self, record: Record, error: SignInNeeded) -> NoReturn:
-        """The grant has ended. Nothing is deleted: what the vault holds stays until the person signs in again."""
+        """The grant has ended. Nothing is deleted: what the vault holds stays until the user signs in again."""
         event = GrantEnded(self.events.error_note(error))
         changed = self._store.update(record.account.key, partial(after, event=event))
         known = isinstance(record.status, NeedsSignIn)

@@ -1,4 +1,4 @@
-"""What a person or a tool does with accounts that exist: see them, use them, rename, disconnect, remove them."""
+"""What a user or a tool does with accounts that exist: see them, use them, rename, disconnect, remove them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Accounts:
     # --- using ----------------------------------------------------------------------------------------------
 
     def token(self, ref: str, *, min_life: timedelta | None = None, rejected: Secret | None = None) -> Token:
-        """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` where the terms forbid it, and what
+        """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` if the terms forbid it, and what
         Keeper.grant raises."""
         record = self.resolve(ref)
         provider = self._plans.provider(record)
@@ -132,7 +132,7 @@ class Accounts:
         return token_of(record, provider, grant)
 
     def renew(self, ref: str) -> AccountView:
-        """Renew now, whatever is left. Raises what Keeper.grant raises; Usage where there is nothing to renew."""
+        """Renew now, whatever is left. Raises what Keeper.grant raises; Usage if there is nothing to renew."""
         record = self.resolve(ref)
         if not record.renewable and self._shown(record) == "connected":
             raise Usage(
@@ -178,7 +178,7 @@ class Accounts:
         return self._identify(record, grant)
 
     def _identify(self, record: Record, grant: Grant) -> Identity:
-        """Who the token is of, where the provider can be asked that; else whether it works."""
+        """Who the token is of, if the provider can be asked that; else whether it works."""
         plan = self._plans.for_account(record, grant)
         method, subject = record.account.method, record.account.subject
         profile = plan.provider.key_for(method)
@@ -220,7 +220,7 @@ class Accounts:
 
     def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
         """Forget the grant here at once, and revoke it at the provider, now or later; with it every older sign-in of
-        the account that may still live. The account stays. Raises KeychainError where the tokens could not be deleted
+        the account that may still live. The account stays. Raises KeychainError if the tokens could not be deleted
         yet: the account is disconnected all the same, and the rest is done once the keychain opens."""
         record = self.resolve(ref)
         again = f"Unlock your keychain, then run `keyfob disconnect {record.account.id}` again."
@@ -273,7 +273,7 @@ class Accounts:
         if isinstance(record.status, Disconnected) and not record.cleanup:
             return replace(self._how_it_ended(record), account=self._view(record))
         self._store.write(_local(key), "1" if local else None)
-        # The tombstone comes first: from here no answer of a renewal is stored, and no token is handed out.
+        # The tombstone comes first: from here no answer of a renewal is stored, and no token is returned.
         marked = self._store.update(key, partial(after, event=PersonDisconnected(now)))
         if marked is None:
             raise NotFound(f"There is no account {record.account.id}")
@@ -360,7 +360,7 @@ class Accounts:
         )
 
     def _is_kept_waiting(self, record: Record) -> bool:
-        """Whether a renewal is due, here or in another process, and the keychain refused it. One that a person asked for
+        """Whether a renewal is due, here or in another process, and the keychain refused it. One that a user asked for
         before its time changes nothing about a token that lives."""
         if record.last_error is None or record.last_error.advice != Advice.UNLOCK_KEYCHAIN:
             return False
@@ -427,7 +427,7 @@ def _ended(outcomes: Sequence[RevocationOutcome]) -> Disconnection:
 
 
 def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
-    """The hosts (with their port, where it is not the scheme's) that this account was signed in at and whose API it
+    """The hosts (with their port, if it is not the scheme's) that this account was signed in at and whose API it
     calls, as pinned. Tools that ask by address are answered for these and no others."""
     server, api = account.pin.server, api_of(provider, account.method)
     named = [api.base, provider.api.base, server.issuer, server.endpoints.authorization_endpoint]
@@ -437,12 +437,12 @@ def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
 
 def shareable(provider: Provider, record: Record) -> bool:
     """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that its terms
-    are about; an API key is the person's own to use, and so is a client they registered in a preset of their own."""
+    are about; an API key is the user's own to use, and so is a client they registered in a preset of their own."""
     return provider.policy.share or holds_key(record.account.method)
 
 
 def refuse_sharing(record: Record, provider: Provider) -> None:
-    """Raises SettingWrong `sharing_not_allowed` where other tools may not have this account's token."""
+    """Raises SettingWrong `sharing_not_allowed` if other tools may not have this account's token."""
     if not shareable(provider, record):
         reason = provider.policy.share_reason or f"{provider.title} does not let other tools use its tokens"
         raise SettingWrong(reason, code="sharing_not_allowed")

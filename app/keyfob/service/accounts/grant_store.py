@@ -44,7 +44,7 @@ class GrantStore:
             closing()
 
     def newest(self, key: str) -> Stored | None:
-        """The newest whole grant, None where there is none. Raises KeychainError, `entry_damaged` where there
+        """The newest whole grant, None if there is none. Raises KeychainError, `entry_damaged` if there
         are entries and none of them is whole."""
         found: list[Stored] = []
         damaged = False
@@ -83,11 +83,11 @@ class GrantStore:
         return slot
 
     def check_writable(self, key: str) -> None:
-        """Proves that the vault can be written now, before a refresh token is spent. Raises KeychainError."""
+        """Proves that the vault can be written now, before a refresh token is used up. Raises KeychainError."""
         self._vault.save(f"{key}/probe", Secret("writable"))
 
     def newest_or_none(self, key: str) -> Stored | None:
-        """The newest grant, None also where the entries are damaged: for ending an account, where either is over."""
+        """The newest grant, None also if the entries are damaged: for ending an account, where either is over."""
         try:
             return self.newest(key)
         except KeychainError as error:

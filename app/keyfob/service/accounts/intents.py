@@ -42,7 +42,7 @@ class Intents:
         self._journal.clear_intent(key)
 
     def may_repeat(self, intent: Intent, grant: Grant, *, refused: bool, waiting: bool) -> bool:
-        """Whether the refresh token may be sent once more. `refused`: an API refused the access token. `waiting`: the
+        """Whether the refresh token may be sent again. `refused`: an API refused the access token. `waiting`: the
         account backs off."""
         alive = not refused and self._now() < ends_at(grant.obtained_at, grant.expires_at)
         return may_repeat(intent.replays, self._now() - intent.at, alive=alive, waiting=waiting)

@@ -77,7 +77,7 @@ class Judge:
         return stored.grant
 
     def cannot_renew(self, record: Record, stored: Stored, request: GrantRequest) -> Grant:
-        """No refresh token: what has not expired serves; what has expired or was refused needs the person."""
+        """No refresh token: what has not expired serves; what has expired or was refused needs the user."""
         title = record.account.id
         if stored.grant.expired(self._now()):
             return self._state.mark_ended(
@@ -111,7 +111,7 @@ class Judge:
                 until=until,
                 retry_after=until - now,
             )
-        # A person's own "Renew now" overrides our backoff, but not what the provider asked for.
+        # A user's own "Renew now" overrides our backoff, but not what the provider asked for.
         if record.asked_until is not None and waits(record.asked_until, now):
             return Transient(
                 f"{self._title(record)} asked Keyfob to wait",
@@ -200,7 +200,7 @@ class Judge:
             case KeyfobError():
                 self._state.record_failure(record, renewal.newest.grant, error)
                 raise error
-        # A bug of ours is no reason to sign anybody out: the account is kept and backs off, and the bug is named.
+        # A bug in Keyfob is no reason to sign anybody out: the account is kept and backs off, and the bug is named.
         log.error("renewing %s failed", record.account.id, exc_info=error)
         fault = Fault(f"Renewing {record.account.id} failed: {type(error).__name__}")
         self._state.record_failure(record, renewal.newest.grant, fault)

@@ -1,4 +1,4 @@
-"""The Keeper: hands out an account's grant, renewed where it must be, and never loses one.
+"""The Keeper: returns an account's grant, renewed where it must be, and never loses one.
 
 Its promises, each quoted by a test:
 
@@ -13,7 +13,7 @@ Its promises, each quoted by a test:
 
 The order around one renewal is: lock, read, prove the vault writable, write the intent, send once, save, clear the
 intent, and only then judge the answer. An intent that is open while nobody holds the lock says that an answer may have
-been lost: if the vault holds a newer generation, that is taken; else the same refresh token is sent once more, at
+been lost: if the vault holds a newer generation, that is taken; else the same refresh token is sent again, at
 once, since many servers allow that for some seconds (`core.renewal.may_repeat` says when it may be sent again after
 that). What no client can prevent is a server without such grace whose answer never arrived.
 """
@@ -80,7 +80,7 @@ class Keeper:
 
         Renews first where less than `min_life` is left, where `rejected` is the current access token, or with
         `force`; at most once. `due_only` is the renewer's: like `force`, unless the account turns out, under the
-        lock, not to be due any more. A token that has not expired is served even where the provider gives no more than
+        lock, not to be due any more. A token that has not expired is served even if the provider gives no more than
         `min_life`; None means the usual minute, or 20 % of a lifetime too short for that. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
         The grant's secrets are the caller's to pass on and not to keep.
         """
@@ -88,7 +88,7 @@ class Keeper:
         record = self._reader.record(key, force=request.force)
         unsaved = self.saving.waiting(key)
         if unsaved is not None:
-            # The keychain cannot be read either, and a new token is handed out only once it is saved.
+            # The keychain cannot be read either, and a new token is returned only once it is saved.
             error, old = unsaved
             return self._judge.serve_or_raise(old, request, error)
         stored = self._reader.newest(record)
@@ -137,7 +137,7 @@ class Keeper:
         stored = self._reader.newest(record)
         if stored.grant.generation < record.generation:
             # A keychain that answers with what it held before (a sync, a service that is starting) may do better in a
-            # moment. The older refresh token may be a spent one, and is sent only where there is no other.
+            # moment. The older refresh token may be a used one, and is sent only if there is no other.
             stored = self._reader.newest_later(record)
         overtaken = stored.grant.generation != seen.grant.generation
         intent = self._intents.open(key)
@@ -155,7 +155,7 @@ class Keeper:
         if stored.grant.refresh is None:
             return self._judge.cannot_renew(record, stored, request)
         if intent is not None and self.saving.elsewhere(key):
-            # What the vault holds is spent, and its new refresh token is on its way there.
+            # What the vault holds is used up, and its new refresh token is on its way there.
             unsaved = KeychainError(
                 f"A new token of {record.account.id} waits in another process for the keychain",
                 code="keychain_locked",

@@ -1,4 +1,4 @@
-"""What a person sees of Keyfob's entries in the keychain's own program, and in the question that one may ask: which account
+"""What a user sees of Keyfob's entries in the keychain's own program, and in the question that one may ask: which account
 they are of.
 
 Called by the vault, by the entry's name, for each write. Never raises: an entry without its account's name is an entry all

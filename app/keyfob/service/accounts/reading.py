@@ -103,7 +103,7 @@ class GrantReader:
         return self.newest(record)
 
     def serves(self, stored: Stored, request: GrantRequest) -> bool:
-        """Whether the access token may be handed out as it is."""
+        """Whether the access token may be returned as it is."""
         if stored.grant.refresh is not None and predates(stored.grant.obtained_at, self._now()):
             # Noted by a clock that was ahead: the end it tells cannot be trusted, and may be years away.
             return False
@@ -114,7 +114,7 @@ class GrantReader:
         return backing_off(record, self._now())
 
     def still_due(self, key: str) -> bool:
-        """Whether the account is due, read anew. Raises what `record` raises."""
+        """Whether the account is due, read again. Raises what `record` raises."""
         now = self._now()
         when = self._schedule.due(self.record(key, force=True), now)
         return when is not None and when <= now

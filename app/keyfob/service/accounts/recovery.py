@@ -67,7 +67,7 @@ class Recovery:
             if self._grants.description(key) is None:
                 self._grants.describe(key, self._write(record))
                 if self._store.get(key) is None:
-                    self._grants.forget_all(key)  # it was removed meanwhile
+                    self._grants.forget_all(key)  # it was removed in the meantime
         self._store.write(DESCRIBED, "1")
 
     def recover(self) -> Recovered:
@@ -103,6 +103,6 @@ class Recovery:
             try:
                 self._store.restore(kept)
             except Usage:
-                continue  # another account has that label meanwhile
+                continue  # another account has that label in the meantime
             return kept.account.id
         raise Fault(f"No unused label was found for {record.account.id}")

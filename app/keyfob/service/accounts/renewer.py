@@ -61,11 +61,11 @@ class Renewer:
         self._running: dict[str, str] = {}  # job -> provider's host
         self._paused: dict[str, datetime] = {}  # host -> not before, from its own Retry-After
         self._looked_at: datetime | None = None
-        # Whether this process is the person's one renewer; asked at each tick, so that it can take over.
+        # Whether this process is the user's one renewer; asked at each tick, so that it can take over.
         self.allowed: Callable[[], bool] = lambda: True
         # Called from any thread when a job has changed when the next look is due; a face without events sets it.
         self.sooner: Callable[[], None] = lambda: None
-        # What is done once in each home, as a job of its own; a KeychainError has it done at a later tick.
+        # What is done once in each home, as a separate job; a KeychainError has it done at a later tick.
         self.first: Callable[[], None] = lambda: None
         self._first_done = False
 
@@ -115,7 +115,7 @@ class Renewer:
             return bool(self._running)
 
     def settled(self, timeout: timedelta) -> bool:
-        """Waits until no job runs, at most `timeout`: a renewal that has begun is never cut. True where none does."""
+        """Waits until no job runs, at most `timeout`: a renewal that has begun is never cut. True if none does."""
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout.total_seconds())
 
@@ -168,7 +168,7 @@ class Renewer:
             self.sooner()
 
     def _launch(self, job: str, host: str, work: Callable[[], None]) -> bool:
-        """False where there is no place for it now; True where it runs, was running already or has just begun."""
+        """False if there is no place for it now; True if it runs, was running already or has just begun."""
         with self._lock:
             if job in self._running:
                 return True

@@ -3,7 +3,7 @@
 A token that waits for its revocation lives in the vault under `revoke/<id>` with everything the request needs, so
 that it outlives the account. Offline or a busy provider means later, with backoff, for up to 30 days.
 
-A grant that a new sign-in replaces waits for the account's disconnect: some providers end all grants of a person and
+A grant that a new sign-in replaces waits for the account's disconnect: some providers end all grants of a user and
 a client when one is revoked, the new one too.
 """
 
@@ -58,7 +58,7 @@ class Revocations:
 
     def hold(self, record: Record, grant: Grant) -> PendingRevocation | None:
         """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called before the
-        account's client is replaced. None where there is nothing to revoke. Raises KeychainError."""
+        account's client is replaced. None if there is nothing to revoke. Raises KeychainError."""
         ends_at = grant.expires_at if grant.refresh is None else record.grant_ends_at
         if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._signing.now()):
             return None
@@ -105,7 +105,7 @@ class Revocations:
         *,
         held: bool = False,
     ) -> PendingRevocation:
-        """Take over `grant` for revocation: durable before it returns. `client` where it is not the account's own
+        """Take over `grant` for revocation: durable before it returns. `client` if it is not the account's own
         yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError."""
         account = record.account
         entry = f"revoke/{self._signing.new_id()}"
@@ -133,7 +133,7 @@ class Revocations:
         return pending
 
     def settle(self, pending: PendingRevocation) -> RevocationOutcome:
-        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider has no way to), or `refused` (it
+        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), or `refused` (it
         does not let us, and trying again would not help). Never raises a KeyfobError."""
         now = self._signing.now()
         if self._held_meanwhile(pending):
@@ -216,7 +216,7 @@ class Revocations:
         return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
 
     def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
-        """The client's key with this id. If the person has removed it meanwhile, the one that the account uses now: a
+        """The client's key with this id. If the user has removed it in the meantime, the one that the account uses now: a
         server takes any key of the client (RFC 7523 §3)."""
         key = self._plans.jwk(kid)
         record = self._store.get(pending.account_key)
@@ -235,7 +235,7 @@ class Revocations:
         )
 
     def _provider(self, provider_id: str, pin: Pin) -> Provider:
-        """The preset; where it is gone or faulty, what the account's pin alone tells: its server's own revocation."""
+        """The preset; if it is gone or faulty, what the account's pin alone tells: its server's own revocation."""
         try:
             return self._plans.preset(provider_id, pin)
         except KeyfobError:

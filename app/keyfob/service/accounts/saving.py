@@ -1,8 +1,8 @@
 """Saves a grant that a provider has just given, however long the keychain takes, and never drops one in silence.
 
-The old refresh token may be spent by then, so the new one must reach the vault. The keeper calls `keep` under the
-account's lock. When the vault refuses, a process of its own gets what must not be lost at once (`stand_by`), so that it
-outlives this one; then this process goes on trying. Who may stop waiting, and when, is the program's: the app and the
+The old refresh token may be used up by then, so the new one must reach the vault. The keeper calls `keep` under the
+account's lock. When the vault refuses, a separate process gets what must not be lost at once (`stand_by`), so that it
+outlives this one; then this process keeps trying. Who may stop waiting, and when, is the program's: the app and the
 agent never do, a command does after a while, or when a signal ends it (`let_go`).
 """
 
@@ -50,7 +50,7 @@ class Saving:
         now: Clock,
         save_for: timedelta | None,
     ) -> None:
-        """`save_for`: how long to go on trying; None means for as long as it takes."""
+        """`save_for`: how long to keep trying; None means for as long as it takes."""
         self._grants = grants
         self._store = store
         self._locks = locks
@@ -70,11 +70,11 @@ class Saving:
         return self._unsaved.get(key)
 
     def elsewhere(self, key: str) -> bool:
-        """Whether another process holds a new grant of this account: what the vault holds is spent."""
+        """Whether another process holds a new grant of this account: what the vault holds is used up."""
         return self._locks.held(saving_name(key))
 
     def let_go(self) -> None:
-        """The person wants the program to end: wait for the keychain no more. Any thread."""
+        """The user wants the program to end: wait for the keychain no more. Any thread."""
         self._leaving.set()
 
     def check_writable(self, key: str) -> None:
@@ -84,10 +84,10 @@ class Saving:
     def keep(self, record: Record, grant: Grant, before: Stored) -> str:
         """Store what the provider gave; returns its slot only when it is stored. The caller holds the account's lock and
         has looked at nothing else in the answer. Raises KeychainError, and SignInNeeded `disconnected` if the account was
-        disconnected meanwhile: the grant is then revoked, and nobody could read it before the lock is released."""
+        disconnected in the meantime: the grant is then revoked, and nobody could read it before the lock is released."""
         key = record.account.key
         slot = self._save(record, grant, before)
-        # An intent that stays because the disk is full is told from a lost answer by the newer generation.
+        # An intent that stays because the disk is full is distinguished from a lost answer by the newer generation.
         self._state.quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
         if current is None or current.epoch != record.epoch:
@@ -113,7 +113,7 @@ class Saving:
                 self._state.note_saved_late(key, grant)
 
     def _save(self, record: Record, grant: Grant, before: Stored) -> str:
-        """The slot, once the vault holds the grant. Raises KeychainError where this process stops trying; its words say
+        """The slot, once the vault holds the grant. Raises KeychainError if this process stops trying; its words say
         whether another goes on."""
         key = record.account.key
         started = self._now()

@@ -96,11 +96,11 @@ class Signer:
         return address_of(record, provider, target)
 
     def follow(self, ref: str, url: str, location: str) -> str:
-        """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` where the credentials may not follow."""
+        """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` if the credentials may not follow."""
         return self.check(ref, urljoin(url, location))
 
     def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
-        """The credentials for one request, the token renewed first where it is due. `for_tool`: they leave Keyfob, so
+        """The credentials for one request, the token renewed first if it is due. `for_tool`: they leave Keyfob, so
         the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
         Keeper.grant raises."""
         record = self._accounts.resolve(ref)

@@ -42,7 +42,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """What a person asked for. For an account that exists, `account` names it and the rest comes from it."""
+    """What a user asked for. For an account that exists, `account` names it and the rest comes from it."""
 
     provider: str
     method: str | None = None  # as asked, judged by `SignIn.begin`; None: the preset's first
@@ -52,10 +52,10 @@ class SignInRequest:
     inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # instance, tenant, handle, username …
     api_key: Secret | None = None
     password: Secret | None = None
-    client_id: str | None = None  # the person's own app registration, kept for the next time
+    client_id: str | None = None  # the user's own app registration, kept for the next time
     client_secret: Secret | None = None
     key_expires_at: datetime | None = None
-    timeout: float = 300.0  # seconds for the person to finish in the browser
+    timeout: float = 300.0  # seconds for the user to finish in the browser
     open_browser: bool = True
     switch_method: bool = False  # reconnect by another method: on purpose only
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PORT_FREE_WITHIN = 1.0  # seconds
 OUTCOME_FETCHED_WITHIN = 2.0  # seconds that the browser gets to fetch its last page
 
-# The browser's last page for ends that a person meets; for the others the page sends the person back to Keyfob.
+# The browser's last page for ends that a user meets; for the others the page sends the user back to Keyfob.
 PAGES = {
     "declined": (
         "Access was declined",
@@ -102,7 +102,7 @@ class Attempt:
         return unsubscribe
 
     def run(self, spawn: Spawn) -> AccountView:
-        """Sign in. Blocks until the account is connected; raises a KeyfobError where it is not. `spawn` hosts the
+        """Sign in. Blocks until the account is connected; raises a KeyfobError if it is not. `spawn` hosts the
         callback listener on a thread of the face's kind; it has ended within a second after `run` has."""
         try:
             view = self._service.perform(self, spawn)
@@ -124,7 +124,7 @@ class Attempt:
         return view
 
     def cancel(self) -> bool:
-        """Ends it at any moment; never blocks. False where the account is being saved or it has ended already."""
+        """Ends it at any moment; never blocks. False if the account is being saved or it has ended already."""
         with self._lock:
             if self._committing or self._progress.ended:
                 return False
@@ -134,8 +134,8 @@ class Attempt:
         return True
 
     def paste(self, text: str) -> None:
-        """The address or code that the browser could not bring back. Raises Usage or PeerFault where it does not fit;
-        the attempt goes on waiting."""
+        """The address or code that the browser could not bring back. Raises Usage or PeerFault if it does not fit;
+        the attempt keeps waiting."""
         listener = self._listener
         if listener is None or self.progress.stage not in ("waiting", "browser", "ready"):
             raise Usage("This sign-in is not waiting for an address or a code")
@@ -177,7 +177,7 @@ class Attempt:
         self._called_back = True
 
     def commit(self) -> None:
-        """From here it is too late to cancel. Raises SignInEnded where it was cancelled before."""
+        """From here it is too late to cancel. Raises SignInEnded if it was cancelled before."""
         with self._lock:
             if self.cancelled.is_set():
                 raise SignInEnded("The sign-in was cancelled")

@@ -50,7 +50,7 @@ class ClientKey:
 
 
 class ClientKeys:
-    """Blocking and thread-safe. Raises KeychainError where the vault is needed and cannot be had."""
+    """Blocking and thread-safe. Raises KeychainError if the vault is needed and cannot be had."""
 
     def __init__(
         self, store: AccountStore, vault: Vault, new_key: Callable[[str], SigningKey], clock: Clock
@@ -85,7 +85,7 @@ class ClientKeys:
         )
 
     def published(self, provider: str | None = None) -> dict[str, list[dict[str, str]]]:
-        """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` where there is none."""
+        """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` if there is none."""
         return {"keys": [key.published for key in self.all() if provider in (None, key.provider)]}
 
     def of(self, provider: str) -> list[SigningKey]:
@@ -95,7 +95,7 @@ class ClientKeys:
         return [self._public(key.kid) for key in found]
 
     def remove(self, kid: str, *, force: bool = False) -> ClientKey:
-        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage where an
+        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if an
         account still needs it and `force` is not given."""
         matches = [key for key in self.all() if key.kid == kid] or [
             key for key in self.all() if kid and key.kid.startswith(kid)

@@ -1,6 +1,6 @@
-"""Whose client id: the person's own registration, one issued to an account, the preset's, or none.
+"""Whose client id: the user's own registration, one issued to an account, the preset's, or none.
 
-A person's registration is kept for the next time, by provider and inputs (a tenant, an instance): its id in the
+A user's registration is kept for the next time, by provider and inputs (a tenant, an instance): its id in the
 account store, its secret in the vault. Each account carries a copy of what it was signed in with, so changing the
 registration later disturbs no account that exists.
 """
@@ -56,7 +56,7 @@ class ClientChoice:
     secrets: ClientSecrets = NO_SECRETS
     registration_uri: str | None = None
     scopes: tuple[str, ...] | None = None
-    secret_expires_at: datetime | None = None  # RFC 7591 §3.2.1; a new sign-in registers anew
+    secret_expires_at: datetime | None = None  # RFC 7591 §3.2.1; a new sign-in registers again
 
 
 class Clients:
@@ -82,8 +82,8 @@ class Clients:
     # --- inputs ---------------------------------------------------------------------------------------------
 
     def inputs(self, preset: Provider, request: SignInRequest, record: Record | None) -> dict[str, str]:
-        """What the person told, over what the account was made with, over the preset's defaults.
-        Raises Usage where something is missing or does not fit."""
+        """What the user told, over what the account was made with, over the preset's defaults.
+        Raises Usage if something is missing or does not fit."""
         told = dict(record.account.pin.inputs) if record else {}
         told.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
         values: dict[str, str] = {}
@@ -138,7 +138,7 @@ class Clients:
     def keep(
         self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
     ) -> None:
-        """Keep the person's registration for the next time. The secret goes to the vault. Raises Usage if one of them
+        """Keep the user's registration for the next time. The secret goes to the vault. Raises Usage if one of them
         cannot be what it is said to be."""
         if secret is not None:
             check_secret(secret)
@@ -214,7 +214,7 @@ class Clients:
         return ClientChoice(client, self._plans.secrets(record.account.key))
 
     def _shipped(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
-        """The preset's client; its private key is the person's."""
+        """The preset's client; its private key is the user's."""
         if known.auth == "private_key_jwt":
             return self._mine(provider, inputs, known)
         return ClientChoice(Client(known.client_id, known.auth))
@@ -310,7 +310,7 @@ def check_secret(secret: Secret) -> None:
 
 
 def _auth(provider: Provider, has_secret: bool) -> ClientAuth:
-    """How this client proves itself: as the preset says where that fits what the person has."""
+    """How this client proves itself: as the preset says where that fits what the user has."""
     told = provider.client.auth
     if told in ("basic_empty", "private_key_jwt"):
         return told

@@ -129,7 +129,7 @@ def _handlers(
         except SettingWrong as error:
             if error.code != "browser_failed":
                 raise
-            # No browser here: the link can be copied to another one, so this is no end yet.
+            # No browser here: the link can be copied to another one, so this is not an end yet.
             attempt.advance(browser_opened=False)
         else:
             attempt.advance(browser_opened=True)
@@ -222,7 +222,7 @@ def _scopes(provider: Provider, ready: PreparedSignIn) -> tuple[str, ...]:
 
 
 def _login_hint(ready: PreparedSignIn) -> str | None:
-    """For reconnecting: spares the person choosing, and the wrong person."""
+    """For reconnecting: spares the user choosing, and the wrong person."""
     return ready.record.account.email if ready.record else None
 
 

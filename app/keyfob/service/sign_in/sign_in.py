@@ -109,12 +109,12 @@ class SignIn:
             )
             signed: SignInOutcome | None = None
             try:
-                # A keychain that refuses is told before the person goes to the browser, not after.
+                # A keychain that refuses is reported before the user goes to the browser, not after.
                 deps.grants.check_writable(account_key)
                 signed = methods.sign_in(deps, ready)
                 kept, recognised = self._commit(ready, signed)
             except BaseException as error:
-                # Who breaks the protocol is not spoken to again, not even to give something back. Bad JSON is no attack.
+                # Who breaks the protocol is not spoken to again, not even to give something back. Bad JSON is not an attack.
                 broken = isinstance(error, PeerFault) and error.code != "response_invalid"
                 self._give_back(ready, tell=signed is not None or not broken)
                 raise
@@ -339,7 +339,7 @@ class SignIn:
         return None
 
     def _give_back(self, ready: PreparedSignIn, *, tell: bool) -> None:
-        """Revoke a grant that was received and is not kept: another person's, a cancelled dialog's, one that the
+        """Revoke a grant that was received and is not kept: another user's, a cancelled dialog's, one that the
         keychain refused; and remove the client that was registered for it. With `tell` False both are only forgotten, as
         where the ID token did not hold. Its failure never hides why it is not kept."""
         deps, received = self._deps, ready.attempt.received
@@ -409,12 +409,12 @@ def _where(inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _labels(base: str, asked: str | None) -> list[str]:
-    """The label itself, then `-2`, `-3`, … on a clash; only itself where the person asked for it."""
+    """The label itself, then `-2`, `-3`, … on a clash; only itself where the user asked for it."""
     return [base] if asked else [base, *(f"{base[:60]}-{n}" for n in range(2, 1000))]
 
 
 def _grant_ends(provider: Provider, signed: SignInOutcome, grant: Grant, now: datetime) -> datetime | None:
-    """The day the grant ends whatever is renewed, where the provider is known to have one."""
+    """The day the grant ends whatever is renewed, if the provider is known to have one."""
     told = signed.result.extra.get("grant_ends_in")
     if told is not None:
         return now + timedelta(seconds=float(told))
