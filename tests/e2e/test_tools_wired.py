@@ -127,10 +127,10 @@ def test_docker_helper_by_protocol(bench: Bench) -> None:
         none = bench.run("docker-credential-keyfob", "get", stdin=address)
         assert (none.code, none.out) == (1, "credentials not found in native keychain\n"), address
     assert bench.run("docker-credential-keyfob", "list").json == {}
-    for action in ("store", "erase"):
+    for action, reason in (("store", "does not save passwords"), ("erase", "keyfob disconnect ACCOUNT")):
         refused = bench.run("docker-credential-keyfob", action, stdin='{"Secret": "canary"}')
         assert refused.code == 1
-        assert "Keyfob keeps" in refused.out
+        assert reason in refused.out
         assert "canary" not in refused.out + refused.err
     assert bench.run("docker-credential-keyfob", "nonsense").code == 2
     assert bench.run("docker-credential-keyfob", "version").out.startswith("docker-credential-keyfob ")
@@ -416,7 +416,7 @@ def test_s64_a_foreign_server_is_warned_of_before_it_gets_a_token(bench: Bench) 
     words = ("wire", "mcp", "workshop", "--server", "shop")
     asked = bench.keyfob(*words)
     assert asked.code == 2
-    assert "Warning: evil.example is not a host of workshop/alice. It will get the token" in asked.err
+    assert "Warning: evil.example is not a host of workshop/alice. It would get the token" in asked.err
     assert servers.read_text() == old
     assert "Warning: evil.example" in bench.keyfob(*words, "--yes").err
     assert "headersHelper" in servers.read_text()

@@ -36,7 +36,7 @@ from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.http.responses import token_failure
 from keyfob.protocol.oauth.authorization_response import callback_error
 from keyfob.service.accounts.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
-from keyfob.tools.import_formats import Entry
+from keyfob.tools.entries import Entry
 from keyfob.tools.imports import Found
 from support.fake_ports import FakeAutostart
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from keyfob import client
-from keyfob.cli import docker_credential, git_credential, keyring_command
+from keyfob.cli import docker_credential, git_credential, host_lookup, keyring_command
 from keyfob.core.errors import SignInNeeded
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
-from keyfob.tools import host_lookup
+from keyfob.tools import hosts
 
 TOKEN = "canary-token"
 
@@ -305,7 +305,7 @@ def test_an_address_that_is_none_gets_no_answer(
 
 def test_the_table_names_providers_that_exist() -> None:
     known = Catalogue(resources() / "providers").ids()
-    table = host_lookup.table()
+    table = hosts.table()
     assert set(table) <= set(known)
     names = [name for tools in table.values() for name in tools.get("env", ())]
     assert len(names) == len(set(names)), "a variable belongs to one provider"

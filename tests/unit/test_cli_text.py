@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli import docker_credential, words
+from keyfob.cli import docker_credential, host_lookup, words
 from keyfob.cli.failure import json_text
 from keyfob.cli.options import _complete_accounts
 from keyfob.cli.session import Session, shown
@@ -25,7 +25,6 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.core.settings import Settings
 from keyfob.providers.catalogue import Catalogue
-from keyfob.tools import host_lookup
 from support.cli_run import Ran, opens, run
 from support.fake_engine import NOW, FakeAccounts, FakeEventBus, sample_views
 

@@ -10,7 +10,7 @@ from keyfob.core.hosts import is_disguised, is_inside, is_loopback
 from keyfob.desktop.connect import models
 from keyfob.protocol.http.urls import fault_of
 from keyfob.providers.values import url_fault
-from keyfob.tools import host_lookup
+from keyfob.tools import hosts
 
 # host, is_loopback, is_inside
 HOSTS = [
@@ -73,7 +73,7 @@ def test_plain_http_goes_to_the_same_hosts_everywhere(host: str, loopback: bool,
     assert (fault_of(url) is None) is loopback
     assert (url_fault(url) is None) is loopback
     assert models._is_web(url) is loopback
-    assert host_lookup.is_safe("http", f"{shown}:8080") is loopback
+    assert hosts.is_safe("http", f"{shown}:8080") is loopback
     if loopback:
         browser._check(url)
     else:

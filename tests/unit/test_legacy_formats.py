@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core.secret import Secret
-from keyfob.tools.import_formats import FORMATS, MOVED, Entry, entries_of, environment, parser_of
+from keyfob.tools.entries import Entry, entries_of
+from keyfob.tools.environment import environment
+from keyfob.tools.netrc import MOVED
+from keyfob.tools.registry import FORMATS, format_of
 from keyfob.tools.yaml_places import tree_of
 
 tree_of("")  # loads PyYAML, which on a busy machine takes longer than one example of a property may
+SOURCES = ["env", *(each.source for each in FORMATS)]
 VARIABLES = {
     "OPENAI_API_KEY": "openai-api",
     "GITLAB_TOKEN": "gitlab",
@@ -93,9 +97,9 @@ EXPECTED: dict[str, list[tuple[str, str | None, str | None, str | None]]] = {
 
 
 def read(source: str, text: str | bytes) -> list[Entry]:
-    known = parser_of("file", "", VARIABLES, source)
+    known = format_of("file", "", VARIABLES, source)
     assert known is not None
-    return entries_of(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, known[1])
+    return entries_of(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, known.parse)
 
 
 def blanked(data: bytes, entries: list[Entry]) -> bytes:
@@ -132,9 +136,9 @@ def test_an_email_proxys_registration_comes_along() -> None:
 
 @pytest.mark.parametrize("source", FILES)
 def test_the_kind_of_file_is_seen(source: str) -> None:
-    known = parser_of("something", FILES[source], VARIABLES)
+    known = format_of("something", FILES[source], VARIABLES)
     assert known is not None
-    assert known[0] == source
+    assert known.source == source
 
 
 @pytest.mark.parametrize(
@@ -142,17 +146,17 @@ def test_the_kind_of_file_is_seen(source: str) -> None:
     [(".netrc", "netrc"), ("hosts.yml", "gh"), (".env", "env"), (".env.local", "env"), ("prod.env", "env")],
 )
 def test_some_files_are_known_by_name(name: str, source: str) -> None:
-    known = parser_of(name, "", VARIABLES)
+    known = format_of(name, "", VARIABLES)
     assert known is not None
-    assert known[0] == source
+    assert known.source == source
 
 
 def test_prose_is_no_store() -> None:
-    assert parser_of("notes.txt", "Dear all,\nthe key is under the mat.\n", VARIABLES) is None
-    assert parser_of("notes.txt", "", VARIABLES, "floppy") is None
+    assert format_of("notes.txt", "Dear all,\nthe key is under the mat.\n", VARIABLES) is None
+    assert format_of("notes.txt", "", VARIABLES, "floppy") is None
 
 
-@given(st.sampled_from(["env", *FORMATS]), st.text(max_size=300))
+@given(st.sampled_from(SOURCES), st.text(max_size=300))
 def test_any_text_is_read_without_failing(source: str, text: str) -> None:
     for entry in read(source, text):
         assert entry.secret is None or len(entry.secret) > 0
@@ -308,7 +312,7 @@ def test_s79_in_json_one_string_alone_changes(
     assert blanked(file(key), entries) == file("")
 
 
-@given(st.sampled_from(["env", *FORMATS]), st.binary(max_size=200))
+@given(st.sampled_from(SOURCES), st.binary(max_size=200))
 def test_s79_any_bytes_are_read_without_failing_and_spans_lie_apart(source: str, data: bytes) -> None:
     at = 0
     for span in sorted((span for entry in read(source, data) for span in entry.spans), key=lambda s: s.start):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from keyfob.core.errors import SettingWrong
 from keyfob.tools import edits
-from keyfob.tools.wiring import Change, Wiring, read
+from keyfob.tools.edits import Change
+from keyfob.tools.wiring import Wiring, read
 
 LINES = ["[credential]", "\thelper = keyfob"]
 TAKE = partial(edits.without_block, tool="git")

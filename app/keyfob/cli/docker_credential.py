@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
+from keyfob.cli import host_lookup
 from keyfob.process.own_process import begin
-from keyfob.tools import host_lookup
+from keyfob.tools import hosts
 
 NOT_FOUND = "credentials not found in native keychain"  # Docker knows this very sentence and goes on without
 USAGE = "usage: docker-credential-keyfob get|list|store|erase|version"
@@ -73,11 +74,11 @@ def listing() -> dict[str, str]:
     """Registry → user name, for each host at which exactly one account would answer. Names no secret."""
     accounts, found = client.accounts(), {}
     for account in accounts:
-        entry = host_lookup.entry(account["provider"], "docker")
+        entry = hosts.entry(account["provider"], "docker")
         if entry is None:
             continue  # hosts of a provider that is not known to be a registry
-        for host in host_lookup.further(entry, account["hosts"]) or account["hosts"]:
-            shared = [row for row in host_lookup.at(host, "docker", accounts) if row.get("shareable", True)]
+        for host in hosts.further(entry, account["hosts"]) or account["hosts"]:
+            shared = [row for row in hosts.at(host, "docker", accounts) if row.get("shareable", True)]
             if len(shared) == 1:
                 found[f"https://{host}"] = _username(account)
     return found
@@ -86,12 +87,12 @@ def listing() -> dict[str, str]:
 def registry(address: str) -> tuple[str, str | None]:
     """The registry's host and the user name in what Docker hands over: `ghcr.io`, `https://ghcr.io`,
     `https://index.docker.io/v1/`. No host for plain http to another computer."""
-    scheme, host, username = host_lookup.split(address if "://" in address else f"https://{address}")
-    return (host, username) if host_lookup.is_safe(scheme, host) else ("", None)
+    scheme, host, username = hosts.split(address if "://" in address else f"https://{address}")
+    return (host, username) if hosts.is_safe(scheme, host) else ("", None)
 
 
-def _username(account: host_lookup.Account) -> str:
-    entry = host_lookup.entry(account["provider"], "docker") or {}
+def _username(account: hosts.Account) -> str:
+    entry = hosts.entry(account["provider"], "docker") or {}
     return str(entry.get("username") or account["label"])
 
 

@@ -21,7 +21,7 @@ from keyfob.cli.token_source import Lease, lease
 from keyfob.core.errors import Usage
 from keyfob.core.text import plain
 from keyfob.process.own_process import become_another, child_environment, find_program, persons_path
-from keyfob.tools.plans import variable_of
+from keyfob.tools.commands import variable_of
 
 NOT_FOUND = 127  # as a shell says it
 NOT_EXECUTABLE = 126

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
+from keyfob.cli import host_lookup
 from keyfob.process.own_process import begin
-from keyfob.tools import host_lookup
+from keyfob.tools import hosts
 
 MOST_INPUT = 64 * 1024  # bytes: git's own lines are short
 USAGE = "usage: git-credential-keyfob [--account ACCOUNT] [--username NAME] [--authtype TYPE] get|store|erase"
@@ -77,7 +78,7 @@ def read(data: bytes) -> tuple[dict[str, str], list[str]]:
 def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, str]) -> list[tuple[str, str]]:
     """The lines of an answer; none where there is no account to answer with. Raises `keyfob.KeyfobError`."""
     host = asked.get("host", "")
-    if not host or not host_lookup.is_safe(asked.get("protocol", ""), host):
+    if not host or not hosts.is_safe(asked.get("protocol", ""), host):
         return []
     username = asked.get("username")
     if username == told.get("username"):
@@ -93,7 +94,7 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
         lines = [("capability[]", "authtype"), ("authtype", told["authtype"]), ("credential", token)]
         lines.append(("ephemeral", "1"))  # not for other helpers to store
     else:
-        entry = host_lookup.entry(account["provider"], "git") or {}
+        entry = hosts.entry(account["provider"], "git") or {}
         name = told.get("username") or entry.get("username") or asked.get("username") or account["label"]
         lines = [("username", name), ("password", token)]
     if found.get("expires_at"):
@@ -110,13 +111,13 @@ def erase(asked: dict[str, str], account: str | None) -> None:
     host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
     if not host or not refused:
         return
-    for row in host_lookup.at(host, "git", client.accounts()):
+    for row in hosts.at(host, "git", client.accounts()):
         if row["renewable"] and row.get("shareable", True) and account in (None, row["id"], row["provider"]):
             client.lease(row["id"], rejected=refused)
 
 
 def _spread(asked: dict[str, str]) -> None:
-    scheme, host, username = host_lookup.split(asked.pop("url"))
+    scheme, host, username = hosts.split(asked.pop("url"))
     asked.setdefault("protocol", scheme)
     asked.setdefault("host", host)
     if username:

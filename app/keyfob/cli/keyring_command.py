@@ -13,8 +13,9 @@ import sys
 from collections.abc import Sequence
 
 from keyfob import client
+from keyfob.cli import host_lookup
 from keyfob.process.own_process import begin
-from keyfob.tools import host_lookup
+from keyfob.tools import hosts
 
 USAGE = "usage: keyring [--mode=password|creds] [--output=plain|json] get ADDRESS [USERNAME]"
 MODES = {"mode": ("password", "creds"), "output": ("plain", "json")}  # the first is meant if none is named
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     username = words[2] if len(words) == 3 else None
-    scheme, host, named = host_lookup.split(words[1])
-    if not host or not host_lookup.is_safe(scheme, host):
+    scheme, host, named = hosts.split(words[1])
+    if not host or not hosts.is_safe(scheme, host):
         return 1  # pip asks again with the host alone; whether that is for https cannot be told then
     try:
         account = host_lookup.choose(host, "pip", username=username or named)

@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import click
 
-from keyfob.cli.options import _complete_accounts, json_option, pass_session
+from keyfob.cli.options import F, _complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
 from keyfob.core.text import inert
-from keyfob.tools import edits, kubeconfig
-from keyfob.tools.plans import TOOLS, Asked
-from keyfob.tools.wiring import SUFFIX, Change, Wiring
+from keyfob.tools import edits
+from keyfob.tools.edits import Change
+from keyfob.tools.registry import SETUPS
+from keyfob.tools.setup import Option, SetupRequest
+from keyfob.tools.wiring import SUFFIX, Wiring, read
 
-OPTIONS = ("host", "user", "context", "profile", "registry", "file", "server", "shim_dir")
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 def _list_tools() -> str:
-    width = max(map(len, TOOLS))
-    return "\n".join(f"  {name.ljust(width)}  {tool.line}" for name, tool in TOOLS.items())
+    width = max(map(len, SETUPS))
+    return "\n".join(f"  {name.ljust(width)}  {setup.summary}" for name, setup in SETUPS.items())
+
+
+def _tool_options(function: F) -> F:
+    """What the tools declare: one option a name, with the tools that take it in its help."""
+    takers: dict[Option, list[str]] = {}
+    for name, setup in SETUPS.items():
+        for option in setup.options:
+            takers.setdefault(option, []).append(name)
+    for option, names in reversed(takers.items()):
+        text = f"{', '.join(names)}: {option.help}"
+        flag = f"--{option.name.replace('_', '-')}"
+        function = click.option(flag, metavar=option.metavar, help=text)(function)
+    return function
 
 
 @click.command(
@@ -49,16 +62,9 @@ def _list_tools() -> str:
       keyfob wire mcp github --server github
     """,
 )
-@click.argument("tool", type=click.Choice(list(TOOLS)))
+@click.argument("tool", type=click.Choice(list(SETUPS)))
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=_complete_accounts)
-@click.option("--host", metavar="H", help="git, docker: only this host of the account.")
-@click.option("--user", metavar="NAME", help="kubectl: the name of the user in the kubeconfig.")
-@click.option("--context", metavar="NAME", help="kubectl: let this context use it.")
-@click.option("--profile", metavar="NAME", help="aws: the profile. Default: the account's label.")
-@click.option("--registry", metavar="URL", help="npm: the registry. Default: the provider's.")
-@click.option("--file", metavar="FILE", help="mcp: the client's file. Default: .mcp.json in this folder.")
-@click.option("--server", metavar="NAME", help="mcp: the server's name in it.")
-@click.option("--shim-dir", metavar="DIR", help="pip: where to put the `keyring` command.")
+@_tool_options
 @YES
 @json_option
 @pass_session
@@ -71,28 +77,29 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
             f"The terms of {kept[0].provider_title} do not let other tools use the token of {kept[0].id}",
             code="sharing_not_allowed",
         )
-    asked = Asked(
+    request = SetupRequest(
         accounts=[view for view in views if view.shareable],
         everyone=engine.accounts.views(),
         named=bool(accounts),
-        options={name: value for name in OPTIONS if (value := options[name]) is not None},
+        options={name: value for name, value in options.items() if value is not None},
         environment=os.environ,
         home=Path.home(),
         here=Path.cwd(),
+        read=read,
     )
-    planned = TOOLS[tool].plan(asked)
+    planned = SETUPS[tool].plan(request)
     changes = [change for change in planned.changes if change.needed]
     _show(session, changes)
     if changes:
         for warning in planned.warnings:
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
-        Wiring(engine.home.state).make(tool, changes, planned.told)
+        Wiring(engine.home.state).make(tool, changes, planned.remembered)
     _tell(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
 
 
 @click.command(short_help="Undo keyfob wire.")
-@click.argument("tool", type=click.Choice(list(TOOLS)))
+@click.argument("tool", type=click.Choice(list(SETUPS)))
 @YES
 @json_option
 @pass_session
@@ -108,10 +115,12 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
     if notes is None:
         _tell(session, tool, [], [], "is not wired")
         return
-    take = TOOLS[tool].take or partial(edits.without_block, tool=tool)
-    if tool == "kubectl":
-        take = partial(kubeconfig.without_user, name=notes["told"]["user"])
-    undoing = wiring.undoing(tool, take)
+    undo = SETUPS[tool].undo
+
+    def without_keyfob(text: str) -> str:
+        return edits.without_block(text, tool) if undo is None else undo(text, notes["told"])
+
+    undoing = wiring.undoing(tool, without_keyfob)
     _show(session, [change for change, _ in undoing])
     _ask("Undo this?", yes)
     wiring.undo(tool, undoing)
@@ -120,7 +129,7 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
 
 def _show(session: Session, changes: list[Change]) -> None:
     for change in changes:
-        for line in change.shown():
+        for line in change.lines():
             colour = {"+": "green", "-": "red"}.get(line[:1])
             session.note(click.style(inert(line), fg=colour))
 

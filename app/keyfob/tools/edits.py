@@ -10,6 +10,8 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from keyfob.core.errors import SettingWrong
@@ -20,6 +22,24 @@ END = "# <<< keyfob wire {tool}"
 _SECRET = re.compile(
     r"(?i)((?:_auth\w*|_password|\w*token|password|passwd|\w*secret\w*|[\w-]+-data|\bauth)[\"']?\s*[:=]\s*)(?!\$\{)\S+"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file's new text. `before` None: there is no such file yet. `exact`: the very bytes, if they are known."""
+
+    path: Path
+    before: str | None
+    after: str
+    mode: int = 0o600  # of a new file; one that exists keeps its own
+    exact: bytes | None = None
+
+    @property
+    def needed(self) -> bool:
+        return self.before != self.after or self.exact is not None
+
+    def lines(self) -> list[str]:
+        return shown(self.before or "", self.after, str(self.path))
 
 
 def with_block(text: str, tool: str, lines: Sequence[str], *, after: str | None = None) -> str:

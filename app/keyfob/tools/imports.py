@@ -26,8 +26,8 @@ from keyfob.providers.substitute import fill
 from keyfob.service.accounts.views import SignInRequest
 from keyfob.service.sign_in.deps import SignInDeps
 from keyfob.service.sign_in.sign_in import SignIn
-from keyfob.tools import import_formats as formats
-from keyfob.tools.import_formats import KEY, READ_ONLY, SIGN_IN, Entry
+from keyfob.tools.entries import KEY, READ_ONLY, SIGN_IN, Entry, Format, entries_of
+from keyfob.tools.registry import FORMATS, SOURCES, format_of
 
 MOST_BYTES = 1024 * 1024  # of a file that is looked into
 UNKNOWN = "unknown"
@@ -38,31 +38,6 @@ Read = Callable[[Path], bytes | None]  # None if there is no such file
 Blank = Callable[[Sequence[ToBlank]], list[Blanked]]
 Write = Callable[[Path, bytes], None]
 Table = Callable[[], Mapping[str, Mapping[str, Any]]]  # reads tools.toml
-
-# Where each tool keeps its store: paths below the user's home, and the variable that moves its folder.
-PLACES: tuple[tuple[str, str, str | None], ...] = (
-    ("git-credentials", ".git-credentials", None),
-    ("git-credentials", ".config/git/credentials", None),
-    ("gh", ".config/gh/hosts.yml", "GH_CONFIG_DIR"),
-    ("codex", ".codex/auth.json", "CODEX_HOME"),
-    ("claude", ".claude/.credentials.json", "CLAUDE_CONFIG_DIR"),
-    ("netrc", ".netrc", None),
-    ("netrc", "_netrc", None),
-    ("emailproxy", "emailproxy.config", None),
-    ("emailproxy", ".config/emailproxy/emailproxy.config", None),
-)
-SOURCES = tuple(dict.fromkeys(source for source, _, _ in PLACES))
-TOOLS = {
-    "git-credentials": "git's credential store",
-    "gh": "GitHub's command line",
-    "codex": "Codex",
-    "claude": "Claude Code",
-    "netrc": ".netrc",
-    "emailproxy": "Email OAuth 2.0 Proxy",
-    "env": "an environment file",
-    "nexus": "a mod tool's settings",
-    "keyfob": "a Keyfob export",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +147,13 @@ class Imports:
         if len(data) > MOST_BYTES:
             raise SettingWrong(f"{path} is too big to import", code="import_unknown")
         text = data.decode("utf-8-sig", "replace")
-        known = formats.parser_of(path.name, text, self._variables(), source)
-        if known is None:
+        kind = format_of(path.name, text, self._variables(), source)
+        if kind is None:
             raise SettingWrong(f"{path} is not a file that Keyfob can import", code="import_unknown")
-        source, parse = known
         digest = hashlib.sha256(data).hexdigest()
         found: dict[object, Found] = {}
-        for entry in formats.entries_of(data, parse):
-            each = replace(self._found(source, path, entry, provider), digest=digest)
+        for entry in entries_of(data, kind.parse):
+            each = replace(self._found(kind, path, entry, provider), digest=digest)
             secret = entry.secret.reveal() if entry.secret else None
             key = (each.provider, entry.host, each.username, secret)
             same = found.get(key)
@@ -283,7 +257,7 @@ class Imports:
 
     # --- whose is it --------------------------------------------------------------------------------------------
 
-    def _found(self, source: str, path: Path, entry: Entry, told: str | None) -> Found:
+    def _found(self, kind: Format, path: Path, entry: Entry, told: str | None) -> Found:
         whose, inputs = self._whose(entry, told)
         way, reason, title, new = entry.way, entry.reason, None, None
         if whose is not None:
@@ -306,7 +280,7 @@ class Imports:
             reason = f"Keyfob does not know a provider at {plain(entry.host or 'its address', 80)}"
         tail = entry.secret.tail() if entry.secret else ""
         return Found(
-            source, TOOLS[source], path, way, whose, title, entry.username, tail, reason, inputs, entry, new
+            kind.source, kind.title, path, way, whose, title, entry.username, tail, reason, inputs, entry, new
         )
 
     def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
@@ -373,10 +347,11 @@ class Imports:
         return {name: provider for provider, tools in self._table().items() for name in tools.get("env", ())}
 
     def _places(self) -> Iterator[tuple[str, Path]]:
-        for source, below, variable in PLACES:
-            moved = self._environment.get(variable) if variable else None
-            path = Path(moved) / Path(below).name if moved else self._home / below
-            yield source, path
-        named = self._environment.get("NETRC")
-        if named:
-            yield "netrc", Path(named)
+        for kind in FORMATS:
+            for place in kind.places:
+                moved = self._environment.get(place.variable) if place.variable else None
+                path = Path(moved) / Path(place.below).name if moved else self._home / place.below
+                yield kind.source, path
+            named = self._environment.get(kind.file_variable) if kind.file_variable else None
+            if named:
+                yield kind.source, Path(named)

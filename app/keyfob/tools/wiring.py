@@ -10,37 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keyfob.adapters.system import tool_files
 from keyfob.core.errors import SettingWrong
 from keyfob.process.home import write_private
-from keyfob.tools import edits
+from keyfob.tools.edits import Change
 
 SUFFIX = tool_files.BACKUP_SUFFIX
 NOTES = "wired.json"
 BOM = b"\xef\xbb\xbf"
 Take = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One file's new text. `before` None: there is no such file yet. `exact`: the very bytes, if they are known."""
-
-    path: Path
-    before: str | None
-    after: str
-    mode: int = 0o600  # of a new file; one that exists keeps its own
-    exact: bytes | None = None
-
-    @property
-    def needed(self) -> bool:
-        return self.before != self.after or self.exact is not None
-
-    def shown(self) -> list[str]:
-        return edits.shown(self.before or "", self.after, str(self.path))
 
 
 def read(path: Path) -> str | None:

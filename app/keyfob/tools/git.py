@@ -1,0 +1,86 @@
+"""git: a credential helper for the hosts of connected accounts, and the passwords of git's own plaintext store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from keyfob.core.secret import Secret
+from keyfob.ports import Span
+from keyfob.tools import hosts
+from keyfob.tools.commands import command_of
+from keyfob.tools.entries import KEY, Entry, Format, Place
+from keyfob.tools.setup import HOST, Setup, SetupPlan, SetupRequest, block_edit, hosts_of
+from keyfob.tools.text_places import lines
+from keyfob.tools.tool import Tool
+
+
+def plan(request: SetupRequest) -> SetupPlan:
+    """`credential.<host>.helper` in git's own global file."""
+    path = Path(request.environment.get("GIT_CONFIG_GLOBAL") or request.home / ".gitconfig")
+    other = request.home / ".config" / "git" / "config"
+    if (
+        not request.environment.get("GIT_CONFIG_GLOBAL")
+        and request.read(path) is None
+        and request.read(other) is not None
+    ):
+        path = other
+    block: list[str] = []
+    for host, account in dict(reversed(hosts_of(request, "git"))).items():
+        helper = command_of("git-credential-keyfob", "keyfob")
+        if request.named and len(hosts.at(host, "git", [each.to_json() for each in request.everyone])) > 1:
+            helper += f" --account {account.id}"
+        # The empty one clears what other files list: a helper that stores would keep the token in its own store.
+        block += [f'[credential "{_url(host)}"]', "\thelper =", f'\thelper = "{helper}"']
+    return SetupPlan([block_edit(request, path, "git", block)])
+
+
+def _url(host: str) -> str:
+    return f"{'http' if hosts.is_safe('http', host) else 'https'}://{host}"
+
+
+def git_credentials(text: str) -> Iterator[Entry]:
+    """git-credential-store: an address with user and password a line, percent-encoded."""
+    for at, line in lines(text):
+        try:
+            parts = urlsplit(line.strip())
+            host = parts.netloc.rpartition("@")[2].lower()
+        except ValueError:
+            continue
+        if parts.scheme in ("http", "https") and parts.password and host:
+            end = text.find("\n", at) + 1 or len(text)
+            yield Entry(
+                KEY,
+                host=unquote(host),
+                username=unquote(parts.username or ""),
+                secret=Secret(unquote(parts.password)),
+                # The whole line: from one with no password git would take an empty password.
+                spans=(Span(at, end),),
+            )
+
+
+def _named(name: str, text: str) -> bool:
+    return name in (".git-credentials", "credentials") and "://" in text
+
+
+def _recognized(text: str, body: Mapping[str, Any] | None) -> bool:
+    return body is None and re.search(r"(?m)^https?://[^\s/]+@", text) is not None
+
+
+TOOL = Tool(
+    "git",
+    Setup("clone, fetch and push over https", plan, options=(HOST,)),
+    (
+        Format(
+            "git-credentials",
+            "git's credential store",
+            git_credentials,
+            _recognized,
+            named=_named,
+            places=(Place(".git-credentials"), Place(".config/git/credentials")),
+        ),
+    ),
+)

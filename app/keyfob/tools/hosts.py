@@ -1,0 +1,69 @@
+"""The hosts that a tool asks for: which of them belong to an account, by `tools.toml` and by the account's own hosts.
+
+The programs that git, Docker and pip run at every fetch come through here, so it imports little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
+
+
+def table() -> dict[str, Any]:
+    """`tools.toml`."""
+    import tomllib
+
+    from keyfob.core.resources import resources
+
+    return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
+
+
+def entry(provider: str, tool: str) -> dict[str, Any] | None:
+    """What the table says of `tool` at this provider; None if it says nothing."""
+    found = table().get(provider, {}).get(tool)
+    return dict(found) if isinstance(found, Mapping) else None
+
+
+def is_safe(scheme: str, host: str) -> bool:
+    """https, or plain http to this computer."""
+    if scheme != "http":
+        return scheme == "https"
+    from keyfob.core.hosts import is_loopback
+
+    return is_loopback(host_name(host))
+
+
+def host_name(host: str) -> str:
+    """Without the port."""
+    head, colon, port = host.rpartition(":")
+    return head if colon and port.isdecimal() else host
+
+
+def split(address: str) -> tuple[str, str, str | None]:
+    """The scheme, the host with its port in lower case, and the user name of an address; nothing of what is none."""
+    try:
+        parts = urlsplit(address)
+        username = unquote(parts.username) if parts.username else None
+    except ValueError:  # `https://[`
+        return "", "", None
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower(), username
+
+
+def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
+    """The accounts that belong to `host` (with its port, if it is not the scheme's) for this tool."""
+    wanted, known = host.lower(), table()
+    found = []
+    for account in accounts:
+        told = known.get(account["provider"], {}).get(tool, {})
+        if wanted in (*account.get("hosts", ()), *further(told, account.get("hosts", ()))):
+            found.append(account)
+    return found
+
+
+def further(told: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
+    """The hosts that the table adds to an account's own. One of another server than the table means gets none: its
+    token would go to a stranger."""
+    return told.get("hosts", ()) if told.get("at") in (None, *hosts) else ()

@@ -1,0 +1,20 @@
+"""HTTPie: what to type, since it asks no program."""
+
+from __future__ import annotations
+
+from keyfob.tools.setup import Setup, SetupPlan, SetupRequest
+from keyfob.tools.tool import Tool
+
+
+def plan(request: SetupRequest) -> SetupPlan:
+    """HTTPie asks nobody: what to type."""
+    ref = request.accounts[0].id if request.accounts else "ACCOUNT"
+    return SetupPlan(
+        notes=[
+            "HTTPie cannot be configured to ask a program. To keep the token out of the command line, type:",
+            f"  http https://… Authorization:@<(printf 'Bearer %s' \"$(keyfob token {ref})\")",
+        ]
+    )
+
+
+TOOL = Tool("httpie", Setup("shows what to type", plan))

@@ -1,0 +1,66 @@
+"""pip: `keyring-provider = subprocess`, and a `keyring` command that asks Keyfob."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from keyfob.core.errors import SettingWrong
+from keyfob.process.own_process import find_program
+from keyfob.tools import edits
+from keyfob.tools.commands import path_of
+from keyfob.tools.edits import Change
+from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit
+from keyfob.tools.tool import Tool
+
+
+def plan(request: SetupRequest) -> SetupPlan:
+    """`keyring-provider = subprocess`, and a `keyring` command that asks Keyfob, as pip looks for one by that name."""
+    environment = request.environment
+    own = path_of("keyfob-keyring", environment)
+    folder = Path(request.options.get("shim_dir") or own.parent)
+    shim = folder / "keyring"
+    text = f'#!/bin/sh\n# Placed by `keyfob wire pip`; `keyfob unwire pip` removes it.\nexec {shlex.quote(str(own))} "$@"\n'
+    found = find_program("keyring", environment.get("PATH"))
+    if found is not None and Path(found) != shim:
+        raise SettingWrong(
+            f"Another keyring command at {found} comes first on the PATH, so pip would use it",
+            remedy="Choose a folder that comes earlier on the PATH: --shim-dir DIR.",
+        )
+    before = request.read(shim)
+    if before is not None and "keyfob wire pip" not in before:
+        raise SettingWrong(f"{shim} is another program", remedy="Choose another folder with --shim-dir.")
+    if str(folder) not in (environment.get("PATH") or "").split(os.pathsep):
+        raise SettingWrong(f"{folder} is not on the PATH, so pip cannot find keyring there")
+    config = Path(
+        environment.get("PIP_CONFIG_FILE")
+        or Path(environment.get("XDG_CONFIG_HOME") or request.home / ".config") / "pip" / "pip.conf"
+    )
+    rest = edits.without_block(request.read(config) or "", "pip").split("\n")
+    told = [line for line in rest if line.split("=")[0].strip() in ("keyring-provider", "keyring_provider")]
+    changes = [Change(shim, before, text, mode=0o755)]
+    if not told:
+        lines = ["keyring-provider = subprocess"]
+        changes.append(
+            block_edit(request, config, "pip", lines, after="[global]")
+            if "[global]" in rest
+            else block_edit(request, config, "pip", ["[global]", *lines])
+        )
+    elif told[0].partition("=")[2].strip() != "subprocess":
+        raise SettingWrong(f"{config} says {told[0].strip()}", remedy="Remove that line, then try again.")
+    host = next(iter(account.hosts[0] for account in request.accounts if account.hosts), "gitlab.com")
+    note = (
+        f"Add the account's label to the index address: https://{request.accounts[0].label}@{host}/…/simple"
+    )
+    return SetupPlan(changes, [note] if request.accounts else [])
+
+
+TOOL = Tool(
+    "pip",
+    Setup(
+        "package indexes that need a password",
+        plan,
+        options=(Option("shim_dir", "DIR", "where to put the `keyring` command."),),
+    ),
+)

@@ -1,0 +1,114 @@
+"""How a program is set up to ask Keyfob: what each tool's file declares, and the parts that they share.
+
+A tool's `plan` looks at what is there and returns the changes, with notes for the user; it writes nothing. A setting
+that somebody else made is never replaced: that is an error which names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keyfob.core.account import AccountView
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.tools import edits, hosts
+from keyfob.tools.edits import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of `keyfob wire` that a tool takes. Tools may share one."""
+
+    name: str  # `shim_dir` for --shim-dir
+    metavar: str
+    help: str
+
+
+HOST = Option("host", "H", "only this host of the account.")
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """What the user asked `wire` for. `accounts`: the named ones, or all if none was named."""
+
+    accounts: Sequence[AccountView]
+    everyone: Sequence[AccountView]
+    named: bool
+    options: Mapping[str, str]  # those that were given, by `Option.name`
+    environment: Mapping[str, str]
+    home: Path
+    here: Path  # the current folder
+    read: Callable[[Path], str | None]  # a file's text, None if there is no such file; raises SettingWrong
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPlan:
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # shown before the user is asked
+    remembered: dict[str, str] = field(default_factory=dict)  # kept for undoing
+
+
+Undo = Callable[[str, Mapping[str, str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """`undo` takes our part out of a file's text that was changed since, with what the plan remembered. None: our
+    part is a block between marks."""
+
+    summary: str
+    plan: Callable[[SetupRequest], SetupPlan]
+    undo: Undo | None = None
+    options: tuple[Option, ...] = ()
+
+
+def block_edit(
+    request: SetupRequest, path: Path, tool: str, lines: Sequence[str], *, after: str | None = None
+) -> Change:
+    """Our block in a file of settings; `after`: the line below which a new one is put."""
+    before = request.read(path)
+    return Change(path, before, edits.with_block(before or "", tool, lines, after=after))
+
+
+def json_edit(request: SetupRequest, path: Path, change: Callable[[dict[str, Any]], None]) -> Change:
+    before = request.read(path)
+    return Change(path, before, edits.with_json(before or "", change, str(path)))
+
+
+def refuse_other(path: Path, what: str, there: object, wanted: str) -> None:
+    """Raises SettingWrong if somebody else's setting is there."""
+    if there is not None and there != wanted and "keyfob" not in str(there):
+        raise SettingWrong(f"{path} already has another {what}", remedy="Remove it, then try again.")
+
+
+def one_account(request: SetupRequest, tool: str, *, prefer: str | None = None) -> AccountView:
+    """The one account that this tool will use."""
+    fit = [each for each in request.accounts if request.named or prefer is None or each.provider == prefer]
+    if len(fit) != 1:
+        ids = ", ".join(each.id for each in fit) or "none connected yet"
+        raise Usage(
+            f"Which account should {tool} use? ({ids})", remedy=f"Add its name: keyfob wire {tool} ACCOUNT"
+        )
+    return fit[0]
+
+
+def hosts_of(request: SetupRequest, tool: str) -> list[tuple[str, AccountView]]:
+    """The hosts to answer for, each with its account. If no account was named, those of providers that the table
+    lists for this tool."""
+    host = request.options.get("host")
+    found = []
+    for account in request.accounts:
+        entry = hosts.entry(account.provider, tool)
+        if entry is None and not request.named:
+            continue
+        answered = hosts.further(entry or {}, account.hosts) or account.hosts
+        found += [(each, account) for each in answered if host in (None, each)]
+    if not found:
+        raise Usage(
+            f"No account works with {tool}",
+            remedy=f"Connect one, or add its name: keyfob wire {tool} ACCOUNT",
+        )
+    return found
