@@ -1,8 +1,7 @@
-"""The entry of `keyfob`, and of the helper processes it starts of itself.
+"""The entry point of `keyfob`, and of the helper processes that it starts.
 
-Takes the short ways of `token` before anything else is imported: with an agent running, the answer comes over its
-socket; without one, a token that is fresh comes straight from the keychain. Neither the command line nor the engine is
-loaded for them.
+Takes the fast paths of `token` before anything else is imported. If an agent runs, the answer comes over its socket.
+Otherwise a fresh token comes straight from the keychain. Neither path loads the command line or the engine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Speaks the agent's socket: the fast path of `keyfob token`, and `keyfob.token`, `keyfob.accounts`, `keyfob.Auth`.
+"""The client of the agent's socket: the fast path of `keyfob token`, and `keyfob.token`, `keyfob.accounts`, `keyfob.Auth`.
 
-Imports `os`, `sys` and `_socket` alone until more is needed; that is what makes a token cost little more than the
-start of the interpreter. Without an agent the work is done by the `keyfob` command in a separate process, under
-the same locks. Tokens are passed on and held in this process's memory only.
+Imports only `os`, `sys` and `_socket` until it needs more, so that a token costs little more than the start of the
+interpreter. If no agent runs, the `keyfob` command does the work in a separate process, under the same locks. Tokens are
+passed on and kept only in this process's memory.
 """
 
 from __future__ import annotations

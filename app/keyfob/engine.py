@@ -1,9 +1,9 @@
-"""The engine: everything that a face may ask, and how it is built.
+"""The engine: all services that a face may use, and how it is built.
 
-`system_ports` makes the ports of this computer; no other module names an adapter. `build` makes the services over any
-ports, so a test builds the same engine over ports of its own. A new service is a field of `Engine` and a line in `build`.
+`system_ports` creates the ports of this computer, and no other module names an adapter. `build` creates the services over
+any ports, so a test builds the same engine over fake ports. A new service is a field of `Engine` and a line in `build`.
 
-Nothing here talks to the network or the keychain. Both come with the first call that needs them.
+Building the engine does not use the network or the keychain. The first call that needs them does.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""The shortest way of `keyfob token` without an agent: a token that is in the keychain and fresh, returned as it is.
+"""The fast path of `keyfob token` without an agent: returns a fresh token that is already in the keychain.
 
-Called by `__main__` before the command line is loaded. It reads and never renews: where anything but the plain answer
-is due (no such account, a sign-in that ended, a token too old, a renewal whose answer was lost, another vault, a home
-that wants mending), it returns None and the whole program does it, with its locks and its words. So every promise about renewals stays the keeper's.
-Many commands that find one old token go on to the engine one at a time, and who waited looks again first.
+`__main__` calls it before it loads the command line. It reads and never renews. If anything else is needed (an unknown
+account, an ended sign-in, an old token, a renewal without an answer, another vault, a home that needs repair), it returns
+None, and the whole program does the work with its locks and messages. So the keeper alone keeps every promise about
+renewals. If many commands find the same old token, they go on to the engine one at a time, and each looks again first.
 
-The engine costs a quarter of a second to import, most of it to be able to renew; this imports what reading takes. The
-verdict on a preset (whether tools may have the token, and in which header) is kept beside the home's state with the
-files that it was made of, and counts while none of them has changed. Must return nothing that the engine would not.
+The engine takes a quarter of a second to import, mostly for the code that renews. This file imports only what reading
+needs. The verdict on a preset (whether tools may have the token, and in which header) is cached in the home's state with the
+files that it depends on, and is valid while none of them has changed. This path must never return a token that the engine
+would not return.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What lies outside the engine, as Protocols. Adapters implement them; contract suites say what they must do.
+"""The world outside the engine, as Protocols. Adapters implement them, and contract test suites define what they must do.
 
 Clock, entropy, browser and notifier are plain callables:
-`Clock = () -> datetime` (aware, UTC), `Entropy = (count) -> str` (count bytes of chance, base64url without padding),
+`Clock = () -> datetime` (aware, UTC), `Entropy = (count) -> str` (count random bytes, base64url without padding),
 `Browser = (url) -> None` (raises SettingWrong `browser_failed`).
 """
 

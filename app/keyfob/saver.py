@@ -1,9 +1,9 @@
-"""A process that stands by with a renewed grant until it is saved (adapters/vault/grant_saver.py starts it).
+"""A process that holds a renewed grant until it is saved. `adapters/vault/grant_saver.py` starts it.
 
-The program that has the grant keeps trying to save it itself, under the account's lock. Only when that lock is free,
-because the program has ended or has saved it, is it this one's turn: it looks whether the vault holds the grant, saves
-it if not, and ends. It never sends anything but the revocation of a grant whose account was disconnected in the meantime.
-Like `__main__`, it is an entry of its own: it starts before there is an engine.
+The program that received the grant keeps trying to save it, under the account's lock. When it has saved the grant or has
+ended, the lock is free. Then this process checks whether the vault has the grant, saves it if not, and exits. It sends one
+kind of request: it revokes the grant if the account was disconnected in the meantime. Like `__main__`, it is an entry point
+and starts without an engine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which account a tool means that asks by address: for git, Docker, and pip's keyring, each a program of its own.
+"""Finds the account for a tool that asks by address: for git, Docker, and pip's keyring, which are separate programs.
 
-Imports the client alone, since these programs run at every fetch. An answer is given only for an account's own hosts
-and the ones `tools.toml` adds to them, over https or to this computer; accounts whose terms keep the token with
-Keyfob are passed over. Tells on stderr why there is no answer, and never a token.
+Imports only the client, because these programs run at every fetch. It answers only for an account's own hosts and the ones
+that `tools.toml` adds to them, over https or on this computer. It skips accounts whose terms do not let other tools use the
+token. It says on stderr why there is no answer, and never prints a token there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """The values and rules of Keyfob: secrets, presets, accounts, grants, errors, renewal times.
 
-Everything else imports it. It uses the standard library alone, and does no I/O, knows no clock and no randomness.
+Everything else imports this package. It uses only the standard library, and has no I/O, clock or randomness.
 """

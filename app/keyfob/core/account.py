@@ -1,9 +1,9 @@
-"""Accounts: who is connected where, and how it stands.
+"""Accounts: who is connected at which provider, and in what state.
 
-An `Account` is what does not change between sign-ins (and is pinned by one). A `Status` says how it stands now,
-each case with only the fields that mean something there. A `Record` has both and is what the store holds;
-`core.transitions.after` is the only function that changes one. `shown_status` is the only place that says what is shown
-of it. "Renewing" is seen from the account's lock and never stored; a sign-in under way is an `Attempt` of the service.
+An `Account` does not change between sign-ins. A `Status` is the state now, and each case has only the fields that make
+sense for it. A `Record` has both, and the store keeps records. Only `core.transitions.after` changes a record, and only
+`shown_status` decides what a face shows. "Renewing" is derived from the account's lock and never stored. A sign-in in
+progress is an `Attempt` of the service.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a provider gave: the tokens, their times and scopes, and the key they are bound to.
+"""What a provider issued: the tokens, their times and scopes, and the key that they are bound to.
 
-A grant is immutable. Renewal makes a new one with the next generation. It is written to the keychain as one
-line of ASCII JSON with a checksum (`seal`/`unseal`), so that a torn or truncated entry is not taken for a whole one.
+A grant is immutable. A renewal creates a new one with the next generation. The keychain stores it as one line of ASCII
+JSON with a checksum (`seal`, `unseal`), so that Keyfob detects an entry that is torn or cut off.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether a host is this computer, or in its own network. Every rule about plain http and private addresses asks here.
+"""Whether a host is this computer or on its own network. Every rule about plain http and private addresses uses this file.
 
-Hosts are judged as they are written: nothing here asks a resolver. The transport pins the rest: for plain http it
-connects to loopback addresses only, whatever `localhost` resolves to.
+It checks a host as written and asks no resolver. The transport does the rest: for plain http it connects only to loopback
+addresses, whatever `localhost` resolves to.
 """
 
 from __future__ import annotations

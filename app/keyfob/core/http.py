@@ -1,4 +1,4 @@
-"""Requests, responses and callbacks as values. Headers may hold secrets, so `repr` never shows them."""
+"""Requests, responses and callbacks as values. Headers may contain secrets, so `repr` never shows them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a value of a preset must be beyond its type: marks on the fields of `core.provider`.
+"""The limits of a preset's values beyond their types, as marks on the fields of `core.provider`.
 
-Python and mypy pass over the marks. `providers.schema_check` judges files by them, and `providers.schema` writes them
+Python and mypy ignore the marks. `providers.schema_check` checks files against them, and `providers.schema` writes them
 into the JSON Schema for editors.
 """
 

@@ -1,7 +1,7 @@
-"""How a user can sign in: the methods, and the facts about each that other code asks for.
+"""How a user can sign in: the methods, and the facts about each that other code needs.
 
-To add a method, name it here with its facts, write its flow in `protocol` and its case in `service.sign_in.methods`, and
-give it words in `cli.words` and in `desktop.shared.method_words`. mypy and the tests name each place that lacks it.
+To add a method, declare it here with its facts, write its flow in `protocol` and its case in `service.sign_in.methods`, and
+name it in `cli.words` and `desktop.shared.method_words`. mypy and the tests list each place that is missing.
 """
 
 from __future__ import annotations

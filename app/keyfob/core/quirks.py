@@ -1,7 +1,7 @@
-"""Named quirks: what a preset needs and data cannot say. Each is declared here, with the facts that other code asks for.
+"""Named quirks: what a preset needs and cannot express as data. Each is declared here, with the facts that other code needs.
 
-A preset lists names; `protocol.provider_quirks` holds the code that knows them. To add one, declare it here and write
-its code there. Whatever a key of a preset can say is not a quirk.
+A preset lists names, and `protocol.provider_quirks` has the code for them. To add one, declare it here and write its code
+there. If a key of a preset can express something, it is not a quirk.
 """
 
 from __future__ import annotations

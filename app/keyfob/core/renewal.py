@@ -1,4 +1,4 @@
-"""When to renew: arithmetic only. All times are aware datetimes in UTC, all spans timedeltas."""
+"""When to renew. Only arithmetic: all times are aware datetimes in UTC, all durations are timedeltas."""
 
 from __future__ import annotations
 

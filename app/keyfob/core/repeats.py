@@ -1,5 +1,4 @@
-"""Whether a request that an API refused is sent again: one rule for flows, `keyfob request` and
-`keyfob.Auth`."""
+"""Whether Keyfob sends a request again that an API refused: one rule for flows, `keyfob request` and `keyfob.Auth`."""
 
 from __future__ import annotations
 

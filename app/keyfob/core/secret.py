@@ -1,8 +1,8 @@
 """A value that must not be seen.
 
-Every token, key, client secret and private key travels as a `Secret`. Printing, formatting, logging or
-pickling one shows a placeholder, so that no traceback, log line or debugger view can leak it by accident;
-only `reveal()` tells, and each call of it is a place a reviewer can find.
+Every token, key, client secret and private key is a `Secret`. Printing, formatting, logging or pickling one shows a
+placeholder, so that no traceback, log line or debugger view leaks it by accident. Only `reveal()` returns the text, and a
+reviewer can find every call of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The user's settings: plain values with their defaults and limits. Kept in `config/settings.json`."""
+"""The user's settings: plain values with their defaults and limits. Saved in `config/settings.json`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Text from outside, made fit to be shown, logged or put in a title.
+"""Makes text from outside safe to show, to log or to use in a title.
 
-Control characters, line breaks, terminal escapes and bidirectional overrides in an app's name or an error
-description must not rewrite a log, a terminal or a sentence on screen.
+Control characters, line breaks, terminal escapes and bidirectional overrides in an app's name or an error description must
+not change a log, a terminal or a sentence on screen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Times and spans in words, for every face. Pure: `now` and every time come in, aware; clock times are those of `zone`
+"""Times and durations in words, for every face. Pure: `now` and every time are arguments, aware. Clock times are in `zone`
 (None: the computer's).
 """
 

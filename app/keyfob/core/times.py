@@ -1,4 +1,4 @@
-"""Times as Keyfob keeps them: aware datetimes in UTC, whole seconds on paper, RFC 3339 with a `Z`."""
+"""Times as Keyfob stores them: aware datetimes in UTC, whole seconds in files, RFC 3339 with a `Z`."""
 
 from __future__ import annotations
 

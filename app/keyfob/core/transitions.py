@@ -1,8 +1,8 @@
-"""How an account's record changes: every event that changes one, and `after`, the one place that says how.
+"""How an account's record changes: the events, and `after`, the only function that applies them.
 
-Services make an event and store `after(record, event)`; no other code sets a record's fields. An event carries what
-happened and when. What follows from it (the status, the next try, what is reset) is decided here.
-`docs/architecture.md` draws its diagram of states from this function.
+Services create an event and store `after(record, event)`. No other code sets a record's fields. An event says what happened
+and when. This file decides what follows from it (the status, the next try, what is reset). `docs/architecture.md` has a
+diagram of states that is generated from this function.
 """
 
 from __future__ import annotations

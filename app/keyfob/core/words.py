@@ -1,8 +1,8 @@
-"""The fixed words of the domain, as types: what an account, a preset and a sign-in may say.
+"""The fixed words of the domain, as types: the values that an account, a preset and a sign-in may have.
 
-Presets, stored rows and the JSON interface carry these words as they are, so a word never changes. Text from outside
-becomes one of them only if it is checked: presets in `providers.schema_check`, rows in `adapters.store_codec`, and
-requests in the service that takes them. A `match` over one of them ends in `assert_never`.
+Presets, stored rows and the JSON interface use these words, so a word never changes. Text from outside becomes one of them
+only after a check: presets in `providers.schema_check`, rows in `adapters.store.codec`, and requests in the service that
+receives them. A `match` over one of them ends in `assert_never`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every flow of one sign-in or renewal needs to know, gathered once; and what a sign-in gives."""
+"""What every flow of one sign-in or renewal needs to know, and what a sign-in returns."""
 
 from __future__ import annotations
 

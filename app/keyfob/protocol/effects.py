@@ -1,9 +1,9 @@
 """What a flow may ask for, and what a flow is.
 
-A flow is a generator: it yields effects, receives their results and returns its value. It does no I/O, knows no
-clock and no source of chance; the runner (`service/runner.py`) performs the effects, a test performs them with a
-script. A failed `Send` is thrown into the flow as `Transient` or `SettingWrong` (TLS), where it may be handled.
-Time comes with each `Response.at` and `Callback.at`.
+A flow is a generator: it yields effects, receives their results and returns its value. It has no I/O, clock or
+randomness. The runner (`service/runner.py`) performs the effects, and a test performs them with a script. A failed `Send`
+is thrown into the flow as `Transient` or `SettingWrong` (TLS), and the flow may handle it. `Response.at` and `Callback.at`
+have the time.
 """
 
 from __future__ import annotations

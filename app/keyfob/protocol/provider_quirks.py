@@ -1,7 +1,7 @@
-"""What single providers do that no preset's data can say: `core.quirks` declares a name, the code is here.
+"""Code for what single providers do and a preset cannot express: `core.quirks` declares the names.
 
-Called by `authorize` and by the service that gets a client. A quirk adds to what the standard flow checks or replaces it
-whole; it never skips a check.
+Called by `authorize` and by the service that gets a client. A quirk adds to the checks of the standard flow or replaces the
+flow. It never skips a check.
 """
 
 from __future__ import annotations

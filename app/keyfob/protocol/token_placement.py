@@ -1,7 +1,6 @@
-"""Where an account's token goes in a request to its provider's API (RFC 6750 §2, and what presets say
-instead).
+"""Puts an account's token into a request to its provider's API (RFC 6750 §2, or what the preset says instead).
 
-Called for every request that carries a token: who-am-I, revocation, the API calls of tools. Pure.
+Called for every request with a token: identity, revocation, the API calls of tools. Pure.
 """
 
 from __future__ import annotations

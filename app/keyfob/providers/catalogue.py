@@ -1,10 +1,9 @@
-"""The catalogue: every preset that comes with Keyfob and every one of the user's own.
+"""The catalogue: all presets that come with Keyfob, and the user's own.
 
-Promises: a file of the user's own wins over ours by id and appears at once (names, sizes and times are looked
-at on each call; there is no watcher); a faulty file is reported by `faults()` and never breaks another provider;
-`get` reads only the files that the one id needs. A faulty file that would win over ours does not silently give
-way to it: that id is refused until the file is mended. Called by the engine and the faces; thread-safe.
-Must never write.
+A user's file replaces a preset of Keyfob with the same id, and appears at once: each call looks at names, sizes and times,
+and there is no watcher. `faults()` reports a file with errors, which never affects another provider. If a user's file with
+errors would replace a preset of Keyfob, that id is refused until the file is corrected. `get` reads only the files that the
+one id needs. Called by the engine and the faces. Thread-safe. Must never write.
 """
 
 from __future__ import annotations

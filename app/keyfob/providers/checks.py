@@ -1,9 +1,9 @@
-"""Is a preset right? Every fault of a file at once, each with its dotted key and what it should be.
+"""Checks a preset: reports all errors of a file at once, each with its dotted key and what it should be.
 
-`judge` gives the preset or its faults: shape first, then meaning. What cannot be said in types stands here: that
-addresses are https off loopback, that a token only goes to hosts the preset names, that each method has the
-addresses it needs, that there is a who-am-I, and that no secret, no code and no foreign client id is in the file.
-Called by `catalogue` and by `keyfob providers check`. Must never raise on a bad file.
+`judge` returns the preset or its errors: first the form, then the meaning. It has the rules that types cannot express:
+addresses are https except on loopback, a token goes only to hosts that the preset lists, each method has the addresses that
+it needs, there is an identity request, and the file contains no secret, no code and no other app's client id. Called by
+`catalogue` and by `keyfob providers check`. Must never raise for a bad file.
 """
 
 from __future__ import annotations

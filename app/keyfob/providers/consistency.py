@@ -1,7 +1,7 @@
-"""The rules for a preset as a whole: that each method has what it needs, and who-am-I, client, policy and hosts fit.
+"""The rules for a preset as a whole: each method has what it needs, and identity, client, policy and hosts fit together.
 
-Each rule takes the preset, all its texts by key and whether it is ours, yields faults and never raises;
-`checks.RULES` lists them.
+Each rule receives the preset, all its texts by key, and whether it comes with Keyfob. It yields errors and never raises.
+`checks.RULES` lists the rules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Families of presets: `extends = "other"` starts from another preset's tables; what the file says wins.
+"""Families of presets: `extends = "other"` starts from another preset's tables, and the file's own values replace them.
 
-Tables are merged key by key, everything else is replaced whole; `id` and `title` are never inherited from
-another id. A file of the user's own may extend the preset
-of the same id that comes with Keyfob. Pure: the caller looks files up.
+Tables are merged key by key, and everything else is replaced. `id` and `title` are never inherited from another id. A user's
+file may extend Keyfob's preset with the same id. Pure: the caller finds the files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A preset's regular expressions: which ones are taken, and how a text is matched against one.
+"""A preset's regular expressions: which ones are accepted, and how a text is matched.
 
-A preset may come from a stranger, and Python's matcher tries one way after another: `(a+)+$` takes longer than a life
-on a text of 50 characters. So a pattern is taken only if the number of ways that a text of `TEXT_MOST` characters can
-be split up by it has a small bound. Called by `rules`, `fill` and the window's form; pure; thread-safe.
+A preset may come from a stranger, and Python's matcher backtracks: `(a+)+$` takes years on a text of 50 characters. So a
+pattern is accepted only if the number of ways in which it can split a text of `TEXT_MOST` characters is small. Called by
+the checks, `substitute` and the window's form. Pure and thread-safe.
 """
 
 from __future__ import annotations

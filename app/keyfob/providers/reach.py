@@ -1,6 +1,6 @@
-"""Which hosts a preset leads to, and whether it bears the name of another: what a user must see of a stranger's preset.
+"""Which hosts a preset connects to, and whether it uses the name of another: what a user must see about a stranger's preset.
 
-Called by the importer before a preset is taken. Pure.
+The importer calls it before it adds a preset. Pure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Reads a preset's table as a `core.provider.Provider`: every fault of shape at once, each with its key and what it
-should be.
+"""Reads a preset's table as a `core.provider.Provider`, and reports all errors of form at once.
 
-A user who writes a preset wants to know all its faults, so a faulty key is left out and the rest is read on.
-Called by `checks`. Knows nothing of what a preset means. Pure; thread-safe.
+Someone who writes a preset wants to see all its errors, so a key with an error is left out and the rest is read. Called by
+`checks`. Knows nothing about the meaning of a preset. Pure and thread-safe.
 """
 
 from __future__ import annotations

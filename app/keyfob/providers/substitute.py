@@ -1,8 +1,8 @@
-"""Puts the user's inputs into a preset: `{instance}`, `{tenant}` and similar become what was typed.
+"""Fills the user's inputs into a preset: `{instance}`, `{tenant}` and similar become what the user entered.
 
-Called when an account is made and whenever its plan is built again from the inputs pinned with it. Promises that
-what comes out holds no placeholder of a declared input, that a host stays a host (no scheme, path or user name
-slips in) and that plain http appears for loopback alone. Must never ask a resolver or read the environment itself.
+Called when an account is created, and whenever its context is rebuilt from the saved inputs. The result contains no
+placeholder of a declared input. A host stays a host (no scheme, path or username gets in), and plain http is only for
+loopback. Must never ask a resolver or read the environment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes a preset's table as TOML, for `providers add`. Texts, numbers, truths, lists of them, and tables one deep."""
+"""Writes a preset's table as TOML, for `providers add`: strings, numbers, booleans, lists of them, and tables one level deep."""
 
 from __future__ import annotations
 

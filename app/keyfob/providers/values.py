@@ -1,7 +1,7 @@
-"""The rules for a preset's texts: addresses, placeholders, inputs, headers, and that no code or secret is there.
+"""The rules for a preset's texts: addresses, placeholders, inputs and headers, and no code or secrets.
 
-Each rule takes the preset, all its texts by key and whether it is ours, yields faults and never raises;
-`checks.RULES` lists them. Addresses: RFC 8252 §7.3 and §8.3 (loopback), RFC 6749 §3.1 (TLS).
+Each rule receives the preset, all its texts by key, and whether it comes with Keyfob. It yields errors and never raises.
+`checks.RULES` lists the rules. Addresses: RFC 8252 §7.3 and §8.3 (loopback), RFC 6749 §3.1 (TLS).
 """
 
 from __future__ import annotations

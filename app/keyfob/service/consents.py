@@ -1,11 +1,11 @@
-"""Named-app consent: the user is asked once which program may have an account's token, and can take it back.
+"""Consent for each program: Keyfob asks the user once which program may have an account's token, and the user can revoke it.
 
-Off unless the switch in Settings is on. Called by the agent before it returns a token. No request's thread waits for
-the user: a request that needs their answer says so, and goes on when it is there. Without a window the answer is no.
+Off unless the setting is on. The agent calls it before it returns a token. No request's thread waits for the user: a request
+that needs an answer says so, and continues when the answer is there. If no window is open, the answer is no.
 
-What this can and cannot do is explained next to the switch: it shows and limits what asks through the agent. It is not a wall
-between programs of one person: they can start each other, write into each other's memory and files, and a command that
-works without an agent does not ask at all.
+The text next to the setting says what this can and cannot do. It shows and limits what asks through the agent. It does not
+protect one user's programs from each other: they can start each other and change each other's memory and files, and a
+command that works without an agent does not ask.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Gathers what a flow needs to know about an account: its preset, its pinned server and its client's credentials.
+"""Collects what a flow needs to know about an account: its preset, its pinned server and its client's credentials.
 
-Stored tokens go to the addresses an account was signed in with, never to those of a preset that changed under it.
-Client secrets and keys live in the vault beside the account's grant and are handed to the flow only.
+Stored tokens go only to the addresses that the account was signed in with, even if the preset has changed since. Client
+secrets and keys are in the vault next to the account's grant, and only the flow receives them.
 """
 
 from __future__ import annotations

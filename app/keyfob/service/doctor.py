@@ -1,4 +1,4 @@
-"""The Doctor: looks at everything Keyfob stands on, one line each, and says what to do about what fails."""
+"""The doctor: checks everything that Keyfob needs, one line each, and says what to do about each failure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What happened, told to whoever wants to know: written to the history first, then to subscribers.
+"""What happened to the accounts: written to the history first, then sent to subscribers.
 
-Subscribers are called on the thread that publishes and must return at once; one that raises is dropped from
-that event only. Faces bring it to their own thread (`desktop/shared/bridge.py`, the agent's event stream).
+Subscribers are called on the thread that publishes and must return at once. If one raises, it misses only that event. Faces
+bring events to their own thread (`desktop/shared/bridge.py`, the agent's event stream).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""New presets: writes one for any OpenID Connect or OAuth 2.0 server from what the server says of itself.
+"""Writes a preset for any OpenID Connect or OAuth 2.0 server from the server's own metadata.
 
-Called by `keyfob providers add` and the gallery's "any server". Promises that only a preset without faults is
-written, that a file of the user's own is not replaced unasked, and that a client secret goes to the keychain.
+Called by `keyfob providers add`. Only a preset without errors is written, a user's own file is replaced only on request, and a
+client secret goes to the keychain.
 """
 
 from __future__ import annotations

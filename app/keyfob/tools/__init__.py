@@ -1,4 +1,4 @@
-"""Other programs that Keyfob supplies: how each is set up to ask for tokens, how that is undone, and what is imported from it.
+"""Other programs that Keyfob gives tokens to: how each is configured, how that is undone, and what can be imported from it.
 
 Nothing here talks to a provider.
 """

@@ -1,7 +1,7 @@
-"""Edits of other tools' settings, as text in and text out: one block of ours between two marks, or one key in JSON.
+"""Edits of other tools' settings, text in and text out: one block of Keyfob between two marks, or one key in JSON.
 
-Called by `keyfob wire` and `unwire`. Promises that an edit made twice is made once, that taking it out leaves every
-other line as it was, and that nothing shown holds a secret of the file's other lines.
+Called by `keyfob wire` and `unwire`. Making an edit twice changes nothing more. Removing it leaves every other line unchanged.
+Nothing that is shown contains a secret of the file's other lines.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Coming from elsewhere: finds other tools' plaintext stores, shows what is in them, and moves it here.
+"""Imports from other tools: finds their plaintext stores, shows what is in them, and moves it to Keyfob.
 
-Called by `keyfob import`, by the first start, and by `keyfob export` for the other direction. A key is tried at its
-provider's who-am-I before it is kept; what cannot be carried over becomes an account that needs one sign-in, with the
-reason; a refresh token that another tool still rotates is shown and never used. Nothing found is shown but its tail.
+Called by `keyfob import`, by the first start, and by `keyfob export` for the other direction. Keyfob tests a key at its provider
+before saving it. If a sign-in cannot be moved, it adds an account that needs one sign-in, with the reason. It shows a refresh
+token that another tool still rotates, and never uses it. It shows only the last characters of what it finds.
 """
 
 from __future__ import annotations

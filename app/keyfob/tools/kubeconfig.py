@@ -1,8 +1,7 @@
-"""A kubeconfig's users and contexts, edited as text: one item put in or taken out, every other line as it
-was.
+"""Edits a kubeconfig's users and contexts as text: adds or removes one item, and leaves every other line unchanged.
 
-Called by `keyfob wire kubectl`. PyYAML says where things stand. Lists have to be in block style, one item
-below the other, as kubectl and similar write them.
+Called by `keyfob wire kubectl`. PyYAML finds the positions. Lists must be in block style, one item below the other, as kubectl
+and similar tools write them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where values stand in text: lines, words as a shell reads them, and the strings of a JSON text. Pure.
+"""Finds values in text: lines, words as a shell reads them, and the strings of a JSON text. Pure.
 
-Called by the importer, which replaces a secret's own characters and no others. YAML's places are in `yaml_places`.
+Called by the importer, which replaces only a secret's own characters. `yaml_places` does the same for YAML.
 """
 
 from __future__ import annotations

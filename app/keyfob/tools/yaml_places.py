@@ -1,7 +1,7 @@
-"""Where things stand in other tools' YAML files, so that an edit changes those bytes and no others. Pure.
+"""Finds values in other tools' YAML files, so that an edit changes only those bytes. Pure.
 
-PyYAML reads; nothing is ever written back through it, since no YAML writer keeps quotes, spacing and comments
-as they were. Called by the importer, for gh's hosts.yml, and by `wire`, for a kubeconfig.
+PyYAML only reads, because no YAML writer keeps quotes, spacing and comments. Called by the importer, for gh's hosts.yml, and
+by `wire`, for a kubeconfig.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The client metadata document: what a client hosts at the address that is its client id (atproto's OAuth profile,
-the OAuth Client ID Metadata Document draft).
+"""The client metadata document, which a client hosts at the address that is its client id (atproto's OAuth profile, the OAuth
+Client ID Metadata Document draft).
 
-Called by `keyfob client-metadata PROVIDER`, which prints it for the user to host. Holds public keys only.
+`keyfob client-metadata PROVIDER` prints it for the user to host. It contains only public keys.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Who somebody is in the Atmosphere, and where their account lives: handle, DID, PDS, authorization server.
+"""Resolves an atproto identity: handle, DID, data server (PDS) and authorization server.
 
-The first half of signing in at Bluesky and any other atproto server; `atproto.sign_in` is the second. A handle counts
-only if it leads to a DID and that DID's document leads back to the handle; an authorization server only if the
-person's own PDS names it, and its metadata has what atproto's OAuth profile demands. Nothing that was found is used
-before it was checked, and no redirect is followed. A stranger's handle, DID or server names no service of this computer or
-its network: only a user who works with a server there themselves is led to it.
+This is the first part of signing in at Bluesky and any other atproto server; `atproto.sign_in` is the second. A handle
+counts only if it points to a DID and that DID's document points back to the handle. An authorization server counts only if
+the user's own PDS names it, and if its metadata meets atproto's OAuth profile. Nothing is used before it is checked, and no
+redirect is followed. A stranger's handle, DID or server never leads to a service of this computer or its network. Only a
+server that the user named may be there.
 """
 
 from __future__ import annotations

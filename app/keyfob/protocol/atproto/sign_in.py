@@ -1,8 +1,8 @@
 """Signing in at Bluesky and every other atproto server (atproto's OAuth profile: PAR, PKCE, DPoP, no secret).
 
-`resolve` finds the user and their server, `sign_in` is the authorization code grant with what the profile adds.
-Renewal is `token.renew` under the same key; revocation `revoke.revoke`. The tokens count only if their subject is
-the user who was expected, and where that person's own data server names the server that gave them.
+`resolve` finds the user and their server. `sign_in` is the authorization code grant with the additions of the profile.
+`token.renew` renews with the same key, and `revoke.revoke` revokes. The tokens count only if their subject is the expected
+user, and if that user's data server names the authorization server.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
-"""How a preset says where in an answer a thing is found: a small notation for data that needs no code.
+"""A small notation for a place in an answer, so that a preset needs no code.
 
 Used by `identity` and `token`. It only reads.
 
     email                       the value of a key
     name.display_name           a key within an object
-    data.0.id                   a place in a list
-    a.b|c|=none                 the first of these that is there; `=text` is the text itself
+    data.0.id                   an item of a list
+    a.b|c|=none                 the first of these that exists; `=text` is the text itself
     roles~owner,member          the first of these words that is in the list (or is the value) at the path
-    is_premium?premium          the word where the value is true
-    https://cdn/{id}/{icon}     a text with values put in (percent-encoded in an address); nothing if one lacks
+    is_premium?premium          the word, if the value is true
+    https://cdn/{id}/{icon}     a text with values filled in (percent-encoded in an address); nothing if one is missing
 
-A key that has dots in it (`https://api.openai.com/auth.chatgpt_plan_type`) is found as it stands: the longest key
-that fits is tried first.
+A key may contain dots (`https://api.openai.com/auth.chatgpt_plan_type`): the longest key that matches is tried first.
 """
 
 from __future__ import annotations

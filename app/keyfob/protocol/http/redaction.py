@@ -1,8 +1,8 @@
-"""What a peer says back of what it was sent: an error that quotes a token, a code or a key must not carry it on.
+"""Removes secrets from what a peer says: an error that quotes a token, a code or a key must not spread it.
 
-Called by the runner for every error that a flow raises: error descriptions are shown, stored and logged, and servers do
-write "refresh token abc has expired". By then the peer's words are cut to a line, so a part of a secret counts like the
-whole. Never changes the kind of an error, and nothing but its words.
+The runner calls it for every error that a flow raises, because error descriptions are shown, stored and logged, and some
+servers write "refresh token abc has expired". The peer's words are already cut to a line, so a part of a secret counts like
+the whole. It changes only the words of an error, never its kind.
 """
 
 from __future__ import annotations

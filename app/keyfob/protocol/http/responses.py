@@ -1,10 +1,9 @@
-"""Reading what peers answer: strict where a lenient reader would be fooled, and sorted by what should follow.
+"""Reads what peers answer, strictly, and sorts failures by what should follow.
 
-Every flow reads its answers through this file. Bodies are bounded in size and time by the transport; here they are
-held to UTF-8, to JSON as RFC 8259 writes it (or a form if the server says so), to each key once, and to a depth
-that no parser's stack minds. A failure becomes an error of `core.errors` that says whether it may pass. What a peer
-wrote reaches a message through `core.text.plain` only. Nothing here ends a grant but `token_failure`, and that on
-`invalid_grant` or the preset's own words alone.
+Every flow reads its answers through this file. The transport limits a body's size and time. This file requires UTF-8, JSON
+as in RFC 8259 (or a form, if the server says so), no repeated keys, and a limited depth. A failure becomes an error of
+`core.errors` that says whether it may pass. A peer's words reach a message only through `core.text.plain`. Only
+`token_failure` ends a grant, and only for `invalid_grant` or the preset's own words.
 """
 
 from __future__ import annotations

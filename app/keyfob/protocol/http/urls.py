@@ -1,7 +1,7 @@
-"""Addresses that come from presets, metadata and peers, judged before anything goes to them.
+"""Checks addresses from presets, metadata and peers before anything is sent to them.
 
-Called by every flow before it sends a request to, or opens the browser at, an address that it did not make itself.
-An address is a value here: nothing in this file resolves, opens or runs it.
+Every flow calls it before it sends a request to an address that it did not create, or opens it in the browser. An address is
+only a value here: nothing in this file resolves, opens or runs it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What an authorization response says (RFC 6749 §4.1.2), once the listener has found it to be this attempt's.
+"""The content of an authorization response (RFC 6749 §4.1.2), after the listener has matched it to this attempt.
 
-Called by the flows that wait for one. The code and the description of an error are a stranger's text: made plain, they go
-to the error's details, and the description decides nothing.
+Called by the flows that wait for one. An error's code and description come from outside: they are made plain and go to the
+error's details. The description decides nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Signing in with a browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636, RFC 8252, RFC 9700).
 
-Called by the sign-in service, once per attempt, with a fresh state, nonce and verifier. Yields `OpenBrowser` and
-`AwaitCallback`; the code is exchanged once. It opens no address that is not fit for a browser, never repeats a refused
-request without its protections, and returns only what passed every check; nothing of it is stored by then.
+The sign-in service calls it once for each attempt, with a fresh state, nonce and verifier. It yields `OpenBrowser` and
+`AwaitCallback`, and exchanges the code once. It opens no address that is not safe for a browser, never repeats a refused
+request with less protection, and returns only what passed every check. Nothing is stored at that point.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The authorization response as it comes back: raw bytes or pasted text in, a verdict out (RFC 8252 §7.3).
+"""Checks the authorization response: raw bytes or pasted text in, a verdict out (RFC 8252 §7.3).
 
-Promises that only a plain top-level navigation to the exact redirect address, with this attempt's state and
-issuer, is taken. Called by the loopback listener for every connection and for pasted text. Never does I/O,
-never keeps state, never puts anything the peer sent into a verdict or an error.
+Accepts only a plain top-level navigation to the exact redirect address, with this attempt's state and issuer. The loopback
+listener calls it for every connection and for pasted text. It has no I/O and keeps no state. It never puts anything that the
+peer sent into a verdict or an error.
 
-Whatever is refused here costs the attempt nothing: the listener keeps waiting for the real response.
+A refused response does not end the attempt: the listener keeps waiting for the real one.
 """
 
 from __future__ import annotations

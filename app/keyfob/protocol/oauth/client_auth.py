@@ -1,7 +1,7 @@
-"""How a client proves itself to the authorization server (RFC 6749 §2.3, RFC 7523 §2.2, OpenID Connect Core §9).
+"""Client authentication at the authorization server (RFC 6749 §2.3, RFC 7523 §2.2, OpenID Connect Core §9).
 
-One function, for the token, refresh, device, PAR and revocation endpoints alike. It uses the method that the client
-was registered with and never another, since a server that is offered two may take the weaker one.
+One function for the token, refresh, device, PAR and revocation endpoints. It uses only the method that the client was
+registered with, because a server that is offered two methods may accept the weaker one.
 """
 
 from __future__ import annotations

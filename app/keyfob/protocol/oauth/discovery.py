@@ -1,7 +1,7 @@
-"""Discovery: what an authorization server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
+"""Discovery: what an authorization server says about itself (RFC 8414, OpenID Connect Discovery 1.0).
 
-Called at the start of a sign-in and by `providers add`. Promises a `Server` whose issuer is to the letter the one that
-was asked for, and whose addresses are all fit to be used. It follows no redirect and opens nothing.
+Called at the start of a sign-in and by `providers add`. Returns a `Server` whose issuer is exactly the requested one, and
+whose addresses are all safe to use. It follows no redirect and opens nothing.
 """
 
 from __future__ import annotations

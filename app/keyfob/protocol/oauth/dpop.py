@@ -1,8 +1,8 @@
-"""Proof of possession (RFC 9449): every request with a bound token carries a fresh signature of its own.
+"""Proof of possession (RFC 9449): every request with a bound token has a fresh signature.
 
-`send` is the one way by which flows, `keyfob request` and the gateway send what may need a proof: without a key it
-sends the request as it is, with one it signs, learns the server's nonce from every answer, and answers one nonce
-challenge. It never sends a request a third time, and never puts a private key or a query into a proof.
+Flows, `keyfob request` and the gateway send requests that may need a proof through `send`. Without a key it sends the request
+unchanged. With a key it signs, learns the server's nonce from every answer, and answers one nonce challenge. It never sends
+a request a third time, and never puts a private key or a query into a proof.
 """
 
 from __future__ import annotations

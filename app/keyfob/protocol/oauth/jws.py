@@ -1,7 +1,7 @@
-"""Signed JSON objects that Keyfob itself makes: DPoP proofs and client assertions.
+"""Signed JSON objects that Keyfob creates: DPoP proofs and client assertions.
 
-Called by `dpop` and `client_auth`. Signs only what it is handed, with a key it is handed; never generates a key,
-never reads a clock, and never lets a private member of a JWK into a header.
+Called by `dpop` and `client_auth`. It signs only what it is given, with a key that it is given. It never generates a key,
+reads a clock, or puts a private member of a JWK into a header.
 """
 
 from __future__ import annotations

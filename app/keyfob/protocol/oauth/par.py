@@ -1,7 +1,7 @@
-"""Pushed authorization requests (RFC 9126): the request's parameters go to the server first, out of the browser's sight.
+"""Pushed authorization requests (RFC 9126): the request's parameters go directly to the server, not through the browser.
 
-Called by the authorization code flow where the server or the preset offers it. What the browser then carries is a
-reference, used once and at once. A failure ends the sign-in: the parameters never fall back to the plain query.
+The authorization code flow calls it if the server or the preset supports it. The browser then carries only a reference that
+works once. A failure ends the sign-in: the parameters never go through the browser instead.
 """
 
 from __future__ import annotations

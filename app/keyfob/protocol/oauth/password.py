@@ -1,8 +1,8 @@
-"""Username and password, for self-hosted servers whose preset says that they have no better way (RFC 6749 §4.3, and
-servers that answer a JSON login with a token).
+"""Username and password, for self-hosted servers whose preset allows it (RFC 6749 §4.3, and servers that answer a JSON login
+with a token).
 
-Called for presets whose method is `password`, and for no other. The password is used for one request and forgotten:
-it is in no result, no error and no log.
+Called only for presets whose method is `password`. The password is used for one request and forgotten: it is in no result,
+error or log.
 """
 
 from __future__ import annotations

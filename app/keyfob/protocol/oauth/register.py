@@ -1,9 +1,9 @@
-"""Dynamic client registration (RFC 7591), its end (RFC 7592), and Mastodon's way of doing the same.
+"""Dynamic client registration (RFC 7591), its deletion (RFC 7592), and Mastodon's variant.
 
-Called when an account is made at a server that needs no manual registration, and when it is removed. The issued client
-belongs to that one account. What the server changed of what was asked for is noticed here (RFC 7591 §3.2.1): another
-redirect or another proof of identity ends the sign-in, fewer scopes are told. Never sends the registration's own
-token anywhere but to the server that gave it.
+Called when an account is created at a server that needs no manual registration, and when it is removed. The issued client
+belongs to that one account. If the server changed the request (RFC 7591 §3.2.1), another redirect or another client
+authentication method ends the sign-in, and fewer scopes are reported. The registration's token is sent only to the server
+that issued it.
 """
 
 from __future__ import annotations

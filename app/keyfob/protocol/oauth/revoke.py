@@ -1,7 +1,7 @@
-"""Telling the provider that a token is no longer wanted (RFC 7009), in the provider's own way where that is another.
+"""Asks the provider to revoke a token (RFC 7009), or does so in the provider's own way.
 
-Called after the account's tokens were forgotten here, and again from the list of pending revocations. It says whether
-the provider has revoked, cannot, or should be asked again; it never decides what is forgotten here.
+Called after the account's tokens were deleted here, and again for pending revocations. It says whether the provider has
+revoked the token, cannot, or should be asked again. It never decides what is deleted here.
 """
 
 from __future__ import annotations

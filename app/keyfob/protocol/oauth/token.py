@@ -1,8 +1,8 @@
-"""The token endpoint (RFC 6749 §3.2, §4.1.3, §5, §6): a code for tokens, and a refresh token for newer ones.
+"""The token endpoint (RFC 6749 §3.2, §4.1.3, §5, §6): exchanges a code for tokens, and a refresh token for newer ones.
 
-Called by `authorize` and `device` at sign-in and by the keeper's runner at renewal. A renewal yields `Keep` with what
-came before anything in it is judged: a rotated refresh token that is not stored is a lost session. Nothing here sends
-a refresh token twice, except for one repeat after a DPoP nonce challenge (RFC 9449 §8), which the server did not spend.
+`authorize` and `device` call it at sign-in, and the keeper's runner at renewal. A renewal yields `Keep` with the answer before
+it checks anything in it, because a rotated refresh token that is not stored is a lost session. Nothing here sends a refresh
+token twice, except for one repeat after a DPoP nonce challenge (RFC 9449 §8), for which the server did not use it.
 """
 
 from __future__ import annotations

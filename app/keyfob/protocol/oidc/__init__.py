@@ -1,4 +1,4 @@
 """OpenID Connect: ID tokens and their keys, and who has signed in.
 
-Only a token that is already saved is judged here.
+These checks run only on tokens that are already saved.
 """

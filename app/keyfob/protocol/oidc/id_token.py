@@ -1,9 +1,8 @@
 """ID tokens (OpenID Connect Core §3.1.3.7, §3.1.3.8, §12.2; RFC 8725) and the keys that sign them (RFC 7517).
 
-Called by `authorize` and `device` at sign-in and by `token.renew`. `verify` answers only for a token that is signed by
-a key of the pinned server, under an algorithm that this key is for, and whose claims are of this server, client and
-sign-in. It never fetches a key from an address that a token names, never uses a shared secret as a key, and judges
-all times against the one handed in.
+`authorize` and `device` call it at sign-in, and `token.renew` at renewal. `verify` accepts only a token that is signed by a key of
+the pinned server, under an algorithm for this key, with claims of this server, client and sign-in. It never fetches a key
+from an address in a token, never uses a shared secret as a key, and compares all times with the one that it is given.
 """
 
 from __future__ import annotations

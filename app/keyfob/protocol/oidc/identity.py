@@ -1,9 +1,9 @@
-"""Who signed in: from the ID token, the user information endpoint, or the provider's own who-am-I request.
+"""Who signed in: from the ID token, the user information endpoint, or the provider's own identity request.
 
-Called at sign-in once the tokens are there, by `test`, and for a new API key. Promises an `Identity` whose subject is
-never empty and whose other fields are plain text fit to be shown. It never shows a key that an answer echoes, never
-takes user information of another subject than the ID token's (OpenID Connect Core §5.3.2), and never sends a token
-anywhere but to the address it is handed.
+Called at sign-in when the tokens are there, by `test`, and for a new API key. Returns an `Identity` whose subject is never
+empty and whose other fields are plain text that is safe to show. It never shows a key that an answer echoes, never accepts
+user information of another subject than the ID token's (OpenID Connect Core §5.3.2), and sends a token only to the address
+that it is given.
 """
 
 from __future__ import annotations

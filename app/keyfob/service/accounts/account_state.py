@@ -1,7 +1,7 @@
-"""Writes down how an account stands: what a renewal brought, why it failed, that it ended.
+"""Saves an account's state: the result of a renewal, why it failed, or that the sign-in ended.
 
-Called by the Keeper under the account's lock. It makes the event, stores what `core.transitions.after` makes of it, and
-writes each change into the history once. It reads and writes no secret.
+The keeper calls it under the account's lock. It creates the event, stores what `core.transitions.after` returns, and adds
+each change to the history once. It reads and writes no secret.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user or a tool does with accounts that exist: see them, use them, rename, disconnect, remove them."""
+"""What a user or a tool does with accounts that exist: list, use, rename, disconnect and remove them."""
 
 from __future__ import annotations
 

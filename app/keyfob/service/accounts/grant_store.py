@@ -1,8 +1,8 @@
 """An account's grant in the vault: two slots, so that the only good copy is never overwritten.
 
-A new grant goes into the slot that does not hold the newest one, is read back, and only then counts. The reader
-takes the newest generation whose checksum holds, so a torn write, a crash between keyring's delete and add, or a
-truncated entry costs at most the copy that was being written.
+A new grant goes into the slot without the newest one, is read back, and counts only then. The reader takes the newest
+generation with a valid checksum. So a torn write, a crash between keyring's delete and add, or a truncated entry costs at
+most the copy that was being written.
 """
 
 from __future__ import annotations

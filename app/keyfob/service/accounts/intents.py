@@ -1,7 +1,7 @@
-"""What is about to be sent: an account's intent, on disk before its refresh token leaves.
+"""An account's intent: a note on disk of what is about to be sent, written before the refresh token leaves.
 
-An intent that is open while nobody holds the account's lock says that an answer may have been lost, and the refresh token
-with it. The keeper and its judge call this under the account's lock.
+If an intent is open and nobody holds the account's lock, an answer may have been lost, and the refresh token with it. The
+keeper and its judge call this under the account's lock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Judges how a renewal went: what is written down of it, and whether the old token serves, an error is raised, or the
-account has ended.
+"""Decides what follows from a renewal: what is saved, and whether the old token is returned, an error is raised, or the account
+needs a sign-in.
 
-The keeper calls it under the account's lock, once all that the provider gave is in the vault. It sends nothing.
+The keeper calls it under the account's lock, after everything from the provider is in the vault. It sends nothing.
 """
 
 from __future__ import annotations

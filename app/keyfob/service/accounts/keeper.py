@@ -1,4 +1,4 @@
-"""The Keeper: returns an account's grant, renewed where it must be, and never loses one.
+"""The keeper: returns an account's grant, renews it if needed, and never loses one.
 
 Its promises, each quoted by a test:
 
@@ -11,11 +11,11 @@ Its promises, each quoted by a test:
 (6) Only the grant's true end ends it: `invalid_grant` or the preset's own word for it, read twice.
 (7) A changed subject is refused: its access token is dropped, the rotated refresh token is kept.
 
-The order around one renewal is: lock, read, prove the vault writable, write the intent, send once, save, clear the
-intent, and only then judge the answer. An intent that is open while nobody holds the lock says that an answer may have
-been lost: if the vault holds a newer generation, that is taken; else the same refresh token is sent again, at
-once, since many servers allow that for some seconds (`core.renewal.may_repeat` says when it may be sent again after
-that). What no client can prevent is a server without such grace whose answer never arrived.
+The order around one renewal is: lock, read, check that the vault can be written, write the intent, send once, save, clear the
+intent, and only then check the answer. If an intent is open and nobody holds the lock, an answer may have been lost. If the
+vault has a newer generation, that one is used. Otherwise the keeper sends the same refresh token again, at once, because many
+servers allow that for some seconds (`core.renewal.may_repeat` says when it may be sent again after that). One case remains
+that no client can prevent: a server without such a grace period, and an answer that never arrived.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""What a user sees of Keyfob's entries in the keychain's own program, and in the question that one may ask: which account
-they are of.
+"""The names of Keyfob's entries in the keychain's own program, and in its questions: each entry is named after its account.
 
-Called by the vault, by the entry's name, for each write. Never raises: an entry without its account's name is an entry all
-the same.
+The vault calls it with the entry's name, for each write. It never raises: an entry without its account's name still works.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an account has now: its row in the store, its grant in the vault, and whether that grant is good enough.
 
-The keeper and its judge read through this. What it finds out (a grant that is gone, or newer than the row says) is written
-down at once.
+The keeper and its judge read through this. It saves at once what it finds out (a grant that is missing, or newer than the
+row says).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Lists accounts again that the account store has lost or cannot read, from their descriptions in the vault.
+"""Restores accounts that the account store has lost or cannot read, from their descriptions in the vault.
 
-A description is written beside an account's tokens when it is connected and renamed, and once for accounts that an
-older version connected. It has no secret in it, only who is
-connected where, with the addresses that the tokens may go to. Called by `keyfob doctor --recover`.
+A description is saved next to an account's tokens when it is connected or renamed, and once for accounts that an older
+version connected. It contains no secret, only who is connected at which provider, and the addresses that the tokens may go
+to. Called by `keyfob doctor --recover`.
 """
 
 from __future__ import annotations

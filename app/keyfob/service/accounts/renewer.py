@@ -1,7 +1,7 @@
-"""The Renewer: looks which accounts are due and has them renewed, each on its own, none in another's way.
+"""The renewer: finds accounts that are due and renews them, independently of each other.
 
-Whoever runs it (the window's timer, the agent's loop) calls `tick()` and again after what it returned, and also
-when the machine resumes, the network is back or the keychain was unlocked.
+The window's timer or the agent's loop calls `tick()`, and again after the time that it returned. They also call it when the
+machine resumes, the network is back or the keychain was unlocked.
 """
 
 from __future__ import annotations

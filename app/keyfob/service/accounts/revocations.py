@@ -1,10 +1,10 @@
-"""Revokes grants at their providers, at once or later, and deletes the tokens once that is done.
+"""Revokes grants at their providers, at once or later, and deletes the tokens when that is done.
 
-A token that waits for its revocation lives in the vault under `revoke/<id>` with everything the request needs, so
-that it outlives the account. Offline or a busy provider means later, with backoff, for up to 30 days.
+A token that waits for its revocation is in the vault under `revoke/<id>` with everything that the request needs, so that it
+outlives the account. If the network or the provider fails, Keyfob tries again, with backoff, for up to 30 days.
 
-A grant that a new sign-in replaces waits for the account's disconnect: some providers end all grants of a user and
-a client when one is revoked, the new one too.
+A grant that a new sign-in replaces waits for the account's disconnect, because some providers end all grants of a user and
+a client when one is revoked, including the new one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Saves a grant that a provider has just given, however long the keychain takes, and never drops one in silence.
+"""Saves a grant that a provider has just issued, however long the keychain takes, and never drops one silently.
 
 The old refresh token may be used up by then, so the new one must reach the vault. The keeper calls `keep` under the
-account's lock. When the vault refuses, a separate process gets what must not be lost at once (`stand_by`), so that it
-outlives this one; then this process keeps trying. Who may stop waiting, and when, is the program's: the app and the
-agent never do, a command does after a while, or when a signal ends it (`let_go`).
+account's lock. If the vault refuses, a separate process gets the new refresh token at once (`stand_by`), because it outlives
+this one. Then this process keeps trying. The program decides when to stop waiting: the app and the agent never stop, a
+command stops after a while, or when a signal ends it (`let_go`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Puts an account's credentials on a request to its provider, and on no other.
+"""Adds an account's credentials to a request to its provider, and to no other.
 
-Called by the agent's `sign`, by `keyfob request` and `keyfob sign`. The address is judged before a token is even read:
-it must be https (plain http on this machine alone), name no user, and have the origin of the provider's API or of an
-address that the preset sends this token to anyway. Private keys stay here; what comes out is a request's headers.
+Called by the agent's `sign`, by `keyfob request` and `keyfob sign`. It checks the address before it reads a token: the address
+must be https (plain http only on this machine), contain no username, and have the origin of the provider's API or of an
+address that the preset sends this token to anyway. Private keys stay here. The result is the request's headers.
 """
 
 from __future__ import annotations

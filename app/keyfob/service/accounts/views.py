@@ -1,4 +1,4 @@
-"""What the services hand to the faces: frozen values, without secrets unless a field says `Secret`."""
+"""What the services return to the faces: frozen values, without secrets unless a field is a `Secret`."""
 
 from __future__ import annotations
 

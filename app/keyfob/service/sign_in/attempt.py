@@ -1,7 +1,7 @@
-"""One sign-in under way: what it shows, how it is cancelled, how its listener lives and dies.
+"""One sign-in in progress: what it shows, how it is cancelled, and its listener.
 
-`run` blocks on a worker thread; everything else may be called from any thread and returns at once. Cancelling
-closes the listener at once, wherever the worker is; once the grant is being saved, it is too late to cancel.
+`run` blocks on a worker thread. Everything else may be called from any thread and returns at once. Cancelling closes the
+listener at once, whatever the worker does. When the grant is being saved, it is too late to cancel.
 """
 
 from __future__ import annotations

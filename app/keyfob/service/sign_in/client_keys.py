@@ -1,8 +1,8 @@
-"""The private keys that confidential clients prove themselves with (RFC 7523, `private_key_jwt`).
+"""The private keys of confidential clients (RFC 7523, `private_key_jwt`).
 
-Called by `keyfob jwk` and `keyfob client-metadata`. Private halves are in the vault and leave it for signing only;
-the account store has the public halves. A new key for a provider is used from the next sign-in on; the old one stays
-for the accounts that were signed in with it (each account names its key), and is removed on purpose.
+Called by `keyfob jwk` and `keyfob client-metadata`. Private keys are in the vault and leave it only for signing. The account
+store has the public keys. A new key of a provider is used from the next sign-in. The old one stays for the accounts that
+use it (each account names its key), until the user removes it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Whose client id: the user's own registration, one issued to an account, the preset's, or none.
+"""Which client a sign-in uses: the user's own registration, one issued to an account, the preset's, or none.
 
-A user's registration is kept for the next time, by provider and inputs (a tenant, an instance): its id in the
-account store, its secret in the vault. Each account carries a copy of what it was signed in with, so changing the
-registration later disturbs no account that exists.
+A user's registration is saved for next time, by provider and inputs (a tenant, an instance): its id in the account store, its
+secret in the vault. Each account has a copy of the client that it was signed in with, so a later change does not affect it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What signing in works with: its collaborators, an attempt's settled facts, and what a way of signing in brings."""
+"""What signing in works with: its services, the facts of an attempt, and the result of a sign-in method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways of signing in, one function a method: settle server and client, run the flow, say what to pin."""
+"""The sign-in methods, one function each: find the server and the client, run the flow, say what to pin."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Signing in: prepares an attempt, runs the flow of its method, checks who it is, and keeps the account.
+"""Signing in: prepares an attempt, runs the flow of its method, checks who signed in, and saves the account.
 
-A new account is kept, then shown; "Not you?" undoes it. Reconnecting asks for the same subject. What was received
-and may not be kept (another subject, a cancelled dialog, a keychain that refuses) is revoked at the provider.
+A new account is saved, then shown, and "Not you?" undoes it. Reconnecting requires the same subject. If Keyfob received a
+grant that it may not keep (another subject, a cancelled dialog, a keychain that refuses), it revokes it at the provider.
 """
 
 from __future__ import annotations
