@@ -24,7 +24,7 @@ SETTLE, QUIET = 5.0, 10.0  # seconds: what the start itself does is not meant
 class Watch(QObject):
     def __init__(self, of: controller.AppController, engine) -> None:
         super().__init__(of)
-        self._desk = of
+        self._controller = of
         self._allowed = engine.renewer.allowed
         engine.renewer.allowed = lambda: self._released and self._allowed()
         self._released = False
@@ -43,7 +43,7 @@ class Watch(QObject):
         if not self._released and now - self._began > SETTLE + QUIET:
             self._released = True
             self._began = now - SETTLE
-            self._desk._pulse.beat()
+            self._controller.running.renewal_timer.tick_now()
         elif self._released and len(self._gaps[True]) % 200 == 0 and os.path.exists(DONE):
             self._tell()
 

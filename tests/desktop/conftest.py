@@ -20,6 +20,7 @@ from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.presenter import Presenter
 from support import fake_engine as fake
+from support.desktop_app import make_app, put_away
 
 # What the offscreen platform says of itself, whatever the app does.
 PLATFORM = ("This plugin does not support", "QFontDatabase: Cannot find font directory")
@@ -54,7 +55,7 @@ def engine(tmp_path: Path) -> fake.FakeEngine:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """What the app takes for the time, in its last entry; the samples' own time."""
     times = [fake.NOW]
-    monkeypatch.setattr("keyfob.desktop.controller.utc_now", lambda: times[-1])
+    monkeypatch.setattr("keyfob.desktop.running.utc_now", lambda: times[-1])
     return times
 
 
@@ -105,14 +106,8 @@ def controller(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
 ) -> Iterator[AppController]:
     """The whole app on the sample engine, its window shown and filled."""
-    result = AppController(qapp, theme, lambda: engine)
+    result = make_app(theme, lambda: engine)
     result.begin()
     qtbot.waitUntil(lambda: bool(result.window.sidebar.list.count()), timeout=5000)
     yield result
-    if result._sign_in is not None:
-        result._sign_in.close()
-    result._renewal_timer.stop()
-    result._presenter.close()
-    result.tray.close()
-    result.window.hide()
-    qtbot.waitUntil(lambda: not operation.running() and not result.threads.alive(), timeout=10_000)
+    put_away(result, qtbot)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,30 +23,7 @@ from keyfob.desktop.window.empty_page import EmptyPage
 from keyfob.desktop.window.viewmodel import window
 from keyfob.ports import VaultHealth
 from support import fake_engine as fake
-
-
-class App:
-    """In the place of the QApplication's `exit`, which would end the tests' own loop."""
-
-    def __init__(self, app: QApplication) -> None:
-        self.codes: list[int] = []
-        self._app = app
-
-    def exit(self, code: int) -> None:
-        self.codes.append(code)
-
-
-def make(
-    qapp: QApplication, theme: Theme, build: Callable[[], fake.FakeEngine], **more: object
-) -> AppController:
-    controller = AppController(qapp, theme, build, **more)  # type: ignore[arg-type]
-    controller._app = App(qapp)  # type: ignore[assignment]
-    return controller
-
-
-def end(controller: AppController, qtbot: QtBot) -> None:
-    controller.quit()
-    qtbot.waitUntil(lambda: controller._app.codes == [0], timeout=5000)  # type: ignore[attr-defined]
+from support.desktop_app import make_app, quit_app
 
 
 def test_the_engine_is_built_after_the_first_paint(
@@ -60,13 +36,13 @@ def test_the_engine_is_built_after_the_first_paint(
         assert threading.current_thread() is not threading.main_thread()
         return engine
 
-    controller = make(qapp, theme, build)
+    controller = make_app(theme, build)
     controller.window.painted.connect(lambda: order.append("painted"))
     controller.begin()
     assert order == []
     qtbot.waitUntil(lambda: order == ["painted", "built"])
     qtbot.waitUntil(lambda: engine.renewer.ticks > 0)
-    end(controller, qtbot)
+    quit_app(controller, qtbot)
     assert engine.closed
 
 
@@ -81,43 +57,45 @@ def test_data_that_cannot_be_opened_is_said_and_tried_again(
             raise Fault("The accounts cannot be read", code="store_damaged")
         return engine
 
-    controller = make(qapp, theme, build)
+    controller = make_app(theme, build)
     controller.begin()
     qtbot.waitUntil(lambda: bool(controller.window._banners))
     assert controller.window._banners[0].title == "The accounts cannot be read"
     controller.window.banner_pressed.emit("build", "")
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
-    end(controller, qtbot)
+    quit_app(controller, qtbot)
 
 
 def test_a_renewal_under_way_is_finished_before_the_end(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    controller = make(qapp, theme, lambda: engine)
+    controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     gate = engine.accounts.gate = threading.Event()
-    controller.ask("renew", "key-nexusmods-aldis")
+    controller.running.ask("renew", "key-nexusmods-aldis")
     qtbot.waitUntil(lambda: ("renew", "key-nexusmods-aldis") in engine.accounts.calls)
+    codes: list[int] = []
+    controller.ended.connect(codes.append)
     controller.quit()
     qtbot.wait(150)
     assert not controller.window.isVisible()
     assert not engine.closed
-    assert controller._app.codes == []  # type: ignore[attr-defined]
+    assert codes == []
     gate.set()
-    qtbot.waitUntil(lambda: controller._app.codes == [0], timeout=3000)  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: codes == [0], timeout=3000)
     assert engine.closed
 
 
 def test_a_sign_in_under_way_is_cancelled_at_the_end(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    controller = make(qapp, theme, lambda: engine)
+    controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
-    controller.ask("reconnect", "key-google-work@example.org")
+    controller.running.ask("reconnect", "key-google-work@example.org")
     qtbot.waitUntil(lambda: bool(engine.sign_in.attempts) and controller.threads.alive() == 1)
-    end(controller, qtbot)
+    quit_app(controller, qtbot)
     assert engine.sign_in.attempts[0].progress.stage == "cancelled"
     assert controller.threads.alive() == 0
 
@@ -127,21 +105,21 @@ def test_the_first_start_shows_the_way_once(
 ) -> None:
     engine = fake.FakeEngine(tmp_path, views=[])
     engine.settings.value = Settings()
-    controller = make(qapp, theme, lambda: engine)
+    controller = make_app(theme, lambda: engine)
     controller.begin()
-    qtbot.waitUntil(lambda: controller._sign_in is not None and controller._sign_in.isVisible())
+    qtbot.waitUntil(lambda: controller.running is not None and controller.running.connect_dialog.isVisible())
     assert controller.window._banners[0].title == "Welcome to Keyfob"
-    controller._sign_in.reject()
+    controller.running.connect_dialog.reject()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
     assert controller.window._banners == ()
     assert controller.window.empty.note.isVisible()
-    end(controller, qtbot)
+    quit_app(controller, qtbot)
 
-    again = make(qapp, theme, lambda: engine)
+    again = make_app(theme, lambda: engine)
     again.begin()
-    qtbot.waitUntil(lambda: again._greeted)
-    assert not again._sign_in.isVisible()
-    end(again, qtbot)
+    qtbot.waitUntil(lambda: again.running is not None and again.running.greeted)
+    assert not again.running.connect_dialog.isVisible()
+    quit_app(again, qtbot)
 
 
 def test_the_demo_provider_is_tried_from_the_empty_window(
@@ -154,13 +132,13 @@ def test_the_demo_provider_is_tried_from_the_empty_window(
             self.stopped = True
 
     engine, demo = fake.FakeEngine(tmp_path, views=[]), Demo()
-    controller = make(qapp, theme, lambda: engine, demo=lambda: demo)
+    controller = make_app(theme, lambda: engine, demo=lambda: demo)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.empty.demo_button.isVisible())
     controller.window.empty.demo_button.click()
     qtbot.waitUntil(lambda: bool(engine.sign_in.attempts))
     assert engine.sign_in.attempts[0].request.provider == "demo"
-    end(controller, qtbot)
+    quit_app(controller, qtbot)
     assert demo.stopped
 
 
@@ -265,22 +243,22 @@ def test_the_tray_icon_and_menu_follow(controller: AppController, qtbot: QtBot) 
 
 def test_the_vault_in_use_is_named(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
     engine.vault.health = VaultHealth(True, "KWallet")
-    controller._presenter.keychain.probe()
-    qtbot.waitUntil(lambda: ("Kept in", "KWallet") in controller._presenter.model.detail.facts)
+    controller.running.presenter.keychain.probe()
+    qtbot.waitUntil(lambda: ("Kept in", "KWallet") in controller.running.presenter.model.detail.facts)
 
 
 @pytest.mark.parametrize("hidden", [True, False])
 def test_hidden_at_login_only_where_a_tray_is(
     qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot, hidden: bool
 ) -> None:
-    controller = make(qapp, theme, lambda: engine)
+    controller = make_app(theme, lambda: engine)
     controller.begin(hidden=hidden)
     assert controller.window.isVisible()  # there is no tray here
     loop = QEventLoop()
     QTimer.singleShot(50, loop.quit)
     loop.exec()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
-    end(controller, qtbot)
+    quit_app(controller, qtbot)
 
 
 @pytest.mark.parametrize("tray", [True, False])
@@ -311,11 +289,13 @@ def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
 
     engine = fake.FakeEngine(tmp_path, views=[])
     engine.settings.value = Settings()
-    controller = make(qapp, theme, lambda: engine, demo=serve, start_demo=True)
+    controller = make_app(theme, lambda: engine, demo=serve, with_demo=True)
     controller.begin()
-    qtbot.waitUntil(lambda: controller._sign_in is not None and controller._sign_in.gallery.isVisible())
-    gallery = controller._sign_in.gallery
+    qtbot.waitUntil(
+        lambda: controller.running is not None and controller.running.connect_dialog.gallery.isVisible()
+    )
+    gallery = controller.running.connect_dialog.gallery
     assert gallery.note.isVisible() is fails
     assert gallery.note.text() == ("Another program uses port 9899. Close it." if fails else "")
     assert ("Demo provider" in [card.title for card in gallery._cards]) is not fails
-    end(controller, qtbot)
+    quit_app(controller, qtbot)

@@ -31,7 +31,7 @@ from support.fake_engine import view
 @pytest.fixture
 def dialog(controller: AppController, qtbot: QtBot) -> ConnectDialog:
     controller.window.sidebar.connect_button.click()
-    result = controller._sign_in
+    result = controller.running.connect_dialog
     assert result is not None
     qtbot.waitUntil(lambda: result.pages.currentWidget() is result.gallery)
     return result
@@ -109,8 +109,8 @@ def test_from_the_gallery_to_connected(
     attempt.finish(view("openai", "OpenAI", "alice", name="Alice"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
     assert dialog.success.title.text() == "Connected as Alice"
-    qtbot.waitUntil(lambda: controller._presenter.model.rows[-1].id == "openai/alice")
-    assert controller._presenter.selected == "key-openai-alice"
+    qtbot.waitUntil(lambda: controller.running.presenter.model.rows[-1].id == "openai/alice")
+    assert controller.running.presenter.selected == "key-openai-alice"
     dialog.success.done_button.click()
     assert not dialog.isVisible()
 
@@ -167,8 +167,8 @@ def test_what_went_wrong_and_the_one_thing_to_do(
 def test_somebody_else_may_be_added_instead(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    dialog = controller._sign_in
-    controller.ask("reconnect", "key-google-work@example.org")
+    dialog = controller.running.connect_dialog
+    controller.running.ask("reconnect", "key-google-work@example.org")
     attempt = begun(engine, dialog, qtbot)
     attempt.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
@@ -323,8 +323,8 @@ def test_what_terms_forbid_is_said_before_anything_is_tried(
 def test_switching_the_method_is_on_purpose(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    dialog = controller._sign_in
-    controller.ask("switch_method", "key-nexusmods-aldis")
+    dialog = controller.running.connect_dialog
+    controller.running.ask("switch_method", "key-nexusmods-aldis")
     qtbot.waitUntil(
         lambda: dialog.gallery.list.count() == 1 and dialog.pages.currentWidget() is dialog.gallery
     )
@@ -389,8 +389,8 @@ def test_a_qr_code_has_its_three_finders() -> None:
 def test_an_account_with_one_way_is_told_so(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    dialog = controller._sign_in
-    controller.ask("switch_method", "key-bluesky-aldis.bsky.social")
+    dialog = controller.running.connect_dialog
+    controller.running.ask("switch_method", "key-bluesky-aldis.bsky.social")
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
     assert "no other method" in dialog.failure.title.text()
     assert not dialog.failure.retry_button.isVisible()

@@ -37,7 +37,7 @@ class Thread:
 
 @pytest.fixture
 def asking(controller: AppController) -> Asking:
-    return controller._asking
+    return controller.consent_dialogs
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_window_answers_for_the_engine(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     qtbot.waitUntil(lambda: engine.consents.ask is not None)
-    assert engine.consents.ask == controller._asking.ask
+    assert engine.consents.ask == controller.consent_dialogs.ask
 
 
 def test_the_switch_tells_its_limits_and_answers_are_taken_back(

@@ -25,7 +25,7 @@ def health(error: KeychainError) -> VaultHealth:
 
 
 def banners(controller: AppController) -> list[str]:
-    return [b.title for b in controller._presenter.model.banners if b.action == "keychain"]
+    return [b.title for b in controller.running.presenter.model.banners if b.action == "keychain"]
 
 
 def press(controller: AppController, name: str) -> None:
@@ -39,7 +39,7 @@ def press(controller: AppController, name: str) -> None:
 
 
 def shows(controller: AppController, text: str) -> bool:
-    return any(b.text == text for b in controller._presenter.model.banners)
+    return any(b.text == text for b in controller.running.presenter.model.banners)
 
 
 def trouble(engine: fake.FakeEngine, error: KeychainError) -> None:
@@ -53,7 +53,7 @@ def test_what_the_renewer_meets_is_shown_everywhere(
 ) -> None:
     trouble(engine, LOCKED)
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
-    model = controller._presenter.model
+    model = controller.running.presenter.model
     assert model.tray == "needs_you"
     assert "your keychain and 1 account need you" in model.summary_note  # perhaps offline, too
     assert not any(row.side.endswith("min") for row in model.rows), "no token can be handed out"
@@ -66,11 +66,11 @@ def test_a_lock_is_seen_when_no_trouble_was_known(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     engine.vault.health = health(LOCKED)
-    controller._system_events.keychain_changed.emit()
+    controller.system_events.keychain_changed.emit()
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
     ticks = engine.renewer.ticks
     engine.vault.health = VaultHealth(True, "GNOME Keyring")
-    controller._system_events.keychain_changed.emit()
+    controller.system_events.keychain_changed.emit()
     qtbot.waitUntil(lambda: banners(controller) == [])
     qtbot.waitUntil(lambda: engine.renewer.backs == 1 and engine.renewer.ticks > ticks)
 
@@ -105,7 +105,7 @@ def test_a_prompt_that_was_closed_is_said_and_can_be_opened_again(
     trouble(engine, LOCKED)
     qtbot.waitUntil(lambda: len(banners(controller)) == 1)
     engine.vault.answer = KeychainError("The keychain was not unlocked", code="keychain_locked")
-    with qtbot.waitSignal(controller._presenter.said) as heard:
+    with qtbot.waitSignal(controller.running.presenter.said) as heard:
         press(controller, "Unlock…: Your keychain is locked")
         engine.vault.answered.set()
     assert heard.args == ["The keychain was not unlocked.", False]
@@ -119,21 +119,21 @@ def test_a_failed_press_shows_one_message_not_two(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     said: list[str] = []
-    controller._presenter.said.connect(lambda text, _: said.append(text))
+    controller.running.presenter.said.connect(lambda text, _: said.append(text))
     engine.vault.health = health(LOCKED)
     engine.accounts.error = LOCKED
     key = engine.accounts.rows[0].key
-    controller.ask("copy", key)
+    controller.running.ask("copy", key)
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
     assert said == []
-    controller.ask("copy", key)  # the banner is there already: a press must not seem to do nothing
+    controller.running.ask("copy", key)  # the banner is there already: a press must not seem to do nothing
     qtbot.waitUntil(lambda: len(said) == 1 and said[0].startswith("The keychain is locked. ("))
 
 
 def test_a_sign_in_that_met_the_lock_offers_to_unlock_and_goes_on(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    dialog = controller._sign_in
+    dialog = controller.running.connect_dialog
     dialog.connect_to("demo", "oauth")
     qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 1)
     engine.vault.health = health(LOCKED)
@@ -168,9 +168,9 @@ def test_a_vault_that_forgets_says_so_and_is_no_trouble(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     engine.vault.health = VaultHealth(True, "in memory", persistent=False)
-    controller._presenter.keychain.probe()
+    controller.running.presenter.keychain.probe()
     qtbot.waitUntil(
-        lambda: "Accounts are not saved" in [b.title for b in controller._presenter.model.banners]
+        lambda: "Accounts are not saved" in [b.title for b in controller.running.presenter.model.banners]
     )
     assert banners(controller) == []
-    assert not controller._presenter.keychain.in_trouble
+    assert not controller.running.presenter.keychain.in_trouble

@@ -260,7 +260,7 @@ def test_return_works_in_the_main_window(
 ) -> None:
     controller.window.activateWindow()
     qtbot.waitUntil(controller.window.isActiveWindow)
-    qtbot.waitUntil(lambda: controller._presenter.model.detail is not None)
+    qtbot.waitUntil(lambda: controller.running.presenter.model.detail is not None)
     tab_to(controller.window.account.renew, qtbot)
     qtbot.keyClick(controller.window.account.renew, key)
     qtbot.waitUntil(lambda: engine.accounts.calls == [("renew", "key-nexusmods-aldis")])

@@ -58,7 +58,7 @@ def test_the_rows_have_the_same_menu(
 
 def test_add_another_opens_the_gallery_at_the_provider(controller: AppController, qtbot: QtBot) -> None:
     controller.window.account.another_action.trigger()
-    dialog = controller._sign_in
+    dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
     assert dialog.gallery._current().id == "nexusmods"
     assert dialog._account is None
@@ -91,7 +91,7 @@ def test_a_key_is_replaced_not_signed_in_to(controller: AppController, qtbot: Qt
     controller.window.sidebar.list.setCurrentRow(4)
     assert controller.window.account.sign_in_action.text() == "Enter a new key…"
     controller.window.account.sign_in_action.trigger()
-    dialog = controller._sign_in
+    dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     assert "api_key" in dialog.form._fields
 
@@ -143,12 +143,12 @@ def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
     cut_off: None, controller: AppController, qtbot: QtBot
 ) -> None:
     def banners() -> list[Banner]:
-        return [b for b in controller._presenter.model.banners if b.action == "start_again"]
+        return [b for b in controller.running.presenter.model.banners if b.action == "start_again"]
 
     qtbot.waitUntil(lambda: len(banners()) == 1)
     assert banners()[0].text.startswith("Keyfob was closed while you were signing in at OpenAI.")
-    controller._banner(banners()[0].action, banners()[0].key)
+    controller.window.banner_pressed.emit(banners()[0].action, banners()[0].key)
     assert banners() == []
-    dialog = controller._sign_in
+    dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
     assert dialog.gallery._current().id == "openai"

@@ -13,10 +13,10 @@ from keyfob.core.settings import Settings
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.imports.dialog import ImportDialog
 from keyfob.desktop.imports.presenter import item
-from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme
 from support import fake_engine as fake
+from support.desktop_app import make_app, put_away
 
 
 @pytest.fixture
@@ -29,26 +29,23 @@ def engine(tmp_path: Path) -> fake.FakeEngine:
 
 @pytest.fixture
 def first(qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[AppController]:
-    controller = AppController(qapp, theme, lambda: engine)
+    controller = make_app(theme, lambda: engine)
     controller.begin()
     yield controller
-    if controller._first is not None:
-        controller._first.close()
-    if controller._sign_in is not None:
-        controller._sign_in.close()
-    controller._renewal_timer.stop()
-    controller._presenter.close()
-    controller.tray.close()
-    controller.window.hide()
-    qtbot.waitUntil(lambda: not operation.running() and not controller.threads.alive(), timeout=10_000)
+    put_away(controller, qtbot)
     controller.window.deleteLater()
     controller.deleteLater()
 
 
 def offered(controller: AppController, qtbot: QtBot) -> ImportDialog:
-    qtbot.waitUntil(lambda: controller._first is not None and controller._first.dialog is not None)
-    assert controller._first.dialog is not None
-    return controller._first.dialog
+    def dialog() -> ImportDialog | None:
+        first = controller.running.first_start if controller.running is not None else None
+        return None if first is None else first.dialog
+
+    qtbot.waitUntil(lambda: dialog() is not None)
+    found = dialog()
+    assert found is not None
+    return found
 
 
 def test_words_for_what_was_found_tell_no_secret() -> None:
@@ -66,7 +63,7 @@ def test_the_first_start_offers_what_it_found_and_not_now_changes_nothing(
 ) -> None:
     dialog = offered(first, qtbot)
     assert dialog.accessibleName() == "Move your keys to Keyfob"
-    assert not first._sign_in.isVisible()
+    assert not first.running.connect_dialog.isVisible()
     assert not any("canary" in each.text() for each in dialog.findChildren(QLabel))
     dialog.later.click()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
@@ -79,8 +76,10 @@ def test_where_nothing_is_found_the_gallery_opens(
 ) -> None:
     offered(first, qtbot).later.click()
     engine.imports.rows = []
-    first._first_start()
-    qtbot.waitUntil(lambda: first._sign_in.pages.currentWidget() is first._sign_in.gallery)
+    first.running.offer_import()
+    qtbot.waitUntil(
+        lambda: first.running.connect_dialog.pages.currentWidget() is first.running.connect_dialog.gallery
+    )
 
 
 def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(

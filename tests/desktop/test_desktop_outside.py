@@ -19,7 +19,6 @@ from pytestqt.qtbot import QtBot
 import keyfob.desktop
 from keyfob.core.consent import Program, Question
 from keyfob.core.text import plain
-from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import outside_text
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import label
@@ -27,6 +26,7 @@ from keyfob.desktop.window.consent_dialog import ConsentDialog
 from keyfob.desktop.window.history import lines
 from keyfob.desktop.window.tray import Tray
 from support import fake_engine as fake
+from support.desktop_app import make_app, quit_app
 
 DESKTOP = Path(keyfob.desktop.__file__).parent
 IMAGE = "<img src='/dev/zero'>"
@@ -105,13 +105,13 @@ def test_the_whole_window_is_inert(
     qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, text: str
 ) -> None:
     engine = hostile_engine(tmp_path, text)
-    controller = AppController(qapp, theme, lambda: engine)
+    controller = make_app(theme, lambda: engine)
     controller.begin()
     try:
         qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 3, timeout=5000)
         controller.window.say(text, good=False)
-        controller.connect_account()
-        controller.open_settings()
+        controller.running.connect_account()
+        controller.running.open_settings()
         texts = [controller.window.windowTitle(), controller.tray.icon.toolTip()]
         for widget in qapp.allWidgets():
             texts += [widget.toolTip(), widget.accessibleName(), widget.accessibleDescription()]
@@ -128,11 +128,9 @@ def test_the_whole_window_is_inert(
             assert not set(each) & {"\x1b", "\x9b", "\u202e", "\u2066"}
         for widget in qapp.allWidgets():
             assert_inert(widget.toolTip())
-        assert len(controller._presenter.model.detail.scopes) <= outside_text.SCOPES + 1
+        assert len(controller.running.presenter.model.detail.scopes) <= outside_text.SCOPES + 1
     finally:
-        controller._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
-        controller.quit()
-        qtbot.waitUntil(lambda: engine.closed, timeout=10_000)
+        quit_app(controller, qtbot)
 
 
 def own_tooltip(action: QAction) -> bool:
@@ -222,6 +220,7 @@ from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.shared.status_widgets import Chip
 from keyfob.desktop.shared.theme import Theme
 from support import fake_engine as fake
+from support.desktop_app import make_app, quit_app
 
 text = "<img src='/dev/zero'>"
 app = QApplication([])

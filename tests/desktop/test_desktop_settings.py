@@ -105,7 +105,7 @@ def test_start_at_login_is_written(
     engine: fake.FakeEngine,
 ) -> None:
     login = engine.autostart
-    controller.open_settings()
+    controller.running.open_settings()
     dialog: Any = controller.settings_controller.dialog
     dialog.login.click()
     qtbot.waitUntil(lambda: login.on and kept(engine).start_at_login)

@@ -23,6 +23,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.history import Point
 from keyfob.desktop.window.main_window import BannerView, MainWindow
 from support import fake_engine as fake
+from support.desktop_app import make_app, quit_app
 
 
 def named(parent: QWidget, name: str) -> QAbstractButton:
@@ -34,11 +35,11 @@ def named(parent: QWidget, name: str) -> QAbstractButton:
 
 def choose(controller: AppController, provider: str, qtbot: QtBot) -> str:
     """Select that provider's row; its account's key."""
-    rows = controller._presenter.model.rows
+    rows = controller.running.presenter.model.rows
     number = next(n for n, row in enumerate(rows) if row.id.startswith(f"{provider}/"))
     controller.window.sidebar.list.setCurrentRow(number)
-    qtbot.waitUntil(lambda: controller._presenter.model.detail.key == rows[number].key)
-    qtbot.waitUntil(lambda: not controller._presenter._loading)
+    qtbot.waitUntil(lambda: controller.running.presenter.model.detail.key == rows[number].key)
+    qtbot.waitUntil(lambda: not controller.running.presenter._loading)
     return rows[number].key
 
 
@@ -83,7 +84,7 @@ def test_a_press_asks_the_engine_and_says_what_came(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, button: str, call: str, said: str
 ) -> None:
     key = choose(controller, "nexusmods", qtbot)
-    with qtbot.waitSignal(controller._presenter.said) as heard:
+    with qtbot.waitSignal(controller.running.presenter.said) as heard:
         named(controller.window, button).click()
     assert (call, key) in engine.accounts.calls
     assert said in heard.args[0]
@@ -100,7 +101,7 @@ def test_the_window_stays_alive_while_the_keychain_hangs(
     qtbot.waitUntil(lambda: not renew.isEnabled(), timeout=1000)
     choose(controller, "github", qtbot)
     assert named(controller.window, "Renew now").isEnabled()
-    with qtbot.waitSignal(controller._presenter.said):
+    with qtbot.waitSignal(controller.running.presenter.said):
         engine.accounts.gate.set()
 
 
@@ -111,13 +112,13 @@ def test_a_keychain_that_does_not_answer_is_said_and_tried_again(
     engine.fail_keychain("keychain_timeout")
     named(controller.window, "Copy token").click()
     title = "Your keychain is not responding"
-    qtbot.waitUntil(lambda: controller._presenter.model.banners[0].title == title)
+    qtbot.waitUntil(lambda: controller.running.presenter.model.banners[0].title == title)
     qtbot.waitUntil(lambda: all(b.isVisible() for b in controller.window.findChildren(BannerView)))
     engine.accounts.error = None
     engine.vault.health = fake.VaultHealth(True, "GNOME Keyring")
     ticks = engine.renewer.ticks
     named(controller.window, f"Try again: {title}").click()
-    qtbot.waitUntil(lambda: not controller._presenter.keychain.in_trouble)
+    qtbot.waitUntil(lambda: not controller.running.presenter.keychain.in_trouble)
     qtbot.waitUntil(lambda: engine.renewer.ticks > ticks)
 
 
@@ -125,15 +126,15 @@ def test_s83_an_account_that_cannot_be_read_is_said(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     engine.accounts.unreadable = [Fault("The data of github/aldis is damaged", code="store_damaged")]
-    controller._presenter.reload()
+    controller.running.presenter.reload()
     title = "An account cannot be shown"
-    qtbot.waitUntil(lambda: title in [each.title for each in controller._presenter.model.banners])
-    banner = next(each for each in controller._presenter.model.banners if each.title == title)
+    qtbot.waitUntil(lambda: title in [each.title for each in controller.running.presenter.model.banners])
+    banner = next(each for each in controller.running.presenter.model.banners if each.title == title)
     assert "github/aldis is damaged" in banner.text
     assert "keyfob doctor --recover" in banner.text
     engine.accounts.unreadable = []
-    controller._presenter.reload()
-    qtbot.waitUntil(lambda: banner not in controller._presenter.model.banners)
+    controller.running.presenter.reload()
+    qtbot.waitUntil(lambda: banner not in controller.running.presenter.model.banners)
 
 
 def test_the_copied_token_leaves_the_clipboard(qapp: QApplication, qtbot: QtBot) -> None:
@@ -165,7 +166,7 @@ def test_ending_is_asked_first_and_told_after(
     question = controller.window.findChild(Confirm)
     assert named(question, "Cancel").hasFocus() or question.cancel.autoDefault()
     assert engine.accounts.calls == []
-    with qtbot.waitSignal(controller._presenter.said) as heard:
+    with qtbot.waitSignal(controller.running.presenter.said) as heard:
         named(question, deed).click()
     assert (deed.lower(), key) in engine.accounts.calls
     assert "Nexus Mods confirmed that the sign-in is revoked" in heard.args[0]
@@ -192,7 +193,7 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     told: list[str] = []
-    controller._presenter.attention.connect(lambda title, _: told.append(title))
+    controller.running.presenter.attention.connect(lambda title, _: told.append(title))
     error = fake.ErrorNote("grant_ended", "It was revoked", "sign_in_again", fake.NOW)
     engine.accounts.change("nexusmods/aldis", status="needs_sign_in", last_error=error)
     qtbot.waitUntil(lambda: told == ["Aldis needs you"])
@@ -201,13 +202,13 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
         engine.accounts.change("nexusmods/aldis", last_error=later)
         qtbot.wait(180)
     assert told == ["Aldis needs you"]
-    assert controller._presenter.model.tray == "needs_you"
+    assert controller.running.presenter.model.tray == "needs_you"
 
 
 def test_a_banner_leads_to_the_sign_in(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    with qtbot.waitSignal(controller._sign_in._presenter.waiting):
+    with qtbot.waitSignal(controller.running.connect_dialog._presenter.waiting):
         named(controller.window, "Sign in: work@example.org needs you").click()
     request = engine.sign_in.attempts[0].request
     assert request.account == "key-google-work@example.org"
@@ -224,9 +225,9 @@ def test_rename_by_f2(controller: AppController, engine: fake.FakeEngine, qtbot:
     controller.window.account.rename_action.trigger()
     question = controller.window.findChild(Ask)
     question.field.setText("main")
-    with qtbot.waitSignal(controller._presenter.changed):
+    with qtbot.waitSignal(controller.running.presenter.changed):
         qtbot.keyClick(question, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: controller._presenter.model.rows[0].id == "nexusmods/main")
+    qtbot.waitUntil(lambda: controller.running.presenter.model.rows[0].id == "nexusmods/main")
 
 
 def test_what_another_process_did_is_shown(
@@ -241,20 +242,20 @@ def test_what_another_process_did_is_shown(
 
 
 def test_nothing_wakes_up_while_hidden(controller: AppController, qtbot: QtBot) -> None:
-    presenter = controller._presenter
-    qtbot.waitUntil(lambda: presenter._refresh.isActive())
+    presenter = controller.running.presenter
+    qtbot.waitUntil(lambda: presenter.refresh.times.isActive())
     controller.window.hide()
-    qtbot.waitUntil(lambda: not presenter._refresh.isActive())
+    qtbot.waitUntil(lambda: not presenter.refresh.times.isActive())
     presenter.publish()
-    assert not presenter._refresh.isActive()
+    assert not presenter.refresh.times.isActive()
     controller.window.show()
-    qtbot.waitUntil(lambda: presenter._refresh.isActive())
+    qtbot.waitUntil(lambda: presenter.refresh.times.isActive())
 
 
 def test_without_a_tray_the_window_says_so_and_never_hides(controller: AppController) -> None:
     assert not controller.tray.present
     assert controller.window.sidebar.tray_note.isVisible()
-    assert not controller._may_hide()
+    assert not controller.may_hide()
 
 
 def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(
@@ -283,7 +284,7 @@ def test_a_token_that_expires_is_shown_at_once_though_nothing_happens(
     key = choose(controller, "nexusmods", qtbot)
     if not visible:
         controller.window.hide()
-    presenter = controller._presenter
+    presenter = controller.running.presenter
     assert presenter.view(key).status == "connected"
     end = presenter.view(key).expires_at
     clock.append(end - timedelta(milliseconds=150))
@@ -303,12 +304,12 @@ def test_a_key_that_expires_is_notified(
     controller: AppController, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
 ) -> None:
     told: list[tuple[str, str]] = []
-    controller._presenter.attention.connect(lambda title, text: told.append((title, text)))
+    controller.running.presenter.attention.connect(lambda title, text: told.append((title, text)))
     engine.accounts.change("openai/key-f3qa", expires_at=fake.NOW + timedelta(minutes=10))
-    qtbot.waitUntil(lambda: controller._presenter.view("key-openai-key-f3qa").expires_at is not None)
+    qtbot.waitUntil(lambda: controller.running.presenter.view("key-openai-key-f3qa").expires_at is not None)
     clock.append(fake.NOW + timedelta(minutes=10))
-    controller._presenter.publish()
-    controller._presenter.publish()
+    controller.running.presenter.publish()
+    controller.running.presenter.publish()
     assert told == [("key …f3Qa needs you", "The key has expired.")]
 
 
@@ -321,16 +322,14 @@ def test_a_start_says_nothing_of_accounts_until_it_knows_them(
         gate.wait(10)
         return engine
 
-    controller = AppController(qapp, theme, build)
-    controller._app = type("App", (), {"exit": staticmethod(lambda _: None)})()  # type: ignore[assignment]
+    controller = make_app(theme, build)
     controller.begin()
     qtbot.waitUntil(lambda: bool(operation.running()))
     assert controller.window.sidebar.summary.text() == ""
     assert not controller.window.sidebar.note.isVisible()
     gate.set()
     qtbot.waitUntil(lambda: controller.window.sidebar.summary.text() == "8 accounts")
-    controller.quit()
-    qtbot.waitUntil(lambda: engine.closed, timeout=10_000)
+    quit_app(controller, qtbot)
 
 
 def test_a_window_that_is_gone_before_its_first_paint_is_reported(theme: Theme, qtbot: QtBot) -> None:
@@ -355,12 +354,12 @@ def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
         "Nexus Mods asked to wait", code="asked_to_wait", until=fake.NOW + timedelta(minutes=3)
     )
     until = (fake.NOW + timedelta(minutes=3)).astimezone().strftime("%H:%M:%S")
-    with qtbot.waitSignal(controller._presenter.said) as heard:
+    with qtbot.waitSignal(controller.running.presenter.said) as heard:
         named(controller.window, "Renew now").click()
     assert engine.accounts.calls == [("renew", key)]
     assert f"Nexus Mods asked to wait until {until}." in heard.args[0]
     assert heard.args[0].endswith(f"({fake.NOW.astimezone():%H:%M})")
-    qtbot.waitUntil(lambda: controller._presenter._cause_seen)
+    qtbot.waitUntil(lambda: controller.running.presenter._cause_seen)
     assert controller.window._note.isVisible()
     engine.accounts.change("nexusmods/aldis", last_error=None)
     qtbot.waitUntil(lambda: not controller.window._note.isVisible(), timeout=2000)
@@ -371,16 +370,16 @@ def test_a_failure_that_left_no_error_stays_its_time(
 ) -> None:
     choose(controller, "nexusmods", qtbot)
     engine.accounts.error = Transient("Nexus Mods does not answer", code="store_busy")
-    with qtbot.waitSignal(controller._presenter.said):
+    with qtbot.waitSignal(controller.running.presenter.said):
         named(controller.window, "Test connection").click()
-    qtbot.waitUntil(lambda: not controller._presenter._loading)
+    qtbot.waitUntil(lambda: not controller.running.presenter._loading)
     engine.accounts.change("nexusmods/aldis", name="Aldis II")
-    qtbot.waitUntil(lambda: controller._presenter.model.rows[0].title == "Aldis II")
+    qtbot.waitUntil(lambda: controller.running.presenter.model.rows[0].title == "Aldis II")
     assert controller.window._note.isVisible()
 
 
 def test_a_banner_says_since_when(controller: AppController, qtbot: QtBot) -> None:
-    texts = [banner.text for banner in controller._presenter.model.banners]
+    texts = [banner.text for banner in controller.running.presenter.model.banners]
     at = (fake.NOW - timedelta(days=3)).astimezone()
     assert texts[0].endswith(f"({at:%A %H:%M})")
 
@@ -398,7 +397,7 @@ def test_what_assistive_technology_selects_is_shown(
     choose(controller, "github", qtbot)
     accounts = controller.window.sidebar.list
     select_child(QAccessible.queryAccessibleInterface(accounts), 0)
-    qtbot.waitUntil(lambda: controller._presenter.selected == "key-nexusmods-aldis")
+    qtbot.waitUntil(lambda: controller.running.presenter.selected == "key-nexusmods-aldis")
     assert [accounts.row(each) for each in accounts.selectedItems()] == [accounts.currentRow()] == [0]
     assert controller.window.account.title.full() == "Aldis"
     accounts.clearSelection()

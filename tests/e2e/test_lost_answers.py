@@ -26,7 +26,7 @@ from support.whole_engine import Whole
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 
 
-class AppController:
+class Bench:
     """A desktop session, a home in it with one connected account, and the commands that are run there."""
 
     def __init__(self, session: DesktopSession, folder: Path, provider: Misbehaving) -> None:
@@ -99,9 +99,9 @@ class AppController:
 
 
 @pytest.fixture
-def deps(tmp_path: Path) -> Iterator[AppController]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     with Misbehaving() as provider, DesktopSession() as session, session.applied():
-        made = AppController(session, tmp_path, provider)
+        made = Bench(session, tmp_path, provider)
         yield made
         made.close()
 
@@ -122,39 +122,39 @@ def commits_and_waits(provider: Misbehaving) -> tuple[threading.Event, threading
 
 
 @pytest.mark.timeout(120)
-def test_killed_after_the_commit_the_very_next_token_asks_again_within_the_grace(deps: AppController) -> None:
+def test_killed_after_the_commit_the_very_next_token_asks_again_within_the_grace(bench: Bench) -> None:
     """No agent runs, and the old access token lives for another hour."""
-    provider = deps.provider
+    provider = bench.provider
     provider.grace = 15.0
     committed, release = commits_and_waits(provider)
-    renewing = deps.start("renew", "here")
+    renewing = bench.start("renew", "here")
     assert committed.wait(30)
     renewing.kill()
     renewing.wait(10)
     release.set()
-    token = deps.keyfob("token", "here")
+    token = bench.keyfob("token", "here")
     sent = provider.renewals()
     assert len(sent) == 2
     assert sent[0] == sent[1]  # the one whose answer was lost, once more
     assert token in provider.access
-    assert token == deps.whole.grant().access.reveal()
+    assert token == bench.whole.grant().access.reveal()
     provider.grace = 0.0
-    deps.keyfob("renew", "here")  # the session lives under strict rotation
+    bench.keyfob("renew", "here")  # the session lives under strict rotation
 
 
 @pytest.mark.timeout(120)
-def test_while_another_process_renews_the_old_token_is_served_at_once(deps: AppController) -> None:
-    before = deps.whole.grant().access.reveal()
-    committed, release = commits_and_waits(deps.provider)
-    renewing = deps.start("renew", "here")
+def test_while_another_process_renews_the_old_token_is_served_at_once(bench: Bench) -> None:
+    before = bench.whole.grant().access.reveal()
+    committed, release = commits_and_waits(bench.provider)
+    renewing = bench.start("renew", "here")
     assert committed.wait(30)
     started = time.monotonic()
-    assert deps.keyfob("token", "here") == before
+    assert bench.keyfob("token", "here") == before
     assert time.monotonic() - started < 10
-    assert len(deps.provider.renewals()) == 1
+    assert len(bench.provider.renewals()) == 1
     release.set()
     assert renewing.wait(30) == 0
-    assert deps.keyfob("token", "here") != before
+    assert bench.keyfob("token", "here") != before
 
 
 def said_first(process: subprocess.Popen[str]) -> str:
@@ -170,17 +170,17 @@ ALARM = (
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_to_a_process_that_saves_it(
-    deps: AppController, number: signal.Signals
+    bench: Bench, number: signal.Signals
 ) -> None:
     """A server without a grace: the rotated refresh token is all there is."""
-    deps.lock_after_the_next_commit()
+    bench.lock_after_the_next_commit()
     started = time.monotonic()
-    renewing = deps.start("renew", "here")
+    renewing = bench.start("renew", "here")
     assert ALARM in said_first(renewing)
     assert time.monotonic() - started < 15
     # Whoever kills it does so once somebody else has the token.
-    key = deps.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: deps.whole.engine.locks.held(f"saving-{key}"))
+    key = bench.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
     renewing.send_signal(number)
     out, err = renewing.communicate(timeout=30)
     assert out == ""
@@ -188,83 +188,83 @@ def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_t
         assert renewing.returncode == 4, err
         last = err.splitlines()[-1]
         assert "is waiting in a separate Keyfob process, which saves it" in last
-    asked = deps.start("token", "here")
+    asked = bench.start("token", "here")
     assert asked.wait(30) == 4  # and nothing is sent: what the vault holds is spent
-    deps.session.unlock_keyring()
-    wait_for(lambda: deps.saved(2))
-    wait_for(lambda: not deps.whole.engine.locks.held(f"saving-{key}"))
-    deps.keyfob("renew", "here")
-    sent = deps.provider.renewals()
+    bench.session.unlock_keyring()
+    wait_for(lambda: bench.saved(2))
+    wait_for(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
+    bench.keyfob("renew", "here")
+    sent = bench.provider.renewals()
     assert len(sent) == 2
     assert sent[0] != sent[1]
-    assert deps.keyfob("token", "here") in deps.provider.access
+    assert bench.keyfob("token", "here") in bench.provider.access
 
 
 @pytest.mark.timeout(120)
 def test_at_a_terminal_a_command_says_so_and_saves_as_soon_as_the_keychain_is_unlocked(
-    deps: AppController,
+    bench: Bench,
 ) -> None:
-    deps.lock_after_the_next_commit()
-    renewing, terminal = deps.on_a_terminal("renew", "here")
+    bench.lock_after_the_next_commit()
+    renewing, terminal = bench.on_a_terminal("renew", "here")
     try:
         assert ALARM in os.read(terminal, 4096).decode()
         time.sleep(3)
         assert renewing.poll() is None
-        deps.session.unlock_keyring()
+        bench.session.unlock_keyring()
         out, _ = renewing.communicate(timeout=40)
     finally:
         os.close(terminal)
     assert renewing.returncode == 0
     assert "Renewed here/alice" in out
-    assert deps.saved(2)
-    deps.keyfob("renew", "here")
-    assert deps.keyfob("token", "here") in deps.provider.access
+    assert bench.saved(2)
+    bench.keyfob("renew", "here")
+    assert bench.keyfob("token", "here") in bench.provider.access
 
 
 @pytest.mark.timeout(120)
 def test_what_is_handed_over_is_revoked_when_the_account_is_disconnected_meanwhile(
-    deps: AppController,
+    bench: Bench,
 ) -> None:
-    deps.lock_after_the_next_commit()
-    renewing = deps.start("renew", "here")
+    bench.lock_after_the_next_commit()
+    renewing = bench.start("renew", "here")
     assert ALARM in said_first(renewing)
-    key = deps.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: deps.whole.engine.locks.held(f"saving-{key}"))
+    key = bench.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
     renewing.kill()
     renewing.communicate()
-    deps.start("disconnect", "here").wait(60)
-    deps.session.unlock_keyring()
-    newest = next(iter(deps.provider._current))
-    wait_for(lambda: newest in deps.provider.revoked)
-    wait_for(lambda: not deps.whole.engine.locks.held(f"saving-{key}"))
+    bench.start("disconnect", "here").wait(60)
+    bench.session.unlock_keyring()
+    newest = next(iter(bench.provider._current))
+    wait_for(lambda: newest in bench.provider.revoked)
+    wait_for(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
 
 
 @pytest.mark.timeout(120)
-def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(deps: AppController) -> None:
+def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(bench: Bench) -> None:
     """S-25: the process that stands by gets the token by a pipe."""
-    deps.provider.canary = "canary-of-a-renewal"
-    deps.lock_after_the_next_commit()
-    renewing = deps.start("renew", "here")
+    bench.provider.canary = "canary-of-a-renewal"
+    bench.lock_after_the_next_commit()
+    renewing = bench.start("renew", "here")
     assert ALARM in said_first(renewing)
-    key = deps.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: deps.whole.engine.locks.held(f"saving-{key}"))
+    key = bench.whole.engine.accounts.resolve("here").account.key
+    wait_for(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
     savers = [
         each
         for each in Path("/proc").iterdir()
         if each.name.isdecimal()
         and b"keyfob.saver" in _read(each / "cmdline")
-        and str(deps.whole.home.root).encode() in _read(each / "environ")
+        and str(bench.whole.home.root).encode() in _read(each / "environ")
     ]
     assert len(savers) == 1
     for part in ("cmdline", "environ"):
-        assert deps.provider.canary.encode() not in _read(savers[0] / part)
-    for file in deps.whole.home.root.rglob("*"):
-        assert not file.is_file() or deps.provider.canary.encode() not in file.read_bytes()
+        assert bench.provider.canary.encode() not in _read(savers[0] / part)
+    for file in bench.whole.home.root.rglob("*"):
+        assert not file.is_file() or bench.provider.canary.encode() not in file.read_bytes()
     renewing.terminate()
     out, err = renewing.communicate(timeout=30)
-    assert deps.provider.canary not in out + err
-    deps.session.unlock_keyring()
-    wait_for(lambda: deps.saved(2))
+    assert bench.provider.canary not in out + err
+    bench.session.unlock_keyring()
+    wait_for(lambda: bench.saved(2))
 
 
 def _read(path: Path) -> bytes:

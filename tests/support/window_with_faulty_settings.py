@@ -16,9 +16,9 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 from keyfob.agent.run import serving_engine
-from keyfob.desktop.controller import AppController
+from keyfob.desktop.controller import AppController, Start
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.window.main_window import BannerView
+from keyfob.desktop.window.main_window import BannerView, MainWindow
 from keyfob.process.home import open_home
 
 
@@ -26,8 +26,10 @@ def main(settings: Path) -> int:
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
     home = open_home()
-    deps = AppController(app, Theme(app, "light"), lambda: serving_engine(home))
-    deps.begin()
+    theme = Theme(app, "light")
+    controller = AppController(theme, lambda: serving_engine(home), MainWindow(theme), Start(), app)
+    controller.ended.connect(app.exit)
+    controller.begin()
 
     def until(true: Callable[[], object]) -> None:
         end = time.monotonic() + 30
@@ -37,20 +39,20 @@ def main(settings: Path) -> int:
             time.sleep(0.01)
 
     def banners() -> list[BannerView]:
-        return [each for each in deps.window.findChildren(BannerView) if each.isVisible()]
+        return [each for each in controller.window.findChildren(BannerView) if each.isVisible()]
 
     until(banners)
     banner = banners()[0]
     seen: dict[str, object] = {
         "banner": banner.accessibleName(),
-        "accounts_before": deps.window.sidebar.list.count(),
+        "accounts_before": controller.window.sidebar.list.count(),
     }
     settings.write_text('{"vault": "sealed"}')
-    deps.window.banner_pressed.emit("build", "")
-    until(deps.window.sidebar.list.count)
-    seen["accounts_after"] = deps.window.sidebar.list.count()
+    controller.window.banner_pressed.emit("build", "")
+    until(controller.window.sidebar.list.count)
+    seen["accounts_after"] = controller.window.sidebar.list.count()
     print(json.dumps(seen))
-    deps.quit()
+    controller.quit()
     return app.exec()
 
 

@@ -28,7 +28,8 @@ from keyfob.process.home import Home, open_home
 
 if TYPE_CHECKING:
     from keyfob.demo.server import DemoServer
-    from keyfob.desktop.controller import AppController, Demo
+    from keyfob.desktop.controller import AppController
+    from keyfob.desktop.demo_control import Demo
     from keyfob.engine import Engine
 
 NO_SCREEN = "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the demo."
@@ -93,9 +94,11 @@ def run(
 
     def make() -> AppController:
         # Everything but the window itself is loaded after its first paint: a third of the start.
-        from keyfob.desktop.controller import AppController
+        from keyfob.desktop.controller import AppController, Start
 
-        return AppController(app, theme, build, window=window, demo=demo, start_demo=start_demo)
+        controller = AppController(theme, build, window, Start(demo=demo, with_demo=start_demo), app)
+        controller.ended.connect(app.exit)
+        return controller
 
     opening = Opening(app, window, make)
     signals = Signals(app)
@@ -144,7 +147,7 @@ def _theme(home: Home) -> str:
 
 
 class Opening(QObject):
-    """The window first, then its desk."""
+    """The window first, then its controller."""
 
     def __init__(self, app: QApplication, window: MainWindow, make: Callable[[], AppController]) -> None:
         super().__init__(app)

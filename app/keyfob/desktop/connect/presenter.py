@@ -205,17 +205,17 @@ class SignInPresenter(QObject):
     def copy_link(self) -> None:
         url = self._progress.url if self._progress else None
         if url is not None:
-            self._presenter.copy_secret(url)
+            self._presenter.commands.copy_secret(url)
             self.note.emit("Link copied. Open it in any browser on this computer.", True)
 
     def copy_text(self, text: str) -> None:
         """What is not a secret: a redirect URI, an error's details."""
-        self._presenter.copy_plain(text, "Copied.")
+        self._presenter.commands.copy_plain(text, "Copied.")
 
     def copy_code(self) -> None:
         code = self._progress.user_code if self._progress else None
         if code:
-            self._presenter.copy_plain(code, "Code copied.")
+            self._presenter.commands.copy_plain(code, "Code copied.")
             self.note.emit("Code copied.", True)
 
     def open_page(self, address: str) -> None:

@@ -45,7 +45,7 @@ class AccountActions(QObject):
                     self._window,
                 )
                 dialog.answered.connect(
-                    lambda label: presenter.rename(key, label, dialog.accept, dialog.complain)
+                    lambda label: presenter.commands.rename(key, label, dialog.accept, dialog.complain)
                 )
                 dialog.open()
             case "reconnect":

@@ -6,28 +6,26 @@ through `act`, and what it brought comes back as `said` and as a new `changed` m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.errors import Advice, KeyfobError
-from keyfob.core.secret import Secret
-from keyfob.desktop.shared import outside_text, remedies, words
+from keyfob.desktop.shared import outside_text, remedies
 from keyfob.desktop.shared.bridge import Bridge
-from keyfob.desktop.shared.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.account_commands import AccountCommands
 from keyfob.desktop.window.keychain import Keychain
 from keyfob.desktop.window.models import Banner
+from keyfob.desktop.window.notices import Attention, Notices, unfinished_banner, unread_banner
+from keyfob.desktop.window.pictures import Pictures
+from keyfob.desktop.window.refresh import Refresh
 from keyfob.desktop.window.status_text import why_it_ended
-from keyfob.service.accounts.views import Disconnection, TestResult, Token
 from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
 
 if TYPE_CHECKING:
@@ -39,16 +37,6 @@ COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
 FURTHEST = timedelta(hours=6)
 COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for at least this
 
-WELCOME = Banner(
-    "info",
-    "Welcome to Keyfob",
-    "Connect an account once, and every tool on this computer can use it. Your secrets stay in your keychain.",
-    None,
-    "welcome",
-    "",
-    "Not now",
-)
-
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -57,13 +45,7 @@ def utc_now() -> datetime:
 _Read = tuple[list[AccountView], str | None, Sequence[LoggedEvent], Banner | None]
 
 
-def _unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
-    """Accounts that are left out of the list, because they cannot be read here."""
-    if not unread:
-        return None
-    count = len(unread)
-    title = "An account cannot be shown" if count == 1 else f"{count} accounts cannot be shown"
-    return Banner("bad", title, remedies.sentence(unread[0]), "", "", "", None)
+DETAILS_COPIED = "Details copied. They contain no secret."
 
 
 class Presenter(QObject):
@@ -83,37 +65,30 @@ class Presenter(QObject):
         self._history: Sequence[LoggedEvent] = ()
         self._history_of: str | None = None
         self.selected: str | None = None
-        self._busy: frozenset[str] = frozenset()
-        self._hidden: frozenset[str] = frozenset()
-        self._needy: set[str] | None = None  # None: not known yet, so what is found is not news
         self._failed: str | None = None  # the account whose failure was said last
         self._cause_seen = False  # that account was read again since, and its error was there
-        self._pictures: dict[str, str] = {}
-        self._asked_pictures: set[str] = set()
         self.keychain = Keychain(engine.vault, self)
         self.keychain.changed.connect(self._keychain_changed)
         self.keychain.said.connect(self.said)
         self._keychain_notes: set[tuple[str, datetime]] = set()
-        self._welcome: Banner | None = None
-        self._interrupted: Banner | None = None
         self._offline = False
         self._tray_missing = False
-        self._unread: Banner | None = None
         self._loaded = self._loading = self._again = False
         self.model = viewmodel.window((), None, (), clock(), kept_in=self.keychain.name, loading=True)
-        self._clipboard = SecretClipboard(self)
-        self._settle = self._timer(self.reload)
-        self._refresh = self._timer(self.publish)
-        self._expiry = self._timer(self.publish)
+        self.commands = AccountCommands(engine.accounts, self.keychain, clock, self)
+        self.commands.said.connect(self.said)
+        self.commands.failed.connect(self._command_failed)
+        self.commands.busy_changed.connect(self.publish)
+        self.commands.done.connect(self.reload)
+        self._notices, self._attention = Notices(), Attention()
+        self._pictures = Pictures(engine.avatars, self)
+        self._pictures.arrived.connect(self.publish)
+        self._settle = QTimer(self, singleShot=True)
+        self._settle.timeout.connect(self.reload)
+        self.refresh = Refresh(self)
+        self.refresh.due.connect(self.publish)
         self._bridge = Bridge(engine.events, self)
         self._bridge.logged.connect(self._happened)
-        self._watching = False
-
-    def _timer(self, slot: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.timeout.connect(slot)
-        return timer
 
     # --- what there is --------------------------------------------------------------------------------------
 
@@ -150,10 +125,10 @@ class Presenter(QObject):
         chosen = selected if selected in keys else (keys[0] if keys else None)
         events = self._engine.accounts.history(chosen, limit=80) if chosen else ()
         shown = [outside_text.account(view) for view in views]
-        return shown, chosen, [outside_text.event(each) for each in events], _unread_banner(unread)
+        return shown, chosen, [outside_text.event(each) for each in events], unread_banner(unread)
 
     def _took(self, read: _Read) -> None:
-        views, chosen, history, self._unread = read
+        views, chosen, history, self._notices.unread = read
         self._loading, self._loaded = False, True
         self._views = views
         if self.selected is None or self.selected not in {v.key for v in views}:
@@ -163,7 +138,7 @@ class Presenter(QObject):
         else:
             self._again = True  # another was chosen in the meantime
         self._settle_failure()
-        self._fetch_pictures()
+        self._pictures.fetch(self._views)
         self._heed_others(views)
         self.publish()
         if self._again:
@@ -181,6 +156,9 @@ class Presenter(QObject):
             self._failed = None
             self.settled.emit()
 
+    def _command_failed(self, key: str) -> None:
+        self._failed, self._cause_seen = key, False
+
     def _keychain_changed(self) -> None:
         """What the window found out holds for all that this engine serves."""
         self._engine.events.keychain(self.keychain.error)
@@ -197,22 +175,6 @@ class Presenter(QObject):
         self._loading = False
         self.said.emit(remedies.sentence(error), False)
 
-    def _fetch_pictures(self) -> None:
-        for view in self._views:
-            url = view.avatar_url
-            if url and url not in self._asked_pictures:
-                self._asked_pictures.add(url)
-                Operation(self, self._picture_work(view.key, url), self._got_picture).start()
-
-    def _picture_work(self, key: str, url: str) -> Callable[[], tuple[str, Path | None]]:
-        return lambda: (key, self._engine.avatars.fetch(url))
-
-    def _got_picture(self, got: tuple[str, Path | None]) -> None:
-        key, path = got
-        if path is not None:
-            self._pictures[key] = str(path)
-            self.publish()
-
     def publish(self) -> None:
         """Make the model again from what is known and the time, and show it."""
         now = self._clock()
@@ -222,33 +184,22 @@ class Presenter(QObject):
             self._history if self._history_of == self.selected else (),
             now,
             kept_in=self.keychain.name,
-            hidden=self._hidden,
-            busy=self._busy,
+            hidden=self._notices.hidden,
+            busy=self.commands.busy,
             keychain=self.keychain.banner,
             offline=self._offline,
             loading=not self._loaded,
             tray_missing=self._tray_missing,
-            pictures=self._pictures,
+            pictures=self._pictures.files,
         )
-        more = [
-            self._unread,
-            self.keychain.forgetful,
-            self._interrupted,
-            None if self._views else self._welcome,
-        ]
-        self.model = replace(self.model, banners=(*self.model.banners, *(b for b in more if b is not None)))
+        more = self._notices.banners(have_accounts=bool(self._views), forgetful=self.keychain.forgetful)
+        self.model = replace(self.model, banners=(*self.model.banners, *more))
         self.changed.emit(self.model)
         if self._loaded:
-            self._notify(now)
-        self._arm(now)
-
-    def _notify(self, now: datetime) -> None:
-        """Ask for attention once for each account that has begun to need its person."""
-        needy = {v.key: v for v in self.views() if v.status == "needs_sign_in"}
-        for key, view in needy.items():
-            if self._needy is not None and key not in self._needy:
+            for view in self._attention.news(self.views()):
                 self.attention.emit(f"{viewmodel.name_of(view)} needs you", why_it_ended(view, now))
-        self._needy = set(needy)
+        change = viewmodel.next_change(self._views, now)
+        self.refresh.arm(now, shows_times=bool(self._views), urgent=self.model.urgent, change=change)
 
     def view(self, key: str) -> AccountView | None:
         return next((v for v in self.views() if v.key == key), None)
@@ -271,22 +222,9 @@ class Presenter(QObject):
 
     def watched(self, visible: bool) -> None:
         """Whether the window is on screen. Hidden, nothing here wakes up but for a token that expires."""
-        self._watching = visible
+        self.refresh.set_visible(visible)
         if visible and self._loaded:
             self.publish()
-        elif not visible:
-            self._refresh.stop()
-
-    def _arm(self, now: datetime) -> None:
-        if self._watching and self._views:
-            self._refresh.start(FINE if self.model.urgent else COARSE)
-        change = viewmodel.next_change(self._views, now)
-        if change is None:
-            self._expiry.stop()
-        else:
-            # A moment later than the end, and never further ahead than a timer can count.
-            wait = min((change - now) + timedelta(milliseconds=5), FURTHEST)
-            self._expiry.start(math.ceil(wait.total_seconds() * 1000))
 
     # --- surroundings ---------------------------------------------------------------------------------------
 
@@ -308,134 +246,37 @@ class Presenter(QObject):
 
     def put_off(self, action: str, key: str) -> None:
         """Later: this banner stays away until something changes."""
-        if action == "welcome":
-            self._welcome = None
-        if action == "start_again":
-            self._interrupted = None
-        for view in self._views:
-            if view.key == key or action == "show":
-                self._hidden |= {viewmodel.banner_id(view)}
+        self._notices.put_off(action, key, self._views)
         self.publish()
 
     def welcome(self, show: bool) -> None:
         """The first start's banner: what connecting brings."""
-        self._welcome = WELCOME if show else None
+        self._notices.welcome = show
         self.publish()
 
-    def tell_interrupted(self, providers: Sequence[tuple[str, str]]) -> None:
-        """Sign-ins at these (id, title) were under way when Keyfob ended: a banner offers to start the last again."""
-        title = "A sign-in was not finished" if len(providers) == 1 else "Some sign-ins were not finished"
-        where = ", ".join(name for _, name in providers)
-        text = f"Keyfob was closed while you were signing in at {where}. Start again to finish."
-        again = providers[-1][0]
-        self._interrupted = Banner("info", title, text, "Start again", "start_again", again, "Dismiss")
+    def offer_again(self, providers: Sequence[tuple[str, str]]) -> None:
+        """A banner for sign-ins at these (id, title), which were under way when Keyfob ended."""
+        self._notices.unfinished = unfinished_banner(providers)
         self.publish()
 
-    # --- deeds ----------------------------------------------------------------------------------------------
+    # --- commands -------------------------------------------------------------------------------------------
 
     def act(self, action: str, key: str) -> None:
-        """renew, test, copy, disconnect, remove: asked of the engine off this thread; the answer is `said`."""
+        """Run a command of `AccountCommands`, or copy what the page shows; the answer is `said`."""
         view = self.view(key)
         if view is None:
             return
-        accounts = self._engine.accounts
-        name = viewmodel.name_of(view)
-        match action:
-            case "renew":
-                self._do(key, lambda: accounts.renew(key), lambda _: self._renewed(name))
-            case "test":
-                self._do(key, lambda: accounts.test(key), self._tested)
-            case "copy":
-                self._do(key, lambda: accounts.token(key, min_life=COPIED_LIFE), self._copied)
-            case "disconnect":
-                self._do(
-                    key, lambda: accounts.disconnect(key), lambda d: self._ended(d, view, "disconnected")
-                )
-            case "remove":
-                self._do(key, lambda: accounts.remove(key), lambda d: self._ended(d, view, "removed"))
-            case "copy_details":
-                problem = self.model.detail.problem if self.model.detail else None
-                if problem is not None:
-                    self.copy_plain(problem.details, "Details copied. They contain no secret.")
-            case "copy_name":
-                self.copy_plain(view.id, f"{view.id} copied.")
-
-    def rename(
-        self, key: str, label: str, done: Callable[[], object], failed: Callable[[str], object]
-    ) -> None:
-        """Give the account another label; `done`, or `failed` with the reason in a sentence."""
-
-        def renamed(_view: AccountView) -> None:
-            done()
-            self.reload()
-
-        def refused(error: KeyfobError) -> None:
-            failed(remedies.sentence(error))
-
-        Operation(self, lambda: self._engine.accounts.rename(key, label), renamed).failing(refused).start()
-
-    def _do(self, key: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        if key in self._busy:
+        if action != "copy_details":
+            self.commands.run(action, view)
             return
-        self._busy |= {key}
-        self.publish()
-
-        def finished(result: Any) -> None:
-            self._busy -= {key}
-            done(result)
-            self.reload()
-
-        def failed(error: KeyfobError) -> None:
-            self._busy -= {key}
-            text = remedies.sentence(error)
-            if error.advice is Advice.UNLOCK_KEYCHAIN:
-                # The banner says what to do. A press that changes nothing on it is answered all the same.
-                text = f"{error.message}." if self.keychain.in_trouble else ""
-                self.keychain.heard(error)
-            self.publish()
-            if text:
-                self._failed, self._cause_seen = key, False
-                self.said.emit(f"{text} ({time_words.clock_time(self._clock())})", False)
-            self.reload()
-
-        Operation(self, work, finished).failing(failed).start()
-
-    def _renewed(self, name: str) -> None:
-        self.said.emit(f"{name} is renewed.", True)
-
-    def _tested(self, result: TestResult) -> None:
-        if result.ok:
-            who = f" as {result.name}" if result.name else ""
-            self.said.emit(f"It works: signed in{who}, answered in {result.milliseconds} ms.", True)
-        else:
-            self.said.emit(f"The provider answered {result.status or 'nothing'} to the test.", False)
-
-    def _copied(self, token: Token) -> None:
-        self._clipboard.copy(token.token)
-        self.said.emit(
-            f"Token copied. Keyfob clears it from the clipboard after {CLEARED_AFTER} seconds.", True
-        )
-
-    def _ended(self, ended: Disconnection, view: AccountView, deed: str) -> None:
-        name, provider = viewmodel.name_of(view), view.provider_title
-        self.said.emit(f"{name} is {deed}. {words.revocation(ended, provider)}", True)
-
-    # --- the clipboard --------------------------------------------------------------------------------------
-
-    def copy_plain(self, text: str, said: str) -> None:
-        """Copy what is not secret."""
-        SecretClipboard.copy_plain(text)
-        self.said.emit(said, True)
-
-    def copy_secret(self, secret: Secret) -> None:
-        """What is one, or carries one: a link with its state."""
-        self._clipboard.copy(secret)
+        problem = self.model.detail.problem if self.model.detail else None
+        if problem is not None:
+            self.commands.copy_plain(problem.details, DETAILS_COPIED)
 
     def close(self) -> None:
         """No event comes after this; the clipboard holds no token of ours."""
         self._bridge.close()
-        self._refresh.stop()
-        self._expiry.stop()
+        self.refresh.stop()
         self._settle.stop()
-        self._clipboard.clear()
+        self.commands.close()
         self.model = replace(self.model, banners=())

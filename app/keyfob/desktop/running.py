@@ -1,0 +1,285 @@
+"""The app once its engine is built: presenter, Connect Account dialog, renewal timer, and what a press leads to.
+
+One QObject on the GUI thread, made by the controller when the engine is there. Everything it uses exists from then
+on, so nothing here asks whether there is an engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from keyfob.desktop.connect.dialog import ConnectDialog
+from keyfob.desktop.connect.listener_thread import Threads
+from keyfob.desktop.connect.presenter import SignInPresenter
+from keyfob.desktop.demo_control import DemoControl
+from keyfob.desktop.renewal_timer import RenewalTimer
+from keyfob.desktop.settings.controller import SettingsController
+from keyfob.desktop.shared.operation import Operation
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.store_watch import StoreWatch
+from keyfob.desktop.system_events import SystemEvents
+from keyfob.desktop.window.account_actions import AccountActions
+from keyfob.desktop.window.main_window import MainWindow
+from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Window
+from keyfob.desktop.window.presenter import Presenter, utc_now
+from keyfob.desktop.window.tray import Tray
+
+if TYPE_CHECKING:
+    from keyfob.desktop.imports.first_start import FirstStart
+    from keyfob.engine import Engine
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What there is before the engine: window, tray, settings, and what runs beside them."""
+
+    theme: Theme
+    window: MainWindow
+    tray: Tray
+    settings: SettingsController
+    threads: Threads
+    system_events: SystemEvents
+    demo: DemoControl
+
+
+class RunningApp(QObject):
+    def __init__(self, engine: Engine, shell: Shell, parent: QObject) -> None:
+        super().__init__(parent)
+        self._engine, self._shell = engine, shell
+        self.greeted = self._demo_sign_in = self._closed = False
+        self.first_start: FirstStart | None = None
+        self.presenter = Presenter(engine, self, utc_now)
+        sign_in = SignInPresenter(engine, self.presenter, shell.threads, self)
+        self.connect_dialog = ConnectDialog(shell.theme, sign_in, shell.window)
+        self.renewal_timer = RenewalTimer(engine.renewer.tick, self)
+        self._account_actions = AccountActions(shell.theme, shell.window)
+        self._wire_presenter()
+        self._wire_presses()
+        self._wire_surroundings()
+
+    def begin(self) -> None:
+        """Read accounts and settings, look at what is due, and start the demo provider if it is asked for."""
+        engine, presenter, shell = self._engine, self.presenter, self._shell
+        presenter.set_tray_missing(not shell.tray.present)
+        self._visibility_changed()
+        shell.settings.begin(engine)
+        presenter.start()
+        Operation(self, lambda: _interrupted(engine), self._offer_again).start()
+        self.renewal_timer.tick_now()
+        shell.system_events.begin()
+        if shell.demo.asked_for:
+            shell.demo.start()
+
+    def close(self) -> None:
+        """Stop what would begin anything new. What runs is waited for by the controller."""
+        self._closed = True
+        if self.first_start is not None:
+            self.first_start.close()
+        self.renewal_timer.stop()
+        self.connect_dialog.close()
+        self.presenter.close()
+
+    # --- wiring ---------------------------------------------------------------------------------------------
+
+    def _wire_presenter(self) -> None:
+        presenter, window, tray = self.presenter, self._shell.window, self._shell.tray
+        presenter.changed.connect(self._show)
+        presenter.said.connect(self._say)
+        presenter.settled.connect(window.unsay)
+        presenter.attention.connect(tray.notify)
+        presenter.keychain.usable.connect(self._keychain_usable)
+        presenter.happened.connect(self.renewal_timer.beat_soon)
+        self.renewal_timer.looked.connect(presenter.keychain.look_again)
+
+    def _wire_presses(self) -> None:
+        window, tray, settings = self._shell.window, self._shell.tray, self._shell.settings
+        window.sidebar.list.chosen.connect(self.presenter.select)
+        window.sidebar.connect_asked.connect(self._connect_asked)
+        window.sidebar.settings_asked.connect(self.open_settings)
+        window.empty.demo_asked.connect(self.try_demo)
+        window.account.asked.connect(self.ask)
+        window.banner_pressed.connect(self._banner_pressed)
+        window.banner_put_off.connect(self.presenter.put_off)
+        tray.connect_asked.connect(self._connect_asked)
+        tray.settings_asked.connect(self.open_settings)
+        tray.account_chosen.connect(self.presenter.select)
+        tray.refresh_asked.connect(self.presenter.publish)
+        self.connect_dialog.finished.connect(self._dialog_done)
+        self.connect_dialog.settings_asked.connect(self._open_port)
+        settings.asked.connect(self.ask)
+        settings.connect_asked.connect(self._connect_asked)
+
+    def _wire_surroundings(self) -> None:
+        shell, presenter = self._shell, self.presenter
+        shell.window.shown.connect(self._visibility_changed)
+        shell.window.hidden.connect(self._visibility_changed)
+        shell.tray.appeared.connect(self._tray_appeared)
+        shell.settings.read.connect(self._greet)
+        shell.demo.started.connect(self._demo_started)
+        shell.demo.failed.connect(self._demo_failed)
+        events = shell.system_events
+        events.woke.connect(self._woke)
+        events.online.connect(self._online)
+        events.keychain_changed.connect(presenter.keychain.look)
+        watch = StoreWatch(self._engine.store_path, self)
+        watch.changed.connect(presenter.reload_soon)
+        watch.changed.connect(self.renewal_timer.beat_soon)
+
+    # --- the first start ------------------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        """The first start with no account: a banner, and the dialog; once."""
+        presenter, settings, demo = self.presenter, self._shell.settings, self._shell.demo
+        if self.greeted or not settings.known or not presenter.loaded or demo.awaited:
+            return
+        self.greeted = True
+        accounts = presenter.views()
+        if any(view.provider == "demo" for view in accounts):
+            demo.start()  # its accounts need it
+        if not accounts and not settings.value.first_start_done and self._shell.window.isVisible():
+            presenter.welcome(True)
+            self.offer_import()
+
+    def offer_import(self) -> None:
+        """Offer the keys in other tools' files; if there are none, and for the demo, connect an account."""
+        if self._shell.demo.asked_for:
+            self.connect_account()
+            return
+        from keyfob.desktop.imports.first_start import FirstStart  # once in the app's life
+        from keyfob.desktop.imports.presenter import ImportPresenter
+
+        imports = ImportPresenter(self._engine.imports, self._shell.threads.spawn, self)
+        first = self.first_start = FirstStart(self._shell.theme, imports, self._shell.window)
+        first.nothing_found.connect(self._connect_asked)
+        first.ended.connect(self._dialog_done)
+        first.begin()
+
+    def _offer_again(self, providers: list[tuple[str, str]]) -> None:
+        if providers:
+            self.presenter.offer_again(providers)
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def _show(self, model: Window) -> None:
+        self._show_empty_page(skipped=self._shell.settings.value.first_start_done)
+        self._shell.window.tell(model, self.presenter.selected)
+        self._shell.tray.tell(model)
+        self._shell.settings.tell(model)
+        self._greet()
+
+    def _show_empty_page(self, *, skipped: bool) -> None:
+        shell = self._shell
+        shell.window.empty.tell(demo=shell.demo.installed, skipped=skipped, tray=shell.tray.present)
+
+    def _say(self, text: str, good: bool) -> None:
+        self._shell.window.say(text, good=good)
+
+    def _visibility_changed(self) -> None:
+        self.presenter.watched(self._shell.window.isVisible())
+
+    def _tray_appeared(self) -> None:
+        self.presenter.set_tray_missing(False)
+
+    # --- surroundings ---------------------------------------------------------------------------------------
+
+    def _woke(self) -> None:
+        self.renewal_timer.tick_now()
+        self.presenter.reload()
+
+    def _online(self, online: bool) -> None:
+        self.presenter.set_offline(not online)
+        if online:
+            self.renewal_timer.tick_now()
+
+    def _keychain_usable(self) -> None:
+        """Renewals go on at once."""
+        renewal_timer = self.renewal_timer
+        Operation(self, self._engine.renewer.keychain_back, lambda _: renewal_timer.tick_now()).start()
+        self.presenter.reload()
+
+    # --- what the person asks -------------------------------------------------------------------------------
+
+    def connect_account(self, provider: str | None = None) -> None:
+        """The gallery, with `provider` chosen."""
+        dialog, demo = self.connect_dialog, self._shell.demo
+        if self._closed:
+            return
+        if dialog.isVisible() and (dialog.under_way or dialog.pages.currentWidget() is dialog.gallery):
+            dialog.raise_()
+            dialog.activateWindow()
+            return
+        preferred = provider or ("demo" if demo.running else None)
+        dialog.choose(demo=demo.running, preferred=preferred, note=demo.problem)
+
+    def _connect_asked(self) -> None:
+        self.connect_account()
+
+    def try_demo(self) -> None:
+        """Start the demo provider if it does not run yet, and sign in at it."""
+        if self._shell.demo.running:
+            self.connect_dialog.connect_to("demo", "oauth")
+        else:
+            self._demo_sign_in = True
+            self._shell.demo.start()
+
+    def _demo_started(self) -> None:
+        self.renewal_timer.tick_now()
+        self._greet()
+        if self._demo_sign_in:
+            self._demo_sign_in = False
+            self.try_demo()
+
+    def _demo_failed(self, sentence: str) -> None:
+        self._demo_sign_in = False
+        self._say(sentence, good=False)
+        self._greet()
+
+    def ask(self, action: str, key: str) -> None:
+        """A press on the account's page, in its menu or in Settings."""
+        if action == "add_another":
+            view = self.presenter.view(key)
+            self.connect_account(view.provider if view is not None else None)
+        else:
+            above = self._shell.settings.dialog
+            self._account_actions.ask(action, key, self.presenter, self.connect_dialog, above)
+
+    def _banner_pressed(self, action: str, key: str) -> None:
+        presenter = self.presenter
+        match action:
+            case "keychain" if key in KEYCHAIN_BUTTONS:
+                presenter.keychain.unlock()
+            case "keychain":
+                presenter.keychain.probe()
+                presenter.reload()
+                self.renewal_timer.tick_now()
+            case "start_again":
+                presenter.put_off(action, key)
+                self.connect_account(key)
+            case "show":
+                presenter.select(key)
+            case "reconnect":
+                presenter.select(key)
+                self.ask("reconnect", key)
+
+    def _dialog_done(self) -> None:
+        self.presenter.welcome(False)
+        self._shell.settings.started_once()
+        self._show_empty_page(skipped=True)
+
+    def open_settings(self) -> None:
+        self._shell.settings.open(self.presenter.model, self.presenter.kept_in, tray=self._shell.tray.present)
+
+    def _open_port(self) -> None:
+        """Settings, at the callback port."""
+        self.open_settings()
+        if self._shell.settings.dialog is not None:
+            self._shell.settings.dialog.show_port()
+
+
+def _interrupted(engine: Engine) -> list[tuple[str, str]]:
+    """Providers of sign-ins that the last end of Keyfob cut off: id and title; each once."""
+    titles = {preset.id: preset.title for preset in engine.providers.all()}
+    return [(each, titles[each]) for each in dict.fromkeys(engine.sign_in.interrupted()) if each in titles]

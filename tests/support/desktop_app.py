@@ -1,0 +1,42 @@
+"""The whole desktop app in a test: a controller whose end does not end the test's own Qt loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from keyfob.desktop.controller import AppController, Start
+from keyfob.desktop.shared import operation
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.main_window import MainWindow
+
+
+def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppController:
+    """A controller with a window of its own; `start` is what `Start` takes."""
+    parent = QApplication.instance()
+    assert parent is not None
+    return AppController(theme, build, MainWindow(theme), Start(**start), parent)
+
+
+def is_loaded(controller: AppController) -> bool:
+    """The engine is built, and the accounts are read."""
+    return controller.running is not None and controller.running.presenter.loaded
+
+
+def quit_app(controller: AppController, qtbot: QtBot) -> None:
+    """Quit, and wait until everything has ended."""
+    with qtbot.waitSignal(controller.ended, timeout=10_000) as ended:
+        controller.quit()
+    assert ended.args == [0]
+
+
+def put_away(controller: AppController, qtbot: QtBot) -> None:
+    """End what runs, with the engine left open, for a test that goes on to look at it."""
+    if controller.running is not None:
+        controller.running.close()
+    controller.tray.close()
+    controller.window.hide()
+    qtbot.waitUntil(lambda: not operation.running() and not controller.threads.alive(), timeout=10_000)
