@@ -60,8 +60,11 @@ from keyfob.ports import (
 from keyfob.process.home import Home, open_home, write_private
 from keyfob.providers.catalogue import Catalogue, standard
 from keyfob.service.accounts.account_state import AccountState
+from keyfob.service.accounts.account_views import AccountViews
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.identity_check import IdentityCheck
 from keyfob.service.accounts.intents import Intents
 from keyfob.service.accounts.judge import Judge
 from keyfob.service.accounts.keeper import Keeper
@@ -153,6 +156,7 @@ class Engine:
     clients: Clients
     client_keys: ClientKeys
     accounts: Accounts
+    disconnector: Disconnector
     sign_in: SignIn
     keeper: Keeper
     renewer: Renewer
@@ -196,19 +200,10 @@ def build(ports: Ports) -> Engine:
     judge = Judge(reader, intents, state, plans, clock)
     keeper = Keeper(ports.locks, reader, intents, endpoint, saving, judge, state)
     recovery = Recovery(store, grants, state, codec.description, codec.load_record)
-    accounts = Accounts(
-        store,
-        keeper,
-        schedule,
-        grants,
-        ports.locks,
-        plans,
-        runner,
-        revocations,
-        events,
-        signing,
-        recovery.describe,
-    )
+    views = AccountViews(plans, ports.locks, schedule, events, clock)
+    check = IdentityCheck(store, keeper, plans, runner, events, signing)
+    disconnector = Disconnector(store, grants, ports.locks, revocations, events, clock)
+    accounts = Accounts(store, keeper, plans, views, check, disconnector, recovery.describe)
     clients = Clients(store, vault, plans, runner, ports.environment, ports.new_id)
     deps = SignInDeps(
         catalogue=catalogue,
@@ -224,6 +219,7 @@ def build(ports: Ports) -> Engine:
         browser=ports.browser,
         events=events,
         accounts=accounts,
+        disconnector=disconnector,
         revocations=revocations,
         settings=settings,
         signing=signing,
@@ -233,7 +229,7 @@ def build(ports: Ports) -> Engine:
     )
     sign_in = SignIn(deps)
     renewer = Renewer(
-        keeper, schedule, accounts, store, events, clock, lambda job: ports.spawn(job, "renewal")
+        keeper, schedule, disconnector, store, events, clock, lambda job: ports.spawn(job, "renewal")
     )
     renewer.first = recovery.describe_older
     return Engine(
@@ -253,6 +249,7 @@ def build(ports: Ports) -> Engine:
         clients=clients,
         client_keys=ClientKeys(store, vault, ports.new_key, clock),
         accounts=accounts,
+        disconnector=disconnector,
         sign_in=sign_in,
         keeper=keeper,
         renewer=renewer,

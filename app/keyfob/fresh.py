@@ -319,7 +319,7 @@ def _judged(row: dict[str, Any], stored: Stored, where: Mapping[str, str]) -> di
 
     from keyfob.adapters.store.codec import load_record
     from keyfob.providers.catalogue import standard
-    from keyfob.service.accounts.accounts import shareable, token_of
+    from keyfob.service.accounts.tool_tokens import shareable, token_of
 
     record, grant = load_record(row["text"]), stored.grant
     catalogue = standard(Path(where["config"]))

@@ -442,7 +442,7 @@ def test_s_59_forgotten_here_at_once_and_revoked_later(whole: Whole, how: Behavi
     assert len(pending) == 1
     assert [name for name in whole.entries() if name.startswith("revoke/")]
     restarted = whole.another()
-    restarted.accounts.settle(pending[0])
+    restarted.disconnector.settle(pending[0])
     assert whole.provider.revoked[-1] == refresh.reveal()
     assert restarted.store.revocations() == []
     assert not [name for name in whole.entries() if name.startswith("revoke/")]
@@ -549,7 +549,7 @@ def test_s_85_offline_every_sign_in_is_revoked_later(whole: Whole) -> None:
     assert (ended.revoked, ended.sign_ins) == ("pending", 2)
     assert whole.provider.count("/revoke") == 1  # a server that does not answer is not waited for twice
     for pending in whole.engine.store.revocations():
-        whole.engine.accounts.settle(pending)
+        whole.engine.disconnector.settle(pending)
     assert whole.provider._current == {}
 
 

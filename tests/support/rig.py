@@ -27,8 +27,11 @@ from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks, Vault
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts.account_state import AccountState
+from keyfob.service.accounts.account_views import AccountViews
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.identity_check import IdentityCheck
 from keyfob.service.accounts.intents import Intents
 from keyfob.service.accounts.judge import Judge
 from keyfob.service.accounts.keeper import Keeper
@@ -197,20 +200,20 @@ class Rig:
         self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
         self.schedule = Schedule(self.store, lambda: self.settings)
         self.keeper = self.another_keeper(save_for)
-        self.accounts = Accounts(
-            self.store,
+        self.views = AccountViews(self.plans, self.locks, self.schedule, self.events, self.clock)
+        check = IdentityCheck(self.store, self.keeper, self.plans, self.runner, self.events, self.signing)
+        self.disconnector = Disconnector(
+            self.store, self.grants, self.locks, self.revocations, self.events, self.clock
+        )
+        self.accounts = Accounts(self.store, self.keeper, self.plans, self.views, check, self.disconnector)
+        self.renewer = Renewer(
             self.keeper,
             self.schedule,
-            self.grants,
-            self.locks,
-            self.plans,
-            self.runner,
-            self.revocations,
+            self.disconnector,
+            self.store,
             self.events,
-            self.signing,
-        )
-        self.renewer = Renewer(
-            self.keeper, self.schedule, self.accounts, self.store, self.events, self.clock, lambda job: job()
+            self.clock,
+            lambda job: job(),
         )
 
     def another_keeper(self, save_for: timedelta | None = timedelta(seconds=0)) -> Keeper:

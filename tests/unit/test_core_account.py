@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,8 @@ from keyfob.core.renewal import (
     renews_at,
 )
 from keyfob.core.secret import Secret
+from keyfob.core.words import StatusWord
+from support.fake_engine import sample_views
 from support.records import a_record
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -145,6 +148,21 @@ def test_what_is_shown_is_never_connected_after_the_token_has_expired(
     assert shown(LATER) == after_expiry
     assert shown(AT, keychain_ok=False) == without_keychain
     assert shown_status(word, expires_at=None, renewable=renewable, now=LATER) == alive
+
+
+@pytest.mark.parametrize("word", get_args(StatusWord))
+def test_a_renewal_under_way_is_shown_of_an_account_that_may_be_renewed(word: StatusWord) -> None:
+    shown = shown_status(word, expires_at=AT, renewable=True, now=LATER, keychain_ok=False, renewing=True)
+    assert shown == ("renewing" if word in ("connected", "stale") else word)
+
+
+def test_a_view_that_is_looked_at_later_shows_that_its_token_has_expired() -> None:
+    view = sample_views()[0]
+    assert view.expires_at is not None
+    assert view.at(view.expires_at - timedelta(seconds=1)) is view
+    assert view.at(view.expires_at) == replace(view, status="stale")
+    assert replace(view, renewable=False).at(view.expires_at).status == "needs_sign_in"
+    assert view.at(view.expires_at - timedelta(seconds=1), keychain_ok=False).status == "stale"
 
 
 @pytest.mark.parametrize(

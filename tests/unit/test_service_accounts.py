@@ -14,7 +14,7 @@ from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, 
 from keyfob.core.http import Request, Response
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.core.secret import Secret
-from keyfob.service.accounts.accounts import token_of
+from keyfob.service.accounts.tool_tokens import token_of
 from support.rig import Rig
 
 OFFLINE = Transient("no network", code="network_unreachable", sent=False)
@@ -86,7 +86,7 @@ def test_an_expired_account_is_never_shown_as_connected_though_nobody_has_tried_
 
 def test_an_account_is_not_shown_as_connected_while_the_keychain_cannot_be_used(rig: Rig) -> None:
     rig.connect()
-    rig.accounts.keychain_ok = lambda: False
+    rig.views.keychain_ok = lambda: False
     assert rig.accounts.view("example").status == "stale"
 
 
@@ -191,7 +191,7 @@ def test_s85_a_revocation_under_way_while_the_account_is_signed_in_again_is_held
         rig.renewer.tick()
     (kept,) = rig.store.revocations()
     assert kept.held
-    rig.accounts.settle(stale)  # a job that was about to begin
+    rig.disconnector.settle(stale)  # a job that was about to begin
     rig.clock.forward(minutes=60)
     rig.renewer.tick()
     assert rig.server.revoked == []
@@ -501,7 +501,7 @@ def test_a_keychain_that_refuses_is_told_once_and_noted_at_the_account_that_was_
     assert (noted.code, noted.advice) == (code, "unlock_keychain")
     assert noted.at < rig.clock() - timedelta(seconds=100), "written down once, not at each look"
     assert rig.accounts.view("example").status == "stale", "it lives, and nobody can hand it out"
-    rig.accounts.keychain_ok = lambda: True
+    rig.views.keychain_ok = lambda: True
     assert rig.accounts.view("example").status == "stale", (
         "another process, which knows the account's note alone"
     )

@@ -212,7 +212,7 @@ def test_a_keychain_that_refuses_while_an_account_is_disconnected_leaves_it_to_t
 def test_removing_while_a_renewal_holds_on_is_refused_and_forgets_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyfob.service.accounts.accounts.LOCK_WAIT", timedelta(milliseconds=50))
+    monkeypatch.setattr("keyfob.service.accounts.disconnecting.LOCK_WAIT", timedelta(milliseconds=50))
     with rig.locks.hold("account-key-1", timeout=timedelta(seconds=1)):
         with pytest.raises(Transient) as caught:
             rig.accounts.remove("example")

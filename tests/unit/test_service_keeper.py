@@ -269,7 +269,7 @@ def test_an_account_that_is_disconnected_once_its_new_grant_is_saved_gets_no_tok
         rig.ask(force=True)
     assert caught.value.code == "disconnected"
     assert (rig.record().renewable, rig.record().expires_at) == (False, None)
-    rig.accounts.clean_up("key-1")
+    rig.disconnector.clean_up("key-1")
     assert rig.server.revoked == ["refresh-2"], "what was saved meanwhile is revoked"
     assert rig.grants.newest("key-1") is None
 

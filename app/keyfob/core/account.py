@@ -9,7 +9,7 @@ progress is an `Attempt` of the service.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -103,15 +103,18 @@ def shown_status(
     renewable: bool,
     now: datetime,
     keychain_ok: bool = True,
+    renewing: bool = False,
 ) -> ShownStatus:
-    """The status that every face shows. `word` is what was stored (`status_word`), or `renewing` while a renewal
-    runs; a view that is some seconds old may be given again, with a later `now`.
+    """The status that every face shows. `word` is what was stored (`status_word`), or what a view that is some seconds
+    old shows, with a later `now`. `renewing`: a renewal runs.
 
     An account whose token has expired is never `connected`: it is `stale` when it can be renewed, and otherwise
     needs its person. `keychain_ok` is False while the keychain cannot be used: then no token can be returned.
     """
     if word not in ("connected", "stale"):
         return word
+    if renewing:
+        return "renewing"
     if expires_at is not None and now >= expires_at:
         return "stale" if renewable else "needs_sign_in"
     return word if keychain_ok else "stale"
@@ -277,6 +280,17 @@ class AccountView:
     def holds_key(self) -> bool:
         """Whether it has a key that the user made, in place of tokens that a sign-in gave."""
         return holds_key(self.method)
+
+    def at(self, now: datetime, *, keychain_ok: bool = True) -> AccountView:
+        """As shown at `now`: a view may be some seconds or hours old, and its token may have expired since."""
+        status = shown_status(
+            self.status,
+            expires_at=self.expires_at,
+            renewable=self.renewable,
+            now=now,
+            keychain_ok=keychain_ok,
+        )
+        return self if status == self.status else replace(self, status=status)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -207,7 +207,7 @@ class Presenter(QObject):
     def views(self) -> tuple[AccountView, ...]:
         """The accounts as they stand now."""
         now, trouble = self._clock(), self.keychain.in_trouble
-        return tuple(viewmodel.as_shown(v, now, keychain_trouble=trouble) for v in self._views)
+        return tuple(v.at(now, keychain_ok=not trouble) for v in self._views)
 
     @property
     def kept_in(self) -> str:

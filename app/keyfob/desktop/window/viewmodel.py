@@ -7,12 +7,11 @@ which the user may copy for a report.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import assert_never
 
 from keyfob.core import time_words
-from keyfob.core.account import AccountView, LoggedEvent, shown_status
+from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.shared.avatar import Face, avatar_color, first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
@@ -41,18 +40,6 @@ def name_of(view: AccountView) -> str:
     if view.holds_key and view.key_tail and not (view.name or view.email):
         return f"key …{view.key_tail}"
     return view.name or view.label
-
-
-def as_shown(view: AccountView, now: datetime, *, keychain_trouble: bool = False) -> AccountView:
-    """The account with its status at `now`. A view may be some seconds or hours old, and its token has expired since."""
-    status = shown_status(
-        view.status,
-        expires_at=view.expires_at,
-        renewable=view.renewable,
-        now=now,
-        keychain_ok=not keychain_trouble,
-    )
-    return view if status == view.status else replace(view, status=status)
 
 
 def next_change(views: Sequence[AccountView], now: datetime) -> datetime | None:
@@ -365,7 +352,7 @@ def window(
     """The whole window at `now`. `selected` and `busy` hold account keys; `keychain` is there while the keychain cannot
     be used. Until the accounts are known (`loading`), nothing is said of them."""
     keychain_trouble = keychain is not None
-    views = [as_shown(view, now, keychain_trouble=keychain_trouble) for view in views]
+    views = [view.at(now, keychain_ok=not keychain_trouble) for view in views]
     names = [name_of(v) for v in views]
     chosen = next((v for v in views if v.key == selected), None)
     title, note = ("", "") if loading else summary(views, keychain_trouble=keychain_trouble)

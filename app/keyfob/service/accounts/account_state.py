@@ -23,6 +23,7 @@ from keyfob.core.transitions import (
     GrantKept,
     GrantSavedLate,
     Relisted,
+    Renamed,
     RenewalFailed,
     Renewed,
     after,
@@ -71,6 +72,15 @@ class AccountState:
     def relisted(self, record: Record, grant: Grant | None) -> Record:
         """`record`, found in the vault with the grant that is there. Stores nothing."""
         return after(record, Relisted(self._now(), grant, self._settings().margin))
+
+    def rename(self, record: Record, label: str) -> Record:
+        """Give the account another label. Raises Usage `label_taken`, NotFound."""
+        changed = self._store.update(record.account.key, partial(after, event=Renamed(label)))
+        if changed is None:
+            raise NotFound("The account was removed in the meantime")
+        if changed.account.label != record.account.label:
+            self.events.publish(changed, "renamed", f"Renamed from {record.account.label} to {label}")
+        return changed
 
     def record_failure(
         self,

@@ -19,7 +19,7 @@ from keyfob.core.methods import holds_key
 from keyfob.core.renewal import LOOK_AGAIN, waits
 from keyfob.core.transitions import KeychainUnlocked, after
 from keyfob.ports import AccountStore, Clock
-from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.events import EventBus
@@ -43,7 +43,7 @@ class Renewer:
         self,
         keeper: Keeper,
         schedule: Schedule,
-        accounts: Accounts,
+        disconnector: Disconnector,
         store: AccountStore,
         events: EventBus,
         clock: Clock,
@@ -51,7 +51,7 @@ class Renewer:
     ) -> None:
         self._keeper = keeper
         self._schedule = schedule
-        self._accounts = accounts
+        self._disconnector = disconnector
         self._store = store
         self._events = events
         self._clock = clock
@@ -89,7 +89,7 @@ class Renewer:
                 wait = min(wait, when - now)
         for pending in self._store.revocations():
             if not pending.held and not waits(pending.retry_at, now):
-                self._launch(f"revoke:{pending.entry}", "", lambda p=pending: self._accounts.settle(p))  # type: ignore[misc]
+                self._launch(f"revoke:{pending.entry}", "", lambda p=pending: self._disconnector.settle(p))  # type: ignore[misc]
         if not self._first_done:
             self._launch("first", "", self._do_first)
         return max(wait, SOON)
@@ -145,7 +145,7 @@ class Renewer:
         key = record.account.key
         try:
             if record.cleanup:
-                self._accounts.clean_up(key)
+                self._disconnector.clean_up(key)
             else:
                 self._keeper.grant(key, min_life=timedelta(0), due_only=True)
             self._events.keychain(None)

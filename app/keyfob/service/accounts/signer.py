@@ -23,8 +23,9 @@ from keyfob.core.times import to_rfc3339
 from keyfob.protocol.http.urls import fault_of
 from keyfob.protocol.oauth import dpop
 from keyfob.protocol.token_placement import api_of, place_token, token_values
-from keyfob.service.accounts.accounts import Accounts, refuse_sharing
+from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.tool_tokens import refuse_sharing
 from keyfob.service.contexts import ContextBuilder, Signing
 
 # Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these could smuggle a second request or other credentials.

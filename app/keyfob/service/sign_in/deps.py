@@ -14,6 +14,7 @@ from keyfob.ports import AccountStore, Browser, Listeners, Locks, Spawn, Vault
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.labels import Labels
 from keyfob.service.accounts.revocations import Revocations
@@ -41,6 +42,7 @@ class SignInDeps:
     browser: Browser
     events: EventBus
     accounts: Accounts
+    disconnector: Disconnector
     revocations: Revocations
     settings: Callable[[], Settings]
     signing: Signing

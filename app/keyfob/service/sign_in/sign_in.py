@@ -76,10 +76,10 @@ class SignIn:
         deps, request = self._deps, attempt.request
         record = deps.accounts.resolve(request.account) if request.account else None
         if record is not None and record.cleanup:
-            deps.accounts.clean_up(record.account.key)
+            deps.disconnector.clean_up(record.account.key)
         if record is not None:
             # Now, while the old sign-in can still be revoked without the new one.
-            deps.accounts.settle_all(record.account.key)
+            deps.disconnector.settle_all(record.account.key)
         account_key = record.account.key if record else deps.signing.entropy(12)
         preset = deps.catalogue.get(request.provider)
         inputs = deps.clients.inputs(preset, request, record)

@@ -1,0 +1,105 @@
+"""Turns an account's record into what faces see of it: the one place where its status is derived from what is stored, the
+clock, the account's lock and the keychain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from keyfob.core.account import Account, AccountView, Record, shown_status, status_word
+from keyfob.core.errors import Advice, KeyfobError
+from keyfob.core.provider import Provider
+from keyfob.core.words import ShownStatus
+from keyfob.ports import Clock, Locks
+from keyfob.protocol.token_placement import api_of
+from keyfob.service.accounts.grant_store import lock_name
+from keyfob.service.accounts.schedule import Schedule
+from keyfob.service.accounts.tool_tokens import shareable
+from keyfob.service.contexts import ContextBuilder
+from keyfob.service.events import EventBus
+
+
+class AccountViews:
+    """Thread-safe. Reads presets, locks and the store, and changes nothing."""
+
+    def __init__(
+        self, contexts: ContextBuilder, locks: Locks, schedule: Schedule, events: EventBus, now: Clock
+    ) -> None:
+        self._contexts = contexts
+        self._locks = locks
+        self._schedule = schedule
+        self._now = now
+        # Whether the keychain can be used, as far as this process knows.
+        self.keychain_ok: Callable[[], bool] = lambda: events.keychain_code is None
+
+    def shown(self, record: Record) -> ShownStatus:
+        """The status that every face shows."""
+        return shown_status(
+            status_word(record.status),
+            expires_at=record.expires_at,
+            renewable=record.renewable,
+            now=self._now(),
+            keychain_ok=self.keychain_ok() and not self._is_kept_waiting(record),
+            renewing=self._locks.held(lock_name(record.account.key)),
+        )
+
+    def _is_kept_waiting(self, record: Record) -> bool:
+        """Whether a renewal is due, here or in another process, and the keychain refused it. One that a user asked for
+        before its time changes nothing about a token that lives."""
+        if record.last_error is None or record.last_error.advice != Advice.UNLOCK_KEYCHAIN:
+            return False
+        now = self._now()
+        wanted = self._schedule.wanted(record, now)
+        return wanted is not None and wanted <= now
+
+    def view(self, record: Record) -> AccountView:
+        """The account as faces see it. A preset that is gone leaves the account without its title and color."""
+        account = record.account
+        provider: Provider | None
+        try:
+            provider = self._contexts.provider(record)
+        except KeyfobError:
+            provider = None
+        asked = set(account.asked_scopes)
+        granted = set(record.scopes)
+        narrower = tuple(sorted(asked - granted)) if granted and asked else ()
+        return AccountView(
+            id=account.id,
+            key=account.key,
+            provider=account.provider,
+            provider_title=provider.title if provider else account.provider,
+            label=account.label,
+            method=account.method,
+            status=self.shown(record),
+            subject=account.subject,
+            name=account.name,
+            email=account.email,
+            plan=account.plan,
+            avatar_url=account.avatar_url,
+            scopes=record.scopes,
+            obtained_at=record.obtained_at,
+            expires_at=record.expires_at,
+            renews_at=record.retry_at
+            if record.failures and record.retry_at
+            else self._schedule.planned(record),
+            renewable=record.renewable,
+            connected_at=record.connected_at,
+            last_renewed_at=record.last_renewed_at,
+            grant_ends_at=record.grant_ends_at,
+            last_error=record.last_error,
+            key_tail=record.key_tail,
+            color=provider.color if provider else "#5c5c63",
+            shareable=shareable(provider, record) if provider else True,
+            narrower_scopes=narrower,
+            issuer=account.pin.server.issuer,
+            hosts=hosts_of(provider, account) if provider else (),
+        )
+
+
+def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
+    """The hosts (with their port, if it is not the scheme's) that this account was signed in at and whose API it
+    calls, as pinned. Tools that ask by address are answered for these and no others."""
+    server, api = account.pin.server, api_of(provider, account.method)
+    named = [api.base, provider.api.base, server.issuer, server.endpoints.authorization_endpoint]
+    hosts = [urlsplit(url).netloc.lower() for url in named if url]
+    return tuple(dict.fromkeys(host for host in (*hosts, *api.hosts, *provider.api.hosts) if host))

@@ -1,0 +1,96 @@
+"""Tests an account's token: asks its provider who it belongs to, and compares the answer with the account."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from keyfob.core.account import Record
+from keyfob.core.errors import KeyfobError, PeerFault
+from keyfob.core.grant import Grant
+from keyfob.core.methods import holds_key
+from keyfob.core.transitions import TokenAccepted, after
+from keyfob.ports import AccountRecords
+from keyfob.protocol.context import Identity
+from keyfob.protocol.oidc import identity
+from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.views import TestResult
+from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.events import EventBus
+from keyfob.service.runner import Runner
+
+
+class IdentityCheck:
+    """Blocking and thread-safe."""
+
+    def __init__(
+        self,
+        store: AccountRecords,
+        keeper: Keeper,
+        contexts: ContextBuilder,
+        runner: Runner,
+        events: EventBus,
+        signing: Signing,
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._contexts = contexts
+        self._runner = runner
+        self._events = events
+        self._signing = signing
+
+    def run(self, record: Record) -> TestResult:
+        """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the token
+        once. Where there is no such request, the token is renewed, which the provider does for a living grant alone.
+        Updates name, avatar and plan. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
+        started = self._signing.now()
+        if self._test_by_renewing(record):
+            self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
+            who = Identity(record.account.subject, record.account.name)
+        else:
+            who = self._ask(record)
+        took = self._signing.now() - started
+        nameless = who.subject.startswith(identity.UNIDENTIFIED)
+        if record.account.subject and not nameless and who.subject != record.account.subject:
+            raise PeerFault(
+                f"{record.account.id} now belongs to another person",
+                code="subject_mismatch",
+            )
+        accepted = TokenAccepted(who.name, who.email, who.avatar_url, who.plan)
+        self._store.update(record.account.key, partial(after, event=accepted))
+        self._events.notify(record, "tested")
+        return TestResult(
+            record.account.id, True, who.subject, who.name, 200, round(took.total_seconds() * 1000)
+        )
+
+    def _ask(self, record: Record) -> Identity:
+        grant = self._keeper.grant(record.account.key, min_life=None)
+        try:
+            return self._identify(record, grant)
+        except KeyfobError as error:
+            if error.code != "token_rejected":
+                raise
+        grant = self._keeper.grant(record.account.key, min_life=None, rejected=grant.access)
+        return self._identify(record, grant)
+
+    def _identify(self, record: Record, grant: Grant) -> Identity:
+        """Who the token is of, if the provider can be asked that; else whether it works."""
+        plan = self._contexts.for_account(record, grant)
+        method, subject = record.account.method, record.account.subject
+        profile = plan.provider.key_for(method)
+        source = (profile.identity if profile else plan.provider.identity).source
+        if source in ("userinfo", "request"):
+            return self._runner.run(
+                identity.identify(plan, grant, claims=None, method=method, env=self._signing.env)
+            )
+        return self._runner.run(
+            identity.probe(plan, grant, subject=subject, method=method, env=self._signing.env)
+        )
+
+    def _test_by_renewing(self, record: Record) -> bool:
+        """Whether there is nothing to ask with the token: who the account is came with the ID token, and the user
+        information endpoint may refuse a token that is meant for another resource."""
+        provider = self._contexts.provider(record)
+        no_request = provider.test is None or provider.test.url is None
+        by_id_token = not holds_key(record.account.method) and provider.identity.source == "id_token"
+        return by_id_token and no_request and record.renewable
