@@ -1,7 +1,7 @@
-"""The agent's interface: one request in, one answer out. Blocking, thread-safe, and no socket in sight.
+"""The agent's interface: one request in, one answer out. Blocking and thread-safe; knows no socket.
 
-Refresh tokens, client secrets and private keys never leave through here; an error is a problem document (RFC 9457)
-with Keyfob's code and advice.
+Refresh tokens, client secrets and private keys are never in an answer. An error is a problem document (RFC 9457) with
+Keyfob's code and advice.
 """
 
 from __future__ import annotations

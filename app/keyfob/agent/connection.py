@@ -1,7 +1,7 @@
-"""One client's connection to the agent: its requests, one after the other, and its event stream. On the loop's thread.
+"""One client's connection to the agent: its requests, one after the other, and its event stream. Runs on the loop's thread.
 
-Nothing here grows without a bound, whatever the client does: what it sends is read only while there is room for it, and
-what it does not read ends the connection.
+Everything is bounded, whatever the client does: the agent reads only while there is room, and closes the connection of a
+client that does not read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tells which program is at the other end of the socket, for the user to be asked about it.
+"""Finds the program at the other end of the socket, so that Keyfob can ask the user about it.
 
-The answer is as good as the system's word of a process id: a program can start another and speak through it, replace
-itself after it connected, or be changed on the disk. That is enough to see what asks, and no wall against a program
-that means harm; Settings says so beside the switch.
+The answer is as reliable as the system's process id: a program can start another and act through it, replace itself after it
+connected, or be changed on the disk. That is enough to see what asks. It does not stop a malicious program, and Settings says
+so next to the setting.
 """
 
 from __future__ import annotations

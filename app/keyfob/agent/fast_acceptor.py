@@ -1,8 +1,8 @@
-"""Lets clients in at a Unix gate, and answers at once those whose whole question is known and has an answer in memory.
+"""Accepts clients on a Unix socket, and answers those at once whose complete request is known and has an answer in memory.
 
-A connection costs an event loop ten times what such an answer does, and a tool takes a new one for each token. So the
-first bytes are read from the bare socket: the common question is answered there and the connection closed; whatever
-else comes, or is slow to come, becomes one of the server's connections. Used by `AgentServer`; on the loop's thread.
+A connection in an event loop costs ten times as much as such an answer, and a tool opens a new one for each token. So the
+first bytes are read from the bare socket. A common request is answered there and the connection closed. Everything else, or
+what comes slowly, becomes one of the server's connections. Used by `AgentServer`, on the loop's thread.
 """
 
 from __future__ import annotations

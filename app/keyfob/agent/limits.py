@@ -1,7 +1,7 @@
 """How many connections the agent keeps, and how long it waits for each client.
 
-Without limits, clients that connect and stay silent use up the process's descriptors. Renewals, the keychain and the
-store need descriptors too. Used on the event loop's thread alone, except `capacity`.
+Without limits, clients that connect and stay silent use up the process's file descriptors. Renewals, the keychain and the
+store need descriptors too. Only for the event loop's thread, except `capacity`.
 """
 
 from __future__ import annotations

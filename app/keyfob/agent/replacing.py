@@ -1,7 +1,7 @@
-"""How often programs may have an account's token replaced: providers limit or ban whoever renews in a loop.
+"""How often programs may request a new token for an account: providers limit or block clients that renew in a loop.
 
-Another machine gets no replacement for a token that is younger than 30 s. This computer's programs get at most twelve a
-minute for each account, which stops a loop and nothing else. Thread-safe.
+Another machine gets no new token if the current one is younger than 30 s. This computer's programs get at most twelve a
+minute for each account, which stops only a loop. Thread-safe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The keeper's role over an engine: `keyfob agent`, which has no window, and the window, which serves the tools too."""
+"""Runs the keeper over an engine: for `keyfob agent`, which has no window, and for the app, which also serves tools."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The thin server of the agent: what comes in through its gates is answered by `Api`.
+"""The agent's server: passes requests to `Api` and returns its answers.
 
-What is in memory and fresh is answered on the event loop at once; whatever may wait (a renewal, the keychain) goes to
-a thread, so that one account's slow provider never delays another's token. Idle, the loop sleeps.
+What is in memory and fresh is answered on the event loop at once. What may wait (a renewal, the keychain) goes to a thread,
+so that one account's slow provider never delays another account's token. The loop sleeps when there is nothing to do.
 """
 
 from __future__ import annotations

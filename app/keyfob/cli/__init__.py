@@ -1,1 +1,1 @@
-"""The command line: one file a verb. A verb asks the engine's services and prints what they answer, nothing more."""
+"""The command line: one file for each command. A command calls the engine's services and prints what they return."""

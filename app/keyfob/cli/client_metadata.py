@@ -1,4 +1,4 @@
-"""`keyfob client-metadata`: the document to host where the client id is an address."""
+"""`keyfob client-metadata`: the document to host if the client id is an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob connect`: sign in to a provider and keep the account."""
+"""`keyfob connect`: signs in to a provider and keeps the account connected."""
 
 from __future__ import annotations
 

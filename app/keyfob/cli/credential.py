@@ -1,6 +1,6 @@
-"""`keyfob credential`: answers tools that run a command for their credentials, each in its own format.
+"""`keyfob credential`: prints credentials for tools that get them from a command, in each tool's format.
 
-What is printed is the tool's own document and nothing else; a failure leaves stdout empty.
+Only the tool's own document is printed. If the command fails, stdout stays empty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`keyfob demo`: the demo provider with the app, or with a story in the terminal."""
+"""`keyfob demo`: the demo provider with the app, or a demo in the terminal."""
 
 from __future__ import annotations
 

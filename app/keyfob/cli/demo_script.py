@@ -1,7 +1,7 @@
-"""The headless demo: the whole life of an account, with real services against a real authorization server.
+"""The demo in the terminal: the life of an account, with real services and a real authorization server.
 
-It plays in a throw-away home, so that it touches no account of the user's and can be told any number of times at
-once. The keychain is the real one where there is one; what was put there is removed at the end.
+It uses a temporary home, so that it touches no account of the user and can run several times at once. It uses the real
+keychain if there is one, and removes what it saved there at the end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`keyfob disconnect`: forget the grant and revoke it; the account stays."""
+"""`keyfob disconnect`: deletes the tokens and revokes them. The account stays."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`docker-credential-keyfob`: Docker's credential helper protocol, for the registries of connected accounts.
 
-`get` takes a registry's address on stdin and prints `{"ServerURL", "Username", "Secret"}`; `list` prints the
-registries and their user names. `store` and `erase` are refused: Keyfob's accounts are connected and disconnected
-with Keyfob. For `credHelpers` of Docker's config.json; as the one `credsStore` it would leave other registries out.
+`get` reads a registry's address on stdin and prints `{"ServerURL", "Username", "Secret"}`. `list` prints the registries and their
+usernames. `store` and `erase` are refused, because accounts are connected and disconnected with Keyfob. For `credHelpers` in
+Docker's config.json; as the only `credsStore` it would break other registries.
 """
 
 from __future__ import annotations

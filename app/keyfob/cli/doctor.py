@@ -1,4 +1,4 @@
-"""`keyfob doctor`: everything Keyfob stands on, one line each."""
+"""`keyfob doctor`: checks everything that Keyfob needs, one line each."""
 
 from __future__ import annotations
 

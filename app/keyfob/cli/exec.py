@@ -1,7 +1,7 @@
-"""`keyfob exec`: runs a command with tokens in its environment, and in no other place.
+"""`keyfob exec`: runs a command with tokens in its environment variables only.
 
-Promises that the command becomes this process (on POSIX), so that its exit, its signals and its terminal are its own;
-that the engine is closed before; and that nothing is run where one of the tokens cannot be had.
+The command replaces this process (on POSIX), so that its exit, signals and terminal work as usual. The engine is closed before.
+Nothing runs if one of the tokens is not available.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`keyfob export`: the accounts' descriptions, for another computer. Never a secret of any kind."""
+"""`keyfob export`: the accounts as JSON, for another computer. Never a secret."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a verb fails: the exit code, and the last line or object on stderr.
+"""How a command fails: the exit code, and the last line or object on stderr.
 
-`keyfob: what happened. What to do.`, or with `--json` one object with code, message and advice in its place.
+`keyfob: what happened. What to do.`, or with `--json` one object with code, message and advice instead.
 """
 
 from __future__ import annotations

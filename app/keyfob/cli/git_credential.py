@@ -1,9 +1,8 @@
 """`git-credential-keyfob`: git's credential helper protocol (gitcredentials(7), git-credential(1)).
 
-`get` answers for hosts of connected accounts and stays silent for all others, so that git asks its next helper.
-`erase` comes after the server refused a token: an account that can renew gets another, so that the next `get` has it.
-`store` keeps nothing. Never ends git's search (`quit`), never answers over plain http but on this computer, and never
-says part of an answer.
+`get` answers for hosts of connected accounts and is silent for all others, so that git asks its next helper. `erase` comes
+after the server refused a token: Keyfob then renews the account, so that the next `get` has a new one. `store` saves nothing. It
+never ends git's search (`quit`), answers over plain http only on this computer, and never prints part of an answer.
 
     git config --global credential.https://github.com.helper keyfob
     git config --global credential.https://git.example.org.helper 'keyfob --account gitea/work'

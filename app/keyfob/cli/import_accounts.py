@@ -1,6 +1,6 @@
 """`keyfob import`: keys and accounts from other tools' files and from another computer's export.
 
-Shows what it found by its tail only, asks, moves it, and offers to blank the plaintext that was moved.
+Shows only the last characters of what it found, asks, moves it, and offers to remove the moved keys from their files.
 """
 
 from __future__ import annotations

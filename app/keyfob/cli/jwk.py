@@ -1,4 +1,4 @@
-"""`keyfob jwk`: the private keys of confidential clients, and their public halves."""
+"""`keyfob jwk`: the private keys of confidential clients, and their public keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The entry of the command line: finds the verb, loads its file alone, and turns failures into exits.
+"""The entry point of the command line: finds the command, loads only its file, and turns failures into exits.
 
-Called by `__main__`, which opens the window for the commands that ask for it. A command's file is imported when the
-command is used, so that `keyfob token` does not pay for `keyfob demo`.
+Called by `__main__`, which opens the window for the commands that ask for it. A command's file is imported when the command
+is used, so that `keyfob token` does not pay for `keyfob demo`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options and arguments that several verbs share, with their completion."""
+"""Options and arguments that several commands share, with their completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob permissions`: which programs were allowed which account's token, and taking that back."""
+"""`keyfob permissions`: lists which programs may have which account's token, and revokes this."""
 
 from __future__ import annotations
 

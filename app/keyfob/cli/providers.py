@@ -1,4 +1,4 @@
-"""`keyfob providers`: what can be connected; one preset; a preset file judged; a new one written."""
+"""`keyfob providers`: lists and shows providers, checks a preset file, and writes a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob reconnect`: sign in again to an account that exists."""
+"""`keyfob reconnect`: signs in to an account again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob remove`: disconnect and forget the account."""
+"""`keyfob remove`: disconnects and removes an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob rename`: another label."""
+"""`keyfob rename`: changes an account's label."""
 
 from __future__ import annotations
 

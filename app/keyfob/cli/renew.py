@@ -1,4 +1,4 @@
-"""`keyfob renew`: renew now."""
+"""`keyfob renew`: renews an account's token now."""
 
 from __future__ import annotations
 

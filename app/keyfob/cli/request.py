@@ -1,7 +1,7 @@
-"""`keyfob request`: an API call with an account's credentials, to the provider's own hosts and no other.
+"""`keyfob request`: an API call with an account's token, only to the provider's own hosts.
 
-The answer's body streams to stdout as it comes. A 401 costs one replacement of the token and one repeat, a DPoP nonce
-challenge one repeat; a redirect is followed where the credentials may go, and refused elsewhere.
+The response's body streams to stdout. After a 401, the token is replaced once and the request repeated. After a DPoP nonce
+challenge, the request is repeated once. A redirect is followed only to hosts that may get the token.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One run of the command: its engine, its streams, and how it speaks.
+"""One run of a command: its engine, its input and its output.
 
-Results go to stdout once they are whole, everything else to stderr, so that stdout stays empty if a verb fails.
+Results go to stdout when they are complete, and everything else to stderr, so that stdout stays empty if a command fails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`keyfob settings`: what the Settings dialog holds, read and changed from a terminal."""
+"""`keyfob settings`: reads and changes the settings of the Settings dialog from a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob sign`: the credentials for one request, for `keyfob.Auth` where no agent runs. Not in the overview."""
+"""`keyfob sign`: the credentials for one request, for `keyfob.Auth` if no agent runs. Hidden from the list of commands."""
 
 from __future__ import annotations
 

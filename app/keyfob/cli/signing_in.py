@@ -1,6 +1,6 @@
-"""Drives one sign-in for the terminal: says how it stands, takes a pasted address, ends it on Ctrl-C.
+"""Runs one sign-in in the terminal: shows its progress, accepts a pasted address, cancels it on Ctrl-C.
 
-The attempt runs on a thread; cancelling frees the callback port before the command ends.
+The attempt runs on a thread. Cancelling frees the callback port before the command ends.
 """
 
 from __future__ import annotations

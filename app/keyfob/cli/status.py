@@ -1,4 +1,4 @@
-"""`keyfob status`: one account in full."""
+"""`keyfob status`: an account's details."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keyfob test`: the provider's who-am-I."""
+"""`keyfob test`: asks the provider who you are."""
 
 from __future__ import annotations
 

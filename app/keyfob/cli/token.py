@@ -1,4 +1,4 @@
-"""`keyfob token`: a valid token on stdout. Its fast path, through the agent, is taken before this file is loaded."""
+"""`keyfob token`: prints a valid token. Its fast path, through the agent, runs before this file is loaded."""
 
 from __future__ import annotations
 

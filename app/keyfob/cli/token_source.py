@@ -1,7 +1,7 @@
-"""A token for a verb that hands it on: from a running agent, else by this process under the same locks.
+"""Gets a token for a command that passes it on: from a running agent, or in this process under the same locks.
 
-Called by `exec` and `credential`. The agent comes first because it may hold what this process cannot open (a sealed
-vault) and because it answers at once. The secret is the caller's, who passes it to one tool and nowhere else.
+Called by `exec` and `credential`. The agent comes first because it may be able to open what this process cannot (an encrypted
+file), and because it answers at once. The caller passes the secret to one tool and nowhere else.
 """
 
 from __future__ import annotations

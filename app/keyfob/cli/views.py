@@ -1,7 +1,7 @@
-"""The accounts as `accounts` and `status` show them: this home's, or those of the agent that KEYFOB_SOCK names.
+"""The accounts for `accounts` and `status`: those of this home, or of the agent that KEYFOB_SOCK names.
 
-An agent of this home keeps the same accounts, so that nothing is gained by asking it. A socket that was named may come
-from another machine (`ssh -R`), whose accounts are the ones that tools get here.
+An agent of this home has the same accounts, so there is no need to ask it. A socket in KEYFOB_SOCK may come from another
+machine (`ssh -R`), and its accounts are the ones that tools get here.
 """
 
 from __future__ import annotations

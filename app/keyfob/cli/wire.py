@@ -1,7 +1,7 @@
-"""`keyfob wire` and `keyfob unwire`: let a tool ask Keyfob for its credentials, and undo that.
+"""`keyfob wire` and `keyfob unwire`: configure a tool to get its credentials from Keyfob, and undo that.
 
-The change is shown before it is made and asked about; a backup stands beside each changed file until it is undone.
-No token is ever written.
+It shows the change and asks first. A backup stays next to each changed file until the change is undone. No token is ever
+written.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a terminal shows of an account: its state in a few words, tables and facts."""
+"""How a terminal shows an account: its state in a few words, tables and facts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The authorization server's rules, on Authlib: which codes, tokens and keys there are and when they end.
+"""The authorization server's rules, on Authlib: which codes, tokens and keys exist and when they end.
 
-Each class fills in what Authlib asks of it. Reuse detection (RFC 9700 §4.14.2) and S256 alone (RFC 7636) are ours.
-A request is handled with the store's lock held (`web.py` sees to it), so each is all or nothing.
+Each class implements what Authlib needs. Reuse detection (RFC 9700 §4.14.2) and the restriction to S256 (RFC 7636) are ours.
+Each request runs under the store's lock (see `web.py`), so it takes effect completely or not at all.
 """
 
 from __future__ import annotations

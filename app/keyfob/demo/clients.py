@@ -1,4 +1,4 @@
-"""The apps that the demo provider knows. A client is registered by being listed; nothing registers itself."""
+"""The apps that the demo provider knows. They are listed here; the demo registers no others."""
 
 from __future__ import annotations
 

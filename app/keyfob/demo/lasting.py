@@ -1,7 +1,7 @@
-"""The demo provider of the window, whose accounts outlive a restart: it keeps its address, and any address will do.
+"""The demo provider of the window, whose accounts survive a restart: it keeps its address.
 
-Its preset names the usual port. When another program has that port, the demo takes any free one and keeps it: a preset
-in the home's `providers` folder then names it, so that every command finds the demo's accounts there.
+Its preset has the usual port. If another program uses that port, the demo takes any free one and keeps it: a preset in the
+home's `providers` folder then names it, so that every command finds the demo's accounts there.
 """
 
 from __future__ import annotations

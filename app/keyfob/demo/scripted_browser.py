@@ -1,7 +1,7 @@
 """A user with a browser, in code: signs in at the demo provider for `keyfob demo --headless` and for tests.
 
-It reads the pages' forms and presses their buttons by plain HTTP, keeps cookies and follows redirects, as a browser
-with no JavaScript does. It only ever talks to loopback and refuses to be sent elsewhere.
+It reads the pages' forms and submits them by plain HTTP, keeps cookies and follows redirects, like a browser without
+JavaScript. It talks only to loopback and refuses to be sent elsewhere.
 """
 
 from __future__ import annotations

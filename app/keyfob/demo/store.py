@@ -1,9 +1,9 @@
 """What the demo provider remembers: grants, codes, sign-ins at the provider, and its signing keys.
 
-One JSON file in the home's demo folder, rewritten whole and flushed before any answer leaves, so that neither a
-restart nor a kill loses a grant. Codes and tokens are kept as SHA-256 only: who reads the file cannot use them.
-The signing keys are the demo server's own; they stand in its own file, 0600, and sign nothing but the
-demo's ID tokens. Callers hold `lock` over a whole request, so that two uses of one token see each other.
+One JSON file in the home's demo folder, rewritten as a whole and flushed before any answer leaves, so that no restart or kill
+loses a grant. Codes and tokens are stored only as SHA-256, so the file does not reveal them. The demo server's signing keys
+are in a separate file, 0600, and sign only the demo's ID tokens. Callers hold `lock` over a whole request, so that two uses
+of one token see each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Who lives at the demo provider, and their portraits.
+"""The users of the demo provider, and their portraits.
 
-The portraits are drawn by arithmetic as PNG files: pictures that every toolkit reads, with no file to ship and no
-licence to note.
+The portraits are PNG files drawn by arithmetic: every toolkit reads them, and there is no file or licence to include.
 """
 
 from __future__ import annotations

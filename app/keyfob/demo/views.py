@@ -1,7 +1,7 @@
-"""The pages that users see: choosing who they are, allowing an app, a device's code, and the playground.
+"""The pages that users see: choosing an account, allowing an app, a device's code, and the playground.
 
-Forms are plain HTML. A form is taken only from this server's own pages (Origin, or Fetch Metadata where a browser
-sends no Origin), so that no web page can press a button here.
+Forms are plain HTML. A form is accepted only from this server's own pages (Origin, or Fetch Metadata if a browser sends no
+Origin), so that no other web page can submit it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The demo provider's Flask application: the protocol's endpoints and the provider's side of their answers.
+"""The demo provider's Flask application: the protocol's endpoints and their answers.
 
-Every request must name the issuer's own host (DNS rebinding), and each runs with the store's lock held, but for
-the pause of "be slow". The pages that users see are in `rooms.py`.
+Every request must name the issuer's own host (DNS rebinding). Each runs under the store's lock, except for the pause of "be
+slow". The pages that users see are in `views.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The desktop app: `main` is its whole life. Called by `__main__` alone."""
+"""The desktop app: `main` runs it from start to end. Called only by `__main__`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The app's controller: window, tray and settings from the first paint on, and the engine when it is built.
+"""The window's controller: connects window, tray, dialogs and presenters, and ends the app in order.
 
-One QObject on the GUI thread. The engine is built after the first paint, off this thread; until then the window is
-empty. At the end the controller waits for what has begun: a renewal under way is never cut.
+One QObject on the GUI thread. The engine is built after the first paint, off this thread. Until then the window is open and
+shows no accounts. At the end it waits for work that has begun: a renewal is never interrupted.
 """
 
 from __future__ import annotations

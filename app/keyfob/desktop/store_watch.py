@@ -1,4 +1,4 @@
-"""Tells when somebody, in any process, has written to the account store: no polling, the file system says so."""
+"""Signals when any process has written to the account store. It does not poll; the file system reports the change."""
 
 from __future__ import annotations
 

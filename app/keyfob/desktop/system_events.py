@@ -1,6 +1,6 @@
 """What happens around the app: the machine wakes, the network comes and goes, the keychain is locked or unlocked.
 
-Signals only, no polling. Where a desktop tells nothing of this, the renewer's own look every 37 s is enough.
+Signals only, no polling. If a desktop reports nothing of this, the renewer's own tick every 37 s is enough.
 """
 
 from __future__ import annotations

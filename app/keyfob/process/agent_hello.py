@@ -1,8 +1,8 @@
-"""How an agent that listens on a port proves who it is, before a client hands it the key or anything secret.
+"""How an agent that listens on a port proves its identity before a client sends it the key or a secret.
 
-The port and the key are in a file that only the user's programs read. An agent that was killed leaves the file behind,
-and any program may take its port. So a client first sends a challenge, and the agent answers with an HMAC of it under
-the key: who cannot do that is not given the key. Both halves are here; Unix sockets need neither.
+The port and the key are in a file that only the user's programs can read. A killed agent leaves the file behind, and any
+program may take its port. So a client first sends a challenge, and the agent answers with an HMAC of it under the key. Only
+then does the client send the key. Both sides are here. Unix sockets need neither.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The home: the folders that hold everything Keyfob keeps on disk, and the id that keeps two homes apart.
+"""The home: the folders with everything that Keyfob keeps on disk, and the id that keeps two homes apart.
 
-Promises: folders 0700, files 0600, whatever the umask; a folder that belongs to somebody else is refused. Called
-by each entry, and by tests. Never holds a secret, never changes the process's umask (programs that Keyfob
-starts would inherit it).
+Folders are 0700 and files 0600, whatever the umask. A folder that belongs to another user is refused. Called by each entry
+point, and by tests. It contains no secret, and never changes the process's umask (programs that Keyfob starts would inherit
+it).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The log file: one plain line a record, rotated, readable by its owner alone.
+"""The log file: one plain line for each record, rotated, readable only by its owner.
 
-Secrets are kept out of the log by construction (`core.secret.Secret`, requests that do not print themselves); the
-patterns here are the last line of defence, for what a library might say. Each entry sets it up once. Nothing from
-outside can break a line, forge one or reach a terminal's escapes.
+Secrets are kept out of the log by construction (`core.secret.Secret`, requests that do not print themselves). The patterns
+here are the last line of defence, for what a library might log. Each entry point sets the log up once. Nothing from outside
+can break or forge a line, or send terminal escapes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What each process of Keyfob does first, how it starts another of itself, and what other programs may have of it.
+"""What each process of Keyfob does first, how it starts another one, and what other programs receive from it.
 
-Every entry calls `begin` before it imports more: `__main__`, the tools' helpers and the keychain process. From then on
-nothing of the current folder is imported or run: a cloned repository may hold a `json.py` or a `git` of its own, and
-tools run our helpers in there. Imports `os` and `sys` alone, because the fast path of `keyfob token` comes through here.
+Every entry point calls `begin` before it imports more: `__main__`, the tools' helpers and the keychain process. Afterwards,
+nothing in the current folder is imported or run: a cloned repository may contain its own `json.py` or `git`, and tools run
+our helpers there. Imports only `os` and `sys`, because the fast path of `keyfob token` uses this file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Where Keyfob's folders and the agent's socket are, as plain text paths.
+"""The paths of Keyfob's folders and of the agent's socket, as plain text.
 
-Called by `home.py` and by the client's fast path, so it imports `os` and `sys` alone; `platformdirs` is loaded
-only if the answer needs it. Nothing here touches the disk but `socket_file`, which makes the short folder
-that a long path needs. Two processes of one user always get the same answer, whatever started them.
+Called by `home.py` and by the client's fast path, so it imports only `os` and `sys`. `platformdirs` is loaded only if needed.
+Nothing here touches the disk except `socket_file`, which creates the short folder that a long path needs. Two processes of one
+user always get the same answer, whatever started them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a user sits at this command who can answer the keychain's prompt."""
+"""Whether a user runs this command who can answer the keychain's prompt."""
 
 from __future__ import annotations
 

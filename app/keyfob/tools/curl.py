@@ -1,4 +1,4 @@
-"""curl: what to type, since it asks no program."""
+"""curl: shows what to type, because curl cannot be configured to ask a program."""
 
 from __future__ import annotations
 

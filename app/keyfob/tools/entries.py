@@ -1,8 +1,8 @@
-"""What `keyfob import` finds in plaintext files of other tools, and how a tool's file declares the formats it reads.
+"""What `keyfob import` finds in plaintext files of other tools, and how a tool's file declares the formats that it reads.
 
-Pure: the bytes come in as they are. Every value that opens something travels as a Secret; nothing of a file is ever in
-a message. Each entry says where its secret stands, so that these bytes alone can be replaced. A file that is not what it
-should be gives no entries rather than a guess.
+Pure: the caller reads the bytes. Every secret is a Secret, and no content of a file is ever in a message. Each entry says
+where its secret is in the file, so that only those bytes are replaced. A file in an unexpected form gives no entries rather
+than a guess.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTTPie: what to type, since it asks no program."""
+"""HTTPie: shows what to type, because HTTPie cannot be configured to ask a program."""
 
 from __future__ import annotations
 

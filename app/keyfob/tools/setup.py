@@ -1,7 +1,7 @@
 """How a program is set up to ask Keyfob: what each tool's file declares, and the parts that they share.
 
-A tool's `plan` looks at what is there and returns the changes, with notes for the user; it writes nothing. A setting
-that somebody else made is never replaced: that is an error which names it.
+A tool's `plan` looks at the current settings and returns the changes, with notes for the user. It writes nothing. A setting
+that somebody else made is never replaced: that is an error, which names it.
 """
 
 from __future__ import annotations

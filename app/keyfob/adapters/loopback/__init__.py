@@ -1,4 +1,4 @@
 """The callback listener: takes a loopback port, serves the redirect, and shows the page in the browser.
 
-Whether a callback is the right one is decided in `protocol/oauth/callback.py`.
+`protocol/oauth/callback.py` decides whether a callback is the right one.
 """

@@ -1,8 +1,8 @@
 """The loopback callback listener (RFC 8252 §7.3): implements `ports.Listeners` and `ports.Listener`.
 
-Promises that the port is held before the browser opens, that exactly one callback with the right state is
-taken, that its code never stays in the browser's history, and that the browser's last page tells the true
-outcome. Made by the engine, used by the sign-in service. The query of a callback is never logged or shown.
+It holds the port before the browser opens, accepts exactly one callback with the right state, keeps its code out of the
+browser's history, and shows the real result on the browser's last page. Created by the engine, used by the sign-in service.
+The query of a callback is never logged or shown.
 """
 
 from __future__ import annotations

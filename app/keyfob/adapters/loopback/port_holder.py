@@ -1,6 +1,6 @@
-"""Tells who listens on a loopback port, for the message and for `keyfob doctor`. A hint, never a decision.
+"""Finds the program that uses a loopback port, for the error message and for `keyfob doctor`. A hint, never a decision.
 
-Reads /proc where there is one; elsewhere, and where the holder is another user's, it says nothing.
+Reads /proc on Linux. On other systems, and if the program belongs to another user, it returns nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Requests to other computers: HTTP with absolute deadlines, trust and proxies, DNS, and account pictures.
 
-Redirects, cookies and connection pools are off; what a response means is for `protocol` to say.
+Redirects, cookies and connection pools are off. `protocol` decides what a response means.
 """

@@ -1,8 +1,8 @@
-"""TXT records, asked of the system's resolvers: what atproto handles are proved with.
+"""TXT records from the system's resolvers, which prove atproto handles.
 
-Called through the `dns_txt` argument of `protocol.atproto`. dnspython asks: it believes only an answer from the
-address and port that it asked, with its id and its question, and asks again over TCP for a long one. It is loaded at
-the first lookup, since most users never need it.
+Called through the `dns_txt` argument of `protocol.atproto`. dnspython accepts only an answer from the address and port that it
+asked, with its id and its question, and asks again over TCP for a long one. It is loaded at the first lookup, because most
+users never need it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""HTTP through httpcore: one exchange a call, on its own connection.
+"""HTTP through httpcore: one exchange for each call, on its own connection.
 
-Promises: no redirect followed, no cookie kept, nothing sent twice; ends by an absolute deadline; reads a
-bounded body, decoded or not; verifies TLS against the system's authorities; speaks plain http to this machine
-alone. Each request gets a fresh connection: on a kept one that died unseen, a refresh token could be used up
-without an answer. Called by the runner of effects, on any thread. Must never log a URL, a header or a body.
+It follows no redirect, keeps no cookie, sends nothing twice, ends by an absolute deadline, limits the body (also after
+decompression), checks TLS against the system's authorities, and uses plain http only on this machine. Each request gets a
+new connection: on a kept one that died unnoticed, a refresh token could be used up without an answer. The runner of effects
+calls it, on any thread. Must never log a URL, a header or a body.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whom to trust and which way to go: the system's certificate authorities and its proxies.
+"""Certificate authorities and proxies: the system's, for every request.
 
-Used by `transport`. No environment variable turns verification off; `SSL_CERT_FILE` and `SSL_CERT_DIR` name
-other authorities, for company networks. `.netrc` is never read.
+Used by `transport`. No environment variable turns verification off. `SSL_CERT_FILE` and `SSL_CERT_DIR` set other
+authorities, for company networks. `.netrc` is never read.
 """
 
 from __future__ import annotations

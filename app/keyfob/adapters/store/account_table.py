@@ -1,7 +1,7 @@
-"""The accounts, a row each: implements `ports.AccountRecords`.
+"""The accounts, one row each: implements `ports.AccountRecords`.
 
-A row that cannot be read is an error of its own account and of no other: it takes no other away and is not
-written to. Its content is in no error.
+A row that cannot be read is an error of its own account only: other accounts still work, and the row is not overwritten. The
+error does not contain the row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Turns the account store's values into JSON and back, by their dataclass fields.
+"""Converts the account store's values to JSON and back, by their dataclass fields.
 
-Promises: what is encoded decodes to an equal value; anything that is not exactly such a value raises `Unreadable`
-and is never guessed at. A field that is missing takes its default, so that a value may gain defaulted fields
-without a migration; an unknown field raises `TooNew`. A `Secret` is never encoded: it raises TypeError.
+What is encoded decodes to an equal value. Anything that is not exactly such a value raises `Unreadable`; nothing is guessed.
+A missing field gets its default, so that a value may gain fields with a default without a migration. An unknown field raises
+`TooNew`. A `Secret` is never encoded: it raises TypeError.
 """
 
 from __future__ import annotations

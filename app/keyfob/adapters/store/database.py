@@ -1,10 +1,10 @@
-"""The SQLite database of the account store: its file, its connections and transactions, its schema, and what
-is done when it is damaged.
+"""The SQLite database of the account store: its file, connections, transactions and schema, and what happens if it is
+damaged.
 
-Promises: each transaction is on disk when it ends (WAL, synchronous=FULL); safe across threads and processes;
-the file and its -wal and -shm are 0600. A damaged file is copied aside and left where it is, never deleted
-and never replaced by an empty one; what was in it is known by the key list (`adapters/store/key_list.py`).
-Used by the parts of the store, each of which has its own tables.
+Each transaction is on disk when it ends (WAL, synchronous=FULL). Safe across threads and processes. The file and its -wal and
+-shm are 0600. A damaged file is copied and left in place, never deleted and never replaced by an empty one. The key list
+(`adapters/store/key_list.py`) knows which accounts were in it. Used by the parts of the store, each of which has its own
+tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is under way or still to be done: intents and pending revocations. Implements `ports.Journal`."""
+"""What is in progress or still to do: intents and pending revocations. Implements `ports.Journal`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The settings file: `config/settings.json`, read and replaced whole.
+"""The settings file: `config/settings.json`, read and replaced as a whole.
 
-A file that cannot be read never loosens anything. A running process keeps the last settings that it could read; a
-process that starts with a faulty file opens no vault and counts consent as on. Keys that this version does not know are
-kept, so that a newer Keyfob's settings survive an older one. No save replaces a file that could not be read.
+A file that cannot be read never makes a setting less strict. A running process keeps the last settings that it could read. A
+process that starts with a bad file opens no vault and treats consent as on. Unknown keys are kept, so that a newer Keyfob's
+settings survive an older one. A file that could not be read is never replaced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The account store on SQLite: its four parts over one database. Holds no secret: the codec refuses one."""
+"""The account store on SQLite: its four parts over one database. It contains no secret: the codec refuses them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Starting Keyfob at login: a desktop entry on Linux, a launch agent on macOS, a Run value on Windows.
+"""Starts Keyfob at login: a desktop entry on Linux, a launch agent on macOS, a Run value on Windows.
 
-Called by the window's settings and `keyfob settings`. It writes the user's own entry and nobody else's, and names
-no secret. `KEYFOB_HOME` is carried along if it is set, so that another home starts as itself.
+Called by the window's settings and `keyfob settings`. It writes only the user's own entry, without a secret. If
+`KEYFOB_HOME` is set, the entry contains it, so that another home starts as itself.
 """
 
 from __future__ import annotations

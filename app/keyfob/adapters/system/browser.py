@@ -1,8 +1,8 @@
-"""Opens an address in the user's own browser (RFC 8252 §8.12): implements `ports.Browser`.
+"""Opens an address in the user's browser (RFC 8252 §8.12): implements `ports.Browser`.
 
-Promises that only https, or http on loopback, is ever handed to a program, as one argument and never through a
-shell; and that a launcher which fails at once is noticed. The address carries the state, so it is never logged
-and in no error. Called on worker threads; returns within five seconds.
+Only https, or http on loopback, is ever passed to a program, as one argument and never through a shell. A launcher that fails
+at once is noticed. The address contains the state, so it is never logged and in no error. Called on worker threads; returns
+within five seconds.
 """
 
 from __future__ import annotations

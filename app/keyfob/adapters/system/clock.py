@@ -1,4 +1,4 @@
-"""The wall clock: the one place that asks the system what time it is."""
+"""The wall clock: the only place that asks the system for the time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Makes signing keys: DPoP keys (RFC 9449) and the keys of confidential clients (RFC 7523).
+"""Creates signing keys: DPoP keys (RFC 9449) and the keys of confidential clients (RFC 7523).
 
-The only source of private keys. What it returns is held by nobody else; the caller stores it in the keychain before
-the key is used, and shows the public half only.
+The only source of private keys. It keeps none. The caller stores the key in the keychain before it is used, and shows only
+the public key.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Other tools' plaintext files: read, changed as a whole with a backup beside them, and blanked.
+"""Other tools' plaintext files: reads them, changes them with a backup, and removes keys from them.
 
-Called by the importer and by `wire`. Promises that a change is either made completely or not at all, that it never
-replaces a link, keeps the file's permissions, overwrites no earlier backup, and is refused if somebody changed the
-file since it was read. Every other byte of a blanked file stays as it was.
+Called by the importer and by `wire`. A change is made completely or not at all. It never replaces a link, keeps the file's
+permissions, overwrites no earlier backup, and is refused if somebody changed the file since it was read. When keys are
+removed, every other byte stays.
 """
 
 from __future__ import annotations

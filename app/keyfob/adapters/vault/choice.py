@@ -1,7 +1,7 @@
-"""Which vault this home uses: the keychain, or one of the two that are chosen on purpose in Settings.
+"""Which vault this home uses: the keychain, or one of the two alternatives that the user can choose.
 
-A vault that fails is never replaced by another here: a user who meant their keychain does not find their
-tokens in a file one day. The engine calls `choose_vault`; the keychain process builds its `SystemVault`.
+A vault that fails is never replaced by another: a user who chose the keychain must not find their tokens in a file. The
+engine calls `choose_vault`, and the keychain process builds its `SystemVault`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A deadline for a vault that has none, for a command that works alone and ends with the call.
 
-The call runs on a daemon thread; past the deadline the caller gets `keychain_timeout` and the thread is
-abandoned. That is only right where the process ends soon after: an abandoned thread's write may land later, and
-takes the inner vault's turn until it does. A program that lives on uses `process`, whose process is killed.
-(No ThreadPoolExecutor: at exit it waits for its threads, and so for the keychain that hangs.)
+The call runs on a daemon thread. After the deadline the caller gets `keychain_timeout`, and the thread is abandoned. That is
+only right if the process ends soon: an abandoned thread's write may land later, and it blocks the inner vault until then. A
+long-running program uses `process`, whose process is killed. (Not a ThreadPoolExecutor: at exit it waits for its threads,
+and so for the keychain that hangs.)
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """A vault over flat entries: what every keychain adapter shares.
 
-An adapter implements `Entries`, which is as small as keychains are alike: get, put and drop one line of text.
-`EntryVault` makes a `ports.Vault` of it: names under `keyfob/<home id>/`, values judged before they leave,
-everything written is read back, and a value beyond the backend's limit is split into parts.
+An adapter implements `Entries`, which is as small as keychains are alike: get, put and drop one line of text. `EntryVault`
+makes a `ports.Vault` of it. Names are under `keyfob/<home id>/`, values are checked before they are written, everything
+written is read back, and a value above the backend's limit is split into parts.
 
-Split values. The parts are written first, into whichever of two sets (a, b) the entry does not use now, then one
-head line that names set, count and digest; only then are the old parts dropped. Whoever is killed on the way
-leaves either the old value whole or the new one; a part that is missing or foreign is reported as `entry_damaged`.
+Split values: the parts are written first, into whichever of two sets (a, b) the entry does not use now. Then one head line
+is written that names the set, the count and the digest. Only then are the old parts dropped. If the process is killed in
+between, either the old value or the new one is complete. A part that is missing or foreign is reported as `entry_damaged`.
 
-Never here: a deadline (see `deadline` and `process`), a choice of backend (see `choice`).
+Not here: a deadline (see `deadline` and `process`), a choice of backend (see `choice`).
 """
 
 from __future__ import annotations

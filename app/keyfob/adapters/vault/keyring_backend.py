@@ -1,11 +1,11 @@
 """The operating system's keychain through `keyring`: macOS Keychain, Windows Credential Manager, KWallet.
 
-Each entry has a service name of its own and all share one user name: keyring deletes then adds on macOS, and on
-Windows copies the present entry to `user@service` on each write, so that two users under one service would put
-the only good copy at risk. The copy itself, an older secret, is dropped once the new one is in.
+Each entry has its own service name, and all share one user name. keyring deletes and then adds on macOS, and on Windows it
+copies the current entry to `user@service` on each write. Two users under one service would put the only good copy at risk.
+The copy, an older secret, is dropped after the new one is written.
 
-Never here: a choice of backend (see keyring_choice), a deadline: a backend may block for as long as a prompt is
-open, so callers wrap this in `process` or `deadline`.
+Not here: a choice of backend (see keyring_choice), or a deadline. A backend may block while a prompt is open, so callers wrap
+this in `process` or `deadline`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Which of keyring's backends may hold a secret: an allow-list, and a refusal of what the settings name instead.
+"""Which of keyring's backends may hold a secret: an allow-list, and an error if the settings name another.
 
-keyring takes whatever `PYTHON_KEYRING_BACKEND` or `keyringrc.cfg` names, and so a token can end in a plaintext
-file, or nowhere. Here the operating system's keychains are allowed by class and nothing else is, and a setting
-that names something else is told, not overruled in silence: the user who wrote it expects it to matter.
+keyring takes whatever `PYTHON_KEYRING_BACKEND` or `keyringrc.cfg` names, so a token can end up in a plaintext file, or
+nowhere. Here only the operating system's keychains are allowed, by class. A setting that names something else is an error
+and is not silently ignored, because the user who wrote it expects it to have an effect.
 
-Called by vault_choice and the keychain process. Imports keyring only if a backend of its is wanted.
+Called by `choice` and the keychain process. Imports keyring only if one of its backends is needed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A vault in this process's memory, gone with it. For the demo where there is no keychain, and for tests.
+"""A vault in this process's memory. For the demo if there is no keychain, and for tests.
 
-It says so itself (`persistent=False`), and nothing ever falls back to it: it is asked for by name.
+It reports `persistent=False`. Nothing ever falls back to it: callers ask for it by name.
 """
 
 from __future__ import annotations

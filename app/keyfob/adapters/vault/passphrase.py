@@ -1,7 +1,7 @@
-"""Where the encrypted file's passphrase comes from: systemd's credentials, a descriptor, or the user.
+"""Where the encrypted file's passphrase comes from: a systemd credential, a file descriptor, or the user.
 
-Never here: an argument or the environment, which other programs can read. Called by vault_choice; what asks is a
-plain callable, so that a window can ask in its own way.
+Never an argument or the environment, which other programs can read. Called by `choice`. The question is a plain callable, so
+that a window can ask in its own way.
 """
 
 from __future__ import annotations

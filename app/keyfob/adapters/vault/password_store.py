@@ -1,10 +1,10 @@
-"""`pass`, the standard Unix password manager, as a vault. Chosen on purpose, never fallen back to.
+"""`pass`, the standard Unix password manager, as a vault. Only if the user chose it; never a fallback.
 
-Entries live under `keyfob/<home id>/` in the user's password store, one file each, encrypted by GnuPG. Values
-cross pipes only; an argument holds an entry's name and no more. Each call of the program ends within `deadline`
-seconds, with all it started, or is killed.
+Entries are under `keyfob/<home id>/` in the user's password store, one file each, encrypted by GnuPG. Values go through pipes
+only; an argument contains only an entry's name. Each call of the program ends within `deadline` seconds, with all processes
+that it started, or is killed.
 
-Never here: the passphrase of the user's key. GnuPG's agent asks for it in its own way.
+GnuPG's agent asks for the passphrase of the user's key. Keyfob never sees it.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""The keychain in a separate process, for programs that live on: the app and the agent.
+"""The keychain in a separate process, for long-running programs: the app and the agent.
 
-A keychain call may block forever: a prompt that nobody answers, a daemon that hangs. A thread that is abandoned
-in one still holds it, and its write may land minutes later over a newer one; a process can be killed. So each
-call goes to a helper process (vault_helper) that is started when it is needed and killed at the call's deadline.
+A keychain call may block forever: a prompt without an answer, a daemon that hangs. An abandoned thread is still in the call,
+and its write may land minutes later over a newer one. A process can be killed. So each call goes to a helper process
+(`helper`) that is started when needed and killed at the call's deadline.
 
-What a killed helper was writing is *unknown*. If somebody else killed it, the entry is read back at once, and is
-written again only when it is not there. After the deadline there is no time for that: then the entry is read back
-before the next write beside it (names in the same folder belong to one account), by the new helper, so that a
-keychain that still hangs is met there.
+What a killed helper was writing is *unknown*. If another program killed it, the entry is read back at once, and written again
+only if it is missing. After the deadline there is no time for that. The new helper then reads the entry back before the next
+write next to it (names in the same folder belong to one account), so that a keychain that still hangs is noticed there.
 
-Never here: a secret in an argument or the environment.
+A secret is never in an argument or the environment.
 """
 
 from __future__ import annotations

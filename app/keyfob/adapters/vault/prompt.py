@@ -1,9 +1,9 @@
-"""For a command with a user at it: when the keychain is locked, the system's own prompt is opened, and the call that
-met the lock goes on once it is answered.
+"""For a command that a user runs in a terminal: if the keychain is locked, opens the system's prompt, and continues the call when
+the user has answered.
 
-A command's vault is wrapped in this when `can_ask()`: a terminal to say it in, and a screen for the prompt. Whoever
-closes the prompt is not asked again by the same command. Never for the app or the agent, whose renewals must not
-open prompts: the app has a button for it.
+A command's vault is wrapped in this if `can_ask()`: there is a terminal to say so, and a screen for the prompt. If the user
+closes the prompt, the same command does not ask again. Never for the app or the agent, whose renewals must not open prompts.
+The app has a button for it.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """A file that is encrypted under a passphrase, for machines without a keychain: the setting `vault = sealed`.
 
-AES-256-GCM under a key that Argon2id (RFC 9106) makes from the passphrase. The file is replaced whole, on disk
-before a call returns, 0600; writers in several processes take turns by a lock file. Chosen on purpose, never
-fallen back to.
+AES-256-GCM under a key that Argon2id (RFC 9106) derives from the passphrase. The file is replaced as a whole and is on disk
+before a call returns, 0600. Writers in several processes take turns by a lock file. Only if the user chose it; never a
+fallback.
 
     keyfob sealed vault 1
     {"kdf": "argon2id", "salt": …, "iterations": …, "lanes": …, "memory_kib": …, "check": …}
     SHA-256 over the header and the body
     nonce (12 bytes), ciphertext and tag
 
-The sum tells a damaged file before any passphrase is tried; the check, derived beside the key and telling
-nothing of it, tells a wrong passphrase from a right one whose file was tampered with.
+The checksum detects a damaged file before any passphrase is tried. `check` is derived next to the key and reveals nothing
+about it. It distinguishes a wrong passphrase from a right one whose file was changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Connect Account dialog: gallery, form, waiting page and outcome.
+"""The Connect Account dialog: provider list, form, waiting page and result.
 
-The presenter drives the sign-in; pages only show models and emit what the user asked for.
+The presenter runs the sign-in; pages only show models and emit what the user asked for.
 """

@@ -1,6 +1,6 @@
-"""The dialog Connect Account: gallery, form, progress, outcome. It shows what its presenter says.
+"""The dialog Connect Account: provider list, form, progress, result. It shows what its presenter says.
 
-`Cancel` and Escape end whatever is under way, at every moment; closing the dialog is the same.
+`Cancel` and Escape end the sign-in at any time. Closing the dialog does the same.
 """
 
 from __future__ import annotations

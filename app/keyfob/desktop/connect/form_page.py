@@ -1,4 +1,4 @@
-"""What has to be told before a sign-in: where, who, whose app, which key. Nothing typed here is kept by the page."""
+"""What the user must enter before a sign-in: server, username, app registration, key. The page keeps nothing of it."""
 
 from __future__ import annotations
 

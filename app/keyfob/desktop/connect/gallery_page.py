@@ -1,4 +1,4 @@
-"""The gallery: search a provider, choose it, choose how to sign in."""
+"""The list of providers: search for one, choose it, choose a method."""
 
 from __future__ import annotations
 

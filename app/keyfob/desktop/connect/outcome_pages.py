@@ -1,4 +1,4 @@
-"""How a sign-in ended: who is connected now, or what happened and the one thing to do."""
+"""The result of a sign-in: who is connected now, or what happened and the one thing to do."""
 
 from __future__ import annotations
 

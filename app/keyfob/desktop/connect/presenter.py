@@ -1,7 +1,7 @@
 """Between the engine's sign-ins and the Connect Account dialog. One QObject on the GUI thread, one attempt at a time.
 
-The attempt runs in an Operation, its listener on a thread of `Threads`; its progress arrives by a queued signal.
-Cancelling never waits. Secrets that the dialog collects go straight into the request and are not kept here.
+The attempt runs in an Operation, its listener on a thread of `Threads`. Its progress arrives by a queued signal. Cancelling
+never waits. Secrets from the dialog go straight into the request and are not kept here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sign-in under way, in plain words: its steps, the link to copy, the field to paste into, a device code."""
+"""A sign-in in progress: its steps, the link to copy, the field for pasting, a device code."""
 
 from __future__ import annotations
 

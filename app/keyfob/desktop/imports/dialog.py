@@ -1,6 +1,6 @@
-"""The dialog that offers to bring keys along from other tools' files: what was found, how it went, and the plaintext.
+"""The dialog that offers to move keys from other tools' files: what was found, the result, and the old files.
 
-Shows `moving.Item`s and emits what the user asks for. Closing it moves nothing.
+Shows `presenter.Item`s and emits what the user asks for. Closing it moves nothing.
 """
 
 from __future__ import annotations

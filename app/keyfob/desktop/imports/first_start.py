@@ -1,6 +1,6 @@
-"""The first start with no account: keys in other tools' files may be brought along, else the user connects one.
+"""The first start without an account: offers to move keys from other tools' files, or the user connects an account.
 
-Joins `moving` and its dialog. One QObject on the GUI thread, begun once.
+Connects the presenter and its dialog. One QObject on the GUI thread, used once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Bringing keys along from other tools' files: looks for them at the first start, moves what the user chose.
+"""Moves keys from other tools' files: looks for them at the first start, and moves what the user chose.
 
-One QObject on the GUI thread; files, keychain and network are touched off it. What is shown of a key is its tail.
+One QObject on the GUI thread. Files, keychain and network are used off it. Only the last characters of a key are shown.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The user's settings in the window: read once, shown in their dialog, saved as they are changed.
+"""The user's settings in the window: reads them once, shows them in their dialog, and saves each change.
 
-One QObject on the GUI thread; files are read and written off it. What cannot be saved is taken back and said.
+One QObject on the GUI thread; files are read and written off it. A change that cannot be saved is reverted, with a message.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The dialog Settings. What is changed holds at once; a wrong entry says so under its field and is not taken.
+"""The dialog Settings. A change takes effect at once. A wrong entry shows a message under its field and is not saved.
 
-It receives values and emits what the user wants; the app saves and answers with `tell` or `refuse`.
+It receives values and emits what the user wants. The app saves and answers with `tell` or `refuse`.
 """
 
 from __future__ import annotations

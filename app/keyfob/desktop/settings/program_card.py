@@ -1,4 +1,4 @@
-"""Settings' part about programs that ask for tokens: the switch, its honest limits, and the answers that stand."""
+"""The part of Settings about programs that ask for tokens: the setting, its limits, and the saved answers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What assistive technology gets where Qt's own answer is not enough.
 
-On Linux Qt names a combo box by what it shows, so that "Method" could not be found by that name. And Qt's scroll area
-takes the number of a child without a look at how many it has: a scroll bar that has just gone is asked for by its
-number, and the app crashes. `teach` is called once for a class, by its module, before the first such widget is looked at.
+On Linux, Qt names a combo box by its text, so "Method" could not be found by its name. Qt's scroll area also uses a child's
+number without checking how many children there are: asked for a scroll bar that has just disappeared, the app crashes.
+`teach` is called once for each class, by its module, before the first such widget is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Letters on coloured ground: users as circles with their provider's badge, providers as rounded squares.
+"""Letters on coloured ground: accounts as circles with their provider's badge, providers as rounded squares.
 
-Pictures of users are files that the engine fetched; they are read with limits, and a faulty one shows the letter.
+Pictures are files that the engine fetched. They are read with limits, and the letter is shown if one is not valid.
 """
 
 from __future__ import annotations

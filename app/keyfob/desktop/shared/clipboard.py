@@ -1,6 +1,6 @@
-"""The clipboard, for secrets: taken away again after a while, and marked so that clipboard histories skip them.
+"""The clipboard, for secrets: cleared after a while, and marked so that clipboard histories skip them.
 
-GUI thread only. What the user copied since is never touched.
+GUI thread only. If the user has copied something else since, it is not touched.
 """
 
 from __future__ import annotations

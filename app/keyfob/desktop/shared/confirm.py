@@ -1,4 +1,4 @@
-"""Small dialogs: a question before something is ended, and a line of text. Their buttons name what they do."""
+"""Small dialogs: a question before something ends, and a line of text. Their buttons name the action."""
 
 from __future__ import annotations
 

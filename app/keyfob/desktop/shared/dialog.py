@@ -1,6 +1,6 @@
-"""What the app's modal dialogs have in common: Ctrl+Q in one of them ends the app as it does in the window.
+"""What the app's modal dialogs have in common: Ctrl+Q quits the app as it does in the window.
 
-A modal dialog takes the window's shortcuts away; without this the user would have to close it first.
+A modal dialog blocks the window's shortcuts. Without this, the user would have to close it first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the window says about each way of signing in."""
+"""What the window says about each sign-in method."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The one way off the GUI thread.
+"""Runs work off the GUI thread. Nothing else does.
 
-`Operation(parent, work, done).failing(f).start()` runs `work()` on a separate thread and calls `done(result)` or
-`f(error)` on the GUI thread. Results of an operation whose parent is gone are dropped. A thread that runs is never
-destroyed: it is kept here until it has finished, and the app's end waits for it (`running`, `ask_all_to_end`).
+`Operation(parent, work, done).failing(f).start()` runs `work()` on a separate thread and calls `done(result)` or `f(error)` on
+the GUI thread. If the parent is gone, the result is dropped. A running thread is never destroyed: it is kept here until it has
+finished, and the app waits for it at the end (`running`, `ask_all_to_end`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Text from outside, made fit for the screen: names, scopes, errors and notes that a provider or a file wrote.
+"""Makes text from outside safe for the screen: names, scopes, errors and notes from a provider or a file.
 
-Qt guesses whether a tooltip is HTML, and notification servers read markup. HTML there would load local files or reach
-other hosts. So every tooltip, notification and label of the app gets its text from here, as plain and bounded text.
-Threat row S-80.
+Qt guesses whether a tooltip is HTML, and notification servers read markup. HTML there would load local files or connect to
+other hosts. So every tooltip, notification and label of the app gets its text from here, as plain and bounded text. Threat row
+S-80.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every colour of the window, for both themes, and nowhere else.
+"""Every colour of the window, for both themes. No other file has colours.
 
-`PAIRS` lists which text colour is drawn on which ground; a test computes the contrast of each (WCAG 2, at least
-4.5:1). Widgets take colours from the `Palette` that the theme holds; none writes a colour of its own.
+`PAIRS` lists which text colour is drawn on which ground. A test computes the contrast of each (WCAG 2, at least 4.5:1). Widgets
+take colours from the `Palette` of the theme.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One window for one home: the first holds a lock and listens; a second tells it to come up, and ends.
+"""One window for each home: the first process holds a lock and listens. A second one asks it to come to the front, and exits.
 
-The socket lies in the home's own run folder (0700) and is owner-only. What arrives there is a wish to see the
-window, nothing else; nothing is read from it.
+The socket is in the home's run folder (0700) and is owner-only. A connection only means that somebody wants to see the window.
+Nothing is read from it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Pictures where users would rather look than read: a status's shape, pills, chips, the life bar, the last days.
+"""Small pictures: a status's shape, pills, chips, the life bar, the last days.
 
-Each draws the value it is given and says the same in its accessible name.
+Each draws the value that it is given and has the same text as its accessible name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one look: Fusion, a stylesheet made from the palette, and sizes that grow with the user's font.
+"""The look of the app: Fusion, a stylesheet made from the palette, and sizes that grow with the user's font.
 
-`Theme` is made once by the app and handed to whatever draws. It follows the system's light or dark live
-(`QStyleHints.colorScheme`) unless Settings says otherwise, and tells by `changed`. It never reads settings itself.
+The app creates one `Theme` and passes it to everything that draws. It follows the system's light or dark mode at once
+(`QStyleHints.colorScheme`) unless Settings says otherwise, and emits `changed`. It never reads settings.
 """
 
 from __future__ import annotations

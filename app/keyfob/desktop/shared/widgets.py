@@ -1,5 +1,6 @@
-"""Small things that every page uses: labels that elide, buttons, cards, scrollers, switches. None knows an account
-or a service."""
+"""Small widgets that every page uses: labels that elide, buttons, cards, scrollers, switches. None knows an account or a
+service.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is asked of the user before an account is disconnected, removed, renamed or signed in to again.
+"""The questions before an account is disconnected, removed, renamed or signed in to again.
 
-Each question says what will be lost and what stays. Called by the desk; it holds no account.
+Each question says what will be lost and what stays. Keeps no account.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The detail of one account. Shows a `Detail` and emits what the user asks for; holds no service."""
+"""The details of one account. Shows a `Detail` and emits what the user asks for. Holds no service."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The question whether a program may have an account's token, and the way from the agent's threads to it.
+"""The question whether a program may have an account's token, and how it gets from the agent's threads to the window.
 
-Closing the dialog, quitting the app and letting the time pass are a no. Return alone allows nothing.
+Closing the dialog, quitting the app and letting the time pass mean no. Return alone allows nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the window shows while there is no account: what connecting brings, and the way to begin."""
+"""What the window shows while there is no account: what connecting does, and how to start."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""How the keychain stands, for the window: whether it can be used, the banner that says so if it cannot, and the button
-that has the user unlock it or set it up.
+"""The state of the keychain, for the window: whether it works, the banner that says so if it does not, and the button that opens
+the system's prompt.
 
-One QObject on the GUI thread, made by the presenter; the vault is called off it. Trouble is learned from the first look, from
-the renewer, from a press that failed and from the desktop's own signals. Never here: a prompt that nobody pressed for.
+One QObject on the GUI thread, created by the presenter. The vault is called off this thread. It learns of problems from the
+first check, from the renewer, from an action that failed and from the desktop's own signals. It never opens a prompt on its
+own.
 """
 
 from __future__ import annotations

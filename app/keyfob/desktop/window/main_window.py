@@ -1,7 +1,7 @@
-"""The window: banners on top, the list at the left, the chosen account at the right.
+"""The window: banners on top, the list at the left, the selected account at the right.
 
-It shows a `models.Window` and emits what the user asks for; the presenter answers. It closes only when the
-app says that there is a way back (`may_hide`), else closing ends the app.
+It shows a `models.Window` and emits what the user asks for, and the presenter answers. If the app says that the user can open
+the window again (`may_hide`), closing hides it. Otherwise closing quits the app.
 """
 
 from __future__ import annotations

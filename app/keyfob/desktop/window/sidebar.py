@@ -1,4 +1,4 @@
-"""The list's column: is all well, which accounts there are, and the ways to connect one and to the settings."""
+"""The column with the list: a summary, the accounts, and the buttons for connecting an account and for the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an account is about to do, in words: when it renews, when it ends, why its token stays here. Pure."""
+"""What an account will do next, in words: when it renews, when it ends, why its token stays here. Pure."""
 
 from __future__ import annotations
 

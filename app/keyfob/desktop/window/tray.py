@@ -1,4 +1,4 @@
-"""The tray's icon and menu: how things stand at a glance, a line for each account, and the ways in and out."""
+"""The tray's icon and menu: a summary, a line for each account, and the actions."""
 
 from __future__ import annotations
 

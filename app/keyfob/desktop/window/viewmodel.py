@@ -1,7 +1,7 @@
-"""Makes what the window shows out of accounts, history and the time: words and numbers, in `models`' frozen values.
+"""Makes what the window shows from accounts, history and the time: words and numbers, in `models`' frozen values.
 
-Pure. The presenter calls it. No code of an error stands in a sentence: codes are only in `Problem.details`,
-which the user may copy for a report.
+Pure. The presenter calls it. A sentence never contains an error's code. Codes are only in `Problem.details`, which the user may
+copy for a report.
 """
 
 from __future__ import annotations
