@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from keyfob.core import account
 from keyfob.core.account import (
+    NO_COLOR,
     STILL_TRIED,
+    AccountView,
     Connected,
     Disconnected,
     ErrorNote,
@@ -62,6 +64,30 @@ def test_the_words_of_the_interface() -> None:
         "needs_sign_in",
         "disconnected",
     ]
+
+
+def test_a_view_comes_back_from_json_as_far_as_that_says() -> None:
+    for view in sample_views():
+        view = replace(view, hosts=("api.example.org", "example.org:8443"), shareable=False)
+        back = AccountView.from_json(view.to_json())
+        assert back.to_json() == view.to_json()
+        assert (back.key, back.provider_title, back.color) == (view.id, view.provider, NO_COLOR)
+    older = {k: v for k, v in sample_views()[0].to_json().items() if k not in ("email", "shareable", "hosts")}
+    back = AccountView.from_json(older)
+    assert (back.email, back.shareable, back.hosts) == (None, True, ())
+
+
+@pytest.mark.parametrize("field", ["method", "status"])
+def test_a_word_of_a_newer_version_is_not_taken_for_another(field: str) -> None:
+    row = sample_views()[0].to_json()
+    with pytest.raises(ValueError, match="newer"):
+        AccountView.from_json(row | {field: "telepathy"})
+
+
+def test_an_error_note_comes_back_from_json() -> None:
+    assert ErrorNote.from_json(NOTE.to_json()) == NOTE
+    with pytest.raises(ValueError, match="time"):
+        ErrorNote.from_json(NOTE.to_json() | {"at": None})
 
 
 def test_values_as_json() -> None:

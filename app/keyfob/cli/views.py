@@ -12,11 +12,8 @@ from typing import Any
 from keyfob import client
 from keyfob.cli import remedies
 from keyfob.cli.session import Session
-from keyfob.core.account import AccountView, ErrorNote
+from keyfob.core.account import AccountView
 from keyfob.core.errors import Fault
-from keyfob.core.methods import METHODS
-from keyfob.core.times import from_rfc3339
-from keyfob.core.words import SHOWN_STATUSES, known
 
 
 def all_accounts(session: Session) -> list[AccountView]:
@@ -50,37 +47,8 @@ def one_account(session: Session, ref: str) -> AccountView:
 
 
 def view_of(row: dict[str, Any]) -> AccountView:
-    """The inverse of `AccountView.to_json`, as far as that tells. Raises Fault for an agent of a newer version."""
-    method, status = known(METHODS, row["method"]), known(SHOWN_STATUSES, row["status"])
-    if method is None or status is None:
-        raise Fault("The agent is newer than this keyfob", remedy="Update Keyfob on this computer.")
-    error = row.get("last_error")
-    at = from_rfc3339(error["at"]) if error else None
-    return AccountView(
-        id=row["id"],
-        key=row["id"],
-        provider=row["provider"],
-        provider_title=row["provider"],
-        label=row["label"],
-        method=method,
-        status=status,
-        subject=row["subject"],
-        name=row["name"],
-        email=row.get("email"),
-        plan=row["plan"],
-        avatar_url=None,
-        scopes=tuple(row["scopes"]),
-        obtained_at=None,
-        expires_at=from_rfc3339(row["expires_at"]),
-        renews_at=from_rfc3339(row["renews_at"]),
-        renewable=row["renewable"],
-        connected_at=from_rfc3339(row["connected_at"]),
-        last_renewed_at=from_rfc3339(row["last_renewed_at"]),
-        grant_ends_at=from_rfc3339(row["grant_ends_at"]),
-        last_error=ErrorNote(error["code"], error["message"], error["advice"], at, error.get("detail", ""))
-        if error and at
-        else None,
-        key_tail=None,
-        color="#5c5c63",
-        shareable=row.get("shareable", True),
-    )
+    """An account that an agent sent. Raises Fault for an agent of a newer version."""
+    try:
+        return AccountView.from_json(row)
+    except ValueError:
+        raise Fault("The agent is newer than this keyfob", remedy="Update Keyfob on this computer.") from None

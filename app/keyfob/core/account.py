@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
-from keyfob.core.methods import Method, holds_key
+from keyfob.core.methods import METHODS, Method, holds_key
 from keyfob.core.provider import EMPTY, Server
-from keyfob.core.times import to_rfc3339
-from keyfob.core.words import ClientAuth, ShownStatus, StatusWord
+from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.core.words import SHOWN_STATUSES, ClientAuth, ShownStatus, StatusWord, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,14 @@ class ErrorNote:
             "at": to_rfc3339(self.at),
             "detail": self.detail,
         }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> ErrorNote:
+        """What `to_json` made. Raises ValueError, KeyError."""
+        at = from_rfc3339(row["at"])
+        if at is None:
+            raise ValueError("an error without a time")
+        return cls(row["code"], row["message"], row["advice"], at, row.get("detail", ""))
 
 
 # --- status: a sum type -------------------------------------------------------------------------------------
@@ -242,9 +250,16 @@ class LoggedEvent:
         }
 
 
+NO_COLOR = "#5c5c63"  # stands for a provider's color if that is not known
+
+
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account as faces see it: frozen, without secrets, safe on any thread."""
+    """An account as faces see it: frozen, without secrets, safe on any thread.
+
+    `to_json` is the interface of `keyfob accounts` and of the socket. Fields with a default are not in it, or not in that
+    of an older agent.
+    """
 
     id: str
     key: str
@@ -257,9 +272,7 @@ class AccountView:
     name: str | None
     email: str | None
     plan: str | None
-    avatar_url: str | None
     scopes: tuple[str, ...]
-    obtained_at: datetime | None
     expires_at: datetime | None
     renews_at: datetime | None
     renewable: bool
@@ -267,14 +280,15 @@ class AccountView:
     last_renewed_at: datetime | None
     grant_ends_at: datetime | None
     last_error: ErrorNote | None
-    key_tail: str | None
-    color: str
-    shareable: bool
+    shareable: bool = True
+    # `host` or `host:port`: the provider's own, where this account's token belongs
+    hosts: tuple[str, ...] = ()
+    avatar_url: str | None = None
+    obtained_at: datetime | None = None
+    key_tail: str | None = None
+    color: str = NO_COLOR
     narrower_scopes: tuple[str, ...] = ()  # asked for and not granted
     issuer: str | None = None
-    hosts: tuple[
-        str, ...
-    ] = ()  # `host` or `host:port`: the provider's own, where this account's token belongs
 
     @property
     def holds_key(self) -> bool:
@@ -314,3 +328,35 @@ class AccountView:
             "hosts": list(self.hosts),
             "last_error": self.last_error.to_json() if self.last_error else None,
         }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> AccountView:
+        """What `to_json` made, here or in an agent of another version. Raises ValueError for a method or a status that
+        this version does not know. The id stands for the key, and the provider's id for its title."""
+        method, status = known(METHODS, row["method"]), known(SHOWN_STATUSES, row["status"])
+        if method is None or status is None:
+            raise ValueError(f"a method or status of a newer version: {row['method']!r}, {row['status']!r}")
+        error = row.get("last_error")
+        return cls(
+            id=row["id"],
+            key=row["id"],
+            provider=row["provider"],
+            provider_title=row["provider"],
+            label=row["label"],
+            method=method,
+            status=status,
+            subject=row["subject"],
+            name=row["name"],
+            email=row.get("email"),
+            plan=row["plan"],
+            scopes=tuple(row["scopes"]),
+            expires_at=from_rfc3339(row["expires_at"]),
+            renews_at=from_rfc3339(row["renews_at"]),
+            renewable=row["renewable"],
+            connected_at=from_rfc3339(row["connected_at"]),
+            last_renewed_at=from_rfc3339(row["last_renewed_at"]),
+            grant_ends_at=from_rfc3339(row["grant_ends_at"]),
+            last_error=ErrorNote.from_json(error) if error else None,
+            shareable=row.get("shareable", True),
+            hosts=tuple(row.get("hosts", ())),
+        )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from keyfob.core.account import Account, AccountView, Record, shown_status, status_word
+from keyfob.core.account import NO_COLOR, Account, AccountView, Record, shown_status, status_word
 from keyfob.core.errors import Advice, KeyfobError
 from keyfob.core.provider import Provider
 from keyfob.core.words import ShownStatus
@@ -88,7 +88,7 @@ class AccountViews:
             grant_ends_at=record.grant_ends_at,
             last_error=record.last_error,
             key_tail=record.key_tail,
-            color=provider.color if provider else "#5c5c63",
+            color=provider.color if provider else NO_COLOR,
             shareable=shareable(provider, record) if provider else True,
             narrower_scopes=narrower,
             issuer=account.pin.server.issuer,
