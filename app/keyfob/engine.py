@@ -58,6 +58,7 @@ from keyfob.ports import (
     Vault,
 )
 from keyfob.process.home import Home, open_home, write_private
+from keyfob.protocol.env import FlowEnv
 from keyfob.providers.catalogue import Catalogue, standard
 from keyfob.service.accounts.account_state import AccountState
 from keyfob.service.accounts.account_views import AccountViews
@@ -78,7 +79,7 @@ from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.accounts.signer import Signer
 from keyfob.service.accounts.token_endpoint import TokenEndpoint
 from keyfob.service.consents import Consents
-from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.contexts import ContextBuilder
 from keyfob.service.doctor import Check, Doctor
 from keyfob.service.events import EventBus
 from keyfob.service.new_presets import Presets
@@ -149,7 +150,6 @@ class Engine:
     transport: StreamingTransport
     locks: Locks
     clock: Clock
-    signing: Signing
     autostart: Autostart
     avatars: Avatars
     events: EventBus
@@ -183,12 +183,12 @@ def build(ports: Ports) -> Engine:
     store, vault, clock, settings = ports.store, ports.vault, ports.clock, ports.settings.current
     presets = ports.home.config / "providers"
     runner = Runner(ports.transport)
-    signing = Signing(ports.entropy, clock)
+    env = FlowEnv(lambda: ports.entropy(16), clock)
     events = EventBus(store, clock)
     catalogue = standard(ports.home.config)
-    plans = ContextBuilder(catalogue, vault)
+    contexts = ContextBuilder(catalogue, vault, env)
     grants = GrantStore(vault)
-    revocations = Revocations(vault, store, plans, runner, signing)
+    revocations = Revocations(vault, store, contexts, runner, env)
     state = AccountState(store, events, settings, clock)
     schedule = Schedule(store, settings)
     reader = GrantReader(grants, store, state, schedule, clock)
@@ -196,18 +196,18 @@ def build(ports: Ports) -> Engine:
     saving = Saving(grants, store, ports.locks, revocations, state, clock, ports.save_for)
     if ports.start_saver is not None:
         saving.stand_by = ports.start_saver
-    endpoint = TokenEndpoint(plans, runner, signing)
-    judge = Judge(reader, intents, state, plans, clock)
+    endpoint = TokenEndpoint(contexts, runner, env)
+    judge = Judge(reader, intents, state, contexts, clock)
     keeper = Keeper(ports.locks, reader, intents, endpoint, saving, judge, state)
     recovery = Recovery(store, grants, state, codec.description, codec.load_record)
-    views = AccountViews(plans, ports.locks, schedule, events, clock)
-    check = IdentityCheck(store, keeper, plans, runner, events, signing)
+    views = AccountViews(contexts, ports.locks, schedule, events, clock)
+    check = IdentityCheck(store, keeper, contexts, runner, events, env)
     disconnector = Disconnector(store, grants, ports.locks, revocations, events, clock)
-    accounts = Accounts(store, keeper, plans, views, check, disconnector, recovery.describe)
-    clients = Clients(store, vault, plans, runner, ports.environment, ports.new_id)
+    accounts = Accounts(store, keeper, contexts, views, check, disconnector, recovery.describe)
+    clients = Clients(store, vault, contexts, runner, ports.environment, ports.new_id)
     deps = SignInDeps(
         catalogue=catalogue,
-        plans=plans,
+        contexts=contexts,
         clients=clients,
         grants=grants,
         store=store,
@@ -222,7 +222,8 @@ def build(ports: Ports) -> Engine:
         disconnector=disconnector,
         revocations=revocations,
         settings=settings,
-        signing=signing,
+        env=env,
+        entropy=ports.entropy,
         new_key=ports.new_key,
         dns_txt=ports.dns_txt,
         describe=recovery.describe,
@@ -242,7 +243,6 @@ def build(ports: Ports) -> Engine:
         transport=ports.transport,
         locks=ports.locks,
         clock=clock,
-        signing=signing,
         autostart=ports.autostart,
         avatars=ports.avatars,
         events=events,
@@ -255,7 +255,7 @@ def build(ports: Ports) -> Engine:
         renewer=renewer,
         doctor=Doctor(ports.checks(catalogue), ports.tray),
         presets=Presets(catalogue, runner, clients, presets, ports.tool_files.write),
-        signer=Signer(accounts, keeper, plans, signing),
+        signer=Signer(accounts, keeper, contexts, env),
         consents=Consents(store, settings, clock, ports.spawn),
         imports=Imports(
             deps,

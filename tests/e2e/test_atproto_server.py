@@ -144,26 +144,26 @@ def found(world: World, live: Live, identifier: str) -> Resolved:
     return live.perform(resolve(identifier, plc=world.server.plc, dns_txt=world.server.dns_txt))
 
 
-def plan_for(world: World, key: SigningKey) -> FlowContext:
+def context_for(world: World, live: Live, key: SigningKey) -> FlowContext:
     provider = Provider(
         "bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always", revocation=Revocation(style="rfc7009")
     )  # fmt: skip
     return FlowContext(
-        provider, Server(None, Endpoints()), Client(None), redirect_uri=world.redirect_uri, scopes=SCOPES, dpop_key=key
+        provider, Server(None, Endpoints()), Client(None), live.env, redirect_uri=world.redirect_uri, scopes=SCOPES, dpop_key=key
     )  # fmt: skip
 
 
 def signed_in(
-    world: World, live: Live, plan: FlowContext, resolved: Resolved
+    world: World, live: Live, ctx: FlowContext, resolved: Resolved
 ) -> tuple[SignInResult, FlowContext]:
-    """The result, and the plan as it is pinned for later."""
+    """The result, and the context as it is pinned for later."""
     result = live.perform(
         sign_in(
-            plan, resolved, state=live.secret(), code_verifier=live.secret(), plc=world.server.plc,
-            dns_txt=world.server.dns_txt, env=live.env,
+            ctx, resolved, state=live.secret(), code_verifier=live.secret(), plc=world.server.plc,
+            dns_txt=world.server.dns_txt,
         )
     )  # fmt: skip
-    return result, replace(plan, server=resolved.server, client=Client(result.issued_client_id))
+    return result, replace(ctx, server=resolved.server, client=Client(result.issued_client_id))
 
 
 def session(live: Live, result: SignInResult) -> Response:
@@ -179,7 +179,7 @@ def test_the_whole_life_of_an_account(world: World) -> None:
     resolved = found(world, live, "@alice.test")
     assert (resolved.did, resolved.handle, resolved.pds) == (alice, "alice.test", world.server.pds)
 
-    result, plan = signed_in(world, live, plan_for(world, new_key()), resolved)
+    result, ctx = signed_in(world, live, context_for(world, live, new_key()), resolved)
     assert (result.identity.subject, result.identity.name, result.identity.username) == (
         alice,
         "Alice",
@@ -190,33 +190,30 @@ def test_the_whole_life_of_an_account(world: World) -> None:
     assert result.grant.refresh is not None
     assert json.loads(session(live, result).body)["did"] == alice
 
-    grant = live.perform(renew(plan, result.grant, subject=alice, env=live.env))
+    grant = live.perform(renew(ctx, result.grant, subject=alice))
     assert grant.refresh != result.grant.refresh
     assert live.kept == [grant]
     assert grant.refresh is not None
     later = replace(result, grant=grant)
     assert session(live, later).status == 200
 
-    assert live.perform(revoke(plan, grant.refresh, "refresh_token", env=live.env)) == "yes"
+    assert live.perform(revoke(ctx, grant.refresh, "refresh_token")) == "yes"
     assert session(live, later).status == 401
     with pytest.raises(SignInNeeded) as caught:
-        live.perform(renew(plan, grant, subject=alice, env=live.env))
+        live.perform(renew(ctx, grant, subject=alice))
     assert caught.value.code == "grant_ended"
 
 
 def test_a_revocation_without_a_proof_revokes_nothing(world: World) -> None:
     """Why `revoke` signs: this server answers 200 to one that is not signed."""
     live = person(world, "alice.test")
-    result, plan = signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
-    assert result.grant.refresh is not None
-    assert (
-        live.perform(
-            revoke(replace(plan, dpop_key=None), result.grant.refresh, "refresh_token", env=live.env)
-        )
-        == "yes"
+    result, ctx = signed_in(
+        world, live, context_for(world, live, new_key()), found(world, live, "alice.test")
     )
+    assert result.grant.refresh is not None
+    assert live.perform(revoke(replace(ctx, dpop_key=None), result.grant.refresh, "refresh_token")) == "yes"
     assert session(live, result).status == 200
-    assert live.perform(revoke(plan, result.grant.refresh, "refresh_token", env=live.env)) == "yes"
+    assert live.perform(revoke(ctx, result.grant.refresh, "refresh_token")) == "yes"
     assert session(live, result).status == 401
 
 
@@ -227,7 +224,7 @@ def test_by_did_and_by_the_server_s_address(world: World) -> None:
     assert by_did == found(world, live, "bob.test")
     by_server = found(world, live, world.server.pds)
     assert (by_server.did, by_server.server) == (None, by_did.server)
-    result, _ = signed_in(world, live, plan_for(world, new_key()), by_server)
+    result, _ = signed_in(world, live, context_for(world, live, new_key()), by_server)
     assert (result.identity.subject, result.identity.name) == (bob, "Bob")
     assert dict(result.extra) == {
         "did": bob, "handle": "bob.test", "pds": world.server.pds, "issuer": world.server.pds,
@@ -238,7 +235,7 @@ def test_s58_somebody_else_signs_in(world: World) -> None:
     live = person(world, "bob.test")
     expected = replace(found(world, live, "alice.test"), login_hint=None)
     with pytest.raises(PeerFault) as caught:
-        signed_in(world, live, plan_for(world, new_key()), expected)
+        signed_in(world, live, context_for(world, live, new_key()), expected)
     assert caught.value.code == "subject_mismatch"
     assert live.requests[-1].url.endswith("/oauth/token"), "and nothing was asked with those tokens"
 
@@ -253,7 +250,7 @@ def test_s58_a_handle_that_is_not_claimed_back(world: World) -> None:
 
 def test_s56_nonces_are_asked_for_at_push_token_and_resource(world: World) -> None:
     live = person(world, "alice.test")
-    result, _ = signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
+    result, _ = signed_in(world, live, context_for(world, live, new_key()), found(world, live, "alice.test"))
     pushes = [r for r in live.requests if r.url.endswith("/oauth/par")]
     tokens = [r for r in live.requests if r.url.endswith("/oauth/token")]
     assert (len(pushes), len(tokens)) == (2, 1), "one challenge; from then on the nonce is known"
@@ -266,7 +263,7 @@ def test_s56_nonces_are_asked_for_at_push_token_and_resource(world: World) -> No
 def test_declining(world: World) -> None:
     live = person(world, "alice.test", allows=False)
     with pytest.raises(SignInEnded) as caught:
-        signed_in(world, live, plan_for(world, new_key()), found(world, live, "alice.test"))
+        signed_in(world, live, context_for(world, live, new_key()), found(world, live, "alice.test"))
     assert caught.value.code == "declined"
 
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, quote
 
 import pytest
 
+from keyfob.adapters.system.entropy import entropy
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.grant import unseal
@@ -120,6 +121,14 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
     failures: list[BaseException] = []
     events: list[object] = []
     secrets: set[str] = set()
+
+    def marked(size: int) -> str:
+        """States, verifiers, nonces and keys carry a canary of their own."""
+        made = entropy(size)
+        if size >= STATE_BYTES:  # smaller ones are names: an account's, a revocation's, a request's
+            secrets.add(made)
+        return made
+
     children = Children()
     children.start()
     with Misbehaving() as provider:
@@ -129,6 +138,7 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
             tmp_path,
             provider,
             vault=vault,
+            entropy=marked,
             top='dpop = "offered"',
             tables=TABLES.format(issuer=provider.issuer),
         )
@@ -137,17 +147,6 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
         (whole.home.config / "providers" / "here.toml").write_text(text)
         undo = private_log.set_up(whole.home.log, logging.DEBUG)
         whole.engine.events.subscribe(events.append)
-        # States, verifiers, nonces and keys carry a canary of their own.
-        draw = whole.engine.signing.entropy
-
-        def marked(size: int) -> str:
-            made = draw(size)
-            if size >= STATE_BYTES:  # smaller ones are names: an account's, a revocation's, a request's
-                secrets.add(made)
-            return made
-
-        deps = whole.engine.sign_in._deps
-        object.__setattr__(deps.signing, "entropy", marked)
 
         def attempt(**request: object) -> None:
             try:

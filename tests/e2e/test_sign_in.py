@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.agent.remedies import REMEDIES
 from keyfob.core.errors import KeychainError, KeyfobError, PeerFault, SignInEnded, Usage
 from keyfob.core.secret import Secret
 from keyfob.demo.scripted_browser import ScriptedBrowser
@@ -204,7 +205,7 @@ def test_a_closed_tab_ends_in_a_timeout_with_a_remedy(stage: Stage) -> None:
     with pytest.raises(SignInEnded) as caught:
         stage.sign_in(None, timeout=0.5)
     assert caught.value.code == "timed_out"
-    assert caught.value.remedy
+    assert REMEDIES[caught.value.code]
     assert free(stage.port)
 
 

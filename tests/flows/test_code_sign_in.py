@@ -20,13 +20,12 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.context import Client, FlowContext, Identity, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.authorize import authorization_code, code_challenge
-from keyfob.protocol.oauth.dpop import NonceBook
-from keyfob.protocol.oidc.id_token import Keys
+from keyfob.protocol.oidc.keys import Keys
 from support.playbook import (
     AT,
+    ENV,
     Answer,
     Playbook,
     comes_back,
@@ -51,7 +50,7 @@ SERVER = Server(
     authorization_response_iss_parameter_supported=True,
 )
 PROVIDER = Provider("demo", "Demo", authorize_params={"prompt": "select_account", "state": "preset"})
-PLAN = FlowContext(PROVIDER, SERVER, Client(CLIENT), REDIRECT, ("openid", "profile"))
+CTX = FlowContext(PROVIDER, SERVER, Client(CLIENT), ENV, REDIRECT, ("openid", "profile"))
 # RFC 7636 appendix B.
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -70,12 +69,10 @@ def tokens(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def perform(
-    book: Playbook, plan: FlowContext = PLAN, *, keys: Keys | None = None, **more: Any
-) -> SignInResult:
+def perform(book: Playbook, ctx: FlowContext = CTX, *, keys: Keys | None = None, **more: Any) -> SignInResult:
     return book.perform(
         authorization_code(
-            plan, state=Secret(STATE), nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), env=FlowEnv(book.new_id, book.now, NonceBook(), keys or Keys()), **more,
+            replace(ctx, env=replace(book.env, keys=keys or Keys())), state=Secret(STATE), nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), **more,
         )
     )  # fmt: skip
 
@@ -98,12 +95,12 @@ BACK = comes_back(code="code-1", state=STATE, iss=ISSUER)
 
 
 def refused(
-    kind: type[KeyfobError], *steps: Any, plan: FlowContext = PLAN, keys: Keys | None = None
+    kind: type[KeyfobError], *steps: Any, ctx: FlowContext = CTX, keys: Keys | None = None
 ) -> KeyfobError:
     """The sign-in ends with this error after exactly these steps: nothing further was sent."""
     book = Playbook(*steps)
     with pytest.raises(kind) as error:
-        perform(book, plan, keys=keys)
+        perform(book, ctx, keys=keys)
     assert not book.left
     assert book.kept == []
     for secret in (VERIFIER, "code-1", STATE):
@@ -137,8 +134,8 @@ def test_the_id_token_is_enough_where_user_information_refuses_the_token() -> No
 
 
 def test_without_an_id_token_nobody_is_told_to_reconnect_what_was_never_connected() -> None:
-    plan = replace(PLAN, scopes=("profile",))
-    error = refused(SettingWrong, opens(), BACK, exchange(), NOT_HERE, plan=plan)
+    ctx = replace(CTX, scopes=("profile",))
+    error = refused(SettingWrong, opens(), BACK, exchange(), NOT_HERE, ctx=ctx)
     assert error.code == "preset_faulty"
     assert "reconnect" not in error.sentence().lower()
 
@@ -177,14 +174,14 @@ def test_s3_the_rfcs_own_vector() -> None:
 
 @pytest.mark.parametrize("listed", [("plain",), (), ("s256",)])
 def test_s3_a_server_that_lists_no_s256_is_refused(listed: tuple[str, ...]) -> None:
-    plan = replace(PLAN, server=replace(SERVER, code_challenge_methods_supported=listed))
-    assert refused(SettingWrong, plan=plan).code == "pkce_unsupported"
+    ctx = replace(CTX, server=replace(SERVER, code_challenge_methods_supported=listed))
+    assert refused(SettingWrong, ctx=ctx).code == "pkce_unsupported"
 
 
 def test_s3_a_server_that_lists_nothing_gets_s256_all_the_same() -> None:
-    plan = replace(PLAN, server=replace(SERVER, code_challenge_methods_supported=None))
+    ctx = replace(CTX, server=replace(SERVER, code_challenge_methods_supported=None))
     book = Playbook(opens(), BACK, exchange(code_verifier=VERIFIER), jwks(), me())
-    perform(book, plan)
+    perform(book, ctx)
     assert query_of(book.opened[0])["code_challenge_method"] == "S256"
 
 
@@ -196,9 +193,9 @@ def test_s4_a_server_that_rejects_the_challenge_is_not_asked_without(error: str)
 
 
 def test_a_preset_may_know_a_server_that_rejects_pkce() -> None:
-    plan = replace(PLAN, provider=replace(PROVIDER, pkce="none"))
+    ctx = replace(CTX, provider=replace(PROVIDER, pkce="none"))
     book = Playbook(opens(), BACK, exchange(), jwks(), me())
-    perform(book, plan)
+    perform(book, ctx)
     assert "code_challenge" not in query_of(book.opened[0])
     assert b"code_verifier" not in (book.requests[0].body or b"")
 
@@ -208,7 +205,7 @@ def test_a_preset_may_know_a_server_that_rejects_pkce() -> None:
 )
 def test_s1_no_browser_opens_at_an_unfit_address(endpoint: str | None) -> None:
     endpoints = replace(SERVER.endpoints, authorization_endpoint=endpoint)
-    refused(SettingWrong, plan=replace(PLAN, server=replace(SERVER, endpoints=endpoints)))
+    refused(SettingWrong, ctx=replace(CTX, server=replace(SERVER, endpoints=endpoints)))
 
 
 def test_the_endpoints_own_query_stays() -> None:
@@ -216,7 +213,7 @@ def test_the_endpoints_own_query_stays() -> None:
     book = Playbook(opens(), fails(AwaitCallback, SignInEnded("cancelled")))
     with pytest.raises(SignInEnded):
         perform(
-            book, replace(PLAN, server=replace(SERVER, endpoints=endpoints), resource="https://api.example")
+            book, replace(CTX, server=replace(SERVER, endpoints=endpoints), resource="https://api.example")
         )
     sent = query_of(book.opened[0])
     assert (sent["tenant"], sent["state"], sent["resource"]) == ("7", STATE, "https://api.example")
@@ -227,7 +224,7 @@ def test_other_scope_words() -> None:
     provider = replace(PROVIDER, scope_param="user_scope", scope_separator=",")
     book = Playbook(opens(), fails(AwaitCallback, SignInEnded("cancelled")))
     with pytest.raises(SignInEnded):
-        perform(book, replace(PLAN, provider=provider, scopes=("a", "b")))
+        perform(book, replace(CTX, provider=provider, scopes=("a", "b")))
     sent = query_of(book.opened[0])
     assert sent["user_scope"] == "a,b"
     assert "scope" not in sent
@@ -235,10 +232,10 @@ def test_other_scope_words() -> None:
 
 
 def test_no_client_and_no_scopes() -> None:
-    refused(SettingWrong, plan=replace(PLAN, client=Client(None)))
+    refused(SettingWrong, ctx=replace(CTX, client=Client(None)))
     book = Playbook(opens(), fails(AwaitCallback, SignInEnded("cancelled")))
     with pytest.raises(SignInEnded):
-        perform(book, replace(PLAN, scopes=(), redirect_uri=None))
+        perform(book, replace(CTX, scopes=(), redirect_uri=None))
     assert not {"scope", "redirect_uri"} & query_of(book.opened[0]).keys()
 
 
@@ -252,7 +249,7 @@ def test_s26_s54_what_is_pushed_is_not_in_the_browsers_address() -> None:
     pushed = sends("POST", PAR, gives=json_answer({"request_uri": URN, "expires_in": 60}, 201),
                    form={"state": STATE, "nonce": NONCE, "code_challenge": CHALLENGE})  # fmt: skip
     book = Playbook(pushed, opens(), BACK, exchange(), jwks(), me())
-    perform(book, replace(PLAN, server=PUSHING))
+    perform(book, replace(CTX, server=PUSHING))
     assert query_of(book.opened[0]) == {"client_id": CLIENT, "request_uri": URN}
 
 
@@ -261,7 +258,7 @@ def test_s26_s54_what_is_pushed_is_not_in_the_browsers_address() -> None:
 def test_s54_a_failed_push_never_falls_back(answer: Any) -> None:
     book = Playbook(sends("POST", PAR, gives=answer))
     with pytest.raises(KeyfobError):
-        perform(book, replace(PLAN, server=PUSHING))
+        perform(book, replace(CTX, server=PUSHING))
     assert book.opened == []
 
 
@@ -270,24 +267,24 @@ def test_a_challenged_push_brings_a_new_client_assertion() -> None:
     book = Playbook(sends("POST", PAR, gives=challenge), sends("POST", PAR, gives=Answer(500)))
     client = Client(CLIENT, "private_key_jwt", key=new_key("ES256"))
     with pytest.raises(Transient):
-        perform(book, replace(PLAN, server=PUSHING, client=client, dpop_key=new_key("ES256")))
+        perform(book, replace(CTX, server=PUSHING, client=client, dpop_key=new_key("ES256")))
     assert len({form_of(request)["client_assertion"] for request in book.requests}) == 2
 
 
 def test_a_client_without_a_redirect_sends_none() -> None:
     steps = [opens(), BACK, sends("POST", TOKEN, gives=json_answer(tokens())), jwks(), me()]
     book = Playbook(*steps)
-    perform(book, replace(PLAN, redirect_uri=None))
+    perform(book, replace(CTX, redirect_uri=None))
     assert "redirect_uri" not in form_of(book.requests[0])
 
 
 def test_s54_never_and_always() -> None:
-    never = replace(PLAN, server=PUSHING, provider=replace(PROVIDER, par="never"))
+    never = replace(CTX, server=PUSHING, provider=replace(PROVIDER, par="never"))
     perform(Playbook(opens(), BACK, exchange(), jwks(), me()), never)
-    always = replace(PLAN, provider=replace(PROVIDER, par="always"))
-    refused(SettingWrong, plan=always)
-    required = replace(PLAN, server=replace(SERVER, require_pushed_authorization_requests=True))
-    refused(SettingWrong, plan=required)
+    always = replace(CTX, provider=replace(PROVIDER, par="always"))
+    refused(SettingWrong, ctx=always)
+    required = replace(CTX, server=replace(SERVER, require_pushed_authorization_requests=True))
+    refused(SettingWrong, ctx=required)
 
 
 # --- callbacks ----------------------------------------------------------------------------------------------
@@ -325,10 +322,10 @@ def test_no_code() -> None:
 @given(st.dictionaries(st.text(max_size=12), st.text(max_size=40), max_size=5))
 def test_no_parameters_make_the_callback_fail_in_another_way(params: dict[str, str]) -> None:
     if "error" not in params and params.get("code"):
-        assert code_in(Callback(params, AT), PLAN).reveal() == params["code"]
+        assert code_in(Callback(params, AT), CTX).reveal() == params["code"]
         return
     with pytest.raises(KeyfobError) as refusal:
-        code_in(Callback(params, AT), PLAN)
+        code_in(Callback(params, AT), CTX)
     assert plain(refusal.value.message, 2000) == refusal.value.message
 
 
@@ -418,7 +415,7 @@ def test_oidcc_client_test_scope_userinfo_claims() -> None:
 
 def test_oidcc_client_test_client_secret_basic() -> None:
     book = Playbook(opens(), BACK, exchange(), jwks(), me())
-    perform(book, replace(PLAN, client=Client(CLIENT, "client_secret_basic", Secret("s3cret"))))
+    perform(book, replace(CTX, client=Client(CLIENT, "client_secret_basic", Secret("s3cret"))))
     assert book.requests[0].headers["Authorization"].startswith("Basic ")
     assert b"s3cret" not in (book.requests[0].body or b"")
 
@@ -443,45 +440,45 @@ def test_plain_oauth_with_a_who_am_i_of_its_own() -> None:
     )
     provider = replace(PROVIDER, identity=source)
     server = Server(None, Endpoints(authorization_endpoint=AUTHORIZE, token_endpoint=TOKEN))
-    plan = replace(PLAN, provider=provider, server=server, scopes=("repo",))
+    ctx = replace(CTX, provider=provider, server=server, scopes=("repo",))
     who = sends("GET", "https://api.example/user", gives=json_answer({"id": 583231, "login": "octocat"}))
     book = Playbook(opens(), BACK, exchange(tokens(id_token=None, scope="repo")), who)
-    assert perform(book, plan).identity == Identity("583231", username="octocat")
+    assert perform(book, ctx).identity == Identity("583231", username="octocat")
     waiting = next(effect for effect in book.effects if isinstance(effect, AwaitCallback))
     assert waiting.expectation.issuer is None
 
 
 def test_a_template_issuer_is_not_compared_in_the_callback() -> None:
     template = "https://login.example/{tenantid}/v2.0"
-    plan = replace(
-        PLAN, server=replace(SERVER, issuer=template, authorization_response_iss_parameter_supported=False)
+    ctx = replace(
+        CTX, server=replace(SERVER, issuer=template, authorization_response_iss_parameter_supported=False)
     )
     token = id_token(iss=template.replace("{tenantid}", "t-1"), tid="t-1")
     book = Playbook(opens(), BACK, exchange(tokens(id_token=token)), jwks(), me())
-    perform(book, plan)
+    perform(book, ctx)
     waiting = next(effect for effect in book.effects if isinstance(effect, AwaitCallback))
     assert waiting.expectation.issuer is None
 
 
 def test_tokens_bound_to_a_key() -> None:
-    plan = replace(PLAN, dpop_key=new_key("ES256"))
+    ctx = replace(CTX, dpop_key=new_key("ES256"))
     challenge = later(json_answer({"error": "use_dpop_nonce"}, 400), dpop_nonce="n-1")
     book = Playbook(
         opens(), BACK, exchange(challenge), exchange(tokens(token_type="DPoP")), jwks(),
         sends("GET", ME, gives=json_answer(PERSON), check=lambda r: r.headers["Authorization"] == "DPoP at"),
     )  # fmt: skip
-    result = perform(book, plan)
-    assert result.grant.key == plan.dpop_key
+    result = perform(book, ctx)
+    assert result.grant.key == ctx.dpop_key
     assert "DPoP" in book.requests[3].headers
     assert book.requests[3].headers["Authorization"] == "DPoP at"
-    assert refused(PeerFault, opens(), BACK, exchange(), plan=plan).code == "protocol_violation"
+    assert refused(PeerFault, opens(), BACK, exchange(), ctx=ctx).code == "protocol_violation"
 
 
 def test_state_in_the_token_request_where_a_server_wants_it() -> None:
     shape = TokenAnswer(request_format="json")
     provider = replace(PROVIDER, quirks=("state_in_token_request",), token_answer=shape)
     book = Playbook(opens(), BACK, sends("POST", TOKEN, gives=json_answer(tokens())), jwks(), me())
-    perform(book, replace(PLAN, provider=provider, resource="https://api.example"))
+    perform(book, replace(CTX, provider=provider, resource="https://api.example"))
     sent = json.loads(book.requests[0].body or b"")
     assert (sent["state"], sent["resource"]) == (STATE, "https://api.example")
 
@@ -490,7 +487,7 @@ def test_state_in_the_token_request_where_a_server_wants_it() -> None:
 
 SHARED = "dynamic_agent_client"
 DYNAMIC = replace(
-    PLAN,
+    CTX,
     provider=replace(PROVIDER, quirks=("dynamic_agent_client",), client=ClientProfile(SHARED),
                      identity=IdentitySource("id_token")),
     client=Client(SHARED),
@@ -506,16 +503,16 @@ def test_an_issued_client_id_is_used_for_the_exchange_and_told() -> None:
 
 
 def test_the_next_sign_in_uses_the_issued_one() -> None:
-    plan = replace(DYNAMIC, client=Client("oaiapp_1"))
+    ctx = replace(DYNAMIC, client=Client("oaiapp_1"))
     token = tokens(id_token=id_token(client="oaiapp_1"))
     book = Playbook(opens(), BACK, exchange(token, client_id="oaiapp_1"), jwks())
-    assert perform(book, plan).issued_client_id == "oaiapp_1"
+    assert perform(book, ctx).issued_client_id == "oaiapp_1"
 
 
 @pytest.mark.parametrize("issued", [None, SHARED, "", "a b", "x\r\n", "é", "x" * 300])
 def test_nothing_is_exchanged_under_the_shared_client_id(issued: str | None) -> None:
     named = {} if issued is None else {"client_id": issued}
-    refused(PeerFault, opens(), comes_back(code="code-1", state=STATE, **named), plan=DYNAMIC)
+    refused(PeerFault, opens(), comes_back(code="code-1", state=STATE, **named), ctx=DYNAMIC)
 
 
 def test_elsewhere_a_client_id_in_the_callback_means_nothing() -> None:
@@ -531,6 +528,7 @@ ROUTER = FlowContext(
              identity=IdentitySource("token_answer", map={"subject": "user_id"})),
     Server(None, Endpoints(authorization_endpoint="https://openrouter.example/auth", token_endpoint=KEYS)),
     Client(None),
+    ENV,
     REDIRECT,
 )  # fmt: skip
 
@@ -569,10 +567,10 @@ def test_a_key_grant_without_state_carries_it_in_the_path() -> None:
     (Answer(200, b"<html>"), Transient),
 ])  # fmt: skip
 def test_a_key_grant_that_gives_no_key(answer: Answer, kind: type[KeyfobError]) -> None:
-    refused(kind, opens(), comes_back(code="code-1"), key_exchange(answer), plan=ROUTER)
+    refused(kind, opens(), comes_back(code="code-1"), key_exchange(answer), ctx=ROUTER)
 
 
 def test_a_key_grant_that_is_refused_or_has_no_way_back() -> None:
-    refused(SignInEnded, opens(), comes_back(error="access_denied"), plan=ROUTER)
-    refused(PeerFault, opens(), comes_back(other="x"), plan=ROUTER)
-    refused(SettingWrong, plan=replace(ROUTER, redirect_uri=None))
+    refused(SignInEnded, opens(), comes_back(error="access_denied"), ctx=ROUTER)
+    refused(PeerFault, opens(), comes_back(other="x"), ctx=ROUTER)
+    refused(SettingWrong, ctx=replace(ROUTER, redirect_uri=None))

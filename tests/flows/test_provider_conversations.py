@@ -21,14 +21,12 @@ from keyfob.core.provider import Api, Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext, Identity
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth.client_auth import authenticate
-from keyfob.protocol.oauth.dpop import NonceBook
 from keyfob.protocol.oauth.token import read_answer, read_grant
 from keyfob.protocol.oidc.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
-from support.playbook import AT, Answer, Playbook, json_answer, sends
+from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends
 
 FOLDER = Path(__file__).parent / "providers"
 CATALOGUE = Catalogue(resources() / "providers")
@@ -59,7 +57,7 @@ KEY = "made-up-key-000"
 DPOP_KEY = SigningKey("kid", "ES256", Secret("{}"), {})
 
 
-def plan_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> FlowContext:
+def context_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> FlowContext:
     inputs = file.get("inputs", {})
     provider = fill(CATALOGUE.get(file["provider"]), inputs)
     server = provider.default_server()
@@ -68,7 +66,7 @@ def plan_of(file: Mapping[str, Any], talk: Mapping[str, Any]) -> FlowContext:
         server = replace(server, endpoints=found)  # as discovery would have told
     key = DPOP_KEY if talk.get("dpop") else None
     return FlowContext(
-        provider, server, Client("made-up-client"), scopes=provider.scopes, dpop_key=key, inputs=inputs
+        provider, server, Client("made-up-client"), ENV, scopes=provider.scopes, dpop_key=key, inputs=inputs
     )
 
 
@@ -76,17 +74,17 @@ def response(body: str, status: int = 200) -> Response:
     return Response(status, {"content-type": "application/json"}, body.encode(), AT)
 
 
-def grant_of(plan: FlowContext, talk: Mapping[str, Any]) -> Grant:
+def grant_of(ctx: FlowContext, talk: Mapping[str, Any]) -> Grant:
     """What the sign-in gives: from the token answer, or the key that the person pasted."""
     if talk["method"] == "api_key":
         return Grant(Secret(KEY), AT, token_type="ApiKey")
-    if talk["method"] == "app_password" or "openrouter_keys" in plan.provider.quirks:
+    if talk["method"] == "app_password" or "openrouter_keys" in ctx.provider.quirks:
         return Grant(Secret(TOKEN), AT)
-    return read_grant(plan, response(talk["token"]), plan.scopes)
+    return read_grant(ctx, response(talk["token"]), ctx.scopes)
 
 
 def who(
-    plan: FlowContext, grant: Grant, talk: Mapping[str, Any], status: int = 200, body: str | None = None
+    ctx: FlowContext, grant: Grant, talk: Mapping[str, Any], status: int = 200, body: str | None = None
 ) -> Identity:
     asked = talk.get("whoami")
     claims = json.loads(talk["claims"]) if "claims" in talk else None
@@ -105,11 +103,10 @@ def who(
         steps = [sends(asked["method"], asked["url"], gives=gives, check=placed)]
     book = Playbook(*steps)
     flow = identify(
-        plan,
+        book.within(ctx),
         grant if asked is None else replace(grant, key=None),
         claims=claims,
         method=talk["method"],
-        env=FlowEnv(book.new_id, book.now, NonceBook()),
         answer=told,
     )
     return book.perform(flow)
@@ -127,8 +124,8 @@ def test_every_preset_has_a_conversation_and_none_is_left_over() -> None:
 
 @pytest.mark.parametrize(("file", "talk"), TALKS)
 def test_the_token_answer_gives_the_grant(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
-    plan, expected = plan_of(file, talk), talk["expect"]
-    grant = grant_of(plan, talk)
+    ctx, expected = context_of(file, talk), talk["expect"]
+    grant = grant_of(ctx, talk)
     assert grant.access.reveal() == (KEY if talk["method"] == "api_key" else talk.get("access", TOKEN))
     if "refresh" in expected:
         assert (grant.refresh is not None) is expected["refresh"]
@@ -140,8 +137,8 @@ def test_the_token_answer_gives_the_grant(file: Mapping[str, Any], talk: Mapping
 
 @pytest.mark.parametrize(("file", "talk"), TALKS)
 def test_the_who_am_i_answer_gives_the_identity(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
-    plan, expected = plan_of(file, talk), talk["expect"]
-    identity = who(plan, grant_of(plan, talk), talk)
+    ctx, expected = context_of(file, talk), talk["expect"]
+    identity = who(ctx, grant_of(ctx, talk), talk)
     if expected.get("unidentified"):
         assert identity.subject.startswith(UNIDENTIFIED)
         assert KEY not in identity.subject
@@ -157,7 +154,7 @@ def test_the_who_am_i_answer_gives_the_identity(file: Mapping[str, Any], talk: M
 def test_a_revoked_grant_is_told_from_a_passing_failure(
     file: Mapping[str, Any], talk: Mapping[str, Any]
 ) -> None:
-    provider: Provider = plan_of(file, talk).provider
+    provider: Provider = context_of(file, talk).provider
     gone = talk["revoked"]
     with pytest.raises(SignInNeeded) as caught:
         read_answer(provider, response(gone["body"], gone["status"]))
@@ -175,11 +172,11 @@ def test_a_revoked_grant_is_told_from_a_passing_failure(
 
 @pytest.mark.parametrize(("file", "talk"), [t for t in TALKS if "refused" in t.values[1].get("whoami", {})])
 def test_a_refused_token_is_told(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
-    plan, refused = plan_of(file, talk), talk["whoami"]["refused"]
+    ctx, refused = context_of(file, talk), talk["whoami"]["refused"]
     # Where the ID token has said who it is, that is enough.
     talk = {name: value for name, value in talk.items() if name != "claims"}
     with pytest.raises(KeyfobError) as caught:
-        who(plan, grant_of(plan, talk), talk, refused["status"], refused["body"])
+        who(ctx, grant_of(ctx, talk), talk, refused["status"], refused["body"])
     assert caught.value.code == refused["code"]
     assert KEY not in caught.value.sentence()
 
@@ -191,11 +188,9 @@ def test_the_client_can_show_who_it_is(name: str) -> None:
     if profile.auth == "private_key_jwt":
         pytest.fail("a shipped preset cannot bring a private key")
     secret = Secret("made-up-secret-000")
-    book = Playbook()
-    body, headers = authenticate(
-        {}, {}, Client("made-up-client", profile.auth, secret), CATALOGUE.get(name).default_server(), "https://x",
-        new_id=book.new_id, now=book.now,
-    )  # fmt: skip
+    preset, client = CATALOGUE.get(name), Client("made-up-client", profile.auth, secret)
+    ctx = FlowContext(preset, preset.default_server(), client, ENV)
+    body, headers = authenticate(ctx, {}, {}, "https://x")
     sent = "client_secret" in body or "Authorization" in headers
     assert sent == (profile.auth != "none")
 
@@ -214,14 +209,11 @@ def test_conversations_hold_no_real_secret(name: str) -> None:
 
 
 def test_an_atproto_account_is_tried_at_its_own_server() -> None:
-    plan = plan_of(FILES["bluesky"], FILES["bluesky"]["conversation"][0])
-    plan = replace(plan, dpop_key=None, provider=replace(plan.provider, api=Api(base="https://pds.example")))
+    ctx = context_of(FILES["bluesky"], FILES["bluesky"]["conversation"][0])
+    ctx = replace(ctx, dpop_key=None, provider=replace(ctx.provider, api=Api(base="https://pds.example")))
     answer = json_answer({"did": "did:plc:madeup", "handle": "alice.example.org"})
     book = Playbook(sends("GET", "https://pds.example/xrpc/com.atproto.server.getSession", gives=answer))
-    flow = probe(
-        plan, Grant(Secret(TOKEN), AT), subject="did:plc:madeup", method="atproto",
-        env=FlowEnv(book.new_id, book.now, NonceBook()),
-    )  # fmt: skip
+    flow = probe(book.within(ctx), Grant(Secret(TOKEN), AT), subject="did:plc:madeup", method="atproto")
     assert book.perform(flow).subject == "did:plc:madeup"
 
 

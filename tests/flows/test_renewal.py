@@ -15,18 +15,17 @@ from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
-from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
+from keyfob.protocol.oauth.nonces import NonceBook
 from keyfob.protocol.oauth.token import renew
-from keyfob.protocol.oidc.id_token import Keys
-from support.playbook import AT, Answer, Playbook, form_of, json_answer, keeps, later, sends
+from keyfob.protocol.oidc.keys import Keys
+from support.playbook import AT, ENV, Answer, Playbook, form_of, json_answer, keeps, later, sends
 from support.signer import Signer, claims_for, signer
 
 ISSUER = "https://id.example"
 TOKEN, JWKS, OTHER = f"{ISSUER}/token", f"{ISSUER}/jwks", f"{ISSUER}/renew"
 SERVER = Server(ISSUER, Endpoints(token_endpoint=TOKEN, jwks_uri=JWKS))
 PROVIDER = Provider("demo", "Demo", refresh_params={"audience": "api"}, identity=IdentitySource("id_token"))
-PLAN = FlowContext(PROVIDER, SERVER, Client("client-1"), scopes=("openid", "a"))
+CTX = FlowContext(PROVIDER, SERVER, Client("client-1"), ENV, scopes=("openid", "a"))
 KEY = signer()
 OLD = Grant(
     access=Secret("old-access"),
@@ -51,7 +50,7 @@ def id_token(by: Signer = KEY, **changes: Any) -> str:
 
 def perform(
     book: Playbook,
-    plan: FlowContext = PLAN,
+    ctx: FlowContext = CTX,
     old: Grant = OLD,
     *,
     keys: Keys | None = None,
@@ -60,7 +59,7 @@ def perform(
 ) -> Grant:
     return book.perform(
         renew(
-            plan, old, subject=subject, env=FlowEnv(book.new_id, book.now, nonces or NonceBook(), keys or Keys()),
+            replace(ctx, env=replace(book.env, nonces=nonces or NonceBook(), keys=keys or Keys())), old, subject=subject
         )
     )  # fmt: skip
 
@@ -100,9 +99,9 @@ def test_a_renewal() -> None:
 
 def test_s37_the_renewal_carries_the_sign_ins_resource_and_goes_to_its_own_address() -> None:
     server = replace(SERVER, endpoints=replace(SERVER.endpoints, refresh_endpoint=OTHER))
-    plan = replace(PLAN, server=server, resource="https://api.example/v1")
+    ctx = replace(CTX, server=server, resource="https://api.example/v1")
     form = {"resource": "https://api.example/v1"}
-    perform(Playbook(sends("POST", OTHER, gives=json_answer(FRESH), form=form), keeps()), plan)
+    perform(Playbook(sends("POST", OTHER, gives=json_answer(FRESH), form=form), keeps()), ctx)
 
 
 @pytest.mark.parametrize("refresh", [None, "", 7], ids=["null", "empty", "number"])
@@ -129,12 +128,12 @@ def test_nothing_to_renew_with() -> None:
 
 
 def refused(
-    data: dict[str, Any], *steps: Any, plan: FlowContext = PLAN, keys: Keys | None = None, **more: Any
+    data: dict[str, Any], *steps: Any, ctx: FlowContext = CTX, keys: Keys | None = None, **more: Any
 ) -> PeerFault:
     """A renewal that is refused after it was kept: the rotated refresh token is stored, the access token is not used."""
     book = Playbook(answers(data), keeps(), *steps, keeps())
     with pytest.raises(PeerFault) as fault:
-        perform(book, plan, keys=keys, **more)
+        perform(book, ctx, keys=keys, **more)
     assert not book.left
     first, second = book.kept
     assert first.access == Secret("new-access")  # kept before anything was judged
@@ -203,11 +202,11 @@ def test_s44_keys_that_cannot_be_had_do_not_stop_a_renewal(outage: Answer | Exce
 
 
 def test_no_issuer_means_no_id_token_to_judge() -> None:
-    plan = replace(
-        PLAN, server=Server(None, Endpoints(token_endpoint=TOKEN)),
+    ctx = replace(
+        CTX, server=Server(None, Endpoints(token_endpoint=TOKEN)),
         provider=replace(PROVIDER, identity=IdentitySource("request")),
     )  # fmt: skip
-    assert perform(Playbook(answers({**FRESH, "id_token": "anything"}), keeps()), plan).generation == 5
+    assert perform(Playbook(answers({**FRESH, "id_token": "anything"}), keeps()), ctx).generation == 5
 
 
 def test_the_subject_of_the_account_counts_where_no_old_id_token_is() -> None:
@@ -220,28 +219,28 @@ def test_the_subject_of_the_account_counts_where_no_old_id_token_is() -> None:
 
 
 def test_user_informations_subject_is_the_id_tokens() -> None:
-    plan = replace(PLAN, provider=replace(PROVIDER, identity=IdentitySource("userinfo")))
+    ctx = replace(CTX, provider=replace(PROVIDER, identity=IdentitySource("userinfo")))
     old = replace(OLD, id_token=None)
     book = Playbook(answers({**FRESH, "id_token": id_token(sub="x")}), keeps(), keeps())
     with pytest.raises(PeerFault) as fault:
-        perform(book, plan, old, keys=known_keys(KEY))
+        perform(book, ctx, old, keys=known_keys(KEY))
     assert fault.value.code == "subject_mismatch"
     book = Playbook(answers({**FRESH, "id_token": id_token()}), keeps())
-    assert perform(book, plan, old, keys=known_keys(KEY)).id_token == Secret(id_token())
+    assert perform(book, ctx, old, keys=known_keys(KEY)).id_token == Secret(id_token())
 
 
 def test_s38_under_a_template_issuer_the_tenant_stays() -> None:
     template = "https://login.example/{tenantid}/v2.0"
-    plan = replace(PLAN, server=replace(SERVER, issuer=template))
+    ctx = replace(CTX, server=replace(SERVER, issuer=template))
     first, second = (
         id_token(iss=template.replace("{tenantid}", tenant), tid=tenant) for tenant in ("t-1", "t-2")
     )
     old = replace(OLD, id_token=Secret(first))
     same = Playbook(answers({**FRESH, "id_token": first}), keeps())
-    assert perform(same, plan, old, keys=known_keys(KEY)).generation == 5
+    assert perform(same, ctx, old, keys=known_keys(KEY)).generation == 5
     moved = Playbook(answers({**FRESH, "id_token": second}), keeps(), keeps())
     with pytest.raises(PeerFault) as fault:
-        perform(moved, plan, old, keys=known_keys(KEY))
+        perform(moved, ctx, old, keys=known_keys(KEY))
     assert fault.value.code == "id_token_invalid"
 
 
@@ -251,42 +250,42 @@ def test_the_id_token_that_was_judged_stays() -> None:
 
 
 def test_a_mapped_subject_is_compared_as_it_was_found() -> None:
-    plan = replace(
-        PLAN, provider=replace(PROVIDER, identity=IdentitySource("id_token", map={"subject": "oid"}))
+    ctx = replace(
+        CTX, provider=replace(PROVIDER, identity=IdentitySource("id_token", map={"subject": "oid"}))
     )
     fine = {**FRESH, "id_token": id_token(oid="object-1")}
     assert (
-        perform(Playbook(answers(fine), keeps()), plan, keys=known_keys(KEY), subject="object-1").generation
+        perform(Playbook(answers(fine), keeps()), ctx, keys=known_keys(KEY), subject="object-1").generation
         == 5
     )
     other = {**FRESH, "id_token": id_token(oid="object-2")}
-    fault = refused(other, plan=plan, keys=known_keys(KEY), subject="object-1")
+    fault = refused(other, ctx=ctx, keys=known_keys(KEY), subject="object-1")
     assert fault.code == "subject_mismatch"
 
 
 @pytest.mark.parametrize(("subject", "fits"), [("did:plc:a", True), ("did:plc:b", False)])
 def test_an_answer_that_names_its_subject_must_name_the_same(subject: str, fits: bool) -> None:
     provider = replace(PROVIDER, identity=IdentitySource("token_answer", map={"subject": "sub"}))
-    plan = replace(PLAN, provider=provider, server=Server(None, Endpoints(token_endpoint=TOKEN)))
+    ctx = replace(CTX, provider=provider, server=Server(None, Endpoints(token_endpoint=TOKEN)))
     data = {**FRESH, "sub": "did:plc:a"}
     if fits:
-        assert perform(Playbook(answers(data), keeps()), plan, subject=subject).generation == 5
+        assert perform(Playbook(answers(data), keeps()), ctx, subject=subject).generation == 5
     else:
-        assert refused(data, plan=plan, subject=subject).code == "subject_mismatch"
+        assert refused(data, ctx=ctx, subject=subject).code == "subject_mismatch"
 
 
 def test_an_access_token_that_names_its_subject_must_name_the_same() -> None:
     provider = replace(PROVIDER, identity=IdentitySource("access_jwt", map={"subject": "user.id"}))
-    plan = replace(PLAN, provider=provider, server=Server(None, Endpoints(token_endpoint=TOKEN)))
+    ctx = replace(CTX, provider=provider, server=Server(None, Endpoints(token_endpoint=TOKEN)))
     token = KEY.sign({"user": {"id": 7}})
     book = Playbook(answers({**FRESH, "access_token": token}), keeps())
-    assert perform(book, plan, subject="7").access == Secret(token)
+    assert perform(book, ctx, subject="7").access == Secret(token)
     book = Playbook(answers({**FRESH, "access_token": token}), keeps(), keeps())
     with pytest.raises(PeerFault) as fault:
-        perform(book, plan, subject="8")
+        perform(book, ctx, subject="8")
     assert fault.value.code == "subject_mismatch"
     opaque = Playbook(answers(FRESH), keeps())
-    assert perform(opaque, plan, subject="8").access == Secret("new-access")
+    assert perform(opaque, ctx, subject="8").access == Secret("new-access")
 
 
 def test_a_rotated_refresh_token_without_an_access_token_is_kept() -> None:
@@ -389,8 +388,8 @@ def test_a_request_that_never_left_is_told_as_such() -> None:
 
 
 def test_s36_a_nonce_challenge_alone_permits_the_same_token_once_more() -> None:
-    plan = replace(PLAN, dpop_key=new_key("ES256"))
-    old = replace(OLD, key=plan.dpop_key, token_type="DPoP")
+    ctx = replace(CTX, dpop_key=new_key("ES256"))
+    old = replace(OLD, key=ctx.dpop_key, token_type="DPoP")
     challenge = json_answer({"error": "use_dpop_nonce"}, 400, dpop_nonce="n-1")
     bound = {**FRESH, "token_type": "DPoP"}
     form = {"refresh_token": "old-refresh"}
@@ -399,10 +398,10 @@ def test_s36_a_nonce_challenge_alone_permits_the_same_token_once_more() -> None:
         sends("POST", TOKEN, gives=json_answer(bound), form=form),
         keeps(),
     )
-    renewed = perform(book, plan, old)
-    assert (renewed.key, renewed.token_type) == (plan.dpop_key, "DPoP")
+    renewed = perform(book, ctx, old)
+    assert (renewed.key, renewed.token_type) == (ctx.dpop_key, "DPoP")
     # A client assertion is used once (RFC 7523 §3), so the repeat brings a new one.
-    signing = replace(plan, client=Client("client-1", "private_key_jwt", key=new_key("ES256")))
+    signing = replace(ctx, client=Client("client-1", "private_key_jwt", key=new_key("ES256")))
     book = Playbook(
         sends("POST", TOKEN, gives=challenge), sends("POST", TOKEN, gives=json_answer(bound)), keeps()
     )
@@ -412,5 +411,5 @@ def test_s36_a_nonce_challenge_alone_permits_the_same_token_once_more() -> None:
     # Challenged for ever: it ends, and the grant stays.
     book = Playbook(sends("POST", TOKEN, gives=challenge), sends("POST", TOKEN, gives=challenge))
     with pytest.raises(PeerFault):
-        perform(book, plan, old)
+        perform(book, ctx, old)
     assert len(book.requests) == 2

@@ -16,30 +16,28 @@ from keyfob.core.http import Request
 from keyfob.core.provider import Api, Endpoints, Provider, Revocation, Server, TokenAnswer
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
-from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
 from keyfob.protocol.oauth.revoke import revoke
-from support.playbook import Answer, Playbook, form_of, json_answer, query_of, sends
+from support.playbook import ENV, Answer, Playbook, form_of, json_answer, query_of, sends
 
 END, API = "https://id.example/revoke", "https://api.example/revoke"
 SERVER = Server("https://id.example", Endpoints(revocation_endpoint=END))
 TOKEN = Secret("token-&-0123456789")
 
 
-def plan(
+def ctx(
     style: str = "rfc7009", *, client: Client | None = None, api: Api | None = None, **changes: Any
 ) -> FlowContext:
     provider = Provider("demo", "Demo", revocation=Revocation(style, **changes), api=api or Api())
-    return FlowContext(provider, SERVER, client or Client("client-1"))
+    return FlowContext(provider, SERVER, client or Client("client-1"), ENV)
 
 
 def revoked(by: FlowContext, *steps: Callable[..., Any], hint: str = "refresh_token") -> str:
     book = Playbook(*steps)
-    return book.perform(revoke(by, TOKEN, hint, env=FlowEnv(book.new_id, book.now, NonceBook())))
+    return book.perform(revoke(book.within(by), TOKEN, hint))
 
 
 def told(answer: Answer | Exception, by: FlowContext | None = None) -> str:
-    return revoked(by or plan(), sends("POST", END, gives=answer))
+    return revoked(by or ctx(), sends("POST", END, gives=answer))
 
 
 def test_rfc_7009() -> None:
@@ -49,12 +47,12 @@ def test_rfc_7009() -> None:
         }  # fmt: skip
         assert request.purpose == "revoke"
 
-    by = plan(params={"extra": "1"})
+    by = ctx(params={"extra": "1"})
     assert revoked(by, sends("POST", END, gives=Answer(200), check=check)) == "yes"
 
 
 def test_a_client_with_a_secret_shows_it() -> None:
-    by = plan(client=Client("client-1", "client_secret_basic", Secret("s")))
+    by = ctx(client=Client("client-1", "client_secret_basic", Secret("s")))
     value = "Basic " + base64.b64encode(b"client-1:s").decode()
     seen = sends("POST", END, gives=Answer(200), check=lambda r: r.headers["Authorization"] == value)
     assert revoked(by, seen) == "yes"
@@ -98,14 +96,14 @@ def test_other_refusals(answer: Answer, kind: type[KeyfobError]) -> None:
 
 
 def test_no_way_to_revoke() -> None:
-    assert revoked(plan("none")) == "unsupported"
-    assert revoked(replace(plan(), server=Server(None, Endpoints()))) == "unsupported"
+    assert revoked(ctx("none")) == "unsupported"
+    assert revoked(replace(ctx(), server=Server(None, Endpoints()))) == "unsupported"
 
 
 def test_an_unfit_address_gets_no_token() -> None:
     for url in ("http://id.example/revoke", "file:///x"):
         with pytest.raises(SettingWrong):
-            revoked(plan(url=url))
+            revoked(ctx(url=url))
 
 
 def test_json() -> None:
@@ -115,7 +113,7 @@ def test_json() -> None:
         }  # fmt: skip
         assert request.headers["Content-Type"] == "application/json"
 
-    by = plan("json", url=API)
+    by = ctx("json", url=API)
     assert revoked(by, sends("POST", API, gives=Answer(200), check=check), hint="access_token") == "yes"
 
 
@@ -126,7 +124,7 @@ def test_a_form_in_the_address() -> None:
         asked.append(effect.request.url)
         return sends("GET", effect.request.url, gives=Answer(200))(effect, book)
 
-    assert revoked(plan("form_get", url=API + "?v=2"), step) == "yes"
+    assert revoked(ctx("form_get", url=API + "?v=2"), step) == "yes"
     assert query_of(asked[0]) == {"v": "2", "token": TOKEN.reveal(), "token_type_hint": "refresh_token"}
 
 
@@ -135,10 +133,10 @@ def test_the_token_as_its_own_credential() -> None:
         assert request.headers["Authorization"] == f"Bearer {TOKEN.reveal()}"
         assert request.body is None
 
-    assert revoked(plan("bearer_post", url=API), sends("POST", API, gives=Answer(200), check=bare)) == "yes"
-    assert revoked(plan("bearer_post", url=API), sends("POST", API, gives=Answer(401))) == "yes"
+    assert revoked(ctx("bearer_post", url=API), sends("POST", API, gives=Answer(200), check=bare)) == "yes"
+    assert revoked(ctx("bearer_post", url=API), sends("POST", API, gives=Answer(401))) == "yes"
     form = {"access_token": TOKEN.reveal()}
-    by = plan("bearer_post", url=API, params={"access_token": "{token}"})
+    by = ctx("bearer_post", url=API, params={"access_token": "{token}"})
     assert revoked(by, sends("POST", API, gives=Answer(200), form=form)) == "yes"
 
 
@@ -149,7 +147,7 @@ def test_deleted() -> None:
 
     api = Api(placement="basic", name="{username}", headers={"OCS-APIRequest": "true"})
     for style in ("delete", "nextcloud"):
-        by = replace(plan(style, api=api, url=API), inputs={"username": "ada"})
+        by = replace(ctx(style, api=api, url=API), inputs={"username": "ada"})
         assert revoked(by, sends("DELETE", API, gives=Answer(200), check=check)) == "yes"
         assert revoked(by, sends("DELETE", API, gives=Answer(404))) == "yes"
         assert revoked(by, sends("DELETE", API, gives=Answer(405))) == "unsupported"
@@ -162,7 +160,7 @@ def test_deleted_with_the_clients_credentials() -> None:
         assert json.loads(request.body or b"") == {"access_token": TOKEN.reveal()}
         assert request.headers["Authorization"].startswith("Basic ")
 
-    by = plan(
+    by = ctx(
         "delete", url="https://api.example/applications/{client_id}/token", params={"access_token": "{token}"},
         client=Client("client/1", "client_secret_basic", Secret("s")),
     )  # fmt: skip
@@ -170,29 +168,29 @@ def test_deleted_with_the_clients_credentials() -> None:
 
 
 def test_a_bound_token_is_revoked_with_a_proof() -> None:
-    bound = replace(plan(), dpop_key=new_key("ES256"))
+    bound = replace(ctx(), dpop_key=new_key("ES256"))
     book = Playbook(sends("POST", END, gives=Answer(200)))
-    flow = revoke(bound, TOKEN, "refresh_token", env=FlowEnv(book.new_id, book.now, NonceBook()))
+    flow = revoke(book.within(bound), TOKEN, "refresh_token")
     assert book.perform(flow) == "yes"
     assert "DPoP" in book.requests[0].headers
     assert "Authorization" not in book.requests[0].headers
     challenge = json_answer({"error": "use_dpop_nonce"}, 400, dpop_nonce="n-1")
     signing = replace(bound, client=Client("client-1", "private_key_jwt", key=new_key("ES256")))
     book = Playbook(sends("POST", END, gives=challenge), sends("POST", END, gives=Answer(200)))
-    flow = revoke(signing, TOKEN, "refresh_token", env=FlowEnv(book.new_id, book.now, NonceBook()))
+    flow = revoke(book.within(signing), TOKEN, "refresh_token")
     assert book.perform(flow) == "yes"
     assert len({form_of(request)["client_assertion"] for request in book.requests}) == 2
-    as_credential = replace(plan("bearer_post", url=API), dpop_key=bound.dpop_key)
+    as_credential = replace(ctx("bearer_post", url=API), dpop_key=bound.dpop_key)
     book = Playbook(sends("POST", API, gives=Answer(200)))
-    flow = revoke(as_credential, TOKEN, "access_token", env=FlowEnv(book.new_id, book.now, NonceBook()))
+    flow = revoke(book.within(as_credential), TOKEN, "access_token")
     assert book.perform(flow) == "yes"
     assert book.requests[0].headers["Authorization"] == f"DPoP {TOKEN.reveal()}"
 
 
 def test_ok_false_is_no_yes() -> None:
-    provider = replace(plan().provider, token_answer=TokenAnswer(ok_field="ok"))
+    provider = replace(ctx().provider, token_answer=TokenAnswer(ok_field="ok"))
     with pytest.raises(PeerFault):
-        told(json_answer({"ok": False}), replace(plan(), provider=provider))
+        told(json_answer({"ok": False}), replace(ctx(), provider=provider))
     with pytest.raises(PeerFault):
-        told(json_answer({"ok": False, "error": "fatal_error"}), replace(plan(), provider=provider))
-    assert told(json_answer({"ok": True}), replace(plan(), provider=provider)) == "yes"
+        told(json_answer({"ok": False, "error": "fatal_error"}), replace(ctx(), provider=provider))
+    assert told(json_answer({"ok": True}), replace(ctx(), provider=provider)) == "yes"

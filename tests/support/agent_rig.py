@@ -182,7 +182,7 @@ class AgentRig(Rig):
     def __init__(self, folder: Path, *, consent: Consent | None = None, **more: Any) -> None:
         super().__init__(folder, **more)
         self.sign_in = FakeSignIn()
-        self.signer = Signer(self.accounts, self.keeper, self.plans, self.signing)
+        self.signer = Signer(self.accounts, self.keeper, self.contexts, self.env)
         self.api = Api(self.accounts, self.sign_in, self.signer, self.clock, spawn, consent)  # type: ignore[arg-type]
 
     def agent(self, *endpoints: Endpoint, consenting: bool = False) -> AgentServer:

@@ -33,6 +33,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import Blanked, Span, VaultHealth
 from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import token_failure
 from keyfob.protocol.oauth.authorization_response import callback_error
 from keyfob.service.accounts.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
@@ -85,8 +86,9 @@ def refused(provider: Provider, status: int, code: str, description: str, at: da
 
 def declined(title: str) -> KeyfobError:
     """What a sign-in ends with that the person has declined, in the words of the real code."""
-    plan = FlowContext(Provider("declined", title), Server(None, Endpoints()), Client("client-1"))
-    return callback_error(plan, "access_denied", "The resource owner denied the request")
+    env = FlowEnv(str, lambda: NOW)
+    ctx = FlowContext(Provider("declined", title), Server(None, Endpoints()), Client("client-1"), env)
+    return callback_error(ctx, "access_denied", "The resource owner denied the request")
 
 
 def sample_views() -> list[AccountView]:

@@ -16,8 +16,6 @@ from keyfob.core.secret import Secret
 from keyfob.protocol.effects import AwaitCallback, Effect, Keep, OpenBrowser, Send, ShowCode, Wait
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth.callback import Accepted, read_paste
-from keyfob.protocol.oauth.dpop import NonceBook
-from keyfob.protocol.oidc.id_token import Keys
 
 T = TypeVar("T")
 
@@ -27,7 +25,7 @@ class Live:
 
     def __init__(self, visit: Callable[[str], str] | None = None, *, redirect_uri: str = "") -> None:
         """`visit` goes to an address and returns the one that the browser came back to."""
-        self.keys, self.nonces = Keys(), NonceBook()
+        self.env = FlowEnv(self.new_id, self.now)
         self.requests: list[Request] = []
         self.kept: list[Grant] = []
         self.shown: list[ShowCode] = []
@@ -47,10 +45,6 @@ class Live:
     def secret() -> Secret:
         """A fresh state, nonce or verifier (43 characters)."""
         return Secret(entropy(32))
-
-    @property
-    def env(self) -> FlowEnv:
-        return FlowEnv(self.new_id, self.now, self.nonces, self.keys)
 
     def perform(self, flow: Generator[Effect, Any, T]) -> T:
         result: Any = None

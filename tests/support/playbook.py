@@ -19,10 +19,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from keyfob.core.grant import Grant
 from keyfob.core.http import Callback, Request, Response
+from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import AwaitCallback, Effect, Keep, OpenBrowser, Send, ShowCode, Wait
+from keyfob.protocol.env import FlowEnv
 
 T = TypeVar("T")
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # when every script begins
+ENV = FlowEnv(str, lambda: AT)  # for contexts that no script has taken over yet
 Step = Callable[[Effect, "Playbook"], Any]
 
 
@@ -34,6 +37,7 @@ class Playbook:
         self.time = at
         self.effects: list[Effect] = []
         self._ids = 0
+        self.env = FlowEnv(self.new_id, self.now)
 
     def now(self) -> datetime:
         return self.time
@@ -42,6 +46,10 @@ class Playbook:
         """A different, predictable text each time."""
         self._ids += 1
         return f"id-{self._ids}"
+
+    def within(self, ctx: FlowContext) -> FlowContext:
+        """`ctx` with this script's clock, identifiers, nonces and keys."""
+        return replace(ctx, env=self.env)
 
     @property
     def requests(self) -> list[Request]:

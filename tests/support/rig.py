@@ -25,6 +25,7 @@ from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import AccountStore, Locks, Vault
+from keyfob.protocol.env import FlowEnv
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts.account_state import AccountState
 from keyfob.service.accounts.account_views import AccountViews
@@ -41,7 +42,7 @@ from keyfob.service.accounts.revocations import Revocations
 from keyfob.service.accounts.saving import Saving
 from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.accounts.token_endpoint import TokenEndpoint
-from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.contexts import ContextBuilder
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 from support.memory_store import MemoryAccountStore, MemoryLocks
@@ -192,20 +193,20 @@ class Rig:
         self.catalogue = Catalogue(presets)
         self.presets = presets
         self.entropy_count = 0
-        self.signing = Signing(self._entropy, self.clock)
+        self.env = FlowEnv(lambda: self._entropy(16), self.clock)
         self.runner = Runner(self.server)
         self.events = EventBus(self.store, self.clock)
-        self.plans = ContextBuilder(self.catalogue, self.vault)
+        self.contexts = ContextBuilder(self.catalogue, self.vault, self.env)
         self.grants = GrantStore(self.vault)
-        self.revocations = Revocations(self.vault, self.store, self.plans, self.runner, self.signing)
+        self.revocations = Revocations(self.vault, self.store, self.contexts, self.runner, self.env)
         self.schedule = Schedule(self.store, lambda: self.settings)
         self.keeper = self.another_keeper(save_for)
-        self.views = AccountViews(self.plans, self.locks, self.schedule, self.events, self.clock)
-        check = IdentityCheck(self.store, self.keeper, self.plans, self.runner, self.events, self.signing)
+        self.views = AccountViews(self.contexts, self.locks, self.schedule, self.events, self.clock)
+        check = IdentityCheck(self.store, self.keeper, self.contexts, self.runner, self.events, self.env)
         self.disconnector = Disconnector(
             self.store, self.grants, self.locks, self.revocations, self.events, self.clock
         )
-        self.accounts = Accounts(self.store, self.keeper, self.plans, self.views, check, self.disconnector)
+        self.accounts = Accounts(self.store, self.keeper, self.contexts, self.views, check, self.disconnector)
         self.renewer = Renewer(
             self.keeper,
             self.schedule,
@@ -226,9 +227,9 @@ class Rig:
             self.locks,
             reader,
             intents,
-            TokenEndpoint(self.plans, self.runner, self.signing),
+            TokenEndpoint(self.contexts, self.runner, self.env),
             saving,
-            Judge(reader, intents, state, self.plans, self.clock),
+            Judge(reader, intents, state, self.contexts, self.clock),
             state,
         )
 

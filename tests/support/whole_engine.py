@@ -10,18 +10,19 @@ import contextlib
 import http.client
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+from keyfob.adapters.system.entropy import entropy as system_entropy
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build, system_ports
-from keyfob.ports import Vault
+from keyfob.ports import Entropy, Vault
 from keyfob.process.home import open_home
 from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.views import Progress, SignInRequest
@@ -106,6 +107,7 @@ class Whole:
         top: str = "",
         tables: str = "",
         deadline: float = 30.0,
+        entropy: Entropy = system_entropy,
     ) -> None:
         self.folder = folder
         self.provider = provider
@@ -113,6 +115,7 @@ class Whole:
         self.vault = vault or MemoryVault()
         self.write_preset(top=top, tables=tables)
         self.deadline = deadline
+        self.entropy = entropy
         self.engine: Engine = self.another()
         self.pages: list[Page] = []
         self.stages: list[str] = []
@@ -122,7 +125,8 @@ class Whole:
 
     def another(self) -> Engine:
         """A second engine on the same home and vault, as after a restart or in another process."""
-        return build(system_ports(self.home, vault=self.vault, deadline=self.deadline))
+        ports = system_ports(self.home, vault=self.vault, deadline=self.deadline)
+        return build(replace(ports, entropy=self.entropy))
 
     def write_preset(
         self, *, issuer: str | None = None, top: str = "", tables: str = "", name: str = "here"

@@ -9,21 +9,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = """
 from keyfob.core.grant import Grant
+from keyfob.core.provider import Provider, Server
+from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth import token
-from keyfob.protocol.context import FlowContext
-from keyfob.service.contexts import Signing
 
-def right(plan: FlowContext, grant: Grant, signing: Signing) -> None:
-    token.renew(plan, grant, subject="s", env=signing.env)
+def right(provider: Provider, server: Server, client: Client, env: FlowEnv, grant: Grant) -> None:
+    ctx = FlowContext(provider, server, client, env)
+    token.renew(ctx, grant, subject="s")
 
-def misspelt(plan: FlowContext, grant: Grant, signing: Signing) -> None:
-    token.renew(plan, grant, subjct="s", env=signing.env)
+def misspelt(ctx: FlowContext, grant: Grant) -> None:
+    token.renew(ctx, grant, subjct="s")
 
-def missing(plan: FlowContext, grant: Grant, signing: Signing) -> None:
-    token.renew(plan, grant, env=signing.env)
+def missing(ctx: FlowContext, grant: Grant) -> None:
+    token.renew(ctx, grant)
 
-def without_env(plan: FlowContext, grant: Grant) -> None:
-    token.renew(plan, grant, subject="s")
+def without_env(provider: Provider, server: Server, client: Client) -> None:
+    FlowContext(provider, server, client)
+
+def misspelt_field(ctx: FlowContext, grant: Grant) -> None:
+    ctx.env.clock()
 """
 
 
@@ -41,7 +46,8 @@ def test_a_misspelt_or_missing_argument_of_a_flow_fails_the_type_check(tmp_path:
     lines = CALLS.splitlines()
     named = {lines[number - 1].strip() for number in wrong}
     assert named == {
-        'token.renew(plan, grant, subjct="s", env=signing.env)',
-        "token.renew(plan, grant, env=signing.env)",
-        'token.renew(plan, grant, subject="s")',
+        'token.renew(ctx, grant, subjct="s")',
+        "token.renew(ctx, grant)",
+        "FlowContext(provider, server, client)",
+        "ctx.env.clock()",
     }, done.stdout

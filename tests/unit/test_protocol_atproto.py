@@ -19,9 +19,8 @@ from keyfob.protocol.atproto.identity import handle_from, server_at
 from keyfob.protocol.atproto.sign_in import Resolved, loopback_client_id, resolve, sign_in
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback
-from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
 from support.playbook import (
+    ENV,
     Answer,
     Playbook,
     Step,
@@ -380,10 +379,11 @@ SERVER = Server(
     ),
     require_pushed_authorization_requests=True,
 )
-PLAN = FlowContext(
+CTX = FlowContext(
     Provider("bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always"),
     Server(None, Endpoints()),
     Client(None),
+    ENV,
     redirect_uri=REDIRECT,
     scopes=SCOPES,
     dpop_key=KEY,
@@ -423,10 +423,10 @@ def profile(gives: Answer | Exception | None = None, **value: Any) -> Step:
     return sends("GET", PROFILE, gives=gives or json_answer({"uri": "at://…", "value": value}))
 
 
-def signed_in(book: Playbook, found: Resolved | None = ALICE, plan: FlowContext = PLAN) -> SignInResult:
+def signed_in(book: Playbook, found: Resolved | None = ALICE, ctx: FlowContext = CTX) -> SignInResult:
     return book.perform(
         sign_in(
-            plan, found, state=STATE, code_verifier=VERIFIER, env=FlowEnv(book.new_id, book.now, NonceBook()), plc=PLC,
+            book.within(ctx), found, state=STATE, code_verifier=VERIFIER, plc=PLC,
         )
     )  # fmt: skip
 
@@ -525,7 +525,7 @@ class TestSignIn:
 
     def test_without_a_resolution_the_plan_s_server_is_meant(self) -> None:
         book = Playbook(pushes(), opens(), returns(), trades(), plc(alsoKnownAs=None), resource(), profile())
-        result = signed_in(book, None, replace(PLAN, server=SERVER))
+        result = signed_in(book, None, replace(CTX, server=SERVER))
         assert result.identity.username == DID
         assert "handle" not in result.extra
 
@@ -541,7 +541,7 @@ class TestSignIn:
         key = new_key()
         client = Client("https://k.example/client.json", "private_key_jwt", key=key)
         book = Playbook(pushes(), opens(), returns(), trades(), profile())
-        result = signed_in(book, plan=replace(PLAN, client=client))
+        result = signed_in(book, ctx=replace(CTX, client=client))
         assert result.issued_client_id is None
         assertion = jwt.decode(
             form_of(book.requests[0])["client_assertion"], options={"verify_signature": False}
@@ -551,7 +551,7 @@ class TestSignIn:
     @pytest.mark.parametrize("key", [None, new_key("RS256")])
     def test_without_an_es256_key_nothing_is_sent(self, key: SigningKey | None) -> None:
         with pytest.raises(Fault):
-            signed_in(Playbook(), plan=replace(PLAN, dpop_key=key))
+            signed_in(Playbook(), ctx=replace(CTX, dpop_key=key))
 
     @pytest.mark.parametrize(
         "changes",
@@ -563,7 +563,7 @@ class TestSignIn:
     )
     def test_a_preset_that_cannot_work_is_told(self, changes: dict[str, Any]) -> None:
         with pytest.raises(SettingWrong):
-            signed_in(Playbook(), plan=replace(PLAN, **changes))
+            signed_in(Playbook(), ctx=replace(CTX, **changes))
 
 
 def test_the_loopback_client_id_has_no_port() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import SettingWrong
-from keyfob.core.provider import Endpoints, Server
+from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.context import Client
+from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.oauth.client_auth import ASSERTION_TYPE, authenticate
 from support.playbook import AT, Playbook
 
@@ -24,7 +24,9 @@ ENDPOINT = "https://as.example/par"
 def applied(client: Client, server: Server = SERVER) -> tuple[dict[str, str], dict[str, str]]:
     book = Playbook()
     params, headers = {"grant_type": "x"}, {"Accept": "a/b"}
-    result = authenticate(params, headers, client, server, ENDPOINT, new_id=book.new_id, now=book.now)
+    result = authenticate(
+        FlowContext(Provider("p", "P"), server, client, book.env), params, headers, ENDPOINT
+    )
     assert (params, headers) == ({"grant_type": "x"}, {"Accept": "a/b"}), "what was handed in stays as it is"
     return result
 

@@ -14,10 +14,8 @@ from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Send, ShowCode, Wait
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth.device import GRANT_TYPE, device_code
-from keyfob.protocol.oauth.dpop import NonceBook
-from support.playbook import AT, Answer, Playbook, Step, fails, form_of, json_answer, sends, shows, waits
+from support.playbook import AT, ENV, Answer, Playbook, Step, fails, form_of, json_answer, sends, shows, waits
 
 DEVICE = "https://as.example/device"
 TOKEN = "https://as.example/token"
@@ -44,7 +42,7 @@ PROVIDER = Provider(
     identity=IdentitySource(source="request", url=ME, map={"subject": "id"}),
 )
 SERVER = Server(None, Endpoints(device_authorization_endpoint=DEVICE, token_endpoint=TOKEN))
-PLAN = FlowContext(PROVIDER, SERVER, Client("c"), scopes=("read", "write"))
+CTX = FlowContext(PROVIDER, SERVER, Client("c"), ENV, scopes=("read", "write"))
 TOKENS = json_answer({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt", "expires_in": 60})
 IDENTITY = sends("GET", ME, gives=json_answer({"id": 7, "name": "Alice"}))
 
@@ -64,8 +62,8 @@ def begins(**changes: Any) -> Step:
     return sends("POST", DEVICE, gives=json_answer(data))
 
 
-def signed_in(book: Playbook, plan: FlowContext = PLAN) -> SignInResult:
-    return book.perform(device_code(plan, env=FlowEnv(book.new_id, book.now, NonceBook())))
+def signed_in(book: Playbook, ctx: FlowContext = CTX) -> SignInResult:
+    return book.perform(device_code(book.within(ctx)))
 
 
 def waited(book: Playbook) -> list[float]:
@@ -229,11 +227,11 @@ def test_google_s_name_for_the_page_and_a_long_life() -> None:
 
 
 def test_the_preset_s_own_parameters_and_the_resource_go_along() -> None:
-    plan = replace(
-        PLAN, resource="https://api.example", scopes=(), provider=replace(PROVIDER, device_params={"a": "b"})
+    ctx = replace(
+        CTX, resource="https://api.example", scopes=(), provider=replace(PROVIDER, device_params={"a": "b"})
     )
     book = Playbook(begins(), shows(SHOWN), waits(5), asks(TOKENS), IDENTITY)
-    signed_in(book, plan)
+    signed_in(book, ctx)
     assert form_of(book.requests[0]) == {"client_id": "c", "a": "b", "resource": "https://api.example"}
 
 
@@ -245,7 +243,7 @@ def test_under_dpop_each_poll_is_signed_afresh() -> None:
         asks(Answer(400, b'{"error":"use_dpop_nonce"}', {"dpop-nonce": "n"})), asks(error("authorization_pending")),
         waits(5), asks(bound), IDENTITY,
     )  # fmt: skip
-    assert signed_in(book, replace(PLAN, dpop_key=key)).grant.key == key
+    assert signed_in(book, replace(CTX, dpop_key=key)).grant.key == key
     assert "DPoP" not in book.requests[0].headers
     proofs = [jwt.decode(r.headers["DPoP"], options={"verify_signature": False}) for r in book.requests[1:]]
     assert len({proof["jti"] for proof in proofs}) == len(proofs) == 4
@@ -253,7 +251,7 @@ def test_under_dpop_each_poll_is_signed_afresh() -> None:
 
 
 def test_a_client_that_signs_signs_each_poll_anew() -> None:
-    plan = replace(PLAN, client=Client("c", "private_key_jwt", key=new_key()))
+    ctx = replace(CTX, client=Client("c", "private_key_jwt", key=new_key()))
     book = Playbook(
         begins(),
         shows(SHOWN),
@@ -263,7 +261,7 @@ def test_a_client_that_signs_signs_each_poll_anew() -> None:
         asks(TOKENS),
         IDENTITY,
     )
-    signed_in(book, plan)
+    signed_in(book, ctx)
     assertions = [form_of(request)["client_assertion"] for request in book.requests[:3]]
     assert len(set(assertions)) == 3
 
@@ -277,7 +275,7 @@ def test_cancelling_ends_it_at_once() -> None:
 
 def test_without_an_endpoint_nothing_is_sent() -> None:
     with pytest.raises(SettingWrong):
-        signed_in(Playbook(), replace(PLAN, server=Server(None, Endpoints(token_endpoint=TOKEN))))
+        signed_in(Playbook(), replace(CTX, server=Server(None, Endpoints(token_endpoint=TOKEN))))
 
 
 def test_a_refused_beginning_is_told() -> None:

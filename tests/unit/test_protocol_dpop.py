@@ -15,9 +15,9 @@ from keyfob.core.errors import Fault, PeerFault, Transient, Usage
 from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.jws import public_jwk, published_jwk, sign
+from keyfob.protocol.oauth.nonces import NONCES_MOST, NonceBook
 from support.playbook import AT, Answer, Playbook, json_answer, later, sends
 
 TOKEN = "https://as.example/token"
@@ -142,9 +142,9 @@ class TestKeys:
 
 class TestSend:
     def send(
-        self, book: Playbook, key: SigningKey | None, nonces: dpop.NonceBook, url: str = TOKEN, **more: Any
+        self, book: Playbook, key: SigningKey | None, nonces: NonceBook, url: str = TOKEN, **more: Any
     ) -> Response:
-        flow = dpop.send(request_to(url), key=key, env=FlowEnv(book.new_id, book.now, nonces), **more)
+        flow = dpop.send(request_to(url), key=key, env=replace(book.env, nonces=nonces), **more)
         return book.perform(flow)
 
     def claims(self, book: Playbook, key: SigningKey) -> list[dict[str, Any]]:
@@ -152,14 +152,14 @@ class TestSend:
 
     def test_without_a_key_the_request_goes_as_it_is(self) -> None:
         book = Playbook(sends("POST", TOKEN, gives=challenge("n")))
-        assert self.send(book, None, dpop.NonceBook()).status == 400
+        assert self.send(book, None, NonceBook()).status == 400
         assert book.requests == [request_to(TOKEN)]
 
     def test_s56_a_challenge_at_the_server_is_answered_once(self, key: SigningKey) -> None:
         book = Playbook(
             sends("POST", TOKEN, gives=lower(challenge("n-1"))), sends("POST", TOKEN, gives=answered("n-2"))
         )
-        nonces = dpop.NonceBook()
+        nonces = NonceBook()
         assert self.send(book, key, nonces).status == 200
         first, second = self.claims(book, key)
         assert "nonce" not in first
@@ -174,7 +174,7 @@ class TestSend:
         )
         book = Playbook(sends("POST", API, gives=refused), sends("POST", API, gives=answered()))
         access = Secret(RFC_ACCESS)
-        assert self.send(book, key, dpop.NonceBook(), API, access=access).status == 200
+        assert self.send(book, key, NonceBook(), API, access=access).status == 200
         assert all(sent.headers["Authorization"] == f"DPoP {RFC_ACCESS}" for sent in book.requests)
         assert [claims.get("nonce") for claims in self.claims(book, key)] == [None, "n-1"]
         assert {claims["ath"] for claims in self.claims(book, key)} == {RFC_ATH}
@@ -185,7 +185,7 @@ class TestSend:
             sends("POST", TOKEN, gives=lower(challenge("n-2"))),
         )
         with pytest.raises(PeerFault):
-            self.send(book, key, dpop.NonceBook())
+            self.send(book, key, NonceBook())
         assert len(book.requests) == 2
 
     @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ class TestSend:
         refused = Answer(400, b'{"error":"use_dpop_nonce"}', headers)
         book = Playbook(sends("POST", TOKEN, gives=refused))
         with pytest.raises(PeerFault):
-            self.send(book, key, dpop.NonceBook())
+            self.send(book, key, NonceBook())
         assert len(book.requests) == 1
 
     def test_s56_nonces_are_learned_from_every_answer(self, key: SigningKey) -> None:
-        nonces = dpop.NonceBook()
+        nonces = NonceBook()
         for status, nonce in ((200, "n-1"), (400, "n-2"), (503, "n-3"), (401, "n-4")):
             answer = later(json_answer({"error": "invalid_grant"}, status))
             answer = replace(answer, headers={**answer.headers, "dpop-nonce": nonce})
@@ -209,7 +209,7 @@ class TestSend:
             assert nonces.get(TOKEN) == nonce
 
     def test_s55_nonces_are_kept_per_origin(self, key: SigningKey) -> None:
-        nonces = dpop.NonceBook()
+        nonces = NonceBook()
         self.send(Playbook(sends("POST", TOKEN, gives=answered("n-1"))), key, nonces)
         assert nonces.get("https://as.example/par") == "n-1"
         assert nonces.get("https://AS.example:443/") == "n-1"
@@ -241,22 +241,20 @@ class TestSend:
         book = Playbook(
             sends("POST", TOKEN, gives=replace(answer, headers={**answer.headers, "dpop-nonce": "n"}))
         )
-        assert self.send(book, key, dpop.NonceBook()).status == answer.status
+        assert self.send(book, key, NonceBook()).status == answer.status
         assert len(book.requests) == 1
 
     def test_a_failed_send_is_not_repeated(self, key: SigningKey) -> None:
         book = Playbook(sends("POST", TOKEN, gives=Transient("no network")))
         with pytest.raises(Transient):
-            self.send(book, key, dpop.NonceBook())
+            self.send(book, key, NonceBook())
         assert len(book.requests) == 1
 
     def test_what_a_caller_put_into_the_headers_is_replaced(self, key: SigningKey) -> None:
         book = Playbook(sends("GET", API, gives=answered()))
         request = Request("GET", API, "api", {"authorization": "Bearer x", "dpop": "forged", "Accept": "a/b"})
         access = Secret("t")
-        book.perform(
-            dpop.send(request, key=key, env=FlowEnv(book.new_id, book.now, dpop.NonceBook()), access=access)
-        )
+        book.perform(dpop.send(request, key=key, env=book.env, access=access))
         assert sorted(book.requests[0].headers) == ["Accept", "Authorization", "DPoP"]
         assert book.requests[0].headers["Authorization"] == "DPoP t"
 
@@ -266,16 +264,16 @@ class TestNonceBook:
         return Response(200, {"dpop-nonce": nonce}, b"", AT)
 
     def test_is_bounded_and_forgets_the_least_used(self) -> None:
-        book = dpop.NonceBook()
+        book = NonceBook()
         book.learn("https://first.example/", self.answer("kept"))
-        for number in range(dpop.NONCES_MOST + 50):
+        for number in range(NONCES_MOST + 50):
             book.learn(f"https://h{number}.example/", self.answer(f"n{number}"))
             assert book.get("https://first.example/") == "kept"
-        assert len(book) == dpop.NONCES_MOST
+        assert len(book) == NONCES_MOST
         assert book.get("https://h0.example/") is None
 
     def test_many_threads(self) -> None:
-        book = dpop.NonceBook()
+        book = NonceBook()
 
         def work(number: int) -> None:
             for turn in range(200):

@@ -20,16 +20,22 @@ from keyfob.core.http import Response
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
-from keyfob.protocol.oidc.id_token import SETS_MOST, TOKEN_MOST, Keys, read_keys, unverified_claims, verify
-from support.playbook import AT, Answer, Playbook, json_answer, sends
+from keyfob.protocol.oidc.id_token import TOKEN_MOST, unverified_claims, verify
+from keyfob.protocol.oidc.keys import SETS_MOST, Keys, read_keys
+from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends
 from support.signer import Signer, claims_for, compact, encoded, half_hash, signer
 
 ISSUER, CLIENT, JWKS = "https://id.example", "client-1", "https://id.example/jwks"
 SERVER = Server(ISSUER, Endpoints(jwks_uri=JWKS))
-PLAN = FlowContext(Provider("demo", "Demo"), SERVER, Client(CLIENT))
+CTX = FlowContext(Provider("demo", "Demo"), SERVER, Client(CLIENT), ENV)
 RSA, RSA2 = signer(), signer(kid="k2", number=2)
 NOW = int(AT.timestamp())
 ALL = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+def within(ctx: FlowContext, keys: Keys) -> FlowContext:
+    """`ctx` in a process that knows these keys."""
+    return replace(ctx, env=replace(ENV, keys=keys))
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -44,7 +50,7 @@ def check(
     token: str,
     *published: Signer,
     jwks: Any = None,
-    plan: FlowContext = PLAN,
+    ctx: FlowContext = CTX,
     keys: Keys | None = None,
     nonce: str | None = None,
     access: str | None = None,
@@ -57,7 +63,7 @@ def check(
     book = Playbook(*([sends("GET", JWKS, gives=answer)] if fetches else []))
     return book.perform(
         verify(
-            plan, Secret(token), nonce=Secret(nonce) if nonce else None, at=AT, keys=keys or Keys(),
+            within(ctx, keys or Keys()), Secret(token), nonce=Secret(nonce) if nonce else None, at=AT,
             access=Secret(access) if access else None, code=Secret(code) if code else None, subject=subject,
         )
     )  # fmt: skip
@@ -109,8 +115,8 @@ def test_s41_key_confusion(kind: str, alg: str) -> None:
         key = json.dumps(RSA.jwk).encode() if kind == "jwk" else b"the-client-secret"
     digest = getattr(hashlib, f"sha{alg[2:]}")
     forged = compact({"alg": alg, "kid": "k1"}, claims(), lambda data: hmac.new(key, data, digest).digest())
-    plan = replace(PLAN, client=Client(CLIENT, "client_secret_post", Secret("the-client-secret")))
-    refused_unasked(forged, plan=plan)
+    ctx = replace(CTX, client=Client(CLIENT, "client_secret_post", Secret("the-client-secret")))
+    refused_unasked(forged, ctx=ctx)
 
 
 def test_s42_the_algorithm_is_tied_to_the_key() -> None:
@@ -250,7 +256,7 @@ def test_s44_an_outage_leaves_the_cached_keys(answer: Answer | Exception) -> Non
     keys.store(JWKS, [RSA.jwk])
     book = Playbook(sends("GET", JWKS, gives=answer))
     with pytest.raises(PeerFault) as fault:
-        book.perform(verify(PLAN, Secret(RSA2.sign(claims())), nonce=None, at=AT, keys=keys))
+        book.perform(verify(within(CTX, keys), Secret(RSA2.sign(claims())), nonce=None, at=AT))
     assert fault.value.code == "id_token_invalid"
     assert check(RSA.sign(claims()), keys=keys, fetches=False)
 
@@ -262,16 +268,16 @@ def test_s29_without_any_key_an_outage_is_told(answer: Answer, kind: type[Except
     keys = Keys()
     book = Playbook(sends("GET", JWKS, gives=answer))
     with pytest.raises(kind):
-        book.perform(verify(PLAN, Secret(RSA.sign(claims())), nonce=None, at=AT, keys=keys))
+        book.perform(verify(within(CTX, keys), Secret(RSA.sign(claims())), nonce=None, at=AT))
     assert len(book.requests) == 1
     assert keys.may_fetch(JWKS, AT)  # nothing is known yet: the next sign-in may ask at once
 
 
 def test_keys_are_fetched_from_a_fit_address_only() -> None:
     for uri in (None, "http://id.example/jwks"):
-        plan = replace(PLAN, server=Server(ISSUER, Endpoints(jwks_uri=uri)))
+        ctx = replace(CTX, server=Server(ISSUER, Endpoints(jwks_uri=uri)))
         with pytest.raises(SettingWrong):
-            check(RSA.sign(claims()), plan=plan, fetches=False)
+            check(RSA.sign(claims()), ctx=ctx, fetches=False)
 
 
 def keys_read(*keys: Any) -> tuple[Any, ...]:
@@ -381,7 +387,7 @@ def test_s50_the_subject_that_was_expected() -> None:
 
 
 def test_no_client_has_no_audience() -> None:
-    refused_unasked(RSA.sign(claims()), plan=replace(PLAN, client=Client(None)))
+    refused_unasked(RSA.sign(claims()), ctx=replace(CTX, client=Client(None)))
 
 
 @pytest.mark.parametrize(("tid", "fits"), [
@@ -390,13 +396,13 @@ def test_no_client_has_no_audience() -> None:
 ])  # fmt: skip
 def test_s45_a_template_issuer_takes_the_tokens_tenant(tid: Any, fits: bool) -> None:
     template = "https://login.example/{tenantid}/v2.0"
-    plan = replace(PLAN, server=replace(SERVER, issuer=template))
+    ctx = replace(CTX, server=replace(SERVER, issuer=template))
     token = RSA.sign(claims(iss=template.replace("{tenantid}", str(tid)), tid=tid))
     if fits:
-        assert check(token, plan=plan)["tid"] == tid
-        refused_unasked(RSA.sign(claims(iss=template.replace("{tenantid}", "other"), tid=tid)), plan=plan)
+        assert check(token, ctx=ctx)["tid"] == tid
+        refused_unasked(RSA.sign(claims(iss=template.replace("{tenantid}", "other"), tid=tid)), ctx=ctx)
     else:
-        refused_unasked(token, plan=plan)
+        refused_unasked(token, ctx=ctx)
 
 
 def test_a_message_names_no_part_of_the_token() -> None:

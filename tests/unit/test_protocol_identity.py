@@ -27,8 +27,6 @@ from keyfob.core.provider import (
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.context import Client, FlowContext, Identity
-from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
 from keyfob.protocol.oidc.identity import (
     UNIDENTIFIED,
     identify,
@@ -39,7 +37,7 @@ from keyfob.protocol.oidc.identity import (
 )
 from keyfob.protocol.token_placement import place_token
 from keyfob.providers.schema_check import read
-from support.playbook import AT, Answer, Playbook, json_answer, sends
+from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends
 from support.signer import signer
 
 ME = "https://id.example/me"
@@ -65,13 +63,12 @@ def identified(
     method: str = "oauth",
 ) -> Identity:
     book = Playbook(*steps)
-    plan = FlowContext(by, server, Client("client-1"), inputs={"username": "ada"})
+    ctx = FlowContext(by, server, Client("client-1"), book.env, inputs={"username": "ada"})
     flow = identify(
-        plan,
+        ctx,
         grant,
         claims=claims,
         method=method,
-        env=FlowEnv(book.new_id, book.now, NonceBook()),
         answer=answer,
     )
     return book.perform(flow)
@@ -374,8 +371,8 @@ def test_the_test_request() -> None:
 
 def probed(by: Provider, *steps: Callable[..., Any], subject: str = "s", method: str = "oauth") -> Identity:
     book = Playbook(*steps)
-    plan = FlowContext(by, SERVER, Client("client-1"))
-    flow = probe(plan, GRANT, subject=subject, method=method, env=FlowEnv(book.new_id, book.now, NonceBook()))
+    ctx = FlowContext(by, SERVER, Client("client-1"), book.env)
+    flow = probe(ctx, GRANT, subject=subject, method=method)
     return book.perform(flow)
 
 
@@ -413,8 +410,7 @@ def test_a_probe_with_nothing_to_ask() -> None:
     with pytest.raises(SettingWrong):
         Playbook().perform(
             probe(
-                FlowContext(PROVIDER, Server(None, Endpoints()), Client(None)), GRANT, subject="s", method="oauth",
-                env=FlowEnv(str, lambda: AT, NonceBook()),
+                FlowContext(PROVIDER, Server(None, Endpoints()), Client(None), ENV), GRANT, subject="s", method="oauth",
             )
         )  # fmt: skip
 
@@ -453,7 +449,7 @@ def test_details_of_the_tokens_subject_are_for_display_alone(
         map={"subject": "user.id|sub", "name": "data.user.name|user.name"},
     )
     provider = Provider(id="x", title="X", identity=source, api=Api(base="https://api.example.org"))
-    plan = FlowContext(provider, provider.default_server(), Client("c"))
+    ctx = FlowContext(provider, provider.default_server(), Client("c"), ENV)
     grant = Grant(Secret(_jwt_of({"sub": "7", "user": {"id": subject, "name": "told"}})), AT)
 
     def carries(request: Request) -> None:
@@ -461,5 +457,5 @@ def test_details_of_the_tokens_subject_are_for_display_alone(
 
     answer = json_answer({"data": {"user": {"name": "Shown"}}}, status=status)
     book = Playbook(*([sends("POST", source.url or "", gives=answer, check=carries)] if asked else []))
-    flow = identify(plan, grant, claims=None, method="oauth", env=FlowEnv(book.new_id, book.now, NonceBook()))
+    flow = identify(book.within(ctx), grant, claims=None, method="oauth")
     assert book.perform(flow).name == name

@@ -15,20 +15,19 @@ from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
 from keyfob.protocol.oauth.par import push
-from support.playbook import Answer, Playbook, form_of, json_answer, sends
+from support.playbook import ENV, Answer, Playbook, form_of, json_answer, sends
 
 PAR = "https://as.example/par"
 SERVER = Server("https://as.example", Endpoints(pushed_authorization_request_endpoint=PAR))
-PLAN = FlowContext(Provider("p", "P"), SERVER, Client("c"))
+CTX = FlowContext(Provider("p", "P"), SERVER, Client("c"), ENV)
 PARAMS = {"response_type": "code", "client_id": "c", "state": "a b&c"}
 URN = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c"  # RFC 9126 §2.2's example
 GOOD = json_answer({"request_uri": URN, "expires_in": 60}, 201)
 
 
-def pushed(book: Playbook, plan: FlowContext = PLAN, params: dict[str, str] | None = None) -> str:
-    flow = push(plan, PARAMS if params is None else params, env=FlowEnv(book.new_id, book.now, NonceBook()))
+def pushed(book: Playbook, ctx: FlowContext = CTX, params: dict[str, str] | None = None) -> str:
+    flow = push(book.within(ctx), PARAMS if params is None else params)
     return book.perform(flow)
 
 
@@ -40,16 +39,16 @@ def test_s54_the_parameters_go_in_the_body_and_the_reference_comes_back() -> Non
 
 
 def test_the_client_proves_itself_as_at_the_token_endpoint() -> None:
-    plan = replace(PLAN, client=Client("c", "client_secret_post", Secret("s")))
+    ctx = replace(CTX, client=Client("c", "client_secret_post", Secret("s")))
     book = Playbook(sends("POST", PAR, form={"client_secret": "s"}, gives=GOOD))
-    assert pushed(book, plan) == URN
+    assert pushed(book, ctx) == URN
 
 
 def test_s54_with_dpop_the_push_is_signed_and_a_challenge_answered() -> None:
-    plan = replace(PLAN, dpop_key=new_key())
+    ctx = replace(CTX, dpop_key=new_key())
     refused = Answer(400, b'{"error":"use_dpop_nonce"}', {"dpop-nonce": "n-1"})
     book = Playbook(sends("POST", PAR, gives=refused), sends("POST", PAR, gives=GOOD))
-    assert pushed(book, plan) == URN
+    assert pushed(book, ctx) == URN
     proofs = [jwt.decode(sent.headers["DPoP"], options={"verify_signature": False}) for sent in book.requests]
     assert [proof.get("nonce") for proof in proofs] == [None, "n-1"]
 
@@ -79,9 +78,7 @@ def test_an_answer_without_a_reference_and_its_life_is_refused(data: dict[str, A
 
 def test_s54_a_reference_that_expired_on_the_way_is_refused() -> None:
     book = Playbook(sends("POST", PAR, gives=GOOD))
-    flow = push(
-        PLAN, PARAMS, env=FlowEnv(book.new_id, lambda: book.time + timedelta(seconds=60), NonceBook())
-    )
+    flow = push(replace(CTX, env=FlowEnv(book.new_id, lambda: book.time + timedelta(seconds=60))), PARAMS)
     with pytest.raises(PeerFault, match="expired"):
         book.perform(flow)
 
@@ -112,7 +109,7 @@ def test_unsafe_or_absent_addresses_are_refused() -> None:
     for endpoint, code in ((None, "preset_faulty"), ("http://as.example/par", "endpoint_unsafe")):
         server = Server("https://as.example", Endpoints(pushed_authorization_request_endpoint=endpoint))
         with pytest.raises(SettingWrong) as caught:
-            pushed(Playbook(), replace(PLAN, server=server))
+            pushed(Playbook(), replace(CTX, server=server))
         assert caught.value.code == code
 
 

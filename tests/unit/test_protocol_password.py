@@ -12,10 +12,8 @@ from keyfob.core.errors import KeyfobError, SettingWrong, SignInEnded, Transient
 from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server, TokenAnswer
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext, SignInResult
-from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
 from keyfob.protocol.oauth.password import password_params, password_sign_in
-from support.playbook import Answer, Playbook, form_of, json_answer, sends
+from support.playbook import ENV, Answer, Playbook, form_of, json_answer, sends
 
 TOKEN = "https://own.example/token"
 FORM = Provider(
@@ -29,17 +27,19 @@ JSON = replace(
     token_answer=TokenAnswer(request_format="json", access_field="token", token_type_optional=True),
     token_params={"email": "{username}", "pass": "{password}", "device": "Keyfob"},
 )
-PLAN = FlowContext(FORM, Server(None, Endpoints(token_endpoint=TOKEN)), Client("c"), scopes=("read", "write"))
+CTX = FlowContext(
+    FORM, Server(None, Endpoints(token_endpoint=TOKEN)), Client("c"), ENV, scopes=("read", "write")
+)
 CANARY = Secret("pässword-canary")
 
 
 def signed_in(
-    book: Playbook, plan: FlowContext = PLAN, username: str = "alice", password: Secret = CANARY
+    book: Playbook, ctx: FlowContext = CTX, username: str = "alice", password: Secret = CANARY
 ) -> SignInResult:
     return book.perform(
         password_sign_in(
-            plan, username=username, password=password, env=FlowEnv(book.new_id, book.now, NonceBook()
-        ))
+            book.within(ctx), username=username, password=password
+        )
     )  # fmt: skip
 
 
@@ -57,19 +57,19 @@ def test_rfc_6749_section_4_3() -> None:
 
 def test_a_json_login() -> None:
     book = Playbook(sends("POST", TOKEN, gives=json_answer({"token": "jwt", "user": 5})))
-    plan = replace(PLAN, provider=JSON, scopes=())
-    assert signed_in(book, plan).grant.access == Secret("jwt")
+    ctx = replace(CTX, provider=JSON, scopes=())
+    assert signed_in(book, ctx).grant.access == Secret("jwt")
     body = json.loads(book.requests[0].body or b"")
     assert body == {"email": "alice", "pass": CANARY.reveal(), "device": "Keyfob", "client_id": "c"}
 
 
 def test_a_username_that_reads_like_a_placeholder_stays_one() -> None:
-    params = password_params(replace(PLAN, provider=JSON), "{password}", CANARY)
+    params = password_params(replace(CTX, provider=JSON), "{password}", CANARY)
     assert params["email"] == "{password}"
 
 
 def test_without_scopes_none_are_asked() -> None:
-    assert "scope" not in password_params(replace(PLAN, scopes=()), "alice", CANARY)
+    assert "scope" not in password_params(replace(CTX, scopes=()), "alice", CANARY)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_other_failures_say_nothing_of_the_password(answer: Any, kind: type[Keyf
 
 def test_only_where_the_preset_says_so() -> None:
     with pytest.raises(SettingWrong) as caught:
-        signed_in(Playbook(), replace(PLAN, provider=replace(FORM, methods=("oauth",))))
+        signed_in(Playbook(), replace(CTX, provider=replace(FORM, methods=("oauth",))))
     assert caught.value.code == "method_not_offered"
 
 

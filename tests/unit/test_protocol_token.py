@@ -19,8 +19,6 @@ from keyfob.core.provider import Endpoints, Lifetimes, Provider, Server, TokenAn
 from keyfob.core.renewal import LIFETIME_MOST, renews_at
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
-from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
 from keyfob.protocol.oauth.token import (
     LIFETIME_FLOOR,
     expiry,
@@ -30,24 +28,24 @@ from keyfob.protocol.oauth.token import (
     token_request,
     unwanted_grant,
 )
-from support.playbook import AT, form_of
+from support.playbook import AT, ENV, form_of
 
 TOKEN = "https://id.example/token"
 PROVIDER = Provider("demo", "Demo")
 SERVER = Server("https://id.example", Endpoints(token_endpoint=TOKEN))
-PLAN = FlowContext(PROVIDER, SERVER, Client("client-1"), scopes=("a", "b"))
+CTX = FlowContext(PROVIDER, SERVER, Client("client-1"), ENV, scopes=("a", "b"))
 
 
 def answer(**data: Any) -> Response:
     return Response(200, {"content-type": "application/json"}, json.dumps(data).encode(), AT)
 
 
-def grant(plan: FlowContext = PLAN, **data: Any) -> Grant:
-    return read_grant(plan, answer(**{"access_token": "at", "token_type": "Bearer", **data}), plan.scopes)
+def grant(ctx: FlowContext = CTX, **data: Any) -> Grant:
+    return read_grant(ctx, answer(**{"access_token": "at", "token_type": "Bearer", **data}), ctx.scopes)
 
 
 def shaped(shape: TokenAnswer, **changes: Any) -> FlowContext:
-    return replace(PLAN, provider=replace(PROVIDER, token_answer=shape, **changes))
+    return replace(CTX, provider=replace(PROVIDER, token_answer=shape, **changes))
 
 
 # --- lifetime -----------------------------------------------------------------------------------------------
@@ -89,7 +87,7 @@ def test_s32_expires_in(value: Any, span: timedelta | None) -> None:
 
 def test_s32_missing_is_unknown_or_what_the_preset_says() -> None:
     assert grant().expires_at is None
-    known = replace(PLAN, provider=replace(PROVIDER, lifetimes=Lifetimes(access=7200)))
+    known = replace(CTX, provider=replace(PROVIDER, lifetimes=Lifetimes(access=7200)))
     assert grant(known).expires_at == AT + timedelta(hours=2)
     assert grant(known, expires_in=60).expires_at == AT + timedelta(minutes=1)
 
@@ -135,8 +133,8 @@ def test_s32_no_expires_in_makes_a_renewal_loop(value: Any) -> None:
     ],
 )
 def test_s32_other_ways_to_say_when(kind: str, value: Any, span: timedelta | None) -> None:
-    plan = shaped(TokenAnswer(expires_field="ends", expires_kind=kind))
-    assert grant(plan, ends=value).expires_at == (None if span is None else AT + span)
+    ctx = shaped(TokenAnswer(expires_field="ends", expires_kind=kind))
+    assert grant(ctx, ends=value).expires_at == (None if span is None else AT + span)
 
 
 # --- type ---------------------------------------------------------------------------------------------------
@@ -154,7 +152,7 @@ def test_s33_a_missing_or_unknown_type_is_refused(kind: Any) -> None:
 
 
 def test_s33_bearer_where_dpop_was_asked_is_refused() -> None:
-    bound = replace(PLAN, dpop_key=new_key("ES256"))
+    bound = replace(CTX, dpop_key=new_key("ES256"))
     held = grant(bound, token_type="dpop")
     assert (held.token_type, held.key) == ("DPoP", bound.dpop_key)
     for kind in ("Bearer", None):
@@ -164,12 +162,12 @@ def test_s33_bearer_where_dpop_was_asked_is_refused() -> None:
 
 
 def test_s33_a_preset_may_know_that_the_type_means_nothing() -> None:
-    plan = shaped(TokenAnswer(token_type_optional=True))
+    ctx = shaped(TokenAnswer(token_type_optional=True))
     for kind in (None, "", "user", "bot", "Bearer"):
-        assert grant(plan, token_type=kind).token_type == "Bearer"
+        assert grant(ctx, token_type=kind).token_type == "Bearer"
     for kind in ("mac", "DPoP"):
         with pytest.raises(PeerFault):
-            grant(plan, token_type=kind)
+            grant(ctx, token_type=kind)
 
 
 # --- scope --------------------------------------------------------------------------------------------------
@@ -253,7 +251,7 @@ def test_other_field_names() -> None:
 def test_a_form_answer() -> None:
     body = b"access_token=gho_1&scope=repo%2Cgist&token_type=bearer"
     response = Response(200, {"content-type": "application/x-www-form-urlencoded"}, body, AT)
-    assert read_grant(PLAN, response, ()).scopes == ("repo", "gist")
+    assert read_grant(CTX, response, ()).scopes == ("repo", "gist")
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "a\r\nX-Evil: 1", "é", "\ud800", "x" * 70_000, ["at"]])
@@ -266,7 +264,7 @@ def test_a_token_that_no_header_could_carry_is_none(token: Any) -> None:
 
 def test_s30_a_200_that_cannot_be_read_may_have_spent_the_refresh_token() -> None:
     with pytest.raises(Transient) as cut:
-        read_grant(PLAN, Response(200, {}, b'{"access_token": "a', AT), ())
+        read_grant(CTX, Response(200, {}, b'{"access_token": "a', AT), ())
     assert (cut.value.sent, cut.value.answered) == (True, False)
 
 
@@ -275,16 +273,14 @@ def test_s30_a_200_that_cannot_be_read_may_have_spent_the_refresh_token() -> Non
 
 def test_a_request_in_form_or_json() -> None:
     provider = replace(PROVIDER, token_headers={"X-Client": "{client_id}", "User-Agent": "keyfob/{version}"})
-    plan = replace(PLAN, provider=provider)
-    request = token_request(plan, {"code": "c&d"}, "token", env=FlowEnv(str, lambda: AT, NonceBook()))
+    ctx = replace(CTX, provider=provider)
+    request = token_request(ctx, {"code": "c&d"}, "token")
     assert form_of(request) == {"code": "c&d", "client_id": "client-1"}
     assert request.headers["X-Client"] == "client-1"
     assert request.headers["User-Agent"].startswith("keyfob/0")
     assert (request.method, request.url) == ("POST", TOKEN)
     as_json = shaped(TokenAnswer(request_format="json"))
-    request = token_request(
-        as_json, {"code": "c"}, "token", env=FlowEnv(str, lambda: AT, NonceBook()), url="https://id.example/r"
-    )
+    request = token_request(as_json, {"code": "c"}, "token", url="https://id.example/r")
     assert json.loads(request.body or b"") == {"code": "c", "client_id": "client-1"}
     assert request.headers["Content-Type"] == "application/json"
     assert request.url == "https://id.example/r"
@@ -292,9 +288,9 @@ def test_a_request_in_form_or_json() -> None:
 
 def test_s1_a_request_goes_to_a_fit_address_only() -> None:
     for endpoint, code in ((None, "preset_faulty"), ("http://id.example/token", "endpoint_unsafe")):
-        plan = replace(PLAN, server=Server(None, Endpoints(token_endpoint=endpoint)))
+        ctx = replace(CTX, server=Server(None, Endpoints(token_endpoint=endpoint)))
         with pytest.raises(SettingWrong) as refused:
-            token_request(plan, {}, "token", env=FlowEnv(str, lambda: AT, NonceBook()))
+            token_request(ctx, {}, "token")
         assert refused.value.code == code
 
 
@@ -312,7 +308,7 @@ def test_s1_a_request_goes_to_a_fit_address_only() -> None:
 def test_what_a_refused_answer_gave_is_found_to_be_revoked(
     body: bytes, status: int, access: str | None, refresh: str | None
 ) -> None:
-    given = unwanted_grant(PLAN, Response(status, {"content-type": "application/json"}, body, AT))
+    given = unwanted_grant(CTX, Response(status, {"content-type": "application/json"}, body, AT))
     if access is None:
         assert given is None
         return

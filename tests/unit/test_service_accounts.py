@@ -293,7 +293,7 @@ def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:
 
 def test_the_header_is_what_the_provider_wants(rig: Rig) -> None:
     record = rig.connect()
-    provider = rig.plans.provider(record)
+    provider = rig.contexts.provider(record)
     bearer = token_of(record, provider, rig.held())
     assert bearer.header_value == Secret("Bearer access-1")
     key = replace(record, account=replace(record.account, method="api_key"))

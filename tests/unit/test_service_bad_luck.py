@@ -247,7 +247,7 @@ def test_a_preset_that_changed_sends_no_token_to_a_new_host(rig: Rig, was: str, 
     assert was in text
     file.write_text(text.replace(was, becomes))
     rig.catalogue = type(rig.catalogue)(rig.presets)
-    rig.plans._catalogue = rig.catalogue
+    rig.contexts._catalogue = rig.catalogue
     for work in (
         lambda: rig.accounts.test("example"),
         lambda: rig.accounts.renew("example"),

@@ -9,6 +9,7 @@ from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.provider import EMPTY, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.words import ClientAuth
+from keyfob.protocol.env import FlowEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,15 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class FlowContext:
+    """What every flow takes first: whom it talks to, as which client, and what it needs from outside.
+
+    Immutable and thread-safe. Holds the client's secret; never logged.
+    """
+
     provider: Provider  # with the user's inputs filled in: no `{instance}` left
     server: Server  # discovered or pinned
     client: Client
+    env: FlowEnv
     redirect_uri: str | None = None
     scopes: tuple[str, ...] = ()
     resource: str | None = None

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from keyfob.protocol.effects import NewId
-from keyfob.protocol.oidc.id_token import Keys
-
-if TYPE_CHECKING:
-    from keyfob.protocol.oauth.dpop import NonceBook  # which itself sends with a FlowEnv
+from keyfob.protocol.oauth.nonces import NonceBook
+from keyfob.protocol.oidc.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
 class FlowEnv:
-    """Thread-safe. `keys` caches the signing keys of servers, `nonces` their DPoP nonces; a process has one of each."""
+    """Thread-safe. `nonces` are the servers' newest DPoP nonces, `keys` their signing keys; a process has one of
+    each."""
 
     new_id: NewId
     now: Callable[[], datetime]
-    nonces: NonceBook
+    nonces: NonceBook = field(default_factory=NonceBook)
     keys: Keys = field(default_factory=Keys)

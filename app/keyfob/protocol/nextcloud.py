@@ -21,8 +21,7 @@ from keyfob.core.words import RevocationAnswer
 from keyfob.protocol.context import Identity, SignInResult
 from keyfob.protocol.effects import Effect, Flow, OpenBrowser, Send, Wait
 from keyfob.protocol.http.responses import failure, read_json
-from keyfob.protocol.http.urls import fault_of, safe
-from keyfob.protocol.oauth.dpop import origin_of
+from keyfob.protocol.http.urls import fault_of, origin_of, safe
 
 POLL_EVERY = timedelta(seconds=2)
 POLL_MOST = timedelta(seconds=30)  # after failures in a row

@@ -22,7 +22,6 @@ from keyfob.core.quirks import QuirkName
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser, Send
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.oauth.authorization_response import code_in
@@ -35,9 +34,7 @@ _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 class OwnSignIn(Protocol):
     """A sign-in through the browser that takes the place of the standard one. Raises as it does."""
 
-    def __call__(
-        self, plan: FlowContext, *, state: Secret, code_verifier: Secret, env: FlowEnv
-    ) -> Flow[SignInResult]: ...
+    def __call__(self, ctx: FlowContext, *, state: Secret, code_verifier: Secret) -> Flow[SignInResult]: ...
 
 
 def own_sign_in(quirks: Iterable[QuirkName]) -> OwnSignIn | None:
@@ -60,40 +57,39 @@ def exchange_params(quirks: Iterable[QuirkName], state: Secret) -> dict[str, str
     return {"state": state.reveal()} if "state_in_token_request" in quirks else {}
 
 
-def issued_client(plan: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
+def issued_client(ctx: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
     """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
     apps share, and the response brings one for this account, under which alone the code can be exchanged. Without it a
     `client_id` in the response means nothing. Raises PeerFault if it is due and absent."""
-    if "dynamic_agent_client" not in plan.provider.quirks:
-        return plan, None
-    shared, issued = plan.provider.client.client_id, callback.params.get("client_id")
-    if issued is None and plan.client.client_id != shared:
-        return plan, plan.client.client_id
+    if "dynamic_agent_client" not in ctx.provider.quirks:
+        return ctx, None
+    shared, issued = ctx.provider.client.client_id, callback.params.get("client_id")
+    if issued is None and ctx.client.client_id != shared:
+        return ctx, ctx.client.client_id
     if issued is None or issued == shared or not _CLIENT_ID.fullmatch(issued):
-        raise PeerFault(f"{plan.provider.title} did not send a client id for this app")
-    return replace(plan, client=replace(plan.client, client_id=issued)), issued
+        raise PeerFault(f"{ctx.provider.title} did not send a client id for this app")
+    return replace(ctx, client=replace(ctx.client, client_id=issued)), issued
 
 
 def openrouter_keys(
-    plan: FlowContext,
+    ctx: FlowContext,
     *,
     state: Secret,
     code_verifier: Secret,
-    env: FlowEnv,
 ) -> Flow[SignInResult]:
     """OpenRouter's key grant: PKCE with no client, no scopes and no state; what it gives is a key that does not end.
 
     As the server sends no state back, the state is the last part of the callback's path, which only this attempt's
     browser was told. Raises as `authorize.authorization_code`.
     """
-    title = plan.provider.title
-    page = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
-    exchange = safe(plan.server.endpoints.token_endpoint, "The token endpoint")
-    if plan.redirect_uri is None:
+    title = ctx.provider.title
+    page = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    exchange = safe(ctx.server.endpoints.token_endpoint, "The token endpoint")
+    if ctx.redirect_uri is None:
         raise SettingWrong(f"{title} has no redirect URI", code="preset_faulty")
-    callback_url = f"{plan.redirect_uri.rstrip('/')}/{quote(state.reveal(), safe='')}"
+    callback_url = f"{ctx.redirect_uri.rstrip('/')}/{quote(state.reveal(), safe='')}"
     params = {
-        **plan.provider.authorize_params,
+        **ctx.provider.authorize_params,
         "callback_url": callback_url,
         "code_challenge": sha256_base64url(code_verifier.reveal()),
         "code_challenge_method": "S256",
@@ -102,7 +98,7 @@ def openrouter_keys(
     callback: Callback = yield AwaitCallback(
         Expectation(state=state, path=urlsplit(callback_url).path, stateless=True)
     )
-    code = code_in(callback, plan)
+    code = code_in(callback, ctx)
     body = {"code": code.reveal(), "code_verifier": code_verifier.reveal(), "code_challenge_method": "S256"}
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     response: Response = yield Send(Request("POST", exchange, "token", headers, json.dumps(body).encode()))
@@ -113,8 +109,8 @@ def openrouter_keys(
     key = answer.get("key")
     if not isinstance(key, str) or not 0 < len(key) <= 4096 or not key.isascii() or not key.isprintable():
         raise PeerFault(f"{title} did not send a key")
-    grant = Grant(Secret(key), obtained_at=response.at, scopes=plan.scopes)
+    grant = Grant(Secret(key), obtained_at=response.at, scopes=ctx.scopes)
     shown = {name: value for name, value in answer.items() if name != "key"}
-    bearer = replace(plan, dpop_key=None)
-    identity = yield from identify(bearer, grant, claims=None, method="oauth", env=env, answer=shown)
+    bearer = replace(ctx, dpop_key=None)
+    identity = yield from identify(bearer, grant, claims=None, method="oauth", answer=shown)
     return SignInResult(grant, identity)

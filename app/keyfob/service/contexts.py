@@ -7,7 +7,7 @@ secrets and keys are in the vault next to the account's grant, and only the flow
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Pin, Record
@@ -16,11 +16,9 @@ from keyfob.core.grant import Grant, SigningKey, unseal_key
 from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
-from keyfob.ports import Clock, Entropy, Vault
+from keyfob.ports import Vault
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth.dpop import NonceBook
-from keyfob.protocol.oidc.id_token import Keys
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
 
@@ -56,30 +54,13 @@ class ClientSecrets:
 NO_SECRETS = ClientSecrets()
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
-    """What flows need for identifiers, signatures and key caches; one a process, thread-safe."""
-
-    entropy: Entropy
-    now: Clock
-    keys: Keys = field(default_factory=Keys)
-    nonces: NonceBook = field(default_factory=NonceBook)
-
-    def new_id(self) -> str:
-        return self.entropy(16)
-
-    @property
-    def env(self) -> FlowEnv:
-        """The same as flows take it."""
-        return FlowEnv(self.new_id, self.now, self.nonces, self.keys)
-
-
 class ContextBuilder:
-    """Builds Plans for accounts that exist. Thread-safe; reads the vault, so it may block and raise KeychainError."""
+    """Builds contexts for accounts that exist. Thread-safe; reads the vault, so it may block and raise KeychainError."""
 
-    def __init__(self, catalogue: Catalogue, vault: Vault) -> None:
+    def __init__(self, catalogue: Catalogue, vault: Vault, env: FlowEnv) -> None:
         self._catalogue = catalogue
         self._vault = vault
+        self._env = env
 
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
@@ -113,6 +94,7 @@ class ContextBuilder:
             provider=provider,
             server=pin.server,
             client=self.client(record),
+            env=self._env,
             redirect_uri=pin.redirect_uri,
             scopes=record.account.asked_scopes,
             resource=pin.resource,

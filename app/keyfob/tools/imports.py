@@ -207,7 +207,7 @@ class Imports:
         if entry.client_id and deps.clients.known(provider, found.inputs) is None:
             deps.clients.keep(provider, found.inputs, entry.client_id, entry.client_secret)
         note = deps.events.error_note(SignInNeeded(entry.reason, code="imported"))
-        key = deps.signing.entropy(12)
+        key = deps.entropy(12)
         account = Account(
             key=key,
             provider=provider.id,

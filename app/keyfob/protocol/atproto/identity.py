@@ -22,8 +22,7 @@ from keyfob.core.provider import Endpoints, Server
 from keyfob.core.text import plain
 from keyfob.protocol.effects import Effect, Flow, Send
 from keyfob.protocol.http.responses import failure, read_json
-from keyfob.protocol.http.urls import fault_of, leads_inside, safe
-from keyfob.protocol.oauth.dpop import origin_of
+from keyfob.protocol.http.urls import fault_of, leads_inside, origin_of, safe
 
 PLC_DIRECTORY = "https://plc.directory"
 DnsTxt = Callable[[str], tuple[str, ...]]

@@ -20,7 +20,6 @@ from keyfob.core.text import plain
 from keyfob.protocol.atproto.identity import PLC_DIRECTORY, DnsTxt, Resolved, identity_of, issuer_of, resolve
 from keyfob.protocol.context import FlowContext, Identity, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Effect, Flow, OpenBrowser, Send
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import read_json
 from keyfob.protocol.http.urls import fault_of, safe, with_query
@@ -53,36 +52,35 @@ def loopback_client_id(redirect_uri: str, scopes: Sequence[str]) -> str:
 
 
 def sign_in(
-    plan: FlowContext,
+    ctx: FlowContext,
     resolved: Resolved | None,
     *,
     state: Secret,
     code_verifier: Secret,
-    env: FlowEnv,
     plc: str = PLC_DIRECTORY,
     dns_txt: DnsTxt | None = None,
 ) -> Flow[SignInResult]:
-    """One sign-in. `resolved` comes from `resolve`; None means at `plan.server`, whoever comes. `plan.dpop_key` is an
-    ES256 key that is already stored (a crash after the exchange must not lose it). Without `plan.client.client_id`,
+    """One sign-in. `resolved` comes from `resolve`; None means at `ctx.server`, whoever comes. `ctx.dpop_key` is an
+    ES256 key that is already stored (a crash after the exchange must not lose it). Without `ctx.client.client_id`,
     the loopback client id is used and returned as `issued_client_id`.
 
     The result's `extra` holds what is to be pinned beside the server: `did`, `pds` (the API's base), `issuer`, and
     `handle` if one is proved. Raises PeerFault `subject_mismatch` for another user's tokens, `issuer_mismatch`
     where their data server names another server, `identity_invalid`; else as `authorize.authorization_code`.
     """
-    found = resolved or Resolved(plan.server, near=is_inside(urlsplit(plan.server.issuer or "").hostname))
-    plan, issued = _prepared(plan, found)
-    endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
-    params = authorization_params(plan, state, None, code_verifier, found.login_hint)
-    request_uri = yield from par.push(plan, params, env=env)
+    found = resolved or Resolved(ctx.server, near=is_inside(urlsplit(ctx.server.issuer or "").hostname))
+    ctx, issued = _prepared(ctx, found)
+    endpoint = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    params = authorization_params(ctx, state, None, code_verifier, found.login_hint)
+    request_uri = yield from par.push(ctx, params)
     address = with_query(endpoint, {"client_id": params["client_id"], "request_uri": request_uri})
     yield OpenBrowser(Secret(address))
-    callback: Callback = yield AwaitCallback(replace(expectation(plan, state), iss_required=True))
-    answer = yield from exchange_code(plan, code_in(callback, plan), code_verifier=code_verifier, env=env)
-    grant = grant_of(plan, answer, plan.scopes)
+    callback: Callback = yield AwaitCallback(replace(expectation(ctx, state), iss_required=True))
+    answer = yield from exchange_code(ctx, code_in(callback, ctx), code_verifier=code_verifier)
+    grant = grant_of(ctx, answer, ctx.scopes)
     if answer.scopes is None or SCOPE not in answer.scopes:
         raise PeerFault("The server did not grant the scope atproto")
-    did, handle, pds = yield from _who(answer.data.get("sub"), found, plan, plc, dns_txt)
+    did, handle, pds = yield from _who(answer.data.get("sub"), found, ctx, plc, dns_txt)
     profile = yield from _profile(pds, did)
     identity = Identity(
         subject=did,
@@ -90,27 +88,27 @@ def sign_in(
         username=handle or did,
         avatar_url=profile.avatar_url,
     )
-    extra = {"did": did, "pds": pds, "issuer": plan.server.issuer or ""}
+    extra = {"did": did, "pds": pds, "issuer": ctx.server.issuer or ""}
     if handle is not None:
         extra["handle"] = handle
     return SignInResult(grant, identity, issued, extra)
 
 
-def _prepared(plan: FlowContext, found: Resolved) -> tuple[FlowContext, str | None]:
-    if plan.dpop_key is None or plan.dpop_key.alg != "ES256":
+def _prepared(ctx: FlowContext, found: Resolved) -> tuple[FlowContext, str | None]:
+    if ctx.dpop_key is None or ctx.dpop_key.alg != "ES256":
         raise Fault("An atproto sign-in needs an ES256 key")
-    redirect_uri = plan.redirect_uri
-    if SCOPE not in plan.scopes or redirect_uri is None:
+    redirect_uri = ctx.redirect_uri
+    if SCOPE not in ctx.scopes or redirect_uri is None:
         raise SettingWrong("The preset needs the scope atproto and a redirect", code="preset_faulty")
-    plan = replace(plan, server=found.server)
-    if plan.client.client_id is not None:
-        return plan, None
-    issued = loopback_client_id(redirect_uri, plan.scopes)
-    return replace(plan, client=replace(plan.client, client_id=issued, auth="none")), issued
+    ctx = replace(ctx, server=found.server)
+    if ctx.client.client_id is not None:
+        return ctx, None
+    issued = loopback_client_id(redirect_uri, ctx.scopes)
+    return replace(ctx, client=replace(ctx.client, client_id=issued, auth="none")), issued
 
 
 def _who(
-    sub: object, found: Resolved, plan: FlowContext, plc: str, dns_txt: DnsTxt | None
+    sub: object, found: Resolved, ctx: FlowContext, plc: str, dns_txt: DnsTxt | None
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
     """DID, handle and PDS of whom the tokens are for, checked against whom and where we asked."""
     if not isinstance(sub, str):
@@ -121,7 +119,7 @@ def _who(
         return found.did, found.handle, found.pds
     did, handle, pds = yield from identity_of(sub, plc=plc, dns_txt=dns_txt, near=found.near)
     issuer = yield from issuer_of(pds)
-    if issuer != plan.server.issuer:
+    if issuer != ctx.server.issuer:
         raise PeerFault("This person's data server names another place to sign in", code="issuer_mismatch")
     return did, handle, pds
 

@@ -18,6 +18,7 @@ MOST = 2_048  # characters of an endpoint's address; longer ones are not address
 # What RFC 3986 lets an address consist of. Blanks, controls, quotes, backslashes, braces and pipes are outside it,
 # and are what a shell or a lenient parser would read otherwise than we do.
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 
@@ -74,3 +75,12 @@ def with_query(endpoint: str, params: Mapping[str, str]) -> str:
     parts = urlsplit(endpoint)
     own = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in params]
     return parts._replace(query=urlencode([*own, *params.items()]), fragment="").geturl()
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port (RFC 6454), lower case, the scheme's own port left out."""
+    parts = urlsplit(url)
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(scheme)) else f":{parts.port}"
+    return f"{scheme}://{host}{port}"

@@ -13,20 +13,20 @@ from keyfob.core.text import plain
 from keyfob.protocol.context import FlowContext
 
 
-def code_in(callback: Callback, plan: FlowContext) -> Secret:
+def code_in(callback: Callback, ctx: FlowContext) -> Secret:
     """The code of an authorization response. Raises the error that an error response stands for (RFC 6749 §4.1.2.1)."""
     error = callback.params.get("error")
     if error is not None:
-        raise callback_error(plan, error, callback.params.get("error_description", ""))
+        raise callback_error(ctx, error, callback.params.get("error_description", ""))
     code = callback.params.get("code")
     if not code:
-        raise PeerFault(f"{plan.provider.title} returned without a code")
+        raise PeerFault(f"{ctx.provider.title} returned without a code")
     return Secret(code)
 
 
-def callback_error(plan: FlowContext, error: str, description: str) -> KeyfobError:
+def callback_error(ctx: FlowContext, error: str, description: str) -> KeyfobError:
     """The error that an authorization response's `error` stands for."""
-    title = plan.provider.title
+    title = ctx.provider.title
     words = (f"{title} sent the browser back", plain(error, 100), plain(description))
     detail = ": ".join(part for part in words if part)
     match error:

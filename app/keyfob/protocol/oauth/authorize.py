@@ -19,7 +19,6 @@ from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.oauth import par
 from keyfob.protocol.oauth.authorization_response import code_in
@@ -32,12 +31,11 @@ _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
 
 
 def authorization_code(
-    plan: FlowContext,
+    ctx: FlowContext,
     *,
     state: Secret,
     nonce: Secret | None,
     code_verifier: Secret,
-    env: FlowEnv,
     login_hint: str | None = None,
 ) -> Flow[SignInResult]:
     """One sign-in through the browser. `state`, `nonce` and `code_verifier` are fresh and used here only; `nonce` is
@@ -46,65 +44,62 @@ def authorization_code(
     Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined, cancelled,
     timed out), PeerFault (the protocol broken), Transient.
     """
-    other = own_sign_in(plan.provider.quirks)
+    other = own_sign_in(ctx.provider.quirks)
     if other is not None:
-        return (yield from other(plan, state=state, code_verifier=code_verifier, env=env))
-    endpoint = safe(plan.server.endpoints.authorization_endpoint, "The authorization endpoint")
-    check_pkce(plan)
-    sent_nonce = nonce if wants_id_token(plan) and plan.provider.nonce else None
-    params = authorization_params(plan, state, sent_nonce, code_verifier, login_hint)
-    if pushes(plan):
+        return (yield from other(ctx, state=state, code_verifier=code_verifier))
+    endpoint = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    check_pkce(ctx)
+    sent_nonce = nonce if wants_id_token(ctx) and ctx.provider.nonce else None
+    params = authorization_params(ctx, state, sent_nonce, code_verifier, login_hint)
+    if pushes(ctx):
         # RFC 9126: what is pushed is not repeated in the browser's address, where others could read it.
-        request_uri = yield from par.push(plan, params, env=env)
+        request_uri = yield from par.push(ctx, params)
         params = {"client_id": params["client_id"], "request_uri": request_uri}
     yield OpenBrowser(Secret(with_query(endpoint, params)))
-    callback: Callback = yield AwaitCallback(expectation(plan, state))
-    code = code_in(callback, plan)
-    plan, issued = issued_client(plan, callback)
-    verifier = None if plan.provider.pkce == "none" else code_verifier
-    extra = exchange_params(plan.provider.quirks, state)
-    answer = yield from exchange_code(plan, code, code_verifier=verifier, env=env, extra=extra)
+    callback: Callback = yield AwaitCallback(expectation(ctx, state))
+    code = code_in(callback, ctx)
+    ctx, issued = issued_client(ctx, callback)
+    verifier = None if ctx.provider.pkce == "none" else code_verifier
+    extra = exchange_params(ctx.provider.quirks, state)
+    answer = yield from exchange_code(ctx, code, code_verifier=verifier, extra=extra)
     return (
         yield from finish(
-            plan, answer, nonce=sent_nonce, code=code, issued_client_id=issued, method="oauth",
-            env=env,
+            ctx, answer, nonce=sent_nonce, code=code, issued_client_id=issued, method="oauth",
         )
     )  # fmt: skip
 
 
 def finish(
-    plan: FlowContext,
+    ctx: FlowContext,
     answer: Answer,
     *,
     nonce: Secret | None,
     method: Method,
-    env: FlowEnv,
     code: Secret | None = None,
     issued_client_id: str | None = None,
 ) -> Flow[SignInResult]:
     """From the tokens to who signed in: judge the answer, the ID token where one is due, and ask for the identity.
     Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
     code flow alone. Raises as `authorization_code`."""
-    grant = grant_of(plan, answer, plan.scopes)
+    grant = grant_of(ctx, answer, ctx.scopes)
     claims: dict[str, Any] | None = None
-    if wants_id_token(plan) and not (method == "device" and answer.id_token is None):
+    if wants_id_token(ctx) and not (method == "device" and answer.id_token is None):
         if answer.id_token is None:
-            raise PeerFault(f"{plan.provider.title} sent no ID token", code="id_token_invalid")
+            raise PeerFault(f"{ctx.provider.title} sent no ID token", code="id_token_invalid")
         claims = yield from id_token.verify(
-            plan, answer.id_token, nonce=nonce, at=answer.at, keys=env.keys, access=answer.access, code=code
+            ctx, answer.id_token, nonce=nonce, at=answer.at, access=answer.access, code=code
         )
     try:
         identity = yield from identify(
-            plan,
+            ctx,
             grant,
             claims=claims,
             method=method,
-            env=env,
             answer=answer.data,
         )
     except SignInNeeded as refused:
         raise SettingWrong(
-            f"{plan.provider.title} does not say who signed in: its user information endpoint refused the new token",
+            f"{ctx.provider.title} does not say who signed in: its user information endpoint refused the new token",
             code="preset_faulty",
             remedy='Request the scope openid, and set `source = "id_token"` under `[identity]` in the preset.',
         ) from refused
@@ -114,18 +109,18 @@ def finish(
 # --- the request --------------------------------------------------------------------------------------------
 
 
-def wants_id_token(plan: FlowContext) -> bool:
+def wants_id_token(ctx: FlowContext) -> bool:
     """Whether an ID token is due: `openid` was asked for, at a server that says how its tokens can be checked."""
-    server = plan.server
-    return "openid" in plan.scopes and server.issuer is not None and server.endpoints.jwks_uri is not None
+    server = ctx.server
+    return "openid" in ctx.scopes and server.issuer is not None and server.endpoints.jwks_uri is not None
 
 
-def check_pkce(plan: FlowContext) -> None:
+def check_pkce(ctx: FlowContext) -> None:
     """A server that lists challenge methods must list S256; one that lists nothing gets it all the same (RFC 9700
     §2.1.1). Raises SettingWrong `pkce_unsupported`."""
-    listed = plan.server.code_challenge_methods_supported
-    if plan.provider.pkce != "none" and listed is not None and "S256" not in listed:
-        raise SettingWrong(f"{plan.provider.title} does not support PKCE with S256", code="pkce_unsupported")
+    listed = ctx.server.code_challenge_methods_supported
+    if ctx.provider.pkce != "none" and listed is not None and "S256" not in listed:
+        raise SettingWrong(f"{ctx.provider.title} does not support PKCE with S256", code="pkce_unsupported")
 
 
 def code_challenge(code_verifier: Secret) -> str:
@@ -137,7 +132,7 @@ def code_challenge(code_verifier: Secret) -> str:
 
 
 def authorization_params(
-    plan: FlowContext,
+    ctx: FlowContext,
     state: Secret,
     nonce: Secret | None,
     code_verifier: Secret,
@@ -145,44 +140,44 @@ def authorization_params(
 ) -> dict[str, str]:
     """The parameters of the authorization request (RFC 6749 §4.1.1). The preset's own cannot replace the protocol's.
     Raises SettingWrong `client_missing`."""
-    provider = plan.provider
-    if plan.client.client_id is None:
+    provider = ctx.provider
+    if ctx.client.client_id is None:
         raise SettingWrong(f"{provider.title} has no client id", code="client_missing")
-    params = {"response_type": "code", "client_id": plan.client.client_id}
-    if plan.redirect_uri is not None:
-        params["redirect_uri"] = plan.redirect_uri
-    if plan.scopes:
-        params[provider.scope_param] = provider.scope_separator.join(plan.scopes)
+    params = {"response_type": "code", "client_id": ctx.client.client_id}
+    if ctx.redirect_uri is not None:
+        params["redirect_uri"] = ctx.redirect_uri
+    if ctx.scopes:
+        params[provider.scope_param] = provider.scope_separator.join(ctx.scopes)
     params["state"] = state.reveal()
     if nonce is not None:
         params["nonce"] = nonce.reveal()
     if provider.pkce != "none":
         params |= {"code_challenge": code_challenge(code_verifier), "code_challenge_method": "S256"}
-    if plan.resource is not None:
-        params["resource"] = plan.resource
+    if ctx.resource is not None:
+        params["resource"] = ctx.resource
     if login_hint is not None:
         params["login_hint"] = login_hint
     return {**provider.authorize_params, **params}
 
 
-def pushes(plan: FlowContext) -> bool:
+def pushes(ctx: FlowContext) -> bool:
     """Whether the request is pushed (RFC 9126): wherever the server takes it, unless the preset says never."""
-    server = plan.server
-    if plan.provider.par == "always" or server.require_pushed_authorization_requests:
+    server = ctx.server
+    if ctx.provider.par == "always" or server.require_pushed_authorization_requests:
         return True
-    return plan.provider.par != "never" and server.endpoints.pushed_authorization_request_endpoint is not None
+    return ctx.provider.par != "never" and server.endpoints.pushed_authorization_request_endpoint is not None
 
 
 # --- the response -------------------------------------------------------------------------------------------
 
 
-def expectation(plan: FlowContext, state: Secret) -> Expectation:
+def expectation(ctx: FlowContext, state: Secret) -> Expectation:
     """What the authorization response must show (RFC 6749 §10.12, RFC 9207 §2.4)."""
     return Expectation(
         state=state,
-        issuer=exact_issuer(plan.server),
-        iss_required=plan.server.authorization_response_iss_parameter_supported,
-        path=urlsplit(plan.redirect_uri or "").path,
+        issuer=exact_issuer(ctx.server),
+        iss_required=ctx.server.authorization_response_iss_parameter_supported,
+        path=urlsplit(ctx.redirect_uri or "").path,
     )
 
 

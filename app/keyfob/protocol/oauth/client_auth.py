@@ -6,17 +6,15 @@ registered with, because a server that is offered two methods may accept the wea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import assert_never
 from urllib.parse import quote_plus
 
 from keyfob.core.encoding import basic
 from keyfob.core.errors import SettingWrong
-from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.context import Client
-from keyfob.protocol.effects import NewId
+from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.oauth.jws import sign
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -24,14 +22,7 @@ ASSERTION_LIFE = timedelta(seconds=60)  # used at once; a longer one only helps 
 
 
 def authenticate(
-    params: Mapping[str, str],
-    headers: Mapping[str, str],
-    client: Client,
-    server: Server,
-    endpoint: str,
-    *,
-    new_id: NewId,
-    now: Callable[[], datetime],
+    ctx: FlowContext, params: Mapping[str, str], headers: Mapping[str, str], endpoint: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The request's parameters and headers with the client's authentication added; the ones handed in stay as
     they are. `endpoint` is the address of the request: the audience if the server has no issuer.
@@ -39,7 +30,7 @@ def authenticate(
     What it returns holds secrets: it goes into one Request and nowhere else. Raises SettingWrong `client_missing`
     where the client id, secret or key that the method needs is not there.
     """
-    body, head = dict(params), dict(headers)
+    body, head, client = dict(params), dict(headers), ctx.client
     if client.client_id is None:
         raise SettingWrong("This sign-in has no client id", code="client_missing")
     client_id = client.client_id
@@ -56,7 +47,7 @@ def authenticate(
         case "private_key_jwt":
             body["client_id"] = client_id
             body["client_assertion_type"] = ASSERTION_TYPE
-            body["client_assertion"] = _assertion(client, client_id, server, endpoint, new_id, now)
+            body["client_assertion"] = _assertion(ctx, client_id, endpoint)
         case _:
             assert_never(client.auth)
     return body, head
@@ -73,20 +64,19 @@ def _secret(client: Client) -> Secret:
     return client.secret
 
 
-def _assertion(
-    client: Client, client_id: str, server: Server, endpoint: str, new_id: NewId, now: Callable[[], datetime]
-) -> str:
+def _assertion(ctx: FlowContext, client_id: str, endpoint: str) -> str:
+    client, server = ctx.client, ctx.server
     if client.key is None:
         raise SettingWrong(
             "This app registration needs a private key, and there is none", code="client_missing"
         )
-    at = now()
+    at = ctx.env.now()
     claims = {
         "iss": client_id,
         "sub": client_id,
         # The issuer is one audience for all endpoints, which no other server can claim; RFC 7523 §3 permits both.
         "aud": server.issuer or server.endpoints.token_endpoint or endpoint,
-        "jti": new_id(),
+        "jti": ctx.env.new_id(),
         "iat": int(at.timestamp()),
         "exp": int((at + ASSERTION_LIFE).timestamp()),
     }

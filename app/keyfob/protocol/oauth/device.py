@@ -19,7 +19,6 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import NotStrict, error_of, parse_object, read_first
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oauth import dpop
@@ -44,31 +43,29 @@ class _Begun:
 
 
 def device_code(
-    plan: FlowContext,
-    *,
-    env: FlowEnv,
+    ctx: FlowContext,
 ) -> Flow[SignInResult]:
     """One sign-in by code. Yields `ShowCode` once, then `Wait` and `Send` in turn.
 
     Raises SignInEnded `declined` or `code_expired`, and as `authorize.authorization_code`.
     """
-    begun = yield from _begin(plan, env)
+    begun = yield from _begin(ctx)
     yield begun.shown
-    answer = yield from _poll(plan, begun, env)
-    return (yield from finish(plan, answer, nonce=None, method="device", env=env))
+    answer = yield from _poll(ctx, begun)
+    return (yield from finish(ctx, answer, nonce=None, method="device"))
 
 
-def _begin(plan: FlowContext, env: FlowEnv) -> Generator[Effect, Any, _Begun]:
+def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
     """RFC 8628 §3.1 and §3.2. The request is not a token request, so it carries no proof of possession."""
-    provider = plan.provider
-    endpoint = safe(plan.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
+    provider = ctx.provider
+    endpoint = safe(ctx.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
     params = dict(provider.device_params)
-    if plan.scopes:
-        params[provider.scope_param] = provider.scope_separator.join(plan.scopes)
-    if plan.resource is not None:
-        params["resource"] = plan.resource
-    request = token_request(plan, params, "device", env=env, url=endpoint)
-    response = yield from dpop.send(request, key=None, env=env)
+    if ctx.scopes:
+        params[provider.scope_param] = provider.scope_separator.join(ctx.scopes)
+    if ctx.resource is not None:
+        params["resource"] = ctx.resource
+    request = token_request(ctx, params, "device", url=endpoint)
+    response = yield from dpop.send(request, key=None, env=ctx.env)
     answer = read_first(response, f"{provider.title}'s device authorization endpoint")
     code, user_code = answer.get("device_code"), answer.get("user_code")
     # Google and older servers write verification_url.
@@ -107,23 +104,23 @@ def _span(value: Any, otherwise: timedelta) -> timedelta:
     return max(timedelta(seconds=value), timedelta(seconds=1))
 
 
-def _poll(plan: FlowContext, begun: _Begun, env: FlowEnv) -> Generator[Effect, Any, Answer]:
+def _poll(ctx: FlowContext, begun: _Begun) -> Generator[Effect, Any, Answer]:
     """RFC 8628 §3.4 and §3.5: ask until the user has decided."""
     params = {
-        **plan.provider.token_params,
+        **ctx.provider.token_params,
         "grant_type": GRANT_TYPE,
         "device_code": begun.device_code.reveal(),
     }
     interval = pause = begun.interval
     while True:
         yield Wait(pause)
-        if env.now() >= begun.shown.expires_at:
+        if ctx.env.now() >= begun.shown.expires_at:
             raise SignInEnded("The code has expired", code="code_expired")
         try:
             # Made again each time: a client assertion is used once.
-            make = partial(token_request, plan, params, "device", env=env)
-            response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
-            match _error_in(plan, response):
+            make = partial(token_request, ctx, params, "device")
+            response = yield from dpop.send(make(), key=ctx.dpop_key, env=ctx.env, again=make)
+            match _error_in(ctx, response):
                 case "authorization_pending":
                     pause = interval
                 case "slow_down":
@@ -131,24 +128,24 @@ def _poll(plan: FlowContext, begun: _Begun, env: FlowEnv) -> Generator[Effect, A
                 case "expired_token" | "code_expired":
                     raise SignInEnded("The code has expired", code="code_expired")
                 case "access_denied" | "authorization_declined":  # the latter is Microsoft's
-                    raise SignInEnded(f"You declined access at {plan.provider.title}", code="declined")
+                    raise SignInEnded(f"You declined access at {ctx.provider.title}", code="declined")
                 case _:
-                    return read_answer(plan.provider, response)
+                    return read_answer(ctx.provider, response)
         except Transient as passing:
             # §3.5: after a failure of the network, ask ever more slowly; the server's own wish comes first.
             pause = max(min(pause * 2, INTERVAL_MOST), passing.retry_after or timedelta(0))
         except SignInNeeded as refused:
             # There is no grant yet that could end: the server no longer knows the code.
             raise SignInEnded(
-                f"{plan.provider.title} no longer accepts the code",
+                f"{ctx.provider.title} no longer accepts the code",
                 code="code_expired",
                 detail=refused.detail,
             ) from None
 
 
-def _error_in(plan: FlowContext, response: Response) -> str | None:
+def _error_in(ctx: FlowContext, response: Response) -> str | None:
     try:
         data: Mapping[str, Any] = parse_object(response)
     except NotStrict:
         return None
-    return error_of(data, plan.provider.token_answer.error_field)[0]
+    return error_of(data, ctx.provider.token_answer.error_field)[0]

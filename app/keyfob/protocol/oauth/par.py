@@ -14,7 +14,6 @@ from keyfob.core.errors import PeerFault
 from keyfob.core.http import Request
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import read_first
 from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth import dpop
@@ -24,20 +23,18 @@ _URI_MOST = 2_048  # characters; it becomes part of the address that the browser
 
 
 def push(
-    plan: FlowContext,
+    ctx: FlowContext,
     params: Mapping[str, str],
-    *,
-    env: FlowEnv,
 ) -> Flow[str]:
     """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one browser
     address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
 
-    Signed with the plan's DPoP key if it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
+    Signed with the DPoP key of `ctx` if it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
     SettingWrong if the server refuses the client or scopes, Transient if it is down, PeerFault for an answer
     that breaks RFC 9126 §2.2 or has expired on arrival.
     """
     endpoint = safe(
-        plan.server.endpoints.pushed_authorization_request_endpoint,
+        ctx.server.endpoints.pushed_authorization_request_endpoint,
         "The pushed authorization request endpoint",
     )
     if "request_uri" in params:
@@ -45,12 +42,10 @@ def push(
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
     def request() -> Request:
-        body, head = authenticate(
-            params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
-        )
+        body, head = authenticate(ctx, params, headers, endpoint)
         return Request("POST", endpoint, "par", head, urlencode(body).encode())
 
-    response = yield from dpop.send(request(), key=plan.dpop_key, env=env, again=request)
+    response = yield from dpop.send(request(), key=ctx.dpop_key, env=ctx.env, again=request)
     answer = read_first(response, "The pushed authorization request endpoint")
     request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
     if (
@@ -65,6 +60,6 @@ def push(
         raise PeerFault(
             "The server's reference to the sign-in request has no lifetime", code="response_invalid"
         )
-    if env.now() >= response.at + timedelta(seconds=expires_in):
+    if ctx.env.now() >= response.at + timedelta(seconds=expires_in):
         raise PeerFault("The server's reference to the sign-in request has expired", code="response_invalid")
     return request_uri

@@ -13,7 +13,6 @@ from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, SignInNeede
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Flow
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import is_web_page
 from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.authorize import finish
@@ -23,29 +22,28 @@ _PASSWORD, _USERNAME = "{password}", "{username}"
 
 
 def password_sign_in(
-    plan: FlowContext,
+    ctx: FlowContext,
     *,
     username: str,
     password: Secret,
-    env: FlowEnv,
 ) -> Flow[SignInResult]:
     """One sign-in at the token endpoint, sent once. The caller owns `password` and forgets it.
 
     Raises SettingWrong `method_not_offered` if the preset does not ask for passwords, SignInEnded `declined` if
     the server does not take this one, and as `authorize.authorization_code`.
     """
-    if "password" not in plan.provider.methods:
+    if "password" not in ctx.provider.methods:
         raise SettingWrong(
-            f"{plan.provider.title} does not support signing in with a password", code="method_not_offered"
+            f"{ctx.provider.title} does not support signing in with a password", code="method_not_offered"
         )
     if not username or not password:
         raise Usage("Enter a username and a password")
-    params = password_params(plan, username, password)
-    request = token_request(plan, params, "token", env=env)
-    response = yield from dpop.send(request, key=plan.dpop_key, env=env)
-    wrong = SignInEnded(f"{plan.provider.title} does not accept this username and password", code="declined")
+    params = password_params(ctx, username, password)
+    request = token_request(ctx, params, "token")
+    response = yield from dpop.send(request, key=ctx.dpop_key, env=ctx.env)
+    wrong = SignInEnded(f"{ctx.provider.title} does not accept this username and password", code="declined")
     try:
-        answer = read_answer(plan.provider, response)
+        answer = read_answer(ctx.provider, response)
     except SignInNeeded:  # invalid_grant: RFC 6749 §5.2's word for a wrong password
         raise wrong from None
     except (PeerFault, Transient):
@@ -53,18 +51,18 @@ def password_sign_in(
         if response.status in (401, 403) and not is_web_page(response):
             raise wrong from None
         raise
-    return (yield from finish(plan, answer, nonce=None, method="password", env=env))
+    return (yield from finish(ctx, answer, nonce=None, method="password"))
 
 
-def password_params(plan: FlowContext, username: str, password: Secret) -> dict[str, str]:
+def password_params(ctx: FlowContext, username: str, password: Secret) -> dict[str, str]:
     """The login's parameters. Where the preset's `token_params` name `{password}`, they are the whole request (for
     servers that say `email`, `login`, …); else RFC 6749 §4.3.2's, with the scopes asked for. Holds the password."""
-    params: Mapping[str, str] = plan.provider.token_params
+    params: Mapping[str, str] = ctx.provider.token_params
     if _PASSWORD in params.values():
         # One pass, so that a username that reads "{password}" stays what it is.
         words = {_PASSWORD: password.reveal(), _USERNAME: username}
         return {name: words.get(value, value) for name, value in params.items()}
     standard = {"grant_type": "password", "username": username, "password": password.reveal()}
-    if plan.scopes:
-        standard[plan.provider.scope_param] = plan.provider.scope_separator.join(plan.scopes)
+    if ctx.scopes:
+        standard[ctx.provider.scope_param] = ctx.provider.scope_separator.join(ctx.scopes)
     return {**params, **standard}

@@ -22,8 +22,7 @@ from keyfob.core.times import from_epoch
 from keyfob.core.words import CLIENT_AUTHS, ClientAuth, known
 from keyfob.protocol.effects import Flow, Send
 from keyfob.protocol.http.responses import failure, read_first, read_json
-from keyfob.protocol.http.urls import fault_of, safe
-from keyfob.protocol.oauth.dpop import origin_of
+from keyfob.protocol.http.urls import fault_of, origin_of, safe
 
 _WITH_SECRET: tuple[ClientAuth, ...] = ("client_secret_basic", "client_secret_post")
 _LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no datetime goes

@@ -19,7 +19,6 @@ from keyfob.core.secret import Secret
 from keyfob.core.words import RevocationAnswer, RevocationStyle, TokenHint
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import NotStrict, error_of, failure, is_web_page, parse_object
 from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth import dpop
@@ -33,29 +32,27 @@ _Sent = Literal["rfc7009", "json", "delete", "form_get", "bearer_post", "nextclo
 
 
 def revoke(
-    plan: FlowContext,
+    ctx: FlowContext,
     token: Secret,
     hint: TokenHint,
-    *,
-    env: FlowEnv,
 ) -> Flow[RevocationAnswer]:
-    """Revoke one token at the plan's server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
+    """Revoke one token at its server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
 
     "yes" once the provider says so, or says that it knows no such token; "unsupported" if it cannot. Raises
     Transient if it should be asked again, SettingWrong if the client is refused, PeerFault for other refusals.
     With a DPoP key the request is signed: an atproto server answers 200 to one without a proof, and revokes nothing.
     """
-    provider = plan.provider
-    url = provider.revocation.url or plan.server.endpoints.revocation_endpoint
+    provider = ctx.provider
+    url = provider.revocation.url or ctx.server.endpoints.revocation_endpoint
     if provider.revocation.style == "none" or url is None:
         return UNSUPPORTED
     style: _Sent = provider.revocation.style
-    request, access = _request(plan, style, url, token, hint, env)
+    request, access = _request(ctx, style, url, token, hint)
 
     def again() -> Request:
-        return _request(plan, style, url, token, hint, env)[0]
+        return _request(ctx, style, url, token, hint)[0]
 
-    response = yield from dpop.send(request, key=plan.dpop_key, env=env, access=access, again=again)
+    response = yield from dpop.send(request, key=ctx.dpop_key, env=ctx.env, access=access, again=again)
     what = f"{provider.title}'s revocation endpoint"
     shape = provider.token_answer
     try:
@@ -82,15 +79,15 @@ def revoke(
 
 
 def _request(
-    plan: FlowContext, style: _Sent, url: str, token: Secret, hint: TokenHint, env: FlowEnv
+    ctx: FlowContext, style: _Sent, url: str, token: Secret, hint: TokenHint
 ) -> tuple[Request, Secret | None]:
     """The request of the preset's style, and the token where the token itself is the credential.
 
     `{token}`, `{hint}` and `{client_id}` stand for themselves in the preset's parameters, `{client_id}` in its address;
     a parameter with `{token}` takes the place of RFC 7009's two.
     """
-    preset = plan.provider.revocation
-    client_id = plan.client.client_id or ""
+    preset = ctx.provider.revocation
+    client_id = ctx.client.client_id or ""
     endpoint = safe(url.replace("{client_id}", quote(client_id, safe="")), "The revocation endpoint")
     words = {"token": token.reveal(), "hint": hint, "client_id": client_id}
     params = {name: _filled(value, words) for name, value in preset.params.items()}
@@ -107,23 +104,21 @@ def _request(
             if body is not None:
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
             request = Request("POST", endpoint, "revoke", headers, body)
-            return place_token(Api(), request, token, token_type=_scheme(plan.dpop_key)), token
+            return place_token(Api(), request, token, token_type=_scheme(ctx.dpop_key)), token
         case "delete" | "nextcloud" if not named:
             request = Request("DELETE", endpoint, "revoke", headers)
             placed = place_token(
-                plan.provider.api,
+                ctx.provider.api,
                 request,
                 token,
-                token_type=_scheme(plan.dpop_key),
-                values=token_values(plan.inputs, plan.client.client_id),
+                token_type=_scheme(ctx.dpop_key),
+                values=token_values(ctx.inputs, ctx.client.client_id),
             )
             return placed, token
         case "rfc7009" | "json" | "delete" | "nextcloud":
             as_json = style != "rfc7009"
             headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
-            fields, head = authenticate(
-                params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
-            )
+            fields, head = authenticate(ctx, params, headers, endpoint)
             text = json.dumps(fields) if as_json else urlencode(fields)
             method = "POST" if style in ("rfc7009", "json") else "DELETE"
             return Request(method, endpoint, "revoke", head, text.encode()), None

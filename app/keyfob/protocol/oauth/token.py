@@ -27,7 +27,6 @@ from keyfob.core.secret import Secret
 from keyfob.core.times import from_rfc3339
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Effect, Flow, Keep
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import (
     NotStrict,
@@ -69,26 +68,23 @@ class Answer:
 
 
 def token_request(
-    plan: FlowContext,
+    ctx: FlowContext,
     params: Mapping[str, str],
     purpose: str,
     *,
-    env: FlowEnv,
     url: str | None = None,
 ) -> Request:
     """A token endpoint request with the client's authentication, as form or JSON as the preset says. `url` is for
     other endpoints that authenticate the client alike. Holds secrets. Raises SettingWrong."""
-    endpoint = safe(url or plan.server.endpoints.token_endpoint, "The token endpoint")
-    as_json = plan.provider.token_answer.request_format == "json"
+    endpoint = safe(url or ctx.server.endpoints.token_endpoint, "The token endpoint")
+    as_json = ctx.provider.token_answer.request_format == "json"
     kind = "application/json" if as_json else "application/x-www-form-urlencoded"
     headers = {"Accept": "application/json", "Content-Type": kind}
-    for name, value in plan.provider.token_headers.items():
+    for name, value in ctx.provider.token_headers.items():
         headers[name] = value.replace("{version}", __version__).replace(
-            "{client_id}", plan.client.client_id or ""
+            "{client_id}", ctx.client.client_id or ""
         )
-    body, head = authenticate(
-        params, headers, plan.client, plan.server, endpoint, new_id=env.new_id, now=env.now
-    )
+    body, head = authenticate(ctx, params, headers, endpoint)
     encoded = json.dumps(body) if as_json else urlencode(body)
     return Request("POST", endpoint, purpose, head, encoded.encode())
 
@@ -220,37 +216,37 @@ def scopes_in(value: Any, separator: str = " ") -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(fit))[:SCOPES_MOST]
 
 
-def fault_in_type(plan: FlowContext, answer: Answer) -> str | None:
+def fault_in_type(ctx: FlowContext, answer: Answer) -> str | None:
     """Why the answer's `token_type` cannot be used (RFC 6749 §7.1, RFC 9449 §5), None if it can."""
     kind = (answer.token_type or "").lower()
-    if plan.dpop_key is not None:
+    if ctx.dpop_key is not None:
         return None if kind == "dpop" else "it sent a token that is not bound to Keyfob's key"
     if kind == "bearer":
         return None
-    if plan.provider.token_answer.token_type_optional and (not kind or kind in _BEARER_BY_ANOTHER_NAME):
+    if ctx.provider.token_answer.token_type_optional and (not kind or kind in _BEARER_BY_ANOTHER_NAME):
         return None
     return "it sent a token of an unknown type" if kind else "it sent a token without a type"
 
 
-def read_grant(plan: FlowContext, response: Response, asked_scopes: tuple[str, ...]) -> Grant:
+def read_grant(ctx: FlowContext, response: Response, asked_scopes: tuple[str, ...]) -> Grant:
     """The grant of a sign-in's token answer, judged all but its ID token. Raises as `read_answer`, and PeerFault for
     an answer without a usable access token."""
-    return grant_of(plan, read_answer(plan.provider, response), asked_scopes)
+    return grant_of(ctx, read_answer(ctx.provider, response), asked_scopes)
 
 
-def unwanted_grant(plan: FlowContext, response: Response) -> Grant | None:
+def unwanted_grant(ctx: FlowContext, response: Response) -> Grant | None:
     """What a sign-in's answer gave although `read_grant` refuses it: to be revoked and never used. None for nothing."""
-    access, refresh = tokens_in(plan.provider, response)
+    access, refresh = tokens_in(ctx.provider, response)
     token = access or refresh
-    return None if token is None else Grant(token, response.at, refresh=refresh, key=plan.dpop_key)
+    return None if token is None else Grant(token, response.at, refresh=refresh, key=ctx.dpop_key)
 
 
-def grant_of(plan: FlowContext, answer: Answer, asked_scopes: tuple[str, ...]) -> Grant:
+def grant_of(ctx: FlowContext, answer: Answer, asked_scopes: tuple[str, ...]) -> Grant:
     """As `read_grant`, of an answer that was read already."""
-    title = plan.provider.title
+    title = ctx.provider.title
     if answer.access is None:
         raise PeerFault(f"{title} answered without a usable access token")
-    fault = fault_in_type(plan, answer)
+    fault = fault_in_type(ctx, answer)
     if fault is not None:
         raise PeerFault(f"{title} broke the protocol: {fault}")
     return Grant(
@@ -260,8 +256,8 @@ def grant_of(plan: FlowContext, answer: Answer, asked_scopes: tuple[str, ...]) -
         id_token=answer.id_token,
         expires_at=answer.expires_at,
         scopes=asked_scopes if answer.scopes is None else answer.scopes,
-        token_type="Bearer" if plan.dpop_key is None else "DPoP",
-        key=plan.dpop_key,
+        token_type="Bearer" if ctx.dpop_key is None else "DPoP",
+        key=ctx.dpop_key,
     )
 
 
@@ -269,44 +265,42 @@ def grant_of(plan: FlowContext, answer: Answer, asked_scopes: tuple[str, ...]) -
 
 
 def exchange_code(
-    plan: FlowContext,
+    ctx: FlowContext,
     code: Secret,
     *,
     code_verifier: Secret | None,
-    env: FlowEnv,
     extra: Mapping[str, str] | None = None,
 ) -> Flow[Answer]:
     """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). The code is sent once.
 
     Raises SignInEnded `code_expired` if the server no longer takes the code, and as `read_answer`.
     """
-    params = {**plan.provider.token_params, **(extra or {})}
+    params = {**ctx.provider.token_params, **(extra or {})}
     params |= {"grant_type": "authorization_code", "code": code.reveal()}
-    if plan.redirect_uri is not None:
-        params["redirect_uri"] = plan.redirect_uri
+    if ctx.redirect_uri is not None:
+        params["redirect_uri"] = ctx.redirect_uri
     if code_verifier is not None:
         params["code_verifier"] = code_verifier.reveal()
-    if plan.resource is not None:
-        params["resource"] = plan.resource
-    make = partial(token_request, plan, params, "token", env=env)
-    response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
+    if ctx.resource is not None:
+        params["resource"] = ctx.resource
+    make = partial(token_request, ctx, params, "token")
+    response = yield from dpop.send(make(), key=ctx.dpop_key, env=ctx.env, again=make)
     try:
-        return read_answer(plan.provider, response)
+        return read_answer(ctx.provider, response)
     except SignInNeeded as refused:
         # There is no grant yet that could end.
         raise SignInEnded(
-            f"{plan.provider.title} did not accept the code", code="code_expired", detail=refused.detail
+            f"{ctx.provider.title} did not accept the code", code="code_expired", detail=refused.detail
         ) from None
 
 
 def renew(
-    plan: FlowContext,
+    ctx: FlowContext,
     grant: Grant,
     *,
     subject: str,
-    env: FlowEnv,
 ) -> Flow[Grant]:
-    """Renew a grant (RFC 6749 §6). `plan` is the account's pinned one; `subject` is whom the account belongs to.
+    """Renew a grant (RFC 6749 §6). `ctx` is the account's pinned one; `subject` is whom the account belongs to.
 
     Yields `Keep` as soon as the answer holds a token, then judges it. Where it is refused, a second `Keep` stores the
     old access token beside the newest refresh token, and PeerFault is raised: the account stays as it was, and the
@@ -318,17 +312,17 @@ def renew(
     if grant.refresh is None:
         raise SignInNeeded("This account does not have a refresh token", code="token_expired")
     # RFC 6749 §6: without `scope` the grant keeps what it has.
-    params = {**plan.provider.refresh_params, "grant_type": "refresh_token"}
+    params = {**ctx.provider.refresh_params, "grant_type": "refresh_token"}
     params["refresh_token"] = grant.refresh.reveal()
-    if plan.resource is not None:
-        params["resource"] = plan.resource
-    url = plan.server.endpoints.refresh_endpoint
-    make = partial(token_request, plan, params, "refresh", env=env, url=url)
-    response = yield from dpop.send(make(), key=plan.dpop_key, env=env, again=make)
+    if ctx.resource is not None:
+        params["resource"] = ctx.resource
+    url = ctx.server.endpoints.refresh_endpoint
+    make = partial(token_request, ctx, params, "refresh", url=url)
+    response = yield from dpop.send(make(), key=ctx.dpop_key, env=ctx.env, again=make)
     try:
-        answer = read_answer(plan.provider, response)
+        answer = read_answer(ctx.provider, response)
     except KeyfobError as refused:
-        _, rotated = tokens_in(plan.provider, response)
+        _, rotated = tokens_in(ctx.provider, response)
         if rotated is not None and rotated != grant.refresh:
             yield Keep(replace(grant, refresh=rotated, generation=grant.generation + 1))
             if isinstance(refused, SignInNeeded):
@@ -339,20 +333,20 @@ def renew(
         if isinstance(refused, SignInEnded):
             # `access_denied` to a renewal is not a user's refusal, and ends no grant.
             raise PeerFault(
-                f"{plan.provider.title} refused to renew this sign-in", detail=refused.detail
+                f"{ctx.provider.title} refused to renew this sign-in", detail=refused.detail
             ) from None
         raise
-    renewed = merge(plan, grant, answer)
+    renewed = merge(ctx, grant, answer)
     if renewed is None:
-        raise PeerFault(f"{plan.provider.title} renewed the sign-in without sending a token")
+        raise PeerFault(f"{ctx.provider.title} renewed the sign-in without sending a token")
     yield Keep(renewed)
     try:
         if answer.access is None:
-            raise PeerFault(f"{plan.provider.title} renewed the sign-in without sending an access token")
-        fault = fault_in_type(plan, answer)
+            raise PeerFault(f"{ctx.provider.title} renewed the sign-in without sending an access token")
+        fault = fault_in_type(ctx, answer)
         if fault is not None:
-            raise PeerFault(f"{plan.provider.title} broke the protocol: {fault}")
-        yield from _judge_identity(plan, grant, answer, subject, env.keys)
+            raise PeerFault(f"{ctx.provider.title} broke the protocol: {fault}")
+        yield from _judge_identity(ctx, grant, answer, subject)
     except PeerFault:
         if answer.access is not None:
             yield Keep(_without_new_access(grant, renewed))
@@ -360,7 +354,7 @@ def renew(
     return renewed
 
 
-def merge(plan: FlowContext, old: Grant, answer: Answer) -> Grant | None:
+def merge(ctx: FlowContext, old: Grant, answer: Answer) -> Grant | None:
     """The old grant with what the answer brings, one generation on; None if it brings no token. An absent, null or
     empty refresh token leaves the old one (RFC 6749 §6), an absent scope the old scopes."""
     refresh = answer.refresh or old.refresh
@@ -374,7 +368,7 @@ def merge(plan: FlowContext, old: Grant, answer: Answer) -> Grant | None:
         id_token=old.id_token or answer.id_token,
         expires_at=answer.expires_at,
         scopes=old.scopes if answer.scopes is None else answer.scopes,
-        token_type="Bearer" if plan.dpop_key is None else "DPoP",
+        token_type="Bearer" if ctx.dpop_key is None else "DPoP",
         key=old.key,
         generation=old.generation + 1,
     )
@@ -385,32 +379,32 @@ def _without_new_access(old: Grant, new: Grant) -> Grant:
 
 
 def _judge_identity(
-    plan: FlowContext, old: Grant, answer: Answer, subject: str, keys: id_token.Keys
+    ctx: FlowContext, old: Grant, answer: Answer, subject: str
 ) -> Generator[Effect, Any, None]:
     """OpenID Connect Core §12.2: a renewal's ID token is of the same issuer, subject and audience."""
-    told = _subject_told(plan, answer)
+    told = _subject_told(ctx, answer)
     if told is not None and told != subject:
         raise PeerFault(
-            f"{plan.provider.title} renewed this sign-in for another person", code="subject_mismatch"
+            f"{ctx.provider.title} renewed this sign-in for another person", code="subject_mismatch"
         )
-    if answer.id_token is None or plan.server.issuer is None or plan.server.endpoints.jwks_uri is None:
+    if answer.id_token is None or ctx.server.issuer is None or ctx.server.endpoints.jwks_uri is None:
         return
     before = id_token.unverified_claims(old.id_token) or {}  # verified when it was stored
     after = id_token.unverified_claims(answer.id_token) or {}
     if before and after.get("iss") != before.get("iss"):
         # Where the server's issuer is a template, the token's own tenant must stay.
         raise PeerFault(
-            f"{plan.provider.title} renewed the sign-in with an ID token of another issuer",
+            f"{ctx.provider.title} renewed the sign-in with an ID token of another issuer",
             code="id_token_invalid",
         )
     sub = before.get("sub")
     expected = sub if isinstance(sub, str) else None
-    source = plan.provider.identity
+    source = ctx.provider.identity
     if expected is None and source.source == "userinfo" and source.map.get("subject", "sub") == "sub":
         expected = subject  # user information has the ID token's subject (Core §5.3.2)
     try:
         yield from id_token.verify(
-            plan, answer.id_token, nonce=None, at=answer.at, keys=keys, access=answer.access, subject=expected
+            ctx, answer.id_token, nonce=None, at=answer.at, access=answer.access, subject=expected
         )
     except (Transient, SettingWrong, PeerFault) as failed:
         # Where the keys cannot be had just now, the claims were judged all the same, before they were asked for. The
@@ -419,9 +413,9 @@ def _judge_identity(
             raise
 
 
-def _subject_told(plan: FlowContext, answer: Answer) -> str | None:
+def _subject_told(ctx: FlowContext, answer: Answer) -> str | None:
     """Whom the answer itself names, in the way that the account's subject was found at sign-in."""
-    source = plan.provider.identity
+    source = ctx.provider.identity
     data: Mapping[str, Any] | None
     match source.source:
         case "token_answer":

@@ -1,4 +1,4 @@
-"""ID tokens (OpenID Connect Core §3.1.3.7, §3.1.3.8, §12.2; RFC 8725) and the keys that sign them (RFC 7517).
+"""ID tokens (OpenID Connect Core §3.1.3.7, §3.1.3.8, §12.2; RFC 8725).
 
 `authorize` and `device` call it at sign-in, and `token.renew` at renewal. `verify` accepts only a token that is signed by a key of
 the pinned server, under an algorithm for this key, with claims of this server, client and sign-in. It never fetches a key
@@ -7,17 +7,13 @@ from an address in a token, never uses a shared secret as a key, and compares al
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import math
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn
 
 from keyfob.core.encoding import base64url
@@ -26,123 +22,20 @@ from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow, Send
-from keyfob.protocol.http.responses import NotStrict, parse_json, read_json
+from keyfob.protocol.http.responses import NotStrict, parse_json
 from keyfob.protocol.http.urls import safe
+from keyfob.protocol.oidc.keys import ALGORITHMS, decode_base64url, fits, read_keys
 
 SKEW = 60  # seconds that two honest clocks may differ
 TOKEN_MOST = 65_536  # bytes, told before anything is decoded
-REFETCH = timedelta(seconds=30)
-KEYS_MOST = 64  # of one set
-SETS_MOST = 128  # servers; one person's accounts have a few dozen
 TRIES_MOST = 8  # keys tried for a token that names none
-RSA_BITS_LEAST = 2048  # RFC 7518 §3.3
 SUBJECT_MOST = 255  # Core §2
 
-_RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
-_PUBLIC = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
 # They would have us trust a key, or understand an extension, on the token's own word.
 _REFUSED_HEADERS = ("crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "enc")
 _OTHER_KINDS = ("at+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt")
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _TENANT = re.compile(r"[A-Za-z0-9-]{1,64}")
-
-
-# --- keys ---------------------------------------------------------------------------------------------------
-
-
-class Keys:
-    """The public signing keys of each server, by `jwks_uri`. One a process, shared by its threads; holds no secret.
-
-    A key set is replaced by a newer one only, never dropped because a fetch failed. Beyond SETS_MOST the set used
-    longest ago is forgotten.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sets: OrderedDict[str, tuple[Mapping[str, Any], ...]] = OrderedDict()
-        self._asked_at: dict[str, datetime] = {}
-
-    def cached(self, jwks_uri: str) -> tuple[Mapping[str, Any], ...]:
-        """The keys known, none if nothing was fetched yet."""
-        with self._lock:
-            found = self._sets.get(jwks_uri)
-            if found is None:
-                return ()
-            self._sets.move_to_end(jwks_uri)
-            return found
-
-    def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
-        """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that tokens
-        with invented key ids cannot make us hammer a server. The first fetch is no second one: a key that changes
-        right after it is found."""
-        with self._lock:
-            if jwks_uri not in self._sets:
-                return True
-            last = self._asked_at.get(jwks_uri)
-            if last is not None and abs(at - last) < REFETCH:
-                return False
-            self._asked_at[jwks_uri] = at
-            return True
-
-    def store(self, jwks_uri: str, keys: Sequence[Mapping[str, Any]]) -> None:
-        """Take a fetched set. An empty one is a mistake of the server's and replaces nothing."""
-        with self._lock:
-            if not keys:
-                return
-            self._sets[jwks_uri] = tuple(keys)
-            self._sets.move_to_end(jwks_uri)
-            while len(self._sets) > SETS_MOST:
-                forgotten, _ = self._sets.popitem(last=False)
-                self._asked_at.pop(forgotten, None)
-
-
-def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
-    """The public signing keys of a JWKS answer (RFC 7517 §5). Keys of unknown kinds, for encryption, or too weak are
-    passed over. Raises as `answer.read_json`, and PeerFault `metadata_invalid` if it is not a key set."""
-    found = read_json(response, what).get("keys")
-    if not isinstance(found, list):
-        raise PeerFault(f"{what} sent no keys", code="metadata_invalid")
-    usable = []
-    for key in found[:KEYS_MOST]:
-        if isinstance(key, dict) and _is_signing_key(key):
-            usable.append({name: key[name] for name in _PUBLIC if name in key})
-    return tuple(usable)
-
-
-def _is_signing_key(key: Mapping[str, Any]) -> bool:
-    if key.get("use", "sig") != "sig":
-        return False
-    operations = key.get("key_ops")
-    if operations is not None and not (isinstance(operations, list) and "verify" in operations):
-        return False
-    if not isinstance(key.get("kid", ""), str) or not isinstance(key.get("alg", ""), str):
-        return False
-    match key.get("kty"):
-        case "RSA":
-            modulus = key.get("n")
-            return isinstance(modulus, str) and _bits(modulus) >= RSA_BITS_LEAST
-        case "EC" | "OKP":
-            return key.get("crv") in _CURVES.values()
-    return False
-
-
-def _bits(modulus: str) -> int:
-    try:
-        return int.from_bytes(_decode(modulus), "big").bit_length()
-    except NotStrict:
-        return 0
-
-
-def _fits(key: Mapping[str, Any], alg: str) -> bool:
-    """Whether a key may verify under `alg`: its own word if it has one, else its type and curve (RFC 8725 §3.1)."""
-    if key.get("alg", alg) != alg:
-        return False
-    if alg in _RSA:
-        return bool(key["kty"] == "RSA")
-    kind = "OKP" if alg == "EdDSA" else "EC"
-    return bool(key["kty"] == kind and key.get("crv") == _CURVES[alg])
 
 
 # --- tokens -------------------------------------------------------------------------------------------------
@@ -155,12 +48,11 @@ class _Parsed:
 
 
 def verify(
-    plan: FlowContext,
+    ctx: FlowContext,
     token: Secret,
     *,
     nonce: Secret | None,
     at: datetime,
-    keys: Keys,
     access: Secret | None = None,
     code: Secret | None = None,
     subject: str | None = None,
@@ -175,21 +67,21 @@ def verify(
     _check_header(parsed.header)
     # The claims first: a token that is not meant for us is worth no request.
     check_claims(
-        plan, parsed.claims, parsed.header, nonce=nonce, at=at, access=access, code=code, subject=subject
+        ctx, parsed.claims, parsed.header, nonce=nonce, at=at, access=access, code=code, subject=subject
     )
-    yield from _check_signature(plan, token, parsed.header, at, keys)
+    yield from _check_signature(ctx, token, parsed.header, at)
     return dict(parsed.claims)
 
 
-def verify_userinfo(plan: FlowContext, token: Secret, *, at: datetime, keys: Keys) -> Flow[dict[str, Any]]:
+def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[dict[str, Any]]:
     """The claims of user information that comes as a signed JWT (Core §5.3.2): of this issuer, for this client. It has
     no times of its own. Raises as `verify`."""
     try:
         parsed = _parse(token)
         _check_header(parsed.header)
-        _check_issuer(plan, parsed.claims)
-        _audiences(plan.client.client_id, parsed.claims)
-        yield from _check_signature(plan, token, parsed.header, at, keys)
+        _check_issuer(ctx, parsed.claims)
+        _audiences(ctx.client.client_id, parsed.claims)
+        yield from _check_signature(ctx, token, parsed.header, at)
     except PeerFault as fault:
         words = fault.message.replace("The ID token", "The user information")
         raise PeerFault(words, code=fault.code) from None
@@ -221,8 +113,8 @@ def _parse(token: Secret) -> _Parsed:
     if not parts[2]:
         _invalid("it is not signed")
     try:
-        header, claims = (parse_json(_decode(part)) for part in parts[:2])
-        _decode(parts[2])
+        header, claims = (parse_json(decode_base64url(part)) for part in parts[:2])
+        decode_base64url(parts[2])
     except NotStrict:
         _invalid("it cannot be read")
     if not isinstance(header, dict) or not isinstance(claims, dict):
@@ -230,18 +122,9 @@ def _parse(token: Secret) -> _Parsed:
     return _Parsed(header, claims)
 
 
-def _decode(part: str) -> bytes:
-    if not _BASE64URL.fullmatch(part):
-        raise NotStrict("it is not base64url")
-    try:
-        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except binascii.Error:
-        raise NotStrict("it is not base64url") from None
-
-
 def _check_header(header: Mapping[str, Any]) -> None:
     alg = header.get("alg")
-    if not isinstance(alg, str) or alg not in _RSA | _CURVES.keys():
+    if not isinstance(alg, str) or alg not in ALGORITHMS:
         # With `none` anybody signs, and with HS256 anybody who knows the public key or shares the secret.
         _invalid("its algorithm does not prove who signed it")
     for name in _REFUSED_HEADERS:
@@ -257,10 +140,9 @@ def _check_header(header: Mapping[str, Any]) -> None:
 # --- signature ----------------------------------------------------------------------------------------------
 
 
-def _check_signature(
-    plan: FlowContext, token: Secret, header: Mapping[str, Any], at: datetime, keys: Keys
-) -> Flow[None]:
-    uri = safe(plan.server.endpoints.jwks_uri, "The address of the signing keys")
+def _check_signature(ctx: FlowContext, token: Secret, header: Mapping[str, Any], at: datetime) -> Flow[None]:
+    uri = safe(ctx.server.endpoints.jwks_uri, "The address of the signing keys")
+    keys = ctx.env.keys
     known = keys.cached(uri)
     if _signed_by_one_of(known, token, header):
         return
@@ -269,7 +151,7 @@ def _check_signature(
         _invalid("none of the server's keys signed it")
     try:
         response: Response = yield Send(Request("GET", uri, "jwks", {"Accept": "application/json"}))
-        fetched = read_keys(response, f"{plan.provider.title}'s signing keys")
+        fetched = read_keys(response, f"{ctx.provider.title}'s signing keys")
     except (Transient, PeerFault, SettingWrong):
         if not known:
             raise
@@ -283,7 +165,7 @@ def _signed_by_one_of(
     candidates: Sequence[Mapping[str, Any]], token: Secret, header: Mapping[str, Any]
 ) -> bool:
     alg, kid = header["alg"], header.get("kid")
-    fitting = [k for k in candidates if _fits(k, alg) and (kid is None or k.get("kid") == kid)]
+    fitting = [k for k in candidates if fits(k, alg) and (kid is None or k.get("kid") == kid)]
     return any(_signed_by(key, token, alg) for key in fitting[:TRIES_MOST])
 
 
@@ -304,7 +186,7 @@ def _signed_by(jwk: Mapping[str, Any], token: Secret, alg: str) -> bool:
 
 
 def check_claims(
-    plan: FlowContext,
+    ctx: FlowContext,
     claims: Mapping[str, Any],
     header: Mapping[str, Any],
     *,
@@ -315,8 +197,8 @@ def check_claims(
     subject: str | None = None,
 ) -> None:
     """Judge the claims alone. Raises PeerFault `id_token_invalid`, or `subject_mismatch` for another `subject`."""
-    _check_issuer(plan, claims)
-    _check_audience(plan.client.client_id, claims)
+    _check_issuer(ctx, claims)
+    _check_audience(ctx.client.client_id, claims)
     _check_times(claims, at)
     _check_nonce(claims, nonce)
     for name, value in (("at_hash", access), ("c_hash", code)):
@@ -326,19 +208,19 @@ def check_claims(
     if not isinstance(sub, str) or not 0 < len(sub) <= SUBJECT_MOST or not sub.isprintable():
         _invalid("it has no subject")
     if subject is not None and sub != subject:
-        raise PeerFault(f"{plan.provider.title} answered for another person", code="subject_mismatch")
+        raise PeerFault(f"{ctx.provider.title} answered for another person", code="subject_mismatch")
 
 
-def _check_issuer(plan: FlowContext, claims: Mapping[str, Any]) -> None:
+def _check_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> None:
     iss = claims.get("iss")
-    if not isinstance(iss, str) or iss != expected_issuer(plan, claims):
+    if not isinstance(iss, str) or iss != expected_issuer(ctx, claims):
         _invalid("it comes from another issuer")
 
 
-def expected_issuer(plan: FlowContext, claims: Mapping[str, Any]) -> str | None:
+def expected_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> str | None:
     """The issuer that a token must name: the server's, or where that is a template (Microsoft's common endpoint),
     the template with the token's own tenant in it."""
-    issuer = plan.server.issuer
+    issuer = ctx.server.issuer
     if issuer is None or "{tenantid}" not in issuer:
         return issuer
     tenant = claims.get("tid")

@@ -24,12 +24,11 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.context import FlowContext, Identity
 from keyfob.protocol.effects import Flow
-from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import NotStrict, failure, is_web_page, media_type, parse_json, read_json
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oauth import dpop
-from keyfob.protocol.oidc.id_token import SUBJECT_MOST, Keys, unverified_claims, verify_userinfo
+from keyfob.protocol.oidc.id_token import SUBJECT_MOST, unverified_claims, verify_userinfo
 from keyfob.protocol.token_placement import api_of, filled, place_token, token_values
 
 # Where OpenID Connect's standard claims are (Core §5.1); a preset's map overrides each.
@@ -137,12 +136,11 @@ def _api_request(
 
 
 def identify(
-    plan: FlowContext,
+    ctx: FlowContext,
     grant: Grant,
     *,
     claims: Mapping[str, Any] | None,
     method: Method,
-    env: FlowEnv,
     answer: Mapping[str, Any] | None = None,
 ) -> Flow[Identity]:
     """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave. User
@@ -153,7 +151,7 @@ def identify(
     refuses the token, PeerFault `identity_invalid` if it names nobody, PeerFault `protocol_violation` if the
     user information is of another subject than the ID token, and Transient.
     """
-    provider = plan.provider
+    provider = ctx.provider
     source = _source_of(provider, method)
     asked: Mapping[str, Any] = EMPTY
     match source.source:
@@ -166,17 +164,17 @@ def identify(
         case "access_jwt":
             data = unverified_claims(grant.access) or EMPTY
             if source.url is not None:
-                told = yield from _details(plan, grant, source, data, env)
+                told = yield from _details(ctx, grant, source, data)
                 data = {**data, **told}
         case "token_answer":
             data = answer or EMPTY
         case "request":
-            data = asked = yield from _ask(plan, grant, method, env)
+            data = asked = yield from _ask(ctx, grant, method)
         case "userinfo" | "id_token":
             data = claims or EMPTY
-            if _userinfo_endpoint(provider, plan.server) is not None or source.url is not None:
+            if _userinfo_endpoint(provider, ctx.server) is not None or source.url is not None:
                 try:
-                    asked = yield from _ask(plan, grant, method, env)
+                    asked = yield from _ask(ctx, grant, method)
                 except SignInNeeded:
                     if claims is None:
                         raise
@@ -191,22 +189,21 @@ def identify(
     key = provider.key_for(method)
     hidden = () if key is None else key.redact
     return identity_in(
-        source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(plan)
+        source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(ctx)
     )
 
 
-def _home(plan: FlowContext) -> str | None:
+def _home(ctx: FlowContext) -> str | None:
     """An address of the server that names the user."""
-    ends = plan.server.endpoints
-    return plan.server.issuer or ends.token_endpoint or plan.provider.api.base or plan.provider.identity.url
+    ends = ctx.server.endpoints
+    return ctx.server.issuer or ends.token_endpoint or ctx.provider.api.base or ctx.provider.identity.url
 
 
 def _details(
-    plan: FlowContext,
+    ctx: FlowContext,
     grant: Grant,
     source: IdentitySource,
     claims: Mapping[str, Any],
-    env: FlowEnv,
 ) -> Flow[Mapping[str, Any]]:
     """More about the user whom the token names, for display: `{subject}` stands in the request's body. Only a refused
     token is a failure; whatever else goes wrong leaves out a picture."""
@@ -214,49 +211,47 @@ def _details(
     if isinstance(subject, bool) or not _PLAIN_SUBJECT.fullmatch(str(subject)):
         return EMPTY  # nothing is built into a request that could change its meaning
     body = source.body.replace("{subject}", str(subject)) if source.body else None
-    asking = replace(plan, provider=replace(plan.provider, identity=replace(source, body=body)))
+    asking = replace(ctx, provider=replace(ctx.provider, identity=replace(source, body=body)))
     try:
-        answer: Mapping[str, Any] = yield from _ask(asking, grant, "oauth", env)
+        answer: Mapping[str, Any] = yield from _ask(asking, grant, "oauth")
     except (Transient, PeerFault):
         return EMPTY
     return answer
 
 
 def _ask(
-    plan: FlowContext,
+    ctx: FlowContext,
     grant: Grant,
     method: Method,
-    env: FlowEnv,
 ) -> Flow[Mapping[str, Any]]:
-    provider = plan.provider
-    values = token_values(plan.inputs, plan.client.client_id)
+    provider = ctx.provider
+    values = token_values(ctx.inputs, ctx.client.client_id)
     request = who_am_i_request(
-        provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
+        provider, method, grant.access, server=ctx.server, values=values, token_type=grant.token_type
     )
-    response = yield from _sent(request, grant, env)
-    return (yield from _told(plan, response, env.keys))
+    response = yield from _sent(ctx, request, grant)
+    return (yield from _told(ctx, response))
 
 
-def _told(plan: FlowContext, response: Response, keys: Keys) -> Flow[Mapping[str, Any]]:
+def _told(ctx: FlowContext, response: Response) -> Flow[Mapping[str, Any]]:
     """What a who-am-I answer says, by its signature where it is signed (Core §5.3.2)."""
     if 200 <= response.status < 300 and media_type(response) == "application/jwt":
         token = Secret(response.body.decode("ascii", "replace").strip())
-        return (yield from verify_userinfo(plan, token, at=response.at, keys=keys))
-    return read_who_am_i(plan.provider, response)
+        return (yield from verify_userinfo(ctx, token, at=response.at))
+    return read_who_am_i(ctx.provider, response)
 
 
-def _sent(request: Request, grant: Grant, env: FlowEnv) -> Flow[Response]:
+def _sent(ctx: FlowContext, request: Request, grant: Grant) -> Flow[Response]:
     access = grant.access if grant.key else None
-    return dpop.send(request, key=grant.key, env=env, access=access)
+    return dpop.send(request, key=grant.key, env=ctx.env, access=access)
 
 
 def probe(
-    plan: FlowContext,
+    ctx: FlowContext,
     grant: Grant,
     *,
     subject: str,
     method: Method,
-    env: FlowEnv,
 ) -> Flow[Identity]:
     """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
     back has it too.
@@ -264,14 +259,14 @@ def probe(
     Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` if the answer names somebody else, SettingWrong
     `preset_faulty` if there is nothing to ask, and Transient.
     """
-    provider = plan.provider
+    provider = ctx.provider
     source = _source_of(provider, method)
-    values = token_values(plan.inputs, plan.client.client_id)
+    values = token_values(ctx.inputs, ctx.client.client_id)
     request = probe_request(
-        provider, method, grant.access, server=plan.server, values=values, token_type=grant.token_type
+        provider, method, grant.access, server=ctx.server, values=values, token_type=grant.token_type
     )
-    response: Response = yield from _sent(request, grant, env)
-    told = yield from _told(plan, response, env.keys)
+    response: Response = yield from _sent(ctx, request, grant)
+    told = yield from _told(ctx, response)
     tests_only = not holds_key(method) and provider.test is not None and provider.test.url is not None
     if tests_only or source.source not in ("request", "userinfo", "id_token"):
         return Identity(subject)
@@ -283,7 +278,7 @@ def probe(
             {k: v for k, v in told.items() if k not in hidden},
             grant.access,
             provider.title,
-            _home(plan),
+            _home(ctx),
         )
     except PeerFault:
         if source.source != "id_token":

@@ -12,10 +12,11 @@ from keyfob.core.methods import holds_key
 from keyfob.core.transitions import TokenAccepted, after
 from keyfob.ports import AccountRecords
 from keyfob.protocol.context import Identity
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oidc import identity
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.views import TestResult
-from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.contexts import ContextBuilder
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 
@@ -30,26 +31,26 @@ class IdentityCheck:
         contexts: ContextBuilder,
         runner: Runner,
         events: EventBus,
-        signing: Signing,
+        env: FlowEnv,
     ) -> None:
         self._store = store
         self._keeper = keeper
         self._contexts = contexts
         self._runner = runner
         self._events = events
-        self._signing = signing
+        self._env = env
 
     def run(self, record: Record) -> TestResult:
         """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the token
         once. Where there is no such request, the token is renewed, which the provider does for a living grant alone.
-        Updates name, avatar and plan. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
-        started = self._signing.now()
+        Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
+        started = self._env.now()
         if self._test_by_renewing(record):
             self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
             who = Identity(record.account.subject, record.account.name)
         else:
             who = self._ask(record)
-        took = self._signing.now() - started
+        took = self._env.now() - started
         nameless = who.subject.startswith(identity.UNIDENTIFIED)
         if record.account.subject and not nameless and who.subject != record.account.subject:
             raise PeerFault(
@@ -75,17 +76,13 @@ class IdentityCheck:
 
     def _identify(self, record: Record, grant: Grant) -> Identity:
         """Who the token is of, if the provider can be asked that; else whether it works."""
-        plan = self._contexts.for_account(record, grant)
+        ctx = self._contexts.for_account(record, grant)
         method, subject = record.account.method, record.account.subject
-        profile = plan.provider.key_for(method)
-        source = (profile.identity if profile else plan.provider.identity).source
+        profile = ctx.provider.key_for(method)
+        source = (profile.identity if profile else ctx.provider.identity).source
         if source in ("userinfo", "request"):
-            return self._runner.run(
-                identity.identify(plan, grant, claims=None, method=method, env=self._signing.env)
-            )
-        return self._runner.run(
-            identity.probe(plan, grant, subject=subject, method=method, env=self._signing.env)
-        )
+            return self._runner.run(identity.identify(ctx, grant, claims=None, method=method))
+        return self._runner.run(identity.probe(ctx, grant, subject=subject, method=method))
 
     def _test_by_renewing(self, record: Record) -> bool:
         """Whether there is nothing to ask with the token: who the account is came with the ID token, and the user

@@ -26,8 +26,9 @@ from keyfob.core.words import RevocationAnswer, RevocationOutcome, TokenHint
 from keyfob.ports import AccountStore, Vault
 from keyfob.protocol import nextcloud
 from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth import register, revoke
-from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.contexts import ContextBuilder
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.clients import stored_auth
@@ -41,13 +42,13 @@ class Revocations:
     """Thread-safe. `queue` needs the vault; `settle` the network as well."""
 
     def __init__(
-        self, vault: Vault, store: AccountStore, plans: ContextBuilder, runner: Runner, signing: Signing
+        self, vault: Vault, store: AccountStore, contexts: ContextBuilder, runner: Runner, env: FlowEnv
     ) -> None:
         self._vault = vault
         self._store = store
-        self._plans = plans
+        self._contexts = contexts
         self._runner = runner
-        self._signing = signing
+        self._env = env
 
     def can_revoke(self, record: Record) -> bool:
         """Whether this account's provider offers a way to revoke what this method gave."""
@@ -60,7 +61,7 @@ class Revocations:
         """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called before the
         account's client is replaced. None if there is nothing to revoke. Raises KeychainError."""
         ends_at = grant.expires_at if grant.refresh is None else record.grant_ends_at
-        if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._signing.now()):
+        if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._env.now()):
             return None
         pending = replace(self.queue(record, grant, held=True), ends_at=ends_at)
         self._store.put_revocation(pending)
@@ -73,7 +74,7 @@ class Revocations:
 
     def trim(self, account_key: str) -> int:
         """Drop what has ended by itself, and the oldest beyond HELD_MOST: how many of those there were."""
-        now = self._signing.now()
+        now = self._env.now()
         held = self.held(account_key)
         ended = [p for p in held if p.ends_at is not None and p.ends_at <= now]
         live = [p for p in held if p not in ended]
@@ -91,7 +92,7 @@ class Revocations:
     def release(self, account_key: str) -> list[PendingRevocation]:
         """The account's older sign-ins, due for revocation from now on."""
         self.trim(account_key)
-        due = [replace(p, held=False, at=self._signing.now()) for p in self.held(account_key)]
+        due = [replace(p, held=False, at=self._env.now()) for p in self.held(account_key)]
         for pending in due:
             self._store.put_revocation(pending)
         return due
@@ -108,10 +109,10 @@ class Revocations:
         """Take over `grant` for revocation: durable before it returns. `client` if it is not the account's own
         yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError."""
         account = record.account
-        entry = f"revoke/{self._signing.new_id()}"
+        entry = f"revoke/{self._env.new_id()}"
         if client is None:
-            client = self._plans.client(record)
-            key_id = self._plans.secrets(account.key).key_id if client.key else None
+            client = self._contexts.client(record)
+            key_id = self._contexts.secrets(account.key).key_id if client.key else None
         body = {
             "grant": seal(grant).reveal(),
             "client_id": client.client_id,
@@ -125,7 +126,7 @@ class Revocations:
             account_id=account.id,
             pin=account.pin,
             provider=account.provider,
-            at=self._signing.now(),
+            at=self._env.now(),
             account_key=account.key,
             held=held,
         )
@@ -135,7 +136,7 @@ class Revocations:
     def settle(self, pending: PendingRevocation) -> RevocationOutcome:
         """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), or `refused` (it
         does not let us, and trying again would not help). Never raises a KeyfobError."""
-        now = self._signing.now()
+        now = self._env.now()
         if self._held_meanwhile(pending):
             return "pending"
         try:
@@ -180,7 +181,7 @@ class Revocations:
         if not self.can_revoke(record):
             return
         try:
-            self._tell(self._plan(record.account.provider, record.account.pin, client, grant), grant)
+            self._tell(self._context(record.account.provider, record.account.pin, client, grant), grant)
         except KeyfobError as error:
             log.info("giving back an unwanted grant of %s failed: %s", record.account.provider, error.code)
             if isinstance(error, Transient):
@@ -192,7 +193,7 @@ class Revocations:
     def unregister_account(self, record: Record) -> None:
         """Remove this account's own dynamic registration where there is one, as `unregister` does."""
         uri = record.account.pin.registration_uri
-        token = self._plans.secrets(record.account.key).registration_token
+        token = self._contexts.secrets(record.account.key).registration_token
         if uri and token is not None:
             self.unregister(record.account.id, uri, token)
 
@@ -213,42 +214,46 @@ class Revocations:
             raise KeychainError("A keychain entry is damaged", code="entry_damaged") from None
         key = self._key(pending, body["client_id"], body["client_key"]) if body["client_key"] else None
         client = Client(body["client_id"], stored_auth(body["client_auth"], pending.provider), secret, key)
-        return self._tell(self._plan(pending.provider, pending.pin, client, grant), grant)
+        return self._tell(self._context(pending.provider, pending.pin, client, grant), grant)
 
     def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
         """The client's key with this id. If the user has removed it in the meantime, the one that the account uses now: a
         server takes any key of the client (RFC 7523 §3)."""
-        key = self._plans.jwk(kid)
+        key = self._contexts.jwk(kid)
         record = self._store.get(pending.account_key)
         if key is not None or record is None or record.account.pin.client_id != client_id:
             return key
-        newer = self._plans.secrets(pending.account_key).key_id
-        return self._plans.jwk(newer) if newer else None
+        newer = self._contexts.secrets(pending.account_key).key_id
+        return self._contexts.jwk(newer) if newer else None
 
-    def _plan(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> FlowContext:
+    def _context(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> FlowContext:
         provider = self._provider(provider_id, pin)
         if pin.server.endpoints.revocation_endpoint:
             # The address that the account was signed in with, whatever its preset says by now.
             provider = replace(provider, revocation=replace(provider.revocation, url=None))
         return FlowContext(
-            provider=provider, server=pin.server, client=client, dpop_key=grant.key, inputs=pin.inputs
+            provider=provider,
+            server=pin.server,
+            client=client,
+            env=self._env,
+            dpop_key=grant.key,
+            inputs=pin.inputs,
         )
 
     def _provider(self, provider_id: str, pin: Pin) -> Provider:
         """The preset; if it is gone or faulty, what the account's pin alone tells: its server's own revocation."""
         try:
-            return self._plans.preset(provider_id, pin)
+            return self._contexts.preset(provider_id, pin)
         except KeyfobError:
             return Provider(id=provider_id, title=provider_id, revocation=Revocation(style="rfc7009"))
 
-    def _tell(self, plan: FlowContext, grant: Grant) -> RevocationAnswer:
-        if plan.provider.revocation.style == "nextcloud":
-            server = plan.provider.api.base or plan.server.issuer or ""
-            login = plan.inputs.get("login", "")
+    def _tell(self, ctx: FlowContext, grant: Grant) -> RevocationAnswer:
+        if ctx.provider.revocation.style == "nextcloud":
+            server = ctx.provider.api.base or ctx.server.issuer or ""
+            login = ctx.inputs.get("login", "")
             return self._runner.run(nextcloud.forget_app_password(server, login, grant.access))
         answers = [
-            self._runner.run(revoke.revoke(plan, token, hint, env=self._signing.env))
-            for token, hint in _tokens(plan.provider, grant)
+            self._runner.run(revoke.revoke(ctx, token, hint)) for token, hint in _tokens(ctx.provider, grant)
         ]
         return "yes" if "yes" in answers else "unsupported"
 

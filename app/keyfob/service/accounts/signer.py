@@ -20,13 +20,14 @@ from keyfob.core.http import Request
 from keyfob.core.provider import EMPTY, Api, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
-from keyfob.protocol.http.urls import fault_of
+from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.urls import fault_of, origin_of
 from keyfob.protocol.oauth import dpop
 from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.tool_tokens import refuse_sharing
-from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.contexts import ContextBuilder
 
 # Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these could smuggle a second request or other credentials.
 FORBIDDEN = frozenset(
@@ -82,17 +83,17 @@ class SignedRequest:
 class Signer:
     """Blocking and thread-safe."""
 
-    def __init__(self, accounts: Accounts, keeper: Keeper, plans: ContextBuilder, signing: Signing) -> None:
+    def __init__(self, accounts: Accounts, keeper: Keeper, contexts: ContextBuilder, env: FlowEnv) -> None:
         self._accounts = accounts
         self._keeper = keeper
-        self._plans = plans
-        self._signing = signing
+        self._contexts = contexts
+        self._env = env
 
     def check(self, ref: str, target: str, headers: Mapping[str, str] = EMPTY) -> str:
         """The whole address of a path or URL of this account's API, if its credentials may go there with these
         headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a caller may not set."""
         record = self._accounts.resolve(ref)
-        provider = self._plans.provider(record)
+        provider = self._contexts.provider(record)
         refuse_headers(headers, api_of(provider, record.account.method))
         return address_of(record, provider, target)
 
@@ -105,7 +106,7 @@ class Signer:
         the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
         Keeper.grant raises."""
         record = self._accounts.resolve(ref)
-        provider = self._plans.provider(record)
+        provider = self._contexts.provider(record)
         if for_tool:
             refuse_sharing(record, provider)
         url = address_of(record, provider, wanted.url)
@@ -121,14 +122,14 @@ class Signer:
         )
         told = dict(request.headers)
         if grant.key is not None:
-            nonces = self._signing.nonces
+            nonces = self._env.nonces
             nonce = (nonces.note(url, wanted.nonce) if wanted.nonce else None) or nonces.get(url)
             told["DPoP"] = dpop.proof(
                 grant.key,
                 wanted.method,
                 request.url,
-                new_id=self._signing.new_id,
-                now=self._signing.now,
+                new_id=self._env.new_id,
+                now=self._env.now,
                 nonce=nonce,
                 access=grant.access,
             )
@@ -158,7 +159,7 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
     fault = fault_of(target)
     if fault is not None:
         raise SettingWrong(f"This is not an address of {provider.title}'s: {fault}", code="host_not_allowed")
-    if dpop.origin_of(target) not in allowed:
+    if origin_of(target) not in allowed:
         host = urlsplit(target).netloc
         raise SettingWrong(
             f"{host} is not one of {provider.title}'s API hosts",
@@ -181,7 +182,7 @@ def _origins(record: Record, provider: Provider) -> Iterator[str]:
         named.append(pinned.userinfo_endpoint)
     for url in named:
         if url is not None and fault_of(url) is None:
-            yield dpop.origin_of(url)
+            yield origin_of(url)
 
 
 def refuse_headers(headers: Mapping[str, str], api: Api) -> None:

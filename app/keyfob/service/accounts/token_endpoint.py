@@ -7,18 +7,19 @@ from collections.abc import Callable
 from keyfob.core.account import Record
 from keyfob.core.grant import Grant
 from keyfob.protocol.context import FlowContext
+from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth import token
-from keyfob.service.contexts import ContextBuilder, Signing
+from keyfob.service.contexts import ContextBuilder
 from keyfob.service.runner import EffectHandlers, Runner
 
 
 class TokenEndpoint:
     """Blocking and thread-safe. Sends, and stores nothing itself."""
 
-    def __init__(self, contexts: ContextBuilder, runner: Runner, signing: Signing) -> None:
+    def __init__(self, contexts: ContextBuilder, runner: Runner, env: FlowEnv) -> None:
         self._contexts = contexts
         self._runner = runner
-        self._signing = signing
+        self._env = env
 
     def context(self, record: Record, grant: Grant) -> FlowContext:
         """All that the request needs. Raises SignInNeeded `preset_changed`, NotFound, KeychainError."""
@@ -29,5 +30,5 @@ class TokenEndpoint:
     ) -> Grant:
         """Send the refresh token once. `keep` is called with what the provider gave before anything in it is judged.
         Raises what `protocol.oauth.token.renew` and `keep` raise."""
-        flow = token.renew(context, grant, subject=record.account.subject, env=self._signing.env)
+        flow = token.renew(context, grant, subject=record.account.subject)
         return self._runner.run(flow, EffectHandlers(keep=keep))

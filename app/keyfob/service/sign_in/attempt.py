@@ -56,7 +56,7 @@ class UnsavedGrant:
     """A grant that a sign-in got and that is not an account's yet."""
 
     grant: Grant
-    plan: FlowContext
+    context: FlowContext
     secrets: ClientSecrets
 
 

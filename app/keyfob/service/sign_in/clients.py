@@ -65,7 +65,7 @@ class Clients:
         self,
         store: NamedValues,
         vault: Vault,
-        plans: ContextBuilder,
+        contexts: ContextBuilder,
         runner: Runner,
         environment: Mapping[str, str],
         new_installation: Callable[[], str],
@@ -73,7 +73,7 @@ class Clients:
         """`new_installation`: a fresh UUID for providers that want one per installation; kept once made."""
         self._store = store
         self._vault = vault
-        self._plans = plans
+        self._contexts = contexts
         self._runner = runner
         self._environment = environment
         self._new_installation = new_installation
@@ -204,13 +204,13 @@ class Clients:
         """The client that the account was signed in with, if it is used again."""
         if not record.account.pin.client_id or provider.policy.client_id == "dynamic":
             return None
-        client = self._plans.client(record)
+        client = self._contexts.client(record)
         if client.auth == "private_key_jwt" and client.client_id is not None:
             # The newest key: an old one is kept for the grants that were made with it, and for no new one.
             return self._mine(provider, inputs, StoredClient(client.client_id, client.auth, False, "yours"))
         if holds_key(record.account.method):
             return None
-        return ClientChoice(client, self._plans.secrets(record.account.key))
+        return ClientChoice(client, self._contexts.secrets(record.account.key))
 
     def _shipped(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
         """The preset's client; its private key is the user's."""
@@ -221,7 +221,7 @@ class Clients:
     def _mine(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
         if known.auth == "private_key_jwt":
             key_id = self._store.read(f"jwk-of/{provider.id}")
-            key = self._plans.jwk(key_id) if key_id else None
+            key = self._contexts.jwk(key_id) if key_id else None
             if key is None:
                 raise SettingWrong(
                     f"{provider.title} needs a private key for its client, and there is none",

@@ -10,15 +10,16 @@ from keyfob.core.grant import SigningKey
 from keyfob.core.methods import Method
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
-from keyfob.ports import AccountStore, Browser, Listeners, Locks, Spawn, Vault
+from keyfob.ports import AccountStore, Browser, Entropy, Listeners, Locks, Spawn, Vault
 from keyfob.protocol.context import FlowContext, SignInResult
+from keyfob.protocol.env import FlowEnv
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.labels import Labels
 from keyfob.service.accounts.revocations import Revocations
-from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder, Signing
+from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.attempt import Attempt
@@ -30,7 +31,7 @@ class SignInDeps:
     """The collaborators of signing in, gathered once by the engine and handed to the services that need them all."""
 
     catalogue: Catalogue
-    plans: ContextBuilder
+    contexts: ContextBuilder
     clients: Clients
     grants: GrantStore
     store: AccountStore
@@ -45,7 +46,8 @@ class SignInDeps:
     disconnector: Disconnector
     revocations: Revocations
     settings: Callable[[], Settings]
-    signing: Signing
+    env: FlowEnv
+    entropy: Entropy
     new_key: Callable[[str], SigningKey]
     dns_txt: Callable[[str], tuple[str, ...]]
     describe: Callable[[Record], None] = lambda _record: None  # in the vault, to list the account again
@@ -69,7 +71,7 @@ class SignInOutcome:
     """What a way of signing in brings back: the result and what to pin."""
 
     result: SignInResult
-    plan: FlowContext
+    context: FlowContext
     secrets: ClientSecrets = NO_SECRETS
     registration_uri: str | None = None
     api_base: str | None = None

@@ -62,8 +62,9 @@ def _browser(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     scopes = _scopes(provider, ready)
     issued = _client(deps, ready, server, listener.redirect_uri, scopes)
     scopes = scopes if issued.scopes is None else tuple(s for s in scopes if s in issued.scopes) or scopes
-    plan = FlowContext(
+    ctx = FlowContext(
         provider=provider,
+        env=deps.env,
         server=server,
         client=issued.client,
         redirect_uri=listener.redirect_uri,
@@ -74,17 +75,16 @@ def _browser(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     )
     openid = "openid" in scopes and provider.nonce
     flow = authorize.authorization_code(
-        plan,
-        state=Secret(deps.signing.entropy(STATE_BYTES)),
-        nonce=Secret(deps.signing.entropy(STATE_BYTES)) if openid else None,
-        code_verifier=Secret(deps.signing.entropy(VERIFIER_BYTES)),
+        ctx,
+        state=Secret(deps.entropy(STATE_BYTES)),
+        nonce=Secret(deps.entropy(STATE_BYTES)) if openid else None,
+        code_verifier=Secret(deps.entropy(VERIFIER_BYTES)),
         login_hint=_login_hint(ready),
-        env=deps.signing.env,
     )
-    handlers = _handlers(deps, ready, listener, plan, issued.secrets)
+    handlers = _handlers(deps, ready, listener, ctx, issued.secrets)
     result = deps.runner.run(flow, handlers, attempt.cancelled)
     return SignInOutcome(
-        _until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri
+        _until_the_secret_ends(deps, issued, result), ctx, issued.secrets, issued.registration_uri
     )
 
 
@@ -104,7 +104,7 @@ def _handlers(
     deps: SignInDeps,
     ready: PreparedSignIn,
     listener: Listener | None,
-    plan: FlowContext | None = None,
+    ctx: FlowContext | None = None,
     secrets: ClientSecrets = NO_SECRETS,
 ) -> EffectHandlers:
     attempt = ready.attempt
@@ -140,7 +140,7 @@ def _handlers(
         while to_open:
             launch(to_open.pop())
         span = timedelta(seconds=request.timeout)
-        attempt.advance(stage="waiting", deadline=deps.signing.now() + span)
+        attempt.advance(stage="waiting", deadline=deps.env.now() + span)
         callback = listener.wait(deadline=span, cancel=attempt.cancelled)
         attempt.called_back()
         attempt.advance(stage="checking")
@@ -163,15 +163,15 @@ def _handlers(
 
     def received(purpose: str, response: Response) -> None:
         """Remember the grant as soon as it is there: whatever goes wrong from here on, it is given back."""
-        if purpose not in ("token", "device") or plan is None:
+        if purpose not in ("token", "device") or ctx is None:
             return
         grant: Grant | None
         try:
-            grant = token.read_grant(plan, response, plan.scopes)
+            grant = token.read_grant(ctx, response, ctx.scopes)
         except KeyfobError:
-            grant = token.unwanted_grant(plan, response)  # the flow says why
+            grant = token.unwanted_grant(ctx, response)  # the flow says why
         if grant is not None:
-            attempt.received = UnsavedGrant(grant, plan, secrets)
+            attempt.received = UnsavedGrant(grant, ctx, secrets)
 
     return EffectHandlers(
         open_browser=open_browser,
@@ -186,7 +186,7 @@ def _until_the_secret_ends(deps: SignInDeps, issued: ClientChoice, result: SignI
     """With the day on which the client that was registered for this account ends, and with it every renewal."""
     if issued.secret_expires_at is None:
         return result
-    left = (issued.secret_expires_at - deps.signing.now()).total_seconds()
+    left = (issued.secret_expires_at - deps.env.now()).total_seconds()
     return replace(result, extra={**result.extra, "grant_ends_in": str(max(left, 0.0))})
 
 
@@ -252,8 +252,9 @@ def _device(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     server = _server(deps, ready)
     scopes = _scopes(provider, ready)
     issued = _client(deps, ready, server, None, scopes)
-    plan = FlowContext(
+    ctx = FlowContext(
         provider=provider,
+        env=deps.env,
         server=server,
         client=issued.client,
         scopes=scopes,
@@ -262,12 +263,12 @@ def _device(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
         inputs=ready.inputs,
     )
     result = deps.runner.run(
-        device.device_code(plan, env=deps.signing.env),
-        _handlers(deps, ready, None, plan, issued.secrets),
+        device.device_code(ctx),
+        _handlers(deps, ready, None, ctx, issued.secrets),
         attempt.cancelled,
     )
     return SignInOutcome(
-        _until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri
+        _until_the_secret_ends(deps, issued, result), ctx, issued.secrets, issued.registration_uri
     )
 
 
@@ -293,8 +294,9 @@ def _atproto(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     if attempt.request.client_id or deps.clients.known(provider, ready.inputs) is not None:
         # A hosted client metadata document, and with it perhaps a key.
         issued = _client(deps, ready, resolved.server, redirect_uri, scopes)
-    plan = FlowContext(
+    ctx = FlowContext(
         provider=provider,
+        env=deps.env,
         server=resolved.server,
         client=issued.client,
         redirect_uri=redirect_uri,
@@ -303,20 +305,19 @@ def _atproto(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
         inputs=ready.inputs,
     )
     flow = atproto.sign_in(
-        plan,
+        ctx,
         resolved,
-        state=Secret(deps.signing.entropy(STATE_BYTES)),
-        code_verifier=Secret(deps.signing.entropy(VERIFIER_BYTES)),
+        state=Secret(deps.entropy(STATE_BYTES)),
+        code_verifier=Secret(deps.entropy(VERIFIER_BYTES)),
         plc=plc,
         dns_txt=deps.dns_txt,
-        env=deps.signing.env,
     )
-    handlers = _handlers(deps, ready, listener, plan)
+    handlers = _handlers(deps, ready, listener, ctx)
     result = deps.runner.run(flow, handlers, attempt.cancelled)
     result = replace(
         result, extra={**result.extra, **SESSION_CAP} if provider.lifetimes.grant is None else result.extra
     )
-    return SignInOutcome(result, plan, issued.secrets, api_base=result.extra.get("pds"), api_hosts=())
+    return SignInOutcome(result, ctx, issued.secrets, api_base=result.extra.get("pds"), api_hosts=())
 
 
 # --- keys and passwords -------------------------------------------------------------------------------------------
@@ -330,24 +331,28 @@ def _api_key(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     key = Secret(key.reveal().strip())
     if not key.reveal().isascii() or not key.reveal().isprintable() or len(key) > 8192:
         raise Usage("This is not a key. A key is one line of plain letters, digits and symbols")
-    now = deps.signing.now()
+    now = deps.env.now()
     if request.key_expires_at is not None and request.key_expires_at <= now:
         raise Usage("This date is in the past. You cannot use an expired key")
     grant = Grant(access=key, obtained_at=now, expires_at=request.key_expires_at, token_type="ApiKey")  # noqa: S106
     api = api_of(provider, "api_key")
     base = provider if api is provider.api else replace(provider, api=api)
-    plan = FlowContext(
-        provider=base, server=provider.default_server(), client=Client(None), inputs=ready.inputs
+    ctx = FlowContext(
+        env=deps.env,
+        provider=base,
+        server=provider.default_server(),
+        client=Client(None),
+        inputs=ready.inputs,
     )
     ready.attempt.advance(stage="checking")
-    flow = identity.identify(plan, grant, claims=None, method="api_key", env=deps.signing.env)
+    flow = identity.identify(ctx, grant, claims=None, method="api_key")
     try:
         who = deps.runner.run(flow, cancel=ready.attempt.cancelled)
     except SignInNeeded as refused:
         refused.remedy = "Check the key, and enter it again."
         raise
     return SignInOutcome(
-        SignInResult(grant, who), plan, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail()
+        SignInResult(grant, who), ctx, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail()
     )
 
 
@@ -355,7 +360,7 @@ def _app_password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     provider, attempt = ready.provider, ready.attempt
     server = provider.default_server()
     base = server.issuer or provider.api.base or ""
-    attempt.advance(deadline=deps.signing.now() + timedelta(minutes=20))
+    attempt.advance(deadline=deps.env.now() + timedelta(minutes=20))
     handlers = _handlers(deps, ready, None)
 
     def open_and_wait(url: Secret) -> None:
@@ -363,20 +368,22 @@ def _app_password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
         attempt.advance(stage="waiting")
 
     result = deps.runner.run(
-        nextcloud.app_password(base, now=deps.signing.now),
+        nextcloud.app_password(base, now=deps.env.now),
         replace(handlers, open_browser=open_and_wait),
         attempt.cancelled,
     )
     ready.inputs["login"] = result.extra["login"]
-    plan = FlowContext(provider=provider, server=server, client=Client(None), inputs=ready.inputs)
-    attempt.received = UnsavedGrant(result.grant, plan, NO_SECRETS)
+    ctx = FlowContext(
+        env=deps.env, provider=provider, server=server, client=Client(None), inputs=ready.inputs
+    )
+    attempt.received = UnsavedGrant(result.grant, ctx, NO_SECRETS)
     attempt.advance(stage="checking")
     # The login name says who may enter; who that is, the server itself tells, as it will at each later test.
     who = deps.runner.run(
-        identity.identify(plan, result.grant, claims=None, method="app_password", env=deps.signing.env),
+        identity.identify(ctx, result.grant, claims=None, method="app_password"),
         cancel=attempt.cancelled,
     )
-    return SignInOutcome(replace(result, identity=who), plan, api_base=result.extra.get("server"))
+    return SignInOutcome(replace(result, identity=who), ctx, api_base=result.extra.get("server"))
 
 
 def _password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
@@ -388,15 +395,20 @@ def _password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     server = _server(deps, ready)
     scopes = _scopes(provider, ready)
     issued = _client(deps, ready, server, None, scopes)
-    plan = FlowContext(
-        provider=provider, server=server, client=issued.client, scopes=scopes, inputs=ready.inputs
+    ctx = FlowContext(
+        env=deps.env,
+        provider=provider,
+        server=server,
+        client=issued.client,
+        scopes=scopes,
+        inputs=ready.inputs,
     )
     attempt.advance(stage="checking")
     result = deps.runner.run(
-        password.password_sign_in(plan, username=username, password=request.password, env=deps.signing.env),
-        _handlers(deps, ready, None, plan, issued.secrets),
+        password.password_sign_in(ctx, username=username, password=request.password),
+        _handlers(deps, ready, None, ctx, issued.secrets),
         attempt.cancelled,
     )
     return SignInOutcome(
-        _until_the_secret_ends(deps, issued, result), plan, issued.secrets, issued.registration_uri
+        _until_the_secret_ends(deps, issued, result), ctx, issued.secrets, issued.registration_uri
     )

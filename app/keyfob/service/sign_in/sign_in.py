@@ -68,7 +68,7 @@ class SignIn:
         paste = (provider.redirect.paste or "url") if METHOD_FACTS[method].comes_back else None
         progress = Progress("preparing", provider.id, provider.title, method, paste=paste)
         return Attempt(
-            self, deps.signing.new_id(), replace(request, provider=provider.id, method=method), progress
+            self, deps.env.new_id(), replace(request, provider=provider.id, method=method), progress
         )
 
     def perform(self, attempt: Attempt, spawn: Spawn) -> AccountView:
@@ -80,7 +80,7 @@ class SignIn:
         if record is not None:
             # Now, while the old sign-in can still be revoked without the new one.
             deps.disconnector.settle_all(record.account.key)
-        account_key = record.account.key if record else deps.signing.entropy(12)
+        account_key = record.account.key if record else deps.entropy(12)
         preset = deps.catalogue.get(request.provider)
         inputs = deps.clients.inputs(preset, request, record)
         if record is not None:
@@ -103,7 +103,7 @@ class SignIn:
                     {
                         "provider": preset.id,
                         "account_key": "" if record else account_key,
-                        "at": to_rfc3339(deps.signing.now()),
+                        "at": to_rfc3339(deps.env.now()),
                     }
                 ),
             )
@@ -159,7 +159,7 @@ class SignIn:
                 deps.grants.forget_all(key)
             deps.store.write(name, None)
             deps.locks.retire(f"attempt-{name.removeprefix('attempt/')}")
-            if at is not None and deps.signing.now() - at < SWEEP_AFTER:
+            if at is not None and deps.env.now() - at < SWEEP_AFTER:
                 told.append(str(body.get("provider")))
         return told
 
@@ -260,7 +260,7 @@ class SignIn:
         self, ready: PreparedSignIn, signed: SignInOutcome, grant: Grant, key: str, record: Record | None
     ) -> Record:
         deps = self._deps
-        now = deps.signing.now()
+        now = deps.env.now()
         fresh = self._account(ready, signed, key, record)
         event = SignedIn(
             now,
@@ -289,18 +289,18 @@ class SignIn:
     def _account(
         self, ready: PreparedSignIn, signed: SignInOutcome, key: str, record: Record | None
     ) -> Account:
-        plan, identity, provider = signed.plan, signed.result.identity, ready.provider
+        ctx, identity, provider = signed.context, signed.result.identity, ready.provider
         pin = Pin(
-            server=_with_revocation(plan.server, provider),
-            client_id=signed.result.issued_client_id or plan.client.client_id,
-            client_auth=plan.client.auth,
-            redirect_uri=plan.redirect_uri,
-            resource=plan.resource,
+            server=_with_revocation(ctx.server, provider),
+            client_id=signed.result.issued_client_id or ctx.client.client_id,
+            client_auth=ctx.client.auth,
+            redirect_uri=ctx.redirect_uri,
+            resource=ctx.resource,
             registration_uri=signed.registration_uri,
             inputs=ready.inputs,
             api_base=signed.api_base or provider.api.base,
             api_hosts=_hosts(provider, ready.method, signed.api_hosts),
-            dpop=plan.dpop_key is not None,
+            dpop=ctx.dpop_key is not None,
         )
         label = (
             ready.attempt.request.label
@@ -320,8 +320,8 @@ class SignIn:
             email=identity.email,
             avatar_url=identity.avatar_url,
             plan=identity.plan,
-            asked_scopes=plan.scopes,
-            created_at=record.account.created_at if record else self._deps.signing.now(),
+            asked_scopes=ctx.scopes,
+            created_at=record.account.created_at if record else self._deps.env.now(),
         )
 
     def _same_person(self, ready: PreparedSignIn, signed: SignInOutcome) -> Record | None:
@@ -332,7 +332,7 @@ class SignIn:
                 account.provider == ready.provider.id
                 and account.method == ready.method
                 and account.subject == signed.result.identity.subject
-                and account.pin.server.issuer == signed.plan.server.issuer
+                and account.pin.server.issuer == signed.context.server.issuer
                 and _where(account.pin.inputs) == _where(ready.inputs)
             ):
                 return record
@@ -344,11 +344,11 @@ class SignIn:
         where the ID token did not hold. Its failure never hides why it is not kept."""
         deps, received = self._deps, ready.attempt.received
         if received is not None and tell:
-            plan = received.plan
-            pin = Pin(plan.server, plan.client.client_id, plan.client.auth, inputs=ready.inputs)
+            ctx = received.context
+            pin = Pin(ctx.server, ctx.client.client_id, ctx.client.auth, inputs=ready.inputs)
             account = Account(ready.account_key, ready.provider.id, "", ready.method, "", pin)
             deps.revocations.give_back(
-                Record(account, Connected()), received.grant, plan.client, received.secrets.key_id
+                Record(account, Connected()), received.grant, ctx.client, received.secrets.key_id
             )
         if ready.attempt.registered is not None and tell:
             deps.revocations.unregister(ready.provider.id, *ready.attempt.registered)
