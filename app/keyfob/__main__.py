@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def launched(command: str, *arguments: str) -> NoReturn:
-    """For `keyfob-token`, the launcher that starts faster: `token` by the short ways, else by `command`, which is
+    """For `keyfob-token`, the launcher that starts faster: `token` by the fast paths, else by `command`, which is
     `keyfob` as it was installed."""
     begin()
     code = short_ways(["token", *arguments])

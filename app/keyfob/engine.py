@@ -166,7 +166,7 @@ class Engine:
     consents: Consents
     imports: Imports
     recovery: Recovery
-    before_close: Callable[[], None] = lambda: None  # whoever serves this engine's sockets ends that here
+    before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
 
     def close(self) -> None:
         """Ends what was started on the side. A renewal that has begun is waited for, at most 40 s."""
@@ -287,7 +287,7 @@ def system_ports(
 ) -> Ports:
     """This computer's ports, for `home` (default: KEYFOB_HOME, or the platform's folders).
 
-    `vault` stands in for the one that the settings name. `lasting` is for the app and the agent, which live on: keychain
+    `vault` replaces the one that the settings name. `lasting` is for the app and the agent, which live on: keychain
     calls run in a helper process, and a received grant is saved however long that takes. `deadline` in seconds bounds one
     exchange with a provider. `say` is for a command with a user at it: a locked keychain then opens the system's
     prompt, and `say` takes a line about it. `patient` is for a command at a terminal: it saves as long as that takes,
@@ -396,5 +396,5 @@ def tool_table() -> dict[str, Any]:
 
 
 def on_a_thread(job: Callable[[], None], name: str) -> None:
-    """A thread for each job: whoever asks for one bounds how many there are, and a daemon never holds up the exit."""
+    """A thread for each job: the caller limits how many there are, and a daemon thread never delays the exit."""
     threading.Thread(target=job, name=name, daemon=True).start()

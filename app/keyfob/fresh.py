@@ -178,7 +178,7 @@ def _grants(home_id: str) -> GrantStore:
 def _after_others(
     ref: str, key: str, where: Mapping[str, str], grants: GrantStore, stale: Stored
 ) -> tuple[_Found, Stored] | tuple[None, None]:
-    """Where many processes find one old token, one after the other goes on to the engine, and who waited looks again
+    """If many processes find one old token, they go on to the engine one at a time, and each looks again
     first: loading it 64 times takes a minute, waiting for the first takes what a renewal does. The account's own lock
     is the engine's; this one only keeps the queue, until the process ends. Raises KeychainError."""
     import time

@@ -45,7 +45,7 @@ def unhealthy(error: KeyfobError, name: str = "keychain", persistent: bool = Tru
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a secret stands in a file: the bytes from `start` to before `end`, and what takes their place."""
+    """The place of a secret in a file: the bytes from `start` to before `end`, and what replaces them."""
 
     start: int
     end: int
@@ -80,7 +80,7 @@ class Unread:
 
 
 class Vault(Protocol):
-    """Named secrets in the OS keychain (or what stands in for it). Values are single-line ASCII of any length.
+    """Named secrets in the system's keychain (or what replaces it). Values are single-line ASCII of any length.
 
     Every call ends within its deadline or raises KeychainError `keychain_timeout`; after a timed-out write the
     entry's content is unknown until it has been read. `save` reads back what it wrote and raises
@@ -101,7 +101,7 @@ class Vault(Protocol):
         """Write, read and delete a throw-away entry. Never raises, never prompts."""
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
-        """Have the user unlock the keychain, or set it up where that was never done: the system's own prompt
+        """Have the user unlock the keychain, or set it up if it is new: the system's own prompt
         opens. Blocks until it is answered, at most `timeout` seconds; returns at once if nothing is locked.
         The only call that prompts, so it is made for a user who is there, never for a renewal.
         Raises KeychainError `keychain_locked` or `keychain_not_set_up` (the prompt was closed),
@@ -139,7 +139,7 @@ class AccountRecords(Protocol):
 
 
 class Journal(Protocol):
-    """What is under way or still to be done: one intent an account, and revocations that wait for their turn."""
+    """What is in progress or still to do: one intent for each account, and pending revocations."""
 
     def intent(self, key: str) -> Intent | None: ...
 
@@ -170,7 +170,7 @@ class History(Protocol):
 
 
 class NamedValues(Protocol):
-    """Small values by name (sign-in attempts under way, client registrations' metadata); no secret."""
+    """Small values by name (sign-ins in progress, metadata of client registrations); no secret."""
 
     def read(self, name: str) -> str | None: ...
 
@@ -183,7 +183,7 @@ class NamedValues(Protocol):
 
 class AccountStore(AccountRecords, Journal, History, NamedValues, Protocol):
     """All that is durable and no secret. Each call of a part is one transaction, on disk before it returns. Safe across
-    threads and processes. Raises Fault `store_*`. Whoever needs one part alone takes that."""
+    threads and processes. Raises Fault `store_*`. Code that needs only one part takes that part."""
 
 
 class Locks(Protocol):
@@ -198,7 +198,7 @@ class Locks(Protocol):
         """Whether somebody, in any process, holds it now. Never blocks."""
 
     def retire(self, name: str) -> None:
-        """Leave nothing behind of a name that nobody will hold again. Never for an account's: a lock file that is
+        """Remove a name that will not be used again. Never for an account's: a lock file that is
         deleted while somebody waits for it is two locks."""
 
 
@@ -206,13 +206,13 @@ class Transport(Protocol):
     """One HTTP exchange: no redirects followed, system CAs, bounded time and size. Thread-safe."""
 
     def send(self, request: Request) -> Response:
-        """Raises Transient (with `sent` and `answered` told truthfully) or SettingWrong (TLS, unsafe address)."""
+        """Raises Transient (with correct `sent` and `answered`) or SettingWrong (TLS, unsafe address)."""
 
 
 class StreamingTransport(Transport, Protocol):
     def stream(self, request: Request, *, patience: float = ...) -> AbstractContextManager[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
-        the next piece. For a user's own API calls, whose answers nobody has to judge."""
+        the next piece. For a user's own API calls, whose answers Keyfob does not check."""
 
 
 class SettingsStore(Protocol):
@@ -247,7 +247,7 @@ class Avatars(Protocol):
 
 
 class Listener(Protocol):
-    """A bound loopback callback server for one attempt. Bound when made; serves when told."""
+    """A bound loopback callback server for one attempt. Bound when created; serves when asked."""
 
     @property
     def redirect_uri(self) -> str: ...
@@ -265,7 +265,7 @@ class Listener(Protocol):
         """A pasted address or code in place of the browser's visit; the same checks. Raises PeerFault, Usage."""
 
     def conclude(self, outcome: Outcome) -> None:
-        """The page that the browser is waiting for now tells this."""
+        """Show this on the page that the browser is waiting for."""
 
     def concluded(self, timeout: float) -> bool:
         """True once a browser has fetched the outcome's page (or none is waiting); waits at most `timeout` s."""

@@ -63,7 +63,7 @@ def main() -> int:
                     pause(LOOK if looks < LATER_AFTER else LOOK_LATER, None)
                     looks += 1
     except KeyfobError:
-        return 0  # another process stands by with it
+        return 0  # another process holds it
     finally:
         engine.close()
 

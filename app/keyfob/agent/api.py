@@ -245,7 +245,7 @@ class Api:
             try:
                 attempt.run(self.spawn)
             except KeyfobError:
-                pass  # told by the progress
+                pass  # the progress shows it
             finally:
                 running.ended_at = self.now()
                 running.ended.set()
@@ -366,7 +366,7 @@ def progress_json(one: str, progress: Progress) -> dict[str, Any]:
 
 
 def event_line(event: LoggedEvent) -> bytes:
-    """One server-sent event; the id lets a client go on where it was cut off."""
+    """One server-sent event; the id lets a client continue where it was cut off."""
     data = json.dumps(event.to_json())
     head = f"id: {event.seq}\n" if event.seq else ""
     return f"{head}event: {event.kind}\ndata: {data}\n\n".encode()

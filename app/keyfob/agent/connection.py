@@ -287,13 +287,13 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._closing or (event.seq and event.seq <= self._told):
             return
         if self._transport.get_write_buffer_size() > UNREAD_MOST:
-            self.drop()  # it does not read; with the last id it can go on later
+            self.drop()  # it does not read; with the last id it can continue later
             return
         self._told = max(self._told, event.seq)
         self._transport.write(event_line(event))
 
 
-_UNREADABLE = Incoming("GET", "/", {}, b"", False)  # stands for a request that could not be read
+_UNREADABLE = Incoming("GET", "/", {}, b"", False)  # means a request that could not be read
 
 
 def question_of(request: Incoming) -> Question:
@@ -301,7 +301,7 @@ def question_of(request: Incoming) -> Question:
 
 
 def _since(request: Incoming) -> int | None:
-    """The event after which the client goes on; None for none. Raises BadRequest."""
+    """The event after which the client continues; None for none. Raises BadRequest."""
     text = request.query.get("after") or request.headers.get("last-event-id", "")
     if not text:
         return None

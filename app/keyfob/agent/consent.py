@@ -20,7 +20,7 @@ from keyfob.process.own_process import own_command, package_root
 from keyfob.service.consents import Consents
 
 PARENTS_MOST = 6
-# Our own commands, which ask for whoever ran them. Any program may have such a name: their folder counts too.
+# Keyfob's own commands, which ask for the program that ran them. Any program may have such a name: their folder counts too.
 OURS = ("keyfob", "git-credential-keyfob", "docker-credential-keyfob", "keyfob-keyring")
 # What `keyfob-token` has the interpreter run, with the package's folder as first argument.
 LAUNCHER = (
@@ -139,7 +139,7 @@ def _from_ps(pid: int) -> tuple[Program, int | None, bool]:
         check=True,
     )
     parent, _, executable = done.stdout.strip().partition(" ")
-    # Arguments come as one line, where a blank in a path cannot be told from one between words: no script is named.
+    # Arguments come as one line, in which a space in a path looks like one between words: no script is named.
     program = Program(executable.strip())
     return program, int(parent) or None, is_own_command(program, [])
 

@@ -35,7 +35,7 @@ CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dr
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who asks. `pid` and `uid` as the system tells them of the connection; None if it does not. `forwarded`: the
+    """Who asks. `pid` and `uid` as the system reports them for the connection; None if it does not. `forwarded`: the
     asker may be on another machine."""
 
     pid: int | None = None
@@ -57,7 +57,7 @@ class Endpoint(Protocol):
         """Who is at the other end; None if it is another user."""
 
     def check(self, request: Incoming) -> None:
-        """Raises BadRequest for what may not come in here."""
+        """Raises BadRequest for what is not allowed here."""
 
     def hello(self, request: Incoming) -> Answer | None:
         """The answer to `GET /v1/hello`, which is given at once and needs no key; None for other requests. Raises
@@ -187,7 +187,7 @@ def _is_hello(request: Incoming) -> bool:
 
 
 def refuse_web_pages(request: Incoming) -> None:
-    """Raises BadRequest where a browser sent this for a page. Nothing allows an origin, so a preflight ends here."""
+    """Raises BadRequest if a browser sent this for a page. Nothing allows an origin, so a preflight ends here."""
     headers = request.headers
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         raise BadRequest(403, "web pages are not served")
@@ -276,7 +276,7 @@ def carries(pid: int | None) -> bool:
     except PermissionError:
         return True
     except OSError:
-        return False  # the process has ended, or the system does not tell of processes in this way
+        return False  # the process has ended, or the system does not report processes in this way
     return path.rpartition("/")[2].removesuffix(" (deleted)") in CARRIERS
 
 

@@ -19,13 +19,13 @@ from keyfob.agent.limits import Closable, Connections
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64  # clients let in before those that are in get their turn
+AT_ONCE = 64  # clients accepted before those already connected get their turn
 FIRST_READ = 16 * 1024  # bytes
 PAUSE = 0.2  # seconds without accepting anybody, when the process has no descriptor left
 
 
 class Server(Protocol):
-    """What the door needs of `AgentServer`."""
+    """What the acceptor needs of `AgentServer`."""
 
     full: bytes  # the answer when there is no place
 
@@ -59,7 +59,7 @@ class FastAcceptor:
         self._open()
 
     def close(self) -> None:
-        """Accept nobody any more, and close the connections that have sent nothing yet."""
+        """Accept no more clients, and close the connections that have sent nothing yet."""
         self._closed = True
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
@@ -124,7 +124,7 @@ class FastAcceptor:
             # The engine's fault, not the client's: asked again on a thread, it is answered with what is wrong.
             found = None
         if found is not None and not found[1]:
-            # A new socket has room for an answer; one that has not belongs to nobody who reads.
+            # A new socket has room for an answer. If it has none, its client does not read.
             with contextlib.suppress(OSError):
                 client.sock.send(found[0])
             self._end(client)

@@ -36,7 +36,7 @@ ANSWER_MOST = 16 * 1024  # bytes of an answer that is kept
 SOON = timedelta(seconds=1)
 IN_A_MOMENT = "Try again in a moment."
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
-MISSED_MOST = 1000  # events told to who comes back
+MISSED_MOST = 1000  # events sent to a client that comes back
 FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
 
 
@@ -86,7 +86,7 @@ class AgentServer:
         )
         self.full = problem(too_many, Incoming("GET", "/", {}, b"", False)).encode(keep_alive=False)
         self._watching: asyncio.Task[None] | None = None
-        self._seen = 0  # the newest event that streams were told
+        self._seen = 0  # the newest event that streams were sent
 
     def live(self) -> bool:
         """Whether somebody else serves at one of our gates now."""
@@ -156,7 +156,7 @@ class AgentServer:
         return self._counted
 
     def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
-        """Count a new connection in; False when it must be refused. Another machine's have a limit of their own."""
+        """Count a new connection in; False when it must be refused. Another machine's have a separate limit."""
         most = min(FORWARDED_MOST, self._capacity.connections // 2) if peer.forwarded else None
         return self.connections.admit(one, (endpoint, peer.forwarded), most)
 
@@ -198,7 +198,7 @@ class AgentServer:
         self._standing = None
 
     def known_answer(self, endpoint: Endpoint, data: bytes) -> tuple[bytes, bool] | None:
-        """The answer to these very bytes, where they were read and judged at this gate before and it is in memory; and
+        """The answer to these very bytes, if they were read and checked at this gate before and it is in memory; and
         whether the connection stays. Not for forwarded peers."""
         question = self._known.get((endpoint, data))
         answer = None if question is None else self.quick(question)
@@ -332,14 +332,14 @@ class AgentServer:
             stream.tell(event)
 
     def _catch_up(self) -> None:
-        """Tell what was written since the last time, by whichever process, in the order it was written."""
+        """Publish what any process has written since the last time, in the order it was written."""
         if self._streams:
             for event in self._api.accounts.history(None, after=self._seen, limit=MISSED_MOST):
                 self._seen = event.seq
                 self._tell(event)
 
     async def _watch(self, version: int) -> None:
-        """Notice what other processes did, while somebody listens; otherwise nobody wakes up for it."""
+        """Notice what other processes did, while somebody listens; otherwise nothing wakes up for it."""
         try:
             while self._streams:
                 await asyncio.sleep(LOOK_FOR_NEWS)
@@ -352,7 +352,7 @@ class AgentServer:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed: nearly twice the connections a second."""
+    """uvloop if it is installed: nearly twice the connections a second."""
     try:
         import uvloop
     except ImportError:

@@ -30,7 +30,7 @@ PATIENCE = 60.0  # seconds for one step; it takes a few
 
 
 def tell(session: Session) -> None:
-    """Tell the story. Raises what a step raises; whatever happens, the home, the server and the keychain's entries
+    """Run the demo. Raises what a step raises; whatever happens, the home, the server and the keychain's entries
     are gone at the end."""
     with tempfile.TemporaryDirectory(prefix="keyfob-demo-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
@@ -55,7 +55,7 @@ def tell(session: Session) -> None:
 
 
 def _stop(server: DemoServer, cancelled: threading.Event) -> None:
-    """Ends the story soon: with its provider gone, the step under way fails."""
+    """Ends the demo soon: without its provider, the current step fails."""
     cancelled.set()
     server.stop()
 
@@ -87,7 +87,7 @@ def _clean_up(engine: Engine) -> None:
         try:
             engine.accounts.remove(view.key, local=True)
         except KeyfobError:
-            continue  # the story's own failure is the one to tell
+            continue  # the demo's own failure is the one to report
 
 
 class _Story:

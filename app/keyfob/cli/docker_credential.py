@@ -16,7 +16,9 @@ from keyfob.cli import host_lookup
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
 
-NOT_FOUND = "credentials not found in native keychain"  # Docker knows this very sentence and goes on without
+NOT_FOUND = (
+    "credentials not found in native keychain"  # Docker knows this very sentence and continues without
+)
 USAGE = "usage: docker-credential-keyfob get|list|store|erase|version"
 
 
@@ -85,7 +87,7 @@ def listing() -> dict[str, str]:
 
 
 def registry(address: str) -> tuple[str, str | None]:
-    """The registry's host and the user name in what Docker hands over: `ghcr.io`, `https://ghcr.io`,
+    """The registry's host and the username in what Docker sends: `ghcr.io`, `https://ghcr.io`,
     `https://index.docker.io/v1/`. No host for plain http to another computer."""
     scheme, host, username = hosts.split(address if "://" in address else f"https://{address}")
     return (host, username) if hosts.is_safe(scheme, host) else ("", None)

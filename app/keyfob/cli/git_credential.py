@@ -75,7 +75,7 @@ def read(data: bytes) -> tuple[dict[str, str], list[str]]:
 
 
 def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, str]) -> list[tuple[str, str]]:
-    """The lines of an answer; none where there is no account to answer with. Raises `keyfob.KeyfobError`."""
+    """The lines of an answer; none if there is no account to answer with. Raises `keyfob.KeyfobError`."""
     host = asked.get("host", "")
     if not host or not hosts.is_safe(asked.get("protocol", ""), host):
         return []
@@ -105,7 +105,7 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
 
 
 def erase(asked: dict[str, str], account: str | None) -> None:
-    """The server refused this password. Where it is still the token of an account that can renew, that is renewed;
+    """The server refused this password. If it is still the token of an account that can renew, the account is renewed;
     a key that cannot be renewed is left alone, since a server's 401 may mean that it may not do this one thing."""
     host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
     if not host or not refused:

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     username = words[2] if len(words) == 3 else None
     scheme, host, named = hosts.split(words[1])
     if not host or not hosts.is_safe(scheme, host):
-        return 1  # pip asks again with the host alone; whether that is for https cannot be told then
+        return 1  # pip asks again with the host alone; it is not known then whether that is for https
     try:
         account = host_lookup.choose(host, "pip", username=username or named)
         if account is None:

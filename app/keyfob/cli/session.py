@@ -63,7 +63,7 @@ def open_engine(folder: Path | None = None, *, in_memory: bool = False) -> Engin
 
 
 def prompting() -> Callable[[str], None] | None:
-    """Where the line about a keychain's prompt goes; None when nobody is here to answer one."""
+    """Where the line about a keychain's prompt goes; None if no user is here to answer one."""
     from keyfob.process.terminal import can_ask
 
     return _write_error if can_ask() else None

@@ -192,7 +192,7 @@ def _with(was: Settings, key: str, text: str) -> Settings:
 
 
 def _confirm_vault(session: Session, old: str, yes: bool) -> None:
-    """Raises Usage if nobody can be asked, SignInEnded if the answer is no."""
+    """Raises Usage if the user cannot be asked, SignInEnded if the answer is no."""
     if not session.engine.accounts.views():
         return
     session.note(

@@ -67,7 +67,7 @@ def tell_result(session: Session, view: AccountView, *, again: bool) -> None:
 def secrets_for(
     session: Session, provider: Provider, method: Method | None, *, key_stdin: bool, password_stdin: bool
 ) -> tuple[Secret | None, Secret | None]:
-    """The API key and the password, as far as the method needs one: from stdin where told so, else asked for on a
+    """The API key and the password, as far as the method needs one: from stdin if requested, else asked for on a
     terminal. Raises Usage if neither is possible."""
     chosen = method or ("api_key" if key_stdin else "password" if password_stdin else provider.methods[0])
     asked = METHOD_FACTS[chosen].asks_for
@@ -149,7 +149,7 @@ class _Teller:
 
 
 def _read_pastes(session: Session, paste: Callable[[str], None], ended: threading.Event) -> None:
-    """Take lines from stdin on a thread until the sign-in ends. A line that does not fit is told, and waiting goes
+    """Take lines from stdin on a thread until the sign-in ends. A line that does not fit is reported, and waiting goes
     on: the browser may still come back."""
     if not session.stdin_is_free:
         return

@@ -42,7 +42,7 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
     rejected = session.secret_from_stdin("--rejected-stdin", "Refused token") if rejected_stdin else None
     refused = rejected.reveal() if rejected else None
     try:
-        # The short ways take neither a refused token nor a fraction of a second: the agent is asked here for those.
+        # The fast paths take neither a refused token nor a fraction of a second: the agent is asked here for those.
         told = session.from_agent(lambda: client.from_agent(account, min_life=min_life, rejected=refused))
         line = ": ".join(client.header_from_agent(account)) if header else ""
     except client.AgentGone:

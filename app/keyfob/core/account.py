@@ -100,7 +100,7 @@ STILL_TRIED = frozenset({"renewal_refused", "renewal_unanswered"})
 
 
 def still_tried(status: Status) -> bool:
-    """Whether the user is asked to sign in while renewals go on, once an hour: the grant may be alive."""
+    """Whether the user is asked to sign in while renewals continue, once an hour: the grant may be alive."""
     return isinstance(status, NeedsSignIn) and status.error.code in STILL_TRIED
 
 
@@ -171,7 +171,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An account with how it stands: one row of the account store. `epoch` rises at each sign-in and
+    """An account with its state: one row of the account store. `epoch` rises at each sign-in and
     disconnect, so that a renewal begun before one cannot store its answer after it."""
 
     account: Account
@@ -188,7 +188,7 @@ class Record:
     grant_ends_at: datetime | None = None
     last_error: ErrorNote | None = None
     failures: int = 0  # renewals failed in a row
-    retry_at: datetime | None = None  # when Keyfob tries again by itself: its backoff or the provider's wait
+    retry_at: datetime | None = None  # when Keyfob tries again: its backoff or the provider's wait
     asked_until: datetime | None = None  # how long the provider itself asked to wait (Retry-After)
     # Renewals after the token's end that were refused without a word about the grant, or not answered; and the first.
     doubts: int = 0
@@ -199,7 +199,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Written durably before a refresh token is sent: tells after a crash what may have been spent."""
+    """Written durably before a refresh token is sent: after a crash it says what may have been used up."""
 
     key: str  # the account's
     generation: int

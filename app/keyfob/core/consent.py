@@ -21,7 +21,7 @@ class Reply(StrEnum):
     NO = "no"
 
 
-# A refusal stands for a while, so that a program that keeps asking does not keep asking the user.
+# A refusal is valid for a while, so that a program that keeps asking does not keep asking the user.
 LASTS: dict[Reply, timedelta | None] = {
     Reply.ONCE: timedelta(0),
     Reply.HOUR: timedelta(hours=1),
@@ -32,8 +32,8 @@ LASTS: dict[Reply, timedelta | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program as the system tells of it: absolute paths, the folder it works in, and what started it, nearest first.
-    An empty `executable`: the system does not tell."""
+    """A program as the system reports it: absolute paths, the folder it works in, and what started it, nearest first.
+    An empty `executable`: the system does not say."""
 
     executable: str
     script: str | None = None
@@ -62,7 +62,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A standing answer. `until` None: for good."""
+    """A saved answer. `until` None: forever."""
 
     id: str
     account_id: str  # as it was called then; `account_key` names it

@@ -167,7 +167,7 @@ class KeyfobError(Exception):
         return CODES[self.code]
 
     def told(self, zone: tzinfo | None = None) -> str:
-        """What happened. A time is in `zone`, by default the system's own, with its day where that is another."""
+        """What happened. A time is in `zone`, by default the system's own, with its day if that is another."""
         if self.until is None:
             return self.message
         local = self.until.astimezone(zone)

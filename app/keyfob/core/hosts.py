@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-# A last label of digits is an address in disguise (0x7f.1, 2130706433). Resolvers read it, each in its own way.
+# A last label of digits is an address in disguise (0x7f.1, 2130706433). Resolvers read it, each differently.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 

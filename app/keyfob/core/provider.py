@@ -117,7 +117,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something the user must tell: an instance's host, a tenant, a handle."""
+    """Something the user must enter: an instance's host, a tenant, a handle."""
 
     name: InputName
     title: Title
@@ -133,7 +133,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
-    """How the client shows who it is at the token endpoint. A secret never stands in a preset."""
+    """How the client authenticates at the token endpoint. A preset never contains a secret."""
 
     client_id: Name | None = None
     auth: ClientAuth = "none"

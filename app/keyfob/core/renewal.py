@@ -9,7 +9,7 @@ from keyfob.core.grant import Grant
 # Monotonic clocks stop in suspend, so no sleep is longer than this: after a night's sleep the renewer looks
 # again within 37 s. Prime to minutes and half-minutes, so that many machines do not fall into step.
 LOOK_AGAIN = timedelta(seconds=37)
-# A lifetime nobody told: renew a bit before a day is over, as most silent lifetimes are a day or more.
+# An unknown lifetime: renew a bit before a day is over, as most silent lifetimes are a day or more.
 UNKNOWN_LIFETIME = timedelta(hours=23, minutes=30)
 SHORT_SHARE = 0.20  # of a lifetime too short for the setting's margin
 MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least if it does not say
@@ -83,7 +83,7 @@ def may_repeat(replays: int, age: timedelta, *, alive: bool, waiting: bool) -> b
     repeated `replays` times.
 
     At once, the first time. Then within REPEAT_WITHIN, whenever no backoff lasts (`waiting`): a server that takes a
-    spent one again does so for about that long, and one that never does has ended the grant by the first repeat. Later,
+    used one again does so for about that long, and one that never does has ended the grant by the first repeat. Later,
     a repeat may end a grant that lives, so it waits until the access token is no longer `alive`: nothing is lost then.
     """
     if replays == 0:

@@ -29,7 +29,7 @@ class Secret:
         return text
 
     def fingerprint(self) -> str:
-        """SHA-256 in hex: tells two secrets apart without telling either. Safe to store for random secrets."""
+        """SHA-256 in hex: distinguishes two secrets without revealing either. Safe to store for random secrets."""
         return hashlib.sha256(self._text.encode()).hexdigest()
 
     def tail(self, count: int = 4) -> str:

@@ -63,7 +63,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class GrantKept:
-    """The vault holds what the provider gave, and the answer was wrong in another way. It says nothing of the account."""
+    """The vault holds what the provider sent, and the answer was wrong in another respect. It says nothing about the account."""
 
     grant: Grant
     margin: timedelta
@@ -71,7 +71,7 @@ class GrantKept:
 
 @dataclass(frozen=True, slots=True)
 class GrantSavedLate:
-    """The process that stood by has saved a grant that the keychain refused before. Nobody has judged it yet."""
+    """The separate process has saved a grant that the keychain refused before. It has not been checked yet."""
 
     grant: Grant
     margin: timedelta
@@ -113,7 +113,7 @@ class KeychainUnlocked:
 
 @dataclass(frozen=True, slots=True)
 class TokenAccepted:
-    """The provider accepted the account's token. None stands for what the provider did not say."""
+    """The provider accepted the account's token. None means that the provider did not say."""
 
     name: str | None
     email: str | None
@@ -255,7 +255,7 @@ def _after_renewal(
 
 def _after_failure(record: Record, event: RenewalFailed) -> Record:
     """The account stays connected while its access token lives. If refusals or lost answers go on after the token's end,
-    the user is asked to sign in again, and one try an hour goes on."""
+    the user is asked to sign in again, and one try an hour continues."""
     status, error, now = record.status, event.error, event.error.at
     if isinstance(status, NeedsSignIn) and not still_tried(status):
         return record  # the grant has ended: a renewal that was under way says no more
@@ -287,7 +287,7 @@ def _after_failure(record: Record, event: RenewalFailed) -> Record:
 
 
 def _wait(record: Record, event: RenewalFailed, failures: int, ended: datetime) -> timedelta:
-    """How long until Keyfob tries again by itself."""
+    """How long until Keyfob tries again."""
     now, lost = event.error.at, event.lost
     jitter = jitter_of(record.account.key + str(failures))
     wait = backoff(failures, jitter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar, get_args
 
-# How an account stands: as stored, and as shown, where a renewal under way is seen as well.
+# The state of an account: as stored, and as shown, which includes a renewal in progress.
 StatusWord = Literal["connected", "stale", "needs_sign_in", "disconnected"]
 ShownStatus = Literal["connected", "renewing", "stale", "needs_sign_in", "disconnected"]
 SHOWN_STATUSES: tuple[ShownStatus, ...] = get_args(ShownStatus)

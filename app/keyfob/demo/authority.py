@@ -170,7 +170,7 @@ def _code_grant(authority: Authority) -> type:
             return IssuedCode(key, found) if store.now() < found.expires_at else None
 
         def delete_authorization_code(self, authorization_code: IssuedCode) -> None:
-            """A spent code stays for a while, so that a second use is noticed; saving a token marked it."""
+            """A used code stays for a while, so that a second use is noticed; saving a token marked it."""
 
         def authenticate_user(self, authorization_code: IssuedCode) -> Person | None:
             return PEOPLE.get(authorization_code.code.person)
@@ -190,7 +190,7 @@ def _refresh_grant(authority: Authority) -> type:
             if found is None:
                 return None
             family, spent = found
-            if spent:  # somebody holds a copy: nobody keeps the grant
+            if spent:  # somebody has a copy: no one keeps the grant
                 store.end(family, "reuse")
                 store.save()
                 return None

@@ -124,7 +124,7 @@ class DemoServer:
         return self
 
     def stop(self) -> None:
-        """Close the port; no error where it is closed already. Grants stay in the folder."""
+        """Close the port; no error if it is closed already. Grants stay in the folder."""
         server, thread = self._server, self._thread
         self._server = self._thread = None
         if server is not None and thread is not None:

@@ -22,7 +22,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 CODE_LIFETIME = 60  # seconds; RFC 6749 §4.1.2 wants it short
 DEVICE_LIFETIME = 600  # seconds
-USED_KEPT = 500  # spent refresh tokens remembered per grant, to notice reuse
+USED_KEPT = 500  # used refresh tokens remembered per grant, to notice reuse
 ENDED_KEPT = 20  # ended grants kept for the playground's list
 
 
@@ -61,7 +61,7 @@ class Code:
     code_challenge: str
     auth_time: float
     expires_at: float
-    family: str | None = None  # set once spent: a second use ends that family (RFC 6749 §4.1.2)
+    family: str | None = None  # set once used: a second use ends that family (RFC 6749 §4.1.2)
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class DemoStore:
             family.refresh = digest(refresh)
 
     def family_of_refresh(self, token: str) -> tuple[Family, bool] | None:
-        """The living family this refresh token belongs to, and whether the token was spent before."""
+        """The living family this refresh token belongs to, and whether the token was used before."""
         key = digest(token)
         for family in self.families.values():
             if family.ended is None:

@@ -23,7 +23,7 @@ from keyfob.demo.users import PEOPLE, portrait
 from keyfob.demo.views import Pages
 
 ABOUT = "/.well-known/keyfob-demo"
-# What apps ask, and so what "be slow" and "be down" bear on; the pages go on, or nobody could switch it back.
+# What apps ask, and so what "be slow" and "be down" bear on; the pages keep working, or it could not be switched back.
 FOR_APPS = frozenset(
     ("discovery", "jwks", "token", "revoke", "device_authorization", "userinfo", "greeting", "authorize")
 )
@@ -188,7 +188,7 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
 
     @app.get(ABOUT)
     def about() -> Response:
-        """Tells a second demo whose this is: a fingerprint of a random name, no secret."""
+        """Says to a second demo whose this is: a fingerprint of a random name, not a secret."""
         return jsonify({"keyfob_demo": 1, "store": fingerprint(store)})
 
     Pages(authority).open(app)

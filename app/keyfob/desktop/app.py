@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             from keyfob.engine import has_keychain, memory_vault
 
             if not has_keychain(home):
-                # In a home of its own: with no keychain, the accounts of the user's own home would lose theirs.
+                # In a separate home: without a keychain, the accounts of the user's own home would lose theirs.
                 folder = until_the_end.enter_context(TemporaryDirectory(prefix="keyfob-demo-"))
                 home, vault = open_home({"KEYFOB_HOME": folder}), memory_vault()
         log.set_up(home.log)
@@ -77,7 +77,7 @@ def run(
     """Open the window and stay until the user quits; the exit code.
 
     `build` makes the engine and is called off the GUI thread, after the first paint. `demo` starts the demo
-    provider, where it is installed; `start_demo` asks for it at once. A second start for the same home raises the
+    provider, if it is installed; `start_demo` asks for it at once. A second start for the same home raises the
     first's window and returns 0.
     """
     app = _application()

@@ -32,7 +32,7 @@ def proof(key: str, port: int, challenge: str) -> str | None:
     """What the agent at `port` answers to a challenge; None for what is not one."""
     if len(challenge) != _CHALLENGE or not set(challenge) <= _HEX:
         return None
-    # The port: an agent proves its own place, and nobody passes its proof on as theirs.
+    # The port: an agent proves its own address, so that no other program can reuse the proof.
     return hmac.digest(key.encode(), f"keyfob agent hello\n{port}\n{challenge}".encode(), "sha256").hex()
 
 

@@ -132,7 +132,7 @@ def _identity(path: Path) -> str:
         sync_folder(path.parent)
     text = path.read_text("ascii", errors="replace").strip()
     if not _ID.match(text):
-        # A new id would hide every secret in the keychain: say so, do not mend it silently.
+        # A new id would hide every secret in the keychain: raise, do not repair it silently.
         raise Fault(
             f"{path} is damaged",
             code="store_damaged",

@@ -22,7 +22,7 @@ FILE = "keyfob.log"
 SIZE_MOST = 1_000_000  # bytes of a file
 FILES = 3  # the current one and two before it
 LINE_MOST = 4_000  # characters
-# These tell URLs, headers or prompts at their lower levels.
+# These log URLs, headers or prompts at their lower levels.
 QUIET = ("httpx", "httpcore", "asyncio", "keyring", "PIL", "urllib3", "filelock", "werkzeug", "authlib")
 
 _NAMES = (

@@ -28,7 +28,7 @@ _persons_filter: bytes | None = None
 
 
 def begin() -> None:
-    """Make this process safe to go on. Idempotent; never raises. To be called before anything else is imported."""
+    """Make this process safe. Idempotent; never raises. To be called before anything else is imported."""
     _open_standard_descriptors()
     _leave_current_folder()
     _forbid_core_dumps()
@@ -80,7 +80,7 @@ def _leave_current_folder() -> None:
 def _forbid_core_dumps() -> None:
     """A crash must not write tokens to a disk.
 
-    The limit holds for core files. Where a program collects them, the kernel ignores the limit: the filter leaves all
+    The limit holds for core files. If a program collects them, the kernel ignores the limit: the filter leaves all
     memory out of what that program gets. PR_SET_DUMPABLE is not used: it would hide /proc/PID of the app from the
     desktop's portals, which then refuse it, and from KeePassXC, which then warns of an unknown program."""
     global _persons_core, _persons_filter
@@ -106,7 +106,7 @@ def persons_path() -> str | None:
 
 
 def _absolute(path: str) -> list[str]:
-    """The folders of a PATH without its empty and its relative ones, which stand for the current folder."""
+    """The folders of a PATH without its empty and its relative ones, which mean the current folder."""
     return [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
 
 
@@ -124,7 +124,7 @@ def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
     if getattr(sys, "frozen", False):
         return (sys.executable,)
     # The package comes from its own folder, whatever else is installed; what it needs comes from there last, so that
-    # nothing there stands in for the standard library.
+    # nothing there replaces the standard library.
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); import keyfob; sys.path.append(sys.path.pop(0)); "
         f"from {module} import main; sys.exit(main())"
@@ -168,7 +168,7 @@ def passphrase_descriptor(environ: Mapping[str, str] = os.environ) -> int | None
 
 
 def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without the ways to the encrypted file's passphrase. systemd's credentials are left out as a whole where
+    """`environ` without the variables for the encrypted file's passphrase. systemd's credentials are left out as a whole where
     ours is among them."""
     child = {name: value for name, value in environ.items() if name != FD_VARIABLE}
     folder = child.get(CREDENTIALS)
@@ -193,7 +193,7 @@ def become_another() -> None:
 
 
 def child_environment(environ: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:
-    """The environment for another program: `environ` without the ways to the passphrase, and without what a frozen app
+    """The environment for another program: `environ` without the variables for the passphrase, and without what a frozen app
     has set for its own libraries."""
     child = without_passphrase(environ)
     if not (getattr(sys, "frozen", False) if frozen is None else frozen):

@@ -9,7 +9,7 @@ ASKABLE = ("keychain_locked", "keychain_not_set_up")  # the codes that a prompt 
 
 
 def has_screen() -> bool:
-    """Whether the system could show a prompt. macOS and Windows prompt by themselves, whatever this says."""
+    """Whether the system could show a prompt. macOS and Windows always prompt, whatever this says."""
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

@@ -32,7 +32,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "applica
 def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult]:
     """Sign in at the Nextcloud server at `base` (`https://cloud.example`, with its path if it has one).
 
-    The grant's access token is the app password, to be sent by Basic with the login name, which stands in
+    The grant's access token is the app password, to be sent by Basic with the login name, which is in
     `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
     PeerFault if the server names addresses that are not its own.
     """

@@ -54,7 +54,7 @@ def place_token(
     `values` (of `token_values`) fill the names in headers and parameters. For `basic`, `name` is the user
     name and the token the password; without a name the token is the user name (Stripe's way). A header that
     the request has already stands, except the one that carries the token. `claim_headers` are read from the
-    token where it is a JWT, and left out where it holds no such claim.
+    token if it is a JWT, and left out if it has no such claim.
     """
     headers = {k: filled(v, values) for k, v in api.headers.items()}
     if api.claim_headers:

@@ -47,7 +47,7 @@ def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Provider | None, tup
     say how it was tested and ship no client id of another's."""
     provider, faults = read(table)
     if not provider.methods:
-        return None, tuple(faults)  # what a preset with no method needs, nobody knows
+        return None, tuple(faults)  # what a preset with no method needs is not known
     leaves = list(_leaves(provider, ""))
     faulty = {fault.key for fault in faults}
     for rule in RULES:

@@ -56,7 +56,7 @@ def _judged(pattern: str) -> str | None:
 
 
 def _ways(nodes: Iterable[Any]) -> int:
-    """At most so many ways lead through the nodes, one after the other. Raises _Refused."""
+    """At most this many paths lead through the nodes, one after the other. Raises _Refused."""
     ways = 1
     for kind, told in nodes:
         ways *= _ways_of(kind, told)

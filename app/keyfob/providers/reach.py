@@ -19,7 +19,7 @@ WORDS_ALONE = frozenset(
 
 
 def hosts(preset: Provider) -> tuple[str, ...]:
-    """Every host that the browser, a request or a token goes to, by name; `{name}` in one stands for an input."""
+    """Every host that the browser, a request or a token goes to, by name; `{name}` in one is a placeholder for an input."""
     found = {
         host.lower() for host in (*preset.api.hosts, *(preset.api_key.api.hosts if preset.api_key else ()))
     }

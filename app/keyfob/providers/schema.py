@@ -73,7 +73,7 @@ def _marks(kind: Any) -> list[object]:
 
 
 def table_of(kind: Any) -> type[Any] | None:
-    """The class of a type that is a table with keys of its own."""
+    """The class of a type that is a table with its own keys."""
     found = bare(kind)
     return found if isinstance(found, type) and is_dataclass(found) else None
 
@@ -82,7 +82,7 @@ def table_of(kind: Any) -> type[Any] | None:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a preset file. `extends` stands in files only."""
+    """The JSON Schema (draft 2020-12) of a preset file. `extends` is only in files."""
     definitions: dict[str, Any] = {}
     reference = _reference(Provider, definitions)
     preset = definitions[Provider.__name__]
@@ -149,7 +149,7 @@ def _property(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _default(value: Any) -> dict[str, Any]:
-    """What an absent key stands for, if a file can say it."""
+    """What an absent key means, if a file can say it."""
     if isinstance(value, (str, int)):
         return {"default": value}
     if isinstance(value, tuple) and value:

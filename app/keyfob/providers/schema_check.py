@@ -53,7 +53,7 @@ def read(table: Mapping[str, Any]) -> tuple[Provider, list[PresetFault]]:
 
 
 class _Faulty:
-    """Stands for a value that cannot be used."""
+    """Marks a value that cannot be used."""
 
 
 FAULTY = _Faulty()

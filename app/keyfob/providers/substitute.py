@@ -23,14 +23,14 @@ from keyfob.core.text import plain
 from keyfob.providers import patterns
 from keyfob.providers.values import url_fault
 
-TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # stands in an address as it is, with nothing to escape
+TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # may be in an address as it is, with nothing to escape
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 MOST = 500  # characters of an input
 INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host from another
 
 
 def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
-    """The provider with its inputs filled in; as it is where it declares none. Inputs it does not declare are
+    """The provider with its inputs filled in; unchanged if it declares none. Inputs it does not declare are
     passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that ask for
     it; without one these are not sent. Raises Usage if an input is missing or does not fit, naming it by its
     title."""
@@ -66,7 +66,7 @@ def normalised(entry: Input, value: str | None) -> str:
             text = _url(entry, text)
         case "handle":
             text = text.removeprefix("@").lower()
-            # A server's own address may stand for its users; http is for loopback, which the flow sees to.
+            # A server's own address may identify it; http is for loopback, which the flow sees to.
             bare = re.sub(r"^https?://", "", text.rstrip("/"))
             text = text.rstrip("/")
             if re.search(r"[\s\x00-\x1f\x7f/?#@\\]", bare):

@@ -92,9 +92,9 @@ class Consents:
     # --- asking ---------------------------------------------------------------------------------------------
 
     def _wait(self, asked: _Open, told: Told, alive: Alive) -> None:
-        """One question for a program and an account; whoever waits for the same one shares its answer."""
+        """One question for a program and an account; requests for the same one share its answer."""
         program = asked.question.program
-        # Two programs that the system does not tell of may be two different ones.
+        # Two programs that the system does not identify may be different ones.
         key: Hashable = _name(asked.account_key, program) if program.executable else object()
         with self._lock:
             self._forget_gone()
@@ -118,7 +118,7 @@ class Consents:
             self._spawn(self._ask_all, "consent")
 
     def _forget_gone(self) -> None:
-        """Requests whose program is gone wait for nothing, and nobody is asked for them."""
+        """Requests whose program is gone wait for nothing, and the user is not asked about them."""
         for key, each in list(self._open.items()):
             each.waiting = [(told, alive) for told, alive in each.waiting if alive()]
             if not each.waiting and key != self._asked:
@@ -165,7 +165,7 @@ class Consents:
     # --- answers --------------------------------------------------------------------------------------------
 
     def list(self) -> Sequence[Permission]:
-        """The standing answers, oldest first; those that ran out are forgotten on the way."""
+        """The saved answers, oldest first. Expired ones are deleted."""
         now = self._clock()
         found = []
         for name in self._store.names(PREFIX):
@@ -225,7 +225,7 @@ class Consents:
 def _permission(body: dict[str, Any]) -> Permission:
     """Raises ValueError, KeyError, TypeError or AttributeError for anything that is not exactly a stored answer."""
     reply, at, until = Reply(body["reply"]), from_rfc3339(body["at"]), body["until"]
-    # Only an answer that was given for good has no end: one whose end was lost has not been given.
+    # Only an answer "always" has no end: one whose end was lost does not count.
     if at is None or (until is None) is not (LASTS[reply] is None):
         raise ValueError("no end")
     return Permission(

@@ -33,7 +33,7 @@ class EventBus:
         self._keychain_code: str | None = None
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
-        """Calls `callback` for each event from now on; returns the way to stop that."""
+        """Calls `callback` for each event from now on; returns a function that stops it."""
         with self._lock:
             self._subscribers.append(callback)
 
@@ -45,7 +45,7 @@ class EventBus:
         return unsubscribe
 
     def publish(self, record: Record, kind: LoggedKind, message: str, code: str | None = None) -> LoggedEvent:
-        """Write an event into the history of `record`'s account and tell the subscribers."""
+        """Write an event into the history of `record`'s account and send it to the subscribers."""
         account = record.account
         event = self._store.log(
             LoggedEvent(self._clock(), account.id, account.key, kind, plain(message, 300), code)
@@ -76,7 +76,7 @@ class EventBus:
             self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_TROUBLE, message, error.code))
 
     def notify(self, record: Record, kind: HintKind) -> None:
-        """Tell the subscribers of something that passes (`renewing`) and is not worth a line of history."""
+        """Send the subscribers something short-lived (`renewing`) that is not worth a line of history."""
         self._tell(LoggedEvent(self._clock(), record.account.id, record.account.key, kind, ""))
 
     def _tell(self, event: LoggedEvent) -> None:

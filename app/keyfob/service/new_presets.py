@@ -32,7 +32,7 @@ Write = Callable[[Path, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class NewPreset:
-    """What a user tells of a server. `redirect_port`: None for the port of the settings, 0 for any free one."""
+    """What a user enters about a server. `redirect_port`: None for the port of the settings, 0 for any free one."""
 
     id: str
     title: str | None = None
@@ -154,7 +154,7 @@ class Presets:
 
 
 def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object]:
-    """The preset's table. What discovery tells is asked again at each sign-in and not written down."""
+    """The preset's table. What discovery says is asked again at each sign-in and not written down."""
     supported = server.scopes_supported
     speaks_openid = kind == "openid" or (supported is not None and "openid" in supported)
     scopes = new.scopes

@@ -7,7 +7,7 @@ from keyfob.tools.tool import Tool
 
 
 def plan(request: SetupRequest) -> SetupPlan:
-    """curl asks nobody: what to type."""
+    """curl cannot ask a program: what to type."""
     ref = request.accounts[0].id if request.accounts else "ACCOUNT"
     return SetupPlan(
         notes=[

@@ -39,7 +39,7 @@ class Entry:
     label: str | None = None
     subject: str = ""
     name: str | None = None
-    method: str | None = None  # as it stands in the file
+    method: str | None = None  # as it is in the file
     preset: str | None = None  # the text of the exporting person's own
 
 

@@ -7,7 +7,7 @@ from keyfob.tools.tool import Tool
 
 
 def plan(request: SetupRequest) -> SetupPlan:
-    """HTTPie asks nobody: what to type."""
+    """HTTPie cannot ask a program: what to type."""
     ref = request.accounts[0].id if request.accounts else "ACCOUNT"
     return SetupPlan(
         notes=[

@@ -265,7 +265,7 @@ class Imports:
                 preset = self._deps.catalogue.get(whose)
                 title = preset.title
                 if way == KEY and entry.host is None and told != whose and _own_servers(preset):
-                    # A key of one's own server must not be tried at the public one.
+                    # A key of the user's own server must not be tried at the public one.
                     way, reason = (
                         UNKNOWN,
                         f"{entry.variable} does not say which {preset.title} server it is for",
@@ -314,7 +314,7 @@ class Imports:
             if not needs and host in self._hosts(preset, entry.inputs):
                 return preset.id, entry.inputs
         if told:
-            # A server of one's own: the key goes to the host that it was kept for, and to no other.
+            # The user's own server: the key goes only to the host that it was saved for.
             kind = next((each for each in self._preset(told).inputs if each.kind in ("host", "url")), None)
             if kind is not None:
                 address = host if kind.kind == "host" else f"https://{host}"

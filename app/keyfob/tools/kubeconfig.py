@@ -14,7 +14,7 @@ from typing import Any
 from keyfob.core.errors import SettingWrong
 from keyfob.tools.yaml_places import is_null, member, members, text_at, tree_of
 
-# Stands in YAML without quotes; never a number or a word of it.
+# May be in YAML without quotes; never a number or a YAML word.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]*")
 EMPTY = "apiVersion: v1\nkind: Config\n"
 

@@ -64,7 +64,7 @@ class Wiring:
         self._file = state / NOTES
 
     def notes(self, tool: str) -> dict[str, Any] | None:
-        """What `wire` noted: `files` and `told`, the words that undoing needs. None if it was not wired."""
+        """What `wire` saved: `files` and `told`, the values that undoing needs. None if it was not wired."""
         found: dict[str, Any] | None = self._all().get(tool)
         return found
 

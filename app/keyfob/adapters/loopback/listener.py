@@ -39,7 +39,7 @@ class Loopback:
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> CallbackListener:
         """A listener that already holds its port. The caller ends it: `stop` of `serve`, or `close`.
 
-        `setting_port` 0 means any free port. A profile with a `uri` of its own takes no port: its answer can
+        `setting_port` 0 means any free port. A profile with its own `uri` takes no port: its answer can
         only be pasted. Raises SettingWrong `port_taken` (naming who holds it) or `preset_faulty`.
         """
         return CallbackListener(profile, setting_port, self._clock, self._entropy, self._pages)
@@ -79,7 +79,7 @@ class CallbackListener:
 
     @property
     def redirect_uri(self) -> str:
-        """As the provider is told it, with the port that is really held."""
+        """As the provider receives it, with the port that is really used."""
         return self._redirect_uri
 
     def serve(self, stop: threading.Event) -> None:
@@ -140,13 +140,13 @@ class CallbackListener:
             self._take(accepted.params, state_checked=accepted.state_checked)
 
     def conclude(self, outcome: Outcome) -> None:
-        """The page that the browser is waiting for now tells this."""
+        """Show this on the page that the browser is waiting for."""
         with self._changed:
             self._outcome = outcome
         self._server.wake()
 
     def concluded(self, timeout: float) -> bool:
-        """Whether nobody waits for the outcome's page any more: it was fetched, the browser left, or the
+        """Whether no one waits for the last page any more: it was fetched, the browser left, or the
         answer was pasted. Waits at most `timeout` seconds for that."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._browser_waits or self._server.closed, timeout)
@@ -156,7 +156,7 @@ class CallbackListener:
         self._callback = Callback(params, self._clock(), state_checked)
         self._changed.notify_all()
 
-    # What the server asks its desk, on the serving thread.
+    # What the server asks, on the serving thread.
 
     def receive(self, data: bytes) -> Reply | None:
         request = read_request(data, self._hosts)
@@ -186,7 +186,7 @@ class CallbackListener:
         if isinstance(verdict, Refused):
             return self._refuse(verdict)
         if self._spent:
-            # Whoever knows the state is the same browser, come again: show it the result.
+            # A client that knows the state is the same browser: show it the result.
             known = expectation.stateless or same_state(visit.query, expectation)
             return self._refuse(Refused(Why.SPENT), self._outcome_path if known else None)
         self._take(verdict.params)

@@ -16,7 +16,7 @@ _LISTENING = "0A"  # TCP_LISTEN, as the kernel's tables print it
 
 
 def who_holds(port: int, *, proc: Path = _PROC) -> str | None:
-    """`node (process 4711)` for the listener on this TCP port, None if it cannot be told. Never raises."""
+    """`node (process 4711)` for the listener on this TCP port, None if it is not known. Never raises."""
     inodes = _listening_inodes(port, proc)
     if not inodes:
         return None

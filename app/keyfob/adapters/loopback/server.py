@@ -19,7 +19,7 @@ from typing import Protocol
 
 MAX_SOCKETS = 32
 HEADER_DEADLINE = 5.0  # seconds for a whole header section
-HOLD_LIMIT = 15.0  # seconds until a held browser is shown that it still goes on
+HOLD_LIMIT = 15.0  # seconds until a held browser is shown that it must still wait
 DRAIN_LIMIT = 1.0  # seconds for the peer to close after our answer
 FLUSH_LIMIT = 0.5  # seconds for last answers after `stop`; the port is already free then
 POLL = 0.1  # seconds between looks at `stop`, which cannot wake a selector
@@ -29,7 +29,7 @@ _ACCEPTS = 64  # connections taken in one go before others are looked after
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`response` None: hold the connection until the desk has something to tell it."""
+    """`response` None: hold the connection until there is an answer for it."""
 
     response: bytes | None
     tells_outcome: bool = False
@@ -44,12 +44,12 @@ class Handler(Protocol):
     def too_slow(self) -> bytes: ...
 
     def held(self, *, closing: bool) -> Reply | None:
-        """What held connections are told now, if there is something to tell."""
+        """The answer for held connections, if there is one now."""
 
     def still_waiting(self) -> bytes: ...
 
     def delivered(self) -> None:
-        """A reply that tells the outcome has left."""
+        """A reply with the outcome was sent."""
 
     def left(self) -> None:
         """The last held connection was closed by its browser."""
@@ -88,7 +88,7 @@ class LoopbackServer:
         self._wake_out.setblocking(False)
 
     def wake(self) -> None:
-        """Make the serving thread ask its desk again. Any thread; never blocks."""
+        """Make the serving thread ask for answers again. Any thread; never blocks."""
         with self._lifecycle, contextlib.suppress(OSError):
             if not self._ended.is_set():
                 self._wake_in.send(b"\0")
@@ -98,7 +98,7 @@ class LoopbackServer:
         return self._closed
 
     def close(self) -> None:
-        """Free the port: at once if nobody serves, else within a second. Idempotent; any thread."""
+        """Free the port: at once if no thread serves, else within a second. Idempotent; any thread."""
         with self._lifecycle:
             first = not self._closed
             self._closed = True
@@ -280,7 +280,7 @@ class LoopbackServer:
                     pass
 
     def _lose(self, selector: selectors.BaseSelector, connection: _Connection) -> None:
-        """The peer went away; whoever waits for the outcome's page to be read may stop waiting."""
+        """The peer disconnected, so nothing has to wait until it reads the last page."""
         was_told = connection.phase is _Phase.HELD or (
             connection.phase is _Phase.WRITING and connection.tells_outcome
         )

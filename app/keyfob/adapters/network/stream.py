@@ -81,7 +81,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """What TCP and TLS have in common. The deadline stands in for every `timeout`."""
+    """What TCP and TLS have in common. The deadline replaces every `timeout`."""
 
     def start_tls(
         self,
@@ -103,7 +103,7 @@ class _Stream(httpcore.NetworkStream):
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        # A connection serves one exchange: an idle one counts as spent.
+        # A connection serves one exchange: an idle one counts as used.
         return True if info == "is_readable" else None
 
 
@@ -218,7 +218,7 @@ def _connected(addresses: list[tuple[int, Any]], deadline: Deadline) -> socket.s
 
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
-    """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline of its own, so it
+    """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline, so it
     runs on a thread that is left behind when the time limit was reached; it holds nothing but the name."""
     try:
         version = ipaddress.ip_address(host).version

@@ -96,14 +96,14 @@ class HttpTransport:
             if self._context is None:
                 from keyfob.adapters.network.trust import tls_context
 
-                # Whoever turns all logging on must not get full URLs from the library.
+                # Even with all logging on, the library must not log full URLs.
                 logging.getLogger("httpcore").setLevel(logging.WARNING)
                 self._context = tls_context()
             return self._context
 
 
 class _OfPeer(Exception):
-    """What went wrong while the body was read, told from what its reader raises."""
+    """What went wrong while the body was read, from what its reader raised."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(type(error).__name__)
@@ -273,7 +273,7 @@ def _headers_of(answer: httpcore.Response) -> dict[str, str]:
 
 
 def _decoded(answer: httpcore.Response, headers: Mapping[str, str]) -> Iterator[bytes]:
-    """The body as it comes. A server may compress it although nobody asked for that."""
+    """The body as it comes. A server may compress it although Keyfob did not ask for that."""
     compressed = _encoding_of(headers) in _COMPRESSED
     return _inflated(answer.iter_stream()) if compressed else answer.iter_stream()
 

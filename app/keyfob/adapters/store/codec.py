@@ -30,7 +30,7 @@ from keyfob.core.words import StatusWord
 
 T = TypeVar("T")
 
-# A union of dataclasses is told apart by this name in "is".
+# The name in "is" says which dataclass of a union it is.
 _CASES: dict[StatusWord, type[Any]] = {
     "connected": Connected,
     "stale": Stale,

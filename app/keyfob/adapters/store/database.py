@@ -181,7 +181,7 @@ class Database:
         """Once, for a store of a version that had no key list."""
         if self._read_only or self.keys.path.exists():
             return
-        connection.execute("BEGIN IMMEDIATE")  # nobody removes an account in the meantime
+        connection.execute("BEGIN IMMEDIATE")  # no account is removed in the meantime
         try:
             keys = [row[0] for row in connection.execute("SELECT key FROM accounts")]
             if keys:
@@ -245,7 +245,7 @@ class Tables:
 
 
 def on_read_only_disk(path: Path) -> bool:
-    """Whether nobody can write where this file is."""
+    """Whether this file's folder is read-only for everyone."""
     if not hasattr(os, "statvfs"):
         return False
     try:
@@ -270,7 +270,7 @@ def set_up(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError as error:
-            # Two processes that turn to WAL at once: SQLite does not wait by itself here.
+            # Two processes that switch to WAL at once: SQLite does not wait here.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             time.sleep(0.02)

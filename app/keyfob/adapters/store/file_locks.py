@@ -89,7 +89,7 @@ class FileLocks:
         try:
             self._path(name).unlink(missing_ok=True)
         except OSError:
-            return  # an empty file that stays harms nobody
+            return  # an empty file that stays does no harm
 
     def _path(self, name: str) -> Path:
         """A readable file name that no two names share and none can lead out of the folder."""

@@ -71,7 +71,7 @@ class SettingsFile:
     def save(self, settings: Settings, was: Settings | None = None) -> None:
         """On disk before it returns. Writes what differs from `was`, or everything without it; other keys stay as
         they are in the file. Raises SettingWrong when it cannot be written, or when the file is faulty and these
-        settings do not mend it: then the file stays as it is."""
+        settings do not correct it: then the file stays as it is."""
         settings.checked()
         changed = settings.to_mapping()
         if was is not None:

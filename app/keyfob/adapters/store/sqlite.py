@@ -35,8 +35,8 @@ class SqliteAccountStore(AccountTable, JournalTables, EventTable, NamedValueTabl
 
 
 def set_aside(path: Path) -> Path | None:
-    """Moves a store that is damaged as a whole out of the way, with its -wal; where it is then, None when it is whole or
-    absent. Only while nobody else has it open. Raises Fault `store_too_new`, `store_unwritable`, `store_busy`."""
+    """Renames a store that is damaged as a whole, with its -wal. Returns its new path, or None if it is not damaged or
+    absent. Only while no other process has it open. Raises Fault `store_too_new`, `store_unwritable`, `store_busy`."""
     try:
         with closing(SqliteAccountStore(path)) as store:
             fault = store.check()

@@ -22,7 +22,9 @@ from keyfob.core.hosts import is_loopback
 from keyfob.process.own_process import child_environment, find_program
 
 _TOTAL = 4.5  # seconds for all candidates together
-_EARLY = 1.5  # seconds in which a launcher that cannot work has ended; a browser in the foreground goes on
+_EARLY = (
+    1.5  # seconds in which a launcher that cannot work has ended; a browser in the foreground keeps running
+)
 _SHELLS = frozenset("$`'\"();!<>|*^{}~")
 _TAKES_SCRIPT = re.compile(r"-[a-z]*c")  # the option of shells (`sh -lc`) before their script
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -41,7 +43,7 @@ def open_browser(url: str) -> None:
     """Open `url` with `$BROWSER`, else with the desktop's default browser.
 
     `$BROWSER` is a list of commands separated by `os.pathsep`, tried in order, each with `%s` for the address
-    (appended where there is no `%s`). Raises SettingWrong: `endpoint_unsafe` for an address that no browser
+    (appended if there is no `%s`). Raises SettingWrong: `endpoint_unsafe` for an address that no browser
     should get, `browser_failed` if nothing could be started.
     """
     _check(url)
@@ -128,7 +130,7 @@ def _inert(url: str) -> str:
 
 
 def _in_script(script: str, url: str) -> str:
-    """A script for a shell (`sh -c 'firefox %s'`) with the address in each `%s`, in quotes where it has none there:
+    """A script for a shell (`sh -c 'firefox %s'`) with the address in each `%s`, in quotes if it has none there:
     without them, the `&` of an address starts a command."""
     first, *rest = script.split("%s")
     text = first
@@ -177,7 +179,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str], patience: f
 def _start_file(url: str) -> bool:
     if sys.platform == "win32":
         try:
-            os.startfile(url)  # noqa: S606  the system's own way; the address was checked
+            os.startfile(url)  # noqa: S606  the system's own function; the address was checked
         except OSError:
             return False
         return True

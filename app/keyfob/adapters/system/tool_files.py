@@ -36,7 +36,7 @@ def read(path: Path) -> bytes | None:
 
 
 def blank(jobs: Sequence[ToBlank]) -> list[Blanked]:
-    """Replace the spans of each file by their fillers. Never raises: what went wrong stands in the result.
+    """Replace the spans of each file by their fillers. Never raises: errors are in the result.
 
     Two paths that lead to one file (a link and its target) are one change.
     """

@@ -15,7 +15,7 @@ from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVa
 from keyfob.adapters.vault.entries import Labels, plain_label
 from keyfob.core.errors import KeychainError
 
-# The keychain process and a command's shortest way start with this module: what only the other vaults need, or only
+# The keychain process and a command's fast path start with this module: what only the other vaults need, or only
 # a failure, is imported with them.
 if TYPE_CHECKING:
     from keyfob.adapters.vault.entries import EntryVault
@@ -37,11 +37,11 @@ def choose_vault(
     labels: Labels = plain_label,
     ask: Ask | None = None,
 ) -> Vault:
-    """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is told
+    """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is reported
     by the first call, or by `probe()`.
 
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
-    must end soon after a `keychain_timeout`. Otherwise the calls go to a process of their own. `labels` gives the
+    must end soon after a `keychain_timeout`. Otherwise the calls go to a separate process. `labels` gives the
     words by which a user knows an entry, from its name. `ask` asks for
     the encrypted file's passphrase if neither systemd's credentials nor a descriptor has it; without it, the
     terminal does.
@@ -77,7 +77,7 @@ def keychain_there(home_id: str) -> bool:
 
 
 class UnchosenVault:
-    """Stands in while the settings cannot be read, and so nobody knows which vault the user chose: opens none. What
+    """Used while the settings cannot be read, so that the user's choice is not known: opens no vault. What
     needs no vault (the list of accounts, the doctor) works; every call raises the settings' own fault."""
 
     def __init__(self, fault: SettingWrong) -> None:
@@ -139,7 +139,7 @@ class SystemVault:
         return bool(getattr(self._found, "trusts_this_process", False))
 
     def close(self) -> None:
-        """Give the keychain's connection back, where there is one; the next call makes another."""
+        """Close the keychain's connection, if there is one. The next call makes another."""
         with self._lock:
             found, self._found = self._found, None
         closing = getattr(found, "close", None)

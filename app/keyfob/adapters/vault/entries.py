@@ -40,7 +40,7 @@ Labels = Callable[[str], str]
 
 
 def plain_label(_name: str) -> str:
-    """What an entry is called in the keychain's own program, if nobody knows better."""
+    """What an entry is called in the keychain's own program, if nothing better is known."""
     return "Keyfob"
 
 
@@ -152,7 +152,7 @@ class EntryVault:
         return VaultHealth(True, self.title, persistent)
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
-        """These ask by themselves, within their own time, when they are used."""
+        """These open their own prompts, with their own time limit, when they are used."""
         self.load("unlock")
 
     # --- parts; only if the backend has a limit ----------------------------------------------------------

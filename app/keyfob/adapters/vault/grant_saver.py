@@ -55,6 +55,6 @@ def start_saver(home_id: str, record: Record, grant: Grant, beside: str) -> bool
         process.stdout.close()
     finally:
         late.cancel()
-    # Nobody else waits for it: no zombie stays while this process lives on.
+    # Nothing else waits for it: this thread does, so that no zombie stays.
     threading.Thread(target=process.wait, name="grant-saver", daemon=True).start()
     return ready

@@ -79,7 +79,7 @@ class _KeyringEntries:
             try:
                 self._backend.delete_password(name, USER)
             except PasswordDeleteError:
-                # Raised for "there was none" and for "not allowed" alike: looking tells them apart.
+                # Raised for "there was none" and for "not allowed" alike: reading distinguishes them.
                 if self._backend.get_password(name, USER) is not None:
                     raise
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SECRET_SERVICE = "keyring.backends.SecretService.Keyring"  # noqa: S105  (a class's name)
 CHAINER = "keyring.backends.chainer.ChainerBackend"
 WINDOWS = "keyring.backends.Windows.WinVaultKeyring"
-# In the order they are tried where no setting names one.
+# In the order they are tried if no setting names one.
 ALLOWED = (
     "keyring.backends.macOS.Keyring",
     WINDOWS,
@@ -66,7 +66,7 @@ def _config_folder(env: Mapping[str, str]) -> Path:
 
 def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
     """The allowed backend that the settings name, or None if the choice is ours (no setting, or keyring's
-    chainer, which stands for "the ones there are"). Raises KeychainError `keychain_plaintext` if they name
+    chainer, which means "all available ones"). Raises KeychainError `keychain_plaintext` if they name
     one that keeps secrets in a file, in the clear or not at all; `keychain_absent` if they switch it off."""
     found = named_backend(environ)
     if found is None or found[0] == CHAINER:
@@ -100,7 +100,7 @@ def _viable(name: str) -> KeyringBackend | None:
     module, _, cls = name.rpartition(".")
     try:
         loaded: type[KeyringBackend] = getattr(__import__(module, fromlist=[cls]), cls)
-        # keyring tells "not here" by raising from `priority`: RuntimeError by its word, others in practice.
+        # keyring says "not here" by raising from `priority`: RuntimeError in its documentation, others in practice.
         if not loaded.viable:
             return None
         return loaded()

@@ -22,7 +22,7 @@ from keyfob.process.own_process import child_environment, find_program
 # Seconds. GnuPG's agent may ask the user for a passphrase in the meantime.
 DEADLINE = 60.0
 # GnuPG's status lines, and its one message without any, for a file that is not a whole message: a writer was killed
-# in the midst of it. DECRYPTION_KEY says that the key was had, so that what failed after it is the file.
+# while it wrote. DECRYPTION_KEY says that the key was available, so what failed afterwards is the file.
 _TORN = (b"[gnupg:] nodata", b"[gnupg:] badmdc", b"[gnupg:] decryption_key", b"decrypt_message failed")
 _ASKED_IN_VAIN = (b"pinentry", b"inappropriate ioctl", b"operation cancelled", b"timeout", b"bad passphrase")
 
@@ -55,7 +55,7 @@ class _PassEntries:
         return text[:-1].decode("ascii", "replace")
 
     def put(self, name: str, text: str) -> None:
-        self._file(name)  # raises where there is no store
+        self._file(name)  # raises if there is no store
         self._run(("insert", "--multiline", "--force", name), text.encode() + b"\n")
 
     def drop(self, name: str) -> None:

@@ -150,7 +150,7 @@ class HelperVault:
                 return None
         raise KeychainError(
             "The keychain process ended before it answered",
-            # Of a write this says what is true: nobody knows whether it landed.
+            # For a write this is true: it is not known whether it was done.
             code="keychain_timeout" if write else "keychain_refused",
         )
 
@@ -212,10 +212,10 @@ class _Process:
                 return answer
 
     def end(self) -> int:
-        """Kill what still runs; the exit status. After it, nothing that the helper was doing goes on."""
+        """Kill what still runs; the exit status. Afterwards, nothing that the helper was doing continues."""
         self._out.put(None)
         if self._ended.is_set():
-            # One that ended by itself tells by its status whether it left anything undone.
+            # If it ended without being killed, its status says whether it left anything undone.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(0.5)
         self._process.kill()

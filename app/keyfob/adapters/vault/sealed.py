@@ -194,7 +194,7 @@ class _SealedEntries:
 
 
 def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
-    """The file's key, and what tells a right passphrase. Two halves of one derivation: neither gives the other."""
+    """The file's key, and the check for the right passphrase: two halves of one derivation, and neither reveals the other."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 

@@ -25,7 +25,7 @@ _BUS_NAME = "org.freedesktop.secrets"
 _PATH = "/org/freedesktop/secrets"
 _SERVICE = "org.freedesktop.Secret.Service"
 _PROMPT = "org.freedesktop.Secret.Prompt"
-_NONE = "/"  # the path that stands for no object
+_NONE = "/"  # the path that means no object
 _GONE = frozenset(
     f"org.freedesktop.DBus.Error.{name}"
     for name in ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "Spawn.ExecFailed")
@@ -98,7 +98,7 @@ def create_default(connection: DBusConnection, label: str, until: float) -> str 
 
 
 def delete(connection: DBusConnection, item: str) -> bool:
-    """Deletes an item. False if the service would ask the user first: nobody is asked, and the item is
+    """Deletes an item. False if the service would ask the user first: it is not asked, and the item is
     still there."""
     (prompt,) = _call(connection, item, "org.freedesktop.Secret.Item", "Delete")
     if prompt == _NONE:
@@ -112,7 +112,7 @@ def _answer(connection: DBusConnection, prompt: str, until: float) -> Any:
     rule = jeepney.MatchRule(
         type=jeepney.MessageType.signal, path=prompt, interface=_PROMPT, member="Completed"
     )
-    # Some services send the signal to whoever asked for it instead of to us.
+    # Some services send the signal to the subscriber instead of to us.
     Proxy(jeepney.message_bus, connection).AddMatch(rule)
     with connection.filter(rule) as signals:
         _call(connection, prompt, _PROMPT, "Prompt", "s", "")

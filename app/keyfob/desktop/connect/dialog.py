@@ -104,7 +104,7 @@ class ConnectDialog(QDialog):
         self._come_up()
 
     def sign_in_again(self, account: AccountView, method: Method | None = None) -> None:
-        """Open for an account that exists; what nothing has to be told for begins at once."""
+        """Open for an account that exists. If nothing has to be entered, the sign-in begins at once."""
         self._account = account
         self._presenter.prepare_again(account, method)
         self._come_up()
@@ -116,7 +116,7 @@ class ConnectDialog(QDialog):
         self._come_up()
 
     def switch_method(self, account: AccountView) -> None:
-        """Open for an account that exists, to choose another way to sign in."""
+        """Open for an account that exists, to choose another method."""
         self._account = account
         self._presenter.list_methods(account)
         self._come_up()
@@ -218,7 +218,7 @@ class ConnectDialog(QDialog):
             self._again()
 
     def _unlocked(self, well: bool) -> None:
-        """The keychain's prompt was answered: go on, if it was for this."""
+        """The keychain's prompt was answered: continue, if it was for this."""
         if self._locked is None or self.pages.currentWidget() is not self.failure or not self.isVisible():
             return
         if well:

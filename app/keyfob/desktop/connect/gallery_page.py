@@ -231,7 +231,7 @@ class GalleryPage(QWidget):
         self._lead()
 
     def _lead(self) -> None:
-        """What the chosen method takes, unless the page has a text of its own."""
+        """What the chosen method takes, unless the page has its own text."""
         card, method = self._current(), self.method.currentData()
         if self._text is not None:
             self.text.setText(self._text)

@@ -52,7 +52,7 @@ class Threads(QObject):
             return len(self._alive)
 
     def wait(self, milliseconds: int) -> bool:
-        """True once every hosted thread has ended; they must have been told to stop."""
+        """True once every hosted thread has ended; they must have been asked to stop."""
         with self._lock:
             threads = tuple(self._alive)
         return all(t.wait(milliseconds) for t in threads)

@@ -47,7 +47,7 @@ class Card:
     methods: tuple[tuple[Method, str], ...]  # (method, words)
     blocked: str  # why the provider's terms forbid signing in; empty if they do not
     search: str
-    at_once: tuple[Method, ...] = ()  # the methods that need no app of one's own, and that the terms allow
+    at_once: tuple[Method, ...] = ()  # the methods that need no app registration, and that the terms allow
 
     @property
     def badge(self) -> str:
@@ -63,7 +63,7 @@ class KnownClient:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What has to be told before a sign-in by `method` can begin."""
+    """What the user must enter before a sign-in by `method` can begin."""
 
     provider: str
     method: Method
@@ -84,7 +84,7 @@ class Form:
     password_wanted: bool
     blocked: str | None
     link: str | None
-    others: tuple[tuple[Method, str], ...] = ()  # the provider's other methods, where this one is blocked
+    others: tuple[tuple[Method, str], ...] = ()  # the provider's other methods, if this one is blocked
     also_ports: tuple[int, ...] = ()  # further ports to register, if the provider wants each
 
     @property
@@ -111,7 +111,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A sign-in under way."""
+    """A sign-in in progress."""
 
     title: str
     text: str
@@ -178,7 +178,7 @@ def wants_own_app(provider: Provider) -> bool:
 
 
 def works_at_once(provider: Provider, method: Method) -> bool:
-    """Whether a user can sign in by `method` as things stand: with no app of their own, and within the terms."""
+    """Whether a user can sign in by `method` as things stand: without an app registration, and within the terms."""
     if holds_key(method):
         return True
     return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
@@ -194,7 +194,7 @@ def lead(card: Card, method: Method) -> str:
 
 
 def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
-    """In reading order: the demo where it runs (else left out), then what works at once, each the popular first and the
+    """In reading order: the demo if it runs (else left out), then what works at once, each the popular first and the
     rest by title; any server last."""
     shown = [p for p in providers if demo or p.category != "demo"]
     return tuple(card(p) for p in sorted(shown, key=_place))
@@ -217,7 +217,7 @@ def _fits_any(provider: Provider) -> bool:
 
 
 def other_ways(provider: Provider, method: Method) -> tuple[Card, ...]:
-    """The card for switching an account that signs in by `method`; none where there is no other way."""
+    """The card for switching an account that signs in by `method`; none if there is no other method."""
     mine = card(provider)
     others = tuple((m, w) for m, w in mine.methods if m != method)
     return (replace(mine, methods=others, subtitle=" · ".join(w for _, w in others)),) if others else ()
@@ -276,7 +276,7 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
 
 
 def waiting(progress: Progress, now: datetime) -> Waiting:
-    """Plain words for where a sign-in stands."""
+    """The progress of a sign-in in words."""
     title, left = progress.provider_title, ""
     if progress.deadline is not None:
         left = f"{time_words.countdown(progress.deadline - now)} left"

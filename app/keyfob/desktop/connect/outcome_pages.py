@@ -131,7 +131,7 @@ class FailurePage(QWidget):
         (self.retry_button if model.retry else self.close_button).setFocus()
 
     def wait(self, text: str) -> None:
-        """What the press began goes on elsewhere: `text` in place of the remedy, until `tell`."""
+        """The action continues elsewhere: `text` instead of the remedy, until `tell`."""
         self.remedy.setText(text)
         self.retry_button.setEnabled(False)
         self.close_button.setFocus()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 class SignInPresenter(QObject):
     cards = Signal(object)  # tuple of Card
-    form = Signal(object)  # Form, what has to be told first
+    form = Signal(object)  # Form, what has to be entered first
     waiting = Signal(object)  # Waiting
     succeeded = Signal(object)  # Success
     failed = Signal(object)  # Failure
@@ -85,7 +85,7 @@ class SignInPresenter(QObject):
         ).failing(self._complain).start()
 
     def prepare(self, provider_id: str, method: Method) -> None:
-        """`form` follows: what has to be told before a new account can be connected."""
+        """`form` follows: what has to be entered before a new account can be connected."""
         engine = self._engine
 
         def work() -> Form:
@@ -150,7 +150,7 @@ class SignInPresenter(QObject):
             self.waiting.emit(models.waiting(progress, self._clock()))
 
     def refresh(self) -> None:
-        """Tell the time left again."""
+        """Show the remaining time again."""
         if self._progress is not None and not self._progress.ended:
             self.waiting.emit(models.waiting(self._progress, self._clock()))
 
@@ -194,7 +194,7 @@ class SignInPresenter(QObject):
         self._attempt = None
 
     def close(self) -> None:
-        """The dialog is gone: what is under way ends."""
+        """The dialog is closed: the sign-in ends."""
         if self._attempt is not None and not self._attempt.progress.ended:
             _cancel(self._attempt)
         self._drop()

@@ -129,7 +129,7 @@ class ImportDialog(ModalDialog):
         self.rows[step.number].ended(step.words, good=step.good)
 
     def moved(self, plaintext: bool) -> None:
-        """All are through. `plaintext`: keys that were moved still stand in their files."""
+        """All are through. `plaintext`: keys that were moved are still in their files."""
         good = sum(row.good for row in self.rows)
         self.title.setText("Keys moved" if good else "Nothing was moved")
         waits = "Accounts that need you to sign in are in the list."

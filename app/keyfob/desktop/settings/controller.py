@@ -108,7 +108,7 @@ class SettingsController(QObject):
             self.dialog = None
 
     def started_once(self) -> None:
-        """The first start has shown its way in; it does so no more."""
+        """The first start has shown its offer and does not do so again."""
         if not self.value.first_start_done:
             self.save(replace(self.value, first_start_done=True))
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
 
 class FlowLayout(QLayout):
-    """Height follows width. A widget with the dynamic property `push` starts the group that stands at the right
+    """Height follows width. A widget with the dynamic property `push` starts the group at the right
     end of its line."""
 
     def __init__(self, parent: QWidget | None = None, gap: int = 8) -> None:

@@ -18,7 +18,7 @@ from keyfob.core.text import plain
 
 NAME, SENTENCE = 120, 600  # characters
 LINES, LINE = 24, 80  # the most lines, and the characters after which a tooltip's line wraps
-SCOPES = 60  # shown of an account; a number stands for the rest
+SCOPES = 60  # shown of an account; a number replaces the rest
 
 
 class _HasToolTip(Protocol):
@@ -26,7 +26,7 @@ class _HasToolTip(Protocol):
 
 
 def set_tooltip(target: _HasToolTip, text: str) -> None:
-    """The only way to give a widget, a list item, an action or the tray icon its tooltip. Newlines separate lines."""
+    """Sets the tooltip of a widget, a list item, an action or the tray icon. Nothing else may. Newlines separate lines."""
     target.setToolTip(tooltip(text))
 
 

@@ -142,7 +142,7 @@ AVATARS = (
     "#8a5a2b", "#3a6ea5", "#555b66", "#3f7d53", "#6a5a8c", "#9a4a5e", "#2f7a80", "#7a6420", "#8a4f8f", "#4b6a2f",
 )  # fmt: skip
 
-# The tray draws on a panel whose colour nobody tells: solid grounds with a white sign, told apart by shape.
+# The colour of the panel is not known: solid grounds with a white sign, distinguished by shape.
 TRAY = {"fine": "#2f5fd0", "renewing": "#2f5fd0", "needs_you": "#b45309", "waiting": "#62626a"}
 TILE_WHITE = "#ffffff"
 TILE_INK = "#000000"

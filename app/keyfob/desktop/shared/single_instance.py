@@ -40,7 +40,9 @@ class Instance(QObject):
         until = time.monotonic() + FIRST_WITHIN
         while True:
             if self._lock.tryLock(0):
-                QLocalServer.removeServer(self._name)  # left behind by a crash: the lock says nobody listens
+                QLocalServer.removeServer(
+                    self._name
+                )  # left behind by a crash: the lock shows that no process listens
                 if self._server.listen(self._name) and os.name != "nt":
                     os.chmod(self._server.fullServerName(), 0o600)  # Qt leaves 0700
                 return True

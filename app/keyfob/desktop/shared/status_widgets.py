@@ -18,7 +18,7 @@ from keyfob.desktop.window.models import LifeBar
 
 
 def paint_status(painter: QPainter, box: QRectF, shape: str, color: QColor) -> None:
-    """dot, ring, arc, clock or triangle: a status told without its colour."""
+    """dot, ring, arc, clock or triangle: a status that is clear without its colour."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     pen = QPen(color, max(box.width() * 0.19, 1.3), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
@@ -172,7 +172,7 @@ class LifeBarView(QWidget):
             x = width * life.mark
             painter.fillRect(QRectF(x - 1, top - px(4), 2, height + px(8)), self._theme.color("ink2"))
             text_width = metrics.horizontalAdvance(life.mark_text)
-            # Under its mark where there is room, else pushed left of the end's time; left out if nothing fits.
+            # Under its mark if there is room, else pushed left of the end's time; left out if nothing fits.
             right = min(x + 1, width - end_width - px(12))
             if right - text_width > start_width + px(12):
                 painter.drawText(

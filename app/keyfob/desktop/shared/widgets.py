@@ -196,7 +196,7 @@ class Selector(QListWidget):
 
 
 class Scroller(QScrollArea):
-    """Scrolls its body up and down. The bar stands in the body's right margin, so that nothing moves when it comes."""
+    """Scrolls its body up and down. The bar is in the body's right margin, so that nothing moves when it comes."""
 
     def __init__(self) -> None:
         teach("Scroller", scroll_area)

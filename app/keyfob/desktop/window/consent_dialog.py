@@ -75,7 +75,7 @@ class ConsentDialog(ModalDialog):
 
 
 def _facts(program: Program) -> QGridLayout:
-    """What the system tells of the program, as selectable text."""
+    """What the system reports about the program, as selectable text."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(14)
     grid.setVerticalSpacing(4)

@@ -63,7 +63,7 @@ def lines(events: Sequence[LoggedEvent], now: datetime, zone: tzinfo | None = No
     out = []
     for run in runs[:MOST_LINES]:
         text, newest = text_of(run[0]), run[0]
-        if len(run) > 1 and newest.kind != "revoked":  # one deed, a token at a time
+        if len(run) > 1 and newest.kind != "revoked":  # one disconnect, a token at a time
             text = f"{text}, {len(run)} times since {time_words.short_moment(run[-1].at, now, zone)}"
         tooltip = f"{time_words.moment(newest.at, now, zone)}: {newest.message or text}"
         out.append(Line(time_words.short_moment(newest.at, now, zone), text, tone_of(newest), tooltip))

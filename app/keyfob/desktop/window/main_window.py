@@ -30,7 +30,7 @@ def _never() -> bool:
 
 
 class BannerView(QFrame):
-    """One banner: who needs the user, why, and the one button that mends it."""
+    """One banner: what needs the user, why, and the one button for it."""
 
     pressed = Signal(str, str)  # action, key
     put_off = Signal(str, str)
@@ -199,7 +199,7 @@ class MainWindow(QMainWindow):
         if self.may_hide():
             event.accept()
         else:
-            event.ignore()  # the app ends in its own time: a renewal under way is finished first
+            event.ignore()  # the app takes its time to quit: a renewal in progress is finished first
             self.closing.emit()
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -31,7 +31,7 @@ from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
 if TYPE_CHECKING:
     from keyfob.engine import Engine
 
-SETTLE = 120  # milliseconds: several events of one deed are one reload
+SETTLE = 120  # milliseconds: several events of one action are one reload
 UNLOCK = str(Advice.UNLOCK_KEYCHAIN)
 COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
 FURTHEST = timedelta(hours=6)

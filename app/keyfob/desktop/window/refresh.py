@@ -1,4 +1,4 @@
-"""When the window is drawn anew without any news: relative times go on, and tokens expire.
+"""When the window is drawn again without any news: relative times change, and tokens expire.
 
 One QObject on the GUI thread. Hidden, nothing wakes up but for a token that expires.
 """

@@ -28,7 +28,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class RowDelegate(QStyledItemDelegate):
-    """Draws an account's row: face, name, provider, and at the right how it stands."""
+    """Draws an account's row: face, name, provider, and its state at the right."""
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
@@ -210,7 +210,7 @@ class Sidebar(QFrame):
             self.tray_note.setContentsMargins(10, 8, 8, 4)
 
     def bare(self, bare: bool) -> None:
-        """Beside the page that has a Connect Account of its own, one button of that name is enough."""
+        """If the page has a Connect Account button, one button with this name is enough."""
         self.connect_button.setVisible(not bare)
         self.settings_button.setText("Settings" if bare else "")
         self.settings_button.setProperty("square", not bare)

@@ -10,7 +10,7 @@ from keyfob.core.account import AccountView
 
 
 def until(view: AccountView, now: datetime) -> timedelta | None:
-    """What is counted down: to the renewal where there will be one, else to the end. None: nothing known."""
+    """What is counted down: to the renewal if there will be one, else to the end. None: nothing known."""
     target = view.renews_at if view.renewable and view.renews_at else view.expires_at
     return None if target is None else target - now
 

@@ -65,7 +65,7 @@ class Tray(QObject):
         return self.icon.isVisible()
 
     def begin(self) -> bool:
-        """Show the icon where there is a tray; else look again for a minute. True if it is there."""
+        """Show the icon if there is a tray; else look again for a minute. True if it is there."""
         if QSystemTrayIcon.isSystemTrayAvailable():
             self._show()
             return True

@@ -82,7 +82,7 @@ def resolve(
 def identity_of(
     did: str, *, plc: str, dns_txt: DnsTxt | None, near: bool
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
-    """A DID with its handle (proved both ways; None if it claims none, or if nobody answers for it now) and its
+    """A DID with its handle (proved both ways; None if it claims none, or if no server answers for it now) and its
     PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown."""
     handle, pds = yield from _read_did(did, plc, near)
     if handle is not None:
@@ -109,7 +109,7 @@ def handle_from(text: str) -> str:
 
 
 def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect, Any, str]:
-    """By DNS, which handles of one's own mostly use, then by HTTPS, which hosting servers use."""
+    """By DNS, which users with their own domain mostly use, then by HTTPS, which hosting servers use."""
     if dns_txt is not None:
         told = {text[4:] for text in dns_txt(f"_atproto.{handle}") if text.startswith("did=")}
         if len(told) > 1:
@@ -137,7 +137,7 @@ def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect
 
 
 def checked_did(text: str, *, near: bool) -> str:
-    """The DID itself where it is of the two kinds that atproto uses. Raises PeerFault `identity_invalid`, also for a
+    """The DID, if it is one of the two kinds that atproto uses. Raises PeerFault `identity_invalid`, also for a
     did:web on this computer or in its network, unless `near`."""
     host = _did_host(text)
     # A port is for test servers; atproto allows none elsewhere.

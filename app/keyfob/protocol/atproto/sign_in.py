@@ -41,8 +41,8 @@ class _Profile:
 
 
 def loopback_client_id(redirect_uri: str, scopes: Sequence[str]) -> str:
-    """The client id of an app that nobody registered: `http://localhost` with its redirect and scopes. The redirect
-    goes in without its port, which stands for any port. Raises SettingWrong for one that is not an IP loopback."""
+    """The client id of an app without a registration: `http://localhost` with its redirect and scopes. The redirect
+    goes in without its port, which means any port. Raises SettingWrong for one that is not an IP loopback."""
     parts = urlsplit(redirect_uri)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1"):
         raise SettingWrong("atproto needs a redirect to 127.0.0.1 or [::1]", code="preset_faulty")

@@ -25,7 +25,7 @@ _ALTERNATIVE = re.compile(r"\|(?![^{}]*\})")  # a bar outside braces
 
 
 def read_path(data: Any, path: str) -> Any:
-    """What stands at `path`, None if nothing does. JSON null and the empty text count as nothing."""
+    """The value at `path`, None if nothing does. JSON null and the empty text count as nothing."""
     for alternative in _ALTERNATIVE.split(path):
         found = _read_one(data, alternative.strip())
         if found is not None and found != "":

@@ -24,7 +24,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 def leads_inside(url: str, named_by: str | None) -> bool:
     """Whether a peer sends us to a service of this computer or its network. `named_by` is the peer's own address; one
-    that is inside itself, because the user chose it, may name its neighbours. None: nobody but the user names it."""
+    that is inside itself, because the user chose it, may name its neighbours. None: only the user names it."""
     if named_by is None or is_inside(urlsplit(named_by).hostname):
         return False
     return is_inside(urlsplit(url).hostname)
@@ -57,7 +57,7 @@ def fault_of(url: object, *, most: int = MOST) -> str | None:
 
 
 def safe(url: str | None, what: str) -> str:
-    """The address itself where it may be used; `what` names it in the error ("The token endpoint").
+    """The address, if it may be used; `what` names it in the error ("The token endpoint").
 
     Raises SettingWrong `endpoint_unsafe`, or `preset_faulty` if there is none.
     """

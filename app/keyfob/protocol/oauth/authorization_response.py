@@ -14,7 +14,7 @@ from keyfob.protocol.context import FlowContext
 
 
 def code_in(callback: Callback, ctx: FlowContext) -> Secret:
-    """The code of an authorization response. Raises the error that an error response stands for (RFC 6749 §4.1.2.1)."""
+    """The code of an authorization response. Raises the error of an error response (RFC 6749 §4.1.2.1)."""
     error = callback.params.get("error")
     if error is not None:
         raise callback_error(ctx, error, callback.params.get("error_description", ""))
@@ -25,7 +25,7 @@ def code_in(callback: Callback, ctx: FlowContext) -> Secret:
 
 
 def callback_error(ctx: FlowContext, error: str, description: str) -> KeyfobError:
-    """The error that an authorization response's `error` stands for."""
+    """The error for an authorization response's `error`."""
     title = ctx.provider.title
     words = (f"{title} sent the browser back", plain(error, 100), plain(description))
     detail = ": ".join(part for part in words if part)

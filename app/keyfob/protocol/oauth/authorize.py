@@ -78,7 +78,7 @@ def finish(
     code: Secret | None = None,
     issued_client_id: str | None = None,
 ) -> Flow[SignInResult]:
-    """From the tokens to who signed in: judge the answer, the ID token where one is due, and ask for the identity.
+    """From the tokens to who signed in: check the answer, check the ID token if one is due, and ask for the identity.
     Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
     code flow alone. Raises as `authorization_code`."""
     grant = grant_of(ctx, answer, ctx.scopes)
@@ -182,5 +182,5 @@ def expectation(ctx: FlowContext, state: Secret) -> Expectation:
 
 
 def exact_issuer(server: Server) -> str | None:
-    """The server's issuer if it is one; None for a template, whose tenant only the ID token tells."""
+    """The server's issuer if it is one; None for a template, whose tenant is only in the ID token."""
     return None if server.issuer is None or "{" in server.issuer else server.issuer

@@ -26,9 +26,9 @@ from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import Answer, read_answer, token_request
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
-INTERVAL = timedelta(seconds=5)  # RFC 8628 §3.2: where the server tells none
+INTERVAL = timedelta(seconds=5)  # RFC 8628 §3.2: if the server sends none
 INTERVAL_MOST = timedelta(minutes=2)
-SLOWER = timedelta(seconds=5)  # §3.5: by so much for each slow_down, for good
+SLOWER = timedelta(seconds=5)  # §3.5: by this for each slow_down, permanently
 LIFE = timedelta(minutes=10)  # if the server leaves out the expiry that §3.2 demands
 LIFE_MOST = timedelta(hours=1)
 _USER_CODE_MOST = 64

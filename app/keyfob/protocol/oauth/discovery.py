@@ -102,7 +102,7 @@ def _issuer(provider: Provider, data: Mapping[str, Any], url: str) -> str:
     elif provider.issuer is not None:
         expected = provider.issuer
     else:
-        # Nobody said who the issuer is: then the document must be at the address that its own issuer has.
+        # The issuer was not given, so the document must be at the address of its own issuer.
         expected = told if url in _addresses_of(told) else urlsplit(url).netloc
     if told != expected:
         raise PeerFault(

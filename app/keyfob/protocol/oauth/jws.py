@@ -14,7 +14,7 @@ from keyfob.core.errors import Fault, KeyfobError
 from keyfob.core.grant import SigningKey
 
 ALGORITHMS = ("ES256", "RS256", "EdDSA")
-# A whitelist, so that a member nobody thought of cannot carry a private value out (RFC 7518 §6, RFC 8037 §2).
+# A whitelist, so that an unknown member cannot carry a private value out (RFC 7518 §6, RFC 8037 §2).
 _PUBLIC_MEMBERS = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e"), "OKP": ("kty", "crv", "x")}
 
 

@@ -129,7 +129,7 @@ def _secret(answer: Mapping[str, Any], name: str) -> Secret | None:
 
 
 def _check_redirects(asked: Any, given: Any) -> None:
-    # A further address is as wrong as a missing one: whoever holds it could receive the code.
+    # An extra address is as wrong as a missing one: its owner could receive the code.
     if given is None:  # RFC 7591 asks for it; servers that leave it out have changed nothing that we know of
         return
     if not isinstance(given, list) or not isinstance(asked, list) or sorted(map(str, given)) != sorted(asked):

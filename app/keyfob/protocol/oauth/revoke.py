@@ -83,7 +83,7 @@ def _request(
 ) -> tuple[Request, Secret | None]:
     """The request of the preset's style, and the token where the token itself is the credential.
 
-    `{token}`, `{hint}` and `{client_id}` stand for themselves in the preset's parameters, `{client_id}` in its address;
+    `{token}`, `{hint}` and `{client_id}` are placeholders in the preset's parameters, `{client_id}` in its address;
     a parameter with `{token}` takes the place of RFC 7009's two.
     """
     preset = ctx.provider.revocation

@@ -93,8 +93,8 @@ def token_request(
 
 
 def read_answer(provider: Provider, response: Response) -> Answer:
-    """What the token endpoint gave. Raises the error that its refusal stands for (`answer.token_failure`), and as
-    `answer.read_json` where a 200 cannot be read."""
+    """What the token endpoint sent. Raises the error for its refusal (`answer.token_failure`), and as
+    `answer.read_json` if a 200 cannot be read."""
     what = f"{provider.title}'s token endpoint"
     shape = provider.token_answer
     if not 200 <= response.status < 300:
@@ -151,7 +151,7 @@ def _text(value: Any) -> str | None:
 
 
 def expiry(provider: Provider, data: Mapping[str, Any], at: datetime) -> datetime | None:
-    """When the access token ends by our clock; None if nobody says (it is then used until an API refuses it).
+    """When the access token ends by our clock; None if it is not known (it is then used until an API refuses it).
 
     Numbers may come as text or with a fraction. What makes no sense is clamped: at most LIFETIME_MOST, and
     LIFETIME_FLOOR for a moment that is not in the future, so that no such answer makes Keyfob renew in a loop.
@@ -302,11 +302,11 @@ def renew(
 ) -> Flow[Grant]:
     """Renew a grant (RFC 6749 §6). `ctx` is the account's pinned one; `subject` is whom the account belongs to.
 
-    Yields `Keep` as soon as the answer holds a token, then judges it. Where it is refused, a second `Keep` stores the
+    Yields `Keep` as soon as the answer holds a token, then checks it. If it is refused, a second `Keep` stores the
     old access token beside the newest refresh token, and PeerFault is raised: the account stays as it was, and the
     next renewal may succeed. So does an answer that cannot be read as a whole: a new refresh token that can be made out
     in it is kept first, beside the old access token. Raises SignInNeeded `grant_ended` for the grant's true end and nothing else; Transient
-    tells with `sent` and `answered` whether the refresh token may have been spent; any PeerFault raised without a
+    says with `sent` and `answered` whether the refresh token may have been used up; any PeerFault raised without a
     `Keep` before it is an answer that held no token at all.
     """
     if grant.refresh is None:
@@ -414,7 +414,7 @@ def _judge_identity(
 
 
 def _subject_told(ctx: FlowContext, answer: Answer) -> str | None:
-    """Whom the answer itself names, in the way that the account's subject was found at sign-in."""
+    """The subject that the answer names, found as the account's subject was found at sign-in."""
     source = ctx.provider.identity
     data: Mapping[str, Any] | None
     match source.source:

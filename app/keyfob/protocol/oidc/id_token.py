@@ -27,7 +27,7 @@ from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oidc.keys import ALGORITHMS, decode_base64url, fits, read_keys
 
 SKEW = 60  # seconds that two honest clocks may differ
-TOKEN_MOST = 65_536  # bytes, told before anything is decoded
+TOKEN_MOST = 65_536  # bytes, checked before anything is decoded
 TRIES_MOST = 8  # keys tried for a token that names none
 SUBJECT_MOST = 255  # Core §2
 
@@ -58,9 +58,9 @@ def verify(
     subject: str | None = None,
 ) -> Flow[dict[str, Any]]:
     """The claims of an ID token that stands every test. `at` is the moment it came; `nonce` what was sent with the
-    request (None: none was); `subject` whom it must be of, where that is known.
+    request (None: none was); `subject` that it must have, if that is known.
 
-    Fetches the server's keys where they are not known, and again for a key that is not among them. Raises
+    Fetches the server's keys if they are not known, and again for a key that is not among them. Raises
     PeerFault `id_token_invalid` or `subject_mismatch`; Transient if keys are needed and cannot be had.
     """
     parsed = _parse(token)
@@ -90,7 +90,7 @@ def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[di
 
 def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
     """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it), None
-    if it is no JWT. Says nothing of who signed it."""
+    if it is not a JWT. Does not check who signed it."""
     if token is None:
         return None
     try:
@@ -218,7 +218,7 @@ def _check_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> None:
 
 
 def expected_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> str | None:
-    """The issuer that a token must name: the server's, or where that is a template (Microsoft's common endpoint),
+    """The issuer that a token must name: the server's, or if that is a template (Microsoft's common endpoint),
     the template with the token's own tenant in it."""
     issuer = ctx.server.issuer
     if issuer is None or "{tenantid}" not in issuer:

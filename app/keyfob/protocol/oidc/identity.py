@@ -42,7 +42,7 @@ STANDARD_CLAIMS: Mapping[str, str] = MappingProxyType(
         "plan": "plan",
     }
 )
-# Begins the subject of an account whose provider tells nobody who they are: no two sign-ins can be compared by it.
+# Begins the subject of an account whose provider does not identify users: two sign-ins cannot be compared by it.
 UNIDENTIFIED = "unidentified:"
 NAME_MOST = 120
 EMAIL_MOST = 254
@@ -148,7 +148,7 @@ def identify(
     token (one that is bound to another resource, RFC 8707) does not matter if the ID token has said who it is.
 
     For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` if the provider
-    refuses the token, PeerFault `identity_invalid` if it names nobody, PeerFault `protocol_violation` if the
+    refuses the token, PeerFault `identity_invalid` if it names no subject, PeerFault `protocol_violation` if the
     user information is of another subject than the ID token, and Transient.
     """
     provider = ctx.provider
@@ -234,7 +234,7 @@ def _ask(
 
 
 def _told(ctx: FlowContext, response: Response) -> Flow[Mapping[str, Any]]:
-    """What a who-am-I answer says, by its signature where it is signed (Core §5.3.2)."""
+    """What the user information says, after a check of its signature if it has one (Core §5.3.2)."""
     if 200 <= response.status < 300 and media_type(response) == "application/jwt":
         token = Secret(response.body.decode("ascii", "replace").strip())
         return (yield from verify_userinfo(ctx, token, at=response.at))
@@ -308,9 +308,9 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
 def identity_in(
     source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str, server: str | None = None
 ) -> Identity:
-    """The identity that an answer tells, by the preset's map over the standard claims. Nothing that contains the token
+    """The identity in an answer, by the preset's map over the standard claims. Nothing that contains the token
     is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a
-    subject says that the answer names nobody.
+    subject means that the answer names no subject.
     Raises PeerFault `identity_invalid` if there is no subject."""
 
     def found(name: str) -> str:

@@ -53,7 +53,7 @@ class Keys:
 
     def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
         """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that tokens
-        with invented key ids cannot make us hammer a server. The first fetch is no second one: a key that changes
+        with invented key ids cannot make us hammer a server. The first fetch does not count as a second one: a key that changes
         right after it is found."""
         with self._lock:
             if jwks_uri not in self._sets:

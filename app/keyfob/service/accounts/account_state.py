@@ -62,7 +62,7 @@ class AccountState:
         return record
 
     def note_kept(self, key: str, grant: Grant) -> None:
-        """The vault holds `grant` of an answer that was wrong in another way."""
+        """The vault holds `grant` of an answer that was wrong in another respect."""
         self._store.update(key, partial(after, event=GrantKept(grant, self._settings().margin)))
 
     def note_saved_late(self, key: str, grant: Grant) -> None:

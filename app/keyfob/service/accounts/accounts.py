@@ -1,6 +1,6 @@
 """What a user or a tool does with accounts that exist: list, use, rename, disconnect and remove them.
 
-Faces call this. Each task that has more to it is a class of its own beside it.
+Faces call this. Each larger task is a separate class next to it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ SLOTS = ("a", "b")
 
 
 def lock_name(key: str) -> str:
-    """The lock that whoever writes an account's slots holds."""
+    """The lock for writing an account's slots."""
     return f"account-{key}"
 
 

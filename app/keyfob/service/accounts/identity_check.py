@@ -42,7 +42,7 @@ class IdentityCheck:
 
     def run(self, record: Record) -> TestResult:
         """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the token
-        once. Where there is no such request, the token is renewed, which the provider does for a living grant alone.
+        once. If there is no such request, the token is renewed, which the provider does only for a grant that has not ended.
         Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
         started = self._env.now()
         if self._test_by_renewing(record):

@@ -212,7 +212,7 @@ class Judge:
             self._state.note_kept(renewal.record.account.key, renewal.newest.grant)
 
     def _nothing_spent(self, renewal: Renewal) -> None:
-        """This request certainly spent nothing that is not kept: it never left, or was answered without a new grant. An
+        """This request certainly used up nothing that is not saved: it never left, or was answered without a new grant. An
         answer that was lost before it is lost still."""
         if renewal.before is not None and not renewal.brought_a_grant:
             self._intents.write(renewal.before)

@@ -105,7 +105,7 @@ class GrantReader:
     def serves(self, stored: Stored, request: GrantRequest) -> bool:
         """Whether the access token may be returned as it is."""
         if stored.grant.refresh is not None and predates(stored.grant.obtained_at, self._now()):
-            # Noted by a clock that was ahead: the end it tells cannot be trusted, and may be years away.
+            # Noted by a clock that was ahead: its end cannot be trusted, and may be years away.
             return False
         return not request.refuses(stored) and serves(stored.grant, self._now(), request.min_life)
 

@@ -59,7 +59,7 @@ class Recovery:
 
     def describe_older(self) -> None:
         """Describe the accounts of a version that described none. Does its work once in each home; a keychain that
-        refuses leaves it for the next call, which KeychainError tells."""
+        refuses leaves it for the next call, and KeychainError says so."""
         if self._store.read(DESCRIBED) is not None:
             return
         for record in self._store.records():
@@ -71,7 +71,7 @@ class Recovery:
         self._store.write(DESCRIBED, "1")
 
     def recover(self) -> Recovered:
-        """Raises KeychainError when the vault cannot be read, SettingWrong when nobody knows which vault it is."""
+        """Raises KeychainError when the vault cannot be read, SettingWrong when it is not known which vault it is."""
         listed: list[str] = []
         lost = 0
         unread = {each.key: each for each in self._store.unread()}

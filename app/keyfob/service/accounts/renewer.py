@@ -26,7 +26,7 @@ from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
 
-# Enough that a slow provider holds up nobody else, few enough that a thousand accounts are not a thousand threads.
+# Enough that a slow provider delays no other account, few enough that a thousand accounts are not a thousand threads.
 IN_FLIGHT_MOST = 24
 IN_FLIGHT_PER_PROVIDER = 6
 SOON = timedelta(milliseconds=250)  # when a place was taken: look again as soon as one may be free
@@ -103,7 +103,7 @@ class Renewer:
                 self._store.update(record.account.key, partial(after, event=unlocked))
 
     def _note_keychain(self, key: str, error: KeyfobError) -> None:
-        """A renewal was due and the keychain refused: told once, and written down at the account."""
+        """A renewal was due and the keychain refused: reported once, and saved with the account."""
         record = self._store.get(key)
         known = record.last_error.code if record is not None and record.last_error else None
         if record is not None and not record.cleanup and known != error.code:

@@ -51,7 +51,7 @@ class Revocations:
         self._env = env
 
     def can_revoke(self, record: Record) -> bool:
-        """Whether this account's provider offers a way to revoke what this method gave."""
+        """Whether this account's provider can revoke what this method got."""
         provider = self._provider(record.account.provider, record.account.pin)
         if not METHOD_FACTS[record.account.method].revocable:
             return False
@@ -73,7 +73,7 @@ class Revocations:
         return sorted(found, key=lambda pending: pending.at)
 
     def trim(self, account_key: str) -> int:
-        """Drop what has ended by itself, and the oldest beyond HELD_MOST: how many of those there were."""
+        """Drop what has expired, and the oldest beyond HELD_MOST. Returns how many of the latter there were."""
         now = self._env.now()
         held = self.held(account_key)
         ended = [p for p in held if p.ends_at is not None and p.ends_at <= now]
@@ -177,7 +177,7 @@ class Revocations:
 
     def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
         """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
-        What cannot be told now waits in the vault, where that works. Raises nothing."""
+        What cannot be revoked now waits in the vault, if that works. Raises nothing."""
         if not self.can_revoke(record):
             return
         try:
@@ -191,7 +191,7 @@ class Revocations:
                     log.warning("an unwanted grant could not be kept for its revocation: %s", also.code)
 
     def unregister_account(self, record: Record) -> None:
-        """Remove this account's own dynamic registration where there is one, as `unregister` does."""
+        """Remove this account's own dynamic registration if there is one, as `unregister` does."""
         uri = record.account.pin.registration_uri
         token = self._contexts.secrets(record.account.key).registration_token
         if uri and token is not None:
@@ -241,7 +241,7 @@ class Revocations:
         )
 
     def _provider(self, provider_id: str, pin: Pin) -> Provider:
-        """The preset; if it is gone or faulty, what the account's pin alone tells: its server's own revocation."""
+        """The preset; if it is gone or faulty, what the account's pin alone says: its server's own revocation."""
         try:
             return self._contexts.preset(provider_id, pin)
         except KeyfobError:

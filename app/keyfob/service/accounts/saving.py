@@ -28,12 +28,12 @@ SAVE_RETRY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; the last one repeats
 
 
 def saving_name(key: str) -> str:
-    """The lock that a process which stands by holds until the account's new grant is saved."""
+    """The lock that a saving process holds until the account's new grant is saved."""
     return f"saving-{key}"
 
 
 def essential(new: Grant, old: Grant) -> Grant:
-    """What must not be lost of a renewal that nobody has judged yet: its refresh token, beside the old access token."""
+    """What must not be lost of a renewal that has not been checked yet: its refresh token, beside the old access token."""
     return replace(old, refresh=new.refresh, generation=new.generation)
 
 

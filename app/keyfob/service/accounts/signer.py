@@ -147,7 +147,7 @@ def _with_scheme(api: Api, grant: Grant) -> Api:
 
 
 def address_of(record: Record, provider: Provider, target: str) -> str:
-    """`target`, made whole where it is a path, if this account's credentials may go there. Raises SettingWrong
+    """`target`, made absolute if it is a path, if this account's credentials may go there. Raises SettingWrong
     `host_not_allowed`."""
     allowed = list(_origins(record, provider))
     # Blanks and the like are percent-encoded by a client that means them; `\\` is a slash to some parsers.

@@ -90,7 +90,7 @@ class Attempt:
             return self._progress
 
     def observe(self, observer: Observer) -> Callable[[], None]:
-        """`observer` hears of each change, on the thread that makes it; returns the way to stop that."""
+        """`observer` is called for each change, on the thread that makes it; returns a function that stops it."""
         with self._lock:
             self._observers.append(observer)
 

@@ -81,7 +81,7 @@ class Clients:
     # --- inputs ---------------------------------------------------------------------------------------------
 
     def inputs(self, preset: Provider, request: SignInRequest, record: Record | None) -> dict[str, str]:
-        """What the user told, over what the account was made with, over the preset's defaults.
+        """What the user entered, over what the account was made with, over the preset's defaults.
         Raises Usage if something is missing or does not fit."""
         told = dict(record.account.pin.inputs) if record else {}
         told.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
@@ -120,7 +120,7 @@ class Clients:
     # --- the client -----------------------------------------------------------------------------------------
 
     def known(self, preset: Provider, inputs: Mapping[str, str]) -> StoredClient | None:
-        """The client that a sign-in would use without being told one. Does not touch the vault."""
+        """The client that a sign-in would use without an explicit one. Does not touch the vault."""
         from_env = self._from_environment(preset, "client_id")
         if from_env:
             secret = self._from_environment(preset, "client_secret")
@@ -171,7 +171,7 @@ class Clients:
         redirect_uri: str | None,
         scopes: tuple[str, ...],
     ) -> ClientChoice:
-        """The client of this attempt: told now, the account's own, kept, the preset's, or registered on the spot.
+        """The client of this attempt: given now, the account's own, saved, the preset's, or registered now.
         Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises."""
         if request.client_id:
             self.keep(provider, inputs, request.client_id, request.client_secret)
@@ -282,7 +282,7 @@ class Clients:
 
 
 def stored_auth(text: object, title: str) -> ClientAuth:
-    """How a stored client proves itself. Raises Fault `store_too_new` for a way that this version does not know."""
+    """How a stored client authenticates. Raises Fault `store_too_new` for a method that this version does not know."""
     auth = known_word(CLIENT_AUTHS, text)
     if auth is None:
         raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")

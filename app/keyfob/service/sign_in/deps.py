@@ -68,7 +68,7 @@ class PreparedSignIn:
 
 @dataclass(frozen=True, slots=True)
 class SignInOutcome:
-    """What a way of signing in brings back: the result and what to pin."""
+    """What a sign-in method returns: the result and what to pin."""
 
     result: SignInResult
     context: FlowContext

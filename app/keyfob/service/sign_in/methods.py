@@ -89,7 +89,7 @@ def _browser(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
 
 
 def _listen(deps: SignInDeps, ready: PreparedSignIn) -> Listener:
-    """Bound before the browser opens, so that nobody else can take the port in between."""
+    """Bound before the browser opens, so that no other program can take the port in between."""
     attempt = ready.attempt
     redirect = ready.provider.redirect
     # The redirected address may always be pasted: another machine's browser, a sandboxed one, one that is https only.
@@ -197,7 +197,7 @@ def _server(deps: SignInDeps, ready: PreparedSignIn) -> Server:
 def _client(
     deps: SignInDeps, ready: PreparedSignIn, server: Server, redirect_uri: str | None, scopes: tuple[str, ...]
 ) -> ClientChoice:
-    """The client of this attempt; one that was registered for it is remembered, to be removed where it fails."""
+    """The client of this attempt; one that was registered for it is remembered, and removed if the sign-in fails."""
     attempt = ready.attempt
     issued = deps.clients.for_attempt(
         ready.provider, server, attempt.request, ready.inputs, ready.record, redirect_uri, scopes
@@ -378,7 +378,7 @@ def _app_password(deps: SignInDeps, ready: PreparedSignIn) -> SignInOutcome:
     )
     attempt.received = UnsavedGrant(result.grant, ctx, NO_SECRETS)
     attempt.advance(stage="checking")
-    # The login name says who may enter; who that is, the server itself tells, as it will at each later test.
+    # The login name says who may sign in; the server says who that is, as it will at each later test.
     who = deps.runner.run(
         identity.identify(ctx, result.grant, claims=None, method="app_password"),
         cancel=attempt.cancelled,

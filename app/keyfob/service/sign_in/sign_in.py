@@ -142,7 +142,7 @@ class SignIn:
             self._deps.accounts.remove(progress.account.key)
 
     def interrupted(self) -> list[str]:
-        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each told once: those younger
+        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each reported once: those younger
         than 30 minutes, to be started again. What they left in the vault is forgotten. Raises KeychainError."""
         deps = self._deps
         told: list[str] = []
@@ -393,7 +393,7 @@ def _refuse_elsewhere(record: Record, inputs: Mapping[str, str]) -> None:
 
 
 def _same_subject(known: str, told: str) -> bool:
-    """Whether the browser signed in whom the account belongs to. A provider that names nobody cannot be wrong."""
+    """Whether the browser signed in whom the account belongs to. A provider that names no user cannot be wrong."""
     nameless = (known, told)
     return not known or known == told or any(name.startswith(UNIDENTIFIED) for name in nameless)
 
