@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from keyfob.adapters.loopback.listener import Loopback
@@ -32,6 +31,7 @@ from keyfob.adapters.system.clock import now
 from keyfob.adapters.system.doctor_checks import checks_of, tray_finding
 from keyfob.adapters.system.entropy import entropy
 from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.system.programs import output_of
 from keyfob.adapters.vault.choice import UnchosenVault, choose_vault, keychain_there
 from keyfob.adapters.vault.grant_saver import start_saver
 from keyfob.adapters.vault.memory import MemoryVault
@@ -45,16 +45,16 @@ from keyfob.ports import (
     AccountStore,
     Autostart,
     Avatars,
-    Blanked,
     Browser,
     Clock,
     Entropy,
     Listeners,
     Locks,
+    OutputOf,
     SettingsStore,
     Spawn,
     StreamingTransport,
-    ToBlank,
+    ToolFiles,
     Vault,
 )
 from keyfob.process.home import Home, open_home, write_private
@@ -89,6 +89,7 @@ from keyfob.service.sign_in.clients import Clients
 from keyfob.service.sign_in.deps import SignInDeps
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools.imports import Imports
+from keyfob.tools.wiring import Wiring
 
 KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
 COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain forever
@@ -117,7 +118,9 @@ class Ports:
     environment: Mapping[str, str]
     avatars: Avatars
     autostart: Autostart
+    user_home: Path
     tool_files: ToolFiles
+    output_of: OutputOf
     checks: Callable[[Catalogue], Sequence[tuple[str, Check]]]  # of `keyfob doctor`
     tray: Callable[[bool | None], Finding]
     # Hands a grant that cannot be saved to a separate process; whether one took it. None: there is no such process.
@@ -125,16 +128,6 @@ class Ports:
     save_for: timedelta | None = (
         None  # how long a received grant is tried to be saved; None: as long as it takes
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ToolFiles:
-    """Other tools' files: where they are, how they are read, changed and written."""
-
-    user_home: Path
-    read: Callable[[Path], bytes | None]
-    blank: Callable[[Sequence[ToBlank]], list[Blanked]]
-    write: Callable[[Path, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +158,7 @@ class Engine:
     signer: Signer
     consents: Consents
     imports: Imports
+    wiring: Wiring
     recovery: Recovery
     before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
 
@@ -254,19 +248,24 @@ def build(ports: Ports) -> Engine:
         keeper=keeper,
         renewer=renewer,
         doctor=Doctor(ports.checks(catalogue), ports.tray),
-        presets=Presets(catalogue, runner, clients, presets, ports.tool_files.write),
+        presets=Presets(catalogue, runner, clients, presets, write_private),
         signer=Signer(accounts, keeper, contexts, env),
         consents=Consents(store, settings, clock, ports.spawn),
         imports=Imports(
             deps,
             sign_in,
-            home=ports.tool_files.user_home,
+            home=ports.user_home,
             presets=presets,
             environment=ports.environment,
-            table=tool_table,
-            read=ports.tool_files.read,
-            blank=ports.tool_files.blank,
-            write=ports.tool_files.write,
+            files=ports.tool_files,
+            write=write_private,
+        ),
+        wiring=Wiring(
+            ports.home.state,
+            ports.tool_files,
+            ports.output_of,
+            home=ports.user_home,
+            environment=ports.environment,
         ),
         recovery=recovery,
     )
@@ -327,7 +326,9 @@ def system_ports(
         environment=os.environ,
         avatars=FetchedAvatars(home.state / "avatars", transport),
         autostart=LoginEntry(),
-        tool_files=ToolFiles(Path.home(), tool_files.read, tool_files.blank, write_private),
+        user_home=Path.home(),
+        tool_files=tool_files,
+        output_of=output_of,
         checks=lambda catalogue: checks_of(home, settings, kept, store, catalogue, transport),
         tray=tray_finding,
         start_saver=None if vault is not None or saver else save_elsewhere,
@@ -386,13 +387,6 @@ def _vault(
         if lasting:
             raise
         return UnchosenVault(fault)
-
-
-def tool_table() -> dict[str, Any]:
-    """`tools.toml`: what tools call a provider."""
-    import tomllib  # for importing alone
-
-    return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
 
 
 def on_a_thread(job: Callable[[], None], name: str) -> None:

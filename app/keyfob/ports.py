@@ -8,7 +8,7 @@ Clock, entropy, browser and notifier are plain callables:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
-from keyfob.core.errors import KeyfobError
+from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
@@ -77,6 +77,43 @@ class Unread:
     key: str
     account_id: str  # empty when it is not known
     fault: KeyfobError  # Fault `store_damaged` or `store_too_new`, with what to do
+
+
+BACKUP_SUFFIX = ".before-keyfob"  # of what stands beside a changed file
+
+
+def file_changed(path: Path) -> SettingWrong:
+    """The error for a file that is not what it was when Keyfob read it."""
+    return SettingWrong(
+        f"{path} has changed since Keyfob read it. Nothing was changed in it", remedy="Try again."
+    )
+
+
+class ToolFiles(Protocol):
+    """Files of other programs. A change is made completely or not at all, never replaces a link, keeps the file's
+    permissions, and is refused if the file has changed since it was read. Raises OSError or SettingWrong."""
+
+    def read(self, path: Path, most: int | None = None) -> bytes | None:
+        """The file's bytes, at most `most` of them; None if there is no such file. Raises SettingWrong."""
+
+    def blank(self, jobs: Sequence[ToBlank]) -> list[Blanked]:
+        """Replace spans by their fillers, with a backup. Never raises: the results say what went wrong."""
+
+    def create(self, path: Path, data: bytes, mode: int) -> None:
+        """A new file, and its folder if there is none. Raises FileExistsError."""
+
+    def replace(self, real: Path, before: bytes, after: bytes, *, private: bool = True) -> Path:
+        """New content; returns the backup, which is 0600 if it is to be private."""
+
+    def write_over(self, real: Path, before: bytes, after: bytes) -> None:
+        """New content without a backup."""
+
+    def remove(self, path: Path) -> None:
+        """No error if there is no such file."""
+
+
+# The output of a program that is started with an environment; empty if it cannot be started or does not end.
+OutputOf = Callable[[Sequence[str], Mapping[str, str]], str]
 
 
 class Vault(Protocol):

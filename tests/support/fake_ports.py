@@ -25,9 +25,9 @@ from keyfob.core.finding import Finding
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
-from keyfob.engine import Ports, ToolFiles
+from keyfob.engine import Ports
 from keyfob.ports import VaultHealth, unhealthy
-from keyfob.process.home import open_home, write_private
+from keyfob.process.home import open_home
 from keyfob.protocol.effects import Expectation
 from keyfob.service.accounts.labels import Labels
 from support.memory_store import MemoryAccountStore, MemoryLocks
@@ -216,7 +216,9 @@ def fake_ports(folder: Path, **replaced: Any) -> Ports:
         "environment": {},
         "avatars": NoAvatars(),
         "autostart": FakeAutostart(),
-        "tool_files": ToolFiles(folder, tool_files.read, tool_files.blank, write_private),
+        "user_home": folder,
+        "tool_files": tool_files,
+        "output_of": lambda command, environment: "",
         "checks": lambda catalogue: (),
         "tray": lambda seen: Finding("tray", True, "This desktop has a tray"),
         "save_for": timedelta(0),

@@ -305,7 +305,9 @@ def test_an_address_that_is_none_gets_no_answer(
 
 def test_the_table_names_providers_that_exist() -> None:
     known = Catalogue(resources() / "providers").ids()
-    table = hosts.table()
-    assert set(table) <= set(known)
-    names = [name for tools in table.values() for name in tools.get("env", ())]
+    tables = [path.stem for path in (resources() / "tools").iterdir()]
+    assert {"git", "docker", "npm", "env"} <= set(tables)
+    for tool in tables:
+        assert set(hosts.table(tool)) <= set(known)
+    names = [name for each in hosts.table("env").values() for name in each]
     assert len(names) == len(set(names)), "a variable belongs to one provider"

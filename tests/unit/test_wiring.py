@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from keyfob.adapters.system import tool_files
 from keyfob.core.errors import SettingWrong
 from keyfob.tools import edits
 from keyfob.tools.edits import Change
-from keyfob.tools.wiring import Wiring, read
+from keyfob.tools.wiring import Wiring, text_of
 
 LINES = ["[credential]", "\thelper = keyfob"]
-TAKE = partial(edits.without_block, tool="git")
 BOM = b"\xef\xbb\xbf"
+
+
+def read(path: Path) -> str | None:
+    data = tool_files.read(path)
+    return None if data is None else text_of(data)
 
 
 def wire(wiring: Wiring, path: Path) -> None:
@@ -25,13 +29,19 @@ def wire(wiring: Wiring, path: Path) -> None:
 
 
 def unwire(wiring: Wiring) -> None:
-    wiring.undo("git", wiring.undoing("git", TAKE))
+    wiring.undo("git", wiring.undoing("git"))
 
 
 @pytest.fixture
 def wiring(tmp_path: Path) -> Wiring:
     (tmp_path / "state").mkdir(exist_ok=True)
-    return Wiring(tmp_path / "state")
+    return Wiring(
+        tmp_path / "state",
+        tool_files,
+        lambda command, environment: "",
+        home=tmp_path / "home",
+        environment={},
+    )
 
 
 @pytest.fixture
@@ -116,7 +126,7 @@ def test_a_file_that_changed_after_it_was_shown_is_left_alone(wiring: Wiring, fi
         wiring.make("git", [change], {})
     assert file.read_bytes() == b"[core]\n"
     wire(wiring, file)
-    shown = wiring.undoing("git", TAKE)
+    shown = wiring.undoing("git")
     file.write_bytes(b"[other]\n")
     with pytest.raises(SettingWrong, match="has changed since"):
         wiring.undo("git", shown)

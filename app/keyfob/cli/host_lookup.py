@@ -1,15 +1,14 @@
 """Finds the account for a tool that asks by address: for git, Docker, and pip's keyring, which are separate programs.
 
 Imports only the client, because these programs run at every fetch. It answers only for an account's own hosts and the ones
-that `tools.toml` adds to them, over https or on this computer. It skips accounts whose terms do not let other tools use the
+that the tool's table adds to them, over https or on this computer. It skips accounts whose terms do not let other tools use the
 token. It says on stderr why there is no answer, and never prints a token there.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from keyfob import client
 from keyfob.tools.hosts import Account, at, table
@@ -30,7 +29,7 @@ def choose(
     allowed = [row for row in found if row.get("shareable", True)]
     if found and not allowed:
         say(f"the terms of {found[0]['provider']} do not let other tools use the token of {found[0]['id']}")
-    if allowed and username and not _is_nobody(username, allowed):
+    if allowed and username and not _is_nobody(username, tool, allowed):
         ids = ", ".join(row["id"] for row in allowed)
         allowed = _named(username, allowed)
         if not allowed:
@@ -50,14 +49,11 @@ def choose(
     return allowed[0] if allowed else None
 
 
-def _is_nobody(username: str, accounts: Sequence[Account]) -> bool:
-    known = table()
-    told = {each.get("username") for row in accounts for each in _tools(known, row["provider"])}
-    return username.lower() in _NOBODY or username in told
-
-
-def _tools(known: Mapping[str, Any], provider: str) -> list[Mapping[str, Any]]:
-    return [each for each in known.get(provider, {}).values() if isinstance(each, Mapping)]
+def _is_nobody(username: str, tool: str, accounts: Sequence[Account]) -> bool:
+    known = table(tool)
+    return username.lower() in _NOBODY or username in {
+        known.get(row["provider"], {}).get("username") for row in accounts
+    }
 
 
 def _named(username: str, accounts: Sequence[Account]) -> list[Account]:

@@ -6,7 +6,6 @@ written.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from keyfob.cli.options import F, _complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
 from keyfob.core.text import inert
-from keyfob.tools import edits
+from keyfob.ports import BACKUP_SUFFIX
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
-from keyfob.tools.setup import Option, SetupRequest
-from keyfob.tools.wiring import SUFFIX, Wiring, read
+from keyfob.tools.setup import Option
 
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
@@ -47,7 +45,7 @@ def _tool_options(function: F) -> F:
     short_help="Configure a tool to get its credentials from Keyfob.",
     help=f"""Configure TOOL to get its credentials from Keyfob.
 
-    Shows what will change and asks first. Keeps a backup of each file next to it (…{SUFFIX}) until `keyfob unwire`
+    Shows what will change and asks first. Keeps a backup of each file next to it (…{BACKUP_SUFFIX}) until `keyfob unwire`
     restores it. Without ACCOUNT, git and docker can use every account of a host.
 
     \b
@@ -77,24 +75,21 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
             f"The terms of {kept[0].provider_title} do not let other tools use the token of {kept[0].id}",
             code="sharing_not_allowed",
         )
-    request = SetupRequest(
-        accounts=[view for view in views if view.shareable],
-        everyone=engine.accounts.views(),
+    planned = engine.wiring.plan(
+        tool,
+        [view for view in views if view.shareable],
+        engine.accounts.views(),
         named=bool(accounts),
         options={name: value for name, value in options.items() if value is not None},
-        environment=os.environ,
-        home=Path.home(),
         here=Path.cwd(),
-        read=read,
     )
-    planned = SETUPS[tool].plan(request)
     changes = [change for change in planned.changes if change.needed]
     _show(session, changes)
     if changes:
         for warning in planned.warnings:
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
-        Wiring(engine.home.state).make(tool, changes, planned.remembered)
+        engine.wiring.make(tool, changes, planned.remembered)
     _tell(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
 
 
@@ -110,17 +105,11 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
     Example:
       keyfob unwire git
     """
-    wiring = Wiring(session.engine.home.state)
-    notes = wiring.notes(tool)
-    if notes is None:
+    wiring = session.engine.wiring
+    if wiring.notes(tool) is None:
         _tell(session, tool, [], [], "is not wired")
         return
-    undo = SETUPS[tool].undo
-
-    def without_keyfob(text: str) -> str:
-        return edits.without_block(text, tool) if undo is None else undo(text, notes["told"])
-
-    undoing = wiring.undoing(tool, without_keyfob)
+    undoing = wiring.undoing(tool)
     _show(session, [change for change, _ in undoing])
     _ask("Undo this?", yes)
     wiring.undo(tool, undoing)

@@ -1,4 +1,4 @@
-"""The hosts that a tool asks for: which of them belong to an account, by `tools.toml` and by the account's own hosts.
+"""The hosts that a tool asks for: which of them belong to an account, by the tool's table and by the account's own hosts.
 
 The programs that git, Docker and pip run at every fetch come through here, so it imports little.
 """
@@ -12,18 +12,21 @@ from urllib.parse import unquote, urlsplit
 Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
 
 
-def table() -> dict[str, Any]:
-    """`tools.toml`."""
+def table(tool: str) -> dict[str, Any]:
+    """`resources/tools/<tool>.toml`: provider → what this tool needs to know of it. Empty if there is no such file."""
     import tomllib
 
     from keyfob.core.resources import resources
 
-    return tomllib.loads((resources() / "tools.toml").read_text("utf-8"))
+    try:
+        return tomllib.loads((resources() / "tools" / f"{tool}.toml").read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
 
 
 def entry(provider: str, tool: str) -> dict[str, Any] | None:
-    """What the table says of `tool` at this provider; None if it says nothing."""
-    found = table().get(provider, {}).get(tool)
+    """What the table says of this provider; None if it says nothing."""
+    found = table(tool).get(provider)
     return dict(found) if isinstance(found, Mapping) else None
 
 
@@ -54,10 +57,10 @@ def split(address: str) -> tuple[str, str, str | None]:
 
 def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
     """The accounts that belong to `host` (with its port, if it is not the scheme's) for this tool."""
-    wanted, known = host.lower(), table()
+    wanted, known = host.lower(), table(tool)
     found = []
     for account in accounts:
-        told = known.get(account["provider"], {}).get(tool, {})
+        told = known.get(account["provider"], {})
         if wanted in (*account.get("hosts", ()), *further(told, account.get("hosts", ()))):
             found.append(account)
     return found

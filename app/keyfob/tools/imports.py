@@ -19,13 +19,14 @@ from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded
 from keyfob.core.provider import Provider
 from keyfob.core.text import label_from, plain
 from keyfob.core.words import known
-from keyfob.ports import Blanked, Spawn, ToBlank
+from keyfob.ports import Blanked, Spawn, ToBlank, ToolFiles
 from keyfob.providers import reach
 from keyfob.providers.catalogue import ID, ID_MOST
 from keyfob.providers.substitute import fill
 from keyfob.service.accounts.views import SignInRequest
 from keyfob.service.sign_in.deps import SignInDeps
 from keyfob.service.sign_in.sign_in import SignIn
+from keyfob.tools import hosts
 from keyfob.tools.entries import KEY, READ_ONLY, SIGN_IN, Entry, Format, entries_of
 from keyfob.tools.registry import FORMATS, SOURCES, format_of
 
@@ -34,10 +35,7 @@ UNKNOWN = "unknown"
 
 __all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Imports", "NewPreset"]
 
-Read = Callable[[Path], bytes | None]  # None if there is no such file
-Blank = Callable[[Sequence[ToBlank]], list[Blanked]]
 Write = Callable[[Path, bytes], None]
-Table = Callable[[], Mapping[str, Mapping[str, Any]]]  # reads tools.toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +107,7 @@ class Imports:
         home: Path,
         presets: Path,
         environment: Mapping[str, str],
-        table: Table,
-        read: Read,
-        blank: Blank,
+        files: ToolFiles,
         write: Write,
     ) -> None:
         self._deps = deps
@@ -119,9 +115,7 @@ class Imports:
         self._home = home
         self._presets = presets
         self._environment = environment
-        self._table = table
-        self._read = read
-        self._blank = blank
+        self._files = files
         self._write = write
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -141,7 +135,7 @@ class Imports:
         """What a file holds, taken for one of `source` if that is told. `provider` says whose the keys are that the
         file does not say it of. Raises NotFound
         where there is no file, SettingWrong if it is nothing that Keyfob knows."""
-        data = self._read(path)
+        data = self._files.read(path, MOST_BYTES + 1)
         if data is None:
             raise NotFound(f"There is no file {path}", code="import_not_found")
         if len(data) > MOST_BYTES:
@@ -187,7 +181,7 @@ class Imports:
     def blank(self, moved: Sequence[Found]) -> list[Blanked]:
         """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A file that
         has changed since it was read stays as it is, and so does one that cannot be written: its result says why."""
-        return self._blank(
+        return self._files.blank(
             [ToBlank(each.path, each.digest, each.entry.spans) for each in moved if each.entry.spans]
         )
 
@@ -244,7 +238,7 @@ class Imports:
                     "client_id": None if account.pin.registration_uri else account.pin.client_id,
                 }
             )
-            own = self._read(self._presets / f"{account.provider}.toml")
+            own = self._files.read(self._presets / f"{account.provider}.toml")
             if own is not None:
                 presets[account.provider] = own.decode("utf-8", "replace")
         return {"keyfob_export": 1, "accounts": accounts, "presets": presets}
@@ -303,8 +297,8 @@ class Imports:
             return told, entry.inputs
         if told and host in self._hosts(self._preset(told), entry.inputs):
             return told, entry.inputs
-        for name, tools in self._table().items():
-            if host in (tools.get("git") or {}).get("hosts", ()):
+        for name, row in hosts.table("git").items():
+            if host in row.get("hosts", ()):
                 return name, entry.inputs
         presets = self._deps.catalogue.all()
         if entry.way == KEY:  # of two presets at one host, the one that takes keys
@@ -344,7 +338,7 @@ class Imports:
         yield from provider.api.hosts
 
     def _variables(self) -> dict[str, str]:
-        return {name: provider for provider, tools in self._table().items() for name in tools.get("env", ())}
+        return {name: provider for provider, names in hosts.table("env").items() for name in names}
 
     def _places(self) -> Iterator[tuple[str, Path]]:
         for kind in FORMATS:

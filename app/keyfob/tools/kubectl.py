@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from keyfob.core.errors import SettingWrong
-from keyfob.process.own_process import child_environment, find_program
+from keyfob.process.own_process import find_program
 from keyfob.tools import kubeconfig
 from keyfob.tools.commands import command_of
 from keyfob.tools.edits import Change
@@ -30,7 +29,7 @@ def plan(request: SetupRequest) -> SetupPlan:
     user = request.options.get("user") or f"keyfob-{account.provider}-{account.label}"
     before = request.read(path)
     command = [command_of("keyfob"), "credential", "kubectl", account.id]
-    version = OLD_API_VERSION if _is_old(request.environment) else API_VERSION
+    version = OLD_API_VERSION if _is_old(request) else API_VERSION
     after = kubeconfig.with_user(before or "", user, command, version)
     if (
         before is not None
@@ -46,21 +45,14 @@ def plan(request: SetupRequest) -> SetupPlan:
     return SetupPlan([Change(path, before, after)], notes, remembered={"user": user})
 
 
-def _is_old(environment: Mapping[str, str]) -> bool:
+def _is_old(request: SetupRequest) -> bool:
     """Whether the kubectl that is there does not know version 1 of the answer (before 1.22)."""
-    program = find_program("kubectl", environment.get("PATH"))
+    program = find_program("kubectl", request.environment.get("PATH"))
     if program is None:
         return False
-    done = subprocess.run(  # noqa: S603
-        [program, "version", "--client", "-o", "json"],
-        env=child_environment(environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    shown = request.output_of([program, "version", "--client", "-o", "json"], request.environment)
     try:
-        minor = str(json.loads(done.stdout)["clientVersion"]["minor"])
+        minor = str(json.loads(shown)["clientVersion"]["minor"])
         return int("".join(char for char in minor if char.isdecimal())) < 22
     except (ValueError, KeyError, TypeError):
         return False

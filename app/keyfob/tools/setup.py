@@ -13,6 +13,7 @@ from typing import Any
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong, Usage
+from keyfob.ports import OutputOf
 from keyfob.tools import edits, hosts
 from keyfob.tools.edits import Change
 
@@ -41,6 +42,7 @@ class SetupRequest:
     home: Path
     here: Path  # the current folder
     read: Callable[[Path], str | None]  # a file's text, None if there is no such file; raises SettingWrong
+    output_of: OutputOf
 
 
 @dataclass(frozen=True, slots=True)

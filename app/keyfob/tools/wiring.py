@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keyfob.adapters.system import tool_files
+from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong
+from keyfob.ports import BACKUP_SUFFIX, OutputOf, ToolFiles, file_changed
 from keyfob.process.home import write_private
+from keyfob.tools import edits
 from keyfob.tools.edits import Change
+from keyfob.tools.registry import SETUPS
+from keyfob.tools.setup import SetupPlan, SetupRequest
 
-SUFFIX = tool_files.BACKUP_SUFFIX
 NOTES = "wired.json"
 BOM = b"\xef\xbb\xbf"
-Take = Callable[[str], str]
-
-
-def read(path: Path) -> str | None:
-    """The file's text, None if there is no such file. Raises SettingWrong."""
-    data = _bytes(path)
-    return None if data is None else text_of(data)
 
 
 def text_of(data: bytes) -> str:
@@ -48,20 +44,47 @@ def _has_crlf(data: bytes) -> bool:
     return b"\n" in data and data.count(b"\r\n") == data.count(b"\n")
 
 
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SettingWrong(f"{path} cannot be read: {error.strerror}") from None
-
-
 class Wiring:
     """Over Keyfob's own state folder. For one command at a time."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(
+        self,
+        state: Path,
+        files: ToolFiles,
+        output_of: OutputOf,
+        *,
+        home: Path,
+        environment: Mapping[str, str],
+    ) -> None:
         self._file = state / NOTES
+        self._files = files
+        self._output_of = output_of
+        self._home = home
+        self._environment = environment
+
+    def plan(
+        self,
+        tool: str,
+        accounts: Sequence[AccountView],
+        everyone: Sequence[AccountView],
+        *,
+        named: bool,
+        options: Mapping[str, str],
+        here: Path,
+    ) -> SetupPlan:
+        """What `make` would change so that this tool asks Keyfob. Raises SettingWrong, NotFound, Usage."""
+        request = SetupRequest(
+            accounts=accounts,
+            everyone=everyone,
+            named=named,
+            options=options,
+            environment=self._environment,
+            home=self._home,
+            here=here,
+            read=self._text,
+            output_of=self._output_of,
+        )
+        return SETUPS[tool].plan(request)
 
     def notes(self, tool: str) -> dict[str, Any] | None:
         """What `wire` saved: `files` and `told`, the values that undoing needs. None if it was not wired."""
@@ -74,31 +97,31 @@ class Wiring:
         for change in changes:
             path = change.path.resolve()  # a link to somebody's dotfiles stays a link
             known = files.get(str(path))
-            data = _bytes(path)
+            data = self._files.read(path)
             if (None if data is None else text_of(data)) != change.before:
-                raise tool_files.changed(path)
+                raise file_changed(path)
             after = bytes_of(change.after, data or b"")
             note = known or {"existed": data is not None, "backup": None}
             try:
                 if data is None:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    tool_files.create(path, after, change.mode)
+                    self._files.create(path, after, change.mode)
                 elif known is None:
-                    note["backup"] = tool_files.replace(path, data, after, private=False).name
+                    note["backup"] = self._files.replace(path, data, after, private=False).name
                 else:
-                    tool_files.write_over(path, data, after)
+                    self._files.write_over(path, data, after)
             except OSError as error:
                 raise SettingWrong(f"{error.filename or path} cannot be written: {error.strerror}") from None
             files[str(path)] = {**note, "digest": _digest(after)}
             self._note(tool, {"files": files, "told": told})
 
-    def undoing(self, tool: str, take: Take) -> list[tuple[Change, bool]]:
-        """What `undo` will do, to be shown: each change, and whether the file goes altogether. `take` takes our part
-        out of a text that was changed since."""
+    def undoing(self, tool: str) -> list[tuple[Change, bool]]:
+        """What `undo` will do, to be shown: each change, and whether the file goes altogether. From a text
+        that was changed since, only our part goes."""
         out = []
-        for name, note in (self.notes(tool) or {"files": {}})["files"].items():
+        notes = self.notes(tool) or {"files": {}, "told": {}}
+        for name, note in notes["files"].items():
             path = Path(name)
-            data = _bytes(path)
+            data = self._files.read(path)
             if data is None:
                 continue
             now, old = text_of(data), None
@@ -107,8 +130,9 @@ class Wiring:
                 out.append((Change(path, now, ""), True))
                 continue
             if untouched:
-                old = _bytes(_backup(path, note))
-            out.append((Change(path, now, take(now) if old is None else text_of(old), exact=old), False))
+                old = self._files.read(_backup(path, note))
+            after = _without_ours(tool, now, notes["told"]) if old is None else text_of(old)
+            out.append((Change(path, now, after, exact=old), False))
         return out
 
     def undo(self, tool: str, changes: list[tuple[Change, bool]]) -> None:
@@ -117,20 +141,24 @@ class Wiring:
         try:
             for change, gone in changes:
                 path = change.path.resolve()
-                data = _bytes(path)
+                data = self._files.read(path)
                 if data is None or text_of(data) != change.before:
-                    raise tool_files.changed(path)
+                    raise file_changed(path)
                 if gone:
-                    path.unlink()
+                    self._files.remove(path)
                 elif change.needed:
                     exact = bytes_of(change.after, data) if change.exact is None else change.exact
-                    tool_files.write_over(path, data, exact)
+                    self._files.write_over(path, data, exact)
             for name, note in files.items():
                 if note["existed"]:
-                    _backup(Path(name), note).unlink(missing_ok=True)
+                    self._files.remove(_backup(Path(name), note))
         except OSError as error:
             raise SettingWrong(f"{error.filename} cannot be written: {error.strerror}") from None
         self._note(tool, None)
+
+    def _text(self, path: Path) -> str | None:
+        data = self._files.read(path)
+        return None if data is None else text_of(data)
 
     def _all(self) -> dict[str, Any]:
         try:
@@ -139,7 +167,7 @@ class Wiring:
             return {}
         except ValueError:
             raise SettingWrong(
-                f"{self._file} is damaged", remedy="Remove it; backups end in " + SUFFIX
+                f"{self._file} is damaged", remedy="Remove it; backups end in " + BACKUP_SUFFIX
             ) from None
         return dict(body)
 
@@ -149,8 +177,13 @@ class Wiring:
         write_private(self._file, json.dumps(kept, indent=2).encode())
 
 
+def _without_ours(tool: str, text: str, remembered: Mapping[str, str]) -> str:
+    undo = SETUPS[tool].undo
+    return edits.without_block(text, tool) if undo is None else undo(text, remembered)
+
+
 def _backup(path: Path, note: dict[str, Any]) -> Path:
-    return path.with_name(note.get("backup") or path.name + SUFFIX)
+    return path.with_name(note.get("backup") or path.name + BACKUP_SUFFIX)
 
 
 def _digest(data: bytes) -> str:

@@ -16,19 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keyfob.core.errors import KeyfobError, SettingWrong
-from keyfob.ports import Blanked, ToBlank
+from keyfob.ports import BACKUP_SUFFIX, Blanked, ToBlank, file_changed
 from keyfob.process.home import sync_folder
 
-MOST_BYTES = 1024 * 1024 + 1
-BACKUP_SUFFIX = ".before-keyfob"
 MOST_BACKUPS = 1000  # of one file
 
 
-def read(path: Path) -> bytes | None:
-    """The file's bytes, None if there is no such file. Raises SettingWrong if it cannot be read."""
+def read(path: Path, most: int | None = None) -> bytes | None:
+    """The file's bytes, at most `most` of them; None if there is no such file. Raises SettingWrong if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            return file.read(MOST_BYTES)
+            return file.read(-1 if most is None else most)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -56,7 +54,7 @@ def blank(jobs: Sequence[ToBlank]) -> list[Blanked]:
 def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
     before = read(real)
     if before is None or any(hashlib.sha256(before).hexdigest() != job.digest for job in jobs):
-        raise changed(real)
+        raise file_changed(real)
     if real.stat().st_nlink > 1:
         # A new file takes only this name; the keys would stay under the other one.
         raise SettingWrong(
@@ -70,13 +68,6 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
         pieces += [before[at:start], filler]
         at = end
     return replace(real, before, b"".join([*pieces, before[at:]]))
-
-
-def changed(path: Path) -> SettingWrong:
-    """The error for a file that is not what it was when Keyfob read it."""
-    return SettingWrong(
-        f"{path} has changed since Keyfob read it. Nothing was changed in it", remedy="Try again."
-    )
 
 
 def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) -> Path:
@@ -103,9 +94,15 @@ def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) ->
 
 def create(path: Path, data: bytes, mode: int) -> None:
     """A new file. Raises OSError, FileExistsError if there is one by now; then nothing is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     _write_new(path, data)
     os.chmod(path, mode)
     sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """No error if there is no such file. Raises OSError."""
+    path.unlink(missing_ok=True)
 
 
 def write_over(real: Path, before: bytes, after: bytes) -> None:
@@ -122,7 +119,7 @@ def write_over(real: Path, before: bytes, after: bytes) -> None:
                 os.chown(temporary, owner.st_uid, owner.st_gid)
                 os.chmod(temporary, owner.st_mode & 0o7777)  # chown may clear bits
         if real.read_bytes() != before:
-            raise changed(real)
+            raise file_changed(real)
         os.replace(temporary, real)
     finally:
         temporary.unlink(missing_ok=True)
