@@ -49,9 +49,9 @@ def short_ways(arguments: list[str]) -> int | None:
     code = fast_token(arguments[1:])
     if code is not None:
         return code
-    from keyfob.fresh import fresh_token
+    from keyfob.token_fast_path import token_without_engine
 
-    return fresh_token(arguments[1:])
+    return token_without_engine(arguments[1:])
 
 
 def main() -> int:

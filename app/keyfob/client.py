@@ -367,8 +367,10 @@ def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
         return now + 30.0
     from datetime import datetime
 
+    from keyfob.core.min_life import min_life as life_of
+
     left = datetime.fromisoformat(str(expires).replace("Z", "+00:00")).timestamp() - now
-    life = min(60.0, left * 0.2) if min_life is None else min_life
+    life = life_of(left, min_life)
     # A revoked or replaced token is noticed within half a minute even if the API is not asked.
     return now + max(0.0, min(left - life, 30.0))
 

@@ -20,7 +20,7 @@ from keyfob.adapters.loopback.listener import Loopback
 from keyfob.adapters.network.avatars import Avatars as FetchedAvatars
 from keyfob.adapters.network.dns import txt_lookup
 from keyfob.adapters.network.transport import HttpTransport
-from keyfob.adapters.store import codec
+from keyfob.adapters.store import codec, token_rule
 from keyfob.adapters.store.file_locks import FileLocks
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.store.sqlite import SqliteAccountStore, set_aside
@@ -37,7 +37,7 @@ from keyfob.adapters.vault.grant_saver import start_saver
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.adapters.vault.prompt import AskingVault
 from keyfob.core.account import Record
-from keyfob.core.errors import SettingWrong, Transient
+from keyfob.core.errors import KeyfobError, SettingWrong, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.resources import resources
@@ -65,6 +65,7 @@ from keyfob.service.accounts.account_views import AccountViews
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.header_lines import header_lines
 from keyfob.service.accounts.identity_check import IdentityCheck
 from keyfob.service.accounts.intents import Intents
 from keyfob.service.accounts.judge import Judge
@@ -101,6 +102,7 @@ class Ports:
 
     home: Home
     settings: SettingsStore
+    presets: Catalogue
     store: AccountStore
     store_path: Path  # what changes when the store does
     vault: Vault
@@ -121,7 +123,7 @@ class Ports:
     user_home: Path
     tool_files: ToolFiles
     output_of: OutputOf
-    checks: Callable[[Catalogue], Sequence[tuple[str, Check]]]  # of `keyfob doctor`
+    checks: Sequence[tuple[str, Check]]  # of `keyfob doctor`
     tray: Callable[[bool | None], Finding]
     # Hands a grant that cannot be saved to a separate process; whether one took it. None: there is no such process.
     start_saver: Callable[[Record, Grant, str], bool] | None = None
@@ -173,13 +175,13 @@ class Engine:
 
 
 def build(ports: Ports) -> Engine:
-    """The engine over these ports. Reads nothing but the presets' folders."""
+    """The engine over these ports. Nothing is read or written yet."""
     store, vault, clock, settings = ports.store, ports.vault, ports.clock, ports.settings.current
-    presets = ports.home.config / "providers"
+    own_presets = ports.home.config / "providers"
     runner = Runner(ports.transport)
     env = FlowEnv(lambda: ports.entropy(16), clock)
     events = EventBus(store, clock)
-    catalogue = standard(ports.home.config)
+    catalogue = ports.presets
     contexts = ContextBuilder(catalogue, vault, env)
     grants = GrantStore(vault)
     revocations = Revocations(vault, store, contexts, runner, env)
@@ -247,15 +249,15 @@ def build(ports: Ports) -> Engine:
         sign_in=sign_in,
         keeper=keeper,
         renewer=renewer,
-        doctor=Doctor(ports.checks(catalogue), ports.tray),
-        presets=Presets(catalogue, runner, clients, presets, write_private),
+        doctor=Doctor(ports.checks, ports.tray),
+        presets=Presets(catalogue, runner, clients, own_presets, write_private),
         signer=Signer(accounts, keeper, contexts, env),
         consents=Consents(store, settings, clock, ports.spawn),
         imports=Imports(
             deps,
             sign_in,
             home=ports.user_home,
-            presets=presets,
+            presets=own_presets,
             environment=ports.environment,
             files=ports.tool_files,
             write=write_private,
@@ -298,7 +300,8 @@ def system_ports(
     home = home or open_home()
     settings = SettingsFile(home.config / "settings.json")
     store_path = home.data / "accounts.db"
-    store = SqliteAccountStore(store_path)
+    catalogue = standard(home.config)
+    store = SqliteAccountStore(store_path, rule_of=lambda record: token_rule_of(catalogue, record))
     labels = Labels(store)
     kept = vault or _vault(settings, home, labels, lasting=lasting, say=say)
     transport = HttpTransport(now, deadline=deadline)
@@ -309,6 +312,7 @@ def system_ports(
     return Ports(
         home=home,
         settings=settings,
+        presets=catalogue,
         store=store,
         store_path=store_path,
         vault=kept,
@@ -329,11 +333,23 @@ def system_ports(
         user_home=Path.home(),
         tool_files=tool_files,
         output_of=output_of,
-        checks=lambda catalogue: checks_of(home, settings, kept, store, catalogue, transport),
+        checks=checks_of(home, settings, kept, store, catalogue, transport),
         tray=tray_finding,
         start_saver=None if vault is not None or saver else save_elsewhere,
         save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
     )
+
+
+def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:
+    """How the fast path of `keyfob token` may hand out this account's token; None: the engine must. Never raises."""
+    provider = record.account.provider
+    try:
+        # Before the preset is read: a file that changes meanwhile makes the rule void.
+        stamps = token_rule.stamps_of(str(path) for path, _ in catalogue.made_of(provider))
+        lines = header_lines(record, catalogue.get(provider))
+    except (KeyfobError, OSError):
+        return None
+    return None if lines is None else token_rule.text_of(record.account.id, lines, stamps)
 
 
 def memory_vault() -> Vault:

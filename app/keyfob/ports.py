@@ -154,6 +154,9 @@ class AccountRecords(Protocol):
     def unread(self) -> Sequence[Unread]:
         """The accounts that `records` leaves out."""
 
+    def refresh(self, key: str) -> None:
+        """Write again what is kept beside the record and made from it, if that has changed: the presets may have."""
+
     def get(self, key: str) -> Record | None:
         """Raises Fault `store_damaged` or `store_too_new` when the row cannot be read."""
 

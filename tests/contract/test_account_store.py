@@ -589,7 +589,7 @@ def _first(store: SqliteAccountStore) -> None:
     """Insert once, whoever comes first, without undoing another's counting."""
     with store.database.writing() as connection:
         if account_table.get_row(connection, "k1") is None:
-            account_table.put_row(connection, a_record())
+            account_table.put_row(connection, a_record(), lambda record: None)
 
 
 def test_a_logged_event_has_every_column() -> None:

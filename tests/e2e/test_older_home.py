@@ -51,6 +51,8 @@ def make_older(home: Machine) -> None:
             store.execute("UPDATE accounts SET record = ? WHERE key = ?", (json.dumps(row), key))
             vault.delete(f"{key}/account")
         store.execute("DELETE FROM named WHERE name = 'described'")
+        store.execute("ALTER TABLE accounts DROP COLUMN token_rule")
+        store.execute("PRAGMA user_version = 2")
         store.commit()
 
 

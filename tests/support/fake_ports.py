@@ -29,6 +29,7 @@ from keyfob.engine import Ports
 from keyfob.ports import VaultHealth, unhealthy
 from keyfob.process.home import open_home
 from keyfob.protocol.effects import Expectation
+from keyfob.providers.catalogue import standard
 from keyfob.service.accounts.labels import Labels
 from support.memory_store import MemoryAccountStore, MemoryLocks
 
@@ -219,7 +220,8 @@ def fake_ports(folder: Path, **replaced: Any) -> Ports:
         "user_home": folder,
         "tool_files": tool_files,
         "output_of": lambda command, environment: "",
-        "checks": lambda catalogue: (),
+        "presets": standard(home.config),
+        "checks": (),
         "tray": lambda seen: Finding("tray", True, "This desktop has a tray"),
         "save_for": timedelta(0),
     }

@@ -39,6 +39,9 @@ class MemoryRecords(Memory):
     def unread(self) -> Sequence[Unread]:
         return []
 
+    def refresh(self, key: str) -> None:
+        """Nothing is kept beside the records."""
+
     def restore(self, record: Record) -> None:
         self.put(record)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import Disconnection, Finding, Token
 from support.cli_run import Ran, opens, run
 from support.fake_engine import NOW, D, FakeAccounts, FakeEventBus, M, sample_events, sample_views
+from support.memory_store import MemoryAccountStore
 
 VIEWS = sample_views()
 
@@ -46,6 +48,9 @@ class Accounts(FakeAccounts):
         self.min_lives = [*getattr(self, "min_lives", []), (min_life, rejected)]
         found = super().token(ref, min_life=min_life, rejected=rejected)
         return replace(found, header_name="X-Api-Key", header_value=Secret("canary-header"))
+
+    def resolve(self, ref: str) -> Any:
+        return SimpleNamespace(account=SimpleNamespace(key=self.view(ref).key))
 
     def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
         ended = super().disconnect(ref)
@@ -71,6 +76,7 @@ class Doctor:
 class Engine:
     accounts: Accounts = field(default_factory=lambda: Accounts(FakeEventBus(), list(VIEWS)))
     doctor: Doctor = field(default_factory=lambda: Doctor([]))
+    store: MemoryAccountStore = field(default_factory=MemoryAccountStore)
     closed: int = 0
 
     def close(self) -> None:

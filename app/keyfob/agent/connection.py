@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Protocol, cast
 
 from keyfob.agent import limits
+from keyfob.agent.answer_cache import AnswerCache, Question
 from keyfob.agent.api import event_line, problem
 from keyfob.agent.endpoints import Endpoint, Peer
 from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequest, Incoming, take
@@ -27,12 +28,11 @@ SENT_MOST = HEAD_MOST + BODY_MOST  # bytes that wait here while another request 
 UNREAD_MOST = 1 << 20  # bytes of events
 EVENT_MOST = (1 << 63) - 1  # the largest number that the store can hold
 
-Question = tuple[str, str, bool]  # target, accepted form, whether the connection stays
-
 
 class Server(Protocol):
     """What a connection needs of `AgentServer`."""
 
+    answers: AnswerCache
     full: bytes  # the answer when there is no place
 
     @property
@@ -43,12 +43,6 @@ class Server(Protocol):
     def come(self, connection: Connection) -> None: ...
 
     def gone(self, connection: Connection) -> None: ...
-
-    def quick(self, question: Question) -> bytes | None: ...
-
-    def known_answer(self, endpoint: Endpoint, data: bytes) -> tuple[bytes, bool] | None: ...
-
-    def know(self, endpoint: Endpoint, data: bytes, question: Question) -> None: ...
 
     def ask(
         self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
@@ -115,7 +109,7 @@ class Connection(asyncio.Protocol):
         if not self._buffer and not self.busy and not self._unread:
             # Most clients are one program that asks the same each time: what was judged once is not read again.
             try:
-                found = None if self._peer.forwarded else self._server.known_answer(self._endpoint, data)
+                found = None if self._peer.forwarded else self._server.answers.answer_to(self._endpoint, data)
             except Exception as bug:
                 self._failed(bug)
                 return
@@ -202,9 +196,9 @@ class Connection(asyncio.Protocol):
             return False
         if request.method == "GET" and not self._peer.forwarded:
             question = question_of(request)
-            quick = self._server.quick(question)
+            quick = self._server.answers.answer(question)
             if quick is not None:
-                self._server.know(self._endpoint, whole, question)
+                self._server.answers.recognise(self._endpoint, whole, question)
                 self._reply(quick, request.keep_alive)
                 return True
         self.busy = True

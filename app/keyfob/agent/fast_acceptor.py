@@ -14,6 +14,7 @@ import socket
 from typing import Protocol
 
 from keyfob.agent import limits
+from keyfob.agent.answer_cache import AnswerCache
 from keyfob.agent.endpoints import Endpoint, Peer
 from keyfob.agent.limits import Closable, Connections
 
@@ -27,6 +28,7 @@ PAUSE = 0.2  # seconds without accepting anybody, when the process has no descri
 class Server(Protocol):
     """What the acceptor needs of `AgentServer`."""
 
+    answers: AnswerCache
     full: bytes  # the answer when there is no place
 
     @property
@@ -34,9 +36,6 @@ class Server(Protocol):
 
     def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
         """Count a new connection in; False when it must be refused."""
-
-    def known_answer(self, endpoint: Endpoint, data: bytes) -> tuple[bytes, bool] | None:
-        """The answer to these bytes and whether the connection stays; None when they must be read."""
 
     def join(self, endpoint: Endpoint, peer: Peer, data: bytes) -> asyncio.Protocol:
         """The protocol of a connection, from what has come of it so far."""
@@ -119,7 +118,7 @@ class FastAcceptor:
             self._end(client)
             return
         try:
-            found = None if client.peer.forwarded else self._server.known_answer(self._endpoint, data)
+            found = None if client.peer.forwarded else self._server.answers.answer_to(self._endpoint, data)
         except Exception:
             # The engine's fault, not the client's: asked again on a thread, it is answered with what is wrong.
             found = None

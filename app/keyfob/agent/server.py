@@ -11,12 +11,12 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from keyfob.agent.answer_cache import AnswerCache, Question, Standing, kept_until
 from keyfob.agent.api import Api, min_life, problem
-from keyfob.agent.connection import Connection, Question, question_of
+from keyfob.agent.connection import Connection, question_of
 from keyfob.agent.endpoints import BACKLOG, Endpoint, Peer
 from keyfob.agent.fast_acceptor import FastAcceptor
 from keyfob.agent.http import Answer, Incoming
@@ -30,23 +30,11 @@ from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_MOST = 1024  # answers kept in memory
-QUESTION_MOST = 1024  # bytes of a request whose answer is kept
-ANSWER_MOST = 16 * 1024  # bytes of an answer that is kept
 SOON = timedelta(seconds=1)
 IN_A_MOMENT = "Try again in a moment."
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
 MISSED_MOST = 1000  # events sent to a client that comes back
 FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A whole answer, and the last moment it may be given: while the token has `min_life` left."""
-
-    answer: bytes
-    until: datetime
-    version: int
 
 
 class AgentServer:
@@ -71,9 +59,7 @@ class AgentServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
         self._stopped = threading.Event()
-        self._memory: dict[Question, Remembered] = {}
-        self._known: dict[tuple[Endpoint, bytes], Question] = {}
-        self._standing: tuple[int, bool] | None = None  # what `_look` saw in this turn of the loop
+        self.answers = AnswerCache(now, self._look, self._soon)
         self._asked: dict[Question, list[Callable[[bytes], None]]] = {}
         self._capacity = capacity()
         self._workers = Workers(self._capacity.workers)
@@ -173,43 +159,12 @@ class AgentServer:
 
     # --- answering ------------------------------------------------------------------------------------------
 
-    def quick(self, question: Question) -> bytes | None:
-        """An answer from memory, None if the engine must be asked. On the loop."""
-        held = self._memory.get(question)
-        if held is None:
-            return None
-        version, consenting = self._standing or self._look()
-        if consenting:
-            return None
-        if self._now() >= held.until or held.version != version:
-            self._memory.pop(question, None)
-            return None
-        return held.answer
+    def _look(self) -> Standing:
+        return Standing(self._store.data_version(), self._consenting())
 
-    def _look(self) -> tuple[int, bool]:
-        """The store's version, and whether programs are asked about. Requests that the loop finds waiting together are
-        answered by one look, which is made when all of them are there already; the next turn looks again."""
-        found = self._standing = (self._store.data_version(), self._consenting())
+    def _soon(self, call: Callable[[], None]) -> None:
         assert self._loop is not None
-        self._loop.call_soon(self._look_again)
-        return found
-
-    def _look_again(self) -> None:
-        self._standing = None
-
-    def known_answer(self, endpoint: Endpoint, data: bytes) -> tuple[bytes, bool] | None:
-        """The answer to these very bytes, if they were read and checked at this gate before and it is in memory; and
-        whether the connection stays. Not for forwarded peers."""
-        question = self._known.get((endpoint, data))
-        answer = None if question is None else self.quick(question)
-        return None if question is None or answer is None else (answer, question[2])
-
-    def know(self, endpoint: Endpoint, data: bytes, question: Question) -> None:
-        if len(data) > QUESTION_MOST:
-            return
-        if len(self._known) > REMEMBERED_MOST:
-            self._known.clear()
-        self._known[endpoint, data] = question
+        self._loop.call_soon(call)
 
     def ask(
         self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
@@ -269,27 +224,15 @@ class AgentServer:
 
     def _remember(self, request: Incoming, answer: Answer, version: int) -> None:
         """Keep the answer for as long as the same question has the same answer."""
-        ref = "/".join(request.parts[2:])
         try:
-            view = self._api.accounts.view(ref)
+            view = self._api.accounts.view("/".join(request.parts[2:]))
             life = min_life(request)
         except Exception:
             return
-        now = self._now()
-        until = now + timedelta(minutes=5)
-        if view.expires_at is not None:
-            if life is None:
-                lifetime = view.expires_at - (view.obtained_at or now)
-                life = min(timedelta(seconds=60), lifetime * 0.2)
-            until = min(until, view.expires_at - life)
-        if until <= now or self._consenting():
-            return
-        if len(self._memory) > REMEMBERED_MOST:
-            self._memory.clear()
-        kept = Remembered(answer.encode(keep_alive=request.keep_alive), until, version)
-        question = question_of(request)
-        if len(kept.answer) <= ANSWER_MOST and len(question[0]) + len(question[1]) <= QUESTION_MOST:
-            self._memory[question] = kept
+        if not self._consenting():
+            until = kept_until(view, life, self._now())
+            encoded = answer.encode(keep_alive=request.keep_alive)
+            self.answers.keep(question_of(request), encoded, until, version)
 
     # --- event streams --------------------------------------------------------------------------------------
 
@@ -318,7 +261,7 @@ class AgentServer:
 
     def _news(self, event: LoggedEvent) -> None:
         """On the publishing thread: whatever changed, what was remembered may be wrong now."""
-        self._memory.clear()
+        self.answers.clear()
         loop = self._loop
         if loop is not None and self._streams:
             with contextlib.suppress(RuntimeError):

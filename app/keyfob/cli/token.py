@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from keyfob import client
 from keyfob.cli.options import Seconds, account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.core.errors import KeyfobError
+from keyfob.core.min_life import ASKED_MOST
+
+if TYPE_CHECKING:
+    from keyfob.engine import Engine
 
 
 @click.command(short_help="Print a valid access token or key.")
 @account_argument
 @click.option(
     "--min-life",
-    type=Seconds(min=0, max=86_400),
+    type=Seconds(min=0, max=ASKED_MOST),
     metavar="S",
     help="Renew the token first if it expires in less than S seconds. Default: 60, or a fifth of a shorter lifetime.",
 )
@@ -50,9 +57,16 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
         life = None if min_life is None else timedelta(seconds=min_life)
         found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))
         told = found.to_json()
+        _refresh(engine, found.account)
         value = found.header_value.reveal() if found.header_value else f"Bearer {found.token.reveal()}"
         line = f"{found.header_name}: {value}"
     if session.json:
         session.document(told)
     else:
         session.exactly(line if header else told["token"])
+
+
+def _refresh(engine: Engine, account_id: str) -> None:
+    """From now on the fast path can answer, which this command had to be loaded for."""
+    with suppress(KeyfobError):  # a disk that is full or read-only: the token was had all the same
+        engine.store.refresh(engine.accounts.resolve(account_id).account.key)

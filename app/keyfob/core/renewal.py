@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from keyfob.core.grant import Grant
+from keyfob.core.min_life import SHORT_SHARE, min_life
 
 # Monotonic clocks stop in suspend, so no sleep is longer than this: after a night's sleep the renewer looks
 # again within 37 s. Prime to minutes and half-minutes, so that many machines do not fall into step.
 LOOK_AGAIN = timedelta(seconds=37)
 # An unknown lifetime: renew a bit before a day is over, as most silent lifetimes are a day or more.
 UNKNOWN_LIFETIME = timedelta(hours=23, minutes=30)
-SHORT_SHARE = 0.20  # of a lifetime too short for the setting's margin
-MIN_LIFE = timedelta(seconds=60)  # what a tool gets at least if it does not say
 BACKOFF_FIRST = timedelta(seconds=5)
 BACKOFF_MOST = timedelta(minutes=30)
 MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens must not spin us
@@ -31,13 +30,18 @@ REPEAT_WITHIN = timedelta(seconds=30)
 WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what a provider may ask for
 
 
-def serves(grant: Grant, at: datetime, min_life: timedelta | None) -> bool:
-    """Whether the access token may be returned as it is: not expired, and `min_life` left. None means the usual
-    minute, or 20 % of a lifetime too short for that."""
-    if min_life is None:
-        lifetime = grant.lifetime
-        min_life = MIN_LIFE if lifetime is None else min(MIN_LIFE, lifetime * SHORT_SHARE)
-    return not grant.expired(at) and grant.fresh(at, min_life)
+def serves(grant: Grant, at: datetime, asked: timedelta | None) -> bool:
+    """Whether the access token may be handed out as it is: not expired, and with enough life left, which is `asked` or,
+    for None, the usual (`core.min_life`). A grant that can be renewed and was noted by a clock that was ahead is not:
+    its end cannot be trusted, and may be years away."""
+    if grant.refresh is not None and predates(grant.obtained_at, at):
+        return False
+    lifetime = grant.lifetime
+    life = min_life(
+        None if lifetime is None else lifetime.total_seconds(),
+        None if asked is None else asked.total_seconds(),
+    )
+    return not grant.expired(at) and grant.fresh(at, timedelta(seconds=life))
 
 
 def margin_for(lifetime: timedelta | None, setting: timedelta, jitter: float) -> timedelta:

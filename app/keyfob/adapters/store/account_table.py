@@ -18,8 +18,15 @@ from keyfob.core.errors import Fault, Usage
 from keyfob.core.text import plain
 from keyfob.ports import Unread
 
+RuleOf = Callable[[Record], str | None]
+
 
 class AccountTable(Tables):
+    """`rule_of`: how an account's token may be handed out without the engine, as `token_rule.py` has it; None if it may
+    not. Called inside the transaction, so it must be quick and must not raise."""
+
+    rule_of: RuleOf
+
     def records(self) -> Sequence[Record]:
         """All that can be read, by provider and label."""
         with self.database.reading() as connection:
@@ -54,7 +61,7 @@ class AccountTable(Tables):
     def put(self, record: Record) -> None:
         with self.database.writing() as connection:
             new = get_row(connection, record.account.key) is None
-            put_row(connection, record)
+            put_row(connection, record, self.rule_of)
         if new:
             self.database.keys.add(record.account.key)
 
@@ -66,7 +73,7 @@ class AccountTable(Tables):
                 connection.execute(
                     "INSERT OR REPLACE INTO named (name, value) VALUES (?, ?)", (f"damaged/{key}", row[0])
                 )
-            put_row(connection, record)
+            put_row(connection, record, self.rule_of)
         self.database.keys.add(key)
 
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
@@ -81,8 +88,19 @@ class AccountTable(Tables):
                 return record
             if changed.account.key != key:
                 raise ValueError("an account's key never changes")
-            put_row(connection, changed)
+            put_row(connection, changed, self.rule_of)
             return changed
+
+    def refresh(self, key: str) -> None:
+        with self.database.writing() as connection:
+            record = get_row(connection, key)
+            if record is None:
+                return
+            rule = self.rule_of(record)
+            connection.execute(
+                "UPDATE accounts SET token_rule = :rule WHERE key = :key AND token_rule IS NOT :rule",
+                {"key": key, "rule": rule},
+            )
 
     def remove(self, key: str) -> None:
         """The account and its intent; its history and pending revocations stay."""
@@ -115,17 +133,19 @@ def get_row(connection: sqlite3.Connection, key: str) -> Record | None:
         raise row_fault(f"{row[1]}/{row[2]}", error) from None
 
 
-def put_row(connection: sqlite3.Connection, record: Record) -> None:
+def put_row(connection: sqlite3.Connection, record: Record, rule_of: RuleOf) -> None:
     account = record.account
     try:
         connection.execute(
-            "INSERT INTO accounts (key, provider, label, record) VALUES (:key, :provider, :label, :record)"
-            " ON CONFLICT (key) DO UPDATE SET provider = :provider, label = :label, record = :record",
+            "INSERT INTO accounts (key, provider, label, record, token_rule)"
+            " VALUES (:key, :provider, :label, :record, :rule) ON CONFLICT (key)"
+            " DO UPDATE SET provider = :provider, label = :label, record = :record, token_rule = :rule",
             {
                 "key": account.key,
                 "provider": account.provider,
                 "label": account.label,
                 "record": codec.dumps(record),
+                "rule": rule_of(record),
             },
         )
     except sqlite3.IntegrityError as error:

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from keyfob.adapters.store.account_table import AccountTable
+from keyfob.adapters.store.account_table import AccountTable, RuleOf
 from keyfob.adapters.store.database import Database
 from keyfob.adapters.store.event_table import EventTable
 from keyfob.adapters.store.journal_tables import JournalTables
@@ -18,9 +18,10 @@ from keyfob.core.errors import Fault
 class SqliteAccountStore(AccountTable, JournalTables, EventTable, NamedValueTable):
     """ports.AccountStore. Each call is one transaction. Thread-safe."""
 
-    def __init__(self, path: Path, *, anew: bool = False) -> None:
-        """Raises as `Database`."""
+    def __init__(self, path: Path, *, anew: bool = False, rule_of: RuleOf = lambda record: None) -> None:
+        """`rule_of` as in `AccountTable`. Raises as `Database`."""
         super().__init__(Database(path, anew=anew))
+        self.rule_of = rule_of
 
     def close(self) -> None:
         self.database.close()

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from keyfob.core.account import Disconnected, NeedsSignIn, Record, still_tried
 from keyfob.core.errors import KeychainError, NotFound, SignInNeeded
-from keyfob.core.renewal import predates, serves, waits
+from keyfob.core.renewal import serves, waits
 from keyfob.core.secret import Secret
 from keyfob.ports import AccountRecords, Clock
 from keyfob.service.accounts.account_state import AccountState
@@ -104,9 +104,6 @@ class GrantReader:
 
     def serves(self, stored: Stored, request: GrantRequest) -> bool:
         """Whether the access token may be returned as it is."""
-        if stored.grant.refresh is not None and predates(stored.grant.obtained_at, self._now()):
-            # Noted by a clock that was ahead: its end cannot be trusted, and may be years away.
-            return False
         return not request.refuses(stored) and serves(stored.grant, self._now(), request.min_life)
 
     def waiting(self, record: Record) -> bool:

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from keyfob import fresh
-from keyfob.adapters.store import database
+from keyfob.adapters.store.schema import MIGRATIONS
 from keyfob.adapters.vault import choice
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
@@ -28,6 +27,7 @@ from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build, system_ports
 from keyfob.process.home import open_home
 from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.token_fast_path import token_without_engine
 from support.cli_run import opens, run
 
 PRESET = """
@@ -110,11 +110,20 @@ class Home:
         )
         return grant
 
-    def row(self, field: str) -> None:
-        """A field that a newer version wrote into alice's row."""
-        with closing(sqlite3.connect(self.place.data / "accounts.db")) as newer:
-            newer.execute("UPDATE accounts SET record = json_set(record, ?, 1)", (field,))
-            newer.commit()
+    def reopened(self) -> Engine:
+        """The engine as a command has it: a new one, which the command closes."""
+        return build(system_ports(self.place, vault=self.vault))
+
+    def rule(self) -> str | None:
+        """What stands beside alice's row."""
+        with closing(sqlite3.connect(self.place.data / "accounts.db")) as store:
+            row = store.execute("SELECT token_rule FROM accounts WHERE key = 'key-alice'").fetchone()
+            return None if row[0] is None else str(row[0])
+
+    def write_rule(self, text: str | None) -> None:
+        with closing(sqlite3.connect(self.place.data / "accounts.db")) as store:
+            store.execute("UPDATE accounts SET token_rule = ? WHERE key = 'key-alice'", (text,))
+            store.commit()
 
     def settings(self, text: str) -> None:
         (self.place.config / "settings.json").write_text(text, "utf-8")
@@ -130,10 +139,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     made.engine.close()
 
 
-def test_it_knows_the_stores_schema() -> None:
-    assert len(database.MIGRATIONS) == fresh.SCHEMA
-
-
 @pytest.mark.parametrize(
     "more",
     [(), ("--header",), ("--json",), ("--min-life", "600"), ("--min-life=0", "--json")],
@@ -145,9 +150,8 @@ def test_it_prints_what_the_whole_program_prints(
 ) -> None:
     whole = run(["token", ref, *more], opens(home.engine))
     assert whole.code == 0, whole.err
-    for _ in range(2):  # once with the preset judged, once with the verdict that was kept
-        assert fresh.fresh_token([ref, *more]) == 0
-        assert capfd.readouterr().out == whole.out
+    assert token_without_engine([ref, *more]) == 0
+    assert capfd.readouterr().out == whole.out
 
 
 def _ended(home: Home) -> None:
@@ -164,7 +168,7 @@ def _wide(home: Home) -> None:
 
 def _newer_store(home: Home) -> None:
     with home.engine.store.database.writing() as connection:
-        connection.execute(f"PRAGMA user_version = {fresh.SCHEMA + 1}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
 
 @pytest.mark.parametrize(
@@ -184,24 +188,24 @@ def _newer_store(home: Home) -> None:
         lambda home: home.settings('{"named_app_consent": true,}'),
         lambda home: home.settings("[]"),
         lambda home: home.preset('share = false\nshare_reason = "Its terms let only this app use the token."'),
-        lambda home: home.row("$.paused"),
-        lambda home: home.row("$.account.pin.server.paused"),
+        lambda home: home.write_rule(None),
+        lambda home: home.write_rule("{"),
         lambda home: home.preset("nonsense = 1"),
         lambda home: (home.place.config / "providers" / "here.toml").unlink(),
         lambda home: home.vault.delete("key-alice/a"),
     ],
     ids=[
         "ended", "damaged", "sealed", "wide", "newer", "disconnected", "ambiguous", "expired", "too short",
-        "of the future", "wrong setting", "half settings", "no settings", "not shared", "newer row", "newer server", "faulty preset", "no preset", "no entry",
+        "of the future", "wrong setting", "half settings", "no settings", "not shared", "no rule", "half a rule", "faulty preset", "no preset", "no entry",
     ],
 )  # fmt: skip
 def test_all_else_is_left_to_the_whole_program(
     home: Home, capfd: pytest.CaptureFixture[str], wrong: Callable[[Home], object]
 ) -> None:
-    assert fresh.fresh_token(["here"]) == 0  # a verdict is kept: it must not outlive what it was made of
+    assert token_without_engine(["here"]) == 0  # the rule must not outlive what it was made from
     capfd.readouterr()
     wrong(home)
-    assert fresh.fresh_token(["here"]) is None
+    assert token_without_engine(["here"]) is None
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
 
@@ -210,9 +214,9 @@ def test_a_renewal_whose_answer_may_be_lost_is_the_engines_unless_somebody_is_re
     home: Home, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home.engine.store.put_intent(Intent("key-alice", 1, "ab" * 32, NOW))
-    assert fresh.fresh_token(["here"]) is None
+    assert token_without_engine(["here"]) is None
     with home.engine.locks.hold("account-key-alice", timeout=timedelta(0)):
-        assert fresh.fresh_token(["here"]) == 0
+        assert token_without_engine(["here"]) == 0
     assert capfd.readouterr().out == "token-of-alice\n"
 
 
@@ -246,7 +250,7 @@ def test_who_waited_for_another_takes_its_renewal(
     thread = threading.Thread(target=another)
     thread.start()
     # Whoever finds nothing new after the wait is the next to go on to the engine.
-    assert fresh.fresh_token(["here", *asked]) == (0 if renews else None)
+    assert token_without_engine(["here", *asked]) == (0 if renews else None)
     thread.join()
     assert capfd.readouterr().out == ("new\n" if renews else "")
 
@@ -258,7 +262,7 @@ def test_who_waited_for_another_takes_its_renewal(
 def test_other_questions_are_not_its_to_answer(
     home: Home, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    assert fresh.fresh_token(words) is None
+    assert token_without_engine(words) is None
     assert capfd.readouterr() == ("", "")
 
 
@@ -271,17 +275,69 @@ def test_a_keychain_that_fails_is_told_in_the_same_words(
 
     monkeypatch.setattr(home.vault, "load", locked)
     whole = run(["token", "here", *form], opens(home.engine))
-    assert fresh.fresh_token(["here", *form]) == whole.code == 4
+    assert token_without_engine(["here", *form]) == whole.code == 4
     out, err = capfd.readouterr()
     assert out == ""
     assert err == whole.err
 
 
-def test_no_secret_is_in_what_it_keeps(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
-    """S-25: the verdict holds a header's beginning and the files' stamps."""
-    assert fresh.fresh_token(["here", "--header"]) == 0
+def test_s25_no_secret_is_in_the_rule(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    assert token_without_engine(["here", "--header"]) == 0
     assert capfd.readouterr().out == "X-Token: Key token-of-alice\n"
-    kept = (home.place.state / fresh.VERDICTS).read_text("utf-8")
-    assert "token-of-alice" not in kept
-    assert json.loads(kept)["here"]["headers"] == {"oauth Bearer": "X-Token: Key "}
-    assert (home.place.state / fresh.VERDICTS).stat().st_mode & 0o777 == 0o600
+    text = home.rule()
+    assert text is not None
+    assert "token-of-alice" not in text
+    rule = json.loads(text)
+    assert set(rule) == {"by", "account", "headers", "made_of"}
+    assert rule["headers"] == {"Bearer": "X-Token: Key ", "DPoP": "X-Token: Key "}
+
+
+def _forget(home: Home) -> None:
+    home.write_rule(None)
+
+
+def _changed_preset(home: Home) -> None:
+    home.preset('note = "Changed."')
+
+
+def _another_installation(home: Home) -> None:
+    text = home.rule()
+    assert text is not None
+    home.write_rule(json.dumps(json.loads(text) | {"by": "9.9 /elsewhere"}))
+
+
+@pytest.mark.parametrize("stale", [_forget, _changed_preset, _another_installation])
+def test_a_rule_that_is_missing_or_stale_is_written_again_by_the_engine(
+    home: Home, capfd: pytest.CaptureFixture[str], stale: Callable[[Home], None]
+) -> None:
+    """A row of an older home has none; presets change, and Keyfob with them."""
+    stale(home)
+    assert token_without_engine(["here"]) is None
+    assert run(["token", "here"], opens(home.reopened())).out == "token-of-alice\n"
+    assert token_without_engine(["here"]) == 0
+    assert capfd.readouterr().out == "token-of-alice\n"
+
+
+def test_a_rule_that_holds_is_not_written_again(home: Home) -> None:
+    before = home.engine.store.data_version()
+    home.engine.store.refresh("key-alice")
+    assert home.engine.store.data_version() == before
+
+
+def test_an_account_that_may_not_be_shared_has_no_rule(home: Home) -> None:
+    home.preset('share = false\nshare_reason = "Its terms let only this app use the token."')
+    home.engine.store.refresh("key-alice")
+    assert home.rule() is None
+
+
+@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "DPoP", "user"])
+def test_every_type_of_token_is_printed_as_the_engine_prints_it(
+    home: Home, capfd: pytest.CaptureFixture[str], token_type: str
+) -> None:
+    home.account("alice", token_type=token_type)
+    for form in ([], ["--json"], ["--header"]):
+        whole = run(["token", "here", *form], opens(home.reopened()))
+        code = token_without_engine(["here", *form])
+        assert code in (0, None)
+        assert code == 0 or form == ["--header"]
+        assert capfd.readouterr().out == (whole.out if code == 0 else "")
