@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import click
 
-from keyfob.cli.options import inputs_of, json_option, pass_session, provider_argument, sign_in_options
+from keyfob.cli.options import SignInOptions, json_option, pass_session, provider_argument, sign_in_options
 from keyfob.cli.session import Session
-from keyfob.cli.signing_in import secrets_for, sign_in, tell_result
-from keyfob.core.errors import Transient, Usage
-from keyfob.core.methods import Method
+from keyfob.cli.signing_in import request_for, sign_in, tell_result
+from keyfob.core.errors import Transient
 from keyfob.core.text import label_from, plain
-from keyfob.service.accounts.views import SignInRequest
 
 
 @click.command(short_help="Sign in to a provider and keep the account connected.")
@@ -21,22 +19,7 @@ from keyfob.service.accounts.views import SignInRequest
 @sign_in_options
 @json_option
 @pass_session
-def connect(
-    session: Session,
-    provider: str,
-    label: str | None,
-    method: Method | None,
-    scopes: tuple[str, ...],
-    inputs: tuple[str, ...],
-    handle: str | None,
-    username: str | None,
-    client_id: str | None,
-    client_secret_stdin: bool,
-    api_key_stdin: bool,
-    password_stdin: bool,
-    no_browser: bool,
-    timeout: float,
-) -> None:
+def connect(session: Session, provider: str, label: str | None, options: SignInOptions) -> None:
     """Sign in to PROVIDER and keep the account connected.
 
     Opens the provider's page in your browser, waits until you have signed in, and saves the tokens in your keychain.
@@ -53,27 +36,7 @@ def connect(
       keyfob connect google --client-id 123.apps.example --no-browser
     """
     preset = session.engine.providers.get(provider)
-    if client_secret_stdin and not client_id:
-        raise Usage("--client-secret-stdin needs --client-id")
-    secret = (
-        session.secret_from_stdin("--client-secret-stdin", "Client secret") if client_secret_stdin else None
-    )
-    api_key, password = secrets_for(
-        session, preset, method, key_stdin=api_key_stdin, password_stdin=password_stdin
-    )
-    request = SignInRequest(
-        provider=provider,
-        method=method or ("api_key" if api_key_stdin else "password" if password_stdin else None),
-        label=label,
-        scopes=scopes,
-        inputs=inputs_of(inputs, handle, username),
-        api_key=api_key,
-        password=password,
-        client_id=client_id,
-        client_secret=secret,
-        timeout=timeout,
-        open_browser=not no_browser,
-    )
+    request = request_for(session, preset, options, label=label)
     try:
         view = sign_in(session, request)
     except Transient as error:

@@ -72,6 +72,26 @@ def import_accounts(
       keyfob import .env --blank
       keyfob import ~/.git-credentials --provider gitea
     """
+    found = _find(session, source, path, provider)
+    movable = [each for each in found if each.way in (KEY, SIGN_IN)]
+    if source is None or dry_run or not movable:
+        _tell(session, found, [], [], [])
+        if not session.json and source is None and movable:
+            session.note("Move them with: keyfob import SOURCE")
+        return
+    moved, failed = _move(session, movable)
+    keys = [each for each, _ in moved if each.way == KEY]
+    blanked = session.engine.imports.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
+    _tell(session, found, moved, failed, blanked)
+    errors = [each.error for each in blanked if each.error is not None]
+    for error in errors[1:]:
+        session.note(remedies.sentence(error))
+    if errors:
+        raise errors[0]
+
+
+def _find(session: Session, source: str | None, path: Path | None, provider: str | None) -> list[Found]:
+    """What SOURCE or FILE holds, shown already unless it goes out as JSON."""
     imports = session.engine.imports
     if path is not None:
         found = imports.look(path.expanduser().absolute(), source=source, provider=provider)
@@ -84,25 +104,7 @@ def import_accounts(
     if not session.json:
         for line in _listed(found):
             session.note(line)
-    movable = [each for each in found if each.way in (KEY, SIGN_IN)]
-    if source is None or dry_run or not movable:
-        _tell(session, found, [], [], [])
-        if not session.json and source is None and movable:
-            session.note("Move them with: keyfob import SOURCE")
-        return
-    refused = _refused_presets(session, movable)
-    moved, failed = _move(session, [each for each in movable if each.preset not in refused])
-    failed += [(each, error) for each in movable if (error := refused.get(each.preset)) is not None]
-    if failed and not moved:
-        raise failed[0][1]
-    keys = [each for each, _ in moved if each.way == KEY]
-    blanked = imports.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
-    _tell(session, found, moved, failed, blanked)
-    errors = [each.error for each in blanked if each.error is not None]
-    for error in errors[1:]:
-        session.note(remedies.sentence(error))
-    if errors:
-        raise errors[0]
+    return found
 
 
 def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset | None, KeyfobError]:
@@ -142,11 +144,15 @@ def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> boo
 def _move(
     session: Session, movable: list[Found]
 ) -> tuple[list[tuple[Found, Any]], list[tuple[Found, KeyfobError]]]:
-    """Each on its own: one key that its provider refuses does not hold up the next."""
+    """Each on its own: one key that its provider refuses does not hold up the next. Raises the first error if none could
+    be moved."""
+    refused = _refused_presets(session, movable)
     moved: list[tuple[Found, Any]] = []
     failed: list[tuple[Found, KeyfobError]] = []
     imports = session.engine.imports
     for each in movable:
+        if each.preset in refused:
+            continue
         session.note(f"{_name(each)} …")
         try:
             view = session.finish(lambda each=each: imports.move(each, _spawn))  # type: ignore[misc]
@@ -156,6 +162,9 @@ def _move(
         except KeyfobError as error:
             failed.append((each, error))
             session.note(f"  {remedies.sentence(error)}")
+    failed += [(each, refusal) for each in movable if (refusal := refused.get(each.preset))]
+    if failed and not moved:
+        raise failed[0][1]
     return moved, failed
 
 

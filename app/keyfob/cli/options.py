@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -11,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeyfobError
-from keyfob.core.methods import METHODS
+from keyfob.core.methods import METHODS, Method
 from keyfob.core.text import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,8 +80,32 @@ def _complete_providers(context: click.Context, _: click.Parameter, incomplete: 
     return [CompletionItem(p.id, help=plain(p.title, 60)) for p in found if p.id.startswith(incomplete)]
 
 
-def sign_in_options(function: F) -> F:
-    """What `connect` and `reconnect` take alike."""
+@dataclass(frozen=True, slots=True)
+class SignInOptions:
+    """What the user gave of `sign_in_options`."""
+
+    method: Method | None
+    scopes: tuple[str, ...]
+    inputs: tuple[str, ...]
+    handle: str | None
+    username: str | None
+    client_id: str | None
+    client_secret_stdin: bool
+    api_key_stdin: bool
+    password_stdin: bool
+    no_browser: bool
+    timeout: float
+
+
+def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What `connect` and `reconnect` take alike. The command gets them as one argument, `options`."""
+
+    @wraps(function)
+    def gathered(*arguments: object, **values: Any) -> None:
+        options = SignInOptions(**{each.name: values.pop(each.name) for each in fields(SignInOptions)})
+        function(*arguments, options=options, **values)
+
+    command: Callable[..., None] = gathered
     for option in reversed(
         (
             click.option("--method", type=click.Choice(METHODS), help="How to sign in. Default: the provider's first method."),
@@ -95,8 +121,8 @@ def sign_in_options(function: F) -> F:
             click.option("--timeout", type=Seconds(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Time limit for signing in, in seconds."),
         )
     ):  # fmt: skip
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def inputs_of(pairs: tuple[str, ...], handle: str | None, username: str | None) -> dict[str, str]:

@@ -10,12 +10,13 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from keyfob.cli import terminal_code
+from keyfob.cli.options import SignInOptions, inputs_of
 from keyfob.cli.session import Session
 from keyfob.cli.words import moment, who
-from keyfob.core.account import AccountView
+from keyfob.core.account import Account, AccountView
 from keyfob.core.errors import KeyfobError, SignInEnded, Usage
 from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
@@ -64,21 +65,59 @@ def tell_result(session: Session, view: AccountView, *, again: bool) -> None:
         )
 
 
-def secrets_for(
-    session: Session, provider: Provider, method: Method | None, *, key_stdin: bool, password_stdin: bool
+def request_for(
+    session: Session,
+    provider: Provider,
+    options: SignInOptions,
+    *,
+    label: str | None = None,
+    account: Account | None = None,
+) -> SignInRequest:
+    """The sign-in that the options ask for: of a new account, or again to `account`. Reads the secrets. Raises Usage,
+    click.BadParameter."""
+    if options.client_secret_stdin and not options.client_id:
+        raise Usage("--client-secret-stdin needs --client-id")
+    secret = (
+        session.secret_from_stdin("--client-secret-stdin", "Client secret")
+        if options.client_secret_stdin
+        else None
+    )
+    implied: Method | None = (
+        "api_key" if options.api_key_stdin else "password" if options.password_stdin else None
+    )
+    method = options.method or (account.method if account else implied) or provider.methods[0]
+    api_key, password = _secrets_for(session, provider, options, method)
+    return SignInRequest(
+        provider=provider.id,
+        method=options.method or (None if account else implied),
+        account=account.key if account else None,
+        label=label,
+        scopes=options.scopes,
+        inputs=inputs_of(options.inputs, options.handle, options.username),
+        api_key=api_key,
+        password=password,
+        client_id=options.client_id,
+        client_secret=secret,
+        timeout=options.timeout,
+        open_browser=not options.no_browser,
+        switch_method=account is not None and options.method is not None,
+    )
+
+
+def _secrets_for(
+    session: Session, provider: Provider, options: SignInOptions, method: Method
 ) -> tuple[Secret | None, Secret | None]:
     """The API key and the password, as far as the method needs one: from stdin if requested, else asked for on a
     terminal. Raises Usage if neither is possible."""
-    chosen = method or ("api_key" if key_stdin else "password" if password_stdin else provider.methods[0])
-    asked = METHOD_FACTS[chosen].asks_for
-    if key_stdin and asked != "api_key":
+    asked = METHOD_FACTS[method].asks_for
+    if options.api_key_stdin and asked != "api_key":
         raise Usage("--api-key-stdin works only with the method api_key")
-    if password_stdin and asked != "password":
+    if options.password_stdin and asked != "password":
         raise Usage("--password-stdin works only with the method password")
-    if asked is None or chosen not in provider.methods:
+    if asked is None or method not in provider.methods:
         return None, None
     option = "--api-key-stdin" if asked == "api_key" else "--password-stdin"
-    if not (key_stdin or password_stdin or sys.stdin.isatty()):
+    if not (options.api_key_stdin or options.password_stdin or sys.stdin.isatty()):
         what = "an API key" if asked == "api_key" else "a password"
         raise Usage(f"{provider.title} needs {what}", remedy=f"Pipe it in and add {option}.")
     if asked == "api_key":
@@ -149,8 +188,7 @@ class _Teller:
 
 
 def _read_pastes(session: Session, paste: Callable[[str], None], ended: threading.Event) -> None:
-    """Take lines from stdin on a thread until the sign-in ends. A line that does not fit is reported, and waiting goes
-    on: the browser may still come back."""
+    """Take lines from stdin on a thread until the sign-in ends."""
     if not session.stdin_is_free:
         return
     try:
@@ -160,40 +198,44 @@ def _read_pastes(session: Session, paste: Callable[[str], None], ended: threadin
     if sys.stdin.isatty() and not _in_foreground(descriptor):
         return  # reading the terminal from the background would stop the whole process
 
-    def take(line: str) -> None:
-        if line.strip():
-            try:
-                paste(line.strip())
-            except KeyfobError as error:
-                if not ended.is_set():
-                    what = error.message.rstrip(".")
-                    session.note(
-                        f"{what[:1].upper()}{what[1:]}. Paste the full address of the browser's last page."
-                    )
-
     def read() -> None:
-        # os.read and not sys.stdin: a thread that waits in a buffered read would hold up the interpreter's end.
-        kept = b""
-        while not ended.is_set():
-            if os.name != "nt" and not select.select([descriptor], [], [], POLL)[0]:
-                continue
-            chunk = os.read(descriptor, 4096)
-            kept += chunk
-            while b"\n" in kept:
-                line, _, kept = kept.partition(b"\n")
-                take(line.decode("utf-8", "replace"))
-            if not chunk:
-                take(kept.decode("utf-8", "replace"))
-                return
-            if len(kept) > MOST_PASTE:
-                session.note("This is too long for an address.")
-                kept = b""
-
-    def quietly() -> None:
         with contextlib.suppress(OSError, ValueError):
-            read()
+            for line in _lines(session, descriptor, ended):
+                _take(session, paste, ended, line)
 
-    _spawn(quietly, "paste")
+    _spawn(read, "paste")
+
+
+def _lines(session: Session, descriptor: int, ended: threading.Event) -> Iterator[bytes]:
+    """What is typed, line by line, until the sign-in or the input ends."""
+    # os.read and not sys.stdin: a thread that waits in a buffered read would hold up the interpreter's end.
+    kept = b""
+    while not ended.is_set():
+        if os.name != "nt" and not select.select([descriptor], [], [], POLL)[0]:
+            continue
+        chunk = os.read(descriptor, 4096)
+        *lines, kept = (kept + chunk).split(b"\n")
+        yield from lines
+        if not chunk:
+            yield kept
+            return
+        if len(kept) > MOST_PASTE:
+            session.note("This is too long for an address.")
+            kept = b""
+
+
+def _take(session: Session, paste: Callable[[str], None], ended: threading.Event, line: bytes) -> None:
+    """A line that does not fit is reported, and waiting goes on: the browser may still come back."""
+    text = line.decode("utf-8", "replace").strip()
+    if text:
+        try:
+            paste(text)
+        except KeyfobError as error:
+            if not ended.is_set():
+                what = error.message.rstrip(".")
+                session.note(
+                    f"{what[:1].upper()}{what[1:]}. Paste the full address of the browser's last page."
+                )
 
 
 def _in_foreground(descriptor: int) -> bool:
