@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         self.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
         self._server.connections.remove(self)
         self._server.gone(self)

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program
@@ -90,19 +91,20 @@ def is_own_command(program: Program, words: list[str]) -> bool:
         return words[1:5] == ["-I", "-S", "-c", LAUNCHER] and _same(words[5], root)
     if program.script == "-m keyfob":
         # Python takes the module of that name from the folder that it is started in, if there is one.
-        here = (os.path.join(program.folder, name) for name in ("keyfob", "keyfob.py"))
+        here = (Path(program.folder, name) for name in ("keyfob", "keyfob.py"))
         return _same(program.folder, root) or not any(os.path.lexists(path) for path in here)
     return os.path.realpath(program.script) in _own_scripts()
 
 
 def _own_scripts() -> set[str]:
     """The files of our commands: as installed with this interpreter, and beside what this process was started as."""
-    folders = {os.path.dirname(sys.executable), sysconfig.get_path("scripts")}
+    folders = {str(Path(sys.executable).parent), sysconfig.get_path("scripts")}
     folders.add(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")))
-    if os.path.isabs(sys.argv[0]) and os.path.basename(sys.argv[0]) in OURS:
-        folders.add(os.path.dirname(sys.argv[0]))
-    found = {os.path.realpath(os.path.join(folder, name)) for folder in folders for name in OURS}
-    return found | {os.path.realpath(os.path.join(package_root(), "keyfob", "__main__.py"))}
+    started = Path(sys.argv[0])
+    if started.is_absolute() and started.name in OURS:
+        folders.add(str(started.parent))
+    found = {os.path.realpath(Path(folder, name)) for folder in folders for name in OURS}
+    return found | {os.path.realpath(Path(package_root(), "keyfob", "__main__.py"))}
 
 
 def _same(folder: str, other: str) -> bool:
@@ -120,12 +122,13 @@ def _look(pid: int | None) -> tuple[Program, int | None, bool]:
 
 
 def _from_proc(pid: int) -> tuple[Program, int | None, bool]:
-    executable = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-    folder = os.readlink(f"/proc/{pid}/cwd")
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
+    process = Path(f"/proc/{pid}")
+    executable = str((process / "exe").readlink()).removesuffix(" (deleted)")
+    folder = str((process / "cwd").readlink())
+    with (process / "cmdline").open("rb") as file:
         words = [os.fsdecode(word) for word in file.read(64 * 1024).split(b"\0")[:-1]]
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        parent = int(file.read().rpartition(")")[2].split()[1])
+    stat = (process / "stat").read_text("utf-8", errors="replace")
+    parent = int(stat.rpartition(")")[2].split()[1])
     program = Program(executable, script_of(executable, words, folder), folder)
     return program, parent or None, is_own_command(program, words)
 
@@ -147,7 +150,7 @@ def _from_ps(pid: int) -> tuple[Program, int | None, bool]:
 def script_of(executable: str, words: list[str], folder: str) -> str | None:
     """The file that an interpreter runs, as an absolute path; `-m module` and `-c` by that word. None for a program of
     its own."""
-    name = os.path.basename(executable)
+    name = Path(executable).name
     if not name.startswith(INTERPRETERS):
         return None
     rest = iter(words[1:])
@@ -161,7 +164,7 @@ def script_of(executable: str, words: list[str], folder: str) -> str | None:
             if word != "-O":
                 next(rest, None)
         elif not word.startswith("-"):
-            path = os.path.normpath(os.path.join(folder, word))
+            path = os.path.normpath(Path(folder, word))
             # A descriptor is not a name: `bash <(…)`.
             return None if path.startswith(("/dev/", "/proc/")) else path
     return None

@@ -147,7 +147,7 @@ class TcpEndpoint:
             return False
         return agent_hello.is_agent(*told)  # another program may have the port of an agent that was killed
 
-    def peer(self, sock: socket.socket) -> Peer | None:
+    def peer(self, _: socket.socket) -> Peer | None:
         return Peer()  # the key says who it is
 
     def check(self, request: Incoming) -> None:
@@ -233,7 +233,7 @@ def bind_socket(path: Path) -> socket.socket:
         # fchmod before bind gives the file its mode from the start; no umask of the whole process is touched.
         os.fchmod(sock.fileno(), 0o600)
         sock.bind(str(path))
-        os.chmod(path, 0o600)
+        path.chmod(0o600)
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
@@ -272,12 +272,12 @@ def carries(pid: int | None) -> bool:
     """Whether a process carries the connection to another machine, or may: a program of `CARRIERS`, and one that does
     not let its own user look at it. sshd's process for a user is such a one on purpose. Keyfob's command lets us look."""
     try:
-        path = os.readlink(f"/proc/{pid}/exe")
+        name = Path(f"/proc/{pid}/exe").readlink().name
     except PermissionError:
         return True
     except OSError:
         return False  # the process has ended, or the system does not report processes in this way
-    return path.rpartition("/")[2].removesuffix(" (deleted)") in CARRIERS
+    return name.removesuffix(" (deleted)") in CARRIERS
 
 
 def handed_over() -> socket.socket | None:

@@ -99,7 +99,7 @@ class Answer:
         return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + self.body
 
 
-def document(value: Any, status: int = 200) -> Answer:
+def document(value: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(value).encode() + b"\n")
 
 

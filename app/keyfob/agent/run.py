@@ -79,7 +79,7 @@ def run_agent(
     cannot be served."""
     stop, look = threading.Event(), threading.Event()
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         stop.set()
         look.set()
 

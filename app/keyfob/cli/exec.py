@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 
@@ -105,7 +106,7 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
     sys.stderr.flush()
     try:
         # With the token in its environment, the command must not be one that lies in the current folder by chance.
-        program = command[0] if os.path.dirname(command[0]) else find_program(command[0])
+        program = command[0] if os.path.split(command[0])[0] else find_program(command[0])
         if program is None:
             raise FileNotFoundError
         become_another()
@@ -117,7 +118,7 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
         os.execve(program, [*command], environment)  # noqa: S606
     except FileNotFoundError:
         name = plain(command[0], 200)
-        hint = f" To run the one in this folder, type ./{name}." if os.path.exists(command[0]) else ""
+        hint = f" To run the one in this folder, type ./{name}." if Path(command[0]).exists() else ""
         session.note(f"keyfob: Command not found: {name}.{hint}")
         return NOT_FOUND
     except OSError as error:

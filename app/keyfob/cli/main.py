@@ -72,10 +72,10 @@ INNER: dict[str, Verb] = {"sign": Verb("sign:sign", "")}
 class Keyfob(click.Group):
     """Loads a verb when it is called; lists all without loading any."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = VERBS.get(cmd_name) or INNER.get(cmd_name)
         if verb is None:
             return None
@@ -84,7 +84,7 @@ class Keyfob(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.line) for name, verb in VERBS.items()])
 

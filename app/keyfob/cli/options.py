@@ -25,8 +25,8 @@ class Seconds(click.FloatRange):
 
     name = "number of seconds"
 
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        found = super().convert(value, param, context)
+    def convert(self, value: float, param: click.Parameter | None, context: click.Context | None) -> float:
+        found: float = super().convert(value, param, context)
         if math.isnan(found):
             self.fail(f"{value} is not a number of seconds.", param, context)
         return found
@@ -101,8 +101,9 @@ def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
     """What `connect` and `reconnect` take alike. The command gets them as one argument, `options`."""
 
     @wraps(function)
-    def gathered(*arguments: object, **values: Any) -> None:
-        options = SignInOptions(**{each.name: values.pop(each.name) for each in fields(SignInOptions)})
+    def gathered(*arguments: object, **values: object) -> None:
+        given: dict[str, Any] = {each.name: values.pop(each.name) for each in fields(SignInOptions)}
+        options = SignInOptions(**given)
         function(*arguments, options=options, **values)
 
     command: Callable[..., None] = gathered

@@ -12,7 +12,7 @@ import click
 
 from keyfob.cli import words
 from keyfob.cli.failure import Faulty
-from keyfob.cli.options import json_option, pass_session, provider_argument
+from keyfob.cli.options import F, json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.methods import METHOD_FACTS, METHODS
@@ -150,7 +150,7 @@ def check(session: Session, file: Path) -> None:
         session.say(f"{file.name} is valid.")
 
 
-def _endpoint_options(function: Any) -> Any:
+def _endpoint_options(function: F) -> F:
     for name, text in reversed(OPTION_OF.items()):
         function = click.option("--" + name.replace("_", "-"), name, metavar="URL", help=text)(function)
     return function
@@ -214,7 +214,7 @@ def _endpoint_options(function: Any) -> Any:
 @_endpoint_options
 @json_option
 @pass_session
-def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told: Any) -> None:
+def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **given: object) -> None:
     """Write the preset ID for any OpenID Connect or OAuth 2.0 server. Keyfob reads the server's discovery document.
 
     First register an app at the server with the redirect http://127.0.0.1:9876/callback, and copy its client id. You can
@@ -227,6 +227,8 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **told
         --token-endpoint https://a.example/token --whoami-url https://a.example/me
     """  # fmt: skip
     from keyfob.service.new_presets import NewPreset
+
+    told: dict[str, Any] = given
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):
         raise Usage(
@@ -315,7 +317,7 @@ def _remark(provider: Provider) -> str:
     return "your own preset" if provider.origin == "user" else ""
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A preset's value as JSON can carry it, without what is not set."""
     if is_dataclass(value):
         value = {entry.name: getattr(value, entry.name) for entry in fields(value)}

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -114,7 +114,7 @@ class Session:
 
     # --- speaking -------------------------------------------------------------------------------------------
 
-    def document(self, value: Any) -> None:
+    def document(self, value: object) -> None:
         """The one JSON document of a verb."""
         click.echo(json_text(value, indent=2))
 
@@ -235,7 +235,7 @@ def _signals_noted() -> Iterator[list[int]]:
         yield noted
         return
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         noted.append(number)
 
     before = {}

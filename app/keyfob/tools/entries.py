@@ -54,6 +54,10 @@ class Place:
     variable: str | None = None
 
 
+def _never(_name: str, _text: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A file that can be imported. `named` says whether it is one by the file's name in lower case; `recognized`, by
@@ -63,7 +67,7 @@ class Format:
     title: str
     parse: Parser
     recognized: Callable[[str, Mapping[str, Any] | None], bool]
-    named: Callable[[str, str], bool] = lambda name, text: False
+    named: Callable[[str, str], bool] = _never
     places: tuple[Place, ...] = ()
     file_variable: str | None = None  # names one more file of this kind
 

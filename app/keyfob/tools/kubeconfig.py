@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from keyfob.core.errors import SettingWrong
-from keyfob.tools.yaml_places import is_null, member, members, text_at, tree_of
+from keyfob.tools.yaml_places import Node, is_null, member, members, text_at, tree_of
 
 # May be in YAML without quotes; never a number or a YAML word.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]*")
@@ -96,7 +95,7 @@ def _user(name: str, command: Sequence[str], api_version: str, indent: str) -> l
 class _Item:
     """From its first row up to the row after its last; notes and gaps behind it belong to what follows."""
 
-    node: Any
+    node: Node
     first: int
     after: int
 
@@ -150,7 +149,7 @@ def _list(text: str, name: str) -> _List | None:
     return None
 
 
-def _items(rows: list[str], node: Any) -> tuple[_Item, ...]:
+def _items(rows: list[str], node: Node) -> tuple[_Item, ...]:
     column = node.start_mark.column
     firsts = []
     for item in node.value:

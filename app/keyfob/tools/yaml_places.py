@@ -14,9 +14,10 @@ from typing import Any
 # that places stay the same.
 _UNREAD = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r(?!\n)")
 _PUT = "\ufffd"
+Node = Any  # PyYAML, which makes them, declares no types
 
 
-def tree_of(text: str) -> Any:
+def tree_of(text: str) -> Node:
     """The root node of a text, None if it holds nothing. Marks count the text's characters and lines. Raises
     ValueError if it is not one YAML document."""
     import yaml
@@ -27,7 +28,7 @@ def tree_of(text: str) -> Any:
         raise ValueError("not a YAML document") from None
 
 
-def members(node: Any) -> Iterator[tuple[str, Any, Any]]:
+def members(node: Node) -> Iterator[tuple[str, Node, Node]]:
     """The entries of a mapping: name, node of the name, node of the value. Nothing for any other node."""
     if getattr(node, "id", None) == "mapping":
         for key, value in node.value:
@@ -35,12 +36,12 @@ def members(node: Any) -> Iterator[tuple[str, Any, Any]]:
                 yield key.value, key, value
 
 
-def member(node: Any, name: str) -> Any:
+def member(node: Node, name: str) -> Node:
     """The value of this name in a mapping; None if there is none."""
     return next((value for each, _, value in members(node) if each == name), None)
 
 
-def text_at(text: str, node: Any) -> tuple[str, int, int] | None:
+def text_at(text: str, node: Node) -> tuple[str, int, int] | None:
     """A scalar's text and its place in `text`, without the quotes. None if it is empty, or not written out in
     place."""
     if getattr(node, "id", None) != "scalar" or not node.value or _PUT in node.value or is_null(node):
@@ -52,6 +53,6 @@ def text_at(text: str, node: Any) -> tuple[str, int, int] | None:
     return None if node.style or text[start] in "!&" else (node.value, start, end)
 
 
-def is_null(node: Any) -> bool:
+def is_null(node: Node) -> bool:
     """Whether this is YAML's null, also as no text at all."""
     return bool(node.tag == "tag:yaml.org,2002:null")
