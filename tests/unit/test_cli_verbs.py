@@ -175,7 +175,7 @@ def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> Non
           Provider      Google
           Method        browser
           Subject       248289761001
-          E-mail        work@example.org
+          Email         work@example.org
           Token         Google ended this sign-in
           Expires       Tuesday 15:00
           Scopes        openid profile email

@@ -114,7 +114,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("plain http in docs", {"docs": "http://acme.example"}, "docs", "https"),
     ("another scheme", {"endpoints__token_endpoint": "ftp://acme.example/t"}, "endpoints.token_endpoint", "https"),
     ("a file", {"endpoints__authorization_endpoint": "file:///etc/passwd"}, "endpoints.authorization_endpoint", "https"),
-    ("a user name", {"api__base": "https://user:pw@api.acme.example"}, "api.base", "no user name"),
+    ("a user name", {"api__base": "https://user:pw@api.acme.example"}, "api.base", "no username"),
     ("a fragment", {"api__base": "https://api.acme.example/#x"}, "api.base", "#fragment"),
     ("blanks", {"api__base": "https://api.acme.example/a b"}, "api.base", "without spaces"),
     ("a look-alike host", {"api__base": "https://аpi.acme.example"}, "api.base", "ASCII"),

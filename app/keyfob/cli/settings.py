@@ -68,7 +68,7 @@ key_argument = click.argument("key", shell_complete=_complete_keys)
 @pass_session
 @click.pass_context
 def settings(context: click.Context, session: Session) -> None:
-    """See and change the settings. Without a command, list them.
+    """Show and change settings. Without a command, list them.
 
     \b
     Examples:

@@ -60,7 +60,7 @@ def _full(session: Session, view: AccountView) -> None:
         ("Provider", view.provider_title),
         ("Method", words.METHOD_WORDS[view.method]),
         ("Subject", plain(view.subject, 120)),
-        ("E-mail", plain(view.email, 120) if view.email else None),
+        ("Email", plain(view.email, 120) if view.email else None),
         ("Plan", plain(view.plan, 60) if view.plan else None),
         ("Key ends in", view.key_tail),
         ("Token", plain(words.life(view, now), 120)),

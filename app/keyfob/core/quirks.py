@@ -34,19 +34,16 @@ class Quirk:
 QUIRKS: Mapping[QuirkName, Quirk] = MappingProxyType(
     {
         "dynamic_agent_client": Quirk(
-            "The first authorization request carries the client id `dynamic_agent_client`; the callback brings "
-            "the issued one, which is kept with the account and used from then on (Sign in with ChatGPT).",
+            "The first authorization request carries the client id `dynamic_agent_client`. The callback returns the issued one, which is saved with the account and used from then on (Sign in with ChatGPT).",
             client="issued",
             shared_client_id="dynamic_agent_client",
         ),
         "openrouter_keys": Quirk(
-            "The authorization page takes `callback_url` and a PKCE challenge, sends back a code without state, "
-            "and the code is traded for a lasting key instead of a token (OpenRouter).",
+            "The authorization page takes `callback_url` and a PKCE challenge, returns a code without a state, and Keyfob exchanges the code for a permanent key instead of a token (OpenRouter).",
             client="none",
         ),
         "mastodon_apps": Quirk(
-            "The client is registered at the person's instance through `/api/v1/apps` in place of RFC 7591 "
-            "(Mastodon and servers that speak its API).",
+            "The client is registered at the user's instance through `/api/v1/apps` instead of RFC 7591 (Mastodon and servers with its API).",
             client="registered",
         ),
         "login_flow_v2": Quirk(

@@ -25,7 +25,7 @@ LIFETIMES = (10, 60, 600, 3600)
 SCOPE_WORDS = {
     "openid": "Know who you are",
     "profile": "See your name and picture",
-    "email": "See your e-mail address",
+    "email": "See your email address",
     "offline_access": "Stay connected while you are away",
 }
 ENDED_WORDS = {

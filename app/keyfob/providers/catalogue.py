@@ -68,7 +68,7 @@ class Catalogue:
         entry = self._entry(path)
         if entry.provider is None:
             raise SettingWrong(
-                f"The preset {path.name} is faulty: {entry.faults[0].sentence()}", code="preset_faulty"
+                f"The preset {path.name} has an error: {entry.faults[0].sentence()}", code="preset_faulty"
             )
         return entry.provider
 
@@ -109,7 +109,7 @@ class Catalogue:
                 (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),),
             )
         if provider is None:
-            raise SettingWrong(f"The preset is faulty: {faults[0].sentence()}", code="preset_faulty")
+            raise SettingWrong(f"The preset has an error: {faults[0].sentence()}", code="preset_faulty")
         return _owned(provider, "user")
 
     # --- files ----------------------------------------------------------------------------------------------

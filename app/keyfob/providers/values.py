@@ -111,7 +111,7 @@ def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
     if not host or parts.scheme not in ("https", "http"):
         return "it should be an address that begins with https://"
     if parts.username is not None or parts.password is not None or parts.fragment:
-        return "it should have no user name, password or #fragment"
+        return "it should have no username, password or #fragment"
     if parts.scheme == "http" and not is_loopback(host):
         return "it should be https (http is only for loopback)"
     return None

@@ -38,7 +38,7 @@ def emailproxy(text: str) -> Iterator[Entry]:
             client_secret=Secret(secret) if secret else None,
             scopes=tuple((values.get("oauth2_scope") or "").split()),
             inputs={"tenant": tenant} if tenant else EMPTY,
-            reason="The proxy keeps its tokens encrypted with the mailbox's password, so they cannot be carried over",
+            reason="The proxy keeps its tokens encrypted with the mailbox's password, so Keyfob cannot move them",
         )
 
 

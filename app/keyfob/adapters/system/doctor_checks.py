@@ -174,7 +174,7 @@ def _clock(store: AccountStore, transport: Transport) -> Finding:
         return Finding(
             "clock",
             False,
-            f"The clock is {round(skew)} s away from {parts.netloc}'s",
+            f"The clock differs from {parts.netloc}'s by {round(skew)} s",
             "Correct this computer's clock.",
             "fail",
         )

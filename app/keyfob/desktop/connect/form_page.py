@@ -191,7 +191,7 @@ class FormPage(QWidget):
             self._field(column, "client_secret", "Client secret", "", hint, "", secret=True)
 
     def _known_client(self, column: QVBoxLayout, known: KnownClient) -> None:
-        source = {"environment": "from your environment", "yours": "which you entered before"}
+        source = {"environment": "from your environment", "yours": "that you entered before"}
         column.addSpacing(6)
         column.addWidget(label("Your app registration", "strong"))
         row = QHBoxLayout()
@@ -205,7 +205,7 @@ class FormPage(QWidget):
             row.addWidget(change)
         column.addLayout(row)
         column.addWidget(
-            label(f"Its client id, {source.get(known.source, 'from the preset')}.", "hint", wrap=True)
+            label(f"Client id {source.get(known.source, 'from the preset')}.", "hint", wrap=True)
         )
 
     def _change_client(self) -> None:

@@ -58,7 +58,7 @@ class AccountCommands(QObject):
             case "remove":
                 self._do(key, lambda: accounts.remove(key), lambda d: self._ended(d, view, "removed"))
             case "copy_name":
-                self.copy_plain(view.id, f"{view.id} is copied.")
+                self.copy_plain(view.id, f"{view.id} copied.")
 
     def rename(
         self, key: str, label: str, done: Callable[[], object], failed: Callable[[str], object]

@@ -217,7 +217,7 @@ def _facts(
     if view.subject:
         out.append(("Subject", view.subject))
     if view.email and view.email != name_of(view):
-        out.append(("E-mail", view.email))
+        out.append(("Email", view.email))
     if view.key_tail:
         out.append(("Key ends in", f"…{view.key_tail}"))
     if view.holds_key and view.expires_at and view.status != "disconnected":

@@ -158,7 +158,7 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
         target = base.rstrip("/") + target
     fault = fault_of(target)
     if fault is not None:
-        raise SettingWrong(f"This is not an address of {provider.title}'s: {fault}", code="host_not_allowed")
+        raise SettingWrong(f"This is not an address of {provider.title}: {fault}", code="host_not_allowed")
     if origin_of(target) not in allowed:
         host = urlsplit(target).netloc
         raise SettingWrong(
