@@ -19,7 +19,6 @@ from keyfob.agent.endpoints import Endpoint, UnixEndpoint
 from keyfob.agent.host import AgentHost
 from keyfob.agent.server import AgentServer
 from keyfob.core.errors import KeyfobError
-from keyfob.service.accounts.signer import Signer
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.rig import Rig
 
@@ -182,7 +181,7 @@ class AgentRig(Rig):
     def __init__(self, folder: Path, *, consent: Consent | None = None, **more: Any) -> None:
         super().__init__(folder, **more)
         self.sign_in = FakeSignIn()
-        self.signer = Signer(self.accounts, self.keeper, self.contexts, self.env)
+        self.signer = self.engine.signer
         self.api = Api(self.accounts, self.sign_in, self.signer, self.clock, spawn, consent)  # type: ignore[arg-type]
 
     def agent(self, *endpoints: Endpoint, consenting: bool = False) -> AgentServer:

@@ -6,7 +6,6 @@ token that is sent again kills its whole family, unless a grace is set. `faults`
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -24,27 +23,10 @@ from keyfob.core.provider import Endpoints, Server
 from keyfob.core.renewal import jitter_of, renews_at
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
+from keyfob.engine import Engine, build
 from keyfob.ports import AccountStore, Locks, Vault
-from keyfob.protocol.env import FlowEnv
-from keyfob.providers.catalogue import Catalogue
-from keyfob.service.accounts.account_state import AccountState
-from keyfob.service.accounts.account_views import AccountViews
-from keyfob.service.accounts.accounts import Accounts
-from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
-from keyfob.service.accounts.identity_check import IdentityCheck
-from keyfob.service.accounts.intents import Intents
-from keyfob.service.accounts.judge import Judge
-from keyfob.service.accounts.keeper import Keeper
-from keyfob.service.accounts.reading import GrantReader
-from keyfob.service.accounts.renewer import Renewer
-from keyfob.service.accounts.revocations import Revocations
-from keyfob.service.accounts.saving import Saving
-from keyfob.service.accounts.schedule import Schedule
-from keyfob.service.accounts.token_endpoint import TokenEndpoint
-from keyfob.service.contexts import ContextBuilder
-from keyfob.service.events import EventBus
-from keyfob.service.runner import Runner
+from support.fake_ports import fake_ports
 from support.memory_store import MemoryAccountStore, MemoryLocks
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -169,8 +151,24 @@ class StrictServer:
         )
 
 
+class RigSettings:
+    """ports.SettingsStore, in memory."""
+
+    def __init__(self) -> None:
+        self.value = Settings()
+
+    def load(self) -> Settings:
+        return self.value
+
+    def current(self) -> Settings:
+        return self.value
+
+    def save(self, settings: Settings, was: Settings) -> None:
+        self.value = settings
+
+
 class Rig:
-    """Everything wired. `connect()` makes an account that was signed in just now."""
+    """The engine over ports in memory. `connect()` makes an account that was signed in just now."""
 
     def __init__(
         self,
@@ -179,63 +177,41 @@ class Rig:
         vault: Vault | None = None,
         store: AccountStore | None = None,
         locks: Locks | None = None,
+        server: StrictServer | None = None,
         save_for: timedelta | None = timedelta(seconds=0),
     ) -> None:
-        presets = folder / "presets"
-        presets.mkdir(exist_ok=True, parents=True)
-        (presets / "example.toml").write_text(PRESET)
         self.clock = MovingClock()
-        self.server = StrictServer(self.clock)
+        self.server = server or StrictServer(self.clock)
+        self.server.clock = self.clock
         self.vault = vault or MemoryVault()
         self.store = store or MemoryAccountStore()
         self.locks = locks or MemoryLocks()
-        self.settings = Settings()
-        self.catalogue = Catalogue(presets)
-        self.presets = presets
-        self.entropy_count = 0
-        self.env = FlowEnv(lambda: self._entropy(16), self.clock)
-        self.runner = Runner(self.server)
-        self.events = EventBus(self.store, self.clock)
-        self.contexts = ContextBuilder(self.catalogue, self.vault, self.env)
+        self.settings = RigSettings()
+        self.ports = fake_ports(
+            folder,
+            settings=self.settings,
+            store=self.store,
+            vault=self.vault,
+            transport=self.server,
+            locks=self.locks,
+            clock=self.clock,
+            spawn=lambda job, name: job(),
+            save_for=save_for,
+        )
+        self.presets = self.ports.home.config / "providers"
+        self.presets.mkdir(exist_ok=True, parents=True)
+        preset = self.presets / "example.toml"
+        if not preset.exists():
+            preset.write_text(PRESET)
+        self.engine = build(self.ports)
+        self.events = self.engine.events
+        self.keeper, self.accounts = self.engine.keeper, self.engine.accounts
+        self.disconnector, self.renewer = self.engine.disconnector, self.engine.renewer
         self.grants = GrantStore(self.vault)
-        self.revocations = Revocations(self.vault, self.store, self.contexts, self.runner, self.env)
-        self.schedule = Schedule(self.store, lambda: self.settings)
-        self.keeper = self.another_keeper(save_for)
-        self.views = AccountViews(self.contexts, self.locks, self.schedule, self.events, self.clock)
-        check = IdentityCheck(self.store, self.keeper, self.contexts, self.runner, self.events, self.env)
-        self.disconnector = Disconnector(
-            self.store, self.grants, self.locks, self.revocations, self.events, self.clock
-        )
-        self.accounts = Accounts(self.store, self.keeper, self.contexts, self.views, check, self.disconnector)
-        self.renewer = Renewer(
-            self.keeper,
-            self.schedule,
-            self.disconnector,
-            self.store,
-            self.events,
-            self.clock,
-            lambda job: job(),
-        )
 
-    def another_keeper(self, save_for: timedelta | None = timedelta(seconds=0)) -> Keeper:
-        """A second keeper on the same vault, store and locks, as another process would have."""
-        state = AccountState(self.store, self.events, lambda: self.settings, self.clock)
-        reader = GrantReader(self.grants, self.store, state, self.schedule, self.clock)
-        intents = Intents(self.store, self.clock)
-        saving = Saving(self.grants, self.store, self.locks, self.revocations, state, self.clock, save_for)
-        return Keeper(
-            self.locks,
-            reader,
-            intents,
-            TokenEndpoint(self.contexts, self.runner, self.env),
-            saving,
-            Judge(reader, intents, state, self.contexts, self.clock),
-            state,
-        )
-
-    def _entropy(self, count: int) -> str:
-        self.entropy_count += 1
-        return hashlib.sha256(str(self.entropy_count).encode()).hexdigest()[: max(count, 8)]
+    def another_engine(self, save_for: timedelta | None = timedelta(seconds=0)) -> Engine:
+        """A second engine on the same vault, store and locks, as another process would have. It reads the presets anew."""
+        return build(replace(self.ports, save_for=save_for))
 
     def connect(self, key: str = "key-1", label: str = "alice", *, renewable: bool = True) -> Record:
         answer = self.server.issue()
@@ -278,7 +254,7 @@ class Rig:
             scopes=grant.scopes,
             obtained_at=now,
             expires_at=grant.expires_at,
-            renews_at=renews_at(grant, self.settings.margin, jitter_of(key)),
+            renews_at=renews_at(grant, self.settings.value.margin, jitter_of(key)),
             renewable=renewable,
             connected_at=now,
         )

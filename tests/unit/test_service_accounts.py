@@ -86,7 +86,7 @@ def test_an_expired_account_is_never_shown_as_connected_though_nobody_has_tried_
 
 def test_an_account_is_not_shown_as_connected_while_the_keychain_cannot_be_used(rig: Rig) -> None:
     rig.connect()
-    rig.views.keychain_ok = lambda: False
+    rig.events.keychain(KeychainError("The keychain is locked", code="keychain_locked"))
     assert rig.accounts.view("example").status == "stale"
 
 
@@ -183,7 +183,7 @@ def test_s85_a_revocation_under_way_while_the_account_is_signed_in_again_is_held
     (stale,) = rig.store.revocations()
 
     def send(request: Request) -> Response:
-        rig.revocations.hold_pending("key-1")  # as a sign-in does that ends just now
+        rig.store.put_revocation(replace(stale, held=True))  # as a sign-in does that ends just now
         raise OFFLINE
 
     with monkeypatch.context() as patch:
@@ -293,7 +293,7 @@ def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:
 
 def test_the_header_is_what_the_provider_wants(rig: Rig) -> None:
     record = rig.connect()
-    provider = rig.contexts.provider(record)
+    provider = rig.engine.providers.get("example")
     bearer = token_of(record, provider, rig.held())
     assert bearer.header_value == Secret("Bearer access-1")
     key = replace(record, account=replace(record.account, method="api_key"))
@@ -328,7 +328,7 @@ def test_what_is_due_is_renewed_before_it_expires(rig: Rig) -> None:
 def test_a_margin_that_is_set_anew_counts_at_once(rig: Rig) -> None:
     rig.connect()
     before = rig.accounts.view("example").renews_at
-    rig.settings = replace(rig.settings, renewal_margin=120)
+    rig.settings.value = replace(rig.settings.value, renewal_margin=120)
     after = rig.accounts.view("example").renews_at
     assert before is not None
     assert after is not None
@@ -501,8 +501,7 @@ def test_a_keychain_that_refuses_is_told_once_and_noted_at_the_account_that_was_
     assert (noted.code, noted.advice) == (code, "unlock_keychain")
     assert noted.at < rig.clock() - timedelta(seconds=100), "written down once, not at each look"
     assert rig.accounts.view("example").status == "stale", "it lives, and nobody can hand it out"
-    rig.views.keychain_ok = lambda: True
-    assert rig.accounts.view("example").status == "stale", (
+    assert rig.another_engine().accounts.view("example").status == "stale", (
         "another process, which knows the account's note alone"
     )
     vault.code = None

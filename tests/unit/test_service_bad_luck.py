@@ -57,7 +57,6 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     monkeypatch.setattr("keyfob.service.accounts.saving.SAVE_RETRY", (0.001,))
     monkeypatch.setattr("keyfob.service.accounts.reading.SECOND_LOOK", timedelta(milliseconds=1))
     made = Rig(tmp_path, store=TightStore(), vault=TightVault(), save_for=None)
-    made.keeper = made.another_keeper(save_for=None)
     made.connect()
     return made
 
@@ -246,13 +245,12 @@ def test_a_preset_that_changed_sends_no_token_to_a_new_host(rig: Rig, was: str, 
     text = file.read_text()
     assert was in text
     file.write_text(text.replace(was, becomes))
-    rig.catalogue = type(rig.catalogue)(rig.presets)
-    rig.contexts._catalogue = rig.catalogue
+    accounts = rig.another_engine().accounts
     for work in (
-        lambda: rig.accounts.test("example"),
-        lambda: rig.accounts.renew("example"),
-        lambda: rig.accounts.token("example"),
-        lambda: rig.accounts.disconnect("example"),
+        lambda: accounts.test("example"),
+        lambda: accounts.renew("example"),
+        lambda: accounts.token("example"),
+        lambda: accounts.disconnect("example"),
     ):
         try:
             work()

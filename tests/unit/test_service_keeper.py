@@ -28,6 +28,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.transitions import PersonDisconnected, after
 from keyfob.service.accounts import reading, saving
 from keyfob.service.accounts.grant_store import Stored
+from keyfob.service.accounts.schedule import Schedule
 from support.rig import PRESET, Rig
 
 LOST = Transient("the answer never came", code="network_timeout", sent=True, answered=False)
@@ -84,7 +85,7 @@ def test_at_most_one_renewal_a_call_even_where_min_life_asks_for_more(rig: Rig) 
 def test_promise_1_one_renewal_an_account_at_a_time_across_threads_and_keepers(rig: Rig) -> None:
     rig.connect()
     rig.clock.forward(seconds=3600)
-    keepers = [rig.keeper, rig.another_keeper(), rig.another_keeper()]
+    keepers = [rig.keeper, rig.another_engine().keeper, rig.another_engine().keeper]
     with ThreadPoolExecutor(24) as pool:
         asked = [
             pool.submit(keepers[n % 3].grant, "key-1", min_life=timedelta(seconds=60)) for n in range(24)
@@ -429,7 +430,7 @@ def test_an_intent_with_a_newer_slot_is_cleared_and_that_slot_is_used(rig: Rig) 
     rig.grants.save(
         "key-1", replace(old, access=Secret("access-saved"), refresh=Secret("refresh-saved"), generation=2)
     )
-    assert rig.schedule.due(record, rig.clock()) == rig.clock()
+    assert Schedule(rig.store, rig.settings.current).due(record, rig.clock()) == rig.clock()
     rig.renewer.tick()
     assert rig.server.log == []
     assert rig.store.intent("key-1") is None

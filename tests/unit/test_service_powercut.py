@@ -19,8 +19,8 @@ import pytest
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.errors import KeyfobError
 from keyfob.service.accounts import reading
-from support.memory_store import MemoryAccountStore, MemoryLocks
-from support.rig import Rig
+from support.memory_store import MemoryAccountStore
+from support.rig import Rig, StrictServer
 
 
 class PowerCut(BaseException):
@@ -70,8 +70,15 @@ VAULT = ("load", "save", "delete")
 STORE = ("get", "put", "update", "put_intent", "clear_intent", "log", "intent", "records")
 
 
-def powered(folder: Path, fuse: Fuse, vault: MemoryVault, store: MemoryAccountStore) -> Rig:
-    return Rig(folder, vault=Wired(vault, fuse, VAULT), store=Wired(store, fuse, STORE), locks=MemoryLocks())  # type: ignore[arg-type]
+def powered(
+    folder: Path,
+    fuse: Fuse,
+    vault: MemoryVault,
+    store: MemoryAccountStore,
+    server: StrictServer | None = None,
+) -> Rig:
+    wired_vault, wired_store = Wired(vault, fuse, VAULT), Wired(store, fuse, STORE)
+    return Rig(folder, vault=wired_vault, store=wired_store, server=server)  # type: ignore[arg-type]
 
 
 def one_life(folder: Path, seed: int, *, grace: bool) -> tuple[bool, str]:
@@ -91,10 +98,8 @@ def one_life(folder: Path, seed: int, *, grace: bool) -> tuple[bool, str]:
         rig.ask()
     where = fuse.blown
     fuse.arm(-1, after=False)
-    again = powered(folder, fuse, vault, store)
-    again.server, again.clock.at = rig.server, rig.clock.at + timedelta(seconds=2)
-    again.server.clock = again.clock
-    again.runner._transport = rig.server
+    again = powered(folder, fuse, vault, store, rig.server)
+    again.clock.at = rig.clock.at + timedelta(seconds=2)
     for _ in range(3):
         again.renewer.tick()
         try:

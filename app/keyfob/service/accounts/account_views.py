@@ -3,7 +3,6 @@ clock, the account's lock and the keychain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from keyfob.core.account import NO_COLOR, Account, AccountView, Record, shown_status, status_word
@@ -28,9 +27,8 @@ class AccountViews:
         self._contexts = contexts
         self._locks = locks
         self._schedule = schedule
+        self._events = events
         self._now = now
-        # Whether the keychain can be used, as far as this process knows.
-        self.keychain_ok: Callable[[], bool] = lambda: events.keychain_code is None
 
     def shown(self, record: Record) -> ShownStatus:
         """The status that every face shows."""
@@ -39,7 +37,7 @@ class AccountViews:
             expires_at=record.expires_at,
             renewable=record.renewable,
             now=self._now(),
-            keychain_ok=self.keychain_ok() and not self._is_kept_waiting(record),
+            keychain_ok=self._events.keychain_code is None and not self._is_kept_waiting(record),
             renewing=self._locks.held(lock_name(record.account.key)),
         )
 
