@@ -85,9 +85,9 @@ def _window() -> int:
     try:
         return _open_window([])
     except KeyfobError as error:
-        from keyfob.cli.failure import tell
+        from keyfob.cli.failure import report
 
-        return tell(error, as_json=False)
+        return report(error, as_json=False)
 
 
 def _open_window(arguments: Sequence[str]) -> int:

@@ -81,9 +81,9 @@ def token_without_engine(arguments: Sequence[str]) -> int | None:
 
 
 def _fail(error: KeyfobError, accept: str) -> int:
-    from keyfob.cli.failure import tell
+    from keyfob.cli.failure import report
 
-    return tell(error, as_json=accept not in ("text/plain", "text/x-keyfob-header"))
+    return report(error, as_json=accept not in ("text/plain", "text/x-keyfob-header"))
 
 
 # --- the account ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import Fault, SettingWrong
 from keyfob.core.settings import Settings
-from keyfob.desktop.app import _theme
+from keyfob.desktop.app import saved_theme
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.shared.single_instance import Instance
@@ -59,8 +59,8 @@ def test_data_that_cannot_be_opened_is_said_and_tried_again(
 
     controller = make_app(theme, build)
     controller.begin()
-    qtbot.waitUntil(lambda: bool(controller.window._banners))
-    assert controller.window._banners[0].title == "The accounts cannot be read"
+    qtbot.waitUntil(lambda: bool(controller.window.banners))
+    assert controller.window.banners[0].title == "The accounts cannot be read"
     controller.window.banner_pressed.emit("build", "")
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     quit_app(controller, qtbot)
@@ -108,10 +108,10 @@ def test_the_first_start_shows_the_way_once(
     controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.running is not None and controller.running.connect_dialog.isVisible())
-    assert controller.window._banners[0].title == "Welcome to Keyfob"
+    assert controller.window.banners[0].title == "Welcome to Keyfob"
     controller.running.connect_dialog.reject()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
-    assert controller.window._banners == ()
+    assert controller.window.banners == ()
     assert controller.window.empty.note.isVisible()
     quit_app(controller, qtbot)
 
@@ -151,7 +151,7 @@ def test_a_second_start_raises_the_first_window(
     second = Instance(engine.home)
     answers: list[bool] = []
     # The first must be able to answer while the second asks, as two processes can.
-    asker = threading.Thread(target=lambda: answers.append(second._tell()))
+    asker = threading.Thread(target=lambda: answers.append(second.raise_first()))
     asker.start()
     qtbot.waitUntil(lambda: raised == [1])
     asker.join(5)
@@ -180,10 +180,10 @@ def test_the_beat_goes_on_after_what_the_renewer_said(qapp: QApplication, qtbot:
     renewal_timer = RenewalTimer(tick)
     renewal_timer.tick_now()
     qtbot.waitUntil(lambda: len(calls) == 2)
-    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
-    assert renewal_timer._timer.interval() == 37_000  # never longer: monotonic clocks stop in suspend
+    qtbot.waitUntil(renewal_timer.timer.isActive)
+    assert renewal_timer.timer.interval() == 37_000  # never longer: monotonic clocks stop in suspend
     renewal_timer.stop()
-    assert not renewal_timer._timer.isActive()
+    assert not renewal_timer.timer.isActive()
 
 
 def test_a_wake_during_a_look_is_not_lost(qapp: QApplication, qtbot: QtBot) -> None:
@@ -200,7 +200,7 @@ def test_a_wake_during_a_look_is_not_lost(qapp: QApplication, qtbot: QtBot) -> N
     renewal_timer.tick_now()
     gate.set()
     qtbot.waitUntil(lambda: len(calls) == 2)
-    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
+    qtbot.waitUntil(renewal_timer.timer.isActive)
     assert len(calls) == 2
     renewal_timer.stop()
 
@@ -211,14 +211,14 @@ def test_a_look_that_failed_is_repeated(qapp: QApplication, qtbot: QtBot) -> Non
 
     renewal_timer = RenewalTimer(tick)
     renewal_timer.tick_now()
-    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
-    assert renewal_timer._timer.interval() == 37_000
+    qtbot.waitUntil(renewal_timer.timer.isActive)
+    assert renewal_timer.timer.interval() == 37_000
     renewal_timer.stop()
 
 
 def test_the_theme_is_known_before_the_first_paint(engine: fake.FakeEngine) -> None:
     file = engine.home.config / "settings.json"
-    assert _theme(engine.home) == "system"
+    assert saved_theme(engine.home) == "system"
     for content, expected in (
         (json.dumps({"theme": "dark"}), "dark"),
         (json.dumps({"theme": "pink"}), "system"),
@@ -226,7 +226,7 @@ def test_the_theme_is_known_before_the_first_paint(engine: fake.FakeEngine) -> N
         ("{", "system"),
     ):
         file.write_text(content)
-        assert _theme(engine.home) == expected
+        assert saved_theme(engine.home) == expected
 
 
 def test_the_tray_icon_and_menu_follow(controller: AppController, qtbot: QtBot) -> None:
@@ -236,8 +236,8 @@ def test_the_tray_icon_and_menu_follow(controller: AppController, qtbot: QtBot) 
     assert "Aldis · Nexus Mods — connected, 42 min" in [t.replace("41 min", "42 min") for t in texts] or any(
         t.startswith("Aldis · Nexus Mods — connected") for t in texts
     )
-    assert controller.tray._state == "needs_you"
-    controller.tray.tell(window((), None, (), fake.NOW, kept_in=""))
+    assert controller.tray.state == "needs_you"
+    controller.tray.show_model(window((), None, (), fake.NOW, kept_in=""))
     assert [a.text() for a in controller.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
 
 
@@ -267,7 +267,7 @@ def test_the_empty_page_names_the_tray_only_where_there_is_one(
 ) -> None:
     page = EmptyPage(theme)
     qtbot.addWidget(page)
-    page.tell(demo=True, skipped=True, tray=tray)
+    page.show_state(demo=True, skipped=True, tray=tray)
     assert ("tray" in page.note.text()) is tray
     assert "Ctrl+N" in page.note.text()
 
@@ -297,5 +297,5 @@ def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
     gallery = controller.running.connect_dialog.gallery
     assert gallery.note.isVisible() is fails
     assert gallery.note.text() == ("Another program uses port 9899. Close it." if fails else "")
-    assert ("Demo provider" in [card.title for card in gallery._cards]) is not fails
+    assert ("Demo provider" in [card.title for card in gallery.cards]) is not fails
     quit_app(controller, qtbot)

@@ -19,7 +19,9 @@ from keyfob.core.secret import Secret
 from keyfob.desktop.connect import models
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.qr import qr_matrix
+from keyfob.desktop.connect.waiting_page import StepRow
 from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared.widgets import IconButton
 from keyfob.protocol.effects import Expectation
 from keyfob.protocol.oauth.callback import read_paste
 from keyfob.providers.catalogue import standard
@@ -94,7 +96,7 @@ def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot
     page.method.setCurrentIndex(1)
     qtbot.keyClick(page.search, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
-    assert "client_id" in dialog.form._fields
+    assert "client_id" in dialog.form.fields
 
 
 def test_from_the_gallery_to_connected(
@@ -104,8 +106,12 @@ def test_from_the_gallery_to_connected(
     attempt.step("ready", redirect_uri="http://127.0.0.1:9876/callback")
     attempt.step("waiting", browser_opened=True, url=Secret("https://example.org/?state=canary"))
     qtbot.waitUntil(lambda: dialog.waiting.copy_link.isEnabled())
-    texts = [row._text.text() for row in dialog.waiting._steps]
-    assert texts[:3] == ["Ready on 127.0.0.1:9876", "Browser opened", "Waiting for you"]
+    texts = [row.accessibleName() for row in dialog.waiting.findChildren(StepRow)]
+    assert texts[:3] == [
+        "Ready on 127.0.0.1:9876: done",
+        "Browser opened: done",
+        "Waiting for you: under way",
+    ]
     attempt.finish(view("openai", "OpenAI", "alice", name="Alice"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
     assert dialog.success.title.text() == "Connected as Alice"
@@ -288,11 +294,11 @@ def test_an_app_of_ones_own_is_asked_for_with_the_exact_redirect(
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     page = dialog.form
     page.go.click()
-    assert page._problems["client_id"].text() == "Client id is needed."
+    assert page.problems["client_id"].text() == "Client id is needed."
     assert engine.sign_in.attempts == []
-    page._fields["client_id"].setText("id-1")
-    page._fields["client_secret"].setText("canary-secret")
-    page._copy_redirect()
+    page.fields["client_id"].setText("id-1")
+    page.fields["client_secret"].setText("canary-secret")
+    next(b for b in page.findChildren(IconButton) if b.accessibleName() == "Copy redirect URI").click()
     assert QGuiApplication.clipboard().text() == "http://127.0.0.1:9876/callback"
     page.go.click()
     attempt = begun(engine, dialog, qtbot)
@@ -305,7 +311,7 @@ def test_an_app_of_ones_own_is_asked_for_with_the_exact_redirect(
 def test_a_handle_is_asked_for(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
     choose(dialog, "bluesky")
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
-    dialog.form._fields["handle"].setText("alice.test")
+    dialog.form.fields["handle"].setText("alice.test")
     dialog.form.go.click()
     attempt = begun(engine, dialog, qtbot)
     assert dict(attempt.request.inputs) == {"handle": "alice.test"}
@@ -333,7 +339,7 @@ def test_switching_the_method_is_on_purpose(
     assert not dialog.gallery.search.isVisible()
     dialog.gallery.go.click()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
-    dialog.form._fields["api_key"].setText("canary-key")
+    dialog.form.fields["api_key"].setText("canary-key")
     dialog.form.go.click()
     request = begun(engine, dialog, qtbot).request
     assert (request.account, request.method, request.switch_method) == (
@@ -347,7 +353,7 @@ def test_only_pages_of_the_web_are_offered() -> None:
     preset = fake.sample_providers()[5]
     assert models.form(preset, "api_key", known=None, setting_port=1).create_at is not None
     for bad in ("file:///etc/passwd", "javascript:x", "-x", "https://{instance}/keys"):
-        assert not models._is_web(bad)
+        assert not models.is_web(bad)
 
 
 @pytest.mark.parametrize(
@@ -403,9 +409,9 @@ def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
 ) -> None:
     blocked = replace(engine.providers.get("claude-ai"), methods=("oauth", "api_key"))
     engine.providers.rows = [p for p in engine.providers.rows if p.id != "claude-ai"] + [blocked]
-    dialog._presenter.list_providers(demo=False)
-    qtbot.waitUntil(lambda: [len(c.methods) for c in dialog.gallery._cards if c.id == "claude-ai"] == [2])
-    card = next(c for c in dialog.gallery._cards if c.id == "claude-ai")
+    dialog.choose(demo=False)
+    qtbot.waitUntil(lambda: [len(c.methods) for c in dialog.gallery.cards if c.id == "claude-ai"] == [2])
+    card = next(c for c in dialog.gallery.cards if c.id == "claude-ai")
     assert card.badge == "Not allowed by the provider’s terms"
     dialog.gallery.search.setText("claude subscription")
     dialog.gallery.method.setCurrentIndex(dialog.gallery.method.findData("oauth"))
@@ -415,16 +421,16 @@ def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
     other = dialog.form.findChild(QPushButton, "other_api_key")
     assert other.text() == "Connect with API key"
     other.click()
-    qtbot.waitUntil(lambda: "api_key" in dialog.form._fields)
+    qtbot.waitUntil(lambda: "api_key" in dialog.form.fields)
 
 
 def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, qtbot: QtBot) -> None:
     choose(dialog, "microsoft")
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
-    assert "client_id" not in dialog.form._fields
+    assert "client_id" not in dialog.form.fields
     change = next(b for b in dialog.form.findChildren(QPushButton) if b.accessibleName() == "Change the app")
     change.click()
-    assert dialog.form._fields["client_id"].text() == ""
+    assert dialog.form.fields["client_id"].text() == ""
 
 
 def test_the_popular_stand_first_and_any_server_last() -> None:

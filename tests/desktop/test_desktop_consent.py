@@ -62,8 +62,8 @@ def test_escape_and_return_allow_nothing(asking: Asking, qtbot: QtBot) -> None:
         assert thread.replies == [Reply.NO]
 
 
-def test_the_time_that_passes_is_a_no(asking: Asking, qtbot: QtBot) -> None:
-    asking._time.setInterval(50)
+def test_the_time_that_passes_is_a_no(theme: Theme, controller: AppController, qtbot: QtBot) -> None:
+    asking = Asking(theme, controller.window, answer_within=0.05)
     thread = Thread(asking)
     qtbot.waitUntil(thread.ended)
     assert thread.replies == [Reply.NO]
@@ -137,9 +137,13 @@ def test_the_switch_tells_its_limits_and_answers_are_taken_back(
     assert not dialog.programs.switch.isChecked()
     assert dialog.programs.switch.accessibleName() == SWITCH
     assert LIMITS in [each.text() for each in dialog.findChildren(QLabel)]
-    qtbot.waitUntil(lambda: len(dialog.programs._rows) == 2)
-    dialog.programs._rows[0].deed.click()
-    qtbot.waitUntil(lambda: len(dialog.programs._rows) == 1)
+
+    def revoke_buttons() -> list[QAbstractButton]:
+        return [each for each in dialog.programs.findChildren(QAbstractButton) if each.text() == "Revoke"]
+
+    qtbot.waitUntil(lambda: len(revoke_buttons()) == 2)
+    revoke_buttons()[0].click()
+    qtbot.waitUntil(lambda: len(revoke_buttons()) == 1)
     assert [each.id for each in engine.consents.permissions] == ["p-1"]
     dialog.programs.switch.click()
     qtbot.waitUntil(lambda: engine.settings.value.named_app_consent)

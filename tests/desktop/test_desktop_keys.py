@@ -59,7 +59,7 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
 
     def form(provider: str, method: str) -> Make:
         preset = engine.providers.get(provider)
-        return page(lambda: connect._show_form(models.form(preset, method, known=None, setting_port=9876)))
+        return page(lambda: connect.show_form(models.form(preset, method, known=None, setting_port=9876)))
 
     failed = Progress("failed", "demo", "Demo", "oauth", error=SignInEnded("You declined", code="declined"))
     done = Progress("done", "demo", "Demo", "oauth", account=fake.sample_views()[0])
@@ -71,12 +71,12 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         "moving": lambda: ImportDialog(
             theme, tuple(item(f, Path("/h")) for f in fake.sample_found(Path("/h")))
         ),
-        "gallery": page(lambda: connect._show_cards(models.cards(engine.providers.all(), demo=True))),
+        "gallery": page(lambda: connect.show_cards(models.cards(engine.providers.all(), demo=True))),
         "form": form("google", "oauth"),
         "blocked": form("claude-ai", "oauth"),
-        "waiting": page(lambda: connect._show_waiting(models.waiting(progress, fake.NOW))),
-        "success": page(lambda: connect._show_success(models.success(done))),
-        "failure": page(lambda: connect._show_failure(models.failure(failed))),
+        "waiting": page(lambda: connect.show_waiting(models.waiting(progress, fake.NOW))),
+        "success": page(lambda: connect.show_success(models.success(done))),
+        "failure": page(lambda: connect.show_failure(models.failure(failed))),
     }
 
 

@@ -103,12 +103,9 @@ def inside(widget: QWidget) -> bool:
 
 
 @pytest.fixture
-def back_to_usual(theme: Theme) -> Iterator[None]:
-    family = theme._system_font.family()
+def back_to_usual(qapp: QApplication, theme: Theme) -> Iterator[None]:
     yield
-    theme._system_font.setFamily(family)
-    theme.choose("light")
-    theme.scale = 1.0
+    qapp.setFont(QFont())
     theme.apply()
 
 
@@ -123,10 +120,10 @@ def back_to_usual(theme: Theme) -> Iterator[None]:
 )
 @pytest.mark.usefixtures("back_to_usual")
 def test_nothing_is_cut_in_any_scene(
-    qapp: QApplication, theme: Theme, tmp_path: Path, shade: str, scale: float, family: str
+    qapp: QApplication, tmp_path: Path, shade: str, scale: float, family: str
 ) -> None:
-    theme._system_font.setFamily(family or QFont().family())
-    theme.choose(shade)
+    qapp.setFont(QFont(family) if family else QFont())
+    theme = Theme(qapp, shade)
     theme.scale = scale
     theme.apply()
     found = []

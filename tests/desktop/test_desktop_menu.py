@@ -60,8 +60,8 @@ def test_add_another_opens_the_gallery_at_the_provider(controller: AppController
     controller.window.account.another_action.trigger()
     dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
-    assert dialog.gallery._current().id == "nexusmods"
-    assert dialog._account is None
+    assert dialog.gallery.current().id == "nexusmods"
+    assert dialog.account is None
 
 
 def test_remove_says_what_is_lost_and_waits_for_the_word(
@@ -93,7 +93,7 @@ def test_a_key_is_replaced_not_signed_in_to(controller: AppController, qtbot: Qt
     controller.window.account.sign_in_action.trigger()
     dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
-    assert "api_key" in dialog.form._fields
+    assert "api_key" in dialog.form.fields
 
 
 def test_a_key_shows_its_end_and_when_it_is_reminded_of() -> None:
@@ -128,10 +128,10 @@ def test_a_token_that_stays_here_says_why(
 
 def test_what_was_not_granted_is_named(controller: AppController) -> None:
     controller.window.sidebar.list.setCurrentRow(2)
-    assert controller.window.account._narrower.text() == "Requested but not granted: delete_repo"
-    assert controller.window.account._narrower.isVisible()
+    assert controller.window.account.narrower.text() == "Requested but not granted: delete_repo"
+    assert controller.window.account.narrower.isVisible()
     controller.window.sidebar.list.setCurrentRow(0)
-    assert not controller.window.account._narrower.isVisible()
+    assert not controller.window.account.narrower.isVisible()
 
 
 @pytest.fixture
@@ -151,4 +151,4 @@ def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
     assert banners() == []
     dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
-    assert dialog.gallery._current().id == "openai"
+    assert dialog.gallery.current().id == "openai"

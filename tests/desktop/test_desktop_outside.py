@@ -226,7 +226,7 @@ text = "<img src='/dev/zero'>"
 app = QApplication([])
 window = MainWindow(Theme(app, "light"))
 view = fake.view("evil", "Evil", "evil", scopes=("openid", text))
-window.tell(viewmodel.window([view], view.key, (), fake.NOW, kept_in=""), view.key)
+window.show_model(viewmodel.window([view], view.key, (), fake.NOW, kept_in=""), view.key)
 window.show()
 app.processEvents()
 chip = [c for c in window.findChildren(Chip) if c.accessibleName() == text][0]

@@ -53,7 +53,7 @@ def test_it_looks_when_it_is_told_to_and_after_the_span(
 def test_a_long_span_is_cut(qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer) -> None:
     with qtbot.waitSignal(renewal_timer.looked):
         renewal_timer.tick_now()
-    assert 0 < renewal_timer._timer.interval() <= LOOK_AGAIN.total_seconds() * 1000
+    assert 0 < renewal_timer.timer.interval() <= LOOK_AGAIN.total_seconds() * 1000
     renewal_timer.stop()
 
 
@@ -87,7 +87,7 @@ def test_asked_while_it_looks_it_looks_once_more(
 def test_a_failed_look_does_not_end_it(qtbot: QtBot, renewal_timer: RenewalTimer, renewer: Renewer) -> None:
     renewer.fails = True
     renewal_timer.tick_now()
-    qtbot.waitUntil(lambda: renewal_timer._timer.isActive())
+    qtbot.waitUntil(renewal_timer.timer.isActive)
     renewer.fails = False
     with qtbot.waitSignal(renewal_timer.looked):
         renewal_timer.beat_soon()

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.desktop.controller import AppController
-from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.settings.dialog import AccountRow, SettingsDialog
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme, scale_for
 from support import fake_engine as fake
@@ -82,13 +82,13 @@ def test_what_cannot_be_saved_is_said_and_taken_back(
 def test_accounts_are_disconnected_from_here_too(
     settings: SettingsDialog, controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    assert len(settings._rows) == 8
+    assert len(settings.findChildren(AccountRow)) == 8
     buttons = {b.accessibleName(): b for b in settings.findChildren(QAbstractButton)}
     buttons["Disconnect nexusmods/aldis"].click()
     settings.findChild(Confirm).deed.click()
     qtbot.waitUntil(lambda: ("disconnect", "key-nexusmods-aldis") in engine.accounts.calls)
-    row = settings._rows["key-nexusmods-aldis"]
-    qtbot.waitUntil(lambda: row._deed.accessibleName() == "Reconnect nexusmods/aldis")
+    button = buttons["Disconnect nexusmods/aldis"]
+    qtbot.waitUntil(lambda: button.accessibleName() == "Reconnect nexusmods/aldis")
 
 
 def test_escape_closes(settings: SettingsDialog, controller: AppController, qtbot: QtBot) -> None:

@@ -39,7 +39,7 @@ def choose(controller: AppController, provider: str, qtbot: QtBot) -> str:
     number = next(n for n, row in enumerate(rows) if row.id.startswith(f"{provider}/"))
     controller.window.sidebar.list.setCurrentRow(number)
     qtbot.waitUntil(lambda: controller.running.presenter.model.detail.key == rows[number].key)
-    qtbot.waitUntil(lambda: not controller.running.presenter._loading)
+    qtbot.waitUntil(lambda: not controller.running.presenter.loading)
     return rows[number].key
 
 
@@ -208,8 +208,9 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
 def test_a_banner_leads_to_the_sign_in(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
-    with qtbot.waitSignal(controller.running.connect_dialog._presenter.waiting):
-        named(controller.window, "Sign in: work@example.org needs you").click()
+    named(controller.window, "Sign in: work@example.org needs you").click()
+    dialog = controller.running.connect_dialog
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
     request = engine.sign_in.attempts[0].request
     assert request.account == "key-google-work@example.org"
     assert not request.switch_method
@@ -296,7 +297,7 @@ def test_a_token_that_expires_is_shown_at_once_though_nothing_happens(
     qtbot.waitUntil(lambda: bool(told), timeout=800)
     assert presenter.model.detail.status == "Waiting"
     assert not controller.window.account.copy.isEnabled()
-    assert controller.tray._summary.text() != "all fine"
+    assert controller.tray.menu.actions()[0].text() != "all fine"
     assert presenter.view(key).status == "stale"
 
 
@@ -359,10 +360,11 @@ def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
     assert engine.accounts.calls == [("renew", key)]
     assert f"Nexus Mods asked to wait until {until}." in heard.args[0]
     assert heard.args[0].endswith(f"({fake.NOW.astimezone():%H:%M})")
-    qtbot.waitUntil(lambda: controller.running.presenter._cause_seen)
-    assert controller.window._note.isVisible()
+    qtbot.waitUntil(lambda: not controller.running.presenter.loading)
+    assert controller.running.presenter.model.detail.problem is not None
+    assert controller.window.note.isVisible()
     engine.accounts.change("nexusmods/aldis", last_error=None)
-    qtbot.waitUntil(lambda: not controller.window._note.isVisible(), timeout=2000)
+    qtbot.waitUntil(lambda: not controller.window.note.isVisible(), timeout=2000)
 
 
 def test_a_failure_that_left_no_error_stays_its_time(
@@ -372,10 +374,10 @@ def test_a_failure_that_left_no_error_stays_its_time(
     engine.accounts.error = Transient("Nexus Mods does not answer", code="store_busy")
     with qtbot.waitSignal(controller.running.presenter.said):
         named(controller.window, "Test connection").click()
-    qtbot.waitUntil(lambda: not controller.running.presenter._loading)
+    qtbot.waitUntil(lambda: not controller.running.presenter.loading)
     engine.accounts.change("nexusmods/aldis", name="Aldis II")
     qtbot.waitUntil(lambda: controller.running.presenter.model.rows[0].title == "Aldis II")
-    assert controller.window._note.isVisible()
+    assert controller.window.note.isVisible()
 
 
 def test_a_banner_says_since_when(controller: AppController, qtbot: QtBot) -> None:
@@ -420,7 +422,7 @@ def test_a_name_that_cannot_be_used_stays_to_be_corrected(
     assert question.problem.text() == "A label cannot be 'bad name!'. Use a-z, for example bad-name."
     assert question.field.accessibleDescription() == question.problem.text()
     assert question.deed.isEnabled()
-    assert not controller.window._note.isVisible()
+    assert not controller.window.note.isVisible()
     engine.accounts.error = None
     question.field.setText("main")
     assert not question.problem.isVisible()
@@ -432,7 +434,7 @@ def test_a_name_that_cannot_be_used_stays_to_be_corrected(
 def test_the_timeline_is_said_in_words(theme: Theme, qtbot: QtBot) -> None:
     strip = Strip(theme)
     qtbot.addWidget(strip)
-    strip.tell([Point(0.5, "ok")])
+    strip.show_points([Point(0.5, "ok")])
     assert strip.accessibleName() == "The last 3 days: 1 event"
-    strip.tell([Point(0.5, "ok"), Point(0.7, "warn")])
+    strip.show_points([Point(0.5, "ok"), Point(0.7, "warn")])
     assert strip.accessibleName() == "The last 3 days: 2 events, 1 failed"

@@ -492,9 +492,9 @@ def test_a_moment_to_wait_for_is_told_in_local_time(capsys: pytest.CaptureFixtur
 
     asked = Transient("Example asked to wait", code="asked_to_wait", until=NOW + timedelta(seconds=5))
     clock = f"{(NOW + timedelta(seconds=5)).astimezone():%H:%M:%S}"
-    assert failure.tell(asked, as_json=False) == 5
+    assert failure.report(asked, as_json=False) == 5
     assert capsys.readouterr().err == (
         f"keyfob: Example asked to wait until {clock}. Keyfob then tries again automatically.\n"
     )
-    failure.tell(asked, as_json=True)
+    failure.report(asked, as_json=True)
     assert json.loads(capsys.readouterr().err)["message"] == f"Example asked to wait until {clock}"

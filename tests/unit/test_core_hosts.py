@@ -72,13 +72,13 @@ def test_plain_http_goes_to_the_same_hosts_everywhere(host: str, loopback: bool,
     url = f"http://{shown}:8080/x"
     assert (fault_of(url) is None) is loopback
     assert (url_fault(url) is None) is loopback
-    assert models._is_web(url) is loopback
+    assert models.is_web(url) is loopback
     assert hosts.is_safe("http", f"{shown}:8080") is loopback
     if loopback:
-        browser._check(url)
+        browser.check_address(url)
     else:
         with pytest.raises(SettingWrong):
-            browser._check(url)
+            browser.check_address(url)
 
 
 @pytest.mark.parametrize(

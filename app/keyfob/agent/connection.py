@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._held = False  # nothing more is read for now
         self._state = _State.NEW
-        self._told = 0
+        self._last_sent = 0
         self._peer = peer or Peer()
         self._known_peer = peer
         self._early = early
@@ -274,16 +274,16 @@ class Connection(asyncio.Protocol):
             b"Connection: close\r\n\r\n: keyfob\n\n"
         )
         for event in missed:
-            self.tell(event)
+            self.send(event)
 
-    def tell(self, event: LoggedEvent) -> None:
+    def send(self, event: LoggedEvent) -> None:
         """One event, each once, however it was noticed."""
-        if self._transport is None or self._closing or (event.seq and event.seq <= self._told):
+        if self._transport is None or self._closing or (event.seq and event.seq <= self._last_sent):
             return
         if self._transport.get_write_buffer_size() > UNREAD_MOST:
             self.drop()  # it does not read; with the last id it can continue later
             return
-        self._told = max(self._told, event.seq)
+        self._last_sent = max(self._last_sent, event.seq)
         self._transport.write(event_line(event))
 
 

@@ -188,13 +188,13 @@ class AgentServer:
         version = self._store.data_version()
         workers = self._forwarded_workers if peer.forwarded else self._workers
 
-        def tell(answer: bytes) -> None:
+        def deliver(answer: bytes) -> None:
             for each in self._asked.pop(key, []) if together else [done]:
                 each(answer)
 
         def finish(answer: Answer) -> None:
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(tell, answer.encode(keep_alive=request.keep_alive))
+                loop.call_soon_threadsafe(deliver, answer.encode(keep_alive=request.keep_alive))
 
         def work(allowed: str | None = None) -> None:
             try:
@@ -268,18 +268,18 @@ class AgentServer:
                 if event.seq:
                     loop.call_soon_threadsafe(self._catch_up)
                 elif event.kind != "idle":
-                    loop.call_soon_threadsafe(self._tell, event)
+                    loop.call_soon_threadsafe(self._send, event)
 
-    def _tell(self, event: LoggedEvent) -> None:
+    def _send(self, event: LoggedEvent) -> None:
         for stream in list(self._streams):
-            stream.tell(event)
+            stream.send(event)
 
     def _catch_up(self) -> None:
         """Publish what any process has written since the last time, in the order it was written."""
         if self._streams:
             for event in self._api.accounts.history(None, after=self._seen, limit=MISSED_MOST):
                 self._seen = event.seq
-                self._tell(event)
+                self._send(event)
 
     async def _watch(self, version: int) -> None:
         """Notice what other processes did, while somebody listens; otherwise nothing wakes up for it."""

@@ -6,7 +6,7 @@ import click
 
 from keyfob.cli.options import SignInOptions, json_option, pass_session, provider_argument, sign_in_options
 from keyfob.cli.session import Session
-from keyfob.cli.signing_in import request_for, sign_in, tell_result
+from keyfob.cli.signing_in import print_result, request_for, sign_in
 from keyfob.core.errors import Transient
 from keyfob.core.text import label_from, plain
 
@@ -45,7 +45,7 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
                 f"{preset.title} is not running", code=error.code, remedy="To start it, run: keyfob demo"
             ) from error
         raise
-    tell_result(session, view, again=False)
+    print_result(session, view, again=False)
     if label is not None and view.label != label_from(label):
         # Another label would be another id, which tools may ask for by now.
         session.note(

@@ -26,7 +26,7 @@ def demo(session: Session, headless: bool) -> int:
     """
     if not headless:
         return session.window(["--demo"])
-    from keyfob.cli.demo_script import tell
+    from keyfob.cli.demo_script import run
 
-    tell(session)
+    run(session)
     return 0

@@ -29,7 +29,7 @@ RENEWALS = 2
 PATIENCE = 60.0  # seconds for one step; it takes a few
 
 
-def tell(session: Session) -> None:
+def run(session: Session) -> None:
     """Run the demo. Raises what a step raises; whatever happens, the home, the server and the keychain's entries
     are gone at the end."""
     with tempfile.TemporaryDirectory(prefix="keyfob-demo-", ignore_cleanup_errors=True) as folder:

@@ -45,7 +45,7 @@ def events(session: Session, follow: bool, account: str | None, limit: int) -> N
         session.document({"events": [event.to_json() for event in found]})
         return
     for event in found:
-        _tell(session, event)
+        _print_event(session, event)
     if not follow:
         if not found:
             session.say("There are no events yet.")
@@ -54,14 +54,14 @@ def events(session: Session, follow: bool, account: str | None, limit: int) -> N
     try:
         while True:
             for event in history(account, limit=200, after=after):
-                _tell(session, event)
+                _print_event(session, event)
                 after = event.seq
             time.sleep(LOOK_AGAIN)
     except KeyboardInterrupt:
         return  # how one stops following; nothing was begun that could be cut short
 
 
-def _tell(session: Session, event: LoggedEvent) -> None:
+def _print_event(session: Session, event: LoggedEvent) -> None:
     if session.json:
         click.echo(json_text(event.to_json()))
         return

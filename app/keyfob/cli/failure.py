@@ -47,7 +47,7 @@ def of_bug(error: Exception) -> Fault:
     return Fault(f"Keyfob failed: {type(error).__name__}")
 
 
-def tell(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:
+def report(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:
     """Print the failure; returns the exit code."""
     if as_json:
         document = {"code": error.code, "message": error.told(), "advice": str(error.advice)}

@@ -75,14 +75,14 @@ def import_accounts(
     found = _find(session, source, path, provider)
     movable = [each for each in found if each.way in (KEY, SIGN_IN)]
     if source is None or dry_run or not movable:
-        _tell(session, found, [], [], [])
+        _print_result(session, found, [], [], [])
         if not session.json and source is None and movable:
             session.note("Move them with: keyfob import SOURCE")
         return
     moved, failed = _move(session, movable)
     keys = [each for each, _ in moved if each.way == KEY]
     blanked = session.engine.imports.blank(keys) if keys and _blank_wanted(session, blank, keys) else []
-    _tell(session, found, moved, failed, blanked)
+    _print_result(session, found, moved, failed, blanked)
     errors = [each.error for each in blanked if each.error is not None]
     for error in errors[1:]:
         session.note(remedies.sentence(error))
@@ -185,7 +185,7 @@ def _name(each: Found) -> str:
     return plain(f"{where} ({each.username})" if each.username else where, 80)
 
 
-def _tell(
+def _print_result(
     session: Session,
     found: list[Found],
     moved: list[tuple[Found, Any]],

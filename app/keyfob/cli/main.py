@@ -152,7 +152,7 @@ def main(
     except Exception as error:
         log.exception("a command failed")
         known = failure.of_bug(error)
-    return failure.tell(known, as_json=session.json or wants_json, extra=extra)
+    return failure.report(known, as_json=session.json or wants_json, extra=extra)
 
 
 __all__ = ["VERBS", "keyfob", "main"]

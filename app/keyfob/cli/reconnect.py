@@ -6,7 +6,7 @@ import click
 
 from keyfob.cli.options import SignInOptions, account_argument, json_option, pass_session, sign_in_options
 from keyfob.cli.session import Session
-from keyfob.cli.signing_in import request_for, sign_in, tell_result
+from keyfob.cli.signing_in import print_result, request_for, sign_in
 
 
 @click.command(short_help="Sign in to an account again.")
@@ -28,4 +28,4 @@ def reconnect(session: Session, account: str, options: SignInOptions) -> None:
     record = session.engine.accounts.resolve(account)
     preset = session.engine.providers.get(record.account.provider)
     view = sign_in(session, request_for(session, preset, options, account=record.account))
-    tell_result(session, view, again=True)
+    print_result(session, view, again=True)

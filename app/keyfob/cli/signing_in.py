@@ -32,8 +32,8 @@ def sign_in(session: Session, request: SignInRequest) -> AccountView:
     """Sign in, blocking. Raises a KeyfobError; SignInEnded `cancelled` after Ctrl-C."""
     attempt = session.engine.sign_in.begin(request)
     ended = threading.Event()
-    teller = _Teller(session, request, lambda: _read_pastes(session, attempt.paste, ended))
-    forget = attempt.observe(teller.tell)
+    printer = _ProgressPrinter(session, request, lambda: _read_pastes(session, attempt.paste, ended))
+    forget = attempt.observe(printer.print_step)
     session.note(f"Signing in at {plain(attempt.progress.provider_title, 60)} …")
 
     def stop() -> None:
@@ -50,7 +50,7 @@ def sign_in(session: Session, request: SignInRequest) -> AccountView:
         forget()
 
 
-def tell_result(session: Session, view: AccountView, *, again: bool) -> None:
+def print_result(session: Session, view: AccountView, *, again: bool) -> None:
     """The account, once connected."""
     if session.json:
         session.document(view.to_json())
@@ -131,8 +131,8 @@ def _spawn(work: Callable[[], None], name: str) -> None:
     threading.Thread(target=work, name=name, daemon=True).start()
 
 
-class _Teller:
-    """Says each step once. Called on the attempt's thread."""
+class _ProgressPrinter:
+    """Prints each step once. Called on the attempt's thread."""
 
     def __init__(self, session: Session, request: SignInRequest, offer_paste: Callable[[], None]) -> None:
         self._session = session
@@ -140,7 +140,7 @@ class _Teller:
         self._offer_paste = offer_paste
         self._said: set[str] = set()
 
-    def tell(self, progress: Progress) -> None:
+    def print_step(self, progress: Progress) -> None:
         note = self._session.note
         if progress.redirect_uri and self._first("ready"):
             note(f"Ready at {progress.redirect_uri}")

@@ -90,7 +90,7 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
         engine.wiring.make(tool, changes, planned.remembered)
-    _tell(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
+    _print_plan(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
 
 
 @click.command(short_help="Undo keyfob wire.")
@@ -107,13 +107,13 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
     """
     wiring = session.engine.wiring
     if wiring.notes(tool) is None:
-        _tell(session, tool, [], [], "is not wired")
+        _print_plan(session, tool, [], [], "is not wired")
         return
     undoing = wiring.undoing(tool)
     _show(session, [change for change, _ in undoing])
     _ask("Undo this?", yes)
     wiring.undo(tool, undoing)
-    _tell(session, tool, [change for change, _ in undoing], [], "was already undone")
+    _print_plan(session, tool, [change for change, _ in undoing], [], "was already undone")
 
 
 def _show(session: Session, changes: list[Change]) -> None:
@@ -135,7 +135,7 @@ def _ask(question: str, yes: bool) -> None:
         raise SignInEnded("Nothing was changed", remedy="Try again when you are ready.")
 
 
-def _tell(session: Session, tool: str, changes: list[Change], notes: list[str], otherwise: str) -> None:
+def _print_plan(session: Session, tool: str, changes: list[Change], notes: list[str], otherwise: str) -> None:
     if session.json:
         session.document({"tool": tool, "changed": [str(change.path) for change in changes], "notes": notes})
         return

@@ -88,7 +88,7 @@ def run(
     instance = Instance(home)
     if not instance.first():
         return 0
-    theme = Theme(app, _theme(home))
+    theme = Theme(app, saved_theme(home))
     window = MainWindow(theme)
     instance.raised.connect(window.bring_up)
 
@@ -137,7 +137,7 @@ def _application() -> QApplication:
     return app
 
 
-def _theme(home: Home) -> str:
+def saved_theme(home: Home) -> str:
     """The theme from the settings file, before anything is built, so that the first paint is in it."""
     try:
         data = json.loads((home.config / "settings.json").read_text(encoding="utf-8"))

@@ -84,7 +84,7 @@ class AppController(QObject):
     def begin(self, *, hidden: bool = False) -> None:
         """Show the window, or only the tray if `hidden` and there is one; then build the engine."""
         there = self.tray.begin()
-        self.window.tell(viewmodel.window((), None, (), utc_now(), kept_in="", loading=True), None)
+        self.window.show_model(viewmodel.window((), None, (), utc_now(), kept_in="", loading=True), None)
         if (hidden and there) or self.window.was_painted:
             self._open_engine()
         else:
@@ -97,7 +97,7 @@ class AppController(QObject):
     def _not_built(self, error: KeyfobError) -> None:
         banner = Banner("bad", error.message, remedies.remedy(error), "Try again", "build", "", None)
         model = viewmodel.window((), None, (), utc_now(), kept_in="", keychain=banner, loading=True)
-        self.window.tell(model, None)
+        self.window.show_model(model, None)
         self.window.bring_up()
 
     def _built(self, engine: Engine) -> None:

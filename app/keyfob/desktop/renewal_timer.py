@@ -25,11 +25,11 @@ class RenewalTimer(QObject):
         super().__init__(parent)
         self._tick = tick
         self._beating = self._again = self._stopped = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
+        self.timer = QTimer(self)  # to the next tick; off while one runs, and after `stop`
+        self.timer.setSingleShot(True)
         # A coarse timer may be 5 % late, and is woken together with others.
-        self._timer.setTimerType(Qt.TimerType.CoarseTimer)
-        self._timer.timeout.connect(self.tick_now)
+        self.timer.setTimerType(Qt.TimerType.CoarseTimer)
+        self.timer.timeout.connect(self.tick_now)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self.tick_now)
@@ -47,12 +47,12 @@ class RenewalTimer(QObject):
             self._again = True
             return
         self._beating = True
-        self._timer.stop()
+        self.timer.stop()
         Operation(self, self._tick, self._beaten).failing(self._failed).start()
 
     def stop(self) -> None:
         self._stopped = True
-        self._timer.stop()
+        self.timer.stop()
         self._settle.stop()
 
     def _beaten(self, wait: timedelta) -> None:
@@ -72,4 +72,4 @@ class RenewalTimer(QObject):
             self.tick_now()
             return
         milliseconds = min(max(wait, timedelta(0)), LOOK_AGAIN).total_seconds() * 1000
-        self._timer.start(max(round(milliseconds), 50))
+        self.timer.start(max(round(milliseconds), 50))

@@ -165,14 +165,14 @@ class RunningApp(QObject):
 
     def _show(self, model: Window) -> None:
         self._show_empty_page(skipped=self._shell.settings.value.first_start_done)
-        self._shell.window.tell(model, self.presenter.selected)
-        self._shell.tray.tell(model)
-        self._shell.settings.tell(model)
+        self._shell.window.show_model(model, self.presenter.selected)
+        self._shell.tray.show_model(model)
+        self._shell.settings.show_model(model)
         self._greet()
 
     def _show_empty_page(self, *, skipped: bool) -> None:
         shell = self._shell
-        shell.window.empty.tell(demo=shell.demo.installed, skipped=skipped, tray=shell.tray.present)
+        shell.window.empty.show_state(demo=shell.demo.installed, skipped=skipped, tray=shell.tray.present)
 
     def _say(self, text: str, good: bool) -> None:
         self._shell.window.say(text, good=good)

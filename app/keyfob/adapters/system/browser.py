@@ -46,7 +46,7 @@ def open_browser(url: str) -> None:
     (appended if there is no `%s`). Raises SettingWrong: `endpoint_unsafe` for an address that no browser
     should get, `browser_failed` if nothing could be started.
     """
-    _check(url)
+    check_address(url)
     environment = child_environment(os.environ)
     end = time.monotonic() + _TOTAL
     for command in _candidates(os.environ, url):
@@ -66,7 +66,8 @@ def has_browser() -> bool:
     return any(find_program(opener[0]) for opener in _DESKTOP_OPENERS)
 
 
-def _check(url: str) -> None:
+def check_address(url: str) -> None:
+    """Raises SettingWrong `endpoint_unsafe` unless the address is https, or http on this computer."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

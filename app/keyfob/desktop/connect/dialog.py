@@ -37,7 +37,7 @@ class ConnectDialog(QDialog):
         self._presenter = presenter
         self._request: SignInRequest | None = None
         self._form: Form | None = None
-        self._account: AccountView | None = None
+        self.account: AccountView | None = None  # signs in again; None: a new account
         self._preferred: str | None = None
         self.setWindowTitle("Connect Account")
         self.setAccessibleName("Connect Account")
@@ -62,11 +62,11 @@ class ConnectDialog(QDialog):
 
     def _wire(self) -> None:
         p = self._presenter
-        p.cards.connect(self._show_cards)
-        p.form.connect(self._show_form)
-        p.waiting.connect(self._show_waiting)
-        p.succeeded.connect(self._show_success)
-        p.failed.connect(self._show_failure)
+        p.cards.connect(self.show_cards)
+        p.form.connect(self.show_form)
+        p.waiting.connect(self.show_waiting)
+        p.succeeded.connect(self.show_success)
+        p.failed.connect(self.show_failure)
         p.cancelled.connect(self._was_cancelled)
         p.undone.connect(self._was_undone)
         p.unlocked.connect(self._unlocked)
@@ -97,7 +97,7 @@ class ConnectDialog(QDialog):
 
     def choose(self, *, demo: bool, preferred: str | None = None, note: str = "") -> None:
         """Open with the gallery. `note`: what keeps a provider out of it."""
-        self._account = None
+        self.account = None
         self.gallery.say(note)
         self._preferred = preferred
         self._presenter.list_providers(demo=demo)
@@ -105,19 +105,19 @@ class ConnectDialog(QDialog):
 
     def sign_in_again(self, account: AccountView, method: Method | None = None) -> None:
         """Open for an account that exists. If nothing has to be entered, the sign-in begins at once."""
-        self._account = account
+        self.account = account
         self._presenter.prepare_again(account, method)
         self._come_up()
 
     def connect_to(self, provider: str, method: Method) -> None:
         """Open for one provider."""
-        self._account = None
+        self.account = None
         self._presenter.prepare(provider, method)
         self._come_up()
 
     def switch_method(self, account: AccountView) -> None:
         """Open for an account that exists, to choose another method."""
-        self._account = account
+        self.account = account
         self._presenter.list_methods(account)
         self._come_up()
 
@@ -129,23 +129,23 @@ class ConnectDialog(QDialog):
         self.activateWindow()
 
     def _chosen(self, provider: str, method: Method) -> None:
-        if self._account is not None:
-            self._presenter.prepare_again(self._account, method)
+        if self.account is not None:
+            self._presenter.prepare_again(self.account, method)
         else:
             self._presenter.prepare(provider, method)
 
     # --- showing --------------------------------------------------------------------------------------------
 
-    def _show_cards(self, cards: tuple[Card, ...]) -> None:
-        account = self._account
+    def show_cards(self, cards: tuple[Card, ...]) -> None:
+        account = self.account
         if account is None:
-            self.gallery.tell(cards, self._preferred)
+            self.gallery.show_cards(cards, self._preferred)
         elif cards:
-            self.gallery.tell(
+            self.gallery.show_cards(
                 cards, title=f"Change the sign-in method of {name_of(account)}", text=SWITCH, searched=False
             )
         else:
-            self._show_failure(
+            self.show_failure(
                 Failure(
                     f"There is no other method for {name_of(account)}",
                     f"{account.provider_title} offers only {METHOD_WORDS[account.method].name}.",
@@ -158,42 +158,42 @@ class ConnectDialog(QDialog):
         self._turn(self.gallery, self.gallery.go)
         (self.gallery.search if account is None else self.gallery.method).setFocus()
 
-    def _show_form(self, form: Form) -> None:
+    def show_form(self, form: Form) -> None:
         self._form = form
         if form.empty:
             self._begin(request_of(form))
             return
-        self.form.tell(form, can_go_back=self._account is None and self.gallery.list.count() > 0)
+        self.form.show_form(form, can_go_back=self.account is None and self.gallery.list.count() > 0)
         self._turn(self.form, self.form.go)
 
     def _begin(self, request: SignInRequest) -> None:
-        if self._account is not None:
-            switch = request.method != self._account.method
-            request = replace(request, account=self._account.key, switch_method=switch)
+        if self.account is not None:
+            switch = request.method != self.account.method
+            request = replace(request, account=self.account.key, switch_method=switch)
         self._request = request
         self.waiting.begin()
         self._presenter.begin(request)
 
-    def _show_waiting(self, model: Waiting) -> None:
-        self.waiting.tell(model)
+    def show_waiting(self, model: Waiting) -> None:
+        self.waiting.show_model(model)
         if self.pages.currentWidget() is not self.waiting:
             self._turn(self.waiting, None)
             self.waiting.cancel.setFocus()
 
-    def _show_success(self, model: Success) -> None:
+    def show_success(self, model: Success) -> None:
         self._request = None
         self._turn(self.success, self.success.done_button)
-        self.success.tell(model)
+        self.success.show_model(model)
         self.connected.emit()
         self._come_forward()
 
-    def _show_failure(self, model: Failure) -> None:
+    def show_failure(self, model: Failure) -> None:
         if model.retry == CHANGE and (self._form is None or self._form.empty):
             model = replace(model, retry="Try again")  # there is no form to change anything in
         self._as_new = model.as_new
         self._locked = model if model.unlock else None
         self._turn(self.failure, self.failure.retry_button)
-        self.failure.tell(model)
+        self.failure.show_model(model)
         self._come_forward()
 
     def _come_forward(self) -> None:
@@ -225,12 +225,12 @@ class ConnectDialog(QDialog):
             self._locked = None
             self._again()
         else:
-            self._show_failure(self._locked)
+            self.show_failure(self._locked)
 
     def _again(self) -> None:
         request = self._request
         if self._as_new and request is not None:
-            self._account = None
+            self.account = None
             self._begin(replace(request, account=None, switch_method=False))
         elif self._undone or request is None:
             self._undone = False
@@ -254,7 +254,7 @@ class ConnectDialog(QDialog):
     def _was_undone(self, problem: str) -> None:
         if problem:
             self._undone = True
-            self._show_failure(Failure("Keyfob could not undo this yet", problem, "", "", "Back"))
+            self.show_failure(Failure("Keyfob could not undo this yet", problem, "", "", "Back"))
         else:
             self._to_gallery()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, time
 
 from PySide6.QtCore import QDate, Qt, Signal
-from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
@@ -39,8 +39,8 @@ class FormPage(QWidget):
         super().__init__()
         self._theme = theme
         self._form: Form | None = None
-        self._fields: dict[str, QLineEdit] = {}
-        self._problems: dict[str, QWidget] = {}
+        self.fields: dict[str, QLineEdit] = {}  # by the name of what is entered
+        self.problems: dict[str, QLabel] = {}  # the message under each field
         self._scroll = Scroller()
         self.back_button = button("Back")
         self.cancel = button("Cancel")
@@ -60,10 +60,10 @@ class FormPage(QWidget):
         layout.addWidget(self._scroll, 1)
         layout.addLayout(foot)
 
-    def tell(self, form: Form, *, can_go_back: bool) -> None:
+    def show_form(self, form: Form, *, can_go_back: bool) -> None:
         """Ask for what `form` wants."""
         self._form = form
-        self._fields, self._problems = {}, {}
+        self.fields, self.problems = {}, {}
         self.back_button.setVisible(can_go_back)
         body = QWidget()
         column = QVBoxLayout(body)
@@ -82,7 +82,7 @@ class FormPage(QWidget):
             elif form.needs_client and form.known_client and form.known_client.client_id:
                 self._known_client(column, form.known_client)
             if form.password_wanted:
-                if "username" not in self._fields:
+                if "username" not in self.fields:
                     self._field(column, "username", "User name", "", "", "")
                 self._field(
                     column,
@@ -99,7 +99,7 @@ class FormPage(QWidget):
         self._scroll.hold(body)
         self.go.setVisible(not form.blocked)
         self.cancel.setText("Close" if form.blocked else "Cancel")
-        first = next(iter(self._fields.values()), None)
+        first = next(iter(self.fields.values()), None)
         if first is not None:
             first.setFocus()
         elif form.blocked:
@@ -148,7 +148,7 @@ class FormPage(QWidget):
         problem.hide()
         column.addWidget(problem)
         column.addSpacing(10)
-        self._fields[name], self._problems[name] = field, problem
+        self.fields[name], self.problems[name] = field, problem
 
     def _client(self, column: QVBoxLayout, form: Form) -> None:
         frame = QFrame()
@@ -210,7 +210,9 @@ class FormPage(QWidget):
 
     def _change_client(self) -> None:
         if self._form is not None:
-            self.tell(replace(self._form, known_client=None), can_go_back=self.back_button.isVisibleTo(self))
+            self.show_form(
+                replace(self._form, known_client=None), can_go_back=self.back_button.isVisibleTo(self)
+            )
 
     def _key(self, column: QVBoxLayout, form: Form) -> None:
         self._field(column, "api_key", "API key", "", form.key_hint, "", secret=True)
@@ -290,7 +292,7 @@ class FormPage(QWidget):
         form = self._form
         if form is None or form.blocked or not self._complete(form):
             return
-        values = {name: field.text().strip() for name, field in self._fields.items()}
+        values = {name: field.text().strip() for name, field in self.fields.items()}
         inputs = {i.name: values[i.name] for i in form.inputs}
         if form.password_wanted:
             inputs["username"] = values["username"]
@@ -299,14 +301,14 @@ class FormPage(QWidget):
             form.method,
             inputs=inputs,
             api_key=_secret(values.get("api_key")),
-            password=Secret(self._fields["password"].text()) if form.password_wanted else None,
+            password=Secret(self.fields["password"].text()) if form.password_wanted else None,
             client_id=values.get("client_id") or None,
             client_secret=_secret(values.get("client_secret")),
             key_expires_at=self._expiry(form),
         )
         for name in ("api_key", "password", "client_secret"):
-            if name in self._fields:
-                self._fields[name].clear()
+            if name in self.fields:
+                self.fields[name].clear()
         self.submitted.emit(request)
 
     def _expiry(self, form: Form) -> datetime | None:
@@ -322,7 +324,7 @@ class FormPage(QWidget):
         optional = {"client_secret"} if not form.needs_secret else set()
         patterns = {i.name: (i.pattern, i.example) for i in form.inputs}
         wrong: QLineEdit | None = None
-        for name, field in self._fields.items():
+        for name, field in self.fields.items():
             text = field.text().strip()
             pattern, example = patterns.get(name, (None, ""))
             if not text and name not in optional:
@@ -331,7 +333,7 @@ class FormPage(QWidget):
                 said = f"It should look like {example}." if example else "This format is not valid."
             else:
                 said = ""
-            problem = self._problems[name]
+            problem = self.problems[name]
             problem.setProperty("text", said)
             problem.setVisible(bool(said))
             field.setProperty("wrong", bool(said))

@@ -151,7 +151,12 @@ class GalleryPage(QWidget):
         layout.addLayout(foot)
         self._choose_first()
 
-    def tell(
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """All providers that can be chosen, also those that the search hides."""
+        return self._cards
+
+    def show_cards(
         self,
         cards: tuple[Card, ...],
         preferred: str | None = None,
@@ -206,7 +211,8 @@ class GalleryPage(QWidget):
         self.list.setCurrentRow(-1)
         self._offer()
 
-    def _current(self) -> Card | None:
+    def current(self) -> Card | None:
+        """The chosen provider, if the search shows it."""
         item = self.list.currentItem()
         if item is None or self.list.isRowHidden(self.list.row(item)):
             return None
@@ -218,7 +224,7 @@ class GalleryPage(QWidget):
 
     def _offer(self) -> None:
         """The methods of the chosen provider."""
-        card = self._current()
+        card = self.current()
         self.go.setEnabled(card is not None)
         methods = card.methods if card else ()
         if [self.method.itemData(n) for n in range(self.method.count())] != [m for m, _ in methods]:
@@ -232,14 +238,14 @@ class GalleryPage(QWidget):
 
     def _lead(self) -> None:
         """What the chosen method takes, unless the page has its own text."""
-        card, method = self._current(), self.method.currentData()
+        card, method = self.current(), self.method.currentData()
         if self._text is not None:
             self.text.setText(self._text)
         elif card is not None and method is not None:
             self.text.setText(lead(card, method))
 
     def _continue(self) -> None:
-        card = self._current()
+        card = self.current()
         if card is not None:
             self.chosen.emit(card.id, str(self.method.currentData()))
 

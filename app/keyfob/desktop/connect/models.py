@@ -259,15 +259,15 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
         needs_client=needs_client,
         known_client=known,
         secret=provider.client.secret if needs_client else "never",
-        register_at=policy.register_at if _is_web(policy.register_at) else None,
+        register_at=policy.register_at if is_web(policy.register_at) else None,
         register_note=policy.register_note,
         redirect_uri=redirect_uri(provider, setting_port) if registers_redirect else None,
         key_wanted=wants_key,
         key_hint=key.hint if key and wants_key else "",
-        create_at=key.create_at if key and wants_key and _is_web(key.create_at) else None,
+        create_at=key.create_at if key and wants_key and is_web(key.create_at) else None,
         password_wanted=facts.asks_for == "password",
         blocked=policy.blocked if not wants_key and known is None else None,
-        link=policy.terms if _is_web(policy.terms) else None,
+        link=policy.terms if is_web(policy.terms) else None,
         others=tuple((m, METHOD_WORDS[m].name) for m in provider.methods if m != method),
         also_ports=provider.redirect.ports[1:]
         if registers_redirect and provider.redirect.port == "list" and provider.redirect.registered_port
@@ -341,7 +341,7 @@ def _device(progress: Progress, left: str) -> Waiting:
         False,
         None,
         progress.user_code,
-        page if _is_web(page) else None,
+        page if is_web(page) else None,
         progress.verification_uri_complete or page,
         left,
     )
@@ -428,6 +428,6 @@ def refusal(
     return Failure(title, message, remedy(error), details, retry)
 
 
-def _is_web(url: str | None) -> bool:
+def is_web(url: str | None) -> bool:
     """Presets may be anybody's: only pages of the web are offered to be opened, and none with a place to fill in."""
     return fault_of(url) is None

@@ -49,7 +49,7 @@ class SuccessPage(QWidget):
         layout.addLayout(line)
         layout.addStretch(3)
 
-    def tell(self, model: Success) -> None:
+    def show_model(self, model: Success) -> None:
         self.avatar.show_face(model.face, self._theme.color("panel"))
         self.title.setText(model.title)
         self.text.setText(model.text)
@@ -117,7 +117,7 @@ class FailurePage(QWidget):
         layout.addStretch(3)
         layout.addLayout(foot)
 
-    def tell(self, model: Failure) -> None:
+    def show_model(self, model: Failure) -> None:
         self._details = model.details
         self.title.setText(model.title)
         self.text.setText(model.text)
@@ -131,7 +131,7 @@ class FailurePage(QWidget):
         (self.retry_button if model.retry else self.close_button).setFocus()
 
     def wait(self, text: str) -> None:
-        """The action continues elsewhere: `text` instead of the remedy, until `tell`."""
+        """The action continues elsewhere: `text` instead of the remedy, until `show_model`."""
         self.remedy.setText(text)
         self.retry_button.setEnabled(False)
         self.close_button.setFocus()

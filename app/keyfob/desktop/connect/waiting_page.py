@@ -24,7 +24,7 @@ class QrCode(QWidget):
         self._matrix: Matrix | None = None
         self.setAccessibleName("QR code of the page’s address")
 
-    def tell(self, text: str | None) -> None:
+    def show_address(self, text: str | None) -> None:
         self._matrix = qr_matrix(text) if text else None
         self.setVisible(self._matrix is not None)
         side = self._theme.px(164)
@@ -62,7 +62,7 @@ class StepMark(QWidget):
         side = theme.px(22)
         self.setFixedSize(QSize(side, side))
 
-    def tell(self, state: str) -> None:
+    def show_state(self, state: str) -> None:
         if state != self._state:
             self._state = state
             self.update()
@@ -109,8 +109,8 @@ class StepRow(QWidget):
         row.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addLayout(texts, 1)
 
-    def tell(self, step: Step) -> None:
-        self._mark.tell(step.state)
+    def show_step(self, step: Step) -> None:
+        self._mark.show_state(step.state)
         self._text.setText(step.text)
         role = {"now": "strong", "later": "secondary"}.get(step.state, "")
         if self._text.property("role") != role:
@@ -246,7 +246,7 @@ class WaitingPage(QWidget):
         self.paste_field.clear()
         self.say("", True)
 
-    def tell(self, model: Waiting) -> None:
+    def show_model(self, model: Waiting) -> None:
         self.title.setText(model.title)
         self.text.setText(model.text)
         while len(self._steps) < len(model.steps):
@@ -254,7 +254,7 @@ class WaitingPage(QWidget):
             self._steps.append(row)
             self._steps_box.addWidget(row)
         for row, step in zip(self._steps, model.steps, strict=False):
-            row.tell(step)
+            row.show_step(step)
         for number, row in enumerate(self._steps):
             row.setVisible(number < len(model.steps))
         self.copy_link.setVisible(model.code is None)
@@ -272,7 +272,7 @@ class WaitingPage(QWidget):
             self.open_page.setVisible(model.code_page is not None)
             if model.code_qr != self._qr_text:
                 self._qr_text = model.code_qr
-                self.qr.tell(model.code_qr)
+                self.qr.show_address(model.code_qr)
         self._left = model.left
         self._run()
 

@@ -52,10 +52,10 @@ class SettingsController(QObject):
     def _faulty(self, error: KeyfobError) -> None:
         self.failed.emit(remedies.sentence(error))
 
-    def tell(self, model: Window) -> None:
+    def show_model(self, model: Window) -> None:
         """The accounts as they now are."""
         if self.dialog is not None:
-            self.dialog.tell_accounts(model)
+            self.dialog.show_accounts(model)
 
     def open(self, model: Window, vault: str, *, tray: bool) -> None:
         """The dialog, once."""
@@ -63,8 +63,8 @@ class SettingsController(QObject):
             self.dialog.raise_()
             return
         dialog = self.dialog = SettingsDialog(self._theme, self.value, tray=tray, parent=self._window)
-        dialog.tell_vault(vault)
-        dialog.tell_accounts(model)
+        dialog.show_vault(vault)
+        dialog.show_accounts(model)
         dialog.changed.connect(self.save)
         dialog.asked.connect(self._account_asked)
         dialog.connect_asked.connect(self._connect_asked)
@@ -76,7 +76,7 @@ class SettingsController(QObject):
 
     def _permissions(self, found: Sequence[Permission]) -> None:
         if self.dialog is not None:
-            self.dialog.programs.tell(found)
+            self.dialog.programs.show_permissions(found)
 
     def _revoke(self, permission_id: str) -> None:
         engine = self._engine

@@ -1,6 +1,6 @@
 """The dialog Settings. A change takes effect at once. A wrong entry shows a message under its field and is not saved.
 
-It receives values and emits what the user wants. The app saves and answers with `tell` or `refuse`.
+It receives values and emits what the user wants. The app saves and answers with `show_settings` or `refuse`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class SettingsDialog(ModalDialog):
         layout.addLayout(foot)
         self.resize(QSize(theme.px(600), theme.px(680)))
         self.setMinimumSize(QSize(theme.px(440), theme.px(360)))
-        self.tell(settings)
+        self.show_settings(settings)
         self.done_button.setFocus()
 
     # --- parts ----------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class SettingsDialog(ModalDialog):
 
     # --- showing --------------------------------------------------------------------------------------------
 
-    def tell(self, settings: Settings) -> None:
+    def show_settings(self, settings: Settings) -> None:
         """What holds now."""
         self._filling = True
         self._settings = settings
@@ -178,10 +178,10 @@ class SettingsDialog(ModalDialog):
         self.port.selectAll()
         self._scroll.ensureWidgetVisible(self.port)
 
-    def tell_vault(self, name: str) -> None:
+    def show_vault(self, name: str) -> None:
         self.vault.setText(name)
 
-    def tell_accounts(self, model: Window) -> None:
+    def show_accounts(self, model: Window) -> None:
         """The accounts, each with its button."""
         rows = {row.key: row for row in model.rows}
         for key in [k for k in self._rows if k not in rows]:
@@ -193,13 +193,13 @@ class SettingsDialog(ModalDialog):
                 self._rows[key] = AccountRow(self._theme)
                 self._rows[key].asked.connect(self.asked)
                 self._accounts.addWidget(self._rows[key])
-            self._rows[key].tell(row)
+            self._rows[key].show_account(row)
         self._no_accounts.setVisible(not rows)
 
     def refuse(self, message: str, settings: Settings) -> None:
         """It could not be saved: say why, and show what holds."""
         self.problem.setText(message)
-        self.tell(settings)
+        self.show_settings(settings)
 
     # --- taking ---------------------------------------------------------------------------------------------
 
@@ -281,15 +281,15 @@ class AccountRow(QWidget):
         layout.addLayout(texts, 1)
         layout.addWidget(self._deed)
 
-    def tell(self, row: Row) -> None:
+    def show_account(self, row: Row) -> None:
         if row == self._row:
             return
         self._row = row
         off = row.accessible.endswith(", disconnected")
         needs = row.accessible.endswith(", needs_sign_in")
         self._avatar.show_face(row.face, self._theme.color("bg"))
-        self._title.tell(row.title)
-        self._note.tell(f"{row.subtitle} · {row.side}")
+        self._title.show_text(row.title)
+        self._note.show_text(f"{row.subtitle} · {row.side}")
         words = "Reconnect" if off or needs else "Disconnect"
         self._deed.setText(words)
         self._deed.setAccessibleName(f"{words} {row.id}")

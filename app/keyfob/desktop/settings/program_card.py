@@ -46,7 +46,7 @@ class ProgramCard(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(frame)
 
-    def tell(self, permissions: Sequence[Permission]) -> None:
+    def show_permissions(self, permissions: Sequence[Permission]) -> None:
         """The answers that stand."""
         for row in self._rows:
             row.setParent(None)
@@ -66,8 +66,8 @@ class _Row(QWidget):
         path = permission.script or permission.executable
         name = plain(path.rpartition("/")[2] or path, 60)
         title, note = Elided("", "strong"), Elided("", "small")
-        title.tell(f"{name}: {permission.account_id}, {_WORDS[permission.reply]}")
-        note.tell(plain(path, 200))
+        title.show_text(f"{name}: {permission.account_id}, {_WORDS[permission.reply]}")
+        note.show_text(plain(path, 200))
         texts = QVBoxLayout()
         texts.setSpacing(0)
         texts.addWidget(title)

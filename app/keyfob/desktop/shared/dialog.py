@@ -22,12 +22,13 @@ class ModalDialog(QDialog):
         self.setAccessibleName(name)
         self.setModal(True)
         self._ending = QShortcut(QKeySequence("Ctrl+Q"), self)
-        self._ending.activated.connect(self._quit)
+        self._ending.activated.connect(self.close_and_quit)
 
-    def _quit(self) -> None:
+    def close_and_quit(self) -> None:
+        """Close this dialog and those under it, then ask the window to quit the app."""
         above = self.parentWidget()
         self.reject()
         if isinstance(above, ModalDialog):
-            above._quit()
+            above.close_and_quit()
         else:
             getattr(above, "quit_asked", self.quit_asked).emit()

@@ -46,10 +46,11 @@ class Instance(QObject):
                 if self._server.listen(self._name) and os.name != "nt":
                     os.chmod(self._server.fullServerName(), 0o600)  # Qt leaves 0700
                 return True
-            if self._tell() or time.monotonic() > until:
+            if self.raise_first() or time.monotonic() > until:
                 return False
 
-    def _tell(self) -> bool:
+    def raise_first(self) -> bool:
+        """Ask the first to come to the front. Blocks for up to 3 seconds. False: nobody listens yet."""
         socket = QLocalSocket()
         socket.connectToServer(self._name)
         if not socket.waitForConnected(1000):

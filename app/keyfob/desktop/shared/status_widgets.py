@@ -57,7 +57,7 @@ class Pill(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         theme.changed.connect(self.updateGeometry)
 
-    def tell(self, text: str, tone: str, shape: str) -> None:
+    def show_status(self, text: str, tone: str, shape: str) -> None:
         self._text, self._tone, self._shape = text, tone, shape
         self.setAccessibleName(text)
         self.updateGeometry()
@@ -133,7 +133,7 @@ class LifeBarView(QWidget):
         self._life: LifeBar | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def tell(self, life: LifeBar | None) -> None:
+    def show_life(self, life: LifeBar | None) -> None:
         self.setVisible(life is not None)
         if life == self._life or life is None:
             return
@@ -192,7 +192,7 @@ class Strip(QWidget):
         self._points: Sequence[Point] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def tell(self, points: Sequence[Point]) -> None:
+    def show_points(self, points: Sequence[Point]) -> None:
         self._points = points
         trouble = sum(p.tone in ("warn", "bad") for p in points)
         many = "1 event" if len(points) == 1 else f"{len(points)} events"

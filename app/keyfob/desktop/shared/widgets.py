@@ -64,9 +64,9 @@ class Elided(Label):
         if role:
             self.setProperty("role", role)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.tell(text)
+        self.show_text(text)
 
-    def tell(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         self._full = plain(text, SENTENCE)
         self.setAccessibleName(self._full)
         self._fit()

@@ -138,7 +138,7 @@ class AccountPage(QWidget):
         policy.setHeightForWidth(True)
         self._chip_box.setSizePolicy(policy)
         self._chips = FlowLayout(self._chip_box, 6)
-        self._narrower = label("", "warn", wrap=True)
+        self.narrower = label("", "warn", wrap=True)
         self._no_scopes = label("Everything that the account may do", "small", wrap=True)
         self._facts = QGridLayout()
         self._facts.setHorizontalSpacing(14)
@@ -146,7 +146,7 @@ class AccountPage(QWidget):
         self._facts.setColumnStretch(1, 1)
         layout.addWidget(self._chip_box)
         layout.addWidget(self._no_scopes)
-        layout.addWidget(self._narrower)
+        layout.addWidget(self.narrower)
         layout.addSpacing(4)
         layout.addLayout(self._facts)
         layout.addStretch(1)
@@ -217,20 +217,20 @@ class AccountPage(QWidget):
 
     # --- showing --------------------------------------------------------------------------------------------
 
-    def tell(self, model: Detail) -> None:
+    def show_model(self, model: Detail) -> None:
         """Show this account. Cheap where little has changed."""
         if model == self._model:
             return
         before, self._model = self._model, model
         self.avatar.show_face(model.face, self._theme.color("bg"))
-        self.title.tell(model.title)
-        self.subtitle.tell(model.subtitle)
-        self.pill.tell(model.status, model.tone, model.shape)
+        self.title.show_text(model.title)
+        self.subtitle.show_text(model.subtitle)
+        self.pill.show_status(model.status, model.tone, model.shape)
         self.token_heading.setText(model.token_heading)
         self.headline.setText(model.headline)
         self.note.setText(model.note)
         self.note.setVisible(bool(model.note))
-        self.life.tell(model.life)
+        self.life.show_life(model.life)
         if before is None or (before.scopes, before.missing_scopes) != (model.scopes, model.missing_scopes):
             self._fill_chips(model)
         _fill(self._facts, self._fact_labels, model.facts, right=True)
@@ -239,9 +239,9 @@ class AccountPage(QWidget):
         if model.problem is not None:
             self.problem.setText(model.problem.title)
             self.remedy.setText(f"{model.problem.remedy} ({model.problem.when})".strip())
-        self._tell_buttons(model)
+        self._show_buttons(model)
 
-    def _tell_buttons(self, model: Detail) -> None:
+    def _show_buttons(self, model: Detail) -> None:
         self.renew.setEnabled(model.can_renew)
         self.renew.setText("Renewing …" if model.busy and model.status == "Renewing" else "Renew now")
         self.test.setEnabled(model.can_test)
@@ -280,8 +280,8 @@ class AccountPage(QWidget):
         some = bool(model.scopes or model.missing_scopes)
         self._chip_box.setVisible(some)
         self._no_scopes.setVisible(not some)
-        self._narrower.setText(f"Requested but not granted: {', '.join(model.missing_scopes)}")
-        self._narrower.setVisible(bool(model.missing_scopes))
+        self.narrower.setText(f"Requested but not granted: {', '.join(model.missing_scopes)}")
+        self.narrower.setVisible(bool(model.missing_scopes))
         self._chip_box.updateGeometry()
 
     def _fill_lately(self, model: Detail) -> None:
@@ -290,7 +290,7 @@ class AccountPage(QWidget):
             set_tooltip(text, line.tooltip)
         self._nothing.setVisible(not model.lately)
         self.strip.setVisible(bool(model.points))
-        self.strip.tell(model.points)
+        self.strip.show_points(model.points)
 
     def resizeEvent(self, event: object) -> None:
         super().resizeEvent(event)  # type: ignore[arg-type]
@@ -302,7 +302,7 @@ class AccountPage(QWidget):
     def _restyle(self) -> None:
         model, self._model = self._model, None
         if model is not None:
-            self.tell(model)
+            self.show_model(model)
         for widget in (self._problem_card, self._token_card, self._grants_card, self._lately_card):
             restyle(widget)
 
@@ -345,4 +345,4 @@ def _fill(
         second.setVisible(shown)
         if shown:
             first.setText(pairs[number][0])
-            second.tell(pairs[number][1])
+            second.show_text(pairs[number][1])

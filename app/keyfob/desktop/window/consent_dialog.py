@@ -103,16 +103,24 @@ class Asking(QObject):
     wanted = Signal()
     _came = Signal(object)
 
-    def __init__(self, theme: Theme, window: QWidget, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        window: QWidget,
+        parent: QObject | None = None,
+        *,
+        answer_within: float = ANSWER_WITHIN,
+    ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._window = window
+        self._answer_within = answer_within  # seconds
         self._closed = threading.Event()
         self._open: _Pending | None = None
         self.dialog: ConsentDialog | None = None
         self._time = QTimer(self)
         self._time.setSingleShot(True)
-        self._time.setInterval(ANSWER_WITHIN * 1000)
+        self._time.setInterval(round(answer_within * 1000))
         self._time.timeout.connect(self._refuse)
         self._came.connect(self._show, Qt.ConnectionType.QueuedConnection)
 
@@ -122,7 +130,7 @@ class Asking(QObject):
         if self._closed.is_set():
             return Reply.NO
         self._came.emit(pending)
-        pending.answered.wait(ANSWER_WITHIN + 5)
+        pending.answered.wait(self._answer_within + 5)
         return pending.reply
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class EmptyPage(QWidget):
         theme.changed.connect(self._redraw)
         self._redraw()
 
-    def tell(self, *, demo: bool, skipped: bool, tray: bool) -> None:
+    def show_state(self, *, demo: bool, skipped: bool, tray: bool) -> None:
         """`demo`: a demo provider is there to try. `skipped`: the first start's dialog was closed. `tray`: the desktop
         shows our tray icon."""
         self.demo_button.setVisible(demo)

@@ -104,25 +104,25 @@ class MainWindow(QMainWindow):
         middle.setSpacing(0)
         middle.addWidget(self.sidebar)
         middle.addWidget(self.pages, 1)
-        self._note = QFrame()
-        self._note.setProperty("tone", "info")
+        self.note = QFrame()
+        self.note.setProperty("tone", "info")
         self._note_text = label("", "secondary", wrap=True)
-        note_row = QHBoxLayout(self._note)
+        note_row = QHBoxLayout(self.note)
         note_row.setContentsMargins(18, 9, 16, 9)
         note_row.setSpacing(12)
         self._note_picture = Picture(theme, "check", "ok", 18)
         note_row.addWidget(self._note_picture, 0, Qt.AlignmentFlag.AlignVCenter)
         note_row.addWidget(self._note_text, 1)
-        self._note.hide()
+        self.note.hide()
         self._note_timer = QTimer(self)
         self._note_timer.setSingleShot(True)
-        self._note_timer.timeout.connect(self._note.hide)
+        self._note_timer.timeout.connect(self.note.hide)
         centre = QWidget()
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(self._banner_box)
-        layout.addWidget(self._note)
+        layout.addWidget(self.note)
         layout.addLayout(middle, 1)
         self.setCentralWidget(centre)
         self._shortcut("Ctrl+N", self.sidebar.connect_asked)
@@ -144,13 +144,18 @@ class MainWindow(QMainWindow):
     def was_painted(self) -> bool:
         return self._painted
 
-    def tell(self, model: Window, selected: str | None) -> None:
+    @property
+    def banners(self) -> tuple[Banner, ...]:
+        """The banners on screen, the top one first."""
+        return self._banners
+
+    def show_model(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""
-        self.sidebar.tell(model, selected)
+        self.sidebar.show_model(model, selected)
         if model.banners != self._banners:
-            self._show_banners(model.banners)
+            self.show_banners(model.banners)
         if model.detail is not None:
-            self.account.tell(model.detail)
+            self.account.show_model(model.detail)
             self.pages.setCurrentWidget(self.account)
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
@@ -159,20 +164,20 @@ class MainWindow(QMainWindow):
 
     def say(self, text: str, *, good: bool = True) -> None:
         """A note that disappears after a while: what a press has brought."""
-        self._note.setProperty("tone", "info" if good else "bad")
+        self.note.setProperty("tone", "info" if good else "bad")
         self._note_picture.become("check" if good else "warning", "ok" if good else "bad")
-        self._note.style().unpolish(self._note)
-        self._note.style().polish(self._note)
+        self.note.style().unpolish(self.note)
+        self.note.style().polish(self.note)
         self._note_text.setText(text)
-        self._note.setAccessibleName(self._note_text.text())
-        self._note.show()
+        self.note.setAccessibleName(self._note_text.text())
+        self.note.show()
         self._note_timer.start(NOTE_SECONDS * 1000 * (1 if good else 3))
 
     def unsay(self) -> None:
         """What went wrong is right again: its note goes. A good note stays its time."""
-        if self._note.property("tone") == "bad":
+        if self.note.property("tone") == "bad":
             self._note_timer.stop()
-            self._note.hide()
+            self.note.hide()
 
     def bring_up(self) -> None:
         """Show, restore and raise."""
@@ -181,7 +186,8 @@ class MainWindow(QMainWindow):
         self.raise_()
         self.activateWindow()
 
-    def _show_banners(self, banners: tuple[Banner, ...]) -> None:
+    def show_banners(self, banners: tuple[Banner, ...]) -> None:
+        """Show these banners instead of the ones on screen."""
         self._banners = banners
         while (item := self._banner_box.takeAt(0)) is not None:
             widget = item.widget()

@@ -216,7 +216,13 @@ class Presenter(QObject):
 
     @property
     def loaded(self) -> bool:
+        """The accounts were read at least once."""
         return self._loaded
+
+    @property
+    def loading(self) -> bool:
+        """The accounts are being read."""
+        return self._loading
 
     # --- the time that passes -------------------------------------------------------------------------------
 

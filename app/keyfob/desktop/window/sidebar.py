@@ -197,9 +197,9 @@ class Sidebar(QFrame):
         theme.changed.connect(self._resize)
         self._resize()
 
-    def tell(self, model: Window, selected: str | None) -> None:
+    def show_model(self, model: Window, selected: str | None) -> None:
         self.summary.setText(model.summary)
-        self.note.tell(model.summary_note)
+        self.note.show_text(model.summary_note)
         self.note.setVisible(bool(model.summary_note))
         self.list.fill(model.rows, selected)
         self.tray_note.setVisible(model.tray_missing)

@@ -64,6 +64,11 @@ class Tray(QObject):
     def present(self) -> bool:
         return self.icon.isVisible()
 
+    @property
+    def state(self) -> str:
+        """What the icon shows, as `models.Window.tray` has it; empty before it shows anything."""
+        return self._state
+
     def begin(self) -> bool:
         """Show the icon if there is a tray; else look again for a minute. True if it is there."""
         if QSystemTrayIcon.isSystemTrayAvailable():
@@ -87,7 +92,7 @@ class Tray(QObject):
         elif self._looks * LOOK_EVERY >= LOOKS_FOR:
             self._look.stop()
 
-    def tell(self, model: Window) -> None:
+    def show_model(self, model: Window) -> None:
         if model.tray != self._state:
             self._state = model.tray
             self.icon.setIcon(icons.tray_icon(model.tray))

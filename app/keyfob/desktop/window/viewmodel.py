@@ -123,7 +123,7 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
         tone = "warn"
     seconds = whole < 300  # demo lifetimes: minutes would all read alike
 
-    def tell(at: datetime) -> str:
+    def moment(at: datetime) -> str:
         if seconds and abs((at - now).total_seconds()) < 3600:
             return at.astimezone(zone).strftime("%H:%M:%S")
         return time_words.moment(at, now, zone)
@@ -132,9 +132,9 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
         lived,
         mark,
         tone,
-        f"issued {tell(start)}",
-        f"renews {tell(view.renews_at)}" if mark is not None and view.renews_at else "",
-        ("" if view.expires_at else "renews ") + tell(end),
+        f"issued {moment(start)}",
+        f"renews {moment(view.renews_at)}" if mark is not None and view.renews_at else "",
+        ("" if view.expires_at else "renews ") + moment(end),
     )
 
 
