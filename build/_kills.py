@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import support
-from keyfob.adapters.vault.choice import SEALED_FILE, SystemVault
+from keyfob.adapters.vault.choice import SEALED_FILE
 from keyfob.adapters.vault.sealed import SealedVault
+from keyfob.adapters.vault.system import SystemVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.process.home import open_home
@@ -383,7 +384,7 @@ class Helper(Agent):
     """The process in which the agent calls the keychain."""
 
     def kill(self) -> bool:
-        found = list(_children(self._agent.pid, "vault_helper"))
+        found = list(_children(self._agent.pid, "vault.helper"))
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -32,10 +32,11 @@ from keyfob.adapters.system.doctor_checks import checks_of, tray_finding
 from keyfob.adapters.system.entropy import entropy
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.system.programs import output_of
-from keyfob.adapters.vault.choice import UnchosenVault, choose_vault, keychain_there
+from keyfob.adapters.vault.choice import UnchosenVault, choose_vault
 from keyfob.adapters.vault.grant_saver import start_saver
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.adapters.vault.prompt import AskingVault
+from keyfob.adapters.vault.system import keychain_there
 from keyfob.core.account import Record
 from keyfob.core.errors import KeyfobError, SettingWrong, Transient
 from keyfob.core.finding import Finding

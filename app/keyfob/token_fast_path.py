@@ -145,8 +145,8 @@ def _is_renewed(locks: str, key: str) -> bool:
 
 def _grants(home_id: str) -> GrantStore:
     """The account's grant as the engine reads it, from the keychain, with a command's deadline."""
-    from keyfob.adapters.vault.choice import SystemVault
     from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
+    from keyfob.adapters.vault.system import SystemVault
     from keyfob.service.accounts.grant_store import GrantStore
 
     deadline = PROMPT_DEADLINE if sys.platform == "darwin" else DEADLINE  # macOS asks automatically

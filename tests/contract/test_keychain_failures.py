@@ -21,12 +21,13 @@ import secretstorage
 from keyring.backends import SecretService
 
 from contract.vault_contract import HOME
-from keyfob.adapters.vault.choice import SystemVault, choose_vault
+from keyfob.adapters.vault.choice import choose_vault
 from keyfob.adapters.vault.deadline import DeadlineVault
 from keyfob.adapters.vault.helper import EXIT_IDLE, EXIT_ORPHAN, EXIT_STUCK
 from keyfob.adapters.vault.keyring_backend import USER, KeyringVault
 from keyfob.adapters.vault.process import HelperVault, _Process, helper_command
 from keyfob.adapters.vault.secret_service import SecretServiceVault
+from keyfob.adapters.vault.system import SystemVault
 from keyfob.core.errors import KeychainError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
@@ -418,7 +419,7 @@ def test_a_write_whose_helper_was_killed_is_read_back_and_then_decided(
 def test_a_command_alone_ends_itself_at_the_deadline(session: DesktopSession) -> None:
     session.hang_keyring()
     code = (
-        "from keyfob.adapters.vault.choice import SystemVault\n"
+        "from keyfob.adapters.vault.system import SystemVault\n"
         "from keyfob.adapters.vault.deadline import DeadlineVault\n"
         "from keyfob.core.errors import KeychainError\n"
         f"vault = DeadlineVault(SystemVault({HOME!r}), 1)\n"

@@ -32,9 +32,9 @@ from keyfob.core.http import Request, Response
 from keyfob.core.provider import Endpoints, Provider, Revocation, Server
 from keyfob.engine import Engine, build, system_ports
 from keyfob.process.home import open_home
+from keyfob.protocol import dpop
 from keyfob.protocol.atproto.sign_in import Resolved, resolve, sign_in
 from keyfob.protocol.context import Client, FlowContext, SignInResult
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.revoke import revoke
 from keyfob.protocol.oauth.token import renew
 from keyfob.service.accounts.views import Progress, SignInRequest

@@ -22,7 +22,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build, system_ports
 from keyfob.process.home import open_home
-from keyfob.protocol.oauth.jws import published_jwk
+from keyfob.protocol.jws import published_jwk
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.oidc_provider import OidcProvider, Person
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.vault.choice import SystemVault
 from keyfob.adapters.vault.deadline import DeadlineVault
+from keyfob.adapters.vault.system import SystemVault
 from keyfob.process.home import open_home
 from support.agent_process import wait_for
 from support.hostile import Talk

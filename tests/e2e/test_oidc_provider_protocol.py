@@ -17,12 +17,13 @@ from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.secret import Secret
+from keyfob.protocol import dpop
 from keyfob.protocol.context import Client, FlowContext, SignInResult
-from keyfob.protocol.oauth import device, dpop, par, register
+from keyfob.protocol.jws import published_jwk
+from keyfob.protocol.oauth import device, par, register
 from keyfob.protocol.oauth.authorize import authorization_code, authorization_params
 from keyfob.protocol.oauth.client_auth import ASSERTION_TYPE
 from keyfob.protocol.oauth.discovery import discover
-from keyfob.protocol.oauth.jws import published_jwk
 from keyfob.protocol.oauth.revoke import revoke
 from keyfob.protocol.oauth.token import renew
 from support.live import Live

@@ -20,9 +20,9 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.context import Client, FlowContext, Identity, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation
+from keyfob.protocol.env import Keys
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.authorize import authorization_code, code_challenge
-from keyfob.protocol.oidc.keys import Keys
 from support.playbook import (
     AT,
     ENV,

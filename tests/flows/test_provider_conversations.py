@@ -21,9 +21,9 @@ from keyfob.core.provider import Api, Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext, Identity
+from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.oauth.token import read_answer, read_grant
-from keyfob.protocol.oidc.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
 from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends

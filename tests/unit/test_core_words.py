@@ -20,7 +20,7 @@ from keyfob.core.provider import Endpoints
 from keyfob.core.words import CLIENT_AUTHS, SHOWN_STATUSES, FindingLevel, StatusWord, known
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window import models
-from keyfob.service.sign_in.clients import stored_auth
+from keyfob.service.contexts import stored_auth
 from support.fake_engine import sample_views
 from support.records import a_record
 

@@ -15,9 +15,9 @@ from keyfob.core.errors import Fault, PeerFault, Transient, Usage
 from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
-from keyfob.protocol.oauth import dpop
-from keyfob.protocol.oauth.jws import public_jwk, published_jwk, sign
-from keyfob.protocol.oauth.nonces import NONCES_MOST, NonceBook
+from keyfob.protocol import dpop
+from keyfob.protocol.env import NONCES_MOST, NonceBook
+from keyfob.protocol.jws import public_jwk, published_jwk, sign
 from support.playbook import AT, Answer, Playbook, json_answer, later, sends
 
 TOKEN = "https://as.example/token"

@@ -20,8 +20,9 @@ from keyfob.core.http import Response
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.env import SETS_MOST, Keys
 from keyfob.protocol.oidc.id_token import TOKEN_MOST, unverified_claims, verify
-from keyfob.protocol.oidc.keys import SETS_MOST, Keys, read_keys
+from keyfob.protocol.oidc.keys import read_keys
 from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends
 from support.signer import Signer, claims_for, compact, encoded, half_hash, signer
 

@@ -27,7 +27,7 @@ from keyfob.core.provider import (
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.context import Client, FlowContext, Identity
-from keyfob.protocol.oidc.identity import (
+from keyfob.protocol.identity import (
     UNIDENTIFIED,
     identify,
     identity_in,

@@ -12,8 +12,8 @@ from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.quirks import QUIRKS, QuirkName
 from keyfob.core.secret import Secret
+from keyfob.protocol.oauth.provider_quirks import own_registration
 from keyfob.protocol.oauth.register import Registered, register, register_mastodon, unregister
-from keyfob.protocol.provider_quirks import own_registration
 from support.playbook import Answer, Playbook, json_answer, sends
 
 ENDPOINT = "https://as.example/register"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from keyfob.adapters.store.schema import MIGRATIONS
-from keyfob.adapters.vault import choice
+from keyfob.adapters.vault import system
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
 from keyfob.core.errors import KeychainError, SettingWrong
@@ -65,7 +65,7 @@ class Home:
         monkeypatch.delenv("KEYFOB_SOCK", raising=False)
         self.vault = MemoryVault()
         self.generation = 0
-        monkeypatch.setattr(choice, "SystemVault", self._system_vault)
+        monkeypatch.setattr(system, "SystemVault", self._system_vault)
         self.place = open_home()
         self.engine: Engine = build(system_ports(self.place, vault=self.vault))
         self.preset()

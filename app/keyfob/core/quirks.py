@@ -1,6 +1,6 @@
 """Named quirks: what a preset needs and cannot express as data. Each is declared here, with the facts that other code needs.
 
-A preset lists names, and `protocol.provider_quirks` has the code for them. To add one, declare it here and write its code
+A preset lists names, and `protocol.oauth.provider_quirks` has the code for them. To add one, declare it here and write its code
 there. If a key of a preset can express something, it is not a quirk.
 """
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Pin, Record
-from keyfob.core.errors import KeyfobError, SignInNeeded
+from keyfob.core.errors import Fault, KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey, unseal_key
 from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
+from keyfob.core.words import CLIENT_AUTHS, ClientAuth, known
 from keyfob.ports import Vault
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
@@ -170,3 +171,11 @@ def _pinned(record: Record, url: str | None) -> bool:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def stored_auth(text: object, title: str) -> ClientAuth:
+    """How a stored client authenticates. Raises Fault `store_too_new` for a method that this version does not know."""
+    auth = known(CLIENT_AUTHS, text)
+    if auth is None:
+        raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")
+    return auth

@@ -26,7 +26,7 @@ from keyfob.core.secret import Secret
 from keyfob.process.own_process import begin
 
 if TYPE_CHECKING:
-    from keyfob.adapters.vault.choice import SystemVault
+    from keyfob.adapters.vault.system import SystemVault
 
 # Exit statuses that the parent reads. IDLE promises that no request was taken and left undone.
 EXIT_IDLE = 0
@@ -50,8 +50,8 @@ def main() -> None:
         os._exit(EXIT_ORPHAN)
     start: dict[str, Any] = json.loads(first)
     threading.Thread(target=_read, args=(requests,), name="requests", daemon=True).start()
-    from keyfob.adapters.vault.choice import SystemVault
     from keyfob.adapters.vault.entries import plain_label
+    from keyfob.adapters.vault.system import SystemVault
 
     labels: dict[str, str] = {}
     vault = SystemVault(start["home"], lambda name: labels.get(name) or plain_label(name))

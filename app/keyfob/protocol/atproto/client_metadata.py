@@ -15,7 +15,7 @@ from keyfob.core.grant import SigningKey
 from keyfob.core.hosts import is_loopback
 from keyfob.core.provider import Provider
 from keyfob.protocol.http.urls import fault_of
-from keyfob.protocol.oauth.jws import published_jwk
+from keyfob.protocol.jws import published_jwk
 
 
 def client_metadata(

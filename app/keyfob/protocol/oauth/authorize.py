@@ -20,12 +20,12 @@ from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser
 from keyfob.protocol.http.urls import safe, with_query
+from keyfob.protocol.identity import identify
 from keyfob.protocol.oauth import par
 from keyfob.protocol.oauth.authorization_response import code_in
+from keyfob.protocol.oauth.provider_quirks import exchange_params, issued_client, own_sign_in
 from keyfob.protocol.oauth.token import Answer, exchange_code, grant_of
 from keyfob.protocol.oidc import id_token
-from keyfob.protocol.oidc.identity import identify
-from keyfob.protocol.provider_quirks import exchange_params, issued_client, own_sign_in
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
 

@@ -15,7 +15,7 @@ from keyfob.core.encoding import basic
 from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
-from keyfob.protocol.oauth.jws import sign
+from keyfob.protocol.jws import sign
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE = timedelta(seconds=60)  # used at once; a longer one only helps a thief

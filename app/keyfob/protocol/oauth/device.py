@@ -17,11 +17,11 @@ from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded, Transient
 from keyfob.core.http import Response
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
 from keyfob.protocol.http.responses import NotStrict, error_of, parse_object, read_first
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import Answer, read_answer, token_request
 

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 from keyfob.core.errors import PeerFault
 from keyfob.core.http import Request
+from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.responses import read_first
 from keyfob.protocol.http.urls import safe
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.client_auth import authenticate
 
 _URI_MOST = 2_048  # characters; it becomes part of the address that the browser opens

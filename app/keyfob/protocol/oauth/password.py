@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient, Usage
 from keyfob.core.secret import Secret
+from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.responses import is_web_page
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import read_answer, token_request
 

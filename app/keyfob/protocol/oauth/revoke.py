@@ -17,11 +17,11 @@ from keyfob.core.http import Request
 from keyfob.core.provider import Api
 from keyfob.core.secret import Secret
 from keyfob.core.words import RevocationAnswer, RevocationStyle, TokenHint
+from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.responses import NotStrict, error_of, failure, is_web_page, parse_object
 from keyfob.protocol.http.urls import safe
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.token_placement import place_token, token_values
 

@@ -25,6 +25,7 @@ from keyfob.core.provider import Provider, TokenAnswer
 from keyfob.core.renewal import LIFETIME_MOST
 from keyfob.core.secret import Secret
 from keyfob.core.times import from_rfc3339
+from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Effect, Flow, Keep
 from keyfob.protocol.http.json_path import read_path
@@ -37,7 +38,6 @@ from keyfob.protocol.http.responses import (
     token_failure,
 )
 from keyfob.protocol.http.urls import safe
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.oidc import id_token
 

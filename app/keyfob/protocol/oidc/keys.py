@@ -1,6 +1,6 @@
-"""The keys that sign ID tokens (RFC 7517): which of a server's keys are usable, and which have been fetched.
+"""The keys that sign ID tokens (RFC 7517): which of a server's keys are usable, and for what.
 
-Called by `id_token`, which fetches a key set and judges tokens by it.
+Called by `id_token`, which fetches key sets, keeps them in `FlowEnv.keys`, and judges tokens by them.
 """
 
 from __future__ import annotations
@@ -8,19 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 from typing import Any
 
 from keyfob.core.errors import PeerFault
 from keyfob.core.http import Response
 from keyfob.protocol.http.responses import NotStrict, read_json
 
-REFETCH = timedelta(seconds=30)
 KEYS_MOST = 64  # of one set
-SETS_MOST = 128  # servers; one person's accounts have a few dozen
 RSA_BITS_LEAST = 2048  # RFC 7518 §3.3
 
 _RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
@@ -28,52 +23,6 @@ _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed255
 ALGORITHMS = frozenset(_RSA | _CURVES.keys())  # asymmetric ones alone
 _PUBLIC = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Keys:
-    """The public signing keys of each server, by `jwks_uri`. One a process, shared by its threads; holds no secret.
-
-    A key set is replaced by a newer one only, never dropped because a fetch failed. Beyond SETS_MOST the set used
-    longest ago is forgotten.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sets: OrderedDict[str, tuple[Mapping[str, Any], ...]] = OrderedDict()
-        self._asked_at: dict[str, datetime] = {}
-
-    def cached(self, jwks_uri: str) -> tuple[Mapping[str, Any], ...]:
-        """The keys known, none if nothing was fetched yet."""
-        with self._lock:
-            found = self._sets.get(jwks_uri)
-            if found is None:
-                return ()
-            self._sets.move_to_end(jwks_uri)
-            return found
-
-    def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
-        """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that tokens
-        with invented key ids cannot make us hammer a server. The first fetch does not count as a second one: a key that changes
-        right after it is found."""
-        with self._lock:
-            if jwks_uri not in self._sets:
-                return True
-            last = self._asked_at.get(jwks_uri)
-            if last is not None and abs(at - last) < REFETCH:
-                return False
-            self._asked_at[jwks_uri] = at
-            return True
-
-    def store(self, jwks_uri: str, keys: Sequence[Mapping[str, Any]]) -> None:
-        """Take a fetched set. An empty one is a mistake of the server's and replaces nothing."""
-        with self._lock:
-            if not keys:
-                return
-            self._sets[jwks_uri] = tuple(keys)
-            self._sets.move_to_end(jwks_uri)
-            while len(self._sets) > SETS_MOST:
-                forgotten, _ = self._sets.popitem(last=False)
-                self._asked_at.pop(forgotten, None)
 
 
 def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:

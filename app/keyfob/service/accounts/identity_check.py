@@ -11,9 +11,9 @@ from keyfob.core.grant import Grant
 from keyfob.core.methods import holds_key
 from keyfob.core.transitions import TokenAccepted, after
 from keyfob.ports import AccountRecords
+from keyfob.protocol import identity
 from keyfob.protocol.context import Identity
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oidc import identity
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.views import TestResult
 from keyfob.service.contexts import ContextBuilder

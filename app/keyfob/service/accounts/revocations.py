@@ -28,10 +28,9 @@ from keyfob.protocol import nextcloud
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth import register, revoke
-from keyfob.service.contexts import ContextBuilder
+from keyfob.service.contexts import ContextBuilder, stored_auth
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
-from keyfob.service.sign_in.clients import stored_auth
 
 log = logging.getLogger(__name__)
 GIVE_UP_AFTER = timedelta(days=30)  # no provider's refresh token that matters outlives this unnoticed

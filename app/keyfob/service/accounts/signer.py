@@ -20,9 +20,9 @@ from keyfob.core.http import Request
 from keyfob.core.provider import EMPTY, Api, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
+from keyfob.protocol import dpop
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.urls import fault_of, origin_of
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper

@@ -19,7 +19,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
 from keyfob.ports import AccountStore, Clock, Vault
-from keyfob.protocol.oauth.jws import published_jwk
+from keyfob.protocol.jws import published_jwk
 from keyfob.service.contexts import ClientSecrets
 
 KEYS = "jwk/"  # in the store: the public half; in the vault under the same name: the whole key

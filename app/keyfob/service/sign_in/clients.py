@@ -14,20 +14,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyfob.core.account import Record
-from keyfob.core.errors import Fault, SettingWrong, Usage
+from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.methods import holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
-from keyfob.core.words import CLIENT_AUTHS, ClientAuth, ClientSource
-from keyfob.core.words import known as known_word
+from keyfob.core.words import ClientAuth, ClientSource
 from keyfob.ports import NamedValues, Vault
 from keyfob.protocol.context import Client
 from keyfob.protocol.oauth import register
-from keyfob.protocol.provider_quirks import own_registration
+from keyfob.protocol.oauth.provider_quirks import own_registration
 from keyfob.providers.substitute import fill, normalised
 from keyfob.service.accounts.views import SignInRequest
-from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder
+from keyfob.service.contexts import NO_SECRETS, ClientSecrets, ContextBuilder, stored_auth
 from keyfob.service.runner import Runner
 
 HANDLE = (
@@ -279,14 +278,6 @@ class Clients:
     def _from_environment(self, provider: Provider, what: str) -> str | None:
         name = provider.client.env.get(what)
         return self._environment.get(name) or None if name else None
-
-
-def stored_auth(text: object, title: str) -> ClientAuth:
-    """How a stored client authenticates. Raises Fault `store_too_new` for a method that this version does not know."""
-    auth = known_word(CLIENT_AUTHS, text)
-    if auth is None:
-        raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")
-    return auth
 
 
 def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:

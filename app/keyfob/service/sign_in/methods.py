@@ -14,12 +14,11 @@ from keyfob.core.http import Callback, Response
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.ports import Listener
-from keyfob.protocol import nextcloud
+from keyfob.protocol import identity, nextcloud
 from keyfob.protocol.atproto import sign_in as atproto
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Expectation, ShowCode
 from keyfob.protocol.oauth import authorize, device, discovery, password, token
-from keyfob.protocol.oidc import identity
 from keyfob.protocol.token_placement import api_of
 from keyfob.service.contexts import NO_SECRETS, ClientSecrets
 from keyfob.service.runner import EffectHandlers

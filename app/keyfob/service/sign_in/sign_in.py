@@ -25,7 +25,7 @@ from keyfob.core.times import from_rfc3339, to_rfc3339
 from keyfob.core.transitions import Renamed, SignedIn, after
 from keyfob.core.words import LoggedKind, known
 from keyfob.ports import Spawn
-from keyfob.protocol.oidc.identity import UNIDENTIFIED
+from keyfob.protocol.identity import UNIDENTIFIED
 from keyfob.service.accounts.grant_store import lock_name
 from keyfob.service.accounts.keeper import LOCK_WAIT
 from keyfob.service.accounts.revocations import HELD_MOST

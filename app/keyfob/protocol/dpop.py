@@ -23,7 +23,7 @@ from keyfob.protocol.effects import Flow, NewId, Send
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import NotStrict, parse_object
 from keyfob.protocol.http.urls import origin_of
-from keyfob.protocol.oauth.jws import public_jwk, sign
+from keyfob.protocol.jws import public_jwk, sign
 
 _BODY_MOST = 65_536  # an error answer larger than this is not a challenge
 

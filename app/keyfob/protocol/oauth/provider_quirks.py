@@ -24,9 +24,9 @@ from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser, Send
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import safe, with_query
+from keyfob.protocol.identity import identify
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.register import Registered, register_mastodon
-from keyfob.protocol.oidc.identity import identify
 
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 

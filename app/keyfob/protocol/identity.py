@@ -22,12 +22,12 @@ from keyfob.core.methods import Method, holds_key
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, Identity
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import NotStrict, failure, is_web_page, media_type, parse_json, read_json
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
-from keyfob.protocol.oauth import dpop
 from keyfob.protocol.oidc.id_token import SUBJECT_MOST, unverified_claims, verify_userinfo
 from keyfob.protocol.token_placement import api_of, filled, place_token, token_values
 
