@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from keyfob.core.repeats import Repeats
+
     _Again = tuple[str | None, str | None]
 
 TIMEOUT = 90.0  # seconds: a renewal may take 30, and somebody else's before it as many
@@ -517,6 +519,30 @@ def credentials(
     return told
 
 
+def _put(request: httpx.Request, told: Mapping[str, Any], url: str) -> str:
+    """Set the headers, or the address if the token goes into its query; return the token."""
+    import httpx
+
+    for name, value in told["headers"].items():
+        if name.lower() not in _CALLERS_OWN or name not in request.headers:
+            request.headers[name] = value
+    if told["url"] != url:
+        request.url = httpx.URL(told["url"])
+    return str(told["token"])
+
+
+def _again(request: httpx.Request, response: httpx.Response, used: str, repeats: Repeats) -> _Again | None:
+    """The nonce and the refused token to try again with, None if the answer stands."""
+    import httpx
+
+    if not isinstance(request.stream, httpx.ByteStream):
+        return None
+    reason = repeats.reason(response.status_code, response.headers)
+    if reason is None:
+        return None
+    return response.headers.get("dpop-nonce"), used if reason == "token" else None
+
+
 def make_auth() -> type:
     """The class `keyfob.Auth`, made when it is first asked for: it is httpx's, and httpx costs 60 ms to import."""
     import httpx
@@ -559,25 +585,5 @@ def make_auth() -> type:
                 used = _put(request, told, url)
                 response = yield request
                 again = _again(request, response, used, repeats)
-
-    def _put(request: httpx.Request, told: Mapping[str, Any], url: str) -> str:
-        """Sets the headers, and the query where the token goes there; returns the token."""
-        for name, value in told["headers"].items():
-            if name.lower() not in _CALLERS_OWN or name not in request.headers:
-                request.headers[name] = value
-        if told["url"] != url:
-            request.url = httpx.URL(told["url"])
-        return str(told["token"])
-
-    def _again(
-        request: httpx.Request, response: httpx.Response, used: str, repeats: Repeats
-    ) -> _Again | None:
-        """The nonce and the refused token to try again with, None if the answer stands."""
-        if not isinstance(request.stream, httpx.ByteStream):
-            return None
-        reason = repeats.reason(response.status_code, response.headers)
-        if reason is None:
-            return None
-        return response.headers.get("dpop-nonce"), used if reason == "token" else None
 
     return Auth

@@ -115,6 +115,29 @@ def _echo(provider: Misbehaving) -> hostile.Behaviour:
     return behave
 
 
+def private_keys(whole: Whole) -> set[str]:
+    """The private parts of the DPoP keys in the vault."""
+    found: set[str] = set()
+    for entry in whole.entries().values():
+        if entry.reveal().startswith("revoke"):
+            continue
+        try:
+            key = unseal(entry).key
+        except (KeyfobError, ValueError):
+            continue
+        if key is not None:
+            found.add(json.loads(key.private_jwk.reveal())["d"])
+    return found
+
+
+def shown(failures: list[BaseException]) -> str:
+    """All that a log or a person could see of these exceptions."""
+    return "\n".join(
+        "".join(traceback.format_exception(error)) + repr(error) + repr(getattr(error, "__dict__", ""))
+        for error in failures
+    )
+
+
 def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
     tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,15 +229,7 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
         attempt(method="api_key", api_key=Secret(f"key-{CANARY}"), label="key")
         attempt(method="api_key", api_key=Secret(f"wrong-{CANARY}"), label="key2")
         attempt(open_browser=True, label="opened")
-        for entry in whole.entries().values():
-            if entry.reveal().startswith("revoke"):
-                continue
-            try:
-                key = unseal(entry).key
-            except (KeyfobError, ValueError):
-                continue
-            if key is not None:
-                secrets.add(json.loads(key.private_jwk.reveal())["d"])
+        secrets |= private_keys(whole)
         provider.next("/revoke", answer(503, b"{}"), hostile.hang_up)
         for view in accounts.views():
             doing(lambda view=view: accounts.disconnect(view.id))
@@ -233,10 +248,7 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
     assert len(failures) > 10
     searched: dict[str, bytes] = {
         "logs": "\n".join(heard.told).encode(),
-        "exceptions": "\n".join(
-            "".join(traceback.format_exception(error)) + repr(error) + repr(getattr(error, "__dict__", ""))
-            for error in failures
-        ).encode(),
+        "exceptions": shown(failures).encode(),
         "events": repr(events).encode() + history.encode(),
         "views": views.encode(),
         "pages": "\n".join(

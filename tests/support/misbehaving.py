@@ -376,13 +376,7 @@ class Misbehaving:
             case "/token":
                 return self._token(form, request)
             case "/device":
-                code = f"device-{self.canary}{secrets.token_hex(8)}"
-                self._devices[code] = form
-                honest = {
-                    "device_code": code, "user_code": "ABCD-EFGH", "verification_uri": self.url("/enter"),
-                    "expires_in": 600, "interval": 7,
-                }  # fmt: skip
-                return self._json(self._laid(honest, self.case.device))
+                return self._device(form)
             case "/register":
                 asked = json.loads(request.body)
                 issued = {**asked, "client_id": "app", "registration_access_token": f"manage-{self.canary}"}
@@ -394,17 +388,32 @@ class Misbehaving:
                 keys = [self.signer.jwk] if self.case.jwks is None else self.case.jwks(self)
                 return self._json({"keys": keys})
             case "/userinfo":
-                token = request.headers.get("authorization", "").partition(" ")[2]
-                if token not in self.access:
-                    return self._json({"error": "invalid_token"}, 401)
-                return self._json(self._laid({**self.person}, self.case.userinfo))
+                return self._userinfo(request)
             case "/revoke":
-                self.revoked.append(form.get("token", ""))
-                family = self._current.pop(form.get("token", ""), None)
-                if family:
-                    self._dead.add(family)
-                return self._json({})
+                return self._revoke(form.get("token", ""))
         return self._json({"error": "not_found"}, 404)
+
+    def _device(self, form: dict[str, str]) -> Behaviour:
+        code = f"device-{self.canary}{secrets.token_hex(8)}"
+        self._devices[code] = form
+        honest = {
+            "device_code": code, "user_code": "ABCD-EFGH", "verification_uri": self.url("/enter"),
+            "expires_in": 600, "interval": 7,
+        }  # fmt: skip
+        return self._json(self._laid(honest, self.case.device))
+
+    def _userinfo(self, request: UnsavedGrant) -> Behaviour:
+        token = request.headers.get("authorization", "").partition(" ")[2]
+        if token not in self.access:
+            return self._json({"error": "invalid_token"}, 401)
+        return self._json(self._laid({**self.person}, self.case.userinfo))
+
+    def _revoke(self, token: str) -> Behaviour:
+        self.revoked.append(token)
+        family = self._current.pop(token, None)
+        if family:
+            self._dead.add(family)
+        return self._json({})
 
     def _metadata(self) -> dict[str, Any]:
         honest = {

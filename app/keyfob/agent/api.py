@@ -147,10 +147,7 @@ class Api:
             case "GET", ["v1", "token", *ref]:
                 return self._token(request, peer, "/".join(ref), None, allowed)
             case "POST", ["v1", "token", *ref]:
-                rejected = request.json().get("rejected")
-                if not isinstance(rejected, str) or not rejected:
-                    raise BadRequest(400, "the refused token is missing: {rejected: …}")
-                return self._token(request, peer, "/".join(ref), Secret(rejected), allowed)
+                return self._token(request, peer, "/".join(ref), _refused_token(request), allowed)
             case "POST", ["v1", "renew", *ref]:
                 return document(self.accounts.renew("/".join(ref)).to_json())
             case "POST", ["v1", "sign", *ref]:
@@ -306,6 +303,14 @@ def told(token: Token, request: Incoming) -> Answer:
         value = token.header_value or Secret(f"Bearer {token.token.reveal()}")
         return Answer(200, f"{token.header_name}: {value.reveal()}".encode(), HEADER)
     return document(token.to_json())
+
+
+def _refused_token(request: Incoming) -> Secret:
+    """The token that the provider refused, from the body. Raises BadRequest if it is missing."""
+    rejected = request.json().get("rejected")
+    if not isinstance(rejected, str) or not rejected:
+        raise BadRequest(400, "the refused token is missing: {rejected: …}")
+    return Secret(rejected)
 
 
 def problem(error: KeyfobError, request: Incoming, status: int | None = None) -> Answer:

@@ -177,12 +177,8 @@ class AgentServer:
         is_token = request.method == "GET" and request.target.startswith("/v1/token/")
         together = is_token and not peer.forwarded and not self._consenting()
         key = question_of(request)
-        if together:
-            waiting = self._asked.get(key)
-            if waiting is not None:
-                waiting.append(done)
-                return
-            self._asked[key] = [done]
+        if together and self._is_asked(key, done):
+            return
         # Read on the loop's own connection, before the work: whatever anybody writes from here on, the work's own
         # renewal too, makes what is remembered of it void.
         version = self._store.data_version()
@@ -221,6 +217,15 @@ class AgentServer:
                 finish(problem(error, request))
 
         workers.submit(work)
+
+    def _is_asked(self, key: Question, done: Callable[[bytes], None]) -> bool:
+        """Whether the engine is being asked this already: then `done` gets that answer. If not, note it as asked."""
+        waiting = self._asked.get(key)
+        if waiting is None:
+            self._asked[key] = [done]
+            return False
+        waiting.append(done)
+        return True
 
     def _remember(self, request: Incoming, answer: Answer, version: int) -> None:
         """Keep the answer for as long as the same question has the same answer."""

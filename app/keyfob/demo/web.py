@@ -38,8 +38,17 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
     app.jinja_env.filters["ago"] = lambda at: _ago(at, store.now())
     authority = Authority(app, store, settings, clients)
-    issuer = settings.issuer
-    host = issuer.removeprefix("http://")
+    _guard(app, store, settings)
+    _serve_metadata(app, store, settings.issuer)
+    _serve_apps(app, authority, settings)
+    _serve_files(app, store)
+    Pages(authority).open(app)
+    return app
+
+
+def _guard(app: Flask, store: DemoStore, settings: DemoSettings) -> None:
+    """What holds for every request: the host, the faults that are switched on, the lock, the headers of answers."""
+    host = settings.issuer.removeprefix("http://")
     slow_now = threading.Event()
 
     @app.before_request
@@ -86,6 +95,10 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
         if error.code is not None and error.code < 500 and not hasattr(error, "body"):
             return Response(f"{error.name}.\n", error.code, mimetype="text/plain")
         return error
+
+
+def _serve_metadata(app: Flask, store: DemoStore, issuer: str) -> None:
+    """Discovery (RFC 8414, OpenID Connect Discovery) and the public keys."""
 
     @app.get("/.well-known/openid-configuration", endpoint="discovery")
     @app.get("/.well-known/oauth-authorization-server", endpoint="discovery")
@@ -138,6 +151,10 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
     def jwks() -> Response:
         return jsonify(store.keys.as_dict(private=False))
 
+
+def _serve_apps(app: Flask, authority: Authority, settings: DemoSettings) -> None:
+    """What apps ask: the token endpoint and its kin, user information, and the smallest API."""
+
     @app.post("/token", endpoint="token")
     def token() -> Any:
         _once(request.form)
@@ -156,7 +173,7 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
         with authority.protector.acquire("openid") as held:
             settings.count("userinfo")
             person = PEOPLE[held.family.person]
-            return jsonify(person.claims(issuer, tuple(held.family.scopes)))
+            return jsonify(person.claims(settings.issuer, tuple(held.family.scopes)))
 
     @app.get("/api/greeting", endpoint="greeting")
     def greeting() -> Any:
@@ -164,6 +181,10 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
         with authority.protector.acquire() as held:
             settings.count("greetings")
             return jsonify({"greeting": f"Hello, {PEOPLE[held.family.person].name}!"})
+
+
+def _serve_files(app: Flask, store: DemoStore) -> None:
+    """Pictures, the style sheet, and what says whose demo this is."""
 
     @app.get("/portraits/<name>.png")
     def portraits(name: str) -> Response:
@@ -190,9 +211,6 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
     def about() -> Response:
         """Says to a second demo whose this is: a fingerprint of a random name, not a secret."""
         return jsonify({"keyfob_demo": 1, "store": fingerprint(store)})
-
-    Pages(authority).open(app)
-    return app
 
 
 def fingerprint(store: DemoStore) -> str:

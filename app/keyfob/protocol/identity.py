@@ -153,7 +153,6 @@ def identify(
     """
     provider = ctx.provider
     source = _source_of(provider, method)
-    asked: Mapping[str, Any] = EMPTY
     match source.source:
         case "none":
             data: Mapping[str, Any] = claims or EMPTY
@@ -169,21 +168,12 @@ def identify(
         case "token_answer":
             data = answer or EMPTY
         case "request":
-            data = asked = yield from _ask(ctx, grant, method)
+            data = yield from _ask(ctx, grant, method)
         case "userinfo" | "id_token":
             data = claims or EMPTY
             if _userinfo_endpoint(provider, ctx.server) is not None or source.url is not None:
-                try:
-                    asked = yield from _ask(ctx, grant, method)
-                except SignInNeeded:
-                    if claims is None:
-                        raise
-                    asked = claims
-                if claims is not None and asked.get("sub") != claims.get("sub"):
-                    raise PeerFault(
-                        f"{provider.title}'s user information and its ID token name different users"
-                    )
-                data = {**data, **asked}
+                information = yield from _user_information(ctx, grant, claims, method)
+                data = {**data, **information}
         case _:
             assert_never(source.source)
     key = provider.key_for(method)
@@ -191,6 +181,21 @@ def identify(
     return identity_in(
         source, {k: v for k, v in data.items() if k not in hidden}, grant.access, provider.title, _home(ctx)
     )
+
+
+def _user_information(
+    ctx: FlowContext, grant: Grant, claims: Mapping[str, Any] | None, method: Method
+) -> Flow[Mapping[str, Any]]:
+    """What the user information endpoint says (OpenID Connect Core §5.3), checked against the ID token's claims."""
+    try:
+        information = yield from _ask(ctx, grant, method)
+    except SignInNeeded:
+        if claims is None:
+            raise
+        return claims
+    if claims is not None and information.get("sub") != claims.get("sub"):
+        raise PeerFault(f"{ctx.provider.title}'s user information and its ID token name different users")
+    return information
 
 
 def _home(ctx: FlowContext) -> str | None:
