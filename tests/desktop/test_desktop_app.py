@@ -93,7 +93,7 @@ def test_a_sign_in_under_way_is_cancelled_at_the_end(
     controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
-    controller.running.ask("reconnect", "key-google-work@example.org")
+    controller.running.ask("reconnect", "key-google-work-example.org")
     qtbot.waitUntil(lambda: bool(engine.sign_in.attempts) and controller.threads.alive() == 1)
     quit_app(controller, qtbot)
     assert engine.sign_in.attempts[0].progress.stage == "cancelled"

@@ -174,7 +174,7 @@ def test_somebody_else_may_be_added_instead(
     controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:
     dialog = controller.running.connect_dialog
-    controller.running.ask("reconnect", "key-google-work@example.org")
+    controller.running.ask("reconnect", "key-google-work-example.org")
     attempt = begun(engine, dialog, qtbot)
     attempt.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QLabel
 from pytestqt.qtbot import QtBot
 
-from keyfob.core.consent import Permission, Program, Question, Reply
+from keyfob.core.consent import Program, Question, Reply
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.settings.program_card import LIMITS, SWITCH
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.consent_dialog import Asking, ConsentDialog
-from support import fake_engine as fake
+from keyfob.engine import Engine
+from keyfob.service.consents import Unanswered
+from support.sample_engine import sample_engine
 
 TOOL = Program(
     "/usr/bin/python3.11", "/home/me/bin/sync.py", "/home/me/photos", ("/usr/bin/bash", "/usr/bin/kitty")
@@ -33,6 +36,11 @@ class Thread:
 
     def ended(self) -> bool:
         return not self._thread.is_alive()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sample_engine(tmp_path)
 
 
 @pytest.fixture
@@ -115,21 +123,32 @@ def test_a_program_that_cannot_be_told_is_allowed_once_at_most(theme: Theme, qtb
     assert not dialog.always.isEnabled()
 
 
-def test_the_window_answers_for_the_engine(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
-) -> None:
+def test_the_window_answers_for_the_engine(controller: AppController, engine: Engine, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: engine.consents.ask is not None)
     assert engine.consents.ask == controller.consent_dialogs.ask
 
 
+def answered(engine: Engine, executable: str, reply: Reply) -> None:
+    """A program asked, and the user gave this reply."""
+    ask, engine.consents.ask = engine.consents.ask, lambda question: reply
+    settings = engine.settings.load()
+    engine.settings.save(replace(settings, named_app_consent=True), settings)
+    with pytest.raises(Unanswered) as caught:
+        engine.consents.require(Program(executable), "github/aldis-k", "key-github-aldis-k")
+    done = threading.Event()
+    caught.value.wait(lambda error: done.set(), lambda: True)
+    assert done.wait(5)
+    engine.settings.save(settings, replace(settings, named_app_consent=True))
+    engine.consents.ask = ask
+
+
 def test_the_switch_tells_its_limits_and_answers_are_taken_back(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
-    at = datetime(2026, 11, 20, tzinfo=UTC)
-    for number, reply in enumerate((Reply.ALWAYS, Reply.NO)):
-        engine.consents.permissions.append(
-            Permission(f"p-{number}", "github/aldis-k", "key", "/usr/bin/curl", None, reply, at, None)
-        )
+    qtbot.waitUntil(lambda: engine.consents.ask is not None)
+    answered(engine, "/usr/bin/curl", Reply.ALWAYS)
+    engine.clock.forward(seconds=1)
+    answered(engine, "/usr/bin/wget", Reply.NO)
     qtbot.waitUntil(lambda: controller.settings_controller.known)
     controller.window.sidebar.settings_button.click()
     dialog = controller.settings_controller.dialog
@@ -144,6 +163,6 @@ def test_the_switch_tells_its_limits_and_answers_are_taken_back(
     qtbot.waitUntil(lambda: len(revoke_buttons()) == 2)
     revoke_buttons()[0].click()
     qtbot.waitUntil(lambda: len(revoke_buttons()) == 1)
-    assert [each.id for each in engine.consents.permissions] == ["p-1"]
+    assert [each.executable for each in engine.consents.list()] == ["/usr/bin/wget"]
     dialog.programs.switch.click()
-    qtbot.waitUntil(lambda: engine.settings.value.named_app_consent)
+    qtbot.waitUntil(lambda: engine.settings.load().named_app_consent)

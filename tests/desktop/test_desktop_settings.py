@@ -16,7 +16,13 @@ from keyfob.desktop.controller import AppController
 from keyfob.desktop.settings.dialog import AccountRow, SettingsDialog
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme, scale_for
-from support import fake_engine as fake
+from keyfob.engine import Engine
+from support.sample_engine import sample_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sample_engine(tmp_path)
 
 
 @pytest.fixture
@@ -27,8 +33,8 @@ def settings(controller: AppController, qtbot: QtBot) -> SettingsDialog:
     return controller.settings_controller.dialog
 
 
-def kept(engine: fake.FakeEngine) -> Settings:
-    return engine.settings.value
+def kept(engine: Engine) -> Settings:
+    return engine.settings.load()
 
 
 def test_names_that_assistive_technology_sees(settings: SettingsDialog) -> None:
@@ -38,7 +44,7 @@ def test_names_that_assistive_technology_sees(settings: SettingsDialog) -> None:
 
 
 def test_the_theme_holds_at_once(
-    settings: SettingsDialog, engine: fake.FakeEngine, theme: Theme, qtbot: QtBot
+    settings: SettingsDialog, engine: Engine, theme: Theme, qtbot: QtBot
 ) -> None:
     settings.theme.setCurrentIndex(2)
     assert theme.palette.name == "dark"
@@ -50,7 +56,7 @@ def test_the_theme_holds_at_once(
 
 @pytest.mark.parametrize("text", ["", "80", "65536", "9,876", "-1", "x", "٩٨٧٦"])
 def test_a_wrong_port_is_said_and_not_taken(
-    settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot, text: str
+    settings: SettingsDialog, engine: Engine, qtbot: QtBot, text: str
 ) -> None:
     settings.port.setText(text)
     settings.port.editingFinished.emit()
@@ -59,7 +65,7 @@ def test_a_wrong_port_is_said_and_not_taken(
     assert kept(engine).callback_port == 9876
 
 
-def test_port_and_margin_are_taken(settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_port_and_margin_are_taken(settings: SettingsDialog, engine: Engine, qtbot: QtBot) -> None:
     settings.port.setText("8123")
     settings.margin.setText("0.5")
     settings.margin.editingFinished.emit()
@@ -67,7 +73,7 @@ def test_port_and_margin_are_taken(settings: SettingsDialog, engine: fake.FakeEn
 
 
 def test_what_cannot_be_saved_is_said_and_taken_back(
-    settings: SettingsDialog, engine: fake.FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    settings: SettingsDialog, engine: Engine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Settings, _was: Settings) -> None:
         raise SettingWrong("The disk is full", remedy="Make room.")
@@ -80,13 +86,13 @@ def test_what_cannot_be_saved_is_said_and_taken_back(
 
 
 def test_accounts_are_disconnected_from_here_too(
-    settings: SettingsDialog, controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    settings: SettingsDialog, controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
     assert len(settings.findChildren(AccountRow)) == 8
     buttons = {b.accessibleName(): b for b in settings.findChildren(QAbstractButton)}
     buttons["Disconnect nexusmods/aldis"].click()
     settings.findChild(Confirm).deed.click()
-    qtbot.waitUntil(lambda: ("disconnect", "key-nexusmods-aldis") in engine.accounts.calls)
+    qtbot.waitUntil(lambda: engine.accounts.view("nexusmods/aldis").status == "disconnected")
     button = buttons["Disconnect nexusmods/aldis"]
     qtbot.waitUntil(lambda: button.accessibleName() == "Reconnect nexusmods/aldis")
 
@@ -102,7 +108,7 @@ def test_start_at_login_is_written(
     tmp_path: Path,
     qtbot: QtBot,
     controller: AppController,
-    engine: fake.FakeEngine,
+    engine: Engine,
 ) -> None:
     login = engine.autostart
     controller.running.open_settings()

@@ -212,7 +212,7 @@ def test_a_banner_leads_to_the_sign_in(
     dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
     request = engine.sign_in.attempts[0].request
-    assert request.account == "key-google-work@example.org"
+    assert request.account == "key-google-work-example.org"
     assert not request.switch_method
 
 

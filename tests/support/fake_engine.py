@@ -49,7 +49,7 @@ def view(provider: str, title: str, label: str, **more: Any) -> AccountView:
     """A connected account with an hour and fifty minutes of life, changed by `more`."""
     values: dict[str, Any] = {
         "id": f"{provider}/{label}",
-        "key": f"key-{provider}-{label}",
+        "key": f"key-{provider}-{label}".replace("@", "-"),
         "provider": provider,
         "provider_title": title,
         "label": label,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,35 +12,26 @@ from unittest.mock import Mock
 
 import pytest
 
-from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system.autostart import Autostart
 from keyfob.agent.remedies import REMEDIES
 from keyfob.cli.settings import SETTINGS
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
+from keyfob.engine import Engine, build
 from keyfob.service.doctor import Finding
 from support.cli_run import Ran, opens, run
-from support.fake_engine import FakeAccounts, FakeEventBus, sample_views
+from support.fake_engine import sample_views
+from support.fake_ports import fake_ports
+from support.sample_engine import add_accounts
 
 NOT_IN_DIALOG = {"first_start_done", "connect_note_hidden"}  # what the window remembers for itself
-
-
-@dataclass
-class Engine:
-    settings: SettingsFile
-    autostart: Autostart = field(default_factory=Autostart)
-    accounts: FakeAccounts = field(default_factory=lambda: FakeAccounts(FakeEventBus(), []))
-    doctor: Any = None
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    return Engine(SettingsFile(tmp_path / "settings.json"))
+    return build(fake_ports(tmp_path, autostart=Autostart()))
 
 
 def call(engine: Engine, *argv: str) -> Ran:
@@ -188,7 +178,7 @@ def test_s78_a_faulty_file_is_exit_8_and_stays(engine: Engine, text: str, argv: 
 
 
 def test_another_vault_is_asked_about_while_there_are_accounts(engine: Engine) -> None:
-    engine.accounts.rows[:] = sample_views()[:1]
+    add_accounts(engine, sample_views()[:1])
     meaning = "Your tokens stay in the old place (keychain). The new place does not have them. Afterwards, sign in again with `keyfob reconnect`, or change back with: keyfob settings set vault keychain\n"
     ran = call(engine, "set", "vault", "sealed")
     refused = "keyfob: Keyfob did not change the vault, because you have accounts. Add --yes to change it.\n"
@@ -201,7 +191,7 @@ def test_another_vault_is_asked_about_while_there_are_accounts(engine: Engine) -
 
 
 def test_the_answer_no_changes_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine.accounts.rows[:] = sample_views()[:1]
+    add_accounts(engine, sample_views()[:1])
     for answer, code in ((False, 6), (True, 0)):
         monkeypatch.setattr(
             "keyfob.cli.settings.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
@@ -232,7 +222,9 @@ def test_a_remedy_names_a_command_that_exists(engine: Engine) -> None:
             assert call(engine, "set", key, value).code == 0
 
 
-def test_errors_and_doctor_name_the_command(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_and_doctor_name_the_command(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def taken() -> Settings:
         raise SettingWrong("The port 9876 is taken", code="port_taken")
 
@@ -241,5 +233,5 @@ def test_errors_and_doctor_name_the_command(engine: Engine, monkeypatch: pytest.
     assert said in call(engine).err
     assert said in json.loads(call(engine, "--json").err)["remedy"]
     finding = Finding("port", False, "The port 9876 is taken", None, "fail", "port_taken")
-    engine.doctor = SimpleNamespace(run=lambda tray=None: [finding])
-    assert said in run(["doctor"], opens(engine)).out
+    checked = build(fake_ports(tmp_path, checks=[("port", lambda: finding)]))
+    assert said in run(["doctor"], opens(checked)).out
