@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
-from keyfob.core.account import LoggedEvent
+from keyfob.core.account import ErrorNote
 from keyfob.core.errors import KeychainError
+from keyfob.core.http import Request
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.window.keychain import WAITING
 from keyfob.desktop.window.main_window import BannerView
-from keyfob.ports import VaultHealth
-from keyfob.service.accounts.views import SignInRequest
-from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
-from support import fake_engine as fake
+from keyfob.engine import Engine
+from support.fake_ports import NOW, FakeVault
+from support.sample_engine import sample_engine
 
 LOCKED = KeychainError("The keychain is locked", code="keychain_locked")
 NOT_SET_UP = KeychainError("The keychain has not been set up yet", code="keychain_not_set_up")
 
 
-def health(error: KeychainError) -> VaultHealth:
-    return VaultHealth(False, "GNOME Keyring", True, error.code, error.message, error.remedy)
+@pytest.fixture
+def vault() -> FakeVault:
+    return FakeVault()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, vault: FakeVault) -> Engine:
+    return sample_engine(tmp_path, vault=vault)
+
+
+class Renewals:
+    """How often the renewer heard that the keychain is back, and looked what is due."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.backs = self.ticks = 0
+        renewer = engine.renewer
+        back, tick = renewer.keychain_back, renewer.tick
+
+        def counted_back() -> None:
+            self.backs += 1
+            back()
+
+        def counted_tick() -> timedelta:
+            self.ticks += 1
+            return tick()
+
+        monkeypatch.setattr(renewer, "keychain_back", counted_back)
+        monkeypatch.setattr(renewer, "tick", counted_tick)
+
+
+@pytest.fixture
+def renewals(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Renewals:
+    """Ask for it before `controller`, which takes the renewer's methods as they are then."""
+    return Renewals(engine, monkeypatch)
 
 
 def banners(controller: AppController) -> list[str]:
@@ -42,87 +78,93 @@ def shows(controller: AppController, text: str) -> bool:
     return any(b.text == text for b in controller.running.presenter.model.banners)
 
 
-def trouble(engine: fake.FakeEngine, error: KeychainError) -> None:
+def trouble(engine: Engine, vault: FakeVault, error: KeychainError) -> None:
     """As the renewer reports it."""
-    engine.vault.health = health(error)
-    engine.events.publish(LoggedEvent(fake.NOW, "", "", KEYCHAIN_TROUBLE, error.message, error.code))
+    vault.error = error
+    engine.events.keychain(error)
 
 
 def test_what_the_renewer_meets_is_shown_everywhere(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
-    trouble(engine, LOCKED)
+    trouble(engine, vault, LOCKED)
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
     model = controller.running.presenter.model
     assert model.tray == "needs_you"
     assert "your keychain and 1 account need you" in model.summary_note  # perhaps offline, too
     assert not any(row.side.endswith("min") for row in model.rows), "no token can be handed out"
-    engine.vault.health = VaultHealth(True, "GNOME Keyring")
-    engine.events.publish(LoggedEvent(fake.NOW, "", "", KEYCHAIN_WELL, "The keychain can be used again"))
+    vault.error = None
+    engine.events.keychain(None)
     qtbot.waitUntil(lambda: banners(controller) == [])
 
 
 def test_a_lock_is_seen_when_no_trouble_was_known(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    renewals: Renewals, controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
-    engine.vault.health = health(LOCKED)
+    vault.error = LOCKED
     controller.system_events.keychain_changed.emit()
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
-    ticks = engine.renewer.ticks
-    engine.vault.health = VaultHealth(True, "GNOME Keyring")
+    ticks = renewals.ticks
+    vault.error = None
     controller.system_events.keychain_changed.emit()
     qtbot.waitUntil(lambda: banners(controller) == [])
-    qtbot.waitUntil(lambda: engine.renewer.backs == 1 and engine.renewer.ticks > ticks)
+    qtbot.waitUntil(lambda: renewals.backs == 1 and renewals.ticks > ticks)
 
 
 def test_what_another_process_wrote_down_is_looked_at(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
-    engine.vault.health = health(LOCKED)
-    note = fake.ErrorNote("keychain_locked", LOCKED.message, "unlock_keychain", fake.NOW)
-    engine.accounts.change("nexusmods/aldis", last_error=note)
+    vault.error = LOCKED
+    note = ErrorNote("keychain_locked", LOCKED.message, "unlock_keychain", NOW)
+    engine.store.update("key-nexusmods-aldis", lambda record: replace(record, last_error=note))
+    engine.events.notify(engine.accounts.resolve("nexusmods/aldis"), "idle")
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
 
 
 @pytest.mark.parametrize(("error", "button"), [(LOCKED, "Unlock…"), (NOT_SET_UP, "Set up…")])
 def test_one_press_opens_the_prompt_and_all_goes_on(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, error: KeychainError, button: str
+    renewals: Renewals,
+    controller: AppController,
+    engine: Engine,
+    vault: FakeVault,
+    qtbot: QtBot,
+    error: KeychainError,
+    button: str,
 ) -> None:
-    trouble(engine, error)
+    trouble(engine, vault, error)
     qtbot.waitUntil(lambda: len(banners(controller)) == 1)
-    ticks = engine.renewer.ticks
+    ticks = renewals.ticks
     press(controller, f"{button}: {banners(controller)[0]}")
     qtbot.waitUntil(lambda: shows(controller, WAITING))
-    qtbot.waitUntil(lambda: engine.vault.prompts == 1)
-    engine.vault.answered.set()
+    qtbot.waitUntil(lambda: vault.prompts == 1)
+    vault.answered.set()
     qtbot.waitUntil(lambda: banners(controller) == [])
-    qtbot.waitUntil(lambda: engine.renewer.backs == 1 and engine.renewer.ticks > ticks)
+    qtbot.waitUntil(lambda: renewals.backs == 1 and renewals.ticks > ticks)
 
 
 def test_a_prompt_that_was_closed_is_said_and_can_be_opened_again(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
-    trouble(engine, LOCKED)
+    trouble(engine, vault, LOCKED)
     qtbot.waitUntil(lambda: len(banners(controller)) == 1)
-    engine.vault.answer = KeychainError("The keychain was not unlocked", code="keychain_locked")
+    vault.answer = KeychainError("The keychain was not unlocked", code="keychain_locked")
     with qtbot.waitSignal(controller.running.presenter.said) as heard:
         press(controller, "Unlock…: Your keychain is locked")
-        engine.vault.answered.set()
+        vault.answered.set()
     assert heard.args == ["The keychain was not unlocked.", False]
     assert banners(controller) == ["Your keychain is locked"]
     press(controller, "Unlock…: Your keychain is locked")
-    qtbot.waitUntil(lambda: engine.vault.prompts == 2)
-    engine.vault.answered.set()
+    qtbot.waitUntil(lambda: vault.prompts == 2)
+    vault.answered.set()
 
 
 def test_a_failed_press_shows_one_message_not_two(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
     said: list[str] = []
     controller.running.presenter.said.connect(lambda text, _: said.append(text))
-    engine.vault.health = health(LOCKED)
-    engine.accounts.error = LOCKED
-    key = engine.accounts.rows[0].key
+    vault.error = LOCKED
+    key = "key-nexusmods-aldis"
     controller.running.ask("copy", key)
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])
     assert said == []
@@ -131,43 +173,40 @@ def test_a_failed_press_shows_one_message_not_two(
 
 
 def test_a_sign_in_that_met_the_lock_offers_to_unlock_and_goes_on(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
+    asked: list[Request] = engine.transport.requests
     dialog = controller.running.connect_dialog
+    vault.error = LOCKED
     dialog.connect_to("demo", "oauth")
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 1)
-    engine.vault.health = health(LOCKED)
-    engine.sign_in.attempts[0].fail(LOCKED)
     qtbot.waitUntil(lambda: dialog.failure.retry_button.text() == "Unlock…")
     for answer in (KeychainError("The keychain was not unlocked", code="keychain_locked"), None):
-        engine.vault.answer = answer
+        vault.answer = answer
+        asked.clear()
         dialog.failure.retry_button.click()
         assert not dialog.failure.retry_button.isEnabled()
         assert dialog.failure.remedy.text() == WAITING
-        engine.vault.answered.set()
+        vault.answered.set()
         if answer is not None:
             qtbot.waitUntil(dialog.failure.retry_button.isEnabled)
-            assert len(engine.sign_in.attempts) == 1
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
-    request: SignInRequest = engine.sign_in.attempts[1].request
-    assert (request.provider, request.method) == ("demo", "oauth")
+    qtbot.waitUntil(lambda: any(each.purpose == "discovery" for each in asked))
 
 
 def test_quitting_gives_the_prompt_up(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
-    trouble(engine, LOCKED)
+    trouble(engine, vault, LOCKED)
     qtbot.waitUntil(lambda: len(banners(controller)) == 1)
     press(controller, "Unlock…: Your keychain is locked")
-    qtbot.waitUntil(lambda: engine.vault.prompts == 1)
+    qtbot.waitUntil(lambda: vault.prompts == 1)
     controller.quit()
-    qtbot.waitUntil(lambda: engine.closed, timeout=5000)
+    qtbot.waitUntil(lambda: vault.closed, timeout=5000)
 
 
 def test_a_vault_that_forgets_says_so_and_is_no_trouble(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
-    engine.vault.health = VaultHealth(True, "in memory", persistent=False)
+    vault.persistent = False
     controller.running.presenter.keychain.probe()
     qtbot.waitUntil(
         lambda: "Accounts are not saved" in [b.title for b in controller.running.presenter.model.banners]

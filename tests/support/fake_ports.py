@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system import tool_files
@@ -57,7 +58,8 @@ class ScriptedTransport:
     def send(self, request: Request) -> Response:
         self.requests.append(request)
         if self.answer is None:
-            raise Transient("The server cannot be reached", code="network", sent=False)
+            host = urlsplit(request.url).netloc
+            raise Transient(f"{host} cannot be reached", code="network_unreachable", sent=False)
         return self.answer(request)
 
     @contextmanager
@@ -76,6 +78,11 @@ class FakeVault(MemoryVault):
         self.prompts = 0
         self.answered = threading.Event()
         self.answer: KeyfobError | None = None
+        self.persistent = True
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def _check(self) -> None:
         if self.error is not None:
@@ -96,7 +103,7 @@ class FakeVault(MemoryVault):
     def probe(self) -> VaultHealth:
         if self.error is not None:
             return unhealthy(self.error, "GNOME Keyring")
-        return VaultHealth(True, "GNOME Keyring")
+        return VaultHealth(True, "GNOME Keyring" if self.persistent else "in memory", self.persistent)
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
         self.prompts += 1

@@ -41,7 +41,7 @@ SERVER = Server(
 
 
 def status_of(view: AccountView) -> Status:
-    note = view.last_error or ErrorNote("network", "The provider does not answer", "retry", NOW)
+    note = view.last_error or ErrorNote("network_unreachable", "The provider cannot be reached", "retry", NOW)
     match view.status:
         case "needs_sign_in":
             return NeedsSignIn(note.at, note)
