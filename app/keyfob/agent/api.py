@@ -152,18 +152,25 @@ class Api:
                 return document(self.accounts.renew("/".join(ref)).to_json())
             case "POST", ["v1", "sign", *ref]:
                 return self._sign(request, peer, "/".join(ref), allowed)
-            case "POST", ["v1", "sign-ins"]:
-                return self._begin(request)
-            case "GET", ["v1", "sign-ins", one]:
-                return document(self._shown(one))
-            case "DELETE", ["v1", "sign-ins", one]:
-                self._found(one).attempt.cancel()
-                return document(self._shown(one))
-            case "POST", ["v1", "sign-ins", one, "callback"]:
-                return self._paste(request, one)
-            case _, ["v1", "accounts" | "token" | "sign-ins" | "renew" | "sign", *_]:
+            case _, ["v1", "sign-ins", *rest]:
+                return self._route_sign_in(request, rest)
+            case _, ["v1", "accounts" | "token" | "renew" | "sign", *_]:
                 raise BadRequest(405, f"{request.method} is not allowed at this address")
         raise BadRequest(404, "there is nothing at this address")
+
+    def _route_sign_in(self, request: Incoming, rest: list[str]) -> Answer:
+        """`rest`: the parts of the address after /v1/sign-ins."""
+        match request.method, rest:
+            case "POST", []:
+                return self._begin(request)
+            case "GET", [one]:
+                return document(self._shown(one))
+            case "DELETE", [one]:
+                self._found(one).attempt.cancel()
+                return document(self._shown(one))
+            case "POST", [one, "callback"]:
+                return self._paste(request, one)
+        raise BadRequest(405, f"{request.method} is not allowed at this address")
 
     # --- tokens ---------------------------------------------------------------------------------------------
 

@@ -196,24 +196,16 @@ class AgentServer:
             try:
                 answer = self._api.answer(request, peer, allowed)
             except Unanswered as question:
-                wait(question)
+                _wait(question, resume, alive)
                 return
             if is_token and answer.status == 200:
                 self._remember(request, answer, version)
             finish(answer)
 
-        def wait(question: Unanswered) -> None:
-            """The user is asked; this thread does not wait for them."""
-
-            def told(error: KeyfobError | None) -> None:
-                if error is None:
-                    workers.submit(partial(work, question.account_key))
-                else:
-                    finish(problem(error, request))
-
-            try:
-                question.wait(told, alive)
-            except KeyfobError as error:
+        def resume(question: Unanswered, error: KeyfobError | None) -> None:
+            if error is None:
+                workers.submit(partial(work, question.account_key))
+            else:
                 finish(problem(error, request))
 
         workers.submit(work)
@@ -307,3 +299,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def _wait(
+    question: Unanswered,
+    resume: Callable[[Unanswered, KeyfobError | None], None],
+    alive: Callable[[], bool],
+) -> None:
+    """The user is asked; this thread does not wait for them. `resume` is called with what came of it."""
+    try:
+        question.wait(partial(resume, question), alive)
+    except KeyfobError as error:
+        resume(question, error)
