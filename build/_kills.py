@@ -174,7 +174,9 @@ class Ground:
             (home.config / "settings.json").write_text(json.dumps({"vault": "sealed"}))
             secret = Secret(PASSPHRASE)
             self.whole = Whole(
-                folder, self.provider, vault=SealedVault(home.id, home.data / SEALED_FILE, lambda new: secret)
+                folder,
+                self.provider,
+                vault=SealedVault(home.id, home.data / SEALED_FILE, lambda _new: secret),
             )
         else:
             self.whole = Whole(folder, self.provider, vault=SystemVault(home.id))

@@ -20,7 +20,7 @@ IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
 SLOT = re.compile(r"\{([^{}]*)\}")
 
 
-def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def methods(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     for method in dict.fromkeys(preset.methods) if preset.discovery is None else ():
         for name in METHOD_FACTS[method].endpoints:
             if getattr(preset.endpoints, name) is None:
@@ -38,7 +38,7 @@ def methods(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
             yield PresetFault("quirks", f'lacks what method "{quirk.method}" needs', f'add "{named}"')
 
 
-def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def client(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     entry = preset.client
     if entry.auth == "private_key_jwt" and entry.alg is None:
         yield PresetFault("client.alg", "is missing", "private_key_jwt needs the algorithm, such as ES256")
@@ -74,7 +74,7 @@ def client(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')
 
 
-def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def policy(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     entry = preset.policy
     signs_in = any(METHOD_FACTS[method].needs_client for method in preset.methods)
     brings = preset.client.client_id is None and signs_in
@@ -102,7 +102,7 @@ def policy(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         )
 
 
-def redirect(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def redirect(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     entry: RedirectProfile = preset.redirect
     if entry.port == "list" and not entry.ports:
         yield PresetFault("redirect.ports", "is empty", 'port = "list" needs the registered ports')
@@ -128,7 +128,7 @@ def redirect(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFau
         )
 
 
-def who_am_i(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def who_am_i(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
     if any(not holds_key(method) for method in preset.methods) and "atproto" not in preset.methods:
         yield from _identity(preset, preset.identity, "identity", ours)
     if preset.api_key is not None:
@@ -217,7 +217,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def revocation(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def revocation(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     entry = preset.revocation
     if entry.style in ("none", "nextcloud") or entry.url is not None:
         return

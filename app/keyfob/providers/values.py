@@ -74,7 +74,7 @@ OWN_HEADERS = frozenset(
 USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that flows read by name
 
 
-def looks(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def looks(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     if contrast_with_white(preset.color) < 3:
         yield PresetFault(
             "color", "is too light for a white letter", "choose a darker color, with a contrast of 3 or more"
@@ -123,7 +123,7 @@ def is_absolute_uri(text: str) -> bool:
     return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
 
 
-def addresses(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def addresses(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     kinds = [(entry.name, entry.kind) for entry in preset.inputs]
     for key, value in leaves:
         if key == "test.url" and value.startswith("/") and "atproto" in preset.methods:
@@ -159,7 +159,7 @@ def apis(preset: Provider) -> Iterator[tuple[Api, str]]:
         yield preset.api_key.api, "api_key.api"
 
 
-def placeholders(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def placeholders(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     declared = {entry.name for entry in preset.inputs}
     for key, value in leaves:
         if NOT_FILLED.match(key):
@@ -176,7 +176,7 @@ def placeholders(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[Prese
             )
 
 
-def inputs(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def inputs(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     used = {
         name for key, value in leaves if not key.startswith("inputs.") for name in PLACEHOLDER.findall(value)
     }
@@ -207,7 +207,7 @@ def inputs(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault
         yield PresetFault("api_key.pattern", "is not a pattern that Keyfob accepts", should)
 
 
-def no_code(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def no_code(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     for key, value in leaves:
         if key.endswith("pattern"):
             continue
@@ -219,7 +219,7 @@ def no_code(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
             )
 
 
-def no_secrets(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def no_secrets(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     for key, value in leaves:
         table, _, name = key.rpartition(".")
         if SECRET_LOOK.search(value):
@@ -234,7 +234,7 @@ def no_secrets(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetF
             yield PresetFault(key, "is the place of a secret", "remove it: Keyfob adds secrets to requests")
 
 
-def headers(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def headers(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     for key, value in leaves:
         table, _, name = key.rpartition(".")
         if not table.endswith(("headers", "claim_headers")):
@@ -247,7 +247,7 @@ def headers(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFaul
             yield PresetFault(key, "has control characters", "it should be one line of text")
 
 
-def parameters(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+def parameters(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     for key, _ in leaves:
         table, _, name = key.partition(".")
         if name in RESERVED.get(table, ()):

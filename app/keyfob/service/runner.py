@@ -36,19 +36,19 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def _no_keep(grant: Grant) -> None:
+def _no_keep(_grant: Grant) -> None:
     raise Fault("A flow asked to save a grant, and this runner saves none")
 
 
-def _no_browser(url: Secret) -> None:
+def _no_browser(_url: Secret) -> None:
     raise Fault("A flow asked for a browser, and this runner has none")
 
 
-def _no_callback(expectation: Expectation) -> Callback:
+def _no_callback(_expectation: Expectation) -> Callback:
     raise Fault("A flow waits for a browser, and this runner has no listener")
 
 
-def _no_code(code: ShowCode) -> None:
+def _no_code(_code: ShowCode) -> None:
     raise Fault("A flow shows a code, and this runner shows none")
 
 
@@ -60,8 +60,8 @@ class EffectHandlers:
     open_browser: Callable[[Secret], None] = _no_browser
     await_callback: Callable[[Expectation], Callback] = _no_callback
     show_code: Callable[[ShowCode], None] = _no_code
-    sending: Callable[[str], None] = lambda purpose: None
-    received: Callable[[str, Response], None] = lambda purpose, response: None
+    sending: Callable[[str], None] = lambda _purpose: None
+    received: Callable[[str, Response], None] = lambda _purpose, _response: None
 
 
 class Runner:

@@ -18,7 +18,7 @@ from keyfob.core.errors import Fault
 class SqliteAccountStore(AccountTable, JournalTables, EventTable, NamedValueTable):
     """ports.AccountStore. Each call is one transaction. Thread-safe."""
 
-    def __init__(self, path: Path, *, anew: bool = False, rule_of: RuleOf = lambda record: None) -> None:
+    def __init__(self, path: Path, *, anew: bool = False, rule_of: RuleOf = lambda _record: None) -> None:
         """`rule_of` as in `AccountTable`. Raises as `Database`."""
         super().__init__(Database(path, anew=anew))
         self.rule_of = rule_of

@@ -94,7 +94,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> NoReturn:
+def _no_constant(_name: str) -> NoReturn:
     raise NotStrict("it is not JSON")
 
 

@@ -63,7 +63,7 @@ class Saving:
         self._unsaved: dict[str, tuple[KeychainError, Stored]] = {}
         # Gives a grant and the slot to leave alone to a process that saves it when this one has ended without; whether
         # that holds it now. Must not raise.
-        self.stand_by: Callable[[Record, Grant, str], bool] = lambda record, grant, beside: False
+        self.stand_by: Callable[[Record, Grant, str], bool] = lambda _record, _grant, _beside: False
 
     def waiting(self, key: str) -> tuple[KeychainError, Stored] | None:
         """Why this process has not saved the account's new grant yet, and the grant before it."""
