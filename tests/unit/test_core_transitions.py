@@ -41,7 +41,6 @@ from keyfob.core.transitions import (
     GrantKept,
     GrantSavedLate,
     KeychainUnlocked,
-    PersonDisconnected,
     Relisted,
     Renamed,
     RenewalFailed,
@@ -49,6 +48,7 @@ from keyfob.core.transitions import (
     SecretsForgotten,
     SignedIn,
     TokenAccepted,
+    UserDisconnected,
     after,
 )
 from support.records import a_pin, records
@@ -151,7 +151,7 @@ def expected(record: Record, event: Event) -> Record:  # noqa: C901 - a table, o
             return replace(record, account=replace(ACCOUNT, name="Alice B", plan="pro"))
         case Renamed():
             return replace(record, account=replace(ACCOUNT, label="carol"))
-        case PersonDisconnected():
+        case UserDisconnected():
             ended = DISCONNECTED if status == DISCONNECTED else Disconnected(AT)
             return replace(without_grant(record), status=ended, epoch=5)
         case SecretsForgotten():
@@ -200,7 +200,7 @@ EVENTS: list[Event] = [
     KeychainUnlocked(),
     TokenAccepted("Alice B", None, None, "pro"),
     Renamed("carol"),
-    PersonDisconnected(AT),
+    UserDisconnected(AT),
     SecretsForgotten(),
     Relisted(AT, GRANT, MARGIN),
     Relisted(AT, None, MARGIN),

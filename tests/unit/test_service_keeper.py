@@ -25,7 +25,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.http import Response
 from keyfob.core.renewal import REPEAT_WITHIN
 from keyfob.core.secret import Secret
-from keyfob.core.transitions import PersonDisconnected, after
+from keyfob.core.transitions import UserDisconnected, after
 from keyfob.service.accounts import reading, saving
 from keyfob.service.accounts.grant_store import Stored
 from keyfob.service.accounts.schedule import Schedule
@@ -262,7 +262,7 @@ def test_an_account_that_is_disconnected_once_its_new_grant_is_saved_gets_no_tok
 
     def disconnected_then(record: Record, grant: Grant, before: Stored) -> str:
         slot = keep(record, grant, before)
-        rig.store.update("key-1", lambda row: after(row, PersonDisconnected(rig.clock())))
+        rig.store.update("key-1", lambda row: after(row, UserDisconnected(rig.clock())))
         return slot
 
     monkeypatch.setattr(rig.keeper.saving, "keep", disconnected_then)

@@ -127,7 +127,7 @@ class Renamed:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonDisconnected:
+class UserDisconnected:
     """The user ended the account. Its secrets are still to be forgotten and revoked."""
 
     at: datetime
@@ -147,21 +147,11 @@ class Relisted:
     margin: timedelta
 
 
-Event = (
-    SignedIn
-    | Renewed
-    | GrantKept
-    | GrantSavedLate
-    | RenewalFailed
-    | GrantEnded
-    | ErrorNoted
-    | KeychainUnlocked
-    | TokenAccepted
-    | Renamed
-    | PersonDisconnected
-    | SecretsForgotten
-    | Relisted
+# What renewals and the keychain bring about. None of it changes an account that the user has disconnected.
+RenewalEvent = (
+    Renewed | GrantKept | GrantSavedLate | RenewalFailed | GrantEnded | ErrorNoted | KeychainUnlocked
 )
+Event = SignedIn | RenewalEvent | TokenAccepted | Renamed | UserDisconnected | SecretsForgotten | Relisted
 
 
 # --- what follows -------------------------------------------------------------------------------------------
@@ -170,7 +160,7 @@ Event = (
 def after(record: Record, event: Event) -> Record:
     """The record after `event`. Total: any event may meet any status, since processes race.
 
-    A late answer of a renewal never brings back an account that its person disconnected: what happens to its grant
+    A late answer of a renewal never brings back an account that the user disconnected: what happens to its grant
     leaves it unchanged. While an account needs a sign-in, a failing renewal does not hide the reason.
     """
     match event:
@@ -202,7 +192,7 @@ def after(record: Record, event: Event) -> Record:
             )
         case Renamed(label=label):
             return replace(record, account=replace(record.account, label=label))
-        case PersonDisconnected(at=at):
+        case UserDisconnected(at=at):
             return replace(_disconnected(record, at), epoch=record.epoch + 1, cleanup=True)
         case SecretsForgotten():
             return replace(record, cleanup=False)
@@ -211,24 +201,12 @@ def after(record: Record, event: Event) -> Record:
                 return replace(_disconnected(record, at), cleanup=False)
             kept = _holding(_reset(record), grant, event.margin)
             return replace(kept, status=Connected(), cleanup=False)
-        case (
-            Renewed()
-            | GrantKept()
-            | GrantSavedLate()
-            | RenewalFailed()
-            | GrantEnded()
-            | ErrorNoted()
-            | KeychainUnlocked()
-        ):
-            return record if isinstance(record.status, Disconnected) else _after_renewal(record, event)
-    assert_never(event)
+    # mypy knows that only a RenewalEvent is left.
+    return record if isinstance(record.status, Disconnected) else _after_renewal(record, event)
 
 
-def _after_renewal(
-    record: Record,
-    event: Renewed | GrantKept | GrantSavedLate | RenewalFailed | GrantEnded | ErrorNoted | KeychainUnlocked,
-) -> Record:
-    """What renewals and the keychain do to an account that its person has not disconnected."""
+def _after_renewal(record: Record, event: RenewalEvent) -> Record:
+    """What renewals and the keychain do to an account that the user has not disconnected."""
     match event:
         case Renewed(grant=grant, margin=margin):
             renewed = _holding(_reset(record), grant, margin)
@@ -302,7 +280,7 @@ def _wait(record: Record, event: RenewalFailed, failures: int, ended: datetime) 
 
 
 def _enough(doubts: int, since: datetime | None, event: RenewalFailed) -> bool:
-    """Whether so many renewals have left the grant in doubt that its person should sign in again."""
+    """Whether so many renewals have left the grant in doubt that the user should sign in again."""
     span = REFUSED_FOR if event.refused else UNANSWERED_FOR
     return doubts >= DOUBTS_MOST and since is not None and event.error.at - since >= span
 

@@ -12,7 +12,7 @@ from functools import partial
 
 from keyfob.core.account import Disconnected, PendingRevocation, Record
 from keyfob.core.errors import KeychainError, NotFound, Transient
-from keyfob.core.transitions import PersonDisconnected, SecretsForgotten, after
+from keyfob.core.transitions import SecretsForgotten, UserDisconnected, after
 from keyfob.core.words import RevocationOutcome, Revoked, UnrevokedReason
 from keyfob.ports import AccountStore, Clock, Locks
 from keyfob.service.accounts.grant_store import GrantStore, lock_name
@@ -96,7 +96,7 @@ class Disconnector:
             return self._how_it_ended(record)
         self._store.write(_local(key), "1" if local else None)
         # The tombstone comes first: from here no answer of a renewal is stored, and no token is returned.
-        marked = self._store.update(key, partial(after, event=PersonDisconnected(now)))
+        marked = self._store.update(key, partial(after, event=UserDisconnected(now)))
         if marked is None:
             raise NotFound(f"There is no account {record.account.id}")
         if not isinstance(record.status, Disconnected):
