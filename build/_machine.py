@@ -207,7 +207,7 @@ def install_packages(names: Sequence[str]) -> None:
         if ours:
             policy.unlink(missing_ok=True)
     services = [unit for name in names for unit in SERVICES.get(name, ())]
-    if services and os.path.isdir("/run/systemd/system"):
+    if services and Path("/run/systemd/system").is_dir():
         for unit in services:
             _quietly(["systemctl", "disable", "--now", unit])
         say(f"These services stay switched off: {', '.join(services)}")
@@ -291,7 +291,7 @@ def _interpreter() -> str:
 def _uv() -> str | None:
     """A uv that runs: the machine's, else the one installed here before."""
     for found in (shutil.which("uv"), str(TOOLS / ("Scripts/uv.exe" if WINDOWS else "bin/uv"))):
-        if found and os.path.exists(found) and _quietly([found, "--version"]) == 0:
+        if found and Path(found).exists() and _quietly([found, "--version"]) == 0:
             return found
     return None
 
@@ -342,7 +342,7 @@ def _uv_settings() -> dict[str, str]:
     """No interpreter from the network; the system's certificates beside uv's own, as companies need."""
     settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(VENV)}
     bundle = "/etc/ssl/certs/ca-certificates.crt"
-    if "SSL_CERT_FILE" not in os.environ and os.path.exists(bundle):
+    if "SSL_CERT_FILE" not in os.environ and Path(bundle).exists():
         settings["SSL_CERT_FILE"] = bundle
     return settings
 
@@ -373,7 +373,7 @@ def _quietly(arguments: list[str], env: dict[str, str] | None = None) -> int:
     to_log = "SUDO_UID" not in os.environ
     if to_log:
         LOG.parent.mkdir(exist_ok=True)
-    with open(LOG if to_log else os.devnull, "ab") as log:
+    with Path(LOG if to_log else os.devnull).open("ab") as log:
         log.write(f"\n$ {' '.join(arguments)}\n".encode())
         log.flush()
         try:

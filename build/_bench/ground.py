@@ -135,7 +135,7 @@ class Ground:
     @contextlib.contextmanager
     def agent(self, home: Path) -> Iterator[Agent]:
         argv = [str(self.venv / "bin" / "keyfob"), "agent"]
-        with open(self.session.logs / f"agent-{home.name}", "wb") as log:
+        with (self.session.logs / f"agent-{home.name}").open("wb") as log:
             process = subprocess.Popen(
                 argv, env=self.env(home), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -164,9 +164,9 @@ class Agent:
 def switches(pid: int) -> int:
     """How often all threads of a process gave up the processor to wait."""
     total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
+    for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):
-            text = Path(f"/proc/{pid}/task/{task}/status").read_text("utf-8")
+            text = (task / "status").read_text("utf-8")
             total += int(text.split("\nvoluntary_ctxt_switches:")[1].split()[0])
     return total
 

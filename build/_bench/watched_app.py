@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QTimer
 
@@ -44,7 +45,7 @@ class Watch(QObject):
             self._released = True
             self._began = now - SETTLE
             self._controller.running.renewal_timer.tick_now()
-        elif self._released and len(self._gaps[True]) % 200 == 0 and os.path.exists(DONE):
+        elif self._released and len(self._gaps[True]) % 200 == 0 and Path(DONE).exists():
             self._tell()
 
     def _tell(self) -> None:

@@ -568,7 +568,7 @@ def test_no_secret_in_the_helpers_arguments_environment_or_errors(
     pid = pid_of(helper)
     for file in ("cmdline", "environ"):
         assert CANARY.encode() not in Path(f"/proc/{pid}/{file}").read_bytes()
-    assert os.readlink(f"/proc/{pid}/fd/2") == os.devnull
+    assert Path(f"/proc/{pid}/fd/2").readlink() == Path(os.devnull)
 
 
 def test_a_helper_that_cannot_start_is_told(session: DesktopSession) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -241,14 +240,15 @@ class TestFileLocks(LocksContract):
             pass
 
     def test_nothing_is_left_in_memory_or_open(self, locks: FileLocks) -> None:
-        before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+        descriptors = Path("/proc/self/fd")
+        before = len(list(descriptors.iterdir())) if descriptors.is_dir() else 0
         for number in range(20):
             with locks.hold(f"n{number}", timeout=NONE):
                 pass
             locks.held(f"n{number}")
         assert locks._queues == {}
         if before:
-            assert len(os.listdir("/proc/self/fd")) <= before
+            assert len(list(descriptors.iterdir())) <= before
 
     def test_a_folder_that_became_a_file_is_a_fault(self, locks: FileLocks, folder: Path) -> None:
         folder.rmdir()

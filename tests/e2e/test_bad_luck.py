@@ -331,7 +331,7 @@ def test_a_read_only_home_is_told_and_not_a_bug(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
 def test_a_full_disk_at_stdout_is_told(tmp_path: Path) -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
             [sys.executable, "-m", "keyfob", "accounts", "--json"],
             env={

@@ -6,7 +6,6 @@ With real processes, the sealed vault and a real agent.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -138,11 +137,11 @@ def test_s83_a_lost_wal_is_noticed(home: Machine) -> None:
 
 def test_s83_recovery_waits_until_nobody_has_the_store_open(home: Machine) -> None:
     home.agent()
-    store_before = os.stat(store(home)).st_ino
+    store_before = store(home).stat().st_ino
     ran = home.run("doctor", "--recover")
     assert (ran.code, ran.out) == (5, "")
     assert "stop the agent" in ran.err
-    assert os.stat(store(home)).st_ino == store_before
+    assert store(home).stat().st_ino == store_before
 
 
 def test_s83_what_was_removed_stays_removed(home: Machine) -> None:

@@ -25,7 +25,7 @@ def _text(text: str) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         fresh = path.with_name("settings.new")
         fresh.write_text(text)
-        os.replace(fresh, path)
+        fresh.replace(path)
 
     return write
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -198,7 +197,7 @@ def test_exec_becomes_the_command(bench: Bench) -> None:
     token = bench.token()
     assert token.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     assert f"WORKSHOP_TOKEN={token}".encode() in Path(f"/proc/{process.pid}/environ").read_bytes()
-    open_files = [os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
+    open_files = [str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
     assert not [name for name in open_files if "accounts.db" in name or "socket" in name]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)

@@ -771,10 +771,10 @@ def _no_descriptor_is_left(transport: HttpTransport) -> Iterator[None]:
     if not folder.exists():
         yield
         return
-    before = len(os.listdir(folder))
+    before = len(list(folder.iterdir()))
     yield
     gc.collect()
     end = time.monotonic() + 2
-    while len(os.listdir(folder)) > before and time.monotonic() < end:
+    while len(list(folder.iterdir())) > before and time.monotonic() < end:
         time.sleep(0.02)
-    assert len(os.listdir(folder)) <= before
+    assert len(list(folder.iterdir())) <= before

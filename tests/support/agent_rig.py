@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import tempfile
@@ -203,7 +202,7 @@ class AgentRig(Rig):
 def short_folder() -> Iterator[Path]:
     """pytest's own is too long for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="kfa-"))
-    os.chmod(folder, 0o700)
+    folder.chmod(0o700)
     try:
         yield folder
     finally:

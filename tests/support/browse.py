@@ -6,7 +6,6 @@ at to the file RESULT. A person named `nobody` looks at the page and goes away a
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ def main(person: str, result: Path, url: str) -> None:
             heading = "" if person == "nobody" else visit(driver, person, urlsplit(url).netloc)
         temporary = result.with_suffix(".new")
         temporary.write_text(heading, "utf-8")
-        os.replace(temporary, result)
+        temporary.replace(result)
 
 
 def visit(driver: Chrome, person: str, provider: str) -> str:

@@ -351,7 +351,7 @@ class DesktopSession:
         stdin: int = subprocess.DEVNULL,
         pass_fds: tuple[int, ...] = (),
     ) -> subprocess.Popen[bytes]:
-        with open(self.logs / f"{name}.log", "ab") as log:
+        with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 args,
                 env=self.env,

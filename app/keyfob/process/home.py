@@ -43,8 +43,8 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
         if env.get("KEYFOB_HOME"):
             root = where["root"]
             # KEYFOB_HOME=/tmp by mistake must not close /tmp: only what is ours or empty is repaired.
-            ours = os.path.exists(os.path.join(where["data"], "home-id"))
-            paths.own_folder(root, repair=ours or (os.path.isdir(root) and not os.listdir(root)))
+            ours = Path(where["data"], "home-id").exists()
+            paths.own_folder(root, repair=ours or (Path(root).is_dir() and not any(Path(root).iterdir())))
         for part in paths.PARTS:
             paths.own_folder(where[part])
         identity = _identity(Path(where["data"], "home-id"))
@@ -78,7 +78,7 @@ def write_private(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -126,7 +126,7 @@ def _identity(path: Path) -> str:
             pass
         except OSError:  # a file system without hard links
             if not path.exists():
-                os.replace(fresh, path)
+                fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
         sync_folder(path.parent)

@@ -100,7 +100,7 @@ class PrivateLogFile(logging.Handler):
         if self._file is not None:
             ours = os.fstat(self._file.fileno())
             try:
-                there = os.stat(self._path)
+                there = self._path.stat()
             except FileNotFoundError:
                 there = None
             if there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
@@ -122,7 +122,7 @@ class PrivateLogFile(logging.Handler):
             older = self._path.with_name(f"{self._path.name}.{number}")
             newer = self._path if number == 1 else self._path.with_name(f"{self._path.name}.{number - 1}")
             if newer.exists():
-                os.replace(newer, older)
+                newer.replace(older)
         return self._current()
 
 

@@ -171,7 +171,7 @@ def test_a_folder_that_holds_other_things_keeps_its_mode(tmp_path: Path) -> None
 def test_somebody_elses_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "h"
     open_home({"KEYFOB_HOME": str(root)})
-    monkeypatch.setattr(os, "geteuid", lambda: os.stat(root).st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: root.stat().st_uid + 1)
     with pytest.raises(SettingWrong, match="another user") as caught:
         open_home({"KEYFOB_HOME": str(root)})
     assert caught.value.exit_code == 8
@@ -238,7 +238,7 @@ def test_without_a_runtime_folder_it_is_under_tmp_and_its_owner_is_checked(
             socket_path(home, env)
         path.parent.unlink()
         path.parent.mkdir()
-        monkeypatch.setattr(os, "geteuid", lambda: os.stat(path.parent).st_uid + 1)
+        monkeypatch.setattr(os, "geteuid", lambda: path.parent.stat().st_uid + 1)
         with pytest.raises(SettingWrong, match="another user"):
             socket_path(home, env)
     finally:
@@ -294,7 +294,7 @@ def test_a_runtime_folder_that_is_not_ours_is_passed_by(
     for name in XDG:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "s"))
-    monkeypatch.setattr(os, "getuid", lambda: os.stat(tmp_path).st_uid + 4321)
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 4321)
     assert paths.run_folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == str(tmp_path / "s" / "keyfob" / "run")
     assert paths.run_folder({"XDG_RUNTIME_DIR": "relative"}) == str(tmp_path / "s" / "keyfob" / "run")
     assert paths.run_folder({}) == str(tmp_path / "s" / "keyfob" / "run")

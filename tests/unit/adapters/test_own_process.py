@@ -32,7 +32,7 @@ def test_s77_the_current_folder_leaves_the_import_path(tmp_path: Path) -> None:
     assert "/opt/kept" in path
     assert package_root() in path
     assert not [
-        each for each in path if not each or each.startswith(str(tmp_path)) or not os.path.isabs(each)
+        each for each in path if not each or each.startswith(str(tmp_path)) or not Path(each).is_absolute()
     ]
 
 

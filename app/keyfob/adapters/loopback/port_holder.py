@@ -57,7 +57,7 @@ def _has_socket(process: Path, wanted: set[str]) -> bool:
         return False
     for descriptor in descriptors:
         try:
-            if os.readlink(descriptor) in wanted:
+            if str(descriptor.readlink()) in wanted:
                 return True
         except OSError:
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from keyfob.core.errors import SettingWrong
@@ -42,8 +43,8 @@ def tls_context() -> ssl.SSLContext:
             ) from error
     elif sys.platform != "win32" and not os.environ.get("SSL_CERT_DIR"):
         paths = ssl.get_default_verify_paths()
-        if not os.path.exists(paths.openssl_cafile) and not os.path.isdir(paths.openssl_capath):
-            bundle = next((each for each in BUNDLES if os.path.exists(each)), None)
+        if not Path(paths.openssl_cafile).exists() and not Path(paths.openssl_capath).is_dir():
+            bundle = next((each for each in BUNDLES if Path(each).exists()), None)
             if bundle is not None:
                 context.load_verify_locations(cafile=bundle)
     return context

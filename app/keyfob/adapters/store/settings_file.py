@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,7 @@ class SettingsFile:
 
     def _mark(self) -> _Mark | None:
         try:
-            found = os.stat(self.path)
+            found = self.path.stat()
         except OSError:
             return None
         # Most saves replace the file; an editor that writes into it changes the time or the size.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -50,5 +49,5 @@ def set_aside(path: Path) -> Path | None:
         return None
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     for suffix in found:
-        os.replace(path.with_name(path.name + suffix), aside.with_name(aside.name + suffix))
+        path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
     return aside

@@ -82,7 +82,7 @@ class Autostart:
     def _settings(self) -> dict[str, str]:
         values = {HIDDEN: "1"}
         if self._env.get("KEYFOB_HOME"):
-            values["KEYFOB_HOME"] = os.path.abspath(self._env["KEYFOB_HOME"])
+            values["KEYFOB_HOME"] = os.path.abspath(self._env["KEYFOB_HOME"])  # noqa: PTH100 - links stay
         return values
 
     def _entry(self) -> bytes:

@@ -25,7 +25,7 @@ MOST_BACKUPS = 1000  # of one file
 def read(path: Path, most: int | None = None) -> bytes | None:
     """The file's bytes, at most `most` of them; None if there is no such file. Raises SettingWrong if it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return file.read(-1 if most is None else most)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -96,7 +96,7 @@ def create(path: Path, data: bytes, mode: int) -> None:
     """A new file. Raises OSError, FileExistsError if there is one by now; then nothing is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_new(path, data)
-    os.chmod(path, mode)
+    path.chmod(mode)
     sync_folder(path.parent)
 
 
@@ -117,10 +117,10 @@ def write_over(real: Path, before: bytes, after: bytes) -> None:
             owner, now = real.stat(), temporary.stat()
             if (owner.st_uid, owner.st_gid) != (now.st_uid, now.st_gid):
                 os.chown(temporary, owner.st_uid, owner.st_gid)
-                os.chmod(temporary, owner.st_mode & 0o7777)  # chown may clear bits
+                temporary.chmod(owner.st_mode & 0o7777)  # chown may clear bits
         if real.read_bytes() != before:
             raise file_changed(real)
-        os.replace(temporary, real)
+        temporary.replace(real)
     finally:
         temporary.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # the change is made, and an error would say that it is not

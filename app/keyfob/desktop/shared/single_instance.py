@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLockFile, QObject, Signal
@@ -44,7 +45,7 @@ class Instance(QObject):
                     self._name
                 )  # left behind by a crash: the lock shows that no process listens
                 if self._server.listen(self._name) and os.name != "nt":
-                    os.chmod(self._server.fullServerName(), 0o600)  # Qt leaves 0700
+                    Path(self._server.fullServerName()).chmod(0o600)  # Qt leaves 0700
                 return True
             if self.raise_first() or time.monotonic() > until:
                 return False
