@@ -60,6 +60,13 @@ def test_a_tool_may_want_more_or_less_life() -> None:
     assert not serves(grant(3600), AT + timedelta(hours=1), timedelta(0))
 
 
+def test_a_token_that_a_clock_which_was_ahead_noted_is_not_trusted_if_it_can_be_renewed() -> None:
+    before = AT - AHEAD_MOST
+    assert serves(grant(3600), before, timedelta(0))
+    assert not serves(grant(3600), before - SECOND, timedelta(0))
+    assert serves(grant(3600, refresh=False), before - SECOND, timedelta(0))
+
+
 def test_when_a_token_is_renewed() -> None:
     assert renews_at(grant(3600), MARGIN, 0) == AT + timedelta(minutes=50)
     assert renews_at(grant(600), MARGIN, 0) == AT + timedelta(minutes=8)
