@@ -34,7 +34,7 @@ HEADER = "text/x-keyfob-header"
 _SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-/"
 
 
-class AgentGone(Exception):
+class AgentGoneError(Exception):
     """There is no agent at the socket, or it went away before it answered."""
 
 
@@ -52,12 +52,12 @@ class _Place:
     def __init__(self) -> None:
         import _socket
 
-        from keyfob.process.paths import NotOurs, socket_file
+        from keyfob.process.paths import NotOursError, socket_file
 
         try:
             path = socket_file(os.environ)
-        except (OSError, NotOurs) as error:
-            raise AgentGone(str(error)) from None
+        except (OSError, NotOursError) as error:
+            raise AgentGoneError(str(error)) from None
         self.address: str | tuple[str, int] = path
         self.host, self.key, self.port = "keyfob", "", 0
         family = getattr(_socket, "AF_UNIX", None)
@@ -67,7 +67,7 @@ class _Place:
             self.address, self.host = ("127.0.0.1", self.port), f"127.0.0.1:{self.port}"
             family = _socket.AF_INET
         if family is None:
-            raise AgentGone("no agent is running")
+            raise AgentGoneError("no agent is running")
         self._family: int = family
 
     def connect(self, seconds: float) -> _socket.socket:
@@ -88,9 +88,9 @@ def exchange(
     method: str, target: str, accept: str = "", body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
     """One request to the agent on its own connection: status, headers, body. An agent may take its time, but not
-    without a sign of life. Raises AgentGone."""
+    without a sign of life. Raises AgentGoneError."""
     if is_agent_silent():
-        raise AgentGone("the agent does not answer")
+        raise AgentGoneError("the agent does not answer")
     place = _Place()
     head = f"{method} {target} HTTP/1.1\r\nHost: {place.host}\r\nConnection: close\r\nAccept: {accept}\r\n"
     if place.key:
@@ -104,14 +104,14 @@ def exchange(
 
                 # An agent that was killed leaves its file behind, and another program may have its port.
                 if not proves_itself(sock, place.port, place.key):
-                    raise AgentGone("another program has the agent's port")
+                    raise AgentGoneError("another program has the agent's port")
             sock.settimeout(SIGN_OF_LIFE)
             _send(sock, head.encode("ascii") + body)
             return _parsed(_received(sock, place))
         finally:
             sock.close()
     except OSError as error:
-        raise AgentGone(str(error)) from None
+        raise AgentGoneError(str(error)) from None
 
 
 def _send(sock: _socket.socket, data: bytes) -> None:
@@ -120,7 +120,7 @@ def _send(sock: _socket.socket, data: bytes) -> None:
 
 
 def _received(sock: _socket.socket, place: _Place) -> bytes:
-    """All that comes until the other end closes. Raises OSError, and AgentGone for an agent that does not live."""
+    """All that comes until the other end closes. Raises OSError, and AgentGoneError for an agent that does not live."""
     global _silent_until, on_wait
     end = time.monotonic() + TIMEOUT
     sock.settimeout(SILENCE)
@@ -135,7 +135,7 @@ def _received(sock: _socket.socket, place: _Place) -> bytes:
             if time.monotonic() < end and _lives(place):
                 continue
             _silent_until = time.monotonic() + SILENT_FOR
-            raise AgentGone("the agent does not answer") from None
+            raise AgentGoneError("the agent does not answer") from None
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)
@@ -173,21 +173,21 @@ def _parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
     if not blank or len(words) < 2 or not words[1].isdecimal():
-        raise AgentGone("the agent stopped")
+        raise AgentGoneError("the agent stopped")
     headers = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     length = headers.get("content-length", "")
     if length.isdecimal() and len(body) < int(length):
-        raise AgentGone("the agent stopped")
+        raise AgentGoneError("the agent stopped")
     return int(words[1]), headers, body
 
 
 def _target(kind: str, ref: str, query: str = "") -> str:
     """The address of an account. Refs hold letters, digits and `._@-/` alone; anything else is not an account."""
     if not ref or any(char not in _SAFE for char in ref) or ".." in ref.split("/"):
-        raise AgentGone("no account has this name")
+        raise AgentGoneError("no account has this name")
     return f"/v1/{kind}/{ref}{query}"
 
 
@@ -243,7 +243,7 @@ def fast_token(arguments: Sequence[str]) -> int | None:
     try:
         query = f"?min_life={min_life}" if min_life else ""
         status, headers, body = exchange("GET", _target("token", ref, query), accept)
-    except AgentGone:
+    except AgentGoneError:
         return None
     exit_code = headers.get("keyfob-exit", "")
     if status == 200:
@@ -288,13 +288,13 @@ def accounts() -> list[dict[str, Any]]:
     """All accounts, as `keyfob accounts --json` shows them. Raises `keyfob.KeyfobError`. Blocks."""
     try:
         return accounts_from_agent()
-    except AgentGone:
+    except AgentGoneError:
         found: list[dict[str, Any]] = _command(["accounts"])["accounts"]
         return found
 
 
 def accounts_from_agent() -> list[dict[str, Any]]:
-    """The same from a running agent alone. Raises AgentGone if there is none, and `keyfob.KeyfobError`."""
+    """The same from a running agent alone. Raises AgentGoneError if there is none, and `keyfob.KeyfobError`."""
     listed: list[dict[str, Any]] = _document("GET", "/v1/accounts")["accounts"]
     return listed
 
@@ -331,7 +331,7 @@ def lease(account: str, *, min_life: float | None = None, rejected: str | None =
 def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[str, Any]:
     try:
         return from_agent(account, min_life=min_life, rejected=rejected)
-    except AgentGone:
+    except AgentGoneError:
         arguments = ["token", account]
         if min_life is not None:
             arguments += ["--min-life", f"{min_life:g}"]
@@ -341,7 +341,7 @@ def _answer(account: str, min_life: float | None, rejected: str | None) -> dict[
 
 
 def from_agent(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
-    """The same from a running agent alone. Raises AgentGone if there is none, and `keyfob.KeyfobError`."""
+    """The same from a running agent alone. Raises AgentGoneError if there is none, and `keyfob.KeyfobError`."""
     import json
 
     if rejected is not None:
@@ -356,7 +356,7 @@ def header_from_agent(account: str) -> tuple[str, str]:
     status, _, raw = exchange("GET", _target("token", account), HEADER)
     if status != 200:
         from_agent(account)  # the same refusal, with its code
-        raise AgentGone("the agent refused the request without a reason")
+        raise AgentGoneError("the agent refused the request without a reason")
     name, _, value = raw.decode().strip().partition(": ")
     return name, value
 
@@ -460,14 +460,14 @@ def signed(
 
     try:
         return sign_by_agent(account, method, url, nonce, rejected)
-    except AgentGone:
+    except AgentGoneError:
         return _command(["sign", account], json.dumps(_wanted(method, url, nonce, rejected)))
 
 
 def sign_by_agent(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
-    """The same from a running agent alone. Raises AgentGone if there is none, and `keyfob.KeyfobError`."""
+    """The same from a running agent alone. Raises AgentGoneError if there is none, and `keyfob.KeyfobError`."""
     import json
 
     body = json.dumps(_wanted(method, url, nonce, rejected)).encode()
@@ -475,7 +475,7 @@ def sign_by_agent(
 
 
 def renewed_by_agent(account: str) -> dict[str, Any]:
-    """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGone if there
+    """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGoneError if there
     is none, and `keyfob.KeyfobError`."""
     return _document("POST", _target("renew", account))
 

@@ -17,7 +17,7 @@ from keyfob.desktop.settings.program_card import LIMITS, SWITCH
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.consent_dialog import Asking, ConsentDialog
 from keyfob.engine import Engine
-from keyfob.service.consents import Unanswered
+from keyfob.service.consents import UnansweredError
 from support.sample_engine import sample_engine
 
 TOOL = Program(
@@ -133,7 +133,7 @@ def answered(engine: Engine, executable: str, reply: Reply) -> None:
     ask, engine.consents.ask = engine.consents.ask, lambda question: reply
     settings = engine.settings.load()
     engine.settings.save(replace(settings, named_app_consent=True), settings)
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(UnansweredError) as caught:
         engine.consents.require(Program(executable), "github/aldis-k", "key-github-aldis-k")
     done = threading.Event()
     caught.value.wait(lambda error: done.set(), lambda: True)

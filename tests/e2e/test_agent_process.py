@@ -98,7 +98,7 @@ def test_a_killed_agent_is_replaced_and_until_then_commands_work_alone(home: Mac
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's id")
-def test_S_62_another_users_process_is_refused(home: Machine) -> None:
+def test_s_62_another_users_process_is_refused(home: Machine) -> None:
     """S-62: on the Unix socket another user's process is refused, even where file modes would let it in."""
     agent = home.agent()
     for folder in (home.root, home.home, home.socket.parent):

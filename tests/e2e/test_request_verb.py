@@ -157,7 +157,7 @@ def test_a_401_that_stays_is_the_answer(home: Home, api: Api) -> None:
     "address",
     ["https://evil.example/", "http://alice@127.0.0.1/", "http://127.0.0.1:1/", "//127.0.0.1/", "x"],
 )
-def test_S_64_another_host_is_refused(home: Home, api: Api, address: str) -> None:
+def test_s_64_another_host_is_refused(home: Home, api: Api, address: str) -> None:
     """S-64: an address that is not the provider's, `@` in it, another port → refused, nothing sent."""
     ran = home.request("GET", address)
     assert (ran.code, ran.out, api.seen) == (8, "", [])
@@ -166,7 +166,7 @@ def test_S_64_another_host_is_refused(home: Home, api: Api, address: str) -> Non
 @pytest.mark.parametrize(
     "line", ["Authorization: Bearer mine", "Connection: x", "Transfer-Encoding: chunked", "Host: x", "none"]
 )
-def test_S_64_a_callers_own_credentials_and_hop_by_hop_headers_are_refused(
+def test_s_64_a_callers_own_credentials_and_hop_by_hop_headers_are_refused(
     home: Home, api: Api, line: str
 ) -> None:
     """S-64: a client's own `Authorization`, hop-by-hop tricks → refused."""
@@ -175,7 +175,7 @@ def test_S_64_a_callers_own_credentials_and_hop_by_hop_headers_are_refused(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_S_64_a_redirect_off_the_hosts_gets_nothing(
+def test_s_64_a_redirect_off_the_hosts_gets_nothing(
     home: Home, api: Api, elsewhere: Api, status: int
 ) -> None:
     """S-64: a redirect off the allowed hosts → refused, and its target receives nothing."""

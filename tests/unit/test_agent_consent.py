@@ -21,7 +21,13 @@ from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient
 from keyfob.core.settings import Settings
 from keyfob.process.own_process import own_command, package_root
-from keyfob.service.consents import QUESTIONS_MOST, QUESTIONS_OF_ONE, REQUESTS_OF_ONE, Consents, Unanswered
+from keyfob.service.consents import (
+    QUESTIONS_MOST,
+    QUESTIONS_OF_ONE,
+    REQUESTS_OF_ONE,
+    Consents,
+    UnansweredError,
+)
 from support.agent_rig import AgentRig, short_folder, spawn, unix
 from support.memory_store import MemoryAccountStore
 from support.rig import MovingClock
@@ -73,7 +79,7 @@ def answer_of(consents: Consents, program: Program = TOOL, account: str = "alice
     """Raises what the request would be told."""
     try:
         consents.require(program, f"example/{account}", f"key-{account}")
-    except Unanswered as question:
+    except UnansweredError as question:
         answers: queue.Queue[KeyfobError | None] = queue.Queue()
         question.wait(answers.put, lambda: True)
         error = answers.get(timeout=10)
@@ -103,7 +109,7 @@ def test_while_the_switch_is_off_nobody_is_asked_or_looked_at(make: Callable[...
 
 def test_the_person_is_shown_which_program_wants_which_account(make: Callable[..., Consents]) -> None:
     consents = make(Reply.ALWAYS)
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(UnansweredError) as caught:
         NamedApps(consents, lambda pid: TOOL).require(Peer(7, 0), "example/alice", "key-alice")
     answers: queue.Queue[KeyfobError | None] = queue.Queue()
     caught.value.wait(answers.put, lambda: True)
@@ -269,7 +275,7 @@ class Request:
     def __init__(self, consents: Consents, program: Program = TOOL, account: str = "alice") -> None:
         self.there = True
         self.answers: queue.Queue[KeyfobError | None] = queue.Queue()
-        with pytest.raises(Unanswered) as caught:
+        with pytest.raises(UnansweredError) as caught:
             consents.require(program, f"example/{account}", f"key-{account}")
         caught.value.wait(self.answers.put, lambda: self.there)
 
@@ -291,7 +297,7 @@ def test_s81_once_is_shared_by_the_requests_that_wait_with_it(make: Callable[...
     person.replies.put(Reply.ONCE)
     assert [request.answer for request in requests] == [None] * 20
     assert person.asked.empty()
-    with pytest.raises(Unanswered):
+    with pytest.raises(UnansweredError):
         consents.require(TOOL, "example/alice", "key-alice")
 
 

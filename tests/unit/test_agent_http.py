@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequest, document, take
+from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequestError, document, take
 
 
 def test_a_request_is_taken_whole_and_what_follows_is_left() -> None:
@@ -63,7 +63,7 @@ def test_the_connection_stays_as_the_client_says(line: str, keeps: bool) -> None
     ],
 )
 def test_what_is_no_plain_request_is_refused(data: bytes, status: int) -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(BadRequestError) as caught:
         take(data)
     assert caught.value.status == status
 
@@ -72,7 +72,7 @@ def test_what_is_no_plain_request_is_refused(data: bytes, status: int) -> None:
 def test_a_body_is_an_object_or_refused(body: bytes) -> None:
     taken = take(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     assert taken is not None
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequestError):
         taken[0].json()
 
 

@@ -334,7 +334,7 @@ def test_the_socket_is_the_owners_alone(rig: AgentRig, folder: Path) -> None:
     assert not (inner / "agent.sock").exists()
 
 
-def test_S_62_another_users_process_is_refused(
+def test_s_62_another_users_process_is_refused(
     rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """S-62: on the Unix socket another user's process is refused."""
@@ -357,7 +357,7 @@ def test_S_62_another_users_process_is_refused(
     ],
 )
 @pytest.mark.parametrize("target", ["/v1/token/example", "/v1/accounts", "/v1/events"])
-def test_S_62_web_pages_get_nothing(
+def test_s_62_web_pages_get_nothing(
     rig: AgentRig, folder: Path, method: str, headers: dict[str, str], target: str
 ) -> None:
     """S-62: any Origin, a preflight → 403, no CORS."""
@@ -504,7 +504,7 @@ def over_tcp(file: Path, **changes: str) -> Reply:
 
 
 @pytest.mark.network
-def test_S_62_the_port_opens_with_the_key_alone(rig: AgentRig, folder: Path) -> None:
+def test_s_62_the_port_opens_with_the_key_alone(rig: AgentRig, folder: Path) -> None:
     """S-62: foreign Host, any Origin, a preflight on a TCP listener → 403, no CORS."""
     file = folder / "agent.json"
     with rig.serving(TcpEndpoint(file)):

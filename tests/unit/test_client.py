@@ -184,7 +184,7 @@ def test_an_agent_that_goes_away_midway_is_no_answer(folder: Path) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
         b"odd\r\n\r\n",
     ):
-        with pytest.raises(client.AgentGone):
+        with pytest.raises(client.AgentGoneError):
             client._parsed(raw)
 
 
@@ -198,7 +198,7 @@ def test_where_there_are_no_unix_sockets_the_port_is_used(
     with rig.serving(TcpEndpoint(folder / "agent.json")):
         assert keyfob.token("example") == "access-1"
         assert client.signed("example", "GET", f"{ISSUER}/me")["token"] == "access-1"
-    with pytest.raises(client.AgentGone):
+    with pytest.raises(client.AgentGoneError):
         client.from_agent("example")
 
 

@@ -16,7 +16,7 @@ from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded
 from keyfob.core.http import Response
 from keyfob.core.provider import Lifetimes, Provider, TokenAnswer
 from keyfob.protocol.http.responses import (
-    NotStrict,
+    NotStrictError,
     error_of,
     failure,
     is_cloudflare,
@@ -89,7 +89,7 @@ def test_s30_depth_counts_brackets_outside_texts_alone() -> None:
     assert parse_json(b'{"a": ' + deep + b', "b": ' + deep + b"}")
     assert parse_json(b'{"a": "' + b"[" * 100_000 + b'"}')
     assert parse_json(b'{"a": "\\"' + b"{" * 1000 + b'"}')
-    with pytest.raises(NotStrict):
+    with pytest.raises(NotStrictError):
         parse_json(b'"\\')
 
 
@@ -156,7 +156,7 @@ def test_a_form_where_the_server_says_so() -> None:
     "body", [b"a=1&a=2", b"<html>", b"a", b"a=%ff", "a=ü".encode(), b"&".join([b"a=1"] * 300)]
 )
 def test_a_form_that_is_not_strict(body: bytes) -> None:
-    with pytest.raises(NotStrict):
+    with pytest.raises(NotStrictError):
         parse_object(Response(200, {"content-type": "application/x-www-form-urlencoded"}, body, AT))
 
 

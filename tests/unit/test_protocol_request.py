@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE, Head, Malformed, TooLong, read_head
+from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE, Head, MalformedError, TooLongError, read_head
 
 WHOLE = b"POST /a?b=c HTTP/1.0\r\nHost: keyfob\r\nCookie: caf\xe9\r\nX:\t 1 \r\nhost: other\r\nEmpty:\r\n\r\n"
 
@@ -27,13 +27,13 @@ def test_every_beginning_waits_for_more() -> None:
 
 @pytest.mark.parametrize("end", [b"", b" HTTP/1.1\r\n\r\n"])
 def test_a_long_request_line_is_refused_before_and_after_it_ends(end: bytes) -> None:
-    with pytest.raises(TooLong):
+    with pytest.raises(TooLongError):
         read_head(b"GET /" + b"x" * MAX_LINE + end)
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
 def test_long_headers_are_refused_before_and_after_they_end(end: bytes) -> None:
-    with pytest.raises(TooLong):
+    with pytest.raises(TooLongError):
         read_head(b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEADERS + end)
 
 
@@ -60,7 +60,7 @@ def test_long_headers_are_refused_before_and_after_they_end(end: bytes) -> None:
     ],
 )
 def test_what_two_readers_could_understand_differently_is_refused(data: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedError):
         read_head(data)
 
 
@@ -68,7 +68,7 @@ def test_what_two_readers_could_understand_differently_is_refused(data: bytes) -
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     try:
         head = read_head(b"GET / HTTP/1.1\r\n" + data)
-    except Malformed:
+    except MalformedError:
         return
     assert head is None or head.size <= len(data) + 16
 

@@ -69,7 +69,7 @@ def placed(rig: AgentRig, name: str, api: str) -> str:
         "",
     ],
 )
-def test_S_64_an_address_that_is_not_the_providers_is_refused(rig: AgentRig, url: str) -> None:
+def test_s_64_an_address_that_is_not_the_providers_is_refused(rig: AgentRig, url: str) -> None:
     """S-64: other hosts, other ports, plain http and `@` in the URL → refused, before a token is even read."""
     rig.clock.forward(days=1)  # a renewal would be due
     with pytest.raises(SettingWrong) as caught:
@@ -115,13 +115,13 @@ def test_a_redirect_off_the_hosts_is_not_followed(rig: AgentRig) -> None:
     ["Authorization", "authorization", "DPoP", "Host", "Connection", "Transfer-Encoding", "TE", "Upgrade",
      "Proxy-Authorization", "Content-Length", "Keep-Alive", "X Y", "X:Y", "", "X\r\nY", "Ä"],
 )  # fmt: skip
-def test_S_64_headers_that_are_not_a_callers_to_set(rig: AgentRig, name: str) -> None:
+def test_s_64_headers_that_are_not_a_callers_to_set(rig: AgentRig, name: str) -> None:
     """S-64: a client's own `Authorization`, hop-by-hop tricks → refused."""
     with pytest.raises(Usage):
         rig.signer.check("example", "/me", {name: "x"})
 
 
-def test_S_64_a_header_is_one_header(rig: AgentRig) -> None:
+def test_s_64_a_header_is_one_header(rig: AgentRig) -> None:
     for value in ("a\r\nAuthorization: b", "a\nb", "a\0b"):
         with pytest.raises(Usage):
             rig.signer.check("example", "/me", {"X-Note": value})

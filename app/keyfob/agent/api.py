@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from keyfob.agent.endpoints import Peer
-from keyfob.agent.http import Answer, BadRequest, Incoming, document
+from keyfob.agent.http import Answer, BadRequestError, Incoming, document
 from keyfob.agent.remedies import REMEDIES
 from keyfob.agent.replacing import Replacements
 from keyfob.core.account import Account, LoggedEvent
@@ -38,7 +38,7 @@ from keyfob.ports import Spawn
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.signer import Signer, SignRequest
 from keyfob.service.accounts.views import Progress, SignInRequest, Token
-from keyfob.service.consents import Unanswered
+from keyfob.service.consents import UnansweredError
 from keyfob.service.sign_in.attempt import Attempt
 from keyfob.service.sign_in.sign_in import SignIn
 
@@ -70,7 +70,7 @@ class Consent(Protocol):
     """Whether a program may have an account's token; see `agent/consent.py`."""
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
-        """Raises SettingWrong `consent_refused`, and Unanswered when the user must be asked first."""
+        """Raises SettingWrong `consent_refused`, and UnansweredError when the user must be asked first."""
 
 
 @dataclass
@@ -99,15 +99,15 @@ class Api:
         self._replacements = Replacements(self.accounts, self.now)
 
     def answer(self, request: Incoming, peer: Peer, allowed: str | None = None) -> Answer:
-        """The answer to anything but the event stream. Raises Unanswered alone: ask again when the user has allowed
+        """The answer to anything but the event stream. Raises UnansweredError alone: ask again when the user has allowed
         it, with the key of the account in `allowed`."""
         try:
             if peer.forwarded:
                 self._refuse_afar(request)
             return self._route(request, peer, allowed)
-        except Unanswered:
+        except UnansweredError:
             raise
-        except BadRequest as error:
+        except BadRequestError as error:
             return problem(Usage(str(error)), request, error.status)
         except KeyfobError as error:
             return problem(error, request)
@@ -135,7 +135,7 @@ class Api:
                 raise SettingWrong(
                     "This account is not shared with other machines", code="sharing_not_allowed"
                 )
-        raise BadRequest(403, "other machines may not use this")
+        raise BadRequestError(403, "other machines may not use this")
 
     def _route(self, request: Incoming, peer: Peer, allowed: str | None) -> Answer:
         match request.method, request.parts:
@@ -155,8 +155,8 @@ class Api:
             case _, ["v1", "sign-ins", *rest]:
                 return self._route_sign_in(request, rest)
             case _, ["v1", "accounts" | "token" | "renew" | "sign", *_]:
-                raise BadRequest(405, f"{request.method} is not allowed at this address")
-        raise BadRequest(404, "there is nothing at this address")
+                raise BadRequestError(405, f"{request.method} is not allowed at this address")
+        raise BadRequestError(404, "there is nothing at this address")
 
     def _route_sign_in(self, request: Incoming, rest: list[str]) -> Answer:
         """`rest`: the parts of the address after /v1/sign-ins."""
@@ -170,7 +170,7 @@ class Api:
                 return document(self._shown(one))
             case "POST", [one, "callback"]:
                 return self._paste(request, one)
-        raise BadRequest(405, f"{request.method} is not allowed at this address")
+        raise BadRequestError(405, f"{request.method} is not allowed at this address")
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
@@ -212,12 +212,12 @@ class Api:
         body = request.json()
         wanted = {name: body.get(name) for name in ("provider", "method", "account", "label", "api_key")}
         if any(value is not None and not isinstance(value, str) for value in wanted.values()):
-            raise BadRequest(400, "provider, method, account, label and api_key must be strings")
+            raise BadRequestError(400, "provider, method, account, label and api_key must be strings")
         inputs, scopes = body.get("inputs", {}), body.get("scopes", [])
         if not isinstance(inputs, dict) or not isinstance(scopes, list):
-            raise BadRequest(400, "inputs must be an object and scopes a list")
+            raise BadRequestError(400, "inputs must be an object and scopes a list")
         if not wanted["provider"] and not wanted["account"]:
-            raise BadRequest(400, "provider or account is missing")
+            raise BadRequestError(400, "provider or account is missing")
         with self._lock:
             self._forget_old()
             if sum(not each.ended.is_set() for each in self._running.values()) >= SIGN_INS_MOST:
@@ -264,7 +264,7 @@ class Api:
         body = request.json()
         text = body.get("url") or body.get("code") or body.get("text")
         if not isinstance(text, str):
-            raise BadRequest(400, "the address or code is missing: {url: …}")
+            raise BadRequestError(400, "the address or code is missing: {url: …}")
         self._found(one).attempt.paste(text)
         return document(self._shown(one))
 
@@ -290,14 +290,14 @@ class Api:
 
 
 def min_life(request: Incoming) -> timedelta | None:
-    """The query's `min_life` in seconds, None if it is not given. Raises BadRequest."""
+    """The query's `min_life` in seconds, None if it is not given. Raises BadRequestError."""
     text = request.query.get("min_life")
     if text is None:
         return None
     # Python's own reading takes 1_0, nan and other scripts' digits too.
     seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
     if not 0 <= seconds <= MIN_LIFE_MOST:
-        raise BadRequest(400, "min_life must be a number of seconds")
+        raise BadRequestError(400, "min_life must be a number of seconds")
     return timedelta(seconds=seconds)
 
 
@@ -313,10 +313,10 @@ def told(token: Token, request: Incoming) -> Answer:
 
 
 def _refused_token(request: Incoming) -> Secret:
-    """The token that the provider refused, from the body. Raises BadRequest if it is missing."""
+    """The token that the provider refused, from the body. Raises BadRequestError if it is missing."""
     rejected = request.json().get("rejected")
     if not isinstance(rejected, str) or not rejected:
-        raise BadRequest(400, "the refused token is missing: {rejected: …}")
+        raise BadRequestError(400, "the refused token is missing: {rejected: …}")
     return Secret(rejected)
 
 

@@ -16,7 +16,7 @@ from keyfob.agent import limits
 from keyfob.agent.answer_cache import AnswerCache, Question
 from keyfob.agent.api import event_line, problem
 from keyfob.agent.endpoints import Endpoint, Peer
-from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequest, Incoming, take
+from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequestError, Incoming, take
 from keyfob.agent.limits import Closable, Connections
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import Fault, Transient, Usage
@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
             if request.method == "GET" and request.target.partition("?")[0] == "/v1/events":
                 self._begin_stream(request)
                 return True
-        except BadRequest as error:
+        except BadRequestError as error:
             self._refuse(problem(Usage(str(error)), _UNREADABLE, error.status))
             return False
         if request.method == "GET" and not self._peer.forwarded:
@@ -295,11 +295,11 @@ def question_of(request: Incoming) -> Question:
 
 
 def _since(request: Incoming) -> int | None:
-    """The event after which the client continues; None for none. Raises BadRequest."""
+    """The event after which the client continues; None for none. Raises BadRequestError."""
     text = request.query.get("after") or request.headers.get("last-event-id", "")
     if not text:
         return None
     # Python refuses to read a number of thousands of digits, and the store one of more than 64 bits.
     if not text.isascii() or not text.isdecimal() or len(text) > 19 or int(text) > EVENT_MOST:
-        raise BadRequest(400, "after and Last-Event-ID must be the number of an event")
+        raise BadRequestError(400, "after and Last-Event-ID must be the number of an event")
     return int(text)

@@ -59,7 +59,7 @@ class NamedApps:
         return self._consents.on
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
-        """Raises SettingWrong `consent_refused`, and Unanswered when the user must be asked first."""
+        """Raises SettingWrong `consent_refused`, and UnansweredError when the user must be asked first."""
         if self._consents.on:
             self._consents.require(self._identify(peer.pid), account_id, account_key)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from keyfob.agent.http import Answer, BadRequest, Incoming, document
+from keyfob.agent.http import Answer, BadRequestError, Incoming, document
 from keyfob.core.errors import SettingWrong
 from keyfob.process import agent_hello
 from keyfob.process.home import write_private
@@ -57,11 +57,11 @@ class Endpoint(Protocol):
         """Who is at the other end; None if it is another user."""
 
     def check(self, request: Incoming) -> None:
-        """Raises BadRequest for what is not allowed here."""
+        """Raises BadRequestError for what is not allowed here."""
 
     def hello(self, request: Incoming) -> Answer | None:
         """The answer to `GET /v1/hello`, which is given at once and needs no key; None for other requests. Raises
-        BadRequest."""
+        BadRequestError."""
 
 
 class UnixEndpoint:
@@ -154,7 +154,7 @@ class TcpEndpoint:
         self._check_place(request)
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key.encode()):
-            raise BadRequest(403, "the key is missing or wrong")
+            raise BadRequestError(403, "the key is missing or wrong")
 
     def hello(self, request: Incoming) -> Answer | None:
         if not _is_hello(request):
@@ -165,14 +165,14 @@ class TcpEndpoint:
         if challenge is not None:
             proof = agent_hello.proof(self._key, self._port, challenge)
             if proof is None:
-                raise BadRequest(400, "the challenge must have 32 hexadecimal characters")
+                raise BadRequestError(400, "the challenge must have 32 hexadecimal characters")
             told["proof"] = proof
         return document(told)
 
     def _check_place(self, request: Incoming) -> None:
         refuse_web_pages(request)
         if request.headers.get("host", "").lower() != f"{HOST}:{self._port}":
-            raise BadRequest(403, "this host is not served")
+            raise BadRequestError(403, "this host is not served")
 
     def _told(self) -> tuple[int, str] | None:
         try:
@@ -187,12 +187,12 @@ def _is_hello(request: Incoming) -> bool:
 
 
 def refuse_web_pages(request: Incoming) -> None:
-    """Raises BadRequest if a browser sent this for a page. Nothing allows an origin, so a preflight ends here."""
+    """Raises BadRequestError if a browser sent this for a page. Nothing allows an origin, so a preflight ends here."""
     headers = request.headers
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
-        raise BadRequest(403, "web pages are not served")
+        raise BadRequestError(403, "web pages are not served")
     if request.method == "OPTIONS" or "access-control-request-method" in headers:
-        raise BadRequest(403, "web pages are not served")
+        raise BadRequestError(403, "web pages are not served")
 
 
 # --- the socket -------------------------------------------------------------------------------------------------

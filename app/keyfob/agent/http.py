@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE, Malformed, TooLong, read_head
+from keyfob.protocol.http.request import MAX_HEADERS, MAX_LINE, MalformedError, TooLongError, read_head
 
 HEAD_MOST = MAX_LINE + MAX_HEADERS  # bytes of request line and headers
 BODY_MOST = 64 * 1024  # bytes: room for a pasted address and for the longest token
@@ -35,7 +35,7 @@ REASONS = {
 }
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """The peer's bytes are not a valid request. `status` is what it is answered before the connection
     closes."""
 
@@ -65,16 +65,16 @@ class Incoming:
         return {name: values[-1] for name, values in parse_qs(self.target.partition("?")[2]).items()}
 
     def json(self) -> dict[str, Any]:
-        """The body as an object. Raises BadRequest."""
+        """The body as an object. Raises BadRequestError."""
         try:
             value = json.loads(self.body or b"{}", parse_constant=_no_number)
             # JSON can spell half of a surrogate pair, which no text can hold: nothing behind this could store
             # or hash it.
             json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            raise BadRequest(400, "the body is not valid JSON") from None
+            raise BadRequestError(400, "the body is not valid JSON") from None
         if not isinstance(value, dict):
-            raise BadRequest(400, "the body is not a JSON object")
+            raise BadRequestError(400, "the body is not a JSON object")
         return value
 
 
@@ -105,27 +105,27 @@ def document(value: object, status: int = 200) -> Answer:
 
 def take(buffer: bytes) -> tuple[Incoming, int] | None:
     """The first whole request in `buffer` and how many bytes it took; None while more must come. Raises
-    BadRequest."""
+    BadRequestError."""
     try:
         head = read_head(buffer)
-    except Malformed:
-        raise BadRequest(400, "the agent cannot read this HTTP request") from None
-    except TooLong:
-        raise BadRequest(431, "the headers are too long") from None
+    except MalformedError:
+        raise BadRequestError(400, "the agent cannot read this HTTP request") from None
+    except TooLongError:
+        raise BadRequestError(431, "the headers are too long") from None
     if head is None:
         return None
     if any(len(head.headers.get(name, ())) > 1 for name in _ONCE):
-        raise BadRequest(400, "a header is repeated")
+        raise BadRequestError(400, "a header is repeated")
     headers = {name: values[-1] for name, values in head.headers.items()}
     if "transfer-encoding" in headers:
-        raise BadRequest(411, "the length of the body is missing")
+        raise BadRequestError(411, "the length of the body is missing")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdecimal():
-        raise BadRequest(400, "the length of the body is not a number")
+        raise BadRequestError(400, "the length of the body is not a number")
     # Python itself refuses to read a number of thousands of digits.
     size = int(length) if len(length) < 10 else BODY_MOST + 1
     if size > BODY_MOST:
-        raise BadRequest(413, "the body is too long")
+        raise BadRequestError(413, "the body is too long")
     end = head.size + size
     if len(buffer) < end:
         return None

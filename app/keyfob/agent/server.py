@@ -25,7 +25,7 @@ from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeyfobError, Transient
 from keyfob.ports import AccountStore
-from keyfob.service.consents import Unanswered
+from keyfob.service.consents import UnansweredError
 from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
@@ -195,14 +195,14 @@ class AgentServer:
         def work(allowed: str | None = None) -> None:
             try:
                 answer = self._api.answer(request, peer, allowed)
-            except Unanswered as question:
+            except UnansweredError as question:
                 _wait(question, resume, alive)
                 return
             if is_token and answer.status == 200:
                 self._remember(request, answer, version)
             finish(answer)
 
-        def resume(question: Unanswered, error: KeyfobError | None) -> None:
+        def resume(question: UnansweredError, error: KeyfobError | None) -> None:
             if error is None:
                 workers.submit(partial(work, question.account_key))
             else:
@@ -302,8 +302,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _wait(
-    question: Unanswered,
-    resume: Callable[[Unanswered, KeyfobError | None], None],
+    question: UnansweredError,
+    resume: Callable[[UnansweredError, KeyfobError | None], None],
     alive: Callable[[], bool],
 ) -> None:
     """The user is asked; this thread does not wait for them. `resume` is called with what came of it."""

@@ -23,7 +23,7 @@ _STEERING = re.compile(
 )
 
 
-class Faulty(Exception):
+class FaultyError(Exception):
     """A KeyfobError with more to say: `lines` before the last line, `extra` beside it in JSON."""
 
     def __init__(self, error: KeyfobError, lines: list[str], extra: dict[str, Any]) -> None:

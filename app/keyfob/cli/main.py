@@ -133,7 +133,7 @@ def main(
             session.close()
     except KeyfobError as error:
         known = error
-    except failure.Faulty as error:
+    except failure.FaultyError as error:
         known, extra = error.error, error.extra
         if not (session.json or wants_json):
             for line in error.lines:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keyfob.cli import words
-from keyfob.cli.failure import Faulty
+from keyfob.cli.failure import FaultyError
 from keyfob.cli.options import F, json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
@@ -134,7 +134,7 @@ def check(session: Session, file: Path) -> None:
     faults = [fault.within(file.name) for fault in session.engine.providers.check(data)]
     if faults:
         count = "1 error" if len(faults) == 1 else f"{len(faults)} errors"
-        raise Faulty(
+        raise FaultyError(
             SettingWrong(
                 f"{file.name} has {count}", code="preset_faulty", remedy="Correct the errors listed above."
             ),

@@ -27,7 +27,7 @@ def renew(session: Session, account: str) -> None:
     try:
         # The agent may hold what this process cannot open: an encrypted file.
         view = view_of(session.from_agent(lambda: client.renewed_by_agent(account)))
-    except client.AgentGone:
+    except client.AgentGoneError:
         view = session.finish(lambda: session.engine.accounts.renew(account))
     if session.json:
         session.document(view.to_json())

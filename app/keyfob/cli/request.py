@@ -117,7 +117,7 @@ class Call:
             told = self._session.from_agent(
                 lambda: client.sign_by_agent(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
             )
-        except client.AgentGone:
+        except client.AgentGoneError:
             pass
         except SettingWrong as error:
             if error.code != "sharing_not_allowed":

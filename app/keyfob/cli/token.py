@@ -52,7 +52,7 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
         # The fast paths take neither a refused token nor a fraction of a second: the agent is asked here for those.
         told = session.from_agent(lambda: client.from_agent(account, min_life=min_life, rejected=refused))
         line = ": ".join(client.header_from_agent(account)) if header else ""
-    except client.AgentGone:
+    except client.AgentGoneError:
         engine = session.engine
         life = None if min_life is None else timedelta(seconds=min_life)
         found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))

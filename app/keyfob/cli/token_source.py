@@ -34,7 +34,7 @@ def lease(session: Session, ref: str) -> Lease:
     them."""
     try:
         answer = session.from_agent(lambda: client.from_agent(ref))
-    except client.AgentGone:
+    except client.AgentGoneError:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
         return Lease(found.account, found.token, found.token_type, found.expires_at)
     return Lease(
@@ -50,6 +50,6 @@ def header(session: Session, ref: str) -> tuple[str, Secret]:
     try:
         name, value = session.from_agent(lambda: client.header_from_agent(ref))
         return name, Secret(value)
-    except client.AgentGone:
+    except client.AgentGoneError:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
     return found.header_name, found.header_value or Secret(f"Bearer {found.token.reveal()}")

@@ -21,7 +21,7 @@ def all_accounts(session: Session) -> list[AccountView]:
     if os.environ.get("KEYFOB_SOCK"):
         try:
             return [view_of(row) for row in client.accounts_from_agent()]
-        except client.AgentGone:
+        except client.AgentGoneError:
             pass
     return session.engine.accounts.views()
 
@@ -41,7 +41,7 @@ def one_account(session: Session, ref: str) -> AccountView:
     if os.environ.get("KEYFOB_SOCK"):
         try:
             return view_of(client.account_from_agent(ref))
-        except client.AgentGone:
+        except client.AgentGoneError:
             pass
     return session.engine.accounts.view(ref)
 

@@ -48,8 +48,10 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
         for part in paths.PARTS:
             paths.own_folder(where[part])
         identity = _identity(Path(where["data"], "home-id"))
-    except (OSError, paths.NotOurs) as error:
-        reason = str(error) if isinstance(error, paths.NotOurs) else f"{error.filename}: {error.strerror}"
+    except (OSError, paths.NotOursError) as error:
+        reason = (
+            str(error) if isinstance(error, paths.NotOursError) else f"{error.filename}: {error.strerror}"
+        )
         raise SettingWrong(
             f"Keyfob cannot use its folder: {reason}",
             remedy="Set KEYFOB_HOME to a folder that you own, or change the folder's owner.",
@@ -61,7 +63,7 @@ def socket_path(home: Home, env: Mapping[str, str] = os.environ) -> Path:
     """The agent's socket; see `paths.socket_file`. Raises SettingWrong if the short folder is another's."""
     try:
         return Path(paths.socket_file(env, str(home.run)))
-    except (OSError, paths.NotOurs) as error:
+    except (OSError, paths.NotOursError) as error:
         raise SettingWrong(
             f"There is no safe folder for the agent's socket: {error}",
             remedy="Set KEYFOB_SOCK to a short path in a folder that you own.",

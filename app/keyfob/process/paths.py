@@ -19,7 +19,7 @@ PARTS = ("config", "data", "state", "run", "log")
 SOCKET_PATH_MOST = 100  # bytes
 
 
-class NotOurs(Exception):
+class NotOursError(Exception):
     """A folder that should be ours alone belongs to somebody else, or is not a folder. The text says which."""
 
 
@@ -59,7 +59,7 @@ def run_folder(env: Mapping[str, str]) -> str:
 
 def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
     """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for a
-    socket, in a short folder of ours that is made here (0700). Raises NotOurs if that one is another's."""
+    socket, in a short folder of ours that is made here (0700). Raises NotOursError if that one is another's."""
     named = env.get("KEYFOB_SOCK")
     if named:
         return os.path.abspath(os.path.expanduser(named))
@@ -85,7 +85,7 @@ def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
 
 
 def own_folder(path: str, *, follow: bool = True, repair: bool = True) -> None:
-    """Make `path` (and its parents) a folder that only we may enter. Raises NotOurs if it is another's, OSError
+    """Make `path` (and its parents) a folder that only we may enter. Raises NotOursError if it is another's, OSError
     if it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes alone."""
     if os.path.dirname(path) != path:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -96,10 +96,10 @@ def own_folder(path: str, *, follow: bool = True, repair: bool = True) -> None:
         made = False
     found = os.stat(path) if follow else os.lstat(path)
     if not made and (found.st_mode & 0o170000) != 0o040000:
-        raise NotOurs(f"{path} is not a folder")
+        raise NotOursError(f"{path} is not a folder")
     if hasattr(os, "geteuid"):
         if found.st_uid != os.geteuid():
-            raise NotOurs(f"{path} belongs to another user")
+            raise NotOursError(f"{path} belongs to another user")
         if (repair or made) and found.st_mode & 0o777 != 0o700:
             os.chmod(path, 0o700)
 

@@ -21,7 +21,7 @@ from keyfob.core.repeats import Repeats, is_nonce_challenge
 from keyfob.core.secret import Secret
 from keyfob.protocol.effects import Flow, NewId, Send
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.http.responses import NotStrict, parse_object
+from keyfob.protocol.http.responses import NotStrictError, parse_object
 from keyfob.protocol.http.urls import origin_of
 from keyfob.protocol.jws import public_jwk, sign
 
@@ -96,7 +96,7 @@ def challenged(response: Response) -> bool:
         return False
     try:
         return parse_object(response).get("error") == "use_dpop_nonce"
-    except NotStrict:
+    except NotStrictError:
         return False
 
 

@@ -26,7 +26,14 @@ from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, Identity
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.json_path import read_path
-from keyfob.protocol.http.responses import NotStrict, failure, is_web_page, media_type, parse_json, read_json
+from keyfob.protocol.http.responses import (
+    NotStrictError,
+    failure,
+    is_web_page,
+    media_type,
+    parse_json,
+    read_json,
+)
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oidc.id_token import SUBJECT_MOST, unverified_claims, verify_userinfo
 from keyfob.protocol.token_placement import api_of, filled, place_token, token_values
@@ -301,7 +308,7 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
     what = f"{provider.title}'s user information endpoint"
     if 200 <= response.status < 300:
         if response.body.lstrip()[:1] == b"[":
-            with suppress(NotStrict):
+            with suppress(NotStrictError):
                 return {"data": parse_json(response.body)}
         return read_json(response, what, who=provider.title)
     # RFC 6750 §3: the challenge says so, and often there is no body at all. A web page without one says nothing.

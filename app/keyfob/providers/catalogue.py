@@ -22,7 +22,7 @@ from keyfob.core.resources import resources
 from keyfob.core.text import plain
 from keyfob.core.words import Origin
 from keyfob.providers.checks import check, judge
-from keyfob.providers.inheritance import MAX_BYTES, FaultyPreset, Lookup, Table, merged, parse
+from keyfob.providers.inheritance import MAX_BYTES, FaultyPresetError, Lookup, Table, merged, parse
 from keyfob.providers.schema_check import PresetFault
 
 SUFFIX = ".toml"
@@ -58,7 +58,7 @@ class Catalogue:
         self._more = more
         self._lock = threading.Lock()
         self._entries: dict[Path, _Entry] = {}
-        self._tables: dict[Path, tuple[Stamp, Table | FaultyPreset]] = {}
+        self._tables: dict[Path, tuple[Stamp, Table | FaultyPresetError]] = {}
 
     def get(self, provider_id: str) -> Provider:
         """The provider. Raises NotFound `provider_not_found`, SettingWrong `preset_faulty`."""
@@ -101,7 +101,7 @@ class Catalogue:
         """A preset that is not in the catalogue (yet), as a value. Raises SettingWrong `preset_faulty`."""
         try:
             provider, faults = judge(merged(parse(data), self._lookup([], None)), ours=False)
-        except FaultyPreset as found:
+        except FaultyPresetError as found:
             provider, faults = None, found.faults
         except RecursionError:
             provider, faults = (
@@ -157,7 +157,7 @@ class Catalogue:
                         "id", f'is "{provider.id}"', f'the id must be "{path.stem}", like the file name'
                     ),
                 )
-        except FaultyPreset as found:
+        except FaultyPresetError as found:
             faults = found.faults
         except RecursionError:
             faults = (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),)
@@ -180,24 +180,24 @@ class Catalogue:
         return find
 
     def _table(self, path: Path) -> Table:
-        """The parsed file. Raises FaultyPreset."""
+        """The parsed file. Raises FaultyPresetError."""
         stamp = _stamp(path)
         kept = self._tables.get(path)
         if kept is None or kept[0] != stamp or stamp is None:
             try:
-                made: Table | FaultyPreset = parse(path.read_bytes())
-            except FaultyPreset as found:
+                made: Table | FaultyPresetError = parse(path.read_bytes())
+            except FaultyPresetError as found:
                 made = found
             except OSError as error:
-                made = FaultyPreset(
+                made = FaultyPresetError(
                     PresetFault("", f"cannot be read ({error.strerror})", "correct its permissions")
                 )
             if stamp is not None:
                 self._tables[path] = (stamp, made)
         else:
             made = kept[1]
-        if isinstance(made, FaultyPreset):
-            raise FaultyPreset(*made.faults)
+        if isinstance(made, FaultyPresetError):
+            raise FaultyPresetError(*made.faults)
         return made
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from keyfob.core.provider import Provider
 from keyfob.providers import consistency, values
-from keyfob.providers.inheritance import FaultyPreset, Lookup, merged, parse
+from keyfob.providers.inheritance import FaultyPresetError, Lookup, merged, parse
 from keyfob.providers.schema import keys_of
 from keyfob.providers.schema_check import PresetFault, read
 
@@ -64,7 +64,7 @@ def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFau
     try:
         table = merged(parse(data), lookup)
         faults = judge(table, ours=ours)[1]
-    except FaultyPreset as found:
+    except FaultyPresetError as found:
         return found.faults
     except RecursionError:
         return (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),)

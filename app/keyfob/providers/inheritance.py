@@ -20,7 +20,7 @@ Table = dict[str, Any]
 Lookup = Callable[[str, bool], Table | None]  # (id, ours only) -> its parsed table, None if there is none
 
 
-class FaultyPreset(Exception):
+class FaultyPresetError(Exception):
     """Raised inside this package with the faults found; never leaves the catalogue."""
 
     def __init__(self, *faults: PresetFault) -> None:
@@ -29,33 +29,35 @@ class FaultyPreset(Exception):
 
 
 def parse(data: bytes) -> Table:
-    """The TOML table of a preset file. Raises FaultyPreset; no other error, whatever the bytes."""
+    """The TOML table of a preset file. Raises FaultyPresetError; no other error, whatever the bytes."""
     if len(data) > MAX_BYTES:
-        raise FaultyPreset(PresetFault("", "is too long", f"it should be at most {MAX_BYTES // 1024} KB"))
+        raise FaultyPresetError(
+            PresetFault("", "is too long", f"it should be at most {MAX_BYTES // 1024} KB")
+        )
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise FaultyPreset(PresetFault("", "is not text", "it should be TOML in UTF-8")) from None
+        raise FaultyPresetError(PresetFault("", "is not text", "it should be TOML in UTF-8")) from None
     except (ValueError, RecursionError) as error:
-        raise FaultyPreset(
+        raise FaultyPresetError(
             PresetFault("", f"is not TOML: {plain(error, 160)}", "correct its syntax")
         ) from None
 
 
 def merged(table: Table, lookup: Lookup) -> Table:
-    """The table with its family's tables under it, and without `extends`. Raises FaultyPreset."""
+    """The table with its family's tables under it, and without `extends`. Raises FaultyPresetError."""
     chain = [table]
     seen: list[tuple[str, bool]] = []
     while "extends" in chain[-1]:
         name = chain[-1]["extends"]
         if not isinstance(name, str):
-            raise FaultyPreset(
+            raise FaultyPresetError(
                 PresetFault("extends", "is not a string", "it should be the id of another preset")
             )
         own_name = len(chain) == 1 and table.get("id") == name
         if (name, own_name) in seen or len(seen) >= MAX_DEPTH:
             way = " → ".join([*(step for step, _ in seen), plain(name, 40)])
-            raise FaultyPreset(
+            raise FaultyPresetError(
                 PresetFault(
                     "extends", f"goes in a circle ({way})", "one of these presets must not extend another"
                 )
@@ -63,7 +65,7 @@ def merged(table: Table, lookup: Lookup) -> Table:
         seen.append((name, own_name))
         parent = lookup(name, own_name)
         if parent is None:
-            raise FaultyPreset(
+            raise FaultyPresetError(
                 PresetFault(
                     "extends",
                     f'is "{plain(name, 40)}", which does not exist',

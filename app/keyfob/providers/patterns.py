@@ -23,7 +23,7 @@ _REPEATS = frozenset({code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT})
 _LOOKS = frozenset({code.ASSERT, code.ASSERT_NOT})
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What a pattern should be and is not."""
 
 
@@ -48,7 +48,7 @@ def _judged(pattern: str) -> str | None:
         if _ways(parsed) > WAYS_MOST:
             return "it should have fewer repeats and alternatives, so that matching stays fast"
         re.compile(pattern)
-    except _Refused as refused:
+    except _RefusedError as refused:
         return str(refused)
     except (re.error, RecursionError, OverflowError, ValueError):
         return "it should be a regular expression"
@@ -56,7 +56,7 @@ def _judged(pattern: str) -> str | None:
 
 
 def _ways(nodes: Iterable[Any]) -> int:
-    """At most this many paths lead through the nodes, one after the other. Raises _Refused."""
+    """At most this many paths lead through the nodes, one after the other. Raises _RefusedError."""
     ways = 1
     for kind, told in nodes:
         ways *= _ways_of(kind, told)
@@ -79,6 +79,6 @@ def _ways_of(kind: Any, told: Any) -> int:
     if kind in _REPEATS:
         least, most, body = told
         if len(body) != 1 or body[0][0] not in _ONE:
-            raise _Refused("it should repeat only single characters, as in [a-z]+, and not a (group)")
+            raise _RefusedError("it should repeat only single characters, as in [a-z]+, and not a (group)")
         return int(min(most, TEXT_MOST) - min(least, TEXT_MOST)) + 1
-    raise _Refused("it should not contain back-references")
+    raise _RefusedError("it should not contain back-references")

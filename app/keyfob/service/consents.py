@@ -37,7 +37,7 @@ Told = Callable[[KeyfobError | None], None]
 Alive = Callable[[], bool]
 
 
-class Unanswered(Exception):
+class UnansweredError(Exception):
     """The user must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when too much
     waits already. It calls its first argument once, from another thread: with None when this account's token may be had
     for this request, else with what is wrong. Its second says whether anybody still wants to know."""
@@ -80,14 +80,14 @@ class Consents:
         return self._settings().named_app_consent
 
     def require(self, program: Program, account_id: str, account_key: str) -> None:
-        """Returns when the user allows it. Raises SettingWrong `consent_refused`, and Unanswered when they have not
+        """Returns when the user allows it. Raises SettingWrong `consent_refused`, and UnansweredError when they have not
         said yet."""
         if self._allowed(program, account_id, account_key):
             return
         if self.ask is None:
             raise _refusal(program, account_id, "Keyfob has no window open to ask you")
         asked = _Open(Question(account_id, program), account_key)
-        raise Unanswered(account_key, lambda told, alive: self._wait(asked, told, alive))
+        raise UnansweredError(account_key, lambda told, alive: self._wait(asked, told, alive))
 
     # --- asking ---------------------------------------------------------------------------------------------
 

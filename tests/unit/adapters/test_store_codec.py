@@ -62,7 +62,7 @@ def test_a_record_with_any_one_value_changed_is_read_as_such_or_refused(
     place[name] = value
     try:
         record = codec.load_record(json.dumps(body))
-    except codec.Unreadable:
+    except codec.UnreadableError:
         return
     assert codec.load_record(codec.dumps(record)) == record
 
@@ -70,7 +70,7 @@ def test_a_record_with_any_one_value_changed_is_read_as_such_or_refused(
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_refused(text: str) -> None:
-    with pytest.raises(codec.Unreadable):
+    with pytest.raises(codec.UnreadableError):
         codec.load_intent(text)
 
 
@@ -78,7 +78,7 @@ def test_a_row_of_an_older_version_is_read_with_its_retired_fields_left_out() ->
     body = json.loads(codec.dumps(a_record()))
     del body["asked_until"]
     assert codec.load_record(json.dumps({**body, "retry_asked": True})) == a_record()
-    with pytest.raises(codec.Unreadable):
+    with pytest.raises(codec.UnreadableError):
         codec.load_record(json.dumps({**body, "retry_askes": True}))
 
 
@@ -108,7 +108,7 @@ def changed(**values: object) -> str:
     ],
 )
 def test_what_is_not_exactly_a_record_is_refused(text: str) -> None:
-    with pytest.raises(codec.Unreadable):
+    with pytest.raises(codec.UnreadableError):
         codec.load_record(text)
 
 
@@ -117,7 +117,7 @@ def test_a_missing_field_takes_its_default_where_it_has_one() -> None:
     del body["failures"]
     assert codec.load_record(json.dumps(body)) == a_record()
     del body["status"]
-    with pytest.raises(codec.Unreadable, match=r"Record\.status is missing"):
+    with pytest.raises(codec.UnreadableError, match=r"Record\.status is missing"):
         codec.load_record(json.dumps(body))
 
 
@@ -172,9 +172,9 @@ def test_a_word_of_a_newer_version_is_too_new_and_one_that_is_no_text_is_unreada
     place = body["account"] if field in body["account"] else body["account"]["pin"]
     assert field in place
     place[field] = "telepathy"
-    with pytest.raises(codec.TooNew):
+    with pytest.raises(codec.TooNewError):
         codec.load_record(json.dumps(body))
     place[field] = 7
-    with pytest.raises(codec.Unreadable) as caught:
+    with pytest.raises(codec.UnreadableError) as caught:
         codec.load_record(json.dumps(body))
-    assert not isinstance(caught.value, codec.TooNew)
+    assert not isinstance(caught.value, codec.TooNewError)

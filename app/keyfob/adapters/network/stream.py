@@ -27,7 +27,7 @@ ATTEMPT_MOST = 5.0  # s
 _RECORD = 16 * 1024  # bytes; a TLS record
 
 
-class TlsRefused(Exception):
+class TlsError(Exception):
     """The peer's certificate or its TLS version is not acceptable. The text says why, in OpenSSL's words."""
 
 
@@ -94,9 +94,9 @@ class _Stream(httpcore.NetworkStream):
         except ssl.SSLError as error:
             self.close()
             if isinstance(error, ssl.SSLCertVerificationError):
-                raise TlsRefused(error.verify_message) from error
+                raise TlsError(error.verify_message) from error
             if error.reason in _TOO_OLD:
-                raise TlsRefused("it does not support TLS 1.2 or newer") from error
+                raise TlsError("it does not support TLS 1.2 or newer") from error
             raise httpcore.ConnectError(str(error)) from error
         except BaseException:
             self.close()

@@ -83,7 +83,7 @@ class HttpTransport:
                 return
         except (KeyfobError, GeneratorExit):
             raise
-        except _OfPeer as broken:
+        except _PeerError as broken:
             failure = exchange.failure(broken.error)
         except Exception as error:
             if exchange.answered:
@@ -102,7 +102,7 @@ class HttpTransport:
             return self._context
 
 
-class _OfPeer(Exception):
+class _PeerError(Exception):
     """What went wrong while the body was read, from what its reader raised."""
 
     def __init__(self, error: Exception) -> None:
@@ -110,11 +110,11 @@ class _OfPeer(Exception):
         self.error = error
 
 
-class _TooBig(Exception):
+class _TooBigError(Exception):
     pass
 
 
-class _BadEncoding(Exception):
+class _EncodingError(Exception):
     pass
 
 
@@ -192,12 +192,12 @@ class _Exchange:
         """What `error`, raised by `run`, means to the caller."""
         import httpcore
 
-        from keyfob.adapters.network.stream import TlsRefused
+        from keyfob.adapters.network.stream import TlsError
 
         host = self._host
         sent = self.sent
         match error:
-            case TlsRefused():
+            case TlsError():
                 return SettingWrong(
                     f"The connection to {host} cannot be trusted: {plain(error)}", code="tls_untrusted"
                 )
@@ -213,9 +213,9 @@ class _Exchange:
                     code="network_unreachable",
                     sent=sent,
                 )
-            case _TooBig():
+            case _TooBigError():
                 return Transient(f"{host} sent an answer that is too large", sent=sent)
-            case _BadEncoding() | zlib.error():
+            case _EncodingError() | zlib.error():
                 return Transient(f"{host} answered in an encoding that Keyfob did not ask for", sent=sent)
             case httpcore.NetworkError() | httpcore.ProtocolError() if not sent:
                 return Transient(f"{host} cannot be reached", code="network_unreachable", sent=sent)
@@ -252,14 +252,14 @@ class _Exchange:
     def _read(self, answer: httpcore.Response, headers: Mapping[str, str]) -> bytes:
         declared = headers.get("content-length", "")
         if self._request.method != "HEAD" and declared.isdecimal() and int(declared) > self._body_most:
-            raise _TooBig
+            raise _TooBigError
         if _encoding_of(headers) not in ("", "identity", *_COMPRESSED):
-            raise _BadEncoding
+            raise _EncodingError
         body = bytearray()
         for piece in _decoded(answer, headers):
             body += piece
             if len(body) > self._body_most:
-                raise _TooBig
+                raise _TooBigError
         return bytes(body)
 
 
@@ -290,7 +290,7 @@ def _pieces(chunks: Iterator[bytes], deadline: Patience) -> Iterator[bytes]:
         except StopIteration:
             return
         except Exception as error:
-            raise _OfPeer(error) from None
+            raise _PeerError(error) from None
         yield chunk
 
 
@@ -307,6 +307,6 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
             if not chunk and len(piece) < _PIECE:
                 break
         if inflate.unused_data:
-            raise _BadEncoding
+            raise _EncodingError
     if not empty and not inflate.eof:
-        raise _BadEncoding
+        raise _EncodingError

@@ -45,7 +45,7 @@ class AccountTable(Tables):
         for key, provider, label, text in rows:
             try:
                 codec.load_record(text)
-            except codec.Unreadable as error:
+            except codec.UnreadableError as error:
                 found.append(Unread(key, f"{provider}/{label}", row_fault(f"{provider}/{label}", error)))
         missing = set(listed).difference(row[0] for row in rows)
         if missing:
@@ -110,9 +110,9 @@ class AccountTable(Tables):
         self.database.keys.remove(key)
 
 
-def row_fault(account_id: str, error: codec.Unreadable) -> Fault:
+def row_fault(account_id: str, error: codec.UnreadableError) -> Fault:
     name = plain(account_id, 160)
-    if isinstance(error, codec.TooNew):
+    if isinstance(error, codec.TooNewError):
         return Fault(f"{name} was written by a newer Keyfob ({error})", code="store_too_new")
     return Fault(f"The data of {name} is damaged ({error})", code="store_damaged")
 
@@ -129,7 +129,7 @@ def get_row(connection: sqlite3.Connection, key: str) -> Record | None:
         return None
     try:
         return codec.load_record(row[0])
-    except codec.Unreadable as error:
+    except codec.UnreadableError as error:
         raise row_fault(f"{row[1]}/{row[2]}", error) from None
 
 

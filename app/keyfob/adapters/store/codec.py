@@ -1,8 +1,8 @@
 """Converts the account store's values to JSON and back, by their dataclass fields.
 
-What is encoded decodes to an equal value. Anything that is not exactly such a value raises `Unreadable`; nothing is guessed.
+What is encoded decodes to an equal value. Anything that is not exactly such a value raises `UnreadableError`; nothing is guessed.
 A missing field gets its default, so that a value may gain fields with a default without a migration. An unknown field raises
-`TooNew`. A `Secret` is never encoded: it raises TypeError.
+`TooNewError`. A `Secret` is never encoded: it raises TypeError.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _RETIRED: dict[type[Any], dict[str, tuple[object, ...]]] = {
 _CASE_NAMES = {case: name for name, case in _CASES.items()}
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """Stored text is not such a value. The message names the field, never its content."""
 
 
-class TooNew(Unreadable):
+class TooNewError(UnreadableError):
     """It has a field, a status or a word that this version does not know: a newer Keyfob wrote it."""
 
 
@@ -72,7 +72,7 @@ _keeping = threading.Lock()
 
 
 def load_record(text: str) -> Record:
-    """Raises Unreadable. Thread-safe."""
+    """Raises UnreadableError. Thread-safe."""
     record = _kept.get(text)
     if record is None:
         record = _load(Record, text)
@@ -87,12 +87,12 @@ def load_record(text: str) -> Record:
 
 
 def load_intent(text: str) -> Intent:
-    """Raises Unreadable."""
+    """Raises UnreadableError."""
     return _load(Intent, text)
 
 
 def load_revocation(text: str) -> PendingRevocation:
-    """Raises Unreadable."""
+    """Raises UnreadableError."""
     return _load(PendingRevocation, text)
 
 
@@ -102,7 +102,7 @@ def readable(load: Callable[[Any], T], rows: Sequence[Sequence[Any]]) -> list[T]
     for row in rows:
         try:
             found.append(load(row[0]))
-        except Unreadable:
+        except UnreadableError:
             continue
     return found
 
@@ -115,7 +115,7 @@ def time_out(at: datetime) -> str:
 
 
 def time_in(data: object, where: str = "at") -> datetime:
-    """The inverse. Raises Unreadable."""
+    """The inverse. Raises UnreadableError."""
     if isinstance(data, str):
         try:
             at = datetime.fromisoformat(data)
@@ -123,7 +123,7 @@ def time_in(data: object, where: str = "at") -> datetime:
             at = None
         if at is not None and at.tzinfo is not None:
             return at.astimezone(UTC)
-    raise Unreadable(f"{where} is not a time")
+    raise UnreadableError(f"{where} is not a time")
 
 
 def _load(kind: type[T], text: str) -> T:
@@ -131,7 +131,7 @@ def _load(kind: type[T], text: str) -> T:
         text.encode()  # lone surrogates, which no text has that can be stored again
         data = json.loads(text)
     except (ValueError, RecursionError, AttributeError, TypeError):
-        raise Unreadable(f"a stored {kind.__name__} is not JSON") from None
+        raise UnreadableError(f"a stored {kind.__name__} is not JSON") from None
     reader: _Reader = _plan(cast(Any, kind))
     value: T = reader(data, kind.__name__)
     return value
@@ -191,7 +191,7 @@ def _is_mapping(origin: Any) -> bool:
 def _scalar(kind: type[Any]) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if type(data) is not kind:  # a bool is not taken as an int
-            raise Unreadable(f"{where} is not of type {kind.__name__}")
+            raise UnreadableError(f"{where} is not of type {kind.__name__}")
         return data
 
     return read
@@ -200,9 +200,9 @@ def _scalar(kind: type[Any]) -> _Reader:
 def _word_of(words: tuple[str, ...]) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, str):
-            raise Unreadable(f"{where} is not of type str")
+            raise UnreadableError(f"{where} is not of type str")
         if data not in words:
-            raise TooNew(f"{where} is not a known word")
+            raise TooNewError(f"{where} is not a known word")
         return data
 
     return read
@@ -211,7 +211,7 @@ def _word_of(words: tuple[str, ...]) -> _Reader:
 def _tuple_of(item: _Reader) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, list):
-            raise Unreadable(f"{where} is not a list")
+            raise UnreadableError(f"{where} is not a list")
         return tuple(item(each, where) for each in data)
 
     return read
@@ -220,7 +220,7 @@ def _tuple_of(item: _Reader) -> _Reader:
 def _mapping_of(item: _Reader) -> _Reader:
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, dict):
-            raise Unreadable(f"{where} is not an object")
+            raise UnreadableError(f"{where} is not an object")
         return types.MappingProxyType({name: item(each, where) for name, each in data.items()})
 
     return read
@@ -246,9 +246,9 @@ def _case_of(cases: dict[str, Any]) -> _Reader:
     def read(data: Any, where: str) -> Any:
         name = data.get("is") if isinstance(data, dict) else None
         if not isinstance(name, str):
-            raise Unreadable(f"{where} is not one of its cases")
+            raise UnreadableError(f"{where} is not one of its cases")
         if name not in cases:
-            raise TooNew(f"{where} is not a known case")
+            raise TooNewError(f"{where} is not a known case")
         body = {key: value for key, value in data.items() if key != "is"}
         return _plan(cases[name])(body, where)
 
@@ -263,13 +263,13 @@ def _dataclass_of(kind: Any) -> _Reader:
 
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, dict):
-            raise Unreadable(f"{where} is not an object")
+            raise UnreadableError(f"{where} is not an object")
         for name, value in data.items():
             if name not in readers and value not in retired.get(name, ()):
-                raise TooNew(f"{where} has an unknown field")
+                raise TooNewError(f"{where} has an unknown field")
         for name in needed:
             if name not in data:
-                raise Unreadable(f"{where}.{name} is missing")
+                raise UnreadableError(f"{where}.{name} is missing")
         return kind(
             **{
                 name: reader(data[name], f"{where}.{name}")

@@ -21,11 +21,11 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab (RFC 9110 §5.5)
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """The bytes are not the beginning of a request that is taken here."""
 
 
-class TooLong(ValueError):
+class TooLongError(ValueError):
     """The request line or the header section is longer than MAX_LINE or MAX_HEADERS."""
 
 
@@ -46,32 +46,32 @@ class Head:
 
 
 def read_head(data: bytes) -> Head | None:
-    """The head that `data` begins with; None while more must come. Raises Malformed, TooLong."""
+    """The head that `data` begins with; None while more must come. Raises MalformedError, TooLongError."""
     if data and not data[:1].isupper():
-        raise Malformed(
+        raise MalformedError(
             "the method is missing"
         )  # a TLS handshake, for one: closing at once lets browsers fall back
     line_end = data.find(b"\r\n")
     if (line_end if line_end >= 0 else len(data)) > MAX_LINE:
-        raise TooLong("the request line")
+        raise TooLongError("the request line")
     end = data.find(b"\r\n\r\n")
     if line_end >= 0 and (end if end >= 0 else len(data)) - line_end > MAX_HEADERS:
-        raise TooLong("the header section")
+        raise TooLongError("the header section")
     # Half of a CRLF may be all that has come.
     head = data.removesuffix(b"\r") if end < 0 else data[:end]
     if _CONTROL.search(head.replace(b"\r\n", b"")):
-        raise Malformed("a control character, or a newline that is not CRLF")
+        raise MalformedError("a control character, or a newline that is not CRLF")
     if end < 0:
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
     found = _LINE.fullmatch(first)
     if found is None:
-        raise Malformed("the request line")
+        raise MalformedError("the request line")
     method, target, version = found.groups()
     headers: dict[str, list[str]] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not _TOKEN.fullmatch(name):
-            raise Malformed("a header")
+            raise MalformedError("a header")
         headers.setdefault(name.lower(), []).append(value.strip(" \t"))
     return Head(method, target, version, headers, end + 4)

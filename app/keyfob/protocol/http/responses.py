@@ -44,11 +44,11 @@ PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_dow
 RATE_ERRORS = frozenset({"rate_limited", "rate_limit_exceeded", "ratelimited", "too_many_requests"})
 
 
-class NotStrict(ValueError):
+class NotStrictError(ValueError):
     """A body that is not what it should be; the message says why, in words of ours."""
 
 
-class CutOff(NotStrict):
+class CutOffError(NotStrictError):
     """A body whose end is missing: the peer meant well, and the next answer may be whole."""
 
 
@@ -56,32 +56,32 @@ class CutOff(NotStrict):
 
 
 def parse_json(body: bytes) -> Any:
-    """The JSON value of `body`. Raises NotStrict for anything but UTF-8 JSON with unique keys, finite depth and no
-    NaN or Infinity, CutOff if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
+    """The JSON value of `body`. Raises NotStrictError for anything but UTF-8 JSON with unique keys, finite depth and no
+    NaN or Infinity, CutOffError if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
     unclosed = _depth_at_end(body)
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except NotStrict:
+    except NotStrictError:
         raise
     except UnicodeDecodeError:
         fault = "it is not UTF-8"
     except (ValueError, RecursionError):
         fault = "it is not JSON"
     if unclosed or not body.strip():
-        raise CutOff("it is cut off")
-    raise NotStrict(fault)
+        raise CutOffError("it is cut off")
+    raise NotStrictError(fault)
 
 
 def _depth_at_end(body: bytes) -> int:
-    """How many brackets are still open at the end. Raises NotStrict if they nest too deep."""
+    """How many brackets are still open at the end. Raises NotStrictError if they nest too deep."""
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(body):
         first = match[0][:1]
         if first in b"[{":
             depth += 1
             if depth > DEPTH_MOST:
-                raise NotStrict("it is nested too deeply")
+                raise NotStrictError("it is nested too deeply")
         elif first in b"]}":
             depth -= 1
     return max(depth, 0)
@@ -90,17 +90,17 @@ def _depth_at_end(body: bytes) -> int:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotStrict("it has a repeated key")
+        raise NotStrictError("it has a repeated key")
     return found
 
 
 def _no_constant(_name: str) -> NoReturn:
-    raise NotStrict("it is not JSON")
+    raise NotStrictError("it is not JSON")
 
 
 def parse_object(response: Response) -> dict[str, Any]:
     """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's default).
-    Raises NotStrict."""
+    Raises NotStrictError."""
     kind = media_type(response)
     if kind == "application/x-www-form-urlencoded" or (
         kind == "text/plain" and not response.body.lstrip().startswith((b"{", b"["))
@@ -108,7 +108,7 @@ def parse_object(response: Response) -> dict[str, Any]:
         return _parse_form(response.body)
     found = parse_json(response.body)
     if not isinstance(found, dict):
-        raise NotStrict("it is not a JSON object")
+        raise NotStrictError("it is not a JSON object")
     return found
 
 
@@ -118,7 +118,7 @@ def _parse_form(body: bytes) -> dict[str, Any]:
             body.decode("ascii").strip(), strict_parsing=True, errors="strict", max_num_fields=FIELDS_MOST
         )
     except ValueError:
-        raise NotStrict("it is not a form") from None
+        raise NotStrictError("it is not a form") from None
     return _once(pairs)
 
 
@@ -168,7 +168,7 @@ def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]
         raise failure(response, what, who=who)
     try:
         return parse_object(response)
-    except NotStrict as fault:
+    except NotStrictError as fault:
         raise _unreadable(response, what, fault) from None
 
 
@@ -186,13 +186,13 @@ def read_first(response: Response, what: str) -> dict[str, Any]:
     return read_json(response, what)
 
 
-def _unreadable(response: Response, what: str, fault: NotStrict) -> KeyfobError:
+def _unreadable(response: Response, what: str, fault: NotStrictError) -> KeyfobError:
     if is_cloudflare(response):
         return _protection_page(what, answered=False)
     if is_web_page(response):
         return Transient(f"{what} answered with a web page", code="captive_portal")
     words = f"{what} sent an answer that cannot be read: {fault}"
-    if media_type(response).endswith(("/json", "+json")) and not isinstance(fault, CutOff):
+    if media_type(response).endswith(("/json", "+json")) and not isinstance(fault, CutOffError):
         return PeerFault(words, code="response_invalid")
     return Transient(words, code="response_invalid")
 
@@ -286,7 +286,7 @@ def token_failure(
 def _object_or_none(response: Response) -> dict[str, Any] | None:
     try:
         return parse_object(response)
-    except NotStrict:
+    except NotStrictError:
         return None
 
 

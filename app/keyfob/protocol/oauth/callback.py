@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from keyfob.core.errors import PeerFault, Usage
 from keyfob.core.words import PasteForm
 from keyfob.protocol.effects import Expectation
-from keyfob.protocol.http.request import Malformed, TooLong, read_head
+from keyfob.protocol.http.request import MalformedError, TooLongError, read_head
 
 MAX_PASTE = 16 * 1024  # characters
 
@@ -97,9 +97,9 @@ def read_request(data: bytes, hosts: frozenset[str]) -> Visit | Refused | None:
     """
     try:
         head = read_head(data)
-    except Malformed:
+    except MalformedError:
         return Refused(Why.MALFORMED)
-    except TooLong:
+    except TooLongError:
         return Refused(Why.TOO_LONG)
     if head is None:
         return None

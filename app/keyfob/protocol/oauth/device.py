@@ -20,7 +20,7 @@ from keyfob.core.text import plain
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
-from keyfob.protocol.http.responses import NotStrict, error_of, parse_object, read_first
+from keyfob.protocol.http.responses import NotStrictError, error_of, parse_object, read_first
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import Answer, read_answer, token_request
@@ -146,6 +146,6 @@ def _poll(ctx: FlowContext, begun: _Begun) -> Generator[Effect, Any, Answer]:
 def _error_in(ctx: FlowContext, response: Response) -> str | None:
     try:
         data: Mapping[str, Any] = parse_object(response)
-    except NotStrict:
+    except NotStrictError:
         return None
     return error_of(data, ctx.provider.token_answer.error_field)[0]

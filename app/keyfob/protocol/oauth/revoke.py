@@ -20,7 +20,7 @@ from keyfob.core.words import RevocationAnswer, RevocationStyle, TokenHint
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow
-from keyfob.protocol.http.responses import NotStrict, error_of, failure, is_web_page, parse_object
+from keyfob.protocol.http.responses import NotStrictError, error_of, failure, is_web_page, parse_object
 from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.token_placement import place_token, token_values
@@ -57,7 +57,7 @@ def revoke(
     shape = provider.token_answer
     try:
         data = parse_object(response)
-    except NotStrict:
+    except NotStrictError:
         data = {}
     code, _ = error_of(data, shape.error_field)
     gone = code in ("invalid_token", "token_revoked", "invalid_grant")

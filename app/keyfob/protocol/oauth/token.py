@@ -30,7 +30,7 @@ from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Effect, Flow, Keep
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import (
-    NotStrict,
+    NotStrictError,
     error_of,
     parse_object,
     read_json,
@@ -134,7 +134,7 @@ def tokens_in(provider: Provider, response: Response) -> tuple[Secret | None, Se
     fields = (provider.token_answer.access_field, provider.token_answer.refresh_field)
     try:
         data = _within(provider.token_answer, parse_object(response))
-    except NotStrict:
+    except NotStrictError:
         names = (field.rpartition(".")[2] for field in fields)
         access, refresh = (_token(text_within(response.body, name)) for name in names)
     else:

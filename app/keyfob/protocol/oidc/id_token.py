@@ -22,7 +22,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow, Send
-from keyfob.protocol.http.responses import NotStrict, parse_json
+from keyfob.protocol.http.responses import NotStrictError, parse_json
 from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oidc.keys import ALGORITHMS, decode_base64url, fits, read_keys
 
@@ -115,7 +115,7 @@ def _parse(token: Secret) -> _Parsed:
     try:
         header, claims = (parse_json(decode_base64url(part)) for part in parts[:2])
         decode_base64url(parts[2])
-    except NotStrict:
+    except NotStrictError:
         _invalid("it cannot be read")
     if not isinstance(header, dict) or not isinstance(claims, dict):
         _invalid("it cannot be read")

@@ -13,7 +13,7 @@ from typing import Any
 
 from keyfob.core.errors import PeerFault
 from keyfob.core.http import Response
-from keyfob.protocol.http.responses import NotStrict, read_json
+from keyfob.protocol.http.responses import NotStrictError, read_json
 
 KEYS_MOST = 64  # of one set
 RSA_BITS_LEAST = 2048  # RFC 7518 §3.3
@@ -58,7 +58,7 @@ def _is_signing_key(key: Mapping[str, Any]) -> bool:
 def _bits(modulus: str) -> int:
     try:
         return int.from_bytes(decode_base64url(modulus), "big").bit_length()
-    except NotStrict:
+    except NotStrictError:
         return 0
 
 
@@ -73,10 +73,10 @@ def fits(key: Mapping[str, Any], alg: str) -> bool:
 
 
 def decode_base64url(part: str) -> bytes:
-    """One part of a compact JWT (RFC 7515 §3.1). Raises NotStrict."""
+    """One part of a compact JWT (RFC 7515 §3.1). Raises NotStrictError."""
     if not _BASE64URL.fullmatch(part):
-        raise NotStrict("it is not base64url")
+        raise NotStrictError("it is not base64url")
     try:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error:
-        raise NotStrict("it is not base64url") from None
+        raise NotStrictError("it is not base64url") from None
