@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -12,7 +14,8 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidge
 from pytestqt.qtbot import QtBot
 from shiboken6 import delete
 
-from keyfob.core.errors import Fault, Transient, Usage
+from keyfob.core.account import ErrorNote, NeedsSignIn
+from keyfob.core.errors import Fault, KeychainError, Transient
 from keyfob.core.secret import Secret
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import clipboard, operation
@@ -22,8 +25,32 @@ from keyfob.desktop.shared.status_widgets import Strip
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.history import Point
 from keyfob.desktop.window.main_window import BannerView, MainWindow
-from support import fake_engine as fake
+from keyfob.engine import Engine
+from keyfob.ports import Unread
 from support.desktop_app import make_app, quit_app
+from support.fake_engine import sample_views
+from support.fake_ports import NOW, FakeVault, ScriptedTransport
+from support.sample_engine import ProviderServer, add_accounts, change, sample_engine
+
+
+@pytest.fixture
+def vault() -> FakeVault:
+    return FakeVault()
+
+
+@pytest.fixture
+def provider() -> ProviderServer:
+    return ProviderServer()
+
+
+@pytest.fixture
+def transport(provider: ProviderServer) -> ScriptedTransport:
+    return ScriptedTransport(provider)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, vault: FakeVault, transport: ScriptedTransport) -> Engine:
+    return sample_engine(tmp_path, vault=vault, transport=transport)
 
 
 def named(parent: QWidget, name: str) -> QAbstractButton:
@@ -61,7 +88,8 @@ def test_names_that_assistive_technology_sees(controller: AppController) -> None
     interface = QAccessible.queryAccessibleInterface(accounts)
     assert interface.childCount() == 8
     rows = [interface.child(n).text(QAccessible.Text.Name) for n in range(8)]
-    assert rows[0] == "nexusmods/aldis, connected"
+    assert rows[0] == "bluesky/aldis.bsky.social, connected"
+    assert "nexusmods/aldis, connected" in rows
     assert "google/work@example.org, needs_sign_in" in rows
     assert "spotify/aldis, disconnected" in rows
 
@@ -73,66 +101,65 @@ def test_every_control_has_a_name_and_a_keyboard_way(controller: AppController) 
 
 
 @pytest.mark.parametrize(
-    ("button", "call", "said"),
+    ("button", "sent", "said"),
     [
-        ("Renew now", "renew", "is renewed"),
-        ("Test connection", "test", "It works: signed in as Aldis"),
-        ("Copy token", "token", "clears it from the clipboard after 30 seconds"),
+        ("Renew now", ["refresh"], "is renewed"),
+        ("Test connection", ["whoami"], "It works: signed in as Aldis"),
+        ("Copy token", [], "clears it from the clipboard after 30 seconds"),
     ],
 )
 def test_a_press_asks_the_engine_and_says_what_came(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, button: str, call: str, said: str
+    controller: AppController, provider: ProviderServer, qtbot: QtBot, button: str, sent: list[str], said: str
 ) -> None:
-    key = choose(controller, "nexusmods", qtbot)
+    choose(controller, "github", qtbot)
     with qtbot.waitSignal(controller.running.presenter.said) as heard:
         named(controller.window, button).click()
-    assert (call, key) in engine.accounts.calls
+    assert provider.sent == sent, heard.args
     assert said in heard.args[0]
 
 
 def test_the_window_stays_alive_while_the_keychain_hangs(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, vault: FakeVault, engine: Engine, qtbot: QtBot
 ) -> None:
     """S-70."""
     choose(controller, "nexusmods", qtbot)
-    engine.accounts.gate = threading.Event()
+    vault.gate = threading.Event()
     renew = named(controller.window, "Renew now")
     renew.click()
     qtbot.waitUntil(lambda: not renew.isEnabled(), timeout=1000)
     choose(controller, "github", qtbot)
     assert named(controller.window, "Renew now").isEnabled()
     with qtbot.waitSignal(controller.running.presenter.said):
-        engine.accounts.gate.set()
+        vault.gate.set()
 
 
 def test_a_keychain_that_does_not_answer_is_said_and_tried_again(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, vault: FakeVault, engine: Engine, qtbot: QtBot
 ) -> None:
     choose(controller, "nexusmods", qtbot)
-    engine.fail_keychain("keychain_timeout")
+    vault.error = KeychainError("The keychain failed", code="keychain_timeout")
     named(controller.window, "Copy token").click()
     title = "Your keychain is not responding"
     qtbot.waitUntil(lambda: controller.running.presenter.model.banners[0].title == title)
     qtbot.waitUntil(lambda: all(b.isVisible() for b in controller.window.findChildren(BannerView)))
-    engine.accounts.error = None
-    engine.vault.health = fake.VaultHealth(True, "GNOME Keyring")
-    ticks = engine.renewer.ticks
+    vault.error = None
     named(controller.window, f"Try again: {title}").click()
     qtbot.waitUntil(lambda: not controller.running.presenter.keychain.in_trouble)
-    qtbot.waitUntil(lambda: engine.renewer.ticks > ticks)
+    qtbot.waitUntil(lambda: engine.events.keychain_code is None)
 
 
 def test_s83_an_account_that_cannot_be_read_is_said(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
-    engine.accounts.unreadable = [Fault("The data of github/aldis is damaged", code="store_damaged")]
+    fault = Fault("The data of github/aldis is damaged", code="store_damaged")
+    engine.store.unreadable.append(Unread("key-1", "github/aldis", fault))
     controller.running.presenter.reload()
     title = "An account cannot be shown"
     qtbot.waitUntil(lambda: title in [each.title for each in controller.running.presenter.model.banners])
     banner = next(each for each in controller.running.presenter.model.banners if each.title == title)
     assert "github/aldis is damaged" in banner.text
     assert "keyfob doctor --recover" in banner.text
-    engine.accounts.unreadable = []
+    engine.store.unreadable.clear()
     controller.running.presenter.reload()
     qtbot.waitUntil(lambda: banner not in controller.running.presenter.model.banners)
 
@@ -159,26 +186,27 @@ def test_what_the_person_copied_since_stays(qapp: QApplication, qtbot: QtBot) ->
 
 @pytest.mark.parametrize("deed", ["Disconnect", "Remove"])
 def test_ending_is_asked_first_and_told_after(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, deed: str
+    controller: AppController, engine: Engine, qtbot: QtBot, deed: str
 ) -> None:
     key = choose(controller, "nexusmods", qtbot)
     named(controller.window.account, deed).click()
     question = controller.window.findChild(Confirm)
     assert named(question, "Cancel").hasFocus() or question.cancel.autoDefault()
-    assert engine.accounts.calls == []
+    assert engine.accounts.view(key).status == "connected"
     with qtbot.waitSignal(controller.running.presenter.said) as heard:
         named(question, deed).click()
-    assert (deed.lower(), key) in engine.accounts.calls
-    assert "Nexus Mods confirmed that the sign-in is revoked" in heard.args[0]
+    kept = {each.key: each.status for each in engine.accounts.views()}
+    assert kept.get(key) == ("disconnected" if deed == "Disconnect" else None)
+    assert "Nexus Mods" in heard.args[0]
 
 
-def test_escape_ends_nothing(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_escape_ends_nothing(controller: AppController, engine: Engine, qtbot: QtBot) -> None:
     choose(controller, "nexusmods", qtbot)
     named(controller.window.account, "Remove").click()
     question = controller.window.findChild(Confirm)
     qtbot.keyClick(question, Qt.Key.Key_Escape)
     assert not question.isVisible()
-    assert engine.accounts.calls == []
+    assert engine.accounts.view("nexusmods/aldis").status == "connected"
 
 
 def test_a_disconnected_account_offers_reconnect_alone(controller: AppController, qtbot: QtBot) -> None:
@@ -190,30 +218,29 @@ def test_a_disconnected_account_offers_reconnect_alone(controller: AppController
 
 
 def test_an_account_that_begins_to_need_the_person_is_notified_once(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
     told: list[str] = []
     controller.running.presenter.attention.connect(lambda title, _: told.append(title))
-    error = fake.ErrorNote("grant_ended", "It was revoked", "sign_in_again", fake.NOW)
-    engine.accounts.change("nexusmods/aldis", status="needs_sign_in", last_error=error)
+    error = ErrorNote("grant_ended", "It was revoked", "sign_in_again", NOW)
+    change(engine, "nexusmods/aldis", status=NeedsSignIn(NOW, error), last_error=error)
     qtbot.waitUntil(lambda: told == ["Aldis needs you"])
     for n in range(3):
-        later = fake.ErrorNote("grant_ended", "Again", "sign_in_again", fake.NOW + timedelta(minutes=n))
-        engine.accounts.change("nexusmods/aldis", last_error=later)
+        later = ErrorNote("grant_ended", "Again", "sign_in_again", NOW + timedelta(minutes=n))
+        change(engine, "nexusmods/aldis", last_error=later)
         qtbot.wait(180)
     assert told == ["Aldis needs you"]
     assert controller.running.presenter.model.tray == "needs_you"
 
 
 def test_a_banner_leads_to_the_sign_in(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, transport: ScriptedTransport, qtbot: QtBot
 ) -> None:
     named(controller.window, "Sign in: work@example.org needs you").click()
-    dialog = controller.running.connect_dialog
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
-    request = engine.sign_in.attempts[0].request
-    assert request.account == "key-google-work-example.org"
-    assert not request.switch_method
+    qtbot.waitUntil(
+        lambda: "https://accounts.google.com" in " ".join(each.url for each in transport.requests)
+    )
+    assert controller.running.connect_dialog.isVisible()
 
 
 def test_later_hides_the_banner(controller: AppController, qtbot: QtBot) -> None:
@@ -221,23 +248,22 @@ def test_later_hides_the_banner(controller: AppController, qtbot: QtBot) -> None
     qtbot.waitUntil(lambda: not [b for b in controller.window.findChildren(BannerView) if b.isVisible()])
 
 
-def test_rename_by_f2(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_rename_by_f2(controller: AppController, engine: Engine, qtbot: QtBot) -> None:
     choose(controller, "nexusmods", qtbot)
     controller.window.account.rename_action.trigger()
     question = controller.window.findChild(Ask)
     question.field.setText("main")
     with qtbot.waitSignal(controller.running.presenter.changed):
         qtbot.keyClick(question, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: controller.running.presenter.model.rows[0].id == "nexusmods/main")
+    qtbot.waitUntil(lambda: "nexusmods/main" in [each.id for each in controller.running.presenter.model.rows])
 
 
-def test_what_another_process_did_is_shown(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
-) -> None:
-    del engine.accounts.rows[1:]
+def test_what_another_process_did_is_shown(controller: AppController, engine: Engine, qtbot: QtBot) -> None:
+    for each in sample_views()[1:]:
+        engine.store.remove(each.key)
     engine.store_path.write_bytes(b"changed")
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 1)
-    engine.accounts.rows.append(fake.sample_views()[1])
+    add_accounts(engine, sample_views()[1:2])
     engine.store_path.with_name("accounts.db-wal").write_bytes(b"more")
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 2)
 
@@ -302,24 +328,24 @@ def test_a_token_that_expires_is_shown_at_once_though_nothing_happens(
 
 
 def test_a_key_that_expires_is_notified(
-    controller: AppController, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
+    controller: AppController, engine: Engine, clock: list[datetime], qtbot: QtBot
 ) -> None:
     told: list[tuple[str, str]] = []
     controller.running.presenter.attention.connect(lambda title, text: told.append((title, text)))
-    engine.accounts.change("openai/key-f3qa", expires_at=fake.NOW + timedelta(minutes=10))
+    change(engine, "openai/key-f3qa", expires_at=NOW + timedelta(minutes=10))
     qtbot.waitUntil(lambda: controller.running.presenter.view("key-openai-key-f3qa").expires_at is not None)
-    clock.append(fake.NOW + timedelta(minutes=10))
+    clock.append(NOW + timedelta(minutes=10))
     controller.running.presenter.publish()
     controller.running.presenter.publish()
     assert told == [("key …f3Qa needs you", "The key has expired.")]
 
 
 def test_a_start_says_nothing_of_accounts_until_it_knows_them(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+    qapp: QApplication, theme: Theme, engine: Engine, qtbot: QtBot
 ) -> None:
     gate = threading.Event()
 
-    def build() -> fake.FakeEngine:
+    def build() -> Engine:
         gate.wait(10)
         return engine
 
@@ -345,44 +371,48 @@ def test_a_window_that_is_gone_before_its_first_paint_is_reported(theme: Theme, 
 
 
 def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, provider: ProviderServer, engine: Engine, qtbot: QtBot
 ) -> None:
     """The failure says when it happened, and leaves the screen with its cause."""
-    key = choose(controller, "nexusmods", qtbot)
-    note = fake.ErrorNote("provider_unavailable", "Nexus Mods is unavailable", "retry", fake.NOW)
-    engine.accounts.change("nexusmods/aldis", last_error=note)
-    engine.accounts.error = Transient(
-        "Nexus Mods asked to wait", code="asked_to_wait", until=fake.NOW + timedelta(minutes=3)
+    choose(controller, "github", qtbot)
+    note = ErrorNote("provider_unavailable", "GitHub is unavailable", "retry", NOW)
+    change(engine, "github/aldis-k", last_error=note)
+    provider.fault = Transient(
+        "GitHub asked to wait",
+        code="asked_to_wait",
+        until=NOW + timedelta(minutes=3),
+        sent=True,
+        answered=True,
     )
-    until = (fake.NOW + timedelta(minutes=3)).astimezone().strftime("%H:%M:%S")
+    until = (NOW + timedelta(minutes=3)).astimezone().strftime("%H:%M:%S")
     with qtbot.waitSignal(controller.running.presenter.said) as heard:
         named(controller.window, "Renew now").click()
-    assert engine.accounts.calls == [("renew", key)]
-    assert f"Nexus Mods asked to wait until {until}." in heard.args[0]
-    assert heard.args[0].endswith(f"({fake.NOW.astimezone():%H:%M})")
+    assert provider.sent == ["refresh"]
+    assert f"GitHub asked to wait until {until}." in heard.args[0]
+    assert heard.args[0].endswith(f"({NOW.astimezone():%H:%M})")
     qtbot.waitUntil(lambda: not controller.running.presenter.loading)
     assert controller.running.presenter.model.detail.problem is not None
     assert controller.window.note.isVisible()
-    engine.accounts.change("nexusmods/aldis", last_error=None)
+    change(engine, "github/aldis-k", last_error=None)
     qtbot.waitUntil(lambda: not controller.window.note.isVisible(), timeout=2000)
 
 
 def test_a_failure_that_left_no_error_stays_its_time(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
-    choose(controller, "nexusmods", qtbot)
-    engine.accounts.error = Transient("Nexus Mods does not answer", code="store_busy")
+    choose(controller, "github", qtbot)
     with qtbot.waitSignal(controller.running.presenter.said):
         named(controller.window, "Test connection").click()
     qtbot.waitUntil(lambda: not controller.running.presenter.loading)
-    engine.accounts.change("nexusmods/aldis", name="Aldis II")
-    qtbot.waitUntil(lambda: controller.running.presenter.model.rows[0].title == "Aldis II")
+    account = engine.accounts.resolve("nexusmods/aldis").account
+    change(engine, "nexusmods/aldis", account=replace(account, name="Aldis II"))
+    qtbot.waitUntil(lambda: "Aldis II" in [each.title for each in controller.running.presenter.model.rows])
     assert controller.window.note.isVisible()
 
 
 def test_a_banner_says_since_when(controller: AppController, qtbot: QtBot) -> None:
     texts = [banner.text for banner in controller.running.presenter.model.banners]
-    at = (fake.NOW - timedelta(days=3)).astimezone()
+    at = (NOW - timedelta(days=3)).astimezone()
     assert texts[0].endswith(f"({at:%A %H:%M})")
 
 
@@ -393,24 +423,23 @@ def select_child(accessible: QAccessibleInterface, number: int) -> None:
 
 
 def test_what_assistive_technology_selects_is_shown(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
     """INTERFACE.md's way: the list and the page, with all its buttons, are of one account."""
     choose(controller, "github", qtbot)
     accounts = controller.window.sidebar.list
     select_child(QAccessible.queryAccessibleInterface(accounts), 0)
-    qtbot.waitUntil(lambda: controller.running.presenter.selected == "key-nexusmods-aldis")
+    qtbot.waitUntil(lambda: controller.running.presenter.selected == "key-bluesky-aldis.bsky.social")
     assert [accounts.row(each) for each in accounts.selectedItems()] == [accounts.currentRow()] == [0]
-    assert controller.window.account.title.full() == "Aldis"
+    assert controller.window.account.title.full() == "aldis.bsky.social"
     accounts.clearSelection()
     qtbot.waitUntil(lambda: [accounts.row(each) for each in accounts.selectedItems()] == [0])
 
 
 def test_a_name_that_cannot_be_used_stays_to_be_corrected(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
     choose(controller, "nexusmods", qtbot)
-    engine.accounts.error = Usage("A label cannot be 'bad name!'", remedy="Use a-z, for example bad-name.")
     controller.window.account.rename_action.trigger()
     question = controller.window.findChild(Ask)
     assert question.accessibleName() == "Rename Aldis"
@@ -419,11 +448,13 @@ def test_a_name_that_cannot_be_used_stays_to_be_corrected(
     qtbot.waitUntil(question.problem.isVisible)
     assert question.isVisible()
     assert question.field.text() == "bad name!"
-    assert question.problem.text() == "A label cannot be 'bad name!'. Use a-z, for example bad-name."
+    assert (
+        question.problem.text()
+        == "A label cannot be 'bad name!'. Use a-z, 0-9, '.', '_', '@' and '-', for example bad-name."
+    )
     assert question.field.accessibleDescription() == question.problem.text()
     assert question.deed.isEnabled()
     assert not controller.window.note.isVisible()
-    engine.accounts.error = None
     question.field.setText("main")
     assert not question.problem.isVisible()
     qtbot.keyClick(question.field, Qt.Key.Key_Enter)

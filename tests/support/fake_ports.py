@@ -79,12 +79,17 @@ class FakeVault(MemoryVault):
         self.answered = threading.Event()
         self.answer: KeyfobError | None = None
         self.persistent = True
+        self.gate: threading.Event | None = (
+            None  # set: calls wait for it, as a keychain that hangs makes them
+        )
         self.closed = False
 
     def close(self) -> None:
         self.closed = True
 
     def _check(self) -> None:
+        if self.gate is not None:
+            self.gate.wait(20)
         if self.error is not None:
             raise self.error
 

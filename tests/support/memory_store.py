@@ -23,6 +23,7 @@ class Memory:
     def __init__(self) -> None:
         self._guard = threading.RLock()
         self.writes = 0
+        self.unreadable: list[Unread] = []  # what a test says cannot be read
 
 
 class MemoryRecords(Memory):
@@ -37,7 +38,7 @@ class MemoryRecords(Memory):
             return sorted(self._records.values(), key=lambda r: (r.account.provider, r.account.label.lower()))
 
     def unread(self) -> Sequence[Unread]:
-        return []
+        return [*self.unreadable]
 
     def refresh(self, key: str) -> None:
         """Nothing is kept beside the records."""

@@ -6,7 +6,9 @@ A test reaches outside through the ports: `engine.vault` is a FakeVault, `engine
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +24,15 @@ from keyfob.core.account import (
     Stale,
     Status,
 )
+from keyfob.core.errors import KeyfobError, Transient
 from keyfob.core.grant import Grant
-from keyfob.core.provider import Endpoints, Server
+from keyfob.core.http import Request, Response
+from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
 from keyfob.service.accounts.grant_store import GrantStore
 from support.fake_engine import NOW, sample_views
 from support.fake_ports import fake_ports
-
-SERVER = Server(
-    None,
-    Endpoints(
-        authorization_endpoint="https://id.example.org/authorize",
-        token_endpoint="https://id.example.org/token",
-        revocation_endpoint="https://id.example.org/revoke",
-    ),
-)
 
 
 def status_of(view: AccountView) -> Status:
@@ -53,8 +48,8 @@ def status_of(view: AccountView) -> Status:
             return Connected()
 
 
-def record_of(view: AccountView) -> Record:
-    """The stored record of which a face sees this view."""
+def record_of(view: AccountView, provider: Provider) -> Record:
+    """The stored record of which a face sees this view, signed in at the preset's own addresses."""
     return Record(
         Account(
             view.key,
@@ -62,7 +57,9 @@ def record_of(view: AccountView) -> Record:
             view.label,
             view.method,
             view.subject,
-            Pin(SERVER, client_id="client-1"),
+            Pin(
+                Server(provider.issuer, provider.endpoints), client_id="client-1", api_base=provider.api.base
+            ),
             name=view.name,
             email=view.email,
             plan=view.plan,
@@ -88,7 +85,7 @@ def grant_of(view: AccountView) -> Grant:
     return Grant(
         Secret("canary-access-token"),
         view.obtained_at or NOW,
-        refresh=Secret("canary-refresh-token") if view.renewable else None,
+        refresh=Secret(f"canary-refresh-of-{view.key}") if view.renewable else None,
         expires_at=view.expires_at,
         scopes=view.scopes,
         generation=1,
@@ -107,6 +104,42 @@ def sample_engine(folder: Path, views: Sequence[AccountView] | None = None, **po
 def add_accounts(engine: Engine, views: Sequence[AccountView]) -> None:
     grants = GrantStore(engine.vault)
     for view in views:
-        engine.store.put(record_of(view))
+        engine.store.put(record_of(view, engine.providers.get(view.provider)))
         if view.status != "disconnected":
             grants.save(view.key, grant_of(view))
+
+
+def change(engine: Engine, ref: str, **values: Any) -> None:
+    """As another part of the program changes an account's record, and says so."""
+    key = engine.accounts.resolve(ref).account.key
+    changed = engine.store.update(key, lambda record: replace(record, **values))
+    assert changed is not None
+    engine.events.notify(changed, "idle")
+
+
+class ProviderServer:
+    """Answers for one account: renewals and who it is. Nobody else's server can be reached. `fault`: what the next
+    renewal raises."""
+
+    def __init__(self, key: str = "key-github-aldis-k") -> None:
+        self.key = key
+        self.fault: KeyfobError | None = None
+        self.sent: list[str] = []  # the purposes of this account's requests
+
+    def __call__(self, request: Request) -> Response:
+        ours = self.key.encode() in (request.body or b"")
+        known = "Bearer canary" in request.headers.get("Authorization", "")
+        if not (ours or known):
+            raise Transient("The server cannot be reached", code="network_unreachable", sent=False)
+        self.sent.append(request.purpose)
+        if self.fault is not None:
+            raise self.fault
+        body: dict[str, Any] = {
+            "access_token": "canary-access-token-2",
+            "refresh_token": f"canary-refresh-of-{self.key}-2",
+            "token_type": "bearer",
+            "expires_in": 28_800,
+        }
+        if not ours:
+            body = {"id": 248289761001, "login": "aldis-k", "name": "Aldis"}
+        return Response(200, {"content-type": "application/json"}, json.dumps(body).encode(), NOW)
