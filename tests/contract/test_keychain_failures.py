@@ -25,7 +25,7 @@ from keyfob.adapters.vault.choice import choose_vault
 from keyfob.adapters.vault.deadline import DeadlineVault
 from keyfob.adapters.vault.helper import EXIT_IDLE, EXIT_ORPHAN, EXIT_STUCK
 from keyfob.adapters.vault.keyring_backend import USER, KeyringVault
-from keyfob.adapters.vault.process import HelperVault, _Process, helper_command
+from keyfob.adapters.vault.process import HelperProcess, HelperVault, helper_command
 from keyfob.adapters.vault.secret_service import SecretServiceVault
 from keyfob.adapters.vault.system import SystemVault
 from keyfob.core.errors import KeychainError, SignInEnded
@@ -341,13 +341,13 @@ def test_after_a_timed_out_write_the_entry_is_read_before_its_account_is_written
     assert code_of(lambda: save(helper, A, "unknown")) == "keychain_timeout"
     session.resume_keyring()
     asked: list[tuple[str, str]] = []
-    exchange = HelperVault._exchange
+    ask = HelperProcess.ask
 
-    def spy(self: HelperVault, request: dict[str, str], *rest: Any) -> object:
+    def spy(self: HelperProcess, request: dict[str, Any], *rest: Any) -> dict[str, Any] | None:
         asked.append((request["op"], request["name"]))
-        return exchange(self, request, *rest)
+        return ask(self, request, *rest)
 
-    monkeypatch.setattr(HelperVault, "_exchange", spy)
+    monkeypatch.setattr(HelperProcess, "ask", spy)
     save(helper, "accounts/k2/a", "another account waits for nothing")
     save(helper, B, "other slot")
     save(helper, A, "again")
@@ -396,13 +396,13 @@ def test_a_write_whose_helper_was_killed_is_read_back_and_then_decided(
     helper = HelperVault(HOME, deadline=20)
     save(helper, A, CANARY)
     asked: list[str] = []
-    ask = _Process.ask
+    ask = HelperProcess.ask
 
-    def spy(self: _Process, request: dict[str, Any], *rest: Any) -> object:
+    def spy(self: HelperProcess, request: dict[str, Any], *rest: Any) -> object:
         asked.append(request["op"])
         return ask(self, request, *rest)
 
-    monkeypatch.setattr(_Process, "ask", spy)
+    monkeypatch.setattr(HelperProcess, "ask", spy)
     with killed_midway(session, helper, resume=True):
         save(helper, A, "newer")
     assert asked[:2] == ["save", "load"]
@@ -474,8 +474,19 @@ def test_an_entry_is_called_by_its_account(session: DesktopSession, kind: str) -
 
 
 def pid_of(vault: HelperVault) -> int:
-    assert vault._helper is not None
-    return vault._helper._process.pid
+    assert vault.pid is not None
+    return vault.pid
+
+
+def wait_for_end(pid: int) -> None:
+    """Until the vault's process has ended and its parent has taken note."""
+    for _ in range(1000):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the helper still runs")
 
 
 def begin(session: DesktopSession, *, idle: float = 60.0) -> subprocess.Popen[bytes]:
@@ -492,15 +503,16 @@ def say(process: subprocess.Popen[bytes], data: dict[str, object]) -> None:
 
 
 def test_an_idle_helper_ends_and_the_next_call_starts_another(session: DesktopSession) -> None:
+    with begin(session, idle=0.2) as process:
+        assert process.wait(10) == EXIT_IDLE
     vault = HelperVault(HOME, idle=0.2)
     save(vault, A, CANARY)
-    first = vault._helper
-    assert first is not None
-    assert first._process.wait(10) == EXIT_IDLE
+    first = pid_of(vault)
+    wait_for_end(first)
     for _ in range(3):
         assert vault.load(A) == Secret(CANARY)
         time.sleep(0.25)
-    assert vault._helper is not first
+    assert pid_of(vault) != first
     vault.close()
 
 
@@ -534,7 +546,7 @@ def test_a_helper_whose_parent_is_gone_does_not_outlast_its_deadline(session: De
 
 def test_the_helper_ends_with_its_parent(session: DesktopSession) -> None:
     code = (
-        "from keyfob.adapters.vault.process import HelperVault\n"
+        "from keyfob.adapters.vault.process import HelperProcess, HelperVault\n"
         "import os, sys\n"
         f"vault = HelperVault({HOME!r})\n"
         "vault.load('accounts/k1/a')\n"

@@ -207,7 +207,7 @@ class TestFileLocks(LocksContract):
         with locks.hold("a", timeout=NONE):
             for number, thread in enumerate(threads):
                 thread.start()
-                while len(locks._queues["a"]) < number + 2:
+                while len(locks.queues["a"]) < number + 2:
                     time.sleep(0.002)
         for thread in threads:
             thread.join()
@@ -246,7 +246,7 @@ class TestFileLocks(LocksContract):
             with locks.hold(f"n{number}", timeout=NONE):
                 pass
             locks.held(f"n{number}")
-        assert locks._queues == {}
+        assert locks.queues == {}
         if before:
             assert len(list(descriptors.iterdir())) <= before
 

@@ -172,7 +172,7 @@ def test_s81_event_streams_have_a_limit_of_their_own(home: Machine) -> None:
         for _ in range(64):
             streams.append(Client(home.socket))
             streams[-1].send("GET", "/v1/events")
-            streams[-1]._until(b": keyfob\n\n")
+            streams[-1].until(b": keyfob\n\n")
         with Client(home.socket) as one_more:
             refused = one_more.ask("GET", "/v1/events")
             assert (refused.status, refused.json["code"]) == (503, "busy")
@@ -187,7 +187,7 @@ def test_s81_event_streams_have_a_limit_of_their_own(home: Machine) -> None:
         time.sleep(0.2)
         with Client(home.socket) as one_more:
             one_more.send("GET", "/v1/events")
-            one_more._until(b": keyfob\n\n")
+            one_more.until(b": keyfob\n\n")
         for stream in streams:
             stream.__exit__()
 

@@ -140,7 +140,7 @@ def test_events_of_other_processes_are_told(home: Machine) -> None:
     agent = home.agent()
     with Client(home.socket, timeout=20) as client:
         client.send("GET", "/v1/events")
-        client._until(b": keyfob\n\n")
+        client.until(b": keyfob\n\n")
         assert home.run("rename", "here/alice", "other").code == 0
         event = client.event()
         assert event["event"] == "renamed"

@@ -293,9 +293,7 @@ def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
     vault = MemoryVault()
 
     def started() -> Engine:
-        engine = build(system_ports(home, vault=vault))
-        engine.sign_in._deps = replace(engine.sign_in._deps, dns_txt=world.server.dns_txt)
-        return engine
+        return build(replace(system_ports(home, vault=vault), dns_txt=world.server.dns_txt))
 
     def connect(engine: Engine, **request: Any) -> AccountView:
         attempt = engine.sign_in.begin(SignInRequest("here", open_browser=False, **request))

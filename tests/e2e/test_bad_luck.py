@@ -163,7 +163,7 @@ def test_a_cancelled_sign_in_gives_back_what_it_received(whole: Whole) -> None:
         attempt.run(spawn)
     assert whole.engine.accounts.views() == []
     assert len(whole.provider.revoked) == 1
-    assert whole.provider._current == {}
+    assert whole.provider.live == {}
 
 
 # --- races ----------------------------------------------------------------------------------------------------
@@ -537,15 +537,15 @@ def test_an_attempt_that_was_killed_leaves_nothing_after_the_next_start(
 
     spawn(run, "attempt")
     assert frozen.wait(10)
-    crashed = dict(vault._entries)
+    crashed = dict(vault.entries)
     assert [name for name in crashed if name.endswith("/dpop")]
     left = {name: whole.engine.store.read(name) for name in whole.engine.store.names("attempt/")}
     attempt.cancel()
     time.sleep(0.5)
-    vault._entries.update(crashed)
+    vault.entries.update(crashed)
     for name, value in left.items():
         whole.engine.store.write(name, value)
     assert whole.another().sign_in.interrupted() == ["here"]
-    assert not [name for name in vault._entries if name.endswith("/dpop")]
+    assert not [name for name in vault.entries if name.endswith("/dpop")]
     whole.engine.close()
     shutil.rmtree(tmp_path, ignore_errors=True)

@@ -215,7 +215,7 @@ def test_s57_the_key_is_kept_before_anything_is_signed_with_it(stage: Stage) -> 
 
     def watched(request: Request) -> Response:
         if "DPoP" in request.headers:
-            entries = [entry for name, entry in stage.vault._entries.items() if name.endswith("/dpop")]
+            entries = [entry for name, entry in stage.vault.entries.items() if name.endswith("/dpop")]
             kept = [dict(unseal_key(entry).public_jwk) for entry in entries]
             signed.append(
                 (request.purpose, jwt.get_unverified_header(request.headers["DPoP"])["jwk"] in kept)

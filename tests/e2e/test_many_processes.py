@@ -180,7 +180,7 @@ def kill_rounds(machine: Machine, *, grace: float, kills: int) -> Seen:
             whole_ones.append(time.monotonic() - started)
         seen.span = sorted(whole_ones)[3]
         while seen.kills < kills:
-            spent = len(provider._spent)
+            spent = provider.spent()
             handle = os.pidfd_open(begin())  # not its number, which another process may have by then
             time.sleep(chance.uniform(0, seen.span))
             with contextlib.suppress(ProcessLookupError):
@@ -190,7 +190,7 @@ def kill_rounds(machine: Machine, *, grace: float, kills: int) -> Seen:
                 continue  # it had ended before
             seen.kills += 1
             time.sleep(2 * ANSWERING)  # a request that is on its way is carried out
-            seen.committed += len(provider._spent) > spent
+            seen.committed += provider.spent() > spent
             error = whole.renew()
             if error is not None:
                 assert error.exit_code == 3, error

@@ -98,7 +98,7 @@ def test_s_60_a_device_sign_in_needs_no_id_token(device: Whole, waits: list[floa
 def test_s_60_a_device_sign_in_that_is_not_kept_is_revoked(device: Whole, waits: list[float]) -> None:
     device.provider.next("/userinfo", answer(503, b"{}"))
     assert device.fails().exit_code == 5
-    assert device.provider._current == {}
+    assert device.provider.live == {}
 
 
 # --- S-61 -----------------------------------------------------------------------------------------------------

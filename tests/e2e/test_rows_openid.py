@@ -223,7 +223,7 @@ def test_a_first_connect_that_nobody_is_told_of_says_what_to_do(whole: Whole) ->
     error = whole.fails(scopes=("profile",))
     assert (error.exit_code, error.code) == (8, "preset_faulty")
     assert "reconnect" not in error.sentence().lower()
-    assert whole.provider._current == {}  # the token was given back
+    assert whole.provider.live == {}  # the token was given back
 
 
 def test_an_account_known_by_its_id_token_is_tested_without_user_information(whole: Whole) -> None:

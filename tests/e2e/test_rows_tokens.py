@@ -15,6 +15,7 @@ import pytest
 from keyfob.adapters.vault.secret_service import SecretServiceVault
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.secret import Secret
+from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.views import Disconnection
 from support import hostile
 from support.certificates import Authority
@@ -212,7 +213,7 @@ def test_s_30_a_rotated_refresh_token_survives_an_answer_that_cannot_be_read(who
 def test_s_30_a_sign_in_whose_answer_cannot_be_read_is_revoked(whole: Whole, name: str) -> None:
     whole.provider.mangle, exit_code = MANGLED[name]
     assert whole.fails().exit_code == exit_code
-    assert whole.provider._current == {}
+    assert whole.provider.live == {}
     assert whole.engine.accounts.views() == []
 
 
@@ -477,7 +478,7 @@ def test_s_59_a_late_renewal_cannot_bring_it_back(whole: Whole) -> None:
     assert ended
     assert status(whole) == "disconnected"
     assert not [name for name in whole.entries() if name.endswith(("/a", "/b"))]
-    assert whole.provider._current == {}  # the renewed refresh token was revoked
+    assert whole.provider.live == {}  # the renewed refresh token was revoked
 
 
 def test_s_59_removing_during_a_renewal_leaves_nothing_behind(whole: Whole) -> None:
@@ -495,7 +496,7 @@ def test_s_59_removing_during_a_renewal_leaves_nothing_behind(whole: Whole) -> N
     removing.join(10)
     assert whole.engine.accounts.views() == []
     assert whole.entries() == {} or all(name.startswith("client/") for name in whole.entries())
-    assert whole.provider._current == {}
+    assert whole.provider.live == {}
 
 
 def test_s_59_who_waited_for_the_renewal_says_that_it_is_revoked(whole: Whole) -> None:
@@ -514,7 +515,7 @@ def test_s_59_who_waited_for_the_renewal_says_that_it_is_revoked(whole: Whole) -
     renewing.join(10)
     ending.join(10)
     assert (ended[0].revoked, ended[0].reason) == ("yes", None)
-    assert whole.provider._current == {}
+    assert whole.provider.live == {}
 
 
 # --- S-85 -----------------------------------------------------------------------------------------------------
@@ -529,14 +530,14 @@ def test_s_85_all_that_an_account_ever_held_is_revoked_at_disconnect(whole: Whol
     whole.engine.close()
     whole.engine = whole.another()
     assert whole.connect().key == first.key  # recognised, not reconnected by name
-    assert len(whole.provider._current) == 3
+    assert len(whole.provider.live) == 3
     assert whole.provider.revoked == []  # not at once: a provider may end the new one with it
     whole.engine.renewer.tick()
     assert whole.engine.renewer.settled(timedelta(seconds=5))
     assert whole.provider.revoked == []
     ended = whole.engine.accounts.disconnect("here")
     assert (ended.revoked, ended.sign_ins, ended.left) == ("yes", 3, 0)
-    assert whole.provider._current == {}
+    assert whole.provider.live == {}
     assert whole.engine.store.revocations() == []
     assert not [name for name in whole.entries() if name.startswith("revoke/")]
 
@@ -550,7 +551,7 @@ def test_s_85_offline_every_sign_in_is_revoked_later(whole: Whole) -> None:
     assert whole.provider.count("/revoke") == 1  # a server that does not answer is not waited for twice
     for pending in whole.engine.store.revocations():
         whole.engine.disconnector.settle(pending)
-    assert whole.provider._current == {}
+    assert whole.provider.live == {}
 
 
 def test_s_85_what_the_provider_does_not_revoke_is_told(whole: Whole) -> None:
@@ -583,7 +584,7 @@ def test_s_85_the_number_of_older_sign_ins_is_bounded_and_the_person_is_told(
     assert len(whole.engine.store.revocations()) == 2
     assert "revocation_failed" in [event.kind for event in whole.engine.accounts.history("here")]
     assert whole.engine.accounts.disconnect("here").sign_ins == 3
-    assert len(whole.provider._current) == 1
+    assert len(whole.provider.live) == 1
 
 
 def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
@@ -593,14 +594,14 @@ def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
     before = whole.grant()
     with monkeypatch.context() as patch:
 
-        def refuse(key: str, grant: object, **more: object) -> str:
+        def refuse(self: GrantStore, key: str, grant: object, **more: object) -> str:
             raise KeychainError("The keychain is locked", code="keychain_locked")
 
-        patch.setattr(whole.engine.sign_in._deps.grants, "save", refuse)
+        patch.setattr(GrantStore, "save", refuse)
         assert whole.fails(account="here").code == "keychain_locked"
     assert whole.engine.store.revocations() == []
     assert whole.grant() == before
-    assert len(whole.provider._current) == 1  # the new one was given back
+    assert len(whole.provider.live) == 1  # the new one was given back
 
 
 def test_s_85_a_revocation_that_waited_does_not_end_the_next_sign_in(whole: Whole) -> None:
@@ -656,7 +657,7 @@ def test_s_59_with_a_locked_keychain_it_says_what_was_done_and_does_the_rest(
         session.unlock_keyring()
         whole.engine.renewer.tick()
         assert whole.engine.renewer.settled(timedelta(seconds=20))
-        assert provider._current == {}
+        assert provider.live == {}
         assert whole.engine.accounts.disconnect("here").revoked == "yes"
         whole.engine.close()
         vault.close()

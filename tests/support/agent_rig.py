@@ -61,7 +61,7 @@ class Client:
         self._sock.sendall(data)
 
     def reply(self) -> Reply:
-        head = self._until(b"\r\n\r\n")
+        head = self.until(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines if line)}
         body = self._exactly(int(headers.get("content-length", "0")))
@@ -70,7 +70,7 @@ class Client:
     def event(self) -> dict[str, str]:
         """The next server-sent event."""
         while True:
-            lines = self._until(b"\n\n").decode().splitlines()
+            lines = self.until(b"\n\n").decode().splitlines()
             event = dict(line.split(": ", 1) for line in lines if not line.startswith(":"))
             if event:
                 return event
@@ -82,7 +82,7 @@ class Client:
         except ConnectionError:
             return True
 
-    def _until(self, mark: bytes) -> bytes:
+    def until(self, mark: bytes) -> bytes:
         while mark not in self._buffer:
             self._more()
         found, _, self._buffer = self._buffer.partition(mark)

@@ -155,7 +155,7 @@ class Window(ScreenReader):
     """A running app and the screen reader that looks at it."""
 
     def __init__(self, stage: Stage, process: subprocess.Popen[str], reader: ScreenReader) -> None:
-        self.pid, self._process = reader.pid, reader._process
+        self.pid, self.driver = reader.pid, reader.driver
         self.stage, self.app = stage, process
         self._told = ""
 

@@ -259,7 +259,7 @@ class Misbehaving:
         self._codes: dict[str, dict[str, str]] = {}
         self._devices: dict[str, dict[str, str]] = {}
         self._pushed: dict[str, dict[str, str]] = {}
-        self._current: dict[str, str] = {}  # refresh token -> family
+        self.live: dict[str, str] = {}  # refresh tokens that it takes -> family
         self._spent: dict[str, tuple[str, float]] = {}
         self._nonces: dict[str, str] = {}  # family -> nonce of its sign-in
         self._dead: set[str] = set()
@@ -293,10 +293,14 @@ class Misbehaving:
         """The next requests at `path` are carried out, and their answers never arrive."""
 
         def lost(talk: Talk) -> None:
-            with self._guard:
-                self._answer(path, talk.request)
+            self.carry_out(path, talk.request)
 
         self.next(path, *[lost] * answers)
+
+    def carry_out(self, path: str, request: UnsavedGrant) -> Behaviour:
+        """Do what the request asks for, as always; the answer has not been sent yet."""
+        with self._guard:
+            return self._answer(path, request)
 
     def paths(self, since: int = 0) -> list[str]:
         with self._guard:
@@ -329,7 +333,7 @@ class Misbehaving:
     def knows(self, refresh: str) -> bool:
         """Whether this refresh token would be taken now, and its family has not ended."""
         with self._guard:
-            return self._current.get(refresh, "") not in {"", *self._dead}
+            return self.live.get(refresh, "") not in {"", *self._dead}
 
     def rotate_key(self, kid: str = "k2") -> None:
         self.signer = signer("RS256", kid, number=2)
@@ -337,7 +341,7 @@ class Misbehaving:
     def end_grants(self) -> None:
         """The person revoked the app at the provider."""
         with self._guard:
-            self._dead |= set(self._current.values())
+            self._dead |= set(self.live.values())
             self.access.clear()
 
     # --- serving --------------------------------------------------------------------------------------------
@@ -410,7 +414,7 @@ class Misbehaving:
 
     def _revoke(self, token: str) -> Behaviour:
         self.revoked.append(token)
-        family = self._current.pop(token, None)
+        family = self.live.pop(token, None)
         if family:
             self._dead.add(family)
         return self._json({})
@@ -471,29 +475,29 @@ class Misbehaving:
 
     def _renew(self, form: dict[str, str], bound: bool) -> Behaviour:
         sent = form["refresh_token"]
-        family = self._current.pop(sent, None)
+        family = self.live.pop(sent, None)
         if family is None and sent in self._spent:
             family, when = self._spent[sent]
             if time.monotonic() - when > self.grace:
                 self._dead.add(family)
             else:
                 # Within its grace a spent token is taken once more, and what it gave the first time is void.
-                for other in [token for token, whose in self._current.items() if whose == family]:
-                    del self._current[other]
+                for other in [token for token, whose in self.live.items() if whose == family]:
+                    del self.live[other]
         if family is None or family in self._dead:
             return self._json({"error": "invalid_grant"}, 400)
         self._spent.setdefault(sent, (family, time.monotonic()))
         body = self._tokens(family, "openid profile email", self.case.renewed_claims, bound)
         laid = self._laid(body, self.case.renewal)
         if not laid.get("refresh_token"):
-            self._current.pop(body["refresh_token"])
-            self._current[sent] = family
+            self.live.pop(body["refresh_token"])
+            self.live[sent] = family
         return self._given(laid)
 
     def _tokens(self, family: str, scope: str, changes: Mapping[str, Any], bound: bool) -> dict[str, Any]:
         access, refresh = (f"{kind}-{self.canary}{secrets.token_hex(8)}" for kind in ("access", "refresh"))
         self.access.add(access)
-        self._current[refresh] = family
+        self.live[refresh] = family
         now = int(time.time())
         claims = {
             "iss": self.issuer, "aud": "app", "sub": self.person["sub"], "iat": now, "exp": now + 300,

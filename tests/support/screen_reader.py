@@ -21,7 +21,7 @@ class ScreenReader:
 
     def __init__(self, env: dict[str, str], pid: int) -> None:
         self.pid = pid
-        self._process = subprocess.Popen(
+        self.driver = subprocess.Popen(
             [SYSTEM_PYTHON, str(DRIVER)],
             env=env,
             stdin=subprocess.PIPE,
@@ -29,9 +29,9 @@ class ScreenReader:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            _, told = self._process.communicate(timeout=10)
+        assert self.driver.stdout is not None
+        if not self.driver.stdout.readline():
+            _, told = self.driver.communicate(timeout=10)
             raise RuntimeError(
                 f"install python3-pyatspi and gir1.2-atspi-2.0: the driver did not start: {told}"
             )
@@ -42,18 +42,18 @@ class ScreenReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self.driver.kill()
+        self.driver.communicate()
 
     def _ask(self, deed: str, seconds: float, **more: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self.driver.stdin is not None
+        assert self.driver.stdout is not None
         print(
             json.dumps({"do": deed, "pid": self.pid, "seconds": seconds, **more}),
-            file=self._process.stdin,
+            file=self.driver.stdin,
             flush=True,
         )
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        answer: dict[str, Any] = json.loads(self.driver.stdout.readline())
         if not answer.pop("ok"):
             raise NotThere(f"{answer['error']}\n{self.told() if deed != 'tree' else ''}")
         return answer

@@ -43,10 +43,10 @@ class Signer:
         return compact(
             {k: v for k, v in {"alg": self.alg, "typ": "JWT", **headers}.items() if v is not None},
             claims,
-            self._signature,
+            self.signature,
         )
 
-    def _signature(self, signed: bytes) -> bytes:
+    def signature(self, signed: bytes) -> bytes:
         algorithm = jwt.get_algorithm_by_name(self.alg)
         return algorithm.sign(signed, self.private)
 

@@ -192,7 +192,7 @@ class Whole:
 
     def entries(self) -> dict[str, Secret]:
         assert isinstance(self.vault, MemoryVault)
-        return dict(self.vault._entries)
+        return dict(self.vault.entries)
 
     @property
     def authorization(self) -> dict[str, str]:

@@ -53,11 +53,14 @@ def clock() -> MovingClock:
 
 
 @pytest.fixture
-def make(clock: MovingClock) -> Callable[..., Consents]:
+def store() -> MemoryAccountStore:
+    return MemoryAccountStore()
+
+
+@pytest.fixture
+def make(clock: MovingClock, store: MemoryAccountStore) -> Callable[..., Consents]:
     def made(*replies: Reply, on: bool = True, window: bool = True) -> Consents:
-        consents = Consents(
-            MemoryAccountStore(), lambda: replace(Settings(), named_app_consent=on), clock, spawn
-        )
+        consents = Consents(store, lambda: replace(Settings(), named_app_consent=on), clock, spawn)
         consents.ask = Person(*replies) if window else None
         return consents
 
@@ -186,12 +189,14 @@ def test_permissions_are_listed_and_revocable(make: Callable[..., Consents]) -> 
     assert caught.value.code == "permission_not_found"
 
 
-def test_what_ran_out_is_forgotten(make: Callable[..., Consents], clock: MovingClock) -> None:
+def test_what_ran_out_is_forgotten(
+    make: Callable[..., Consents], clock: MovingClock, store: MemoryAccountStore
+) -> None:
     consents = make(Reply.HOUR)
     allowed(consents)
     clock.forward(hours=2)
     assert consents.list() == []
-    assert consents._store.names("consent/") == []
+    assert store.names("consent/") == []
 
 
 @pytest.mark.parametrize(
@@ -208,12 +213,14 @@ def test_what_ran_out_is_forgotten(make: Callable[..., Consents], clock: MovingC
     ids=["empty", "half", "list", "unknown", "no until", "no end", "no time"],
 )
 def test_s78_an_answer_that_cannot_be_read_is_no_permission(
-    make: Callable[..., Consents], caplog: pytest.LogCaptureFixture, spoil: Callable[[str], str]
+    make: Callable[..., Consents],
+    store: MemoryAccountStore,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[str], str],
 ) -> None:
     """The person is asked again; what a newer Keyfob may be able to read stays until they answer."""
     consents = make(Reply.ALWAYS, Reply.NO)
     assert allowed(consents)
-    store = consents._store
     (name,) = store.names("consent/")
     spoilt = spoil(store.read(name) or "")
     store.write(name, spoilt)

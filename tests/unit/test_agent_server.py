@@ -198,7 +198,7 @@ def test_s81_who_does_not_read_is_hung_up_on(
     record = rig.record()
     with rig.serving(unix(folder)) as serving, Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
-        client._until(b": keyfob\n\n")
+        client.until(b": keyfob\n\n")
         for _ in range(3):
             with Client(folder / "agent.sock", timeout=5) as other, contextlib.suppress(OSError):
                 for _ in range(20_000):
@@ -206,9 +206,9 @@ def test_s81_who_does_not_read_is_hung_up_on(
                 raise AssertionError("sent without an end")
         for number in range(20_000):
             rig.events.publish(record, "kind", f"{number} " + "x" * 100)
-            if not serving._streams:
+            if not serving.streams:
                 break
-        until(lambda: not serving._connections)
+        until(lambda: not serving.connections)
 
 
 def test_s81_an_event_stream_has_no_time_limit(
@@ -218,7 +218,7 @@ def test_s81_an_event_stream_has_no_time_limit(
         monkeypatch.setattr(limits, name, 0.1)
     with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
-        client._until(b": keyfob\n\n")
+        client.until(b": keyfob\n\n")
         time.sleep(0.5)
         rig.events.publish(rig.record(), "late", "still here")
         assert client.event()["event"] == "late"
@@ -286,7 +286,7 @@ def test_s81_an_absurd_event_number_is_answered(
 def test_the_largest_event_number_is_waited_on(rig: AgentRig, folder: Path) -> None:
     with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
         client.send("GET", f"/v1/events?after={2**63 - 1}")
-        client._until(b": keyfob\n\n")
+        client.until(b": keyfob\n\n")
 
 
 @pytest.mark.parametrize(
@@ -459,8 +459,9 @@ class Launchd:
 
     def launch_activate_socket(self, name: bytes, handles: Any, count: Any) -> int:
         assert name == b"Listeners"
-        handles._obj.contents = self._handles
-        count._obj.value = len(self._handles)
+        address = ctypes.POINTER(ctypes.c_int)
+        ctypes.cast(handles, ctypes.POINTER(address))[0] = ctypes.cast(self._handles, address)
+        ctypes.cast(count, ctypes.POINTER(ctypes.c_size_t))[0] = len(self._handles)
         return self._error
 
     def free(self, handles: object) -> None:
@@ -641,8 +642,8 @@ def test_at_the_end_a_renewal_under_way_is_answered(rig: AgentRig, folder: Path)
 def test_events_stream_as_they_happen(rig: AgentRig, folder: Path) -> None:
     with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
-        assert client._until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream")
-        assert client._until(b"\n\n") == b": keyfob"
+        assert client.until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream")
+        assert client.until(b"\n\n") == b": keyfob"
         post(folder / "agent.sock", "/v1/renew/example")
         assert client.event()["event"] == "renewing"
         event = client.event()
@@ -659,12 +660,12 @@ def test_who_comes_back_hears_what_was_missed_once(rig: AgentRig, folder: Path) 
         for headers, query in (({"Last_Event_ID": "1"}, ""), ({}, "?after=1")):
             with Client(folder / "agent.sock") as client:
                 client.send("GET", f"/v1/events{query}", **headers)
-                client._until(b": keyfob\n\n")
+                client.until(b": keyfob\n\n")
                 assert [client.event()["event"] for _ in range(2)] == ["second", "third"]
         rig.events.publish(record, "fourth", "now")
         with Client(folder / "agent.sock") as client:
             client.send("GET", "/v1/events?after=3")
-            client._until(b": keyfob\n\n")
+            client.until(b": keyfob\n\n")
             assert client.event()["event"] == "fourth"
             rig.events.publish(record, "fifth", "now")
             assert client.event()["event"] == "fifth"
@@ -680,7 +681,7 @@ def test_another_processes_events_are_heard_in_order(
     record = rig.record()
     with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
-        client._until(b": keyfob\n\n")
+        client.until(b": keyfob\n\n")
         elsewhere.publish(record, "there", "there")
         assert client.event()["event"] == "there"
         elsewhere.publish(record, "there-again", "there")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from keyfob.cli import docker_credential, host_lookup, words
 from keyfob.cli.failure import json_text
-from keyfob.cli.options import _complete_accounts
+from keyfob.cli.options import complete_accounts
 from keyfob.cli.session import Session, shown
 from keyfob.core.account import ErrorNote, LoggedEvent
 from keyfob.core.errors import SettingWrong
@@ -33,7 +33,7 @@ EVIL = "GitHub\x1b]0;x\x07\x1b[2J\x9b31m\r\n\u202egro\u2066\u200b\u2028\u2029\ue
 
 def steering(text: str) -> str:
     """What in a text could steer a terminal; our colours and line ends apart."""
-    text = words._ANSI.sub("", text).replace("\n", "").replace("\t", "")
+    text = words.ANSI.sub("", text).replace("\n", "").replace("\t", "")
     return "".join(c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
@@ -168,7 +168,7 @@ def test_s80_the_programs_that_tools_call_are_inert(
 
 def test_s80_a_shells_completion_is_inert(engine: Engine) -> None:
     context = click.Context(click.Command("x"), obj=Session(never, open_engine=lambda *_, **__: engine))
-    found = _complete_accounts(context, click.Argument(["account"]), "x/")
+    found = complete_accounts(context, click.Argument(["account"]), "x/")
     assert [steering(each.help or "") for each in found] == ["", ""]
 
 

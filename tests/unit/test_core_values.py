@@ -44,8 +44,9 @@ def test_a_secret_is_not_pickled_copied_out_or_changed() -> None:
         pickle.dumps(secret)
     with pytest.raises(TypeError):
         copy.copy(secret)
-    with pytest.raises(AttributeError):
-        secret._text = "x"  # type: ignore[misc]
+    for slot in Secret.__slots__:
+        with pytest.raises(AttributeError):
+            setattr(secret, slot, "x")
     with pytest.raises(TypeError):
         Secret(b"bytes")  # type: ignore[arg-type]
 

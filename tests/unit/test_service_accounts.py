@@ -259,7 +259,7 @@ def test_a_server_that_refuses_our_client_is_not_asked_for_thirty_days(rig: Rig)
     ended = rig.accounts.disconnect("example")
     assert (ended.revoked, ended.reason, ended.left) == ("unsupported", "refused", 1)
     assert rig.store.revocations() == []
-    assert not [name for name in rig.vault._entries if name.startswith("revoke/")]  # type: ignore[attr-defined]
+    assert not [name for name in rig.vault.entries if name.startswith("revoke/")]  # type: ignore[attr-defined]
     assert rig.accounts.disconnect("example").reason == "refused"
 
 

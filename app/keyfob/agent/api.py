@@ -92,7 +92,7 @@ class Api:
     now: Callable[[], datetime]
     spawn: Spawn
     consent: Consent | None = None
-    _running: dict[str, Running] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)  # sign-ins by their id, ended ones too
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -119,7 +119,7 @@ class Api:
     def close(self) -> None:
         """End the sign-ins that were begun here; one whose account is being saved is waited for, at most 40 s."""
         with self._lock:
-            running = list(self._running.values())
+            running = list(self.running.values())
         for each in running:
             if not each.attempt.cancel():
                 each.ended.wait(ENDED_WITHIN)
@@ -220,7 +220,7 @@ class Api:
             raise BadRequestError(400, "provider or account is missing")
         with self._lock:
             self._forget_old()
-            if sum(not each.ended.is_set() for each in self._running.values()) >= SIGN_INS_MOST:
+            if sum(not each.ended.is_set() for each in self.running.values()) >= SIGN_INS_MOST:
                 raise Transient(
                     "Too many sign-ins are in progress",
                     code="busy",
@@ -241,7 +241,7 @@ class Api:
         )
         running = Running(attempt)
         with self._lock:
-            self._running[attempt.id] = running
+            self.running[attempt.id] = running
         moving = threading.Event()
         attempt.observe(lambda progress: moving.set() if progress.url or progress.ended else None)
 
@@ -270,7 +270,7 @@ class Api:
 
     def _found(self, one: str) -> Running:
         with self._lock:
-            running = self._running.get(one)
+            running = self.running.get(one)
         if running is None:
             raise NotFound("This sign-in does not exist", code="sign_in_not_found")
         return running
@@ -280,11 +280,11 @@ class Api:
 
     def _forget_old(self) -> None:
         now = self.now()
-        ended = [name for name, running in self._running.items() if running.ended_at is not None]
+        ended = [name for name, running in self.running.items() if running.ended_at is not None]
         surplus = set(ended[:-ENDED_SIGN_INS_MOST])
-        self._running = {
+        self.running = {
             name: running
-            for name, running in self._running.items()
+            for name, running in self.running.items()
             if running.ended_at is None or (name not in surplus and now - running.ended_at < SIGN_INS_KEPT)
         }
 

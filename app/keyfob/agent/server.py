@@ -66,7 +66,7 @@ class AgentServer:
         self._forwarded_workers = Workers(self._capacity.forwarded_workers)
         self._counted: Connections | None = None
         self._connections: set[Connection] = set()
-        self._streams: set[Connection] = set()
+        self.streams: set[Connection] = set()
         too_many = Transient(
             "The agent has too many connections", code="busy", remedy=IN_A_MOMENT, retry_after=SOON
         )
@@ -155,7 +155,7 @@ class AgentServer:
 
     def gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        self._streams.discard(connection)
+        self.streams.discard(connection)
 
     # --- answering ------------------------------------------------------------------------------------------
 
@@ -236,14 +236,14 @@ class AgentServer:
     def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]:
         """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient `busy`
         when there are too many streams."""
-        if len(self._streams) >= min(STREAMS_MOST, self._capacity.connections // 4):
+        if len(self.streams) >= min(STREAMS_MOST, self._capacity.connections // 4):
             raise Transient(
                 "Too many programs are listening to events",
                 code="busy",
                 remedy=IN_A_MOMENT,
                 retry_after=SOON,
             )
-        if not self._streams:
+        if not self.streams:
             version = self._store.data_version()
             newest = self._api.accounts.history(None, limit=1)
             self._seen = newest[-1].seq if newest else 0
@@ -251,7 +251,7 @@ class AgentServer:
                 assert self._loop is not None
                 self._watching = self._loop.create_task(self._watch(version))
         self._catch_up()
-        self._streams.add(connection)
+        self.streams.add(connection)
         if since is None:
             return ()
         return self._api.accounts.history(None, after=since, limit=MISSED_MOST)
@@ -260,7 +260,7 @@ class AgentServer:
         """On the publishing thread: whatever changed, what was remembered may be wrong now."""
         self.answers.clear()
         loop = self._loop
-        if loop is not None and self._streams:
+        if loop is not None and self.streams:
             with contextlib.suppress(RuntimeError):
                 if event.seq:
                     loop.call_soon_threadsafe(self._catch_up)
@@ -268,12 +268,12 @@ class AgentServer:
                     loop.call_soon_threadsafe(self._send, event)
 
     def _send(self, event: LoggedEvent) -> None:
-        for stream in list(self._streams):
+        for stream in list(self.streams):
             stream.send(event)
 
     def _catch_up(self) -> None:
         """Publish what any process has written since the last time, in the order it was written."""
-        if self._streams:
+        if self.streams:
             for event in self._api.accounts.history(None, after=self._seen, limit=MISSED_MOST):
                 self._seen = event.seq
                 self._send(event)
@@ -281,7 +281,7 @@ class AgentServer:
     async def _watch(self, version: int) -> None:
         """Notice what other processes did, while somebody listens; otherwise nothing wakes up for it."""
         try:
-            while self._streams:
+            while self.streams:
                 await asyncio.sleep(LOOK_FOR_NEWS)
                 now = self._store.data_version()
                 if now != version:

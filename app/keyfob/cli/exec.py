@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from keyfob.cli.options import _complete_accounts, pass_session
+from keyfob.cli.options import complete_accounts, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import Lease, lease
 from keyfob.core.errors import Usage
@@ -40,7 +40,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     nargs=-1,
     type=click.UNPROCESSED,
     metavar="ACCOUNT[=VAR]... -- COMMAND [ARG]...",
-    shell_complete=_complete_accounts,
+    shell_complete=complete_accounts,
 )
 @pass_session
 def execute(session: Session, words: tuple[str, ...]) -> int:

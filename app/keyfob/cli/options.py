@@ -51,14 +51,14 @@ def json_option(function: F) -> F:
 
 
 def account_argument(function: F) -> F:
-    return click.argument("account", shell_complete=_complete_accounts)(function)
+    return click.argument("account", shell_complete=complete_accounts)(function)
 
 
 def provider_argument(function: F) -> F:
     return click.argument("provider", shell_complete=_complete_providers)(function)
 
 
-def _complete_accounts(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_accounts(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     session = context.find_object(Session)
     try:
         views = session.engine.accounts.views() if session else []

@@ -6,7 +6,7 @@ import click
 
 from keyfob.agent.remedies import REMEDIES
 from keyfob.cli import words
-from keyfob.cli.options import _complete_accounts, json_option, pass_session
+from keyfob.cli.options import complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.views import all_accounts, one_account
 from keyfob.core.account import AccountView
@@ -14,7 +14,7 @@ from keyfob.core.text import plain
 
 
 @click.command(short_help="Show an account's details.")
-@click.argument("account", required=False, shell_complete=_complete_accounts)
+@click.argument("account", required=False, shell_complete=complete_accounts)
 @json_option
 @pass_session
 def status(session: Session, account: str | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from keyfob.cli.options import F, _complete_accounts, json_option, pass_session
+from keyfob.cli.options import F, complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
 from keyfob.core.text import inert
@@ -61,7 +61,7 @@ def _tool_options(function: F) -> F:
     """,
 )
 @click.argument("tool", type=click.Choice(list(SETUPS)))
-@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=_complete_accounts)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=complete_accounts)
 @_tool_options
 @YES
 @json_option
@@ -90,7 +90,7 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
         engine.wiring.make(tool, changes, planned.remembered)
-    _print_plan(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
+    _print_changes(session, tool, changes, planned.notes, "already uses Keyfob" if planned.changes else "")
 
 
 @click.command(short_help="Undo keyfob wire.")
@@ -107,13 +107,13 @@ def unwire(session: Session, tool: str, yes: bool) -> None:
     """
     wiring = session.engine.wiring
     if wiring.notes(tool) is None:
-        _print_plan(session, tool, [], [], "is not wired")
+        _print_changes(session, tool, [], [], "is not wired")
         return
     undoing = wiring.undoing(tool)
     _show(session, [change for change, _ in undoing])
     _ask("Undo this?", yes)
     wiring.undo(tool, undoing)
-    _print_plan(session, tool, [change for change, _ in undoing], [], "was already undone")
+    _print_changes(session, tool, [change for change, _ in undoing], [], "was already undone")
 
 
 def _show(session: Session, changes: list[Change]) -> None:
@@ -135,7 +135,9 @@ def _ask(question: str, yes: bool) -> None:
         raise SignInEnded("Nothing was changed", remedy="Try again when you are ready.")
 
 
-def _print_plan(session: Session, tool: str, changes: list[Change], notes: list[str], otherwise: str) -> None:
+def _print_changes(
+    session: Session, tool: str, changes: list[Change], notes: list[str], otherwise: str
+) -> None:
     if session.json:
         session.document({"tool": tool, "changed": [str(change.path) for change in changes], "notes": notes})
         return

@@ -39,7 +39,7 @@ METHOD_WORDS: Mapping[Method, str] = {
     "password": "password",
 }
 CELL_MOST = 4_000  # characters of a table's cell or a fact
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STYLED = re.compile(r"((?:\x1b\[3[1-4]m)?)([^\x1b]*)(\x1b\[0m)")
 
 
@@ -118,4 +118,4 @@ def _cell(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    return len(_ANSI.sub("", text))
+    return len(ANSI.sub("", text))

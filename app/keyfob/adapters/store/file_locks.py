@@ -39,7 +39,7 @@ class FileLocks:
             folder.chmod(0o700)  # a umask may take even our own rights away
         self._folder = folder
         self._guard = threading.Lock()
-        self._queues: dict[str, deque[threading.Event]] = {}
+        self.queues: dict[str, deque[threading.Event]] = {}  # the holder first
 
     def hold(
         self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
@@ -52,7 +52,7 @@ class FileLocks:
     def _hold(self, name: str, timeout: float, cancel: threading.Event | None) -> Iterator[None]:
         end = time.monotonic() + timeout
         with self._guard:
-            queue = self._queues.setdefault(name, deque())
+            queue = self.queues.setdefault(name, deque())
             turn = threading.Event()
             queue.append(turn)
         try:
@@ -77,7 +77,7 @@ class FileLocks:
                 if queue:
                     queue[0].set()
                 else:
-                    del self._queues[name]
+                    del self.queues[name]
 
     def held(self, name: str) -> bool:
         path = self._path(name)

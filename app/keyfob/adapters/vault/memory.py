@@ -16,24 +16,24 @@ class MemoryVault:
     """A `ports.Vault`. Thread-safe; never blocks; never fails but for a name or value that is a bug (Fault)."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Secret] = {}
+        self.entries: dict[str, Secret] = {}
         self._lock = threading.Lock()
 
     def load(self, name: str) -> Secret | None:
         check_name(name)
         with self._lock:
-            return self._entries.get(name)
+            return self.entries.get(name)
 
     def save(self, name: str, value: Secret) -> None:
         check_name(name)
         check_value(value)
         with self._lock:
-            self._entries[name] = value
+            self.entries[name] = value
 
     def delete(self, name: str) -> None:
         check_name(name)
         with self._lock:
-            self._entries.pop(name, None)
+            self.entries.pop(name, None)
 
     def probe(self) -> VaultHealth:
         return VaultHealth(True, "in memory", persistent=False)

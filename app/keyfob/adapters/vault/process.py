@@ -61,7 +61,7 @@ class HelperVault:
         self._labels = labels
         self._command = tuple(command or helper_command())
         self._turn = threading.Lock()
-        self._helper: _Process | None = None
+        self._helper: HelperProcess | None = None
         self._unknown: set[str] = set()
         self._asking = False  # the keychain's prompt is open
 
@@ -90,6 +90,11 @@ class HelperVault:
         instead of waiting. A prompt that is open already is waited for by its own caller alone: a second call
         raises too."""
         self._within({"op": "unlock", "name": ""}, timeout, cancel)
+
+    @property
+    def pid(self) -> int | None:
+        """The helper's process id; None if none was started."""
+        return None if self._helper is None else self._helper.pid
 
     def close(self) -> None:
         """End the helper. A call under way in another thread is finished first, within its deadline."""
@@ -162,13 +167,13 @@ class HelperVault:
             raise KeychainError(error.message, code="keychain_timeout", detail=error.code) from None
         return bool(found == request.get("value"))
 
-    def _running(self) -> _Process:
+    def _running(self) -> HelperProcess:
         if self._helper is None:
-            self._helper = _Process(self._command, self._start_line)
+            self._helper = HelperProcess(self._command, self._start_line)
         return self._helper
 
 
-class _Process:
+class HelperProcess:
     """A helper and the two threads that keep a pipe that hangs from blocking the caller."""
 
     def __init__(self, command: Sequence[str], start_line: dict[str, Any]) -> None:
@@ -186,6 +191,7 @@ class _Process:
             )
         except OSError as error:
             raise Fault("Keyfob could not start the keychain process", detail=str(error.strerror)) from error
+        self.pid = self._process.pid
         self._ids = itertools.count(1)
         self._ended = threading.Event()
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
