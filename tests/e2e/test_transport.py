@@ -561,6 +561,7 @@ def test_s30_a_body_of_just_the_limit_is_read_whole() -> None:
         ("deflate", zlib.compress(b'{"a":1}')),
         ("identity", b'{"a":1}'),
     ],
+    ids=["gzip", "x-gzip", "deflate", "identity"],
 )
 def test_a_server_that_compresses_unasked_is_understood(
     encoding: str, data: bytes, transport: HttpTransport
