@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def launched(command: str, *arguments: str) -> NoReturn:
     """For `keyfob-token`, the launcher that starts faster: `token` by the fast paths, else by `command`, which is
-    `keyfob` as it was installed."""
+    `keyfob` as it was installed.
+    """
     begin()
     code = short_ways(["token", *arguments])
     if code is None:

@@ -88,7 +88,8 @@ def exchange(
     method: str, target: str, accept: str = "", body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
     """One request to the agent on its own connection: status, headers, body. An agent may take its time, but not
-    without a sign of life. Raises AgentGoneError."""
+    without a sign of life. Raises AgentGoneError.
+    """
     if is_agent_silent():
         raise AgentGoneError("the agent does not answer")
     place = _Place()
@@ -196,7 +197,8 @@ def _target(kind: str, ref: str, query: str = "") -> str:
 
 def asked_for(arguments: Sequence[str]) -> tuple[str, str, str] | None:
     """What `keyfob token` was asked: account, `min_life` in digits or empty, and PLAIN, HEADER or JSON. None for
-    anything but a plain question, which the whole program has to judge."""
+    anything but a plain question, which the whole program has to judge.
+    """
     ref, min_life, accept, rest = "", "", PLAIN, list(arguments)
     while rest:
         word = rest.pop(0)
@@ -324,7 +326,8 @@ def forget(account: str | None = None) -> None:
 
 def lease(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
     """The token with what is known of it, as `keyfob token --json` answers: account, token, token_type, expires_at,
-    scopes. Nothing is remembered. Raises `keyfob.KeyfobError`. Blocks."""
+    scopes. Nothing is remembered. Raises `keyfob.KeyfobError`. Blocks.
+    """
     return _answer(account, min_life, rejected)
 
 
@@ -379,7 +382,8 @@ def _keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
 
 def _command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, Any]:
     """The same by the `keyfob` command: the engine and its keychain stay out of this process. Raises
-    `keyfob.KeyfobError`."""
+    `keyfob.KeyfobError`.
+    """
     import subprocess
 
     from keyfob.core.errors import Fault
@@ -455,7 +459,8 @@ def signed(
 ) -> dict[str, Any]:
     """The credentials for one request of this account: `headers`, `url` (where a token goes into the query), `token`.
     For tokens bound to a key the agent signs, and the key stays there; without an agent, `keyfob sign` does.
-    Refused for an address that is not the provider's."""
+    Refused for an address that is not the provider's.
+    """
     import json
 
     try:
@@ -476,7 +481,8 @@ def sign_by_agent(
 
 def renewed_by_agent(account: str) -> dict[str, Any]:
     """Has the agent renew the account now; the account, as `keyfob status --json` shows it. Raises AgentGoneError if there
-    is none, and `keyfob.KeyfobError`."""
+    is none, and `keyfob.KeyfobError`.
+    """
     return _document("POST", _target("renew", account))
 
 
@@ -498,7 +504,8 @@ def credentials(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
     """As `signed`, from this process's memory where the same headers serve again. Of many threads with one refused
-    token one asks, and the others take what it got. Thread-safe; blocks."""
+    token one asks, and the others take what it got. Thread-safe; blocks.
+    """
     if account in _bound:
         return signed(account, method, url, nonce, rejected)
     key = (account, "/".join(url.split("/", 3)[:3]))

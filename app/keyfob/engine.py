@@ -370,7 +370,8 @@ def has_keychain(home: Home) -> bool:
 def recover(home: Home, say: Callable[[str], None] | None = None) -> tuple[Recovered, Path | None]:
     """Lists lost accounts again, and returns the path at which a store that was damaged as a whole is kept. `say` as in
     `system_ports`. Raises Transient `busy` while an agent or the app has the store open, KeychainError, SettingWrong and
-    Fault `store_*`."""
+    Fault `store_*`.
+    """
     path = home.data / "accounts.db"
     try:
         with FileLocks(home.state / "locks").hold(KEEPER_ROLE, timeout=timedelta(0)):

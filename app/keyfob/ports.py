@@ -30,6 +30,8 @@ Browser = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class VaultHealth:
+    """How a probe of the vault ended, in words for the user. It holds nothing secret."""
+
     ok: bool
     name: str  # "GNOME Keyring", "macOS Keychain", "in memory", …
     persistent: bool = True
@@ -91,7 +93,8 @@ def file_changed(path: Path) -> SettingWrong:
 
 class ToolFiles(Protocol):
     """Files of other programs. A change is made completely or not at all, never replaces a link, keeps the file's
-    permissions, and is refused if the file has changed since it was read. Raises OSError or SettingWrong."""
+    permissions, and is refused if the file has changed since it was read. Raises OSError or SettingWrong.
+    """
 
     def read(self, path: Path, most: int | None = None) -> bytes | None:
         """The file's bytes, at most `most` of them; None if there is no such file. Raises SettingWrong."""
@@ -142,7 +145,8 @@ class Vault(Protocol):
         opens. Blocks until it is answered, at most `timeout` seconds; returns at once if nothing is locked.
         The only call that prompts, so it is made for a user who is there, never for a renewal.
         Raises KeychainError `keychain_locked` or `keychain_not_set_up` (the prompt was closed),
-        `keychain_timeout`, `keychain_absent`; SignInEnded `cancelled` within 0.2 s of `cancel`."""
+        `keychain_timeout`, `keychain_absent`; SignInEnded `cancelled` within 0.2 s of `cancel`.
+        """
 
 
 class AccountRecords(Protocol):
@@ -162,7 +166,8 @@ class AccountRecords(Protocol):
 
     def put(self, record: Record) -> None:
         """Insert or replace by `account.key`. Raises Usage `label_taken` if provider/label is another's, and what
-        `get` raises: a row that cannot be read is never replaced."""
+        `get` raises: a row that cannot be read is never replaced.
+        """
 
     def restore(self, record: Record) -> None:
         """As `put`, but replaces a damaged row, of which a copy is kept."""
@@ -172,7 +177,8 @@ class AccountRecords(Protocol):
 
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
         """Read, change and write in one immediate transaction; `change` returning None writes nothing.
-        Returns what is then stored, None if there is no such account."""
+        Returns what is then stored, None if there is no such account.
+        """
 
     def remove(self, key: str) -> None:
         """The account and its intent; its history and pending revocations stay."""
@@ -223,7 +229,8 @@ class NamedValues(Protocol):
 
 class AccountStore(AccountRecords, Journal, History, NamedValues, Protocol):
     """All that is durable and no secret. Each call of a part is one transaction, on disk before it returns. Safe across
-    threads and processes. Raises Fault `store_*`. Code that needs only one part takes that part."""
+    threads and processes. Raises Fault `store_*`. Code that needs only one part takes that part.
+    """
 
 
 class Locks(Protocol):
@@ -239,7 +246,8 @@ class Locks(Protocol):
 
     def retire(self, name: str) -> None:
         """Remove a name that will not be used again. Never for an account's: a lock file that is
-        deleted while somebody waits for it is two locks."""
+        deleted while somebody waits for it is two locks.
+        """
 
 
 class Transport(Protocol):
@@ -250,20 +258,25 @@ class Transport(Protocol):
 
 
 class StreamingTransport(Transport, Protocol):
+    """A transport that can also pass on answers as they come, for `keyfob request`."""
+
     def stream(self, request: Request, *, patience: float = ...) -> AbstractContextManager[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
-        the next piece. For a user's own API calls, whose answers Keyfob does not check."""
+        the next piece. For a user's own API calls, whose answers Keyfob does not check.
+        """
 
 
 class SettingsStore(Protocol):
     """The user's settings. Thread-safe; another process's save is seen by the next load."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The settings file, for messages. It need not exist."""
 
     def current(self) -> Settings:
         """As `load`, but cheap enough for each request. Never raises: while the settings cannot be read, the last that
-        could be read; before any, the cautious defaults."""
+        could be read; before any, the cautious defaults.
+        """
 
     def load(self) -> Settings:
         """The settings; the defaults if none were saved. Raises SettingWrong `setting_faulty`."""
@@ -275,13 +288,16 @@ class SettingsStore(Protocol):
 class Autostart(Protocol):
     """Whether Keyfob starts at login."""
 
-    def enabled(self) -> bool: ...
+    def enabled(self) -> bool:
+        """Whether this desktop starts Keyfob at login. Reads the system each time."""
 
     def enable(self, on: bool) -> None:
         """Raises SettingWrong if it cannot be set."""
 
 
 class Avatars(Protocol):
+    """Account pictures, kept as files on this computer."""
+
     def fetch(self, url: str | None) -> Path | None:
         """An account picture's file; None if there is none. Blocks on the network; never raises."""
 
@@ -290,7 +306,10 @@ class Listener(Protocol):
     """A bound loopback callback server for one attempt. Bound when created; serves when asked."""
 
     @property
-    def redirect_uri(self) -> str: ...
+    def redirect_uri(self) -> str:
+        """The redirect URI (RFC 6749 §3.1.2) that the provider must send the browser to, with the port that
+        was bound.
+        """
 
     def serve(self, stop: threading.Event) -> None:
         """Blocks, answering requests, until `stop` is set; then closes the socket. Runs on a thread of the face."""
@@ -315,6 +334,8 @@ class Listener(Protocol):
 
 
 class Listeners(Protocol):
+    """Opens the loopback ports that browsers come back to (RFC 8252 §7.3)."""
+
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> Listener:
         """Bind before the browser opens. Raises SettingWrong `port_taken`, naming who holds the port."""
 

@@ -22,6 +22,9 @@ LATER_AFTER = 600  # looks
 
 
 def main() -> int:
+    """Save the grant that stdin holds, unless a newer one is saved; the exit code. It survives Ctrl-C and the
+    end of its terminal.
+    """
     begin()
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):

@@ -37,7 +37,8 @@ class _Account:
 
 def token_without_engine(arguments: Sequence[str]) -> int | None:
     """The exit code of `keyfob token`, or None if the engine has to do it. A keychain that is locked, absent or hangs is
-    reported at once, in the engine's words."""
+    reported at once, in the engine's words.
+    """
     from keyfob.client import asked_for
 
     asked = asked_for(arguments)
@@ -117,7 +118,8 @@ def _find(ref: str) -> _Account | None:
 
 def _uses_keychain(path: str) -> bool:
     """Whether the settings name the system's keychain. Raises SettingWrong for a faulty file: the engine says what is
-    wrong with it."""
+    wrong with it.
+    """
     import json
 
     try:
@@ -158,7 +160,8 @@ def _after_others(
 ) -> tuple[_Account, Stored] | None:
     """Waits for the commands that found this old token before, then looks again: to load the engine 64 times takes a
     minute, to wait for the first takes what a renewal does. The account's own lock is the engine's; this one only keeps
-    the queue, until the process ends. Raises KeychainError."""
+    the queue, until the process ends. Raises KeychainError.
+    """
     import time
 
     try:

@@ -41,7 +41,8 @@ class _Kept:
 
 class AnswerCache:
     """`look` reads what holds now; it costs a query. `soon` calls a function in the loop's next turn: requests that the
-    loop finds waiting together are answered by one look, which is made when all of them are there already."""
+    loop finds waiting together are answered by one look, which is made when all of them are there already.
+    """
 
     def __init__(
         self,
@@ -71,7 +72,8 @@ class AnswerCache:
 
     def answer_to(self, place: object, data: bytes) -> tuple[bytes, bool] | None:
         """The answer to these very bytes, and whether the connection stays; None unless they were `recognise`d at this
-        place. Raises as `answer`."""
+        place. Raises as `answer`.
+        """
         question = self._questions.get((place, data))
         answer = None if question is None else self.answer(question)
         return None if question is None or answer is None else (answer, question[2])
@@ -86,7 +88,8 @@ class AnswerCache:
 
     def keep(self, question: Question, answer: bytes, until: datetime, version: int) -> None:
         """Give this answer from now on. `version`: the store's, read before the answer was made, so that whatever
-        anybody writes meanwhile makes the answer void."""
+        anybody writes meanwhile makes the answer void.
+        """
         if until <= self._now() or len(answer) > ANSWER_MOST:
             return
         if len(question[0]) + len(question[1]) > QUESTION_MOST:

@@ -100,7 +100,8 @@ class Api:
 
     def answer(self, request: Incoming, peer: Peer, allowed: str | None = None) -> Answer:
         """The answer to anything but the event stream. Raises UnansweredError alone: ask again when the user has allowed
-        it, with the key of the account in `allowed`."""
+        it, with the key of the account in `allowed`.
+        """
         try:
             if peer.forwarded:
                 self._refuse_afar(request)

@@ -36,19 +36,25 @@ class Server(Protocol):
     full: bytes  # the answer when there is no place
 
     @property
-    def connections(self) -> Connections: ...
+    def connections(self) -> Connections:
+        """All connections that are open now."""
 
-    def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool: ...
+    def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
+        """Count a new connection; False if there are too many."""
 
-    def come(self, connection: Connection) -> None: ...
+    def come(self, connection: Connection) -> None:
+        """The connection was admitted."""
 
-    def gone(self, connection: Connection) -> None: ...
+    def gone(self, connection: Connection) -> None:
+        """The connection is closed."""
 
     def ask(
         self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
-    ) -> None: ...
+    ) -> None:
+        """Ask the engine on a thread; `done` is called on the loop."""
 
-    def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]: ...
+    def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]:
+        """Start the event stream on this connection; the events after number `since`, which come first."""
 
 
 class _State(Enum):
@@ -84,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._early = early
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's: check who is at the other end, and refuse them or begin to read."""
         # Not checked: uvloop's transports do what asyncio.Transport says and do not descend from it.
         transport = cast(asyncio.Transport, transport)
         peer = self._known_peer or self._endpoint.peer(transport.get_extra_info("socket"))
@@ -104,6 +111,7 @@ class Connection(asyncio.Protocol):
             self._server.connections.wait(self, limits.FIRST_BYTE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
+        """asyncio's: answer from memory, or collect the request. On the loop."""
         if self._streaming or self._closing or self._transport is None:
             return
         if not self._buffer and not self.busy and not self._unread:
@@ -121,18 +129,22 @@ class Connection(asyncio.Protocol):
         self._next()
 
     def eof_received(self) -> None:
+        """asyncio's: the client sends no more, so close once the answer is out."""
         self.close()
 
     def connection_lost(self, _: Exception | None) -> None:
+        """asyncio's: forget the connection."""
         self._transport = None
         self._server.connections.remove(self)
         self._server.gone(self)
 
     def pause_writing(self) -> None:
+        """asyncio's: the client does not read, so take no more requests from it."""
         self._unread = True
         self._settle()
 
     def resume_writing(self) -> None:
+        """asyncio's: the client reads again."""
         self._unread = False
         if not self._closing:
             self._next()
@@ -154,7 +166,8 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Answer what has come, in order, until one must be waited for. A loop, so that thousands of requests sent
-        together need no deeper stack than one."""
+        together need no deeper stack than one.
+        """
         for _ in range(IN_A_TURN):
             if self.busy or self._streaming or self._unread or self._closing or self._transport is None:
                 break
@@ -291,6 +304,7 @@ _UNREADABLE = Incoming("GET", "/", {}, b"", False)  # means a request that could
 
 
 def question_of(request: Incoming) -> Question:
+    """What makes two requests the same question."""
     return request.target, request.headers.get("accept", ""), request.keep_alive
 
 

@@ -56,6 +56,7 @@ class NamedApps:
 
     @property
     def on(self) -> bool:
+        """Whether programs must be allowed by name before they get a token."""
         return self._consents.on
 
     def require(self, peer: Peer, account_id: str, account_key: str) -> None:
@@ -149,7 +150,8 @@ def _from_ps(pid: int) -> tuple[Program, int | None, bool]:
 
 def script_of(executable: str, words: list[str], folder: str) -> str | None:
     """The file that an interpreter runs, as an absolute path; `-m module` and `-c` by that word. None for a program of
-    its own."""
+    its own.
+    """
     name = Path(executable).name
     if not name.startswith(INTERPRETERS):
         return None

@@ -36,7 +36,8 @@ CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dr
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Who asks. `pid` and `uid` as the system reports them for the connection; None if it does not. `forwarded`: the
-    asker may be on another machine."""
+    asker may be on another machine.
+    """
 
     pid: int | None = None
     uid: int | None = None
@@ -44,6 +45,8 @@ class Peer:
 
 
 class Endpoint(Protocol):
+    """One place that the agent listens at. Its methods may be called from any thread."""
+
     def open(self) -> socket.socket:
         """A listening socket that does not block. Raises SettingWrong."""
 
@@ -61,12 +64,14 @@ class Endpoint(Protocol):
 
     def hello(self, request: Incoming) -> Answer | None:
         """The answer to `GET /v1/hello`, which is given at once and needs no key; None for other requests. Raises
-        BadRequestError."""
+        BadRequestError.
+        """
 
 
 class UnixEndpoint:
     """A Unix socket, 0600 in a 0700 folder, to this user's processes alone. `handed`: a listening socket that systemd
-    or launchd made. `forwarding`: made for `ssh -R`; what comes in counts as another machine's."""
+    or launchd made. `forwarding`: made for `ssh -R`; what comes in counts as another machine's.
+    """
 
     def __init__(self, path: Path, handed: socket.socket | None = None, *, forwarding: bool = False) -> None:
         self._path = path
@@ -75,6 +80,7 @@ class UnixEndpoint:
         self._bound: tuple[int, int] | None = None
 
     def open(self) -> socket.socket:
+        """Bind the socket (0600), unless systemd handed one over. Raises SettingWrong."""
         if self._handed is not None:
             return self._handed
         sock = bind_socket(self._path)
@@ -83,6 +89,7 @@ class UnixEndpoint:
         return sock
 
     def close(self) -> None:
+        """Remove the socket file, if it is still the one that this agent bound."""
         bound, self._bound = self._bound, None
         if bound is None:
             return
@@ -95,18 +102,22 @@ class UnixEndpoint:
             pass
 
     def live(self) -> bool:
+        """Whether an agent answers at the socket now."""
         return self._handed is None and answers(self._path)
 
     def peer(self, sock: socket.socket) -> Peer | None:
+        """The process at the other end, by the kernel's word; None for another user's."""
         pid, uid = credentials_of(sock)
         if uid is not None and uid != os.getuid():
             return None
         return Peer(pid, uid, self._forwarding or carries(pid))
 
     def check(self, request: Incoming) -> None:
+        """Raises BadRequestError for a request that a web page could have sent."""
         refuse_web_pages(request)
 
     def hello(self, request: Incoming) -> Answer | None:
+        """The sign of life, if that is what was asked for."""
         if not _is_hello(request):
             return None
         self.check(request)
@@ -122,6 +133,7 @@ class TcpEndpoint:
         self._port = 0
 
     def open(self) -> socket.socket:
+        """Bind a free port on 127.0.0.1, and write it with its key to the owner's file. Raises SettingWrong."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
@@ -137,26 +149,31 @@ class TcpEndpoint:
         return sock
 
     def close(self) -> None:
+        """Remove the file, unless another agent has written it since."""
         # The next keeper's file names another key; only our own goes.
         if self._told() == (self._port, self._key):
             self._file.unlink(missing_ok=True)
 
     def live(self) -> bool:
+        """Whether the agent that the file names proves that it knows the key."""
         told = self._told()
         if told is None or told[1] == self._key:
             return False
         return agent_hello.is_agent(*told)  # another program may have the port of an agent that was killed
 
     def peer(self, _: socket.socket) -> Peer | None:
+        """Unknown, and never None: a TCP peer shows the key in its request instead."""
         return Peer()  # the key says who it is
 
     def check(self, request: Incoming) -> None:
+        """Raises BadRequestError for a wrong host, a web page, or a request without the key."""
         self._check_place(request)
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key.encode()):
             raise BadRequestError(403, "the key is missing or wrong")
 
     def hello(self, request: Incoming) -> Answer | None:
+        """The sign of life with the proof of the key, if that is what was asked for."""
         if not _is_hello(request):
             return None
         self._check_place(request)
@@ -200,7 +217,8 @@ def refuse_web_pages(request: Incoming) -> None:
 
 def bind_socket(path: Path) -> socket.socket:
     """A listening Unix socket at `path`, 0600 in a folder of ours. A stale one is replaced; a live one, or one that is
-    not ours, is not. Raises SettingWrong."""
+    not ours, is not. Raises SettingWrong.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = path.parent.stat()
@@ -270,7 +288,8 @@ def credentials_of(sock: socket.socket) -> tuple[int | None, int | None]:
 
 def carries(pid: int | None) -> bool:
     """Whether a process carries the connection to another machine, or may: a program of `CARRIERS`, and one that does
-    not let its own user look at it. sshd's process for a user is such a one on purpose. Keyfob's command lets us look."""
+    not let its own user look at it. sshd's process for a user is such a one on purpose. Keyfob's command lets us look.
+    """
     try:
         name = Path(f"/proc/{pid}/exe").readlink().name
     except PermissionError:

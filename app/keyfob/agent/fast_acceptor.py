@@ -32,7 +32,8 @@ class Server(Protocol):
     full: bytes  # the answer when there is no place
 
     @property
-    def connections(self) -> Connections: ...
+    def connections(self) -> Connections:
+        """All connections that are open now."""
 
     def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
         """Count a new connection in; False when it must be refused."""

@@ -37,11 +37,13 @@ class AgentHost:
 
     @property
     def holds(self) -> bool:
+        """Whether this process serves the socket now."""
         return self._holds
 
     def take(self) -> bool:
         """Take the role if it is free. True if this process has it (then the socket is being served, or
-        `problem` says why not). Blocks for a few milliseconds. What `Renewer.allowed` asks."""
+        `problem` says why not). Blocks for a few milliseconds. What `Renewer.allowed` asks.
+        """
         with self._lock:
             if self._holds or self._left.is_set():
                 return self._holds

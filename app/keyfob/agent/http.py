@@ -37,7 +37,8 @@ REASONS = {
 
 class BadRequestError(Exception):
     """The peer's bytes are not a valid request. `status` is what it is answered before the connection
-    closes."""
+    closes.
+    """
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -62,6 +63,7 @@ class Incoming:
 
     @property
     def query(self) -> dict[str, str]:
+        """The query's parameters; of one that comes twice, the last value."""
         return {name: values[-1] for name, values in parse_qs(self.target.partition("?")[2]).items()}
 
     def json(self) -> dict[str, Any]:
@@ -88,6 +90,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
     def encode(self, *, keep_alive: bool) -> bytes:
+        """The bytes of the whole answer (RFC 9112), which says whether the connection stays."""
         lines = [
             f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}",
             f"Content-Type: {self.content_type}",
@@ -100,12 +103,14 @@ class Answer:
 
 
 def document(value: object, status: int = 200) -> Answer:
+    """A JSON answer."""
     return Answer(status, json.dumps(value).encode() + b"\n")
 
 
 def take(buffer: bytes) -> tuple[Incoming, int] | None:
     """The first whole request in `buffer` and how many bytes it took; None while more must come. Raises
-    BadRequestError."""
+    BadRequestError.
+    """
     try:
         head = read_head(buffer)
     except MalformedError:

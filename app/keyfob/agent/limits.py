@@ -29,13 +29,16 @@ READ_SECONDS = 30.0  # for a client to read its answer
 
 
 class Closable(Protocol):
+    """A connection that can be closed from outside to make room."""
+
     def drop(self) -> None:
         """Close now, whatever has not been sent yet."""
 
 
 class Connections:
     """Counts connections in, and closes those that keep the agent waiting. A group is a set of connections with a limit
-    of its own."""
+    of its own.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int = CONNECTIONS_MOST) -> None:
         self._loop = loop
@@ -50,7 +53,8 @@ class Connections:
 
     def admit(self, one: Closable, group: Hashable, most: int | None = None) -> bool:
         """Count a new connection in. When all places are taken, the connection that has been idle longest is closed.
-        False when none is idle: the new one must be refused."""
+        False when none is idle: the new one must be refused.
+        """
         if most is not None and self._sizes.get(group, 0) >= most and not self._drop_oldest(group):
             return False
         if len(self._groups) >= self._most and not self._drop_oldest(None):

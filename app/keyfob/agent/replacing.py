@@ -21,6 +21,8 @@ REPLACED_MOST = 12  # for each account, `WITHIN` this time
 
 
 class Replacements:
+    """How often programs may have a token replaced before its time. Thread-safe."""
+
     def __init__(self, accounts: Accounts, now: Callable[[], datetime]) -> None:
         self._accounts = accounts
         self._now = now
@@ -32,7 +34,8 @@ class Replacements:
     def may(self, record: Record, *, forwarded: bool, rejected: Secret | None) -> bool:
         """Whether the token may be replaced at a program's wish. When it may not, a `rejected` one that is not the
         current token needs no replacement. Raises Transient `rate_limited` for one that is, and what Accounts.token
-        raises."""
+        raises.
+        """
         wait = self._wait(record, forwarded)
         if wait is None:
             return True

@@ -31,7 +31,8 @@ FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut sho
 
 def run(say: Callable[[str], None], shared: Path | None = None) -> int:
     """`keyfob agent`, until it is asked to end; its exit code. `shared`: a second socket, for other machines. `say` takes
-    the lines that say how it stands. Raises SettingWrong."""
+    the lines that say how it stands. Raises SettingWrong.
+    """
     handed = handed_over()
     home = open_home()
     log.set_up(home.log)
@@ -50,7 +51,8 @@ def run(say: Callable[[str], None], shared: Path | None = None) -> int:
 
 def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
     """The window's engine. At its renewer's first look it takes the keeper's role, if that is free, and serves the tools.
-    When it closes, it gives the role back. Raises as `system_ports`."""
+    When it closes, it gives the role back. Raises as `system_ports`.
+    """
     engine = build(system_ports(home, vault=vault, lasting=True))
     host = agent_host(engine)
     engine.renewer.allowed = host.take
@@ -76,7 +78,8 @@ def run_agent(
 ) -> int:
     """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also when another keeper runs already: then there is
     nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError when the socket
-    cannot be served."""
+    cannot be served.
+    """
     stop, look = threading.Event(), threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

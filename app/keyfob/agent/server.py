@@ -80,7 +80,8 @@ class AgentServer:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until stopped; `ready` is called once clients can connect. Raises SettingWrong if a gate's place is
-        not ours."""
+        not ours.
+        """
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
 
@@ -138,6 +139,7 @@ class AgentServer:
 
     @property
     def connections(self) -> Connections:
+        """The connections that are open now. On the loop, after `start`."""
         assert self._counted is not None
         return self._counted
 
@@ -151,9 +153,11 @@ class AgentServer:
         return Connection(self, endpoint, peer, data)
 
     def come(self, connection: Connection) -> None:
+        """A connection was admitted. On the loop."""
         self._connections.add(connection)
 
     def gone(self, connection: Connection) -> None:
+        """A connection is closed. On the loop."""
         self._connections.discard(connection)
         self.streams.discard(connection)
 
@@ -171,7 +175,8 @@ class AgentServer:
     ) -> None:
         """Ask the engine on a thread; `done` is called on the loop. Who asks for the same token while it is being
         fetched gets the same answer, so that one slow renewal does not take up every thread. `alive`: whether the
-        client is still there; from any thread."""
+        client is still there; from any thread.
+        """
         loop = self._loop
         assert loop is not None
         is_token = request.method == "GET" and request.target.startswith("/v1/token/")
@@ -235,7 +240,8 @@ class AgentServer:
 
     def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]:
         """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient `busy`
-        when there are too many streams."""
+        when there are too many streams.
+        """
         if len(self.streams) >= min(STREAMS_MOST, self._capacity.connections // 4):
             raise Transient(
                 "Too many programs are listening to events",
@@ -292,7 +298,7 @@ class AgentServer:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop if it is installed: nearly twice the connections a second."""
+    """The loop is uvloop if that is installed: nearly twice the connections a second."""
     try:
         import uvloop
     except ImportError:

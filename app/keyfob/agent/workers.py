@@ -23,10 +23,12 @@ class Workers:
         self._at_work = 0
 
     def busy(self) -> bool:
+        """Whether a job runs or waits. Thread-safe."""
         with self._lock:
             return bool(self._at_work or self._jobs.qsize())
 
     def submit(self, job: Callable[[], None]) -> None:
+        """Run the job on a thread, at once or when one is free. Thread-safe; never blocks."""
         self._jobs.put(job)
         with self._lock:
             if self._free > self._jobs.qsize() - 1 or self._threads >= self._most:

@@ -85,7 +85,8 @@ def client_metadata(
 
 def _redirects(provider: Provider) -> tuple[str, ...]:
     """The preset's redirect as such documents want it: a loopback address without its port fits any port
-    (RFC 8252 §7.3)."""
+    (RFC 8252 §7.3).
+    """
     redirect = provider.redirect
     if redirect.uri:
         return (redirect.uri,)

@@ -31,7 +31,8 @@ PATIENCE = 60.0  # seconds for one step; it takes a few
 
 def run(session: Session) -> None:
     """Run the demo. Raises what a step raises; whatever happens, the home, the server and the keychain's entries
-    are gone at the end."""
+    are gone at the end.
+    """
     with tempfile.TemporaryDirectory(prefix="keyfob-demo-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         home.mkdir(mode=0o700)

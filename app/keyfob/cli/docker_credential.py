@@ -88,7 +88,8 @@ def listing() -> dict[str, str]:
 
 def registry(address: str) -> tuple[str, str | None]:
     """The registry's host and the username in what Docker sends: `ghcr.io`, `https://ghcr.io`,
-    `https://index.docker.io/v1/`. No host for plain http to another computer."""
+    `https://index.docker.io/v1/`. No host for plain http to another computer.
+    """
     scheme, host, username = hosts.split(address if "://" in address else f"https://{address}")
     return (host, username) if hosts.is_safe(scheme, host) else ("", None)
 

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read(data: bytes) -> tuple[dict[str, str], list[str]]:
-    """git's `name=value` lines up to a blank one, and its `capability[]` list."""
+    """The `name=value` lines of git up to a blank one, and its `capability[]` list."""
     asked: dict[str, str] = {}
     capabilities: list[str] = []
     for line in data.decode("utf-8", "replace").split("\n"):
@@ -106,7 +106,8 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
 
 def erase(asked: dict[str, str], account: str | None) -> None:
     """The server refused this password. If it is still the token of an account that can renew, the account is renewed;
-    a key that cannot be renewed is left alone, since a server's 401 may mean that it may not do this one thing."""
+    a key that cannot be renewed is left alone, since a server's 401 may mean that it may not do this one thing.
+    """
     host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
     if not host or not refused:
         return

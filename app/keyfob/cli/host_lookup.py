@@ -22,7 +22,8 @@ def choose(
 ) -> Account | None:
     """The one account to answer with. `account` (an id or a provider) and `username` (one of the account's names)
     narrow the choice: another user's token is never the answer. None, with a line on stderr, if no account or more
-    than one fits. Raises `keyfob.KeyfobError`."""
+    than one fits. Raises `keyfob.KeyfobError`.
+    """
     found = at(host, tool, client.accounts())
     if account:
         found = [row for row in found if account in (row["id"], row["provider"])]

@@ -109,7 +109,8 @@ def _find(session: Session, source: str | None, path: Path | None, provider: str
 
 def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset | None, KeyfobError]:
     """Shows where each new preset leads before it is taken, and asks on a terminal. One that bears another's name is
-    never taken unseen."""
+    never taken unseen.
+    """
     refused: dict[NewPreset | None, KeyfobError] = {}
     for new in dict.fromkeys(each.preset for each in movable if each.preset):
         session.note(
@@ -145,7 +146,8 @@ def _move(
     session: Session, movable: list[Found]
 ) -> tuple[list[tuple[Found, Any]], list[tuple[Found, KeyfobError]]]:
     """Each on its own: one key that its provider refuses does not hold up the next. Raises the first error if none could
-    be moved."""
+    be moved.
+    """
     refused = _refused_presets(session, movable)
     moved: list[tuple[Found, Any]] = []
     failed: list[tuple[Found, KeyfobError]] = []

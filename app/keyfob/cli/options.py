@@ -26,6 +26,7 @@ class Seconds(click.FloatRange):
     name = "number of seconds"
 
     def convert(self, value: float, param: click.Parameter | None, context: click.Context | None) -> float:
+        """A number of seconds in the range; not "nan", which click itself lets pass."""
         found: float = super().convert(value, param, context)
         if math.isnan(found):
             self.fail(f"{value} is not a number of seconds.", param, context)
@@ -51,14 +52,17 @@ def json_option(function: F) -> F:
 
 
 def account_argument(function: F) -> F:
+    """The argument ACCOUNT, which the shell completes with the connected accounts."""
     return click.argument("account", shell_complete=complete_accounts)(function)
 
 
 def provider_argument(function: F) -> F:
+    """The argument PROVIDER, which the shell completes with the ids of the presets."""
     return click.argument("provider", shell_complete=_complete_providers)(function)
 
 
 def complete_accounts(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of connected accounts that begin with `incomplete`; none if they cannot be read."""
     session = context.find_object(Session)
     try:
         views = session.engine.accounts.views() if session else []

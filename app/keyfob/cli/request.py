@@ -110,7 +110,8 @@ class Call:
 
     def _signed(self, wanted: SignRequest) -> SignedRequest:
         """From the agent, which may hold what this process cannot open, else by this process under the same locks.
-        What may not leave Keyfob does not cross the socket either."""
+        What may not leave Keyfob does not cross the socket either.
+        """
         engine = self._session.engine
         try:
             rejected = wanted.rejected.reveal() if wanted.rejected else None

@@ -42,13 +42,16 @@ def utc_now() -> datetime:
 
 
 class OpenEngine(Protocol):
+    """How the commands get an engine; tests pass their own."""
+
     def __call__(self, folder: Path | None = None, *, in_memory: bool = False) -> Engine:
         """As `open_engine`."""
 
 
 def open_engine(folder: Path | None = None, *, in_memory: bool = False) -> Engine:
     """The engine of the user's own home, or of the home in `folder`. `in_memory`: its vault forgets everything at the
-    end, for a demo without a keychain. Raises as `keyfob.engine.system_ports`."""
+    end, for a demo without a keychain. Raises as `keyfob.engine.system_ports`.
+    """
     from keyfob.engine import build, memory_vault, system_ports
     from keyfob.process import log
     from keyfob.process.home import open_home
@@ -84,7 +87,8 @@ def _alarm(event: LoggedEvent) -> None:
 
 class Session:
     """Made once a run, by `main`; `--json` is set by the command's option. `window` opens the desktop app with these
-    arguments and returns its exit code. Only `note` may be used from several threads."""
+    arguments and returns its exit code. Only `note` may be used from several threads.
+    """
 
     def __init__(
         self,
@@ -120,7 +124,8 @@ class Session:
 
     def say(self, text: str = "") -> None:
         """A line of result, for users: whatever a provider or a file put into it, only colours of ours reach the
-        terminal."""
+        terminal.
+        """
         click.echo(shown(text), color=None if colourful() else False)
 
     def note(self, text: str) -> None:
@@ -135,7 +140,8 @@ class Session:
 
     def secret_from_stdin(self, option: str, prompt: str) -> Secret:
         """The first line of stdin, asked for without echo on a terminal. Raises Usage if it is empty, or where
-        stdin was promised to another option already."""
+        stdin was promised to another option already.
+        """
         if self._stdin_for is not None:
             raise Usage(f"{option} and {self._stdin_for} both read stdin", remedy="Use only one of them.")
         self._stdin_for = option
@@ -150,13 +156,15 @@ class Session:
 
     @property
     def stdin_is_free(self) -> bool:
+        """Whether stdin is not yet taken by a secret or a body."""
         return self._stdin_for is None
 
     # --- the keychain ---------------------------------------------------------------------------------------
 
     def from_agent(self, ask: Callable[[], T]) -> T:
         """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a user is here
-        to unlock it, that is done from here, and the agent is asked again."""
+        to unlock it, that is done from here, and the agent is asked again.
+        """
         from keyfob.process.terminal import ASKABLE, can_ask
 
         try:
@@ -174,7 +182,8 @@ class Session:
     def finish(self, work: Callable[[], T], *, stop: Callable[[], object] | None = None) -> T:
         """Run `work` on a thread and wait for it. A renewal whose request has left must not be cut short, or its
         answer and with it the session is lost: Ctrl-C, SIGTERM and a closed terminal call `stop` if there is
-        one, and otherwise wait for the end before Transient `interrupted` is raised."""
+        one, and otherwise wait for the end before Transient `interrupted` is raised.
+        """
         done = threading.Event()
         box: list[T] = []
         failure: list[BaseException] = []
@@ -206,7 +215,8 @@ class Session:
 
     def _give_up_waiting(self) -> None:
         """A keychain's prompt is not waited for any more, nor a keychain that does not save a grant: a separate process
-        stands by for that."""
+        stands by for that.
+        """
         if self._engine is not None:
             self._engine.keeper.saving.let_go()
         give_up = getattr(self._engine.vault, "give_up", None) if self._engine is not None else None
@@ -229,7 +239,8 @@ def colourful() -> bool:
 def _signals_noted() -> Iterator[list[int]]:
     """SIGINT, SIGTERM and SIGHUP are written down instead of ending the process: an exception raised from a handler
     could come anywhere, also in the middle of dealing with the one before. Elsewhere than on the main thread
-    nothing is changed."""
+    nothing is changed.
+    """
     noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted

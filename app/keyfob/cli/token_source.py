@@ -26,12 +26,14 @@ class Lease:
 
     @property
     def provider(self) -> str:
+        """The provider's part of the account's id."""
         return self.account.partition("/")[0]
 
 
 def lease(session: Session, ref: str) -> Lease:
     """A valid token of `ref`, renewed first where needed. Blocks. Raises a KeyfobError, `sharing_not_allowed` among
-    them."""
+    them.
+    """
     try:
         answer = session.from_agent(lambda: client.from_agent(ref))
     except client.AgentGoneError:

@@ -67,6 +67,7 @@ def _tool_options(function: F) -> F:
 @json_option
 @pass_session
 def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, **options: str | None) -> None:
+    """Set up `tool` for these accounts, or for all that tools may use, after the user has seen the changes."""
     engine = session.engine
     views = [engine.accounts.view(ref) for ref in accounts] if accounts else engine.accounts.views()
     kept = [view for view in views if not view.shareable]

@@ -87,10 +87,12 @@ def _life_left(view: AccountView, now: datetime) -> str:
 
 
 def status(word: ShownStatus) -> str:
+    """The status as a coloured word for the terminal."""
     return click.style(STATUS_WORDS[word], fg=STATUS_COLOURS[word])
 
 
 def who(view: AccountView) -> str:
+    """Whom the account belongs to, as one safe line of at most 60 characters."""
     return plain(view.name or view.label, 60)
 
 

@@ -30,6 +30,7 @@ class ErrorNote:
     detail: str = ""  # the provider's own code, status and words, for a report
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `--json` output and the agent's answers contain. It holds nothing secret."""
         return {
             "code": self.code,
             "message": self.message,
@@ -52,7 +53,7 @@ class ErrorNote:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    pass
+    """The grant works, or is renewed when it is next asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +167,15 @@ class Account:
 
     @property
     def id(self) -> str:
+        """The name that people type: `provider/label`. It changes with the label; `key` does not."""
         return f"{self.provider}/{self.label}"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """An account with its state: one row of the account store. `epoch` rises at each sign-in and
-    disconnect, so that a renewal begun before one cannot store its answer after it."""
+    disconnect, so that a renewal begun before one cannot store its answer after it.
+    """
 
     account: Account
     status: Status
@@ -240,6 +243,7 @@ class LoggedEvent:
     seq: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob events --json` and the agent's event stream contain."""
         return {
             "at": to_rfc3339(self.at),
             "account": self.account_id,
@@ -307,6 +311,7 @@ class AccountView:
         return self if status == self.status else replace(self, status=status)
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob status --json` and the agent's answers contain. It holds nothing secret."""
         return {
             "id": self.id,
             "provider": self.provider,
@@ -332,7 +337,8 @@ class AccountView:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> AccountView:
         """What `to_json` made, here or in an agent of another version. Raises ValueError for a method or a status that
-        this version does not know. The id stands for the key, and the provider's id for its title."""
+        this version does not know. The id stands for the key, and the provider's id for its title.
+        """
         method, status = known(METHODS, row["method"]), known(SHOWN_STATUSES, row["status"])
         if method is None or status is None:
             raise ValueError(f"a method or status of a newer version: {row['method']!r}, {row['status']!r}")

@@ -33,7 +33,8 @@ LASTS: dict[Reply, timedelta | None] = {
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program as the system reports it: absolute paths, the folder it works in, and what started it, nearest first.
-    An empty `executable`: the system does not say."""
+    An empty `executable`: the system does not say.
+    """
 
     executable: str
     script: str | None = None
@@ -74,9 +75,11 @@ class Permission:
     until: datetime | None
 
     def stands(self, now: datetime) -> bool:
+        """Whether it still holds at `now`: one without an end always does."""
         return self.until is None or now < self.until
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob permissions --json` shows."""
         return {
             "id": self.id,
             "account": self.account_id,

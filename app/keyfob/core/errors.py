@@ -27,6 +27,8 @@ from typing import ClassVar, Final
 
 
 class Advice(StrEnum):
+    """What the user should do about an error. Tools may rely on the words."""
+
     RETRY = "retry"
     SIGN_IN_AGAIN = "sign_in_again"
     UNLOCK_KEYCHAIN = "unlock_keychain"
@@ -164,6 +166,7 @@ class KeyfobError(Exception):
 
     @property
     def advice(self) -> Advice:
+        """What the user should do: it follows from the code."""
         return CODES[self.code]
 
     def told(self, zone: tzinfo | None = None) -> str:
@@ -180,34 +183,44 @@ class KeyfobError(Exception):
 
     def sentence(self, remedies: Mapping[str, str] = _NO_REMEDIES, zone: tzinfo | None = None) -> str:
         """What happened, then what to do: the error's own remedy, or the one that `remedies`, a face's table, has for its
-        code."""
+        code.
+        """
         remedy = self.remedy or remedies.get(self.code, "")
         return f"{self.told(zone).rstrip('.')}. {remedy}".rstrip()
 
 
 class Fault(KeyfobError):
+    """Something is wrong with Keyfob itself or with its own files."""
+
     exit_code = 1
     default_code = "internal"
 
 
 class Usage(KeyfobError):
+    """The request makes no sense as given: a wrong argument or a wrong combination."""
+
     exit_code = 2
     default_code = "usage"
 
 
 class SignInNeeded(KeyfobError):
+    """The grant has ended, so the user has to sign in again."""
+
     exit_code = 3
     default_code = "grant_ended"
 
 
 class KeychainError(KeyfobError):
+    """The operating system's keychain is locked, missing, slow or refuses."""
+
     exit_code = 4
     default_code = "keychain_refused"
 
 
 class Transient(KeyfobError):
     """May pass. `sent` is False only if the request certainly never left this machine, and `answered` is
-    True if a complete answer came back: between the two, a rotated token may have been lost on the way."""
+    True if a complete answer came back: between the two, a rotated token may have been lost on the way.
+    """
 
     exit_code = 5
     default_code = "provider_unavailable"
@@ -232,20 +245,28 @@ class Transient(KeyfobError):
 
 
 class SignInEnded(KeyfobError):
+    """A sign-in was declined, was cancelled or timed out."""
+
     exit_code = 6
     default_code = "cancelled"
 
 
 class NotFound(KeyfobError):
+    """There is no such account, provider or program."""
+
     exit_code = 7
     default_code = "account_not_found"
 
 
 class SettingWrong(KeyfobError):
+    """A setting, a preset or a permission is in the way. The remedy says what to change."""
+
     exit_code = 8
     default_code = "setting_faulty"
 
 
 class PeerFault(KeyfobError):
+    """A server broke the protocol. Nothing that it sent was used."""
+
     exit_code = 9
     default_code = "protocol_violation"

@@ -20,6 +20,7 @@ class Finding:
     code: str | None = None  # an error's, whose remedy the face knows if there is none here
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob doctor --json` lists."""
         return {
             "name": self.name,
             "ok": self.ok,

@@ -52,6 +52,7 @@ class Grant:
 
     @property
     def lifetime(self) -> timedelta | None:
+        """From when it was obtained to its expiry; None if the provider did not say when it expires."""
         return None if self.expires_at is None else self.expires_at - self.obtained_at
 
 
@@ -117,6 +118,7 @@ def seal_key(key: SigningKey) -> Secret:
 
 
 def unseal_key(entry: Secret) -> SigningKey:
+    """The signing key in a vault entry. Raises ValueError or KeyError for text that is not one."""
     key = _key_in(json.loads(entry.reveal()))
     assert key is not None
     return key

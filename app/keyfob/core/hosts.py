@@ -31,7 +31,8 @@ def is_loopback(host: str | None) -> bool:
 def is_inside(host: str | None) -> bool:
     """Whether a URL's host is this computer or an address of its own network (RFC 1918, link-local, …), in any form
     that a resolver may read so. Of names, only `localhost` and those below it are: what others lead to must prove
-    itself by its certificate."""
+    itself by its certificate.
+    """
     if not host:
         return False
     name = host.lower().removesuffix(".")

@@ -13,7 +13,8 @@ from keyfob.core.provider import EMPTY
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. `headers` and `body` may hold secrets. `purpose` is a word for logs and deadlines:
-    discovery, jwks, par, token, refresh, device, userinfo, whoami, revoke, register, avatar, api."""
+    discovery, jwks, par, token, refresh, device, userinfo, whoami, revoke, register, avatar, api.
+    """
 
     method: str
     url: str

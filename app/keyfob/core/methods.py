@@ -18,6 +18,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 @dataclass(frozen=True, slots=True)
 class MethodFacts:
+    """What holds for every account of a sign-in method, whatever its provider."""
+
     renewable: bool = True  # Keyfob renews its tokens; otherwise they live until they are refused
     revocable: bool = True  # a disconnect can revoke what it gave, if the provider offers that
     needs_client: bool = False  # it needs a client id

@@ -82,7 +82,8 @@ class Endpoints:
 @dataclass(frozen=True, slots=True)
 class Server:
     """An authorization server as known now: issuer, endpoints and what its metadata (RFC 8414) promises.
-    An account pins one; stored tokens go nowhere else."""
+    An account pins one; stored tokens go nowhere else.
+    """
 
     issuer: str | None
     endpoints: Endpoints

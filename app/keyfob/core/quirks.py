@@ -23,6 +23,8 @@ QuirkClient = Literal["registered", "issued", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
+    """How one provider departs from the standards, for presets that name it."""
+
     meaning: str
     client: QuirkClient | None = None  # None: as the preset's policy says
     shared_client_id: str | None = (

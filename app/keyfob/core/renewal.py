@@ -33,7 +33,8 @@ WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what
 def serves(grant: Grant, at: datetime, asked: timedelta | None) -> bool:
     """Whether the access token may be handed out as it is: not expired, and with enough life left, which is `asked` or,
     for None, the usual (`core.min_life`). A grant that can be renewed and was noted by a clock that was ahead is not:
-    its end cannot be trusted, and may be years away."""
+    its end cannot be trusted, and may be years away.
+    """
     if grant.refresh is not None and predates(grant.obtained_at, at):
         return False
     lifetime = grant.lifetime
@@ -46,7 +47,8 @@ def serves(grant: Grant, at: datetime, asked: timedelta | None) -> bool:
 
 def margin_for(lifetime: timedelta | None, setting: timedelta, jitter: float) -> timedelta:
     """How long before expiry to renew: the smaller of `setting` and 20 % of the lifetime, stretched by up to
-    10 % by `jitter` in [0, 1) so that a thousand accounts made in one minute are not renewed in one."""
+    10 % by `jitter` in [0, 1) so that a thousand accounts made in one minute are not renewed in one.
+    """
     if lifetime is None:
         return timedelta(0)
     return min(setting, lifetime * SHORT_SHARE) * (1 + 0.1 * jitter)

@@ -14,7 +14,8 @@ _CHALLENGE_MOST = 4096  # characters of the header that are read
 
 class Repeats:
     """Of one request: at most one repeat with the nonce that the server asks for (RFC 9449 §8, §9), and at
-    most one with a token in place of the refused one. For one thread."""
+    most one with a token in place of the refused one. For one thread.
+    """
 
     def __init__(self) -> None:
         self._left: list[Reason] = ["nonce", "token"]
@@ -24,7 +25,8 @@ class Repeats:
     ) -> Reason | None:
         """Why to send it again, None if the answer stands. `headers`: by lower-case names.
         `asks_for_nonce`: whether the answer does; judged by its headers if None. A nonce comes first, since a
-        token may be good and refused for want of one."""
+        token may be good and refused for want of one.
+        """
         if asks_for_nonce is None:
             asks_for_nonce = status == 401 and is_nonce_challenge(headers)
         applies = {"nonce": asks_for_nonce and bool(headers.get("dpop-nonce")), "token": status == 401}

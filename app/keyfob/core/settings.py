@@ -20,6 +20,8 @@ _SWITCHES = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """What the user can set, with the defaults. Immutable; `from_mapping` checks the values."""
+
     start_at_login: bool = False
     close_to_tray: bool = True
     theme: str = "system"
@@ -31,6 +33,7 @@ class Settings:
 
     @property
     def margin(self) -> timedelta:
+        """How long before its expiry a token is renewed, if it lives long enough."""
         return timedelta(seconds=self.renewal_margin)
 
     @classmethod
@@ -57,6 +60,7 @@ class Settings:
         return self
 
     def to_mapping(self) -> dict[str, Any]:
+        """All values by name, as `settings.json` holds them."""
         return asdict(self)
 
 

@@ -22,7 +22,8 @@ def plain(text: object, limit: int = 200) -> str:
 
 def inert(text: object, limit: int = 1_000_000) -> str:
     """As `plain`, but blanks and tabs stay as they are, for lines whose columns matter. What is over `limit` characters
-    is cut off."""
+    is cut off.
+    """
     out: list[str] = []
     for char in str(text)[:limit]:
         if char in _BIDI:

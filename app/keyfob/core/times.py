@@ -25,4 +25,5 @@ def from_rfc3339(text: str | None) -> datetime | None:
 
 
 def from_epoch(seconds: float) -> datetime:
+    """The moment in UTC. Raises OverflowError, OSError or ValueError for one that a date cannot hold."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -123,6 +123,8 @@ class TokenAccepted:
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
+    """The user gave the account another label."""
+
     label: str
 
 
@@ -233,7 +235,8 @@ def _after_renewal(record: Record, event: RenewalEvent) -> Record:
 
 def _after_failure(record: Record, event: RenewalFailed) -> Record:
     """The account stays connected while its access token lives. If refusals or lost answers go on after the token's end,
-    the user is asked to sign in again, and one try an hour continues."""
+    the user is asked to sign in again, and one try an hour continues.
+    """
     status, error, now = record.status, event.error, event.error.at
     if isinstance(status, NeedsSignIn) and not still_tried(status):
         return record  # the grant has ended: a renewal that was under way says no more

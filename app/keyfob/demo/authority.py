@@ -40,6 +40,7 @@ class S256Only(CodeChallenge):  # type: ignore[misc]
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012  (Authlib's own name)
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        """Refuse a request without PKCE, or with another method than S256 (RFC 7636)."""
         data = grant.request.payload.data
         if not data.get("code_challenge"):
             raise InvalidRequestError("PKCE is required: code_challenge is missing.")
@@ -122,6 +123,7 @@ class Authority:
         return None
 
     def id_claims(self, client: DemoClient) -> dict[str, Any]:
+        """The claims that every ID token of this client has (OpenID Connect Core §2)."""
         now = int(self.store.now())
         return {
             "iss": self.settings.issuer,
@@ -132,6 +134,7 @@ class Authority:
         }
 
     def key_for(self, client: DemoClient) -> Any:
+        """The key that signs this client's ID tokens."""
         alg = client.id_token_signed_response_alg
         return next(key for key in self.store.keys if key.get("alg") == alg)
 

@@ -14,7 +14,8 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 @dataclass(frozen=True, slots=True)
 class DemoClient:
     """With `secret` None a public client. `redirect_uris` empty: any loopback port, path /callback (RFC 8252 §7.3).
-    The methods are what Authlib asks of a client."""
+    The methods are what Authlib asks of a client.
+    """
 
     client_id: str
     title: str
@@ -24,16 +25,20 @@ class DemoClient:
     trusted_scopes: tuple[str, ...] = SCOPES
 
     def get_client_id(self) -> str:
+        """The client id."""
         return self.client_id
 
     def get_default_redirect_uri(self) -> str | None:
+        """The registered redirect URI, if there is exactly one."""
         return self.redirect_uris[0] if len(self.redirect_uris) == 1 else None
 
     def get_allowed_scope(self, scope: str | None) -> str:
+        """Of the scopes that were asked for, those that the client may have."""
         asked = (scope or "openid").split()
         return " ".join(word for word in asked if word in self.trusted_scopes)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Whether it is registered; without any, each loopback address with any port will do (RFC 8252 §7.3)."""
         if self.redirect_uris:
             return redirect_uri in self.redirect_uris
         try:
@@ -52,17 +57,21 @@ class DemoClient:
         )
 
     def check_client_secret(self, client_secret: str) -> bool:
+        """Whether it is the client's secret, compared in constant time."""
         return self.secret is not None and hmac.compare_digest(self.secret, client_secret)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Whether the client authenticates as it must: a public one not at all."""
         if self.secret is None:
             return method == "none"
         return method in ("client_secret_basic", "client_secret_post")
 
     def check_response_type(self, response_type: str) -> bool:
+        """The code flow alone."""
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
+        """Codes, refresh tokens and the device flow (RFC 8628)."""
         return grant_type in ("authorization_code", "refresh_token", DEVICE_GRANT)
 
 

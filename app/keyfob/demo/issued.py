@@ -17,29 +17,35 @@ class IssuedCode:
 
     @property
     def code_challenge(self) -> str:
+        """The PKCE challenge that the code was asked for with (RFC 7636 §4.2)."""
         return self.code.code_challenge
 
     @property
     def code_challenge_method(self) -> str:
+        """S256: the only method that this provider takes."""
         return "S256"
 
     def get_redirect_uri(self) -> str:
+        """The redirect URI of the authorization request, which the token request must repeat."""
         return self.code.redirect_uri
 
     def get_scope(self) -> str:
+        """The scopes that the person allowed, separated by spaces."""
         return self.code.scope
 
     def get_nonce(self) -> str | None:
+        """The nonce for the ID token, None if the app sent none."""
         return self.code.nonce
 
     def get_auth_time(self) -> int:
+        """When the person signed in, in seconds since the epoch."""
         return int(self.code.auth_time)
 
     def get_acr(self) -> None:
-        return None
+        """None: the demo makes no claim about how the person signed in."""
 
     def get_amr(self) -> None:
-        return None
+        """None, as `get_acr`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,17 @@ class IssuedToken:
     text: str
 
     def check_client(self, client: DemoClient) -> bool:
+        """Whether the token was issued to this client."""
         return self.family.client_id == client.client_id
 
     def get_scope(self) -> str:
+        """The token's scopes, separated by spaces."""
         return " ".join(self.family.scopes)
 
     def is_expired(self) -> bool:
+        """Whether its time is over."""
         return self.expires_at is not None and self.now >= self.expires_at
 
     def is_revoked(self) -> bool:
+        """Whether its family has ended: revoked, replayed or signed out."""
         return self.family.ended is not None

@@ -21,7 +21,8 @@ ISSUER = re.compile(r'^issuer = "http://127\.0\.0\.1:([0-9]{1,5})"$', re.MULTILI
 def start_lasting(data: Path, config: Path, *, access_lifetime: int, usual: int = PORT) -> DemoServer:
     """A demo provider that serves, for a home with these folders. `access_lifetime` in seconds, `usual` the port that
     Keyfob's own preset names. Raises SettingWrong: `setting_faulty` when its parts are not installed, `port_taken` when
-    another program uses its port and the user has a preset with its id."""
+    another program uses its port and the user has a preset with its id.
+    """
     preset = config / "providers" / "demo.toml"
     text = _read(preset)
     found = ISSUER.search(text)

@@ -28,12 +28,15 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """What the browser shows: the last answer after all redirects."""
+
     url: str
     status: int
     text: str
     headers: dict[str, str]
 
     def forms(self) -> list[Form]:
+        """The forms on the page, in order."""
         reader = _Forms()
         reader.feed(self.text)
         return reader.forms
@@ -41,7 +44,8 @@ class Page:
 
 class ScriptedBrowser:
     """One browser. Not thread-safe. `urls` is where it has been, for tests. With `within` it stays at addresses
-    that begin so: sent elsewhere, it stops there with a page of status 0, as a browser on another machine would."""
+    that begin so: sent elsewhere, it stops there with a page of status 0, as a browser on another machine would.
+    """
 
     def __init__(self, within: str = "http://") -> None:
         self._within = within
@@ -50,7 +54,8 @@ class ScriptedBrowser:
 
     def sign_in(self, url: str, person: str = "alice", *, allow: bool = True) -> Page:
         """Follow an authorization or device URL to its end: choose `person`, press Allow or Deny. Returns the last
-        page, which is the app's own where it called back. Raises RuntimeError if the pages lead nowhere."""
+        page, which is the app's own where it called back. Raises RuntimeError if the pages lead nowhere.
+        """
         page = self.get(url)
         for _ in range(MOST_STEPS):
             step = _next_button(page, person, allow)

@@ -35,7 +35,8 @@ def _utc_now() -> datetime:
 
 class DemoServer:
     """A demo provider over `state_dir` (made 0700). `port` 0 takes any free one: for tests, as the issuer's address
-    must stay the same for accounts to outlive a restart. `access_lifetime` and `device_interval` in seconds."""
+    must stay the same for accounts to outlive a restart. `access_lifetime` and `device_interval` in seconds.
+    """
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class DemoServer:
 
     @property
     def issuer(self) -> str:
+        """The issuer URL, with the port that was bound."""
         return f"http://{HOST}:{self._port}"
 
     @property
@@ -71,7 +73,8 @@ class DemoServer:
 
     def start(self) -> DemoServer:
         """Serve, on a separate thread. Returns itself, listening. Raises SettingWrong `port_taken`, or
-        `setting_faulty` if the extra `demo` is not installed."""
+        `setting_faulty` if the extra `demo` is not installed.
+        """
         try:
             from werkzeug.serving import WSGIRequestHandler, make_server
 

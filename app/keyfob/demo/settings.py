@@ -12,7 +12,8 @@ SLOW_SECONDS = 4.0
 @dataclass(slots=True)
 class DemoSettings:
     """`slow` delays every answer to an app by SLOW_SECONDS, `down` makes each a 503. Neither outlives the process:
-    a demo that starts broken would puzzle. `access_lifetime` and `device_interval` are seconds."""
+    a demo that starts broken would puzzle. `access_lifetime` and `device_interval` are seconds.
+    """
 
     issuer: str
     access_lifetime: int
@@ -24,5 +25,6 @@ class DemoSettings:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, what: str) -> None:
+        """Add one to a counter that the playground shows. Thread-safe."""
         with self._lock:
             self.counters[what] += 1

@@ -27,6 +27,7 @@ ENDED_KEPT = 20  # ended grants kept for the playground's list
 
 
 def digest(token: str) -> str:
+    """What is kept of a token: its SHA-256, in hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -53,6 +54,8 @@ class Family:
 
 @dataclass(slots=True)
 class Code:
+    """An authorization code that was issued. Times are seconds since the epoch."""
+
     client_id: str
     redirect_uri: str
     scope: str
@@ -66,6 +69,8 @@ class Code:
 
 @dataclass(slots=True)
 class Device:
+    """A device sign-in under way (RFC 8628). Times are seconds since the epoch."""
+
     client_id: str
     scope: str
     user_code: str
@@ -118,6 +123,7 @@ class DemoStore:
         write_private(self._file, json.dumps(data, indent=1))
 
     def new_family(self, person: str, client_id: str, scopes: list[str], method: str) -> Family:
+        """Begin the family of tokens that one sign-in gets. The caller holds the lock."""
         now = self.now()
         family = Family(secrets.token_hex(8), person, client_id, scopes, method, now, now)
         self.families[family.id] = family
@@ -151,6 +157,7 @@ class DemoStore:
         return None
 
     def end(self, family: Family, why: str) -> None:
+        """End a family: none of its tokens works from now on. The caller holds the lock."""
         if family.ended is None:
             family.ended, family.ended_at = why, self.now()
             family.access.clear()

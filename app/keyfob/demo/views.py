@@ -37,6 +37,8 @@ ENDED_WORDS = {
 
 
 class Pages:
+    """The pages that the demo's people see, and what their forms do. Each request holds the store's lock."""
+
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
         self.store = authority.store
@@ -56,6 +58,7 @@ class Pages:
     # --- authorization (RFC 6749 §4.1) ----------------------------------------------------------------------
 
     def authorize(self) -> Any:
+        """GET /authorize: who signs in, then what the app asks for."""
         person = self._visitor()
         try:
             grant = self.authority.server.get_consent_grant(end_user=person)
@@ -72,6 +75,7 @@ class Pages:
         return self._consent(grant, person)
 
     def decide(self) -> Any:
+        """POST /authorize: the person's answer, which sends the browser back to the app."""
         if refused := self._foreign():
             return refused
         person = PEOPLE.get(request.form.get("person", ""))
@@ -148,6 +152,7 @@ class Pages:
     # --- device grant (RFC 8628 §3.3) -----------------------------------------------------------------------
 
     def device(self) -> Any:
+        """GET /device: the code, then who signs in, then what the device asks for."""
         code = request.args.get("user_code", "")
         device = self._device(code)
         if device is None:
@@ -158,6 +163,7 @@ class Pages:
         return self._device_consent(device, person)
 
     def device_decide(self) -> Any:
+        """POST /device: the person's answer for the device."""
         if refused := self._foreign():
             return refused
         code = request.args.get("user_code", "")
@@ -240,6 +246,7 @@ class Pages:
     # --- the playground -------------------------------------------------------------------------------------
 
     def playground(self) -> Any:
+        """GET /: who is connected, and the switches for trouble."""
         families = sorted(self.store.families.values(), key=lambda f: -f.created_at)
         return render_template(
             "playground.html",
@@ -259,6 +266,7 @@ class Pages:
         )
 
     def deed(self, deed: str) -> Any:
+        """POST /playground/…: one button of the playground."""
         if refused := self._foreign():
             return refused
         match deed:

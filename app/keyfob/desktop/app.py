@@ -40,7 +40,8 @@ START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, w
 
 def main(arguments: Sequence[str]) -> int:
     """The desktop app, until the user quits; the exit code. `--demo` starts the demo provider with it. Without a
-    keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong."""
+    keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong.
+    """
     start_demo = "--demo" in arguments
     with ExitStack() as until_the_end:
         home, vault = open_home(), None
@@ -155,6 +156,7 @@ class Opening(QObject):
         self._controller: AppController | None = None
 
     def begin(self, *, hidden: bool) -> None:
+        """Show the window, or start without one if `hidden`."""
         if hidden:
             self._open(hidden=True)
         else:
@@ -172,6 +174,7 @@ class Opening(QObject):
         self._controller.begin(hidden=hidden)
 
     def quit(self) -> None:
+        """End the app, also before the engine is there."""
         if self._controller is None:
             self._app.exit(0)
         else:
@@ -207,6 +210,7 @@ class Signals(QObject):
         self.asked_to_end.emit()
 
     def close(self) -> None:
+        """Give the signals back to whoever had them."""
         self._notifier.setEnabled(False)
         signal.set_wakeup_fd(self._before)
         for number, handler in self._handlers.items():

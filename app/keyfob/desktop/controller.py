@@ -43,6 +43,8 @@ class Start:
 
 
 class AppController(QObject):
+    """The app from its start to its end: the window first, then the engine, then everything on it."""
+
     ended = Signal(int)  # everything has ended and the engine is closed; the exit code
 
     def __init__(

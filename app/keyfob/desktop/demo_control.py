@@ -18,10 +18,13 @@ from keyfob.desktop.shared.operation import Operation
 class Demo(Protocol):
     """The demo provider, running."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Stop serving. Blocks until the port is free."""
 
 
 class DemoControl(QObject):
+    """Starts and stops the demo provider for the app. On the GUI thread."""
+
     started = Signal()
     failed = Signal(str)  # why it did not start, as a sentence
 
@@ -38,10 +41,12 @@ class DemoControl(QObject):
 
     @property
     def installed(self) -> bool:
+        """Whether this installation has the demo provider."""
         return self._make is not None
 
     @property
     def running(self) -> bool:
+        """Whether the demo provider serves now."""
         return self._demo is not None
 
     @property
@@ -51,6 +56,7 @@ class DemoControl(QObject):
 
     @property
     def awaited(self) -> bool:
+        """Whether the app was started for the demo, and it does not serve yet."""
         return self._at_start and not self.running
 
     def start(self) -> None:

@@ -21,6 +21,8 @@ END_LOOK = 40  # milliseconds between looks while ending
 
 
 class Ending(QObject):
+    """Ends the app: waits for what is under way, closes the engine, then emits `ended`."""
+
     ended = Signal(int)  # the exit code
 
     def __init__(self, threads: Threads, close: Callable[[], None], parent: QObject) -> None:
@@ -35,6 +37,7 @@ class Ending(QObject):
 
     @property
     def begun(self) -> bool:
+        """Whether the app is about to end."""
         return self._begun is not None
 
     def begin(self) -> None:

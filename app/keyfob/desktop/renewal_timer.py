@@ -19,6 +19,8 @@ SETTLE = 200  # milliseconds: a sign-in or a renewal writes several times
 
 
 class RenewalTimer(QObject):
+    """Calls the renewer when the next renewal is due, off the GUI thread."""
+
     looked = Signal()
 
     def __init__(self, tick: Callable[[], timedelta], parent: QObject | None = None) -> None:
@@ -51,6 +53,7 @@ class RenewalTimer(QObject):
         Operation(self, self._tick, self._beaten).failing(self._failed).start()
 
     def stop(self) -> None:
+        """No further tick. One that runs is not waited for."""
         self._stopped = True
         self.timer.stop()
         self._settle.stop()

@@ -46,6 +46,8 @@ class Shell:
 
 
 class RunningApp(QObject):
+    """The app once the engine is there: connects engine, window, tray and dialogs."""
+
     def __init__(self, engine: Engine, shell: Shell, parent: QObject) -> None:
         super().__init__(parent)
         self._engine, self._shell = engine, shell
@@ -270,6 +272,7 @@ class RunningApp(QObject):
         self._show_empty_page(skipped=True)
 
     def open_settings(self) -> None:
+        """Show the settings dialog."""
         self._shell.settings.open(self.presenter.model, self.presenter.kept_in, tray=self._shell.tray.present)
 
     def _open_port(self) -> None:

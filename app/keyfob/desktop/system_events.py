@@ -17,6 +17,8 @@ _SECRETS = "org.freedesktop.secrets"
 
 
 class SystemEvents(QObject):
+    """What the system says: it woke up, it is online, the keychain changed."""
+
     woke = Signal()
     online = Signal(bool)
     keychain_changed = Signal()

@@ -23,9 +23,14 @@ _HEX = frozenset("0123456789abcdef")
 class Connected(Protocol):
     """What is needed of a socket, of Python's or of the bare module's."""
 
-    def settimeout(self, seconds: float | None, /) -> None: ...
-    def send(self, data: bytes, /) -> int: ...
-    def recv(self, size: int, /) -> bytes: ...
+    def settimeout(self, seconds: float | None, /) -> None:
+        """How long each `send` and `recv` may take, in seconds; None: for ever."""
+
+    def send(self, data: bytes, /) -> int:
+        """Send some of `data`; how many bytes that were. Raises OSError."""
+
+    def recv(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end. Raises OSError."""
 
 
 def proof(key: str, port: int, challenge: str) -> str | None:
@@ -38,7 +43,8 @@ def proof(key: str, port: int, challenge: str) -> str | None:
 
 def proves_itself(sock: Connected, port: int, key: str) -> bool:
     """Whether the other end of this new connection knows the key. The connection can be used afterwards. Blocks for at
-    most a few seconds; raises OSError."""
+    most a few seconds; raises OSError.
+    """
     challenge = os.urandom(_CHALLENGE // 2).hex()
     sock.settimeout(_WITHIN)
     request = f"GET {TARGET}?challenge={challenge} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()

@@ -55,6 +55,7 @@ class PlainFormatter(logging.Formatter):
     """`2026-11-20T18:00:00.123Z WARNING keyfob.service.accounts.keeper: words`, on one line with any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One line, with secrets redacted and control characters taken out."""
         parts = [record.getMessage()]
         if record.exc_info and record.exc_info[1] is not None:
             parts += [line.strip() for line in traceback.format_exception(record.exc_info[1])]
@@ -67,7 +68,8 @@ class PlainFormatter(logging.Formatter):
 
 class PrivateLogFile(logging.Handler):
     """Appends to a file made 0600; several processes may write to one. A log that cannot be written is let go:
-    it must never stop a renewal."""
+    it must never stop a renewal.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -76,6 +78,7 @@ class PrivateLogFile(logging.Handler):
         self.setFormatter(PlainFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Append the record; a full or read-only disk loses it silently. Thread-safe."""
         try:
             line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
             file = self._current()
@@ -86,6 +89,7 @@ class PrivateLogFile(logging.Handler):
             pass
 
     def close(self) -> None:
+        """Close the file. A later record opens it again."""
         self.acquire()
         try:
             if self._file is not None:
@@ -128,7 +132,8 @@ class PrivateLogFile(logging.Handler):
 
 def set_up(folder: Path, level: int = logging.INFO) -> Callable[[], None]:
     """Sends Keyfob's records from `level` up, and everybody's warnings, to `folder`/keyfob.log. Returns what
-    undoes it."""
+    undoes it.
+    """
     handler = PrivateLogFile(folder / FILE)
     before = {name: logging.getLogger(name).level for name in (*QUIET, "keyfob")}
     for name in QUIET:

@@ -39,7 +39,8 @@ def begin() -> None:
 
 def _open_standard_descriptors() -> None:
     """Opens descriptors 0 to 2 where the caller closed them: the next file that we open, a database even, would get
-    such a number, and what we print would be written into it."""
+    such a number, and what we print would be written into it.
+    """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -54,7 +55,8 @@ def _leave_current_folder() -> None:
     """Takes the current folder, and what PYTHONPATH and PATH name relative to it, out of `sys.path` and PATH.
 
     `python -m keyfob` puts the current folder first. The folder that this package was imported from stays, also if
-    it is the current one. PATH is cleaned for programs that start others by name: libraries, `pass`, `xdg-open`."""
+    it is the current one. PATH is cleaned for programs that start others by name: libraries, `pass`, `xdg-open`.
+    """
     global _persons_path
     relative = {""}
     try:
@@ -82,7 +84,8 @@ def _forbid_core_dumps() -> None:
 
     The limit holds for core files. If a program collects them, the kernel ignores the limit: the filter leaves all
     memory out of what that program gets. PR_SET_DUMPABLE is not used: it would hide /proc/PID of the app from the
-    desktop's portals, which then refuse it, and from KeePassXC, which then warns of an unknown program."""
+    desktop's portals, which then refuse it, and from KeePassXC, which then warns of an unknown program.
+    """
     global _persons_core, _persons_filter
     if _persons_core is not None or os.name == "nt":
         return
@@ -120,7 +123,8 @@ def package_root() -> str:
 
 def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
     """How to start `main` of a module of ours: this program when frozen, else this interpreter, isolated (-I) from the
-    current folder and the user's Python settings, on this very package. Arguments may follow."""
+    current folder and the user's Python settings, on this very package. Arguments may follow.
+    """
     if getattr(sys, "frozen", False):
         return (sys.executable,)
     # The package comes from its own folder, whatever else is installed; what it needs comes from there last, so that
@@ -137,7 +141,8 @@ def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
 
 def find_program(name: str, path: str | None = None) -> str | None:
     """The absolute path of a program, None if there is none. A bare name is looked up in the absolute folders of
-    `path` (default: PATH) alone, on Windows too; a name with a folder in it is what it says."""
+    `path` (default: PATH) alone, on Windows too; a name with a folder in it is what it says.
+    """
     names = [name]
     if os.name == "nt":
         endings = [each for each in os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";") if each]
@@ -169,7 +174,8 @@ def passphrase_descriptor(environ: Mapping[str, str] = os.environ) -> int | None
 
 def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` without the variables for the encrypted file's passphrase. systemd's credentials are left out as a whole where
-    ours is among them."""
+    ours is among them.
+    """
     child = {name: value for name, value in environ.items() if name != FD_VARIABLE}
     folder = child.get(CREDENTIALS)
     if folder and os.path.exists(os.path.join(folder, CREDENTIAL)):
@@ -179,7 +185,8 @@ def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
 
 def become_another() -> None:
     """To be called before another program takes this process's place: it gets the user's limits back, and not the
-    passphrase's descriptor."""
+    passphrase's descriptor.
+    """
     number = passphrase_descriptor()
     if number is not None:
         os.close(number)
@@ -194,7 +201,8 @@ def become_another() -> None:
 
 def child_environment(environ: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:
     """The environment for another program: `environ` without the variables for the passphrase, and without what a frozen app
-    has set for its own libraries."""
+    has set for its own libraries.
+    """
     child = without_passphrase(environ)
     if not (getattr(sys, "frozen", False) if frozen is None else frozen):
         return child

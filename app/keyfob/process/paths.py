@@ -25,7 +25,8 @@ class NotOursError(Exception):
 
 def folders(env: Mapping[str, str]) -> dict[str, str]:
     """Absolute paths of `root` and each of PARTS. `env` decides by KEYFOB_HOME; platformdirs reads the process's
-    own environment."""
+    own environment.
+    """
     home = env.get("KEYFOB_HOME")
     if home:
         root = os.path.abspath(os.path.expanduser(home))
@@ -59,7 +60,8 @@ def run_folder(env: Mapping[str, str]) -> str:
 
 def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
     """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for a
-    socket, in a short folder of ours that is made here (0700). Raises NotOursError if that one is another's."""
+    socket, in a short folder of ours that is made here (0700). Raises NotOursError if that one is another's.
+    """
     named = env.get("KEYFOB_SOCK")
     if named:
         return os.path.abspath(os.path.expanduser(named))
@@ -86,7 +88,8 @@ def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
 
 def own_folder(path: str, *, follow: bool = True, repair: bool = True) -> None:
     """Make `path` (and its parents) a folder that only we may enter. Raises NotOursError if it is another's, OSError
-    if it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes alone."""
+    if it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes alone.
+    """
     if os.path.dirname(path) != path:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     made = True

@@ -39,7 +39,8 @@ def proof(
     access: Secret | None = None,
 ) -> str:
     """A DPoP proof (RFC 9449 §4.2) for one request: fresh `jti`, `htu` without query and fragment, `ath` if an
-    access token goes with it. The value of the `DPoP` header."""
+    access token goes with it. The value of the `DPoP` header.
+    """
     claims: dict[str, Any] = {
         "jti": new_id(),
         "htm": method.upper(),

@@ -22,7 +22,8 @@ SETS_MOST = 128  # servers; one person's accounts have a few dozen
 
 class NonceBook:
     """The newest nonce of each origin. One a process, shared by all its threads; forgets the least used origin
-    beyond NONCES_MOST. Nonces are not secret and are not kept across restarts."""
+    beyond NONCES_MOST. Nonces are not secret and are not kept across restarts.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -81,7 +82,8 @@ class Keys:
     def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
         """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that tokens
         with invented key ids cannot make us hammer a server. The first fetch does not count as a second one: a key that changes
-        right after it is found."""
+        right after it is found.
+        """
         with self._lock:
             if jwks_uri not in self._sets:
                 return True

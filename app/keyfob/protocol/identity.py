@@ -90,7 +90,8 @@ def who_am_i_request(
     token_type: str = "Bearer",  # noqa: S107
 ) -> Request:
     """The request that asks the provider whose token this is, the token in place. Raises SettingWrong `preset_faulty`
-    if the provider has none."""
+    if the provider has none.
+    """
     source, api = _source_of(provider, method), api_of(provider, method)
     if source.source == "request" or source.url is not None:
         url, verb, body, extra = source.url, source.method, source.body, source.headers
@@ -218,7 +219,8 @@ def _details(
     claims: Mapping[str, Any],
 ) -> Flow[Mapping[str, Any]]:
     """More about the user whom the token names, for display: `{subject}` stands in the request's body. Only a refused
-    token is a failure; whatever else goes wrong leaves out a picture."""
+    token is a failure; whatever else goes wrong leaves out a picture.
+    """
     subject = read_path(claims, source.map.get("subject", "sub"))
     if isinstance(subject, bool) or not _PLAIN_SUBJECT.fullmatch(str(subject)):
         return EMPTY  # nothing is built into a request that could change its meaning
@@ -323,7 +325,8 @@ def identity_in(
     """The identity in an answer, by the preset's map over the standard claims. Nothing that contains the token
     is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a
     subject means that the answer names no subject.
-    Raises PeerFault `identity_invalid` if there is no subject."""
+    Raises PeerFault `identity_invalid` if there is no subject.
+    """
 
     def found(name: str) -> str:
         value = read_path(data, source.map.get(name, STANDARD_CLAIMS[name]))

@@ -93,7 +93,8 @@ def _result(base: str, response: Response) -> SignInResult:
 
 def forget_app_password(server: str, login: str, password: Secret) -> Flow[RevocationAnswer]:
     """Delete the app password at its server. "yes" once it is gone, "unsupported" if the server cannot; raises
-    Transient if it is to be tried again."""
+    Transient if it is to be tried again.
+    """
     url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
     headers = {
         "Authorization": basic(login, password.reveal()),

@@ -25,7 +25,8 @@ _HEADER = re.compile(r"[\x21-\x7e]{1,200}")
 
 def api_of(provider: Provider, method: Method) -> Api:
     """The API that an account's credentials are for: a key may be for another than the sign-in's tokens
-    are."""
+    are.
+    """
     key = provider.key_for(method)
     return provider.api if key is None else key.api
 
@@ -35,7 +36,8 @@ def token_values(
 ) -> dict[str, str]:
     """What a preset may name in its API's headers, parameters and `name`: `{username}`, once it is known,
     which an input of the same name overrides; the account's inputs; `{client_id}`. `{version}` is always
-    Keyfob's."""
+    Keyfob's.
+    """
     known = {} if username is None else {"username": username}
     return {**known, **inputs, "client_id": client_id or ""}
 

@@ -50,7 +50,8 @@ class _Entry:
 
 class Catalogue:
     """`own`: the folder of presets that come with Keyfob; `user`: the user's, which need not exist;
-    `more`: further folders of ours, like the demo's."""
+    `more`: further folders of ours, like the demo's.
+    """
 
     def __init__(self, own: Path, user: Path | None = None, *, more: tuple[Path, ...] = ()) -> None:
         self._own = own
@@ -88,7 +89,8 @@ class Catalogue:
 
     def made_of(self, provider_id: str) -> list[tuple[Path, Stamp | None]]:
         """Every file that decides what `get` answers for this id, those that would if they were there too, as they
-        are now: while none of it changes, the answer does not."""
+        are now: while none of it changes, the answer does not.
+        """
         places = [(path, _stamp(path)) for path in self._places(provider_id)]
         path = self._path(provider_id)
         return places if path is None else [*places, *self._entry(path).made_of]
@@ -217,7 +219,8 @@ def read_bounded(path: Path) -> bytes:
 
 def standard(config: Path) -> Catalogue:
     """The presets that come with Keyfob and those in the `providers/` of a home's `config` folder. The demo's preset is
-    always known, so that its accounts work from every command; galleries show it while it runs."""
+    always known, so that its accounts work from every command; galleries show it while it runs.
+    """
     ours = resources()
     return Catalogue(ours / "providers", config / "providers", more=(ours / "demo",))
 

@@ -44,7 +44,8 @@ RULES: tuple[Rule, ...] = (
 
 def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Provider | None, tuple[PresetFault, ...]]:
     """The provider of a merged table, or None with all its faults. `ours`: it comes with Keyfob, so that it must
-    say how it was tested and ship no client id of another's."""
+    say how it was tested and ship no client id of another's.
+    """
     provider, faults = read(table)
     if not provider.methods:
         return None, tuple(faults)  # what a preset with no method needs is not known

@@ -21,6 +21,7 @@ SLOT = re.compile(r"\{([^{}]*)\}")
 
 
 def methods(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether each sign-in method has the endpoints and tables that it needs."""
     for method in dict.fromkeys(preset.methods) if preset.discovery is None else ():
         for name in METHOD_FACTS[method].endpoints:
             if getattr(preset.endpoints, name) is None:
@@ -39,6 +40,7 @@ def methods(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFa
 
 
 def client(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    """Whether the client's authentication, secret and algorithm go together."""
     entry = preset.client
     if entry.auth == "private_key_jwt" and entry.alg is None:
         yield PresetFault("client.alg", "is missing", "private_key_jwt needs the algorithm, such as ES256")
@@ -75,6 +77,7 @@ def client(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFaul
 
 
 def policy(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether the way to a client id is one that this preset can offer."""
     entry = preset.policy
     signs_in = any(METHOD_FACTS[method].needs_client for method in preset.methods)
     brings = preset.client.client_id is None and signs_in
@@ -103,6 +106,7 @@ def policy(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFau
 
 
 def redirect(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether the ports, the path and the host of the redirect go together."""
     entry: RedirectProfile = preset.redirect
     if entry.port == "list" and not entry.ports:
         yield PresetFault("redirect.ports", "is empty", 'port = "list" needs the registered ports')
@@ -129,6 +133,7 @@ def redirect(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetF
 
 
 def who_am_i(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    """Whether each method can find out whose account it is."""
     if any(not holds_key(method) for method in preset.methods) and "atproto" not in preset.methods:
         yield from _identity(preset, preset.identity, "identity", ours)
     if preset.api_key is not None:
@@ -218,6 +223,7 @@ def _host(url: str) -> str:
 
 
 def revocation(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether revoking, if the preset says how, has an address."""
     entry = preset.revocation
     if entry.style in ("none", "nextcloud") or entry.url is not None:
         return

@@ -38,15 +38,18 @@ class PresetFault:
         return plain(f"{where}{self.key or 'the file'} {self.problem}; {self.should}", 600)
 
     def within(self, file: str) -> PresetFault:
+        """The same fault, with the name of the preset file."""
         return replace(self, file=file)
 
     def to_json(self) -> dict[str, str]:
+        """The object that `keyfob providers check --json` lists."""
         return {"file": self.file, "key": self.key, "problem": self.problem, "should": self.should}
 
 
 def read(table: Mapping[str, Any]) -> tuple[Provider, list[PresetFault]]:
     """The provider of a merged table, and the faults of its shape. With faults it holds what is right, so that the
-    rules can judge the rest: a faulty key has its default, and a faulty entry of a list is gone."""
+    rules can judge the rest: a faulty key has its default, and a faulty entry of a list is gone.
+    """
     reader = _Reader()
     values = reader.table(table, Provider, "")
     return Provider(**{"id": "x", "title": "X", **values}), reader.faults

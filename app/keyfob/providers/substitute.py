@@ -33,7 +33,8 @@ def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | N
     """The provider with its inputs filled in; unchanged if it declares none. Inputs it does not declare are
     passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that ask for
     it; without one these are not sent. Raises Usage if an input is missing or does not fit, naming it by its
-    title."""
+    title.
+    """
     provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
     if not provider.inputs:
         return provider
@@ -123,7 +124,8 @@ def _ascii_host(entry: Input, host: str) -> str:
 
 def _url(entry: Input, text: str) -> str:
     """An https address (http on loopback), without query, fragment or user name. A slash at its end stays: it is
-    part of an issuer's name (RFC 8414 §3.3)."""
+    part of an issuer's name (RFC 8414 §3.3).
+    """
     if "://" not in text:
         text = f"https://{text}"
     parts = _split(entry, text)

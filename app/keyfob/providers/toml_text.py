@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 def to_toml(table: Mapping[str, object], *, comment: str = "") -> str:
     """A file's text; keys without a value (None, empty list, text or table) are left out. Plain values come before
-    tables, as TOML needs it. Raises TypeError for what a preset cannot hold."""
+    tables, as TOML needs it. Raises TypeError for what a preset cannot hold.
+    """
     lines = [f"# {line}" for line in comment.splitlines()]
     tables: list[tuple[str, Mapping[str, object]]] = []
     for key, value in table.items():

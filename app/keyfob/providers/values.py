@@ -75,6 +75,7 @@ USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that
 
 
 def looks(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether the colour can be read, and no method is listed twice."""
     if contrast_with_white(preset.color) < 3:
         yield PresetFault(
             "color", "is too light for a white letter", "choose a darker color, with a contrast of 3 or more"
@@ -119,11 +120,13 @@ def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
 
 def is_absolute_uri(text: str) -> bool:
     """RFC 3986 §4.3, as RFC 8707 §2 wants it of a resource: any scheme, no fragment. It is a name: nothing is sent to
-    it."""
+    it.
+    """
     return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
 
 
 def addresses(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether each URL is safe to send a token to: HTTPS, or HTTP on this computer."""
     kinds = [(entry.name, entry.kind) for entry in preset.inputs]
     for key, value in leaves:
         if key == "test.url" and value.startswith("/") and "atproto" in preset.methods:
@@ -160,6 +163,7 @@ def apis(preset: Provider) -> Iterator[tuple[Api, str]]:
 
 
 def placeholders(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether each `{name}` is an input of the preset or filled in later by Keyfob."""
     declared = {entry.name for entry in preset.inputs}
     for key, value in leaves:
         if NOT_FILLED.match(key):
@@ -177,6 +181,7 @@ def placeholders(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[Pres
 
 
 def inputs(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether each input has its own name, is used, and its example fits its own pattern."""
     used = {
         name for key, value in leaves if not key.startswith("inputs.") for name in PLACEHOLDER.findall(value)
     }
@@ -208,6 +213,7 @@ def inputs(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFaul
 
 
 def no_code(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether a value looks like code: presets hold values alone."""
     for key, value in leaves:
         if key.endswith("pattern"):
             continue
@@ -220,6 +226,7 @@ def no_code(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFa
 
 
 def no_secrets(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether a value or its name looks like a secret, which belongs in the keychain."""
     for key, value in leaves:
         table, _, name = key.rpartition(".")
         if SECRET_LOOK.search(value):
@@ -235,6 +242,7 @@ def no_secrets(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[Prese
 
 
 def headers(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether header names are valid (RFC 9110 §5.6.2) and not ones that Keyfob sets."""
     for key, value in leaves:
         table, _, name = key.rpartition(".")
         if not table.endswith(("headers", "claim_headers")):
@@ -248,6 +256,7 @@ def headers(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFa
 
 
 def parameters(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether extra parameters and scopes stay clear of what the protocol itself sends."""
     for key, _ in leaves:
         table, _, name = key.partition(".")
         if name in RESERVED.get(table, ()):

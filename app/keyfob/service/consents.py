@@ -40,7 +40,8 @@ Alive = Callable[[], bool]
 class UnansweredError(Exception):
     """The user must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when too much
     waits already. It calls its first argument once, from another thread: with None when this account's token may be had
-    for this request, else with what is wrong. Its second says whether anybody still wants to know."""
+    for this request, else with what is wrong. Its second says whether anybody still wants to know.
+    """
 
     def __init__(self, account_key: str, wait: Callable[[Told, Alive], None]) -> None:
         super().__init__("the person has not been asked")
@@ -59,7 +60,8 @@ class _Open:
 
 class Consents:
     """Thread-safe, and blocks on the store alone. `ask` is the window's: it blocks until the user has answered, and is
-    called on a thread of `spawn`'s, for one question at a time; None when there is no window."""
+    called on a thread of `spawn`'s, for one question at a time; None when there is no window.
+    """
 
     def __init__(
         self, store: NamedValues, settings: Callable[[], Settings], clock: Clock, spawn: Spawn
@@ -77,11 +79,13 @@ class Consents:
 
     @property
     def on(self) -> bool:
+        """Whether programs must be allowed by name before they get a token."""
         return self._settings().named_app_consent
 
     def require(self, program: Program, account_id: str, account_key: str) -> None:
         """Returns when the user allows it. Raises SettingWrong `consent_refused`, and UnansweredError when they have not
-        said yet."""
+        said yet.
+        """
         if self._allowed(program, account_id, account_key):
             return
         if self.ask is None:

@@ -33,6 +33,7 @@ class ClientSecrets:
     key_id: str | None = None  # names a private_key_jwt key under `jwk/`
 
     def sealed(self) -> Secret:
+        """The vault entry that `unsealed` reads. The caller owns it and must only put it in the vault."""
         body = {
             "secret": self.secret.reveal() if self.secret else None,
             "registration_token": self.registration_token.reveal() if self.registration_token else None,
@@ -42,6 +43,7 @@ class ClientSecrets:
 
     @classmethod
     def unsealed(cls, entry: Secret | None) -> ClientSecrets:
+        """The inverse of `sealed`; empty if there is no entry. Raises ValueError for text that is not one."""
         if entry is None:
             return cls()
         body = json.loads(entry.reveal())
@@ -65,7 +67,8 @@ class ContextBuilder:
 
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
-        Raises NotFound if the preset is gone."""
+        Raises NotFound if the preset is gone.
+        """
         preset = self.preset(record.account.provider, record.account.pin)
         # An address that came into the preset later gets no token of this account.
         if not _pinned(record, preset.identity.url):
@@ -104,6 +107,7 @@ class ContextBuilder:
         )
 
     def client(self, record: Record) -> Client:
+        """The OAuth client of the account, with its secret or key from the vault. Raises KeychainError."""
         pin = record.account.pin
         if pin.client_auth in ("none", "basic_empty"):
             return Client(pin.client_id, pin.client_auth)
@@ -112,15 +116,20 @@ class ContextBuilder:
         return Client(pin.client_id, pin.client_auth, secrets.secret, key)
 
     def secrets(self, account_key: str) -> ClientSecrets:
+        """What the vault holds for the account's client; empty if nothing. Raises KeychainError."""
         return ClientSecrets.unsealed(self._vault.load(f"{account_key}/client"))
 
     def jwk(self, key_id: str) -> SigningKey | None:
+        """The client's signing key (RFC 7517) by its id, None if the vault does not have it. Raises
+        KeychainError.
+        """
         entry = self._vault.load(f"jwk/{key_id}")
         return unseal_key(entry) if entry else None
 
     def refuse_changed_preset(self, record: Record) -> None:
         """Raises SignInNeeded `preset_changed` if the preset now names another server than the account's.
-        Only addresses the preset states itself are compared: what discovery gave was pinned at sign-in."""
+        Only addresses the preset states itself are compared: what discovery gave was pinned at sign-in.
+        """
         try:
             now = self.preset(record.account.provider, record.account.pin)
         except KeyfobError:

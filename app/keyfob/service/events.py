@@ -61,7 +61,8 @@ class EventBus:
 
     def keychain(self, error: KeyfobError | None) -> None:
         """How the keychain stands, which is not an account's matter: `error` that it refuses, None that it can be used. The
-        subscribers hear of it when that changes; the history keeps nothing of it."""
+        subscribers hear of it when that changes; the history keeps nothing of it.
+        """
         code = error.code if error else None
         with self._lock:
             if code == self._keychain_code:
@@ -89,6 +90,7 @@ class EventBus:
                 log.exception("an event's subscriber failed")
 
     def error_note(self, error: KeyfobError) -> ErrorNote:
+        """The error as an account's record keeps it: cut to length, and its detail logged."""
         detail = plain(error.detail, 400)
         if detail:
             log.info("%s: %s", error.code, detail)

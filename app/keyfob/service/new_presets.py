@@ -54,6 +54,8 @@ class NewPreset:
 
 @dataclass(frozen=True, slots=True)
 class Added:
+    """A preset that was added, and the file that it was written to."""
+
     provider: Provider
     path: Path
 
@@ -72,7 +74,8 @@ class Presets:
 
     def add(self, new: NewPreset) -> Added:
         """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault if
-        the server's metadata is not what it should be, Transient, KeychainError."""
+        the server's metadata is not what it should be, Transient, KeychainError.
+        """
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:
             raise Usage(

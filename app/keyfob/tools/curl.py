@@ -7,7 +7,7 @@ from keyfob.tools.tool import Tool
 
 
 def plan(request: SetupRequest) -> SetupPlan:
-    """curl cannot ask a program: what to type."""
+    """What to type: curl cannot ask a program."""
     ref = request.accounts[0].id if request.accounts else "ACCOUNT"
     return SetupPlan(
         notes=[

@@ -36,9 +36,11 @@ class Change:
 
     @property
     def needed(self) -> bool:
+        """Whether the file would change at all."""
         return self.before != self.after or self.exact is not None
 
     def lines(self) -> list[str]:
+        """The change as a diff, with secrets masked."""
         return shown(self.before or "", self.after, str(self.path))
 
 
@@ -98,13 +100,15 @@ def with_json(text: str, change: Callable[[dict[str, Any]], None], path: str) ->
 
 def shown(before: str, after: str, path: str) -> list[str]:
     """The change as a user reads it: changed lines alone, with their neighbours' secrets masked. For JSON the
-    changed top-level keys alone, so that another formatting does not show the whole file."""
+    changed top-level keys alone, so that another formatting does not show the whole file.
+    """
     old, new = _reduced(before, after)
     lines = list(difflib.unified_diff(old, new, path, path, n=0, lineterm=""))
     return [masked(line) for line in lines if not line.startswith("@@")]
 
 
 def masked(line: str) -> str:
+    """The line with a secret's value replaced by `…`."""
     return _SECRET.sub(r"\1…", line)
 
 

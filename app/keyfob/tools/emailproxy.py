@@ -16,7 +16,8 @@ from keyfob.tools.tool import Tool
 
 def emailproxy(text: str) -> Iterator[Entry]:
     """An Email OAuth 2.0 Proxy config. Its tokens are encrypted with each mailbox's password, so they stay there; the
-    app registration comes along."""
+    app registration comes along.
+    """
     parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
     try:
         parser.read_string(text)

@@ -68,5 +68,6 @@ def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
 
 def further(told: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
     """The hosts that the table adds to an account's own. One of another server than the table means gets none: its
-    token would go to a stranger."""
+    token would go to a stranger.
+    """
     return told.get("hosts", ()) if told.get("at") in (None, *hosts) else ()

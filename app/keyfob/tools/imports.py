@@ -41,7 +41,8 @@ Write = Callable[[Path, bytes], None]
 @dataclass(frozen=True, slots=True)
 class NewPreset:
     """A preset that comes with an export: what it calls itself, and where it leads. `pretends` is the title of a
-    provider that is known here, if this one bears its name and leads elsewhere."""
+    provider that is known here, if this one bears its name and leads elsewhere.
+    """
 
     id: str
     title: str
@@ -49,6 +50,7 @@ class NewPreset:
     pretends: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob import --json` shows for a server without a preset."""
         return {"id": self.id, "title": self.title, "hosts": list(self.hosts), "pretends": self.pretends}
 
 
@@ -56,7 +58,8 @@ class NewPreset:
 class Found:
     """One thing in another tool's store. Safe to show: the entry's secrets are Secrets. `way`: `api_key` (moves as it
     is), `sign_in` (an account that is signed in to once), `read_only` (stays where it is), `unknown` (say whose it
-    is)."""
+    is).
+    """
 
     source: str
     tool: str
@@ -73,6 +76,7 @@ class Found:
     digest: str = field(default="", repr=False)  # SHA-256 of the file that it was found in
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob import --json` lists. Of the key it shows the last characters alone."""
         return {
             "source": self.source,
             "path": str(self.path),
@@ -97,7 +101,8 @@ def is_id(name: str) -> bool:
 
 class Imports:
     """Blocking; raises a KeyfobError. `home` is the user's own folder; `table` says whose hosts and variables are
-    whose; `read`, `blank` and `write` touch files."""
+    whose; `read`, `blank` and `write` touch files.
+    """
 
     def __init__(
         self,
@@ -134,7 +139,8 @@ class Imports:
     def look(self, path: Path, *, source: str | None = None, provider: str | None = None) -> list[Found]:
         """What a file holds, taken for one of `source` if that is told. `provider` says whose the keys are that the
         file does not say it of. Raises NotFound
-        where there is no file, SettingWrong if it is nothing that Keyfob knows."""
+        where there is no file, SettingWrong if it is nothing that Keyfob knows.
+        """
         data = self._files.read(path, MOST_BYTES + 1)
         if data is None:
             raise NotFound(f"There is no file {path}", code="import_not_found")
@@ -161,7 +167,8 @@ class Imports:
 
     def move(self, found: Found, spawn: Spawn) -> AccountView:
         """A key through the sign-in by API key, anything else as an account to sign in to. Raises Usage for what
-        stays where it is; what the sign-in raises."""
+        stays where it is; what the sign-in raises.
+        """
         entry = found.entry
         if found.way == READ_ONLY:
             raise Usage(
@@ -180,7 +187,8 @@ class Imports:
 
     def blank(self, moved: Sequence[Found]) -> list[Blanked]:
         """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A file that
-        has changed since it was read stays as it is, and so does one that cannot be written: its result says why."""
+        has changed since it was read stays as it is, and so does one that cannot be written: its result says why.
+        """
         return self._files.blank(
             [ToBlank(each.path, each.digest, each.entry.spans) for each in moved if each.entry.spans]
         )
@@ -222,7 +230,8 @@ class Imports:
 
     def export(self) -> dict[str, Any]:
         """The accounts' descriptions: nothing that opens anything. With the presets of the user's own that they
-        use, as text, so that another computer knows them."""
+        use, as text, so that another computer knows them.
+        """
         accounts, presets = [], {}
         for record in self._deps.store.records():
             account = record.account

@@ -20,7 +20,8 @@ EMPTY = "apiVersion: v1\nkind: Config\n"
 
 def with_user(text: str, name: str, command: Sequence[str], api_version: str) -> str:
     """The text with a user that runs `command`, in place of an earlier one of this name. Raises SettingWrong
-    for a text or a name that cannot be edited in."""
+    for a text or a name that cannot be edited in.
+    """
     rows = without_user(text or EMPTY, name).split("\n")
     users = _list("\n".join(rows), "users")
     if users is None:
@@ -50,6 +51,7 @@ def without_user(text: str, name: str) -> str:
 
 
 def has_user(text: str, name: str) -> bool:
+    """Whether the kubeconfig `text` has an entry of this name under `users`."""
     users = _list(text, "users")
     return users is not None and users.find(name) is not None
 
@@ -103,7 +105,8 @@ class _Item:
 @dataclass(frozen=True, slots=True)
 class _List:
     """A top-level list. `row` is its name's: `head` up to the colon, then a value if it is empty, then
-    `rest`."""
+    `rest`.
+    """
 
     row: int
     head: str
@@ -121,7 +124,8 @@ class _List:
 
 def _list(text: str, name: str) -> _List | None:
     """None if the text has no such key. Raises SettingWrong for a text that is not a mapping in block
-    style."""
+    style.
+    """
     try:
         root = tree_of(text)
     except ValueError:

@@ -59,6 +59,7 @@ def _is_old(request: SetupRequest) -> bool:
 
 
 def undo(text: str, remembered: Mapping[str, str]) -> str:
+    """The kubeconfig without the user that `wire` added."""
     return kubeconfig.without_user(text, remembered["user"])
 
 

@@ -47,6 +47,8 @@ class SetupRequest:
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
+    """What setting up a tool would change. Nothing is written yet."""
+
     changes: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # shown before the user is asked
@@ -59,7 +61,8 @@ Undo = Callable[[str, Mapping[str, str]], str]
 @dataclass(frozen=True, slots=True)
 class Setup:
     """`undo` takes our part out of a file's text that was changed since, with what the plan remembered. None: our
-    part is a block between marks."""
+    part is a block between marks.
+    """
 
     summary: str
     plan: Callable[[SetupRequest], SetupPlan]
@@ -76,6 +79,9 @@ def block_edit(
 
 
 def json_edit(request: SetupRequest, path: Path, change: Callable[[dict[str, Any]], None]) -> Change:
+    """The change of a JSON file by `change`, which edits the parsed object. Raises SettingWrong for a file
+    that is not JSON.
+    """
     before = request.read(path)
     return Change(path, before, edits.with_json(before or "", change, str(path)))
 
@@ -99,7 +105,8 @@ def one_account(request: SetupRequest, tool: str, *, prefer: str | None = None) 
 
 def hosts_of(request: SetupRequest, tool: str) -> list[tuple[str, AccountView]]:
     """The hosts to answer for, each with its account. If no account was named, those of providers that the table
-    lists for this tool."""
+    lists for this tool.
+    """
     host = request.options.get("host")
     found = []
     for account in request.accounts:

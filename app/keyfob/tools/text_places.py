@@ -32,7 +32,8 @@ def inside(start: int, end: int, text: str) -> tuple[int, int]:
 
 def shell_words(line: str) -> list[tuple[str, int, int]]:
     """A line's words as a shell reads them, each with its place inside its quotes; with an open quote, as
-    they are."""
+    they are.
+    """
     try:
         words = shlex.split(line, posix=True)
         places = [inside(*each.span(), line) for each in WORD.finditer(line)]
@@ -54,7 +55,8 @@ def json_object(text: str) -> dict[str, Any]:
 
 def json_strings(text: str) -> Iterator[tuple[tuple[str, ...], str, int, int]]:
     """The strings that are values in a JSON text: names above each, the string, and its place inside the
-    quotes. The text is known to be JSON."""
+    quotes. The text is known to be JSON.
+    """
     above: list[
         tuple[str, bool]
     ] = []  # of each open bracket: the name before it, and whether it is an object's

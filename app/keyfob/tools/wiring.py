@@ -116,7 +116,8 @@ class Wiring:
 
     def undoing(self, tool: str) -> list[tuple[Change, bool]]:
         """What `undo` will do, to be shown: each change, and whether the file goes altogether. From a text
-        that was changed since, only our part goes."""
+        that was changed since, only our part goes.
+        """
         out = []
         notes = self.notes(tool) or {"files": {}, "told": {}}
         for name, note in notes["files"].items():

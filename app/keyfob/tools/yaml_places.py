@@ -19,7 +19,8 @@ Node = Any  # PyYAML, which makes them, declares no types
 
 def tree_of(text: str) -> Node:
     """The root node of a text, None if it holds nothing. Marks count the text's characters and lines. Raises
-    ValueError if it is not one YAML document."""
+    ValueError if it is not one YAML document.
+    """
     import yaml
 
     try:
@@ -43,7 +44,8 @@ def member(node: Node, name: str) -> Node:
 
 def text_at(text: str, node: Node) -> tuple[str, int, int] | None:
     """A scalar's text and its place in `text`, without the quotes. None if it is empty, or not written out in
-    place."""
+    place.
+    """
     if getattr(node, "id", None) != "scalar" or not node.value or _PUT in node.value or is_null(node):
         return None
     start, end = node.start_mark.index, node.end_mark.index

@@ -125,7 +125,8 @@ class CallbackListener:
 
     def paste(self, text: str) -> None:
         """Take a pasted address or code in place of the browser's visit. Raises PeerFault, Usage; then the
-        attempt keeps waiting."""
+        attempt keeps waiting.
+        """
         with self._changed:
             if self._expectation is None:
                 raise Usage("no sign-in is waiting for an address")
@@ -147,7 +148,8 @@ class CallbackListener:
 
     def concluded(self, timeout: float) -> bool:
         """Whether no one waits for the last page any more: it was fetched, the browser left, or the
-        answer was pasted. Waits at most `timeout` seconds for that."""
+        answer was pasted. Waits at most `timeout` seconds for that.
+        """
         with self._changed:
             return self._changed.wait_for(lambda: not self._browser_waits or self._server.closed, timeout)
 
@@ -159,6 +161,7 @@ class CallbackListener:
     # What the server asks, on the serving thread.
 
     def receive(self, data: bytes) -> Reply | None:
+        """The answer to what has come so far, None while more must come. Thread-safe."""
         request = read_request(data, self._hosts)
         match request:
             case None:
@@ -197,20 +200,27 @@ class CallbackListener:
         return Reply(self._pages.refusal(refused.status, refused.why, link))
 
     def too_slow(self) -> bytes:
+        """The answer to a request whose end does not come."""
         return self._pages.refusal(408, Why.SLOW)
 
     def still_waiting(self) -> bytes:
+        """The page for a browser that asks while the sign-in is still being finished."""
         return self._pages.waiting()
 
     def held(self, *, closing: bool) -> Reply | None:
+        """The answer to a browser that waits for the outcome; None while there is none. `closing`: answer in
+        any case.
+        """
         with self._changed:
             outcome = self._outcome or (CLOSED if closing else None)
         return Reply(self._pages.outcome(outcome), tells_outcome=True) if outcome else None
 
     def delivered(self) -> None:
+        """The browser has the page with the outcome, so the port may close."""
         self._browser_left()
 
     def left(self) -> None:
+        """The browser hung up before the outcome."""
         self._browser_left()
 
     def _browser_left(self) -> None:

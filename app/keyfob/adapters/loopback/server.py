@@ -41,12 +41,14 @@ class Handler(Protocol):
     def receive(self, data: bytes) -> Reply | None:
         """The reply to what one connection has sent so far; None while more is needed."""
 
-    def too_slow(self) -> bytes: ...
+    def too_slow(self) -> bytes:
+        """The answer to a request whose end does not come in time."""
 
     def held(self, *, closing: bool) -> Reply | None:
         """The answer for held connections, if there is one now."""
 
-    def still_waiting(self) -> bytes: ...
+    def still_waiting(self) -> bytes:
+        """The answer to a browser that has waited as long as browsers do."""
 
     def delivered(self) -> None:
         """A reply with the outcome was sent."""
@@ -95,6 +97,7 @@ class LoopbackServer:
 
     @property
     def closed(self) -> bool:
+        """Whether the port was given up."""
         return self._closed
 
     def close(self) -> None:

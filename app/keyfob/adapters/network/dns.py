@@ -18,7 +18,8 @@ Server = tuple[str, int]
 
 def txt_lookup(servers: Sequence[Server] | None = None) -> Callable[[str], tuple[str, ...]]:
     """A lookup over `servers` (address, port), by default the system's. The lookup returns the TXT records of a name,
-    and nothing if there are none or no server answers. It blocks for about DEADLINE at most; thread-safe."""
+    and nothing if there are none or no server answers. It blocks for about DEADLINE at most; thread-safe.
+    """
 
     def lookup(name: str) -> tuple[str, ...]:
         if not name or not name.isascii():

@@ -47,19 +47,22 @@ class Deadline:
 
 class Patience(Deadline):
     """A deadline that starts again whenever something came: for answers of any length, read by a user's
-    program."""
+    program.
+    """
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self._seconds = seconds
 
     def again(self) -> None:
+        """Start the span anew: a piece has come."""
         self._end = time.monotonic() + self._seconds
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
     """Makes the connections of one exchange. With `loopback`, names are taken for their loopback addresses
-    only: `localhost` in a hosts file must not lead plain http off this machine."""
+    only: `localhost` in a hosts file must not lead plain http off this machine.
+    """
 
     def __init__(self, deadline: Deadline, *, loopback: bool) -> None:
         self._deadline = deadline
@@ -73,6 +76,9 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        """Connect within the request's deadline; httpcore's own `timeout` is not used. Raises httpcore's
+        errors.
+        """
         with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
             addresses = _resolve(host, port, self._deadline)
             if self._loopback:
@@ -219,7 +225,8 @@ def _connected(addresses: list[tuple[int, Any]], deadline: Deadline) -> socket.s
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
     """Addresses to try, in the system's order. Raises OSError. A resolver has no deadline, so it
-    runs on a thread that is left behind when the time limit was reached; it holds nothing but the name."""
+    runs on a thread that is left behind when the time limit was reached; it holds nothing but the name.
+    """
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:

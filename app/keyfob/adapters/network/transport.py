@@ -43,7 +43,8 @@ USER_AGENT = f"Keyfob/{__version__}"  # some providers block the names of librar
 
 class HttpTransport:
     """ports.Transport. Thread-safe. Imports httpcore with the first request, so that making one costs
-    nothing."""
+    nothing.
+    """
 
     def __init__(self, clock: Clock, *, deadline: float = DEADLINE, body_most: int = BODY_MOST) -> None:
         """`deadline` in seconds, `body_most` in bytes."""
@@ -56,7 +57,8 @@ class HttpTransport:
     def send(self, request: Request) -> Response:
         """The whole answer, redirects as they are. Raises Transient (`network_unreachable` before the request
         left, `network_timeout`, `provider_unavailable` if the answer is lost) or SettingWrong
-        (`tls_untrusted`, `endpoint_unsafe`, `setting_faulty`)."""
+        (`tls_untrusted`, `endpoint_unsafe`, `setting_faulty`).
+        """
         exchange = _Exchange(request, self._body_most)
         try:
             return exchange.run(self._trust(), self._deadline, self._clock)
@@ -71,7 +73,8 @@ class HttpTransport:
     def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
         wait for the next piece. For a user's own API calls, whose answers nobody has to
-        judge."""
+        judge.
+        """
         from keyfob.adapters.network.stream import Patience
 
         exchange = _Exchange(request, self._body_most)

@@ -26,7 +26,8 @@ BUNDLES = (
 
 def tls_context() -> ssl.SSLContext:
     """TLS 1.2 or newer, certificate and host name checked. Raises SettingWrong `tls_untrusted` if
-    SSL_CERT_FILE names no readable bundle."""
+    SSL_CERT_FILE names no readable bundle.
+    """
     # Not create_default_context: that one writes the session keys to a file where SSLKEYLOGFILE is set.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -52,7 +53,8 @@ def tls_context() -> ssl.SSLContext:
 
 def proxy_for(scheme: str, host: str, port: int) -> tuple[str, tuple[str, str] | None] | None:
     """The proxy's address without its credentials, and those, as the environment or the system's settings say at
-    this moment; None to go straight. Raises SettingWrong for a proxy of a kind that Keyfob does not speak."""
+    this moment; None to go straight. Raises SettingWrong for a proxy of a kind that Keyfob does not speak.
+    """
     if is_loopback(host):
         return None
     from urllib.request import getproxies, proxy_bypass

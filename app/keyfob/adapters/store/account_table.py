@@ -23,7 +23,8 @@ RuleOf = Callable[[Record], str | None]
 
 class AccountTable(Tables):
     """`rule_of`: how an account's token may be handed out without the engine, as `token_rule.py` has it; None if it may
-    not. Called inside the transaction, so it must be quick and must not raise."""
+    not. Called inside the transaction, so it must be quick and must not raise.
+    """
 
     rule_of: RuleOf
 
@@ -55,10 +56,12 @@ class AccountTable(Tables):
         return [*found, *(Unread(key, "", missing_fault(self.database.path)) for key in sorted(missing))]
 
     def get(self, key: str) -> Record | None:
+        """The account's record, None if there is no such account."""
         with self.database.reading() as connection:
             return get_row(connection, key)
 
     def put(self, record: Record) -> None:
+        """Insert or replace the record, with the rule that the fast path reads."""
         with self.database.writing() as connection:
             new = get_row(connection, record.account.key) is None
             put_row(connection, record, self.rule_of)
@@ -66,6 +69,7 @@ class AccountTable(Tables):
             self.database.keys.add(record.account.key)
 
     def restore(self, record: Record) -> None:
+        """Replace a record that cannot be read. The old text is kept under `damaged/KEY`."""
         key = record.account.key
         with self.database.writing() as connection:
             row = connection.execute("SELECT record FROM accounts WHERE key = ?", (key,)).fetchone()
@@ -78,7 +82,8 @@ class AccountTable(Tables):
 
     def update(self, key: str, change: Callable[[Record], Record | None]) -> Record | None:
         """`change` runs inside the transaction: it must be quick and must not write to the store. What it
-        raises undoes everything and comes out here."""
+        raises undoes everything and comes out here.
+        """
         with self.database.writing() as connection:
             record = get_row(connection, key)
             if record is None:
@@ -92,6 +97,7 @@ class AccountTable(Tables):
             return changed
 
     def refresh(self, key: str) -> None:
+        """Make the account's token rule again, if its record is readable and the rule has changed."""
         with self.database.writing() as connection:
             record = get_row(connection, key)
             if record is None:
@@ -111,6 +117,7 @@ class AccountTable(Tables):
 
 
 def row_fault(account_id: str, error: codec.UnreadableError) -> Fault:
+    """The error for a row that cannot be read: newer than this version, or damaged."""
     name = plain(account_id, 160)
     if isinstance(error, codec.TooNewError):
         return Fault(f"{name} was written by a newer Keyfob ({error})", code="store_too_new")
@@ -118,10 +125,12 @@ def row_fault(account_id: str, error: codec.UnreadableError) -> Fault:
 
 
 def missing_fault(path: Path) -> Fault:
+    """The error for an account that the key list names and the database does not have."""
     return Fault(f"An account is missing from {path.name}", code="store_damaged")
 
 
 def get_row(connection: sqlite3.Connection, key: str) -> Record | None:
+    """The record of one row, inside the caller's transaction. Raises Fault for one that cannot be read."""
     row: Any = connection.execute(
         "SELECT record, provider, label FROM accounts WHERE key = ?", (key,)
     ).fetchone()
@@ -134,6 +143,7 @@ def get_row(connection: sqlite3.Connection, key: str) -> Record | None:
 
 
 def put_row(connection: sqlite3.Connection, record: Record, rule_of: RuleOf) -> None:
+    """Insert or replace one row, inside the caller's transaction. Raises Usage if the label is taken."""
     account = record.account
     try:
         connection.execute(

@@ -33,7 +33,8 @@ class Database:
     def __init__(self, path: Path, *, anew: bool = False) -> None:
         """Opens, makes or migrates `path`. Raises Fault `store_too_new`, `store_damaged`, `store_unwritable`
         or `store_busy`. On a read-only disk it can be read, and a write raises `store_unwritable`. An empty
-        or absent file is damage when accounts were in it, unless it is made `anew`."""
+        or absent file is damage when accounts were in it, unless it is made `anew`.
+        """
         self.path = path
         self.keys = KeyList(path.with_suffix(".keys"))
         self._anew = anew
@@ -80,11 +81,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading. SQLite's errors become Fault."""
         with self._faults(), self.connection() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed at the end, rolled back on any exception. SQLite's errors become
+        Fault.
+        """
         with self._faults(), self.connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -97,6 +102,7 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that no other thread has while the block runs. Raises Fault once the database is closed."""
         with self._guard:
             if self._closed:
                 raise Fault("The account store is closed")
@@ -231,13 +237,15 @@ def on_read_only_disk(path: Path) -> bool:
 def read_only_address(path: Path) -> str:
     """For `sqlite3.connect(uri=True)`. SQLite reads a WAL database only with its -shm, which it cannot make
     here; without one, and with nothing left in the -wal, the file by itself is the whole truth and nobody
-    changes it."""
+    changes it.
+    """
     wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     alone = not shm.exists() and not (wal.exists() and wal.stat().st_size)
     return f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 def set_up(connection: sqlite3.Connection) -> None:
+    """Make a new connection's settings: WAL, a busy timeout, and a write that is on disk before it counts."""
     end = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
@@ -253,4 +261,5 @@ def set_up(connection: sqlite3.Connection) -> None:
 
 
 def text_as_it_is(data: bytes) -> str:
+    """SQLite's text as str, with bytes that are not UTF-8 kept as surrogates."""
     return data.decode("utf-8", "surrogateescape")

@@ -16,7 +16,10 @@ EVENTS_OF_ACCOUNT = _COLUMNS + "account_key = :key AND seq > :after ORDER BY seq
 
 
 class EventTable(Tables):
+    """The history: the last events of all accounts. Raises Fault. Thread-safe."""
+
     def log(self, event: LoggedEvent) -> LoggedEvent:
+        """Add the event and drop the oldest ones beyond the limit. Returns it with its number."""
         at = codec.time_out(event.at)
         with self.database.writing() as connection:
             seq = connection.execute(
@@ -38,6 +41,7 @@ class EventTable(Tables):
     def events(
         self, *, after: int = 0, account_key: str | None = None, limit: int = 200
     ) -> Sequence[LoggedEvent]:
+        """The newest `limit` events after number `after`, oldest first."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 _EVENTS if account_key is None else EVENTS_OF_ACCOUNT,

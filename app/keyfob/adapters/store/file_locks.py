@@ -45,7 +45,8 @@ class FileLocks:
         self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
     ) -> AbstractContextManager[None]:
         """Not reentrant: a thread that asks again for what it holds waits for itself, until `timeout`.
-        Threads of this process are served in the order they came. Raises Fault if the file cannot be opened."""
+        Threads of this process are served in the order they came. Raises Fault if the file cannot be opened.
+        """
         return self._hold(name, timeout.total_seconds(), cancel)
 
     @contextmanager
@@ -80,12 +81,14 @@ class FileLocks:
                     del self.queues[name]
 
     def held(self, name: str) -> bool:
+        """Whether any process holds the lock now. It may have changed when this returns."""
         path = self._path(name)
         if not path.exists():
             return False
         return _is_held(path)
 
     def retire(self, name: str) -> None:
+        """Remove the file of a lock that nobody needs again."""
         try:
             self._path(name).unlink(missing_ok=True)
         except OSError:

@@ -37,9 +37,11 @@ class KeyList:
         return list(found)
 
     def add(self, *keys: str) -> None:
+        """Append the keys of new accounts. Raises OSError."""
         self._append("".join(f"+{key}\n" for key in keys))
 
     def remove(self, key: str) -> None:
+        """Append that the account is gone. Raises OSError."""
         self._append(f"-{key}\n")
 
     def _append(self, line: str) -> None:

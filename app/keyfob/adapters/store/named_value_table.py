@@ -8,12 +8,16 @@ from keyfob.adapters.store.database import Tables
 
 
 class NamedValueTable(Tables):
+    """Small texts by name, such as registered clients. It holds no secret. Raises Fault. Thread-safe."""
+
     def read(self, name: str) -> str | None:
+        """The text under `name`, None if there is none."""
         with self.database.reading() as connection:
             row = connection.execute("SELECT value FROM named WHERE name = ?", (name,)).fetchone()
             return str(row[0]) if row else None
 
     def write(self, name: str, value: str | None) -> None:
+        """Put the text under `name`; None deletes it."""
         with self.database.writing() as connection:
             if value is None:
                 connection.execute("DELETE FROM named WHERE name = ?", (name,))

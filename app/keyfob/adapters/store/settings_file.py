@@ -35,7 +35,8 @@ class SettingsFile:
 
     def current(self) -> Settings:
         """As `load`, but read again only when the file has changed, so that each request may ask. Never raises: while
-        the file is faulty, or gone, the last settings that this process could read; before any, `CAUTIOUS`."""
+        the file is faulty, or gone, the last settings that this process could read; before any, `CAUTIOUS`.
+        """
         mark = self._mark()
         seen = self._seen
         if seen is not None and seen[0] == mark:
@@ -57,7 +58,8 @@ class SettingsFile:
 
     def load(self) -> Settings:
         """The settings; the defaults when there is no file. Raises SettingWrong `setting_faulty` that names the file,
-        and the line and the key as far as they are known."""
+        and the line and the key as far as they are known.
+        """
         text = self._text()
         data = self._parsed(text)
         try:
@@ -70,7 +72,8 @@ class SettingsFile:
     def save(self, settings: Settings, was: Settings | None = None) -> None:
         """On disk before it returns. Writes what differs from `was`, or everything without it; other keys stay as
         they are in the file. Raises SettingWrong when it cannot be written, or when the file is faulty and these
-        settings do not correct it: then the file stays as it is."""
+        settings do not correct it: then the file stays as it is.
+        """
         settings.checked()
         changed = settings.to_mapping()
         if was is not None:

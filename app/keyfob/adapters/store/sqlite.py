@@ -23,6 +23,7 @@ class SqliteAccountStore(AccountTable, JournalTables, EventTable, NamedValueTabl
         self.rule_of = rule_of
 
     def close(self) -> None:
+        """Close all connections. Later calls raise Fault."""
         self.database.close()
 
     def data_version(self) -> int:
@@ -36,7 +37,8 @@ class SqliteAccountStore(AccountTable, JournalTables, EventTable, NamedValueTabl
 
 def set_aside(path: Path) -> Path | None:
     """Renames a store that is damaged as a whole, with its -wal. Returns its new path, or None if it is not damaged or
-    absent. Only while no other process has it open. Raises Fault `store_too_new`, `store_unwritable`, `store_busy`."""
+    absent. Only while no other process has it open. Raises Fault `store_too_new`, `store_unwritable`, `store_busy`.
+    """
     try:
         with closing(SqliteAccountStore(path)) as store:
             fault = store.check()

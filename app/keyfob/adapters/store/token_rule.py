@@ -39,7 +39,8 @@ def stamps_of(paths: Iterable[str]) -> dict[str, list[int] | None]:
 
 def find(path: str, ref: str) -> tuple[str, dict[str, Any], bool] | None:
     """The key and the rule of the one account that `ref` means, and whether a renewal of it was sent whose answer is not
-    saved yet. None when the engine must answer. Raises OSError, ValueError, KeyError and sqlite3.Error."""
+    saved yet. None when the engine must answer. Raises OSError, ValueError, KeyError and sqlite3.Error.
+    """
     import sqlite3
     from urllib.parse import quote
 

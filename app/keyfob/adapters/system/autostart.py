@@ -60,10 +60,12 @@ class Autostart:
         return base / "autostart" / f"{NAME}.desktop"
 
     def enabled(self) -> bool:
+        """Whether the system's entry is there now: a desktop file, a launch agent or a Run key."""
         path = self.path
         return path.is_file() if path is not None else _run_value() is not None
 
     def enable(self, on: bool) -> None:
+        """Make or remove the entry. Raises SettingWrong if the system does not let us."""
         path = self.path
         try:
             if path is None:

@@ -126,13 +126,15 @@ def _command(entry: str, url: str) -> list[str] | None:
 
 def _inert(url: str) -> str:
     """The address with the characters percent-encoded that mean something to a shell: `$BROWSER` may have one. In the
-    query of a sign-in they mean the same encoded. `&` stays: it parts the parameters."""
+    query of a sign-in they mean the same encoded. `&` stays: it parts the parameters.
+    """
     return "".join(f"%{ord(char):02X}" if char in _SHELLS else char for char in url)
 
 
 def _in_script(script: str, url: str) -> str:
     """A script for a shell (`sh -c 'firefox %s'`) with the address in each `%s`, in quotes if it has none there:
-    without them, the `&` of an address starts a command."""
+    without them, the `&` of an address starts a command.
+    """
     first, *rest = script.split("%s")
     text = first
     for part in rest:

@@ -21,7 +21,8 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"),
 def new_key(alg: str = "ES256") -> SigningKey:
     """A fresh key for ES256 (P-256), RS256 or EdDSA (Ed25519); its `kid` is the RFC 7638 thumbprint, and never begins
     with a dash, which a command line takes for an option. Blocks for as long as RSA takes (about 100 ms). Thread-safe.
-    Raises Usage for another algorithm."""
+    Raises Usage for another algorithm.
+    """
     while True:
         key = _made(alg)
         if not key.kid.startswith("-"):

@@ -12,7 +12,8 @@ WITHIN = 60.0  # seconds
 
 def output_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
     """The command's standard output; empty if it cannot be started or does not end in time. The first word is the
-    program's whole path."""
+    program's whole path.
+    """
     try:
         done = subprocess.run(  # noqa: S603
             command,

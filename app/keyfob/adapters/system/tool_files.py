@@ -73,7 +73,8 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
 def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) -> Path:
     """Give an existing file new content and return its backup. `real` must not be a link; `private`: the backup is
     0600, else it has the file's own permissions. Raises SettingWrong; then the file is as it was and there is no
-    backup."""
+    backup.
+    """
     backup = None
     try:
         backup = _back_up(real, before)
@@ -107,7 +108,8 @@ def remove(path: Path) -> None:
 
 def write_over(real: Path, before: bytes, after: bytes) -> None:
     """New content at once, with the file's own permissions. Raises OSError, or SettingWrong if it no longer holds
-    `before`."""
+    `before`.
+    """
     temporary = real.with_name(f".{real.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         _write_new(temporary, after)

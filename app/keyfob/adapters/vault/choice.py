@@ -66,24 +66,30 @@ def choose_vault(
 
 class UnchosenVault:
     """Used while the settings cannot be read, so that the user's choice is not known: opens no vault. What
-    needs no vault (the list of accounts, the doctor) works; every call raises the settings' own fault."""
+    needs no vault (the list of accounts, the doctor) works; every call raises the settings' own fault.
+    """
 
     def __init__(self, fault: SettingWrong) -> None:
         self._fault = fault
 
     def load(self, name: str) -> Secret | None:
+        """Raises the error that says why no vault could be chosen."""
         raise self._fault
 
     def save(self, name: str, value: Secret) -> None:
+        """Raises the same error as `load`. The value goes nowhere."""
         raise self._fault
 
     def delete(self, name: str) -> None:
+        """Raises the same error as `load`."""
         raise self._fault
 
     def probe(self) -> VaultHealth:
+        """Not usable, with the error's words."""
         from keyfob.ports import unhealthy
 
         return unhealthy(self._fault, "vault")
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """Raises the same error as `load`: there is nothing to unlock."""
         raise self._fault

@@ -35,15 +35,21 @@ class DeadlineVault:
         self._deadline = deadline
 
     def load(self, name: str) -> Secret | None:
+        """The inner vault's value. Raises KeychainError if it does not answer in time."""
         return self._within(lambda: self._inner.load(name))
 
     def save(self, name: str, value: Secret) -> None:
+        """Save in the inner vault. Raises KeychainError if it does not answer in time; the value may be saved
+        all the same.
+        """
         self._within(lambda: self._inner.save(name, value))
 
     def delete(self, name: str) -> None:
+        """Delete in the inner vault. Raises KeychainError if it does not answer in time."""
         self._within(lambda: self._inner.delete(name))
 
     def probe(self) -> VaultHealth:
+        """The inner vault's health; not usable if it does not answer in time."""
         try:
             return self._within(self._inner.probe)
         except KeychainError as error:
@@ -52,6 +58,7 @@ class DeadlineVault:
             return unhealthy(error)
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """Have the user unlock the inner vault, for at most `timeout` seconds or until `cancel` is set."""
         self._within(lambda: self._inner.unlock(timeout), timeout, cancel)
 
     def close(self) -> None:

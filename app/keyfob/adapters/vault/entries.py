@@ -52,15 +52,18 @@ class Entries(Protocol):
         """The keychain's name as a user knows it."""
 
     @property
-    def persistent(self) -> bool: ...
+    def persistent(self) -> bool:
+        """Whether entries outlive the session."""
 
     @property
     def limit(self) -> int | None:
         """The longest value in characters, or None if there is no limit worth splitting for."""
 
-    def get(self, name: str) -> str | None: ...
+    def get(self, name: str) -> str | None:
+        """The text of the entry, None if there is none. Raises KeychainError."""
 
-    def put(self, name: str, text: str) -> None: ...
+    def put(self, name: str, text: str) -> None:
+        """Create or replace the entry. Raises KeychainError."""
 
     def drop(self, name: str) -> None:
         """No error if there was none."""
@@ -106,16 +109,21 @@ class EntryVault:
 
     @property
     def title(self) -> str:
+        """What the keychain is called, for the user."""
         with self._lock:
             return self._entries.title
 
     def load(self, name: str) -> Secret | None:
+        """The entry's value, put together from its parts. Raises KeychainError. Thread-safe."""
         check_name(name)
         with self._lock:
             text = self._read(self._prefix + name)
         return None if text is None else Secret(text)
 
     def save(self, name: str, value: Secret) -> None:
+        """Save the value, in parts if the keychain limits the length. The old value stays until the new one
+        is whole.
+        """
         check_name(name)
         text = check_value(value)
         full = self._prefix + name
@@ -129,6 +137,7 @@ class EntryVault:
                 raise KeychainError("The keychain did not save what Keyfob wrote", code="keychain_write_lost")
 
     def delete(self, name: str) -> None:
+        """Delete the entry with all its parts. Raises KeychainError if it is still there afterwards."""
         check_name(name)
         full = self._prefix + name
         with self._lock:
@@ -140,6 +149,7 @@ class EntryVault:
                 raise KeychainError("The keychain did not delete an entry", code="keychain_write_lost")
 
     def probe(self) -> VaultHealth:
+        """Save and delete a random entry, and say how that went. Never raises."""
         from keyfob.ports import VaultHealth, unhealthy
 
         name = f"probe-{secrets.token_hex(8)}"
@@ -205,7 +215,8 @@ class EntryVault:
     def _sweep(self, full: str, old: _Head | None, *, keep: _Head | None = None) -> None:
         """Drop the parts that `keep` does not name: those of the `old` head, even if one of them is missing,
         and those that a killed writer left behind. From the last one down, so that a sweep that is cut off
-        leaves no gap for the next to stop at."""
+        leaves no gap for the next to stop at.
+        """
         for part_set in ("a", "b"):
             first = keep.count if keep is not None and keep.set == part_set else 0
             last = max(first, old.count if old is not None and old.set == part_set else 0)

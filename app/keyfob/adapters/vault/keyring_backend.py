@@ -37,7 +37,8 @@ _TITLES = {
 class KeyringVault(EntryVault):
     """A `ports.Vault` over one keyring backend. `limit` is the longest value in characters (None: no limit
     worth splitting for; default: the backend's own). Thread-safe; blocks for as long as the backend does.
-    `backend` must be one that keyring_choice allows; without it, it is chosen there (KeychainError)."""
+    `backend` must be one that keyring_choice allows; without it, it is chosen there (KeychainError).
+    """
 
     def __init__(
         self,
@@ -85,7 +86,8 @@ class _KeyringEntries:
 
     def _drop_copy(self, name: str) -> None:
         """The older secret that keyring left under `user@service`. A copy that stays is not a failure of the write:
-        it goes with the next one, or with the entry."""
+        it goes with the next one, or with the entry.
+        """
         with suppress(KeychainError), keyring_errors():
             self._backend.delete_password(f"{USER}@{name}", USER)
 

@@ -38,7 +38,8 @@ _OFF = ("keyring.backends.fail.Keyring",)
 
 def named_backend(environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
     """The backend that the user's keyring settings name, and which setting it was; None if none does.
-    An unreadable settings file names none, as keyring itself has it."""
+    An unreadable settings file names none, as keyring itself has it.
+    """
     env = os.environ if environ is None else environ
     named = env.get("PYTHON_KEYRING_BACKEND", "").strip()
     if named:
@@ -67,7 +68,8 @@ def _config_folder(env: Mapping[str, str]) -> Path:
 def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
     """The allowed backend that the settings name, or None if the choice is ours (no setting, or keyring's
     chainer, which means "all available ones"). Raises KeychainError `keychain_plaintext` if they name
-    one that keeps secrets in a file, in the clear or not at all; `keychain_absent` if they switch it off."""
+    one that keeps secrets in a file, in the clear or not at all; `keychain_absent` if they switch it off.
+    """
     found = named_backend(environ)
     if found is None or found[0] == CHAINER:
         return None
@@ -87,7 +89,8 @@ def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
 
 def choose_backend(environ: Mapping[str, str] | None = None) -> KeyringBackend:
     """The first allowed backend that works here, or the one that the settings name. Never keyring's own choice.
-    Raises KeychainError `keychain_plaintext`, `keychain_absent`."""
+    Raises KeychainError `keychain_plaintext`, `keychain_absent`.
+    """
     named = allowed_name(environ)
     for name in (named,) if named else ALLOWED:
         backend = _viable(name)

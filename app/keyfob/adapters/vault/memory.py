@@ -20,22 +20,26 @@ class MemoryVault:
         self._lock = threading.Lock()
 
     def load(self, name: str) -> Secret | None:
+        """The value, None if there is none. Thread-safe."""
         check_name(name)
         with self._lock:
             return self.entries.get(name)
 
     def save(self, name: str, value: Secret) -> None:
+        """Keep the value until the process ends. Thread-safe."""
         check_name(name)
         check_value(value)
         with self._lock:
             self.entries[name] = value
 
     def delete(self, name: str) -> None:
+        """Forget the value, if there is one. Thread-safe."""
         check_name(name)
         with self._lock:
             self.entries.pop(name, None)
 
     def probe(self) -> VaultHealth:
+        """Always usable, and not persistent."""
         return VaultHealth(True, "in memory", persistent=False)
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:

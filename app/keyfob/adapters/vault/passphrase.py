@@ -27,7 +27,8 @@ _LONGEST = 4_096
 
 def find_passphrase(ask: Ask | None = None, environ: Mapping[str, str] | None = None) -> Ask:
     """The first of: systemd's credential `keyfob-passphrase`, the descriptor that KEYFOB_PASSPHRASE_FD names,
-    `ask`. Nothing is read before the passphrase is wanted; a descriptor is read once and closed."""
+    `ask`. Nothing is read before the passphrase is wanted; a descriptor is read once and closed.
+    """
     env = os.environ if environ is None else environ
     folder = env.get(CREDENTIALS)
     if folder and Path(folder, CREDENTIAL).is_file():
@@ -39,6 +40,10 @@ def find_passphrase(ask: Ask | None = None, environ: Mapping[str, str] | None = 
 
 
 def from_file(path: Path) -> Ask:
+    """Reads the passphrase from the file's first line each time it is asked for. Raises KeychainError if it
+    cannot be read.
+    """
+
     def read(_new: bool) -> Secret:
         try:
             return _first_line(path.read_bytes())
@@ -95,7 +100,8 @@ def _nowhere(_new: bool) -> Secret:
 def ask_in_terminal(new: bool) -> Secret:
     """Read it from the controlling terminal, unseen, twice for a new vault. Raises KeychainError
     `keychain_locked` if there is no terminal, `keychain_timeout` after TYPING_TIME, `passphrase_wrong` if
-    the two differ."""
+    the two differ.
+    """
     if os.name == "nt":
         import sys
         from getpass import getpass

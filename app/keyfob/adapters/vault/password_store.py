@@ -29,7 +29,8 @@ _ASKED_IN_VAIN = (b"pinentry", b"inappropriate ioctl", b"operation cancelled", b
 
 class PassVault(EntryVault):
     """A `ports.Vault` in the password store. Thread-safe. Raises KeychainError `keychain_absent` (no `pass`, or
-    a store that was not made yet), `keychain_locked`, `keychain_timeout`, `keychain_refused`, `entry_damaged`."""
+    a store that was not made yet), `keychain_locked`, `keychain_timeout`, `keychain_refused`, `entry_damaged`.
+    """
 
     def __init__(self, home_id: str, *, program: str = "pass", deadline: float = DEADLINE) -> None:
         super().__init__(home_id, _PassEntries(program, deadline))

@@ -66,20 +66,26 @@ class HelperVault:
         self._asking = False  # the keychain's prompt is open
 
     def load(self, name: str) -> Secret | None:
+        """The value, from the keychain process. Raises KeychainError."""
         check_name(name)
         value = self._within({"op": "load", "name": name})
         return None if value is None else Secret(value)
 
     def save(self, name: str, value: Secret) -> None:
+        """Save through the keychain process, over a pipe: the value is never in an argument. Raises
+        KeychainError.
+        """
         check_name(name)
         request = {"op": "save", "name": name, "value": check_value(value), "label": self._labels(name)}
         self._within(request)
 
     def delete(self, name: str) -> None:
+        """Delete through the keychain process. Raises KeychainError."""
         check_name(name)
         self._within({"op": "delete", "name": name})
 
     def probe(self) -> VaultHealth:
+        """The health as the keychain process sees it. Never raises a KeychainError."""
         try:
             return VaultHealth(*self._within({"op": "probe", "name": ""}))
         except (KeychainError, Fault) as error:
@@ -88,7 +94,8 @@ class HelperVault:
     def unlock(self, timeout: float = PROMPT_DEADLINE, cancel: threading.Event | None = None) -> None:
         """Let the keychain ask the user. Until they have answered, other calls raise `keychain_locked` at once
         instead of waiting. A prompt that is open already is waited for by its own caller alone: a second call
-        raises too."""
+        raises too.
+        """
         self._within({"op": "unlock", "name": ""}, timeout, cancel)
 
     @property
@@ -127,7 +134,8 @@ class HelperVault:
 
     def _exchange(self, request: dict[str, Any], until: float, cancel: threading.Event | None = None) -> Any:
         """One request and its answer. A helper that had gone idle is replaced. So is, once, one that was killed while
-        it worked: then a read is repeated, and a write only when reading back shows that it had not landed."""
+        it worked: then a read is repeated, and a write only when reading back shows that it had not landed.
+        """
         name, write = request["name"], request["op"] in _WRITES
         killed = False
         for _ in range(3):

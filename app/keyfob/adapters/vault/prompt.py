@@ -30,7 +30,8 @@ _WORDS = {
 
 class AskingVault:
     """A `ports.Vault` over one that does not prompt. Thread-safe where `inner` is; `say` takes the one line that
-    tells the user what to do."""
+    tells the user what to do.
+    """
 
     def __init__(self, inner: Vault, say: Callable[[str], None], seconds: float = PROMPT_DEADLINE) -> None:
         self._inner = inner
@@ -41,15 +42,19 @@ class AskingVault:
         self._refused: Exception | None = None
 
     def load(self, name: str) -> Secret | None:
+        """The inner vault's value; asks the user to unlock it first if that helps."""
         return self._asking(lambda: self._inner.load(name))
 
     def save(self, name: str, value: Secret) -> None:
+        """Save in the inner vault; asks the user to unlock it first if that helps."""
         self._asking(lambda: self._inner.save(name, value))
 
     def delete(self, name: str) -> None:
+        """Delete in the inner vault; asks the user to unlock it first if that helps."""
         self._asking(lambda: self._inner.delete(name))
 
     def probe(self) -> VaultHealth:
+        """The inner vault's health, after the user was asked to unlock it if that helps."""
         health = self._inner.probe()
         if health.code not in ASKABLE:
             return health
@@ -60,11 +65,13 @@ class AskingVault:
         return self._inner.probe()
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
+        """Unlock the inner vault. It asks by itself, so nothing is asked here."""
         self._inner.unlock(timeout, cancel)
 
     def ask(self, code: str) -> None:
         """Ask the user, of whom `code` says what is wanted. Raises what `unlock` raises, and that again at once
-        after the first refusal."""
+        after the first refusal.
+        """
         with self._lock:
             if self._refused is not None:
                 raise self._refused
@@ -80,6 +87,7 @@ class AskingVault:
         self._gave_up.set()
 
     def close(self) -> None:
+        """Close the inner vault, if it can be closed."""
         closing = getattr(self._inner, "close", None)
         if closing is not None:
             closing()

@@ -75,7 +75,8 @@ class SealedVault(EntryVault):
 
     Raises KeychainError `keychain_locked` (no passphrase to be had), `passphrase_wrong`, `vault_damaged`,
     `keychain_timeout` (another process holds the lock), `vault_unwritable` (a full or read-only disk),
-    `keychain_refused` (the file's modes)."""
+    `keychain_refused` (the file's modes).
+    """
 
     def __init__(self, home_id: str, path: Path, ask: Ask, *, cost: Cost | None = None) -> None:
         super().__init__(home_id, _SealedEntries(path, ask, cost or Cost()))

@@ -53,7 +53,8 @@ class SecretServiceVault(EntryVault):
 
     def missing(self) -> KeychainError | None:
         """Why there is no Secret Service; None when one is running or D-Bus can start one. Never prompts; the
-        connection is kept for the calls to come."""
+        connection is kept for the calls to come.
+        """
         with self._lock:
             try:
                 self._service.connect()
@@ -64,11 +65,13 @@ class SecretServiceVault(EntryVault):
     def unlock(self, timeout: float = PROMPT_TIME, cancel: threading.Event | None = None) -> None:
         """Ask the user to unlock the keychain, for at most `timeout` seconds. Returns at once when it is
         open. Raises KeychainError `keychain_locked` or `keychain_not_set_up` (dismissed), `keychain_timeout`,
-        `keychain_absent`."""
+        `keychain_absent`.
+        """
         with self._lock:
             self._service.unlock(timeout)
 
     def probe(self) -> VaultHealth:
+        """As the others, but the Secret Service must not keep entries from this program."""
         from keyfob.ports import unhealthy
 
         try:
@@ -132,7 +135,8 @@ class _ServiceEntries:
 
     def refuse_withheld(self) -> None:
         """Raises KeychainError `keychain_locked` when the keychain is open and keeps entries of ours from
-        this process until the user allows them."""
+        this process until the user allows them.
+        """
 
         def look() -> None:
             if not self._default().is_locked() and self._withheld():
@@ -191,7 +195,8 @@ class _ServiceEntries:
     @staticmethod
     def _items(collection: secretstorage.Collection, name: str) -> list[secretstorage.Item]:
         """In an order that every process agrees on: two that wrote a first entry at once may have made
-        two."""
+        two.
+        """
         return sorted(collection.search_items(_query(name)), key=lambda item: str(item.item_path))
 
     def _withheld(self) -> list[str]:
@@ -216,7 +221,8 @@ class _ServiceEntries:
 
     def _again(self, call: Callable[[], T]) -> T:
         """`call`, and again on a new connection where the kept one was lost: a keychain that was
-        restarted knows nothing of our session."""
+        restarted knows nothing of our session.
+        """
         kept = self._connection is not None
         try:
             with bus.errors():
@@ -236,7 +242,8 @@ class _ServiceEntries:
 
     def _default(self, until: float | None = None) -> secretstorage.Collection:
         """The default collection. When there is none yet, the user is asked to set it up if there is an
-        `until`, a moment of the monotonic clock."""
+        `until`, a moment of the monotonic clock.
+        """
         if self._collection is not None:
             return self._collection
         connection = self.connect()
@@ -252,7 +259,8 @@ class _ServiceEntries:
 
 def _rename(item: secretstorage.Item, label: str) -> None:
     """An entry of an older version, or of an account that was renamed. What a user reads is no reason for a
-    write to fail."""
+    write to fail.
+    """
     with suppress(jeepney.DBusErrorResponse, secretstorage.SecretStorageException):
         if item.get_label() != label:
             item.set_label(label)

@@ -41,7 +41,8 @@ _DAEMONS = {
 
 def connect() -> DBusConnection:
     """A connection to the session bus, if a Secret Service runs there or can be started. Raises KeychainError
-    `keychain_absent`."""
+    `keychain_absent`.
+    """
     with errors():
         if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
             connection = secretstorage.dbus_init()
@@ -83,14 +84,16 @@ def locked_items(connection: DBusConnection, attributes: dict[str, str]) -> list
 
 def unlock(connection: DBusConnection, paths: Sequence[str], until: float) -> bool:
     """Has the user unlock these with one prompt, until a moment of the monotonic clock. False if they
-    dismissed it. Raises TimeoutError."""
+    dismissed it. Raises TimeoutError.
+    """
     _, prompt = _call(connection, _PATH, _SERVICE, "Unlock", "ao", list(paths))
     return prompt == _NONE or _answer(connection, prompt, until) is not None
 
 
 def create_default(connection: DBusConnection, label: str, until: float) -> str | None:
     """The path of a new default collection, for which a prompt asks the user to choose a password. None if
-    they dismissed it. Raises TimeoutError."""
+    they dismissed it. Raises TimeoutError.
+    """
     properties = {"org.freedesktop.Secret.Collection.Label": ("s", label)}
     path, prompt = _call(connection, _PATH, _SERVICE, "CreateCollection", "a{sv}s", properties, "default")
     found = path if path != _NONE else _answer(connection, prompt, until)
@@ -99,7 +102,8 @@ def create_default(connection: DBusConnection, label: str, until: float) -> str 
 
 def delete(connection: DBusConnection, item: str) -> bool:
     """Deletes an item. False if the service would ask the user first: it is not asked, and the item is
-    still there."""
+    still there.
+    """
     (prompt,) = _call(connection, item, "org.freedesktop.Secret.Item", "Delete")
     if prompt == _NONE:
         return True

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def keychain_there(home_id: str) -> bool:
     """Whether this system has a keychain at all, locked or not. Never prompts, never blocks on a keychain that
-    hangs."""
+    hangs.
+    """
     try:
         _system_vault(home_id)
     except KeychainError as error:
@@ -29,7 +30,8 @@ def keychain_there(home_id: str) -> bool:
 
 class SystemVault:
     """This system's keychain, found at the first call that needs it, and looked for again while there is none.
-    Thread-safe. Its calls may block: see `deadline` and `process`."""
+    Thread-safe. Its calls may block: see `deadline` and `process`.
+    """
 
     def __init__(self, home_id: str, labels: Labels = plain_label) -> None:
         self._home_id = home_id
@@ -38,15 +40,19 @@ class SystemVault:
         self._lock = threading.Lock()
 
     def load(self, name: str) -> Secret | None:
+        """The value, from this system's keychain. Raises KeychainError."""
         return self._vault().load(name)
 
     def save(self, name: str, value: Secret) -> None:
+        """Save in this system's keychain. Raises KeychainError."""
         self._vault().save(name, value)
 
     def delete(self, name: str) -> None:
+        """Delete from this system's keychain. Raises KeychainError."""
         self._vault().delete(name)
 
     def probe(self) -> VaultHealth:
+        """The health of this system's keychain; not usable if there is none. Never raises a KeychainError."""
         try:
             return self._vault().probe()
         except KeychainError as error:
@@ -61,7 +67,8 @@ class SystemVault:
     @property
     def trusts_this_process(self) -> bool:
         """Whether the keychain allowed its entries to this very process, and would ask the user again for
-        another one (KeePassXC)."""
+        another one (KeePassXC).
+        """
         return bool(getattr(self._found, "trusts_this_process", False))
 
     def close(self) -> None:

@@ -29,6 +29,8 @@ SWITCH = "Choose a new method. The account keeps its name for tools. Keyfob remo
 
 
 class ConnectDialog(QDialog):
+    """The dialog that connects an account: gallery, form, waiting, outcome."""
+
     connected = Signal()
     settings_asked = Signal()  # for the callback port
 
@@ -137,6 +139,7 @@ class ConnectDialog(QDialog):
     # --- showing --------------------------------------------------------------------------------------------
 
     def show_cards(self, cards: tuple[Card, ...]) -> None:
+        """Show the providers to choose from, or the methods of the account that signs in again."""
         account = self.account
         if account is None:
             self.gallery.show_cards(cards, self._preferred)
@@ -159,6 +162,7 @@ class ConnectDialog(QDialog):
         (self.gallery.search if account is None else self.gallery.method).setFocus()
 
     def show_form(self, form: Form) -> None:
+        """Show what has to be entered; without anything to enter, begin at once."""
         self._form = form
         if form.empty:
             self._begin(request_of(form))
@@ -175,12 +179,14 @@ class ConnectDialog(QDialog):
         self._presenter.begin(request)
 
     def show_waiting(self, model: Waiting) -> None:
+        """Show how the sign-in stands."""
         self.waiting.show_model(model)
         if self.pages.currentWidget() is not self.waiting:
             self._turn(self.waiting, None)
             self.waiting.cancel.setFocus()
 
     def show_success(self, model: Success) -> None:
+        """Show the connected account, and bring the dialog to the front."""
         self._request = None
         self._turn(self.success, self.success.done_button)
         self.success.show_model(model)
@@ -188,6 +194,7 @@ class ConnectDialog(QDialog):
         self._come_forward()
 
     def show_failure(self, model: Failure) -> None:
+        """Show what went wrong and what to do, and bring the dialog to the front."""
         if model.retry == CHANGE and (self._form is None or self._form.empty):
             model = replace(model, retry="Try again")  # there is no form to change anything in
         self._as_new = model.as_new
@@ -267,5 +274,6 @@ class ConnectDialog(QDialog):
         return self.isVisible() and self.pages.currentWidget() in (self.waiting, self.success, self.form)
 
     def done(self, result: int) -> None:
+        """Qt's end of the dialog: cancels a sign-in that is under way."""
         self._presenter.close()
         super().done(result)

@@ -28,6 +28,8 @@ from keyfob.service.accounts.views import SignInRequest
 
 
 class FormPage(QWidget):
+    """What has to be entered before the browser opens. Secrets leave it in the request alone."""
+
     submitted = Signal(object)  # SignInRequest
     back = Signal()
     cancelled = Signal()

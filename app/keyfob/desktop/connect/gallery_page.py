@@ -30,16 +30,20 @@ TITLE = "Connect Account"
 
 
 class CardDelegate(QStyledItemDelegate):
+    """Paints a provider's card in the gallery."""
+
     def __init__(self, theme: Theme, parent: QListWidget) -> None:
         super().__init__(parent)
         self._theme, self._list = theme, parent
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """The size of a cell of the grid."""
         return self._list.gridSize()
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
+        """Draw a provider's card: letter, name, methods."""
         card: Card = index.data(CARD)
         theme, px = self._theme, self._theme.px
         state: QStyle.StateFlag = option.state
@@ -166,7 +170,8 @@ class GalleryPage(QWidget):
         searched: bool = True,
     ) -> None:
         """Show these providers; `preferred` is chosen if it is there. Without `searched` there is nothing to look
-        through: one provider whose method is chosen."""
+        through: one provider whose method is chosen.
+        """
         self._cards = cards
         self.title.setText(title)
         self._text = text

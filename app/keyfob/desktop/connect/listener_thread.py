@@ -48,6 +48,7 @@ class Threads(QObject):
         hosted.start()
 
     def alive(self) -> int:
+        """How many threads still run. Thread-safe."""
         with self._lock:
             return len(self._alive)
 

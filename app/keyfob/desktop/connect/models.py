@@ -57,6 +57,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class KnownClient:
+    """A client id that Keyfob has already, and where it is from."""
+
     client_id: str
     source: ClientSource | Literal["account"]  # account: that of the account signed in to again
 
@@ -89,10 +91,12 @@ class Form:
 
     @property
     def takes_secret(self) -> bool:
+        """Whether a client secret can be entered."""
         return self.secret != "never"  # noqa: S105  (a word of the presets)
 
     @property
     def needs_secret(self) -> bool:
+        """Whether a client secret must be entered."""
         return self.secret == "required"  # noqa: S105
 
     @property
@@ -104,6 +108,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """One line of the list of what is done and what comes next."""
+
     text: str
     note: str
     state: str  # done | now | later | failed
@@ -126,6 +132,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Success:
+    """What the page after a sign-in says."""
+
     title: str
     text: str
     face: Face
@@ -135,6 +143,8 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """What the page after a failed sign-in says. It holds nothing secret."""
+
     title: str
     text: str
     remedy: str
@@ -146,6 +156,7 @@ class Failure:
 
 
 def card(provider: Provider) -> Card:
+    """A provider's card in the gallery: its methods, best first, and what they take."""
     # The first one is chosen until the user chooses another.
     ordered = sorted(provider.methods, key=lambda m: not works_at_once(provider, m))
     methods = tuple((m, METHOD_WORDS[m].name) for m in ordered)
@@ -174,6 +185,7 @@ def card(provider: Provider) -> Card:
 
 
 def wants_own_app(provider: Provider) -> bool:
+    """Whether the user has to register an app at the provider first."""
     return provider.policy.client_id == "user" and not provider.client.client_id
 
 
@@ -195,7 +207,8 @@ def lead(card: Card, method: Method) -> str:
 
 def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
     """In reading order: the demo if it runs (else left out), then what works at once, each the popular first and the
-    rest by title; any server last."""
+    rest by title; any server last.
+    """
     shown = [p for p in providers if demo or p.category != "demo"]
     return tuple(card(p) for p in sorted(shown, key=_place))
 
@@ -369,6 +382,7 @@ def _steps(
 
 
 def success(progress: Progress) -> Success:
+    """The words for an account that was connected, or recognised and renewed."""
     account = progress.account
     assert account is not None
     name = name_of(account)
@@ -392,6 +406,7 @@ def success(progress: Progress) -> Success:
 
 
 def failure(progress: Progress) -> Failure:
+    """The words for a sign-in that brought no account."""
     if progress.error is None:
         title = f"{progress.provider_title} was not connected"
         return Failure(title, "Keyfob does not know why.", "Try again.", "", "Try again")

@@ -12,6 +12,8 @@ from keyfob.desktop.shared.widgets import Picture, button, label
 
 
 class SuccessPage(QWidget):
+    """The page for a connected account, with "Not you?"."""
+
     done = Signal()
     undo_asked = Signal()
 
@@ -50,6 +52,7 @@ class SuccessPage(QWidget):
         layout.addStretch(3)
 
     def show_model(self, model: Success) -> None:
+        """Show the account, and make the buttons usable again."""
         self.avatar.show_face(model.face, self._theme.color("panel"))
         self.title.setText(model.title)
         self.text.setText(model.text)
@@ -68,6 +71,8 @@ class SuccessPage(QWidget):
 
 
 class FailurePage(QWidget):
+    """The page for a failed sign-in: what happened, what to do, and details for a report."""
+
     retry = Signal()
     closed = Signal()
     details_copied = Signal(str)
@@ -118,6 +123,7 @@ class FailurePage(QWidget):
         layout.addLayout(foot)
 
     def show_model(self, model: Failure) -> None:
+        """Show the failure, and make the buttons usable again."""
         self._details = model.details
         self.title.setText(model.title)
         self.text.setText(model.text)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 class SignInPresenter(QObject):
+    """Drives one sign-in at a time for the dialog. On the GUI thread; the engine works on others."""
+
     cards = Signal(object)  # tuple of Card
     form = Signal(object)  # Form, what has to be entered first
     waiting = Signal(object)  # Waiting
@@ -203,6 +205,7 @@ class SignInPresenter(QObject):
     # --- while it runs ------------------------------------------------------------------------------------------
 
     def copy_link(self) -> None:
+        """Put the sign-in's address on the clipboard, which is cleared after a while."""
         url = self._progress.url if self._progress else None
         if url is not None:
             self._presenter.commands.copy_secret(url)
@@ -213,6 +216,7 @@ class SignInPresenter(QObject):
         self._presenter.commands.copy_plain(text, "Copied.")
 
     def copy_code(self) -> None:
+        """Put the device code on the clipboard."""
         code = self._progress.user_code if self._progress else None
         if code:
             self._presenter.commands.copy_plain(code, "Code copied.")

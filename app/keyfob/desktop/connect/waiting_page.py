@@ -25,6 +25,7 @@ class QrCode(QWidget):
         self.setAccessibleName("QR code of the page’s address")
 
     def show_address(self, text: str | None) -> None:
+        """Draw this address; None hides the code."""
         self._matrix = qr_matrix(text) if text else None
         self.setVisible(self._matrix is not None)
         side = self._theme.px(164)
@@ -32,6 +33,7 @@ class QrCode(QWidget):
         self.update()
 
     def paintEvent(self, _event: object) -> None:
+        """Draw dark modules on a light ground, also in the dark theme: scanners need that."""
         if self._matrix is None:
             return
         painter = QPainter(self)
@@ -63,11 +65,13 @@ class StepMark(QWidget):
         self.setFixedSize(QSize(side, side))
 
     def show_state(self, state: str) -> None:
+        """Draw another state: done, now, later or failed."""
         if state != self._state:
             self._state = state
             self.update()
 
     def paintEvent(self, _event: object) -> None:
+        """Draw a tick, a ring, a dot or a cross."""
         theme = self._theme
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -94,6 +98,8 @@ class StepMark(QWidget):
 
 
 class StepRow(QWidget):
+    """One line of the list of what is done and what comes next."""
+
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._mark = StepMark(theme)
@@ -110,6 +116,7 @@ class StepRow(QWidget):
         row.addLayout(texts, 1)
 
     def show_step(self, step: Step) -> None:
+        """Show the step's mark and words."""
         self._mark.show_state(step.state)
         self._text.setText(step.text)
         role = {"now": "strong", "later": "secondary"}.get(step.state, "")
@@ -124,6 +131,8 @@ class StepRow(QWidget):
 
 
 class WaitingPage(QWidget):
+    """The page while the user signs in elsewhere: steps, link, code and a place to paste the address."""
+
     cancelled = Signal()
     link_copied = Signal()
     code_copied = Signal()
@@ -247,6 +256,7 @@ class WaitingPage(QWidget):
         self.say("", True)
 
     def show_model(self, model: Waiting) -> None:
+        """Show how the sign-in stands."""
         self.title.setText(model.title)
         self.text.setText(model.text)
         while len(self._steps) < len(model.steps):
@@ -277,6 +287,7 @@ class WaitingPage(QWidget):
         self._run()
 
     def say(self, text: str, good: bool) -> None:
+        """Show a sentence below the field; `good` colours it."""
         self.note.setText(text)
         self.note.setVisible(bool(text))
         self.note.setProperty("role", "hint" if good else "problem")
@@ -291,10 +302,12 @@ class WaitingPage(QWidget):
             self._timer.stop()
 
     def showEvent(self, event: QShowEvent) -> None:
+        """Start the seconds."""
         super().showEvent(event)
         self._run()
 
     def hideEvent(self, event: QHideEvent) -> None:
+        """Stop the seconds: nobody sees them."""
         super().hideEvent(event)
         self._timer.stop()
 

@@ -19,6 +19,8 @@ LEAD = "Other tools on this computer keep these keys in plain files. Keyfob can 
 
 
 class ImportDialog(ModalDialog):
+    """Offers to move keys from other tools' files into Keyfob."""
+
     move_asked = Signal(object)  # the numbers of the chosen items
     blank_asked = Signal()
 
@@ -159,6 +161,7 @@ class ImportDialog(ModalDialog):
         self.blank.hide()
 
     def complain(self, text: str) -> None:
+        """Show what went wrong, and let the user try again."""
         self.note.setText(text)
         self.note.setProperty("role", "problem")
         restyle(self.note)
@@ -190,12 +193,15 @@ class ItemRow(QWidget):
 
     @property
     def chosen(self) -> bool:
+        """Whether the user wants this key moved, and it can be."""
         return self.switch.isChecked() and self._item.movable
 
     def begin(self) -> None:
+        """The move has begun: the choice stands."""
         self.switch.setEnabled(False)
 
     def ended(self, words: str, *, good: bool) -> None:
+        """Show how the move of this key went."""
         self.good = good
         self.note.setText(words)
         self.note.setProperty("role", "fine" if good else "problem")

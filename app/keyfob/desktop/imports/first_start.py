@@ -20,6 +20,8 @@ PATH_MOST = 4096  # characters of a path that is shown
 
 
 class FirstStart(QObject):
+    """On the first start, looks for keys in other tools' files and offers to move them."""
+
     nothing_found = Signal()
     ended = Signal()  # the dialog is closed, whatever was moved
 
@@ -39,9 +41,11 @@ class FirstStart(QObject):
         moving.failed.connect(self._failed)
 
     def begin(self) -> None:
+        """Look, off the GUI thread; a dialog follows if there is something to move."""
         self._moving.look()
 
     def close(self) -> None:
+        """Close the dialog, if it is open."""
         if self.dialog is not None:
             self.dialog.reject()
 

@@ -64,6 +64,8 @@ def item(found: Found, home: Path) -> Item:
 
 
 class ImportPresenter(QObject):
+    """Finds and moves keys of other tools, off the GUI thread, and says how it goes."""
+
     found = Signal(object)  # list of Found; empty if there is nothing to move
     stepped = Signal(object)  # Step, while moving
     moved = Signal(object)  # the Founds whose plaintext may be blanked now

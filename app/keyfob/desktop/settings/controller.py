@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 class SettingsController(QObject):
+    """Reads and writes the settings for the dialog, off the GUI thread."""
+
     read = Signal()  # the file has been read: `value` is what holds
     failed = Signal(str)
     asked = Signal(str, str)  # an account's button in the dialog: action, key
@@ -99,6 +101,7 @@ class SettingsController(QObject):
         self.connect_asked.emit()
 
     def close(self) -> None:
+        """Close the dialog, if it is open."""
         if self.dialog is not None:
             self.dialog.accept()
 

@@ -31,6 +31,8 @@ MARGINS = (1, 1440)  # minutes
 
 
 class SettingsDialog(ModalDialog):
+    """The settings. Each change is saved at once."""
+
     changed = Signal(object)  # Settings
     asked = Signal(str, str)  # disconnect | reconnect | remove, account key
     connect_asked = Signal()
@@ -179,6 +181,7 @@ class SettingsDialog(ModalDialog):
         self._scroll.ensureWidgetVisible(self.port)
 
     def show_vault(self, name: str) -> None:
+        """Show what the keychain is called."""
         self.vault.setText(name)
 
     def show_accounts(self, model: Window) -> None:
@@ -282,6 +285,7 @@ class AccountRow(QWidget):
         layout.addWidget(self._deed)
 
     def show_account(self, row: Row) -> None:
+        """Show the account and the buttons that fit its status."""
         if row == self._row:
             return
         self._row = row

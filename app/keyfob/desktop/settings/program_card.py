@@ -18,6 +18,8 @@ _WORDS = {Reply.ALWAYS: "always", Reply.HOUR: "for an hour", Reply.NO: "not allo
 
 
 class ProgramCard(QWidget):
+    """Whether programs must be allowed by name, and which ones are."""
+
     switched = Signal(bool)
     revoked = Signal(str)  # a permission's id
 

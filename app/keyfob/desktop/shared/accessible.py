@@ -27,6 +27,7 @@ class NamedComboBox(QAccessibleWidget):
         self._box = box
 
     def text(self, kind: QAccessible.Text) -> str:
+        """The name and the value apart, for screen readers."""
         match kind:
             case QAccessible.Text.Name:
                 return self._box.accessibleName()
@@ -35,18 +36,23 @@ class NamedComboBox(QAccessibleWidget):
         return super().text(kind)
 
     def childCount(self) -> int:
+        """One: the list that drops down."""
         return 1
 
     def child(self, _index: int) -> QAccessibleInterface:
+        """The list that drops down."""
         return QAccessible.queryAccessibleInterface(self._box.view())
 
     def indexOfChild(self, child: QAccessibleInterface) -> int:
+        """0 for the list that drops down, -1 for anything else."""
         return 0 if child.object() is self._box.view() else -1
 
     def actionNames(self) -> list[str]:
+        """What assistive programs can do with it."""
         return ["ShowMenu", "SetFocus"]
 
     def doAction(self, name: str) -> None:
+        """Give it the focus, or open or close the list."""
         if name == "SetFocus":
             self._box.setFocus()
         elif self._box.view().isVisible():

@@ -58,6 +58,7 @@ def first_letter(text: str, otherwise: str = "?") -> str:
 
 
 def paint_letter(painter: QPainter, box: QRectF, letter: str, ground: str, share: float = 0.4) -> None:
+    """Draw a letter in the middle of `box`, `share` of its height, light or dark as `ground` needs."""
     font = QFont(painter.font())
     font.setPixelSize(max(round(box.height() * share), 1))
     font.setWeight(QFont.Weight.Bold)
@@ -127,11 +128,13 @@ class Avatar(QWidget):
         self._side = side
 
     def show_face(self, face: Face, behind: QColor) -> None:
+        """Show a picture or an initial; `behind` is the colour around it."""
         if (face, behind) != (self._face, self._behind):
             self._face, self._behind = face, behind
             self.update()
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the face."""
         if self._face is not None:
             painter = QPainter(self)
             paint_face(painter, QRectF(0, 0, self._side, self._side), self._face, self._behind)
@@ -147,6 +150,7 @@ class Tile(QWidget):
         self.setFixedSize(QSize(side, side))
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the provider's letter on its colour."""
         painter = QPainter(self)
         paint_tile(painter, QRectF(self.rect()), self._letter, self._color)
         painter.end()

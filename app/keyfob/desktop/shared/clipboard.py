@@ -19,6 +19,8 @@ _MARKS = {
 
 
 class SecretClipboard(QObject):
+    """Puts secrets on the clipboard and clears them after a while. On the GUI thread."""
+
     def __init__(self, parent: QObject | None = None, seconds: float = CLEARED_AFTER) -> None:
         super().__init__(parent)
         self._held: Secret | None = None

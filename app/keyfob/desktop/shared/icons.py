@@ -54,7 +54,7 @@ def icon(name: str, color: str, size: int, disabled: str | None = None) -> QIcon
 
 
 def tray_icon(state: str) -> QIcon:
-    """fine | renewing | needs_you | waiting: square, circle, triangle, diamond."""
+    """The icon for fine, renewing, needs_you or waiting: square, circle, triangle, diamond."""
     result = QIcon()
     for size in TRAY_SIZES:
         result.addPixmap(pixmap(f"tray-{state.replace('_', '-')}", TRAY[state], size))
@@ -62,6 +62,7 @@ def tray_icon(state: str) -> QIcon:
 
 
 def app_icon() -> QIcon:
+    """The app's icon in all sizes that desktops ask for."""
     result = QIcon()
     for size in (16, 24, 32, 48, 64, 128, 256):
         result.addPixmap(pixmap("app", TRAY["fine"], size))

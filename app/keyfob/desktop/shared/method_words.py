@@ -10,6 +10,8 @@ from keyfob.core.methods import Method
 
 @dataclass(frozen=True, slots=True)
 class MethodWords:
+    """What the window calls a sign-in method."""
+
     name: str  # in a list
     lead: str  # in the gallery: what signing in takes
     form: str | None = None  # above the form; None: the provider's note, or what happens next

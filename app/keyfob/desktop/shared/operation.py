@@ -73,11 +73,13 @@ class Operation(QObject):
         return self
 
     def start(self) -> Operation:
+        """Run it on its thread. It keeps itself alive until it is done."""
         _RUNNING.add(self)
         self._thread.start()
         return self
 
     def ask_to_end(self) -> None:
+        """Ask the work to end early, if it can. Does not wait."""
         if self._end is not None:
             self._end()
 

@@ -48,7 +48,8 @@ def tooltip(text: str) -> str:
 
 def notification(text: str) -> str:
     """`text` without the characters that begin markup. Some notification servers read markup and others show it, so
-    escaping would be wrong at one of them."""
+    escaping would be wrong at one of them.
+    """
     return plain(text, SENTENCE).replace("<", "‹").replace(">", "›")
 
 

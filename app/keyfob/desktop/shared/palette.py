@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Palette:
+    """The colours of one theme, by what they are for."""
+
     name: str  # light | dark
     bg: str  # behind the detail
     panel: str  # cards, dialogs, buttons

@@ -24,6 +24,8 @@ STEP = 100  # milliseconds
 
 
 class Instance(QObject):
+    """Makes sure that one process shows the window of a home, and lets later ones raise it."""
+
     raised = Signal()  # a second start wants to see the window
 
     def __init__(self, home: Home, parent: QObject | None = None) -> None:

@@ -58,17 +58,20 @@ class Pill(QWidget):
         theme.changed.connect(self.updateGeometry)
 
     def show_status(self, text: str, tone: str, shape: str) -> None:
+        """Show another status; the text is also the accessible name."""
         self._text, self._tone, self._shape = text, tone, shape
         self.setAccessibleName(text)
         self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
+        """Room for the text and the mark."""
         px = self._theme.px
         width = QFontMetrics(self._theme.font(12.5, 600)).horizontalAdvance(self._text)
         return QSize(width + px(11) * 2 + px(8) + px(7), px(25))
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the mark and the word on the tone's tint."""
         px = self._theme.px
         tint = {"ok": "ok_tint", "warn": "warn_tint", "bad": "bad_tint", "accent": "info_tint"}
         painter = QPainter(self)
@@ -97,11 +100,13 @@ class Chip(QWidget):
         set_tooltip(self, f"{text}: requested but not granted" if missing else text)
 
     def sizeHint(self) -> QSize:
+        """Room for the text."""
         px = self._theme.px
         width = QFontMetrics(self._theme.font(12)).horizontalAdvance(self._text)
         return QSize(width + px(9) * 2, px(22))
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the scope, with a dashed border if it was not granted."""
         px = self._theme.px
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -134,6 +139,7 @@ class LifeBarView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_life(self, life: LifeBar | None) -> None:
+        """Show how much of the token's life has passed; None hides the bar."""
         self.setVisible(life is not None)
         if life == self._life or life is None:
             return
@@ -144,9 +150,11 @@ class LifeBarView(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
+        """Room for the bar and the words below it."""
         return QSize(self._theme.px(240), self._theme.px(42))
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the bar, the mark of the next renewal and the times."""
         life = self._life
         if life is None:
             return
@@ -193,6 +201,7 @@ class Strip(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_points(self, points: Sequence[Point]) -> None:
+        """Show these events of the last days."""
         self._points = points
         trouble = sum(p.tone in ("warn", "bad") for p in points)
         many = "1 event" if len(points) == 1 else f"{len(points)} events"
@@ -202,9 +211,11 @@ class Strip(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
+        """Room for the line and the days below it."""
         return QSize(self._theme.px(160), self._theme.px(34))
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the line of days with a dot for each event."""
         px = self._theme.px
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

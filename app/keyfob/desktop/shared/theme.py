@@ -48,12 +48,14 @@ class Theme(QObject):
         return QColor(getattr(self.palette, name))
 
     def font(self, size: float = 14, weight: int = 400) -> QFont:
+        """The system's font in `size` pixels before scaling, with `weight` from 1 to 1000."""
         font = QFont(self._system_font)
         font.setPixelSize(max(self.px(size), 1))
         font.setWeight(QFont.Weight(weight))
         return font
 
     def apply(self) -> None:
+        """Set the palette, the font and the style sheet of the whole app, and emit `changed`."""
         dark = self._choice == "dark" or (self._choice == "system" and self._system_is_dark())
         self.palette = DARK if dark else LIGHT
         self._app.setFont(self.font())

@@ -37,10 +37,12 @@ class Label(QLabel):
         self.setText(text)
 
     def setText(self, text: str) -> None:
+        """Show the text with control characters taken out, as text from outside needs."""
         super().setText("\n".join(lines(text)))
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> Label:
+    """A label; `role` is what the style sheet knows it by."""
     result = Label(text)
     if role:
         result.setProperty("role", role)
@@ -67,23 +69,28 @@ class Elided(Label):
         self.show_text(text)
 
     def show_text(self, text: str) -> None:
+        """Show the text, cut off with "…" if the room is too small. The accessible name is the whole text."""
         self._full = plain(text, SENTENCE)
         self.setAccessibleName(self._full)
         self._fit()
         self.updateGeometry()
 
     def full(self) -> str:
+        """The whole text."""
         return self._full
 
     def sizeHint(self) -> QSize:
+        """Room for the whole text."""
         self.ensurePolished()
         metrics = self.fontMetrics()
         return QSize(metrics.horizontalAdvance(self._full) + 2, metrics.height())
 
     def minimumSizeHint(self) -> QSize:
+        """Room for four letters: it may be cut that short."""
         return QSize(self.fontMetrics().averageCharWidth() * 4, self.fontMetrics().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """Cut the text to the new width."""
         super().resizeEvent(event)
         self._fit()
 
@@ -123,6 +130,7 @@ class IconButton(QPushButton):
         self.redraw()
 
     def redraw(self) -> None:
+        """Draw the icon again, in the theme's colours of now."""
         p = self._theme.palette
         color = {"primary": p.accent_ink, "quiet": p.ink2}.get(self._kind, p.ink)
         side = self._theme.px(17)
@@ -140,10 +148,12 @@ class Picture(Label):
         self.redraw()
 
     def become(self, drawing: str, color: str) -> None:
+        """Show another drawing, in another colour of the palette."""
         self._drawing, self._color = drawing, color
         self.redraw()
 
     def redraw(self) -> None:
+        """Draw it again, in the theme's colours of now."""
         side = self._theme.px(self._size)
         color = getattr(self._theme.palette, self._color)
         self.setPixmap(icons.pixmap(self._drawing, color, side, self.devicePixelRatioF()))
@@ -151,6 +161,7 @@ class Picture(Label):
 
 
 def card(margin: int = 16) -> tuple[QFrame, QVBoxLayout]:
+    """A framed box, and the layout to fill it. `margin` in pixels."""
     frame = QFrame()
     frame.setProperty("card", True)
     layout = QVBoxLayout(frame)
@@ -160,6 +171,7 @@ def card(margin: int = 16) -> tuple[QFrame, QVBoxLayout]:
 
 
 def rule() -> QFrame:
+    """A thin line between two parts."""
     result = QFrame()
     result.setObjectName("rule")
     return result
@@ -173,7 +185,8 @@ def restyle(widget: QWidget) -> None:
 
 class Selector(QListWidget):
     """A list whose selected item is its current item too. Assistive technology selects without making current, and what
-    shows the current item would be about another one."""
+    shows the current item would be about another one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -238,9 +251,11 @@ class Switch(QCheckBox):
         self.setAccessibleName(name)
 
     def sizeHint(self) -> QSize:
+        """Room for the track and its focus ring."""
         return QSize(self._theme.px(42), self._theme.px(26))
 
     def hitButton(self, _at: object) -> bool:
+        """Anywhere in it: the whole switch can be pressed."""
         return True
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -251,6 +266,7 @@ class Switch(QCheckBox):
             super().keyPressEvent(event)
 
     def paintEvent(self, _event: object) -> None:
+        """Draw the track, the knob and the focus ring."""
         px = self._theme.px
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -290,6 +306,7 @@ class Choice(QComboBox):
             super().keyPressEvent(event)
 
     def paintEvent(self, event: object) -> None:
+        """Draw the combo box, with an arrow of ours."""
         super().paintEvent(event)  # type: ignore[arg-type]
         side = self._theme.px(16)
         p = self._theme.palette

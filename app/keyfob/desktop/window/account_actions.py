@@ -19,6 +19,8 @@ from keyfob.desktop.window.viewmodel import name_of
 
 
 class AccountActions(QObject):
+    """Does what an account's buttons say, and asks first if something would be lost."""
+
     def __init__(self, theme: Theme, window: QWidget) -> None:
         super().__init__(window)
         self._theme, self._window = theme, window

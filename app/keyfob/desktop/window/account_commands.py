@@ -27,6 +27,8 @@ COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for 
 
 
 class AccountCommands(QObject):
+    """Runs commands on accounts off the GUI thread, one for each account at a time."""
+
     said = Signal(str, bool)  # what came of a command; False: it failed
     failed = Signal(str)  # the account whose failure was said
     busy_changed = Signal()

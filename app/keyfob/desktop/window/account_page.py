@@ -38,7 +38,8 @@ SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards st
 
 class AccountPage(QWidget):
     """`asked(action, account key)`: renew, test, copy, disconnect, reconnect, remove, rename, copy_name,
-    switch_method, add_another, copy_details. `menu` is the account's, for its row in the list too."""
+    switch_method, add_another, copy_details. `menu` is the account's, for its row in the list too.
+    """
 
     asked = Signal(str, str)
 
@@ -293,6 +294,7 @@ class AccountPage(QWidget):
         self.strip.show_points(model.points)
 
     def resizeEvent(self, event: object) -> None:
+        """Put the two columns side by side if there is room."""
         super().resizeEvent(event)  # type: ignore[arg-type]
         wide = self.width() >= self._theme.px(SIDE_BY_SIDE)
         direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom

@@ -98,7 +98,8 @@ def _facts(program: Program) -> QGridLayout:
 
 class Asking(QObject):
     """`ask` blocks the agent's thread until the user has answered; the dialogs are the GUI thread's. `wanted`: the
-    window should come up, for a dialog is about to be shown."""
+    window should come up, for a dialog is about to be shown.
+    """
 
     wanted = Signal()
     _came = Signal(object)

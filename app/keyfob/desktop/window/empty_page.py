@@ -12,6 +12,8 @@ from keyfob.desktop.shared.widgets import button, label
 
 
 class EmptyPage(QWidget):
+    """What the window shows while there is no account."""
+
     connect_asked = Signal()
     demo_asked = Signal()
 
@@ -59,7 +61,8 @@ class EmptyPage(QWidget):
 
     def show_state(self, *, demo: bool, skipped: bool, tray: bool) -> None:
         """`demo`: a demo provider is there to try. `skipped`: the first start's dialog was closed. `tray`: the desktop
-        shows our tray icon."""
+        shows our tray icon.
+        """
         self.demo_button.setVisible(demo)
         self.note.setVisible(skipped)
         self.note.setText(f"You can also press Ctrl+N{', or use the tray’s menu' if tray else ''}.")

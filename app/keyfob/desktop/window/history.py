@@ -39,6 +39,8 @@ _TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """One event as the history lists it."""
+
     when: str
     text: str
     tone: str
@@ -47,6 +49,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Point:
+    """One event on the strip of days."""
+
     place: float  # 0: three days ago, 1: now
     tone: str
 
@@ -81,8 +85,10 @@ def points(events: Sequence[LoggedEvent], now: datetime) -> tuple[Point, ...]:
 
 
 def text_of(event: LoggedEvent) -> str:
+    """The event in words for the user."""
     return _WORDS.get(event.kind) or event.message or event.kind.replace("_", " ").capitalize()
 
 
 def tone_of(event: LoggedEvent) -> str:
+    """The colour of the event, by its name in the palette."""
     return _TONES.get(event.kind, "ink2")

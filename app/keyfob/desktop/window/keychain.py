@@ -51,6 +51,8 @@ class _Trouble:
 
 
 class Keychain(QObject):
+    """Whether the keychain works, for the window. It probes and asks off the GUI thread."""
+
     changed = Signal()
     said = Signal(str, bool)  # how a prompt ended; False: not well
     usable = Signal()  # after trouble it can be used again
@@ -67,10 +69,12 @@ class Keychain(QObject):
 
     @property
     def in_trouble(self) -> bool:
+        """Whether the last look found that it cannot be used."""
         return self._trouble is not None
 
     @property
     def code(self) -> str | None:
+        """The code of the KeychainError that the last look found; None if it works."""
         return self._trouble.code if self._trouble else None
 
     @property

@@ -142,6 +142,7 @@ class MainWindow(QMainWindow):
 
     @property
     def was_painted(self) -> bool:
+        """Whether the user has seen something yet."""
         return self._painted
 
     @property
@@ -202,6 +203,7 @@ class MainWindow(QMainWindow):
             self._banner_box.addWidget(view)
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        """Hide to the tray, or ask the app to end."""
         if self.may_hide():
             event.accept()
         else:
@@ -209,15 +211,18 @@ class MainWindow(QMainWindow):
             self.closing.emit()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Emit `painted` after the first paint."""
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
             self._paint_timer.start(0)
 
     def showEvent(self, event: QShowEvent) -> None:
+        """Emit `shown`."""
         super().showEvent(event)
         self.shown.emit()
 
     def hideEvent(self, event: QHideEvent) -> None:
+        """Emit `hidden`."""
         super().hideEvent(event)
         self.hidden.emit()

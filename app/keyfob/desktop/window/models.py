@@ -37,6 +37,8 @@ STATUS_SHAPES: Mapping[ShownStatus, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One account in the list, in words."""
+
     key: str
     id: str
     accessible: str  # `provider/label, status`
@@ -51,6 +53,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Banner:
+    """A notice above the account, with at most one action."""
+
     tone: str  # warn | bad | info
     title: str
     text: str
@@ -62,6 +66,8 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class LifeBar:
+    """How much of the token's life has passed, and when it is renewed."""
+
     lived: float  # 0 … 1
     mark: float | None  # where renewal is due
     tone: str
@@ -72,6 +78,8 @@ class LifeBar:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """What is wrong with an account, and what to do."""
+
     title: str
     remedy: str
     when: str
@@ -80,6 +88,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
+    """One account's page, in words."""
+
     key: str
     id: str
     title: str
@@ -112,6 +122,8 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Window:
+    """Everything that the window and the tray show at one moment. It holds nothing secret."""
+
     rows: tuple[Row, ...]
     summary: str
     summary_note: str

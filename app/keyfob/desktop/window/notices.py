@@ -71,6 +71,7 @@ class Attention:
         self._needy: set[str] | None = None
 
     def news(self, views: Iterable[AccountView]) -> list[AccountView]:
+        """The accounts that have begun to need a sign-in since the last call; none on the first."""
         needy = {view.key: view for view in views if view.status == "needs_sign_in"}
         before, self._needy = self._needy, set(needy)
         return [] if before is None else [view for key, view in needy.items() if key not in before]

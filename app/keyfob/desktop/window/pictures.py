@@ -13,6 +13,8 @@ from keyfob.ports import Avatars
 
 
 class Pictures(QObject):
+    """Fetches account pictures off the GUI thread, each once."""
+
     arrived = Signal()
 
     def __init__(self, avatars: Avatars, parent: QObject) -> None:

@@ -39,6 +39,7 @@ COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for 
 
 
 def utc_now() -> datetime:
+    """The time now, with its zone."""
     return datetime.now(UTC)
 
 
@@ -49,6 +50,8 @@ DETAILS_COPIED = "Details copied. They contain no secret."
 
 
 class Presenter(QObject):
+    """What the window shows, and what its commands do. On the GUI thread; the engine works on others."""
+
     changed = Signal(object)  # Window
     said = Signal(str, bool)  # what a press brought; False: it failed
     settled = Signal()  # the cause of the failure that `said` showed last is gone
@@ -202,6 +205,7 @@ class Presenter(QObject):
         self.refresh.arm(now, shows_times=bool(self._views), urgent=self.model.urgent, change=change)
 
     def view(self, key: str) -> AccountView | None:
+        """The account by its key, None if it is gone."""
         return next((v for v in self.views() if v.key == key), None)
 
     def views(self) -> tuple[AccountView, ...]:
@@ -235,16 +239,19 @@ class Presenter(QObject):
     # --- surroundings ---------------------------------------------------------------------------------------
 
     def set_offline(self, offline: bool) -> None:
+        """Whether the computer has no network, which the window then says."""
         if offline != self._offline:
             self._offline = offline
             self.publish()
 
     def set_tray_missing(self, missing: bool) -> None:
+        """Whether the desktop has no tray, so that closing the window quits."""
         if missing != self._tray_missing:
             self._tray_missing = missing
             self.publish()
 
     def select(self, key: str) -> None:
+        """Show another account's page."""
         if key != self.selected:
             self.selected = key
             self.publish()

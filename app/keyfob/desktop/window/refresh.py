@@ -15,6 +15,8 @@ FURTHEST = timedelta(hours=6)
 
 
 class Refresh(QObject):
+    """Says when times on screen are out of date, no more often than needed."""
+
     due = Signal()
 
     def __init__(self, parent: QObject) -> None:
@@ -30,6 +32,7 @@ class Refresh(QObject):
         return timer
 
     def set_visible(self, visible: bool) -> None:
+        """Whether the window is on screen. While it is not, relative times need no refresh."""
         self.visible = visible
         if not visible:
             self.times.stop()
@@ -46,5 +49,6 @@ class Refresh(QObject):
             self._expiry.start(math.ceil(wait.total_seconds() * 1000))
 
     def stop(self) -> None:
+        """Stop all timers."""
         self.times.stop()
         self._expiry.stop()

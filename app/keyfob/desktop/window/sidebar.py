@@ -35,9 +35,11 @@ class RowDelegate(QStyledItemDelegate):
         self._theme = theme
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        """The height of a row; the list gives the width."""
         return QSize(self._theme.px(100), self._theme.px(58))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Draw an account's row: picture, names, status."""
         row: Row = index.data(ROW)
         theme, px = self._theme, self._theme.px
         state: QStyle.StateFlag = option.state
@@ -198,6 +200,7 @@ class Sidebar(QFrame):
         self._resize()
 
     def show_model(self, model: Window, selected: str | None) -> None:
+        """Show the accounts and the summary; `selected` is an account's key."""
         self.summary.setText(model.summary)
         self.note.show_text(model.summary_note)
         self.note.setVisible(bool(model.summary_note))

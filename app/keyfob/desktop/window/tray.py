@@ -62,6 +62,7 @@ class Tray(QObject):
 
     @property
     def present(self) -> bool:
+        """Whether the icon is in a tray. Some desktops have none."""
         return self.icon.isVisible()
 
     @property
@@ -93,6 +94,7 @@ class Tray(QObject):
             self._look.stop()
 
     def show_model(self, model: Window) -> None:
+        """Show the state, the tooltip and the accounts in the menu."""
         if model.tray != self._state:
             self._state = model.tray
             self.icon.setIcon(icons.tray_icon(model.tray))
@@ -110,6 +112,7 @@ class Tray(QObject):
             self.icon.showMessage(notification(title), notification(text), icons.app_icon(), 10_000)
 
     def close(self) -> None:
+        """Take the icon away."""
         self._look.stop()
         self.icon.hide()
 

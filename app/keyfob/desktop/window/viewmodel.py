@@ -37,6 +37,7 @@ SOON = timedelta(minutes=1)
 
 
 def name_of(view: AccountView) -> str:
+    """What the window calls an account: the user's name there, the key's end, or the label."""
     if view.holds_key and view.key_tail and not (view.name or view.email):
         return f"key …{view.key_tail}"
     return view.name or view.label
@@ -59,6 +60,7 @@ def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
 
 
 def side_text(view: AccountView, now: datetime) -> str:
+    """The short text at the end of an account's row."""
     match view.status:
         case "needs_sign_in":
             return "new key" if view.holds_key else "sign in"
@@ -139,6 +141,7 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
 
 
 def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | None:
+    """What the account's page says is wrong; None if nothing is."""
     note = view.last_error
     if note is None or view.status == "disconnected":
         return None
@@ -326,6 +329,7 @@ def tray_state(views: Sequence[AccountView], *, offline: bool, keychain_trouble:
 
 
 def tray_line(view: AccountView, now: datetime) -> tuple[str, str, str, str]:
+    """The account's line in the tray menu: key, text, tone, shape."""
     status = {"needs_sign_in": "needs sign-in", "stale": "waiting"}.get(view.status, view.status)
     left = until(view, now) if view.status == "connected" else None
     tail = f", {time_words.short_span(left)}" if left is not None and left > timedelta(0) else ""
@@ -350,7 +354,8 @@ def window(
     zone: tzinfo | None = None,
 ) -> Window:
     """The whole window at `now`. `selected` and `busy` hold account keys; `keychain` is there while the keychain cannot
-    be used. Until the accounts are known (`loading`), nothing is said of them."""
+    be used. Until the accounts are known (`loading`), nothing is said of them.
+    """
     keychain_trouble = keychain is not None
     views = [view.at(now, keychain_ok=not keychain_trouble) for view in views]
     names = [name_of(v) for v in views]

@@ -30,7 +30,8 @@ def client_metadata(
 ) -> dict[str, Any]:
     """The document to host at `client_id`. With `keys`, a confidential client that proves itself by private_key_jwt;
     without, a public one. Raises Usage if the address or the redirects cannot be a client's, or if the servers would
-    refuse such a client."""
+    refuse such a client.
+    """
     if fault_of(client_id) is not None or not client_id.startswith("https://"):
         raise Usage("This client id must be an https address where you host the document")
     address = urlsplit(client_id)

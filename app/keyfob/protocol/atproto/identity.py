@@ -83,7 +83,8 @@ def identity_of(
     did: str, *, plc: str, dns_txt: DnsTxt | None, near: bool
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
     """A DID with its handle (proved both ways; None if it claims none, or if no server answers for it now) and its
-    PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown."""
+    PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown.
+    """
     handle, pds = yield from _read_did(did, plc, near)
     if handle is not None:
         try:
@@ -138,7 +139,8 @@ def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect
 
 def checked_did(text: str, *, near: bool) -> str:
     """The DID, if it is one of the two kinds that atproto uses. Raises PeerFault `identity_invalid`, also for a
-    did:web on this computer or in its network, unless `near`."""
+    did:web on this computer or in its network, unless `near`.
+    """
     host = _did_host(text)
     # A port is for test servers; atproto allows none elsewhere.
     if _DID_PLC.fullmatch(text) or (host and ("%3a" not in text.lower() or is_loopback(host))):

@@ -42,7 +42,8 @@ class _Profile:
 
 def loopback_client_id(redirect_uri: str, scopes: Sequence[str]) -> str:
     """The client id of an app without a registration: `http://localhost` with its redirect and scopes. The redirect
-    goes in without its port, which means any port. Raises SettingWrong for one that is not an IP loopback."""
+    goes in without its port, which means any port. Raises SettingWrong for one that is not an IP loopback.
+    """
     parts = urlsplit(redirect_uri)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1"):
         raise SettingWrong("atproto needs a redirect to 127.0.0.1 or [::1]", code="preset_faulty")
@@ -126,7 +127,8 @@ def _who(
 
 def _profile(pds: str, did: str) -> Generator[Effect, Any, _Profile]:
     """Name and picture from the public profile record, asked without a token. For display only: no failure here ends
-    a sign-in."""
+    a sign-in.
+    """
     query = urlencode({"repo": did, "collection": "app.bsky.actor.profile", "rkey": "self"})
     url = f"{pds}/xrpc/com.atproto.repo.getRecord?{query}"
     try:

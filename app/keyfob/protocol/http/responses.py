@@ -57,7 +57,8 @@ class CutOffError(NotStrictError):
 
 def parse_json(body: bytes) -> Any:
     """The JSON value of `body`. Raises NotStrictError for anything but UTF-8 JSON with unique keys, finite depth and no
-    NaN or Infinity, CutOffError if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1)."""
+    NaN or Infinity, CutOffError if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1).
+    """
     unclosed = _depth_at_end(body)
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
@@ -100,7 +101,8 @@ def _no_constant(_name: str) -> NoReturn:
 
 def parse_object(response: Response) -> dict[str, Any]:
     """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's default).
-    Raises NotStrictError."""
+    Raises NotStrictError.
+    """
     kind = media_type(response)
     if kind == "application/x-www-form-urlencoded" or (
         kind == "text/plain" and not response.body.lstrip().startswith((b"{", b"["))
@@ -150,6 +152,7 @@ def is_web_page(response: Response) -> bool:
 
 
 def is_cloudflare(response: Response) -> bool:
+    """Whether Cloudflare answered in the API's place, with a challenge or a block page."""
     headers = response.headers
     return "cf-mitigated" in headers or (
         is_web_page(response) and ("cf-ray" in headers or headers.get("server", "").lower() == "cloudflare")
@@ -174,7 +177,8 @@ def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]
 
 def read_first(response: Response, what: str) -> dict[str, Any]:
     """As `read_json`, for the requests that begin a sign-in. There a refusal without a word is about this client, and
-    waiting would not help: SettingWrong `client_refused`."""
+    waiting would not help: SettingWrong `client_refused`.
+    """
     silent = _object_or_none(response) is None and not is_web_page(response) and not is_cloudflare(response)
     if response.status in (400, 401, 403) and silent:
         raise SettingWrong(
@@ -212,7 +216,8 @@ def _protection_page(what: str, *, answered: bool = True, retry_after: timedelta
 
 def retry_after(response: Response) -> timedelta | None:
     """What `Retry-After` asks for (RFC 9110 §10.2.3): seconds, or a date, from the moment of the answer. Between
-    nothing and a day; None if it is absent or says neither."""
+    nothing and a day; None if it is absent or says neither.
+    """
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", value):
         return min(timedelta(seconds=min(float(value), 1e9)), RETRY_AFTER_MOST)
@@ -256,7 +261,8 @@ def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str 
 def failure(response: Response, what: str, *, who: str = "", error_field: str = "error") -> KeyfobError:
     """The error for an answer that is not a success, at any endpoint. `who` names the peer in the sentence (default:
     `what`), `what` names the endpoint in the details. Never ends a grant: `invalid_grant` here is a PeerFault like every
-    other refusal; `token_failure` is the one that knows better."""
+    other refusal; `token_failure` is the one that knows better.
+    """
     return _classify(response, what, _object_or_none(response), error_field, who or what)
 
 

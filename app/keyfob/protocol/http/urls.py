@@ -24,7 +24,8 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 def leads_inside(url: str, named_by: str | None) -> bool:
     """Whether a peer sends us to a service of this computer or its network. `named_by` is the peer's own address; one
-    that is inside itself, because the user chose it, may name its neighbours. None: only the user names it."""
+    that is inside itself, because the user chose it, may name its neighbours. None: only the user names it.
+    """
     if named_by is None or is_inside(urlsplit(named_by).hostname):
         return False
     return is_inside(urlsplit(url).hostname)
@@ -32,7 +33,8 @@ def leads_inside(url: str, named_by: str | None) -> bool:
 
 def fault_of(url: object, *, most: int = MOST) -> str | None:
     """Why an address is unfit to be used, None if it is fit: `https`, or `http` on loopback alone; a host; no user
-    name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options; no more than `most` characters."""
+    name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options; no more than `most` characters.
+    """
     if not isinstance(url, str) or not url:
         return "it is not an address"
     if len(url) > most:
@@ -71,7 +73,8 @@ def safe(url: str | None, what: str) -> str:
 
 def with_query(endpoint: str, params: Mapping[str, str]) -> str:
     """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), a parameter of ours replaces its namesake, so
-    that none goes out twice. A fragment is dropped."""
+    that none goes out twice. A fragment is dropped.
+    """
     parts = urlsplit(endpoint)
     own = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in params]
     return parts._replace(query=urlencode([*own, *params.items()]), fragment="").geturl()

@@ -80,7 +80,8 @@ def finish(
 ) -> Flow[SignInResult]:
     """From the tokens to who signed in: check the answer, check the ID token if one is due, and ask for the identity.
     Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
-    code flow alone. Raises as `authorization_code`."""
+    code flow alone. Raises as `authorization_code`.
+    """
     grant = grant_of(ctx, answer, ctx.scopes)
     claims: dict[str, Any] | None = None
     if wants_id_token(ctx) and not (method == "device" and answer.id_token is None):
@@ -117,7 +118,8 @@ def wants_id_token(ctx: FlowContext) -> bool:
 
 def check_pkce(ctx: FlowContext) -> None:
     """A server that lists challenge methods must list S256; one that lists nothing gets it all the same (RFC 9700
-    §2.1.1). Raises SettingWrong `pkce_unsupported`."""
+    §2.1.1). Raises SettingWrong `pkce_unsupported`.
+    """
     listed = ctx.server.code_challenge_methods_supported
     if ctx.provider.pkce != "none" and listed is not None and "S256" not in listed:
         raise SettingWrong(f"{ctx.provider.title} does not support PKCE with S256", code="pkce_unsupported")
@@ -139,7 +141,8 @@ def authorization_params(
     login_hint: str | None = None,
 ) -> dict[str, str]:
     """The parameters of the authorization request (RFC 6749 §4.1.1). The preset's own cannot replace the protocol's.
-    Raises SettingWrong `client_missing`."""
+    Raises SettingWrong `client_missing`.
+    """
     provider = ctx.provider
     if ctx.client.client_id is None:
         raise SettingWrong(f"{provider.title} has no client id", code="client_missing")

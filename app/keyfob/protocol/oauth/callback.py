@@ -61,6 +61,8 @@ _STATUS: Mapping[Why, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """A request that is not the browser's return, and why it is refused."""
+
     why: Why
 
     @property
@@ -178,7 +180,8 @@ def judge(visit: Visit, expectation: Expectation) -> Accepted | Refused:
 
 def same_state(query: str, expectation: Expectation) -> bool:
     """Whether a query carries this attempt's state, whatever else is in it: for telling a reload from a
-    stranger."""
+    stranger.
+    """
     params = read_query(query)
     return not isinstance(params, Refused) and _same(params.get("state", ""), expectation.state.reveal())
 

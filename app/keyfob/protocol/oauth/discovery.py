@@ -48,7 +48,8 @@ def discover(provider: Provider) -> Flow[Server]:
 
 def metadata_url(provider: Provider) -> str:
     """Where the metadata is: `openid` appends to the issuer, `oauth` puts the well-known part between host and path
-    (RFC 8414 §3.1), anything else is the address itself. Raises SettingWrong."""
+    (RFC 8414 §3.1), anything else is the address itself. Raises SettingWrong.
+    """
     kind = provider.discovery or ""
     if kind not in ("openid", "oauth"):
         return kind
@@ -127,7 +128,8 @@ def _addresses_of(issuer: str) -> tuple[str, ...]:
 
 def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
     """Each address is fit, and a server elsewhere names none on this computer or in its network. Raises SettingWrong
-    `endpoint_unsafe`."""
+    `endpoint_unsafe`.
+    """
     for name in _ENDPOINTS:
         url = getattr(endpoints, name)
         if url is None:

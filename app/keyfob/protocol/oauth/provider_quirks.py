@@ -34,7 +34,10 @@ _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 class OwnSignIn(Protocol):
     """A sign-in through the browser that takes the place of the standard one. Raises as it does."""
 
-    def __call__(self, ctx: FlowContext, *, state: Secret, code_verifier: Secret) -> Flow[SignInResult]: ...
+    def __call__(self, ctx: FlowContext, *, state: Secret, code_verifier: Secret) -> Flow[SignInResult]:
+        """Sign in as this provider does it. `state` and `code_verifier` are fresh; the flow sends them
+        itself.
+        """
 
 
 def own_sign_in(quirks: Iterable[QuirkName]) -> OwnSignIn | None:
@@ -60,7 +63,8 @@ def exchange_params(quirks: Iterable[QuirkName], state: Secret) -> dict[str, str
 def issued_client(ctx: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
     """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
     apps share, and the response brings one for this account, under which alone the code can be exchanged. Without it a
-    `client_id` in the response means nothing. Raises PeerFault if it is due and absent."""
+    `client_id` in the response means nothing. Raises PeerFault if it is due and absent.
+    """
     if "dynamic_agent_client" not in ctx.provider.quirks:
         return ctx, None
     shared, issued = ctx.provider.client.client_id, callback.params.get("client_id")

@@ -76,7 +76,8 @@ def register(
 
 def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
     """Delete a client of ours (RFC 7592 §2.3). True once it is gone, False if the server does not do this.
-    Raises Transient if it may be tried again later."""
+    Raises Transient if it may be tried again later.
+    """
     uri = safe(registration_client_uri, "The address of the client's registration")
     request = Request("DELETE", uri, "register", {"Authorization": f"Bearer {token.reveal()}"})
     response: Response = yield Send(request)
@@ -90,7 +91,8 @@ def register_mastodon(
     base: str, *, client_name: str, redirect_uri: str, scopes: Sequence[str], website: str | None = None
 ) -> Flow[Registered]:
     """Registration at Mastodon and similar servers: a form to `/api/v1/apps` of the user's instance. Errors as in
-    `register`."""
+    `register`.
+    """
     endpoint = safe(base.rstrip("/") + "/api/v1/apps", "The instance's address")
     form = {
         "client_name": client_name,
@@ -145,7 +147,8 @@ def _check_grants(asked: Any, given: Any) -> None:
 
 def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
     """The method that the client now has. A secret in place of another secret, or of none, is taken as it comes;
-    a secret in place of a key, or a method that needs what we do not have, is not."""
+    a secret in place of a key, or a method that needs what we do not have, is not.
+    """
     wanted = asked if isinstance(asked, str) else "client_secret_basic"  # RFC 7591 §2: the default
     given = known(CLIENT_AUTHS, answer.get("token_endpoint_auth_method", wanted))
     with_secret = given in _WITH_SECRET and secret is not None and wanted != "private_key_jwt"

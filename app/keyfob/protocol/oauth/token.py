@@ -75,7 +75,8 @@ def token_request(
     url: str | None = None,
 ) -> Request:
     """A token endpoint request with the client's authentication, as form or JSON as the preset says. `url` is for
-    other endpoints that authenticate the client alike. Holds secrets. Raises SettingWrong."""
+    other endpoints that authenticate the client alike. Holds secrets. Raises SettingWrong.
+    """
     endpoint = safe(url or ctx.server.endpoints.token_endpoint, "The token endpoint")
     as_json = ctx.provider.token_answer.request_format == "json"
     kind = "application/json" if as_json else "application/x-www-form-urlencoded"
@@ -94,7 +95,8 @@ def token_request(
 
 def read_answer(provider: Provider, response: Response) -> Answer:
     """What the token endpoint sent. Raises the error for its refusal (`answer.token_failure`), and as
-    `answer.read_json` if a 200 cannot be read."""
+    `answer.read_json` if a 200 cannot be read.
+    """
     what = f"{provider.title}'s token endpoint"
     shape = provider.token_answer
     if not 200 <= response.status < 300:
@@ -128,7 +130,8 @@ def _within(shape: TokenAnswer, outer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def tokens_in(provider: Provider, response: Response) -> tuple[Secret | None, Secret | None]:
     """The access and the refresh token of a 2xx answer that `read_answer` refuses: one that is not strict, or has an
-    error beside its tokens. For a refresh token that must be stored, and for tokens that are to be revoked."""
+    error beside its tokens. For a refresh token that must be stored, and for tokens that are to be revoked.
+    """
     if not 200 <= response.status < 300:
         return None, None
     fields = (provider.token_answer.access_field, provider.token_answer.refresh_field)
@@ -230,7 +233,8 @@ def fault_in_type(ctx: FlowContext, answer: Answer) -> str | None:
 
 def read_grant(ctx: FlowContext, response: Response, asked_scopes: tuple[str, ...]) -> Grant:
     """The grant of a sign-in's token answer, judged all but its ID token. Raises as `read_answer`, and PeerFault for
-    an answer without a usable access token."""
+    an answer without a usable access token.
+    """
     return grant_of(ctx, read_answer(ctx.provider, response), asked_scopes)
 
 
@@ -356,7 +360,8 @@ def renew(
 
 def merge(ctx: FlowContext, old: Grant, answer: Answer) -> Grant | None:
     """The old grant with what the answer brings, one generation on; None if it brings no token. An absent, null or
-    empty refresh token leaves the old one (RFC 6749 §6), an absent scope the old scopes."""
+    empty refresh token leaves the old one (RFC 6749 §6), an absent scope the old scopes.
+    """
     refresh = answer.refresh or old.refresh
     if answer.access is None:
         return replace(old, refresh=refresh, generation=old.generation + 1) if answer.refresh else None

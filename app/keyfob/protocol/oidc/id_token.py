@@ -75,7 +75,8 @@ def verify(
 
 def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[dict[str, Any]]:
     """The claims of user information that comes as a signed JWT (Core §5.3.2): of this issuer, for this client. It has
-    no times of its own. Raises as `verify`."""
+    no times of its own. Raises as `verify`.
+    """
     try:
         parsed = _parse(token)
         _check_header(parsed.header)
@@ -90,7 +91,8 @@ def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[di
 
 def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
     """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it), None
-    if it is not a JWT. Does not check who signed it."""
+    if it is not a JWT. Does not check who signed it.
+    """
     if token is None:
         return None
     try:
@@ -219,7 +221,8 @@ def _check_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> None:
 
 def expected_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> str | None:
     """The issuer that a token must name: the server's, or if that is a template (Microsoft's common endpoint),
-    the template with the token's own tenant in it."""
+    the template with the token's own tenant in it.
+    """
     issuer = ctx.server.issuer
     if issuer is None or "{tenantid}" not in issuer:
         return issuer

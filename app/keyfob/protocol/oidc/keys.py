@@ -27,7 +27,8 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
     """The public signing keys of a JWKS answer (RFC 7517 §5). Keys of unknown kinds, for encryption, or too weak are
-    passed over. Raises as `responses.read_json`, and PeerFault `metadata_invalid` if it is not a key set."""
+    passed over. Raises as `responses.read_json`, and PeerFault `metadata_invalid` if it is not a key set.
+    """
     found = read_json(response, what).get("keys")
     if not isinstance(found, list):
         raise PeerFault(f"{what} sent no keys", code="metadata_invalid")

@@ -48,7 +48,8 @@ class AccountState:
 
     def apply_grant(self, key: str, grant: Grant) -> Record:
         """Bring the store's row up to a good grant that the vault holds. Raises NotFound, and SignInNeeded
-        `disconnected` if the account was disconnected in the meantime: no token of it is returned any more."""
+        `disconnected` if the account was disconnected in the meantime: no token of it is returned any more.
+        """
         before = self._store.get(key)
         record = self._store.update(key, partial(after, event=Renewed(grant, self._settings().margin)))
         if record is None:
@@ -93,7 +94,8 @@ class AccountState:
     ) -> Record | None:
         """Write down a failure that may pass; what is then stored, or None if the store could not be written. `grant` is
         what the vault holds now. `refused`: the server read the request and said nothing about the grant. `lost`: the
-        request may have arrived, and its answer did not."""
+        request may have arrived, and its answer did not.
+        """
         event = RenewalFailed(self.events.error_note(error), grant, error.retry_after, refused, lost)
         try:
             changed = self._store.update(record.account.key, partial(after, event=event))
@@ -113,6 +115,7 @@ class AccountState:
         return changed
 
     def note_error(self, record: Record, error: KeyfobError) -> None:
+        """Write the error to the account's record without changing its status. Raises Fault."""
         self._store.update(
             record.account.key, partial(after, event=ErrorNoted(self.events.error_note(error)))
         )
@@ -128,7 +131,8 @@ class AccountState:
 
     def quietly(self, write: Callable[[], object]) -> None:
         """A write to the store that matters less than what is under way: a grant is not dropped for want of a line of
-        history, on a disk that is full."""
+        history, on a disk that is full.
+        """
         try:
             write()
         except Fault as fault:

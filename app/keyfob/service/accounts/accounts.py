@@ -52,11 +52,13 @@ class Accounts:
         return [self._views.view(record) for record in self._store.records()]
 
     def view(self, ref: str) -> AccountView:
+        """One account as the user sees it. Raises NotFound, and Usage if several accounts fit."""
         return self._views.view(self.resolve(ref))
 
     def resolve(self, ref: str) -> Record:
         """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from, and the store's
-        Fault when that account's own row cannot be read."""
+        Fault when that account's own row cannot be read.
+        """
         records = self._store.records()
         for record in records:
             if ref in (record.account.id, record.account.key):
@@ -80,6 +82,9 @@ class Accounts:
         return [each.fault for each in self._store.unread()]
 
     def history(self, ref: str | None = None, *, limit: int = 50, after: int = 0) -> Sequence[LoggedEvent]:
+        """The last `limit` events after number `after`, of one account or of all, oldest first. Raises
+        NotFound.
+        """
         key = self.resolve(ref).account.key if ref else None
         return self._store.events(after=after, account_key=key, limit=limit)
 
@@ -87,7 +92,8 @@ class Accounts:
 
     def token(self, ref: str, *, min_life: timedelta | None = None, rejected: Secret | None = None) -> Token:
         """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` if the terms forbid it, and what
-        Keeper.grant raises."""
+        Keeper.grant raises.
+        """
         record = self.resolve(ref)
         provider = self._contexts.provider(record)
         refuse_sharing(record, provider)

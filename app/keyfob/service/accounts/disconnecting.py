@@ -44,13 +44,15 @@ class Disconnector:
     def disconnect(self, record: Record, *, local: bool = False) -> Disconnection:
         """Forget the grant here at once, and revoke it at the provider, now or later; with it every older sign-in of
         the account that may still live. The account stays. Raises KeychainError if the tokens could not be deleted
-        yet: the account is disconnected all the same, and the rest is done once the keychain opens."""
+        yet: the account is disconnected all the same, and the rest is done once the keychain opens.
+        """
         again = f"Unlock your keychain, then run `keyfob disconnect {record.account.id}` again."
         return self._end(record, local=local, again=again)
 
     def remove(self, record: Record, *, local: bool = False) -> Disconnection:
         """Disconnect, then forget the account and all that was kept for it. Raises what `disconnect` raises, and Transient
-        `busy` while a renewal runs."""
+        `busy` while a renewal runs.
+        """
         again = f"Unlock your keychain, then run `keyfob remove {record.account.id}` again."
         ended = self._end(record, local=local, again=again)
         current = self._store.get(record.account.key)

@@ -27,6 +27,8 @@ def lock_name(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
+    """A grant and the name of the vault entry that it was read from."""
+
     grant: Grant
     slot: str
 
@@ -45,7 +47,8 @@ class GrantStore:
 
     def newest(self, key: str) -> Stored | None:
         """The newest whole grant, None if there is none. Raises KeychainError, `entry_damaged` if there
-        are entries and none of them is whole."""
+        are entries and none of them is whole.
+        """
         found: list[Stored] = []
         damaged = False
         for slot in SLOTS:
@@ -97,7 +100,8 @@ class GrantStore:
 
     def describe(self, key: str, description: str) -> None:
         """Keep what it takes to list the account again: one line of ASCII with no secret in it. Raises
-        KeychainError."""
+        KeychainError.
+        """
         self._vault.save(f"{key}/account", Secret(description))
 
     def description(self, key: str) -> str | None:

@@ -43,7 +43,8 @@ class IdentityCheck:
     def run(self, record: Record) -> TestResult:
         """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the token
         once. If there is no such request, the token is renewed, which the provider does only for a grant that has not ended.
-        Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`."""
+        Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`.
+        """
         started = self._env.now()
         if self._test_by_renewing(record):
             self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
@@ -86,7 +87,8 @@ class IdentityCheck:
 
     def _test_by_renewing(self, record: Record) -> bool:
         """Whether there is nothing to ask with the token: who the account is came with the ID token, and the user
-        information endpoint may refuse a token that is meant for another resource."""
+        information endpoint may refuse a token that is meant for another resource.
+        """
         provider = self._contexts.provider(record)
         no_request = provider.test is None or provider.test.url is None
         by_id_token = not holds_key(record.account.method) and provider.identity.source == "id_token"

@@ -39,11 +39,13 @@ class Intents:
         self._journal.put_intent(intent)
 
     def clear(self, key: str) -> None:
+        """The renewal is over, whatever came of it: nothing is left to repeat."""
         self._journal.clear_intent(key)
 
     def may_repeat(self, intent: Intent, grant: Grant, *, refused: bool, waiting: bool) -> bool:
         """Whether the refresh token may be sent again. `refused`: an API refused the access token. `waiting`: the
-        account backs off."""
+        account backs off.
+        """
         alive = not refused and self._now() < ends_at(grant.obtained_at, grant.expires_at)
         return may_repeat(intent.replays, self._now() - intent.at, alive=alive, waiting=waiting)
 

@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """One renewal under way. `before` is open because an earlier answer was lost, and `sending` is what is sent now.
-    `held`: the grant that it began with, and what the provider has given since, all in the vault; the newest last."""
+    `held`: the grant that it began with, and what the provider has given since, all in the vault; the newest last.
+    """
 
     record: Record
     request: GrantRequest
@@ -44,10 +45,12 @@ class Renewal:
 
     @property
     def newest(self) -> Stored:
+        """The grant that tokens come from now: the last one that was read or obtained."""
         return self.held[-1]
 
     @property
     def brought_a_grant(self) -> bool:
+        """Whether the provider gave a new grant while this renewal ran."""
         return len(self.held) > 1
 
 
@@ -213,7 +216,8 @@ class Judge:
 
     def _nothing_spent(self, renewal: Renewal) -> None:
         """This request certainly used up nothing that is not saved: it never left, or was answered without a new grant. An
-        answer that was lost before it is lost still."""
+        answer that was lost before it is lost still.
+        """
         if renewal.before is not None and not renewal.brought_a_grant:
             self._intents.write(renewal.before)
         else:
@@ -223,7 +227,8 @@ class Judge:
         self, renewal: Renewal, error: KeyfobError, *, refused: bool = False, lost: Intent | None = None
     ) -> Grant:
         """The old token serves while it lives, unless it was refused. The last two are as in
-        `AccountState.record_failure`."""
+        `AccountState.record_failure`.
+        """
         changed = self._state.record_failure(
             renewal.record, renewal.newest.grant, error, refused=refused, lost=lost
         )

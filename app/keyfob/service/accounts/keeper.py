@@ -123,7 +123,8 @@ class Keeper:
 
     def _recovers(self, record: Record, stored: Stored) -> bool:
         """Whether an answer may have been lost that is worth asking for again now, though the token still lives. While
-        somebody renews, the lock is held and the intent is theirs."""
+        somebody renews, the lock is held and the intent is theirs.
+        """
         key = record.account.key
         intent = self._intents.open(key)
         if intent is None or self._locks.held(lock_name(key)) or self._reader.waiting(record):

@@ -27,6 +27,7 @@ class Labels:
             self._expected = {key: account_id}  # one sign-in commits at a time
 
     def __call__(self, name: str) -> str:
+        """The title of the vault entry `name`, as keychain programs show it. Never raises a KeyfobError."""
         key = name.partition("/")[0]
         try:
             record = self._store.get(key)

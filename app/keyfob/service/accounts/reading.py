@@ -83,7 +83,8 @@ class GrantReader:
 
     def newest(self, record: Record) -> Stored:
         """The account's newest grant. Raises KeychainError, SignInNeeded `grant_missing`; the account then needs its
-        person."""
+        person.
+        """
         try:
             stored = self._grants.newest(record.account.key)
         except KeychainError as error:

@@ -25,7 +25,8 @@ DESCRIBED = "described"  # names the store's note that every account has its des
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """`listed`: the ids that are listed again. `lost`: how many the vault holds no description of. `newer`: the ids
-    that only a newer Keyfob can read; they are left alone."""
+    that only a newer Keyfob can read; they are left alone.
+    """
 
     listed: tuple[str, ...] = ()
     lost: int = 0
@@ -34,7 +35,8 @@ class Recovered:
 
 class Recovery:
     """Thread-safe as far as the store and the vault are. `write` and `read` turn a record into a description and
-    back; `read` raises ValueError."""
+    back; `read` raises ValueError.
+    """
 
     def __init__(
         self,
@@ -59,7 +61,8 @@ class Recovery:
 
     def describe_older(self) -> None:
         """Describe the accounts of a version that described none. Does its work once in each home; a keychain that
-        refuses leaves it for the next call, and KeychainError says so."""
+        refuses leaves it for the next call, and KeychainError says so.
+        """
         if self._store.read(DESCRIBED) is not None:
             return
         for record in self._store.records():

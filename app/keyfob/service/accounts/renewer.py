@@ -111,6 +111,7 @@ class Renewer:
         self._events.keychain(error)
 
     def busy(self) -> bool:
+        """Whether a renewal is under way in this process. Thread-safe."""
         with self._lock:
             return bool(self._running)
 
@@ -160,7 +161,8 @@ class Renewer:
 
     def _plan_anew(self, key: str) -> None:
         """What the last look returned did not know how this job would end. Not for an account that is still due, such
-        as with a locked keychain: that one has its turn at the next look."""
+        as with a locked keychain: that one has its turn at the next look.
+        """
         now = self._clock()
         record = self._store.get(key)
         when = self._when(record, now) if record is not None else None

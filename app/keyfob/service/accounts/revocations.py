@@ -58,7 +58,8 @@ class Revocations:
 
     def hold(self, record: Record, grant: Grant) -> PendingRevocation | None:
         """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called before the
-        account's client is replaced. None if there is nothing to revoke. Raises KeychainError."""
+        account's client is replaced. None if there is nothing to revoke. Raises KeychainError.
+        """
         ends_at = grant.expires_at if grant.refresh is None else record.grant_ends_at
         if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._env.now()):
             return None
@@ -106,7 +107,8 @@ class Revocations:
         held: bool = False,
     ) -> PendingRevocation:
         """Take over `grant` for revocation: durable before it returns. `client` if it is not the account's own
-        yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError."""
+        yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError.
+        """
         account = record.account
         entry = f"revoke/{self._env.new_id()}"
         if client is None:
@@ -134,7 +136,8 @@ class Revocations:
 
     def settle(self, pending: PendingRevocation) -> RevocationOutcome:
         """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), or `refused` (it
-        does not let us, and trying again would not help). Never raises a KeyfobError."""
+        does not let us, and trying again would not help). Never raises a KeyfobError.
+        """
         now = self._env.now()
         if self._held_meanwhile(pending):
             return "pending"
@@ -168,7 +171,8 @@ class Revocations:
 
     def settle_each(self, due: Sequence[PendingRevocation]) -> list[RevocationOutcome]:
         """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a server that does
-        not answer, each would take its whole deadline."""
+        not answer, each would take its whole deadline.
+        """
         outcomes: list[RevocationOutcome] = []
         for pending in due:
             outcomes.append("pending" if "pending" in outcomes else self.settle(pending))
@@ -176,7 +180,8 @@ class Revocations:
 
     def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
         """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
-        What cannot be revoked now waits in the vault, if that works. Raises nothing."""
+        What cannot be revoked now waits in the vault, if that works. Raises nothing.
+        """
         if not self.can_revoke(record):
             return
         try:
@@ -198,7 +203,8 @@ class Revocations:
 
     def unregister(self, name: str, uri: str, token: Secret) -> None:
         """Remove a dynamic registration (RFC 7592); `name` is for the log. Failures are logged only: an orphaned
-        registration has no right once its grants are revoked."""
+        registration has no right once its grants are revoked.
+        """
         try:
             self._runner.run(register.unregister(uri, token))
         except KeyfobError as error:
@@ -217,7 +223,8 @@ class Revocations:
 
     def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
         """The client's key with this id. If the user has removed it in the meantime, the one that the account uses now: a
-        server takes any key of the client (RFC 7523 §3)."""
+        server takes any key of the client (RFC 7523 §3).
+        """
         key = self._contexts.jwk(kid)
         record = self._store.get(pending.account_key)
         if key is not None or record is None or record.account.pin.client_id != client_id:
@@ -287,7 +294,8 @@ def report(events: EventBus, record: Record, outcomes: Sequence[RevocationOutcom
 
 def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, TokenHint]]:
     """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so one
-    is enough unless the preset says `both`."""
+    is enough unless the preset says `both`.
+    """
     access: tuple[Secret, TokenHint] = (grant.access, "access_token")
     if grant.refresh is None or provider.revocation.token == "access_token":  # noqa: S105
         return [access]

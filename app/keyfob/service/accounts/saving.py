@@ -84,7 +84,8 @@ class Saving:
     def keep(self, record: Record, grant: Grant, before: Stored) -> str:
         """Store what the provider gave; returns its slot only when it is stored. The caller holds the account's lock and
         has looked at nothing else in the answer. Raises KeychainError, and SignInNeeded `disconnected` if the account was
-        disconnected in the meantime: the grant is then revoked, and nobody could read it before the lock is released."""
+        disconnected in the meantime: the grant is then revoked, and nobody could read it before the lock is released.
+        """
         key = record.account.key
         slot = self._save(record, grant, before)
         # An intent that stays because the disk is full is distinguished from a lost answer by the newer generation.
@@ -103,7 +104,8 @@ class Saving:
     def save_in_turn(self, record: Record, grant: Grant, beside: str) -> None:
         """For a process that stands by: save `grant` unless the process that received it has done so. `record` is the
         account's at that time. Raises Transient `busy` while that process is still at it, KeychainError while the vault
-        cannot be used, and SignInNeeded as `keep` does."""
+        cannot be used, and SignInNeeded as `keep` does.
+        """
         key = record.account.key
         with self._locks.hold(lock_name(key), timeout=timedelta(0)):
             held = self._grants.newest_or_none(key)
@@ -114,7 +116,8 @@ class Saving:
 
     def _save(self, record: Record, grant: Grant, before: Stored) -> str:
         """The slot, once the vault holds the grant. Raises KeychainError if this process stops trying; its words say
-        whether another goes on."""
+        whether another goes on.
+        """
         key = record.account.key
         started = self._now()
         stands_by = False

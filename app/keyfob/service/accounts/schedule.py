@@ -42,7 +42,8 @@ class Schedule:
 
     def planned(self, record: Record) -> datetime | None:
         """When this account is renewed next if all goes well: by the margin as it is set now, not as it was set when
-        the token came."""
+        the token came.
+        """
         if not record.renewable or record.obtained_at is None or record.renews_at is None:
             return None
         margin = self._settings().margin

@@ -91,7 +91,8 @@ class Signer:
 
     def check(self, ref: str, target: str, headers: Mapping[str, str] = EMPTY) -> str:
         """The whole address of a path or URL of this account's API, if its credentials may go there with these
-        headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a caller may not set."""
+        headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a caller may not set.
+        """
         record = self._accounts.resolve(ref)
         provider = self._contexts.provider(record)
         refuse_headers(headers, api_of(provider, record.account.method))
@@ -104,7 +105,8 @@ class Signer:
     def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
         """The credentials for one request, the token renewed first if it is due. `for_tool`: they leave Keyfob, so
         the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
-        Keeper.grant raises."""
+        Keeper.grant raises.
+        """
         record = self._accounts.resolve(ref)
         provider = self._contexts.provider(record)
         if for_tool:
@@ -148,7 +150,8 @@ def _with_scheme(api: Api, grant: Grant) -> Api:
 
 def address_of(record: Record, provider: Provider, target: str) -> str:
     """`target`, made absolute if it is a path, if this account's credentials may go there. Raises SettingWrong
-    `host_not_allowed`."""
+    `host_not_allowed`.
+    """
     allowed = list(_origins(record, provider))
     # Blanks and the like are percent-encoded by a client that means them; `\\` is a slash to some parsers.
     if target.startswith("/") and not target.startswith("//"):

@@ -29,6 +29,7 @@ class TokenEndpoint:
         self, context: FlowContext, record: Record, grant: Grant, keep: Callable[[Grant], None]
     ) -> Grant:
         """Send the refresh token once. `keep` is called with what the provider gave before anything in it is judged.
-        Raises what `protocol.oauth.token.renew` and `keep` raise."""
+        Raises what `protocol.oauth.token.renew` and `keep` raise.
+        """
         flow = token.renew(context, grant, subject=record.account.subject)
         return self._runner.run(flow, EffectHandlers(keep=keep))

@@ -20,7 +20,8 @@ from keyfob.service.accounts.views import Token
 
 def shareable(provider: Provider, record: Record) -> bool:
     """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that its terms
-    are about; an API key is the user's own to use, and so is a client that they registered in their own preset."""
+    are about; an API key is the user's own to use, and so is a client that they registered in their own preset.
+    """
     return provider.policy.share or holds_key(record.account.method)
 
 

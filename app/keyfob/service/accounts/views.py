@@ -84,6 +84,7 @@ class Progress:
 
     @property
     def ended(self) -> bool:
+        """Whether the sign-in is over, well or not."""
         return self.stage in ENDED
 
 
@@ -99,6 +100,7 @@ class Disconnection:
     left: int = 0  # that were not revoked, and are not tried again
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob disconnect --json` shows."""
         return {
             "revoked": self.revoked,
             "reason": self.reason,
@@ -122,6 +124,7 @@ class TestResult:
     milliseconds: int
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob test --json` shows."""
         return {
             "account": self.account,
             "ok": self.ok,

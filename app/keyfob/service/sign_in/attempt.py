@@ -86,6 +86,7 @@ class Attempt:
 
     @property
     def progress(self) -> Progress:
+        """How it stands now. Thread-safe."""
         with self._lock:
             return self._progress
 
@@ -103,7 +104,8 @@ class Attempt:
 
     def run(self, spawn: Spawn) -> AccountView:
         """Sign in. Blocks until the account is connected; raises a KeyfobError if it is not. `spawn` hosts the
-        callback listener on a thread of the face's kind; it has ended within a second after `run` has."""
+        callback listener on a thread of the face's kind; it has ended within a second after `run` has.
+        """
         try:
             view = self._service.perform(self, spawn)
         except KeyfobError as error:
@@ -135,20 +137,23 @@ class Attempt:
 
     def paste(self, text: str) -> None:
         """The address or code that the browser could not bring back. Raises Usage or PeerFault if it does not fit;
-        the attempt keeps waiting."""
+        the attempt keeps waiting.
+        """
         listener = self._listener
         if listener is None or self.progress.stage not in ("waiting", "browser", "ready"):
             raise Usage("This sign-in is not waiting for an address or a code")
         listener.paste(text)
 
     def undo(self) -> None:
-        """ "Not you?": revokes what this sign-in brought, and removes the account it made. An account that was there
-        before is disconnected. Raises what Accounts.remove raises."""
+        """Undo, for "Not you?": revokes what this sign-in brought, and removes the account it made. An account that was there
+        before is disconnected. Raises what Accounts.remove raises.
+        """
         self._service.undo(self)
 
     # --- for the service ------------------------------------------------------------------------------------
 
     def advance(self, stage: Stage | None = None, **changes: Any) -> None:
+        """Change what observers see, and call them on this thread. Nothing changes once it has ended."""
         with self._lock:
             if self._progress.ended:
                 return
@@ -174,6 +179,7 @@ class Attempt:
         spawn(serve, "callback listener")
 
     def called_back(self) -> None:
+        """Note that the browser came back."""
         self._called_back = True
 
     def commit(self) -> None:

@@ -39,6 +39,7 @@ class ClientKey:
     published: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
+        """The object that `keyfob jwk list --json` shows. It holds no private key."""
         return {
             "kid": self.kid,
             "alg": self.alg,
@@ -96,7 +97,8 @@ class ClientKeys:
 
     def remove(self, kid: str, *, force: bool = False) -> ClientKey:
         """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if an
-        account still needs it and `force` is not given."""
+        account still needs it and `force` is not given.
+        """
         matches = [key for key in self.all() if key.kid == kid] or [
             key for key in self.all() if kid and key.kid.startswith(kid)
         ]

@@ -81,7 +81,8 @@ class Clients:
 
     def inputs(self, preset: Provider, request: SignInRequest, record: Record | None) -> dict[str, str]:
         """What the user entered, over what the account was made with, over the preset's defaults.
-        Raises Usage if something is missing or does not fit."""
+        Raises Usage if something is missing or does not fit.
+        """
         told = dict(record.account.pin.inputs) if record else {}
         told.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
         values: dict[str, str] = {}
@@ -137,7 +138,8 @@ class Clients:
         self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
     ) -> None:
         """Keep the user's registration for the next time. The secret goes to the vault. Raises Usage if one of them
-        cannot be what it is said to be."""
+        cannot be what it is said to be.
+        """
         if secret is not None:
             check_secret(secret)
         client_id = client_id.strip()
@@ -156,6 +158,7 @@ class Clients:
         self._store.write(name, json.dumps(body))
 
     def forget(self, preset: Provider, inputs: Mapping[str, str]) -> None:
+        """Delete the client of this preset and these inputs, its secret first. Raises KeychainError, Fault."""
         name = _name(preset.id, inputs)
         self._vault.delete(name)
         self._store.write(name, None)
@@ -171,7 +174,8 @@ class Clients:
         scopes: tuple[str, ...],
     ) -> ClientChoice:
         """The client of this attempt: given now, the account's own, saved, the preset's, or registered now.
-        Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises."""
+        Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises.
+        """
         if request.client_id:
             self.keep(provider, inputs, request.client_id, request.client_secret)
         elif record is not None and (own := self._of_account(provider, inputs, record)) is not None:

@@ -229,7 +229,8 @@ def _dpop_key(
     deps: SignInDeps, ready: PreparedSignIn, server: Server, *, always: bool = False
 ) -> SigningKey | None:
     """The key the tokens will be bound to, in the vault before anything is sent (a crash after the exchange must
-    find it there)."""
+    find it there).
+    """
     offered = server.dpop_signing_alg_values_supported
     wanted = always or ready.provider.dpop == "always" or (ready.provider.dpop == "offered" and bool(offered))
     if not wanted:

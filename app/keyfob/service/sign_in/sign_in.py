@@ -47,7 +47,8 @@ class SignIn:
 
     def begin(self, request: SignInRequest) -> Attempt:
         """Checks the request and makes an attempt; nothing is sent or opened yet. Raises NotFound, Usage,
-        SettingWrong `blocked_by_terms`, `method_not_offered`."""
+        SettingWrong `blocked_by_terms`, `method_not_offered`.
+        """
         deps = self._deps
         record = deps.accounts.resolve(request.account) if request.account else None
         provider = deps.catalogue.get(record.account.provider if record else request.provider)
@@ -143,7 +144,8 @@ class SignIn:
 
     def interrupted(self) -> list[str]:
         """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each reported once: those younger
-        than 30 minutes, to be started again. What they left in the vault is forgotten. Raises KeychainError."""
+        than 30 minutes, to be started again. What they left in the vault is forgotten. Raises KeychainError.
+        """
         deps = self._deps
         told: list[str] = []
         for name in deps.store.names("attempt/"):
@@ -341,7 +343,8 @@ class SignIn:
     def _give_back(self, ready: PreparedSignIn, *, tell: bool) -> None:
         """Revoke a grant that was received and is not kept: another user's, a cancelled dialog's, one that the
         keychain refused; and remove the client that was registered for it. With `tell` False both are only forgotten, as
-        where the ID token did not hold. Its failure never hides why it is not kept."""
+        where the ID token did not hold. Its failure never hides why it is not kept.
+        """
         deps, received = self._deps, ready.attempt.received
         if received is not None and tell:
             ctx = received.context
