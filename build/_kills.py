@@ -99,7 +99,7 @@ def measured(name: str, kills: int) -> dict[str, Any]:
 
 
 def _whole(way: Way) -> float:
-    """One renewal that nobody kills: its seconds."""
+    """One renewal that is not killed: its seconds."""
     began = time.monotonic()
     way.begin()
     way.settle()
@@ -155,7 +155,7 @@ def _settled(ground: Ground, way: Way, came: str) -> tuple[bool, str]:
 
 
 class Ground:
-    """A home of its own with one account `here`, at a server that rotates strictly."""
+    """A separate home with one account `here`, at a server that rotates strictly."""
 
     def __init__(self, stack: ExitStack, vault: str, grace: int) -> None:
         folder = Path(tempfile.mkdtemp(prefix="kfk-"))

@@ -128,7 +128,7 @@ def run(arguments: list[str], *, minutes: float | None = None, env: dict[str, st
         print(f"Ended after {minutes:g} minutes, the limit.", file=sys.stderr, flush=True)
         return 124
     except KeyboardInterrupt:
-        # A terminal's Ctrl-C does not reach a session of its own.
+        # A terminal's Ctrl-C does not reach a separate session.
         if minutes is not None and not WINDOWS:
             os.killpg(process.pid, signal.SIGINT)
         try:

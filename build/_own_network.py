@@ -1,4 +1,4 @@
-"""Starts Python in a network of its own, which has loopback and nothing else.
+"""Starts Python in a separate network that has only loopback.
 
 `build/test` runs each of its workers so: every worker has all ports to itself, and no test can leave the machine.
 Root needs no more than the system's permission; another user gets a user namespace in which it keeps its own id.
