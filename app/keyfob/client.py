@@ -158,7 +158,7 @@ def _lives(place: _Place) -> bool:
 
 
 def _loopback(path: str) -> tuple[int, str] | None:
-    """The port and the key of an agent that has no Unix socket, from its file beside where that would be."""
+    """The port and the key of an agent that has no Unix socket, from its file next to where that would be."""
     import json
 
     try:
@@ -503,7 +503,7 @@ _bound: set[str] = set()  # accounts whose tokens are bound to a key: each reque
 def credentials(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
-    """As `signed`, from this process's memory where the same headers serve again. Of many threads with one refused
+    """As `signed`, from this process's memory if the same headers are valid again. Of many threads with one refused
     token one asks, and the others take what it got. Thread-safe; blocks.
     """
     if account in _bound:
@@ -563,7 +563,7 @@ def make_auth() -> type:
 
         For requests to the provider's own API: any other address is refused (`host_not_allowed`). Under asyncio nothing
         blocks the loop: the asking happens on a thread. A body that is read as it is sent cannot be sent twice: its
-        401 stands. With `follow_redirects`, httpx takes `Authorization` off where a redirect leaves the host, but not
+        401 stands. With `follow_redirects`, httpx removes `Authorization` if a redirect leaves the host, but not
         a key in another header: leave it off for such APIs.
         """
 

@@ -94,7 +94,7 @@ from keyfob.tools.imports import Imports
 from keyfob.tools.wiring import Wiring
 
 KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
-COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command that nobody sees does not wait for a keychain forever
+COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does not wait for a keychain forever
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +345,7 @@ def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:
     """How the fast path of `keyfob token` may hand out this account's token; None: the engine must. Never raises."""
     provider = record.account.provider
     try:
-        # Before the preset is read: a file that changes meanwhile makes the rule void.
+        # Before the preset is read: a file that changes in the meantime makes the rule void.
         stamps = token_rule.stamps_of(str(path) for path, _ in catalogue.made_of(provider))
         lines = header_lines(record, catalogue.get(provider))
     except (KeyfobError, OSError):

@@ -81,7 +81,7 @@ class Unread:
     fault: KeyfobError  # Fault `store_damaged` or `store_too_new`, with what to do
 
 
-BACKUP_SUFFIX = ".before-keyfob"  # of what stands beside a changed file
+BACKUP_SUFFIX = ".before-keyfob"  # of what stands next to a changed file
 
 
 def file_changed(path: Path) -> SettingWrong:
@@ -159,7 +159,7 @@ class AccountRecords(Protocol):
         """The accounts that `records` leaves out."""
 
     def refresh(self, key: str) -> None:
-        """Write again what is kept beside the record and made from it, if that has changed: the presets may have."""
+        """Write again what is kept next to the record and made from it, if that has changed: the presets may have."""
 
     def get(self, key: str) -> Record | None:
         """Raises Fault `store_damaged` or `store_too_new` when the row cannot be read."""
@@ -321,7 +321,7 @@ class Listener(Protocol):
         """The callback. Raises SignInEnded `timed_out` or `cancelled` (within 0.2 s of `cancel`)."""
 
     def paste(self, text: str) -> None:
-        """A pasted address or code in place of the browser's visit; the same checks. Raises PeerFault, Usage."""
+        """A pasted address or code instead of the browser's visit; the same checks. Raises PeerFault, Usage."""
 
     def conclude(self, outcome: Outcome) -> None:
         """Show this on the page that the browser is waiting for."""

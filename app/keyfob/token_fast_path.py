@@ -1,9 +1,9 @@
 """`keyfob token` without an agent, when the token is in the keychain and valid: it is handed out as it is.
 
 Called by `__main__` before the command line is loaded. The engine costs a quarter of a second to import, most of it to be
-able to renew. This reads what the engine wrote: the rule beside the account's row (`adapters/store/token_rule.py`) says
+able to renew. This reads what the engine wrote: the rule next to the account's row (`adapters/store/token_rule.py`) says
 whether the token may be handed out and in which header, and the grant in the keychain says how long it lives. Nothing is
-judged or renewed here. For anything else (no such account, a sign-in that ended, a token too old, a preset that changed, a
+checked or renewed here. For anything else (no such account, a sign-in that ended, a token too old, a preset that changed, a
 renewal whose answer was lost, another vault) it returns None and the engine does it, with its locks and its words.
 
 If many commands find one old token, they go on to the engine one at a time, and who waited looks again first. Must hand

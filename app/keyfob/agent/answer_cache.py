@@ -1,8 +1,8 @@
 """The answers that the agent gives again without asking the engine.
 
-An answer may be given again while three things hold: its token lives long enough, nobody has written to the account
+An answer may be given again while three things hold: its token lives long enough, no process has written to the account
 store since it was made, and programs are not asked about. Reading a request costs more than answering it, so the cache
-also knows which question some bytes ask, where they have been read and judged before.
+also knows which question some bytes ask, where they have been read and checked before.
 
 Everything is called on the loop's thread, except `keep` and `clear`, which any thread may call.
 """
@@ -79,7 +79,7 @@ class AnswerCache:
         return None if question is None or answer is None else (answer, question[2])
 
     def recognise(self, place: object, data: bytes, question: Question) -> None:
-        """`data` was read and judged at `place`: it asks `question`."""
+        """`data` was read and checked at `place`: it asks `question`."""
         if len(data) > QUESTION_MOST:
             return
         if len(self._questions) >= ANSWERS_MOST:
@@ -88,7 +88,7 @@ class AnswerCache:
 
     def keep(self, question: Question, answer: bytes, until: datetime, version: int) -> None:
         """Give this answer from now on. `version`: the store's, read before the answer was made, so that whatever
-        anybody writes meanwhile makes the answer void.
+        anybody writes in the meantime makes the answer void.
         """
         if until <= self._now() or len(answer) > ANSWER_MOST:
             return

@@ -51,7 +51,7 @@ MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
 ENDED_WITHIN = 40.0  # seconds: saving a new account takes as long as the keychain does
 SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can still ask how it went
 ENDED_SIGN_INS_MOST = 64  # that are kept so long
-SIGN_INS_MOST = 16  # under way at a time: each has a thread, and a port for the browser to come back to
+SIGN_INS_MOST = 16  # in progress at a time: each has a thread, and a port for the browser to come back to
 
 _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
     (Usage, 400),

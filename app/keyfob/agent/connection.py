@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         if self._streaming or self._closing or self._transport is None:
             return
         if not self._buffer and not self.busy and not self._unread:
-            # Most clients are one program that asks the same each time: what was judged once is not read again.
+            # Most clients are one program that asks the same each time: what was checked once is not read again.
             try:
                 found = None if self._peer.forwarded else self._server.answers.answer_to(self._endpoint, data)
             except Exception as bug:
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
         self._settle()
 
     def _failed(self, bug: Exception) -> None:
-        """A fault of ours is answered: no client waits for an answer that never comes."""
+        """A bug in Keyfob gets an answer too, so that no client waits for one that never comes."""
         # Its kind alone: what it holds may be a token.
         log.error("a request failed: %s", type(bug).__name__)
         self._refuse(problem(Fault(f"The agent failed: {type(bug).__name__}"), _UNREADABLE))

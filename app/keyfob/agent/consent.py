@@ -66,7 +66,7 @@ class NamedApps:
 
 
 def program_at(pid: int | None) -> Program:
-    """The program of a process, and what started it. Never raises; empty if the system does not tell."""
+    """The program of a process, and what started it. Never raises; empty if the system does not say."""
     found, parent, is_ours = _look(pid)
     while is_ours and parent is not None:
         found, parent, is_ours = _look(parent)
@@ -113,7 +113,7 @@ def _same(folder: str, other: str) -> bool:
 
 
 def _look(pid: int | None) -> tuple[Program, int | None, bool]:
-    """One process, its parent's id, and whether it is a command of ours."""
+    """One process, its parent's id, and whether it is a command of Keyfob."""
     if pid is None or pid <= 0:
         return Program(""), None, False
     try:

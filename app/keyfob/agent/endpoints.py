@@ -2,7 +2,7 @@
 TCP with a key.
 
 A gate promises that what is behind it is spoken to by this person's programs alone. What comes through a gate made
-for forwarding, or from a program that forwards (ssh), may speak for another machine, and is told apart.
+for forwarding, or from a program that forwards (ssh), may speak for another machine, and is treated separately.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def refuse_web_pages(request: Incoming) -> None:
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """A listening Unix socket at `path`, 0600 in a folder of ours. A stale one is replaced; a live one, or one that is
+    """A listening Unix socket at `path`, 0600 in a folder that only this user can write to. A stale one is replaced; a live one, or one that is
     not ours, is not. Raises SettingWrong.
     """
     try:
@@ -333,7 +333,7 @@ def _listening(handle: int) -> socket.socket:
 
 
 def endpoint_for(path: Path, handed: socket.socket | None = None) -> Endpoint:
-    """The gate of this system. `path` is the socket's; if there are no Unix sockets, the key's file is beside it."""
+    """The gate of this system. `path` is the socket's; if there are no Unix sockets, the key's file is next to it."""
     if sys.platform == "win32":
         return TcpEndpoint(path.with_suffix(".json"))
     return UnixEndpoint(path, handed)

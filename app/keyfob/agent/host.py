@@ -54,7 +54,7 @@ class AgentHost:
             return self._holds
 
     def leave(self) -> None:
-        """Give the role up permanently; requests under way are answered first, at most 45 s."""
+        """Give the role up permanently; requests in progress are answered first, at most 45 s."""
         self._left.set()
         server, thread = self._server, self._thread
         if server is not None:

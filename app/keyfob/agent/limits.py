@@ -117,7 +117,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What this process can afford beside its reserve."""
+    """What this process can afford next to its reserve."""
 
     connections: int = CONNECTIONS_MOST
     workers: int = WORKERS_MOST

@@ -34,7 +34,7 @@ SOON = timedelta(seconds=1)
 IN_A_MOMENT = "Try again in a moment."
 LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
 MISSED_MOST = 1000  # events sent to a client that comes back
-FINISH_WITHIN = 40.0  # seconds for requests under way at the end: a renewal among them is not cut short
+FINISH_WITHIN = 40.0  # seconds for requests in progress at the end: a renewal among them is not cut short
 
 
 class AgentServer:
@@ -86,7 +86,7 @@ class AgentServer:
             runner.run(self._serve(ready))
 
     def stop(self) -> None:
-        """From any thread; returns at once. Requests under way are answered, then `run` returns."""
+        """From any thread; returns at once. Requests in progress are answered, then `run` returns."""
         self._stopped.set()
         loop, done = self._loop, self._done
         if loop is not None and done is not None:
@@ -122,7 +122,7 @@ class AgentServer:
         return await loop.create_server(lambda: Connection(self, endpoint), sock=sock, backlog=BACKLOG)
 
     async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sign-ins end, requests under way are answered, idle connections close."""
+        """Sign-ins end, requests in progress are answered, idle connections close."""
         closing = loop.run_in_executor(None, self._api.close)
         end = loop.time() + FINISH_WITHIN
         while loop.time() < end:

@@ -64,7 +64,7 @@ def doctor(session: Session, recover: bool) -> int:
 
 
 def _recover(session: Session) -> None:
-    """Nothing is thrown away: a damaged file is kept under another name, a damaged row beside the new one."""
+    """Nothing is thrown away: a damaged file is kept under another name, a damaged row next to the new one."""
     from keyfob.engine import recover
     from keyfob.process import log
     from keyfob.process.home import open_home

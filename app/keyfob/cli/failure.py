@@ -24,7 +24,7 @@ _STEERING = re.compile(
 
 
 class FaultyError(Exception):
-    """A KeyfobError with more to say: `lines` before the last line, `extra` beside it in JSON."""
+    """A KeyfobError with more to say: `lines` before the last line, `extra` next to it in JSON."""
 
     def __init__(self, error: KeyfobError, lines: list[str], extra: dict[str, Any]) -> None:
         super().__init__(error.message)
@@ -43,7 +43,7 @@ def of_click(error: click.ClickException) -> Usage:
 
 
 def of_bug(error: Exception) -> Fault:
-    """A bug in Keyfob: its kind, and nothing of what it held."""
+    """A bug in Keyfob: its type, without its content."""
     return Fault(f"Keyfob failed: {type(error).__name__}")
 
 

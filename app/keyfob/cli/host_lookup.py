@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from keyfob import client
 from keyfob.tools.hosts import Account, at, table
 
-# User names that tools and providers' documentation put beside a token, and that name no person.
+# User names that tools and providers' documentation put next to a token, and that name no person.
 _NOBODY = ("__token__", "git", "oauth2", "token", "x-access-token", "x-oauth-basic", "x-token-auth")
 
 

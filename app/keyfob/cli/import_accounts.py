@@ -145,7 +145,7 @@ def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> boo
 def _move(
     session: Session, movable: list[Found]
 ) -> tuple[list[tuple[Found, Any]], list[tuple[Found, KeyfobError]]]:
-    """Each on its own: one key that its provider refuses does not hold up the next. Raises the first error if none could
+    """Each on its own: one key that its provider refuses does not delay the next. Raises the first error if none could
     be moved.
     """
     refused = _refused_presets(session, movable)

@@ -144,7 +144,7 @@ def remove(session: Session, kid: str, force: bool) -> None:
 
 
 def _how_to_edit(preset: Provider) -> str:
-    """For a preset that comes with Keyfob: where a change of it goes."""
+    """For a preset that comes with Keyfob: where to change it."""
     if preset.origin == "user":
         return ""
     return f', in your own preset that begins with extends = "{preset.id}"'

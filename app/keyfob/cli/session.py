@@ -123,7 +123,7 @@ class Session:
         click.echo(json_text(value, indent=2))
 
     def say(self, text: str = "") -> None:
-        """A line of result, for users: whatever a provider or a file put into it, only colours of ours reach the
+        """A line of result, for users: whatever a provider or a file put into it, only Keyfob's own colours reach the
         terminal.
         """
         click.echo(shown(text), color=None if colourful() else False)
@@ -231,7 +231,7 @@ def shown(text: str) -> str:
 
 
 def colourful() -> bool:
-    """Whether colours are welcome where the stream can show them (https://no-color.org)."""
+    """Whether colours are wanted, if the stream can show them (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -254,7 +254,7 @@ class LoggedEvent:
         }
 
 
-NO_COLOR = "#5c5c63"  # stands for a provider's color if that is not known
+NO_COLOR = "#5c5c63"  # replaces a provider's color if that is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +296,7 @@ class AccountView:
 
     @property
     def holds_key(self) -> bool:
-        """Whether it has a key that the user made, in place of tokens that a sign-in gave."""
+        """Whether it has a key that the user made, instead of tokens that a sign-in gave."""
         return holds_key(self.method)
 
     def at(self, now: datetime, *, keychain_ok: bool = True) -> AccountView:
@@ -337,7 +337,7 @@ class AccountView:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> AccountView:
         """What `to_json` made, here or in an agent of another version. Raises ValueError for a method or a status that
-        this version does not know. The id stands for the key, and the provider's id for its title.
+        this version does not know. The id replaces the key, and the provider's id its title.
         """
         method, status = known(METHODS, row["method"]), known(SHOWN_STATUSES, row["status"])
         if method is None or status is None:

@@ -55,5 +55,5 @@ METHOD_FACTS: Mapping[Method, MethodFacts] = MappingProxyType(
 
 
 def holds_key(method: Method) -> bool:
-    """Whether an account has a key that the user made, in place of tokens that a sign-in gave."""
+    """Whether an account has a key that the user made, instead of tokens that a sign-in gave."""
     return METHOD_FACTS[method].asks_for == "api_key"

@@ -219,7 +219,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySource:
-    """Who-am-I: where the answer comes from, and which of its fields mean what."""
+    """Identity: where the answer comes from, and what its fields mean."""
 
     source: IdentityFrom = "userinfo"
     method: Verb = "GET"

@@ -28,7 +28,7 @@ class Quirk:
     meaning: str
     client: QuirkClient | None = None  # None: as the preset's policy says
     shared_client_id: str | None = (
-        None  # the client id that all apps use at first, which presets of ours may hold
+        None  # the client id that all apps use at first, which Keyfob's presets may contain
     )
     method: Method | None = None  # the method that works through this quirk alone
 

@@ -14,7 +14,7 @@ _CHALLENGE_MOST = 4096  # characters of the header that are read
 
 class Repeats:
     """Of one request: at most one repeat with the nonce that the server asks for (RFC 9449 §8, §9), and at
-    most one with a token in place of the refused one. For one thread.
+    most one with a token instead of the refused one. For one thread.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Repeats:
         self, status: int, headers: Mapping[str, str], *, asks_for_nonce: bool | None = None
     ) -> Reason | None:
         """Why to send it again, None if the answer stands. `headers`: by lower-case names.
-        `asks_for_nonce`: whether the answer does; judged by its headers if None. A nonce comes first, since a
+        `asks_for_nonce`: whether the answer does; checked by its headers if None. A nonce comes first, since a
         token may be good and refused for want of one.
         """
         if asks_for_nonce is None:

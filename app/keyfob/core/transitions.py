@@ -239,7 +239,7 @@ def _after_failure(record: Record, event: RenewalFailed) -> Record:
     """
     status, error, now = record.status, event.error, event.error.at
     if isinstance(status, NeedsSignIn) and not still_tried(status):
-        return record  # the grant has ended: a renewal that was under way says no more
+        return record  # the grant has ended: a renewal that was in progress says no more
     ended = ends_at(event.grant.obtained_at, event.grant.expires_at)
     lost_again = event.lost is not None and event.lost.replays > 0
     doubted = (event.refused or lost_again) and now >= ended

@@ -30,7 +30,7 @@ class IssuedCode:
         return self.code.redirect_uri
 
     def get_scope(self) -> str:
-        """The scopes that the person allowed, separated by spaces."""
+        """The scopes that the user allowed, separated by spaces."""
         return self.code.scope
 
     def get_nonce(self) -> str | None:
@@ -38,11 +38,11 @@ class IssuedCode:
         return self.code.nonce
 
     def get_auth_time(self) -> int:
-        """When the person signed in, in seconds since the epoch."""
+        """When the user signed in, in seconds since the epoch."""
         return int(self.code.auth_time)
 
     def get_acr(self) -> None:
-        """None: the demo makes no claim about how the person signed in."""
+        """None: the demo makes no claim about how the user signed in."""
 
     def get_amr(self) -> None:
         """None, as `get_acr`."""

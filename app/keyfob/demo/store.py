@@ -69,7 +69,7 @@ class Code:
 
 @dataclass(slots=True)
 class Device:
-    """A device sign-in under way (RFC 8628). Times are seconds since the epoch."""
+    """A device sign-in in progress (RFC 8628). Times are seconds since the epoch."""
 
     client_id: str
     scope: str

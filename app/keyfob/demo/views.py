@@ -75,7 +75,7 @@ class Pages:
         return self._consent(grant, person)
 
     def decide(self) -> Any:
-        """POST /authorize: the person's answer, which sends the browser back to the app."""
+        """POST /authorize: the user's answer, which sends the browser back to the app."""
         if refused := self._foreign():
             return refused
         person = PEOPLE.get(request.form.get("person", ""))
@@ -163,7 +163,7 @@ class Pages:
         return self._device_consent(device, person)
 
     def device_decide(self) -> Any:
-        """POST /device: the person's answer for the device."""
+        """POST /device: the user's answer for the device."""
         if refused := self._foreign():
             return refused
         code = request.args.get("user_code", "")

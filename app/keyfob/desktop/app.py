@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NO_SCREEN = "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the demo."
 NO_SCREEN_EXIT = 2  # as for wrong usage
 DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
-START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, where there is one
+START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, if there is one
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -117,7 +117,7 @@ def run(
 
 
 def _application() -> QApplication:
-    """Qt's application. Without a screen Qt aborts the process; that ends here with a line of ours and exit 2."""
+    """Qt's application. Without a screen Qt aborts the process; that ends here with a message and exit 2."""
     said: list[str] = []
 
     def hear(kind: QtMsgType, _: object, message: str) -> None:

@@ -31,7 +31,7 @@ class DemoControl(QObject):
     def __init__(self, make: Callable[[], Demo] | None, parent: QObject, *, at_start: bool) -> None:
         """`make` starts the provider and is called off the GUI thread; None if the demo is not installed.
 
-        `at_start`: the person started Keyfob for the demo.
+        `at_start`: the user started Keyfob for the demo.
         """
         super().__init__(parent)
         self._make, self._at_start = make, at_start

@@ -21,7 +21,7 @@ END_LOOK = 40  # milliseconds between looks while ending
 
 
 class Ending(QObject):
-    """Ends the app: waits for what is under way, closes the engine, then emits `ended`."""
+    """Ends the app: waits for what is in progress, closes the engine, then emits `ended`."""
 
     ended = Signal(int)  # the exit code
 

@@ -42,7 +42,7 @@ class RenewalTimer(QObject):
             self._settle.start(SETTLE)
 
     def tick_now(self) -> None:
-        """Look now. While a look is under way, one more follows it."""
+        """Look now. While a look is in progress, one more follows it."""
         if self._stopped:
             return
         if self._beating:

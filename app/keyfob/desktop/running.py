@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shell:
-    """What there is before the engine: window, tray, settings, and what runs beside them."""
+    """What there is before the engine: window, tray, settings, and what runs next to them."""
 
     theme: Theme
     window: MainWindow
@@ -202,7 +202,7 @@ class RunningApp(QObject):
         Operation(self, self._engine.renewer.keychain_back, lambda _: renewal_timer.tick_now()).start()
         self.presenter.reload()
 
-    # --- what the person asks -------------------------------------------------------------------------------
+    # --- what the user asks -------------------------------------------------------------------------------
 
     def connect_account(self, provider: str | None = None) -> None:
         """The gallery, with `provider` chosen."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
 
 
 class StoreWatch(QObject):
-    """SQLite in WAL mode writes to the file beside the database; both and their folder are watched."""
+    """SQLite in WAL mode writes to the file next to the database; both and their folder are watched."""
 
     changed = Signal()
 

@@ -38,7 +38,7 @@ def begin() -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Opens descriptors 0 to 2 where the caller closed them: the next file that we open, a database even, would get
+    """Opens descriptors 0 to 2 if the caller closed them: the next file that we open, a database even, would get
     such a number, and what we print would be written into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
@@ -122,7 +122,7 @@ def package_root() -> str:
 
 
 def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
-    """How to start `main` of a module of ours: this program when frozen, else this interpreter, isolated (-I) from the
+    """How to start `main` of a module of Keyfob: this program when frozen, else this interpreter, isolated (-I) from the
     current folder and the user's Python settings, on this very package. Arguments may follow.
     """
     if getattr(sys, "frozen", False):

@@ -60,7 +60,7 @@ def run_folder(env: Mapping[str, str]) -> str:
 
 def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
     """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for a
-    socket, in a short folder of ours that is made here (0700). Raises NotOursError if that one is another's.
+    socket, in a short private folder that is created here (0700). Raises NotOursError if that one is another's.
     """
     named = env.get("KEYFOB_SOCK")
     if named:

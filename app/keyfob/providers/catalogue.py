@@ -41,7 +41,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A judged preset, and the files it was made of as they then were."""
+    """A checked preset, and the files it was made of as they then were."""
 
     made_of: tuple[tuple[Path, Stamp | None], ...]
     provider: Provider | None
@@ -50,7 +50,7 @@ class _Entry:
 
 class Catalogue:
     """`own`: the folder of presets that come with Keyfob; `user`: the user's, which need not exist;
-    `more`: further folders of ours, like the demo's.
+    `more`: more folders of Keyfob, such as the demo's.
     """
 
     def __init__(self, own: Path, user: Path | None = None, *, more: tuple[Path, ...] = ()) -> None:

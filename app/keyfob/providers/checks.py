@@ -73,7 +73,7 @@ def check(data: bytes, lookup: Lookup, *, ours: bool = False) -> tuple[PresetFau
 
 
 def _foundation(data: bytes) -> Iterator[PresetFault]:
-    """A preset of ours begins with comments that say what it rests on."""
+    """A preset that comes with Keyfob begins with comments that name its sources."""
     lines = data.decode("utf-8").splitlines()
     comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
     if not re.search(r"\bRests on\b", "\n".join(comments)):

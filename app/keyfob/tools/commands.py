@@ -14,7 +14,7 @@ from keyfob.process.own_process import find_program, persons_path
 
 
 def command_of(program: str, short: str | None = None) -> str:
-    """How tools call this program of ours: by its name, or by its path if a name may be found in the current
+    """How tools call this program of Keyfob: by its name, or by its path if a name may be found in the current
     folder (Windows, or a PATH with such an entry) or is not found. Raises SettingWrong.
     """
     found = find_program(program)
@@ -31,7 +31,7 @@ def command_of(program: str, short: str | None = None) -> str:
 
 
 def path_of(program: str, environment: Mapping[str, str]) -> Path:
-    """The file of this program of ours. Raises SettingWrong."""
+    """The file of this program of Keyfob. Raises SettingWrong."""
     found = find_program(program, environment.get("PATH"))
     if found is not None:
         return Path(found)

@@ -45,7 +45,7 @@ class Change:
 
 
 def with_block(text: str, tool: str, lines: Sequence[str], *, after: str | None = None) -> str:
-    """The text with our block in place of an earlier one; new, after the line `after`, or at the end."""
+    """The text with our block instead of an earlier one; new, after the line `after`, or at the end."""
     block = [BEGIN.format(tool=tool), *lines, END.format(tool=tool)]
     rows = text.split("\n")
     place = _place(rows, tool)

@@ -49,7 +49,7 @@ Parser = Callable[[str], Iterator[Entry]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tool keeps its file: below the person's home, or in the folder that `variable` names."""
+    """Where a tool keeps its file: below the user's home, or in the folder that `variable` names."""
 
     below: str
     variable: str | None = None

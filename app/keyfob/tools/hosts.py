@@ -46,7 +46,7 @@ def host_name(host: str) -> str:
 
 
 def split(address: str) -> tuple[str, str, str | None]:
-    """The scheme, the host with its port in lower case, and the user name of an address; nothing of what is none."""
+    """The scheme, the host with its port in lower case, and the username of an address; empty for what is not an address."""
     try:
         parts = urlsplit(address)
         username = unquote(parts.username) if parts.username else None

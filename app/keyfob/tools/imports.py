@@ -137,9 +137,9 @@ class Imports:
         return found
 
     def look(self, path: Path, *, source: str | None = None, provider: str | None = None) -> list[Found]:
-        """What a file holds, taken for one of `source` if that is told. `provider` says whose the keys are that the
+        """What a file contains, read as `source` if that is given. `provider` says whose the keys are that the
         file does not say it of. Raises NotFound
-        where there is no file, SettingWrong if it is nothing that Keyfob knows.
+        if there is no file, SettingWrong if Keyfob does not know its format.
         """
         data = self._files.read(path, MOST_BYTES + 1)
         if data is None:

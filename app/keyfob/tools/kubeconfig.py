@@ -19,7 +19,7 @@ EMPTY = "apiVersion: v1\nkind: Config\n"
 
 
 def with_user(text: str, name: str, command: Sequence[str], api_version: str) -> str:
-    """The text with a user that runs `command`, in place of an earlier one of this name. Raises SettingWrong
+    """The text with a user that runs `command`, instead of an earlier one of this name. Raises SettingWrong
     for a text or a name that cannot be edited in.
     """
     rows = without_user(text or EMPTY, name).split("\n")

@@ -1,4 +1,4 @@
-"""Changes to other tools' files: written whole, with a backup beside each, and taken back exactly.
+"""Changes to other tools' files: written whole, with a backup next to each, and taken back exactly.
 
 What was done is noted in `state/wired.json` (paths and checksums, never content). `undo` puts the backup back, byte by
 byte, if the file is still as we left it; if somebody has changed it since, only our part is taken out. Texts have `\\n`

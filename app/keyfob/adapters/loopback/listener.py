@@ -124,7 +124,7 @@ class CallbackListener:
                 self._changed.wait(min(left, _CANCEL_POLL))
 
     def paste(self, text: str) -> None:
-        """Take a pasted address or code in place of the browser's visit. Raises PeerFault, Usage; then the
+        """Take a pasted address or code instead of the browser's visit. Raises PeerFault, Usage; then the
         attempt keeps waiting.
         """
         with self._changed:

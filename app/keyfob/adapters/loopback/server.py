@@ -2,7 +2,7 @@
 
 Promises that no number of silent, slow or broken connections keeps a good request waiting, that every answer
 ends its connection cleanly, and that the sockets are closed within a second of `stop`. What to answer is the
-desk's business (`CallbackListener`); this module never looks into a request and never logs one.
+caller's business (`CallbackListener`); this module never looks into a request and never logs one.
 """
 
 from __future__ import annotations

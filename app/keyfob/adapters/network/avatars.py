@@ -34,7 +34,7 @@ class Avatars:
         return path if path.is_file() else None
 
     def fetch(self, url: str | None) -> Path | None:
-        """The picture's file, fetched if it is new; None if there is none to be had. Never raises for that."""
+        """The picture's file, fetched if it is new; None if there is none. Never raises for that."""
         held = self.cached(url)
         if held is not None or not url:
             return held

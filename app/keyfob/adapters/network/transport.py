@@ -72,7 +72,7 @@ class HttpTransport:
     @contextmanager
     def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
-        wait for the next piece. For a user's own API calls, whose answers nobody has to
+        wait for the next piece. For a user's own API calls, whose answers Keyfob does not have to
         judge.
         """
         from keyfob.adapters.network.stream import Patience
@@ -228,7 +228,7 @@ class _Exchange:
                 return Fault(f"The request to {host} failed in an unexpected way ({type(error).__name__})")
 
     def _checked_url(self) -> _Address:
-        """Judged again before anything is sent to it. Raises SettingWrong."""
+        """Checked again before anything is sent to it. Raises SettingWrong."""
         url = self._request.url
         fault = fault_of(url, most=ADDRESS_MOST)
         try:

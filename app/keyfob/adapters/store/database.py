@@ -236,7 +236,7 @@ def on_read_only_disk(path: Path) -> bool:
 
 def read_only_address(path: Path) -> str:
     """For `sqlite3.connect(uri=True)`. SQLite reads a WAL database only with its -shm, which it cannot make
-    here; without one, and with nothing left in the -wal, the file by itself is the whole truth and nobody
+    here; without one, and with nothing left in the -wal, the file alone is complete and no process
     changes it.
     """
     wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))

@@ -1,6 +1,6 @@
 """How an account's token may be handed out without the engine: what `keyfob token` needs besides the keychain.
 
-The engine writes the rule beside the account's record, in the same transaction. It is JSON: the account's id, what comes
+The engine writes the rule next to the account's record, in the same transaction. It is JSON: the account's id, what comes
 before the token in a header line for each token type, and the stamps of the preset files that it was made from. An
 account whose token may not be handed out, and one that needs its person, have none. No secret is in it.
 
@@ -33,7 +33,7 @@ def text_of(account_id: str, headers: Mapping[str, str], stamps: Mapping[str, li
 
 
 def stamps_of(paths: Iterable[str]) -> dict[str, list[int] | None]:
-    """What tells that one of these files has changed; None for one that is not there."""
+    """A mark that changes with each of these files; None for one that does not exist."""
     return {path: _stamp(path) for path in paths}
 
 

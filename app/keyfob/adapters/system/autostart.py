@@ -26,7 +26,7 @@ HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is 
 
 
 def login_command() -> tuple[str, ...]:
-    """What starts this Keyfob: its installed command beside the interpreter, else the interpreter with the package."""
+    """What starts this Keyfob: its installed command next to the interpreter, else the interpreter with the package."""
     if getattr(sys, "frozen", False):
         return own_command()
     beside = Path(sys.executable).with_name("keyfob.exe" if os.name == "nt" else "keyfob")

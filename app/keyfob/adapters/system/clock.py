@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The time, aware, in UTC. It may jump: expiry is judged by it, spans within a process are not."""
+    """The time, aware, in UTC. It may jump: expiry is checked by it, spans within a process are not."""
     return datetime.now(UTC)

@@ -130,7 +130,7 @@ def write_over(real: Path, before: bytes, after: bytes) -> None:
 
 
 def _back_up(real: Path, data: bytes) -> Path:
-    """A copy beside the file, under the first name that is free."""
+    """A copy next to the file, under the first name that is free."""
     for number in range(1, MOST_BACKUPS):
         backup = real.with_name(real.name + BACKUP_SUFFIX + (f".{number}" if number > 1 else ""))
         with contextlib.suppress(FileExistsError):

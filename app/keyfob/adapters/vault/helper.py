@@ -42,7 +42,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
-    # Ctrl-C in a terminal is for the parent; a write under way here is finished first.
+    # Ctrl-C in a terminal is for the parent; a write in progress here is finished first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     first = sys.stdin.buffer.readline()

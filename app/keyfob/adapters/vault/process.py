@@ -104,7 +104,7 @@ class HelperVault:
         return None if self._helper is None else self._helper.pid
 
     def close(self) -> None:
-        """End the helper. A call under way in another thread is finished first, within its deadline."""
+        """End the helper. A call in progress in another thread is finished first, within its deadline."""
         with self._turn:
             helper, self._helper = self._helper, None
             if helper is not None:

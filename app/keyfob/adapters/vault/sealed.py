@@ -73,7 +73,7 @@ class SealedVault(EntryVault):
     """A `ports.Vault` in the file `path`. `ask` gives the passphrase, at most once for each key it must make;
     the key stays in memory. Thread-safe, and safe across processes.
 
-    Raises KeychainError `keychain_locked` (no passphrase to be had), `passphrase_wrong`, `vault_damaged`,
+    Raises KeychainError `keychain_locked` (no passphrase available), `passphrase_wrong`, `vault_damaged`,
     `keychain_timeout` (another process holds the lock), `vault_unwritable` (a full or read-only disk),
     `keychain_refused` (the file's modes).
     """

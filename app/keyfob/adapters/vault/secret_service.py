@@ -134,7 +134,7 @@ class _ServiceEntries:
         self._again(ask)
 
     def refuse_withheld(self) -> None:
-        """Raises KeychainError `keychain_locked` when the keychain is open and keeps entries of ours from
+        """Raises KeychainError `keychain_locked` when the keychain is open and keeps Keyfob's entries from
         this process until the user allows them.
         """
 
@@ -220,8 +220,8 @@ class _ServiceEntries:
     # --- connection -----------------------------------------------------------------------------------------
 
     def _again(self, call: Callable[[], T]) -> T:
-        """`call`, and again on a new connection where the kept one was lost: a keychain that was
-        restarted knows nothing of our session.
+        """`call`, and again on a new connection if the kept one was lost: a keychain that was
+        restarted does not know our session.
         """
         kept = self._connection is not None
         try:

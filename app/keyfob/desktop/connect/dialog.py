@@ -124,7 +124,7 @@ class ConnectDialog(QDialog):
         self._come_up()
 
     def _come_up(self) -> None:
-        # Not modal: the window behind keeps telling how things stand.
+        # Not modal: the window behind still shows the accounts.
         self.pages.setCurrentWidget(self._blank)
         self.show()
         self.raise_()
@@ -274,6 +274,6 @@ class ConnectDialog(QDialog):
         return self.isVisible() and self.pages.currentWidget() in (self.waiting, self.success, self.form)
 
     def done(self, result: int) -> None:
-        """Qt's end of the dialog: cancels a sign-in that is under way."""
+        """Qt's end of the dialog: cancels a sign-in that is in progress."""
         self._presenter.close()
         super().done(result)

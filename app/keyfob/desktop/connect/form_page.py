@@ -35,7 +35,7 @@ class FormPage(QWidget):
     cancelled = Signal()
     opened = Signal(str)  # an address of the preset's, to be shown in the browser
     copied = Signal(str)
-    other_method = Signal(str, str)  # provider, method: this one is not to be had
+    other_method = Signal(str, str)  # provider, method: this one is not available
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()

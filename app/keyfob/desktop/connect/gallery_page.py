@@ -255,7 +255,7 @@ class GalleryPage(QWidget):
             self.chosen.emit(card.id, str(self.method.currentData()))
 
     def _lay_out(self) -> None:
-        """As many columns as fit, beside the place where the scroll bar comes."""
+        """As many columns as fit, next to the place where the scroll bar comes."""
         px = self._theme.px
         room = self.list.width() - 2 * self.list.verticalScrollBar().sizeHint().width() - 4
         columns = max(min(COLUMNS, room // px(190)), 1)

@@ -91,7 +91,7 @@ class ImportPresenter(QObject):
         self.found.emit([])
 
     def move(self, chosen: Sequence[tuple[int, Found]]) -> None:
-        """Each on its own: a key that its provider refuses does not hold up the next. `moved` follows."""
+        """Each on its own: a key that its provider refuses does not delay the next. `moved` follows."""
         Operation(self, self._mover(tuple(chosen)), self._moved).failing(self._not_moved).start()
 
     def _mover(self, chosen: tuple[tuple[int, Found], ...]) -> Callable[[], list[Found]]:

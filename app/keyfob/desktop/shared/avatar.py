@@ -118,7 +118,7 @@ def paint_tile(painter: QPainter, box: QRectF, letter: str, color: str, edge: QC
 
 
 class Avatar(QWidget):
-    """A face in a layout. Decoration: the name beside it is what assistive technology reads."""
+    """A face in a layout. Decoration: the name next to it is what assistive technology reads."""
 
     def __init__(self, side: int, behind: QColor, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -53,7 +53,7 @@ class Instance(QObject):
                 return False
 
     def raise_first(self) -> bool:
-        """Ask the first to come to the front. Blocks for up to 3 seconds. False: nobody listens yet."""
+        """Ask the first to come to the front. Blocks for up to 3 seconds. False: no process listens yet."""
         socket = QLocalSocket()
         socket.connectToServer(self._name)
         if not socket.waitForConnected(1000):

@@ -40,7 +40,7 @@ class AccountCommands(QObject):
         super().__init__(parent)
         self._accounts, self._keychain, self._clock = accounts, keychain, clock
         self._clipboard = SecretClipboard(self)
-        self.busy: frozenset[str] = frozenset()  # keys of accounts with a command under way
+        self.busy: frozenset[str] = frozenset()  # keys of accounts with a command in progress
 
     def run(self, action: str, view: AccountView) -> None:
         """renew, test, copy, copy_name, disconnect, remove; `said` and `done` follow."""
@@ -134,5 +134,5 @@ class AccountCommands(QObject):
         self._clipboard.copy(secret)
 
     def close(self) -> None:
-        """Take a token of ours off the clipboard."""
+        """Remove Keyfob's token from the clipboard."""
         self._clipboard.clear()

@@ -33,7 +33,7 @@ from keyfob.desktop.shared.widgets import (
 )
 from keyfob.desktop.window.models import Detail
 
-SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards stand beside each other
+SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards stand next to each other
 
 
 class AccountPage(QWidget):

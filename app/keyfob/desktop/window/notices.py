@@ -1,4 +1,4 @@
-"""Banners that concern no single account or that the person can put off, and who has begun to need the person. No Qt."""
+"""Banners that concern no single account or that the user can put off, and who has begun to need the user. No Qt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
 
 
 def unfinished_banner(providers: Sequence[tuple[str, str]]) -> Banner:
-    """Sign-ins at these (id, title) were under way when Keyfob ended: offers to start the last again."""
+    """Sign-ins at these (id, title) were in progress when Keyfob ended: offers to start the last again."""
     title = "A sign-in was not finished" if len(providers) == 1 else "Some sign-ins were not finished"
     where = ", ".join(name for _, name in providers)
     text = f"Keyfob was closed while you were signing in at {where}. Start again to finish."

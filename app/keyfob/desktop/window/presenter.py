@@ -101,7 +101,7 @@ class Presenter(QObject):
         self.keychain.probe()
 
     def reload(self) -> None:
-        """Read accounts and history again; calls while one is under way become one more."""
+        """Read accounts and history again; calls while one is in progress become one more."""
         if self._loading:
             self._again = True
             return
@@ -268,7 +268,7 @@ class Presenter(QObject):
         self.publish()
 
     def offer_again(self, providers: Sequence[tuple[str, str]]) -> None:
-        """A banner for sign-ins at these (id, title), which were under way when Keyfob ended."""
+        """A banner for sign-ins at these (id, title), which were in progress when Keyfob ended."""
         self._notices.unfinished = unfinished_banner(providers)
         self.publish()
 
@@ -287,7 +287,7 @@ class Presenter(QObject):
             self.commands.copy_plain(problem.details, DETAILS_COPIED)
 
     def close(self) -> None:
-        """No event comes after this; the clipboard holds no token of ours."""
+        """No event comes after this; the clipboard contains no token of Keyfob."""
         self._bridge.close()
         self.refresh.stop()
         self._settle.stop()

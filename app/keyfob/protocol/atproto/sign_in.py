@@ -61,11 +61,11 @@ def sign_in(
     plc: str = PLC_DIRECTORY,
     dns_txt: DnsTxt | None = None,
 ) -> Flow[SignInResult]:
-    """One sign-in. `resolved` comes from `resolve`; None means at `ctx.server`, whoever comes. `ctx.dpop_key` is an
+    """One sign-in. `resolved` comes from `resolve`; None means at `ctx.server`, any user. `ctx.dpop_key` is an
     ES256 key that is already stored (a crash after the exchange must not lose it). Without `ctx.client.client_id`,
     the loopback client id is used and returned as `issued_client_id`.
 
-    The result's `extra` holds what is to be pinned beside the server: `did`, `pds` (the API's base), `issuer`, and
+    The result's `extra` holds what is to be pinned next to the server: `did`, `pds` (the API's base), `issuer`, and
     `handle` if one is proved. Raises PeerFault `subject_mismatch` for another user's tokens, `issuer_mismatch`
     where their data server names another server, `identity_invalid`; else as `authorize.authorization_code`.
     """

@@ -45,7 +45,7 @@ RATE_ERRORS = frozenset({"rate_limited", "rate_limit_exceeded", "ratelimited", "
 
 
 class NotStrictError(ValueError):
-    """A body that is not what it should be; the message says why, in words of ours."""
+    """A body that is not what it should be; the message says why, in Keyfob's words."""
 
 
 class CutOffError(NotStrictError):
@@ -128,7 +128,7 @@ def text_within(body: bytes, name: str) -> str | None:
     """The text that stands under the key `name` in a body that cannot be read as a whole: JSON with doubled keys, in
     another encoding, cut off, with something behind it; or a form. None if the body holds no whole such text.
 
-    For tokens that must not be lost, and for nothing else: what it finds is not judged. The last one counts where there
+    For tokens that must not be lost, and for nothing else: what it finds is not checked. The last one counts where there
     are several, as in the parsers that most servers are tested with.
     """
     if _WEB_PAGE.match(body[:1024]):

@@ -72,7 +72,7 @@ def safe(url: str | None, what: str) -> str:
 
 
 def with_query(endpoint: str, params: Mapping[str, str]) -> str:
-    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), a parameter of ours replaces its namesake, so
+    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), Keyfob's parameter replaces one with the same name, so
     that none goes out twice. A fragment is dropped.
     """
     parts = urlsplit(endpoint)

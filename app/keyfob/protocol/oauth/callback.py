@@ -30,7 +30,7 @@ _CODE = re.compile(r"[\x21-\x7e]{1,8192}")  # RFC 6749 Appendix A.11, without th
 
 
 class Why(StrEnum):
-    """Why a request or an answer was refused. Fixed words: nothing of the peer's is ever in them."""
+    """Why a request or an answer was refused. Fixed words: nothing from the peer is ever in them."""
 
     MALFORMED = "malformed"
     TOO_LONG = "too_long"
@@ -92,7 +92,7 @@ class Accepted:
 
 
 def read_request(data: bytes, hosts: frozenset[str]) -> Visit | Refused | None:
-    """Judge what one connection has sent so far; None while more is needed.
+    """Check what one connection has sent so far; None while more is needed.
 
     `hosts` are the exact Host values that name this listener (DNS rebinding: no other will do).
     What `read_head` takes, and of that a GET with one Host and no body.
@@ -213,7 +213,7 @@ def _same(given: str, expected: str) -> bool:
 
 
 def read_paste(text: str, *, form: PasteForm | None, redirect_uri: str, expectation: Expectation) -> Accepted:
-    """Pasted text in place of the browser's visit, under the same checks.
+    """Pasted text instead of the browser's visit, under the same checks.
 
     A full redirect address or its query is always understood; `code#state` and a bare code only if the
     preset's paste form (`RedirectProfile.paste`) is that. Raises Usage for what is not an answer at all,

@@ -28,7 +28,7 @@ def authenticate(
     they are. `endpoint` is the address of the request: the audience if the server has no issuer.
 
     What it returns holds secrets: it goes into one Request and nowhere else. Raises SettingWrong `client_missing`
-    where the client id, secret or key that the method needs is not there.
+    if the client id, secret or key that the method needs is missing.
     """
     body, head, client = dict(params), dict(headers), ctx.client
     if client.client_id is None:

@@ -26,7 +26,7 @@ _ENDPOINTS = tuple(field.name for field in fields(Endpoints))
 
 
 def discover(provider: Provider) -> Flow[Server]:
-    """The provider's server. Where the preset asks for no discovery, its own endpoints, checked like any others.
+    """The provider's server. If the preset asks for no discovery, its own endpoints, checked like any others.
 
     What the preset names itself stands; the metadata fills in the rest. Raises PeerFault `issuer_mismatch` or
     `metadata_invalid`, SettingWrong `endpoint_unsafe`, Transient.

@@ -55,7 +55,7 @@ def password_sign_in(
 
 
 def password_params(ctx: FlowContext, username: str, password: Secret) -> dict[str, str]:
-    """The login's parameters. Where the preset's `token_params` name `{password}`, they are the whole request (for
+    """The login's parameters. If the preset's `token_params` name `{password}`, they are the whole request (for
     servers that say `email`, `login`, …); else RFC 6749 §4.3.2's, with the scopes asked for. Holds the password.
     """
     params: Mapping[str, str] = ctx.provider.token_params

@@ -41,14 +41,14 @@ class OwnSignIn(Protocol):
 
 
 def own_sign_in(quirks: Iterable[QuirkName]) -> OwnSignIn | None:
-    """The sign-in that a quirk has in place of the standard one."""
+    """The sign-in that a quirk has instead of the standard one."""
     return openrouter_keys if "openrouter_keys" in quirks else None
 
 
 def own_registration(
     provider: Provider, server: Server, redirect_uri: str | None, scopes: Sequence[str]
 ) -> Flow[Registered] | None:
-    """The registration of a client that a quirk has in place of RFC 7591."""
+    """The registration of a client that a quirk has instead of RFC 7591."""
     if "mastodon_apps" not in provider.quirks:
         return None
     base = server.issuer or provider.issuer or ""

@@ -75,7 +75,7 @@ def register(
 
 
 def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
-    """Delete a client of ours (RFC 7592 §2.3). True once it is gone, False if the server does not do this.
+    """Delete a client that Keyfob registered (RFC 7592 §2.3). True once it is gone, False if the server does not do this.
     Raises Transient if it may be tried again later.
     """
     uri = safe(registration_client_uri, "The address of the client's registration")
@@ -146,8 +146,8 @@ def _check_grants(asked: Any, given: Any) -> None:
 
 
 def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
-    """The method that the client now has. A secret in place of another secret, or of none, is taken as it comes;
-    a secret in place of a key, or a method that needs what we do not have, is not.
+    """The method that the client now has. A secret instead of another secret, or of none, is taken as it comes;
+    a secret instead of a key, or a method that needs what we do not have, is not.
     """
     wanted = asked if isinstance(asked, str) else "client_secret_basic"  # RFC 7591 §2: the default
     given = known(CLIENT_AUTHS, answer.get("token_endpoint_auth_method", wanted))

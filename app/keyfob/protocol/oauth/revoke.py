@@ -81,7 +81,7 @@ def revoke(
 def _request(
     ctx: FlowContext, style: _Sent, url: str, token: Secret, hint: TokenHint
 ) -> tuple[Request, Secret | None]:
-    """The request of the preset's style, and the token where the token itself is the credential.
+    """The request of the preset's style, and the token if the token itself is the credential.
 
     `{token}`, `{hint}` and `{client_id}` are placeholders in the preset's parameters, `{client_id}` in its address;
     a parameter with `{token}` takes the place of RFC 7009's two.

@@ -52,7 +52,7 @@ _MILLISECONDS = 1e11  # an epoch beyond the year 5138 is reported in millisecond
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a token endpoint gave, read and not yet judged. Tokens that no header could carry count as absent."""
+    """What a token endpoint gave, read and not yet checked. Tokens that no header could carry count as absent."""
 
     data: Mapping[str, Any]
     at: datetime
@@ -130,7 +130,7 @@ def _within(shape: TokenAnswer, outer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def tokens_in(provider: Provider, response: Response) -> tuple[Secret | None, Secret | None]:
     """The access and the refresh token of a 2xx answer that `read_answer` refuses: one that is not strict, or has an
-    error beside its tokens. For a refresh token that must be stored, and for tokens that are to be revoked.
+    error next to its tokens. For a refresh token that must be stored, and for tokens that are to be revoked.
     """
     if not 200 <= response.status < 300:
         return None, None
@@ -232,7 +232,7 @@ def fault_in_type(ctx: FlowContext, answer: Answer) -> str | None:
 
 
 def read_grant(ctx: FlowContext, response: Response, asked_scopes: tuple[str, ...]) -> Grant:
-    """The grant of a sign-in's token answer, judged all but its ID token. Raises as `read_answer`, and PeerFault for
+    """The grant of a sign-in's token answer, checked all but its ID token. Raises as `read_answer`, and PeerFault for
     an answer without a usable access token.
     """
     return grant_of(ctx, read_answer(ctx.provider, response), asked_scopes)
@@ -307,9 +307,9 @@ def renew(
     """Renew a grant (RFC 6749 §6). `ctx` is the account's pinned one; `subject` is whom the account belongs to.
 
     Yields `Keep` as soon as the answer holds a token, then checks it. If it is refused, a second `Keep` stores the
-    old access token beside the newest refresh token, and PeerFault is raised: the account stays as it was, and the
+    old access token next to the newest refresh token, and PeerFault is raised: the account stays as it was, and the
     next renewal may succeed. So does an answer that cannot be read as a whole: a new refresh token that can be made out
-    in it is kept first, beside the old access token. Raises SignInNeeded `grant_ended` for the grant's true end and nothing else; Transient
+    in it is kept first, next to the old access token. Raises SignInNeeded `grant_ended` for the grant's true end and nothing else; Transient
     says with `sent` and `answered` whether the refresh token may have been used up; any PeerFault raised without a
     `Keep` before it is an answer that held no token at all.
     """
@@ -369,7 +369,7 @@ def merge(ctx: FlowContext, old: Grant, answer: Answer) -> Grant | None:
         access=answer.access,
         obtained_at=answer.at,
         refresh=refresh,
-        # The old one was judged and names the subject; the new one is not judged yet and would add nothing.
+        # The old one was checked and names the subject; the new one is not checked yet and would add nothing.
         id_token=old.id_token or answer.id_token,
         expires_at=answer.expires_at,
         scopes=old.scopes if answer.scopes is None else answer.scopes,
@@ -397,7 +397,7 @@ def _judge_identity(
     before = id_token.unverified_claims(old.id_token) or {}  # verified when it was stored
     after = id_token.unverified_claims(answer.id_token) or {}
     if before and after.get("iss") != before.get("iss"):
-        # Where the server's issuer is a template, the token's own tenant must stay.
+        # If the server's issuer is a template, the token's own tenant must stay.
         raise PeerFault(
             f"{ctx.provider.title} renewed the sign-in with an ID token of another issuer",
             code="id_token_invalid",
@@ -412,7 +412,7 @@ def _judge_identity(
             ctx, answer.id_token, nonce=None, at=answer.at, access=answer.access, subject=expected
         )
     except (Transient, SettingWrong, PeerFault) as failed:
-        # Where the keys cannot be had just now, the claims were judged all the same, before they were asked for. The
+        # Where the keys cannot be had just now, the claims were checked all the same, before they were asked for. The
         # token came over TLS from the token endpoint itself, which Core §3.1.3.7 (6) takes in a signature's place.
         if failed.code in ("id_token_invalid", "subject_mismatch"):
             raise

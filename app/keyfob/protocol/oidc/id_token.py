@@ -198,7 +198,7 @@ def check_claims(
     code: Secret | None = None,
     subject: str | None = None,
 ) -> None:
-    """Judge the claims alone. Raises PeerFault `id_token_invalid`, or `subject_mismatch` for another `subject`."""
+    """Check only the claims. Raises PeerFault `id_token_invalid`, or `subject_mismatch` for another `subject`."""
     _check_issuer(ctx, claims)
     _check_audience(ctx.client.client_id, claims)
     _check_times(claims, at)

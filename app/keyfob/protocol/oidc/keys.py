@@ -1,6 +1,6 @@
 """The keys that sign ID tokens (RFC 7517): which of a server's keys are usable, and for what.
 
-Called by `id_token`, which fetches key sets, keeps them in `FlowEnv.keys`, and judges tokens by them.
+Called by `id_token`, which fetches key sets, keeps them in `FlowEnv.keys`, and checks tokens by them.
 """
 
 from __future__ import annotations

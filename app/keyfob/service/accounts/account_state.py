@@ -130,7 +130,7 @@ class AccountState:
         raise error
 
     def quietly(self, write: Callable[[], object]) -> None:
-        """A write to the store that matters less than what is under way: a grant is not dropped for want of a line of
+        """A write to the store that matters less than what is in progress: a grant is not dropped for want of a line of
         history, on a disk that is full.
         """
         try:

@@ -1,6 +1,6 @@
 """Ends accounts: forgets their tokens here, has their provider revoke them, and finishes what was cut short.
 
-The account's row says first that it is disconnected, so that no renewal under way stores its answer. Then the tokens are
+The account's row says first that it is disconnected, so that no renewal in progress stores its answer. Then the tokens are
 taken from the keychain into the queue of revocations. What a locked keychain or a crash leaves undone is marked at the
 account (`cleanup`), and the renewer calls `clean_up` until it is done.
 """
@@ -71,7 +71,7 @@ class Disconnector:
         return ended
 
     def clean_up(self, key: str) -> None:
-        """Finish a disconnect that was cut short by a crash, a locked keychain or a renewal under way."""
+        """Finish a disconnect that was cut short by a crash, a locked keychain or a renewal in progress."""
         record = self._store.get(key)
         if record is not None and record.cleanup:
             self._forget(record, local=self._store.read(_local(key)) is not None)
@@ -139,7 +139,7 @@ class Disconnector:
                 if current is None or not current.cleanup:
                     return self._how_it_ended(record)
                 stored = self._grants.newest_or_none(key)
-                # With nothing here: a renewal that was under way may have got an answer and revoked it itself.
+                # With nothing here: a renewal that was in progress may have got an answer and revoked it itself.
                 before = self._how_it_ended(record) if stored is None else None
                 offered = self._revocations.can_revoke(record)
                 due = [] if local else self._revocations.release(key)
@@ -153,7 +153,7 @@ class Disconnector:
                 self._store.update(key, partial(after, event=SecretsForgotten()))
                 self._store.write(_local(key), None)
         except Transient:
-            # A renewal under way still holds the lock; the renewer goes on with the cleanup.
+            # A renewal in progress still holds the lock; the renewer goes on with the cleanup.
             return Disconnection(None, "pending")
         if before is not None and not due and not untold:
             return before

@@ -61,7 +61,7 @@ class GrantStore:
                     raise
                 damaged = True
             except (ValueError, KeyError, TypeError, AttributeError):
-                # The checksum held but the content is not ours to understand: as good as damaged.
+                # The checksum is right but the content is unknown: treated as damaged.
                 damaged = True
         if not found:
             if damaged:

@@ -1,4 +1,4 @@
-"""What comes before an account's token in a header line. The store keeps it beside the account's row, so that
+"""What comes before an account's token in a header line. The store keeps it next to the account's row, so that
 `keyfob token` can hand out a token without the engine.
 """
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """One renewal under way. `before` is open because an earlier answer was lost, and `sending` is what is sent now.
+    """One renewal in progress. `before` is open because an earlier answer was lost, and `sending` is what is sent now.
     `held`: the grant that it began with, and what the provider has given since, all in the vault; the newest last.
     """
 

@@ -111,7 +111,7 @@ class Renewer:
         self._events.keychain(error)
 
     def busy(self) -> bool:
-        """Whether a renewal is under way in this process. Thread-safe."""
+        """Whether a renewal is in progress in this process. Thread-safe."""
         with self._lock:
             return bool(self._running)
 

@@ -33,7 +33,7 @@ def saving_name(key: str) -> str:
 
 
 def essential(new: Grant, old: Grant) -> Grant:
-    """What must not be lost of a renewal that has not been checked yet: its refresh token, beside the old access token."""
+    """What must not be lost of a renewal that has not been checked yet: its refresh token, next to the old access token."""
     return replace(old, refresh=new.refresh, generation=new.generation)
 
 

@@ -28,7 +28,7 @@ class TokenEndpoint:
     def renew(
         self, context: FlowContext, record: Record, grant: Grant, keep: Callable[[Grant], None]
     ) -> Grant:
-        """Send the refresh token once. `keep` is called with what the provider gave before anything in it is judged.
+        """Send the refresh token once. `keep` is called with what the provider gave before anything in it is checked.
         Raises what `protocol.oauth.token.renew` and `keep` raise.
         """
         flow = token.renew(context, grant, subject=record.account.subject)

@@ -206,7 +206,7 @@ class Attempt:
         if cancelled:
             self.close()
             return
-        # Fixed words of ours: nothing that a peer said is shown in the browser.
+        # Fixed texts: nothing that a peer said is shown in the browser.
         title, text = PAGES.get(error.code, ("Sign-in failed", "Keyfob shows what happened and what to do."))
         self._conclude(Outcome(False, title, text))
 

@@ -48,7 +48,7 @@ class StoredClient:
 
 @dataclass(frozen=True, slots=True)
 class ClientChoice:
-    """The client an attempt uses, with what is to be kept beside the account."""
+    """The client an attempt uses, with what is to be kept next to the account."""
 
     client: Client
     secrets: ClientSecrets = NO_SECRETS

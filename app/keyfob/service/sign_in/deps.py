@@ -28,7 +28,7 @@ from keyfob.service.sign_in.clients import Clients
 
 @dataclass(frozen=True, slots=True)
 class SignInDeps:
-    """The collaborators of signing in, gathered once by the engine and handed to the services that need them all."""
+    """The services that signing in uses, collected once by the engine for the services that need them all."""
 
     catalogue: Catalogue
     contexts: ContextBuilder

@@ -342,8 +342,8 @@ class SignIn:
 
     def _give_back(self, ready: PreparedSignIn, *, tell: bool) -> None:
         """Revoke a grant that was received and is not kept: another user's, a cancelled dialog's, one that the
-        keychain refused; and remove the client that was registered for it. With `tell` False both are only forgotten, as
-        where the ID token did not hold. Its failure never hides why it is not kept.
+        keychain refused; and remove the client that was registered for it. With `tell` False both are only deleted here, as
+        if the ID token was not valid. Its failure never hides why it is not kept.
         """
         deps, received = self._deps, ready.attempt.received
         if received is not None and tell:
@@ -412,7 +412,7 @@ def _where(inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _labels(base: str, asked: str | None) -> list[str]:
-    """The label itself, then `-2`, `-3`, … on a clash; only itself where the user asked for it."""
+    """The label itself, then `-2`, `-3`, … on a clash; only itself if the user asked for it."""
     return [base] if asked else [base, *(f"{base[:60]}-{n}" for n in range(2, 1000))]
 
 
