@@ -85,7 +85,7 @@ def ready(*, tests: str = "", packages: bool = True) -> Path:
     """
     try:
         python = _current()
-        uv = None if python else _uv()
+        uv = None if python else find_uv()
         if packages and sys.platform.startswith("linux"):
             _system_packages(tests, missing_packages(tests, for_uv=python is None and uv is None))
         python = python or _environment(uv)
@@ -288,7 +288,7 @@ def _interpreter() -> str:
     stop("Keyfob needs Python 3.11 or newer. Install it, for example: sudo apt-get install python3.11-venv")
 
 
-def _uv() -> str | None:
+def find_uv() -> str | None:
     """A uv that runs: the machine's, else the one installed here before."""
     for found in (shutil.which("uv"), str(TOOLS / ("Scripts/uv.exe" if WINDOWS else "bin/uv"))):
         if found and Path(found).exists() and _quietly([found, "--version"]) == 0:
@@ -306,7 +306,7 @@ def _install_uv(interpreter: str) -> str:
         or _quietly([python, "-m", "pip", "install", "-q", "uv>=0.7"]) != 0
     ):
         stop(f"Could not install uv (see {LOG}). Install it (https://docs.astral.sh/uv), then run this again")
-    found = _uv()
+    found = find_uv()
     assert found is not None
     return found
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from keyfob.client import accounts, token
+    from keyfob.client.tokens import accounts, token
     from keyfob.core.errors import KeyfobError
 
 __version__ = "0.1.0"
@@ -21,11 +21,11 @@ __all__ = ["Auth", "KeyfobError", "__version__", "accounts", "token"]
 
 def __getattr__(name: str) -> "Any":
     if name in ("token", "accounts"):
-        from keyfob import client
+        from keyfob.client import tokens
 
-        return getattr(client, name)
+        return getattr(tokens, name)
     if name == "Auth":
-        from keyfob.client import make_auth
+        from keyfob.client.auth import make_auth
 
         made = globals()["Auth"] = make_auth()
         return made

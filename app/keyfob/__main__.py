@@ -24,7 +24,7 @@ def launched(command: str, *arguments: str) -> NoReturn:
     begin()
     code = short_ways(["token", *arguments])
     if code is None:
-        from keyfob.client import is_agent_silent
+        from keyfob.client.connection import is_agent_silent
 
         if is_agent_silent():
             os.environ["KEYFOB_SOCK"] = os.devnull  # the command does not wait for that agent again
@@ -45,7 +45,7 @@ def short_ways(arguments: list[str]) -> int | None:
     """`token` if it takes neither the command line nor the engine: its exit code, None if it does."""
     if not arguments or arguments[0] != "token":
         return None
-    from keyfob.client import fast_token
+    from keyfob.client.fast_token import fast_token
 
     code = fast_token(arguments[1:])
     if code is not None:

@@ -39,7 +39,7 @@ def token_without_engine(arguments: Sequence[str]) -> int | None:
     """The exit code of `keyfob token`, or None if the engine has to do it. A keychain that is locked, absent or hangs is
     reported at once, in the engine's words.
     """
-    from keyfob.client import asked_for
+    from keyfob.client.fast_token import asked_for
 
     asked = asked_for(arguments)
     if asked is None:

@@ -5,7 +5,7 @@ import sys
 import time
 
 import keyfob
-from keyfob import client
+from keyfob.client import tokens
 
 account, rounds = sys.argv[1], int(sys.argv[2])
 
@@ -14,7 +14,7 @@ def times(forget: bool) -> list[float]:
     found = []
     for _ in range(rounds):
         if forget:
-            client.forget()
+            tokens.forget()
         began = time.perf_counter()
         keyfob.token(account)
         found.append((time.perf_counter() - began) * 1000)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from keyfob import client
 from keyfob.cli import docker_credential, git_credential, host_lookup, keyring_command
+from keyfob.client import tokens
 from keyfob.core.errors import SignInNeeded
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
@@ -39,9 +39,9 @@ ACCOUNTS = [
 @pytest.fixture(autouse=True)
 def accounts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     rows = [dict(row) for row in ACCOUNTS]
-    monkeypatch.setattr(client, "accounts", lambda: rows)
+    monkeypatch.setattr(tokens, "accounts", lambda: rows)
     monkeypatch.setattr(
-        client, "lease", lambda ref, **_: {"token": f"{TOKEN}-of-{ref}", "expires_at": "2026-11-20T12:00:00Z"}
+        tokens, "lease", lambda ref, **_: {"token": f"{TOKEN}-of-{ref}", "expires_at": "2026-11-20T12:00:00Z"}
     )
     return rows
 
@@ -136,7 +136,7 @@ def test_a_failure_is_told_and_answered_with_nothing(
     def ended(ref: str, **_: Any) -> Any:
         raise SignInNeeded(f"The sign-in of {ref} has ended")
 
-    monkeypatch.setattr(client, "lease", ended)
+    monkeypatch.setattr(tokens, "lease", ended)
     assert git("protocol=https\nhost=github.com\n\n", monkeypatch) == ""
     assert "keyfob: The sign-in of github/octocat has ended. " in capsys.readouterr().err
 
@@ -214,7 +214,7 @@ def test_keyring_answers_in_the_form_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(client, "lease", lambda ref, **_: {"token": TOKEN})
+    monkeypatch.setattr(tokens, "lease", lambda ref, **_: {"token": TOKEN})
     assert keyring_command.main(words) == 0
     said = capsys.readouterr().out
     assert (json.loads(said) if isinstance(out, dict) else said) == out

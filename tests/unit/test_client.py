@@ -21,9 +21,10 @@ import jwt
 import pytest
 
 import keyfob
-from keyfob import client
 from keyfob.adapters.system.keys import new_key
 from keyfob.agent.endpoints import TcpEndpoint
+from keyfob.client import connection, running_agent, tokens
+from keyfob.client.fast_token import fast_token
 from keyfob.core.errors import NotFound, SettingWrong, SignInNeeded
 from support.agent_rig import AgentRig, short_folder, unix
 from support.rig import ISSUER
@@ -33,10 +34,9 @@ from support.rig import ISSUER
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with short_folder() as made:
         monkeypatch.setenv("KEYFOB_SOCK", str(made / "agent.sock"))
-        client.forget()
-        client._bound.clear()
+        tokens.forget()
         yield made
-        client.forget()
+        tokens.forget()
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | Non
             }
         return {"token": "from-command", "expires_at": None}
 
-    monkeypatch.setattr(client, "_command", command)
+    monkeypatch.setattr(tokens, "run_command", command)
     return run
 
 
@@ -86,7 +86,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str | Non
 def test_a_token_and_the_accounts(agent: AgentRig) -> None:
     assert keyfob.token("example") == keyfob.token("example/alice") == "access-1"
     assert [account["id"] for account in keyfob.accounts()] == ["example/alice"]
-    assert client.lease("example")["token_type"] == "Bearer"
+    assert tokens.lease("example")["token_type"] == "Bearer"
 
 
 def test_a_refused_token_is_replaced(agent: AgentRig) -> None:
@@ -124,7 +124,7 @@ def test_memory_is_kept_while_it_may_be(
     from datetime import UTC, datetime
 
     expires = datetime.fromtimestamp(1_000_000 + left, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert client._keep_until({"expires_at": expires}, min_life) == pytest.approx(1_000_000 + kept, abs=1)
+    assert tokens.keep_until({"expires_at": expires}, min_life) == pytest.approx(1_000_000 + kept, abs=1)
 
 
 def test_without_an_agent_the_command_does_the_work(
@@ -184,8 +184,8 @@ def test_an_agent_that_goes_away_midway_is_no_answer(folder: Path) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
         b"odd\r\n\r\n",
     ):
-        with pytest.raises(client.AgentGoneError):
-            client._parsed(raw)
+        with pytest.raises(connection.AgentGoneError):
+            connection.parse_response(raw)
 
 
 @pytest.mark.network
@@ -197,9 +197,9 @@ def test_where_there_are_no_unix_sockets_the_port_is_used(
     monkeypatch.delattr(_socket, "AF_UNIX")
     with rig.serving(TcpEndpoint(folder / "agent.json")):
         assert keyfob.token("example") == "access-1"
-        assert client.signed("example", "GET", f"{ISSUER}/me")["token"] == "access-1"
-    with pytest.raises(client.AgentGoneError):
-        client.from_agent("example")
+        assert tokens.signed("example", "GET", f"{ISSUER}/me")["token"] == "access-1"
+    with pytest.raises(connection.AgentGoneError):
+        running_agent.lease("example")
 
 
 @pytest.mark.network
@@ -250,10 +250,10 @@ def test_who_holds_a_dead_agents_port_gets_neither_key_nor_secret(
 def impatient(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Waits are short, and what is said of them is kept."""
     said: list[str] = []
-    monkeypatch.setattr(client, "SILENCE", 0.2)
-    monkeypatch.setattr(client, "SIGN_OF_LIFE", 0.5)
-    monkeypatch.setattr(client, "_silent_until", 0.0)
-    monkeypatch.setattr(client, "on_wait", lambda: said.append("waiting"))
+    monkeypatch.setattr(connection, "SILENCE", 0.2)
+    monkeypatch.setattr(connection, "SIGN_OF_LIFE", 0.5)
+    monkeypatch.setattr(connection, "silent_until", 0.0)
+    monkeypatch.setattr(connection, "on_wait", lambda: said.append("waiting"))
     return said
 
 
@@ -293,18 +293,18 @@ def test_an_agent_without_a_sign_of_life_is_left_alone(
 def test_the_fast_path_prints_what_the_command_prints(
     agent: AgentRig, capfd: pytest.CaptureFixture[str], arguments: list[str], out: str
 ) -> None:
-    assert client.fast_token(arguments) == 0
+    assert fast_token(arguments) == 0
     assert capfd.readouterr() == (out, "")
 
 
 def test_the_fast_path_fails_as_the_command_does(agent: AgentRig, capfd: pytest.CaptureFixture[str]) -> None:
-    assert client.fast_token(["nobody"]) == 7
+    assert fast_token(["nobody"]) == 7
     out, err = capfd.readouterr()
     assert (out, err) == (
         "",
         "keyfob: There is no account nobody. To list your accounts, run `keyfob accounts`.\n",
     )
-    assert client.fast_token(["nobody", "--json"]) == 7
+    assert fast_token(["nobody", "--json"]) == 7
     out, err = capfd.readouterr()
     assert (out, json.loads(err)["code"]) == ("", "account_not_found")
 
@@ -315,11 +315,11 @@ def test_the_fast_path_fails_as_the_command_does(agent: AgentRig, capfd: pytest.
      ["example", "--min-life"], ["a b"], ["../x"], ["é"], ["a\r\nHost: x"]],
 )  # fmt: skip
 def test_what_the_fast_path_does_not_know_is_the_commands(agent: AgentRig, arguments: list[str]) -> None:
-    assert client.fast_token(arguments) is None
+    assert fast_token(arguments) is None
 
 
 def test_the_fast_path_without_an_agent_is_the_commands(folder: Path) -> None:
-    assert client.fast_token(["example"]) is None
+    assert fast_token(["example"]) is None
 
 
 def test_importing_keyfob_costs_nothing() -> None:

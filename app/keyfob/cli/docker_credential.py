@@ -11,8 +11,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from keyfob import client
 from keyfob.cli import host_lookup
+from keyfob.client import tokens
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
 
@@ -67,14 +67,14 @@ def _get(address: str) -> int:
     if account is None:
         print(NOT_FOUND)
         return 1
-    found = client.lease(account["id"])
+    found = tokens.lease(account["id"])
     print(json.dumps({"ServerURL": address, "Username": _username(account), "Secret": found["token"]}))
     return 0
 
 
 def listing() -> dict[str, str]:
     """Registry → user name, for each host at which exactly one account would answer. Names no secret."""
-    accounts, found = client.accounts(), {}
+    accounts, found = tokens.accounts(), {}
     for account in accounts:
         entry = hosts.entry(account["provider"], "docker")
         if entry is None:

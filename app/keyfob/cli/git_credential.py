@@ -13,8 +13,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from keyfob import client
 from keyfob.cli import host_lookup
+from keyfob.client import tokens
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
 
@@ -85,7 +85,7 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
     account = host_lookup.choose(host, "git", account=told.get("account"), username=username)
     if account is None:
         return []
-    found = client.lease(account["id"])
+    found = tokens.lease(account["id"])
     token = str(found["token"])
     if "\n" in token or "\r" in token or "\0" in token:
         return []
@@ -111,9 +111,9 @@ def erase(asked: dict[str, str], account: str | None) -> None:
     host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
     if not host or not refused:
         return
-    for row in hosts.at(host, "git", client.accounts()):
+    for row in hosts.at(host, "git", tokens.accounts()):
         if row["renewable"] and row.get("shareable", True) and account in (None, row["id"], row["provider"]):
-            client.lease(row["id"], rejected=refused)
+            tokens.lease(row["id"], rejected=refused)
 
 
 def _spread(asked: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from keyfob import client
+from keyfob.client import tokens
 from keyfob.tools.hosts import Account, at, table
 
 # User names that tools and providers' documentation put next to a token, and that name no person.
@@ -24,7 +24,7 @@ def choose(
     narrow the choice: another user's token is never the answer. None, with a line on stderr, if no account or more
     than one fits. Raises `keyfob.KeyfobError`.
     """
-    found = at(host, tool, client.accounts())
+    found = at(host, tool, tokens.accounts())
     if account:
         found = [row for row in found if account in (row["id"], row["provider"])]
     allowed = [row for row in found if row.get("shareable", True)]

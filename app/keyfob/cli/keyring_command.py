@@ -12,8 +12,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from keyfob import client
 from keyfob.cli import host_lookup
+from keyfob.client import tokens
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         account = host_lookup.choose(host, "pip", username=username or named)
         if account is None:
             return 1
-        token = str(client.lease(account["id"])["token"])
+        token = str(tokens.lease(account["id"])["token"])
     except KeyfobError as error:
         from keyfob.cli import remedies
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import click
 
-from keyfob import __version__, client
+from keyfob import __version__
 from keyfob.cli import failure
 from keyfob.cli.session import OpenEngine, Session, open_engine, utc_now
+from keyfob.client.connection import announce_waiting
 from keyfob.core.errors import KeyfobError, Transient
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def main(
     open_engine: OpenEngine = open_engine,
 ) -> int:
     """Run one command. `window` opens the desktop app, for a command that asks for it. Returns the exit code; never raises. stdout is empty unless it is 0."""
-    client.tell_on_terminal()
+    announce_waiting()
     session = Session(window, now, open_engine)
     # An option error is met before any option is parsed: the form of the failure must be known by then.
     wants_json = "--json" in list(argv)[: list(argv).index("--") if "--" in argv else None]

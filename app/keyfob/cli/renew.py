@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from keyfob import client
 from keyfob.cli import words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.views import view_of
+from keyfob.client import running_agent
+from keyfob.client.connection import AgentGoneError
 
 
 @click.command(short_help="Renew an account's token now.")
@@ -26,8 +27,8 @@ def renew(session: Session, account: str) -> None:
     """
     try:
         # The agent may hold what this process cannot open: an encrypted file.
-        view = view_of(session.from_agent(lambda: client.renewed_by_agent(account)))
-    except client.AgentGoneError:
+        view = view_of(session.from_agent(lambda: running_agent.renew(account)))
+    except AgentGoneError:
         view = session.finish(lambda: session.engine.accounts.renew(account))
     if session.json:
         session.document(view.to_json())

@@ -15,9 +15,10 @@ from typing import BinaryIO
 
 import click
 
-from keyfob import client
 from keyfob.cli.options import account_argument, pass_session
 from keyfob.cli.session import Session
+from keyfob.client import running_agent
+from keyfob.client.connection import AgentGoneError
 from keyfob.core.errors import PeerFault, SettingWrong, Usage
 from keyfob.core.http import Request, Streamed
 from keyfob.core.repeats import Repeats
@@ -116,9 +117,9 @@ class Call:
         try:
             rejected = wanted.rejected.reveal() if wanted.rejected else None
             told = self._session.from_agent(
-                lambda: client.sign_by_agent(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
+                lambda: running_agent.sign(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
             )
-        except client.AgentGoneError:
+        except AgentGoneError:
             pass
         except SettingWrong as error:
             if error.code != "sharing_not_allowed":

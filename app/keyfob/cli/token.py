@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keyfob import client
 from keyfob.cli.options import Seconds, account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.client import running_agent
+from keyfob.client.connection import AgentGoneError
 from keyfob.core.errors import KeyfobError
 from keyfob.core.min_life import ASKED_MOST
 
@@ -50,9 +51,9 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
     refused = rejected.reveal() if rejected else None
     try:
         # The fast paths take neither a refused token nor a fraction of a second: the agent is asked here for those.
-        told = session.from_agent(lambda: client.from_agent(account, min_life=min_life, rejected=refused))
-        line = ": ".join(client.header_from_agent(account)) if header else ""
-    except client.AgentGoneError:
+        told = session.from_agent(lambda: running_agent.lease(account, min_life=min_life, rejected=refused))
+        line = ": ".join(running_agent.header(account)) if header else ""
+    except AgentGoneError:
         engine = session.engine
         life = None if min_life is None else timedelta(seconds=min_life)
         found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyfob import client
 from keyfob.cli.session import Session
+from keyfob.client import running_agent
+from keyfob.client.connection import AgentGoneError
 from keyfob.core.secret import Secret
 from keyfob.core.times import from_rfc3339
 
@@ -35,8 +36,8 @@ def lease(session: Session, ref: str) -> Lease:
     them.
     """
     try:
-        answer = session.from_agent(lambda: client.from_agent(ref))
-    except client.AgentGoneError:
+        answer = session.from_agent(lambda: running_agent.lease(ref))
+    except AgentGoneError:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
         return Lease(found.account, found.token, found.token_type, found.expires_at)
     return Lease(
@@ -50,8 +51,8 @@ def lease(session: Session, ref: str) -> Lease:
 def header(session: Session, ref: str) -> tuple[str, Secret]:
     """The name and value of the header that carries the token of `ref`, as its provider wants it. As `lease`."""
     try:
-        name, value = session.from_agent(lambda: client.header_from_agent(ref))
+        name, value = session.from_agent(lambda: running_agent.header(ref))
         return name, Secret(value)
-    except client.AgentGoneError:
+    except AgentGoneError:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
     return found.header_name, found.header_value or Secret(f"Bearer {found.token.reveal()}")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from keyfob import client
 from keyfob.cli import remedies
 from keyfob.cli.session import Session
+from keyfob.client import running_agent
+from keyfob.client.connection import AgentGoneError
 from keyfob.core.account import AccountView
 from keyfob.core.errors import Fault
 
@@ -20,8 +21,8 @@ def all_accounts(session: Session) -> list[AccountView]:
     """All accounts. Blocks. Raises a KeyfobError."""
     if os.environ.get("KEYFOB_SOCK"):
         try:
-            return [view_of(row) for row in client.accounts_from_agent()]
-        except client.AgentGoneError:
+            return [view_of(row) for row in running_agent.accounts()]
+        except AgentGoneError:
             pass
     return session.engine.accounts.views()
 
@@ -40,8 +41,8 @@ def one_account(session: Session, ref: str) -> AccountView:
     """One account. Raises NotFound, Usage `account_ambiguous`."""
     if os.environ.get("KEYFOB_SOCK"):
         try:
-            return view_of(client.account_from_agent(ref))
-        except client.AgentGoneError:
+            return view_of(running_agent.account(ref))
+        except AgentGoneError:
             pass
     return session.engine.accounts.view(ref)
 
