@@ -220,7 +220,7 @@ class Ground:
     def sign_in_again(self) -> None:
         self._vault(lambda: self.whole.connect(account="here"))
 
-    def _vault(self, work: Callable[[], Any]) -> Any:
+    def _vault(self, work: Callable[[], object]) -> object:
         try:
             return work()
         except KeychainError:

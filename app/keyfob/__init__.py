@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 __all__ = ["Auth", "KeyfobError", "__version__", "accounts", "token"]
 
 
-def __getattr__(name: str) -> "Any":
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - `Auth` is made when it is asked for
     if name in ("token", "accounts"):
         from keyfob.client import tokens
 

@@ -120,7 +120,7 @@ class Ground:
 
     # --- the provider ---------------------------------------------------------------------------------------
 
-    def control(self, **told: Any) -> None:
+    def control(self, **told: object) -> None:
         request = urllib.request.Request(f"{self.issuer}/control", json.dumps(told).encode(), method="POST")
         with urllib.request.urlopen(request, timeout=10) as answer:
             answer.read()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any, NoReturn
+from typing import NoReturn
 
 
 class Secret:
@@ -58,7 +58,7 @@ class Secret:
     def __format__(self, spec: str) -> str:
         return repr(self)
 
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
+    def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Secret never changes")
 
     def __reduce__(self) -> NoReturn:

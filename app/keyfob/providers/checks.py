@@ -84,7 +84,7 @@ def _foundation(data: bytes) -> Iterator[PresetFault]:
         )
 
 
-def _leaves(value: Any, at: str) -> Iterator[tuple[str, str]]:
+def _leaves(value: object, at: str) -> Iterator[tuple[str, str]]:
     """Every text of a preset with its dotted key."""
     match value:
         case Mapping():

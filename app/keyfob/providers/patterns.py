@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from keyfob.core.limits import PATTERN_MOST
+from keyfob.core.untyped import Json
 
 TEXT_MOST = 256  # characters of a text that is matched
 WAYS_MOST = TEXT_MOST**2 * 32  # about 0.1 s on a slow computer: two open repeats, and something more
@@ -65,7 +66,7 @@ def _ways(nodes: Iterable[Any]) -> int:
     return ways
 
 
-def _ways_of(kind: Any, told: Any) -> int:
+def _ways_of(kind: object, told: Json) -> int:
     if kind in _ONE or kind is code.AT:
         return 1
     if kind is code.BRANCH:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from keyfob.core.provider import Provider
@@ -41,7 +40,7 @@ def same_name(preset: Provider, known: Iterable[Provider]) -> Provider | None:
     return None
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     if is_dataclass(value):
         for entry in fields(value):
             if entry.name not in WORDS_ALONE:

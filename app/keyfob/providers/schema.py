@@ -20,7 +20,7 @@ class Key:
     """One key of a table: its type with all marks, and whether the table cannot be without it."""
 
     name: str
-    kind: Any
+    kind: object
     required: bool
 
 
@@ -45,34 +45,34 @@ def _keys(table: type[Any]) -> dict[str, Key]:
     }
 
 
-def bare(kind: Any) -> Any:
+def bare(kind: object) -> object:
     """The type without marks and without `| None`."""
     if get_origin(kind) is Annotated:
-        return bare(kind.__origin__)
+        return bare(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
         return bare(next(arm for arm in get_args(kind) if arm is not type(None)))
     return kind
 
 
-def limits(kind: Any) -> list[Limits]:
+def limits(kind: object) -> list[Limits]:
     """The bounds on a type, outermost first."""
     return [mark for mark in _marks(kind) if isinstance(mark, Limits)]
 
 
-def meanings(kind: Any) -> list[str]:
+def meanings(kind: object) -> list[str]:
     """What a type's marks say that it is for, outermost first."""
     return [mark.text for mark in _marks(kind) if isinstance(mark, Meaning)]
 
 
-def _marks(kind: Any) -> list[object]:
+def _marks(kind: object) -> list[object]:
     if get_origin(kind) is Annotated:
-        return [*kind.__metadata__, *_marks(kind.__origin__)]
+        return [*get_args(kind)[1:], *_marks(get_args(kind)[0])]
     if get_origin(kind) in (Union, types.UnionType):
         return [mark for arm in get_args(kind) for mark in _marks(arm)]
     return []
 
 
-def table_of(kind: Any) -> type[Any] | None:
+def table_of(kind: object) -> type[Any] | None:
     """The class of a type that is a table with its own keys."""
     found = bare(kind)
     return found if isinstance(found, type) and is_dataclass(found) else None
@@ -118,7 +118,7 @@ def _reference(table: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{table.__name__}"}
 
 
-def _property(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+def _property(kind: object, definitions: dict[str, Any]) -> dict[str, Any]:
     said = meanings(kind)
     out: dict[str, Any] = {"description": "; ".join(said)} if said else {}
     plain = bare(kind)
@@ -148,7 +148,7 @@ def _property(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _default(value: Any) -> dict[str, Any]:
+def _default(value: object) -> dict[str, Any]:
     """What an absent key means, if a file can say it."""
     if isinstance(value, (str, int)):
         return {"default": value}

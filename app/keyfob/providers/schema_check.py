@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from keyfob.core.limits import Limits
 from keyfob.core.provider import Provider
 from keyfob.core.text import plain
+from keyfob.core.untyped import Json
 from keyfob.providers.schema import bare, keys_of, limits, meanings, table_of
 
 SECRET_KEYS = frozenset(
@@ -89,7 +90,7 @@ class _Reader:
                 self._fault(f"{at}{key.name}", "is missing", f"it should be {expected(key.kind)}")
         return values
 
-    def _value(self, value: Any, kind: Any, here: str) -> Any:
+    def _value(self, value: object, kind: object, here: str) -> object:
         inner = table_of(kind)
         if inner is not None:
             return self._inner(value, inner, here)
@@ -100,14 +101,14 @@ class _Reader:
             return self._texts(value, here)
         return value if _fits(value, kind) else self._fault(here, _is(value), _should(value, kind))
 
-    def _inner(self, value: Any, shape: type[Any], here: str) -> Any:
+    def _inner(self, value: object, shape: type[Any], here: str) -> object:
         if not isinstance(value, Mapping):
             return self._fault(here, _is(value), f"it should be a table, [{here}]")
         values = self.table(value, shape, f"{here}.")
         needed = (key.name for key in keys_of(shape).values() if key.required)
         return shape(**values) if all(name in values for name in needed) else FAULTY
 
-    def _list(self, value: Any, kind: Any, here: str) -> Any:
+    def _list(self, value: object, kind: object, here: str) -> object:
         item = get_args(bare(kind))[0]
         should = f"it should be a list, each {expected(item)}"
         if not isinstance(value, list):
@@ -117,7 +118,7 @@ class _Reader:
         read = (self._value(entry, item, f"{here}.{n}") for n, entry in enumerate(value))
         return tuple(entry for entry in read if not isinstance(entry, _Faulty))
 
-    def _texts(self, value: Any, here: str) -> Any:
+    def _texts(self, value: object, here: str) -> object:
         if not isinstance(value, Mapping):
             return self._fault(here, _is(value), f"it should be a table of strings, [{here}]")
         for name, entry in value.items():
@@ -126,14 +127,14 @@ class _Reader:
         return MappingProxyType({name: entry for name, entry in value.items() if isinstance(entry, str)})
 
 
-def _should(value: Any, kind: Any) -> str:
+def _should(value: object, kind: object) -> str:
     """What a single value should be, with the word that was probably meant."""
     words = get_args(bare(kind)) if get_origin(bare(kind)) is Literal else ()
     near = difflib.get_close_matches(value, words, n=1, cutoff=0.75) if isinstance(value, str) else []
     return (f'did you mean "{near[0]}"? It' if near else "it") + f" should be {expected(kind)}"
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _fits(value: Json, kind: object) -> bool:
     """Whether a single value has the type, and is within its bounds."""
     wanted = bare(kind)
     if get_origin(wanted) is Literal:
@@ -175,7 +176,7 @@ def _paths() -> list[str]:
     return out
 
 
-def _is(value: Any) -> str:
+def _is(value: object) -> str:
     """How a wrong value reads in a sentence; a text is quoted only if it cannot be a secret."""
     match value:
         case bool():
@@ -192,12 +193,13 @@ def _is(value: Any) -> str:
             return f"is a {type(value).__name__}"
 
 
-def expected(kind: Any) -> str:
+def expected(kind: object) -> str:
     """What a key should be, in words."""
     wanted = bare(kind)
     if get_origin(wanted) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(wanted))
-    noun = {str: "a string", int: "a whole number", bool: "true or false"}.get(wanted)
+    nouns: dict[object, str] = {str: "a string", int: "a whole number", bool: "true or false"}
+    noun = nouns.get(wanted)
     if noun is None:
         noun = "a list" if get_origin(wanted) is tuple else "a table"
     bounds = "".join(_bounds(limit, wanted) for limit in limits(kind))
@@ -205,7 +207,7 @@ def expected(kind: Any) -> str:
     return noun + bounds + (f" ({described})" if described else "")
 
 
-def _bounds(limit: Limits, wanted: Any) -> str:
+def _bounds(limit: Limits, wanted: object) -> str:
     if limit.most is None:
         return ""
     if wanted is int:

@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, assert_never
-from urllib.parse import urlsplit
+from typing import assert_never
+from urllib.parse import SplitResult, urlsplit
 
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.hosts import is_disguised, is_loopback
@@ -141,7 +141,7 @@ def _url(entry: Input, text: str) -> str:
     return url
 
 
-def _split(entry: Input, text: str) -> Any:
+def _split(entry: Input, text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -166,7 +166,7 @@ def _installed(params: Mapping[str, str], installation: str | None) -> Mapping[s
 # --- substitution -------------------------------------------------------------------------------------------
 
 
-def _filled(value: Any, values: Mapping[str, str], loopback: set[str]) -> Any:
+def _filled(value: object, values: Mapping[str, str], loopback: set[str]) -> object:
     match value:
         case str():
             return _text(value, values, loopback)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded
 from keyfob.core.grant import Grant
@@ -98,7 +98,7 @@ class Runner:
         finally:
             flow.close()
 
-    def _perform(self, effect: Effect, handlers: EffectHandlers, cancel: threading.Event | None) -> Any:
+    def _perform(self, effect: Effect, handlers: EffectHandlers, cancel: threading.Event | None) -> object:
         match effect:
             case Send(request):
                 handlers.sending(request.purpose)
@@ -106,17 +106,18 @@ class Runner:
                 handlers.received(request.purpose, response)
                 return response
             case Keep(grant):
-                return handlers.keep(grant)
+                handlers.keep(grant)
             case OpenBrowser(url):
-                return handlers.open_browser(url)
+                handlers.open_browser(url)
             case AwaitCallback(expectation):
                 return handlers.await_callback(expectation)
             case ShowCode():
-                return handlers.show_code(effect)
+                handlers.show_code(effect)
             case Wait(span):
-                return pause(span, cancel)
+                pause(span, cancel)
             case _:
                 assert_never(effect)
+        return None
 
 
 def pause(span: timedelta, cancel: threading.Event | None) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 
@@ -25,6 +25,8 @@ from keyfob.core.hosts import is_loopback
 # An address that does not answer (often a broken IPv6 route) must leave time for the next one.
 ATTEMPT_MOST = 5.0  # s
 _RECORD = 16 * 1024  # bytes; a TLS record
+
+_Result = TypeVar("_Result")
 
 
 class TlsError(Exception):
@@ -108,7 +110,7 @@ class _Stream(httpcore.NetworkStream):
             self.close()
             raise
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         # A connection serves one exchange: an idle one counts as used.
         return True if info == "is_readable" else None
 
@@ -164,22 +166,19 @@ class _TlsStream(_Stream):
     def close(self) -> None:
         self._below.close()
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         return self._tls if info == "ssl_object" else super().get_extra_info(info)
 
-    def _run(self, step: Callable[..., Any], *args: Any) -> Any:
+    def _run(self, step: Callable[..., _Result], *args: object) -> _Result:
         while True:
-            result, waiting = None, False
             try:
-                result = step(*args)
+                return step(*args)
             except ssl.SSLWantReadError:
-                waiting = True
+                pass
             finally:
-                # On failure too: the peer is told why.
+                # On failure too, so that the peer learns why.
                 if self._outgoing.pending:
                     self._below.write(self._outgoing.read())
-            if not waiting:
-                return result
             data = self._below.read(_RECORD)
             if data:
                 self._incoming.write(data)

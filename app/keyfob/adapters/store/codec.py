@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -26,6 +26,7 @@ from keyfob.core.account import (
     Record,
     Stale,
 )
+from keyfob.core.untyped import Json
 from keyfob.core.words import StatusWord
 
 T = TypeVar("T")
@@ -132,12 +133,10 @@ def _load(kind: type[T], text: str) -> T:
         data = json.loads(text)
     except (ValueError, RecursionError, AttributeError, TypeError):
         raise UnreadableError(f"a stored {kind.__name__} is not JSON") from None
-    reader: _Reader = _plan(cast(Any, kind))
-    value: T = reader(data, kind.__name__)
-    return value
+    return cast(T, _plan(cast(Hashable, kind))(data, kind.__name__))
 
 
-def _out(value: Any) -> Any:
+def _out(value: object) -> Json:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, datetime):
@@ -161,11 +160,11 @@ def _text_key(name: object) -> str:
 
 # --- decoding: one reader for each type, made once ------------------------------------------------------------
 
-_Reader = Callable[[Any, str], Any]
+_Reader = Callable[[Json, str], object]
 
 
 @cache
-def _plan(kind: Any) -> _Reader:
+def _plan(kind: object) -> _Reader:
     if kind is datetime:
         return time_in
     if kind in (str, int, bool):
@@ -179,17 +178,17 @@ def _plan(kind: Any) -> _Reader:
         return _mapping_of(_plan(arguments[1]))
     if origin in (Union, types.UnionType):
         return _union_of(arguments)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _dataclass_of(kind)
     raise TypeError(f"{kind} is never stored")
 
 
-def _is_mapping(origin: Any) -> bool:
+def _is_mapping(origin: object) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def _scalar(kind: type[Any]) -> _Reader:
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         if type(data) is not kind:  # a bool is not taken as an int
             raise UnreadableError(f"{where} is not of type {kind.__name__}")
         return data
@@ -198,7 +197,7 @@ def _scalar(kind: type[Any]) -> _Reader:
 
 
 def _word_of(words: tuple[str, ...]) -> _Reader:
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         if not isinstance(data, str):
             raise UnreadableError(f"{where} is not of type str")
         if data not in words:
@@ -209,7 +208,7 @@ def _word_of(words: tuple[str, ...]) -> _Reader:
 
 
 def _tuple_of(item: _Reader) -> _Reader:
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         if not isinstance(data, list):
             raise UnreadableError(f"{where} is not a list")
         return tuple(item(each, where) for each in data)
@@ -218,7 +217,7 @@ def _tuple_of(item: _Reader) -> _Reader:
 
 
 def _mapping_of(item: _Reader) -> _Reader:
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         if not isinstance(data, dict):
             raise UnreadableError(f"{where} is not an object")
         return types.MappingProxyType({name: item(each, where) for name, each in data.items()})
@@ -236,14 +235,14 @@ def _union_of(kinds: tuple[Any, ...]) -> _Reader:
     else:
         raise TypeError(f"{kinds} is never stored")
 
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         return None if data is None and optional else reader(data, where)
 
     return read
 
 
 def _case_of(cases: dict[str, Any]) -> _Reader:
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         name = data.get("is") if isinstance(data, dict) else None
         if not isinstance(name, str):
             raise UnreadableError(f"{where} is not one of its cases")
@@ -255,13 +254,13 @@ def _case_of(cases: dict[str, Any]) -> _Reader:
     return read
 
 
-def _dataclass_of(kind: Any) -> _Reader:
+def _dataclass_of(kind: type[Any]) -> _Reader:
     hints = get_type_hints(kind)
     readers = {f.name: _plan(hints[f.name]) for f in fields(kind)}
     retired = _RETIRED.get(kind, {})
     needed = [f.name for f in fields(kind) if not _has_default(f)]
 
-    def read(data: Any, where: str) -> Any:
+    def read(data: Json, where: str) -> object:
         if not isinstance(data, dict):
             raise UnreadableError(f"{where} is not an object")
         for name, value in data.items():

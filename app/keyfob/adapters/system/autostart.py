@@ -12,9 +12,9 @@ import os
 import plistlib
 import shlex
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from keyfob.core.errors import SettingWrong
 from keyfob.process.own_process import own_command
@@ -130,7 +130,7 @@ def _quoted(word: str) -> str:
     return f'"{inner}"'
 
 
-def _registry() -> Any:
+def _registry() -> types.ModuleType:
     """Python's registry module: it exists on Windows alone."""
     return importlib.import_module("winreg")
 

@@ -30,6 +30,7 @@ from keyfob.adapters.vault.entries import Labels, check_name, check_value, plain
 from keyfob.adapters.vault.helper import EXIT_IDLE, MARK
 from keyfob.core.errors import Fault, KeychainError, SignInEnded
 from keyfob.core.secret import Secret
+from keyfob.core.untyped import Json
 from keyfob.ports import VaultHealth, unhealthy
 from keyfob.process.own_process import own_command, without_passphrase
 
@@ -114,7 +115,7 @@ class HelperVault:
 
     def _within(
         self, request: dict[str, Any], seconds: float | None = None, cancel: threading.Event | None = None
-    ) -> Any:
+    ) -> Json:
         until = time.monotonic() + (self._deadline if seconds is None else seconds)
         while not self._turn.acquire(timeout=min(_left(until), LOOK)):
             if self._asking:
@@ -132,7 +133,7 @@ class HelperVault:
             self._asking = False
             self._turn.release()
 
-    def _exchange(self, request: dict[str, Any], until: float, cancel: threading.Event | None = None) -> Any:
+    def _exchange(self, request: dict[str, Any], until: float, cancel: threading.Event | None = None) -> Json:
         """One request and its answer. A helper that had gone idle is replaced. So is, once, one that was killed while
         it worked: then a read is repeated, and a write only when reading back shows that it had not landed.
         """
@@ -273,7 +274,7 @@ def helper_command() -> tuple[str, ...]:
     return own_command("keyfob.adapters.vault.helper")
 
 
-def _value(answer: dict[str, Any]) -> Any:
+def _value(answer: dict[str, Any]) -> Json:
     error = answer.get("error")
     if error is None:
         return answer["value"]

@@ -111,7 +111,7 @@ def delete(connection: DBusConnection, item: str) -> bool:
     return False
 
 
-def _answer(connection: DBusConnection, prompt: str, until: float) -> Any:
+def _answer(connection: DBusConnection, prompt: str, until: float) -> object:
     """What the user's answer to a prompt led to; None if they dismissed it. Raises TimeoutError."""
     rule = jeepney.MatchRule(
         type=jeepney.MessageType.signal, path=prompt, interface=_PROMPT, member="Completed"
@@ -126,7 +126,7 @@ def _answer(connection: DBusConnection, prompt: str, until: float) -> Any:
 
 
 def _call(
-    connection: DBusConnection, path: str, interface: str, method: str, signature: str = "", *body: Any
+    connection: DBusConnection, path: str, interface: str, method: str, signature: str = "", *body: object
 ) -> tuple[Any, ...]:
     address = jeepney.DBusAddress(path, bus_name=_BUS_NAME, interface=interface)
     reply = connection.send_and_get_reply(jeepney.new_method_call(address, method, signature or None, body))

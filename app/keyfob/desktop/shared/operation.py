@@ -87,7 +87,7 @@ class Operation(QObject):
         """True once the thread has ended. Its result still comes through the event loop."""
         return self._thread.wait(milliseconds)
 
-    def _deliver(self, result: Any) -> None:
+    def _deliver(self, result: object) -> None:
         if isValid(self._owner):
             self._done(result)
 

@@ -82,7 +82,7 @@ class AccountCommands(QObject):
         self.busy |= {key}
         self.busy_changed.emit()
 
-        def finished(result: Any) -> None:
+        def finished(result: object) -> None:
             self.busy -= {key}
             done(result)
             self.done.emit()

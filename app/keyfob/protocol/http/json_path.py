@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
+
+from keyfob.core.untyped import Json
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _ALTERNATIVE = re.compile(r"\|(?![^{}]*\})")  # a bar outside braces
 
 
-def read_path(data: Any, path: str) -> Any:
+def read_path(data: object, path: str) -> Json:
     """The value at `path`, None if nothing does. JSON null and the empty text count as nothing."""
     for alternative in _ALTERNATIVE.split(path):
         found = _read_one(data, alternative.strip())
@@ -33,7 +34,7 @@ def read_path(data: Any, path: str) -> Any:
     return None
 
 
-def _read_one(data: Any, path: str) -> Any:
+def _read_one(data: object, path: str) -> Json:
     if path.startswith("="):
         return path[1:]
     if _SLOT.search(path):
@@ -50,7 +51,7 @@ def _read_one(data: Any, path: str) -> Any:
     return value
 
 
-def _walk(data: Any, path: str) -> Any:
+def _walk(data: object, path: str) -> Json:
     if not path:
         return data
     parts = path.split(".")
@@ -70,7 +71,7 @@ def _walk(data: Any, path: str) -> Any:
     return None
 
 
-def _fill(data: Any, template: str) -> str | None:
+def _fill(data: object, template: str) -> str | None:
     in_address = template.startswith("https://")
     missing = False
 

@@ -28,6 +28,7 @@ from keyfob.core.errors import (
 from keyfob.core.http import Response
 from keyfob.core.provider import Provider
 from keyfob.core.text import plain
+from keyfob.core.untyped import Json
 
 DEPTH_MOST = 64  # JSON levels; no honest answer has ten
 FIELDS_MOST = 200  # of a form
@@ -55,7 +56,7 @@ class CutOffError(NotStrictError):
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> Json:
     """The JSON value of `body`. Raises NotStrictError for anything but UTF-8 JSON with unique keys, finite depth and no
     NaN or Infinity, CutOffError if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1).
     """

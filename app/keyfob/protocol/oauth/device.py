@@ -17,6 +17,7 @@ from keyfob.core.errors import PeerFault, SignInEnded, SignInNeeded, Transient
 from keyfob.core.http import Response
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.core.untyped import Json
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
@@ -90,12 +91,12 @@ def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
     )
 
 
-def _unfit(page: Any, endpoint: str) -> bool:
+def _unfit(page: Json, endpoint: str) -> bool:
     """Whether no browser is to open this address, which the server named."""
     return fault_of(page) is not None or leads_inside(page, endpoint)
 
 
-def _span(value: Any, otherwise: timedelta) -> timedelta:
+def _span(value: object, otherwise: timedelta) -> timedelta:
     """A number of seconds as a span of at least one; `otherwise` if it is none."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         value = int(value)

@@ -19,6 +19,7 @@ from keyfob.core.errors import PeerFault
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
 from keyfob.core.times import from_epoch
+from keyfob.core.untyped import Json
 from keyfob.core.words import CLIENT_AUTHS, ClientAuth, known
 from keyfob.protocol.effects import Flow, Send
 from keyfob.protocol.http.responses import failure, read_first, read_json
@@ -130,7 +131,7 @@ def _secret(answer: Mapping[str, Any], name: str) -> Secret | None:
     return Secret(value) if isinstance(value, str) and value else None
 
 
-def _check_redirects(asked: Any, given: Any) -> None:
+def _check_redirects(asked: object, given: object) -> None:
     # An extra address is as wrong as a missing one: its owner could receive the code.
     if given is None:  # RFC 7591 asks for it; servers that leave it out have changed nothing that we know of
         return
@@ -138,14 +139,14 @@ def _check_redirects(asked: Any, given: Any) -> None:
         raise PeerFault("The server registered a different redirect URI", code="registration_changed")
 
 
-def _check_grants(asked: Any, given: Any) -> None:
+def _check_grants(asked: Json, given: Json) -> None:
     if given is None or asked is None:
         return
     if not isinstance(given, list) or not set(asked) - {"refresh_token"} <= {str(grant) for grant in given}:
         raise PeerFault("The server registered a different grant type", code="registration_changed")
 
 
-def _auth(asked: Any, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
+def _auth(asked: object, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
     """The method that the client now has. A secret instead of another secret, or of none, is taken as it comes;
     a secret instead of a key, or a method that needs what we do not have, is not.
     """

@@ -145,11 +145,11 @@ def tokens_in(provider: Provider, response: Response) -> tuple[Secret | None, Se
     return access, refresh
 
 
-def _token(value: Any) -> Secret | None:
+def _token(value: object) -> Secret | None:
     return Secret(value) if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
@@ -179,7 +179,7 @@ def expiry(provider: Provider, data: Mapping[str, Any], at: datetime) -> datetim
     return None if span is None else at + span
 
 
-def _until(value: Any, at: datetime) -> timedelta | None:
+def _until(value: object, at: datetime) -> timedelta | None:
     try:
         end = from_rfc3339(value) if isinstance(value, str) else None
     except ValueError:
@@ -187,7 +187,7 @@ def _until(value: Any, at: datetime) -> timedelta | None:
     return None if end is None else _clamp((end - at).total_seconds())
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     if isinstance(value, bool):
         return 0.0  # a type error of the server's: nonsense, not silence
     if isinstance(value, str):
@@ -206,7 +206,7 @@ def _clamp(seconds: float) -> timedelta:
     return LIFETIME_MOST if seconds >= most else timedelta(seconds=seconds)
 
 
-def scopes_in(value: Any, separator: str = " ") -> tuple[str, ...] | None:
+def scopes_in(value: object, separator: str = " ") -> tuple[str, ...] | None:
     """The scopes of an answer: a text with separators, or a list (Twitch). None if the answer says nothing."""
     if isinstance(value, str):
         # GitHub asks for blanks and answers with commas.

@@ -283,7 +283,7 @@ def _check_nonce(claims: Mapping[str, Any], nonce: Secret | None) -> None:
         _invalid("it belongs to another sign-in")
 
 
-def _check_half_hash(name: str, found: Any, value: Secret, alg: str) -> None:
+def _check_half_hash(name: str, found: object, value: Secret, alg: str) -> None:
     # Ed25519 signs over SHA-512.
     digest = _HASHES["512" if alg == "EdDSA" else alg[2:]](value.reveal().encode()).digest()
     expected = base64url(digest[: len(digest) // 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
@@ -86,6 +86,23 @@ class Progress:
     def ended(self) -> bool:
         """Whether the sign-in is over, well or not."""
         return self.stage in ENDED
+
+
+class ProgressChanges(TypedDict, total=False):
+    """What changes in a Progress while a sign-in goes on."""
+
+    url: Secret | None
+    redirect_uri: str
+    browser_opened: bool | None
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+    deadline: datetime
+    account: AccountView
+    reconnected: bool
+    recognised: bool
+    error: KeyfobError
+    narrower: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded, Usage
@@ -21,7 +21,7 @@ from keyfob.core.text import plain
 from keyfob.core.words import Stage
 from keyfob.ports import Listener, Spawn
 from keyfob.protocol.context import FlowContext
-from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.accounts.views import Progress, ProgressChanges, SignInRequest
 from keyfob.service.contexts import ClientSecrets
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Attempt:
 
     # --- for the service ------------------------------------------------------------------------------------
 
-    def advance(self, stage: Stage | None = None, **changes: Any) -> None:
+    def advance(self, stage: Stage | None = None, **changes: Unpack[ProgressChanges]) -> None:
         """Change what observers see, and call them on this thread. Nothing changes once it has ended."""
         with self._lock:
             if self._progress.ended:
