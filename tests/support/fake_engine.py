@@ -464,9 +464,9 @@ def sample_found(home: Path) -> list[Found]:
         found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab", provider="gitlab",
               username="aldis", tail="mN2c", spans=spans),
         found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google", provider="google",
-              username="work@example.org", reason="A sign-in cannot be carried over between apps"),
+              username="work@example.org", reason="A sign-in cannot be moved between apps"),
         found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
-              reason="Codex goes on renewing this sign-in, so it stays its own"),
+              reason="Codex renews this sign-in, and only one program can"),
     ]  # fmt: skip
 
 

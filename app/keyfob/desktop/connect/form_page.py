@@ -237,7 +237,7 @@ class FormPage(QWidget):
         self.expires_at.hide()
         self.expires.toggled.connect(self.expires_at.setVisible)
         row.addWidget(self.expires)
-        row.addWidget(label("Remind me before it expires on"))
+        row.addWidget(label("Remind me before it expires"))
         row.addWidget(self.expires_at)
         row.addStretch(1)
         column.addLayout(row)
