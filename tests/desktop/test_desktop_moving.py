@@ -53,7 +53,7 @@ def test_words_for_what_was_found_tell_no_secret() -> None:
     items = [item(found, home) for found in fake.sample_found(home)]
     assert [each.title for each in items][:2] == ["GitHub · aldis-k · …9xQa", "GitLab · aldis · …mN2c"]
     assert items[0].note == "~/.config/gh/hosts.yml: moves to your keychain."
-    assert "needs you to sign in once. A sign-in cannot be carried over" in items[2].note
+    assert "needs you to sign in once. A sign-in cannot be moved" in items[2].note
     assert [each.movable for each in items] == [True, True, True, False]
     assert "canary" not in repr(items)
 
