@@ -6,9 +6,9 @@ import io
 import json
 import sys
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -20,13 +20,14 @@ from keyfob.cli import docker_credential, host_lookup, words
 from keyfob.cli.failure import json_text
 from keyfob.cli.options import complete_accounts
 from keyfob.cli.session import Session, shown
-from keyfob.core.account import ErrorNote, LoggedEvent
+from keyfob.core.account import ErrorNote, LoggedEvent, Record
 from keyfob.core.errors import SettingWrong
-from keyfob.core.resources import resources
-from keyfob.core.settings import Settings
-from keyfob.providers.catalogue import Catalogue
+from keyfob.core.provider import Provider
+from keyfob.engine import Engine, build
 from support.cli_run import Ran, opens, run
-from support.fake_engine import NOW, FakeAccounts, FakeEventBus, sample_views
+from support.fake_engine import NOW, sample_views
+from support.fake_ports import fake_ports
+from support.sample_engine import record_of
 
 EVIL = "GitHub\x1b]0;x\x07\x1b[2J\x9b31m\r\n\u202egro\u2066\u200b\u2028\u2029\ue000\x00\x7f\ufeff\ud800"
 
@@ -37,38 +38,25 @@ def steering(text: str) -> str:
     return "".join(c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
-@dataclass
-class Engine:
-    config: Path
-    accounts: Any = field(default_factory=lambda: Accounts(FakeEventBus(), evil_views()))
-
-    def __post_init__(self) -> None:
-        self.providers = Catalogue(resources() / "providers", self.config / "providers")
-        self.settings = SimpleNamespace(load=Settings)
-
-    def close(self) -> None:
-        pass
-
-
-class Accounts(FakeAccounts):
-    def history(self, ref: str | None = None, limit: int = 50, after: int = 0) -> list[LoggedEvent]:
-        return [LoggedEvent(NOW, EVIL, "key", "changed", EVIL, code=EVIL)]
-
-
-def evil_views() -> list[Any]:
+def evil_records() -> list[Record]:
+    """One account that waits and one that needs its person, each with EVIL wherever text from outside can stand."""
     error = ErrorNote("grant_ended", EVIL, "sign_in_again", NOW)
-    texts: dict[str, Any] = dict.fromkeys(
-        ["provider", "provider_title", "label", "name", "email", "plan", "subject", "key_tail"], EVIL
-    )  # fmt: skip
+    texts: dict[str, Any] = dict.fromkeys(["provider", "label", "name", "email", "plan", "subject"], EVIL)
     one = replace(
-        sample_views()[0], id=f"x/{EVIL}", scopes=(EVIL,), narrower_scopes=(EVIL,), last_error=error, **texts
+        sample_views()[0], scopes=(EVIL,), narrower_scopes=(EVIL,), last_error=error, key_tail=EVIL, **texts
     )
-    return [replace(one, status="stale"), replace(one, key="other", status="needs_sign_in")]
+    stale = replace(one, status="stale", expires_at=NOW - timedelta(minutes=1))
+    ended = replace(one, key="other", label=f"{EVIL}2", status="needs_sign_in")
+    return [record_of(each, Provider(EVIL, EVIL)) for each in (stale, ended)]
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    return Engine(tmp_path)
+    made = build(fake_ports(tmp_path))
+    for record in evil_records():
+        made.store.put(record)
+    made.store.log(LoggedEvent(NOW, EVIL, "key", "changed", EVIL, code=EVIL))
+    return made
 
 
 def never(_: object) -> int:
@@ -80,7 +68,7 @@ def call(engine: Engine, *argv: str) -> Ran:
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-@pytest.mark.parametrize("argv", [("accounts",), ("status",), ("status", f"x/{EVIL}"), ("events",)])
+@pytest.mark.parametrize("argv", [("accounts",), ("status",), ("status", f"{EVIL}/{EVIL}"), ("events",)])
 def test_s80_accounts_and_events_are_inert(
     engine: Engine, argv: tuple[str, ...], form: tuple[str, ...]
 ) -> None:
@@ -135,7 +123,7 @@ hint = {json.dumps(told["api_key.hint"])}
 [api_key.api]
 base = "https://evil.example"
 """
-    folder = engine.config / "providers"
+    folder = engine.home.config / "providers"
     folder.mkdir()
     (folder / "evil.toml").write_text(text)
     listed = call(engine, "providers", "list")
@@ -168,7 +156,7 @@ def test_s80_the_programs_that_tools_call_are_inert(
 
 def test_s80_a_shells_completion_is_inert(engine: Engine) -> None:
     context = click.Context(click.Command("x"), obj=Session(never, open_engine=lambda *_, **__: engine))
-    found = complete_accounts(context, click.Argument(["account"]), "x/")
+    found = complete_accounts(context, click.Argument(["account"]), "GitHub")
     assert [steering(each.help or "") for each in found] == ["", ""]
 
 
