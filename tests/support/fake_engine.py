@@ -1,4 +1,4 @@
-"""An engine for looking at the window: the same attributes as the real one, with accounts in every state.
+"""Samples of accounts in every state, and an engine of fakes for the tests that `sample_engine.py` does not serve yet.
 
 It keeps nothing and reaches nothing. Tests of the window drive it by `push` (an event), `change` (a view) and the
 lists of `calls` that it writes down.
@@ -36,7 +36,7 @@ from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.responses import token_failure
 from keyfob.protocol.oauth.authorization_response import callback_error
-from keyfob.service.accounts.views import Disconnection, Finding, Progress, SignInRequest, TestResult, Token
+from keyfob.service.accounts.views import Disconnection, Progress, SignInRequest, TestResult, Token
 from keyfob.tools.entries import Entry
 from keyfob.tools.imports import Found
 from support.fake_ports import FakeAutostart
@@ -349,9 +349,6 @@ class FakeCatalogue:
                 return row
         raise NotFound(f"There is no provider {name}", code="provider_not_found")
 
-    def faults(self) -> list[Any]:
-        return []
-
 
 @dataclass
 class FakeSignIn:
@@ -500,11 +497,6 @@ class FakeAvatars:
         return None
 
 
-class FakeDoctor:
-    def run(self, tray: bool | None = None) -> list[Finding]:
-        return [Finding("keychain", True, "GNOME Keyring reads and writes")]
-
-
 @dataclass(frozen=True)
 class FakeHome:
     data: Path
@@ -545,7 +537,6 @@ class FakeEngine:
         self.accounts = FakeAccounts(self.events, sample_views() if views is None else views)
         self.sign_in = FakeSignIn(self.providers, self.accounts)
         self.renewer = FakeRenewer()
-        self.doctor = FakeDoctor()
         self.vault = FakeVault()
         self.clients = FakeClients()
         self.avatars = FakeAvatars()
