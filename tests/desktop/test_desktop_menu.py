@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, timedelta
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint
@@ -10,13 +12,21 @@ from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from keyfob.core.times import to_rfc3339
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.account_actions import disconnecting, removing
 from keyfob.desktop.window.models import Banner, Detail
-from support import fake_engine as fake
+from keyfob.engine import Engine
+from support.desktop_app import choose
 from support.fake_engine import NOW, view
+from support.sample_engine import sample_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return sample_engine(tmp_path)
 
 
 def detail(account: object) -> Detail:
@@ -25,7 +35,8 @@ def detail(account: object) -> Detail:
     return made
 
 
-def test_the_menu_names_every_deed(controller: AppController) -> None:
+def test_the_menu_names_every_action(controller: AppController, qtbot: QtBot) -> None:
+    choose(controller, "nexusmods", qtbot)
     texts = [a.text() for a in controller.window.account.menu.actions() if a.text()]
     assert texts == [
         "Rename…",
@@ -45,9 +56,9 @@ def test_the_rows_have_the_same_menu(
 ) -> None:
     rows = controller.window.sidebar.list
     mouse = reason == QContextMenuEvent.Reason.Mouse
-    if not mouse:
-        rows.setCurrentRow(1)
-    at = rows.visualItemRect(rows.item(1)).center() if mouse else QPoint()
+    if mouse:
+        choose(controller, "nexusmods", qtbot)
+    at = rows.visualItemRect(rows.item(0)).center() if mouse else QPoint()
     event = QContextMenuEvent(reason, at, rows.viewport().mapToGlobal(at))
     QApplication.sendEvent(rows.viewport() if mouse else rows, event)
     menu = controller.window.account.menu
@@ -57,6 +68,7 @@ def test_the_rows_have_the_same_menu(
 
 
 def test_add_another_opens_the_gallery_at_the_provider(controller: AppController, qtbot: QtBot) -> None:
+    choose(controller, "nexusmods", qtbot)
     controller.window.account.another_action.trigger()
     dialog = controller.running.connect_dialog
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
@@ -65,16 +77,17 @@ def test_add_another_opens_the_gallery_at_the_provider(controller: AppController
 
 
 def test_remove_says_what_is_lost_and_waits_for_the_word(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
+    choose(controller, "nexusmods", qtbot)
     controller.window.account.remove_action.trigger()
     asked = controller.window.findChild(Confirm)
     assert asked is not None
     words = " ".join(asked.accessibleName().split())
     assert words == "Remove Aldis?"
-    assert engine.accounts.calls == []
+    assert engine.accounts.view("nexusmods/aldis").status == "connected"
     asked.deed.click()
-    qtbot.waitUntil(lambda: ("remove", "key-nexusmods-aldis") in engine.accounts.calls)
+    qtbot.waitUntil(lambda: "nexusmods/aldis" not in [each.id for each in engine.accounts.views()])
 
 
 def test_what_is_lost_is_told() -> None:
@@ -88,7 +101,7 @@ def test_what_is_lost_is_told() -> None:
 
 
 def test_a_key_is_replaced_not_signed_in_to(controller: AppController, qtbot: QtBot) -> None:
-    controller.window.sidebar.list.setCurrentRow(4)
+    choose(controller, "openai", qtbot)
     assert controller.window.account.sign_in_action.text() == "Enter a new key…"
     controller.window.account.sign_in_action.trigger()
     dialog = controller.running.connect_dialog
@@ -115,10 +128,13 @@ def test_the_day_the_sign_in_ends_is_told_and_reminded_of() -> None:
     assert viewmodel.banners([near], NOW, frozenset({viewmodel.banner_id(near)})) == ()
 
 
-def test_a_token_that_stays_here_says_why(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
-) -> None:
-    engine.accounts.change("nexusmods/aldis", shareable=False)
+def test_a_token_that_stays_here_says_why(controller: AppController, engine: Engine, qtbot: QtBot) -> None:
+    own = engine.home.config / "providers"
+    own.mkdir(mode=0o700, exist_ok=True)
+    terms = 'extends = "nexusmods"\nid = "nexusmods"\n[policy]\nshare = false\nshare_reason = "Its terms."\n'
+    (own / "nexusmods.toml").write_text(terms)
+    controller.running.presenter.reload()
+    choose(controller, "nexusmods", qtbot)
     page = controller.window.account
     qtbot.waitUntil(lambda: not page.copy.isEnabled())
     assert not page.copy_action.isEnabled()
@@ -126,17 +142,20 @@ def test_a_token_that_stays_here_says_why(
     assert "terms do not let other tools" in page.note.text()
 
 
-def test_what_was_not_granted_is_named(controller: AppController) -> None:
-    controller.window.sidebar.list.setCurrentRow(2)
+def test_what_was_not_granted_is_named(controller: AppController, qtbot: QtBot) -> None:
+    choose(controller, "github", qtbot)
     assert controller.window.account.narrower.text() == "Requested but not granted: delete_repo"
     assert controller.window.account.narrower.isVisible()
-    controller.window.sidebar.list.setCurrentRow(0)
+    choose(controller, "nexusmods", qtbot)
     assert not controller.window.account.narrower.isVisible()
 
 
 @pytest.fixture
-def cut_off(engine: fake.FakeEngine) -> None:
-    engine.sign_in.unfinished = ["openai", "gone", "openai"]
+def cut_off(engine: Engine) -> None:
+    """Sign-ins that a Keyfob which was killed has left in the store."""
+    for number, provider in enumerate(("openai", "gone", "openai")):
+        body = {"provider": provider, "account_key": f"key-{number}", "at": to_rfc3339(NOW)}
+        engine.store.write(f"attempt/{number}", json.dumps(body))
 
 
 def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
@@ -146,7 +165,7 @@ def test_a_sign_in_that_was_cut_off_is_told_once_and_begun_again(
         return [b for b in controller.running.presenter.model.banners if b.action == "start_again"]
 
     qtbot.waitUntil(lambda: len(banners()) == 1)
-    assert banners()[0].text.startswith("Keyfob was closed while you were signing in at OpenAI.")
+    assert banners()[0].text.startswith("Keyfob was closed while you were signing in at OpenAI")
     controller.window.banner_pressed.emit(banners()[0].action, banners()[0].key)
     assert banners() == []
     dialog = controller.running.connect_dialog

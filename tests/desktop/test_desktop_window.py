@@ -27,7 +27,7 @@ from keyfob.desktop.window.history import Point
 from keyfob.desktop.window.main_window import BannerView, MainWindow
 from keyfob.engine import Engine
 from keyfob.ports import Unread
-from support.desktop_app import make_app, quit_app
+from support.desktop_app import choose, make_app, quit_app
 from support.fake_engine import sample_views
 from support.fake_ports import NOW, FakeVault, ScriptedTransport
 from support.sample_engine import ProviderServer, add_accounts, change, sample_engine
@@ -58,16 +58,6 @@ def named(parent: QWidget, name: str) -> QAbstractButton:
     found = [b for b in parent.findChildren(QAbstractButton) if b.accessibleName() == name and b.isVisible()]
     assert len(found) == 1, [b.accessibleName() for b in parent.findChildren(QAbstractButton)]
     return found[0]
-
-
-def choose(controller: AppController, provider: str, qtbot: QtBot) -> str:
-    """Select that provider's row; its account's key."""
-    rows = controller.running.presenter.model.rows
-    number = next(n for n, row in enumerate(rows) if row.id.startswith(f"{provider}/"))
-    controller.window.sidebar.list.setCurrentRow(number)
-    qtbot.waitUntil(lambda: controller.running.presenter.model.detail.key == rows[number].key)
-    qtbot.waitUntil(lambda: not controller.running.presenter.loading)
-    return rows[number].key
 
 
 def test_names_that_assistive_technology_sees(controller: AppController) -> None:

@@ -40,3 +40,13 @@ def put_away(controller: AppController, qtbot: QtBot) -> None:
     controller.tray.close()
     controller.window.hide()
     qtbot.waitUntil(lambda: not operation.running() and not controller.threads.alive(), timeout=10_000)
+
+
+def choose(controller: AppController, provider: str, qtbot: QtBot) -> str:
+    """Select that provider's row; its account's key."""
+    rows = controller.running.presenter.model.rows
+    number = next(n for n, row in enumerate(rows) if row.id.startswith(f"{provider}/"))
+    controller.window.sidebar.list.setCurrentRow(number)
+    qtbot.waitUntil(lambda: controller.running.presenter.model.detail.key == rows[number].key)
+    qtbot.waitUntil(lambda: not controller.running.presenter.loading)
+    return rows[number].key

@@ -30,9 +30,12 @@ from keyfob.core.http import Request, Response
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
+from keyfob.providers.substitute import fill
 from keyfob.service.accounts.grant_store import GrantStore
 from support.fake_engine import NOW, sample_views
 from support.fake_ports import fake_ports
+
+TYPED = {"handle": "aldis.bsky.social", "host": "social.example", "url": "https://login.example.org"}
 
 
 def status_of(view: AccountView) -> Status:
@@ -50,6 +53,8 @@ def status_of(view: AccountView) -> Status:
 
 def record_of(view: AccountView, provider: Provider) -> Record:
     """The stored record of which a face sees this view, signed in at the preset's own addresses."""
+    inputs = {each.name: each.default or TYPED.get(each.kind, "typed") for each in provider.inputs}
+    filled = fill(provider, inputs)
     return Record(
         Account(
             view.key,
@@ -58,7 +63,10 @@ def record_of(view: AccountView, provider: Provider) -> Record:
             view.method,
             view.subject,
             Pin(
-                Server(provider.issuer, provider.endpoints), client_id="client-1", api_base=provider.api.base
+                Server(filled.issuer, filled.endpoints),
+                client_id="client-1",
+                inputs=inputs,
+                api_base=filled.api.base,
             ),
             name=view.name,
             email=view.email,
