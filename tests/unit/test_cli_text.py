@@ -146,7 +146,7 @@ def test_s80_the_programs_that_tools_call_are_inert(
     def broken() -> Any:
         raise SettingWrong(EVIL)
 
-    monkeypatch.setattr(docker_credential.client, "accounts", broken)
+    monkeypatch.setattr(docker_credential.tokens, "accounts", broken)
     assert docker_credential.main(["list"]) == 1
     out, err = capsys.readouterr()
     assert "GitHub" in out
