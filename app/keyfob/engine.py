@@ -86,9 +86,23 @@ from keyfob.service.doctor import Check, Doctor
 from keyfob.service.events import EventBus
 from keyfob.service.new_presets import Presets
 from keyfob.service.runner import Runner
+from keyfob.service.sign_in.account_entries import AccountEntries
+from keyfob.service.sign_in.api_key import ApiKeySignIn
+from keyfob.service.sign_in.app_password import AppPasswordSignIn
+from keyfob.service.sign_in.atproto import AtprotoSignIn
+from keyfob.service.sign_in.browser import BrowserSignIn
 from keyfob.service.sign_in.client_keys import ClientKeys
 from keyfob.service.sign_in.clients import Clients
-from keyfob.service.sign_in.deps import SignInDeps
+from keyfob.service.sign_in.commit import Commit
+from keyfob.service.sign_in.device import DeviceSignIn
+from keyfob.service.sign_in.give_back import GiveBack
+from keyfob.service.sign_in.imported import ImportedAccounts
+from keyfob.service.sign_in.interaction import Interaction
+from keyfob.service.sign_in.journal import Journal
+from keyfob.service.sign_in.methods import Methods
+from keyfob.service.sign_in.new_contexts import NewContexts
+from keyfob.service.sign_in.password import PasswordSignIn
+from keyfob.service.sign_in.preparation import Preparation
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools.imports import Imports
 from keyfob.tools.wiring import Wiring
@@ -202,30 +216,16 @@ def build(ports: Ports) -> Engine:
     disconnector = Disconnector(store, grants, ports.locks, revocations, events, clock)
     accounts = Accounts(store, keeper, contexts, views, check, disconnector, recovery.describe)
     clients = Clients(store, vault, contexts, runner, ports.environment, ports.new_id)
-    deps = SignInDeps(
-        catalogue=catalogue,
-        contexts=contexts,
-        clients=clients,
-        grants=grants,
-        store=store,
-        vault=vault,
-        labels=ports.labels,
-        locks=ports.locks,
-        runner=runner,
-        listeners=ports.listeners,
-        browser=ports.browser,
-        events=events,
-        accounts=accounts,
-        disconnector=disconnector,
-        revocations=revocations,
-        settings=settings,
-        env=env,
-        entropy=ports.entropy,
-        new_key=ports.new_key,
-        dns_txt=ports.dns_txt,
-        describe=recovery.describe,
+    entries = AccountEntries(vault, grants, ports.labels)
+    sign_in = SignIn(
+        Preparation(catalogue, store, accounts, disconnector, clients, ports.entropy),
+        Journal(store, ports.locks, grants, clock),
+        _methods(ports, runner, clients, env),
+        Commit(store, entries, ports.locks, revocations, events, settings, clock),
+        GiveBack(revocations, entries),
+        accounts,
+        recovery.describe,
     )
-    sign_in = SignIn(deps)
     renewer = Renewer(
         keeper, schedule, disconnector, store, events, clock, lambda job: ports.spawn(job, "renewal")
     )
@@ -255,8 +255,10 @@ def build(ports: Ports) -> Engine:
         signer=Signer(accounts, keeper, contexts, env),
         consents=Consents(store, settings, clock, ports.spawn),
         imports=Imports(
-            deps,
             sign_in,
+            ImportedAccounts(catalogue, clients, accounts, store, events, ports.entropy),
+            catalogue,
+            store,
             home=ports.user_home,
             presets=own_presets,
             environment=ports.environment,
@@ -271,6 +273,19 @@ def build(ports: Ports) -> Engine:
             environment=ports.environment,
         ),
         recovery=recovery,
+    )
+
+
+def _methods(ports: Ports, runner: Runner, clients: Clients, env: FlowEnv) -> Methods:
+    contexts = NewContexts(runner, clients, ports.vault, ports.new_key, env)
+    interaction = Interaction(ports.listeners, ports.browser, ports.settings.current, ports.clock)
+    return Methods(
+        browser=BrowserSignIn(contexts, interaction, runner, ports.entropy, ports.clock),
+        device=DeviceSignIn(contexts, interaction, runner, ports.clock),
+        atproto=AtprotoSignIn(contexts, clients, interaction, runner, ports.entropy, ports.dns_txt),
+        api_key=ApiKeySignIn(runner, env),
+        app_password=AppPasswordSignIn(interaction, runner, env),
+        password=PasswordSignIn(contexts, interaction, runner, ports.clock),
     )
 
 

@@ -35,8 +35,8 @@ from keyfob.process.home import open_home
 from keyfob.protocol import dpop
 from keyfob.protocol.atproto.sign_in import Resolved, resolve, sign_in
 from keyfob.protocol.context import Client, FlowContext, SignInResult
+from keyfob.protocol.oauth.renewal import renew
 from keyfob.protocol.oauth.revoke import revoke
-from keyfob.protocol.oauth.token import renew
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.app_run import Stage, until
 from support.atproto import AtprotoServer
@@ -306,8 +306,8 @@ def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
                 opened[0].start()
 
         attempt.observe(watch)
-        account = attempt.run(
-            lambda work, name: threading.Thread(target=work, name=name, daemon=True).start()
+        account = engine.sign_in.run(
+            attempt, lambda work, name: threading.Thread(target=work, name=name, daemon=True).start()
         )
         opened[0].join()
         return account

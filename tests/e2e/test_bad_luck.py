@@ -160,7 +160,7 @@ def test_a_cancelled_sign_in_gives_back_what_it_received(whole: Whole) -> None:
     attempt = whole.attempt()
     whole.provider.before["/userinfo"] = lambda: (attempt.cancel(), None)[1]
     with pytest.raises(KeyfobError):
-        attempt.run(spawn)
+        whole.engine.sign_in.run(attempt, spawn)
     assert whole.engine.accounts.views() == []
     assert len(whole.provider.revoked) == 1
     assert whole.provider.live == {}
@@ -533,7 +533,7 @@ def test_an_attempt_that_was_killed_leaves_nothing_after_the_next_start(
 
     def run() -> None:
         with contextlib.suppress(KeyfobError):
-            attempt.run(spawn)
+            whole.engine.sign_in.run(attempt, spawn)
 
     spawn(run, "attempt")
     assert frozen.wait(10)

@@ -91,7 +91,7 @@ class Stage:
                 spawn(lambda: visit(seen[0]), "browser")
 
         attempt.observe(watch)
-        return attempt.run(spawn)
+        return self.engine.sign_in.run(attempt, spawn)
 
     def token(self, *, rejected: Secret | None = None) -> Secret:
         return self.engine.accounts.token("op", min_life=timedelta(0), rejected=rejected).token

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.engine import build
+from keyfob.engine import build, system_ports
 from keyfob.process.home import open_home
 from keyfob.service.accounts.views import Progress, SignInRequest
 
@@ -90,7 +90,7 @@ def spawn(work: Callable[[], None], name: str) -> None:
 def test_connect_use_and_disconnect(cloud: str, tmp_path: Path) -> None:
     import urllib.request
 
-    engine = build(open_home({"KEYFOB_HOME": str(tmp_path)}), vault=MemoryVault())
+    engine = build(system_ports(open_home({"KEYFOB_HOME": str(tmp_path)}), vault=MemoryVault()))
     preset = engine.providers.get("nextcloud")
     attempt = engine.sign_in.begin(
         SignInRequest("nextcloud", inputs={preset.inputs[0].name: cloud}, open_browser=False)
@@ -101,7 +101,7 @@ def test_connect_use_and_disconnect(cloud: str, tmp_path: Path) -> None:
             urllib.request.urlopen(progress.url.reveal()).read()
 
     attempt.observe(visit)
-    view = attempt.run(spawn)
+    view = engine.sign_in.run(attempt, spawn)
     assert view.method == "app_password"
     assert view.label == "alice"
     token = engine.accounts.token("nextcloud")

@@ -24,7 +24,7 @@ from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.grant import unseal
 from keyfob.core.secret import Secret
 from keyfob.process import log as private_log
-from keyfob.service.sign_in.methods import STATE_BYTES
+from keyfob.service.sign_in.browser import STATE_BYTES
 from support import hostile
 from support.hostile import answer
 from support.misbehaving import Misbehaving
@@ -220,7 +220,7 @@ def test_s_25_no_secret_is_anywhere_but_in_the_keychain(
             raise RuntimeError("a bug of ours")
 
         with monkeypatch.context() as patch:
-            patch.setattr("keyfob.protocol.oauth.token.merge", bug)
+            patch.setattr("keyfob.protocol.oauth.renewal.merge", bug)
             doing(lambda: accounts.renew("here"))
         with monkeypatch.context() as patch:
             patch.setattr("keyfob.protocol.oauth.authorize.grant_of", bug)

@@ -24,8 +24,8 @@ from keyfob.protocol.oauth import device, par, register
 from keyfob.protocol.oauth.authorize import authorization_code, authorization_params
 from keyfob.protocol.oauth.client_auth import ASSERTION_TYPE
 from keyfob.protocol.oauth.discovery import discover
+from keyfob.protocol.oauth.renewal import renew
 from keyfob.protocol.oauth.revoke import revoke
-from keyfob.protocol.oauth.token import renew
 from support.live import Live
 from support.oidc_provider import BASIC_ID, BASIC_SECRET, POST_ID, POST_SECRET, OidcProvider, Person
 from support.playbook import form_of, query_of

@@ -73,7 +73,7 @@ def test_s_3_a_silent_server_gets_s256_all_the_same(whole: Whole) -> None:
 
 
 def test_s_3_and_5_ten_thousand_sign_ins_share_nothing(whole: Whole) -> None:
-    from keyfob.service.sign_in.methods import STATE_BYTES, VERIFIER_BYTES
+    from keyfob.service.sign_in.browser import STATE_BYTES, VERIFIER_BYTES
 
     drawn = {whole.entropy(size) for _ in range(10_000) for size in (STATE_BYTES, VERIFIER_BYTES)}
     assert len(drawn) == 20_000
@@ -297,7 +297,7 @@ def test_s_34_absent_means_as_asked_and_narrower_is_shown(whole: Whole) -> None:
     attempt = whole.attempt()
     from support.whole_engine import spawn
 
-    attempt.run(spawn)
+    whole.engine.sign_in.run(attempt, spawn)
     assert attempt.progress.narrower == ("email", "profile")
 
 

@@ -83,7 +83,7 @@ class Stage:
 
     def sign_in(self, person: str | None = "alice", *, allow: bool = True, **request: object) -> Attempt:
         attempt = self.attempt(person, allow=allow, **request)
-        attempt.run(spawn)
+        self.engine.sign_in.run(attempt, spawn)
         return attempt
 
 
@@ -188,7 +188,7 @@ def test_disconnect_and_reconnect_under_the_same_id(stage: Stage) -> None:
 
 def test_not_you_revokes_and_removes_in_one_press(stage: Stage) -> None:
     attempt = stage.sign_in()
-    attempt.undo()
+    stage.engine.sign_in.undo(attempt)
     assert stage.engine.accounts.views() == []
     assert stage.server.counters["revocations"] == 1
 
@@ -217,7 +217,7 @@ def test_cancelling_never_hangs_and_the_port_is_free_within_a_second(stage: Stag
 
     def run() -> None:
         try:
-            attempt.run(spawn)
+            stage.engine.sign_in.run(attempt, spawn)
         except KeyfobError:
             pass
         finally:
@@ -259,7 +259,7 @@ def test_the_redirected_address_may_be_pasted(stage: Stage) -> None:
         spawn(lambda: attempt.paste(_redirect_of(url)), "paste")
 
     attempt.observe(by_hand)
-    view = attempt.run(spawn)
+    view = stage.engine.sign_in.run(attempt, spawn)
     assert view.id == "demo/alice"
     assert len(problems) == 2
 
@@ -300,7 +300,7 @@ def test_an_unfinished_sign_in_is_told_once_after_a_restart(stage: Stage) -> Non
             stopped.set()
 
     attempt.observe(crash)
-    spawn(lambda: _quietly(attempt), "attempt")
+    spawn(lambda: _quietly(stage, attempt), "attempt")
     assert stopped.wait(10)
     names = stage.engine.store.names("attempt/")
     assert len(names) == 1
@@ -313,9 +313,9 @@ def test_an_unfinished_sign_in_is_told_once_after_a_restart(stage: Stage) -> Non
     assert stage.engine.sign_in.interrupted() == []
 
 
-def _quietly(attempt: Attempt) -> None:
+def _quietly(stage: Stage, attempt: Attempt) -> None:
     with contextlib.suppress(KeyfobError):
-        attempt.run(spawn)
+        stage.engine.sign_in.run(attempt, spawn)
 
 
 def test_a_device_sign_in_shows_a_code_and_ends_connected(stage: Stage) -> None:
@@ -330,7 +330,7 @@ def test_a_device_sign_in_shows_a_code_and_ends_connected(stage: Stage) -> None:
             spawn(lambda: stage.visit(url, "bob", True), "phone")
 
     attempt.observe(watch)
-    view = attempt.run(spawn)
+    view = stage.engine.sign_in.run(attempt, spawn)
     assert view.name == "Bob"
     assert view.method == "device"
     assert codes
@@ -361,7 +361,7 @@ def test_what_was_received_and_is_not_kept_is_given_back(
 
     monkeypatch.setattr(stage.engine.transport, "send", cancel_then_send)
     with pytest.raises(KeyfobError):
-        attempt.run(spawn)
+        stage.engine.sign_in.run(attempt, spawn)
     assert stage.engine.accounts.views() == []
     assert stage.server.counters["revocations"] == 1
 

@@ -32,6 +32,7 @@ from support.playbook import (
     fails,
     form_of,
     json_answer,
+    kept,
     later,
     opens,
     query_of,
@@ -77,10 +78,14 @@ def perform(book: Playbook, ctx: FlowContext = CTX, *, keys: Keys | None = None,
     )  # fmt: skip
 
 
-def exchange(data: Any = None, **form: str) -> Callable[..., Any]:
+def exchange(data: Any = None, **form: str) -> Any:
     answer = data if isinstance(data, Answer) else json_answer(tokens() if data is None else data)
     expected = {"grant_type": "authorization_code", "code": "code-1", "redirect_uri": REDIRECT, **form}
-    return sends("POST", TOKEN, gives=answer, form=expected)
+    step = sends("POST", TOKEN, gives=answer, form=expected)
+    brings = answer.status < 300 and any(
+        name in answer.body for name in (b'"access_token"', b'"refresh_token"')
+    )
+    return kept(step) if brings else step
 
 
 def jwks(*signers: Signer) -> Callable[..., Any]:
@@ -97,12 +102,11 @@ BACK = comes_back(code="code-1", state=STATE, iss=ISSUER)
 def refused(
     kind: type[KeyfobError], *steps: Any, ctx: FlowContext = CTX, keys: Keys | None = None
 ) -> KeyfobError:
-    """The sign-in ends with this error after exactly these steps: nothing further was sent."""
+    """The sign-in ends with this error after exactly these steps: nothing further was sent or kept."""
     book = Playbook(*steps)
     with pytest.raises(kind) as error:
         perform(book, ctx, keys=keys)
     assert not book.left
-    assert book.kept == []
     for secret in (VERIFIER, "code-1", STATE):
         assert secret not in f"{error.value} {error.value.detail}"
     return error.value
@@ -272,7 +276,7 @@ def test_a_challenged_push_brings_a_new_client_assertion() -> None:
 
 
 def test_a_client_without_a_redirect_sends_none() -> None:
-    steps = [opens(), BACK, sends("POST", TOKEN, gives=json_answer(tokens())), jwks(), me()]
+    steps = [opens(), BACK, kept(sends("POST", TOKEN, gives=json_answer(tokens()))), jwks(), me()]
     book = Playbook(*steps)
     perform(book, replace(CTX, redirect_uri=None))
     assert "redirect_uri" not in form_of(book.requests[0])
@@ -477,7 +481,7 @@ def test_tokens_bound_to_a_key() -> None:
 def test_state_in_the_token_request_where_a_server_wants_it() -> None:
     shape = TokenAnswer(request_format="json")
     provider = replace(PROVIDER, quirks=("state_in_token_request",), token_answer=shape)
-    book = Playbook(opens(), BACK, sends("POST", TOKEN, gives=json_answer(tokens())), jwks(), me())
+    book = Playbook(opens(), BACK, kept(sends("POST", TOKEN, gives=json_answer(tokens()))), jwks(), me())
     perform(book, replace(CTX, provider=provider, resource="https://api.example"))
     sent = json.loads(book.requests[0].body or b"")
     assert (sent["state"], sent["resource"]) == (STATE, "https://api.example")
@@ -543,7 +547,9 @@ def key_exchange(answer: Answer) -> Callable[..., Any]:
 
 def test_a_key_grant_without_state_carries_it_in_the_path() -> None:
     book = Playbook(
-        opens(), comes_back(code="code-1"), key_exchange(json_answer({"key": "sk-or-1", "user_id": "u-1"}))
+        opens(),
+        comes_back(code="code-1"),
+        kept(key_exchange(json_answer({"key": "sk-or-1", "user_id": "u-1"}))),
     )
     result = perform(book, ROUTER)
     assert result.grant.access == Secret("sk-or-1")

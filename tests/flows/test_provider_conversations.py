@@ -23,7 +23,8 @@ from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext, Identity
 from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.protocol.oauth.client_auth import authenticate
-from keyfob.protocol.oauth.token import read_answer, read_grant
+from keyfob.protocol.oauth.token_answer import grant_of as grant_in
+from keyfob.protocol.oauth.token_answer import read_answer
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
 from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends
@@ -80,7 +81,7 @@ def grant_of(ctx: FlowContext, talk: Mapping[str, Any]) -> Grant:
         return Grant(Secret(KEY), AT, token_type="ApiKey")
     if talk["method"] == "app_password" or "openrouter_keys" in ctx.provider.quirks:
         return Grant(Secret(TOKEN), AT)
-    return read_grant(ctx, response(talk["token"]), ctx.scopes)
+    return grant_in(ctx, read_answer(ctx.provider, response(talk["token"])))
 
 
 def who(

@@ -16,7 +16,7 @@ from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import Keys, NonceBook
-from keyfob.protocol.oauth.token import renew
+from keyfob.protocol.oauth.renewal import renew
 from support.playbook import AT, ENV, Answer, Playbook, form_of, json_answer, keeps, later, sends
 from support.signer import Signer, claims_for, signer
 

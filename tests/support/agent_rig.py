@@ -169,6 +169,9 @@ class FakeSignIn:
         self.attempts.append(FakeAttempt(request, len(self.attempts) + 1))
         return self.attempts[-1]
 
+    def run(self, attempt: FakeAttempt, spawn: object) -> None:
+        attempt.run(spawn)
+
 
 def spawn(work: Callable[[], None], name: str) -> None:
     threading.Thread(target=work, name=name, daemon=True).start()

@@ -366,6 +366,12 @@ class FakeSignIn:
         self.attempts.append(attempt)
         return attempt
 
+    def run(self, attempt: FakeAttempt, spawn: Callable[[Callable[[], None], str], None]) -> AccountView:
+        return attempt.run(spawn)
+
+    def undo(self, attempt: FakeAttempt) -> None:
+        attempt.undo()
+
 
 @dataclass
 class FakeSettings:

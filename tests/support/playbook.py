@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from keyfob.core.grant import Grant
 from keyfob.core.http import Callback, Request, Response
+from keyfob.protocol import effects
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import AwaitCallback, Effect, Keep, OpenBrowser, Send, ShowCode, Wait
 from keyfob.protocol.env import FlowEnv
@@ -32,8 +33,8 @@ Step = Callable[[Effect, "Playbook"], Any]
 class Playbook:
     """One script. `now` is its clock: answers carry it, waiting moves it on."""
 
-    def __init__(self, *steps: Step, at: datetime = AT) -> None:
-        self.left = list(steps)
+    def __init__(self, *steps: Step | tuple[Step, ...], at: datetime = AT) -> None:
+        self.left = [one for step in steps for one in (step if isinstance(step, tuple) else (step,))]
         self.time = at
         self.effects: list[Effect] = []
         self._ids = 0
@@ -199,6 +200,20 @@ def keeps(check: Callable[[Grant], object] | None = None) -> Step:
         assert isinstance(effect, Keep), f"expected to keep a grant, not {_told(effect)}"
         if check is not None:
             check(effect.grant)
+
+    return step
+
+
+def kept(step: Step) -> tuple[Step, Step]:
+    """A request, and that what it gives is kept before anything else happens."""
+    return step, keeps()
+
+
+def enters(stage: str) -> Step:
+    """The sign-in comes to this stage."""
+
+    def step(effect: Effect, book: Playbook) -> None:
+        assert effect == effects.Step(stage)  # type: ignore[arg-type]
 
     return step
 

@@ -161,7 +161,7 @@ class Whole:
         """Sign in; raises what a person would be told. The browser has seen its last page by then."""
         attempt = self.attempt(**request)
         try:
-            return attempt.run(spawn)
+            return self.engine.sign_in.run(attempt, spawn)
         finally:
             self._visited.wait(5)
 

@@ -54,6 +54,9 @@ class SignIn:
         attempt.steps = self.steps
         return attempt
 
+    def run(self, attempt: Attempt, spawn: Callable[[Callable[[], None], str], None]) -> AccountView:
+        return attempt.run(spawn)
+
 
 class Accounts(FakeAccounts):
     def resolve(self, ref: str) -> Any:

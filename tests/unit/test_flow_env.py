@@ -12,17 +12,17 @@ from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider, Server
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth import token
+from keyfob.protocol.oauth import renewal
 
 def right(provider: Provider, server: Server, client: Client, env: FlowEnv, grant: Grant) -> None:
     ctx = FlowContext(provider, server, client, env)
-    token.renew(ctx, grant, subject="s")
+    renewal.renew(ctx, grant, subject="s")
 
 def misspelt(ctx: FlowContext, grant: Grant) -> None:
-    token.renew(ctx, grant, subjct="s")
+    renewal.renew(ctx, grant, subjct="s")
 
 def missing(ctx: FlowContext, grant: Grant) -> None:
-    token.renew(ctx, grant)
+    renewal.renew(ctx, grant)
 
 def without_env(provider: Provider, server: Server, client: Client) -> None:
     FlowContext(provider, server, client)
@@ -46,8 +46,8 @@ def test_a_misspelt_or_missing_argument_of_a_flow_fails_the_type_check(tmp_path:
     lines = CALLS.splitlines()
     named = {lines[number - 1].strip() for number in wrong}
     assert named == {
-        'token.renew(ctx, grant, subjct="s")',
-        "token.renew(ctx, grant)",
+        'renewal.renew(ctx, grant, subjct="s")',
+        "renewal.renew(ctx, grant)",
         "FlowContext(provider, server, client)",
         "ctx.env.clock()",
     }, done.stdout

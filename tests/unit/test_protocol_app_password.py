@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
+from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
-from keyfob.protocol.context import SignInResult
+from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Wait
 from keyfob.protocol.nextcloud import LIFE, app_password, forget_app_password
 from support.playbook import Answer, Playbook, Step, json_answer, opens, sends, waits
@@ -39,9 +40,13 @@ def asks(gives: Answer | Exception) -> Step:
     return sends("POST", POLL, form={"token": "t-1"}, gives=gives)
 
 
+def at(base: str, book: Playbook) -> FlowContext:
+    return FlowContext(Provider("cloud", "Cloud"), Server(base, Endpoints()), Client(None), book.env)
+
+
 def signed_in(*steps: Step, base: str = BASE) -> SignInResult:
     book = Playbook(*steps)
-    return book.perform(app_password(base, now=book.now))
+    return book.perform(app_password(at(base, book)))
 
 
 def test_the_whole_way() -> None:
@@ -62,7 +67,7 @@ def test_a_server_below_a_path() -> None:
             {"poll": {"token": "t-1", "endpoint": POLL}, "login": LOGIN})),
         opens(), waits(2), asks(json_answer({**DONE, "server": f"{base}/"})),
     )  # fmt: skip
-    result = book.perform(app_password(base + "/", now=book.now))
+    result = book.perform(app_password(at(base + "/", book)))
     assert result.identity.subject == "alice@cloud.example/nextcloud"
     assert result.extra["server"] == base
 
@@ -86,7 +91,7 @@ def test_after_twenty_minutes_it_ends() -> None:
         begins(), opens(), *(step for _ in range(599) for step in (waits(2), asks(NOT_YET))), waits(2)
     )
     with pytest.raises(SignInEnded) as caught:
-        book.perform(app_password(BASE, now=book.now))
+        book.perform(app_password(at(BASE, book)))
     assert caught.value.code == "timed_out"
     assert sum((e.span for e in book.effects if isinstance(e, Wait)), timedelta()) == LIFE
 
@@ -104,7 +109,7 @@ def test_after_twenty_minutes_it_ends() -> None:
 def test_addresses_that_are_not_the_server_s_own_are_refused(changes: dict[str, Any]) -> None:
     book = Playbook(begins(**changes))
     with pytest.raises((PeerFault, SettingWrong)):
-        book.perform(app_password(BASE, now=book.now))
+        book.perform(app_password(at(BASE, book)))
     assert len(book.effects) == 1, "no browser opened, nothing asked"
 
 

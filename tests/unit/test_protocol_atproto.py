@@ -27,6 +27,7 @@ from support.playbook import (
     comes_back,
     form_of,
     json_answer,
+    kept,
     opens,
     query_of,
     sends,
@@ -408,7 +409,7 @@ def returns(**params: str) -> Step:
     return comes_back(**{"code": "c", "state": "state-1", "iss": ISSUER, **params})
 
 
-def trades(**changes: Any) -> Step:
+def trades(**changes: Any) -> tuple[Step, Step]:
     data = {k: v for k, v in {**TOKENS, **changes}.items() if v is not None}
     form = {
         "grant_type": "authorization_code",
@@ -416,7 +417,7 @@ def trades(**changes: Any) -> Step:
         "code_verifier": VERIFIER.reveal(),
         "redirect_uri": REDIRECT,
     }
-    return sends("POST", f"{ISSUER}/oauth/token", form=form, gives=json_answer(data))
+    return kept(sends("POST", f"{ISSUER}/oauth/token", form=form, gives=json_answer(data)))
 
 
 def profile(gives: Answer | Exception | None = None, **value: Any) -> Step:

@@ -15,7 +15,21 @@ from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Send, ShowCode, Wait
 from keyfob.protocol.oauth.device import GRANT_TYPE, device_code
-from support.playbook import AT, ENV, Answer, Playbook, Step, fails, form_of, json_answer, sends, shows, waits
+from support.playbook import (
+    AT,
+    ENV,
+    Answer,
+    Playbook,
+    Step,
+    enters,
+    fails,
+    form_of,
+    json_answer,
+    kept,
+    sends,
+    shows,
+    waits,
+)
 
 DEVICE = "https://as.example/device"
 TOKEN = "https://as.example/token"
@@ -51,9 +65,14 @@ def error(code: str, status: int = 400, **more: Any) -> Answer:
     return json_answer({"error": code, **more}, status)
 
 
-def asks(gives: Answer | Exception) -> Step:
-    return sends(
+def asks(gives: Answer | Exception) -> Any:
+    step = sends(
         "POST", TOKEN, gives=gives, form={"grant_type": GRANT_TYPE, "device_code": BEGUN["device_code"]}
+    )
+    return (
+        (*kept(step), enters("checking"))
+        if isinstance(gives, Answer) and b"access_token" in gives.body
+        else step
     )
 
 

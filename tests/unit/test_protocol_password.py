@@ -13,7 +13,7 @@ from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server, To
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.oauth.password import password_params, password_sign_in
-from support.playbook import ENV, Answer, Playbook, form_of, json_answer, sends
+from support.playbook import ENV, Answer, Playbook, form_of, json_answer, kept, sends
 
 TOKEN = "https://own.example/token"
 FORM = Provider(
@@ -45,7 +45,13 @@ def signed_in(
 
 def test_rfc_6749_section_4_3() -> None:
     book = Playbook(
-        sends("POST", TOKEN, gives=json_answer({"access_token": "at", "token_type": "bearer", "user": "u-1"}))
+        kept(
+            sends(
+                "POST",
+                TOKEN,
+                gives=json_answer({"access_token": "at", "token_type": "bearer", "user": "u-1"}),
+            )
+        )
     )
     result = signed_in(book)
     assert form_of(book.requests[0]) == {
@@ -56,7 +62,7 @@ def test_rfc_6749_section_4_3() -> None:
 
 
 def test_a_json_login() -> None:
-    book = Playbook(sends("POST", TOKEN, gives=json_answer({"token": "jwt", "user": 5})))
+    book = Playbook(kept(sends("POST", TOKEN, gives=json_answer({"token": "jwt", "user": 5}))))
     ctx = replace(CTX, provider=JSON, scopes=())
     assert signed_in(book, ctx).grant.access == Secret("jwt")
     body = json.loads(book.requests[0].body or b"")

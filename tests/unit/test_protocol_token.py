@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,23 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.adapters.system.keys import new_key
-from keyfob.core.errors import PeerFault, SettingWrong, SignInNeeded, Transient
+from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Response
 from keyfob.core.provider import Endpoints, Lifetimes, Provider, Server, TokenAnswer
 from keyfob.core.renewal import LIFETIME_MOST, renews_at
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
-from keyfob.protocol.oauth.token import (
-    LIFETIME_FLOOR,
-    expiry,
-    read_answer,
-    read_grant,
-    scopes_in,
-    token_request,
-    unwanted_grant,
-)
-from support.playbook import AT, ENV, form_of
+from keyfob.protocol.oauth.token import receive, token_request
+from keyfob.protocol.oauth.token_answer import LIFETIME_FLOOR, expiry, grant_of, read_answer, scopes_in
+from support.playbook import AT, ENV, Playbook, form_of, keeps
 
 TOKEN = "https://id.example/token"
 PROVIDER = Provider("demo", "Demo")
@@ -40,8 +34,12 @@ def answer(**data: Any) -> Response:
     return Response(200, {"content-type": "application/json"}, json.dumps(data).encode(), AT)
 
 
+def read(ctx: FlowContext, response: Response) -> Grant:
+    return grant_of(ctx, read_answer(ctx.provider, response))
+
+
 def grant(ctx: FlowContext = CTX, **data: Any) -> Grant:
-    return read_grant(ctx, answer(**{"access_token": "at", "token_type": "Bearer", **data}), ctx.scopes)
+    return read(ctx, answer(**{"access_token": "at", "token_type": "Bearer", **data}))
 
 
 def shaped(shape: TokenAnswer, **changes: Any) -> FlowContext:
@@ -221,10 +219,10 @@ def test_a_nested_answer_and_ok_false() -> None:
     assert held.access == Secret("xoxp")
     assert held.refresh == Secret("xoxe")
     # At renewal Slack has it at the top.
-    top = read_grant(slack, answer(ok=True, access_token="xoxp-2"), ())
+    top = read(slack, answer(ok=True, access_token="xoxp-2"))
     assert top.access == Secret("xoxp-2")
-    read = read_answer(slack.provider, answer(ok=True, team={"id": "T"}, authed_user=nested))
-    assert (read.data["id"], read.data["team"]) == ("U1", {"id": "T"})
+    whole = read_answer(slack.provider, answer(ok=True, team={"id": "T"}, authed_user=nested))
+    assert (whole.data["id"], whole.data["team"]) == ("U1", {"id": "T"})
     for refused in ({"ok": False, "error": "invalid_grant"}, {"error": "invalid_grant"}):
         with pytest.raises(SignInNeeded):
             read_answer(slack.provider, answer(**refused))
@@ -251,7 +249,7 @@ def test_other_field_names() -> None:
 def test_a_form_answer() -> None:
     body = b"access_token=gho_1&scope=repo%2Cgist&token_type=bearer"
     response = Response(200, {"content-type": "application/x-www-form-urlencoded"}, body, AT)
-    assert read_grant(CTX, response, ()).scopes == ("repo", "gist")
+    assert read(CTX, response).scopes == ("repo", "gist")
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "a\r\nX-Evil: 1", "é", "\ud800", "x" * 70_000, ["at"]])
@@ -264,7 +262,7 @@ def test_a_token_that_no_header_could_carry_is_none(token: Any) -> None:
 
 def test_s30_a_200_that_cannot_be_read_may_have_spent_the_refresh_token() -> None:
     with pytest.raises(Transient) as cut:
-        read_grant(CTX, Response(200, {}, b'{"access_token": "a', AT), ())
+        read(CTX, Response(200, {}, b'{"access_token": "a', AT))
     assert (cut.value.sent, cut.value.answered) == (True, False)
 
 
@@ -297,21 +295,43 @@ def test_s1_a_request_goes_to_a_fit_address_only() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "access", "refresh"),
     [
+        (b'{"access_token": "at", "refresh_token": "rt", "token_type": "bearer"}', 200, "at", "rt"),
+        (b'{"access_token": "at", "refresh_token": "rt", "token_type": "mac"}', 200, "at", "rt"),
+        (b'{"refresh_token": "rt", "token_type": "bearer"}', 200, "rt", "rt"),
         (b'{"access_token": "at", "refresh_token": "rt", "a": 1, "a": 2}', 200, "at", "rt"),
         (b'{"access_token": "at", "refresh_token": "rt", "error": "odd"}', 200, "at", "rt"),
         (b'{"access_token": "at", "refresh_tok', 200, "at", None),
         (b'{"refresh_token": "rt", "access_token": "a', 200, "rt", "rt"),
-        (b'{"error": "authorization_pending"}', 200, None, None),
-        (b'{"access_token": "at"}', 400, None, None),
     ],
 )
-def test_what_a_refused_answer_gave_is_found_to_be_revoked(
-    body: bytes, status: int, access: str | None, refresh: str | None
+def test_what_an_answer_gives_is_kept_before_anything_in_it_is_judged(
+    body: bytes, status: int, access: str, refresh: str | None
 ) -> None:
-    given = unwanted_grant(CTX, Response(status, {"content-type": "application/json"}, body, AT))
-    if access is None:
-        assert given is None
-        return
-    assert given is not None
-    assert given.access == Secret(access)
-    assert given.refresh == (Secret(refresh) if refresh else None)
+    book = Playbook(keeps())
+    with suppress(KeyfobError):
+        book.perform(receive(CTX, Response(status, {"content-type": "application/json"}, body, AT)))
+    (kept,) = book.kept
+    assert kept.access == Secret(access)
+    assert kept.refresh == (Secret(refresh) if refresh else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"error": "authorization_pending"}', 200),
+        (b'{"access_token": "at"}', 400),
+        (b'{"token_type": "x"}', 200),
+    ],
+)
+def test_an_answer_without_a_token_keeps_nothing(body: bytes, status: int) -> None:
+    book = Playbook()
+    with suppress(KeyfobError):
+        book.perform(receive(CTX, Response(status, {"content-type": "application/json"}, body, AT)))
+    assert book.kept == []
+
+
+def test_what_was_kept_is_what_the_sign_in_ends_with() -> None:
+    book = Playbook(keeps())
+    given_by = answer(access_token="at", refresh_token="rt", token_type="Bearer", expires_in=60, scope="a")
+    read_whole = book.perform(receive(CTX, given_by))
+    assert book.kept == [grant_of(CTX, read_whole)]

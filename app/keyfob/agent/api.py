@@ -248,7 +248,7 @@ class Api:
 
         def run() -> None:
             try:
-                attempt.run(self.spawn)
+                self.sign_in.run(attempt, self.spawn)
             except KeyfobError:
                 pass  # the progress shows it
             finally:

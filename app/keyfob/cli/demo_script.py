@@ -168,7 +168,7 @@ class _Story:
 
         forget = attempt.observe(visit)
         try:
-            return attempt.run(_spawn)
+            return self._engine.sign_in.run(attempt, _spawn)
         finally:
             forget()
 

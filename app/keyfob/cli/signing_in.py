@@ -41,7 +41,7 @@ def sign_in(session: Session, request: SignInRequest) -> AccountView:
             session.note("Too late to cancel: the account is being saved …")
 
     try:
-        return session.finish(lambda: attempt.run(_spawn), stop=stop)
+        return session.finish(lambda: session.engine.sign_in.run(attempt, _spawn), stop=stop)
     except KeyboardInterrupt:
         attempt.cancel()
         raise SignInEnded("The sign-in was cancelled") from None

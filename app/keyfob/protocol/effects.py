@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from keyfob.core.grant import Grant
 from keyfob.core.http import Callback, Request, Response
 from keyfob.core.secret import Secret
+from keyfob.core.words import Stage
 
 T = TypeVar("T")
 
@@ -29,7 +30,9 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Store this grant durably before anything else happens. Result: None, only once it is stored."""
+    """A grant that was received, before anything in it is judged. A renewal stores it; a sign-in holds it until the account
+    is saved, and revokes it if the sign-in fails. Result: None, only once that is done.
+    """
 
     grant: Grant
 
@@ -77,7 +80,14 @@ class Wait:
     span: timedelta
 
 
-Effect = Send | Keep | OpenBrowser | AwaitCallback | ShowCode | Wait
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Show the user that the sign-in has come to this stage. Result: None, at once."""
+
+    stage: Stage
+
+
+Effect = Send | Keep | OpenBrowser | AwaitCallback | ShowCode | Wait | Step
 Flow = Generator[Effect, Any, T]
 NewId = Callable[[], str]  # a fresh unguessable string each call: jti, states
 
@@ -94,5 +104,6 @@ __all__ = [
     "Response",
     "Send",
     "ShowCode",
+    "Step",
     "Wait",
 ]

@@ -6,7 +6,7 @@ the app password go only to the user's own server, whatever its answers say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,7 +18,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.words import RevocationAnswer
-from keyfob.protocol.context import Identity, SignInResult
+from keyfob.protocol.context import FlowContext, Identity, SignInResult
 from keyfob.protocol.effects import Effect, Flow, OpenBrowser, Send, Wait
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import fault_of, origin_of, safe
@@ -29,14 +29,14 @@ LIFE = timedelta(minutes=20)  # of the poll token, as Nextcloud's documentation 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
 
-def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult]:
-    """Sign in at the Nextcloud server at `base` (`https://cloud.example`, with its path if it has one).
+def app_password(ctx: FlowContext) -> Flow[SignInResult]:
+    """Sign in at the Nextcloud server of `ctx` (`https://cloud.example`, with its path if it has one).
 
     The grant's access token is the app password, to be sent by Basic with the login name, which is in
     `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
     PeerFault if the server names addresses that are not its own.
     """
-    base = safe(base, "The server's address").rstrip("/")
+    base = safe(ctx.server.issuer or ctx.provider.api.base, "The server's address").rstrip("/")
     response: Response = yield Send(Request("POST", f"{base}/index.php/login/v2", "device", _FORM, b""))
     begun = read_json(response, "The server's sign-in")
     poll = begun.get("poll")
@@ -48,17 +48,15 @@ def app_password(base: str, *, now: Callable[[], datetime]) -> Flow[SignInResult
     login = _own(base, begun.get("login"), "The sign-in page")
     yield OpenBrowser(Secret(login))
     request = Request("POST", endpoint, "device", _FORM, urlencode({"token": poll["token"]}).encode())
-    done = yield from _poll(request, now, response.at + LIFE)
+    done = yield from _poll(ctx, request, response.at + LIFE)
     return _result(base, done)
 
 
-def _poll(
-    request: Request, now: Callable[[], datetime], deadline: datetime
-) -> Generator[Effect, Any, Response]:
+def _poll(ctx: FlowContext, request: Request, deadline: datetime) -> Generator[Effect, Any, Response]:
     pause = POLL_EVERY
     while True:
         yield Wait(pause)
-        if now() >= deadline:
+        if ctx.env.now() >= deadline:
             raise SignInEnded("You did not finish signing in at the server", code="timed_out")
         try:
             answer: Response = yield Send(request)

@@ -16,8 +16,9 @@ from typing import TypeVar, assert_never
 
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded
 from keyfob.core.grant import Grant
-from keyfob.core.http import Callback, Request, Response
+from keyfob.core.http import Callback, Request
 from keyfob.core.secret import Secret
+from keyfob.core.words import Stage
 from keyfob.ports import Transport
 from keyfob.protocol.effects import (
     AwaitCallback,
@@ -28,6 +29,7 @@ from keyfob.protocol.effects import (
     OpenBrowser,
     Send,
     ShowCode,
+    Step,
     Wait,
 )
 from keyfob.protocol.http.redaction import silence
@@ -60,8 +62,7 @@ class EffectHandlers:
     open_browser: Callable[[Secret], None] = _no_browser
     await_callback: Callable[[Expectation], Callback] = _no_callback
     show_code: Callable[[ShowCode], None] = _no_code
-    sending: Callable[[str], None] = lambda _purpose: None
-    received: Callable[[str, Response], None] = lambda _purpose, _response: None
+    step: Callable[[Stage], None] = lambda _stage: None
 
 
 class Runner:
@@ -80,7 +81,8 @@ class Runner:
             effect: Effect = next(flow)
             while True:
                 try:
-                    if cancel is not None and cancel.is_set():
+                    # What was received is taken charge of even then, or nobody could give it back.
+                    if cancel is not None and cancel.is_set() and not isinstance(effect, Keep):
                         raise SignInEnded("The sign-in was cancelled")
                     if isinstance(effect, Send):
                         sent.append(effect.request)
@@ -101,10 +103,7 @@ class Runner:
     def _perform(self, effect: Effect, handlers: EffectHandlers, cancel: threading.Event | None) -> object:
         match effect:
             case Send(request):
-                handlers.sending(request.purpose)
-                response = self._transport.send(request)
-                handlers.received(request.purpose, response)
-                return response
+                return self._transport.send(request)
             case Keep(grant):
                 handlers.keep(grant)
             case OpenBrowser(url):
@@ -115,6 +114,8 @@ class Runner:
                 handlers.show_code(effect)
             case Wait(span):
                 pause(span, cancel)
+            case Step(stage):
+                handlers.step(stage)
             case _:
                 assert_never(effect)
         return None

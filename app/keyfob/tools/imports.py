@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.core.account import Account, AccountView, NeedsSignIn, Pin, Record
-from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, SignInNeeded, Usage
+from keyfob.core.account import AccountView
+from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Usage
 from keyfob.core.provider import Provider
-from keyfob.core.text import label_from, plain
-from keyfob.core.words import known
-from keyfob.ports import Blanked, Spawn, ToBlank, ToolFiles
+from keyfob.core.text import plain
+from keyfob.ports import AccountRecords, Blanked, Spawn, ToBlank, ToolFiles
 from keyfob.providers import reach
-from keyfob.providers.catalogue import ID, ID_MOST
+from keyfob.providers.catalogue import ID, ID_MOST, Catalogue
 from keyfob.providers.substitute import fill
 from keyfob.service.accounts.views import SignInRequest
-from keyfob.service.sign_in.deps import SignInDeps
+from keyfob.service.sign_in.imported import ImportedAccount, ImportedAccounts
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools import hosts
 from keyfob.tools.entries import KEY, READ_ONLY, SIGN_IN, Entry, Format, entries_of
@@ -106,8 +105,10 @@ class Imports:
 
     def __init__(
         self,
-        deps: SignInDeps,
         sign_in: SignIn,
+        imported: ImportedAccounts,
+        catalogue: Catalogue,
+        store: AccountRecords,
         *,
         home: Path,
         presets: Path,
@@ -115,8 +116,10 @@ class Imports:
         files: ToolFiles,
         write: Write,
     ) -> None:
-        self._deps = deps
         self._sign_in = sign_in
+        self._imported = imported
+        self._catalogue = catalogue
+        self._store = store
         self._home = home
         self._presets = presets
         self._environment = environment
@@ -182,7 +185,7 @@ class Imports:
             request = SignInRequest(
                 provider=found.provider, method="api_key", inputs=found.inputs, api_key=entry.secret
             )
-            return self._sign_in.begin(request).run(spawn)
+            return self._sign_in.run(self._sign_in.begin(request), spawn)
         return self._waiting(found)
 
     def blank(self, moved: Sequence[Found]) -> list[Blanked]:
@@ -194,37 +197,25 @@ class Imports:
         )
 
     def _waiting(self, found: Found) -> AccountView:
-        """An account that needs one sign-in, with the reason. One that is there already is left as it is."""
-        deps, entry = self._deps, found.entry
+        entry = found.entry
         assert found.provider is not None
         if entry.preset is not None:
             self._take_preset(found.provider, entry.preset)
-        preset = deps.catalogue.get(found.provider)
-        provider = fill(preset, found.inputs)
-        label = label_from(entry.label or entry.username or "imported")
-        for record in deps.store.records():
-            if record.account.id == f"{provider.id}/{label}":
-                return deps.accounts.view(record.account.key)
-        method = known(provider.methods, entry.method) or provider.methods[0]
-        if entry.client_id and deps.clients.known(provider, found.inputs) is None:
-            deps.clients.keep(provider, found.inputs, entry.client_id, entry.client_secret)
-        note = deps.events.error_note(SignInNeeded(entry.reason, code="imported"))
-        key = deps.entropy(12)
-        account = Account(
-            key=key,
-            provider=provider.id,
-            label=label,
-            method=method,
-            subject=entry.subject,
-            pin=Pin(server=provider.default_server(), inputs=dict(found.inputs)),
-            name=plain(entry.name, 120) if entry.name else None,
-            asked_scopes=entry.scopes,
-            created_at=note.at,
+        return self._imported.add(
+            ImportedAccount(
+                provider=found.provider,
+                tool=found.tool,
+                reason=entry.reason,
+                inputs=found.inputs,
+                label=entry.label or entry.username,
+                method=entry.method,
+                subject=entry.subject,
+                name=entry.name,
+                scopes=entry.scopes,
+                client_id=entry.client_id,
+                client_secret=entry.client_secret,
+            )
         )
-        record = Record(account, NeedsSignIn(note.at, note), last_error=note)
-        deps.store.put(record)
-        deps.events.publish(record, "imported", f"Imported from {found.tool}; sign in once", "imported")
-        return deps.accounts.view(key)
 
     # --- exporting ----------------------------------------------------------------------------------------------
 
@@ -233,7 +224,7 @@ class Imports:
         use, as text, so that another computer knows them.
         """
         accounts, presets = [], {}
-        for record in self._deps.store.records():
+        for record in self._store.records():
             account = record.account
             accounts.append(
                 {
@@ -254,7 +245,7 @@ class Imports:
 
     def _take_preset(self, name: str, text: str) -> None:
         """The exporting person's own preset, if there is none of that id. It has no fault: that was looked at."""
-        if name not in self._deps.catalogue.ids():
+        if name not in self._catalogue.ids():
             self._presets.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(self._presets / f"{name}.toml", text.encode())
 
@@ -265,7 +256,7 @@ class Imports:
         way, reason, title, new = entry.way, entry.reason, None, None
         if whose is not None:
             try:
-                preset = self._deps.catalogue.get(whose)
+                preset = self._catalogue.get(whose)
                 title = preset.title
                 if way == KEY and entry.host is None and told != whose and _own_servers(preset):
                     # A key of the user's own server must not be tried at the public one.
@@ -288,13 +279,13 @@ class Imports:
 
     def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
         """The export's preset of this id; None if there is none that can be used, or a faulty one of the user's."""
-        if text is None or not is_id(name) or name in self._deps.catalogue.ids():
+        if text is None or not is_id(name) or name in self._catalogue.ids():
             return None
         try:
-            preset = self._deps.catalogue.read(text.encode())
+            preset = self._catalogue.read(text.encode())
         except KeyfobError:
             return None
-        other = reach.same_name(preset, self._deps.catalogue.all())
+        other = reach.same_name(preset, self._catalogue.all())
         return NewPreset(name, preset.title, reach.hosts(preset), other.title if other else None)
 
     def _whose(self, entry: Entry, told: str | None) -> tuple[str | None, Mapping[str, str]]:
@@ -309,7 +300,7 @@ class Imports:
         for name, row in hosts.table("git").items():
             if host in row.get("hosts", ()):
                 return name, entry.inputs
-        presets = self._deps.catalogue.all()
+        presets = self._catalogue.all()
         if entry.way == KEY:  # of two presets at one host, the one that takes keys
             presets = sorted(presets, key=lambda preset: "api_key" not in preset.methods)
         for preset in presets:
@@ -325,7 +316,7 @@ class Imports:
         return None, entry.inputs
 
     def _preset(self, name: str) -> Provider:
-        return self._deps.catalogue.get(name)
+        return self._catalogue.get(name)
 
     def _hosts(self, preset: Provider, inputs: Mapping[str, str]) -> Iterator[str]:
         values = {each.name: inputs.get(each.name) or each.default or each.example for each in preset.inputs}

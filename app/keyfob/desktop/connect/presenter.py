@@ -135,7 +135,8 @@ class SignInPresenter(QObject):
         self._attempt = attempt
         self._unobserve = attempt.observe(self._observe)
         self._moved(attempt.progress)
-        Operation(self, lambda: attempt.run(self._threads.spawn), self._ran).failing(self._ended).ending_by(
+        service, spawn = self._engine.sign_in, self._threads.spawn
+        Operation(self, lambda: service.run(attempt, spawn), self._ran).failing(self._ended).ending_by(
             lambda: _cancel(attempt)
         ).start()
 
@@ -245,7 +246,8 @@ class SignInPresenter(QObject):
         """Not you: revoke and remove what this sign-in brought. `undone` follows."""
         attempt = self._attempt
         if attempt is not None:
-            Operation(self, attempt.undo, self._undid).failing(self._not_undone).start()
+            service = self._engine.sign_in
+            Operation(self, lambda: service.undo(attempt), self._undid).failing(self._not_undone).start()
 
     def _undid(self, _nothing: object) -> None:
         self._presenter.reload()

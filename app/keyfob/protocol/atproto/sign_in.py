@@ -1,7 +1,7 @@
 """Signing in at Bluesky and every other atproto server (atproto's OAuth profile: PAR, PKCE, DPoP, no secret).
 
 `resolve` finds the user and their server. `sign_in` is the authorization code grant with the additions of the profile.
-`token.renew` renews with the same key, and `revoke.revoke` revokes. The tokens count only if their subject is the expected
+`renewal.renew` renews with the same key, and `revoke.revoke` revokes. The tokens count only if their subject is the expected
 user, and if that user's data server names the authorization server.
 """
 
@@ -26,7 +26,8 @@ from keyfob.protocol.http.urls import fault_of, safe, with_query
 from keyfob.protocol.oauth import par
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.authorize import authorization_params, expectation
-from keyfob.protocol.oauth.token import exchange_code, grant_of
+from keyfob.protocol.oauth.token import exchange_code
+from keyfob.protocol.oauth.token_answer import grant_of
 
 SCOPE = "atproto"  # without it the session is not an atproto session at all
 _NAME_MOST = 120
@@ -78,7 +79,7 @@ def sign_in(
     yield OpenBrowser(Secret(address))
     callback: Callback = yield AwaitCallback(replace(expectation(ctx, state), iss_required=True))
     answer = yield from exchange_code(ctx, code_in(callback, ctx), code_verifier=code_verifier)
-    grant = grant_of(ctx, answer, ctx.scopes)
+    grant = grant_of(ctx, answer)
     if answer.scopes is None or SCOPE not in answer.scopes:
         raise PeerFault("The server did not grant the scope atproto")
     did, handle, pds = yield from _who(answer.data.get("sub"), found, ctx, plc, dns_txt)

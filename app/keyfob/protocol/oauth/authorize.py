@@ -24,7 +24,8 @@ from keyfob.protocol.identity import identify
 from keyfob.protocol.oauth import par
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.provider_quirks import exchange_params, issued_client, own_sign_in
-from keyfob.protocol.oauth.token import Answer, exchange_code, grant_of
+from keyfob.protocol.oauth.token import exchange_code
+from keyfob.protocol.oauth.token_answer import Answer, grant_of
 from keyfob.protocol.oidc import id_token
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636 §4.1
@@ -82,7 +83,7 @@ def finish(
     Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
     code flow alone. Raises as `authorization_code`.
     """
-    grant = grant_of(ctx, answer, ctx.scopes)
+    grant = grant_of(ctx, answer)
     claims: dict[str, Any] | None = None
     if wants_id_token(ctx) and not (method == "device" and answer.id_token is None):
         if answer.id_token is None:

@@ -20,11 +20,12 @@ from keyfob.core.text import plain
 from keyfob.core.untyped import Json
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
-from keyfob.protocol.effects import Effect, Flow, ShowCode, Wait
+from keyfob.protocol.effects import Effect, Flow, ShowCode, Step, Wait
 from keyfob.protocol.http.responses import NotStrictError, error_of, parse_object, read_first
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oauth.authorize import finish
-from keyfob.protocol.oauth.token import Answer, read_answer, token_request
+from keyfob.protocol.oauth.token import receive, token_request
+from keyfob.protocol.oauth.token_answer import Answer
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL = timedelta(seconds=5)  # RFC 8628 §3.2: if the server sends none
@@ -46,13 +47,14 @@ class _Begun:
 def device_code(
     ctx: FlowContext,
 ) -> Flow[SignInResult]:
-    """One sign-in by code. Yields `ShowCode` once, then `Wait` and `Send` in turn.
+    """One sign-in by code. Yields `ShowCode` once, `Wait` and `Send` in turn, then `Step`.
 
     Raises SignInEnded `declined` or `code_expired`, and as `authorize.authorization_code`.
     """
     begun = yield from _begin(ctx)
     yield begun.shown
     answer = yield from _poll(ctx, begun)
+    yield Step("checking")
     return (yield from finish(ctx, answer, nonce=None, method="device"))
 
 
@@ -131,7 +133,7 @@ def _poll(ctx: FlowContext, begun: _Begun) -> Generator[Effect, Any, Answer]:
                 case "access_denied" | "authorization_declined":  # the latter is Microsoft's
                     raise SignInEnded(f"You declined access at {ctx.provider.title}", code="declined")
                 case _:
-                    return read_answer(ctx.provider, response)
+                    return (yield from receive(ctx, response))
         except Transient as passing:
             # §3.5: after a failure of the network, ask ever more slowly; the server's own wish comes first.
             pause = max(min(pause * 2, INTERVAL_MOST), passing.retry_after or timedelta(0))

@@ -16,7 +16,7 @@ from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.responses import is_web_page
 from keyfob.protocol.oauth.authorize import finish
-from keyfob.protocol.oauth.token import read_answer, token_request
+from keyfob.protocol.oauth.token import receive, token_request
 
 _PASSWORD, _USERNAME = "{password}", "{username}"
 
@@ -43,7 +43,7 @@ def password_sign_in(
     response = yield from dpop.send(request, key=ctx.dpop_key, env=ctx.env)
     wrong = SignInEnded(f"{ctx.provider.title} does not accept this username and password", code="declined")
     try:
-        answer = read_answer(ctx.provider, response)
+        answer = yield from receive(ctx, response)
     except SignInNeeded:  # invalid_grant: RFC 6749 §5.2's word for a wrong password
         raise wrong from None
     except (PeerFault, Transient):

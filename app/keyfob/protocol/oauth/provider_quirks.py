@@ -21,7 +21,7 @@ from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import QuirkName
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
-from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser, Send
+from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, Keep, OpenBrowser, Send
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.identity import identify
@@ -114,6 +114,7 @@ def openrouter_keys(
     if not isinstance(key, str) or not 0 < len(key) <= 4096 or not key.isascii() or not key.isprintable():
         raise PeerFault(f"{title} did not send a key")
     grant = Grant(Secret(key), obtained_at=response.at, scopes=ctx.scopes)
+    yield Keep(grant)
     shown = {name: value for name, value in answer.items() if name != "key"}
     bearer = replace(ctx, dpop_key=None)
     identity = yield from identify(bearer, grant, claims=None, method="oauth", answer=shown)

@@ -1,6 +1,6 @@
 """ID tokens (OpenID Connect Core §3.1.3.7, §3.1.3.8, §12.2; RFC 8725).
 
-`authorize` and `device` call it at sign-in, and `token.renew` at renewal. `verify` accepts only a token that is signed by a key of
+`authorize` and `device` call it at sign-in, and `renewal.renew` at renewal. `verify` accepts only a token that is signed by a key of
 the pinned server, under an algorithm for this key, with claims of this server, client and sign-in. It never fetches a key
 from an address in a token, never uses a shared secret as a key, and compares all times with the one that it is given.
 """

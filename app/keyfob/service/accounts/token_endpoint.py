@@ -8,7 +8,7 @@ from keyfob.core.account import Record
 from keyfob.core.grant import Grant
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth import token
+from keyfob.protocol.oauth import renewal
 from keyfob.service.contexts import ContextBuilder
 from keyfob.service.runner import EffectHandlers, Runner
 
@@ -29,7 +29,7 @@ class TokenEndpoint:
         self, context: FlowContext, record: Record, grant: Grant, keep: Callable[[Grant], None]
     ) -> Grant:
         """Send the refresh token once. `keep` is called with what the provider gave before anything in it is checked.
-        Raises what `protocol.oauth.token.renew` and `keep` raise.
+        Raises what `protocol.oauth.renewal.renew` and `keep` raise.
         """
-        flow = token.renew(context, grant, subject=record.account.subject)
+        flow = renewal.renew(context, grant, subject=record.account.subject)
         return self._runner.run(flow, EffectHandlers(keep=keep))

@@ -1,6 +1,6 @@
 """One sign-in in progress: what it shows, how it is cancelled, and its listener.
 
-`run` blocks on a worker thread. Everything else may be called from any thread and returns at once. Cancelling closes the
+`SignIn.run` blocks on a worker thread. What faces call here may be called from any thread and returns at once. Cancelling closes the
 listener at once, whatever the worker does. When the grant is being saved, it is too late to cancel.
 """
 
@@ -10,10 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from keyfob.core.account import AccountView
-from keyfob.core.errors import Fault, KeyfobError, SignInEnded, Usage
+from keyfob.core.errors import KeyfobError, SignInEnded, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.http import Outcome
 from keyfob.core.secret import Secret
@@ -23,9 +23,6 @@ from keyfob.ports import Listener, Spawn
 from keyfob.protocol.context import FlowContext
 from keyfob.service.accounts.views import Progress, ProgressChanges, SignInRequest
 from keyfob.service.contexts import ClientSecrets
-
-if TYPE_CHECKING:
-    from keyfob.service.sign_in.sign_in import SignIn
 
 log = logging.getLogger(__name__)
 PORT_FREE_WITHIN = 1.0  # seconds
@@ -61,13 +58,12 @@ class UnsavedGrant:
 
 
 class Attempt:
-    """Made by `SignIn.begin`; runs once."""
+    """Made by `SignIn.begin`, run once by `SignIn.run`. Knows neither."""
 
-    def __init__(self, service: SignIn, attempt_id: str, request: SignInRequest, progress: Progress) -> None:
+    def __init__(self, attempt_id: str, request: SignInRequest, progress: Progress) -> None:
         self.id = attempt_id
         self.request = request
         self.cancelled = threading.Event()
-        self._service = service
         self._progress = progress
         self._lock = threading.RLock()
         self._observers: list[Observer] = []
@@ -78,9 +74,8 @@ class Attempt:
         self._committing = False
         self._called_back = False
         self.received: UnsavedGrant | None = None
-        self.registered: tuple[str, Secret] | None = (
-            None  # what this sign-in registered: its address and token
-        )
+        # The client that this sign-in registered: its address and token.
+        self.registered: tuple[str, Secret] | None = None
 
     # --- for faces ------------------------------------------------------------------------------------------
 
@@ -102,29 +97,6 @@ class Attempt:
 
         return unsubscribe
 
-    def run(self, spawn: Spawn) -> AccountView:
-        """Sign in. Blocks until the account is connected; raises a KeyfobError if it is not. `spawn` hosts the
-        callback listener on a thread of the face's kind; it has ended within a second after `run` has.
-        """
-        try:
-            view = self._service.perform(self, spawn)
-        except KeyfobError as error:
-            self._fail(error)
-            raise
-        except Exception as bug:
-            log.exception("a sign-in failed")
-            fault = Fault(f"Signing in failed: {type(bug).__name__}")
-            self._fail(fault)
-            raise fault from bug
-        self._conclude(
-            Outcome(
-                True,
-                f"Connected as {view.name or view.label}",
-                "You can close this tab and go back to Keyfob.",
-            )
-        )
-        return view
-
     def cancel(self) -> bool:
         """Ends it at any moment; never blocks. False if the account is being saved or it has ended already."""
         with self._lock:
@@ -143,12 +115,6 @@ class Attempt:
         if listener is None or self.progress.stage not in ("waiting", "browser", "ready"):
             raise Usage("This sign-in is not waiting for an address or a code")
         listener.paste(text)
-
-    def undo(self) -> None:
-        """Undo, for "Not you?": revokes what this sign-in brought, and removes the account it made. An account that was there
-        before is disconnected. Raises what Accounts.remove raises.
-        """
-        self._service.undo(self)
 
     # --- for the service ------------------------------------------------------------------------------------
 
@@ -195,7 +161,13 @@ class Attempt:
         if not self._closed.wait(PORT_FREE_WITHIN):
             log.warning("the callback listener did not close in time")
 
-    def _fail(self, error: KeyfobError) -> None:
+    def succeed(self, view: AccountView) -> None:
+        """It has ended well: let the browser show its last page, and free the port."""
+        title = f"Connected as {view.name or view.label}"
+        self._conclude(Outcome(True, title, "You can close this tab and go back to Keyfob."))
+
+    def fail(self, error: KeyfobError) -> None:
+        """It has ended with this error: show it, let the browser show its last page, and free the port."""
         cancelled = isinstance(error, SignInEnded) and error.code == "cancelled"
         if not cancelled:
             why = plain(error.detail, 400)

@@ -1,0 +1,118 @@
+"""The account that a sign-in makes or renews: who it is, what it is pinned to, and when its grant ends. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from keyfob.core.account import Account, Pin
+from keyfob.core.grant import Grant
+from keyfob.core.methods import Method
+from keyfob.core.provider import Provider, Server
+from keyfob.core.text import label_from
+from keyfob.protocol.identity import UNIDENTIFIED
+from keyfob.service.contexts import identity_urls
+from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
+
+
+def account_of(
+    ready: PreparedSignIn, outcome: SignInOutcome, key: str, created_at: datetime | None
+) -> Account:
+    """The account, with the label that it would like to have."""
+    context, identity, provider = outcome.context, outcome.result.identity, ready.provider
+    pin = Pin(
+        server=_with_revocation(context.server, provider),
+        client_id=outcome.result.issued_client_id or context.client.client_id,
+        client_auth=context.client.auth,
+        redirect_uri=context.redirect_uri,
+        resource=context.resource,
+        registration_uri=outcome.registration_uri,
+        inputs=context.inputs,
+        api_base=outcome.api_base or provider.api.base,
+        api_hosts=_hosts(provider, ready.method, outcome.api_hosts),
+        dpop=context.dpop_key is not None,
+    )
+    label = (
+        ready.attempt.request.label
+        or identity.username
+        or identity.email
+        or identity.name
+        or identity.subject
+    )
+    return Account(
+        key=key,
+        provider=provider.id,
+        label=label_from(label),
+        method=ready.method,
+        subject=identity.subject,
+        pin=pin,
+        name=identity.name or identity.username,
+        email=identity.email,
+        avatar_url=identity.avatar_url,
+        plan=identity.plan,
+        asked_scopes=context.scopes,
+        created_at=created_at,
+    )
+
+
+def grant_ends(provider: Provider, outcome: SignInOutcome, now: datetime) -> datetime | None:
+    """The day the grant ends whatever is renewed, if the provider is known to have one."""
+    told = outcome.result.extra.get("grant_ends_in")
+    if told is not None:
+        return now + timedelta(seconds=float(told))
+    lifetimes = provider.lifetimes
+    if lifetimes.grant is not None:
+        return now + timedelta(seconds=lifetimes.grant)
+    renewable = outcome.result.grant.refresh is not None
+    if lifetimes.refresh is not None and lifetimes.rotates is False and renewable:
+        return now + timedelta(seconds=lifetimes.refresh)
+    return None
+
+
+def same_account(account: Account, ready: PreparedSignIn, outcome: SignInOutcome) -> bool:
+    """Whether this is the account of the same subject at the same server by the same method."""
+    return (
+        account.provider == ready.provider.id
+        and account.method == ready.method
+        and account.subject == outcome.result.identity.subject
+        and account.pin.server.issuer == outcome.context.server.issuer
+        and server_inputs(account.pin.inputs) == server_inputs(ready.inputs)
+    )
+
+
+def same_subject(known: str, told: str) -> bool:
+    """Whether the browser signed in whom the account belongs to. A provider that names no user cannot be wrong."""
+    return not known or known == told or any(name.startswith(UNIDENTIFIED) for name in (known, told))
+
+
+def same_grant(old: Grant, new: Grant) -> bool:
+    """Whether a sign-in brought the tokens that were there before, as some providers' do."""
+    return old.refresh == new.refresh and (new.refresh is not None or old.access == new.access)
+
+
+def server_inputs(inputs: Mapping[str, str]) -> dict[str, str]:
+    """The inputs that say at which server, without those that say who."""
+    return {name: value for name, value in inputs.items() if name not in ("handle", "login", "username")}
+
+
+def labels(base: str, asked: str | None) -> list[str]:
+    """The label itself, then `-2`, `-3`, … on a clash; only itself if the user asked for it."""
+    return [base] if asked else [base, *(f"{base[:60]}-{n}" for n in range(2, 1000))]
+
+
+def _with_revocation(server: Server, provider: Provider) -> Server:
+    """With the preset's own address for revocations, so that no later preset sends this account's tokens elsewhere."""
+    url = provider.revocation.url
+    return replace(server, endpoints=replace(server.endpoints, revocation_endpoint=url)) if url else server
+
+
+def _hosts(provider: Provider, method: Method, told: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The hosts besides the API's that this account's tokens may go to: the preset's, and those of its who-am-I."""
+    hosts = list(provider.api.hosts if told is None else told)
+    for url in identity_urls(provider, method):
+        host = urlsplit(url).netloc
+        if host not in hosts:
+            hosts.append(host)
+    return tuple(hosts)

@@ -1,0 +1,111 @@
+"""Before a sign-in: the request is checked, and everything that can be decided without the provider is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from keyfob.core.account import Record
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.methods import METHOD_FACTS, Method
+from keyfob.core.provider import Provider
+from keyfob.core.text import label_from, plain
+from keyfob.core.words import known
+from keyfob.ports import AccountRecords, Entropy, Spawn
+from keyfob.providers.catalogue import Catalogue
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.disconnecting import Disconnector
+from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.sign_in.attempt import Attempt
+from keyfob.service.sign_in.clients import Clients
+from keyfob.service.sign_in.new_account import server_inputs
+from keyfob.service.sign_in.prepared import PreparedSignIn
+
+
+class Preparation:
+    """Blocking and thread-safe."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: AccountRecords,
+        accounts: Accounts,
+        disconnector: Disconnector,
+        clients: Clients,
+        entropy: Entropy,
+    ) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._accounts = accounts
+        self._disconnector = disconnector
+        self._clients = clients
+        self._entropy = entropy
+
+    def begin(self, request: SignInRequest) -> Attempt:
+        """Checks the request and makes an attempt; nothing is sent or opened yet. Raises NotFound, Usage,
+        SettingWrong `method_not_offered`.
+        """
+        record = self._record(request)
+        provider = self._catalogue.get(record.account.provider if record else request.provider)
+        method = _method(provider, request, record)
+        if request.label and record is None:
+            self._refuse_taken(f"{provider.id}/{label_from(request.label)}")
+        paste = (provider.redirect.paste or "url") if METHOD_FACTS[method].comes_back else None
+        progress = Progress("preparing", provider.id, provider.title, method, paste=paste)
+        return Attempt(self._entropy(16), replace(request, provider=provider.id, method=method), progress)
+
+    def prepare(self, attempt: Attempt, spawn: Spawn) -> PreparedSignIn:
+        """Finishes what an earlier disconnect left, and settles the attempt's facts. Raises NotFound, Usage."""
+        request = attempt.request
+        record = self._record(request)
+        if record is not None:
+            if record.cleanup:
+                self._disconnector.clean_up(record.account.key)
+            # Now, while the old sign-in can still be revoked without the new one.
+            self._disconnector.settle_all(record.account.key)
+        preset = self._catalogue.get(request.provider)
+        inputs = self._clients.inputs(preset, request, record)
+        if record is not None:
+            _refuse_elsewhere(record, inputs)
+        return PreparedSignIn(
+            attempt,
+            self._clients.filled(preset, inputs),
+            attempt.progress.method,
+            record.account.key if record else self._entropy(12),
+            inputs,
+            record,
+            spawn,
+        )
+
+    def _record(self, request: SignInRequest) -> Record | None:
+        return self._accounts.resolve(request.account) if request.account else None
+
+    def _refuse_taken(self, account_id: str) -> None:
+        if any(record.account.id == account_id for record in self._store.records()):
+            raise Usage(f"There is an account {account_id} already", code="label_taken")
+
+
+def _method(provider: Provider, request: SignInRequest, record: Record | None) -> Method:
+    asked = request.method or (record.account.method if record else provider.methods[0])
+    method = known(provider.methods, asked)
+    if method is None:
+        offered = ", ".join(provider.methods)
+        raise SettingWrong(
+            f"{provider.title} does not offer {asked}. It offers {offered}", code="method_not_offered"
+        )
+    if record and method != record.account.method and not request.switch_method:
+        raise Usage(
+            f"{record.account.id} signs in with {record.account.method}",
+            remedy=f"To change the method, run: keyfob reconnect {record.account.id} --method {method}",
+        )
+    return method
+
+
+def _refuse_elsewhere(record: Record, inputs: Mapping[str, str]) -> None:
+    """Another server's subject of the same name is another user: an account never moves."""
+    for name, value in server_inputs(record.account.pin.inputs).items():
+        if inputs.get(name, value) != value:
+            raise Usage(
+                f"{record.account.id} is an account at {plain(value, 60)}",
+                remedy=f"Connect {plain(inputs[name], 60)} as a new account.",
+            )
