@@ -16,7 +16,7 @@ from keyfob.adapters.loopback.ports import take_port
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.provider import Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
-from keyfob.desktop.connect import models
+from keyfob.desktop.connect import cards, forms, models, sign_in_text
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.qr import qr_matrix
 from keyfob.desktop.connect.waiting_page import StepRow
@@ -351,9 +351,9 @@ def test_switching_the_method_is_on_purpose(
 
 def test_only_pages_of_the_web_are_offered() -> None:
     preset = fake.sample_providers()[5]
-    assert models.form(preset, "api_key", known=None, setting_port=1).create_at is not None
+    assert forms.form(preset, "api_key", known=None, setting_port=1).create_at is not None
     for bad in ("file:///etc/passwd", "javascript:x", "-x", "https://{instance}/keys"):
-        assert not models.is_web(bad)
+        assert forms.web_page(bad) is None
 
 
 @pytest.mark.parametrize(
@@ -368,14 +368,14 @@ def test_only_pages_of_the_web_are_offered() -> None:
 def test_the_redirect_to_register(port: str, ports: tuple[int, ...], registered: bool, expected: str) -> None:
     redirect = fake.RedirectProfile(port=port, ports=ports, registered_port=registered)
     provider = fake.Provider("p", "P", redirect=redirect)
-    assert models.redirect_uri(provider, 9876) == expected
+    assert forms.redirect_uri(provider, 9876) == expected
 
 
 def test_recognised_accounts_are_not_promised_to_be_removed() -> None:
     progress = Progress(
         "done", "demo", "Demo", "oauth", account=view("demo", "Demo", "alice"), recognised=True
     )
-    success = models.success(progress)
+    success = sign_in_text.success(progress)
     assert success.undo == "Disconnect"
     assert "already connected" in success.text
 
@@ -434,7 +434,7 @@ def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, 
 
 
 def test_the_popular_stand_first_and_any_server_last() -> None:
-    order = [c.id for c in models.cards(fake.sample_providers(), demo=True)]
+    order = [c.id for c in cards.cards(fake.sample_providers(), demo=True)]
     assert order[:4] == ["demo", "nexusmods", "bluesky", "github"]
     assert order[-1] == "openid"
 
@@ -443,11 +443,11 @@ def test_every_port_that_has_to_be_registered_is_told() -> None:
     listed = Provider(
         "x", "X", redirect=RedirectProfile(port="list", ports=(1455, 1457)), policy=Policy("user")
     )
-    form = models.form(listed, "oauth", known=None, setting_port=9876)
+    form = forms.form(listed, "oauth", known=None, setting_port=9876)
     assert form.redirect_uri == "http://127.0.0.1:1455/callback"
     assert form.also_ports == (1457,)
     any_port = Provider("x", "X", redirect=RedirectProfile(host="localhost", port="any", path=""))
-    assert models.redirect_uri(any_port, 9876) == "http://localhost"
+    assert forms.redirect_uri(any_port, 9876) == "http://localhost"
 
 
 def test_the_choice_is_found_by_its_name(dialog: ConnectDialog) -> None:
@@ -520,24 +520,24 @@ def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
 
 def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:
     presets = standard(tmp_path).all()
-    providers = [p for p in presets if p.category != "custom" and p.id not in models.ANY_SERVER]
-    cards = [c for c in models.cards(providers, demo=False) if not c.id.endswith("-sandbox")]
-    at_once = [bool(card.at_once) for card in cards]
+    providers = [p for p in presets if p.category != "custom" and p.id not in cards.ANY_SERVER]
+    shown = [c for c in cards.cards(providers, demo=False) if not c.id.endswith("-sandbox")]
+    at_once = [bool(card.at_once) for card in shown]
     assert at_once == sorted(at_once, reverse=True)
     assert 0 < sum(at_once) < len(at_once)
-    for card in cards:
+    for card in shown:
         if card.at_once:
             assert card.methods[0][0] == card.at_once[0]
-    chosen = {card.id: card.methods[0][0] for card in cards}
+    chosen = {card.id: card.methods[0][0] for card in shown}
     assert {chosen[name] for name in ("nexusmods", "github", "gitlab", "huggingface")} == {"api_key"}
 
 
 def test_a_form_that_asks_for_an_app_promises_no_browser() -> None:
     own = Provider("x", "X", policy=Policy("user"))
-    asked = models.form(own, "oauth", known=None, setting_port=9876)
+    asked = forms.form(own, "oauth", known=None, setting_port=9876)
     assert asked.text == "First register an app. Then sign in with it."
     known = models.KnownClient("client-1", "yours")
     assert (
-        models.form(own, "oauth", known=known, setting_port=9876).text
+        forms.form(own, "oauth", known=known, setting_port=9876).text
         == "Your browser opens in the next step."
     )

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import SignInEnded
 from keyfob.core.settings import Settings
-from keyfob.desktop.connect import models
+from keyfob.desktop.connect import cards, forms, sign_in_text
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
@@ -59,7 +59,7 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
 
     def form(provider: str, method: str) -> Make:
         preset = engine.providers.get(provider)
-        return page(lambda: connect.show_form(models.form(preset, method, known=None, setting_port=9876)))
+        return page(lambda: connect.show_form(forms.form(preset, method, known=None, setting_port=9876)))
 
     failed = Progress("failed", "demo", "Demo", "oauth", error=SignInEnded("You declined", code="declined"))
     done = Progress("done", "demo", "Demo", "oauth", account=fake.sample_views()[0])
@@ -71,12 +71,12 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         "moving": lambda: ImportDialog(
             theme, tuple(item(f, Path("/h")) for f in fake.sample_found(Path("/h")))
         ),
-        "gallery": page(lambda: connect.show_cards(models.cards(engine.providers.all(), demo=True))),
+        "gallery": page(lambda: connect.show_cards(cards.cards(engine.providers.all(), demo=True))),
         "form": form("google", "oauth"),
         "blocked": form("claude-ai", "oauth"),
-        "waiting": page(lambda: connect.show_waiting(models.waiting(progress, fake.NOW))),
-        "success": page(lambda: connect.show_success(models.success(done))),
-        "failure": page(lambda: connect.show_failure(models.failure(failed))),
+        "waiting": page(lambda: connect.show_waiting(sign_in_text.waiting(progress, fake.NOW))),
+        "success": page(lambda: connect.show_success(sign_in_text.success(done))),
+        "failure": page(lambda: connect.show_failure(sign_in_text.failure(failed))),
     }
 
 

@@ -17,6 +17,8 @@ from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.account_actions import disconnecting, removing
+from keyfob.desktop.window.banners import banner_id
+from keyfob.desktop.window.banners import banners as banners_of
 from keyfob.desktop.window.models import Banner, Detail
 from keyfob.engine import Engine
 from support.desktop_app import choose
@@ -121,11 +123,11 @@ def test_a_key_shows_its_end_and_when_it_is_reminded_of() -> None:
 def test_the_day_the_sign_in_ends_is_told_and_reminded_of() -> None:
     far = view("bluesky", "Bluesky", "a", grant_ends_at=NOW + timedelta(days=9))
     assert "ends on 29 November 2026" in detail(far).note
-    assert viewmodel.banners([far], NOW, frozenset()) == ()
+    assert banners_of([far], NOW, frozenset()) == ()
     near = view("bluesky", "Bluesky", "a", grant_ends_at=NOW + timedelta(hours=20))
-    (banner,) = viewmodel.banners([near], NOW, frozenset())
+    (banner,) = banners_of([near], NOW, frozenset())
     assert (banner.button, banner.action) == ("Sign in", "reconnect")
-    assert viewmodel.banners([near], NOW, frozenset({viewmodel.banner_id(near)})) == ()
+    assert banners_of([near], NOW, frozenset({banner_id(near)})) == ()
 
 
 def test_a_token_that_stays_here_says_why(controller: AppController, engine: Engine, qtbot: QtBot) -> None:

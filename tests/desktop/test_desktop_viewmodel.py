@@ -9,7 +9,9 @@ import pytest
 
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.errors import CODES
-from keyfob.desktop.window import history, viewmodel
+from keyfob.desktop.window import detail as page
+from keyfob.desktop.window import history, status_text, viewmodel
+from keyfob.desktop.window.banners import banner_id
 from keyfob.desktop.window.models import Banner, Window
 from support.fake_engine import NOW, M, sample_events, sample_views, view
 
@@ -34,7 +36,7 @@ def window(views: list[AccountView], **more: object) -> Window:
 )
 def test_each_state_in_words(provider: str, headline: str, side: str) -> None:
     account = VIEWS[provider]
-    assert viewmodel.headline(account, NOW, UTC)[0] == headline
+    assert status_text.headline(account, NOW, UTC)[0] == headline
     assert viewmodel.row(account, NOW).side == side
 
 
@@ -44,7 +46,7 @@ def test_rows_read_as_assistive_technology_is_promised() -> None:
 
 
 def test_the_life_bar_has_its_renewal_mark() -> None:
-    life = viewmodel.life(VIEWS["nexusmods"], NOW, UTC)
+    life = page.life(VIEWS["nexusmods"], NOW, UTC)
     assert life is not None
     assert life.lived == pytest.approx(58 / 110)
     assert life.mark == pytest.approx(100 / 110)
@@ -53,12 +55,12 @@ def test_the_life_bar_has_its_renewal_mark() -> None:
 
 @pytest.mark.parametrize("provider", ["google", "openai", "spotify"])
 def test_no_bar_where_there_is_no_life_to_draw(provider: str) -> None:
-    assert viewmodel.life(VIEWS[provider], NOW, UTC) is None
+    assert page.life(VIEWS[provider], NOW, UTC) is None
 
 
 def test_a_short_life_is_told_to_the_second() -> None:
     account = view("demo", "Demo", "alice", obtained_at=NOW, expires_at=NOW + M, renews_at=NOW + 48 * M / 60)
-    life = viewmodel.life(account, NOW, UTC)
+    life = page.life(account, NOW, UTC)
     assert life is not None
     assert life.end == "15:01:12"
     assert window([account]).urgent
@@ -67,7 +69,7 @@ def test_a_short_life_is_told_to_the_second() -> None:
 def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
     note = ErrorNote("provider_unavailable", "Busy", "retry", NOW)
     account = replace(VIEWS["nexusmods"], last_error=note)
-    first, second = viewmodel.headline(account, NOW, UTC)
+    first, second = status_text.headline(account, NOW, UTC)
     assert first == "Renews when the provider answers"
     assert "valid for another 52 minutes" in second
     assert window([account]).banners == ()
@@ -76,7 +78,7 @@ def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
 
 def test_no_code_stands_in_a_sentence_but_in_the_details() -> None:
     for account in VIEWS.values():
-        detail = viewmodel.detail(account, (), NOW, kept_in="Safe", zone=UTC)
+        detail = page.detail(account, (), NOW, kept_in="Safe", zone=UTC)
         banners = window([account]).banners
         said = [detail.headline, detail.note, detail.status, *(b.title + b.text for b in banners)]
         if detail.problem:
@@ -128,7 +130,7 @@ def test_the_summary_counts() -> None:
 def test_a_banner_put_off_stays_away_until_something_changes() -> None:
     account = VIEWS["google"]
     assert [b.title for b in window([account]).banners] == ["work@example.org needs you"]
-    hidden = frozenset({viewmodel.banner_id(account)})
+    hidden = frozenset({banner_id(account)})
     assert window([account], hidden=hidden).banners == ()
     assert account.last_error is not None
     again = replace(account, last_error=replace(account.last_error, at=NOW))
@@ -150,13 +152,13 @@ def test_a_key_is_named_before_it_expires() -> None:
 
 
 def test_a_token_that_terms_keep_private_cannot_be_copied() -> None:
-    detail = viewmodel.detail(replace(VIEWS["nexusmods"], shareable=False), (), NOW, kept_in="Safe")
+    detail = page.detail(replace(VIEWS["nexusmods"], shareable=False), (), NOW, kept_in="Safe")
     assert not detail.can_copy
     assert "terms" in detail.copy_reason
 
 
 def test_an_expired_token_cannot_be_copied() -> None:
-    assert not viewmodel.detail(VIEWS["mastodon"], (), NOW, kept_in="Safe").can_copy
+    assert not page.detail(VIEWS["mastodon"], (), NOW, kept_in="Safe").can_copy
 
 
 def test_two_of_one_name_are_told_apart() -> None:
@@ -221,7 +223,7 @@ def test_what_has_expired_and_cannot_be_renewed_needs_the_person() -> None:
 
 def test_a_renewal_of_an_expired_token_hands_nothing_out() -> None:
     account = replace(CONNECTED, status="renewing")
-    detail = viewmodel.detail(account, (), NOW + timedelta(hours=1), kept_in="Safe", zone=UTC)
+    detail = page.detail(account, (), NOW + timedelta(hours=1), kept_in="Safe", zone=UTC)
     assert (detail.status, detail.can_copy) == ("Renewing", False)
 
 

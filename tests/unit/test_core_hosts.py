@@ -7,7 +7,7 @@ import pytest
 from keyfob.adapters.system import browser
 from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_disguised, is_inside, is_loopback
-from keyfob.desktop.connect import models
+from keyfob.desktop.connect import forms
 from keyfob.protocol.http.urls import fault_of
 from keyfob.providers.values import url_fault
 from keyfob.tools import hosts
@@ -72,7 +72,7 @@ def test_plain_http_goes_to_the_same_hosts_everywhere(host: str, loopback: bool,
     url = f"http://{shown}:8080/x"
     assert (fault_of(url) is None) is loopback
     assert (url_fault(url) is None) is loopback
-    assert models.is_web(url) is loopback
+    assert (forms.web_page(url) == url) is loopback
     assert hosts.is_safe("http", f"{shown}:8080") is loopback
     if loopback:
         browser.check_address(url)

@@ -14,15 +14,16 @@ from keyfob.core.account import AccountView
 from keyfob.core.methods import Method
 from keyfob.desktop.connect.form_page import FormPage
 from keyfob.desktop.connect.gallery_page import GalleryPage
-from keyfob.desktop.connect.models import CHANGE, Card, Failure, Form, Success, Waiting
+from keyfob.desktop.connect.models import Card, Failure, Form, Success, Waiting
 from keyfob.desktop.connect.outcome_pages import FailurePage, SuccessPage
 from keyfob.desktop.connect.presenter import SignInPresenter, request_of
+from keyfob.desktop.connect.sign_in_text import CHANGE
 from keyfob.desktop.connect.waiting_page import WaitingPage
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import label
 from keyfob.desktop.window.keychain import WAITING
-from keyfob.desktop.window.viewmodel import name_of
+from keyfob.desktop.window.names import name_of
 from keyfob.service.accounts.views import SignInRequest
 
 SWITCH = "Choose a new method. The account keeps its name for tools. Keyfob removes the old sign-in when the new one works."

@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from keyfob.desktop.connect.models import Card, found, lead
+from keyfob.desktop.connect.cards import found, lead
+from keyfob.desktop.connect.models import Card
 from keyfob.desktop.shared import icons
 from keyfob.desktop.shared.avatar import paint_tile
 from keyfob.desktop.shared.outside_text import set_tooltip

@@ -18,12 +18,12 @@ from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY
-from keyfob.desktop.connect import models
+from keyfob.desktop.connect import cards, forms, sign_in_text
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.operation import Operation
-from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.presenter import Presenter, utc_now
 from keyfob.protocol.http.urls import fault_of
 from keyfob.service.accounts.views import Progress, SignInRequest
@@ -71,7 +71,7 @@ class SignInPresenter(QObject):
         """`cards` follows. `demo`: the demo provider runs."""
         Operation(
             self,
-            lambda: models.cards(self._engine.providers.all(), demo=demo),
+            lambda: cards.cards(self._engine.providers.all(), demo=demo),
             self._listed,
         ).failing(self._complain).start()
 
@@ -82,7 +82,7 @@ class SignInPresenter(QObject):
         """`cards` follows with this account's provider and its other methods; none if it has no other."""
         Operation(
             self,
-            lambda: models.other_ways(self._engine.providers.get(account.provider), account.method),
+            lambda: cards.other_ways(self._engine.providers.get(account.provider), account.method),
             self._listed,
         ).failing(self._complain).start()
 
@@ -96,7 +96,7 @@ class SignInPresenter(QObject):
             known = engine.clients.known(provider, defaults)
             kept = KnownClient(known.client_id, known.source) if known else None
             port = engine.settings.load().callback_port
-            return models.form(provider, method, known=kept, setting_port=port)
+            return forms.form(provider, method, known=kept, setting_port=port)
 
         Operation(self, work, self._prepared).failing(self._complain).start()
 
@@ -109,11 +109,11 @@ class SignInPresenter(QObject):
             chosen = method or account.method
             kept = KnownClient("", "account") if chosen == account.method else None
             port = engine.settings.load().callback_port
-            form = models.form(provider, chosen, known=kept, setting_port=port)
+            form = forms.form(provider, chosen, known=kept, setting_port=port)
             return replace(
                 form,
                 inputs=() if chosen == account.method else form.inputs,
-                title=f"Sign in again: {viewmodel.name_of(account)}",
+                title=f"Sign in again: {name_of(account)}",
             )
 
         Operation(self, work, self._prepared).failing(self._complain).start()
@@ -150,12 +150,12 @@ class SignInPresenter(QObject):
             progress = replace(progress, url=self._progress.url)
         self._progress = progress
         if not progress.ended:
-            self.waiting.emit(models.waiting(progress, self._clock()))
+            self.waiting.emit(sign_in_text.waiting(progress, self._clock()))
 
     def refresh(self) -> None:
         """Show the remaining time again."""
         if self._progress is not None and not self._progress.ended:
-            self.waiting.emit(models.waiting(self._progress, self._clock()))
+            self.waiting.emit(sign_in_text.waiting(self._progress, self._clock()))
 
     def _ran(self, view: AccountView) -> None:
         attempt = self._attempt
@@ -164,7 +164,7 @@ class SignInPresenter(QObject):
         self._progress = replace(attempt.progress, account=attempt.progress.account or view)
         self._presenter.select(view.key)
         self._presenter.reload()
-        self.succeeded.emit(models.success(self._progress))
+        self.succeeded.emit(sign_in_text.success(self._progress))
 
     def _ended(self, error: KeyfobError) -> None:
         if self._attempt is None:
@@ -173,10 +173,10 @@ class SignInPresenter(QObject):
         if error.code == "cancelled":
             self.cancelled.emit()
             return
-        self.failed.emit(models.failure(replace(progress, error=error)))
+        self.failed.emit(sign_in_text.failure(replace(progress, error=error)))
 
     def _refused(self, error: KeyfobError) -> None:
-        self.failed.emit(models.refusal(error))
+        self.failed.emit(sign_in_text.refusal(error))
 
     def _complain(self, error: KeyfobError) -> None:
         self._refused(error)

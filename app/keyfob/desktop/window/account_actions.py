@@ -14,8 +14,8 @@ from keyfob.core.account import AccountView
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.presenter import Presenter
-from keyfob.desktop.window.viewmodel import name_of
 
 
 class AccountActions(QObject):

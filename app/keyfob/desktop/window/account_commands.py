@@ -18,8 +18,8 @@ from keyfob.core.secret import Secret
 from keyfob.desktop.shared import remedies, words
 from keyfob.desktop.shared.clipboard import CLEARED_AFTER, SecretClipboard
 from keyfob.desktop.shared.operation import Operation
-from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.keychain import Keychain
+from keyfob.desktop.window.names import name_of
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.views import Disconnection, TestResult, Token
 
@@ -45,7 +45,7 @@ class AccountCommands(QObject):
     def run(self, action: str, view: AccountView) -> None:
         """renew, test, copy, copy_name, disconnect, remove; `said` and `done` follow."""
         accounts, key = self._accounts, view.key
-        name = viewmodel.name_of(view)
+        name = name_of(view)
         match action:
             case "renew":
                 self._do(key, lambda: accounts.renew(key), lambda _: self._renewed(name))
@@ -119,7 +119,7 @@ class AccountCommands(QObject):
         )
 
     def _ended(self, ended: Disconnection, view: AccountView, what: str) -> None:
-        name, provider = viewmodel.name_of(view), view.provider_title
+        name, provider = name_of(view), view.provider_title
         self.said.emit(f"{name} is {what}. {words.revocation(ended, provider)}", True)
 
     # --- the clipboard --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop.shared import remedies
-from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.banners import banner_id
 from keyfob.desktop.window.models import Banner
 
 WELCOME = Banner(
@@ -61,7 +61,7 @@ class Notices:
             self.welcome = False
         if action == "start_again":
             self.unfinished = None
-        self.hidden |= {viewmodel.banner_id(view) for view in views if view.key == key or action == "show"}
+        self.hidden |= {banner_id(view) for view in views if view.key == key or action == "show"}
 
 
 class Attention:

@@ -22,6 +22,7 @@ from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.account_commands import AccountCommands
 from keyfob.desktop.window.keychain import Keychain
 from keyfob.desktop.window.models import Banner
+from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.notices import Attention, Notices, unfinished_banner, unread_banner
 from keyfob.desktop.window.pictures import Pictures
 from keyfob.desktop.window.refresh import Refresh
@@ -200,7 +201,7 @@ class Presenter(QObject):
         self.changed.emit(self.model)
         if self._loaded:
             for view in self._attention.news(self.views()):
-                self.attention.emit(f"{viewmodel.name_of(view)} needs you", why_it_ended(view, now))
+                self.attention.emit(f"{name_of(view)} needs you", why_it_ended(view, now))
         change = viewmodel.next_change(self._views, now)
         self.refresh.arm(now, shows_times=bool(self._views), urgent=self.model.urgent, change=change)
 

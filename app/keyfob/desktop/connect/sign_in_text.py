@@ -1,0 +1,174 @@
+"""The progress of a sign-in and its outcome, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from keyfob.core import time_words
+from keyfob.core.errors import KeyfobError
+from keyfob.core.methods import METHOD_FACTS, Method, holds_key
+from keyfob.core.words import Stage
+from keyfob.desktop.connect.forms import web_page
+from keyfob.desktop.connect.models import Failure, Step, Success, Waiting
+from keyfob.desktop.shared.remedies import remedy
+from keyfob.desktop.window.models import KEYCHAIN_BUTTONS as BUTTONS
+from keyfob.desktop.window.names import face_of, name_of
+from keyfob.service.accounts.views import Progress
+
+CHANGE = "Edit"  # what was entered in the form
+
+
+def waiting(progress: Progress, now: datetime) -> Waiting:
+    """The progress of a sign-in in words."""
+    title, left = progress.provider_title, ""
+    if progress.deadline is not None:
+        left = f"{time_words.countdown(progress.deadline - now)} left"
+    facts = METHOD_FACTS[progress.method]
+    if facts.shows_code:
+        return _device(progress, left)
+    steps: tuple[tuple[str, Stage], ...]
+    if facts.asks_for is not None:
+        steps = (("Check with the provider", "checking"), ("Save in your keychain", "saving"))
+        lead = f"Keyfob is asking {title} who you are."
+    else:
+        ready = "Ready for your browser"
+        if progress.redirect_uri and progress.redirect_uri.startswith("http://127.0.0.1:"):
+            ready = f"Ready on {progress.redirect_uri.split('/')[2]}"
+        opened = "Browser opened" if progress.browser_opened is not False else "The browser did not open"
+        steps = (
+            (ready, "ready"),
+            (opened, "browser"),
+            ("Waiting for you", "waiting"),
+            ("Check who signed in", "checking"),
+            ("Save in your keychain", "saving"),
+        )
+        lead = "Your browser is open. Allow access there, then come back."
+        if progress.browser_opened is False:
+            lead = "No browser opened. Copy the link and open it in any browser."
+        elif progress.stage in ("preparing", "ready"):
+            lead = "Your browser opens in a moment."
+        elif progress.stage in ("checking", "saving"):
+            lead = "You can close the page in your browser."
+    note = left if progress.stage in ("waiting", "browser") else ""
+    paste = {
+        None: None,
+        "url": "Paste the address of the browser’s last page",
+        "code": "Paste the code from the page",
+        "code#state": "Paste the code from the page",
+    }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
+    return Waiting(
+        f"Connecting {title}" if holds_key(progress.method) else f"Sign in at {title}",
+        lead,
+        _steps(steps, "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
+               failed="browser" if progress.browser_opened is False else None),
+        progress.url is not None and progress.stage in ("browser", "waiting"),
+        paste,
+        None, None, None, left,
+    )  # fmt: skip
+
+
+def _device(progress: Progress, left: str) -> Waiting:
+    page = progress.verification_uri
+    shown = (page or "").removeprefix("https://").removeprefix("http://")
+    lead = f"On any device, open {shown} and enter this code." if page else "Getting a code …"
+    stage: Stage = "waiting" if progress.stage == "code" else progress.stage
+    steps: tuple[tuple[str, Stage], ...] = (
+        ("Waiting for you", "waiting"),
+        ("Check who signed in", "checking"),
+        ("Save in your keychain", "saving"),
+    )
+    return Waiting(
+        f"Sign in at {progress.provider_title}",
+        lead,
+        _steps(steps, stage, left if stage == "waiting" else ""),
+        False,
+        None,
+        progress.user_code,
+        web_page(page),
+        progress.verification_uri_complete or page,
+        left,
+    )
+
+
+def _steps(
+    steps: Sequence[tuple[str, Stage]], stage: Stage, note: str, failed: Stage | None = None
+) -> tuple[Step, ...]:
+    names = [name for _, name in steps]
+    reached = names.index(stage) if stage in names else len(names) if stage == "done" else -1
+    if stage == "ready":
+        reached = names.index("ready") + 1 if "ready" in names else 0
+    out = []
+    for number, (text, name) in enumerate(steps):
+        if name == failed and number <= max(reached, 1):
+            state = "failed"
+        elif number < reached:
+            state = "done"
+        elif number == reached or (reached < 0 and number == 0):
+            state = "now"
+        else:
+            state = "later"
+        out.append(Step(text, note if name == "waiting" and state == "now" else "", state))
+    return tuple(out)
+
+
+def success(progress: Progress) -> Success:
+    """The words for an account that was connected, or recognised and renewed."""
+    account = progress.account
+    assert account is not None
+    name = name_of(account)
+    parts = [account.provider_title]
+    if account.plan:
+        parts.append(account.plan)
+    if progress.recognised:
+        parts.append("already connected, now renewed")
+    elif progress.reconnected:
+        parts.append("signed in again")
+    if progress.narrower:
+        parts.append(f"without {', '.join(progress.narrower)}")
+    old = progress.recognised or progress.reconnected
+    return Success(
+        f"Connected as {name}",
+        " · ".join(parts),
+        face_of(account),
+        "Not you?",
+        "Disconnect" if old else "Revoke and remove",
+    )
+
+
+def failure(progress: Progress) -> Failure:
+    """The words for a sign-in that brought no account."""
+    if progress.error is None:
+        title = f"{progress.provider_title} was not connected"
+        return Failure(title, "Keyfob does not know why.", "Try again.", "", "Try again")
+    return refusal(progress.error, progress.provider_title, progress.provider, progress.method)
+
+
+def refusal(
+    error: KeyfobError, title: str = "The account", provider: str = "", method: Method | None = None
+) -> Failure:
+    """As `failure`, also for an error that came before there was a sign-in."""
+    title = f"{title} was not connected"
+    message = error.message.rstrip(".") + "."
+    details = "\n".join(
+        f"{name}: {value}"
+        for name, value in (
+            ("provider", provider),
+            ("method", method),
+            ("code", error.code),
+            ("advice", str(error.advice)),
+            ("message", error.message),
+            ("detail", error.detail),
+        )
+        if value
+    )
+    if error.code == "subject_mismatch":
+        return Failure(title, message, remedy(error), details, "Connect as a new account", as_new=True)
+    if error.code in BUTTONS:
+        return Failure(title, message, remedy(error), details, BUTTONS[error.code], unlock=True)
+    if error.code == "port_taken":
+        # Only a port that Settings sets can be changed there: then the remedy says so.
+        in_settings = error.remedy is None
+        return Failure(title, message, remedy(error), details, "Try again", settings=in_settings)
+    retry = CHANGE if str(error.advice) == "fix_setting" else "Try again"
+    return Failure(title, message, remedy(error), details, retry)

@@ -1,0 +1,157 @@
+"""The page of one account, made from its view, its history and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+
+from keyfob.core import time_words
+from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.provider import EMPTY
+from keyfob.desktop.shared.method_words import METHOD_WORDS
+from keyfob.desktop.shared.remedies import REMEDIES
+from keyfob.desktop.window import history
+from keyfob.desktop.window.banners import KEY_REMINDER
+from keyfob.desktop.window.models import (
+    STATUS_SHAPES,
+    STATUS_TONES,
+    STATUS_WORDS,
+    Detail,
+    LifeBar,
+    Problem,
+)
+from keyfob.desktop.window.names import face_of, name_of
+from keyfob.desktop.window.status_text import end_of_all, expired, headline, kept_back
+
+
+def detail(
+    view: AccountView,
+    events: Sequence[LoggedEvent],
+    now: datetime,
+    *,
+    kept_in: str,
+    busy: bool = False,
+    pictures: Mapping[str, str] = EMPTY,
+    zone: tzinfo | None = None,
+) -> Detail:
+    """Everything the detail page shows for one account."""
+    first, second = headline(view, now, zone)
+    api_key = view.holds_key
+    live = view.status not in ("disconnected", "needs_sign_in")
+    parts = [view.provider_title]
+    if view.plan:
+        parts.append(view.plan)
+    if view.connected_at and view.status != "disconnected":
+        parts.append(f"connected {time_words.day(view.connected_at, now, zone)}")
+    return Detail(
+        key=view.key,
+        id=view.id,
+        title=name_of(view),
+        subtitle=" · ".join(parts),
+        face=face_of(view, pictures),
+        status=STATUS_WORDS[view.status],
+        tone=STATUS_TONES[view.status],
+        shape=STATUS_SHAPES[view.status],
+        headline=first,
+        note=" ".join(p for p in (second, kept_back(view), end_of_all(view, now, zone)) if p),
+        life=life(view, now, zone),
+        scopes=view.scopes,
+        missing_scopes=view.narrower_scopes,
+        facts=_facts(view, now, kept_in, zone),
+        lately=history.lines(events, now, zone),
+        points=history.points(events, now),
+        problem=problem(view, now, zone),
+        token_heading="API key" if api_key else "Access token",
+        can_renew=live and view.renewable and not busy and view.status != "renewing",
+        can_test=live and not busy,
+        can_copy=live and view.shareable and view.status != "stale" and not expired(view, now) and not busy,
+        copy_reason=kept_back(view),
+        connected=live,
+        needs_person=view.status == "needs_sign_in",
+        reconnect_words="Enter a new key" if api_key else "Sign in",
+        busy=busy,
+        provider_title=view.provider_title,
+        api_key=api_key,
+    )
+
+
+def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
+    """The token's life from issue to end with the renewal mark; None if there is nothing to draw."""
+    end = view.expires_at or (view.renews_at if view.renewable else None)
+    start = view.obtained_at
+    if view.status in ("disconnected", "needs_sign_in") or end is None or start is None or end <= start:
+        return None
+    whole = (end - start).total_seconds()
+    lived = min(max((now - start).total_seconds() / whole, 0.0), 1.0)
+    mark = None
+    if view.renewable and view.renews_at and view.expires_at and start < view.renews_at < end:
+        mark = (view.renews_at - start).total_seconds() / whole
+    tone = {"stale": "warn", "renewing": "accent"}.get(view.status, "ok")
+    if view.status == "connected" and not view.renewable and lived > 0.9:
+        tone = "warn"
+    seconds = whole < 300  # demo lifetimes: minutes would all read alike
+
+    def moment(at: datetime) -> str:
+        if seconds and abs((at - now).total_seconds()) < 3600:
+            return at.astimezone(zone).strftime("%H:%M:%S")
+        return time_words.moment(at, now, zone)
+
+    return LifeBar(
+        lived,
+        mark,
+        tone,
+        f"issued {moment(start)}",
+        f"renews {moment(view.renews_at)}" if mark is not None and view.renews_at else "",
+        ("" if view.expires_at else "renews ") + moment(end),
+    )
+
+
+def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | None:
+    """What the account's page says is wrong; None if nothing is."""
+    note = view.last_error
+    if note is None or view.status == "disconnected":
+        return None
+    details = "\n".join(
+        [
+            f"account: {view.id}",
+            f"status: {view.status}",
+            f"method: {view.method}",
+            f"code: {note.code}",
+            f"advice: {note.advice}",
+            f"message: {note.message}",
+            f"at: {note.at.isoformat(timespec='seconds')}",
+            *([f"detail: {note.detail}"] if note.detail else []),
+        ]
+    )
+    return Problem(
+        _sentence(note.message), REMEDIES.get(note.code, ""), time_words.moment(note.at, now, zone), details
+    )
+
+
+def _facts(
+    view: AccountView, now: datetime, kept_in: str, zone: tzinfo | None
+) -> tuple[tuple[str, str], ...]:
+    out = [("Name for tools", view.id), ("Method", METHOD_WORDS[view.method].name)]
+    if view.subject:
+        out.append(("Subject", view.subject))
+    if view.email and view.email != name_of(view):
+        out.append(("Email", view.email))
+    if view.key_tail:
+        out.append(("Key ends in", f"…{view.key_tail}"))
+    if view.holds_key and view.expires_at and view.status != "disconnected":
+        out.append(("Key expires", time_words.date(view.expires_at, zone)))
+        out.append(("Reminder", time_words.date(view.expires_at - KEY_REMINDER, zone)))
+    if view.last_renewed_at:
+        out.append(("Last renewed", time_words.moment(view.last_renewed_at, now, zone)))
+    if view.renewable and view.renews_at and view.status in ("connected", "renewing", "stale"):
+        out.append(("Next renewal", time_words.moment(max(view.renews_at, now), now, zone)))
+    if view.grant_ends_at and view.status != "disconnected":
+        out.append(("Sign-in ends", time_words.moment(view.grant_ends_at, now, zone)))
+    if view.status != "disconnected":
+        out.append(("Kept in", kept_in))
+    return tuple(out)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

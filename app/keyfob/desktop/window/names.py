@@ -1,0 +1,27 @@
+"""What the window calls an account, and the face it shows for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keyfob.core.account import AccountView
+from keyfob.core.provider import EMPTY
+from keyfob.desktop.shared.avatar import Face, avatar_color, first_letter
+
+
+def name_of(view: AccountView) -> str:
+    """What the window calls an account: the user's name there, the key's end, or the label."""
+    if view.holds_key and view.key_tail and not (view.name or view.email):
+        return f"key …{view.key_tail}"
+    return view.name or view.label
+
+
+def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
+    """`pictures`: files of avatars by account key."""
+    return Face(
+        first_letter(name_of(view)),
+        avatar_color(view.key),
+        first_letter(view.provider_title),
+        view.color,
+        pictures.get(view.key, ""),
+    )
