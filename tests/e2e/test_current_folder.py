@@ -246,7 +246,7 @@ def test_s77_exec_runs_the_persons_command_and_none_of_the_folder(bench: Bench, 
     missing = run(bench, trap, ("keyfob", "exec", "workshop", "--", "only-here"))
     assert (missing.returncode, missing.stdout) == (127, "")
     assert missing.stderr.endswith(
-        "There is no command only-here. To run the one in this folder, type ./only-here.\n"
+        "Command not found: only-here. To run the one in this folder, type ./only-here.\n"
     )
     meant = run(bench, trap, ("keyfob", "exec", "workshop", "--", "./only-here"))
     assert meant.stdout == f":.:{bench.env['PATH']}:\n"  # the command has the person's own PATH
