@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.qr import qr_matrix
 from keyfob.desktop.connect.waiting_page import StepRow
 from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.widgets import IconButton
 from keyfob.protocol.effects import Expectation
 from keyfob.protocol.oauth.callback import read_paste
@@ -97,6 +99,35 @@ def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot
     qtbot.keyClick(page.search, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     assert "client_id" in dialog.form.fields
+
+
+@pytest.mark.parametrize(("service", "call"), [("clients", "known"), ("sign_in", "begin")])
+def test_closed_before_a_sign_in_begins_it_starts_none(
+    dialog: ConnectDialog,
+    engine: fake.FakeEngine,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    call: str,
+) -> None:
+    """No browser opens after the dialog was closed, and quitting waits for no sign-in."""
+    reached, go_on, ran = threading.Event(), threading.Event(), []
+    real = getattr(getattr(engine, service), call)
+
+    def slow(*arguments: object) -> object:
+        reached.set()
+        go_on.wait(5)
+        return real(*arguments)
+
+    monkeypatch.setattr(getattr(engine, service), call, slow)
+    monkeypatch.setattr(engine.sign_in, "run", lambda *_: ran.append(1))
+    choose(dialog, "openai")
+    qtbot.waitUntil(reached.is_set)
+    dialog.reject()
+    go_on.set()
+    qtbot.waitUntil(lambda: not operation.running())
+    qtbot.wait(50)
+    assert ran == []
 
 
 def test_from_the_gallery_to_connected(

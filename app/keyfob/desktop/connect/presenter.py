@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
@@ -31,6 +31,8 @@ from keyfob.service.accounts.views import Progress, SignInRequest
 if TYPE_CHECKING:
     from keyfob.engine import Engine
     from keyfob.service.sign_in.attempt import Attempt
+
+_Result = TypeVar("_Result")
 
 
 class SignInPresenter(QObject):
@@ -62,6 +64,7 @@ class SignInPresenter(QObject):
         self._attempt: Attempt | None = None
         self._progress: Progress | None = None
         self._unobserve: Callable[[], None] | None = None
+        self._closings = 0  # how often the dialog was closed
         presenter.keychain.unlocked.connect(self.unlocked)
         self._progressed.connect(self._moved, Qt.ConnectionType.QueuedConnection)
 
@@ -72,8 +75,8 @@ class SignInPresenter(QObject):
         Operation(
             self,
             lambda: cards.cards(self._engine.providers.all(), demo=demo),
-            self._listed,
-        ).failing(self._complain).start()
+            self._while_open(self._listed),
+        ).failing(self._while_open(self._complain)).start()
 
     def _listed(self, cards: tuple[Card, ...]) -> None:
         self.cards.emit(cards)
@@ -83,8 +86,8 @@ class SignInPresenter(QObject):
         Operation(
             self,
             lambda: cards.other_ways(self._engine.providers.get(account.provider), account.method),
-            self._listed,
-        ).failing(self._complain).start()
+            self._while_open(self._listed),
+        ).failing(self._while_open(self._complain)).start()
 
     def prepare(self, provider_id: str, method: Method) -> None:
         """`form` follows: what has to be entered before a new account can be connected."""
@@ -98,7 +101,9 @@ class SignInPresenter(QObject):
             port = engine.settings.load().callback_port
             return forms.form(provider, method, known=kept, setting_port=port)
 
-        Operation(self, work, self._prepared).failing(self._complain).start()
+        Operation(self, work, self._while_open(self._prepared)).failing(
+            self._while_open(self._complain)
+        ).start()
 
     def prepare_again(self, account: AccountView, method: Method | None = None) -> None:
         """`form` follows, for an account that exists: it keeps its server, its client and its inputs."""
@@ -116,7 +121,9 @@ class SignInPresenter(QObject):
                 title=f"Sign in again: {name_of(account)}",
             )
 
-        Operation(self, work, self._prepared).failing(self._complain).start()
+        Operation(self, work, self._while_open(self._prepared)).failing(
+            self._while_open(self._complain)
+        ).start()
 
     def _prepared(self, form: Form) -> None:
         self.form.emit(form)
@@ -127,9 +134,18 @@ class SignInPresenter(QObject):
         """Sign in. `waiting` follows, then `succeeded`, `failed` or `cancelled`."""
         self._drop()
         self._progress = None
-        Operation(self, lambda: self._engine.sign_in.begin(request), self._begun).failing(
-            self._refused
-        ).start()
+        begun, refused = self._while_open(self._begun), self._while_open(self._refused)
+        Operation(self, lambda: self._engine.sign_in.begin(request), begun).failing(refused).start()
+
+    def _while_open(self, show: Callable[[_Result], None]) -> Callable[[_Result], None]:
+        """`show`, unless the dialog is closed in the meantime: a sign-in that nobody waits for must not begin."""
+        closings = self._closings
+
+        def shown(result: _Result) -> None:
+            if closings == self._closings:
+                show(result)
+
+        return shown
 
     def _begun(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -197,7 +213,8 @@ class SignInPresenter(QObject):
         self._attempt = None
 
     def close(self) -> None:
-        """The dialog is closed: the sign-in ends."""
+        """The dialog is closed: the sign-in ends, and what is being prepared leads to none."""
+        self._closings += 1
         if self._attempt is not None and not self._attempt.progress.ended:
             _cancel(self._attempt)
         self._drop()
