@@ -51,12 +51,10 @@ def engine(tmp_path: Path) -> fake.FakeEngine:
     return fake.FakeEngine(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+@pytest.fixture
+def clock() -> list[datetime]:
     """What the app takes for the time, in its last entry; the samples' own time."""
-    times = [fake.NOW]
-    monkeypatch.setattr("keyfob.desktop.running.utc_now", lambda: times[-1])
-    return times
+    return [fake.NOW]
 
 
 @pytest.fixture
@@ -103,10 +101,10 @@ def presenter(engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Presenter]:
 
 @pytest.fixture
 def controller(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
 ) -> Iterator[AppController]:
     """The whole app on the sample engine, its window shown and filled."""
-    result = make_app(theme, lambda: engine)
+    result = make_app(theme, lambda: engine, clock=lambda: clock[-1])
     result.begin()
     qtbot.waitUntil(lambda: bool(result.window.sidebar.list.count()), timeout=5000)
     yield result

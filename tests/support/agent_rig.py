@@ -16,6 +16,7 @@ from typing import Any
 from keyfob.agent.api import Api, Consent
 from keyfob.agent.endpoints import Endpoint, UnixEndpoint
 from keyfob.agent.host import AgentHost
+from keyfob.agent.limits import Limits
 from keyfob.agent.server import AgentServer
 from keyfob.core.errors import KeyfobError
 from keyfob.service.accounts.views import Progress, SignInRequest
@@ -186,12 +187,18 @@ class AgentRig(Rig):
         self.signer = self.engine.signer
         self.api = Api(self.accounts, self.sign_in, self.signer, self.clock, spawn, consent)  # type: ignore[arg-type]
 
-    def agent(self, *endpoints: Endpoint, consenting: bool = False) -> AgentServer:
-        return AgentServer(self.api, self.events, self.store, endpoints, self.clock, lambda: consenting)  # type: ignore[arg-type]
+    def agent(
+        self, *endpoints: Endpoint, consenting: bool = False, limits: Limits | None = None
+    ) -> AgentServer:
+        return AgentServer(
+            self.api, self.events, self.store, endpoints, self.clock, lambda: consenting, limits
+        )  # type: ignore[arg-type]
 
     @contextmanager
-    def serving(self, *endpoints: Endpoint, consenting: bool = False) -> Iterator[AgentServer]:
-        server = self.agent(*endpoints, consenting=consenting)
+    def serving(
+        self, *endpoints: Endpoint, consenting: bool = False, limits: Limits | None = None
+    ) -> Iterator[AgentServer]:
+        server = self.agent(*endpoints, consenting=consenting, limits=limits)
         host = AgentHost(lambda: server, self.locks)
         assert host.take()
         assert host.problem is None, host.problem

@@ -12,13 +12,16 @@ from keyfob.desktop.controller import AppController, Start
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
+from support import fake_engine as fake
 
 
 def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppController:
-    """A controller with a window of its own; `start` is what `Start` takes."""
+    """A controller with a window of its own; `start` is what `Start` takes. The samples' time, if it names no clock."""
     parent = QApplication.instance()
     assert parent is not None
-    return AppController(theme, build, MainWindow(theme), Start(**start), parent)
+    return AppController(
+        theme, build, MainWindow(theme), Start(**{"clock": lambda: fake.NOW, **start}), parent
+    )
 
 
 def is_loaded(controller: AppController) -> bool:

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from keyfob.agent import endpoints, limits, server
+from keyfob.agent import endpoints, limits
 from keyfob.agent.endpoints import TcpEndpoint, UnixEndpoint, bind_socket
 from keyfob.agent.host import AgentHost
+from keyfob.agent.limits import Limits
 from keyfob.core.errors import SettingWrong, Transient
 from keyfob.engine import KEEPER_ROLE
 from keyfob.process.agent_hello import is_agent
@@ -149,24 +150,20 @@ def test_what_is_no_request_is_answered_and_hung_up_on(
         assert client.closed()
 
 
-def test_who_does_not_finish_a_request_is_hung_up_on(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.1)
-    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+def test_who_does_not_finish_a_request_is_hung_up_on(rig: AgentRig, folder: Path) -> None:
+    with rig.serving(unix(folder), limits=Limits(request=0.1)), Client(folder / "agent.sock") as client:
         client.raw(b"GET /v1/acc")
         assert client.closed()
         assert get(folder / "agent.sock", "/v1/accounts").status == 200
 
 
-def test_s81_who_says_nothing_is_hung_up_on(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_s81_who_says_nothing_is_hung_up_on(rig: AgentRig, folder: Path) -> None:
     """S-81: a client has a time for its first byte, and one between two requests."""
-    monkeypatch.setattr(limits, "FIRST_BYTE_SECONDS", 0.1)
-    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+    with (
+        rig.serving(unix(folder), limits=Limits(first_byte=0.1, idle=0.2)),
+        Client(folder / "agent.sock") as client,
+    ):
         assert client.closed()
-        monkeypatch.setattr(limits, "IDLE_SECONDS", 0.2)
         with Client(folder / "agent.sock") as talking:
             for _ in range(4):
                 assert talking.ask("GET", "/v1/token/example").status == 200
@@ -174,12 +171,9 @@ def test_s81_who_says_nothing_is_hung_up_on(
             assert talking.closed()
 
 
-def test_s81_a_request_that_comes_byte_by_byte_has_one_deadline(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_s81_a_request_that_comes_byte_by_byte_has_one_deadline(rig: AgentRig, folder: Path) -> None:
     """S-81: bytes that keep coming do not make the time for a whole request longer."""
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.3)
-    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+    with rig.serving(unix(folder), limits=Limits(request=0.3)), Client(folder / "agent.sock") as client:
         started = time.monotonic()
         with contextlib.suppress(OSError):
             for byte in b"GET /v1/accounts HTTP/1.1\r\nHost: keyfob\r\nX: " + b"x" * 100:
@@ -189,14 +183,14 @@ def test_s81_a_request_that_comes_byte_by_byte_has_one_deadline(
         assert client.closed()
 
 
-def test_s81_who_does_not_read_is_hung_up_on(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_s81_who_does_not_read_is_hung_up_on(rig: AgentRig, folder: Path) -> None:
     """S-81: a client that never reads its answers is let go, and so is one that never reads its events."""
-    monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
     request = b"GET /v1/accounts HTTP/1.1\r\nHost: keyfob\r\n\r\n"
     record = rig.record()
-    with rig.serving(unix(folder)) as serving, Client(folder / "agent.sock") as client:
+    with (
+        rig.serving(unix(folder), limits=Limits(read=0.2)) as serving,
+        Client(folder / "agent.sock") as client,
+    ):
         client.send("GET", "/v1/events")
         client.until(b": keyfob\n\n")
         for _ in range(3):
@@ -211,12 +205,9 @@ def test_s81_who_does_not_read_is_hung_up_on(
         until(lambda: not serving.connections)
 
 
-def test_s81_an_event_stream_has_no_time_limit(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("FIRST_BYTE_SECONDS", "REQUEST_SECONDS", "IDLE_SECONDS", "READ_SECONDS"):
-        monkeypatch.setattr(limits, name, 0.1)
-    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+def test_s81_an_event_stream_has_no_time_limit(rig: AgentRig, folder: Path) -> None:
+    short = Limits(first_byte=0.1, request=0.1, idle=0.1, read=0.1)
+    with rig.serving(unix(folder), limits=short), Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
         client.until(b": keyfob\n\n")
         time.sleep(0.5)
@@ -224,15 +215,13 @@ def test_s81_an_event_stream_has_no_time_limit(
         assert client.event()["event"] == "late"
 
 
-def test_s81_when_every_place_is_at_work_one_more_is_told_to_come_back(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_s81_when_every_place_is_at_work_one_more_is_told_to_come_back(rig: AgentRig, folder: Path) -> None:
     """S-81: a connection that waits for the agent is not closed for another one; an idle one is."""
-    monkeypatch.setattr(server, "capacity", lambda: limits.Capacity(connections=4, workers=4))
+    four = Limits(limits.Capacity(connections=4, workers=4))
     going, go = threading.Semaphore(0), threading.Event()
     rig.server.before = lambda: (going.release(), go.wait(10))  # type: ignore[func-returns-value]
     path = folder / "agent.sock"
-    with rig.serving(unix(folder)) as serving, contextlib.ExitStack() as stack:
+    with rig.serving(unix(folder), limits=four) as serving, contextlib.ExitStack() as stack:
         idle = stack.enter_context(Client(path))
         until(lambda: len(serving.connections) == 1)
         busy = [stack.enter_context(Client(path)) for _ in range(4)]
@@ -671,15 +660,12 @@ def test_who_comes_back_hears_what_was_missed_once(rig: AgentRig, folder: Path) 
             assert client.event()["event"] == "fifth"
 
 
-def test_another_processes_events_are_heard_in_order(
-    rig: AgentRig, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "LOOK_FOR_NEWS", 0.02)
+def test_another_processes_events_are_heard_in_order(rig: AgentRig, folder: Path) -> None:
     from keyfob.service.events import EventBus
 
     elsewhere = EventBus(rig.store, rig.clock)  # writes the same history, and tells nobody here
     record = rig.record()
-    with rig.serving(unix(folder)), Client(folder / "agent.sock") as client:
+    with rig.serving(unix(folder), limits=Limits(news=0.02)), Client(folder / "agent.sock") as client:
         client.send("GET", "/v1/events")
         client.until(b": keyfob\n\n")
         elsewhere.publish(record, "there", "there")

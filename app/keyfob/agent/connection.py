@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Protocol, cast
 
-from keyfob.agent import limits
 from keyfob.agent.answer_cache import AnswerCache, Question
 from keyfob.agent.api import event_line, problem
 from keyfob.agent.endpoints import Endpoint, Peer
 from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequestError, Incoming, take
-from keyfob.agent.limits import Closable, Connections
+from keyfob.agent.limits import Closable, Connections, Limits
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import Fault, Transient, Usage
 
@@ -34,6 +33,7 @@ class Server(Protocol):
 
     answers: AnswerCache
     full: bytes  # the answer when there is no place
+    limits: Limits
 
     @property
     def connections(self) -> Connections:
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         if self._early:
             self.data_received(self._early)
         else:
-            self._server.connections.wait(self, limits.FIRST_BYTE_SECONDS)
+            self._server.connections.wait(self, self._server.limits.first_byte)
 
     def data_received(self, data: bytes) -> None:
         """asyncio's: answer from memory, or collect the request. On the loop."""
@@ -245,13 +245,13 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if self._unread or self._closing:
-            state, seconds = _State.UNREAD, limits.READ_SECONDS
+            state, seconds = _State.UNREAD, self._server.limits.read
         elif self.busy or self._streaming:
             state, seconds = _State.ANSWER, None
         elif self._buffer:
-            state, seconds = _State.REQUEST, limits.REQUEST_SECONDS
+            state, seconds = _State.REQUEST, self._server.limits.request
         else:
-            state, seconds = _State.IDLE, limits.IDLE_SECONDS
+            state, seconds = _State.IDLE, self._server.limits.idle
         if state is not self._state:
             self._state = state
             if seconds is None:

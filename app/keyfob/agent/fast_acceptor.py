@@ -13,10 +13,9 @@ import logging
 import socket
 from typing import Protocol
 
-from keyfob.agent import limits
 from keyfob.agent.answer_cache import AnswerCache
 from keyfob.agent.endpoints import Endpoint, Peer
-from keyfob.agent.limits import Closable, Connections
+from keyfob.agent.limits import Closable, Connections, Limits
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +29,7 @@ class Server(Protocol):
 
     answers: AnswerCache
     full: bytes  # the answer when there is no place
+    limits: Limits
 
     @property
     def connections(self) -> Connections:
@@ -142,7 +142,7 @@ class FastAcceptor:
             self._silent[client] = None
             self._loop.add_reader(client.sock.fileno(), self._heard, client)
             if fresh:
-                self._server.connections.wait(client, limits.FIRST_BYTE_SECONDS)
+                self._server.connections.wait(client, self._server.limits.first_byte)
 
     def _admit(self, client: _Client) -> bool:
         """Count it in; when there is no place, refuse and close it."""

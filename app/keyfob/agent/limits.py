@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 CONNECTIONS_MOST = 512
@@ -21,11 +21,6 @@ FORWARDED_WORKERS_MOST = 16  # separate threads, so that another machine never u
 RESERVE = 128  # descriptors for the renewer, the keychain and the store, which no client may use up
 DESCRIPTORS_WANTED = 4096
 DESCRIPTORS_A_WORKER = 6  # one connection to a provider, the account's lock, the store's files
-
-FIRST_BYTE_SECONDS = 10.0
-REQUEST_SECONDS = 10.0  # from a request's first byte to its last
-IDLE_SECONDS = 60.0  # between two requests
-READ_SECONDS = 30.0  # for a client to read its answer
 
 
 class Closable(Protocol):
@@ -150,3 +145,15 @@ def capacity_of(descriptors: int) -> Capacity:
         max(WORKERS_LEAST, min(WORKERS_MOST, workers)),
         max(WORKERS_LEAST, min(FORWARDED_WORKERS_MOST, workers // 4)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the agent gives its clients, and how many seconds it waits for each. The defaults are for this process."""
+
+    capacity: Capacity = field(default_factory=capacity)
+    first_byte: float = 10.0
+    request: float = 10.0  # from a request's first byte to its last
+    idle: float = 60.0  # between two requests
+    read: float = 30.0  # for a client to read its answer
+    news: float = 1.0  # between looks at what other processes did, only while somebody listens

@@ -20,7 +20,7 @@ from keyfob.agent.connection import Connection, question_of
 from keyfob.agent.endpoints import BACKLOG, Endpoint, Peer
 from keyfob.agent.fast_acceptor import FastAcceptor
 from keyfob.agent.http import Answer, Incoming
-from keyfob.agent.limits import FORWARDED_MOST, STREAMS_MOST, Closable, Connections, capacity
+from keyfob.agent.limits import FORWARDED_MOST, STREAMS_MOST, Closable, Connections, Limits
 from keyfob.agent.workers import Workers
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import KeyfobError, Transient
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 SOON = timedelta(seconds=1)
 IN_A_MOMENT = "Try again in a moment."
-LOOK_FOR_NEWS = 1.0  # seconds between looks at what other processes did, only while somebody listens
 MISSED_MOST = 1000  # events sent to a client that comes back
 FINISH_WITHIN = 40.0  # seconds for requests in progress at the end: a renewal among them is not cut short
 
@@ -48,6 +47,7 @@ class AgentServer:
         endpoints: Sequence[Endpoint],
         now: Callable[[], datetime],
         consenting: Callable[[], bool] = lambda: False,
+        limits: Limits | None = None,
     ) -> None:
         """`consenting`: whether programs are asked about, so that no answer may be given from memory."""
         self._api = api
@@ -61,9 +61,9 @@ class AgentServer:
         self._stopped = threading.Event()
         self.answers = AnswerCache(now, self._look, self._soon)
         self._asked: dict[Question, list[Callable[[bytes], None]]] = {}
-        self._capacity = capacity()
-        self._workers = Workers(self._capacity.workers)
-        self._forwarded_workers = Workers(self._capacity.forwarded_workers)
+        self.limits = limits or Limits()
+        self._workers = Workers(self.limits.capacity.workers)
+        self._forwarded_workers = Workers(self.limits.capacity.forwarded_workers)
         self._counted: Connections | None = None
         self._connections: set[Connection] = set()
         self.streams: set[Connection] = set()
@@ -96,7 +96,7 @@ class AgentServer:
     async def _serve(self, ready: Callable[[], None]) -> None:
         loop = self._loop = asyncio.get_running_loop()
         done = self._done = asyncio.Event()
-        self._counted = Connections(loop, self._capacity.connections)
+        self._counted = Connections(loop, self.limits.capacity.connections)
         servers: list[asyncio.Server | FastAcceptor] = []
         unsubscribe = self._events.subscribe(self._news)
         try:
@@ -145,7 +145,7 @@ class AgentServer:
 
     def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
         """Count a new connection in; False when it must be refused. Another machine's have a separate limit."""
-        most = min(FORWARDED_MOST, self._capacity.connections // 2) if peer.forwarded else None
+        most = min(FORWARDED_MOST, self.limits.capacity.connections // 2) if peer.forwarded else None
         return self.connections.admit(one, (endpoint, peer.forwarded), most)
 
     def join(self, endpoint: Endpoint, peer: Peer, data: bytes) -> Connection:
@@ -242,7 +242,7 @@ class AgentServer:
         """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient `busy`
         when there are too many streams.
         """
-        if len(self.streams) >= min(STREAMS_MOST, self._capacity.connections // 4):
+        if len(self.streams) >= min(STREAMS_MOST, self.limits.capacity.connections // 4):
             raise Transient(
                 "Too many programs are listening to events",
                 code="busy",
@@ -288,7 +288,7 @@ class AgentServer:
         """Notice what other processes did, while somebody listens; otherwise nothing wakes up for it."""
         try:
             while self.streams:
-                await asyncio.sleep(LOOK_FOR_NEWS)
+                await asyncio.sleep(self.limits.news)
                 now = self._store.data_version()
                 if now != version:
                     version = now

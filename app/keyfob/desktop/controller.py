@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -40,6 +41,7 @@ class Start:
 
     demo: Callable[[], Demo] | None = None
     with_demo: bool = False
+    clock: Callable[[], datetime] = utc_now
 
 
 class AppController(QObject):
@@ -52,7 +54,7 @@ class AppController(QObject):
     ) -> None:
         """`build` makes the engine; it is called off the GUI thread, after the first paint."""
         super().__init__(parent)
-        self._build = build
+        self._build, self._clock = build, start.clock
         self._engine: Engine | None = None
         self.running: RunningApp | None = None  # once the engine is built
         self.window = window
@@ -86,7 +88,7 @@ class AppController(QObject):
     def begin(self, *, hidden: bool = False) -> None:
         """Show the window, or only the tray if `hidden` and there is one; then build the engine."""
         there = self.tray.begin()
-        self.window.show_model(viewmodel.window((), None, (), utc_now(), kept_in="", loading=True), None)
+        self.window.show_model(viewmodel.window((), None, (), self._clock(), kept_in="", loading=True), None)
         if (hidden and there) or self.window.was_painted:
             self._open_engine()
         else:
@@ -98,7 +100,7 @@ class AppController(QObject):
 
     def _not_built(self, error: KeyfobError) -> None:
         banner = Banner("bad", error.message, remedies.remedy(error), "Try again", "build", "", None)
-        model = viewmodel.window((), None, (), utc_now(), kept_in="", keychain=banner, loading=True)
+        model = viewmodel.window((), None, (), self._clock(), kept_in="", keychain=banner, loading=True)
         self.window.show_model(model, None)
         self.window.bring_up()
 
@@ -107,7 +109,7 @@ class AppController(QObject):
         if self._ending.begun:
             return
         engine.consents.ask = self.consent_dialogs.ask
-        self.running = RunningApp(engine, self._shell, self)
+        self.running = RunningApp(engine, self._shell, self._clock, self)
         self.running.begin()
 
     def _complain(self, text: str) -> None:

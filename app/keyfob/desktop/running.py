@@ -6,7 +6,9 @@ on, so nothing here asks whether there is an engine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -24,7 +26,7 @@ from keyfob.desktop.system_events import SystemEvents
 from keyfob.desktop.window.account_actions import AccountActions
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Window
-from keyfob.desktop.window.presenter import Presenter, utc_now
+from keyfob.desktop.window.presenter import Presenter
 from keyfob.desktop.window.tray import Tray
 
 if TYPE_CHECKING:
@@ -48,12 +50,12 @@ class Shell:
 class RunningApp(QObject):
     """The app once the engine is there: connects engine, window, tray and dialogs."""
 
-    def __init__(self, engine: Engine, shell: Shell, parent: QObject) -> None:
+    def __init__(self, engine: Engine, shell: Shell, clock: Callable[[], datetime], parent: QObject) -> None:
         super().__init__(parent)
         self._engine, self._shell = engine, shell
         self.greeted = self._demo_sign_in = self._closed = False
         self.first_start: FirstStart | None = None
-        self.presenter = Presenter(engine, self, utc_now)
+        self.presenter = Presenter(engine, self, clock)
         sign_in = SignInPresenter(engine, self.presenter, shell.threads, self)
         self.connect_dialog = ConnectDialog(shell.theme, sign_in, shell.window)
         self.renewal_timer = RenewalTimer(engine.renewer.tick, self)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -97,17 +97,14 @@ def server(answer: Reply, over_tcp: Reply | None = None) -> Iterator[tuple[str, 
             thread.join()
 
 
-def looked_up(answer: Reply, over_tcp: Reply | None = None) -> tuple[str, ...]:
+def soon(servers: Sequence[dns.Server], *, deadline: float = 1.0) -> tuple[str, ...]:
+    """The records of NAME, with short waits."""
+    return txt_lookup(servers, deadline=deadline, try_seconds=0.4)(NAME)
+
+
+def looked_up(answer: Reply, over_tcp: Reply | None = None, *, deadline: float = 1.0) -> tuple[str, ...]:
     with server(answer, over_tcp) as address:
-        return txt_lookup([address])(NAME)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def short_waits() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dns, "TRY_SECONDS", 0.4)
-        patch.setattr(dns, "DEADLINE", 1.0)
-        yield
+        return soon([address], deadline=deadline)
 
 
 def test_a_record() -> None:
@@ -176,21 +173,19 @@ def test_an_answer_to_another_question_is_not_believed() -> None:
 def test_nonsense_is_nothing_and_the_next_server_is_asked(broken: Callable[[bytes], bytes]) -> None:
     assert looked_up(lambda q: [broken(q)]) == ()
     with server(lambda q: [broken(q)]) as bad, server(lambda q: [reply(q, record(text("good")))]) as good:
-        assert txt_lookup([bad, good])(NAME) == ("good",)
+        assert soon([bad, good]) == ("good",)
 
 
 @given(st.binary(max_size=200), st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_whatever_comes_ends_in_records_or_in_nothing(tail: bytes, count: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dns, "DEADLINE", 0.05)
-        assert len(looked_up(lambda query: [reply(query, tail, count=count)])) <= count
+    assert len(looked_up(lambda query: [reply(query, tail, count=count)], deadline=0.05)) <= count
 
 
 def test_silence_ends_in_time_and_the_next_server_is_asked() -> None:
     with server(lambda q: []) as silent, server(lambda q: [reply(q, record(text("good")))]) as good:
         begun = time.monotonic()
-        assert txt_lookup([silent, good])(NAME) == ("good",)
+        assert soon([silent, good]) == ("good",)
         assert time.monotonic() - begun < 2
 
 
@@ -202,15 +197,14 @@ def test_a_flood_of_wrong_answers_ends_in_time() -> None:
 
     begun = time.monotonic()
     with server(flood) as address:
-        assert txt_lookup([address])(NAME) == ()
+        assert soon([address]) == ()
         assert time.monotonic() - begun < 2
 
 
-def test_all_in_all_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns, "DEADLINE", 0.6)
+def test_all_in_all_it_is_bounded() -> None:
     with server(lambda q: []) as silent:
         begun = time.monotonic()
-        assert txt_lookup([silent] * 20)(NAME) == ()
+        assert soon([silent] * 20, deadline=0.6) == ()
         assert time.monotonic() - begun < 2
 
 

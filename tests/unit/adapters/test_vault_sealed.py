@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from keyfob.adapters.vault import sealed as vault_sealed
 from keyfob.adapters.vault.passphrase import Ask
 from keyfob.adapters.vault.sealed import Cost, SealedVault
 from keyfob.core.errors import KeychainError
@@ -27,8 +26,8 @@ def always(text: str) -> Ask:
     return lambda new: Secret(text)
 
 
-def sealed(path: Path, passphrase: str = "correct horse") -> SealedVault:
-    return SealedVault(HOME, path, always(passphrase), cost=CHEAP)
+def sealed(path: Path, passphrase: str = "correct horse", **more: float) -> SealedVault:
+    return SealedVault(HOME, path, always(passphrase), cost=CHEAP, **more)
 
 
 @pytest.fixture
@@ -137,11 +136,10 @@ def test_a_save_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.M
     assert {p.name for p in path.parent.iterdir()} == {"vault.sealed", "vault.sealed.lock"}
 
 
-def test_a_lock_that_is_held_ends_in_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_held_ends_in_time(path: Path) -> None:
     """S-70."""
-    monkeypatch.setattr(vault_sealed, "_LOCK_TIME", 0.2)
     with FileLock(f"{path}.lock"), pytest.raises(KeychainError) as caught:
-        sealed(path).save("a", Secret("x"))
+        sealed(path, lock_time=0.2).save("a", Secret("x"))
     assert caught.value.code == "keychain_timeout"
 
 

@@ -16,9 +16,12 @@ _RECORDS_MOST = 100
 Server = tuple[str, int]
 
 
-def txt_lookup(servers: Sequence[Server] | None = None) -> Callable[[str], tuple[str, ...]]:
+def txt_lookup(
+    servers: Sequence[Server] | None = None, *, deadline: float = DEADLINE, try_seconds: float = TRY_SECONDS
+) -> Callable[[str], tuple[str, ...]]:
     """A lookup over `servers` (address, port), by default the system's. The lookup returns the TXT records of a name,
-    and nothing if there are none or no server answers. It blocks for about DEADLINE at most; thread-safe.
+    and nothing if there are none or no server answers. It blocks for about `deadline` seconds at most and asks
+    each server for `try_seconds`; thread-safe.
     """
 
     def lookup(name: str) -> tuple[str, ...]:
@@ -32,8 +35,8 @@ def txt_lookup(servers: Sequence[Server] | None = None) -> Callable[[str], tuple
             resolver = Resolver(configure=servers is None)
             if servers is not None:
                 resolver.nameservers = [Do53Nameserver(*server) for server in servers]
-            resolver.timeout = TRY_SECONDS
-            records = resolver.resolve(name, "TXT", lifetime=DEADLINE)
+            resolver.timeout = try_seconds
+            records = resolver.resolve(name, "TXT", lifetime=deadline)
             found = [b"".join(record.strings).decode("utf-8", "replace") for record in records]
         except (DNSException, OSError, ValueError):
             return ()  # no such record, no resolver, silence, or nonsense

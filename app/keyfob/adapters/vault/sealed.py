@@ -36,7 +36,7 @@ from keyfob.process.home import make_private, write_private
 _MAGIC = b"keyfob sealed vault 1\n"
 _NONCE = 12
 # Seconds for another process to finish its write: a few milliseconds' work, on a slow disk.
-_LOCK_TIME = 10.0
+LOCK_TIME = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,11 @@ class SealedVault(EntryVault):
     `keychain_refused` (the file's modes).
     """
 
-    def __init__(self, home_id: str, path: Path, ask: Ask, *, cost: Cost | None = None) -> None:
-        super().__init__(home_id, _SealedEntries(path, ask, cost or Cost()))
+    def __init__(
+        self, home_id: str, path: Path, ask: Ask, *, cost: Cost | None = None, lock_time: float = LOCK_TIME
+    ) -> None:
+        """`lock_time`: seconds to wait for another process that writes."""
+        super().__init__(home_id, _SealedEntries(path, ask, cost or Cost(), lock_time))
 
 
 class _SealedEntries:
@@ -87,10 +90,11 @@ class _SealedEntries:
     persistent = True
     limit = None
 
-    def __init__(self, path: Path, ask: Ask, cost: Cost) -> None:
+    def __init__(self, path: Path, ask: Ask, cost: Cost, lock_time: float) -> None:
         self._path = path
         self._ask = ask
         self._cost = cost
+        self._lock_time = lock_time
         self._keys: dict[tuple[bytes, Cost], tuple[bytes, bytes]] = {}
 
     def get(self, name: str) -> str | None:
@@ -116,7 +120,7 @@ class _SealedEntries:
             make_private(lock)
             with FileLock(
                 lock,
-                timeout=_LOCK_TIME,
+                timeout=self._lock_time,
                 mode=0o600,
                 preserve_lock_file=True,
                 fallback_to_soft=False,
