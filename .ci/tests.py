@@ -1,8 +1,9 @@
 """Runs all tests, and the files of those that failed two times more; prints how each failed.
 
-Tests of real browsers, keychains and servers meet the odd hiccup of a busy machine. A test that fails in two runs of
-three has failed. The other runs keep the random order of the first within a file, so that a test that depends on the
-tests before it fails again. Exits with pytest's code. Called by `.ci/run`, with pytest's arguments.
+Tests of real browsers, keychains and servers meet the odd hiccup of a busy machine. A test that fails in two
+runs of three has failed. The other runs keep the random order of the first within a file, so that a test that
+depends on the tests before it fails again. Exits with pytest's code. Called by `.ci/run`, with pytest's
+arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ FAILED = 1  # pytest's exit code for failed tests; any other is not tried again
 
 
 def run(number: int, seed: int, arguments: list[str]) -> tuple[int, set[str], dict[str, str]]:
-    """One run: pytest's exit code, the tests that failed, and the end of what each said, by the test's own name."""
+    """One run: pytest's exit code, the tests that failed, and the end of
+    what each said, by the test's own name.
+    """
     cache = ROOT / ".cache" / f"pytest-{number}"
     last, report = cache / "v" / "cache" / "lastfailed", cache / "report.xml"
     for file in (last, report):

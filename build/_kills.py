@@ -139,8 +139,10 @@ def _round(ground: Ground, way: Way, line: Line, span: float, chance: random.Ran
 
 
 def _settled(ground: Ground, way: Way, came: str) -> tuple[bool, str]:
-    """Once an answer that was lost has been asked for again: whether the session lives, and what the account's last use
-    gave. While that is under way the old token is served, and the next kill would hit the repeat."""
+    """Once an answer that was lost has been asked for again: whether the session lives, and what the
+    account's last use gave. While that is under way the old token is served, and the next kill would hit the
+    repeat.
+    """
     end = time.monotonic() + SETTLED_WITHIN
     while time.monotonic() < end:
         lives, open_ = ground.lives(), bool(ground.whole.engine.store.intents())
@@ -151,7 +153,7 @@ def _settled(ground: Ground, way: Way, came: str) -> tuple[bool, str]:
     return ground.lives(), came
 
 
-# --- the ground: a home, its vault, its provider ------------------------------------------------------------------
+# --- the ground: a home, its vault, its provider ------------------------------------------------------------
 
 
 class Ground:
@@ -229,7 +231,7 @@ class Ground:
             return work()
 
 
-# --- who is killed ------------------------------------------------------------------------------------------------
+# --- who is killed ------------------------------------------------------------------------------------------
 
 
 class Way:
@@ -252,7 +254,9 @@ class Way:
         """Wait until a renewal that is not killed has ended."""
 
     def use(self) -> str:
-        """What comes of asking for the token, at once: `served`, `ended` (sign in again), or another error."""
+        """What comes of asking for the token, at once: `served`, `ended`
+        (sign in again), or another error.
+        """
         raise NotImplementedError
 
     def end(self) -> None:
@@ -260,8 +264,9 @@ class Way:
 
 
 class Renewals(Way):
-    """What `keyfob renew` does without an agent, in a child of a process that has done the imports before; the next
-    command is a real `keyfob token`."""
+    """What `keyfob renew` does without an agent, in a child of a process that has done the imports before;
+    the next command is a real `keyfob token`.
+    """
 
     harmless = True
 
@@ -424,7 +429,7 @@ def _children(pid: int, mark: str) -> Iterator[int]:
                     yield int(child)
 
 
-# --- the table ----------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------
 
 
 def table(found: list[dict[str, Any]], jobs: int) -> str:
@@ -441,7 +446,8 @@ def table(found: list[dict[str, Any]], jobs: int) -> str:
         )
         if each["refused"]:
             notes.append(
-                f"{each['victim']}-{each['vault']}-{each['grace']}: {each['refused']} uses failed though the session lives."
+                f"{each['victim']}-{each['vault']}-{each['grace']}: {each['refused']} uses failed though "
+                "the session lives."
             )
     load = "one line at a time" if jobs == 1 else f"{jobs} lines at a time"
     cores = os.cpu_count()

@@ -1,8 +1,9 @@
-"""Makes this machine ready to run, test or check Keyfob: system packages, the Python environment, what tests fetch.
+"""Makes this machine ready to run, test or check Keyfob: system
+packages, the Python environment, what tests fetch.
 
-Used by the scripts beside it. Runs on a bare `python3` with no packages. Quick when everything is there, and then it
-writes nothing, so that a checkout that cannot be written works too. If it may not install something itself, it ends
-with one line that says what to do.
+Used by the scripts beside it. Runs on a bare `python3` with no packages. Quick when everything is there, and
+then it writes nothing, so that a checkout that cannot be written works too. If it may not install something
+itself, it ends with one line that says what to do.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def stop(words: str, code: int = 1) -> NoReturn:
 def ready(*, tests: str = "", packages: bool = True) -> Path:
     """The Python of an environment that has everything; made or brought up to date if needed.
 
-    `tests` is "" for none, "quick" for tests of QUICK_FOLDERS, or "all". Ends the program with one line if something
-    is missing that it may not install.
+    `tests` is "" for none, "quick" for tests of QUICK_FOLDERS, or "all". Ends the program with one line if
+    something is missing that it may not install.
     """
     try:
         python = _current()
@@ -98,7 +99,8 @@ def ready(*, tests: str = "", packages: bool = True) -> Path:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         stop(
-            f"{error.filename} cannot be written, and the set-up is not complete. Use a copy that you can write to."
+            f"{error.filename} cannot be written, and the set-up is not complete. Use a copy that you can "
+            "write to."
         )
 
 
@@ -113,8 +115,9 @@ def wanted_by(arguments: Sequence[str]) -> str:
 
 
 def run(arguments: list[str], *, minutes: float | None = None, env: dict[str, str] | None = None) -> int:
-    """Run a command in the checkout to its end and return its exit code. After `minutes` it is ended, with all
-    that it started, and the code is 124."""
+    """Run a command in the checkout to its end and return its exit code. After `minutes` it is ended, with
+    all that it started, and the code is 124.
+    """
     process = subprocess.Popen(
         arguments,
         cwd=ROOT,
@@ -156,7 +159,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-# --- system packages ------------------------------------------------------------------------------------------
+# --- system packages ----------------------------------------------------------------------------------------
 
 
 def _keychain() -> list[str]:
@@ -172,8 +175,9 @@ def _keychain() -> list[str]:
 
 
 def missing_packages(tests: str, *, for_uv: bool = True) -> list[str]:
-    """The Debian packages that are wanted and not installed. Empty on a system without apt: Qt names what it misses
-    when it starts."""
+    """The Debian packages that are wanted and not installed. Empty on a
+    system without apt: Qt names what it misses when it starts.
+    """
     if not shutil.which("apt-get") or not shutil.which("dpkg-query"):
         return []
     wanted = [*QT, *({"": _keychain(), "quick": QUICK_TESTS, "all": TESTS}[tests])]
@@ -186,7 +190,9 @@ def _absent(wanted: Sequence[str]) -> list[str]:
 
 
 def install_packages(names: Sequence[str]) -> None:
-    """Install Debian packages, as root. Services that come with them neither start now nor at the next boot."""
+    """Install Debian packages, as root. Services that come with them
+    neither start now nor at the next boot.
+    """
     apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     install = [*apt, "install", "-y", "--no-install-recommends", *names]
@@ -197,11 +203,13 @@ def install_packages(names: Sequence[str]) -> None:
         if ours:
             policy.write_text("#!/bin/sh\nexit 101\n")
             policy.chmod(0o755)
-        # The lists may be absent or older than the archive. A failed update is an error only if the install fails too.
+        # The lists may be absent or older than the archive. A failed
+        # update is an error only if the install fails too.
         _quietly([*apt, "update"])
         if _quietly(install, env=env) != 0:
             stop(
-                f"Could not install the packages (see {LOG}). Try it by hand: apt-get install {' '.join(names)}"
+                f"Could not install the packages (see {LOG}). Try it by hand: apt-get install "
+                f"{' '.join(names)}"
             )
     finally:
         if ours:
@@ -245,7 +253,7 @@ def _installed() -> set[str]:
     return names
 
 
-# --- the Python environment -----------------------------------------------------------------------------------
+# --- the Python environment ---------------------------------------------------------------------------------
 
 
 def _stamp() -> str:
@@ -312,7 +320,9 @@ def _install_uv(interpreter: str) -> str:
 
 
 def _with_pip(uv: str, interpreter: str) -> None:
-    """The same locked versions and hashes through pip: it knows mirrors and certificates that uv was not given."""
+    """The same locked versions and hashes through pip: it knows mirrors
+    and certificates that uv was not given.
+    """
     locked = CACHE / "locked.txt"
     python = tool("python")
     # The old environment comes back if the new one cannot be made, for example without a network.
@@ -368,8 +378,9 @@ def _fetch(python: Path) -> None:
 
 
 def _quietly(arguments: list[str], env: dict[str, str] | None = None) -> int:
-    """Run with all output in the log; returns the exit code, 127 if there is no such program. Run by another user's
-    sudo, it leaves no files of root's in the checkout: then the output is shown."""
+    """Run with all output in the log; returns the exit code, 127 if there is no such program. Run by another
+    user's sudo, it leaves no files of root's in the checkout: then the output is shown.
+    """
     to_log = "SUDO_UID" not in os.environ
     if to_log:
         LOG.parent.mkdir(exist_ok=True)

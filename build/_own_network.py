@@ -1,8 +1,8 @@
 """Starts Python in a separate network that has only loopback.
 
-`build/test` runs each of its workers so: every worker has all ports to itself, and no test can leave the machine.
-Root needs no more than the system's permission; another user gets a user namespace in which it keeps its own id.
-Exits with 3, and starts nothing, if the system does not allow it.
+`build/test` runs each of its workers so: every worker has all ports to itself, and no test can leave the
+machine. Root needs no more than the system's permission; another user gets a user namespace in which it keeps
+its own id. Exits with 3, and starts nothing, if the system does not allow it.
 
 _own_network.py ARGUMENTS...    as `python ARGUMENTS...`
 """
@@ -23,7 +23,9 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1  # netdevice(7)
 
 
 def enter() -> None:
-    """Move this process into a new network, with loopback up. Raises OSError if the system does not allow it."""
+    """Move this process into a new network, with loopback up. Raises
+    OSError if the system does not allow it.
+    """
     user, group = os.getuid(), os.getgid()
     flags = CLONE_NEWNET if user == 0 else CLONE_NEWNET | CLONE_NEWUSER
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,8 +1,9 @@
-"""What holds for every test: nothing leaves this machine, nothing unexpected is said, nothing of the person is used.
+"""What holds for every test: nothing leaves this machine, nothing
+unexpected is said, nothing of the person is used.
 
-A test opens sockets only where it is marked `network`, `servers`, `browser`, `keychain` or `screen`, and then to
-loopback alone. Log records from WARNING up fail a test unless it asks for `caplog`, and looks, or is marked `logs`.
-Warnings fail by `filterwarnings`, Qt's messages by pytest-qt's own setting.
+A test opens sockets only where it is marked `network`, `servers`, `browser`, `keychain` or `screen`, and then
+to loopback alone. Log records from WARNING up fail a test unless it asks for `caplog`, and looks, or is
+marked `logs`. Warnings fail by `filterwarnings`, Qt's messages by pytest-qt's own setting.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Before anything imports Qt: widgets' tests draw off screen; those that need a screen start a process with its own.
+# Before anything imports Qt: widgets' tests draw off screen; those that
+# need a screen start a process with its own.
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 # A forgotten home in a test must not be the person's.
 for _name in [name for name in os.environ if name.startswith("KEYFOB_") and name != "KEYFOB_TEST_CACHE"]:

@@ -1,7 +1,8 @@
 """The entry point of `keyfob`, and of the helper processes that it starts.
 
-Takes the fast paths of `token` before anything else is imported. If an agent runs, the answer comes over its socket.
-Otherwise a fresh token comes straight from the keychain. Neither path loads the command line or the engine.
+Takes the fast paths of `token` before anything else is imported. If an agent runs, the answer comes over its
+socket. Otherwise a fresh token comes straight from the keychain. Neither path loads the command line or the
+engine.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def launched(command: str, *arguments: str) -> NoReturn:
-    """For `keyfob-token`, the launcher that starts faster: `token` by the fast paths, else by `command`, which is
-    `keyfob` as it was installed.
+    """For `keyfob-token`, the launcher that starts faster: `token` by the fast paths, else by `command`,
+    which is `keyfob` as it was installed.
     """
     begin()
     code = short_ways(["token", *arguments])
@@ -36,7 +37,8 @@ def launched(command: str, *arguments: str) -> NoReturn:
 
 
 def _end(code: int) -> NoReturn:
-    # Everything is written and nothing is open: taking the interpreter apart would cost as much as the answer.
+    # Everything is written and nothing is open: taking the interpreter
+    # apart would cost as much as the answer.
     sys.stderr.flush()
     os._exit(code)
 

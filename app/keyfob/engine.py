@@ -1,7 +1,8 @@
 """The engine: all services that a face may use, and how it is built.
 
-`system_ports` creates the ports of this computer, and no other module names an adapter. `build` creates the services over
-any ports, so a test builds the same engine over fake ports. A new service is a field of `Engine` and a line in `build`.
+`system_ports` creates the ports of this computer, and no other module names an adapter. `build` creates the
+services over any ports, so a test builds the same engine over fake ports. A new service is a field of
+`Engine` and a line in `build`.
 
 Building the engine does not use the network or the keychain. The first call that needs them does.
 """
@@ -140,7 +141,8 @@ class Ports:
     output_of: OutputOf
     checks: Sequence[tuple[str, Check]]  # of `keyfob doctor`
     tray: Callable[[bool | None], Finding]
-    # Hands a grant that cannot be saved to a separate process; whether one took it. None: there is no such process.
+    # Hands a grant that cannot be saved to a separate process; whether
+    # one took it. None: there is no such process.
     start_saver: Callable[[Record, Grant, str], bool] | None = None
     save_for: timedelta | None = (
         None  # how long a received grant is tried to be saved; None: as long as it takes
@@ -289,7 +291,7 @@ def _methods(ports: Ports, runner: Runner, clients: Clients, env: FlowEnv) -> Me
     )
 
 
-# --- this computer ----------------------------------------------------------------------------------------------
+# --- this computer ------------------------------------------------------------------------------------------
 
 
 def system_ports(
@@ -304,14 +306,14 @@ def system_ports(
 ) -> Ports:
     """This computer's ports, for `home` (default: KEYFOB_HOME, or the platform's folders).
 
-    `vault` replaces the one that the settings name. `lasting` is for the app and the agent, which live on: keychain
-    calls run in a helper process, and a received grant is saved however long that takes. `deadline` in seconds bounds one
-    exchange with a provider. `say` is for a command with a user at it: a locked keychain then opens the system's
-    prompt, and `say` takes a line about it. `patient` is for a command at a terminal: it saves as long as that takes,
-    too. For a grant that cannot be saved at once a separate process is started, unless the vault is sealed, which that
-    could not open; `saver` is for that process.
-    Raises Fault `store_*`, and, when `lasting`, SettingWrong for settings that cannot be read. A command gets a vault
-    that raises it: what needs no vault works.
+    `vault` replaces the one that the settings name. `lasting` is for the app and the agent, which live on:
+    keychain calls run in a helper process, and a received grant is saved however long that takes. `deadline`
+    in seconds bounds one exchange with a provider. `say` is for a command with a user at it: a locked
+    keychain then opens the system's prompt, and `say` takes a line about it. `patient` is for a command at a
+    terminal: it saves as long as that takes, too. For a grant that cannot be saved at once a separate process
+    is started, unless the vault is sealed, which that could not open; `saver` is for that process. Raises
+    Fault `store_*`, and, when `lasting`, SettingWrong for settings that cannot be read. A command gets a
+    vault that raises it: what needs no vault works.
     """
     home = home or open_home()
     settings = SettingsFile(home.config / "settings.json")
@@ -357,7 +359,9 @@ def system_ports(
 
 
 def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:
-    """How the fast path of `keyfob token` may hand out this account's token; None: the engine must. Never raises."""
+    """How the fast path of `keyfob token` may hand out this account's
+    token; None: the engine must. Never raises.
+    """
     provider = record.account.provider
     try:
         # Before the preset is read: a file that changes in the meantime makes the rule void.
@@ -374,7 +378,9 @@ def memory_vault() -> Vault:
 
 
 def has_keychain(home: Home) -> bool:
-    """Whether the vault that the settings name can be there at all. True also when the settings cannot be read."""
+    """Whether the vault that the settings name can be there at all. True
+    also when the settings cannot be read.
+    """
     try:
         chosen = SettingsFile(home.config / "settings.json").load().vault
     except SettingWrong:
@@ -383,9 +389,9 @@ def has_keychain(home: Home) -> bool:
 
 
 def recover(home: Home, say: Callable[[str], None] | None = None) -> tuple[Recovered, Path | None]:
-    """Lists lost accounts again, and returns the path at which a store that was damaged as a whole is kept. `say` as in
-    `system_ports`. Raises Transient `busy` while an agent or the app has the store open, KeychainError, SettingWrong and
-    Fault `store_*`.
+    """Lists lost accounts again, and returns the path at which a store that was damaged as a whole is kept.
+    `say` as in `system_ports`. Raises Transient `busy` while an agent or the app has the store open,
+    KeychainError, SettingWrong and Fault `store_*`.
     """
     path = home.data / "accounts.db"
     try:
@@ -423,5 +429,7 @@ def _vault(
 
 
 def on_a_thread(job: Callable[[], None], name: str) -> None:
-    """A thread for each job: the caller limits how many there are, and a daemon thread never delays the exit."""
+    """A thread for each job: the caller limits how many there are, and
+    a daemon thread never delays the exit.
+    """
     threading.Thread(target=job, name=name, daemon=True).start()

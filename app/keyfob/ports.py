@@ -1,8 +1,9 @@
-"""The world outside the engine, as Protocols. Adapters implement them, and contract test suites define what they must do.
+"""The world outside the engine, as Protocols. Adapters implement them,
+and contract test suites define what they must do.
 
-Clock, entropy, browser and notifier are plain callables:
-`Clock = () -> datetime` (aware, UTC), `Entropy = (count) -> str` (count random bytes, base64url without padding),
-`Browser = (url) -> None` (raises SettingWrong `browser_failed`).
+Clock, entropy, browser and notifier are plain callables: `Clock = () -> datetime` (aware, UTC), `Entropy =
+(count) -> str` (count random bytes, base64url without padding), `Browser = (url) -> None` (raises
+SettingWrong `browser_failed`).
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Blanked:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An account whose row is there and cannot be read, or that should be there and is not. It is left alone."""
+    """An account whose row is there and cannot be read, or that should
+    be there and is not. It is left alone.
+    """
 
     key: str
     account_id: str  # empty when it is not known
@@ -92,8 +95,9 @@ def file_changed(path: Path) -> SettingWrong:
 
 
 class ToolFiles(Protocol):
-    """Files of other programs. A change is made completely or not at all, never replaces a link, keeps the file's
-    permissions, and is refused if the file has changed since it was read. Raises OSError or SettingWrong.
+    """Files of other programs. A change is made completely or not at all, never replaces a link, keeps the
+    file's permissions, and is refused if the file has changed since it was read. Raises OSError or
+    SettingWrong.
     """
 
     def read(self, path: Path, most: int | None = None) -> bytes | None:
@@ -120,12 +124,13 @@ OutputOf = Callable[[Sequence[str], Mapping[str, str]], str]
 
 
 class Vault(Protocol):
-    """Named secrets in the system's keychain (or what replaces it). Values are single-line ASCII of any length.
+    """Named secrets in the system's keychain (or what replaces it).
+    Values are single-line ASCII of any length.
 
-    Every call ends within its deadline or raises KeychainError `keychain_timeout`; after a timed-out write the
-    entry's content is unknown until it has been read. `save` reads back what it wrote and raises
-    `keychain_write_lost` if it differs. Never blocks on a prompt beyond the deadline. Thread-safe.
-    Names are `[A-Za-z0-9/_.-]`; implementations prefix them with `keyfob` and the home's id.
+    Every call ends within its deadline or raises KeychainError `keychain_timeout`; after a timed-out write
+    the entry's content is unknown until it has been read. `save` reads back what it wrote and raises
+    `keychain_write_lost` if it differs. Never blocks on a prompt beyond the deadline. Thread-safe. Names are
+    `[A-Za-z0-9/_.-]`; implementations prefix them with `keyfob` and the home's id.
     """
 
     def load(self, name: str) -> Secret | None:
@@ -159,14 +164,16 @@ class AccountRecords(Protocol):
         """The accounts that `records` leaves out."""
 
     def refresh(self, key: str) -> None:
-        """Write again what is kept next to the record and made from it, if that has changed: the presets may have."""
+        """Write again what is kept next to the record and made from it, if
+        that has changed: the presets may have.
+        """
 
     def get(self, key: str) -> Record | None:
         """Raises Fault `store_damaged` or `store_too_new` when the row cannot be read."""
 
     def put(self, record: Record) -> None:
-        """Insert or replace by `account.key`. Raises Usage `label_taken` if provider/label is another's, and what
-        `get` raises: a row that cannot be read is never replaced.
+        """Insert or replace by `account.key`. Raises Usage `label_taken` if provider/label is another's, and
+        what `get` raises: a row that cannot be read is never replaced.
         """
 
     def restore(self, record: Record) -> None:
@@ -228,8 +235,8 @@ class NamedValues(Protocol):
 
 
 class AccountStore(AccountRecords, Journal, History, NamedValues, Protocol):
-    """All that is durable and no secret. Each call of a part is one transaction, on disk before it returns. Safe across
-    threads and processes. Raises Fault `store_*`. Code that needs only one part takes that part.
+    """All that is durable and no secret. Each call of a part is one transaction, on disk before it returns.
+    Safe across threads and processes. Raises Fault `store_*`. Code that needs only one part takes that part.
     """
 
 
@@ -239,7 +246,9 @@ class Locks(Protocol):
     def hold(
         self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
     ) -> AbstractContextManager[None]:
-        """Raises Transient `busy` after `timeout`, SignInEnded `cancelled` when `cancel` is set while waiting."""
+        """Raises Transient `busy` after `timeout`, SignInEnded `cancelled`
+        when `cancel` is set while waiting.
+        """
 
     def held(self, name: str) -> bool:
         """Whether somebody, in any process, holds it now. Never blocks."""
@@ -261,8 +270,8 @@ class StreamingTransport(Transport, Protocol):
     """A transport that can also pass on answers as they come, for `keyfob request`."""
 
     def stream(self, request: Request, *, patience: float = ...) -> AbstractContextManager[Streamed]:
-        """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to wait for
-        the next piece. For a user's own API calls, whose answers Keyfob does not check.
+        """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
+        wait for the next piece. For a user's own API calls, whose answers Keyfob does not check.
         """
 
 
@@ -274,8 +283,8 @@ class SettingsStore(Protocol):
         """The settings file, for messages. It need not exist."""
 
     def current(self) -> Settings:
-        """As `load`, but cheap enough for each request. Never raises: while the settings cannot be read, the last that
-        could be read; before any, the cautious defaults.
+        """As `load`, but cheap enough for each request. Never raises: while the settings cannot be read, the
+        last that could be read; before any, the cautious defaults.
         """
 
     def load(self) -> Settings:
@@ -312,7 +321,9 @@ class Listener(Protocol):
         """
 
     def serve(self, stop: threading.Event) -> None:
-        """Blocks, answering requests, until `stop` is set; then closes the socket. Runs on a thread of the face."""
+        """Blocks, answering requests, until `stop` is set; then closes the
+        socket. Runs on a thread of the face.
+        """
 
     def expect(self, expectation: Expectation) -> None:
         """From here a callback with this state is taken (once). Before, every callback is refused."""
@@ -321,13 +332,17 @@ class Listener(Protocol):
         """The callback. Raises SignInEnded `timed_out` or `cancelled` (within 0.2 s of `cancel`)."""
 
     def paste(self, text: str) -> None:
-        """A pasted address or code instead of the browser's visit; the same checks. Raises PeerFault, Usage."""
+        """A pasted address or code instead of the browser's visit; the
+        same checks. Raises PeerFault, Usage.
+        """
 
     def conclude(self, outcome: Outcome) -> None:
         """Show this on the page that the browser is waiting for."""
 
     def concluded(self, timeout: float) -> bool:
-        """True once a browser has fetched the outcome's page (or none is waiting); waits at most `timeout` s."""
+        """True once a browser has fetched the outcome's page (or none is
+        waiting); waits at most `timeout` s.
+        """
 
     def close(self) -> None:
         """Free the port, whether or not `serve` was ever called; at most a second. Idempotent, any thread."""

@@ -1,9 +1,9 @@
 """A process that holds a renewed grant until it is saved. `adapters/vault/grant_saver.py` starts it.
 
-The program that received the grant keeps trying to save it, under the account's lock. When it has saved the grant or has
-ended, the lock is free. Then this process checks whether the vault has the grant, saves it if not, and exits. It sends one
-kind of request: it revokes the grant if the account was disconnected in the meantime. Like `__main__`, it is an entry point
-and starts without an engine.
+The program that received the grant keeps trying to save it, under the account's lock. When it has saved the
+grant or has ended, the lock is free. Then this process checks whether the vault has the grant, saves it if
+not, and exits. It sends one kind of request: it revokes the grant if the account was disconnected in the
+meantime. Like `__main__`, it is an entry point and starts without an engine.
 """
 
 from __future__ import annotations

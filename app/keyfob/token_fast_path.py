@@ -1,13 +1,14 @@
 """`keyfob token` without an agent, when the token is in the keychain and valid: it is handed out as it is.
 
-Called by `__main__` before the command line is loaded. The engine costs a quarter of a second to import, most of it to be
-able to renew. This reads what the engine wrote: the rule next to the account's row (`adapters/store/token_rule.py`) says
-whether the token may be handed out and in which header, and the grant in the keychain says how long it lives. Nothing is
-checked or renewed here. For anything else (no such account, a sign-in that ended, a token too old, a preset that changed, a
-renewal whose answer was lost, another vault) it returns None and the engine does it, with its locks and its words.
+Called by `__main__` before the command line is loaded. The engine costs a quarter of a second to import, most
+of it to be able to renew. This reads what the engine wrote: the rule next to the account's row
+(`adapters/store/token_rule.py`) says whether the token may be handed out and in which header, and the grant
+in the keychain says how long it lives. Nothing is checked or renewed here. For anything else (no such
+account, a sign-in that ended, a token too old, a preset that changed, a renewal whose answer was lost,
+another vault) it returns None and the engine does it, with its locks and its words.
 
-If many commands find one old token, they go on to the engine one at a time, and who waited looks again first. Must hand
-out nothing that the engine would not.
+If many commands find one old token, they go on to the engine one at a time, and who waited looks again first.
+Must hand out nothing that the engine would not.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class _Account:
 
 
 def token_without_engine(arguments: Sequence[str]) -> int | None:
-    """The exit code of `keyfob token`, or None if the engine has to do it. A keychain that is locked, absent or hangs is
-    reported at once, in the engine's words.
+    """The exit code of `keyfob token`, or None if the engine has to do it. A keychain that is locked, absent
+    or hangs is reported at once, in the engine's words.
     """
     from keyfob.client.fast_token import asked_for
 
@@ -87,7 +88,7 @@ def _fail(error: KeyfobError, accept: str) -> int:
     return report(error, as_json=accept not in ("text/plain", "text/x-keyfob-header"))
 
 
-# --- the account ------------------------------------------------------------------------------------------------
+# --- the account --------------------------------------------------------------------------------------------
 
 
 def _find(ref: str) -> _Account | None:
@@ -117,8 +118,8 @@ def _find(ref: str) -> _Account | None:
 
 
 def _uses_keychain(path: str) -> bool:
-    """Whether the settings name the system's keychain. Raises SettingWrong for a faulty file: the engine says what is
-    wrong with it.
+    """Whether the settings name the system's keychain. Raises
+    SettingWrong for a faulty file: the engine says what is wrong with it.
     """
     import json
 
@@ -142,7 +143,7 @@ def _is_renewed(locks: str, key: str) -> bool:
     return FileLocks(Path(locks)).held(lock_name(key))
 
 
-# --- the grant --------------------------------------------------------------------------------------------------
+# --- the grant ----------------------------------------------------------------------------------------------
 
 
 def _grants(home_id: str) -> GrantStore:
@@ -158,9 +159,9 @@ def _grants(home_id: str) -> GrantStore:
 def _after_others(
     ref: str, account: _Account, grants: GrantStore, stale: Stored
 ) -> tuple[_Account, Stored] | None:
-    """Waits for the commands that found this old token before, then looks again: to load the engine 64 times takes a
-    minute, to wait for the first takes what a renewal does. The account's own lock is the engine's; this one only keeps
-    the queue, until the process ends. Raises KeychainError.
+    """Waits for the commands that found this old token before, then looks again: to load the engine 64 times
+    takes a minute, to wait for the first takes what a renewal does. The account's own lock is the engine's;
+    this one only keeps the queue, until the process ends. Raises KeychainError.
     """
     import time
 

@@ -1,4 +1,6 @@
-"""The least that PySide6 can be: a window that tells when it has painted (`paint`), or one in the tray (`tray`)."""
+"""The least that PySide6 can be: a window that tells when it has painted
+(`paint`), or one in the tray (`tray`).
+"""
 
 import os
 import signal

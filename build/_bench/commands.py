@@ -1,4 +1,6 @@
-"""Rows about starting a program: `keyfob token` with and without an agent, beside the floor and what people use."""
+"""Rows about starting a program: `keyfob token` with and without an
+agent, beside the floor and what people use.
+"""
 
 from __future__ import annotations
 

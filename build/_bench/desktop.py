@@ -12,7 +12,8 @@ from .ground import HERE, Ground, resident, say, switches
 from .measure import Row, Sample
 
 ACCOUNTS = 20
-SETTLE = 25.0  # seconds: what a start does by and by is over, and the keychain's helper has not been asked for long
+# seconds: what a start does by and by is over, and the keychain's helper has not been asked for long
+SETTLE = 25.0
 
 
 @contextlib.contextmanager

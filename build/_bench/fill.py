@@ -1,4 +1,5 @@
-"""Puts accounts into a home as a sign-in would have left them. Run by the benchmarks with Keyfob's own interpreter.
+"""Puts accounts into a home as a sign-in would have left them. Run by
+the benchmarks with Keyfob's own interpreter.
 
     fill.py ISSUER < {"accounts": [{"label", "left": seconds, "lifetime": seconds, "generation"}]}
 

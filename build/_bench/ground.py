@@ -1,5 +1,6 @@
-"""What the benchmarks stand on: Keyfob as a wheel in an environment of its own, a private keychain, the token endpoint
-of `provider.py`, homes with accounts in them, an agent. Everything is made here and ended here."""
+"""What the benchmarks stand on: Keyfob as a wheel in an environment of its own, a private keychain, the token
+endpoint of `provider.py`, homes with accounts in them, an agent. Everything is made here and ended here.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +66,9 @@ class Ground:
         return self.venv / "bin" / "python"
 
     def install(self) -> None:
-        """The wheel of this checkout, as a person gets it; not the editable one, whose path file costs a little."""
+        """The wheel of this checkout, as a person gets it; not the editable
+        one, whose path file costs a little.
+        """
         dist = CACHE / "dist"
         shutil.rmtree(dist, ignore_errors=True)
         # With what the set-up has fetched: a benchmark is run without a network, too.

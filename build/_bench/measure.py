@@ -1,5 +1,6 @@
-"""Times commands beside each other, and holds what came of it. Medians with quartiles; what is compared is interleaved,
-so that a busy moment of the machine falls on all alike."""
+"""Times commands beside each other, and holds what came of it. Medians with quartiles; what is compared is
+interleaved, so that a busy moment of the machine falls on all alike.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def ms(value: float) -> str:
 
 @dataclass(frozen=True)
 class Command:
-    """A program to start again and again. It must print something and exit 0, which the first start is asked for."""
+    """A program to start again and again. It must print something and
+    exit 0, which the first start is asked for.
+    """
 
     name: str
     argv: Sequence[str]

@@ -1,10 +1,11 @@
-"""MSAL's silent acquisition, as a tool does it: a token cache in a file, read at the start and written where it changed.
+"""MSAL's silent acquisition, as a tool does it: a token cache in a file,
+read at the start and written where it changed.
 
     msal_silent.py fill ISSUER CACHE LABEL SECONDS      makes the cache
     msal_silent.py get ISSUER CACHE LABEL               prints the token
 
-MSAL speaks https alone, so its requests go to the benchmarks' provider through a client of these few lines, which is
-faster to load than its own.
+MSAL speaks https alone, so its requests go to the benchmarks' provider through a client of these few lines,
+which is faster to load than its own.
 """
 
 import json

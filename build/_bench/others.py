@@ -1,6 +1,8 @@
-"""What people use today, installed where it can be and left out with a word where it cannot: from apt, from PyPI.
+"""What people use today, installed where it can be and left out with a
+word where it cannot: from apt, from PyPI.
 
-Each has its own home and is set up so that it answers from what it has stored, without the network, as Keyfob does.
+Each has its own home and is set up so that it answers from what it has
+stored, without the network, as Keyfob does.
 """
 
 from __future__ import annotations
@@ -83,7 +85,9 @@ def gh_home(ground: Ground) -> Path:
 
 
 class OidcAgent:
-    """oidc-agent with two accounts at the benchmarks' provider: `bench`, and `slow`, whose renewals take two seconds."""
+    """oidc-agent with two accounts at the benchmarks' provider: `bench`,
+    and `slow`, whose renewals take two seconds.
+    """
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -112,7 +116,8 @@ class OidcAgent:
         for name in ("bench", "slow"):
             subprocess.run(
                 ["oidc-gen", name, "-m", f"--iss={self._ground.issuer}/", "--client-id=bench",
-                 "--client-secret=x", "--scope=openid offline_access", f"--rt=r.{name}.fixed", "--prompt=none",
+                 "--client-secret=x", "--scope=openid offline_access", f"--rt=r.{name}.fixed",
+                 "--prompt=none",
                  f"--pw-file={password}", "--confirm-default", "--redirect-uri=http://localhost:4242"],
                 env=self.env, stdin=subprocess.DEVNULL, capture_output=True, timeout=40, check=True,
             )  # fmt: skip

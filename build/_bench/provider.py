@@ -1,9 +1,11 @@
-"""A token endpoint for the benchmarks, a process of its own: strict rotation, a limit a second, slow accounts.
+"""A token endpoint for the benchmarks, a process of its own: strict
+rotation, a limit a second, slow accounts.
 
-It only renews. A refresh token `r.LABEL.N` is good once; one that comes again ends its family, as servers with reuse
-detection do. Labels that begin with `slow` take two seconds. Prints its address, and ends when its stdin closes.
-`POST /control` sets `lifetime` (seconds) and `limit` (renewals a second, 429 beyond it); `GET /stats` tells, by label,
-how often a new token was given, and how often one was refused. Speaks to loopback alone.
+It only renews. A refresh token `r.LABEL.N` is good once; one that comes again ends its family, as servers
+with reuse detection do. Labels that begin with `slow` take two seconds. Prints its address, and ends when its
+stdin closes. `POST /control` sets `lifetime` (seconds) and `limit` (renewals a second, 429 beyond it); `GET
+/stats` tells, by label, how often a new token was given, and how often one was refused. Speaks to loopback
+alone.
 """
 
 from __future__ import annotations
@@ -117,8 +119,8 @@ class Provider:
                 data = json.dumps(value).encode()
                 told = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
                 writer.write(
-                    f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n"
-                    f"Cache-Control: no-store\r\n{told}\r\n".encode()
+                    f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: "
+                    f"{len(data)}\r\nCache-Control: no-store\r\n{told}\r\n".encode()
                     + data
                 )
                 await writer.drain()

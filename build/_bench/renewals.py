@@ -1,4 +1,6 @@
-"""Rows about renewing: many processes at one expired token under strict rotation, a thousand accounts in one minute."""
+"""Rows about renewing: many processes at one expired token under strict
+rotation, a thousand accounts in one minute.
+"""
 
 from __future__ import annotations
 
@@ -159,9 +161,9 @@ def crowd(ground: Ground, count: int) -> list[Row]:
     in_time = sum(1 for label in labels if at.get(label, 1e12) < ends[label])
     most = max(stats["given"].values())
     row.measured = (
-        f"**{in_time:,} of {count:,} renewed in time**, within {took:.0f} s; at most **{most} an account**; "
-        f"{stats['limited']} times 429; the window's longest gap **{ms(told['most'])} ms** (p99 {ms(told['p99'])}; "
-        f"{told['over']} of {told['beats']:,} over 16)"
+        f"**{in_time:,} of {count:,} renewed in time**, within {took:.0f} s; at most **{most} an "
+        f"account**; {stats['limited']} times 429; the window's longest gap **{ms(told['most'])} ms** (p99 "
+        f"{ms(told['p99'])}; {told['over']} of {told['beats']:,} over 16)"
     )
     row.met = in_time == count and most == 1 and told["most"] <= 16
     row.beside = [f"the same window with nothing to renew: longest gap {ms(told['quiet_most'])} ms"]

@@ -1,7 +1,7 @@
 """The app as it is, with a clock in its event loop: how long the loop was ever kept from its work.
 
-A timer of 4 ms notes the gap between its beats: first for some seconds with the renewer held back, then until the file
-that BENCH_DONE names is there. Prints what it saw and ends at once.
+A timer of 4 ms notes the gap between its beats: first for some seconds with the renewer held back, then until
+the file that BENCH_DONE names is there. Prints what it saw and ends at once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""KeePassXC as the keychain. It asks the person before a program replaces an entry, deletes one without a recycle bin, or
-(unless told otherwise) reads what an earlier process wrote. No renewal may depend on such a question being answered."""
+"""KeePassXC as the keychain. It asks the person before a program replaces an entry, deletes one without a
+recycle bin, or (unless told otherwise) reads what an earlier process wrote. No renewal may depend on such a
+question being answered.
+"""
 
 from __future__ import annotations
 

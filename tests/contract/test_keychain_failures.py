@@ -1,4 +1,6 @@
-"""S-67, S-69, S-70: what the keychain does to us, and what of it reaches the caller. With a real GNOME Keyring."""
+"""S-67, S-69, S-70: what the keychain does to us, and what of it reaches
+the caller. With a real GNOME Keyring.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,8 @@ def session(request: pytest.FixtureRequest) -> Iterator[DesktopSession]:
         if hasattr(request, "param"):
             running.start_keyring(unlocked=False)
         yield running
-    # A call that hung was given up on, by design with the connection it hung on. That is collected here, and not in
-    # the middle of another test, which would be blamed for it.
+    # A call that hung was given up on, by design with the connection it hung on. That is collected here, and
+    # not in the middle of another test, which would be blamed for it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -96,7 +98,7 @@ def save(vault: Vault, name: str, text: str) -> None:
     vault.save(name, Secret(text))
 
 
-# --- locked -----------------------------------------------------------------------------------------------------
+# --- locked -------------------------------------------------------------------------------------------------
 
 
 def test_a_locked_keychain_is_told_at_once(session: DesktopSession, vault: Vault) -> None:
@@ -229,7 +231,7 @@ def prompts(session: DesktopSession) -> bool:
     return "org.gnome.keyring.SystemPrompter" in names
 
 
-# --- absent -----------------------------------------------------------------------------------------------------
+# --- absent -------------------------------------------------------------------------------------------------
 
 
 def test_a_keychain_that_was_killed_is_absent_and_may_come_back(
@@ -286,7 +288,7 @@ def test_no_default_collection_yet_is_told_as_what_it_is(session: DesktopSession
     assert health.remedy is None, "each face has its own words for this code"
 
 
-# --- hung -------------------------------------------------------------------------------------------------------
+# --- hung ---------------------------------------------------------------------------------------------------
 
 
 def test_a_hung_keychain_ends_at_the_deadline(session: DesktopSession, helper: HelperVault) -> None:
@@ -365,7 +367,9 @@ def test_a_helper_that_was_killed_midway_is_replaced(session: DesktopSession, he
 
 @contextmanager
 def killed_midway(session: DesktopSession, helper: HelperVault, *, resume: bool = False) -> Iterator[None]:
-    """The helper is killed while the keychain keeps it waiting; with `resume` the keychain then answers again."""
+    """The helper is killed while the keychain keeps it waiting; with
+    `resume` the keychain then answers again.
+    """
     session.hang_keyring()
 
     def kill() -> None:
@@ -434,7 +438,7 @@ def test_a_command_alone_ends_itself_at_the_deadline(session: DesktopSession) ->
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "keychain_timeout\n", "")
 
 
-# --- what a person sees of it in the keychain's own program ---------------------------------------------------------
+# --- what a person sees of it in the keychain's own program -------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["process", "deadline"])
@@ -470,7 +474,7 @@ def test_an_entry_is_called_by_its_account(session: DesktopSession, kind: str) -
     made.close()
 
 
-# --- the helper's own life ----------------------------------------------------------------------------------------
+# --- the helper's own life ----------------------------------------------------------------------------------
 
 
 def pid_of(vault: HelperVault) -> int:
@@ -591,7 +595,7 @@ def test_a_helper_that_cannot_start_is_told(session: DesktopSession) -> None:
     vault.close()
 
 
-# --- S-67: nothing but the keychain ---------------------------------------------------------------------------------
+# --- S-67: nothing but the keychain -------------------------------------------------------------------------
 
 REFUSED = {
     "keyring.backends.null.Keyring": "keychain_plaintext",
@@ -651,7 +655,7 @@ def write_settings(session: DesktopSession, named: str) -> None:
     (folder / "keyringrc.cfg").write_text(f"[backend]\ndefault-keyring={named}\n")
 
 
-# --- entries ---------------------------------------------------------------------------------------------------------
+# --- entries ------------------------------------------------------------------------------------------------
 
 
 def test_keyring_and_secretstorage_read_and_replace_each_others_entries(session: DesktopSession) -> None:

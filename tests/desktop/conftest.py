@@ -66,7 +66,9 @@ def threads(qapp: QApplication) -> Iterator[Threads]:
 
 @pytest.fixture(autouse=True)
 def nothing_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """After a real exit no event loop of Qt runs again: every later test would wait in vain for its time-outs."""
+    """After a real exit no event loop of Qt runs again: every later test
+    would wait in vain for its time-outs.
+    """
     ended: list[int] = []
     monkeypatch.setattr(QApplication, "exit", staticmethod(ended.append))
     yield
@@ -77,7 +79,8 @@ def nothing_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
     """Every operation of a test has ended, and every window is gone, before the next test begins."""
     yield
-    # A test that failed may have left a call of the engine waiting: a thread that runs at the exit would crash it.
+    # A test that failed may have left a call of the engine waiting: a
+    # thread that runs at the exit would crash it.
     for engine in fake.made():
         engine.release()
     operation.ask_all_to_end()

@@ -28,7 +28,9 @@ print("answered")
 
 
 def test_a_child_that_is_gone_is_asked_for_and_nothing_crashes() -> None:
-    """A screen reader asks by number, from what it was told a moment ago: a scroll bar may have gone since."""
+    """A screen reader asks by number, from what it was told a moment
+    ago: a scroll bar may have gone since.
+    """
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,4 +1,6 @@
-"""The question whether a program may have a token, the switch in Settings with its limits, and taking answers back."""
+"""The question whether a program may have a token, the switch in
+Settings with its limits, and taking answers back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The keychain in the window: its trouble is shown whoever meets it, and one press mends what the system's prompt can."""
+"""The keychain in the window: its trouble is shown whoever meets it, and
+one press mends what the system's prompt can.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Return and the keypad's Enter press what has the focus ring, in every dialog and in the window; the safe choice has
-it at first."""
+"""Return and the keypad's Enter press what has the focus ring, in every
+dialog and in the window; the safe choice has it at first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""S-80: what a provider or a file wrote is text everywhere in the window: never HTML, never endless, no control codes."""
+"""S-80: what a provider or a file wrote is text everywhere in the
+window: never HTML, never endless, no control codes.
+"""
 
 from __future__ import annotations
 
@@ -171,7 +173,9 @@ def test_a_program_that_asks_is_shown_as_text(theme: Theme, qtbot: QtBot) -> Non
 
 
 def test_no_module_goes_round_it() -> None:
-    """Tooltips, labels and notifications are made in one place each, so no text can be shown as HTML by an oversight."""
+    """Tooltips, labels and notifications are made in one place each, so
+    no text can be shown as HTML by an oversight.
+    """
     allowed = {"setToolTip": {"outside_text.py"}, "QLabel": {"widgets.py"}, "showMessage": {"tray.py"}}
     never = {
         *(

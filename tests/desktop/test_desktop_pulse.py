@@ -1,4 +1,6 @@
-"""The renewer's heartbeat: looks at once, soon after something happened, once for many, and never after its end."""
+"""The renewer's heartbeat: looks at once, soon after something happened,
+once for many, and never after its end.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Qt's binding gives back as many references as it takes: one too many a call, and a lasting app aborts within minutes."""
+"""Qt's binding gives back as many references as it takes: one too many a
+call, and a lasting app aborts within minutes.
+"""
 
 from __future__ import annotations
 

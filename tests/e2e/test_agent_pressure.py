@@ -1,5 +1,6 @@
-"""The agent under pressure: clients that stay silent, never finish or never read cost others nothing. Real processes, real
-sockets, and few descriptors."""
+"""The agent under pressure: clients that stay silent, never finish or never read cost others nothing. Real
+processes, real sockets, and few descriptors.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +98,9 @@ def silent(path: Path) -> socket.socket:
 
 @contextmanager
 def pressing(one: Callable[[], socket.socket], most: int = SILENT) -> Iterator[Callable[[], int]]:
-    """`most` connections that `one` makes, the oldest replaced by a new one all the time. Yields how many were made."""
+    """`most` connections that `one` makes, the oldest replaced by a new
+    one all the time. Yields how many were made.
+    """
     ended = threading.Event()
     made: list[socket.socket] = []
     count = 0
@@ -193,7 +196,9 @@ def test_s81_event_streams_have_a_limit_of_their_own(home: Machine) -> None:
 
 
 def test_s81_without_a_descriptor_left_the_agent_waits_and_goes_on(home: Machine) -> None:
-    """S-81: when accept fails for lack of descriptors, the agent does not spin, and serves again once there are some."""
+    """S-81: when accept fails for lack of descriptors, the agent does not
+    spin, and serves again once there are some.
+    """
     with agent(home, 1024) as process:
         assert get(home.socket, "/v1/token/here").status == 200
         idle = [silent(home.socket) for _ in range(10)]
@@ -228,7 +233,8 @@ def test_s81_a_machine_that_has_tokens_replaced_in_a_loop(home: Machine) -> None
                 body = json.dumps({"rejected": token}).encode()
                 statuses.append(client.ask("POST", "/v1/token/here/alice", body).status)
         assert 503 in statuses
-        # Tokens live for 8 s here: one or two renewals were due, and the first token may have been older than 30 s.
+        # Tokens live for 8 s here: one or two renewals were due, and the
+        # first token may have been older than 30 s.
         assert home.server.counters.get("renewals", 0) - before <= 3
 
 

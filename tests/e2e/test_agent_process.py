@@ -1,4 +1,6 @@
-"""`keyfob agent` as a process: commands find it, a second one yields, killing it loses nothing, other users get nothing."""
+"""`keyfob agent` as a process: commands find it, a second one yields,
+killing it loses nothing, other users get nothing.
+"""
 
 from __future__ import annotations
 
@@ -106,11 +108,10 @@ def test_s_62_another_users_process_is_refused(home: Machine) -> None:
     home.socket.chmod(0o666)
     try:
         ask = (
-            "import os, socket, sys; os.setgid(65534); os.setuid(65534)\n"
-            "s = socket.socket(socket.AF_UNIX); s.settimeout(5)\n"
-            "try:\n"
-            "    s.connect(sys.argv[1]); s.sendall(b'GET /v1/token/here HTTP/1.1\\r\\n\\r\\n'); print(len(s.recv(9999)))\n"
-            "except OSError: print(0)\n"
+            "import os, socket, sys; os.setgid(65534); os.setuid(65534)\ns = "
+            "socket.socket(socket.AF_UNIX); s.settimeout(5)\ntry:\n    s.connect(sys.argv[1]); "
+            "s.sendall(b'GET /v1/token/here HTTP/1.1\\r\\n\\r\\n'); print(len(s.recv(9999)))\nexcept "
+            "OSError: print(0)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", ask, str(home.socket)], capture_output=True, text=True, timeout=20
@@ -254,10 +255,12 @@ class Arrived(Exception):
 
 
 def test_killed_at_any_point_nothing_is_lost() -> None:
-    """The agent is killed again and again while tools have it renew; the session goes on, and the next command answers.
+    """The agent is killed again and again while tools have it renew; the
+    session goes on, and the next command answers.
 
-    The demo provider rotates: a refresh token that was spent and whose answer was lost would end the session, so each
-    kill comes at another moment of a renewal."""
+    The demo provider rotates: a refresh token that was spent and whose answer was lost would end the session,
+    so each kill comes at another moment of a renewal.
+    """
     with machine() as home:
         home.connect()
         for step in range(14):
@@ -350,14 +353,12 @@ def test_an_agent_that_cannot_open_its_vault_says_so(home: Machine) -> None:
 def test_systemds_socket_is_taken_over(home: Machine) -> None:
     """As systemd does it: a listening socket at descriptor 3, and LISTEN_PID that names the process."""
     activate = (
-        "import os, socket, sys\n"
-        "path = sys.argv[1]\n"
-        "if os.path.exists(path): os.unlink(path)\n"
-        "s = socket.socket(socket.AF_UNIX); s.bind(path); os.chmod(path, 0o600); s.listen()\n"
-        "passphrase = int(os.environ['KEYFOB_PASSPHRASE_FD']); kept = os.dup(passphrase); listening = os.dup(s.fileno())\n"
-        "os.dup2(listening, 3); os.set_inheritable(kept, True)\n"
-        "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1', 'KEYFOB_PASSPHRASE_FD': str(kept)}\n"
-        "os.execv(sys.executable, [sys.executable, '-m', 'keyfob', 'agent'])\n"
+        "import os, socket, sys\npath = sys.argv[1]\nif os.path.exists(path): os.unlink(path)\ns = "
+        "socket.socket(socket.AF_UNIX); s.bind(path); os.chmod(path, 0o600); s.listen()\npassphrase = "
+        "int(os.environ['KEYFOB_PASSPHRASE_FD']); kept = os.dup(passphrase); listening = "
+        "os.dup(s.fileno())\nos.dup2(listening, 3); os.set_inheritable(kept, True)\nos.environ |= "
+        "{'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1', 'KEYFOB_PASSPHRASE_FD': "
+        "str(kept)}\nos.execv(sys.executable, [sys.executable, '-m', 'keyfob', 'agent'])\n"
     )
     agent = home.start(str(home.socket), program=[sys.executable, "-c", activate])
     assert "answers your tools" in said_by(agent)
@@ -370,7 +371,9 @@ def test_systemds_socket_is_taken_over(home: Machine) -> None:
 
 @pytest.mark.timeout(120)
 def test_an_agent_without_a_window_renews_short_lived_tokens_on_time() -> None:
-    """Each is renewed before it ends, and a failure is retried after some seconds, not at the next look in 37 s."""
+    """Each is renewed before it ends, and a failure is retried after some
+    seconds, not at the next look in 37 s.
+    """
     with machine(access_lifetime=10) as made:
         made.connect()
         made.agent()

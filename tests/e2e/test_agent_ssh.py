@@ -1,5 +1,6 @@
-"""The agent's socket carried to another machine by `ssh -R` and `ssh -L`, with a real sshd on loopback: accounts marked
-shareable cross it, the others do not, and nothing can be begun or changed from there."""
+"""The agent's socket carried to another machine by `ssh -R` and `ssh -L`, with a real sshd on loopback:
+accounts marked shareable cross it, the others do not, and nothing can be begun or changed from there.
+"""
 
 from __future__ import annotations
 
@@ -80,9 +81,9 @@ def sshd_at(folder: Path) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         number = int(probe.getsockname()[1])
     (folder / "config").write_text(
-        f"Port {number}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
-        f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
-        "AllowStreamLocalForwarding yes\nStreamLocalBindUnlink yes\n"
+        f"Port {number}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile "
+        f"{folder}/authorized\nPidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication "
+        "no\nPermitRootLogin yes\nAllowStreamLocalForwarding yes\nStreamLocalBindUnlink yes\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd keeps its unprivileged half
@@ -109,7 +110,8 @@ def ssh_with(folder: Path, port: int, user: str, appears: Path, *forward: str) -
     ssh = subprocess.Popen(
         [
             "ssh", "-F", "none", "-N", "-p", str(port), "-i", folder / "user", "-o", "IdentitiesOnly=yes",
-            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known",
+            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
+            f"UserKnownHostsFile={folder}/known",
             "-o", "ExitOnForwardFailure=yes", "-o", "LogLevel=ERROR", *forward, f"{user}@127.0.0.1",
         ],
         stderr=subprocess.PIPE,
@@ -181,19 +183,24 @@ def test_a_refused_token_is_replaced_from_there_once_it_is_older_than_half_a_min
 
 @pytest.fixture
 def own_user() -> tuple[str, list[str]]:
-    """A user who is not root, and how a command is run as that user. Root may look at every process, which is not how a
-    person's agent runs."""
+    """A user who is not root, and how a command is run as that user. Root may look at every process, which is
+    not how a person's agent runs.
+    """
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid()).pw_name, []
-    # It may read everything, since the interpreter may be in root's home. That does not let it look into processes.
+    # It may read everything, since the interpreter may be in root's
+    # home. That does not let it look into processes.
     return "nobody", [
         "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
-        "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search", "--bounding-set=-all,+dac_read_search",
+        "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
+        "--bounding-set=-all,+dac_read_search",
     ]  # fmt: skip
 
 
 def test_the_agents_own_socket_counts_as_forwarded_behind_sshd(own_user: tuple[str, list[str]]) -> None:
-    """`ssh -L` from elsewhere to the agent's own socket: sshd's process for the user does not let anybody look at it."""
+    """`ssh -L` from elsewhere to the agent's own socket: sshd's process
+    for the user does not let anybody look at it.
+    """
     user, as_user = own_user
     program = [*as_user, sys.executable, "-m", "keyfob"]
     with machine() as home, sshd_at(home.root / "ssh") as port:

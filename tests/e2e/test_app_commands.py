@@ -1,4 +1,6 @@
-"""The story by the command line: a real keychain, a real browser at a real provider, each command a process."""
+"""The story by the command line: a real keychain, a real browser at a
+real provider, each command a process.
+"""
 
 from __future__ import annotations
 

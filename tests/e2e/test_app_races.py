@@ -119,7 +119,9 @@ def test_killed_at_any_moment_of_a_renewal_and_still_signed_in(stage: Stage, ser
 def test_killed_while_the_server_takes_its_time_and_still_signed_in(
     stage: Stage, server: OidcProvider
 ) -> None:
-    """The request has arrived, nothing is rotated yet: the next one finds the refresh token as good as before."""
+    """The request has arrived, nothing is rotated yet: the next one finds
+    the refresh token as good as before.
+    """
     server.ttl(AccessToken=600)
     server.reset()
     server.outage("/token", status=503, times=1)

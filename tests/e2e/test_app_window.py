@@ -1,5 +1,6 @@
-"""The story in the window: driven by accessible name from another process, on a real screen with a tray, a real
-keychain, a real browser at a real provider."""
+"""The story in the window: driven by accessible name from another process, on a real screen with a tray, a
+real keychain, a real browser at a real provider.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +62,9 @@ def press_tray_icon(stage: Stage) -> None:
 
 
 def close_window(stage: Stage) -> None:
-    """As the person does with the cross in the title bar; again, if the window manager was not ready for the key."""
+    """As the person does with the cross in the title bar; again, if the
+    window manager was not ready for the key.
+    """
     for _ in range(3):
         found = xdotool(stage, "search", "--onlyvisible", "--sync", "--name", "^Keyfob$").split()
         xdotool(stage, "windowactivate", "--sync", found[-1])
@@ -278,7 +281,8 @@ def test_the_window_stays_responsive_whatever_the_keychain_does(
 
 def test_the_demo(tmp_path: Path, session: DesktopSession) -> None:
     with Stage(tmp_path, session) as stage:
-        # Its address is fixed, and the callback's is the person's setting: another app may have the usual one.
+        # Its address is fixed, and the callback's is the person's
+        # setting: another app may have the usual one.
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             stage.settings(callback_port=probe.getsockname()[1])

@@ -146,10 +146,12 @@ def found(world: World, live: Live, identifier: str) -> Resolved:
 
 def context_for(world: World, live: Live, key: SigningKey) -> FlowContext:
     provider = Provider(
-        "bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always", revocation=Revocation(style="rfc7009")
+        "bluesky", "Bluesky", methods=("atproto",), dpop="always", par="always",
+        revocation=Revocation(style="rfc7009")
     )  # fmt: skip
     return FlowContext(
-        provider, Server(None, Endpoints()), Client(None), live.env, redirect_uri=world.redirect_uri, scopes=SCOPES, dpop_key=key
+        provider, Server(None, Endpoints()), Client(None), live.env, redirect_uri=world.redirect_uri,
+        scopes=SCOPES, dpop_key=key
     )  # fmt: skip
 
 
@@ -284,8 +286,9 @@ default = "{plc}"
 
 
 def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
-    """The engine as the app builds it: connect by handle, restart, renew, test, disconnect with a revocation that the
-    server carries out, reconnect as the same person."""
+    """The engine as the app builds it: connect by handle, restart, renew, test, disconnect with a revocation
+    that the server carries out, reconnect as the same person.
+    """
     home = open_home({"KEYFOB_HOME": str(tmp_path / "home")})
     presets = home.config / "providers"
     presets.mkdir(parents=True, exist_ok=True)
@@ -336,7 +339,9 @@ def test_a_whole_life_in_the_app(world: World, tmp_path: Path) -> None:
 
 
 def test_by_the_command_line(world: World, tmp_path: Path) -> None:
-    """`keyfob connect` with a server's address, its link opened in a real browser; the session's last day is told."""
+    """`keyfob connect` with a server's address, its link opened in a real
+    browser; the session's last day is told.
+    """
     home = tmp_path / "home"
     presets = home / "config" / "providers"
     presets.mkdir(parents=True, mode=0o700)
@@ -383,7 +388,9 @@ def test_by_the_command_line(world: World, tmp_path: Path) -> None:
 
 
 def test_in_the_window(world: World, tmp_path: Path) -> None:
-    """The same in the dialog: the server's address typed, the link opened by `$BROWSER`, the person in Chromium."""
+    """The same in the dialog: the server's address typed, the link opened
+    by `$BROWSER`, the person in Chromium.
+    """
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')

@@ -1,4 +1,6 @@
-"""Attackers and bad luck against the whole engine and the real command: what a person's machine may look like."""
+"""Attackers and bad luck against the whole engine and the real command:
+what a person's machine may look like.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,7 @@ def keyfob(home: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[st
     )
 
 
-# --- reconnecting ---------------------------------------------------------------------------------------------
+# --- reconnecting -------------------------------------------------------------------------------------------
 
 
 def test_the_wrong_person_with_a_new_client_harms_nothing(whole: Whole) -> None:
@@ -166,14 +168,15 @@ def test_a_cancelled_sign_in_gives_back_what_it_received(whole: Whole) -> None:
     assert whole.provider.live == {}
 
 
-# --- races ----------------------------------------------------------------------------------------------------
+# --- races --------------------------------------------------------------------------------------------------
 
 
 def test_disconnect_reconnect_renew_and_remove_at_once_end_in_one_truth(
     tmp_path: Path, provider: Misbehaving
 ) -> None:
-    """Two engines on one home, each doing what the other undoes. Whatever wins: no exception but a told one, and the
-    row and the vault agree."""
+    """Two engines on one home, each doing what the other undoes. Whatever wins: no exception but a told one,
+    and the row and the vault agree.
+    """
     whole = Whole(tmp_path, provider)
     whole.connect()
     other = whole.another()
@@ -217,7 +220,7 @@ def test_disconnect_reconnect_renew_and_remove_at_once_end_in_one_truth(
     whole.engine.close()
 
 
-# --- the callback listener under fire -------------------------------------------------------------------------
+# --- the callback listener under fire -----------------------------------------------------------------------
 
 
 def test_a_flood_of_connections_does_not_keep_the_real_callback_out(whole: Whole) -> None:
@@ -245,7 +248,7 @@ def test_a_flood_of_connections_does_not_keep_the_real_callback_out(whole: Whole
         sock.close()
 
 
-# --- homes ----------------------------------------------------------------------------------------------------
+# --- homes --------------------------------------------------------------------------------------------------
 
 
 def test_umask_0_leaves_folders_0700_and_files_0600(tmp_path: Path, provider: Misbehaving) -> None:
@@ -281,7 +284,9 @@ def test_a_home_that_is_a_link_to_somebody_elses_folder_is_no_home(tmp_path: Pat
 
 
 def test_files_of_the_home_that_are_links_are_not_followed_to_write(tmp_path: Path) -> None:
-    """A link planted as settings or log must not make Keyfob write over the person's own files with what it holds."""
+    """A link planted as settings or log must not make Keyfob write over
+    the person's own files with what it holds.
+    """
     home = tmp_path / "home"
     assert keyfob(home, "accounts").returncode == 0
     victim = tmp_path / "victim"
@@ -313,7 +318,8 @@ def test_any_environment_gives_the_same_answer(tmp_path: Path, env: dict[str, st
 
 
 def test_without_home_and_keyfob_home_it_says_so_or_works(tmp_path: Path) -> None:
-    ran = keyfob(tmp_path / "home", "accounts", "--json", KEYFOB_HOME="", HOME="", XDG_DATA_HOME=str(tmp_path / "x"),
+    ran = keyfob(tmp_path / "home", "accounts", "--json", KEYFOB_HOME="", HOME="",
+        XDG_DATA_HOME=str(tmp_path / "x"),
                  XDG_CONFIG_HOME=str(tmp_path / "x"), XDG_STATE_HOME=str(tmp_path / "x"),
                  XDG_RUNTIME_DIR=str(tmp_path / "x"), XDG_CACHE_HOME=str(tmp_path / "x"))  # fmt: skip
     assert ran.returncode in (0, 8), ran.stderr
@@ -349,7 +355,7 @@ def test_a_full_disk_at_stdout_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
 
 
-# --- keychains that are none ------------------------------------------------------------------------------------
+# --- keychains that are none --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -359,7 +365,9 @@ def test_a_full_disk_at_stdout_is_told(tmp_path: Path) -> None:
 def test_s_67_no_sign_in_begins_where_its_tokens_would_have_no_safe_place(
     tmp_path: Path, provider: Misbehaving, backend: str
 ) -> None:
-    """S-67: exit 4 with what to do, before a browser opens or anything is sent; and no file holds anything."""
+    """S-67: exit 4 with what to do, before a browser opens or anything
+    is sent; and no file holds anything.
+    """
     whole = Whole(tmp_path, provider)
     file = whole.home.config / "providers" / "here.toml"
     file.write_text(
@@ -377,7 +385,7 @@ def test_s_67_no_sign_in_begins_where_its_tokens_would_have_no_safe_place(
     whole.engine.close()
 
 
-# --- rows edited by hand --------------------------------------------------------------------------------------
+# --- rows edited by hand ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -425,7 +433,7 @@ def test_a_pin_edited_to_plain_http_gets_no_token(whole: Whole) -> None:
     assert len(whole.provider.requests) == sent
 
 
-# --- presets of the person's own ------------------------------------------------------------------------------
+# --- presets of the person's own ----------------------------------------------------------------------------
 
 
 def test_a_preset_cannot_paint_the_terminal(tmp_path: Path) -> None:
@@ -438,8 +446,10 @@ def test_a_preset_cannot_paint_the_terminal(tmp_path: Path) -> None:
     )
     (folder / "demo.toml").write_text(text)
     (folder / "x.toml").write_text('"a\\u001b[31m" = 1\nid = "x\\u001b[2J"\n')
-    for argv in (("providers", "list"), ("providers", "show", "demo"), ("providers", "check", str(folder / "x.toml")),
-                 ("accounts",), ("connect", "x"), ("connect", "\x1b[2Jnope"), ("token", "\x1b[2J/\u202enope")):  # fmt: skip
+    for argv in (("providers", "list"), ("providers", "show", "demo"),
+        ("providers", "check", str(folder / "x.toml")),
+                 ("accounts",), ("connect", "x"), ("connect", "\x1b[2Jnope"),
+                 ("token", "\x1b[2J/\u202enope")):  # fmt: skip
         ran = keyfob(home, *argv)
         told = ran.stdout + ran.stderr
         assert "\x1b" not in told, (argv, told)
@@ -512,7 +522,9 @@ def test_a_preset_cannot_inject_headers_or_replace_what_the_protocol_sets(whole:
 
 
 def test_a_copied_home_and_its_original_do_not_tear_each_other(tmp_path: Path, provider: Misbehaving) -> None:
-    """Two homes that share one keychain never touch each other's secrets; a new home gets an id of its own."""
+    """Two homes that share one keychain never touch each other's
+    secrets; a new home gets an id of its own.
+    """
     from keyfob.process.home import open_home
 
     first = open_home({"KEYFOB_HOME": str(tmp_path / "one")})

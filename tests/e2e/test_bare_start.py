@@ -15,9 +15,16 @@ from keyfob.process.own_process import own_command
 
 pytestmark = pytest.mark.network
 
-LINE = "keyfob: Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the demo."
+LINE = (
+    "keyfob: Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the "
+    "commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to "
+    "see the demo."
+)
 # Closes these descriptors, as a shell's `<&-` and some services' starters do, and becomes the command.
-CLOSED = "import os, sys; [os.close(int(each)) for each in sys.argv[1].split(',')]; os.execv(sys.argv[2], sys.argv[2:])"
+CLOSED = (
+    "import os, sys; [os.close(int(each)) for each in sys.argv[1].split(',')]; os.execv(sys.argv[2], "
+    "sys.argv[2:])"
+)
 
 
 @pytest.fixture

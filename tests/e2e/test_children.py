@@ -1,4 +1,6 @@
-"""S-82: what another program has of Keyfob, started by it or taking its place: no secret but the one asked for."""
+"""S-82: what another program has of Keyfob, started by it or taking its
+place: no secret but the one asked for.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,7 @@ def test_s82_the_browser_gets_no_way_to_the_passphrase(home: Machine, look: tupl
     assert "KEYFOB_PASSPHRASE_FD" not in found["env"]
 
 
-# --- core dumps -----------------------------------------------------------------------------------------------------
+# --- core dumps ---------------------------------------------------------------------------------------------
 
 CRASH = (
     "import os, resource, sys; sys.path.insert(0, {root!r}); from keyfob.process.own_process import begin; "

@@ -26,7 +26,10 @@ from support.session import DesktopSession
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 SECRET = "canary-client-secret"
-VISIT = "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], {person!r}, allow={allow})"
+VISIT = (
+    "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
+    "ScriptedBrowser().sign_in(sys.argv[1], {person!r}, allow={allow})"
+)
 
 
 @dataclass

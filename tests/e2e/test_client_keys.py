@@ -1,4 +1,5 @@
-"""A confidential client that proves itself by a key, whole: made, published, signed in with, renewed, rotated, removed.
+"""A confidential client that proves itself by a key, whole: made,
+published, signed in with, renewed, rotated, removed.
 
 Against npm's oidc-provider, with the `keyfob` command and a real keychain.
 """

@@ -1,7 +1,7 @@
 """S-77: nothing of the current folder is imported or run, by any command, helper or child of Keyfob.
 
-Each entry runs in a folder that a stranger has filled: modules that Python would import, programs that a PATH with an
-empty entry would find. Each of them leaves a mark when it runs.
+Each entry runs in a folder that a stranger has filled: modules that Python would import, programs that a PATH
+with an empty entry would find. Each of them leaves a mark when it runs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ PROGRAMS = (
     "keyfob",
     "firefox",
 )
-API = "import sys; sys.path.append(sys.argv[1]); import keyfob; print(keyfob.accounts()[0]['id'], keyfob.token('workshop'))"
+API = (
+    "import sys; sys.path.append(sys.argv[1]); import keyfob; print(keyfob.accounts()[0]['id'], "
+    "keyfob.token('workshop'))"
+)
 OLD_TOKEN = "a-token-that-was-refused"
 ASKED = "protocol=http\nhost={host}\n\n"
 
@@ -253,8 +256,10 @@ def test_s77_exec_runs_the_persons_command_and_none_of_the_folder(bench: Bench, 
 
 
 def test_s77_fetching_in_a_strangers_repository(bench: Bench, trap: Trap) -> None:
-    """The repository tracks `keyfob.py`, and its server answers 401, so that git asks its helper in there. git finds a
-    helper by its name on the PATH: with a PATH like this one, `wire` writes the helper's whole path."""
+    """The repository tracks `keyfob.py`, and its server answers 401, so that git asks its helper in there.
+    git finds a helper by its name on the PATH: with a PATH like this one, `wire` writes the helper's whole
+    path.
+    """
     git = str(shutil.which("git"))
     helper = trap.folder / "git-credential-keyfob"
     shutil.copy(trap.folder / "git", helper)
@@ -280,7 +285,8 @@ def test_s77_cloning_a_strangers_repository_with_a_submodule(
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     head = bench.run("git", "-C", str(bench.shop.folder / "git" / "box.git"), "rev-parse", "main").out.strip()
     for words in (
-        ("init", "-q", "-b", "main"), ("add", "."), ("update-index", "--add", "--cacheinfo", f"160000,{head},m"),
+        ("init", "-q", "-b", "main"), ("add", "."),
+        ("update-index", "--add", "--cacheinfo", f"160000,{head},m"),
         (*who, "commit", "-qm", "one"),
     ):  # fmt: skip
         done = bench.run("git", *words, cwd=super_)

@@ -1,4 +1,5 @@
-"""S-83: a damaged account store takes away no more than what is damaged, and accounts are listed again from the vault.
+"""S-83: a damaged account store takes away no more than what is damaged,
+and accounts are listed again from the vault.
 
 With real processes, the sealed vault and a real agent.
 """

@@ -1,5 +1,6 @@
-"""Whole lives of accounts at a real authorization server: engine, loopback listener and store as in the app, only the
-keychain in memory and the person's browser played."""
+"""Whole lives of accounts at a real authorization server: engine, loopback listener and store as in the app,
+only the keychain in memory and the person's browser played.
+"""
 
 from __future__ import annotations
 

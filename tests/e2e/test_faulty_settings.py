@@ -1,4 +1,6 @@
-"""S-78: a settings file that cannot be read loosens nothing, while an agent runs and when a command or the window starts."""
+"""S-78: a settings file that cannot be read loosens nothing, while an
+agent runs and when a command or the window starts.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +48,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         _text('{"vault": "sealed",\n "named_app_consent": true,\n "callback_port": 80}'),
         "callback_port must be a whole number from 1024 to 65535 (settings.json, line 3)",
     ),
-    "theme": (_text('{"vault": "sealed", "named_app_consent": true, "theme": "drak"}'), "theme must be one of"),
+    "theme": (_text('{"vault": "sealed", "named_app_consent": true, "theme": "drak"}'),
+        "theme must be one of"),
     "vault": (_text('{"vault": "seald", "named_app_consent": true}'), "vault must be one of"),
-    "consent": (_text('{"vault": "sealed", "named_app_consent": "yes"}'), "named_app_consent must be true or false"),
+    "consent": (_text('{"vault": "sealed", "named_app_consent": "yes"}'),
+        "named_app_consent must be true or false"),
     "white space": (_text("\n"), "are not JSON"),
     "0 bytes": (_text(""), "are not JSON"),
     "half-written": (_cut, "line 1, column"),
@@ -166,8 +170,9 @@ def test_s78_a_file_that_may_not_be_read() -> None:
 
 
 def test_s78_the_window_comes_up_and_says_what_to_do(home: Machine) -> None:
-    """The real window's engine, with a faulty file: a banner with the file, the line and the remedy. Once the file is
-    in order, Try again opens the accounts."""
+    """The real window's engine, with a faulty file: a banner with the file, the line and the remedy. Once the
+    file is in order, Try again opens the accounts.
+    """
     mend(home, '{"vault": "sealed",\n"theme": "drak"}')
     ran = home.start(
         str(Path(__file__).parent.parent / "support" / "window_with_faulty_settings.py"),

@@ -1,5 +1,7 @@
-"""S-70: a locked keychain, or one that was never set up, and a person who is there: the system's own prompt opens, in a
-terminal as in the window, and what was asked for goes on. With a real GNOME Keyring and its real prompter."""
+"""S-70: a locked keychain, or one that was never set up, and a person who is there: the system's own prompt
+opens, in a terminal as in the window, and what was asked for goes on. With a real GNOME Keyring and its real
+prompter.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from support.session import PASSWORD, DesktopSession
 
 pytestmark = [pytest.mark.keychain, pytest.mark.screen, pytest.mark.timeout(240)]
 
-VISIT = "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], 'alice')"
+VISIT = (
+    "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
+    "ScriptedBrowser().sign_in(sys.argv[1], 'alice')"
+)
 UNLOCKS = (["type", "--delay", "20", PASSWORD], ["key", "Return"])
 SETS_UP = (UNLOCKS[0], ["key", "Tab"], *UNLOCKS)
 CLOSES = (["key", "Escape"],)
@@ -198,7 +203,7 @@ def test_the_keychain_s_own_program_shows_whose_entries_they_are(stage: Stage) -
     assert labels() - {"Keyfob: demo/alice"} == {"Keyfob: demo/work"}
 
 
-# --- the window -------------------------------------------------------------------------------------------------
+# --- the window ---------------------------------------------------------------------------------------------
 
 
 def test_the_window_sees_a_lock_shows_it_everywhere_and_has_it_unlocked(

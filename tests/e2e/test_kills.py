@@ -1,4 +1,6 @@
-"""`build/kills` runs: real processes are killed in the middle of renewals, and the table tells what that cost."""
+"""`build/kills` runs: real processes are killed in the middle of
+renewals, and the table tells what that cost.
+"""
 
 from __future__ import annotations
 

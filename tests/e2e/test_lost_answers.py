@@ -1,5 +1,6 @@
-"""A renewal's answer is lost, and nothing that could be saved is lost with it: the real commands, a real GNOME Keyring
-and a server over real sockets that takes a spent refresh token again for some seconds."""
+"""A renewal's answer is lost, and nothing that could be saved is lost with it: the real commands, a real
+GNOME Keyring and a server over real sockets that takes a spent refresh token again for some seconds.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Many processes, one account: one renewal for all of them, and none killed at a bad moment loses the session.
+"""Many processes, one account: one renewal for all of them, and none
+killed at a bad moment loses the session.
 
-Each asker is the real command, `keyfob token`, with the sealed vault, its passphrase on a descriptor. The server counts.
+Each asker is the real command, `keyfob token`, with the sealed vault,
+its passphrase on a descriptor. The server counts.
 """
 
 from __future__ import annotations
@@ -105,8 +107,9 @@ def test_sixteen_processes_cost_one_renewal_under_strict_rotation(machine: Machi
 
 @pytest.mark.timeout(300)
 def test_killed_at_any_moment_of_a_renewal_with_a_grace_it_stays_signed_in(machine: Machine) -> None:
-    """A kill -9 at a random moment of each renewal. A server that takes a spent token again for some seconds, as many
-    do, is enough for nothing to be lost, wherever the kill hits."""
+    """A kill -9 at a random moment of each renewal. A server that takes a spent token again for some seconds,
+    as many do, is enough for nothing to be lost, wherever the kill hits.
+    """
     seen = kill_rounds(machine, grace=30.0, kills=60)
     print(f"\nwith a grace of 30 s: {seen}")
     assert seen.kills == 60
@@ -116,8 +119,9 @@ def test_killed_at_any_moment_of_a_renewal_with_a_grace_it_stays_signed_in(machi
 
 @pytest.mark.timeout(300)
 def test_the_window_that_is_left_without_a_grace_is_measured(machine: Machine) -> None:
-    """A server that never takes a spent token again: what is lost is what was killed between the server's commit and
-    our save, and nothing else."""
+    """A server that never takes a spent token again: what is lost is what was killed between the server's
+    commit and our save, and nothing else.
+    """
     seen = kill_rounds(machine, grace=0.0, kills=60)
     print(f"\nwithout a grace: {seen}")
     assert seen.kills == 60
@@ -134,8 +138,8 @@ class Seen:
     def __str__(self) -> str:
         window = 1000 * self.span * self.lost / self.kills
         return (
-            f"{self.kills} kills within {1000 * self.span:.0f} ms of a renewal's start, {self.committed} after the "
-            f"server's commit, {self.lost} sessions lost: a window of about {window:.0f} ms"
+            f"{self.kills} kills within {1000 * self.span:.0f} ms of a renewal's start, {self.committed} "
+            f"after the server's commit, {self.lost} sessions lost: a window of about {window:.0f} ms"
         )
 
 

@@ -1,5 +1,6 @@
-"""S-25: no secret ever shows. A canary in each of them, a life of an account with all that may go wrong, and then a
-search of everything that others could read: logs at DEBUG, exceptions and tracebacks, events, files, pages, children.
+"""S-25: no secret ever shows. A canary in each of them, a life of an account with all that may go wrong, and
+then a search of everything that others could read: logs at DEBUG, exceptions and tracebacks, events, files,
+pages, children.
 """
 
 from __future__ import annotations

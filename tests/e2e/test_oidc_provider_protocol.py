@@ -1,5 +1,6 @@
-"""The flows against a real, certified authorization server: each way of proving a client, PAR, DPoP with nonces, device
-grant, registration, rotation. The app's own transport carries them."""
+"""The flows against a real, certified authorization server: each way of proving a client, PAR, DPoP with
+nonces, device grant, registration, rotation. The app's own transport carries them.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +156,8 @@ def test_declining_is_told(server: OidcProvider) -> None:
 def signing_client(server: OidcProvider, alg: str) -> Client:
     key = new_key(alg)
     server.add_client(
-        client_id=f"signing-{alg}", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [published_jwk(key)]}
+        client_id=f"signing-{alg}", token_endpoint_auth_method="private_key_jwt",
+        jwks={"keys": [published_jwk(key)]}
     )  # fmt: skip
     return Client(f"signing-{alg}", "private_key_jwt", key=key)
 
@@ -398,7 +400,8 @@ class TestRegistration:
         ctx = context_at(server, live, Client("native"))
         key = new_key()
         metadata = {
-            **self.METADATA, "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [published_jwk(key)]},
+            **self.METADATA, "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": {"keys": [published_jwk(key)]},
         }  # fmt: skip
         issued = live.perform(register.register(ctx.server.endpoints.registration_endpoint, metadata))
         client = Client(issued.client_id, issued.auth, key=key)

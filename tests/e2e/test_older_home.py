@@ -1,7 +1,7 @@
 """A home of a version before account descriptions and the key list: everything goes on without a new sign-in.
 
-With real processes, the sealed vault and a real agent. The home is connected by this version and brought back to the
-older form: rows with that version's fields, no key list, no descriptions.
+With real processes, the sealed vault and a real agent. The home is connected by this version and brought back
+to the older form: rows with that version's fields, no key list, no descriptions.
 """
 
 from __future__ import annotations

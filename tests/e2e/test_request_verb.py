@@ -1,4 +1,6 @@
-"""`keyfob request` and the streaming transport, against an API on loopback that refuses, redirects, streams and challenges."""
+"""`keyfob request` and the streaming transport, against an API on
+loopback that refuses, redirects, streams and challenges.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""S-60 and S-61 through the whole engine: signing in by code, and clients that a server registers on the spot."""
+"""S-60 and S-61 through the whole engine: signing in by code, and
+clients that a server registers on the spot.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-# --- S-60 -----------------------------------------------------------------------------------------------------
+# --- S-60 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ def test_s_60_a_device_sign_in_that_is_not_kept_is_revoked(device: Whole, waits:
     assert device.provider.live == {}
 
 
-# --- S-61 -----------------------------------------------------------------------------------------------------
+# --- S-61 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""The OpenID Foundation's RP tests for the code flow, by their names, and the ID token's rows, through the whole engine.
+"""The OpenID Foundation's RP tests for the code flow, by their names,
+and the ID token's rows, through the whole engine.
 
-A refusing case passes when nothing is kept, nothing is called afterwards (neither user information nor anything else)
-and the browser's last page says that it did not work.
+A refusing case passes when nothing is kept, nothing is called afterwards (neither user information nor
+anything else) and the browser's last page says that it did not work.
 """
 
 from __future__ import annotations
@@ -177,9 +178,12 @@ def test_oidf_renewal_for_somebody_else(whole: Whole, case: str) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        "S-40 nOnE", "S-40 empty signature", "S-41 HS256", "S-42 mismatch", "S-42 crit", "S-42 jku", "S-42 x5u",
-        "S-42 jwk", "S-45 slash", "S-45 missing", "S-46 missing", "S-46 more without azp", "S-46 azp", "S-46 type",
-        "S-47 expired", "S-47 exp missing", "S-47 exp type", "S-47 iat ahead", "S-47 nbf ahead", "S-48 missing",
+        "S-40 nOnE", "S-40 empty signature", "S-41 HS256", "S-42 mismatch", "S-42 crit", "S-42 jku",
+        "S-42 x5u",
+        "S-42 jwk", "S-45 slash", "S-45 missing", "S-46 missing", "S-46 more without azp", "S-46 azp",
+        "S-46 type",
+        "S-47 expired", "S-47 exp missing", "S-47 exp type", "S-47 iat ahead", "S-47 nbf ahead",
+        "S-48 missing",
         "S-48 type", "S-49", "S-50 empty", "S-50 type", "S-51 header", "S-51 body",
     ],
 )  # fmt: skip
@@ -208,7 +212,7 @@ def test_s_44_cached_keys_serve_in_an_outage(whole: Whole) -> None:
     assert whole.connect().status == "connected"
 
 
-# --- user information -----------------------------------------------------------------------------------------
+# --- user information ---------------------------------------------------------------------------------------
 
 REFUSED = answer(401, b'{"error":"invalid_token"}', {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
@@ -256,7 +260,8 @@ def test_signed_user_information_is_read_by_its_signature(whole: Whole) -> None:
 
 
 @pytest.mark.parametrize("changes", [
-    {"iss": "https://somebody-else.example"}, {"iss": None}, {"aud": "another"}, {"aud": None}, {"sub": "subject-2"},
+    {"iss": "https://somebody-else.example"}, {"iss": None}, {"aud": "another"}, {"aud": None},
+    {"sub": "subject-2"},
 ], ids=str)  # fmt: skip
 def test_s_50_signed_user_information_of_others_is_refused(whole: Whole, changes: dict[str, object]) -> None:
     whole.provider.next("/userinfo", signed(whole.provider, **changes))
@@ -277,7 +282,7 @@ def test_s_40_user_information_is_not_taken_unsigned_or_signed_by_another(whole:
         assert whole.fails().exit_code == 9
 
 
-# --- what is called JSON --------------------------------------------------------------------------------------
+# --- what is called JSON ------------------------------------------------------------------------------------
 
 PLACES = [METADATA, "/register", "/par", "/device", "/token", "/userinfo"]
 

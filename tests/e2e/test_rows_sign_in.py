@@ -1,4 +1,6 @@
-"""S-1 to S-10, S-26, S-34 and S-54 to S-57 through the whole engine: what is thrown, what happens, what does not come."""
+"""S-1 to S-10, S-26, S-34 and S-54 to S-57 through the whole engine:
+what is thrown, what happens, what does not come.
+"""
 
 from __future__ import annotations
 
@@ -199,7 +201,9 @@ def test_s_10_unknown_parameters_are_ignored(whole: Whole) -> None:
 
 
 def test_s_8_a_sign_in_begun_at_one_server_is_not_answered_by_another(whole: Whole) -> None:
-    """Mix-up: the person ends up at B, whose code and issuer come back under A's state. A never sees B's code."""
+    """Mix-up: the person ends up at B, whose code and issuer come back
+    under A's state. A never sees B's code.
+    """
     with Misbehaving() as other:
         mixed: list[Page] = []
 
@@ -301,7 +305,7 @@ def test_s_34_absent_means_as_asked_and_narrower_is_shown(whole: Whole) -> None:
     assert attempt.progress.narrower == ("email", "profile")
 
 
-# --- DPoP -----------------------------------------------------------------------------------------------------
+# --- DPoP ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""S-27 to S-33, S-35 to S-39 and S-59 through the whole engine: what the token endpoint and its neighbours may do to a session."""
+"""S-27 to S-33, S-35 to S-39 and S-59 through the whole engine: what the
+token endpoint and its neighbours may do to a session.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ def status(whole: Whole) -> str:
     return whole.engine.accounts.view("here").status
 
 
-# --- S-27 -----------------------------------------------------------------------------------------------------
+# --- S-27 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", ["self-signed", "expired", "wrong host", "unknown authority"])
@@ -66,7 +68,8 @@ def test_s_27_a_certificate_that_does_not_hold(
             tls = theirs.server("127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(ours.bundle))
     for name, value in {
-        "PYTHONHTTPSVERIFY": "0", "CURL_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+        "PYTHONHTTPSVERIFY": "0", "CURL_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "0",
         "GIT_SSL_NO_VERIFY": "1", "HTTPX_VERIFY": "0",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
@@ -77,13 +80,15 @@ def test_s_27_a_certificate_that_does_not_hold(
         whole.engine.close()
 
 
-# --- S-28 -----------------------------------------------------------------------------------------------------
+# --- S-28 ---------------------------------------------------------------------------------------------------
 
 
 def test_s_28_no_proxy_and_no_netrc_for_this_machine(
     whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy would see every token of a provider on loopback; `.netrc` would send a password nobody asked for."""
+    """The proxy would see every token of a provider on loopback; `.netrc`
+    would send a password nobody asked for.
+    """
     with RawServer(answer(502, b"")) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url(""))
@@ -100,7 +105,7 @@ def test_s_28_no_proxy_and_no_netrc_for_this_machine(
         assert not request.headers.get("authorization", "").startswith("Basic ")
 
 
-# --- S-29 -----------------------------------------------------------------------------------------------------
+# --- S-29 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
@@ -127,7 +132,7 @@ def test_s_29_no_redirect_is_followed_at_renewal_and_revocation(whole: Whole, co
         assert elsewhere.requests == []
 
 
-# --- S-30 -----------------------------------------------------------------------------------------------------
+# --- S-30 ---------------------------------------------------------------------------------------------------
 
 HOSTILE: dict[str, Behaviour] = {
     "a gigabyte told": hostile.big_body(1 << 30, declared=True),
@@ -217,7 +222,7 @@ def test_s_30_a_sign_in_whose_answer_cannot_be_read_is_revoked(whole: Whole, nam
     assert whole.engine.accounts.views() == []
 
 
-# --- S-31 to S-35 ---------------------------------------------------------------------------------------------
+# --- S-31 to S-35 -------------------------------------------------------------------------------------------
 
 
 def test_s_31_an_error_in_a_200_is_a_failure(whole: Whole) -> None:
@@ -304,7 +309,7 @@ def test_s_35_no_refresh_token_in_the_answer_keeps_the_old(whole: Whole, case: s
     assert len(set(whole.provider.renewals())) == 1
 
 
-# --- S-36, S-37 -----------------------------------------------------------------------------------------------
+# --- S-36, S-37 ---------------------------------------------------------------------------------------------
 
 
 def test_s_36_sixteen_callers_of_two_engines_are_one_renewal(tmp_path: Path) -> None:
@@ -365,7 +370,7 @@ def test_s_37_the_renewal_carries_the_resource(tmp_path: Path, provider: Misbeha
     whole.engine.close()
 
 
-# --- S-39 -----------------------------------------------------------------------------------------------------
+# --- S-39 ---------------------------------------------------------------------------------------------------
 
 PASSING: dict[str, Behaviour] = {
     "500": answer(500, b'{"error":"invalid_grant"}'),
@@ -424,7 +429,7 @@ def test_s_39_invalid_grant_is_the_end_and_nothing_is_sent_after_it(whole: Whole
     assert whole.connect(account="here").status == "connected"
 
 
-# --- S-59 -----------------------------------------------------------------------------------------------------
+# --- S-59 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", [answer(503, b"{}"), hostile.hang_up], ids=["503", "offline"])
@@ -518,7 +523,7 @@ def test_s_59_who_waited_for_the_renewal_says_that_it_is_revoked(whole: Whole) -
     assert whole.provider.live == {}
 
 
-# --- S-85 -----------------------------------------------------------------------------------------------------
+# --- S-85 ---------------------------------------------------------------------------------------------------
 
 
 def test_s_85_all_that_an_account_ever_held_is_revoked_at_disconnect(whole: Whole) -> None:
@@ -605,8 +610,9 @@ def test_s_85_a_failed_reconnect_keeps_nothing_to_revoke(
 
 
 def test_s_85_a_revocation_that_waited_does_not_end_the_next_sign_in(whole: Whole) -> None:
-    """Some servers end all grants of a person and a client with one: what waits is tried before the new sign-in, or
-    else with its end."""
+    """Some servers end all grants of a person and a client with one: what waits is tried before the new
+    sign-in, or else with its end.
+    """
     whole.connect()
     refresh = whole.grant().refresh
     assert refresh is not None
@@ -634,7 +640,7 @@ def test_s_85_what_waited_is_revoked_before_the_next_sign_in(whole: Whole) -> No
     assert whole.engine.store.revocations() == []
 
 
-# --- a real keychain --------------------------------------------------------------------------------------------
+# --- a real keychain ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.keychain

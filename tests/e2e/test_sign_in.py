@@ -1,4 +1,6 @@
-"""Signing in with everything real but the keychain: the demo provider, the loopback listener, the sqlite store."""
+"""Signing in with everything real but the keychain: the demo provider,
+the loopback listener, the sqlite store.
+"""
 
 from __future__ import annotations
 
@@ -340,7 +342,9 @@ def test_a_device_sign_in_shows_a_code_and_ends_connected(stage: Stage) -> None:
 def test_what_was_received_and_is_not_kept_is_given_back(
     stage: Stage, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dialog that is cancelled during the exchange, and a keychain that refuses, leave no grant standing."""
+    """A dialog that is cancelled during the exchange, and a keychain
+    that refuses, leave no grant standing.
+    """
     if at == "saving":
         keep = stage.vault.save
 

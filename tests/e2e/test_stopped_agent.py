@@ -1,4 +1,6 @@
-"""An agent that was stopped, as by Ctrl-Z or a computer short of memory: whoever asks it goes on without it."""
+"""An agent that was stopped, as by Ctrl-Z or a computer short of
+memory: whoever asks it goes on without it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def test_a_program_that_uses_the_package_goes_on(stopped: Machine) -> None:
     )
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", script], env=stopped.env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], env=stopped.env, capture_output=True, text=True, timeout=60,
+        check=False
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("here/alice\n", "")  # nothing is said in another's program
     assert time.monotonic() - started < WITHIN

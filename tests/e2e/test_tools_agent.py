@@ -1,4 +1,6 @@
-"""The helpers through a running agent: it answers what they could not open themselves, and its refusals are theirs."""
+"""The helpers through a running agent: it answers what they could not
+open themselves, and its refusals are theirs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""git and `keyfob exec` with the real programs: clone and push over HTTP, a refused token replaced, nothing left."""
+"""git and `keyfob exec` with the real programs: clone and push over
+HTTP, a refused token replaced, nothing left.
+"""
 
 from __future__ import annotations
 
@@ -154,7 +156,7 @@ def test_wrong_usage_and_actions_of_later_gits(bench: Bench) -> None:
         assert (done.code, done.out, done.err) == (0, "", "")
 
 
-# --- exec ---------------------------------------------------------------------------------------------------------
+# --- exec ---------------------------------------------------------------------------------------------------
 
 
 def test_exec_gives_the_token_to_one_command(bench: Bench) -> None:

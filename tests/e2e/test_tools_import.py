@@ -166,7 +166,10 @@ def test_an_export_holds_no_secret_and_makes_the_accounts_elsewhere(
         "workshop/alice": "needs_sign_in",
         "workshop/robot": "needs_sign_in",
     }
-    visit = "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], {!r})"
+    visit = (
+        "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
+        "ScriptedBrowser().sign_in(sys.argv[1], {!r})"
+    )
     for person, code in (("bob", 9), ("alice", 0)):
         script = tmp_path / f"again-{person}.py"
         script.write_text(visit.format(person))

@@ -1,4 +1,5 @@
-"""Each tool wired by `keyfob wire` and used for real: Docker, kubectl, AWS's botocore, pip, npm, curl, HTTPie.
+"""Each tool wired by `keyfob wire` and used for real: Docker, kubectl,
+AWS's botocore, pip, npm, curl, HTTPie.
 
 pip, botocore and HTTPie are installed by the set-up (`support/python_tools.py`).
 """
@@ -111,7 +112,7 @@ def test_a_link_stays_a_link_and_modes_stay(bench: Bench) -> None:
     assert real.read_text() == "[user]\n\tname = A\n"
 
 
-# --- Docker -------------------------------------------------------------------------------------------------------
+# --- Docker -------------------------------------------------------------------------------------------------
 
 
 def test_docker_helper_by_protocol(bench: Bench) -> None:
@@ -157,7 +158,7 @@ def test_docker(safe: Bench) -> None:
     unwired(safe, "docker", {config: old})
 
 
-# --- kubectl ------------------------------------------------------------------------------------------------------
+# --- kubectl ------------------------------------------------------------------------------------------------
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -231,7 +232,7 @@ def test_kubectl_of_an_unknown_version(bench: Bench, info: str) -> None:
     assert (done.code, done.out) == (2, "")
 
 
-# --- AWS ----------------------------------------------------------------------------------------------------------
+# --- AWS ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +289,7 @@ def test_aws_of_another_kind_of_account(bench: Bench) -> None:
     assert bench.token() not in done.err
 
 
-# --- pip and npm --------------------------------------------------------------------------------------------------
+# --- pip and npm --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("user", ["alice@", ""])
@@ -366,7 +367,7 @@ def test_npm(bench: Bench) -> None:
     unwired(bench, "npm", {config: old})
 
 
-# --- what only has a line to type ---------------------------------------------------------------------------------
+# --- what only has a line to type ---------------------------------------------------------------------------
 
 
 def test_curl_and_httpie_by_the_lines_that_are_told(bench: Bench, tools: Path) -> None:

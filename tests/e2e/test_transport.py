@@ -1,4 +1,6 @@
-"""The transport against real sockets: TLS (S-27), networks (S-28), redirects (S-29), hostile bodies (S-30)."""
+"""The transport against real sockets: TLS (S-27), networks (S-28),
+redirects (S-29), hostile bodies (S-30).
+"""
 
 from __future__ import annotations
 
@@ -181,8 +183,8 @@ def test_localhost_and_ipv6_loopback_are_spoken_to_in_plain_http(transport: Http
 
 def test_making_a_transport_loads_no_http_library() -> None:
     code = (
-        "import sys; from keyfob.adapters.network.transport import HttpTransport; HttpTransport(lambda: None);"
-        "print([m for m in ('httpx', 'httpcore', 'ssl') if m in sys.modules])"
+        "import sys; from keyfob.adapters.network.transport import HttpTransport; HttpTransport(lambda: "
+        "None);print([m for m in ('httpx', 'httpcore', 'ssl') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

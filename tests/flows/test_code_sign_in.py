@@ -1,4 +1,6 @@
-"""Sign-ins with a browser, from the address that is opened to who signed in (S-1, S-3, S-4, S-9, S-26, S-54)."""
+"""Sign-ins with a browser, from the address that is opened to who
+signed in (S-1, S-3, S-4, S-9, S-26, S-54).
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ def tokens(**changes: Any) -> dict[str, Any]:
 def perform(book: Playbook, ctx: FlowContext = CTX, *, keys: Keys | None = None, **more: Any) -> SignInResult:
     return book.perform(
         authorization_code(
-            replace(ctx, env=replace(book.env, keys=keys or Keys())), state=Secret(STATE), nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), **more,
+            replace(ctx, env=replace(book.env, keys=keys or Keys())), state=Secret(STATE),
+            nonce=Secret(NONCE), code_verifier=Secret(VERIFIER), **more,
         )
     )  # fmt: skip
 
@@ -158,7 +161,8 @@ def test_signed_user_information() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [told(iss="https://other.example"), told(iss=None), told(aud="another"), told(aud=None), told(sub="sub-2"),
+    [told(iss="https://other.example"), told(iss=None), told(aud="another"), told(aud=None),
+     told(sub="sub-2"),
      told(signer("RS256", "k-9", number=3))],
 )  # fmt: skip
 def test_s50_signed_user_information_of_others(answer: Callable[..., Any]) -> None:
@@ -569,7 +573,8 @@ def test_a_key_grant_without_state_carries_it_in_the_path() -> None:
 
 @pytest.mark.parametrize(("answer", "kind"), [
     (Answer(500), Transient), (json_answer({"error": {"code": 400, "message": "bad"}}, 400), PeerFault),
-    (json_answer({}), PeerFault), (json_answer({"key": "a\r\nb"}), PeerFault), (json_answer({"key": ""}), PeerFault),
+    (json_answer({}), PeerFault), (json_answer({"key": "a\r\nb"}), PeerFault),
+    (json_answer({"key": ""}), PeerFault),
     (Answer(200, b"<html>"), Transient),
 ])  # fmt: skip
 def test_a_key_grant_that_gives_no_key(answer: Answer, kind: type[KeyfobError]) -> None:

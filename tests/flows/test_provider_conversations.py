@@ -1,5 +1,6 @@
-"""Each preset against a conversation written from its provider's documentation: token answer, who-am-I, identity,
-and how the end of a grant and a refused token look there."""
+"""Each preset against a conversation written from its provider's documentation: token answer, who-am-I,
+identity, and how the end of a grant and a refused token look there.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def _part(text: str) -> str:
 
 
 def _with_jwt(talk: dict[str, Any]) -> dict[str, Any]:
-    """Where the access token is a JWT that says who it is, the file has its claims; the token is made here."""
+    """Where the access token is a JWT that says who it is, the file has
+    its claims; the token is made here.
+    """
     if "jwt" in talk:
         talk["access"] = f"{_part('{}')}.{_part(talk['jwt'])}.{_part('made-up')}"
         talk["token"] = talk["token"].replace("made-up-access-jwt", talk["access"])
@@ -184,7 +187,9 @@ def test_a_refused_token_is_told(file: Mapping[str, Any], talk: Mapping[str, Any
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_the_client_can_show_who_it_is(name: str) -> None:
-    """The preset's way of proving the client is one that the protocol knows, and needs no secret where it says so."""
+    """The preset's way of proving the client is one that the protocol
+    knows, and needs no secret where it says so.
+    """
     profile = CATALOGUE.get(name).client
     if profile.auth == "private_key_jwt":
         pytest.fail("a shipped preset cannot bring a private key")

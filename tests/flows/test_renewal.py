@@ -58,7 +58,8 @@ def perform(
 ) -> Grant:
     return book.perform(
         renew(
-            replace(ctx, env=replace(book.env, nonces=nonces or NonceBook(), keys=keys or Keys())), old, subject=subject
+            replace(ctx, env=replace(book.env, nonces=nonces or NonceBook(), keys=keys or Keys())), old,
+            subject=subject
         )
     )  # fmt: skip
 
@@ -129,7 +130,9 @@ def test_nothing_to_renew_with() -> None:
 def refused(
     data: dict[str, Any], *steps: Any, ctx: FlowContext = CTX, keys: Keys | None = None, **more: Any
 ) -> PeerFault:
-    """A renewal that is refused after it was kept: the rotated refresh token is stored, the access token is not used."""
+    """A renewal that is refused after it was kept: the rotated refresh
+    token is stored, the access token is not used.
+    """
     book = Playbook(answers(data), keeps(), *steps, keeps())
     with pytest.raises(PeerFault) as fault:
         perform(book, ctx, keys=keys, **more)
@@ -311,7 +314,8 @@ def mangled(body: bytes, kind: str = "application/json") -> Answer:
         (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh","a":1,"a":2}'), PeerFault),
         (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh","a":NaN}'), PeerFault),
         (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh","to'), Transient),
-        (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh"}', "application/x-www-form-urlencoded"),
+        (mangled(b'{"access_token":"new-access","refresh_token":"new-refresh"}',
+         "application/x-www-form-urlencoded"),
          Transient),
         (mangled(b"access_token=new-access&refresh_token=new-refresh"), PeerFault),
         (json_answer({"error": "odd", **FRESH}), PeerFault),

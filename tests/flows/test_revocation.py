@@ -43,7 +43,8 @@ def told(answer: Answer | Exception, by: FlowContext | None = None) -> str:
 def test_rfc_7009() -> None:
     def check(request: Request) -> None:
         assert form_of(request) == {
-            "token": TOKEN.reveal(), "token_type_hint": "refresh_token", "client_id": "client-1", "extra": "1",
+            "token": TOKEN.reveal(), "token_type_hint": "refresh_token", "client_id": "client-1",
+            "extra": "1",
         }  # fmt: skip
         assert request.purpose == "revoke"
 
@@ -68,7 +69,8 @@ def test_s59_revoked_or_never_known_is_yes(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("answer", [
-    json_answer({"error": "unsupported_token_type"}, 400), json_answer({"error": "unsupported_token_type"}, 503),
+    json_answer({"error": "unsupported_token_type"}, 400),
+    json_answer({"error": "unsupported_token_type"}, 503),
     Answer(404), Answer(405), Answer(501), Answer(404, b"<html>"),
 ], ids=str)  # fmt: skip
 def test_a_server_that_has_no_way_to(answer: Answer) -> None:
@@ -161,7 +163,8 @@ def test_deleted_with_the_clients_credentials() -> None:
         assert request.headers["Authorization"].startswith("Basic ")
 
     by = ctx(
-        "delete", url="https://api.example/applications/{client_id}/token", params={"access_token": "{token}"},
+        "delete", url="https://api.example/applications/{client_id}/token",
+        params={"access_token": "{token}"},
         client=Client("client/1", "client_secret_basic", Secret("s")),
     )  # fmt: skip
     assert revoked(by, sends("DELETE", where, gives=Answer(204), check=check)) == "yes"

@@ -18,7 +18,10 @@ from keyfob.demo.server import DemoServer
 from support.agent_rig import short_folder
 
 PASSPHRASE = "canary-passphrase"
-VISIT = "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
+VISIT = (
+    "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
+    "ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
+)
 
 
 @dataclass

@@ -1,8 +1,9 @@
-"""Drives an application by what assistive technology sees. Runs under Debian's own Python, which has its bindings.
+"""Drives an application by what assistive technology sees. Runs under
+Debian's own Python, which has its bindings.
 
-Reads one JSON object a line on stdin and answers with one on stdout: {"ok": true, …} or {"ok": false, "error": …}.
-Things are found by accessible name and role, in the process whose id is given, and only where they are showing.
-Started by `support.screen_reader`; never imported.
+Reads one JSON object a line on stdin and answers with one on stdout: {"ok": true, …} or {"ok": false,
+"error": …}. Things are found by accessible name and role, in the process whose id is given, and only where
+they are showing. Started by `support.screen_reader`; never imported.
 """
 
 import json

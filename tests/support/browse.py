@@ -1,7 +1,8 @@
-"""A person with a real Chromium, for `$BROWSER`: `browse.py PERSON RESULT URL` signs in at the address and leaves.
+"""A person with a real Chromium, for `$BROWSER`: `browse.py PERSON
+RESULT URL` signs in at the address and leaves.
 
-Knows the pages of the demo provider and of npm's oidc-provider by their forms alone. Writes the heading of the page it ends
-at to the file RESULT. A person named `nobody` looks at the page and goes away again.
+Knows the pages of the demo provider and of npm's oidc-provider by their forms alone. Writes the heading of
+the page it ends at to the file RESULT. A person named `nobody` looks at the page and goes away again.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from support import fake_engine as fake
 
 
 def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppController:
-    """A controller with a window of its own; `start` is what `Start` takes. The samples' time, if it names no clock."""
+    """A controller with a window of its own; `start` is what `Start`
+    takes. The samples' time, if it names no clock.
+    """
     parent = QApplication.instance()
     assert parent is not None
     return AppController(

@@ -1,7 +1,8 @@
-"""Samples of accounts in every state, and an engine of fakes for the tests that `sample_engine.py` does not serve yet.
+"""Samples of accounts in every state, and an engine of fakes for the
+tests that `sample_engine.py` does not serve yet.
 
-It keeps nothing and reaches nothing. Tests of the window drive it by `push` (an event), `change` (a view) and the
-lists of `calls` that it writes down.
+It keeps nothing and reaches nothing. Tests of the window drive it by `push` (an event), `change` (a view) and
+the lists of `calls` that it writes down.
 """
 
 from __future__ import annotations
@@ -163,21 +164,28 @@ def sample_providers() -> list[Provider]:
     none, keyfob = Policy(client_id="none"), Policy(client_id="keyfob")
     return [
         Provider("demo", "Demo provider", "demo", color="#2f7a80", policy=keyfob),
-        Provider("nexusmods", "Nexus Mods", "games", color="#d98f40", methods=("oauth", "api_key"), api_key=key,
+        Provider("nexusmods", "Nexus Mods", "games", color="#d98f40", methods=("oauth", "api_key"),
+            api_key=key,
                  policy=Policy(client_id="user", register_at="https://www.nexusmods.com/settings/api-keys")),
         Provider("bluesky", "Bluesky", "social", color="#2b7de9", methods=("atproto",), policy=none,
-                 inputs=(Input("handle", "Handle", "alice.bsky.social", "Your name on Bluesky, or your DID.", kind="handle"),)),
-        Provider("github", "GitHub", "code", color="#24292f", methods=("device", "api_key"), api_key=key, policy=keyfob),
-        Provider("openai", "OpenAI", "ai", color="#111111", methods=("oauth", "api_key"), api_key=key, policy=Policy(client_id="dynamic")),
+                 inputs=(Input("handle", "Handle", "alice.bsky.social", "Your name on Bluesky, or your DID.",
+                     kind="handle"),)),
+        Provider("github", "GitHub", "code", color="#24292f", methods=("device", "api_key"), api_key=key,
+            policy=keyfob),
+        Provider("openai", "OpenAI", "ai", color="#111111", methods=("oauth", "api_key"), api_key=key,
+            policy=Policy(client_id="dynamic")),
         Provider("claude", "Claude", "ai", color="#c96a4a", methods=("api_key",), api_key=key, policy=none),
         Provider("claude-ai", "Claude subscription", "ai", color="#c96a4a", methods=("oauth",),
                  policy=Policy(client_id="user", terms="https://www.anthropic.com/legal/consumer-terms",
                                blocked="Anthropic’s terms allow this sign-in only for its own apps.")),
-        Provider("google", "Google", "work", color="#d0553f", policy=own, client=ClientProfile(secret="optional")),
+        Provider("google", "Google", "work", color="#d0553f", policy=own,
+            client=ClientProfile(secret="optional")),
         Provider("microsoft", "Microsoft", "work", color="#2a6fb8", policy=own,
-                 inputs=(Input("tenant", "Tenant", "contoso.onmicrosoft.com", "Leave “common” for any account.", default="common"),)),
+                 inputs=(Input("tenant", "Tenant", "contoso.onmicrosoft.com",
+                     "Leave “common” for any account.", default="common"),)),
         Provider("mastodon", "Mastodon", "social", color="#6364ff", policy=Policy(client_id="dynamic"),
-                 inputs=(Input("instance", "Instance", "mastodon.social", "The server your account is on.", kind="host"),)),
+                 inputs=(Input("instance", "Instance", "mastodon.social", "The server your account is on.",
+                     kind="host"),)),
         Provider("nextcloud", "Nextcloud", "storage", color="#0082c9", methods=("app_password",), policy=none,
                  inputs=(Input("instance", "Server", "cloud.example.org", kind="host"),)),
         Provider("discord", "Discord", "social", color="#5865f2", policy=own),
@@ -464,9 +472,11 @@ def sample_found(home: Path) -> list[Found]:
     return [
         found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub", provider="github",
               username="aldis-k", tail="9xQa", spans=spans),
-        found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab", provider="gitlab",
+        found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab",
+            provider="gitlab",
               username="aldis", tail="mN2c", spans=spans),
-        found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google", provider="google",
+        found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google",
+            provider="google",
               username="work@example.org", reason="A sign-in cannot be moved between apps"),
         found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
               reason="Codex renews this sign-in, and only one program can"),

@@ -1,5 +1,5 @@
-"""Ports for a test's engine: stores in memory, a clock that stands still until moved, a transport that answers from a
-script, and no browser. `build(fake_ports(folder))` is the real engine over them.
+"""Ports for a test's engine: stores in memory, a clock that stands still until moved, a transport that
+answers from a script, and no browser. `build(fake_ports(folder))` is the real engine over them.
 
 A test replaces what it is about: `fake_ports(folder, transport=…, clock=…)`.
 """
@@ -50,7 +50,9 @@ class FixedClock:
 
 @dataclass
 class ScriptedTransport:
-    """Answers each request by `answer`; without one, no server can be reached. `requests` holds what was sent."""
+    """Answers each request by `answer`; without one, no server can be
+    reached. `requests` holds what was sent.
+    """
 
     answer: Callable[[Request], Response] | None = None
     requests: list[Request] = field(default_factory=list)
@@ -69,8 +71,10 @@ class ScriptedTransport:
 
 
 class FakeVault(MemoryVault):
-    """A keychain in memory that can fail and be unlocked. `error`: what every call raises. `prompts` counts those that
-    opened; the test sets `answered` when the person has answered one, and `answer` is how (None: well)."""
+    """A keychain in memory that can fail and be unlocked. `error`: what every call raises. `prompts` counts
+    those that opened; the test sets `answered` when the person has answered one, and `answer` is how (None:
+    well).
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Fetches everything that tests need from the network, ahead of a run: `python tests/support/fetch.py`.
 
-After it, all tests run without a network. It does nothing when everything is there. Prints one line for what it
-fetches, and exits 1 with the reason if something cannot be had.
+After it, all tests run without a network. It does nothing when everything is there. Prints one line for what
+it fetches, and exits 1 with the reason if something cannot be had.
 """
 
 from __future__ import annotations

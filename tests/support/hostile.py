@@ -4,8 +4,8 @@
         transport.send(Request("GET", server.url("/token"), "token"))
     assert len(server.requests) == 1
 
-Thread-based, on raw sockets, so that a test decides each byte and when it leaves. Every server is closed, with all
-its connections, when its block ends.
+Thread-based, on raw sockets, so that a test decides each byte and when it leaves. Every server is closed,
+with all its connections, when its block ends.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ Behaviour = Callable[[Talk], None]
 
 
 class RawServer:
-    """Serves `behaviour` to each connection, one request each. `requests` is what arrived, `connections` how many
-    connected (with TLS: before any handshake)."""
+    """Serves `behaviour` to each connection, one request each. `requests` is what arrived, `connections` how
+    many connected (with TLS: before any handshake).
+    """
 
     def __init__(
         self, behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
@@ -257,8 +258,9 @@ def cut_off(body: bytes = b'{"access_token":"half', declared: int = 1000) -> Beh
 def connect_proxy(
     backend: tuple[str, int] | None, targets: list[UnsavedGrant], status: int = 200
 ) -> Behaviour:
-    """What a CONNECT proxy does: whatever host is asked for, it leads to `backend`. `targets` gets each request.
-    A `status` other than 200 refuses."""
+    """What a CONNECT proxy does: whatever host is asked for, it leads to `backend`. `targets` gets each
+    request. A `status` other than 200 refuses.
+    """
 
     def behave(talk: Talk) -> None:
         targets.append(talk.request)

@@ -1,7 +1,7 @@
 """Windows' and macOS's keychains, as far as keyring's own backends see them.
 
-The backends are keyring's real ones; what is replaced is the system beneath: `win32cred` with its limit of 2,560
-bytes and error 1783, and Apple's API, where replacing an item means deleting it and adding another.
+The backends are keyring's real ones; what is replaced is the system beneath: `win32cred` with its limit of
+2,560 bytes and error 1783, and Apple's API, where replacing an item means deleting it and adding another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class WinError(Exception):
 
 
 class CredentialManager:
-    """What `win32cred` offers, over a dictionary of target names. `before_write` may raise, as a kill would."""
+    """What `win32cred` offers, over a dictionary of target names.
+    `before_write` may raise, as a kill would.
+    """
 
     CRED_TYPE_GENERIC = 1
     CRED_PERSIST_ENTERPRISE = 3

@@ -1,5 +1,6 @@
-"""Performs a flow's effects for real, without the app around it: requests through the app's own transport, the browser
-played by a `Person`, the callback judged by the app's own rules."""
+"""Performs a flow's effects for real, without the app around it: requests through the app's own transport,
+the browser played by a `Person`, the callback judged by the app's own rules.
+"""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
         ...
         assert provider.paths() == [METADATA, "/authorize", "/token", "/jwks"]   # and nothing after it
 
-`CASES` lists the ways by the row or the OpenID Foundation's test that they belong to. `next` puts any bytes before the
-next answer at a path. Beneath, it is a strict server: codes are used once and bound to PKCE, refresh tokens rotate
-and a spent one that comes back ends its family, unless `grace` seconds allow it.
+`CASES` lists the ways by the row or the OpenID Foundation's test that they belong to. `next` puts any bytes
+before the next answer at a path. Beneath, it is a strict server: codes are used once and bound to PKCE,
+refresh tokens rotate and a spent one that comes back ends its family, unless `grace` seconds allow it.
 """
 
 from __future__ import annotations

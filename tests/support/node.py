@@ -1,7 +1,7 @@
 """Node.js and locked npm packages for the servers that tests run against.
 
-Packages are installed once into a cache folder (`.cache/node/` of the checkout, or `$KEYFOB_TEST_CACHE`) from the
-committed lock file. Where the machine's Node is absent or too old, one comes from a Python wheel.
+Packages are installed once into a cache folder (`.cache/node/` of the checkout, or `$KEYFOB_TEST_CACHE`) from
+the committed lock file. Where the machine's Node is absent or too old, one comes from a Python wheel.
 
 The set-up installs everything ahead of a run (`support/fetch.py`), so that no test needs the network.
 """
@@ -38,7 +38,9 @@ def _version(node: Path) -> int:
 
 @functools.cache
 def node(least: int = 20) -> Path:
-    """A Node.js of at least this major version: the machine's own, else the wheel's, installed into the cache."""
+    """A Node.js of at least this major version: the machine's own, else
+    the wheel's, installed into the cache.
+    """
     own = shutil.which("node")
     if own and shutil.which("npm") and _version(Path(own)) >= least:
         return Path(own)

@@ -3,8 +3,8 @@
     with OidcProvider(ACCESS_TTL="5") as server:
         server.issuer, server.counts(), server.revoke("alice"), server.outage("/token", status=503, times=2)
 
-Clients (redirect to any port of `http://127.0.0.1/callback`): `native` (public), `dpop`, `par`, `BASIC_ID` and `post`
-(with secrets). Its login page takes any name and any password; the name is the subject.
+Clients (redirect to any port of `http://127.0.0.1/callback`): `native` (public), `dpop`, `par`, `BASIC_ID`
+and `post` (with secrets). Its login page takes any name and any password; the name is the subject.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class OidcProvider:
 
 
 class Person:
-    """Somebody in front of a browser, for tests without one: follows redirects and fills in the server's forms."""
+    """Somebody in front of a browser, for tests without one: follows
+    redirects and fills in the server's forms.
+    """
 
     def __init__(self, name: str = "alice", *, declines: bool = False) -> None:
         self.name, self.declines = name, declines
@@ -138,8 +140,9 @@ class Person:
         self._http.close()
 
     def visit(self, url: str, *, until: str | None = None) -> str:
-        """Go to `url`, sign in and consent; returns the address that starts with `until` (which is not fetched),
-        or with None the text of the last page."""
+        """Go to `url`, sign in and consent; returns the address that starts with `until` (which is not
+        fetched), or with None the text of the last page.
+        """
         answer, declined = self._http.get(url), False
         for _ in range(20):
             if answer.is_redirect:

@@ -10,8 +10,9 @@ CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 
 
 def obey_modes() -> None:
-    """For `preexec_fn`: root keeps its files and loses its right to pass by their modes. Linux's, and nothing to do for
-    anybody else."""
+    """For `preexec_fn`: root keeps its files and loses its right to pass
+    by their modes. Linux's, and nothing to do for anybody else.
+    """
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):

@@ -4,8 +4,8 @@
     result = book.perform(flow)
     book.requests            # what the flow sent, to look into
 
-A step that does not fit fails the test; so does a script that is not used up when the flow returns. A flow that raises
-leaves `book.left` as it is, so that a test can assert what did not happen.
+A step that does not fit fails the test; so does a script that is not used up when the flow returns. A flow
+that raises leaves `book.left` as it is, so that a test can assert what did not happen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Python programs that tests use as a person has them, each in a virtual environment of its own: pip, botocore, HTTPie.
+"""Python programs that tests use as a person has them, each in a virtual
+environment of its own: pip, botocore, HTTPie.
 
-They are installed once into the same cache folder as the Node.js servers. The set-up installs them ahead of a run
-(`support/fetch.py`), so that no test needs the network.
+They are installed once into the same cache folder as the Node.js servers. The set-up installs them ahead of a
+run (`support/fetch.py`), so that no test needs the network.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from filelock import FileLock
 from support.node import cache_folder
 
 CLIENTS = ("botocore>=1.34", "httpie>=3.2")
-# pip asks a keyring in two ways: before 26.2 with `keyring get URL USER`, from then on with `keyring --mode=creds`.
+# pip asks a keyring in two ways: before 26.2 with `keyring get URL
+# USER`, from then on with `keyring --mode=creds`.
 OLDEST_PIP = "pip==23.1.2"
 NEWEST_PIP = "pip>=26.2"
 

@@ -1,10 +1,12 @@
-"""A process that makes children which renew an account, to be killed at any moment. Run as a program, by tests.
+"""A process that makes children which renew an account, to be killed at
+any moment. Run as a program, by tests.
 
     python renewing_children.py HOME PASSPHRASE_FD
 
-For each line on stdin it forks a child, tells its process id on stdout, and then how it ended. What costs time and is
-not what is measured (imports, the sealed vault's key) is done before the fork, so that many kills fit in a minute.
-Without PASSPHRASE_FD each child opens the keychain that the home's settings name, as a command does.
+For each line on stdin it forks a child, tells its process id on stdout, and then how it ended. What costs
+time and is not what is measured (imports, the sealed vault's key) is done before the fork, so that many kills
+fit in a minute. Without PASSPHRASE_FD each child opens the keychain that the home's settings name, as a
+command does.
 """
 
 from __future__ import annotations

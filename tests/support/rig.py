@@ -1,7 +1,8 @@
 """The real services over stores in memory, a clock that moves when told, and a strict authorization server.
 
-`Server` is a Transport that behaves as a server with refresh token rotation and reuse detection does: an old refresh
-token that is sent again kills its whole family, unless a grace is set. `faults` is a queue of what goes wrong next.
+`Server` is a Transport that behaves as a server with refresh token rotation and reuse detection does: an old
+refresh token that is sent again kills its whole family, unless a grace is set. `faults` is a queue of what
+goes wrong next.
 """
 
 from __future__ import annotations
@@ -210,7 +211,9 @@ class Rig:
         self.grants = GrantStore(self.vault)
 
     def another_engine(self, save_for: timedelta | None = timedelta(seconds=0)) -> Engine:
-        """A second engine on the same vault, store and locks, as another process would have. It reads the presets anew."""
+        """A second engine on the same vault, store and locks, as another
+        process would have. It reads the presets anew.
+        """
         return build(replace(self.ports, save_for=save_for))
 
     def connect(self, key: str = "key-1", label: str = "alice", *, renewable: bool = True) -> Record:

@@ -1,7 +1,8 @@
-"""The real engine over fake ports, with an account in every state: what the samples' views show, as records and grants.
+"""The real engine over fake ports, with an account in every state: what
+the samples' views show, as records and grants.
 
-A test reaches outside through the ports: `engine.vault` is a FakeVault, `engine.transport` a ScriptedTransport,
-`engine.clock` a FixedClock, `engine.autostart` a FakeAutostart.
+A test reaches outside through the ports: `engine.vault` is a FakeVault, `engine.transport` a
+ScriptedTransport, `engine.clock` a FixedClock, `engine.autostart` a FakeAutostart.
 """
 
 from __future__ import annotations
@@ -126,8 +127,9 @@ def change(engine: Engine, ref: str, **values: Any) -> None:
 
 
 class ProviderServer:
-    """Answers for one account: renewals and who it is. Nobody else's server can be reached. `fault`: what the next
-    renewal raises."""
+    """Answers for one account: renewals and who it is. Nobody else's
+    server can be reached. `fault`: what the next renewal raises.
+    """
 
     def __init__(self, key: str = "key-github-aldis-k") -> None:
         self.key = key

@@ -1,4 +1,6 @@
-"""What assistive technology sees of a program, asked from another process: `atspi_driver.py` under the system's Python."""
+"""What assistive technology sees of a program, asked from another
+process: `atspi_driver.py` under the system's Python.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,9 @@ class ScreenReader:
         return answer
 
     def find(self, *, seconds: float = 15, **wanted: str) -> dict[str, Any]:
-        """The first showing thing that has `name`, `starts` (of the name), `has` (in name or text), `role` (one of
-        `a|b`), in the window of that title. Raises NotThere, with all that there was."""
+        """The first showing thing that has `name`, `starts` (of the name), `has` (in name or text), `role`
+        (one of `a|b`), in the window of that title. Raises NotThere, with all that there was.
+        """
         node: dict[str, Any] = self._ask("find", seconds, wanted=wanted)["node"]
         return node
 
@@ -103,7 +106,9 @@ class ScreenReader:
         return nodes
 
     def round_trip(self) -> float:
-        """Seconds that the program's GUI thread takes to tell all it shows: long where it is busy or blocked."""
+        """Seconds that the program's GUI thread takes to tell all it
+        shows: long where it is busy or blocked.
+        """
         took: float = self._ask("tree", 0, window=None)["took"]
         return took
 

@@ -1,8 +1,8 @@
 """A desktop session of one's own: session bus, home, GNOME Keyring, and on demand a screen with a tray.
 
 Tests use it where the real keychain must answer, refuse, hang or die. Nothing of the machine's own session is
-seen or touched: every process is started here, is ended here by its pid, and lives under one temporary folder.
-Missing programs are an error that names the packages, never a skip.
+seen or touched: every process is started here, is ended here by its pid, and lives under one temporary
+folder. Missing programs are an error that names the packages, never a skip.
 
     with DesktopSession() as session:
         subprocess.run([...], env=session.env)
@@ -56,7 +56,8 @@ border_color = #303438 100
 
 
 class DesktopSession:
-    """The bus and an unlocked keyring run once `start()` (or `with`) returns; a screen after `start_screen()`.
+    """The bus and an unlocked keyring run once `start()` (or `with`)
+    returns; a screen after `start_screen()`.
 
     `env` is for subprocesses: complete, with nothing of the caller's environment but PATH and the Python
     settings that `uv` needs. `root` holds everything and is removed at `close()`.
@@ -126,7 +127,9 @@ class DesktopSession:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """This process's own environment becomes the session's for the while. Not for threads that read it."""
+        """This process's own environment becomes the session's for the
+        while. Not for threads that read it.
+        """
         before = dict(os.environ)
         keep = {k: v for k, v in before.items() if k.startswith(("PYTEST", "COV", "QT_"))}
         inside = {**keep, **self.env}
@@ -233,7 +236,9 @@ class DesktopSession:
     # --- screen ---------------------------------------------------------------------------------------------
 
     def start_screen(self, size: str = "1280x800", *, tray: bool = True) -> str:
-        """An X display with a window manager and, with `tray`, a panel that hosts tray icons. Returns DISPLAY."""
+        """An X display with a window manager and, with `tray`, a panel that
+        hosts tray icons. Returns DISPLAY.
+        """
         read, write = os.pipe()
         try:
             self._spawn(
@@ -324,12 +329,11 @@ class DesktopSession:
                 (services / source.name).write_text("\n".join(lines) + "\n")
         config = self.root / "bus.conf"
         config.write_text(
-            "<!DOCTYPE busconfig PUBLIC '-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN'"
-            " 'http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd'>\n"
-            f"<busconfig><type>session</type><listen>{self.bus_address}</listen><auth>EXTERNAL</auth>"
-            f"<servicedir>{services}</servicedir>"
-            "<policy context='default'><allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/>"
-            "<allow own='*'/></policy></busconfig>\n"
+            "<!DOCTYPE busconfig PUBLIC '-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN' 'http://www."
+            "freedesktop.org/standards/dbus/1.0/busconfig.dtd'>\n<busconfig><type>session</"
+            f"type><listen>{self.bus_address}</listen><auth>EXTERNAL</auth><servicedir>{services}</"
+            "servicedir><policy context='default'><allow send_destination='*' eavesdrop='true'/><allow "
+            "eavesdrop='true'/><allow own='*'/></policy></busconfig>\n"
         )
         process = self._spawn(
             "bus", [_program("dbus-daemon"), f"--config-file={config}", "--nofork", "--nopidfile"]

@@ -1,4 +1,5 @@
-"""An authorization server's signing keys for tests: key sets to publish and ID tokens to give, right or wrong.
+"""An authorization server's signing keys for tests: key sets to publish
+and ID tokens to give, right or wrong.
 
 Keys are made once per run, since RSA keys take a while.
 """

@@ -1,7 +1,7 @@
 """A whole engine on a new home, one provider of a test's own, and a browser made of code.
 
-Everything is real but the keychain (in memory) and the browser: the loopback listener, the sqlite store, the lock
-files, the transport.
+Everything is real but the keychain (in memory) and the browser: the loopback listener, the sqlite store, the
+lock files, the transport.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The window on the home of KEYFOB_HOME, off screen, whose settings file is faulty and is mended while it waits.
+"""The window on the home of KEYFOB_HOME, off screen, whose settings file
+is faulty and is mended while it waits.
 
     python window_with_faulty_settings.py SETTINGS_FILE
 
-Prints as JSON what the banner says to assistive technology, and how many accounts are listed before and after Try again.
+Prints as JSON what the banner says to assistive technology, and how many
+accounts are listed before and after Try again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A server for tools on a free loopback port, where each thing wants a token: git over HTTP, a Python index, an npm
-registry, a container registry, an API. And a home beside it, with the `keyfob` commands on the PATH.
+"""A server for tools on a free loopback port, where each thing wants a token: git over HTTP, a Python index,
+an npm registry, a container registry, an API. And a home beside it, with the `keyfob` commands on the PATH.
 
-A token is right if the demo provider's userinfo takes it, or if it is in `keys`. `seen` holds what each request
-brought: (path, user, token).
+A token is right if the demo provider's userinfo takes it, or if it is in `keys`. `seen` holds what each
+request brought: (path, user, token).
 """
 
 from __future__ import annotations
@@ -252,7 +252,10 @@ class _Handler(BaseHTTPRequestHandler):
         name = "keyfob_found-1.0-py3-none-any.whl"
         if path.endswith(".whl"):
             return self._say(200, _wheel())
-        page = f'<!DOCTYPE html><a href="/simple/keyfob-found/{name}#sha256={hashlib.sha256(_wheel()).hexdigest()}">{name}</a>'
+        page = (
+            "<!DOCTYPE html><a "
+            f'href="/simple/keyfob-found/{name}#sha256={hashlib.sha256(_wheel()).hexdigest()}">{name}</a>'
+        )
         return self._say(200, page.encode(), {"Content-Type": "text/html"})
 
     def _npm(self, path: str) -> None:
@@ -357,7 +360,8 @@ class Bench:
         for name, module in SCRIPTS.items():
             script = bin_ / name
             script.write_text(
-                f"#!{sys.executable}\nimport sys\nsys.argv[0] = {name!r}\nfrom {module} import main\nsys.exit(main())\n"
+                f"#!{sys.executable}\nimport sys\nsys.argv[0] = {name!r}\nfrom {module} import "
+                "main\nsys.exit(main())\n"
             )
             script.chmod(0o755)
         mine = {
@@ -410,7 +414,10 @@ class Bench:
     def connect(self, name: str = "workshop", *, person: str = "alice", **preset: Any) -> None:
         """An account that renews, of the demo provider's person."""
         self.preset(name, **preset)
-        visit = f"import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
+        visit = (
+            "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
+            f"ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
+        )
         script = self.home.parent / f"visit-{person}.py"
         script.write_text(visit)
         done = self.keyfob("connect", name, "--method", "oauth", BROWSER=f"{sys.executable} {script} %s")

@@ -1,4 +1,6 @@
-"""The agent's interface over the services in memory: each address, each refusal, and that no secret but the token is told."""
+"""The agent's interface over the services in memory: each address, each
+refusal, and that no secret but the token is told.
+"""
 
 from __future__ import annotations
 
@@ -269,7 +271,9 @@ def refuse(rig: AgentRig, token: str, peer: Peer = HERE) -> Answer:
 
 
 def test_s81_another_machine_cannot_rotate_at_will(rig: AgentRig) -> None:
-    """S-81: through a forwarded socket a token younger than 30 s is not replaced, by whichever way it is asked."""
+    """S-81: through a forwarded socket a token younger than 30 s is not
+    replaced, by whichever way it is asked.
+    """
     token = current(rig, AFAR)
     for _ in range(20):
         answer = refuse(rig, token, AFAR)

@@ -502,7 +502,9 @@ class TestProcesses:
         assert f"'{LAUNCHER}'" in launcher.read_text("utf-8")
 
     def test_s81_unanswered_questions_of_one_program_do_not_stop_another(self, tmp_path: Path) -> None:
-        """S-81: one program asks 70 times and nobody answers; a program that is always allowed is served at once."""
+        """S-81: one program asks 70 times and nobody answers; a program
+        that is always allowed is served at once.
+        """
         ask = (
             "import socket, sys\n"
             "def ask():\n"

@@ -8,7 +8,10 @@ from keyfob.agent.http import BODY_MOST, HEAD_MOST, Answer, BadRequestError, doc
 
 
 def test_a_request_is_taken_whole_and_what_follows_is_left() -> None:
-    first = b"POST /v1/token/a%40b?min_life=5&min_life=7 HTTP/1.1\r\nHost: keyfob\r\nContent-Length: 4\r\n\r\n{}  "
+    first = (
+        b"POST /v1/token/a%40b?min_life=5&min_life=7 HTTP/1.1\r\nHost: keyfob\r\nContent-Length: "
+        b"4\r\n\r\n{}  "
+    )
     taken = take(first + b"GET / HTTP/1.1\r\n")
     assert taken is not None
     request, size = taken

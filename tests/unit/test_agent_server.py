@@ -1,4 +1,6 @@
-"""The agent on its socket: who may come in, that nobody waits for another's renewal, and that nothing is cut at the end."""
+"""The agent on its socket: who may come in, that nobody waits for
+another's renewal, and that nothing is cut at the end.
+"""
 
 from __future__ import annotations
 
@@ -255,7 +257,7 @@ def test_s81_what_clients_may_use_leaves_the_reserve(descriptors: int) -> None:
         assert (room.connections, room.workers) == (512, 64)
 
 
-# --- absurd values --------------------------------------------------------------------------------------------
+# --- absurd values ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("header", [False, True])

@@ -1,4 +1,6 @@
-"""Which account a tool means that asks by address: the table's hosts and names, and nothing that only looks alike."""
+"""Which account a tool means that asks by address: the table's hosts and
+names, and nothing that only looks alike.
+"""
 
 from __future__ import annotations
 

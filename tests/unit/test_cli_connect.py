@@ -1,4 +1,6 @@
-"""`keyfob connect` and `reconnect`: what they ask of the service, what they tell meanwhile, where secrets come from."""
+"""`keyfob connect` and `reconnect`: what they ask of the service, what
+they tell meanwhile, where secrets come from.
+"""
 
 from __future__ import annotations
 

@@ -126,7 +126,8 @@ def test_a_client_that_proves_itself_by_a_key(engine: Engine) -> None:
 @pytest.mark.parametrize("secret", ["h\u00e4mmer", "a\0b", "tab\tbed", "\u201cquoted\u201d"])
 def test_a_client_secret_that_can_be_none_is_a_mistake_of_the_request(engine: Engine, secret: str) -> None:
     ran = call(
-        engine, "add", "work", "--issuer", ISSUER, "--client-id", "cid", "--client-secret-stdin", stdin=secret + "\n"
+        engine, "add", "work", "--issuer", ISSUER, "--client-id", "cid", "--client-secret-stdin",
+        stdin=secret + "\n"
     )  # fmt: skip
     assert (ran.code, ran.out) == (2, "")
     assert "must be printable ASCII" in ran.err
@@ -238,8 +239,10 @@ def test_registration_by_itself_needs_no_client_id(engine: Engine, server: Serve
         (["add", "work", "--issuer", "http://id.example", "--client-id", "c"], 8, ""),
         (["add", "work", "--issuer", "https://other.example", "--client-id", "c"], 9, "metadata"),
         (["add", "work", "--issuer", ISSUER + "/", "--client-id", "c"], 9, "another issuer"),
-        (["add", "work", "--issuer", ISSUER, "--client-id", "c", "--redirect-path", "no path"], 8, "redirect.path"),
-        (["add", "work", "--client-id", "c", "--token-endpoint", "https://a.example/t"], 8, "authorization_endpoint"),
+        (["add", "work", "--issuer", ISSUER, "--client-id", "c", "--redirect-path", "no path"], 8,
+         "redirect.path"),
+        (["add", "work", "--client-id", "c", "--token-endpoint", "https://a.example/t"], 8,
+         "authorization_endpoint"),
         (["show", "nosuch"], 7, "nosuch"),
         (["check", "/nonexistent/x.toml"], 2, "cannot be read"),
     ],

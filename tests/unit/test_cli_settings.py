@@ -57,7 +57,7 @@ callback_port      9877 *    The port that the browser comes back to, 1024 to 65
 renewal_margin     600       How long before its end a token is renewed, in seconds, 30 to 86400.
 vault              keychain  Where tokens are kept: keychain, sealed (an encrypted file) or pass (the password store).
 named_app_consent  false     Ask before a program gets an account's token.
-"""
+"""  # noqa: E501 - as it is printed
     for argv in ((), ("list",)):
         ran = call(engine, *argv)
         assert (ran.code, ran.out, ran.err) == (0, expected, "")
@@ -135,10 +135,12 @@ SETTING_NAMES = ", ".join(SETTINGS)
     [
         (
             ("get", "calback_port"),
-            f"'calback_port' is not a setting. Did you mean 'callback_port'? The settings are {SETTING_NAMES}.",
+            ("'calback_port' is not a setting. Did you mean 'callback_port'? The settings are "
+             f"{SETTING_NAMES}."),
         ),
         (("set", "zzz", "1"), f"'zzz' is not a setting. The settings are {SETTING_NAMES}."),
-        (("get", "first_start_done"), f"'first_start_done' is not a setting. The settings are {SETTING_NAMES}."),
+        (("get", "first_start_done"), ("'first_start_done' is not a setting. The settings are "
+                                       f"{SETTING_NAMES}.")),
         (
             ("set", "theme", "drak"),
             "The setting theme cannot be 'drak'. Did you mean 'dark'? It takes system, light, dark.",
@@ -179,7 +181,10 @@ def test_s78_a_faulty_file_is_exit_8_and_stays(engine: Engine, text: str, argv: 
 
 def test_another_vault_is_asked_about_while_there_are_accounts(engine: Engine) -> None:
     add_accounts(engine, sample_views()[:1])
-    meaning = "Your tokens stay in the old place (keychain). The new place does not have them. Afterwards, sign in again with `keyfob reconnect`, or change back with: keyfob settings set vault keychain\n"
+    meaning = (
+        "Your tokens stay in the old place (keychain). The new place does not have them. Afterwards, sign "
+        "in again with `keyfob reconnect`, or change back with: keyfob settings set vault keychain\n"
+    )
     ran = call(engine, "set", "vault", "sealed")
     refused = "keyfob: Keyfob did not change the vault, because you have accounts. Add --yes to change it.\n"
     assert (ran.code, ran.out, ran.err) == (2, "", meaning + refused)

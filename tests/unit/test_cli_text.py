@@ -1,4 +1,6 @@
-"""S-80, S-65: text from outside reaches the terminal as text, whatever verb prints it, in words and in JSON."""
+"""S-80, S-65: text from outside reaches the terminal as text, whatever
+verb prints it, in words and in JSON.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def steering(text: str) -> str:
 
 
 def evil_records() -> list[Record]:
-    """One account that waits and one that needs its person, each with EVIL wherever text from outside can stand."""
+    """One account that waits and one that needs its person, each with
+    EVIL wherever text from outside can stand.
+    """
     error = ErrorNote("grant_ended", EVIL, "sign_in_again", NOW)
     texts: dict[str, Any] = dict.fromkeys(["provider", "label", "name", "email", "plan", "subject"], EVIL)
     one = replace(

@@ -165,7 +165,7 @@ def test_one_account_in_full(engine: Engine) -> None:
           Not granted   delete_repo
           Connected     12 March 15:00
           Last renewed  14:02
-        """)
+        """)  # noqa: E501 - as it is printed
 
 
 def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> None:
@@ -184,7 +184,7 @@ def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> Non
           Last error    Google ended this sign-in (grant_ended, Tuesday 15:00)
           Details       Google's token endpoint answered 400: invalid_grant: Token has been expired or revoked.
           What to do    Run: keyfob reconnect google/work@example.org
-        """)
+        """)  # noqa: E501 - as it is printed
 
 
 def test_status_without_an_account_sums_up(engine: Engine) -> None:
@@ -239,8 +239,8 @@ def test_the_deeds_are_told(engine: Engine) -> None:
         "Disconnected nexusmods/play. The provider confirmed that it is revoked.\n"
     )
     assert call(engine, "disconnect", "github/aldis-k", "--local").out == (
-        "Disconnected github/aldis-k. Keyfob did not ask the provider to revoke anything, because you used --local. "
-        "To end access there, use your account settings at GitHub.\n"
+        "Disconnected github/aldis-k. Keyfob did not ask the provider to revoke anything, because you used "
+        "--local. To end access there, use your account settings at GitHub.\n"
     )
     assert call(engine, "remove", "nexusmods/play").out == (
         "Removed nexusmods/play. The provider confirmed that it is revoked.\n"
@@ -278,8 +278,8 @@ BY_HAND = "To end access there, use your account settings at Example."
         ),
         (
             Disconnection(None, "pending", "refused", sign_ins=3, left=1),
-            f"The provider did not revoke 1 of 3 sign-ins of this account. {BY_HAND} Keyfob keeps trying to revoke the "
-            "rest.",
+            f"The provider did not revoke 1 of 3 sign-ins of this account. {BY_HAND} Keyfob keeps trying "
+            "to revoke the rest.",
         ),
         (
             Disconnection(None, "unsupported", "not_offered", left=1),
@@ -410,7 +410,10 @@ def test_a_hint_of_the_parser_is_part_of_what_to_do() -> None:
         ),
         (
             ["token", "a", "--min-life", "x"],
-            "keyfob: Invalid value for '--min-life': 'x' is not a valid number of seconds. See `keyfob token --help`.",
+            (
+                "keyfob: Invalid value for '--min-life': 'x' is not a valid number of seconds. See `keyfob "
+                "token --help`."
+            ),
         ),
         (["providers", "bogus"], "keyfob: No such command 'bogus'. See `keyfob providers --help`."),
     ],

@@ -1,4 +1,6 @@
-"""keyfob.token, keyfob.accounts and keyfob.Auth, and the fast path, over a real socket; what they do without an agent."""
+"""keyfob.token, keyfob.accounts and keyfob.Auth, and the fast path, over
+a real socket; what they do without an agent.
+"""
 
 from __future__ import annotations
 
@@ -324,7 +326,10 @@ def test_the_fast_path_without_an_agent_is_the_commands(folder: Path) -> None:
 
 def test_importing_keyfob_costs_nothing() -> None:
     """The import costs no Qt, no httpx and no keyring until they are needed."""
-    script = "import sys, keyfob; keyfob.token; print([m for m in ('httpx', 'keyring', 'PySide6', 'json', 'asyncio', 'click') if m in sys.modules])"
+    script = (
+        "import sys, keyfob; keyfob.token; print([m for m in ('httpx', 'keyring', 'PySide6', 'json', "
+        "'asyncio', 'click') if m in sys.modules])"
+    )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-S", "-c", script], capture_output=True, text=True, env=env, check=True

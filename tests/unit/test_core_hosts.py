@@ -1,4 +1,6 @@
-"""Which hosts are this computer, in every form that a host can be written in; and everybody who asks agrees."""
+"""Which hosts are this computer, in every form that a host can be
+written in; and everybody who asks agrees.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from keyfob.core.times import from_epoch, from_rfc3339, to_rfc3339
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
-# --- Secret -----------------------------------------------------------------------------------------------------
+# --- Secret -------------------------------------------------------------------------------------------------
 
 
 def test_a_secret_shows_itself_nowhere_but_in_reveal(caplog: pytest.LogCaptureFixture) -> None:
@@ -76,7 +76,7 @@ def test_requests_and_callbacks_do_not_show_what_they_carry() -> None:
     assert Outcome(True, "t", "x").ok
 
 
-# --- times ------------------------------------------------------------------------------------------------------
+# --- times --------------------------------------------------------------------------------------------------
 
 
 def test_times_are_rfc_3339_in_utc() -> None:
@@ -97,7 +97,7 @@ def test_times_come_back_to_the_second(at: datetime) -> None:
     assert from_rfc3339(to_rfc3339(at)) == at.replace(microsecond=0)
 
 
-# --- text -------------------------------------------------------------------------------------------------------
+# --- text ---------------------------------------------------------------------------------------------------
 
 
 def test_s65_controls_escapes_and_direction_marks_cannot_rewrite_a_line() -> None:
@@ -130,7 +130,7 @@ def test_labels_are_what_people_expect() -> None:
     assert label_from("日本") == "account"
 
 
-# --- settings ---------------------------------------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------------------------------------
 
 
 def test_settings_have_the_promised_defaults() -> None:
@@ -166,7 +166,7 @@ def test_a_wrong_setting_is_named(bad: dict[str, object]) -> None:
     assert caught.value.code == "setting_faulty"
 
 
-# --- errors -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -212,7 +212,7 @@ def test_a_finding_as_json() -> None:
     assert Finding("clock", True, "Agrees").to_json()["level"] == "ok"
 
 
-# --- grants -----------------------------------------------------------------------------------------------------
+# --- grants -------------------------------------------------------------------------------------------------
 
 KEY = SigningKey("kid-1", "ES256", Secret('{"d":"secret"}'), {"kty": "EC"})
 texts = st.text(min_size=1, max_size=50)
@@ -274,7 +274,7 @@ def test_keys_come_back_whole() -> None:
     assert unseal_key(seal_key(KEY)) == KEY
 
 
-# --- the rest ---------------------------------------------------------------------------------------------------
+# --- the rest -----------------------------------------------------------------------------------------------
 
 
 def test_resources_are_found_in_this_checkout_and_missed_elsewhere(

@@ -1,4 +1,6 @@
-"""The domain's fixed words: each has its text in every face, and text from outside is checked before it is one."""
+"""The domain's fixed words: each has its text in every face, and text
+from outside is checked before it is one.
+"""
 
 from __future__ import annotations
 

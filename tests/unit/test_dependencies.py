@@ -1,4 +1,6 @@
-"""What the code imports is what the project declares: a package that comes along with another may leave with it."""
+"""What the code imports is what the project declares: a package that
+comes along with another may leave with it.
+"""
 
 from __future__ import annotations
 

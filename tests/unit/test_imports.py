@@ -1,4 +1,6 @@
-"""Imports run down only, and the engine's inside reaches for no clock, entropy or socket: held by the tests too."""
+"""Imports run down only, and the engine's inside reaches for no clock,
+entropy or socket: held by the tests too.
+"""
 
 from __future__ import annotations
 

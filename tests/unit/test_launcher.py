@@ -1,4 +1,6 @@
-"""`keyfob-token`, the launcher that starts faster: the short way where there is one, the whole program where not."""
+"""`keyfob-token`, the launcher that starts faster: the short way where
+there is one, the whole program where not.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ pytestmark = pytest.mark.skipif(
 
 
 class Prefix:
-    """An installation's folders: scripts, an interpreter beside them, and the package where the wheel puts it."""
+    """An installation's folders: scripts, an interpreter beside them, and
+    the package where the wheel puts it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.scripts = root / "bin"
@@ -96,8 +100,10 @@ def test_the_whole_program_gets_the_passphrases_descriptor(prefix: Prefix, tmp_p
     os.write(write, b"passphrase")
     os.close(write)
     done = subprocess.run(
-        [str(prefix.scripts / "keyfob-token"), "github"], pass_fds=(read,), capture_output=True, text=True, timeout=30,
-        env={"PATH": os.environ["PATH"], "KEYFOB_HOME": str(tmp_path), "KEYFOB_PASSPHRASE_FD": str(read)}, check=True,
+        [str(prefix.scripts / "keyfob-token"), "github"], pass_fds=(read,), capture_output=True, text=True,
+        timeout=30,
+        env={"PATH": os.environ["PATH"], "KEYFOB_HOME": str(tmp_path), "KEYFOB_PASSPHRASE_FD": str(read)},
+        check=True,
     )  # fmt: skip
     os.close(read)
     assert done.stdout == "passphrase"

@@ -221,9 +221,11 @@ def test_s79_a_file_without_its_first_key_still_holds_the_others(source: str, bo
         ("netrc", b"machine a.example password it's", b"machine a.example password moved-to-keyfob"),
         (
             "gh",
-            b"# gho_1\na.example:\n    users:\n        bob:\n            oauth_token: gho_1\n    oauth_token: gho_1 # gho_1\n"
+            b"# gho_1\na.example:\n    users:\n        bob:\n            oauth_token: gho_1\n    "
+            b"oauth_token: gho_1 # gho_1\n"
             b"    user: bob\nb.example:\n    oauth_token: gho_1\n",
-            b"# gho_1\na.example:\n    users:\n        bob:\n            oauth_token: \n    oauth_token:  # gho_1\n"
+            b"# gho_1\na.example:\n    users:\n        bob:\n            oauth_token: \n    oauth_token:  "
+            b"# gho_1\n"
             b"    user: bob\nb.example:\n    oauth_token: gho_1\n",
         ),
         # Other ways to write the same, and what is not the text of a token.
@@ -234,9 +236,11 @@ def test_s79_a_file_without_its_first_key_still_holds_the_others(source: str, bo
         ),
         (
             "gh",
-            b"a.example:\n  users: {bob: {oauth_token: &t gho_1}, eve: {oauth_token: null}}\n  oauth_token: |\n    gho_1\n"
+            b"a.example:\n  users: {bob: {oauth_token: &t gho_1}, eve: {oauth_token: null}}\n  "
+            b"oauth_token: |\n    gho_1\n"
             b"b.example:\n  oauth_token: gho_2\n",
-            b"a.example:\n  users: {bob: {oauth_token: &t gho_1}, eve: {oauth_token: null}}\n  oauth_token: |\n    gho_1\n"
+            b"a.example:\n  users: {bob: {oauth_token: &t gho_1}, eve: {oauth_token: null}}\n  "
+            b"oauth_token: |\n    gho_1\n"
             b"b.example:\n  oauth_token: \n",
         ),
         (

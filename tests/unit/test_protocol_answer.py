@@ -73,7 +73,9 @@ CUT_OFF = (b"", b'{"a": 1')
     ids=lambda body: repr(body[:24]),
 )  # fmt: skip
 def test_s30_a_body_that_is_not_strict_json_is_refused(body: bytes) -> None:
-    """It breaks the protocol where the peer calls it JSON. What is cut off, or of an unknown kind, may pass."""
+    """It breaks the protocol where the peer calls it JSON. What is cut
+    off, or of an unknown kind, may pass.
+    """
     with pytest.raises((PeerFault, Transient)) as refused:
         read_json(answer(body), "The endpoint")
     assert refused.value.code == "response_invalid"
@@ -139,7 +141,8 @@ def test_s30_looking_for_a_token_never_fails(body: bytes) -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)))  # fmt: skip
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner,
+                        max_size=3)))  # fmt: skip
 def test_what_is_json_is_read(value: Any) -> None:
     assert parse_json(json.dumps({"v": value}).encode()) == {"v": value}
 

@@ -19,7 +19,10 @@ from support.playbook import Answer, Playbook, Step, json_answer, opens, sends, 
 BASE = "https://cloud.example"
 BEGIN = f"{BASE}/index.php/login/v2"
 POLL = f"{BASE}/login/v2/poll"
-LOGIN = f"{BASE}/login/v2/flow/guyjGtcKPTKCi4epIRIupIexgJ8wNInMFSfHabACRPZUkmEaWZSM54bFkFuzWksbps7jmTFQjeskLpyJXyhpHlgK8sZBn9HXLXjohIx5iXgJKdOkkZTYCzUWHlsg3YFg"
+LOGIN = (
+    f"{BASE}/login/v2/flow/"
+    "guyjGtcKPTKCi4epIRIupIexgJ8wNInMFSfHabACRPZUkmEaWZSM54bFkFuzWksbps7jmTFQjeskLpyJXyhpHlgK8sZBn9HXLXjohIx5iXgJKdOkkZTYCzUWHlsg3YFg"
+)
 DONE = {
     "server": BASE,
     "loginName": "alice",
@@ -75,7 +78,8 @@ def test_a_server_below_a_path() -> None:
 @pytest.mark.parametrize("passing", [Transient("no network"), Answer(503), Answer(502, b"<html>")])
 def test_a_failing_network_only_makes_it_slower(passing: Answer | Exception) -> None:
     signed_in(
-        begins(), opens(), waits(2), asks(passing), waits(4), asks(passing), waits(8), asks(NOT_YET), waits(2),
+        begins(), opens(), waits(2), asks(passing), waits(4), asks(passing), waits(8), asks(NOT_YET),
+        waits(2),
         asks(json_answer(DONE)),
     )  # fmt: skip
 
@@ -100,7 +104,8 @@ def test_after_twenty_minutes_it_ends() -> None:
     "changes",
     [
         {"poll": None}, {"poll": "x"}, {"poll": {}}, {"poll": {"token": "", "endpoint": POLL}},
-        {"poll": {"token": 5, "endpoint": POLL}}, {"poll": {"token": "t-1", "endpoint": "https://evil.example/poll"}},
+        {"poll": {"token": 5, "endpoint": POLL}},
+        {"poll": {"token": "t-1", "endpoint": "https://evil.example/poll"}},
         {"poll": {"token": "t-1", "endpoint": "https://cloud.example:444/poll"}},
         {"login": "https://evil.example/login"}, {"login": "http://cloud.example/login"}, {"login": None},
         {"login": "file:///etc/passwd"},
@@ -117,7 +122,8 @@ def test_addresses_that_are_not_the_server_s_own_are_refused(changes: dict[str, 
     "changes",
     [
         {"loginName": ""}, {"loginName": None}, {"loginName": "a:b"},
-        {"loginName": "a\nb"}, {"appPassword": ""}, {"appPassword": 7}, {"appPassword": "ü"}, {"appPassword": "a\r\nb"},
+        {"loginName": "a\nb"}, {"appPassword": ""}, {"appPassword": 7}, {"appPassword": "ü"},
+        {"appPassword": "a\r\nb"},
     ],
 )  # fmt: skip
 def test_a_result_that_cannot_be_used_is_refused(changes: dict[str, Any]) -> None:

@@ -156,9 +156,11 @@ class TestResolve:
     @pytest.mark.parametrize(
         "answer",
         [
-            Answer(404, b"no"), Answer(200, b"<html>welcome</html>"), Answer(200, b""), Answer(200, b"did:key:z6Mk"),
+            Answer(404, b"no"), Answer(200, b"<html>welcome</html>"), Answer(200, b""),
+            Answer(200, b"did:key:z6Mk"),
             Answer(302, DID.encode(), {"location": "https://evil.example"}), Answer(200, b"did:plc:short"),
-            Answer(200, b"did:web:127.0.0.1.evil.example%3A80"), SettingWrong("no certificate", code="tls_untrusted"),
+            Answer(200, b"did:web:127.0.0.1.evil.example%3A80"),
+            SettingWrong("no certificate", code="tls_untrusted"),
         ],
     )  # fmt: skip
     def test_a_handle_that_leads_nowhere(self, answer: Answer | Exception) -> None:
@@ -237,8 +239,10 @@ class TestResolve:
     def test_other_dids_are_refused(self, typed: str) -> None:
         assert refused(typed).code == "identity_invalid"
 
-    @pytest.mark.parametrize("typed", ["", "alice", "a b.example.com", "alice@example.com", "alice.local", "-a.example.com",
-                                       "a..example.com", "alice.example.com:80", "1.2.3.4", "x" * 260, "\x1b[31m"])  # fmt: skip
+    @pytest.mark.parametrize("typed", ["", "alice", "a b.example.com", "alice@example.com", "alice.local",
+        "-a.example.com",
+                                       "a..example.com", "alice.example.com:80", "1.2.3.4", "x" * 260,
+                                       "\x1b[31m"])  # fmt: skip
     def test_what_is_no_name_is_refused_before_anything_is_sent(self, typed: str) -> None:
         error = refused(typed)
         assert isinstance(error, Usage)
@@ -259,7 +263,8 @@ class TestResolve:
     @pytest.mark.parametrize(
         "service",
         [
-            None, [], [7], {}, [{"id": "#other", "type": "AtprotoPersonalDataServer", "serviceEndpoint": PDS}],
+            None, [], [7], {}, [{"id": "#other", "type": "AtprotoPersonalDataServer",
+                "serviceEndpoint": PDS}],
             [{"id": "#atproto_pds", "type": "Other", "serviceEndpoint": PDS}],
             [{"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": 7}],
         ],
@@ -291,7 +296,8 @@ class TestResolve:
             {"resource": "https://other.example"}, {"resource": f"{PDS}/"}, {"authorization_servers": []},
             {"authorization_servers": [ISSUER, "https://b.example"]}, {"authorization_servers": [7]},
             {"authorization_servers": ISSUER}, {"authorization_servers": [f"{ISSUER}/"]},
-            {"authorization_servers": ["http://as.example.com"]}, {"authorization_servers": [f"{ISSUER}/tenant"]},
+            {"authorization_servers": ["http://as.example.com"]},
+            {"authorization_servers": [f"{ISSUER}/tenant"]},
         ],
     )  # fmt: skip
     def test_s58_a_data_server_that_names_no_one_server(self, changes: dict[str, Any]) -> None:
@@ -314,10 +320,12 @@ class TestResolve:
         "changes",
         [
             {"require_pushed_authorization_requests": False}, {"require_pushed_authorization_requests": None},
-            {"authorization_response_iss_parameter_supported": None}, {"client_id_metadata_document_supported": None},
+            {"authorization_response_iss_parameter_supported": None},
+            {"client_id_metadata_document_supported": None},
             {"client_id_metadata_document_supported": "true"}, {"require_request_uri_registration": False},
             {"dpop_signing_alg_values_supported": ["RS256"]}, {"scopes_supported": ["openid"]},
-            {"code_challenge_methods_supported": ["plain"]}, {"grant_types_supported": ["authorization_code"]},
+            {"code_challenge_methods_supported": ["plain"]},
+            {"grant_types_supported": ["authorization_code"]},
             {"response_types_supported": "code"}, {"token_endpoint_auth_methods_supported": ["none"]},
             {"authorization_endpoint": None}, {"token_endpoint": "http://as.example.com/token"},
             {"pushed_authorization_request_endpoint": None}, {"revocation_endpoint": "javascript:x"},
@@ -398,7 +406,10 @@ TOKENS = {
     "access_token": "at", "refresh_token": "rt", "token_type": "DPoP", "expires_in": 3600, "sub": DID,
     "scope": "atproto transition:generic",
 }  # fmt: skip
-PROFILE = f"{PDS}/xrpc/com.atproto.repo.getRecord?repo=did%3Aplc%3Aewvi7nxzyoun6zhxrhs64oiz&collection=app.bsky.actor.profile&rkey=self"
+PROFILE = (
+    f"{PDS}/xrpc/com.atproto.repo.getRecord?repo=did%3Aplc%3Aewvi7nxzyoun6zhxrhs64oiz&collection=app.bsky."
+    "actor.profile&rkey=self"
+)
 
 
 def pushes(gives: Answer = PUSHED) -> Step:
@@ -459,7 +470,8 @@ class TestSignIn:
         signed_in(book)
         pushed = form_of(book.requests[0])
         assert pushed == {
-            "response_type": "code", "client_id": CLIENT_ID, "redirect_uri": REDIRECT, "scope": " ".join(SCOPES),
+            "response_type": "code", "client_id": CLIENT_ID, "redirect_uri": REDIRECT,
+            "scope": " ".join(SCOPES),
             "state": "state-1", "code_challenge": pushed["code_challenge"], "code_challenge_method": "S256",
             "login_hint": HANDLE,
         }  # fmt: skip
@@ -508,7 +520,8 @@ class TestSignIn:
     @pytest.mark.parametrize(
         "answer",
         [
-            Transient("no network"), Answer(400, b'{"error":"RecordNotFound"}'), Answer(500), json_answer({"value": 7}),
+            Transient("no network"), Answer(400, b'{"error":"RecordNotFound"}'), Answer(500),
+            json_answer({"value": 7}),
             json_answer({"value": {"displayName": 7, "avatar": {"ref": {"$link": "a/b"}}}}),
             json_answer({"value": {"displayName": "\u202e", "avatar": "x"}}),
         ],

@@ -53,7 +53,8 @@ def test_a_confidential_client_publishes_public_keys_only() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["http://127.0.0.1/c.json", "https://k.example", "https://k.example/", "https://k.example/c#x", "https://localhost/c",
+    ["http://127.0.0.1/c.json", "https://k.example", "https://k.example/", "https://k.example/c#x",
+     "https://localhost/c",
      "ftp://k.example/c", "", "https://u@k.example/c"],
 )  # fmt: skip
 def test_addresses_that_can_be_no_client_id(address: str) -> None:

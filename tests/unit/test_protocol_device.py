@@ -140,7 +140,8 @@ def test_pending_in_a_200_is_pending() -> None:
 @pytest.mark.parametrize(
     ("code", "ends"),
     [
-        ("expired_token", "code_expired"), ("code_expired", "code_expired"), ("invalid_grant", "code_expired"),
+        ("expired_token", "code_expired"), ("code_expired", "code_expired"),
+        ("invalid_grant", "code_expired"),
         ("access_denied", "declined"), ("authorization_declined", "declined"),
     ],
 )  # fmt: skip
@@ -185,7 +186,8 @@ def test_s60_a_failing_network_only_makes_it_slower(passing: Answer | Exception)
 
 def test_the_backoff_has_an_end() -> None:
     book = Playbook(begins(), shows(SHOWN), *(step for n in (5, 10, 20, 40, 80, 120, 120)
-                    for step in (waits(n), asks(Transient("no network")))), waits(120), asks(TOKENS), IDENTITY)  # fmt: skip
+                    for step in (waits(n), asks(Transient("no network")))), waits(120), asks(TOKENS),
+                    IDENTITY)  # fmt: skip
     signed_in(book)
 
 
@@ -217,7 +219,8 @@ def test_what_cannot_pass_ends_it(answer: Answer, code: str) -> None:
         {"verification_uri": "javascript:alert(1)"}, {"verification_uri": "file:///etc/passwd"},
         {"verification_uri": "-oProxyCommand=x"},
         # S-84: no browser is sent to a service of this computer by a server elsewhere.
-        {"verification_uri": "http://127.0.0.1:9200/_shutdown"}, {"verification_uri": "https://192.168.1.1/reboot"},
+        {"verification_uri": "http://127.0.0.1:9200/_shutdown"},
+        {"verification_uri": "https://192.168.1.1/reboot"},
     ],
 )  # fmt: skip
 def test_s60_an_answer_that_cannot_be_shown_is_refused(changes: dict[str, Any]) -> None:
@@ -259,7 +262,8 @@ def test_under_dpop_each_poll_is_signed_afresh() -> None:
     bound = json_answer({"access_token": "at", "token_type": "DPoP"})
     book = Playbook(
         begins(), shows(SHOWN), waits(5),
-        asks(Answer(400, b'{"error":"use_dpop_nonce"}', {"dpop-nonce": "n"})), asks(error("authorization_pending")),
+        asks(Answer(400, b'{"error":"use_dpop_nonce"}', {"dpop-nonce": "n"})),
+        asks(error("authorization_pending")),
         waits(5), asks(bound), IDENTITY,
     )  # fmt: skip
     assert signed_in(book, replace(CTX, dpop_key=key)).grant.key == key

@@ -118,7 +118,8 @@ def test_what_may_pass(answer: Answer | Exception) -> None:
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri",
                                   "revocation_endpoint", "pushed_authorization_request_endpoint",
                                   "device_authorization_endpoint", "registration_endpoint"])  # fmt: skip
-@pytest.mark.parametrize("url", ["http://id.example/x", "file:///etc/passwd", "--flag", "https://u@id.example/",
+@pytest.mark.parametrize("url", ["http://id.example/x", "file:///etc/passwd", "--flag",
+    "https://u@id.example/",
                                  "https://id.example/ x", "https://127.0.0.1/x", "http://localhost:80/x",
                                  "https://192.168.1.1/x", "https://[::ffff:127.0.0.1]/x"])  # fmt: skip
 def test_s1_each_endpoint_is_fit(name: str, url: str) -> None:

@@ -35,7 +35,10 @@ def test_a_quoted_secret_is_silenced(request_: Request) -> None:
 
 
 def test_what_is_no_secret_is_left_in_the_words() -> None:
-    body = b"client_id=the-client-id&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback&code=short&grant_type=authorization_code"
+    body = (
+        b"client_id=the-client-id&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback&code=short&grant_type="
+        b"authorization_code"
+    )
     error = PeerFault("the-client-id may not use http://127.0.0.1/callback with authorization_code, short")
     before = error.message
     silence(

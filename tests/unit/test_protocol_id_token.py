@@ -59,7 +59,9 @@ def check(
     subject: str | None = None,
     fetches: bool = True,
 ) -> dict[str, Any]:
-    """Verify a token at a server that publishes these keys. With `fetches` False, nothing may be asked of it."""
+    """Verify a token at a server that publishes these keys. With
+    `fetches` False, nothing may be asked of it.
+    """
     answer = json_answer(jwks if jwks is not None else keys_of(*(published or (RSA,))))
     book = Playbook(*([sends("GET", JWKS, gives=answer)] if fetches else []))
     return book.perform(
@@ -135,7 +137,8 @@ def test_s42_the_algorithm_is_tied_to_the_key() -> None:
 
 
 @pytest.mark.parametrize("header", [
-    {"crit": ["exp"]}, {"crit": []}, {"jku": "https://evil.example/jwks"}, {"x5u": "https://evil.example/c.pem"},
+    {"crit": ["exp"]}, {"crit": []}, {"jku": "https://evil.example/jwks"},
+    {"x5u": "https://evil.example/c.pem"},
     {"x5c": ["MIIB"]}, {"jwk": RSA2.jwk}, {"b64": False}, {"zip": "DEF"}, {"enc": "A128GCM"}, {"kid": 7},
     {"typ": "at+jwt"}, {"typ": "application/logout+jwt"}, {"typ": 7},
 ], ids=lambda header: next(iter(header)))  # fmt: skip
@@ -249,8 +252,10 @@ def test_s44_a_rotated_key_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("answer", [
-    Answer(500), Answer(200, b"<html>"), json_answer({"keys": []}), json_answer({"keys": "x"}), json_answer({}),
-    json_answer({"keys": [7, {"kty": "oct", "k": "AA"}]}), Transient("offline"), SettingWrong("tls", code="tls_untrusted"),
+    Answer(500), Answer(200, b"<html>"), json_answer({"keys": []}), json_answer({"keys": "x"}),
+    json_answer({}),
+    json_answer({"keys": [7, {"kty": "oct", "k": "AA"}]}), Transient("offline"),
+    SettingWrong("tls", code="tls_untrusted"),
 ], ids=str)  # fmt: skip
 def test_s44_an_outage_leaves_the_cached_keys(answer: Answer | Exception) -> None:
     keys = Keys()
@@ -263,7 +268,8 @@ def test_s44_an_outage_leaves_the_cached_keys(answer: Answer | Exception) -> Non
 
 
 @pytest.mark.parametrize(("answer", "kind"), [
-    (Answer(500), Transient), (json_answer({"keys": "x"}), PeerFault), (Answer(302, b"", {"location": "x"}), Transient),
+    (Answer(500), Transient), (json_answer({"keys": "x"}), PeerFault),
+    (Answer(302, b"", {"location": "x"}), Transient),
 ], ids=["500", "no-set", "redirect"])  # fmt: skip
 def test_s29_without_any_key_an_outage_is_told(answer: Answer, kind: type[Exception]) -> None:
     keys = Keys()
@@ -288,9 +294,11 @@ def keys_read(*keys: Any) -> tuple[Any, ...]:
 def test_keys_that_cannot_be_used_are_passed_over() -> None:
     weak = signer(number=9, bits=1024).jwk
     unusable: list[dict[str, Any]] = [
-        weak, {**RSA.jwk, "use": "enc"}, {**RSA.jwk, "key_ops": ["encrypt"]}, {**RSA.jwk, "key_ops": "verify"},
+        weak, {**RSA.jwk, "use": "enc"}, {**RSA.jwk, "key_ops": ["encrypt"]},
+        {**RSA.jwk, "key_ops": "verify"},
         {**RSA.jwk, "kid": 7}, {**RSA.jwk, "alg": 7}, {**RSA.jwk, "n": 7}, {**RSA.jwk, "n": "*"},
-        {"kty": "oct", "k": "c2VjcmV0"}, {"kty": "EC", "crv": "secp256k1"}, {"kty": "OKP", "crv": "X25519"}, {},
+        {"kty": "oct", "k": "c2VjcmV0"}, {"kty": "EC", "crv": "secp256k1"}, {"kty": "OKP", "crv": "X25519"},
+        {},
     ]  # fmt: skip
     assert keys_read(*unusable) == ()
     assert len(keys_read({**RSA.jwk, "key_ops": ["verify"]}, *[RSA.jwk] * 100)) == 64
@@ -338,15 +346,19 @@ MANY = [CLIENT, "other"]
 
 
 @pytest.mark.parametrize("change", [
-    {"iss": None}, {"iss": ISSUER + "/"}, {"iss": "http://id.example"}, {"iss": "https://ID.example"}, {"iss": 7},
+    {"iss": None}, {"iss": ISSUER + "/"}, {"iss": "http://id.example"}, {"iss": "https://ID.example"},
+    {"iss": 7},
     {"iss": [ISSUER]}, {"iss": ""},
-    {"aud": None}, {"aud": "client-2"}, {"aud": []}, {"aud": ["client-2"]}, {"aud": [7, CLIENT]}, {"aud": {CLIENT: 1}},
+    {"aud": None}, {"aud": "client-2"}, {"aud": []}, {"aud": ["client-2"]}, {"aud": [7, CLIENT]},
+    {"aud": {CLIENT: 1}},
     {"aud": MANY}, {"aud": MANY, "azp": "other"}, {"aud": CLIENT, "azp": "other"}, {"azp": 7}, {"aud": 7},
-    {"exp": None}, {"exp": NOW - 60}, {"exp": NOW - 3600}, {"exp": str(NOW + 60)}, {"exp": True}, {"exp": [NOW]},
+    {"exp": None}, {"exp": NOW - 60}, {"exp": NOW - 3600}, {"exp": str(NOW + 60)}, {"exp": True},
+    {"exp": [NOW]},
     {"exp": 1e300}, {"exp": -1e300},
     {"iat": None}, {"iat": NOW + 61}, {"iat": str(NOW)}, {"iat": False}, {"iat": 1e18},
     {"nbf": NOW + 61}, {"nbf": "now"}, {"nbf": True},
-    {"sub": None}, {"sub": ""}, {"sub": 7}, {"sub": ["a"]}, {"sub": "x" * 256}, {"sub": "a\nb"}, {"sub": "\ud800"},
+    {"sub": None}, {"sub": ""}, {"sub": 7}, {"sub": ["a"]}, {"sub": "x" * 256}, {"sub": "a\nb"},
+    {"sub": "\ud800"},
 ], ids=str)  # fmt: skip
 def test_s45_to_s50_each_claim_missing_wrong_or_of_the_wrong_type(change: dict[str, Any]) -> None:
     refused_unasked(RSA.sign(claims(**change)))
@@ -354,7 +366,8 @@ def test_s45_to_s50_each_claim_missing_wrong_or_of_the_wrong_type(change: dict[s
 
 @pytest.mark.parametrize("change", [
     {"aud": [CLIENT]}, {"aud": MANY, "azp": CLIENT}, {"azp": CLIENT}, {"aud": [CLIENT, CLIENT]},
-    {"exp": NOW - 59}, {"exp": NOW + 0.5}, {"iat": NOW + 60}, {"iat": NOW - 10**6}, {"nbf": NOW + 60}, {"nbf": NOW},
+    {"exp": NOW - 59}, {"exp": NOW + 0.5}, {"iat": NOW + 60}, {"iat": NOW - 10**6}, {"nbf": NOW + 60},
+    {"nbf": NOW},
     {"sub": "x" * 255}, {"sub": "ü"}, {"nonce": "not asked for"}, {"at_hash": "not judged without a token"},
 ], ids=str)  # fmt: skip
 def test_s45_to_s50_what_is_allowed(change: dict[str, Any]) -> None:
@@ -392,7 +405,8 @@ def test_no_client_has_no_audience() -> None:
 
 
 @pytest.mark.parametrize(("tid", "fits"), [
-    ("9188040d-6c67-4c5b-b112-36a304b66dad", True), ("../evil", False), ("", False), (None, False), (7, False),
+    ("9188040d-6c67-4c5b-b112-36a304b66dad", True), ("../evil", False), ("", False), (None, False),
+    (7, False),
     ("{tenantid}", False),
 ])  # fmt: skip
 def test_s45_a_template_issuer_takes_the_tokens_tenant(tid: Any, fits: bool) -> None:

@@ -240,7 +240,8 @@ def test_no_address_to_ask() -> None:
 def test_an_echoed_key_is_never_shown() -> None:
     profile = ApiKeyProfile(
         api=Api(placement="header", name="apikey"),
-        identity=IdentitySource("request", url=API, map={"subject": "user_id", "name": "key", "username": "note"}),
+        identity=IdentitySource("request", url=API,
+            map={"subject": "user_id", "name": "key", "username": "note"}),
         redact=("key",),
     )  # fmt: skip
     by = replace(PROVIDER, api_key=profile)
@@ -281,8 +282,10 @@ def test_names_are_plain_and_short() -> None:
     assert (found.email, found.username) == (None, None)
 
 
-@given(st.dictionaries(st.sampled_from(["sub", "name", "email", "picture", "x"]),
-                       st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())))  # fmt: skip
+JSON_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())
+
+
+@given(st.dictionaries(st.sampled_from(["sub", "name", "email", "picture", "x"]), JSON_VALUES))
 def test_no_answer_makes_it_fail_in_another_way(data: dict[str, Any]) -> None:
     try:
         found = identity_in(IdentitySource(), data, TOKEN, "Demo")
@@ -410,7 +413,8 @@ def test_a_probe_with_nothing_to_ask() -> None:
     with pytest.raises(SettingWrong):
         Playbook().perform(
             probe(
-                FlowContext(PROVIDER, Server(None, Endpoints()), Client(None), ENV), GRANT, subject="s", method="oauth",
+                FlowContext(PROVIDER, Server(None, Endpoints()), Client(None), ENV), GRANT, subject="s",
+                method="oauth",
             )
         )  # fmt: skip
 
@@ -419,7 +423,7 @@ def test_a_request_shows_no_token() -> None:
     assert TOKEN.reveal() not in repr(placed(Api(placement="query", name="key")))
 
 
-# --- who in the token, a picture from an API ------------------------------------------------------------------------
+# --- who in the token, a picture from an API ----------------------------------------------------------------
 
 
 def _jwt_of(claims: dict[str, object]) -> str:

@@ -55,7 +55,8 @@ def test_rfc_6749_section_4_3() -> None:
     )
     result = signed_in(book)
     assert form_of(book.requests[0]) == {
-        "grant_type": "password", "username": "alice", "password": CANARY.reveal(), "scope": "read write", "client_id": "c",
+        "grant_type": "password", "username": "alice", "password": CANARY.reveal(), "scope": "read write",
+        "client_id": "c",
     }  # fmt: skip
     assert (result.grant.access, result.identity.subject) == (Secret("at"), "u-1")
     assert "canary" not in repr(result)
@@ -81,7 +82,8 @@ def test_without_scopes_none_are_asked() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        json_answer({"error": "invalid_grant"}, 400), json_answer({"message": "wrong"}, 401), Answer(401, b"no"),
+        json_answer({"error": "invalid_grant"}, 400), json_answer({"message": "wrong"}, 401),
+        Answer(401, b"no"),
         json_answer({"message": "wrong"}, 403),
     ],
 )  # fmt: skip
@@ -98,7 +100,8 @@ def test_a_wrong_password_is_declined_and_sent_once(answer: Answer) -> None:
     ("answer", "kind"),
     [
         (Answer(503), Transient), (Answer(401, b"<html>sign in to the network"), Transient),
-        (json_answer({"error": "invalid_client"}, 401), SettingWrong), (json_answer({"error": "x"}, 400), KeyfobError),
+        (json_answer({"error": "invalid_client"}, 401), SettingWrong),
+        (json_answer({"error": "x"}, 400), KeyfobError),
         (Transient("no network"), Transient),
     ],
 )  # fmt: skip

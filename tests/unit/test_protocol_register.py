@@ -87,7 +87,8 @@ def test_a_server_without_refresh_tokens_is_taken() -> None:
 @pytest.mark.parametrize(
     ("asked", "told", "secret"),
     [
-        ("none", "private_key_jwt", None), ("none", "client_secret_jwt", "s"), ("none", "client_secret_basic", None),
+        ("none", "private_key_jwt", None), ("none", "client_secret_jwt", "s"),
+        ("none", "client_secret_basic", None),
         ("private_key_jwt", "none", None), ("private_key_jwt", "client_secret_post", "s"),
         ("client_secret_basic", "none", "s"), ("client_secret_basic", "client_secret_basic", None),
         ("none", ["none"], None),

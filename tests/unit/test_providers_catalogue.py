@@ -1,4 +1,6 @@
-"""The catalogue: the person's file wins and appears at once, a faulty one breaks nothing else, families resolve."""
+"""The catalogue: the person's file wins and appears at once, a faulty
+one breaks nothing else, families resolve.
+"""
 
 from __future__ import annotations
 
@@ -160,8 +162,9 @@ def test_a_circle_is_a_fault_and_no_loop(user: Path, files: dict[str, str]) -> N
 
 
 def test_a_faulty_file_breaks_no_other_and_does_not_give_way_to_ours(user: Path) -> None:
-    """A preset that would have won is refused until it is mended: falling back to ours could send the person's
-    tokens to a server they had replaced."""
+    """A preset that would have won is refused until it is mended: falling back to ours could send the
+    person's tokens to a server they had replaced.
+    """
     put(user, "github", "title = 7")
     put(user, "broken", "= = =")
     catalogue = Catalogue(OWN, user)

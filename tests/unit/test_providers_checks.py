@@ -1,4 +1,6 @@
-"""Presets are judged whole: ours all pass, every planted fault is named with its key and what it should be."""
+"""Presets are judged whole: ours all pass, every planted fault is
+named with its key and what it should be.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ INPUT = {"name": "tenant", "title": "Tenant"}
 FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     # shape
     ("unknown key", {"titel": "Acme"}, "titel", "did you mean title?"),
-    ("unknown in table", {"endpoints__token_endpont": "https://a.example"}, "endpoints.token_endpont", "token_endpoint"),
+    ("unknown in table", {"endpoints__token_endpont": "https://a.example"}, "endpoints.token_endpont",
+     "token_endpoint"),
     ("wrong table", {"token_endpoint": "https://a.example"}, "token_endpoint", "endpoints.token_endpoint"),
     ("nothing near", {"zzzzzz": 1}, "zzzzzz", "the keys of this table are"),
     ("no id", {"id": ABSENT}, "id", "lower-case letters"),
@@ -110,17 +113,21 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("colour too light", {"color": "#ffee88"}, "color", "contrast"),
     ("method twice", {"methods": ["oauth", "oauth"]}, "methods", "once"),
     # addresses
-    ("plain http", {"endpoints__token_endpoint": "http://acme.example/t"}, "endpoints.token_endpoint", "https"),
+    ("plain http", {"endpoints__token_endpoint": "http://acme.example/t"}, "endpoints.token_endpoint",
+     "https"),
     ("plain http in docs", {"docs": "http://acme.example"}, "docs", "https"),
-    ("another scheme", {"endpoints__token_endpoint": "ftp://acme.example/t"}, "endpoints.token_endpoint", "https"),
-    ("a file", {"endpoints__authorization_endpoint": "file:///etc/passwd"}, "endpoints.authorization_endpoint", "https"),
+    ("another scheme", {"endpoints__token_endpoint": "ftp://acme.example/t"}, "endpoints.token_endpoint",
+     "https"),
+    ("a file", {"endpoints__authorization_endpoint": "file:///etc/passwd"},
+     "endpoints.authorization_endpoint", "https"),
     ("a user name", {"api__base": "https://user:pw@api.acme.example"}, "api.base", "no username"),
     ("a fragment", {"api__base": "https://api.acme.example/#x"}, "api.base", "#fragment"),
     ("blanks", {"api__base": "https://api.acme.example/a b"}, "api.base", "without spaces"),
     ("a look-alike host", {"api__base": "https://аpi.acme.example"}, "api.base", "ASCII"),
     ("no host", {"api__base": "https://"}, "api.base", "https://"),
     ("a broken port", {"api__base": "https://api.acme.example:x"}, "api.base", "https://host/path"),
-    ("http that begins like loopback", {"api__base": "http://127.0.0.1.acme.example"}, "api.base", "only for loopback"),
+    ("http that begins like loopback", {"api__base": "http://127.0.0.1.acme.example"}, "api.base",
+     "only for loopback"),
     ("discovery without issuer", {"discovery": "openid"}, "issuer", "discovery needs it"),
     ("discovery of another kind", {"discovery": "webfinger"}, "discovery", '"openid"'),
     ("a resource with a fragment", {"resource": "api://acme#x"}, "resource", "without #fragment"),
@@ -134,20 +141,23 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("no such input", {"api__base": "https://{tenant}.acme.example"}, "api.base", 'name = "tenant"'),
     (
         "input misspelt",
-        {"inputs": [INPUT], "api__base": "https://{tenant}.acme.example", "docs": "https://{tenent}.acme.example"},
+        {"inputs": [INPUT], "api__base": "https://{tenant}.acme.example",
+         "docs": "https://{tenent}.acme.example"},
         "docs",
         "did you mean {tenant}?",
     ),
     ("input unused", {"inputs": [INPUT]}, "inputs.0.name", "{tenant}"),
     ("input twice", {"inputs": [INPUT, INPUT], "docs": "https://{tenant}.example"}, "inputs.1.name", "once"),
-    ("bad pattern", {"inputs": [{**INPUT, "pattern": "("}], "docs": "https://{tenant}.example"}, "inputs.0.pattern", "regular"),
+    ("bad pattern", {"inputs": [{**INPUT, "pattern": "("}], "docs": "https://{tenant}.example"},
+     "inputs.0.pattern", "regular"),
     (
         "default that does not fit",
         {"inputs": [{**INPUT, "pattern": "[a-z]+", "default": "7"}], "docs": "https://{tenant}.example"},
         "inputs.0.default",
         "pattern",
     ),
-    ("placeholder in a header", {"api__headers": {"X-Tenant": "{tenant}"}}, "api.headers.X-Tenant", "[[inputs]]"),
+    ("placeholder in a header", {"api__headers": {"X-Tenant": "{tenant}"}}, "api.headers.X-Tenant",
+     "[[inputs]]"),
     # code and secrets
     ("a shell's braces", {"policy__note": "${HOME}"}, "policy.note", "only values"),
     ("a template's braces", {"authorize_params": {"a": "{{ x }}"}}, "authorize_params.a", "only values"),
@@ -157,23 +167,31 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("Python", {"authorize_params": {"a": "__import__('os')"}}, "authorize_params.a", "only values"),
     ("an expression", {"authorize_params": {"a": "eval(x)"}}, "authorize_params.a", "only values"),
     ("client secret as a key", {"client": {"client_secret": "hunter2"}}, "client.client_secret", "keychain"),
-    ("client secret in the body", {"token_params": {"client_secret": "hunter2"}}, "token_params.client_secret", "remove it"),
+    ("client secret in the body", {"token_params": {"client_secret": "hunter2"}},
+     "token_params.client_secret", "remove it"),
     ("a key in a header", {"api__headers": {"X-Key": "sk-" + "a" * 24}}, "api.headers.X-Key", "keychain"),
     ("a private key", {"policy__note": "-----BEGIN PRIVATE KEY-----"}, "policy.note", "keychain"),
     # headers and parameters
-    ("own Authorization", {"api__headers": {"Authorization": "Bearer x"}}, "api.headers.Authorization", "remove it"),
+    ("own Authorization", {"api__headers": {"Authorization": "Bearer x"}}, "api.headers.Authorization",
+     "remove it"),
     ("a Cookie", {"token_headers": {"Cookie": "a=b"}}, "token_headers.Cookie", "remove it"),
-    ("a header's name with a blank", {"api__headers": {"X Key": "a"}}, "api.headers.X Key", "letters, digits"),
-    ("a header with a line break", {"api__headers": {"X-Key": "a\r\nHost: b"}}, "api.headers.X-Key", "one line"),
+    ("a header's name with a blank", {"api__headers": {"X Key": "a"}}, "api.headers.X Key",
+     "letters, digits"),
+    ("a header with a line break", {"api__headers": {"X-Key": "a\r\nHost: b"}}, "api.headers.X-Key",
+     "one line"),
     ("own state", {"authorize_params": {"state": "x"}}, "authorize_params.state", "Keyfob sends it"),
-    ("own verifier", {"token_params": {"code_verifier": "x"}}, "token_params.code_verifier", "Keyfob sends it"),
-    ("own redirect", {"authorize_params": {"redirect_uri": "https://x"}}, "authorize_params.redirect_uri", "Keyfob sends it"),
+    ("own verifier", {"token_params": {"code_verifier": "x"}}, "token_params.code_verifier",
+     "Keyfob sends it"),
+    ("own redirect", {"authorize_params": {"redirect_uri": "https://x"}}, "authorize_params.redirect_uri",
+     "Keyfob sends it"),
     ("scopes in one text", {"scopes": ["openid profile"]}, "scopes.0", "one word"),
     ("scope twice", {"scopes": ["a", "a"]}, "scopes", "once"),
     # methods
     ("no token endpoint", {"endpoints__token_endpoint": ABSENT}, "endpoints.token_endpoint", "discovery"),
-    ("no authorization endpoint", {"endpoints__authorization_endpoint": ABSENT}, "endpoints.authorization_endpoint", "oauth"),
-    ("device without its endpoint", {"methods": ["oauth", "device"]}, "endpoints.device_authorization_endpoint", "device"),
+    ("no authorization endpoint", {"endpoints__authorization_endpoint": ABSENT},
+     "endpoints.authorization_endpoint", "oauth"),
+    ("device without its endpoint", {"methods": ["oauth", "device"]},
+     "endpoints.device_authorization_endpoint", "device"),
     ("key without its table", {"methods": ["oauth", "api_key"]}, "api_key", "[api_key]"),
     ("key table without the method", {"api_key": KEY_METHOD["api_key"]}, "methods", "[api_key]"),
     ("atproto without DPoP", {"methods": ["atproto"]}, "dpop", "always"),
@@ -183,34 +201,45 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("secret without a way", {"client": {"secret": "required"}}, "client.auth", "client_secret_basic"),
     ("public client without PKCE", {"pkce": "none"}, "pkce", "S256"),
     ("environment of another name", {"client": {"env": {"id": "ACME_ID"}}}, "client.env.id", "client_id"),
-    ("environment that is everyone's", {"client": {"env": {"client_id": "PATH"}}}, "client.env.client_id", "ACME_CLIENT_ID"),
+    ("environment that is everyone's", {"client": {"env": {"client_id": "PATH"}}}, "client.env.client_id",
+     "ACME_CLIENT_ID"),
     ("no page to register at", {"policy__register_at": ABSENT}, "policy.register_at", "page"),
     ("our client without an id", {"policy__client_id": "keyfob"}, "client.client_id", "needs it"),
     ("registers nowhere", {"policy__client_id": "dynamic"}, "endpoints.registration_endpoint", "dynamic"),
-    ("blocked for no reason", {"policy__blocked": " ", "policy__terms": "https://a.example"}, "policy.blocked", "reason"),
+    ("blocked for no reason", {"policy__blocked": " ", "policy__terms": "https://a.example"},
+     "policy.blocked", "reason"),
     ("blocked without terms", {"policy__blocked": "Not allowed."}, "policy.terms", "terms"),
     ("not shared for no reason", {"policy__share": False}, "policy.share_reason", "reason"),
     # redirect
     ("list of no ports", {"redirect": {"port": "list"}}, "redirect.ports", "registered ports"),
     ("fixed to no port", {"redirect": {"port": "fixed"}}, "redirect.ports", "exactly one"),
-    ("fixed to two ports", {"redirect": {"port": "fixed", "ports": [9876, 9877]}}, "redirect.ports", "exactly one"),
+    ("fixed to two ports", {"redirect": {"port": "fixed", "ports": [9876, 9877]}}, "redirect.ports",
+     "exactly one"),
     ("ports not used", {"redirect": {"port": "any", "ports": [9876]}}, "redirect.ports", "list"),
     ("path without a slash", {"redirect": {"path": "callback"}}, "redirect.path", "begin with /"),
     ("path with a query", {"redirect": {"path": "/cb?x=1"}}, "redirect.path", "begin with /"),
-    ("hosted redirect without paste", {"redirect": {"uri": "https://acme.example/cb"}}, "redirect.paste", "code"),
+    ("hosted redirect without paste", {"redirect": {"uri": "https://acme.example/cb"}}, "redirect.paste",
+     "code"),
     # who-am-I
     ("no who-am-I", {"endpoints__userinfo_endpoint": ABSENT}, "endpoints.userinfo_endpoint", "discovery"),
-    ("request without an address", {"identity": {"source": "request", "map": {"subject": "id"}}}, "identity.url", "identity request"),
-    ("request that names nobody", {"identity": {"source": "request", "url": "https://acme.example/me"}}, "identity.map.subject", "id that never changes"),
-    ("token answer without a test", {"identity": {"source": "token_answer", "map": {"subject": "id"}}}, "test.url", "tests the token"),
+    ("request without an address", {"identity": {"source": "request", "map": {"subject": "id"}}},
+     "identity.url", "identity request"),
+    ("request that names nobody", {"identity": {"source": "request", "url": "https://acme.example/me"}},
+     "identity.map.subject", "id that never changes"),
+    ("token answer without a test", {"identity": {"source": "token_answer", "map": {"subject": "id"}}},
+     "test.url", "tests the token"),
     ("ID token without keys", {"identity": {"source": "id_token"}}, "endpoints.jwks_uri", "verified"),
-    ("key that nobody tries", {"methods": ["oauth", "api_key"], "api_key": {}}, "api_key.identity.url", "identity request"),
-    ("a key's bad pattern", {**KEY_METHOD, "api_key": {**KEY_METHOD["api_key"], "pattern": "("}}, "api_key.pattern", "regular"),
-    ("who-am-I at a broken address", {"identity": {"source": "request", "url": "https://[x/me", "map": {"subject": "id"}}}, "identity.url", "https://host/path"),
+    ("key that nobody tries", {"methods": ["oauth", "api_key"], "api_key": {}}, "api_key.identity.url",
+     "identity request"),
+    ("a key's bad pattern", {**KEY_METHOD, "api_key": {**KEY_METHOD["api_key"], "pattern": "("}},
+     "api_key.pattern", "regular"),
+    ("who-am-I at a broken address", {"identity": {"source": "request", "url": "https://[x/me",
+     "map": {"subject": "id"}}}, "identity.url", "https://host/path"),
     ("test at no host", {"test": {"url": "/me"}}, "test.url", "https://"),
     ("identity of another name", {"identity": {"map": {"nick": "x"}}}, "identity.map.nick", "subject"),
     ("empty path", {"identity": {"map": {"name": "a||b"}}}, "identity.map.name", "path"),
-    ("brace without a partner", {"identity": {"map": {"avatar": "https://x/{id"}}}, "identity.map.avatar", "path"),
+    ("brace without a partner", {"identity": {"map": {"avatar": "https://x/{id"}}}, "identity.map.avatar",
+     "path"),
     # where tokens go
     (
         "who-am-I elsewhere",
@@ -218,12 +247,15 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
         "identity.url",
         "hosts",
     ),
-    ("revocation elsewhere", {"revocation": {"style": "json", "url": "https://evil.example"}}, "revocation.url", "hosts"),
+    ("revocation elsewhere", {"revocation": {"style": "json", "url": "https://evil.example"}},
+     "revocation.url", "hosts"),
     ("header placement without a name", {"api__placement": "header"}, "api.name", "name"),
-    ("header placement with a bad name", {"api__placement": "header", "api__name": "X Key"}, "api.name", "letters"),
+    ("header placement with a bad name", {"api__placement": "header", "api__name": "X Key"}, "api.name",
+     "letters"),
     ("revocation nowhere", {"revocation": {"style": "rfc7009"}}, "revocation.url", "revocation_endpoint"),
     # quirks
-    ("quirk misspelt", {"quirks": ["dynamic_agent_clent"]}, "quirks.0", 'did you mean "dynamic_agent_client"?'),
+    ("quirk misspelt", {"quirks": ["dynamic_agent_clent"]}, "quirks.0",
+     'did you mean "dynamic_agent_client"?'),
     ("quirk of no kind", {"quirks": ["xyz"]}, "quirks.0", "one of"),
 ]  # fmt: skip
 
@@ -272,7 +304,8 @@ def test_all_faults_are_told_at_once() -> None:
         policy__share=False, redirect={"port": "list"}, quirks=["xyz"], scopes=["a b"],
     )  # fmt: skip
     assert {fault.key for fault in faults_of(table)} == {
-        "titel", "color", "endpoints.token_endpoint", "pkce", "policy.share_reason", "redirect.ports", "quirks.0",
+        "titel", "color", "endpoints.token_endpoint", "pkce", "policy.share_reason", "redirect.ports",
+        "quirks.0",
         "scopes.0",
     }  # fmt: skip
 
@@ -364,7 +397,8 @@ def test_a_file_that_is_no_preset_is_told_without_an_error(data: bytes, word: st
 
 def _leaf() -> st.SearchStrategy[Any]:
     return st.one_of(
-        st.text(max_size=20), st.integers(), st.booleans(), st.floats(), st.sampled_from(["oauth", "{x}", "https://a.example"])
+        st.text(max_size=20), st.integers(), st.booleans(), st.floats(),
+        st.sampled_from(["oauth", "{x}", "https://a.example"])
     )  # fmt: skip
 
 
@@ -373,7 +407,8 @@ def _any_table() -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(
         keys,
         st.recursive(
-            _leaf(), lambda kids: st.one_of(st.lists(kids, max_size=3), st.dictionaries(keys, kids, max_size=4)),
+            _leaf(), lambda kids: st.one_of(st.lists(kids, max_size=3),
+                st.dictionaries(keys, kids, max_size=4)),
             max_leaves=12,
         ),
         max_size=8,

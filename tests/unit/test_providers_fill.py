@@ -55,9 +55,12 @@ def test_a_host_is_made_regular(typed: str, issued: str) -> None:
     "typed",
     [
         "", "  ", "https://", "git.example.org/path", "https://git.example.org/path", "user@git.example.org",
-        "git.example.org@evil.example", "git.example.org#x", "git.example.org?x", "git example.org", "git.example.org:x",
-        "git.example.org\\evil", "{instance}", "git..example.org", "-git.example.org", "nodots", "ftp://git.example.org",
-        "2130706433", "0x7f.1", "127.1", "git.example.org:99999", "a" * 600, "git.example.org\r\nHost: x", "%67it.example",
+        "git.example.org@evil.example", "git.example.org#x", "git.example.org?x", "git example.org",
+        "git.example.org:x",
+        "git.example.org\\evil", "{instance}", "git..example.org", "-git.example.org", "nodots",
+        "ftp://git.example.org",
+        "2130706433", "0x7f.1", "127.1", "git.example.org:99999", "a" * 600, "git.example.org\r\nHost: x",
+        "%67it.example",
     ],
 )  # fmt: skip
 def test_what_is_no_host_is_refused(typed: str) -> None:
@@ -83,8 +86,10 @@ def test_an_address_keeps_its_path_and_its_slash(typed: str, issued: str, endpoi
 
 @pytest.mark.parametrize(
     "typed",
-    ["http://cloud.example.org", "https://u:p@cloud.example.org", "https://c.example/?x=1", "https://c.example/#x",
-     "javascript:alert(1)", "file:///etc/passwd", "https://c.example/a b", "https://", "https://c.example/{x}"],
+    ["http://cloud.example.org", "https://u:p@cloud.example.org", "https://c.example/?x=1",
+     "https://c.example/#x",
+     "javascript:alert(1)", "file:///etc/passwd", "https://c.example/a b", "https://",
+     "https://c.example/{x}"],
 )  # fmt: skip
 def test_what_is_no_safe_address_is_refused(typed: str) -> None:
     with pytest.raises(KeyfobError) as caught:

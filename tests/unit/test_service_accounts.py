@@ -221,8 +221,8 @@ def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
         with pytest.raises(KeychainError) as caught:
             rig.accounts.disconnect("example")
     assert caught.value.sentence() == (
-        "locked. example/alice is disconnected here. Keyfob deletes and revokes its tokens when the keychain is unlocked. "
-        "Unlock your keychain, then run `keyfob disconnect example/alice` again."
+        "locked. example/alice is disconnected here. Keyfob deletes and revokes its tokens when the "
+        "keychain is unlocked. Unlock your keychain, then run `keyfob disconnect example/alice` again."
     )
     assert isinstance(rig.record().status, Disconnected)
     rig.renewer.tick()
@@ -301,7 +301,7 @@ def test_the_header_is_what_the_provider_wants(rig: Rig) -> None:
     assert (placed.header_name, placed.header_value) == ("X-Key", Secret("access-1"))
 
 
-# --- the Renewer ------------------------------------------------------------------------------------------------
+# --- the Renewer --------------------------------------------------------------------------------------------
 
 
 def test_nothing_due_means_looking_again_within_37_seconds(rig: Rig) -> None:
@@ -449,7 +449,7 @@ def test_history_is_the_accounts_own(rig: Rig) -> None:
         rig.accounts.history("nobody")
 
 
-# --- the keychain ------------------------------------------------------------------------------------------------
+# --- the keychain -------------------------------------------------------------------------------------------
 
 
 class LockedVault(MemoryVault):

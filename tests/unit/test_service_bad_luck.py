@@ -1,4 +1,6 @@
-"""Full disks, clocks that are set, keychains that answer late or with what they held before: nothing is lost."""
+"""Full disks, clocks that are set, keychains that answer late or with
+what they held before: nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class TightStore(MemoryAccountStore):
 
 
 class TightVault(MemoryVault):
-    """Refuses the next `refusals` saves of a slot; `late` answers loads of a slot with what was there before."""
+    """Refuses the next `refusals` saves of a slot; `late` answers loads
+    of a slot with what was there before.
+    """
 
     refusals = 0
     late = 0
@@ -108,7 +112,7 @@ def test_a_full_disk_before_the_request_means_that_it_is_not_sent(rig: Rig) -> N
     assert rig.ask() == "access-2"
 
 
-# --- clocks ---------------------------------------------------------------------------------------------------
+# --- clocks -------------------------------------------------------------------------------------------------
 
 
 def test_a_token_of_the_year_2100_is_renewed_when_the_clock_is_right_again(rig: Rig) -> None:
@@ -165,7 +169,7 @@ def test_a_clock_set_back_by_hours_renews_nothing_twice(rig: Rig) -> None:
     assert not rig.server.dead
 
 
-# --- keychains ------------------------------------------------------------------------------------------------
+# --- keychains ----------------------------------------------------------------------------------------------
 
 
 def test_a_keychain_that_answers_with_what_it_held_before_gets_a_second_look(rig: Rig) -> None:
@@ -222,7 +226,7 @@ def test_removing_while_a_renewal_holds_on_is_refused_and_forgets_nothing(
     assert rig.store.get("key-1") is None
 
 
-# --- presets that change --------------------------------------------------------------------------------------
+# --- presets that change ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ def test_promise_7_a_changed_subject_is_refused_and_its_refresh_token_is_kept(ri
     assert rig.record().last_error is None
 
 
-# --- never lose a session -------------------------------------------------------------------------------------
+# --- never lose a session -----------------------------------------------------------------------------------
 
 
 def test_an_unwritable_vault_means_nothing_is_sent(tmp_path: Path) -> None:
@@ -323,7 +323,9 @@ def test_a_failed_save_is_retried_and_never_dropped(tmp_path: Path, monkeypatch:
 def test_the_old_token_is_served_while_the_new_one_waits_for_the_keychain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The keychain cannot be read either: what serves is the old grant in memory, never one that is not saved."""
+    """The keychain cannot be read either: what serves is the old grant in
+    memory, never one that is not saved.
+    """
     vault = FlakyVault()
     rig = Rig(tmp_path, vault=vault, save_for=None)
     rig.connect()
@@ -575,7 +577,7 @@ def test_renew_now_asks_again_as_soon_as_the_providers_own_wait_is_over(rig: Rig
     assert rig.ask(force=True) == "access-2"
 
 
-# --- presets that change, disconnects that overtake -----------------------------------------------------------
+# --- presets that change, disconnects that overtake ---------------------------------------------------------
 
 
 def test_a_preset_that_names_another_host_gets_no_stored_token(rig: Rig) -> None:
@@ -632,7 +634,7 @@ def test_a_wrong_setting_keeps_the_account(rig: Rig) -> None:
     assert refreshes(rig) == 1
 
 
-# --- an answer that was lost ------------------------------------------------------------------------------------
+# --- an answer that was lost --------------------------------------------------------------------------------
 
 
 def lose_an_answer(rig: Rig) -> None:
@@ -678,7 +680,9 @@ def test_a_lost_answer_that_cannot_be_had_again_costs_nobody_the_living_token(ri
 
 
 def test_s36_unanswered_renewals_do_not_send_one_refresh_token_again_and_again(rig: Rig) -> None:
-    """S-36: sent, once more at once, and then no more while the access token lives, whoever asks and however."""
+    """S-36: sent, once more at once, and then no more while the access
+    token lives, whoever asks and however.
+    """
     rig.connect()
     rig.clock.forward(seconds=3000)
     rig.server.faults = [LOST] * 20
@@ -709,7 +713,9 @@ def test_s36_unanswered_renewals_do_not_send_one_refresh_token_again_and_again(r
 
 
 def test_s36_while_a_server_may_take_it_again_it_is_repeated_until_it_is_answered(rig: Rig) -> None:
-    """S-36: two answers in a row are lost, within the half minute in which many servers take a spent token again."""
+    """S-36: two answers in a row are lost, within the half minute in
+    which many servers take a spent token again.
+    """
     rig.connect()
     rig.server.grace = True
     rig.clock.forward(seconds=3000)
@@ -746,7 +752,7 @@ def test_s36_the_first_repeat_does_not_wait_for_a_long_backoff(rig: Rig) -> None
     assert rig.record().generation == 2
 
 
-# --- a grant that seems to have ended, though nobody says so ----------------------------------------------------
+# --- a grant that seems to have ended, though nobody says so ------------------------------------------------
 
 REFUSED = Response(400, {}, b"", None)  # type: ignore[arg-type]
 WORDLESS = Response(400, {"content-type": "application/json"}, b'{"error":"token_gone"}', None)  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
 """The plug is pulled at every step of a renewal, before and after it took effect; the session is never lost.
 
-Vault, store and server count their calls; at a chosen call the power goes, as an exception nothing may catch. Then a
-new process starts on what is left. With a server that allows a repeat for some seconds, as most do, the account is
-signed in each time. With a strict one, the only loss is a commit whose answer was never saved: its share is counted.
+Vault, store and server count their calls; at a chosen call the power goes, as an exception nothing may catch.
+Then a new process starts on what is left. With a server that allows a repeat for some seconds, as most do,
+the account is signed in each time. With a strict one, the only loss is a commit whose answer was never saved:
+its share is counted.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def powered(
 
 
 def one_life(folder: Path, seed: int, *, grace: bool) -> tuple[bool, str]:
-    """A renewal cut at a random place, then a new start. Whether the account is still signed in, and where it was cut."""
+    """A renewal cut at a random place, then a new start. Whether the
+    account is still signed in, and where it was cut.
+    """
     chance = random.Random(seed)
     fuse = Fuse()
     vault, store = MemoryVault(), MemoryAccountStore()

@@ -70,7 +70,9 @@ def placed(rig: AgentRig, name: str, api: str) -> str:
     ],
 )
 def test_s_64_an_address_that_is_not_the_providers_is_refused(rig: AgentRig, url: str) -> None:
-    """S-64: other hosts, other ports, plain http and `@` in the URL → refused, before a token is even read."""
+    """S-64: other hosts, other ports, plain http and `@` in the URL →
+    refused, before a token is even read.
+    """
     rig.clock.forward(days=1)  # a renewal would be due
     with pytest.raises(SettingWrong) as caught:
         sign(rig, url)

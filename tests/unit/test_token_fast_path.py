@@ -1,4 +1,6 @@
-"""The shortest way of `keyfob token`: what it hands out is what the engine hands out, and all else it leaves to it."""
+"""The shortest way of `keyfob token`: what it hands out is what the
+engine hands out, and all else it leaves to it.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class Home:
         (folder / "here.toml").write_text(PRESET.format(policy=policy), "utf-8")
 
     def account(self, label: str, **changes: Any) -> Grant:
-        """Signed in an hour ago, for another hour; `changes` are the grant's. Each is newer than the one before."""
+        """Signed in an hour ago, for another hour; `changes` are the
+        grant's. Each is newer than the one before.
+        """
         self.generation += 1
         grant = replace(
             Grant(
@@ -183,11 +187,13 @@ def _newer_store(home: Home) -> None:
         lambda home: home.account("bob"),
         lambda home: home.account("alice", expires_at=NOW - timedelta(seconds=1)),
         lambda home: home.account("alice", expires_at=NOW + timedelta(seconds=30)),
-        lambda home: home.account("alice", obtained_at=NOW + timedelta(days=3), expires_at=NOW + timedelta(days=4)),
+        lambda home: home.account("alice", obtained_at=NOW + timedelta(days=3),
+            expires_at=NOW + timedelta(days=4)),
         lambda home: home.settings('{"theme": "drak"}'),
         lambda home: home.settings('{"named_app_consent": true,}'),
         lambda home: home.settings("[]"),
-        lambda home: home.preset('share = false\nshare_reason = "Its terms let only this app use the token."'),
+        lambda home: home.preset('share = false\nshare_reason = "Its terms let only this app use the '
+                                 'token."'),
         lambda home: home.write_rule(None),
         lambda home: home.write_rule("{"),
         lambda home: home.preset("nonsense = 1"),
@@ -196,7 +202,8 @@ def _newer_store(home: Home) -> None:
     ],
     ids=[
         "ended", "damaged", "sealed", "wide", "newer", "disconnected", "ambiguous", "expired", "too short",
-        "of the future", "wrong setting", "half settings", "no settings", "not shared", "no rule", "half a rule", "faulty preset", "no preset", "no entry",
+        "of the future", "wrong setting", "half settings", "no settings", "not shared", "no rule",
+        "half a rule", "faulty preset", "no preset", "no entry",
     ],
 )  # fmt: skip
 def test_all_else_is_left_to_the_whole_program(

@@ -1,4 +1,6 @@
-"""Edits of other tools' settings: made once however often asked, taken out without a trace, secrets never shown."""
+"""Edits of other tools' settings: made once however often asked, taken
+out without a trace, secrets never shown.
+"""
 
 from __future__ import annotations
 

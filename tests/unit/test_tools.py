@@ -1,4 +1,6 @@
-"""Each program that Keyfob can set up or import from is one file, which `wire`, `import` and the guide know."""
+"""Each program that Keyfob can set up or import from is one file,
+which `wire`, `import` and the guide know.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The answers that the agent gives again without asking the engine.
 
-An answer may be given again while three things hold: its token lives long enough, no process has written to the account
-store since it was made, and programs are not asked about. Reading a request costs more than answering it, so the cache
-also knows which question some bytes ask, where they have been read and checked before.
+An answer may be given again while three things hold: its token lives long enough, no process has written to
+the account store since it was made, and programs are not asked about. Reading a request costs more than
+answering it, so the cache also knows which question some bytes ask, where they have been read and checked
+before.
 
 Everything is called on the loop's thread, except `keep` and `clear`, which any thread may call.
 """
@@ -40,8 +41,9 @@ class _Kept:
 
 
 class AnswerCache:
-    """`look` reads what holds now; it costs a query. `soon` calls a function in the loop's next turn: requests that the
-    loop finds waiting together are answered by one look, which is made when all of them are there already.
+    """`look` reads what holds now; it costs a query. `soon` calls a function in the loop's next turn:
+    requests that the loop finds waiting together are answered by one look, which is made when all of them are
+    there already.
     """
 
     def __init__(
@@ -71,8 +73,8 @@ class AnswerCache:
         return kept.answer
 
     def answer_to(self, place: object, data: bytes) -> tuple[bytes, bool] | None:
-        """The answer to these very bytes, and whether the connection stays; None unless they were `recognise`d at this
-        place. Raises as `answer`.
+        """The answer to these very bytes, and whether the connection stays; None unless they were
+        `recognise`d at this place. Raises as `answer`.
         """
         question = self._questions.get((place, data))
         answer = None if question is None else self.answer(question)
@@ -87,8 +89,8 @@ class AnswerCache:
         self._questions[place, data] = question
 
     def keep(self, question: Question, answer: bytes, until: datetime, version: int) -> None:
-        """Give this answer from now on. `version`: the store's, read before the answer was made, so that whatever
-        anybody writes in the meantime makes the answer void.
+        """Give this answer from now on. `version`: the store's, read before the answer was made, so that
+        whatever anybody writes in the meantime makes the answer void.
         """
         if until <= self._now() or len(answer) > ANSWER_MOST:
             return
@@ -112,7 +114,9 @@ class AnswerCache:
 
 
 def kept_until(view: AccountView, asked: timedelta | None, now: datetime) -> datetime:
-    """Until when a token of this account answers the same question; `asked` is the life that the tool wants."""
+    """Until when a token of this account answers the same question;
+    `asked` is the life that the tool wants.
+    """
     until = now + KEPT_MOST
     if view.expires_at is None:
         return until

@@ -1,7 +1,7 @@
 """The agent's interface: one request in, one answer out. Blocking and thread-safe; knows no socket.
 
-Refresh tokens, client secrets and private keys are never in an answer. An error is a problem document (RFC 9457) with
-Keyfob's code and advice.
+Refresh tokens, client secrets and private keys are never in an answer. An error is a problem document (RFC
+9457) with Keyfob's code and advice.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class Api:
         self._replacements = Replacements(self.accounts, self.now)
 
     def answer(self, request: Incoming, peer: Peer, allowed: str | None = None) -> Answer:
-        """The answer to anything but the event stream. Raises UnansweredError alone: ask again when the user has allowed
-        it, with the key of the account in `allowed`.
+        """The answer to anything but the event stream. Raises UnansweredError alone: ask again when the user
+        has allowed it, with the key of the account in `allowed`.
         """
         try:
             if peer.forwarded:
@@ -118,7 +118,9 @@ class Api:
             return problem(Fault(f"The agent failed: {type(bug).__name__}"), request)
 
     def close(self) -> None:
-        """End the sign-ins that were begun here; one whose account is being saved is waited for, at most 40 s."""
+        """End the sign-ins that were begun here; one whose account is being
+        saved is waited for, at most 40 s.
+        """
         with self._lock:
             running = list(self.running.values())
         for each in running:
@@ -350,7 +352,9 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
 
 
 def progress_json(one: str, progress: Progress) -> dict[str, Any]:
-    """A sign-in as a client sees it. The address carries the attempt's state: it is for the user's browser."""
+    """A sign-in as a client sees it. The address carries the attempt's
+    state: it is for the user's browser.
+    """
     error = progress.error
     return {
         "id": one,

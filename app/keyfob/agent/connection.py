@@ -1,7 +1,8 @@
-"""One client's connection to the agent: its requests, one after the other, and its event stream. Runs on the loop's thread.
+"""One client's connection to the agent: its requests, one after the
+other, and its event stream. Runs on the loop's thread.
 
-Everything is bounded, whatever the client does: the agent reads only while there is room, and closes the connection of a
-client that does not read.
+Everything is bounded, whatever the client does: the agent reads only while there is room, and closes the
+connection of a client that does not read.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class Connection(asyncio.Protocol):
         if self._streaming or self._closing or self._transport is None:
             return
         if not self._buffer and not self.busy and not self._unread:
-            # Most clients are one program that asks the same each time: what was checked once is not read again.
+            # Most clients are one program that asks the same each time:
+            # what was checked once is not read again.
             try:
                 found = None if self._peer.forwarded else self._server.answers.answer_to(self._endpoint, data)
             except Exception as bug:
@@ -165,8 +167,8 @@ class Connection(asyncio.Protocol):
     # --- requests -------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        """Answer what has come, in order, until one must be waited for. A loop, so that thousands of requests sent
-        together need no deeper stack than one.
+        """Answer what has come, in order, until one must be waited for. A loop, so that thousands of requests
+        sent together need no deeper stack than one.
         """
         for _ in range(IN_A_TURN):
             if self.busy or self._streaming or self._unread or self._closing or self._transport is None:

@@ -1,8 +1,8 @@
 """Finds the program at the other end of the socket, so that Keyfob can ask the user about it.
 
-The answer is as reliable as the system's process id: a program can start another and act through it, replace itself after it
-connected, or be changed on the disk. That is enough to see what asks. It does not stop a malicious program, and Settings says
-so next to the setting.
+The answer is as reliable as the system's process id: a program can start another and act through it, replace
+itself after it connected, or be changed on the disk. That is enough to see what asks. It does not stop a
+malicious program, and Settings says so next to the setting.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from keyfob.process.own_process import own_command, package_root
 from keyfob.service.consents import Consents
 
 PARENTS_MOST = 6
-# Keyfob's own commands, which ask for the program that ran them. Any program may have such a name: their folder counts too.
+# Keyfob's own commands, which ask for the program that ran them. Any
+# program may have such a name: their folder counts too.
 OURS = ("keyfob", "git-credential-keyfob", "docker-credential-keyfob", "keyfob-keyring")
 # What `keyfob-token` has the interpreter run, with the package's folder as first argument.
 LAUNCHER = (
@@ -98,7 +99,9 @@ def is_own_command(program: Program, words: list[str]) -> bool:
 
 
 def _own_scripts() -> set[str]:
-    """The files of our commands: as installed with this interpreter, and beside what this process was started as."""
+    """The files of our commands: as installed with this interpreter, and
+    beside what this process was started as.
+    """
     folders = {str(Path(sys.executable).parent), sysconfig.get_path("scripts")}
     folders.add(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")))
     started = Path(sys.argv[0])
@@ -149,8 +152,8 @@ def _from_ps(pid: int) -> tuple[Program, int | None, bool]:
 
 
 def script_of(executable: str, words: list[str], folder: str) -> str | None:
-    """The file that an interpreter runs, as an absolute path; `-m module` and `-c` by that word. None for a program of
-    its own.
+    """The file that an interpreter runs, as an absolute path; `-m module`
+    and `-c` by that word. None for a program of its own.
     """
     name = Path(executable).name
     if not name.startswith(INTERPRETERS):

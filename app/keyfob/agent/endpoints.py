@@ -1,8 +1,9 @@
-"""Where the agent listens, and who may come in: a Unix socket of the user's own, or, if there are none, loopback
-TCP with a key.
+"""Where the agent listens, and who may come in: a Unix socket of the
+user's own, or, if there are none, loopback TCP with a key.
 
-A gate promises that what is behind it is spoken to by this person's programs alone. What comes through a gate made
-for forwarding, or from a program that forwards (ssh), may speak for another machine, and is treated separately.
+A gate promises that what is behind it is spoken to by this person's programs alone. What comes through a gate
+made for forwarding, or from a program that forwards (ssh), may speak for another machine, and is treated
+separately.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from keyfob.process.home import write_private
 
 BACKLOG = 1024
 HOST = "127.0.0.1"
-# Their end of a forwarded socket is not the program that asks, but the one that carries it to another machine.
+# Their end of a forwarded socket is not the program that asks, but the
+# one that carries it to another machine.
 _UCRED = struct.Struct("3i")  # pid, uid, gid
 # Programs by their files; `dropbearmulti` is the one file behind several names.
 CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dropbearmulti", "autossh"})
@@ -35,8 +37,8 @@ CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dr
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who asks. `pid` and `uid` as the system reports them for the connection; None if it does not. `forwarded`: the
-    asker may be on another machine.
+    """Who asks. `pid` and `uid` as the system reports them for the connection; None if it does not.
+    `forwarded`: the asker may be on another machine.
     """
 
     pid: int | None = None
@@ -63,14 +65,14 @@ class Endpoint(Protocol):
         """Raises BadRequestError for what is not allowed here."""
 
     def hello(self, request: Incoming) -> Answer | None:
-        """The answer to `GET /v1/hello`, which is given at once and needs no key; None for other requests. Raises
-        BadRequestError.
+        """The answer to `GET /v1/hello`, which is given at once and needs
+        no key; None for other requests. Raises BadRequestError.
         """
 
 
 class UnixEndpoint:
-    """A Unix socket, 0600 in a 0700 folder, to this user's processes alone. `handed`: a listening socket that systemd
-    or launchd made. `forwarding`: made for `ssh -R`; what comes in counts as another machine's.
+    """A Unix socket, 0600 in a 0700 folder, to this user's processes alone. `handed`: a listening socket that
+    systemd or launchd made. `forwarding`: made for `ssh -R`; what comes in counts as another machine's.
     """
 
     def __init__(self, path: Path, handed: socket.socket | None = None, *, forwarding: bool = False) -> None:
@@ -125,7 +127,9 @@ class UnixEndpoint:
 
 
 class TcpEndpoint:
-    """Loopback TCP for Windows. `file` gets the address and the key that opens it, for this user's eyes alone."""
+    """Loopback TCP for Windows. `file` gets the address and the key that
+    opens it, for this user's eyes alone.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -133,7 +137,9 @@ class TcpEndpoint:
         self._port = 0
 
     def open(self) -> socket.socket:
-        """Bind a free port on 127.0.0.1, and write it with its key to the owner's file. Raises SettingWrong."""
+        """Bind a free port on 127.0.0.1, and write it with its key to the
+        owner's file. Raises SettingWrong.
+        """
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
@@ -204,7 +210,9 @@ def _is_hello(request: Incoming) -> bool:
 
 
 def refuse_web_pages(request: Incoming) -> None:
-    """Raises BadRequestError if a browser sent this for a page. Nothing allows an origin, so a preflight ends here."""
+    """Raises BadRequestError if a browser sent this for a page. Nothing
+    allows an origin, so a preflight ends here.
+    """
     headers = request.headers
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         raise BadRequestError(403, "web pages are not served")
@@ -212,12 +220,12 @@ def refuse_web_pages(request: Incoming) -> None:
         raise BadRequestError(403, "web pages are not served")
 
 
-# --- the socket -------------------------------------------------------------------------------------------------
+# --- the socket ---------------------------------------------------------------------------------------------
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """A listening Unix socket at `path`, 0600 in a folder that only this user can write to. A stale one is replaced; a live one, or one that is
-    not ours, is not. Raises SettingWrong.
+    """A listening Unix socket at `path`, 0600 in a folder that only this user can write to. A stale one is
+    replaced; a live one, or one that is not ours, is not. Raises SettingWrong.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -287,8 +295,9 @@ def credentials_of(sock: socket.socket) -> tuple[int | None, int | None]:
 
 
 def carries(pid: int | None) -> bool:
-    """Whether a process carries the connection to another machine, or may: a program of `CARRIERS`, and one that does
-    not let its own user look at it. sshd's process for a user is such a one on purpose. Keyfob's command lets us look.
+    """Whether a process carries the connection to another machine, or may: a program of `CARRIERS`, and one
+    that does not let its own user look at it. sshd's process for a user is such a one on purpose. Keyfob's
+    command lets us look.
     """
     try:
         name = Path(f"/proc/{pid}/exe").readlink().name
@@ -333,7 +342,9 @@ def _listening(handle: int) -> socket.socket:
 
 
 def endpoint_for(path: Path, handed: socket.socket | None = None) -> Endpoint:
-    """The gate of this system. `path` is the socket's; if there are no Unix sockets, the key's file is next to it."""
+    """The gate of this system. `path` is the socket's; if there are no
+    Unix sockets, the key's file is next to it.
+    """
     if sys.platform == "win32":
         return TcpEndpoint(path.with_suffix(".json"))
     return UnixEndpoint(path, handed)

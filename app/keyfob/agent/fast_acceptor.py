@@ -1,8 +1,10 @@
-"""Accepts clients on a Unix socket, and answers those at once whose complete request is known and has an answer in memory.
+"""Accepts clients on a Unix socket, and answers those at once whose
+complete request is known and has an answer in memory.
 
-A connection in an event loop costs ten times as much as such an answer, and a tool opens a new one for each token. So the
-first bytes are read from the bare socket. A common request is answered there and the connection closed. Everything else, or
-what comes slowly, becomes one of the server's connections. Used by `AgentServer`, on the loop's thread.
+A connection in an event loop costs ten times as much as such an answer, and a tool opens a new one for each
+token. So the first bytes are read from the bare socket. A common request is answered there and the connection
+closed. Everything else, or what comes slowly, becomes one of the server's connections. Used by `AgentServer`,
+on the loop's thread.
 """
 
 from __future__ import annotations
@@ -121,7 +123,8 @@ class FastAcceptor:
         try:
             found = None if client.peer.forwarded else self._server.answers.answer_to(self._endpoint, data)
         except Exception:
-            # The engine's fault, not the client's: asked again on a thread, it is answered with what is wrong.
+            # The engine's fault, not the client's: asked again on a
+            # thread, it is answered with what is wrong.
             found = None
         if found is not None and not found[1]:
             # A new socket has room for an answer. If it has none, its client does not read.

@@ -1,8 +1,9 @@
-"""Which process is the keeper: of the app and any number of agents, one for each user serves the socket and renews.
+"""Which process is the keeper: of the app and any number of agents, one
+for each user serves the socket and renews.
 
-The role is a lock that the system frees when its holder dies. The others try again each time that their renewer looks, so the
-open app replaces a killed agent within 37 s, and the other way round. If systemd listens on the socket, the app leaves the
-role to the agent that systemd starts.
+The role is a lock that the system frees when its holder dies. The others try again each time that their
+renewer looks, so the open app replaces a killed agent within 37 s, and the other way round. If systemd
+listens on the socket, the app leaves the role to the agent that systemd starts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The part of HTTP/1.1 that the agent speaks: bytes to requests, answers to bytes. Pure; no I/O.
 
-Only what its clients use: GET, POST and DELETE with a Content-Length, keep-alive. Everything else is refused with a status:
-chunked bodies, upgrades, folded headers, two lengths.
+Only what its clients use: GET, POST and DELETE with a Content-Length, keep-alive. Everything else is refused
+with a status: chunked bodies, upgrades, folded headers, two lengths.
 """
 
 from __future__ import annotations

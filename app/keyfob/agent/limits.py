@@ -1,7 +1,7 @@
 """How many connections the agent keeps, and how long it waits for each client.
 
-Without limits, clients that connect and stay silent use up the process's file descriptors. Renewals, the keychain and the
-store need descriptors too. Only for the event loop's thread, except `capacity`.
+Without limits, clients that connect and stay silent use up the process's file descriptors. Renewals, the
+keychain and the store need descriptors too. Only for the event loop's thread, except `capacity`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Closable(Protocol):
 
 
 class Connections:
-    """Counts connections in, and closes those that keep the agent waiting. A group is a set of connections with a limit
-    of its own.
+    """Counts connections in, and closes those that keep the agent
+    waiting. A group is a set of connections with a limit of its own.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int = CONNECTIONS_MOST) -> None:
@@ -47,8 +47,8 @@ class Connections:
         return len(self._groups)
 
     def admit(self, one: Closable, group: Hashable, most: int | None = None) -> bool:
-        """Count a new connection in. When all places are taken, the connection that has been idle longest is closed.
-        False when none is idle: the new one must be refused.
+        """Count a new connection in. When all places are taken, the connection that has been idle longest is
+        closed. False when none is idle: the new one must be refused.
         """
         if most is not None and self._sizes.get(group, 0) >= most and not self._drop_oldest(group):
             return False
@@ -120,7 +120,9 @@ class Capacity:
 
 
 def capacity() -> Capacity:
-    """How many clients the process's limit of descriptors allows. Raises the soft limit toward the hard one first."""
+    """How many clients the process's limit of descriptors allows. Raises
+    the soft limit toward the hard one first.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -149,7 +151,9 @@ def capacity_of(descriptors: int) -> Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the agent gives its clients, and how many seconds it waits for each. The defaults are for this process."""
+    """What the agent gives its clients, and how many seconds it waits for
+    each. The defaults are for this process.
+    """
 
     capacity: Capacity = field(default_factory=capacity)
     first_byte: float = 10.0

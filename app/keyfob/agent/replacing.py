@@ -1,7 +1,8 @@
-"""How often programs may request a new token for an account: providers limit or block clients that renew in a loop.
+"""How often programs may request a new token for an account: providers
+limit or block clients that renew in a loop.
 
-Another machine gets no new token if the current one is younger than 30 s. This computer's programs get at most twelve a
-minute for each account, which stops only a loop. Thread-safe.
+Another machine gets no new token if the current one is younger than 30 s. This computer's programs get at
+most twelve a minute for each account, which stops only a loop. Thread-safe.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Replacements:
         ] = {}  # by account: the generations that programs caused
 
     def may(self, record: Record, *, forwarded: bool, rejected: Secret | None) -> bool:
-        """Whether the token may be replaced at a program's wish. When it may not, a `rejected` one that is not the
-        current token needs no replacement. Raises Transient `rate_limited` for one that is, and what Accounts.token
-        raises.
+        """Whether the token may be replaced at a program's wish. When it may not, a `rejected` one that is
+        not the current token needs no replacement. Raises Transient `rate_limited` for one that is, and what
+        Accounts.token raises.
         """
         wait = self._wait(record, forwarded)
         if wait is None:

@@ -1,4 +1,6 @@
-"""Runs the keeper over an engine: for `keyfob agent`, which has no window, and for the app, which also serves tools."""
+"""Runs the keeper over an engine: for `keyfob agent`, which has no
+window, and for the app, which also serves tools.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut sho
 
 
 def run(say: Callable[[str], None], shared: Path | None = None) -> int:
-    """`keyfob agent`, until it is asked to end; its exit code. `shared`: a second socket, for other machines. `say` takes
-    the lines that say how it stands. Raises SettingWrong.
+    """`keyfob agent`, until it is asked to end; its exit code. `shared`: a second socket, for other machines.
+    `say` takes the lines that say how it stands. Raises SettingWrong.
     """
     handed = handed_over()
     home = open_home()
@@ -50,8 +52,8 @@ def run(say: Callable[[str], None], shared: Path | None = None) -> int:
 
 
 def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
-    """The window's engine. At its renewer's first look it takes the keeper's role, if that is free, and serves the tools.
-    When it closes, it gives the role back. Raises as `system_ports`.
+    """The window's engine. At its renewer's first look it takes the keeper's role, if that is free, and
+    serves the tools. When it closes, it gives the role back. Raises as `system_ports`.
     """
     engine = build(system_ports(home, vault=vault, lasting=True))
     host = agent_host(engine)
@@ -76,9 +78,9 @@ def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | N
 def run_agent(
     host: AgentHost, renewer: Renewer, say: Callable[[str], None], begin: Callable[[], None] = lambda: None
 ) -> int:
-    """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also when another keeper runs already: then there is
-    nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError when the socket
-    cannot be served.
+    """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also when another keeper runs already: then
+    there is nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError
+    when the socket cannot be served.
     """
     stop, look = threading.Event(), threading.Event()
 

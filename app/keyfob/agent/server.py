@@ -1,7 +1,8 @@
 """The agent's server: passes requests to `Api` and returns its answers.
 
-What is in memory and fresh is answered on the event loop at once. What may wait (a renewal, the keychain) goes to a thread,
-so that one account's slow provider never delays another account's token. The loop sleeps when there is nothing to do.
+What is in memory and fresh is answered on the event loop at once. What may wait (a renewal, the keychain)
+goes to a thread, so that one account's slow provider never delays another account's token. The loop sleeps
+when there is nothing to do.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ class AgentServer:
         return any(endpoint.live() for endpoint in self._endpoints)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until stopped; `ready` is called once clients can connect. Raises SettingWrong if a gate's place is
-        not ours.
+        """Serve until stopped; `ready` is called once clients can connect.
+        Raises SettingWrong if a gate's place is not ours.
         """
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._serve(ready))
@@ -144,7 +145,9 @@ class AgentServer:
         return self._counted
 
     def admit(self, one: Closable, endpoint: Endpoint, peer: Peer) -> bool:
-        """Count a new connection in; False when it must be refused. Another machine's have a separate limit."""
+        """Count a new connection in; False when it must be refused.
+        Another machine's have a separate limit.
+        """
         most = min(FORWARDED_MOST, self.limits.capacity.connections // 2) if peer.forwarded else None
         return self.connections.admit(one, (endpoint, peer.forwarded), most)
 
@@ -173,9 +176,9 @@ class AgentServer:
     def ask(
         self, request: Incoming, peer: Peer, done: Callable[[bytes], None], alive: Callable[[], bool]
     ) -> None:
-        """Ask the engine on a thread; `done` is called on the loop. Who asks for the same token while it is being
-        fetched gets the same answer, so that one slow renewal does not take up every thread. `alive`: whether the
-        client is still there; from any thread.
+        """Ask the engine on a thread; `done` is called on the loop. Who asks for the same token while it is
+        being fetched gets the same answer, so that one slow renewal does not take up every thread. `alive`:
+        whether the client is still there; from any thread.
         """
         loop = self._loop
         assert loop is not None
@@ -184,8 +187,8 @@ class AgentServer:
         key = question_of(request)
         if together and self._is_asked(key, done):
             return
-        # Read on the loop's own connection, before the work: whatever anybody writes from here on, the work's own
-        # renewal too, makes what is remembered of it void.
+        # Read on the loop's own connection, before the work: whatever anybody writes from here on, the work's
+        # own renewal too, makes what is remembered of it void.
         version = self._store.data_version()
         workers = self._forwarded_workers if peer.forwarded else self._workers
 
@@ -216,7 +219,9 @@ class AgentServer:
         workers.submit(work)
 
     def _is_asked(self, key: Question, done: Callable[[bytes], None]) -> bool:
-        """Whether the engine is being asked this already: then `done` gets that answer. If not, note it as asked."""
+        """Whether the engine is being asked this already: then `done` gets
+        that answer. If not, note it as asked.
+        """
         waiting = self._asked.get(key)
         if waiting is None:
             self._asked[key] = [done]
@@ -239,8 +244,8 @@ class AgentServer:
     # --- event streams --------------------------------------------------------------------------------------
 
     def stream(self, connection: Connection, since: int | None) -> Sequence[LoggedEvent]:
-        """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient `busy`
-        when there are too many streams.
+        """Events go to this connection from here on. Returns those it missed after `since`. Raises Transient
+        `busy` when there are too many streams.
         """
         if len(self.streams) >= min(STREAMS_MOST, self.limits.capacity.connections // 4):
             raise Transient(

@@ -1,1 +1,3 @@
-"""The command line: one file for each command. A command calls the engine's services and prints what they return."""
+"""The command line: one file for each command. A command calls the
+engine's services and prints what they return.
+"""

@@ -16,7 +16,8 @@ from keyfob.cli.session import Session
     "--shared-socket",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Listen at PATH as well, to forward it to another machine. Only accounts that may be shared are served there.",
+    help="Listen at PATH as well, to forward it to another machine. Only accounts that may be shared are "
+    "served there.",
 )
 @pass_session
 def agent(session: Session, print_socket: bool, shared_socket: Path | None) -> int:

@@ -48,10 +48,10 @@ def client_metadata(
 ) -> None:
     """Print a client metadata document for your own client at PROVIDER. Host it at the client id.
 
-    In atproto and similar protocols, a client id is the address of such a document. If you created keys for the
-    provider (`keyfob jwk generate`), the document describes a confidential client. Otherwise it describes a public
-    client. atproto servers refuse a confidential client with a loopback redirect, so Keyfob signs in there with a
-    public client. The document contains no secret, and is the same with or without --json.
+    In atproto and similar protocols, a client id is the address of such a document. If you created keys for
+    the provider (`keyfob jwk generate`), the document describes a confidential client. Otherwise it describes
+    a public client. atproto servers refuse a confidential client with a loopback redirect, so Keyfob signs in
+    there with a public client. The document contains no secret, and is the same with or without --json.
 
     \b
     Example:

@@ -22,11 +22,11 @@ from keyfob.core.text import label_from, plain
 def connect(session: Session, provider: str, label: str | None, options: SignInOptions) -> None:
     """Sign in to PROVIDER and keep the account connected.
 
-    Opens the provider's page in your browser, waits until you have signed in, and saves the tokens in your keychain.
-    Keyfob then renews them automatically. Press Ctrl-C to cancel (exit 6).
+    Opens the provider's page in your browser, waits until you have signed in, and saves the tokens in your
+    keychain. Keyfob then renews them automatically. Press Ctrl-C to cancel (exit 6).
 
-    $BROWSER can name the browser's command, with %s for the address. Otherwise Keyfob opens your default browser.
-    Progress goes to stderr. stdout gets the account when it is connected.
+    $BROWSER can name the browser's command, with %s for the address. Otherwise Keyfob opens your default
+    browser. Progress goes to stderr. stdout gets the account when it is connected.
 
     \b
     Examples:
@@ -49,6 +49,7 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
     if label is not None and view.label != label_from(label):
         # Another label would be another id, which tools may ask for by now.
         session.note(
-            f"This account was already connected as {view.id}, so Keyfob did not use the label {plain(label, 64)}."
+            f"This account was already connected as {view.id}, so Keyfob did not use the label "
+            f"{plain(label, 64)}."
         )
         session.note(f"To change the label, run: keyfob rename {view.id} {label_from(label)}")

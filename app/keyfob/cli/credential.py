@@ -118,7 +118,8 @@ def aws(session: Session, account: str) -> None:
     if keys is None:
         raise SettingWrong(
             f"The key of {found.account} is not an AWS key pair",
-            remedy="Connect an account with a key of the form ACCESSKEYID:SECRETKEY, or JSON with AccessKeyId and SecretAccessKey.",
+            remedy="Connect an account with a key of the form ACCESSKEYID:SECRETKEY, or JSON with "
+            "AccessKeyId and SecretAccessKey.",
         )
     expires = to_rfc3339(found.expires_at)
     if expires is not None:

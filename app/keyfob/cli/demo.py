@@ -12,12 +12,12 @@ from keyfob.cli.session import Session
 @click.option("--headless", is_flag=True, help="Run the demo in the terminal, without a window.")
 @pass_session
 def demo(session: Session, headless: bool) -> int:
-    """Start a demo provider on this computer, and open the app with it in the list of providers. Its users, Alice and
-    Bob, need no password.
+    """Start a demo provider on this computer, and open the app with it in the list of providers. Its users,
+    Alice and Bob, need no password.
 
-    With --headless, the demo runs in the terminal: connect, use the token, renew it twice, sign in again after the
-    provider revokes it, disconnect. It uses a temporary folder and removes it at the end. If no keychain is available,
-    secrets stay in memory.
+    With --headless, the demo runs in the terminal: connect, use the token, renew it twice, sign in again
+    after the provider revokes it, disconnect. It uses a temporary folder and removes it at the end. If no
+    keychain is available, secrets stay in memory.
 
     \b
     Examples:

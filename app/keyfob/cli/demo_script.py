@@ -1,7 +1,7 @@
 """The demo in the terminal: the life of an account, with real services and a real authorization server.
 
-It uses a temporary home, so that it touches no account of the user and can run several times at once. It uses the real
-keychain if there is one, and removes what it saved there at the end.
+It uses a temporary home, so that it touches no account of the user and can run several times at once. It uses
+the real keychain if there is one, and removes what it saved there at the end.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ PATIENCE = 60.0  # seconds for one step; it takes a few
 
 
 def run(session: Session) -> None:
-    """Run the demo. Raises what a step raises; whatever happens, the home, the server and the keychain's entries
-    are gone at the end.
+    """Run the demo. Raises what a step raises; whatever happens, the home, the server and the keychain's
+    entries are gone at the end.
     """
     with tempfile.TemporaryDirectory(prefix="keyfob-demo-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
@@ -109,7 +109,8 @@ class _Story:
         self._chapter("Use")
         token = accounts.token(view.key)
         say(
-            f"   `keyfob token {view.id}` prints a token of {len(token.token)} characters, valid for {LIFETIME} s."
+            f"   `keyfob token {view.id}` prints a token of {len(token.token)} characters, valid for "
+            f"{LIFETIME} s."
         )
         result = accounts.test(view.key)
         say(f"   The provider says who the token belongs to: {result.name}.")
@@ -162,7 +163,8 @@ class _Story:
                 opened.set()
                 url = progress.url.reveal()
                 say(
-                    f"   Waiting at {progress.redirect_uri}. A scripted browser signs in as Alice and allows access …"
+                    f"   Waiting at {progress.redirect_uri}. A scripted browser signs in as Alice and "
+                    "allows access …"
                 )
                 threading.Thread(target=lambda: self._visit(url), name="visitor", daemon=True).start()
 

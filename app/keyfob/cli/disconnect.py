@@ -48,12 +48,12 @@ def how_it_ended(ended: Disconnection, title: str) -> str:
 @json_option
 @pass_session
 def disconnect(session: Session, account: str, local: bool) -> None:
-    """Delete the tokens of ACCOUNT here, and revoke them at the provider. The account stays in the list. To use it again,
-    run `keyfob reconnect`.
+    """Delete the tokens of ACCOUNT here, and revoke them at the provider. The account stays in the list. To
+    use it again, run `keyfob reconnect`.
 
-    Keyfob also revokes older sign-ins that `reconnect` replaced. The exit is 0 when the tokens are deleted here. The
-    output says whether the provider confirmed the revocation (in JSON, `revoked`: yes, pending or unsupported, with
-    the `reason`).
+    Keyfob also revokes older sign-ins that `reconnect` replaced. The exit is 0 when the tokens are deleted
+    here. The output says whether the provider confirmed the revocation (in JSON, `revoked`: yes, pending or
+    unsupported, with the `reason`).
 
     \b
     Example:

@@ -1,8 +1,9 @@
 """`docker-credential-keyfob`: Docker's credential helper protocol, for the registries of connected accounts.
 
-`get` reads a registry's address on stdin and prints `{"ServerURL", "Username", "Secret"}`. `list` prints the registries and their
-usernames. `store` and `erase` are refused, because accounts are connected and disconnected with Keyfob. For `credHelpers` in
-Docker's config.json; as the only `credsStore` it would break other registries.
+`get` reads a registry's address on stdin and prints `{"ServerURL", "Username", "Secret"}`. `list` prints the
+registries and their usernames. `store` and `erase` are refused, because accounts are connected and
+disconnected with Keyfob. For `credHelpers` in Docker's config.json; as the only `credsStore` it would break
+other registries.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             case "store":
                 print(
-                    "Keyfob does not save passwords from docker login. Connect the account with Keyfob instead"
+                    "Keyfob does not save passwords from docker login. Connect the account with Keyfob "
+                    "instead"
                 )
                 return 1
             case "erase":

@@ -29,9 +29,10 @@ MARKS: Mapping[FindingLevel, tuple[str, str]] = {
 @json_option
 @pass_session
 def doctor(session: Session, recover: bool) -> int:
-    """Check the keychain (write, read, delete), the callback port and which program uses it, the browser, the clock, the
-    proxy, certificates, and everything else that Keyfob needs. Each failed check says what to do. The exit is 0 if all
-    checks pass, and 1 if one fails. The report goes to stdout either way. In JSON, `ok` is true or false.
+    """Check the keychain (write, read, delete), the callback port and which program uses it, the browser, the
+    clock, the proxy, certificates, and everything else that Keyfob needs. Each failed check says what to do.
+    The exit is 0 if all checks pass, and 1 if one fails. The report goes to stdout either way. In JSON, `ok`
+    is true or false.
 
     \b
     Examples:
@@ -64,7 +65,9 @@ def doctor(session: Session, recover: bool) -> int:
 
 
 def _recover(session: Session) -> None:
-    """Nothing is thrown away: a damaged file is kept under another name, a damaged row next to the new one."""
+    """Nothing is thrown away: a damaged file is kept under another
+    name, a damaged row next to the new one.
+    """
     from keyfob.engine import recover
     from keyfob.process import log
     from keyfob.process.home import open_home

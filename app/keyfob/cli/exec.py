@@ -1,7 +1,7 @@
 """`keyfob exec`: runs a command with tokens in its environment variables only.
 
-The command replaces this process (on POSIX), so that its exit, signals and terminal work as usual. The engine is closed before.
-Nothing runs if one of the tokens is not available.
+The command replaces this process (on POSIX), so that its exit, signals and terminal work as usual. The engine
+is closed before. Nothing runs if one of the tokens is not available.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def execute(session: Session, words: tuple[str, ...]) -> int:
     """Run COMMAND with a valid token of each ACCOUNT in its environment variables.
 
-    The variable is VAR, or the provider's name followed by _TOKEN: GITHUB_TOKEN, NEXUSMODS_TOKEN.
-    Keyfob writes nothing to disk, and no other program sees the tokens. The exit is the command's, or 127 if the
+    The variable is VAR, or the provider's name followed by _TOKEN: GITHUB_TOKEN, NEXUSMODS_TOKEN. Keyfob
+    writes nothing to disk, and no other program sees the tokens. The exit is the command's, or 127 if the
     command does not exist.
 
-    The token is valid when the command starts. Keyfob does not renew it while the command runs. A program that runs for
-    hours must ask for new tokens with `keyfob token` or the agent's socket.
+    The token is valid when the command starts. Keyfob does not renew it while the command runs. A program
+    that runs for hours must ask for new tokens with `keyfob token` or the agent's socket.
 
     \b
     Examples:
@@ -95,8 +95,8 @@ def _split(word: str) -> tuple[str, str | None]:
 def _warn_of_bound(session: Session, found: Lease) -> None:
     if found.token_type.casefold() == "dpop":
         session.note(
-            f"The token of {found.account} is bound to a key that stays in Keyfob, so other programs cannot use it. "
-            "Use `keyfob request` instead."
+            f"The token of {found.account} is bound to a key that stays in Keyfob, so other programs "
+            "cannot use it. Use `keyfob request` instead."
         )
 
 
@@ -105,7 +105,8 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        # With the token in its environment, the command must not be one that lies in the current folder by chance.
+        # With the token in its environment, the command must not be one
+        # that lies in the current folder by chance.
         program = command[0] if os.path.split(command[0])[0] else find_program(command[0])
         if program is None:
             raise FileNotFoundError

@@ -14,8 +14,8 @@ from keyfob.cli.session import Session
 def export(session: Session) -> None:
     """Print your accounts as JSON: providers, labels, methods, scopes, and your own presets.
 
-    The output contains no token, key or client secret. On another computer, `keyfob import FILE` adds the same accounts.
-    You sign in to each of them once.
+    The output contains no token, key or client secret. On another computer, `keyfob import FILE` adds the
+    same accounts. You sign in to each of them once.
 
     \b
     Example:

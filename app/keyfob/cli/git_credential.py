@@ -1,8 +1,9 @@
 """`git-credential-keyfob`: git's credential helper protocol (gitcredentials(7), git-credential(1)).
 
-`get` answers for hosts of connected accounts and is silent for all others, so that git asks its next helper. `erase` comes
-after the server refused a token: Keyfob then renews the account, so that the next `get` has a new one. `store` saves nothing. It
-never ends git's search (`quit`), answers over plain http only on this computer, and never prints part of an answer.
+`get` answers for hosts of connected accounts and is silent for all others, so that git asks its next helper.
+`erase` comes after the server refused a token: Keyfob then renews the account, so that the next `get` has a
+new one. `store` saves nothing. It never ends git's search (`quit`), answers over plain http only on this
+computer, and never prints part of an answer.
 
     git config --global credential.https://github.com.helper keyfob
     git config --global credential.https://git.example.org.helper 'keyfob --account gitea/work'
@@ -105,8 +106,9 @@ def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, s
 
 
 def erase(asked: dict[str, str], account: str | None) -> None:
-    """The server refused this password. If it is still the token of an account that can renew, the account is renewed;
-    a key that cannot be renewed is left alone, since a server's 401 may mean that it may not do this one thing.
+    """The server refused this password. If it is still the token of an account that can renew, the account is
+    renewed; a key that cannot be renewed is left alone, since a server's 401 may mean that it may not do this
+    one thing.
     """
     host, refused = asked.get("host", ""), asked.get("password") or asked.get("credential")
     if not host or not refused:

@@ -1,8 +1,10 @@
-"""Finds the account for a tool that asks by address: for git, Docker, and pip's keyring, which are separate programs.
+"""Finds the account for a tool that asks by address: for git, Docker,
+and pip's keyring, which are separate programs.
 
-Imports only the client, because these programs run at every fetch. It answers only for an account's own hosts and the ones
-that the tool's table adds to them, over https or on this computer. It skips accounts whose terms do not let other tools use the
-token. It says on stderr why there is no answer, and never prints a token there.
+Imports only the client, because these programs run at every fetch. It answers only for an account's own hosts
+and the ones that the tool's table adds to them, over https or on this computer. It skips accounts whose terms
+do not let other tools use the token. It says on stderr why there is no answer, and never prints a token
+there.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ _NOBODY = ("__token__", "git", "oauth2", "token", "x-access-token", "x-oauth-bas
 def choose(
     host: str, tool: str, *, account: str | None = None, username: str | None = None
 ) -> Account | None:
-    """The one account to answer with. `account` (an id or a provider) and `username` (one of the account's names)
-    narrow the choice: another user's token is never the answer. None, with a line on stderr, if no account or more
-    than one fits. Raises `keyfob.KeyfobError`.
+    """The one account to answer with. `account` (an id or a provider) and `username` (one of the account's
+    names) narrow the choice: another user's token is never the answer. None, with a line on stderr, if no
+    account or more than one fits. Raises `keyfob.KeyfobError`.
     """
     found = at(host, tool, tokens.accounts())
     if account:

@@ -1,6 +1,7 @@
 """`keyfob import`: keys and accounts from other tools' files and from another computer's export.
 
-Shows only the last characters of what it found, asks, moves it, and offers to remove the moved keys from their files.
+Shows only the last characters of what it found, asks, moves it, and
+offers to remove the moved keys from their files.
 """
 
 from __future__ import annotations
@@ -53,17 +54,19 @@ def import_accounts(
     dry_run: bool,
     blank: bool | None,
 ) -> None:
-    """Move keys and accounts to Keyfob from SOURCE: a file, or the store of gh, git-credentials, netrc, codex, claude
-    or emailproxy in its usual place. Without SOURCE, show what is in those stores and move nothing.
+    """Move keys and accounts to Keyfob from SOURCE: a file, or the store of gh, git-credentials, netrc,
+    codex, claude or emailproxy in its usual place. Without SOURCE, show what is in those stores and move
+    nothing.
 
-    A file can also be an environment file (env), JSON with a Nexus Mods key (nexus), or the output of `keyfob export`
-    (keyfob). Keyfob detects the format. To set it yourself, use --file FILE and give the format as SOURCE.
+    A file can also be an environment file (env), JSON with a Nexus Mods key (nexus), or the output of `keyfob
+    export` (keyfob). Keyfob detects the format. To set it yourself, use --file FILE and give the format as
+    SOURCE.
 
-    Keyfob tests each key at its provider before saving it. If a sign-in cannot be moved, Keyfob adds the account and you
-    sign in once. If an export contains an unknown provider, Keyfob shows its addresses first. Keyfob does not use a
-    refresh token that another tool keeps renewing. Keys are shown by their last characters only. --blank removes the
-    moved keys from the file and changes nothing else. A backup stays next to the file until you remove it. The backup
-    still contains the keys.
+    Keyfob tests each key at its provider before saving it. If a sign-in cannot be moved, Keyfob adds the
+    account and you sign in once. If an export contains an unknown provider, Keyfob shows its addresses first.
+    Keyfob does not use a refresh token that another tool keeps renewing. Keys are shown by their last
+    characters only. --blank removes the moved keys from the file and changes nothing else. A backup stays
+    next to the file until you remove it. The backup still contains the keys.
 
     \b
     Examples:
@@ -108,16 +111,18 @@ def _find(session: Session, source: str | None, path: Path | None, provider: str
 
 
 def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset | None, KeyfobError]:
-    """Shows where each new preset leads before it is taken, and asks on a terminal. One that bears another's name is
-    never taken unseen.
+    """Shows where each new preset leads before it is taken, and asks on a terminal. One that bears another's
+    name is never taken unseen.
     """
     refused: dict[NewPreset | None, KeyfobError] = {}
     for new in dict.fromkeys(each.preset for each in movable if each.preset):
         session.note(
-            f"The export contains a provider that Keyfob does not know: {new.id}, called {plain(new.title, 60)}."
+            f"The export contains a provider that Keyfob does not know: {new.id}, called "
+            f"{plain(new.title, 60)}."
         )
         session.note(
-            f"Keyfob would sign in at, and send tokens to: {', '.join(plain(host, 120) for host in new.hosts)}"
+            "Keyfob would sign in at, and send tokens to: "
+            f"{', '.join(plain(host, 120) for host in new.hosts)}"
         )
         if new.pretends:
             session.note(f"It is not the {plain(new.pretends, 60)} that Keyfob knows.")
@@ -145,8 +150,8 @@ def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> boo
 def _move(
     session: Session, movable: list[Found]
 ) -> tuple[list[tuple[Found, Any]], list[tuple[Found, KeyfobError]]]:
-    """Each on its own: one key that its provider refuses does not delay the next. Raises the first error if none could
-    be moved.
+    """Each on its own: one key that its provider refuses does not delay
+    the next. Raises the first error if none could be moved.
     """
     refused = _refused_presets(session, movable)
     moved: list[tuple[Found, Any]] = []

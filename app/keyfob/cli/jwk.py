@@ -40,14 +40,14 @@ def jwk() -> None:
 def generate(session: Session, alg: str, provider: str | None) -> None:
     """Create a private key in the keychain. Accounts that use an older key of the provider keep it.
 
-    The provider's preset must contain `auth = "private_key_jwt"` in its `[client]` table. `keyfob providers add
-    --client-auth private_key_jwt` writes it.
+    The provider's preset must contain `auth = "private_key_jwt"` in its `[client]` table. `keyfob providers
+    add --client-auth private_key_jwt` writes it.
 
     \b
     Example:
       keyfob providers add work --issuer https://id.example.org --client-id keyfob --client-auth private_key_jwt
       keyfob jwk generate --provider work
-    """  # fmt: skip
+    """  # fmt: skip  # noqa: E501 - an example is one line, to copy
     preset = session.engine.providers.get(provider) if provider is not None else None
     keys = session.engine.client_keys
     key = session.finish(lambda: keys.generate(alg, provider))
@@ -62,8 +62,8 @@ def generate(session: Session, alg: str, provider: str | None) -> None:
         session.note("Keyfob uses a public client at atproto servers, so it does not use this key there.")
     else:
         session.note(
-            f'The preset {preset.id} does not use a key yet. In its [client] table, set auth = "private_key_jwt" and '
-            f'alg = "{alg}"{_how_to_edit(preset)}.'
+            f"The preset {preset.id} does not use a key yet. In its [client] table, set auth = "
+            f'"private_key_jwt" and alg = "{alg}"{_how_to_edit(preset)}.'
         )
 
 

@@ -1,9 +1,10 @@
 """`keyfob-keyring`: the part of the `keyring` command that pip's `--keyring-provider subprocess` needs.
 
 pip before 26.2 runs `keyring get ADDRESS USERNAME` and reads the password from stdout. Newer versions run
-`keyring --mode=creds --output=json get ADDRESS [USERNAME]` and read `{"username": …, "password": …}`. ADDRESS is the index
-address. `keyfob wire pip` installs this program as `keyring` in a folder where pip finds it. `set` and `del` are refused, because
-it is not a store. If the exit is not zero, pip asks the user, as it does without a keyring.
+`keyring --mode=creds --output=json get ADDRESS [USERNAME]` and read `{"username": …, "password": …}`. ADDRESS
+is the index address. `keyfob wire pip` installs this program as `keyring` in a folder where pip finds it.
+`set` and `del` are refused, because it is not a store. If the exit is not zero, pip asks the user, as it does
+without a keyring.
 """
 
 from __future__ import annotations

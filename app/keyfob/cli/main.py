@@ -1,7 +1,7 @@
 """The entry point of the command line: finds the command, loads only its file, and turns failures into exits.
 
-Called by `__main__`, which opens the window for the commands that ask for it. A command's file is imported when the command
-is used, so that `keyfob token` does not pay for `keyfob demo`.
+Called by `__main__`, which opens the window for the commands that ask for it. A command's file is imported
+when the command is used, so that `keyfob token` does not pay for `keyfob demo`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class Verb(NamedTuple):
-    """Where a verb is, and its line in the overview (the same as its file's, so that none is loaded for it)."""
+    """Where a verb is, and its line in the overview (the same as its
+    file's, so that none is loaded for it).
+    """
 
     place: str  # module:attribute
     line: str
@@ -95,7 +97,8 @@ class Keyfob(click.Group):
     name="keyfob",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Without a command, Keyfob opens the desktop app. `keyfob COMMAND --help` describes a command and gives examples.",
+    epilog="Without a command, Keyfob opens the desktop app. `keyfob COMMAND --help` describes a command "
+    "and gives examples.",
 )
 @click.version_option(__version__, prog_name="keyfob", message="%(prog)s %(version)s")
 @click.pass_context
@@ -119,7 +122,9 @@ def main(
     now: Callable[[], datetime] = utc_now,
     open_engine: OpenEngine = open_engine,
 ) -> int:
-    """Run one command. `window` opens the desktop app, for a command that asks for it. Returns the exit code; never raises. stdout is empty unless it is 0."""
+    """Run one command. `window` opens the desktop app, for a command that asks for it. Returns the exit code;
+    never raises. stdout is empty unless it is 0.
+    """
     announce_waiting()
     session = Session(window, now, open_engine)
     # An option error is met before any option is parsed: the form of the failure must be known by then.

@@ -113,17 +113,28 @@ def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
     command: Callable[..., None] = gathered
     for option in reversed(
         (
-            click.option("--method", type=click.Choice(METHODS), help="How to sign in. Default: the provider's first method."),
-            click.option("--scope", "scopes", multiple=True, metavar="S", help="Request this scope instead of the preset's. Repeatable."),
-            click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="A value that the provider needs, such as instance=example.org."),
+            click.option("--method", type=click.Choice(METHODS),
+                help="How to sign in. Default: the provider's first method."),
+            click.option("--scope", "scopes", multiple=True, metavar="S",
+                help="Request this scope instead of the preset's. Repeatable."),
+            click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE",
+                help="A value that the provider needs, such as instance=example.org."),
             click.option("--handle", metavar="H", help="Short for --input handle=H."),
             click.option("--username", metavar="U", help="Short for --input username=U."),
-            click.option("--client-id", metavar="ID", help="The client id of your own app registration. Keyfob saves it for next time."),
-            click.option("--client-secret-stdin", is_flag=True, help="Read the client secret from stdin and save it in the keychain."),
-            click.option("--api-key-stdin", is_flag=True, help="Read the API key from stdin. For the method api_key."),
-            click.option("--password-stdin", is_flag=True, help="Read the password from stdin. For the method password. Keyfob uses it once and does not save it."),
-            click.option("--no-browser", is_flag=True, help="Print the address to stderr instead of opening a browser. You can paste the address of the last page on stdin."),
-            click.option("--timeout", type=Seconds(min=1, max=86_400), default=300.0, show_default=True, metavar="S", help="Time limit for signing in, in seconds."),
+            click.option("--client-id", metavar="ID",
+                help="The client id of your own app registration. Keyfob saves it for next time."),
+            click.option("--client-secret-stdin", is_flag=True,
+                help="Read the client secret from stdin and save it in the keychain."),
+            click.option("--api-key-stdin", is_flag=True,
+                help="Read the API key from stdin. For the method api_key."),
+            click.option("--password-stdin", is_flag=True,
+                help="Read the password from stdin. For the method password. Keyfob uses it once and does "
+                     "not save it."),
+            click.option("--no-browser", is_flag=True,
+                help="Print the address to stderr instead of opening a browser. You can paste the address "
+                     "of the last page on stdin."),
+            click.option("--timeout", type=Seconds(min=1, max=86_400), default=300.0, show_default=True,
+                metavar="S", help="Time limit for signing in, in seconds."),
         )
     ):  # fmt: skip
         command = option(command)

@@ -17,8 +17,9 @@ from keyfob.core.text import plain
 def permissions(session: Session, revoke: str | None) -> None:
     """List which programs may get which account's token, if the setting named_app_consent is on.
 
-    The setting is off by default. It applies only to programs that ask the agent. It does not protect your programs from
-    each other: one program can pretend to be another, and a command that works without an agent does not ask.
+    The setting is off by default. It applies only to programs that ask the agent. It does not protect your
+    programs from each other: one program can pretend to be another, and a command that works without an agent
+    does not ask.
 
     \b
     Examples:
@@ -37,7 +38,8 @@ def permissions(session: Session, revoke: str | None) -> None:
         return
     if not consents.on:
         session.note(
-            "Keyfob does not ask about programs. To turn this on, run: keyfob settings set named_app_consent on"
+            "Keyfob does not ask about programs. To turn this on, run: keyfob settings set "
+            "named_app_consent on"
         )
     now = session.now()
     rows = [

@@ -38,8 +38,8 @@ OPTION_OF = {
 def providers() -> None:
     """List, check and add providers.
 
-    Each provider is described by a preset, a TOML file. Keyfob includes presets, and you can add your own to the
-    providers folder. Your own preset replaces one with the same id.
+    Each provider is described by a preset, a TOML file. Keyfob includes presets, and you can add your own to
+    the providers folder. Your own preset replaces one with the same id.
 
     \b
     Examples:
@@ -119,7 +119,8 @@ def show(session: Session, provider: str) -> None:
 @json_option
 @pass_session
 def check(session: Session, file: Path) -> None:
-    """Check the preset FILE. For each error, print its key and what it should be. Exits with 8 if there is an error.
+    """Check the preset FILE. For each error, print its key and what it
+    should be. Exits with 8 if there is an error.
 
     \b
     Example:
@@ -168,7 +169,8 @@ def _endpoint_options(function: F) -> F:
 @click.option(
     "--client-auth",
     type=click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt"]),
-    help="How the app authenticates: how it sends the secret, or private_key_jwt for a key (see keyfob jwk). Default: as the server says.",
+    help="How the app authenticates: how it sends the secret, or private_key_jwt for a key (see keyfob "
+    "jwk). Default: as the server says.",
 )
 @click.option("--register", is_flag=True, help="Register a client automatically at each sign-in (RFC 7591).")
 @click.option("--title", metavar="T", help="The name to show. Default: ID.")
@@ -215,10 +217,11 @@ def _endpoint_options(function: F) -> F:
 @json_option
 @pass_session
 def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **given: object) -> None:
-    """Write the preset ID for any OpenID Connect or OAuth 2.0 server. Keyfob reads the server's discovery document.
+    """Write the preset ID for any OpenID Connect or OAuth 2.0 server.
+    Keyfob reads the server's discovery document.
 
-    First register an app at the server with the redirect http://127.0.0.1:9876/callback, and copy its client id. You can
-    edit the preset file afterwards.
+    First register an app at the server with the redirect http://127.0.0.1:9876/callback, and copy its client
+    id. You can edit the preset file afterwards.
 
     \b
     Examples:

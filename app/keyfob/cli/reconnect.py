@@ -17,8 +17,8 @@ from keyfob.cli.signing_in import print_result, request_for, sign_in
 def reconnect(session: Session, account: str, options: SignInOptions) -> None:
     """Sign in to ACCOUNT again. The account keeps its id, label and settings.
 
-    You must sign in as the same person. Keyfob refuses another person's sign-in and changes nothing. --method changes
-    how the account signs in.
+    You must sign in as the same person. Keyfob refuses another person's sign-in and changes nothing. --method
+    changes how the account signs in.
 
     \b
     Examples:

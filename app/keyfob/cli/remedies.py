@@ -1,6 +1,7 @@
 """What to do about an error or a failed check, as a command prints it.
 
-The words are in `agent.remedies`. Here is the one case that depends on the terminal: a keychain whose prompt needs a screen.
+The words are in `agent.remedies`. Here is the one case that depends on
+the terminal: a keychain whose prompt needs a screen.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from keyfob.cli.session import Session
 @json_option
 @pass_session
 def rename(session: Session, account: str, label: str) -> None:
-    """Change the label of ACCOUNT to LABEL. The label is the part of the id after the slash. The tokens do not change.
+    """Change the label of ACCOUNT to LABEL. The label is the part of the
+    id after the slash. The tokens do not change.
 
     \b
     Example:

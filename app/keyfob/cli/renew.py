@@ -19,7 +19,8 @@ from keyfob.client.connection import AgentGoneError
 def renew(session: Session, account: str) -> None:
     """Renew the token of ACCOUNT now, even if the old one is still valid.
 
-    You rarely need this. Keyfob renews tokens automatically, and `keyfob token` renews a token that is about to expire.
+    You rarely need this. Keyfob renews tokens automatically, and `keyfob
+    token` renews a token that is about to expire.
 
     \b
     Example:

@@ -1,7 +1,8 @@
 """`keyfob request`: an API call with an account's token, only to the provider's own hosts.
 
-The response's body streams to stdout. After a 401, the token is replaced once and the request repeated. After a DPoP nonce
-challenge, the request is repeated once. A redirect is followed only to hosts that may get the token.
+The response's body streams to stdout. After a 401, the token is replaced once and the request repeated. After
+a DPoP nonce challenge, the request is repeated once. A redirect is followed only to hosts that may get the
+token.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ BODY_MOST = 256 * 1024 * 1024  # bytes: held in memory, since a 401 asks for it 
 @click.argument("address", metavar="PATH-OR-URL")
 @click.option("-H", "--header", "lines", multiple=True, metavar="K:V", help="Send this header. Repeatable.")
 @click.option(
-    "-d", "--data", metavar="@FILE|DATA", help="Send this body, or the content of FILE. @- reads stdin. The content type is JSON unless you set it with -H."
+    "-d", "--data", metavar="@FILE|DATA", help="Send this body, or the content of FILE. @- reads stdin. "
+                                               "The content type is JSON unless you set it with -H."
 )  # fmt: skip
 @click.option("-i", "--include", is_flag=True, help="Print the response's status and headers first.")
 @pass_session
@@ -52,9 +54,10 @@ def request(
 ) -> int:
     """Call the API of ACCOUNT's provider with the account's token, and print the response.
 
-    PATH-OR-URL is a path of the API such as /user, or a full address at one of the provider's API hosts. Keyfob refuses
-    any other host (exit 8), so that no token goes to the wrong server. This also works for accounts whose terms do not
-    allow other tools to use the token. If the API returns an error, Keyfob prints the response and exits with 1.
+    PATH-OR-URL is a path of the API such as /user, or a full address at one of the provider's API hosts.
+    Keyfob refuses any other host (exit 8), so that no token goes to the wrong server. This also works for
+    accounts whose terms do not allow other tools to use the token. If the API returns an error, Keyfob prints
+    the response and exits with 1.
 
     \b
     Examples:
@@ -110,8 +113,8 @@ class Call:
                     return self._print(answer)
 
     def _signed(self, wanted: SignRequest) -> SignedRequest:
-        """From the agent, which may hold what this process cannot open, else by this process under the same locks.
-        What may not leave Keyfob does not cross the socket either.
+        """From the agent, which may hold what this process cannot open, else by this process under the same
+        locks. What may not leave Keyfob does not cross the socket either.
         """
         engine = self._session.engine
         try:

@@ -1,6 +1,7 @@
 """One run of a command: its engine, its input and its output.
 
-Results go to stdout when they are complete, and everything else to stderr, so that stdout stays empty if a command fails.
+Results go to stdout when they are complete, and everything else to
+stderr, so that stdout stays empty if a command fails.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class OpenEngine(Protocol):
 
 
 def open_engine(folder: Path | None = None, *, in_memory: bool = False) -> Engine:
-    """The engine of the user's own home, or of the home in `folder`. `in_memory`: its vault forgets everything at the
-    end, for a demo without a keychain. Raises as `keyfob.engine.system_ports`.
+    """The engine of the user's own home, or of the home in `folder`. `in_memory`: its vault forgets
+    everything at the end, for a demo without a keychain. Raises as `keyfob.engine.system_ports`.
     """
     from keyfob.engine import build, memory_vault, system_ports
     from keyfob.process import log
@@ -80,14 +81,14 @@ def _write_error(text: str) -> None:
 def _alarm(event: LoggedEvent) -> None:
     if event.kind == "unsaved":
         _write_error(
-            f"The provider sent a new token for {event.account_id}, but the keychain cannot save it. Unlock the keychain "
-            "and keep this command running. It saves the token when it can."
+            f"The provider sent a new token for {event.account_id}, but the keychain cannot save it. "
+            "Unlock the keychain and keep this command running. It saves the token when it can."
         )
 
 
 class Session:
-    """Made once a run, by `main`; `--json` is set by the command's option. `window` opens the desktop app with these
-    arguments and returns its exit code. Only `note` may be used from several threads.
+    """Made once a run, by `main`; `--json` is set by the command's option. `window` opens the desktop app
+    with these arguments and returns its exit code. Only `note` may be used from several threads.
     """
 
     def __init__(
@@ -123,8 +124,8 @@ class Session:
         click.echo(json_text(value, indent=2))
 
     def say(self, text: str = "") -> None:
-        """A line of result, for users: whatever a provider or a file put into it, only Keyfob's own colours reach the
-        terminal.
+        """A line of result, for users: whatever a provider or a file put
+        into it, only Keyfob's own colours reach the terminal.
         """
         click.echo(shown(text), color=None if colourful() else False)
 
@@ -139,8 +140,8 @@ class Session:
     # --- reading --------------------------------------------------------------------------------------------
 
     def secret_from_stdin(self, option: str, prompt: str) -> Secret:
-        """The first line of stdin, asked for without echo on a terminal. Raises Usage if it is empty, or where
-        stdin was promised to another option already.
+        """The first line of stdin, asked for without echo on a terminal. Raises Usage if it is empty, or
+        where stdin was promised to another option already.
         """
         if self._stdin_for is not None:
             raise Usage(f"{option} and {self._stdin_for} both read stdin", remedy="Use only one of them.")
@@ -162,8 +163,8 @@ class Session:
     # --- the keychain ---------------------------------------------------------------------------------------
 
     def from_agent(self, ask: Callable[[], T]) -> T:
-        """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a user is here
-        to unlock it, that is done from here, and the agent is asked again.
+        """What `ask` gets from the agent. An agent opens no prompt: when the keychain is locked and a user is
+        here to unlock it, that is done from here, and the agent is asked again.
         """
         from keyfob.process.terminal import ASKABLE, can_ask
 
@@ -180,9 +181,9 @@ class Session:
     # --- working --------------------------------------------------------------------------------------------
 
     def finish(self, work: Callable[[], T], *, stop: Callable[[], object] | None = None) -> T:
-        """Run `work` on a thread and wait for it. A renewal whose request has left must not be cut short, or its
-        answer and with it the session is lost: Ctrl-C, SIGTERM and a closed terminal call `stop` if there is
-        one, and otherwise wait for the end before Transient `interrupted` is raised.
+        """Run `work` on a thread and wait for it. A renewal whose request has left must not be cut short, or
+        its answer and with it the session is lost: Ctrl-C, SIGTERM and a closed terminal call `stop` if there
+        is one, and otherwise wait for the end before Transient `interrupted` is raised.
         """
         done = threading.Event()
         box: list[T] = []
@@ -214,8 +215,8 @@ class Session:
         return box[0]
 
     def _give_up_waiting(self) -> None:
-        """A keychain's prompt is not waited for any more, nor a keychain that does not save a grant: a separate process
-        stands by for that.
+        """A keychain's prompt is not waited for any more, nor a keychain that does not save a grant: a
+        separate process stands by for that.
         """
         if self._engine is not None:
             self._engine.keeper.saving.let_go()
@@ -237,9 +238,9 @@ def colourful() -> bool:
 
 @contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """SIGINT, SIGTERM and SIGHUP are written down instead of ending the process: an exception raised from a handler
-    could come anywhere, also in the middle of dealing with the one before. Elsewhere than on the main thread
-    nothing is changed.
+    """SIGINT, SIGTERM and SIGHUP are written down instead of ending the process: an exception raised from a
+    handler could come anywhere, also in the middle of dealing with the one before. Elsewhere than on the main
+    thread nothing is changed.
     """
     noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -25,7 +25,9 @@ NEXT_BOTH = "Restart the app or the agent to use it."
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`choices`: the words it takes, empty for a whole number. `later`: when a running Keyfob follows, if not at once."""
+    """`choices`: the words it takes, empty for a whole number. `later`:
+    when a running Keyfob follows, if not at once.
+    """
 
     meaning: str
     choices: Sequence[str] = ()
@@ -120,8 +122,8 @@ def get(session: Session, key: str) -> None:
 @json_option
 @pass_session
 def set_(session: Session, key: str, value: str, yes: bool) -> None:
-    """Set KEY to VALUE. An on-off setting takes true or false, on or off, yes or no. If you change `vault`, tokens do not move and you must
-    sign in to your accounts again, so this command asks first.
+    """Set KEY to VALUE. An on-off setting takes true or false, on or off, yes or no. If you change `vault`,
+    tokens do not move and you must sign in to your accounts again, so this command asks first.
 
     \b
     Examples:
@@ -196,8 +198,8 @@ def _confirm_vault(session: Session, old: str, yes: bool) -> None:
     if not session.engine.accounts.views():
         return
     session.note(
-        f"Your tokens stay in the old place ({old}). The new place does not have them. "
-        f"Afterwards, sign in again with `keyfob reconnect`, or change back with: keyfob settings set vault {old}"
+        f"Your tokens stay in the old place ({old}). The new place does not have them. Afterwards, sign in "
+        f"again with `keyfob reconnect`, or change back with: keyfob settings set vault {old}"
     )
     if yes:
         return

@@ -1,4 +1,6 @@
-"""`keyfob sign`: the credentials for one request, for `keyfob.Auth` if no agent runs. Hidden from the list of commands."""
+"""`keyfob sign`: the credentials for one request, for `keyfob.Auth` if
+no agent runs. Hidden from the list of commands.
+"""
 
 from __future__ import annotations
 
@@ -16,5 +18,7 @@ from keyfob.cli.session import MOST_INPUT, Session
 @json_option
 @pass_session
 def sign(session: Session, account: str) -> None:
-    """Read {"method", "url", "nonce"?, "rejected"?} on stdin and print {"account", "url", "headers", "token"}."""
+    """Read {"method", "url", "nonce"?, "rejected"?} on stdin and print
+    {"account", "url", "headers", "token"}.
+    """
     session.document(sign_document(session, account, sys.stdin.read(MOST_INPUT)))

@@ -73,8 +73,8 @@ def request_for(
     label: str | None = None,
     account: Account | None = None,
 ) -> SignInRequest:
-    """The sign-in that the options ask for: of a new account, or again to `account`. Reads the secrets. Raises Usage,
-    click.BadParameter.
+    """The sign-in that the options ask for: of a new account, or again to `account`. Reads the secrets.
+    Raises Usage, click.BadParameter.
     """
     if options.client_secret_stdin and not options.client_id:
         raise Usage("--client-secret-stdin needs --client-id")
@@ -108,8 +108,8 @@ def request_for(
 def _secrets_for(
     session: Session, provider: Provider, options: SignInOptions, method: Method
 ) -> tuple[Secret | None, Secret | None]:
-    """The API key and the password, as far as the method needs one: from stdin if requested, else asked for on a
-    terminal. Raises Usage if neither is possible.
+    """The API key and the password, as far as the method needs one: from stdin if requested, else asked for
+    on a terminal. Raises Usage if neither is possible.
     """
     asked = METHOD_FACTS[method].asks_for
     if options.api_key_stdin and asked != "api_key":

@@ -6,7 +6,9 @@ from importlib import import_module
 
 
 def lines(text: str) -> list[str]:
-    """Two rows of modules a line; dark on light whatever the terminal's colours, with the quiet zone scanners need."""
+    """Two rows of modules a line; dark on light whatever the terminal's
+    colours, with the quiet zone scanners need.
+    """
     try:
         segno = import_module("segno")
     except ModuleNotFoundError:

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     "--min-life",
     type=Seconds(min=0, max=ASKED_MOST),
     metavar="S",
-    help="Renew the token first if it expires in less than S seconds. Default: 60, or a fifth of a shorter lifetime.",
+    help="Renew the token first if it expires in less than S seconds. Default: 60, or a fifth of a shorter "
+    "lifetime.",
 )
 @click.option(
     "--rejected-stdin",
     is_flag=True,
-    help="Read from stdin a token that the API refused. Keyfob replaces it first if it is still the current token.",
+    help="Read from stdin a token that the API refused. Keyfob replaces it first if it is still the current "
+    "token.",
 )
 @click.option("--header", is_flag=True, help="Print the full HTTP header line that the provider expects.")
 @json_option
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
 def token(session: Session, account: str, min_life: float | None, rejected_stdin: bool, header: bool) -> None:
     """Print only a valid access token or API key of ACCOUNT on stdout.
 
-    Keyfob never prints an expired token. It renews the token first, or fails (exit 3: sign in again; exit 5: try again
-    later). It renews at most once, and prints a token that is still valid even if it expires sooner than --min-life.
+    Keyfob never prints an expired token. It renews the token first, or fails (exit 3: sign in again; exit 5:
+    try again later). It renews at most once, and prints a token that is still valid even if it expires sooner
+    than --min-life.
 
     \b
     Examples:
@@ -50,7 +53,8 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
     rejected = session.secret_from_stdin("--rejected-stdin", "Refused token") if rejected_stdin else None
     refused = rejected.reveal() if rejected else None
     try:
-        # The fast paths take neither a refused token nor a fraction of a second: the agent is asked here for those.
+        # The fast paths take neither a refused token nor a fraction of a
+        # second: the agent is asked here for those.
         told = session.from_agent(lambda: running_agent.lease(account, min_life=min_life, rejected=refused))
         line = ": ".join(running_agent.header(account)) if header else ""
     except AgentGoneError:

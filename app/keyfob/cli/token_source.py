@@ -1,7 +1,9 @@
-"""Gets a token for a command that passes it on: from a running agent, or in this process under the same locks.
+"""Gets a token for a command that passes it on: from a running agent, or
+in this process under the same locks.
 
-Called by `exec` and `credential`. The agent comes first because it may be able to open what this process cannot (an encrypted
-file), and because it answers at once. The caller passes the secret to one tool and nowhere else.
+Called by `exec` and `credential`. The agent comes first because it may be able to open what this process
+cannot (an encrypted file), and because it answers at once. The caller passes the secret to one tool and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ class Lease:
 
 
 def lease(session: Session, ref: str) -> Lease:
-    """A valid token of `ref`, renewed first where needed. Blocks. Raises a KeyfobError, `sharing_not_allowed` among
-    them.
+    """A valid token of `ref`, renewed first where needed. Blocks. Raises
+    a KeyfobError, `sharing_not_allowed` among them.
     """
     try:
         answer = session.from_agent(lambda: running_agent.lease(ref))
@@ -49,7 +51,9 @@ def lease(session: Session, ref: str) -> Lease:
 
 
 def header(session: Session, ref: str) -> tuple[str, Secret]:
-    """The name and value of the header that carries the token of `ref`, as its provider wants it. As `lease`."""
+    """The name and value of the header that carries the token of `ref`,
+    as its provider wants it. As `lease`.
+    """
     try:
         name, value = session.from_agent(lambda: running_agent.header(ref))
         return name, Secret(value)

@@ -1,7 +1,7 @@
 """The accounts for `accounts` and `status`: those of this home, or of the agent that KEYFOB_SOCK names.
 
-An agent of this home has the same accounts, so there is no need to ask it. A socket in KEYFOB_SOCK may come from another
-machine (`ssh -R`), and its accounts are the ones that tools get here.
+An agent of this home has the same accounts, so there is no need to ask it. A socket in KEYFOB_SOCK may come
+from another machine (`ssh -R`), and its accounts are the ones that tools get here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def all_accounts(session: Session) -> list[AccountView]:
 
 
 def note_unread(session: Session) -> int:
-    """A line on stderr for each account that is left out of the list, because this home cannot read it. How many."""
+    """A line on stderr for each account that is left out of the list,
+    because this home cannot read it. How many.
+    """
     if os.environ.get("KEYFOB_SOCK"):
         return 0  # the list may be another machine's
     faults = session.engine.accounts.unread()

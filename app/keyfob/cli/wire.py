@@ -1,7 +1,7 @@
 """`keyfob wire` and `keyfob unwire`: configure a tool to get its credentials from Keyfob, and undo that.
 
-It shows the change and asks first. A backup stays next to each changed file until the change is undone. No token is ever
-written.
+It shows the change and asks first. A backup stays next to each changed
+file until the change is undone. No token is ever written.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def _tool_options(function: F) -> F:
     short_help="Configure a tool to get its credentials from Keyfob.",
     help=f"""Configure TOOL to get its credentials from Keyfob.
 
-    Shows what will change and asks first. Keeps a backup of each file next to it (…{BACKUP_SUFFIX}) until `keyfob unwire`
-    restores it. Without ACCOUNT, git and docker can use every account of a host.
+    Shows what will change and asks first. Keeps a backup of each file next to it (…{BACKUP_SUFFIX})
+    until `keyfob unwire` restores it. Without ACCOUNT, git and docker can use every account of a host.
 
     \b
     Tools:
@@ -67,7 +67,9 @@ def _tool_options(function: F) -> F:
 @json_option
 @pass_session
 def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, **options: str | None) -> None:
-    """Set up `tool` for these accounts, or for all that tools may use, after the user has seen the changes."""
+    """Set up `tool` for these accounts, or for all that tools may use,
+    after the user has seen the changes.
+    """
     engine = session.engine
     views = [engine.accounts.view(ref) for ref in accounts] if accounts else engine.accounts.views()
     kept = [view for view in views if not view.shareable]
@@ -100,7 +102,8 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
 @json_option
 @pass_session
 def unwire(session: Session, tool: str, yes: bool) -> None:
-    """Undo `keyfob wire TOOL` and restore the old file. If the file has changed since, remove only what Keyfob added.
+    """Undo `keyfob wire TOOL` and restore the old file. If the file has
+    changed since, remove only what Keyfob added.
 
     \b
     Example:

@@ -20,7 +20,9 @@ _CALLERS_OWN = frozenset({"accept", "content-type", "user-agent"})
 
 
 def make_auth() -> type:
-    """The class `keyfob.Auth`, made when it is first asked for: it is httpx's, and httpx costs 60 ms to import."""
+    """The class `keyfob.Auth`, made when it is first asked for: it is
+    httpx's, and httpx costs 60 ms to import.
+    """
     import httpx
 
     from keyfob.core.repeats import Repeats
@@ -30,10 +32,10 @@ def make_auth() -> type:
 
             httpx.Client(auth=keyfob.Auth("github"))
 
-        For requests to the provider's own API: any other address is refused (`host_not_allowed`). Under asyncio nothing
-        blocks the loop: the asking happens on a thread. A body that is read as it is sent cannot be sent twice: its
-        401 stands. With `follow_redirects`, httpx removes `Authorization` if a redirect leaves the host, but not
-        a key in another header: leave it off for such APIs.
+        For requests to the provider's own API: any other address is refused (`host_not_allowed`). Under
+        asyncio nothing blocks the loop: the asking happens on a thread. A body that is read as it is sent
+        cannot be sent twice: its 401 stands. With `follow_redirects`, httpx removes `Authorization` if a
+        redirect leaves the host, but not a key in another header: leave it off for such APIs.
         """
 
         def __init__(self, account: str) -> None:

@@ -1,5 +1,5 @@
-"""Without an agent, the `keyfob` command does the work in a separate process, so that the engine and its keychain stay out of
-this one.
+"""Without an agent, the `keyfob` command does the work in a separate process, so that the engine and its
+keychain stay out of this one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def run_command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, Any]:
-    """The JSON that `keyfob` with these arguments prints; `stdin` is its input. Raises `keyfob.KeyfobError`. Blocks."""
+    """The JSON that `keyfob` with these arguments prints; `stdin` is its
+    input. Raises `keyfob.KeyfobError`. Blocks.
+    """
     import subprocess
 
     from keyfob.core.errors import Fault

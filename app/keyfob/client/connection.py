@@ -1,4 +1,6 @@
-"""One request to the agent and its answer. Imports only `os` and `time` until there is a socket to connect to."""
+"""One request to the agent and its answer. Imports only `os` and `time`
+until there is a socket to connect to.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +71,8 @@ class _Place:
 def exchange(
     method: str, target: str, accept: str = "", body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request to the agent on its own connection: status, headers, body. An agent may take its time, but not
-    without a sign of life. Raises AgentGoneError.
+    """One request to the agent on its own connection: status, headers, body. An agent may take its time, but
+    not without a sign of life. Raises AgentGoneError.
     """
     if is_agent_silent():
         raise AgentGoneError("the agent does not answer")
@@ -103,7 +105,9 @@ def _send(sock: _socket.socket, data: bytes) -> None:
 
 
 def _received(sock: _socket.socket, place: _Place) -> bytes:
-    """All that comes until the other end closes. Raises OSError, and AgentGoneError for an agent that does not live."""
+    """All that comes until the other end closes. Raises OSError, and
+    AgentGoneError for an agent that does not live.
+    """
     global silent_until, on_wait
     end = time.monotonic() + TIMEOUT
     sock.settimeout(SILENCE)
@@ -169,8 +173,8 @@ def parse_response(raw: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def account_path(kind: str, ref: str, query: str = "") -> str:
-    """The path of an account under `/v1/`. Raises AgentGoneError for what cannot be an account: anything but letters, digits
-    and `._@-/`.
+    """The path of an account under `/v1/`. Raises AgentGoneError for what cannot be an account: anything but
+    letters, digits and `._@-/`.
     """
     if not ref or any(char not in _SAFE for char in ref) or ".." in ref.split("/"):
         raise AgentGoneError("no account has this name")

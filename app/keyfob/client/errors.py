@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 
 def error_of(problem: Mapping[str, Any]) -> Exception:
-    """The KeyfobError for `problem`: its `exit` decides the kind; an unknown `code` becomes the kind's default."""
+    """The KeyfobError for `problem`: its `exit` decides the kind; an
+    unknown `code` becomes the kind's default.
+    """
     from keyfob.core import errors
 
     kinds = {

@@ -22,8 +22,8 @@ KEYCHAIN_EXIT = "4"  # the exit code of a KeychainError, as the agent names it
 
 
 def asked_for(arguments: Sequence[str]) -> tuple[str, str, str] | None:
-    """What `keyfob token` was asked: account, `min_life` in digits or empty, and PLAIN, HEADER or JSON. None for
-    anything but a plain question, which the whole program has to judge.
+    """What `keyfob token` was asked: account, `min_life` in digits or empty, and PLAIN, HEADER or JSON. None
+    for anything but a plain question, which the whole program has to judge.
     """
     ref, min_life, accept, rest = "", "", PLAIN, list(arguments)
     while rest:

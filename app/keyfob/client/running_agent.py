@@ -1,6 +1,7 @@
 """What the client asks of a running agent.
 
-Each function blocks, and raises AgentGoneError if no agent answers, and `keyfob.KeyfobError` with the agent's refusal.
+Each function blocks, and raises AgentGoneError if no agent answers, and
+`keyfob.KeyfobError` with the agent's refusal.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def account(ref: str) -> dict[str, Any]:
 
 
 def lease(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
-    """The account's token and what is known of it, as `keyfob token --json` answers. `min_life` is in seconds.
-    `rejected` is a token that the API refused, so that the agent replaces it.
+    """The account's token and what is known of it, as `keyfob token --json` answers. `min_life` is in
+    seconds. `rejected` is a token that the API refused, so that the agent replaces it.
     """
     import json
 

@@ -1,4 +1,6 @@
-"""Tokens and signed requests for Python: from this process's memory, else from the agent, else by the `keyfob` command."""
+"""Tokens and signed requests for Python: from this process's memory,
+else from the agent, else by the `keyfob` command.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,13 @@ _bound: set[str] = set()  # accounts whose tokens are bound to a key: each reque
 
 
 def token(account: str, *, min_life: float | None = None, rejected: str | None = None) -> str:
-    """A valid access token or key of `account` (`provider/label`, or `provider` while it is the only one there).
+    """A valid access token or key of `account` (`provider/label`, or
+    `provider` while it is the only one there).
 
-    Renewed first if fewer than `min_life` seconds are left (default 60; 20 % of shorter lifetimes). `rejected`
-    names a token that the API refused, so that it is replaced. Kept in this process's memory until then. The caller
-    owns the token and must not log or store it. Raises `keyfob.KeyfobError`. Thread-safe; blocks.
+    Renewed first if fewer than `min_life` seconds are left (default 60; 20 % of shorter lifetimes).
+    `rejected` names a token that the API refused, so that it is replaced. Kept in this process's memory until
+    then. The caller owns the token and must not log or store it. Raises `keyfob.KeyfobError`. Thread-safe;
+    blocks.
     """
     key = (account, min_life)
     if rejected is None:
@@ -48,8 +52,8 @@ def accounts() -> list[dict[str, Any]]:
 
 
 def lease(account: str, *, min_life: float | None = None, rejected: str | None = None) -> dict[str, Any]:
-    """The token with what is known of it, as `keyfob token --json` answers: account, token, token_type, expires_at,
-    scopes. Nothing is remembered. Raises `keyfob.KeyfobError`. Blocks.
+    """The token with what is known of it, as `keyfob token --json` answers: account, token, token_type,
+    expires_at, scopes. Nothing is remembered. Raises `keyfob.KeyfobError`. Blocks.
     """
     try:
         return running_agent.lease(account, min_life=min_life, rejected=rejected)
@@ -65,9 +69,9 @@ def lease(account: str, *, min_life: float | None = None, rejected: str | None =
 def signed(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
-    """The credentials for one request of this account: `headers`, `url` (which differs if the token goes into the query), `token`.
-    For tokens bound to a key the agent signs, and the key stays there; without an agent, `keyfob sign` does.
-    Refused for an address that is not the provider's.
+    """The credentials for one request of this account: `headers`, `url` (which differs if the token goes into
+    the query), `token`. For tokens bound to a key the agent signs, and the key stays there; without an agent,
+    `keyfob sign` does. Refused for an address that is not the provider's.
     """
     import json
 
@@ -82,8 +86,8 @@ def signed(
 def credentials(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
-    """As `signed`, from this process's memory if the same headers can be used again. Of many threads with one refused
-    token one asks, and the others take what it got. Thread-safe; blocks.
+    """As `signed`, from this process's memory if the same headers can be used again. Of many threads with one
+    refused token one asks, and the others take what it got. Thread-safe; blocks.
     """
     if account in _bound:
         return signed(account, method, url, nonce, rejected)
@@ -116,8 +120,8 @@ def forget(account: str | None = None) -> None:
 
 
 def keep_until(answer: Mapping[str, Any], min_life: float | None) -> float:
-    """Until when an answer may be given from memory, as seconds since the epoch: while `min_life` seconds are left, and
-    30 seconds at most.
+    """Until when an answer may be given from memory, as seconds since the epoch: while `min_life` seconds are
+    left, and 30 seconds at most.
     """
     now = time.time()
     expires = answer.get("expires_at")

@@ -1,9 +1,9 @@
 """Accounts: who is connected at which provider, and in what state.
 
-An `Account` does not change between sign-ins. A `Status` is the state now, and each case has only the fields that make
-sense for it. A `Record` has both, and the store keeps records. Only `core.transitions.after` changes a record, and only
-`shown_status` decides what a face shows. "Renewing" is derived from the account's lock and never stored. A sign-in in
-progress is an `Attempt` of the service.
+An `Account` does not change between sign-ins. A `Status` is the state now, and each case has only the fields
+that make sense for it. A `Record` has both, and the store keeps records. Only `core.transitions.after`
+changes a record, and only `shown_status` decides what a face shows. "Renewing" is derived from the account's
+lock and never stored. A sign-in in progress is an `Attempt` of the service.
 """
 
 from __future__ import annotations
@@ -114,11 +114,12 @@ def shown_status(
     keychain_ok: bool = True,
     renewing: bool = False,
 ) -> ShownStatus:
-    """The status that every face shows. `word` is what was stored (`status_word`), or what a view that is some seconds
-    old shows, with a later `now`. `renewing`: a renewal runs.
+    """The status that every face shows. `word` is what was stored (`status_word`), or what a view that is
+    some seconds old shows, with a later `now`. `renewing`: a renewal runs.
 
-    An account whose token has expired is never `connected`: it is `stale` when it can be renewed, and otherwise
-    needs its person. `keychain_ok` is False while the keychain cannot be used: then no token can be returned.
+    An account whose token has expired is never `connected`: it is `stale` when it can be renewed, and
+    otherwise needs its person. `keychain_ok` is False while the keychain cannot be used: then no token can be
+    returned.
     """
     if word not in ("connected", "stale"):
         return word
@@ -193,7 +194,8 @@ class Record:
     failures: int = 0  # renewals failed in a row
     retry_at: datetime | None = None  # when Keyfob tries again: its backoff or the provider's wait
     asked_until: datetime | None = None  # how long the provider itself asked to wait (Retry-After)
-    # Renewals after the token's end that were refused without a word about the grant, or not answered; and the first.
+    # Renewals after the token's end that were refused without a word
+    # about the grant, or not answered; and the first.
     doubts: int = 0
     doubted_since: datetime | None = None
     key_tail: str | None = None  # an API key's last characters
@@ -215,7 +217,8 @@ class Intent:
 class PendingRevocation:
     """A token the provider has not yet confirmed as revoked. `entry` names the keychain entry that holds it.
 
-    `held`: an older sign-in of an account that is still connected, to be revoked when the account is disconnected.
+    `held`: an older sign-in of an account that is still connected, to be
+    revoked when the account is disconnected.
     """
 
     entry: str
@@ -232,7 +235,9 @@ class PendingRevocation:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A line of an account's history. `kind` is a `LoggedKind` or `HintKind`, or what another version wrote."""
+    """A line of an account's history. `kind` is a `LoggedKind` or
+    `HintKind`, or what another version wrote.
+    """
 
     at: datetime
     account_id: str
@@ -261,8 +266,8 @@ NO_COLOR = "#5c5c63"  # replaces a provider's color if that is not known
 class AccountView:
     """An account as faces see it: frozen, without secrets, safe on any thread.
 
-    `to_json` is the interface of `keyfob accounts` and of the socket. Fields with a default are not in it, or not in that
-    of an older agent.
+    `to_json` is the interface of `keyfob accounts` and of the socket. Fields with a default are not in it, or
+    not in that of an older agent.
     """
 
     id: str
@@ -300,7 +305,9 @@ class AccountView:
         return holds_key(self.method)
 
     def at(self, now: datetime, *, keychain_ok: bool = True) -> AccountView:
-        """As shown at `now`: a view may be some seconds or hours old, and its token may have expired since."""
+        """As shown at `now`: a view may be some seconds or hours old, and
+        its token may have expired since.
+        """
         status = shown_status(
             self.status,
             expires_at=self.expires_at,
@@ -336,8 +343,8 @@ class AccountView:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> AccountView:
-        """What `to_json` made, here or in an agent of another version. Raises ValueError for a method or a status that
-        this version does not know. The id replaces the key, and the provider's id its title.
+        """What `to_json` made, here or in an agent of another version. Raises ValueError for a method or a
+        status that this version does not know. The id replaces the key, and the provider's id its title.
         """
         method, status = known(METHODS, row["method"]), known(SHOWN_STATUSES, row["status"])
         if method is None or status is None:

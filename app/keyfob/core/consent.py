@@ -32,8 +32,8 @@ LASTS: dict[Reply, timedelta | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program as the system reports it: absolute paths, the folder it works in, and what started it, nearest first.
-    An empty `executable`: the system does not say.
+    """A program as the system reports it: absolute paths, the folder it works in, and what started it,
+    nearest first. An empty `executable`: the system does not say.
     """
 
     executable: str
@@ -43,7 +43,9 @@ class Program:
 
     @property
     def mark(self) -> str:
-        """What a permission is for: this program with this script, wherever it works and whatever started it."""
+        """What a permission is for: this program with this script,
+        wherever it works and whatever started it.
+        """
         return hashlib.sha256(f"{self.executable}\0{self.script or ''}".encode()).hexdigest()[:16]
 
     @property

@@ -11,10 +11,10 @@
     ├── SettingWrong        exit 8  port taken, client refused, preset faulty, terms forbid it
     └── PeerFault           exit 9  the peer broke the protocol
 
-The class says how the caller should treat the error. The `code` says which of the class's cases it is, and `CODES` gives
-each code's advice. What to do, in words, belongs to the faces: `desktop.shared.remedies` for the window and
-`agent.remedies` for terminals and the socket have one sentence for each code.
-Messages never contain a secret and never text from a peer that has not been through `core.text.plain`.
+The class says how the caller should treat the error. The `code` says which of the class's cases it is, and
+`CODES` gives each code's advice. What to do, in words, belongs to the faces: `desktop.shared.remedies` for
+the window and `agent.remedies` for terminals and the socket have one sentence for each code. Messages never
+contain a secret and never text from a peer that has not been through `core.text.plain`.
 """
 
 from __future__ import annotations
@@ -138,9 +138,10 @@ _NO_REMEDIES: Final[Mapping[str, str]] = MappingProxyType({})
 class KeyfobError(Exception):
     """A failure of Keyfob or of what it works with.
 
-    `message` says what happened, in one plain sentence without a full stop. `remedy` says what to do if this case needs
-    other advice than its code; None otherwise. `detail` is for a report and never secret. `retry_after` is the wait that
-    the provider asked for. `until` ends the message: a moment that each face shows in its own time zone.
+    `message` says what happened, in one plain sentence without a full stop. `remedy` says what to do if this
+    case needs other advice than its code; None otherwise. `detail` is for a report and never secret.
+    `retry_after` is the wait that the provider asked for. `until` ends the message: a moment that each face
+    shows in its own time zone.
     """
 
     exit_code: ClassVar[int] = 1
@@ -170,7 +171,9 @@ class KeyfobError(Exception):
         return CODES[self.code]
 
     def told(self, zone: tzinfo | None = None) -> str:
-        """What happened. A time is in `zone`, by default the system's own, with its day if that is another."""
+        """What happened. A time is in `zone`, by default the system's
+        own, with its day if that is another.
+        """
         if self.until is None:
             return self.message
         local = self.until.astimezone(zone)
@@ -182,8 +185,8 @@ class KeyfobError(Exception):
         return f"{self.message.rstrip('.')} until {day}{local:%H:%M:%S}"
 
     def sentence(self, remedies: Mapping[str, str] = _NO_REMEDIES, zone: tzinfo | None = None) -> str:
-        """What happened, then what to do: the error's own remedy, or the one that `remedies`, a face's table, has for its
-        code.
+        """What happened, then what to do: the error's own remedy, or the
+        one that `remedies`, a face's table, has for its code.
         """
         remedy = self.remedy or remedies.get(self.code, "")
         return f"{self.told(zone).rstrip('.')}. {remedy}".rstrip()

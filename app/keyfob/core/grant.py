@@ -1,7 +1,7 @@
 """What a provider issued: the tokens, their times and scopes, and the key that they are bound to.
 
-A grant is immutable. A renewal creates a new one with the next generation. The keychain stores it as one line of ASCII
-JSON with a checksum (`seal`, `unseal`), so that Keyfob detects an entry that is torn or cut off.
+A grant is immutable. A renewal creates a new one with the next generation. The keychain stores it as one line
+of ASCII JSON with a checksum (`seal`, `unseal`), so that Keyfob detects an entry that is torn or cut off.
 """
 
 from __future__ import annotations

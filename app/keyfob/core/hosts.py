@@ -1,7 +1,8 @@
-"""Whether a host is this computer or on its own network. Every rule about plain http and private addresses uses this file.
+"""Whether a host is this computer or on its own network. Every rule
+about plain http and private addresses uses this file.
 
-It checks a host as written and asks no resolver. The transport does the rest: for plain http it connects only to loopback
-addresses, whatever `localhost` resolves to.
+It checks a host as written and asks no resolver. The transport does the rest: for plain http it connects only
+to loopback addresses, whatever `localhost` resolves to.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether plain http to a URL's host stays on this computer: 127.0.0.0/8, ::1, or `localhost`. Takes an IPv6
-    address with or without brackets.
+    """Whether plain http to a URL's host stays on this computer: 127.0.0.0/8, ::1, or `localhost`. Takes an
+    IPv6 address with or without brackets.
 
-    Not the names below `localhost` nor `localhost.`: RFC 6761 §6.3 lets a resolver ask the network for them, and the
-    browsers and tools that get an address resolve it themselves. Nor the short and numeric forms of an address.
+    Not the names below `localhost` nor `localhost.`: RFC 6761 §6.3 lets a resolver ask the network for them,
+    and the browsers and tools that get an address resolve it themselves. Nor the short and numeric forms of
+    an address.
     """
     if not host:
         return False
@@ -29,9 +31,9 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_inside(host: str | None) -> bool:
-    """Whether a URL's host is this computer or an address of its own network (RFC 1918, link-local, …), in any form
-    that a resolver may read so. Of names, only `localhost` and those below it are: what others lead to must prove
-    itself by its certificate.
+    """Whether a URL's host is this computer or an address of its own network (RFC 1918, link-local, …), in
+    any form that a resolver may read so. Of names, only `localhost` and those below it are: what others lead
+    to must prove itself by its certificate.
     """
     if not host:
         return False
@@ -45,7 +47,9 @@ def is_inside(host: str | None) -> bool:
 
 
 def is_disguised(host: str) -> bool:
-    """Whether a name is an IPv4 address in a form that few parsers read alike: 127.1, 2130706433, 0x7f000001."""
+    """Whether a name is an IPv4 address in a form that few parsers read
+    alike: 127.1, 2130706433, 0x7f000001.
+    """
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None and _address(host) is None
 
 

@@ -1,7 +1,7 @@
 """The limits of a preset's values beyond their types, as marks on the fields of `core.provider`.
 
-Python and mypy ignore the marks. `providers.schema_check` checks files against them, and `providers.schema` writes them
-into the JSON Schema for editors.
+Python and mypy ignore the marks. `providers.schema_check` checks files against them, and `providers.schema`
+writes them into the JSON Schema for editors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Meaning:
 
 
 PATTERN_MOST = 256  # characters of a regular expression in a preset
-# No control characters, line separators, bidi marks and invisible ones: a title must not pretend to be another.
+# No control characters, line separators, bidi marks and invisible ones:
+# a title must not pretend to be another.
 _SHOWN = r"[^\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*"
 
 Id = Annotated[

@@ -1,7 +1,8 @@
 """How a user can sign in: the methods, and the facts about each that other code needs.
 
-To add a method, declare it here with its facts, write its flow in `protocol`, add a file and a case in `service/sign_in`, and
-name it in `cli.words` and `desktop.shared.method_words`. mypy and the tests list each place that is missing.
+To add a method, declare it here with its facts, write its flow in `protocol`, add a file and a case in
+`service/sign_in`, and name it in `cli.words` and `desktop.shared.method_words`. mypy and the tests list each
+place that is missing.
 """
 
 from __future__ import annotations

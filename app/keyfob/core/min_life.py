@@ -11,8 +11,8 @@ ASKED_MOST = 86_400  # seconds that a tool may ask for
 
 
 def min_life(lifetime: float | None, asked: float | None = None) -> float:
-    """How many seconds a token must have left. `asked` is what the tool wants, None for the usual; `lifetime` is the
-    token's whole lifetime in seconds, None when it is unknown.
+    """How many seconds a token must have left. `asked` is what the tool wants, None for the usual; `lifetime`
+    is the token's whole lifetime in seconds, None when it is unknown.
     """
     if asked is not None:
         return asked

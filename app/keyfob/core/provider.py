@@ -1,9 +1,10 @@
-"""A provider as a value: the content of a preset file, frozen. A preset contains no code; `quirks` are names of code in Keyfob.
+"""A provider as a value: the content of a preset file, frozen. A preset
+contains no code; `quirks` are names of code in Keyfob.
 
-Only this file defines which tables and keys a preset file may have. `providers.schema_check` reads files by these classes.
-The docstrings and the `Meaning` of fields go into the JSON Schema for editors. Endpoint and parameter names are those of
-RFC 8414 and similar. `{name}` in a URL stands for an input of the user (`instance`, `tenant`, …), which is filled in once,
-when an account is created.
+Only this file defines which tables and keys a preset file may have. `providers.schema_check` reads files by
+these classes. The docstrings and the `Meaning` of fields go into the JSON Schema for editors. Endpoint and
+parameter names are those of RFC 8414 and similar. `{name}` in a URL stands for an input of the user
+(`instance`, `tenant`, …), which is filled in once, when an account is created.
 """
 
 from __future__ import annotations

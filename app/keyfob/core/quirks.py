@@ -1,7 +1,8 @@
-"""Named quirks: what a preset needs and cannot express as data. Each is declared here, with the facts that other code needs.
+"""Named quirks: what a preset needs and cannot express as data. Each is
+declared here, with the facts that other code needs.
 
-A preset lists names, and `protocol.oauth.provider_quirks` has the code for them. To add one, declare it here and write its code
-there. If a key of a preset can express something, it is not a quirk.
+A preset lists names, and `protocol.oauth.provider_quirks` has the code for them. To add one, declare it here
+and write its code there. If a key of a preset can express something, it is not a quirk.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from keyfob.core.methods import Method
 QuirkName = Literal[
     "dynamic_agent_client", "openrouter_keys", "mastodon_apps", "login_flow_v2", "state_in_token_request",
 ]  # fmt: skip
-# How the client comes about with a quirk: registered by the quirk's own code, issued by the sign-in itself, or not
-# needed.
+# How the client comes about with a quirk: registered by the quirk's own
+# code, issued by the sign-in itself, or not needed.
 QuirkClient = Literal["registered", "issued", "none"]
 
 
@@ -36,16 +37,20 @@ class Quirk:
 QUIRKS: Mapping[QuirkName, Quirk] = MappingProxyType(
     {
         "dynamic_agent_client": Quirk(
-            "The first authorization request carries the client id `dynamic_agent_client`. The callback returns the issued one, which is saved with the account and used from then on (Sign in with ChatGPT).",
+            "The first authorization request carries the client id `dynamic_agent_client`. The callback "
+            "returns the issued one, which is saved with the account and used from then on (Sign in with "
+            "ChatGPT).",
             client="issued",
             shared_client_id="dynamic_agent_client",
         ),
         "openrouter_keys": Quirk(
-            "The authorization page takes `callback_url` and a PKCE challenge, returns a code without a state, and Keyfob exchanges the code for a permanent key instead of a token (OpenRouter).",
+            "The authorization page takes `callback_url` and a PKCE challenge, returns a code without a "
+            "state, and Keyfob exchanges the code for a permanent key instead of a token (OpenRouter).",
             client="none",
         ),
         "mastodon_apps": Quirk(
-            "The client is registered at the user's instance through `/api/v1/apps` instead of RFC 7591 (Mastodon and servers with its API).",
+            "The client is registered at the user's instance through `/api/v1/apps` instead of RFC 7591 "
+            "(Mastodon and servers with its API).",
             client="registered",
         ),
         "login_flow_v2": Quirk(

@@ -19,8 +19,9 @@ MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens m
 LIFETIME_MOST = timedelta(days=3650)
 # A moment further ahead than this was noted by a clock that has been set back since.
 AHEAD_MOST = timedelta(minutes=5)
-# A server may answer for a dead grant without saying that it has ended, or not at all. Its person is asked to sign in
-# again after so many renewals in such a span, counted from the access token's end; nothing is deleted.
+# A server may answer for a dead grant without saying that it has ended, or not at all. Its person is asked to
+# sign in again after so many renewals in such a span, counted from the access token's end; nothing is
+# deleted.
 DOUBTS_MOST = 3
 REFUSED_FOR = timedelta(minutes=15)
 UNANSWERED_FOR = timedelta(hours=2)  # a provider that is down may accept requests and not answer them
@@ -31,9 +32,9 @@ WAIT_MOST = timedelta(days=1)  # no wait is longer: neither our backoff nor what
 
 
 def serves(grant: Grant, at: datetime, asked: timedelta | None) -> bool:
-    """Whether the access token may be handed out as it is: not expired, and with enough life left, which is `asked` or,
-    for None, the usual (`core.min_life`). A grant that can be renewed and was noted by a clock that was ahead is not:
-    its end cannot be trusted, and may be years away.
+    """Whether the access token may be handed out as it is: not expired, and with enough life left, which is
+    `asked` or, for None, the usual (`core.min_life`). A grant that can be renewed and was noted by a clock
+    that was ahead is not: its end cannot be trusted, and may be years away.
     """
     if grant.refresh is not None and predates(grant.obtained_at, at):
         return False
@@ -75,7 +76,9 @@ def predates(noted: datetime | None, now: datetime) -> bool:
 
 
 def waits(until: datetime | None, now: datetime) -> bool:
-    """Whether `until` is still to be waited for. A moment too far away was noted by a clock that was ahead."""
+    """Whether `until` is still to be waited for. A moment too far away
+    was noted by a clock that was ahead.
+    """
     return until is not None and now < until <= now + WAIT_MOST + AHEAD_MOST
 
 
@@ -85,12 +88,13 @@ def ends_at(obtained_at: datetime, expires_at: datetime | None) -> datetime:
 
 
 def may_repeat(replays: int, age: timedelta, *, alive: bool, waiting: bool) -> bool:
-    """Whether a refresh token may be sent again whose answer never came. It was first sent `age` ago and has been
-    repeated `replays` times.
+    """Whether a refresh token may be sent again whose answer never came. It was first sent `age` ago and has
+    been repeated `replays` times.
 
-    At once, the first time. Then within REPEAT_WITHIN, whenever no backoff lasts (`waiting`): a server that takes a
-    used one again does so for about that long, and one that never does has ended the grant by the first repeat. Later,
-    a repeat may end a grant that lives, so it waits until the access token is no longer `alive`: nothing is lost then.
+    At once, the first time. Then within REPEAT_WITHIN, whenever no backoff lasts (`waiting`): a server that
+    takes a used one again does so for about that long, and one that never does has ended the grant by the
+    first repeat. Later, a repeat may end a grant that lives, so it waits until the access token is no longer
+    `alive`: nothing is lost then.
     """
     if replays == 0:
         return True
@@ -98,7 +102,9 @@ def may_repeat(replays: int, age: timedelta, *, alive: bool, waiting: bool) -> b
 
 
 def backoff(failures: int, jitter: float) -> timedelta:
-    """The wait after the n-th failure in a row (n ≥ 1): 5 s doubling to 30 min, ± 25 % by `jitter` in [0, 1)."""
+    """The wait after the n-th failure in a row (n ≥ 1): 5 s doubling to
+    30 min, ± 25 % by `jitter` in [0, 1).
+    """
     step: timedelta = min(BACKOFF_FIRST * (1 << min(max(failures, 1) - 1, 20)), BACKOFF_MOST)
     return step * (0.75 + 0.5 * jitter)
 

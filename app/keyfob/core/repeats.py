@@ -1,4 +1,6 @@
-"""Whether Keyfob sends a request again that an API refused: one rule for flows, `keyfob request` and `keyfob.Auth`."""
+"""Whether Keyfob sends a request again that an API refused: one rule for
+flows, `keyfob request` and `keyfob.Auth`.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,9 @@ class Repeats:
     def reason(
         self, status: int, headers: Mapping[str, str], *, asks_for_nonce: bool | None = None
     ) -> Reason | None:
-        """Why to send it again, None if the answer stands. `headers`: by lower-case names.
-        `asks_for_nonce`: whether the answer does; checked by its headers if None. A nonce comes first, since a
-        token may be good and refused for want of one.
+        """Why to send it again, None if the answer stands. `headers`: by lower-case names. `asks_for_nonce`:
+        whether the answer does; checked by its headers if None. A nonce comes first, since a token may be
+        good and refused for want of one.
         """
         if asks_for_nonce is None:
             asks_for_nonce = status == 401 and is_nonce_challenge(headers)

@@ -1,8 +1,8 @@
 """A value that must not be seen.
 
-Every token, key, client secret and private key is a `Secret`. Printing, formatting, logging or pickling one shows a
-placeholder, so that no traceback, log line or debugger view leaks it by accident. Only `reveal()` returns the text, and a
-reviewer can find every call of it.
+Every token, key, client secret and private key is a `Secret`. Printing, formatting, logging or pickling one
+shows a placeholder, so that no traceback, log line or debugger view leaks it by accident. Only `reveal()`
+returns the text, and a reviewer can find every call of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Secret:
         return text
 
     def fingerprint(self) -> str:
-        """SHA-256 in hex: distinguishes two secrets without revealing either. Safe to store for random secrets."""
+        """SHA-256 in hex: distinguishes two secrets without revealing
+        either. Safe to store for random secrets.
+        """
         return hashlib.sha256(self._text.encode()).hexdigest()
 
     def tail(self, count: int = 4) -> str:

@@ -1,7 +1,7 @@
 """Makes text from outside safe to show, to log or to use in a title.
 
-Control characters, line breaks, terminal escapes and bidirectional overrides in an app's name or an error description must
-not change a log, a terminal or a sentence on screen.
+Control characters, line breaks, terminal escapes and bidirectional overrides in an app's name or an error
+description must not change a log, a terminal or a sentence on screen.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ _LABEL_STRIP = re.compile(r"[^a-z0-9._@-]+")
 
 
 def plain(text: object, limit: int = 200) -> str:
-    """One line of at most `limit` characters: controls escaped as `\\xNN`, bidi marks dropped, blanks folded."""
+    """One line of at most `limit` characters: controls escaped as
+    `\\xNN`, bidi marks dropped, blanks folded.
+    """
     line = " ".join(inert(text, limit * 4).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def inert(text: object, limit: int = 1_000_000) -> str:
-    """As `plain`, but blanks and tabs stay as they are, for lines whose columns matter. What is over `limit` characters
-    is cut off.
+    """As `plain`, but blanks and tabs stay as they are, for lines whose
+    columns matter. What is over `limit` characters is cut off.
     """
     out: list[str] = []
     for char in str(text)[:limit]:

@@ -1,5 +1,5 @@
-"""Times and durations in words, for every face. Pure: `now` and every time are arguments, aware. Clock times are in `zone`
-(None: the computer's).
+"""Times and durations in words, for every face. Pure: `now` and every time are arguments, aware. Clock times
+are in `zone` (None: the computer's).
 """
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 _MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November",
     "December",
 )  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -15,7 +15,9 @@ def to_rfc3339(at: datetime | None) -> str | None:
 
 
 def from_rfc3339(text: str | None) -> datetime | None:
-    """The inverse; None for None or an empty string. Raises ValueError for anything else that is not a time."""
+    """The inverse; None for None or an empty string. Raises ValueError
+    for anything else that is not a time.
+    """
     if not text:
         return None
     at = datetime.fromisoformat(text.replace("Z", "+00:00"))

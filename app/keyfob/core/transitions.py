@@ -1,8 +1,8 @@
 """How an account's record changes: the events, and `after`, the only function that applies them.
 
-Services create an event and store `after(record, event)`. No other code sets a record's fields. An event says what happened
-and when. This file decides what follows from it (the status, the next try, what is reset). `docs/architecture.md` has a
-diagram of states that is generated from this function.
+Services create an event and store `after(record, event)`. No other code sets a record's fields. An event says
+what happened and when. This file decides what follows from it (the status, the next try, what is reset).
+`docs/architecture.md` has a diagram of states that is generated from this function.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class GrantKept:
-    """The vault holds what the provider sent, and the answer was wrong in another respect. It says nothing about the account."""
+    """The vault holds what the provider sent, and the answer was wrong in
+    another respect. It says nothing about the account.
+    """
 
     grant: Grant
     margin: timedelta
@@ -71,7 +73,9 @@ class GrantKept:
 
 @dataclass(frozen=True, slots=True)
 class GrantSavedLate:
-    """The separate process has saved a grant that the keychain refused before. It has not been checked yet."""
+    """The separate process has saved a grant that the keychain refused
+    before. It has not been checked yet.
+    """
 
     grant: Grant
     margin: timedelta
@@ -81,8 +85,8 @@ class GrantSavedLate:
 class RenewalFailed:
     """A renewal failed for a reason that may pass.
 
-    `grant` is what the vault holds now. `refused`: the server read the request and said nothing about the grant.
-    `lost`: the request may have arrived, and its answer did not.
+    `grant` is what the vault holds now. `refused`: the server read the request and said nothing about the
+    grant. `lost`: the request may have arrived, and its answer did not.
     """
 
     error: ErrorNote
@@ -142,7 +146,9 @@ class SecretsForgotten:
 
 @dataclass(frozen=True, slots=True)
 class Relisted:
-    """The store had lost the account, and its description was found in the vault, with its grant or without."""
+    """The store had lost the account, and its description was found in
+    the vault, with its grant or without.
+    """
 
     at: datetime
     grant: Grant | None
@@ -162,8 +168,8 @@ Event = SignedIn | RenewalEvent | TokenAccepted | Renamed | UserDisconnected | S
 def after(record: Record, event: Event) -> Record:
     """The record after `event`. Total: any event may meet any status, since processes race.
 
-    A late answer of a renewal never brings back an account that the user disconnected: what happens to its grant
-    leaves it unchanged. While an account needs a sign-in, a failing renewal does not hide the reason.
+    A late answer of a renewal never brings back an account that the user disconnected: what happens to its
+    grant leaves it unchanged. While an account needs a sign-in, a failing renewal does not hide the reason.
     """
     match event:
         case SignedIn(at=at, account=account, grant=grant):
@@ -212,7 +218,8 @@ def _after_renewal(record: Record, event: RenewalEvent) -> Record:
     match event:
         case Renewed(grant=grant, margin=margin):
             renewed = _holding(_reset(record), grant, margin)
-            # Also if a sign-in was needed: the saved renewal of another process, which won a race, is the truth.
+            # Also if a sign-in was needed: the saved renewal of another
+            # process, which won a race, is the truth.
             return replace(renewed, status=Connected(), last_renewed_at=grant.obtained_at)
         case GrantKept(grant=grant, margin=margin):
             return _holding(record, grant, margin)
@@ -234,8 +241,8 @@ def _after_renewal(record: Record, event: RenewalEvent) -> Record:
 
 
 def _after_failure(record: Record, event: RenewalFailed) -> Record:
-    """The account stays connected while its access token lives. If refusals or lost answers go on after the token's end,
-    the user is asked to sign in again, and one try an hour continues.
+    """The account stays connected while its access token lives. If refusals or lost answers go on after the
+    token's end, the user is asked to sign in again, and one try an hour continues.
     """
     status, error, now = record.status, event.error, event.error.at
     if isinstance(status, NeedsSignIn) and not still_tried(status):

@@ -1,8 +1,8 @@
 """The fixed words of the domain, as types: the values that an account, a preset and a sign-in may have.
 
-Presets, stored rows and the JSON interface use these words, so a word never changes. Text from outside becomes one of them
-only after a check: presets in `providers.schema_check`, rows in `adapters.store.codec`, and requests in the service that
-receives them. A `match` over one of them ends in `assert_never`.
+Presets, stored rows and the JSON interface use these words, so a word never changes. Text from outside
+becomes one of them only after a check: presets in `providers.schema_check`, rows in `adapters.store.codec`,
+and requests in the service that receives them. A `match` over one of them ends in `assert_never`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Literal, TypeVar, get_args
 StatusWord = Literal["connected", "stale", "needs_sign_in", "disconnected"]
 ShownStatus = Literal["connected", "renewing", "stale", "needs_sign_in", "disconnected"]
 SHOWN_STATUSES: tuple[ShownStatus, ...] = get_args(ShownStatus)
-# How far a sign-in has come: preparing, ready (listening), browser (opened), waiting (for the user), code (a device
-# code is shown), checking, saving, and one of three ends.
+# How far a sign-in has come: preparing, ready (listening), browser (opened), waiting (for the user), code (a
+# device code is shown), checking, saving, and one of three ends.
 Stage = Literal[
     "preparing", "ready", "browser", "waiting", "code", "checking", "saving", "done", "failed", "cancelled",
 ]  # fmt: skip
 ENDED: frozenset[Stage] = frozenset({"done", "failed", "cancelled"})
-# The lines of history that this version writes. A history may hold those of another version, so that what is read
-# from it is text.
+# The lines of history that this version writes. A history may hold those
+# of another version, so that what is read from it is text.
 LoggedKind = Literal[
     "connected", "reconnected", "imported", "renewed", "renewal_failed", "saving_failed", "needs_sign_in",
-    "key_expiring", "disconnected", "revoked", "revocation_pending", "revocation_failed", "renamed", "removed",
+    "key_expiring", "disconnected", "revoked", "revocation_pending", "revocation_failed", "renamed",
+    "removed",
 ]  # fmt: skip
 # What passes, and is reported to subscribers alone.
 HintKind = Literal["renewing", "idle", "tested", "unsaved", "renewal_failed"]
@@ -31,13 +32,15 @@ HintKind = Literal["renewing", "idle", "tested", "unsaved", "renewal_failed"]
 # --- presets ------------------------------------------------------------------------------------------------
 
 Category = Literal[
-    "games", "ai", "social", "code", "identity", "storage", "work", "media", "research", "other", "demo", "custom",
+    "games", "ai", "social", "code", "identity", "storage", "work", "media", "research", "other", "demo",
+    "custom",
 ]  # fmt: skip
 Tested = Literal["live", "software", "documentation"]
 Origin = Literal["keyfob", "user"]  # whose file a preset is
 ClientFrom = Literal["keyfob", "user", "dynamic", "none"]  # whose client id a provider is used with
 InputKind = Literal["text", "host", "url", "handle"]
-# How the client proves itself at the token endpoint (RFC 7591 §2); `basic_empty`: Basic with an empty password.
+# How the client proves itself at the token endpoint (RFC 7591 §2);
+# `basic_empty`: Basic with an empty password.
 ClientAuth = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt", "basic_empty"]
 CLIENT_AUTHS: tuple[ClientAuth, ...] = get_args(ClientAuth)
 SecretRule = Literal["never", "optional", "required"]

@@ -1,7 +1,8 @@
 """The authorization server's rules, on Authlib: which codes, tokens and keys exist and when they end.
 
-Each class implements what Authlib needs. Reuse detection (RFC 9700 §4.14.2) and the restriction to S256 (RFC 7636) are ours.
-Each request runs under the store's lock (see `web.py`), so it takes effect completely or not at all.
+Each class implements what Authlib needs. Reuse detection (RFC 9700 §4.14.2) and the restriction to S256 (RFC
+7636) are ours. Each request runs under the store's lock (see `web.py`), so it takes effect completely or not
+at all.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class S256Only(CodeChallenge):  # type: ignore[misc]
 
 
 class Authority:
-    """One demo provider's rules over its store. `server` and `protector` are Authlib's, bound to a Flask app."""
+    """One demo provider's rules over its store. `server` and
+    `protector` are Authlib's, bound to a Flask app.
+    """
 
     def __init__(
         self, app: Flask, store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient, ...]

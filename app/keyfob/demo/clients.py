@@ -13,8 +13,8 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 @dataclass(frozen=True, slots=True)
 class DemoClient:
-    """With `secret` None a public client. `redirect_uris` empty: any loopback port, path /callback (RFC 8252 §7.3).
-    The methods are what Authlib asks of a client.
+    """With `secret` None a public client. `redirect_uris` empty: any loopback port, path /callback (RFC 8252
+    §7.3). The methods are what Authlib asks of a client.
     """
 
     client_id: str
@@ -38,7 +38,9 @@ class DemoClient:
         return " ".join(word for word in asked if word in self.trusted_scopes)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Whether it is registered; without any, each loopback address with any port will do (RFC 8252 §7.3)."""
+        """Whether it is registered; without any, each loopback address
+        with any port will do (RFC 8252 §7.3).
+        """
         if self.redirect_uris:
             return redirect_uri in self.redirect_uris
         try:

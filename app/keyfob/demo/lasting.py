@@ -1,7 +1,7 @@
 """The demo provider of the window, whose accounts survive a restart: it keeps its address.
 
-Its preset has the usual port. If another program uses that port, the demo takes any free one and keeps it: a preset in the
-home's `providers` folder then names it, so that every command finds the demo's accounts there.
+Its preset has the usual port. If another program uses that port, the demo takes any free one and keeps it: a
+preset in the home's `providers` folder then names it, so that every command finds the demo's accounts there.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ ISSUER = re.compile(r'^issuer = "http://127\.0\.0\.1:([0-9]{1,5})"$', re.MULTILI
 
 
 def start_lasting(data: Path, config: Path, *, access_lifetime: int, usual: int = PORT) -> DemoServer:
-    """A demo provider that serves, for a home with these folders. `access_lifetime` in seconds, `usual` the port that
-    Keyfob's own preset names. Raises SettingWrong: `setting_faulty` when its parts are not installed, `port_taken` when
-    another program uses its port and the user has a preset with its id.
+    """A demo provider that serves, for a home with these folders. `access_lifetime` in seconds, `usual` the
+    port that Keyfob's own preset names. Raises SettingWrong: `setting_faulty` when its parts are not
+    installed, `port_taken` when another program uses its port and the user has a preset with its id.
     """
     preset = config / "providers" / "demo.toml"
     text = _read(preset)

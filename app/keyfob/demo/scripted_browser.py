@@ -1,7 +1,7 @@
 """A user with a browser, in code: signs in at the demo provider for `keyfob demo --headless` and for tests.
 
-It reads the pages' forms and submits them by plain HTTP, keeps cookies and follows redirects, like a browser without
-JavaScript. It talks only to loopback and refuses to be sent elsewhere.
+It reads the pages' forms and submits them by plain HTTP, keeps cookies and follows redirects, like a browser
+without JavaScript. It talks only to loopback and refuses to be sent elsewhere.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class Page:
 
 
 class ScriptedBrowser:
-    """One browser. Not thread-safe. `urls` is where it has been, for tests. With `within` it stays at addresses
-    that begin so: sent elsewhere, it stops there with a page of status 0, as a browser on another machine would.
+    """One browser. Not thread-safe. `urls` is where it has been, for tests. With `within` it stays at
+    addresses that begin so: sent elsewhere, it stops there with a page of status 0, as a browser on another
+    machine would.
     """
 
     def __init__(self, within: str = "http://") -> None:
@@ -53,8 +54,8 @@ class ScriptedBrowser:
         self.urls: list[str] = []
 
     def sign_in(self, url: str, person: str = "alice", *, allow: bool = True) -> Page:
-        """Follow an authorization or device URL to its end: choose `person`, press Allow or Deny. Returns the last
-        page, which is the app's own where it called back. Raises RuntimeError if the pages lead nowhere.
+        """Follow an authorization or device URL to its end: choose `person`, press Allow or Deny. Returns the
+        last page, which is the app's own where it called back. Raises RuntimeError if the pages lead nowhere.
         """
         page = self.get(url)
         for _ in range(MOST_STEPS):

@@ -1,7 +1,8 @@
-"""Starts and stops the demo provider. Called by `keyfob demo` and by tests; Authlib and Flask load at `start()`.
+"""Starts and stops the demo provider. Called by `keyfob demo` and by
+tests; Authlib and Flask load at `start()`.
 
-One threaded WSGI server on 127.0.0.1. A second start for the same home finds the first one and uses it; another
-home's demo, or another program, on the port is a clear error.
+One threaded WSGI server on 127.0.0.1. A second start for the same home finds the first one and uses it;
+another home's demo, or another program, on the port is a clear error.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def _utc_now() -> datetime:
 
 
 class DemoServer:
-    """A demo provider over `state_dir` (made 0700). `port` 0 takes any free one: for tests, as the issuer's address
-    must stay the same for accounts to outlive a restart. `access_lifetime` and `device_interval` in seconds.
+    """A demo provider over `state_dir` (made 0700). `port` 0 takes any free one: for tests, as the issuer's
+    address must stay the same for accounts to outlive a restart. `access_lifetime` and `device_interval` in
+    seconds.
     """
 
     def __init__(
@@ -84,8 +86,8 @@ class DemoServer:
         except ModuleNotFoundError as error:
             raise SettingWrong(
                 "The demo provider is not installed",
-                remedy="Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx install "
-                "'keyfob[demo]').",
+                remedy="Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx "
+                "install 'keyfob[demo]').",
                 detail=str(error),
             ) from error
 

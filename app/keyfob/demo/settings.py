@@ -1,4 +1,6 @@
-"""How the demo provider behaves now, and what it has counted. The playground page changes it while it runs."""
+"""How the demo provider behaves now, and what it has counted. The
+playground page changes it while it runs.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ SLOW_SECONDS = 4.0
 
 @dataclass(slots=True)
 class DemoSettings:
-    """`slow` delays every answer to an app by SLOW_SECONDS, `down` makes each a 503. Neither outlives the process:
-    a demo that starts broken would puzzle. `access_lifetime` and `device_interval` are seconds.
+    """`slow` delays every answer to an app by SLOW_SECONDS, `down` makes each a 503. Neither outlives the
+    process: a demo that starts broken would puzzle. `access_lifetime` and `device_interval` are seconds.
     """
 
     issuer: str

@@ -1,9 +1,9 @@
 """What the demo provider remembers: grants, codes, sign-ins at the provider, and its signing keys.
 
-One JSON file in the home's demo folder, rewritten as a whole and flushed before any answer leaves, so that no restart or kill
-loses a grant. Codes and tokens are stored only as SHA-256, so the file does not reveal them. The demo server's signing keys
-are in a separate file, 0600, and sign only the demo's ID tokens. Callers hold `lock` over a whole request, so that two uses
-of one token see each other.
+One JSON file in the home's demo folder, rewritten as a whole and flushed before any answer leaves, so that no
+restart or kill loses a grant. Codes and tokens are stored only as SHA-256, so the file does not reveal them.
+The demo server's signing keys are in a separate file, 0600, and sign only the demo's ID tokens. Callers hold
+`lock` over a whole request, so that two uses of one token see each other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def digest(token: str) -> str:
 
 @dataclass(slots=True)
 class Family:
-    """One grant: a user allowed one app some scopes. Its refresh tokens follow one another (RFC 9700 §4.14.2)."""
+    """One grant: a user allowed one app some scopes. Its refresh tokens
+    follow one another (RFC 9700 §4.14.2).
+    """
 
     id: str
     person: str
@@ -130,7 +132,9 @@ class DemoStore:
         return family
 
     def issue(self, family: Family, access: str, expires_at: float, refresh: str | None) -> None:
-        """Note new tokens; a new refresh token takes the place of the old, which is from then on a used one."""
+        """Note new tokens; a new refresh token takes the place of the
+        old, which is from then on a used one.
+        """
         family.access[digest(access)] = expires_at
         if refresh is not None:
             if family.refresh is not None:
@@ -188,7 +192,9 @@ def _signing_keys(path: Path) -> KeySet:
 
 
 def _identity(path: Path) -> str:
-    """A random name for this demo, so that a second start can tell it from another home's on the same port."""
+    """A random name for this demo, so that a second start can tell it
+    from another home's on the same port.
+    """
     if path.exists():
         return path.read_text(encoding="ascii").strip()
     name = secrets.token_hex(16)

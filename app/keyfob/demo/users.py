@@ -1,6 +1,7 @@
 """The users of the demo provider, and their portraits.
 
-The portraits are PNG files drawn by arithmetic: every toolkit reads them, and there is no file or licence to include.
+The portraits are PNG files drawn by arithmetic: every toolkit reads
+them, and there is no file or licence to include.
 """
 
 from __future__ import annotations

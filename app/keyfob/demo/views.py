@@ -1,7 +1,7 @@
 """The pages that users see: choosing an account, allowing an app, a device's code, and the playground.
 
-Forms are plain HTML. A form is accepted only from this server's own pages (Origin, or Fetch Metadata if a browser sends no
-Origin), so that no other web page can submit it.
+Forms are plain HTML. A form is accepted only from this server's own pages (Origin, or Fetch Metadata if a
+browser sends no Origin), so that no other web page can submit it.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ class Pages:
         return self._with_iss(redirect(f"{redirect_uri}{mark}{urlencode(params)}", 303))
 
     def _with_iss(self, response: BaseResponse) -> BaseResponse:
-        """RFC 9207: the answer names its issuer, errors too. 303, so that a form's POST comes back as a GET."""
+        """RFC 9207: the answer names its issuer, errors too. 303, so that
+        a form's POST comes back as a GET.
+        """
         location = response.headers.get("Location")
         if location:
             mark = "&" if urlsplit(location).query else "?"

@@ -1,7 +1,7 @@
 """The demo provider's Flask application: the protocol's endpoints and their answers.
 
-Every request must name the issuer's own host (DNS rebinding). Each runs under the store's lock, except for the pause of "be
-slow". The pages that users see are in `views.py`.
+Every request must name the issuer's own host (DNS rebinding). Each runs under the store's lock, except for
+the pause of "be slow". The pages that users see are in `views.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from keyfob.demo.users import PEOPLE, portrait
 from keyfob.demo.views import Pages
 
 ABOUT = "/.well-known/keyfob-demo"
-# What apps ask, and so what "be slow" and "be down" bear on; the pages keep working, or it could not be switched back.
+# What apps ask, and so what "be slow" and "be down" bear on; the pages
+# keep working, or it could not be switched back.
 FOR_APPS = frozenset(
     ("discovery", "jwks", "token", "revoke", "device_authorization", "userinfo", "greeting", "authorize")
 )
@@ -47,7 +48,9 @@ def make_app(store: DemoStore, settings: DemoSettings, clients: tuple[DemoClient
 
 
 def _guard(app: Flask, store: DemoStore, settings: DemoSettings) -> None:
-    """What holds for every request: the host, the faults that are switched on, the lock, the headers of answers."""
+    """What holds for every request: the host, the faults that are
+    switched on, the lock, the headers of answers.
+    """
     host = settings.issuer.removeprefix("http://")
     slow_now = threading.Event()
 

@@ -32,15 +32,19 @@ if TYPE_CHECKING:
     from keyfob.desktop.demo_control import Demo
     from keyfob.engine import Engine
 
-NO_SCREEN = "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, `keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the demo."
+NO_SCREEN = (
+    "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, "
+    "`keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the "
+    "demo."
+)
 NO_SCREEN_EXIT = 2  # as for wrong usage
 DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, if there is one
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The desktop app, until the user quits; the exit code. `--demo` starts the demo provider with it. Without a
-    keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong.
+    """The desktop app, until the user quits; the exit code. `--demo` starts the demo provider with it.
+    Without a keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong.
     """
     start_demo = "--demo" in arguments
     with ExitStack() as until_the_end:
@@ -49,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
             from keyfob.engine import has_keychain, memory_vault
 
             if not has_keychain(home):
-                # In a separate home: without a keychain, the accounts of the user's own home would lose theirs.
+                # In a separate home: without a keychain, the accounts of
+                # the user's own home would lose theirs.
                 folder = until_the_end.enter_context(TemporaryDirectory(prefix="keyfob-demo-"))
                 home, vault = open_home({"KEYFOB_HOME": folder}), memory_vault()
         log.set_up(home.log)
@@ -78,8 +83,8 @@ def run(
     """Open the window and stay until the user quits; the exit code.
 
     `build` makes the engine and is called off the GUI thread, after the first paint. `demo` starts the demo
-    provider, if it is installed; `start_demo` asks for it at once. A second start for the same home raises the
-    first's window and returns 0.
+    provider, if it is installed; `start_demo` asks for it at once. A second start for the same home raises
+    the first's window and returns 0.
     """
     app = _application()
     app.setApplicationName("Keyfob")

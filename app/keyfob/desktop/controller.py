@@ -1,7 +1,8 @@
 """The window's controller: connects window, tray, dialogs and presenters, and ends the app in order.
 
-One QObject on the GUI thread. The engine is built after the first paint, off this thread. Until then the window is open and
-shows no accounts. At the end it waits for work that has begun: a renewal is never interrupted.
+One QObject on the GUI thread. The engine is built after the first paint, off this thread. Until then the
+window is open and shows no accounts. At the end it waits for work that has begun: a renewal is never
+interrupted.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """How the app is started. `demo` starts the demo provider, if it is installed; `with_demo` asks for it at once."""
+    """How the app is started. `demo` starts the demo provider, if it is
+    installed; `with_demo` asks for it at once.
+    """
 
     demo: Callable[[], Demo] | None = None
     with_demo: bool = False

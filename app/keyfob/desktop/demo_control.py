@@ -1,4 +1,5 @@
-"""The demo provider, for the window: starts it off the GUI thread, and knows whether it runs or why it does not.
+"""The demo provider, for the window: starts it off the GUI thread, and
+knows whether it runs or why it does not.
 
 One QObject on the GUI thread.
 """

@@ -1,4 +1,5 @@
-"""The end of the app: waits for what must not be cut off, closes the engine, and reports that the app may leave.
+"""The end of the app: waits for what must not be cut off, closes the
+engine, and reports that the app may leave.
 
 One QObject on the GUI thread.
 """
@@ -26,7 +27,9 @@ class Ending(QObject):
     ended = Signal(int)  # the exit code
 
     def __init__(self, threads: Threads, close: Callable[[], None], parent: QObject) -> None:
-        """`close` closes the engine; it blocks and is called off the GUI thread, after everything else has ended."""
+        """`close` closes the engine; it blocks and is called off the GUI
+        thread, after everything else has ended.
+        """
         super().__init__(parent)
         self._threads, self._close = threads, close
         self._begun: float | None = None

@@ -1,7 +1,7 @@
 """The renewer's timer: one single-shot timer, set to what the last tick returned, and at most 37 s.
 
-It also ticks when the machine wakes, the network comes back, the keychain was unlocked, or something happened to an account
-here or in another process, because the last tick could not know of it.
+It also ticks when the machine wakes, the network comes back, the keychain was unlocked, or something happened
+to an account here or in another process, because the last tick could not know of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The app once its engine is built: presenter, Connect Account dialog, renewal timer, and what a press leads to.
+"""The app once its engine is built: presenter, Connect Account dialog,
+renewal timer, and what a press leads to.
 
-One QObject on the GUI thread, made by the controller when the engine is there. Everything it uses exists from then
-on, so nothing here asks whether there is an engine.
+One QObject on the GUI thread, made by the controller when the engine is there. Everything it uses exists from
+then on, so nothing here asks whether there is an engine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Signals when any process has written to the account store. It does not poll; the file system reports the change."""
+"""Signals when any process has written to the account store. It does not
+poll; the file system reports the change.
+"""
 
 from __future__ import annotations
 

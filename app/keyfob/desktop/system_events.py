@@ -1,4 +1,5 @@
-"""What happens around the app: the machine wakes, the network comes and goes, the keychain is locked or unlocked.
+"""What happens around the app: the machine wakes, the network comes and
+goes, the keychain is locked or unlocked.
 
 Signals only, no polling. If a desktop reports nothing of this, the renewer's own tick every 37 s is enough.
 """

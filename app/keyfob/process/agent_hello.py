@@ -1,8 +1,9 @@
 """How an agent that listens on a port proves its identity before a client sends it the key or a secret.
 
-The port and the key are in a file that only the user's programs can read. A killed agent leaves the file behind, and any
-program may take its port. So a client first sends a challenge, and the agent answers with an HMAC of it under the key. Only
-then does the client send the key. Both sides are here. Unix sockets need neither.
+The port and the key are in a file that only the user's programs can read. A killed agent leaves the file
+behind, and any program may take its port. So a client first sends a challenge, and the agent answers with an
+HMAC of it under the key. Only then does the client send the key. Both sides are here. Unix sockets need
+neither.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def proof(key: str, port: int, challenge: str) -> str | None:
 
 
 def proves_itself(sock: Connected, port: int, key: str) -> bool:
-    """Whether the other end of this new connection knows the key. The connection can be used afterwards. Blocks for at
-    most a few seconds; raises OSError.
+    """Whether the other end of this new connection knows the key. The connection can be used afterwards.
+    Blocks for at most a few seconds; raises OSError.
     """
     challenge = os.urandom(_CHALLENGE // 2).hex()
     sock.settimeout(_WITHIN)
@@ -64,7 +65,9 @@ def proves_itself(sock: Connected, port: int, key: str) -> bool:
 
 
 def is_agent(port: int, key: str) -> bool:
-    """Whether the agent that has this key listens at this port. Blocks for at most a few seconds; never raises."""
+    """Whether the agent that has this key listens at this port. Blocks
+    for at most a few seconds; never raises.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.settimeout(1)
         try:

@@ -1,8 +1,8 @@
 """The home: the folders with everything that Keyfob keeps on disk, and the id that keeps two homes apart.
 
-Folders are 0700 and files 0600, whatever the umask. A folder that belongs to another user is refused. Called by each entry
-point, and by tests. It contains no secret, and never changes the process's umask (programs that Keyfob starts would inherit
-it).
+Folders are 0700 and files 0600, whatever the umask. A folder that belongs to another user is refused. Called
+by each entry point, and by tests. It contains no secret, and never changes the process's umask (programs that
+Keyfob starts would inherit it).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Home:
 def open_home(env: Mapping[str, str] = os.environ) -> Home:
     """The home, made if it is new. Safe when several processes start at once.
 
-    KEYFOB_HOME puts all under one folder, else platformdirs decides. Wider modes of our own folders are repaired.
-    Raises SettingWrong `setting_faulty` for a folder that is somebody else's or cannot be made.
+    KEYFOB_HOME puts all under one folder, else platformdirs decides. Wider modes of our own folders are
+    repaired. Raises SettingWrong `setting_faulty` for a folder that is somebody else's or cannot be made.
     """
     where = paths.folders(env)
     try:
@@ -138,6 +138,7 @@ def _identity(path: Path) -> str:
         raise Fault(
             f"{path} is damaged",
             code="store_damaged",
-            remedy="Restore this file from a backup. Without it, your tokens in the keychain cannot be found.",
+            remedy="Restore this file from a backup. Without it, your tokens in the keychain cannot be "
+            "found.",
         )
     return text

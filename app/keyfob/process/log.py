@@ -1,8 +1,8 @@
 """The log file: one plain line for each record, rotated, readable only by its owner.
 
-Secrets are kept out of the log by construction (`core.secret.Secret`, requests that do not print themselves). The patterns
-here are the last line of defence, for what a library might log. Each entry point sets the log up once. Nothing from outside
-can break or forge a line, or send terminal escapes.
+Secrets are kept out of the log by construction (`core.secret.Secret`, requests that do not print themselves).
+The patterns here are the last line of defence, for what a library might log. Each entry point sets the log up
+once. Nothing from outside can break or forge a line, or send terminal escapes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def redact(text: str) -> str:
 
 
 class PlainFormatter(logging.Formatter):
-    """`2026-11-20T18:00:00.123Z WARNING keyfob.service.accounts.keeper: words`, on one line with any traceback."""
+    """`2026-11-20T18:00:00.123Z WARNING keyfob.service.accounts.keeper:
+    words`, on one line with any traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, with secrets redacted and control characters taken out."""
@@ -67,8 +69,8 @@ class PlainFormatter(logging.Formatter):
 
 
 class PrivateLogFile(logging.Handler):
-    """Appends to a file made 0600; several processes may write to one. A log that cannot be written is let go:
-    it must never stop a renewal.
+    """Appends to a file made 0600; several processes may write to one. A log that cannot be written is let
+    go: it must never stop a renewal.
     """
 
     def __init__(self, path: Path) -> None:

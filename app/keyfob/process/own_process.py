@@ -1,8 +1,9 @@
 """What each process of Keyfob does first, how it starts another one, and what other programs receive from it.
 
-Every entry point calls `begin` before it imports more: `__main__`, the tools' helpers and the keychain process. Afterwards,
-nothing in the current folder is imported or run: a cloned repository may contain its own `json.py` or `git`, and tools run
-our helpers there. Imports only `os` and `sys`, because the fast path of `keyfob token` uses this file.
+Every entry point calls `begin` before it imports more: `__main__`, the tools' helpers and the keychain
+process. Afterwards, nothing in the current folder is imported or run: a cloned repository may contain its own
+`json.py` or `git`, and tools run our helpers there. Imports only `os` and `sys`, because the fast path of
+`keyfob token` uses this file.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def begin() -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Opens descriptors 0 to 2 if the caller closed them: the next file that we open, a database even, would get
-    such a number, and what we print would be written into it.
+    """Opens descriptors 0 to 2 if the caller closed them: the next file that we open, a database even, would
+    get such a number, and what we print would be written into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -54,8 +55,9 @@ def _open_standard_descriptors() -> None:
 def _leave_current_folder() -> None:
     """Takes the current folder, and what PYTHONPATH and PATH name relative to it, out of `sys.path` and PATH.
 
-    `python -m keyfob` puts the current folder first. The folder that this package was imported from stays, also if
-    it is the current one. PATH is cleaned for programs that start others by name: libraries, `pass`, `xdg-open`.
+    `python -m keyfob` puts the current folder first. The folder that this package was imported from stays,
+    also if it is the current one. PATH is cleaned for programs that start others by name: libraries, `pass`,
+    `xdg-open`.
     """
     global _persons_path
     relative = {""}
@@ -82,9 +84,10 @@ def _leave_current_folder() -> None:
 def _forbid_core_dumps() -> None:
     """A crash must not write tokens to a disk.
 
-    The limit holds for core files. If a program collects them, the kernel ignores the limit: the filter leaves all
-    memory out of what that program gets. PR_SET_DUMPABLE is not used: it would hide /proc/PID of the app from the
-    desktop's portals, which then refuse it, and from KeePassXC, which then warns of an unknown program.
+    The limit holds for core files. If a program collects them, the kernel ignores the limit: the filter
+    leaves all memory out of what that program gets. PR_SET_DUMPABLE is not used: it would hide /proc/PID of
+    the app from the desktop's portals, which then refuse it, and from KeePassXC, which then warns of an
+    unknown program.
     """
     global _persons_core, _persons_filter
     if _persons_core is not None or os.name == "nt":
@@ -113,7 +116,7 @@ def _absolute(path: str) -> list[str]:
     return [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
 
 
-# --- starting ourselves -------------------------------------------------------------------------------------------
+# --- starting ourselves -------------------------------------------------------------------------------------
 
 
 def package_root() -> str:
@@ -122,13 +125,13 @@ def package_root() -> str:
 
 
 def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
-    """How to start `main` of a module of Keyfob: this program when frozen, else this interpreter, isolated (-I) from the
-    current folder and the user's Python settings, on this very package. Arguments may follow.
+    """How to start `main` of a module of Keyfob: this program when frozen, else this interpreter, isolated
+    (-I) from the current folder and the user's Python settings, on this very package. Arguments may follow.
     """
     if getattr(sys, "frozen", False):
         return (sys.executable,)
-    # The package comes from its own folder, whatever else is installed; what it needs comes from there last, so that
-    # nothing there replaces the standard library.
+    # The package comes from its own folder, whatever else is installed; what it needs comes from there last,
+    # so that nothing there replaces the standard library.
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); import keyfob; sys.path.append(sys.path.pop(0)); "
         f"from {module} import main; sys.exit(main())"
@@ -136,12 +139,12 @@ def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
     return (sys.executable, "-I", "-c", code, package_root())
 
 
-# --- starting others ----------------------------------------------------------------------------------------------
+# --- starting others ----------------------------------------------------------------------------------------
 
 
 def find_program(name: str, path: str | None = None) -> str | None:
-    """The absolute path of a program, None if there is none. A bare name is looked up in the absolute folders of
-    `path` (default: PATH) alone, on Windows too; a name with a folder in it is what it says.
+    """The absolute path of a program, None if there is none. A bare name is looked up in the absolute folders
+    of `path` (default: PATH) alone, on Windows too; a name with a folder in it is what it says.
     """
     names = [name]
     if os.name == "nt":
@@ -173,8 +176,8 @@ def passphrase_descriptor(environ: Mapping[str, str] = os.environ) -> int | None
 
 
 def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without the variables for the encrypted file's passphrase. systemd's credentials are left out as a whole where
-    ours is among them.
+    """`environ` without the variables for the encrypted file's passphrase. systemd's credentials are left out
+    as a whole where ours is among them.
     """
     child = {name: value for name, value in environ.items() if name != FD_VARIABLE}
     folder = child.get(CREDENTIALS)
@@ -184,8 +187,8 @@ def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def become_another() -> None:
-    """To be called before another program takes this process's place: it gets the user's limits back, and not the
-    passphrase's descriptor.
+    """To be called before another program takes this process's place: it gets the user's limits back, and not
+    the passphrase's descriptor.
     """
     number = passphrase_descriptor()
     if number is not None:
@@ -200,8 +203,8 @@ def become_another() -> None:
 
 
 def child_environment(environ: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:
-    """The environment for another program: `environ` without the variables for the passphrase, and without what a frozen app
-    has set for its own libraries.
+    """The environment for another program: `environ` without the variables for the passphrase, and without
+    what a frozen app has set for its own libraries.
     """
     child = without_passphrase(environ)
     if not (getattr(sys, "frozen", False) if frozen is None else frozen):

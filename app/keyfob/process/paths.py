@@ -1,8 +1,8 @@
 """The paths of Keyfob's folders and of the agent's socket, as plain text.
 
-Called by `home.py` and by the client's fast path, so it imports only `os` and `sys`. `platformdirs` is loaded only if needed.
-Nothing here touches the disk except `socket_file`, which creates the short folder that a long path needs. Two processes of one
-user always get the same answer, whatever started them.
+Called by `home.py` and by the client's fast path, so it imports only `os` and `sys`. `platformdirs` is loaded
+only if needed. Nothing here touches the disk except `socket_file`, which creates the short folder that a long
+path needs. Two processes of one user always get the same answer, whatever started them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ SOCKET_PATH_MOST = 100  # bytes
 
 
 class NotOursError(Exception):
-    """A folder that should be ours alone belongs to somebody else, or is not a folder. The text says which."""
+    """A folder that should be ours alone belongs to somebody else, or
+    is not a folder. The text says which.
+    """
 
 
 def folders(env: Mapping[str, str]) -> dict[str, str]:
-    """Absolute paths of `root` and each of PARTS. `env` decides by KEYFOB_HOME; platformdirs reads the process's
-    own environment.
+    """Absolute paths of `root` and each of PARTS. `env` decides by KEYFOB_HOME; platformdirs reads the
+    process's own environment.
     """
     home = env.get("KEYFOB_HOME")
     if home:
@@ -45,7 +47,9 @@ def folders(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_folder(env: Mapping[str, str]) -> str:
-    """The folder of the agent's socket. A job without XDG_RUNTIME_DIR (cron, sudo) finds the session's own."""
+    """The folder of the agent's socket. A job without XDG_RUNTIME_DIR
+    (cron, sudo) finds the session's own.
+    """
     home = env.get("KEYFOB_HOME")
     if home:
         return os.path.join(os.path.abspath(os.path.expanduser(home)), "run")
@@ -59,8 +63,9 @@ def run_folder(env: Mapping[str, str]) -> str:
 
 
 def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
-    """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for a
-    socket, in a short private folder that is created here (0700). Raises NotOursError if that one is another's.
+    """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for
+    a socket, in a short private folder that is created here (0700). Raises NotOursError if that one is
+    another's.
     """
     named = env.get("KEYFOB_SOCK")
     if named:
@@ -87,8 +92,9 @@ def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
 
 
 def own_folder(path: str, *, follow: bool = True, repair: bool = True) -> None:
-    """Make `path` (and its parents) a folder that only we may enter. Raises NotOursError if it is another's, OSError
-    if it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes alone.
+    """Make `path` (and its parents) a folder that only we may enter. Raises NotOursError if it is another's,
+    OSError if it cannot be made. `follow=False` refuses a symbolic link; `repair=False` leaves wider modes
+    alone.
     """
     if os.path.dirname(path) != path:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

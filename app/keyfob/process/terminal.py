@@ -19,7 +19,7 @@ def needs_screen(code: str) -> bool:
 
 
 def can_ask() -> bool:
-    """Whether somebody sits at this command who can answer a prompt. stdin and stdout may be pipes: they are in
-    `$(keyfob token …)` and in a credential helper.
+    """Whether somebody sits at this command who can answer a prompt. stdin and stdout may be pipes: they are
+    in `$(keyfob token …)` and in a credential helper.
     """
     return sys.platform not in ("darwin", "win32") and has_screen() and sys.stderr.isatty()

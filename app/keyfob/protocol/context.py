@@ -14,7 +14,9 @@ from keyfob.protocol.env import FlowEnv
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client's credentials. `auth` as in `ClientProfile.auth`. The secret is the vault's; never stored elsewhere."""
+    """A client's credentials. `auth` as in `ClientProfile.auth`. The
+    secret is the vault's; never stored elsewhere.
+    """
 
     client_id: str | None
     auth: ClientAuth = "none"

@@ -1,8 +1,8 @@
 """Proof of possession (RFC 9449): every request with a bound token has a fresh signature.
 
-Flows, `keyfob request` and the gateway send requests that may need a proof through `send`. Without a key it sends the request
-unchanged. With a key it signs, learns the server's nonce from every answer, and answers one nonce challenge. It never sends
-a request a third time, and never puts a private key or a query into a proof.
+Flows, `keyfob request` and the gateway send requests that may need a proof through `send`. Without a key it
+sends the request unchanged. With a key it signs, learns the server's nonce from every answer, and answers one
+nonce challenge. It never sends a request a third time, and never puts a private key or a query into a proof.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def proof(
     nonce: str | None = None,
     access: Secret | None = None,
 ) -> str:
-    """A DPoP proof (RFC 9449 §4.2) for one request: fresh `jti`, `htu` without query and fragment, `ath` if an
-    access token goes with it. The value of the `DPoP` header.
+    """A DPoP proof (RFC 9449 §4.2) for one request: fresh `jti`, `htu` without query and fragment, `ath` if
+    an access token goes with it. The value of the `DPoP` header.
     """
     claims: dict[str, Any] = {
         "jti": new_id(),
@@ -65,9 +65,9 @@ def send(
     """Send `request`, with a proof where `key` is given. With `key` and `access`, `Authorization` becomes
     `DPoP <access>`; without a key the request goes out untouched.
 
-    `again` builds the request again for the repeat, where something in it is used once: a client assertion's `jti`.
-    A nonce challenge (§8: 400 with the JSON error; §9: 401 with the WWW-Authenticate error) is answered once; a
-    second one raises PeerFault. Any other answer, whatever its status, is returned.
+    `again` builds the request again for the repeat, where something in it is used once: a client assertion's
+    `jti`. A nonce challenge (§8: 400 with the JSON error; §9: 401 with the WWW-Authenticate error) is
+    answered once; a second one raises PeerFault. Any other answer, whatever its status, is returned.
     """
     if key is None:
         plain: Response = yield Send(request)

@@ -1,9 +1,9 @@
 """What a flow may ask for, and what a flow is.
 
-A flow is a generator: it yields effects, receives their results and returns its value. It has no I/O, clock or
-randomness. The runner (`service/runner.py`) performs the effects, and a test performs them with a script. A failed `Send`
-is thrown into the flow as `Transient` or `SettingWrong` (TLS), and the flow may handle it. `Response.at` and `Callback.at`
-have the time.
+A flow is a generator: it yields effects, receives their results and returns its value. It has no I/O, clock
+or randomness. The runner (`service/runner.py`) performs the effects, and a test performs them with a script.
+A failed `Send` is thrown into the flow as `Transient` or `SettingWrong` (TLS), and the flow may handle it.
+`Response.at` and `Callback.at` have the time.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A grant that was received, before anything in it is judged. A renewal stores it; a sign-in holds it until the account
-    is saved, and revokes it if the sign-in fails. Result: None, only once that is done.
+    """A grant that was received, before anything in it is judged. A renewal stores it; a sign-in holds it
+    until the account is saved, and revokes it if the sign-in fails. Result: None, only once that is done.
     """
 
     grant: Grant
@@ -39,7 +39,9 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class OpenBrowser:
-    """Open this address in the user's own browser. Result: None. The URL carries state, so it is not logged."""
+    """Open this address in the user's own browser. Result: None. The
+    URL carries state, so it is not logged.
+    """
 
     url: Secret
 

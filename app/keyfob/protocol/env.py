@@ -1,4 +1,6 @@
-"""What every flow needs besides its own arguments: identifiers, the time, and what the process has learned of servers."""
+"""What every flow needs besides its own arguments: identifiers, the
+time, and what the process has learned of servers.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ SETS_MOST = 128  # servers; one person's accounts have a few dozen
 
 
 class NonceBook:
-    """The newest nonce of each origin. One a process, shared by all its threads; forgets the least used origin
-    beyond NONCES_MOST. Nonces are not secret and are not kept across restarts.
+    """The newest nonce of each origin. One a process, shared by all its threads; forgets the least used
+    origin beyond NONCES_MOST. Nonces are not secret and are not kept across restarts.
     """
 
     def __init__(self) -> None:
@@ -59,10 +61,11 @@ class NonceBook:
 
 
 class Keys:
-    """The public signing keys of each server, by `jwks_uri`. One a process, shared by its threads; holds no secret.
+    """The public signing keys of each server, by `jwks_uri`. One a
+    process, shared by its threads; holds no secret.
 
-    A key set is replaced by a newer one only, never dropped because a fetch failed. Beyond SETS_MOST the set used
-    longest ago is forgotten.
+    A key set is replaced by a newer one only, never dropped because a fetch failed. Beyond SETS_MOST the set
+    used longest ago is forgotten.
     """
 
     def __init__(self) -> None:
@@ -80,9 +83,9 @@ class Keys:
             return found
 
     def may_fetch(self, jwks_uri: str, at: datetime) -> bool:
-        """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that tokens
-        with invented key ids cannot make us hammer a server. The first fetch does not count as a second one: a key that changes
-        right after it is found.
+        """Whether to fetch now: always if nothing is known; else once in REFETCH, which is noted, so that
+        tokens with invented key ids cannot make us hammer a server. The first fetch does not count as a
+        second one: a key that changes right after it is found.
         """
         with self._lock:
             if jwks_uri not in self._sets:

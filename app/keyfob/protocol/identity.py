@@ -1,9 +1,9 @@
 """Who signed in: from the ID token, the user information endpoint, or the provider's own identity request.
 
-Called at sign-in when the tokens are there, by `test`, and for a new API key. Returns an `Identity` whose subject is never
-empty and whose other fields are plain text that is safe to show. It never shows a key that an answer echoes, never accepts
-user information of another subject than the ID token's (OpenID Connect Core §5.3.2), and sends a token only to the address
-that it is given.
+Called at sign-in when the tokens are there, by `test`, and for a new API key. Returns an `Identity` whose
+subject is never empty and whose other fields are plain text that is safe to show. It never shows a key that
+an answer echoes, never accepts user information of another subject than the ID token's (OpenID Connect Core
+§5.3.2), and sends a token only to the address that it is given.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ STANDARD_CLAIMS: Mapping[str, str] = MappingProxyType(
         "plan": "plan",
     }
 )
-# Begins the subject of an account whose provider does not identify users: two sign-ins cannot be compared by it.
+# Begins the subject of an account whose provider does not identify
+# users: two sign-ins cannot be compared by it.
 UNIDENTIFIED = "unidentified:"
 NAME_MOST = 120
 EMAIL_MOST = 254
@@ -89,8 +90,8 @@ def who_am_i_request(
     values: Mapping[str, str] = EMPTY,
     token_type: str = "Bearer",  # noqa: S107
 ) -> Request:
-    """The request that asks the provider whose token this is, the token in place. Raises SettingWrong `preset_faulty`
-    if the provider has none.
+    """The request that asks the provider whose token this is, the token in place. Raises SettingWrong
+    `preset_faulty` if the provider has none.
     """
     source, api = _source_of(provider, method), api_of(provider, method)
     if source.source == "request" or source.url is not None:
@@ -110,7 +111,9 @@ def probe_request(
     values: Mapping[str, str] = EMPTY,
     token_type: str = "Bearer",  # noqa: S107
 ) -> Request:
-    """The request by which an account is tested: the preset's own, else who-am-I. Raises as `who_am_i_request`."""
+    """The request by which an account is tested: the preset's own, else
+    who-am-I. Raises as `who_am_i_request`.
+    """
     if provider.test is None or provider.test.url is None or holds_key(method):
         return who_am_i_request(provider, method, token, server=server, values=values, token_type=token_type)
     test = provider.test
@@ -152,12 +155,13 @@ def identify(
     answer: Mapping[str, Any] | None = None,
 ) -> Flow[Identity]:
     """Who the grant is of. `claims` are the verified ID token's, `answer` what the token endpoint gave. User
-    information that comes signed is verified with the environment's keys. A user information endpoint that refuses the
-    token (one that is bound to another resource, RFC 8707) does not matter if the ID token has said who it is.
+    information that comes signed is verified with the environment's keys. A user information endpoint that
+    refuses the token (one that is bound to another resource, RFC 8707) does not matter if the ID token has
+    said who it is.
 
-    For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` if the provider
-    refuses the token, PeerFault `identity_invalid` if it names no subject, PeerFault `protocol_violation` if the
-    user information is of another subject than the ID token, and Transient.
+    For method `api_key` the grant's access token is the key. Raises SignInNeeded `token_rejected` if the
+    provider refuses the token, PeerFault `identity_invalid` if it names no subject, PeerFault
+    `protocol_violation` if the user information is of another subject than the ID token, and Transient.
     """
     provider = ctx.provider
     source = _source_of(provider, method)
@@ -194,7 +198,9 @@ def identify(
 def _user_information(
     ctx: FlowContext, grant: Grant, claims: Mapping[str, Any] | None, method: Method
 ) -> Flow[Mapping[str, Any]]:
-    """What the user information endpoint says (OpenID Connect Core §5.3), checked against the ID token's claims."""
+    """What the user information endpoint says (OpenID Connect Core §5.3),
+    checked against the ID token's claims.
+    """
     try:
         information = yield from _ask(ctx, grant, method)
     except SignInNeeded:
@@ -218,8 +224,8 @@ def _details(
     source: IdentitySource,
     claims: Mapping[str, Any],
 ) -> Flow[Mapping[str, Any]]:
-    """More about the user whom the token names, for display: `{subject}` stands in the request's body. Only a refused
-    token is a failure; whatever else goes wrong leaves out a picture.
+    """More about the user whom the token names, for display: `{subject}` stands in the request's body. Only a
+    refused token is a failure; whatever else goes wrong leaves out a picture.
     """
     subject = read_path(claims, source.map.get("subject", "sub"))
     if isinstance(subject, bool) or not _PLAIN_SUBJECT.fullmatch(str(subject)):
@@ -267,11 +273,11 @@ def probe(
     subject: str,
     method: Method,
 ) -> Flow[Identity]:
-    """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's; what comes
-    back has it too.
+    """Try a token that was stored: the preset's test request, else its who-am-I. `subject` is the account's;
+    what comes back has it too.
 
-    Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` if the answer names somebody else, SettingWrong
-    `preset_faulty` if there is nothing to ask, and Transient.
+    Raises SignInNeeded `token_rejected`, PeerFault `subject_mismatch` if the answer names somebody else,
+    SettingWrong `preset_faulty` if there is nothing to ask, and Transient.
     """
     provider = ctx.provider
     source = _source_of(provider, method)
@@ -306,14 +312,17 @@ def probe(
 
 
 def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
-    """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as `identify`."""
+    """The object of a who-am-I answer. An answer that is a list stands
+    under the key `data`. Raises as `identify`.
+    """
     what = f"{provider.title}'s user information endpoint"
     if 200 <= response.status < 300:
         if response.body.lstrip()[:1] == b"[":
             with suppress(NotStrictError):
                 return {"data": parse_json(response.body)}
         return read_json(response, what, who=provider.title)
-    # RFC 6750 §3: the challenge says so, and often there is no body at all. A web page without one says nothing.
+    # RFC 6750 §3: the challenge says so, and often there is no body at
+    # all. A web page without one says nothing.
     if response.status == 401 and ("www-authenticate" in response.headers or not is_web_page(response)):
         raise SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
     raise failure(response, what, who=provider.title)
@@ -322,10 +331,10 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
 def identity_in(
     source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str, server: str | None = None
 ) -> Identity:
-    """The identity in an answer, by the preset's map over the standard claims. Nothing that contains the token
-    is taken, nor a picture to which `server` has no business to send us. A preset whose request names no path to a
-    subject means that the answer names no subject.
-    Raises PeerFault `identity_invalid` if there is no subject.
+    """The identity in an answer, by the preset's map over the standard claims. Nothing that contains the
+    token is taken, nor a picture to which `server` has no business to send us. A preset whose request names
+    no path to a subject means that the answer names no subject. Raises PeerFault `identity_invalid` if there
+    is no subject.
     """
 
     def found(name: str) -> str:

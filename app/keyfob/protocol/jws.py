@@ -1,7 +1,7 @@
 """Signed JSON objects that Keyfob creates: DPoP proofs and client assertions.
 
-Called by `dpop` and `client_auth`. It signs only what it is given, with a key that it is given. It never generates a key,
-reads a clock, or puts a private member of a JWK into a header.
+Called by `dpop` and `client_auth`. It signs only what it is given, with a key that it is given. It never
+generates a key, reads a clock, or puts a private member of a JWK into a header.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _PUBLIC_MEMBERS = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e"), "OK
 
 
 def public_jwk(key: SigningKey) -> dict[str, str]:
-    """The key's public members alone, in RFC 7638's order-free form. Raises Fault for a kind of key unknown here."""
+    """The key's public members alone, in RFC 7638's order-free form.
+    Raises Fault for a kind of key unknown here.
+    """
     members = _PUBLIC_MEMBERS.get(key.public_jwk.get("kty", ""))
     if members is None or any(name not in key.public_jwk for name in members):
         raise Fault("A signing key has an unknown type")

@@ -1,7 +1,8 @@
-"""App passwords by Nextcloud's Login Flow v2: the user signs in in the browser, and Keyfob polls until the password is there.
+"""App passwords by Nextcloud's Login Flow v2: the user signs in in the
+browser, and Keyfob polls until the password is there.
 
-Called for presets whose method is `app_password`. The user's own password never passes through Keyfob. The poll token and
-the app password go only to the user's own server, whatever its answers say.
+Called for presets whose method is `app_password`. The user's own password never passes through Keyfob. The
+poll token and the app password go only to the user's own server, whatever its answers say.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def app_password(ctx: FlowContext) -> Flow[SignInResult]:
     """Sign in at the Nextcloud server of `ctx` (`https://cloud.example`, with its path if it has one).
 
     The grant's access token is the app password, to be sent by Basic with the login name, which is in
-    `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20 minutes,
-    PeerFault if the server names addresses that are not its own.
+    `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20
+    minutes, PeerFault if the server names addresses that are not its own.
     """
     base = safe(ctx.server.issuer or ctx.provider.api.base, "The server's address").rstrip("/")
     response: Response = yield Send(Request("POST", f"{base}/index.php/login/v2", "device", _FORM, b""))
@@ -90,8 +91,8 @@ def _result(base: str, response: Response) -> SignInResult:
 
 
 def forget_app_password(server: str, login: str, password: Secret) -> Flow[RevocationAnswer]:
-    """Delete the app password at its server. "yes" once it is gone, "unsupported" if the server cannot; raises
-    Transient if it is to be tried again.
+    """Delete the app password at its server. "yes" once it is gone, "unsupported" if the server cannot;
+    raises Transient if it is to be tried again.
     """
     url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
     headers = {

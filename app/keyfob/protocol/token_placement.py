@@ -1,4 +1,5 @@
-"""Puts an account's token into a request to its provider's API (RFC 6750 §2, or what the preset says instead).
+"""Puts an account's token into a request to its provider's API (RFC 6750
+§2, or what the preset says instead).
 
 Called for every request with a token: identity, revocation, the API calls of tools. Pure.
 """
@@ -50,8 +51,8 @@ def place_token(
     token_type: str = "Bearer",  # noqa: S107
     values: Mapping[str, str] = EMPTY,
 ) -> Request:
-    """The request with the token in the place that the API expects, and the API's own headers. The result holds the
-    token.
+    """The request with the token in the place that the API expects, and
+    the API's own headers. The result holds the token.
 
     `values` (of `token_values`) fill the names in headers and parameters. For `basic`, `name` is the user
     name and the token the password; without a name the token is the user name (Stripe's way). A header that

@@ -1,9 +1,10 @@
 """The catalogue: all presets that come with Keyfob, and the user's own.
 
-A user's file replaces a preset of Keyfob with the same id, and appears at once: each call looks at names, sizes and times,
-and there is no watcher. `faults()` reports a file with errors, which never affects another provider. If a user's file with
-errors would replace a preset of Keyfob, that id is refused until the file is corrected. `get` reads only the files that the
-one id needs. Called by the engine and the faces. Thread-safe. Must never write.
+A user's file replaces a preset of Keyfob with the same id, and appears at once: each call looks at names,
+sizes and times, and there is no watcher. `faults()` reports a file with errors, which never affects another
+provider. If a user's file with errors would replace a preset of Keyfob, that id is refused until the file is
+corrected. `get` reads only the files that the one id needs. Called by the engine and the faces. Thread-safe.
+Must never write.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class Catalogue:
         return [fault for path in self._winners().values() for fault in self._entry(path).faults]
 
     def made_of(self, provider_id: str) -> list[tuple[Path, Stamp | None]]:
-        """Every file that decides what `get` answers for this id, those that would if they were there too, as they
-        are now: while none of it changes, the answer does not.
+        """Every file that decides what `get` answers for this id, those that would if they were there too, as
+        they are now: while none of it changes, the answer does not.
         """
         places = [(path, _stamp(path)) for path in self._places(provider_id)]
         path = self._path(provider_id)
@@ -218,8 +219,8 @@ def read_bounded(path: Path) -> bytes:
 
 
 def standard(config: Path) -> Catalogue:
-    """The presets that come with Keyfob and those in the `providers/` of a home's `config` folder. The demo's preset is
-    always known, so that its accounts work from every command; galleries show it while it runs.
+    """The presets that come with Keyfob and those in the `providers/` of a home's `config` folder. The demo's
+    preset is always known, so that its accounts work from every command; galleries show it while it runs.
     """
     ours = resources()
     return Catalogue(ours / "providers", config / "providers", more=(ours / "demo",))

@@ -1,9 +1,9 @@
 """Checks a preset: reports all errors of a file at once, each with its dotted key and what it should be.
 
-`judge` returns the preset or its errors: first the form, then the meaning. It has the rules that types cannot express:
-addresses are https except on loopback, a token goes only to hosts that the preset lists, each method has the addresses that
-it needs, there is an identity request, and the file contains no secret, no code and no other app's client id. Called by
-`catalogue` and by `keyfob providers check`. Must never raise for a bad file.
+`judge` returns the preset or its errors: first the form, then the meaning. It has the rules that types cannot
+express: addresses are https except on loopback, a token goes only to hosts that the preset lists, each method
+has the addresses that it needs, there is an identity request, and the file contains no secret, no code and no
+other app's client id. Called by `catalogue` and by `keyfob providers check`. Must never raise for a bad file.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ RULES: tuple[Rule, ...] = (
 
 
 def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Provider | None, tuple[PresetFault, ...]]:
-    """The provider of a merged table, or None with all its faults. `ours`: it comes with Keyfob, so that it must
-    say how it was tested and ship no client id of another's.
+    """The provider of a merged table, or None with all its faults. `ours`: it comes with Keyfob, so that it
+    must say how it was tested and ship no client id of another's.
     """
     provider, faults = read(table)
     if not provider.methods:

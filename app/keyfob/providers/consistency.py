@@ -1,7 +1,8 @@
-"""The rules for a preset as a whole: each method has what it needs, and identity, client, policy and hosts fit together.
+"""The rules for a preset as a whole: each method has what it needs, and
+identity, client, policy and hosts fit together.
 
-Each rule receives the preset, all its texts by key, and whether it comes with Keyfob. It yields errors and never raises.
-`checks.RULES` lists the rules.
+Each rule receives the preset, all its texts by key, and whether it comes with Keyfob. It yields errors and
+never raises. `checks.RULES` lists the rules.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def client(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFaul
         yield PresetFault(
             "client.client_id",
             "is included",
-            'a preset may not include another app\'s client id: remove it, or set policy.client_id = "keyfob"',
+            "a preset may not include another app's client id: remove it, or set policy.client_id = "
+            '"keyfob"',
         )
     if entry.client_id is None and preset.policy.client_id == "keyfob":
         yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')

@@ -1,7 +1,8 @@
-"""Families of presets: `extends = "other"` starts from another preset's tables, and the file's own values replace them.
+"""Families of presets: `extends = "other"` starts from another preset's
+tables, and the file's own values replace them.
 
-Tables are merged key by key, and everything else is replaced. `id` and `title` are never inherited from another id. A user's
-file may extend Keyfob's preset with the same id. Pure: the caller finds the files.
+Tables are merged key by key, and everything else is replaced. `id` and `title` are never inherited from
+another id. A user's file may extend Keyfob's preset with the same id. Pure: the caller finds the files.
 """
 
 from __future__ import annotations

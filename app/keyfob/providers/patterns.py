@@ -1,8 +1,8 @@
 """A preset's regular expressions: which ones are accepted, and how a text is matched.
 
-A preset may come from a stranger, and Python's matcher backtracks: `(a+)+$` takes years on a text of 50 characters. So a
-pattern is accepted only if the number of ways in which it can split a text of `TEXT_MOST` characters is small. Called by
-the checks, `substitute` and the window's form. Pure and thread-safe.
+A preset may come from a stranger, and Python's matcher backtracks: `(a+)+$` takes years on a text of 50
+characters. So a pattern is accepted only if the number of ways in which it can split a text of `TEXT_MOST`
+characters is small. Called by the checks, `substitute` and the window's form. Pure and thread-safe.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def fault(pattern: str) -> str | None:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text matches. A pattern that is not taken and a text that is too long match nothing."""
+    """Whether the whole text matches. A pattern that is not taken and a
+    text that is too long match nothing.
+    """
     if len(text) > TEXT_MOST or len(pattern) > PATTERN_MOST or fault(pattern) is not None:
         return False
     return re.fullmatch(pattern, text) is not None

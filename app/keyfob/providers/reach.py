@@ -1,4 +1,5 @@
-"""Which hosts a preset connects to, and whether it uses the name of another: what a user must see about a stranger's preset.
+"""Which hosts a preset connects to, and whether it uses the name of
+another: what a user must see about a stranger's preset.
 
 The importer calls it before it adds a preset. Pure.
 """
@@ -18,7 +19,9 @@ WORDS_ALONE = frozenset(
 
 
 def hosts(preset: Provider) -> tuple[str, ...]:
-    """Every host that the browser, a request or a token goes to, by name; `{name}` in one is a placeholder for an input."""
+    """Every host that the browser, a request or a token goes to, by name;
+    `{name}` in one is a placeholder for an input.
+    """
     found = {
         host.lower() for host in (*preset.api.hosts, *(preset.api_key.api.hosts if preset.api_key else ()))
     }
@@ -56,5 +59,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _bare(name: str) -> str:
-    """Letters and digits alone, in one case and one form: `Git EventBus` and full-width letters are GitHub."""
+    """Letters and digits alone, in one case and one form: `Git
+    EventBus` and full-width letters are GitHub.
+    """
     return "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if char.isalnum())

@@ -1,4 +1,5 @@
-"""The preset file format, as `core.provider` declares it: the keys of each table, and the JSON Schema for editors.
+"""The preset file format, as `core.provider` declares it: the keys of
+each table, and the JSON Schema for editors.
 
 Called by `schema_check`, and by the build script that writes `docs/preset.schema.json`.
 """

@@ -1,7 +1,7 @@
 """Reads a preset's table as a `core.provider.Provider`, and reports all errors of form at once.
 
-Someone who writes a preset wants to see all its errors, so a key with an error is left out and the rest is read. Called by
-`checks`. Knows nothing about the meaning of a preset. Pure and thread-safe.
+Someone who writes a preset wants to see all its errors, so a key with an error is left out and the rest is
+read. Called by `checks`. Knows nothing about the meaning of a preset. Pure and thread-safe.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class PresetFault:
 
 
 def read(table: Mapping[str, Any]) -> tuple[Provider, list[PresetFault]]:
-    """The provider of a merged table, and the faults of its shape. With faults it holds what is right, so that the
-    rules can judge the rest: a faulty key has its default, and a faulty entry of a list is gone.
+    """The provider of a merged table, and the faults of its shape. With faults it holds what is right, so
+    that the rules can judge the rest: a faulty key has its default, and a faulty entry of a list is gone.
     """
     reader = _Reader()
     values = reader.table(table, Provider, "")

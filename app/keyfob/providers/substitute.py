@@ -1,8 +1,8 @@
 """Fills the user's inputs into a preset: `{instance}`, `{tenant}` and similar become what the user entered.
 
-Called when an account is created, and whenever its context is rebuilt from the saved inputs. The result contains no
-placeholder of a declared input. A host stays a host (no scheme, path or username gets in), and plain http is only for
-loopback. Must never ask a resolver or read the environment.
+Called when an account is created, and whenever its context is rebuilt from the saved inputs. The result
+contains no placeholder of a declared input. A host stays a host (no scheme, path or username gets in), and
+plain http is only for loopback. Must never ask a resolver or read the environment.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host f
 
 def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
     """The provider with its inputs filled in; unchanged if it declares none. Inputs it does not declare are
-    passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that ask for
-    it; without one these are not sent. Raises Usage if an input is missing or does not fit, naming it by its
-    title.
+    passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that
+    ask for it; without one these are not sent. Raises Usage if an input is missing or does not fit, naming it
+    by its title.
     """
     provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
     if not provider.inputs:
@@ -88,7 +88,9 @@ def _unfit(entry: Input, text: str) -> Usage:
 
 
 def _host(entry: Input, text: str) -> str:
-    """`host` or `host:port` in lower case and punycode. A pasted address gives its host if nothing else is in it."""
+    """`host` or `host:port` in lower case and punycode. A pasted address
+    gives its host if nothing else is in it.
+    """
     if "://" in text:
         parts = _split(entry, text)
         if parts.scheme not in ("https", "http") or parts.path.strip("/") or parts.query or parts.fragment:
@@ -123,8 +125,8 @@ def _ascii_host(entry: Input, host: str) -> str:
 
 
 def _url(entry: Input, text: str) -> str:
-    """An https address (http on loopback), without query, fragment or user name. A slash at its end stays: it is
-    part of an issuer's name (RFC 8414 §3.3).
+    """An https address (http on loopback), without query, fragment or user name. A slash at its end stays: it
+    is part of an issuer's name (RFC 8414 §3.3).
     """
     if "://" not in text:
         text = f"https://{text}"

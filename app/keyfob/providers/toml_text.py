@@ -1,4 +1,6 @@
-"""Writes a preset's table as TOML, for `providers add`: strings, numbers, booleans, lists of them, and tables one level deep."""
+"""Writes a preset's table as TOML, for `providers add`: strings,
+numbers, booleans, lists of them, and tables one level deep.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 
 def to_toml(table: Mapping[str, object], *, comment: str = "") -> str:
-    """A file's text; keys without a value (None, empty list, text or table) are left out. Plain values come before
-    tables, as TOML needs it. Raises TypeError for what a preset cannot hold.
+    """A file's text; keys without a value (None, empty list, text or table) are left out. Plain values come
+    before tables, as TOML needs it. Raises TypeError for what a preset cannot hold.
     """
     lines = [f"# {line}" for line in comment.splitlines()]
     tables: list[tuple[str, Mapping[str, object]]] = []

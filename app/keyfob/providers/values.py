@@ -1,7 +1,8 @@
 """The rules for a preset's texts: addresses, placeholders, inputs and headers, and no code or secrets.
 
-Each rule receives the preset, all its texts by key, and whether it comes with Keyfob. It yields errors and never raises.
-`checks.RULES` lists the rules. Addresses: RFC 8252 §7.3 and §8.3 (loopback), RFC 6749 §3.1 (TLS).
+Each rule receives the preset, all its texts by key, and whether it comes with Keyfob. It yields errors and
+never raises. `checks.RULES` lists the rules. Addresses: RFC 8252 §7.3 and §8.3 (loopback), RFC 6749 §3.1
+(TLS).
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ CODE = re.compile(
     re.I,
 )
 SECRET_LOOK = re.compile(
-    r"-----BEGIN|\beyJ[A-Za-z0-9_-]{10,}|\b(sk-[A-Za-z0-9_-]{16,}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+    r"-----BEGIN|\beyJ[A-Za-z0-9_-]{10,}|\b(sk-[A-Za-z0-9_-]{16,}|gh[oprsu]_[A-Za-z0-9]{20,"
+    r"}|github_pat_\w{20,}"
     r"|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|xox[abeprs]-[\w-]{10,}|GOCSPX-[\w-]{10,}|AIza[\w-]{30,})"
 )
 SECRET_NAME = re.compile(r"(^|[_.-])(client_secret|secret|password|access_token|refresh_token)$")
@@ -119,8 +121,8 @@ def url_fault(url: str, inputs: Iterable[tuple[str, str]] = ()) -> str | None:
 
 
 def is_absolute_uri(text: str) -> bool:
-    """RFC 3986 §4.3, as RFC 8707 §2 wants it of a resource: any scheme, no fragment. It is a name: nothing is sent to
-    it.
+    """RFC 3986 §4.3, as RFC 8707 §2 wants it of a resource: any scheme,
+    no fragment. It is a name: nothing is sent to it.
     """
     return ABSOLUTE_URI.fullmatch(PLACEHOLDER.sub("placeholder", text)) is not None
 

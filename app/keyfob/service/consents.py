@@ -1,11 +1,13 @@
-"""Consent for each program: Keyfob asks the user once which program may have an account's token, and the user can revoke it.
+"""Consent for each program: Keyfob asks the user once which program may
+have an account's token, and the user can revoke it.
 
-Off unless the setting is on. The agent calls it before it returns a token. No request's thread waits for the user: a request
-that needs an answer says so, and continues when the answer is there. If no window is open, the answer is no.
+Off unless the setting is on. The agent calls it before it returns a token. No request's thread waits for the
+user: a request that needs an answer says so, and continues when the answer is there. If no window is open,
+the answer is no.
 
-The text next to the setting says what this can and cannot do. It shows and limits what asks through the agent. It does not
-protect one user's programs from each other: they can start each other and change each other's memory and files, and a
-command that works without an agent does not ask.
+The text next to the setting says what this can and cannot do. It shows and limits what asks through the
+agent. It does not protect one user's programs from each other: they can start each other and change each
+other's memory and files, and a command that works without an agent does not ask.
 """
 
 from __future__ import annotations
@@ -38,9 +40,10 @@ Alive = Callable[[], bool]
 
 
 class UnansweredError(Exception):
-    """The user must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when too much
-    waits already. It calls its first argument once, from another thread: with None when this account's token may be had
-    for this request, else with what is wrong. Its second says whether anybody still wants to know.
+    """The user must be asked first. `wait` has them asked and returns at once; raises Transient `busy` when
+    too much waits already. It calls its first argument once, from another thread: with None when this
+    account's token may be had for this request, else with what is wrong. Its second says whether anybody
+    still wants to know.
     """
 
     def __init__(self, account_key: str, wait: Callable[[Told, Alive], None]) -> None:
@@ -59,8 +62,9 @@ class _Open:
 
 
 class Consents:
-    """Thread-safe, and blocks on the store alone. `ask` is the window's: it blocks until the user has answered, and is
-    called on a thread of `spawn`'s, for one question at a time; None when there is no window.
+    """Thread-safe, and blocks on the store alone. `ask` is the window's: it blocks until the user has
+    answered, and is called on a thread of `spawn`'s, for one question at a time; None when there is no
+    window.
     """
 
     def __init__(
@@ -83,8 +87,8 @@ class Consents:
         return self._settings().named_app_consent
 
     def require(self, program: Program, account_id: str, account_key: str) -> None:
-        """Returns when the user allows it. Raises SettingWrong `consent_refused`, and UnansweredError when they have not
-        said yet.
+        """Returns when the user allows it. Raises SettingWrong
+        `consent_refused`, and UnansweredError when they have not said yet.
         """
         if self._allowed(program, account_id, account_key):
             return
@@ -227,7 +231,9 @@ class Consents:
 
 
 def _permission(body: dict[str, Any]) -> Permission:
-    """Raises ValueError, KeyError, TypeError or AttributeError for anything that is not exactly a stored answer."""
+    """Raises ValueError, KeyError, TypeError or AttributeError for
+    anything that is not exactly a stored answer.
+    """
     reply, at, until = Reply(body["reply"]), from_rfc3339(body["at"]), body["until"]
     # Only an answer "always" has no end: one whose end was lost does not count.
     if at is None or (until is None) is not (LASTS[reply] is None):

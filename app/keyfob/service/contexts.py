@@ -1,7 +1,8 @@
-"""Collects what a flow needs to know about an account: its preset, its pinned server and its client's credentials.
+"""Collects what a flow needs to know about an account: its preset, its
+pinned server and its client's credentials.
 
-Stored tokens go only to the addresses that the account was signed in with, even if the preset has changed since. Client
-secrets and keys are in the vault next to the account's grant, and only the flow receives them.
+Stored tokens go only to the addresses that the account was signed in with, even if the preset has changed
+since. Client secrets and keys are in the vault next to the account's grant, and only the flow receives them.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ NO_SECRETS = ClientSecrets()
 
 
 class ContextBuilder:
-    """Builds contexts for accounts that exist. Thread-safe; reads the vault, so it may block and raise KeychainError."""
+    """Builds contexts for accounts that exist. Thread-safe; reads the
+    vault, so it may block and raise KeychainError.
+    """
 
     def __init__(self, catalogue: Catalogue, vault: Vault, env: FlowEnv) -> None:
         self._catalogue = catalogue
@@ -90,7 +93,9 @@ class ContextBuilder:
         return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts), api_key=key)
 
     def for_account(self, record: Record, grant: Grant | None) -> FlowContext:
-        """Everything to renew, revoke or identify with. Raises SignInNeeded `preset_changed`, KeychainError."""
+        """Everything to renew, revoke or identify with. Raises
+        SignInNeeded `preset_changed`, KeychainError.
+        """
         provider = self.provider(record)
         self.refuse_changed_preset(record)
         pin = record.account.pin
@@ -183,7 +188,9 @@ def _origin(url: str) -> str:
 
 
 def stored_auth(text: object, title: str) -> ClientAuth:
-    """How a stored client authenticates. Raises Fault `store_too_new` for a method that this version does not know."""
+    """How a stored client authenticates. Raises Fault `store_too_new` for
+    a method that this version does not know.
+    """
     auth = known(CLIENT_AUTHS, text)
     if auth is None:
         raise Fault(f"The app registration for {title} was written by a newer Keyfob", code="store_too_new")

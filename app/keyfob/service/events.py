@@ -1,7 +1,7 @@
 """What happened to the accounts: written to the history first, then sent to subscribers.
 
-Subscribers are called on the thread that publishes and must return at once. If one raises, it misses only that event. Faces
-bring events to their own thread (`desktop/shared/bridge.py`, the agent's event stream).
+Subscribers are called on the thread that publishes and must return at once. If one raises, it misses only
+that event. Faces bring events to their own thread (`desktop/shared/bridge.py`, the agent's event stream).
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class EventBus:
         return self._keychain_code
 
     def keychain(self, error: KeyfobError | None) -> None:
-        """How the keychain stands, which is not an account's matter: `error` that it refuses, None that it can be used. The
-        subscribers hear of it when that changes; the history keeps nothing of it.
+        """How the keychain stands, which is not an account's matter: `error` that it refuses, None that it
+        can be used. The subscribers hear of it when that changes; the history keeps nothing of it.
         """
         code = error.code if error else None
         with self._lock:

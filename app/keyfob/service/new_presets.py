@@ -1,7 +1,7 @@
 """Writes a preset for any OpenID Connect or OAuth 2.0 server from the server's own metadata.
 
-Called by `keyfob providers add`. Only a preset without errors is written, a user's own file is replaced only on request, and a
-client secret goes to the keychain.
+Called by `keyfob providers add`. Only a preset without errors is written, a user's own file is replaced only
+on request, and a client secret goes to the keychain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ Write = Callable[[Path, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class NewPreset:
-    """What a user enters about a server. `redirect_port`: None for the port of the settings, 0 for any free one."""
+    """What a user enters about a server. `redirect_port`: None for the
+    port of the settings, 0 for any free one.
+    """
 
     id: str
     title: str | None = None
@@ -73,8 +75,8 @@ class Presets:
         self._write = write
 
     def add(self, new: NewPreset) -> Added:
-        """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault if
-        the server's metadata is not what it should be, Transient, KeychainError.
+        """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault
+        if the server's metadata is not what it should be, Transient, KeychainError.
         """
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:

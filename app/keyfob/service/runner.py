@@ -1,8 +1,8 @@
 """Performs the effects that flows ask for.
 
-One `run` drives one flow to its end on the calling thread. Failures of an effect are thrown into the flow, which may handle
-them. `cancel` is checked before each effect. Renewals run without it, because they are never cancelled after their request
-may have left.
+One `run` drives one flow to its end on the calling thread. Failures of an effect are thrown into the flow,
+which may handle them. `cancel` is checked before each effect. Renewals run without it, because they are never
+cancelled after their request may have left.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ def credentials(text: str) -> Iterator[Entry]:
             READ_ONLY,
             provider="claude",
             secret=Secret(found["refreshToken"]),
-            reason="Claude Code renews this sign-in, and its refresh token changes each time. If Keyfob renewed it too, both would be signed out",
+            reason="Claude Code renews this sign-in, and its refresh token changes each time. If Keyfob "
+            "renewed it too, both would be signed out",
         )
 
 

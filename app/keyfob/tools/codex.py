@@ -27,7 +27,8 @@ def codex(text: str) -> Iterator[Entry]:
             READ_ONLY,
             provider="openai-codex",
             secret=Secret(tokens["refresh_token"]),
-            reason="Codex renews this sign-in, and its refresh token changes each time. If Keyfob renewed it too, both would be signed out",
+            reason="Codex renews this sign-in, and its refresh token changes each time. If Keyfob renewed "
+            "it too, both would be signed out",
         )
 
 

@@ -14,8 +14,8 @@ from keyfob.process.own_process import find_program, persons_path
 
 
 def command_of(program: str, short: str | None = None) -> str:
-    """How tools call this program of Keyfob: by its name, or by its path if a name may be found in the current
-    folder (Windows, or a PATH with such an entry) or is not found. Raises SettingWrong.
+    """How tools call this program of Keyfob: by its name, or by its path if a name may be found in the
+    current folder (Windows, or a PATH with such an entry) or is not found. Raises SettingWrong.
     """
     found = find_program(program)
     if found is not None and os.name != "nt" and persons_path() == os.environ.get("PATH"):

@@ -1,7 +1,8 @@
-"""Edits of other tools' settings, text in and text out: one block of Keyfob between two marks, or one key in JSON.
+"""Edits of other tools' settings, text in and text out: one block of
+Keyfob between two marks, or one key in JSON.
 
-Called by `keyfob wire` and `unwire`. Making an edit twice changes nothing more. Removing it leaves every other line unchanged.
-Nothing that is shown contains a secret of the file's other lines.
+Called by `keyfob wire` and `unwire`. Making an edit twice changes nothing more. Removing it leaves every
+other line unchanged. Nothing that is shown contains a secret of the file's other lines.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ BEGIN = "# >>> keyfob wire {tool}: removed by `keyfob unwire {tool}`"
 END = "# <<< keyfob wire {tool}"
 # Values of other lines that a diff may come across: a kubeconfig's certificates, an npmrc's tokens.
 _SECRET = re.compile(
-    r"(?i)((?:_auth\w*|_password|\w*token|password|passwd|\w*secret\w*|[\w-]+-data|\bauth)[\"']?\s*[:=]\s*)(?!\$\{)\S+"
+    r"(?i)((?:_auth\w*|_password|\w*token|password|passwd|\w*secret\w*|[\w-]+-data|\bauth)[\"']?\s*[:="
+    r"]\s*)(?!\$\{)\S+"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file's new text. `before` None: there is no such file yet. `exact`: the very bytes, if they are known."""
+    """One file's new text. `before` None: there is no such file yet.
+    `exact`: the very bytes, if they are known.
+    """
 
     path: Path
     before: str | None

@@ -15,8 +15,8 @@ from keyfob.tools.tool import Tool
 
 
 def emailproxy(text: str) -> Iterator[Entry]:
-    """An Email OAuth 2.0 Proxy config. Its tokens are encrypted with each mailbox's password, so they stay there; the
-    app registration comes along.
+    """An Email OAuth 2.0 Proxy config. Its tokens are encrypted with each mailbox's password, so they stay
+    there; the app registration comes along.
     """
     parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
     try:
@@ -39,7 +39,8 @@ def emailproxy(text: str) -> Iterator[Entry]:
             client_secret=Secret(secret) if secret else None,
             scopes=tuple((values.get("oauth2_scope") or "").split()),
             inputs={"tenant": tenant} if tenant else EMPTY,
-            reason="The proxy keeps its tokens encrypted with the mailbox's password, so Keyfob cannot move them",
+            reason="The proxy keeps its tokens encrypted with the mailbox's password, so Keyfob cannot move "
+            "them",
         )
 
 

@@ -1,8 +1,9 @@
-"""What `keyfob import` finds in plaintext files of other tools, and how a tool's file declares the formats that it reads.
+"""What `keyfob import` finds in plaintext files of other tools, and how
+a tool's file declares the formats that it reads.
 
-Pure: the caller reads the bytes. Every secret is a Secret, and no content of a file is ever in a message. Each entry says
-where its secret is in the file, so that only those bytes are replaced. A file in an unexpected form gives no entries rather
-than a guess.
+Pure: the caller reads the bytes. Every secret is a Secret, and no content of a file is ever in a message.
+Each entry says where its secret is in the file, so that only those bytes are replaced. A file in an
+unexpected form gives no entries rather than a guess.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ KEY, SIGN_IN, READ_ONLY = "api_key", "sign_in", "read_only"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing found. `way`: a key to be moved, a sign-in to be done once, or something another tool still uses.
-    `spans` are the places of the secret in the file, once `entries_of` has counted them in bytes.
+    """One thing found. `way`: a key to be moved, a sign-in to be done once, or something another tool still
+    uses. `spans` are the places of the secret in the file, once `entries_of` has counted them in bytes.
     """
 
     way: str
@@ -61,8 +62,8 @@ def _never(_name: str, _text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A file that can be imported. `named` says whether it is one by the file's name in lower case; `recognized`, by
-    its text, with its JSON object if the text begins as one.
+    """A file that can be imported. `named` says whether it is one by the file's name in lower case;
+    `recognized`, by its text, with its JSON object if the text begins as one.
     """
 
     source: str  # as SOURCE of `keyfob import`
@@ -75,8 +76,8 @@ class Format:
 
 
 def entries_of(data: bytes, parse: Parser) -> list[Entry]:
-    """A file's entries, with each span in bytes. Bytes that are not UTF-8 are passed over; an entry that has some in
-    it is left out.
+    """A file's entries, with each span in bytes. Bytes that are not UTF-8
+    are passed over; an entry that has some in it is left out.
     """
     start = len(BOM) if data.startswith(BOM) else 0
     text = data[start:].decode("utf-8", "surrogateescape")

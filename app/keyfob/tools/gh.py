@@ -14,7 +14,9 @@ from keyfob.tools.yaml_places import member, members, text_at, tree_of
 
 
 def gh_hosts(text: str) -> Iterator[Entry]:
-    """The hosts.yml of gh: hosts, each with its token, or those of its users; the active user's stands twice."""
+    """The hosts.yml of gh: hosts, each with its token, or those of its
+    users; the active user's stands twice.
+    """
     try:
         root = tree_of(text)
     except ValueError:

@@ -1,4 +1,6 @@
-"""git: a credential helper for the hosts of connected accounts, and the passwords of git's own plaintext store."""
+"""git: a credential helper for the hosts of connected accounts, and the
+passwords of git's own plaintext store.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def plan(request: SetupRequest) -> SetupPlan:
         helper = command_of("git-credential-keyfob", "keyfob")
         if request.named and len(hosts.at(host, "git", [each.to_json() for each in request.everyone])) > 1:
             helper += f" --account {account.id}"
-        # The empty one clears what other files list: a helper that stores would keep the token in its own store.
+        # The empty one clears what other files list: a helper that
+        # stores would keep the token in its own store.
         block += [f'[credential "{_url(host)}"]', "\thelper =", f'\thelper = "{helper}"']
     return SetupPlan([block_edit(request, path, "git", block)])
 

@@ -1,4 +1,5 @@
-"""The hosts that a tool asks for: which of them belong to an account, by the tool's table and by the account's own hosts.
+"""The hosts that a tool asks for: which of them belong to an account, by
+the tool's table and by the account's own hosts.
 
 The programs that git, Docker and pip run at every fetch come through here, so it imports little.
 """
@@ -13,7 +14,9 @@ Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
 
 
 def table(tool: str) -> dict[str, Any]:
-    """`resources/tools/<tool>.toml`: provider → what this tool needs to know of it. Empty if there is no such file."""
+    """`resources/tools/<tool>.toml`: provider → what this tool needs to
+    know of it. Empty if there is no such file.
+    """
     import tomllib
 
     from keyfob.core.resources import resources
@@ -46,7 +49,9 @@ def host_name(host: str) -> str:
 
 
 def split(address: str) -> tuple[str, str, str | None]:
-    """The scheme, the host with its port in lower case, and the username of an address; empty for what is not an address."""
+    """The scheme, the host with its port in lower case, and the username
+    of an address; empty for what is not an address.
+    """
     try:
         parts = urlsplit(address)
         username = unquote(parts.username) if parts.username else None
@@ -67,7 +72,7 @@ def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
 
 
 def further(told: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
-    """The hosts that the table adds to an account's own. One of another server than the table means gets none: its
-    token would go to a stranger.
+    """The hosts that the table adds to an account's own. One of another server than the table means gets
+    none: its token would go to a stranger.
     """
     return told.get("hosts", ()) if told.get("at") in (None, *hosts) else ()

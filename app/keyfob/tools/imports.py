@@ -1,8 +1,9 @@
 """Imports from other tools: finds their plaintext stores, shows what is in them, and moves it to Keyfob.
 
-Called by `keyfob import`, by the first start, and by `keyfob export` for the other direction. Keyfob tests a key at its provider
-before saving it. If a sign-in cannot be moved, it adds an account that needs one sign-in, with the reason. It shows a refresh
-token that another tool still rotates, and never uses it. It shows only the last characters of what it finds.
+Called by `keyfob import`, by the first start, and by `keyfob export` for the other direction. Keyfob tests a
+key at its provider before saving it. If a sign-in cannot be moved, it adds an account that needs one sign-in,
+with the reason. It shows a refresh token that another tool still rotates, and never uses it. It shows only
+the last characters of what it finds.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ Write = Callable[[Path, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class NewPreset:
-    """A preset that comes with an export: what it calls itself, and where it leads. `pretends` is the title of a
-    provider that is known here, if this one bears its name and leads elsewhere.
+    """A preset that comes with an export: what it calls itself, and where it leads. `pretends` is the title
+    of a provider that is known here, if this one bears its name and leads elsewhere.
     """
 
     id: str
@@ -55,9 +56,9 @@ class NewPreset:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing in another tool's store. Safe to show: the entry's secrets are Secrets. `way`: `api_key` (moves as it
-    is), `sign_in` (an account that is signed in to once), `read_only` (stays where it is), `unknown` (say whose it
-    is).
+    """One thing in another tool's store. Safe to show: the entry's secrets are Secrets. `way`: `api_key`
+    (moves as it is), `sign_in` (an account that is signed in to once), `read_only` (stays where it is),
+    `unknown` (say whose it is).
     """
 
     source: str
@@ -99,8 +100,8 @@ def is_id(name: str) -> bool:
 
 
 class Imports:
-    """Blocking; raises a KeyfobError. `home` is the user's own folder; `table` says whose hosts and variables are
-    whose; `read`, `blank` and `write` touch files.
+    """Blocking; raises a KeyfobError. `home` is the user's own folder; `table` says whose hosts and variables
+    are whose; `read`, `blank` and `write` touch files.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Imports:
         self._files = files
         self._write = write
 
-    # --- looking ------------------------------------------------------------------------------------------------
+    # --- looking --------------------------------------------------------------------------------------------
 
     def find(self, source: str | None = None, *, provider: str | None = None) -> list[Found]:
         """What the known stores hold, or those of one source. Files that cannot be read are passed over."""
@@ -140,9 +141,9 @@ class Imports:
         return found
 
     def look(self, path: Path, *, source: str | None = None, provider: str | None = None) -> list[Found]:
-        """What a file contains, read as `source` if that is given. `provider` says whose the keys are that the
-        file does not say it of. Raises NotFound
-        if there is no file, SettingWrong if Keyfob does not know its format.
+        """What a file contains, read as `source` if that is given. `provider` says whose the keys are that
+        the file does not say it of. Raises NotFound if there is no file, SettingWrong if Keyfob does not know
+        its format.
         """
         data = self._files.read(path, MOST_BYTES + 1)
         if data is None:
@@ -166,11 +167,11 @@ class Imports:
             found[key] = each
         return list(found.values())
 
-    # --- moving -------------------------------------------------------------------------------------------------
+    # --- moving ---------------------------------------------------------------------------------------------
 
     def move(self, found: Found, spawn: Spawn) -> AccountView:
-        """A key through the sign-in by API key, anything else as an account to sign in to. Raises Usage for what
-        stays where it is; what the sign-in raises.
+        """A key through the sign-in by API key, anything else as an account to sign in to. Raises Usage for
+        what stays where it is; what the sign-in raises.
         """
         entry = found.entry
         if found.way == READ_ONLY:
@@ -189,8 +190,9 @@ class Imports:
         return self._waiting(found)
 
     def blank(self, moved: Sequence[Found]) -> list[Blanked]:
-        """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A file that
-        has changed since it was read stays as it is, and so does one that cannot be written: its result says why.
+        """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A
+        file that has changed since it was read stays as it is, and so does one that cannot be written: its
+        result says why.
         """
         return self._files.blank(
             [ToBlank(each.path, each.digest, each.entry.spans) for each in moved if each.entry.spans]
@@ -217,11 +219,11 @@ class Imports:
             )
         )
 
-    # --- exporting ----------------------------------------------------------------------------------------------
+    # --- exporting ------------------------------------------------------------------------------------------
 
     def export(self) -> dict[str, Any]:
-        """The accounts' descriptions: nothing that opens anything. With the presets of the user's own that they
-        use, as text, so that another computer knows them.
+        """The accounts' descriptions: nothing that opens anything. With the presets of the user's own that
+        they use, as text, so that another computer knows them.
         """
         accounts, presets = [], {}
         for record in self._store.records():
@@ -244,12 +246,14 @@ class Imports:
         return {"keyfob_export": 1, "accounts": accounts, "presets": presets}
 
     def _take_preset(self, name: str, text: str) -> None:
-        """The exporting person's own preset, if there is none of that id. It has no fault: that was looked at."""
+        """The exporting person's own preset, if there is none of that id.
+        It has no fault: that was looked at.
+        """
         if name not in self._catalogue.ids():
             self._presets.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(self._presets / f"{name}.toml", text.encode())
 
-    # --- whose is it --------------------------------------------------------------------------------------------
+    # --- whose is it ----------------------------------------------------------------------------------------
 
     def _found(self, kind: Format, path: Path, entry: Entry, told: str | None) -> Found:
         whose, inputs = self._whose(entry, told)
@@ -278,7 +282,9 @@ class Imports:
         )
 
     def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
-        """The export's preset of this id; None if there is none that can be used, or a faulty one of the user's."""
+        """The export's preset of this id; None if there is none that can be
+        used, or a faulty one of the user's.
+        """
         if text is None or not is_id(name) or name in self._catalogue.ids():
             return None
         try:

@@ -1,7 +1,8 @@
-"""Edits a kubeconfig's users and contexts as text: adds or removes one item, and leaves every other line unchanged.
+"""Edits a kubeconfig's users and contexts as text: adds or removes one
+item, and leaves every other line unchanged.
 
-Called by `keyfob wire kubectl`. PyYAML finds the positions. Lists must be in block style, one item below the other, as kubectl
-and similar tools write them.
+Called by `keyfob wire kubectl`. PyYAML finds the positions. Lists must be in block style, one item below the
+other, as kubectl and similar tools write them.
 """
 
 from __future__ import annotations

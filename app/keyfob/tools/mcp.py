@@ -52,7 +52,8 @@ def plan(request: SetupRequest) -> SetupPlan:
     warnings = []
     if host not in account.hosts:
         warnings.append(
-            f"{plain(host)} is not a host of {account.id}. It would get the token of {account.id} and could act as you with it."
+            f"{plain(host)} is not a host of {account.id}. It would get the token of {account.id} and "
+            "could act as you with it."
         )
     return SetupPlan([made], warnings=warnings)
 

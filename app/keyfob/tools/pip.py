@@ -16,12 +16,17 @@ from keyfob.tools.tool import Tool
 
 
 def plan(request: SetupRequest) -> SetupPlan:
-    """`keyring-provider = subprocess`, and a `keyring` command that asks Keyfob, as pip looks for one by that name."""
+    """`keyring-provider = subprocess`, and a `keyring` command that asks
+    Keyfob, as pip looks for one by that name.
+    """
     environment = request.environment
     own = path_of("keyfob-keyring", environment)
     folder = Path(request.options.get("shim_dir") or own.parent)
     shim = folder / "keyring"
-    text = f'#!/bin/sh\n# Placed by `keyfob wire pip`; `keyfob unwire pip` removes it.\nexec {shlex.quote(str(own))} "$@"\n'
+    text = (
+        "#!/bin/sh\n# Placed by `keyfob wire pip`; `keyfob unwire pip` removes it.\nexec "
+        f'{shlex.quote(str(own))} "$@"\n'
+    )
     found = find_program("keyring", environment.get("PATH"))
     if found is not None and Path(found) != shim:
         raise SettingWrong(

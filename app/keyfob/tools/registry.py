@@ -53,8 +53,8 @@ SOURCES = tuple(each.source for each in FORMATS if each.places)  # looked for in
 
 
 def format_of(name: str, text: str, variables: Mapping[str, str], source: str | None = None) -> Format | None:
-    """The format `source`, or the one a file has by its name and else by its content; None if it has none of them.
-    `variables`: name of an environment variable → the provider whose key it holds.
+    """The format `source`, or the one a file has by its name and else by its content; None if it has none of
+    them. `variables`: name of an environment variable → the provider whose key it holds.
     """
     formats = (*FORMATS, environment.format_of(variables))
     if source is not None:

@@ -1,7 +1,7 @@
 """How a program is set up to ask Keyfob: what each tool's file declares, and the parts that they share.
 
-A tool's `plan` looks at the current settings and returns the changes, with notes for the user. It writes nothing. A setting
-that somebody else made is never replaced: that is an error, which names it.
+A tool's `plan` looks at the current settings and returns the changes, with notes for the user. It writes
+nothing. A setting that somebody else made is never replaced: that is an error, which names it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ Undo = Callable[[str, Mapping[str, str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`undo` takes our part out of a file's text that was changed since, with what the plan remembered. None: our
-    part is a block between marks.
+    """`undo` takes our part out of a file's text that was changed since, with what the plan remembered. None:
+    our part is a block between marks.
     """
 
     summary: str
@@ -104,8 +104,8 @@ def one_account(request: SetupRequest, tool: str, *, prefer: str | None = None) 
 
 
 def hosts_of(request: SetupRequest, tool: str) -> list[tuple[str, AccountView]]:
-    """The hosts to answer for, each with its account. If no account was named, those of providers that the table
-    lists for this tool.
+    """The hosts to answer for, each with its account. If no account was named, those of providers that the
+    table lists for this tool.
     """
     host = request.options.get("host")
     found = []

@@ -1,4 +1,6 @@
-"""A program that Keyfob can set up, import from, or both. Each has one file in this folder and a line in `registry`."""
+"""A program that Keyfob can set up, import from, or both. Each has one
+file in this folder and a line in `registry`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from keyfob.tools.setup import Setup
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`setup`: what `keyfob wire` and `unwire` do. `formats`: the plaintext files that `keyfob import` reads."""
+    """`setup`: what `keyfob wire` and `unwire` do. `formats`: the
+    plaintext files that `keyfob import` reads.
+    """
 
     name: str
     setup: Setup | None = None

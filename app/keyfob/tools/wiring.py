@@ -1,8 +1,9 @@
 """Changes to other tools' files: written whole, with a backup next to each, and taken back exactly.
 
-What was done is noted in `state/wired.json` (paths and checksums, never content). `undo` puts the backup back, byte by
-byte, if the file is still as we left it; if somebody has changed it since, only our part is taken out. Texts have `\\n`
-at the ends of their lines; the file keeps its own line ends and its byte order mark.
+What was done is noted in `state/wired.json` (paths and checksums, never content). `undo` puts the backup
+back, byte by byte, if the file is still as we left it; if somebody has changed it since, only our part is
+taken out. Texts have `\\n` at the ends of their lines; the file keeps its own line ends and its byte order
+mark.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ class Wiring:
         return found
 
     def make(self, tool: str, changes: list[Change], told: dict[str, str]) -> None:
-        """Write the changes, each with a backup of what was there. Raises SettingWrong; what is written stays."""
+        """Write the changes, each with a backup of what was there. Raises
+        SettingWrong; what is written stays.
+        """
         files = dict((self.notes(tool) or {"files": {}})["files"])
         for change in changes:
             path = change.path.resolve()  # a link to somebody's dotfiles stays a link

@@ -1,7 +1,7 @@
 """Finds values in other tools' YAML files, so that an edit changes only those bytes. Pure.
 
-PyYAML only reads, because no YAML writer keeps quotes, spacing and comments. Called by the importer, for gh's hosts.yml, and
-by `wire`, for a kubeconfig.
+PyYAML only reads, because no YAML writer keeps quotes, spacing and comments. Called by the importer, for gh's
+hosts.yml, and by `wire`, for a kubeconfig.
 """
 
 from __future__ import annotations

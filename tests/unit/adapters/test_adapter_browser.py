@@ -159,7 +159,8 @@ def test_s1_shell_characters_are_inert(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "command",
-    ["sh -c 'RECORD %s'", "sh -c 'RECORD \"%s\"'", "sh -ec \"RECORD '%s' # %s\"", "env bash -c 'x=%s; RECORD $x'",
+    ["sh -c 'RECORD %s'", "sh -c 'RECORD \"%s\"'", "sh -ec \"RECORD '%s' # %s\"",
+     "env bash -c 'x=%s; RECORD $x'",
      "sh -c 'RECORD \"$1\"' browser %s", "sh -c 'RECORD it\\ is %s'"],
 )  # fmt: skip
 @pytest.mark.parametrize(

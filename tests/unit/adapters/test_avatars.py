@@ -17,7 +17,9 @@ PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 
 @dataclass
 class Pictures:
-    """A server elsewhere, which cannot be had here: each address redirects to the next, the last one has the picture."""
+    """A server elsewhere, which cannot be had here: each address
+    redirects to the next, the last one has the picture.
+    """
 
     hops: list[str]
     asked: list[str] = field(default_factory=list)
@@ -39,7 +41,8 @@ def fetched(
 
 @pytest.mark.parametrize(
     "location",
-    ["http://127.0.0.1:8080/x", "https://localhost/x", "https://192.168.1.1/reboot", "https://169.254.169.254/",
+    ["http://127.0.0.1:8080/x", "https://localhost/x", "https://192.168.1.1/reboot",
+     "https://169.254.169.254/",
      "http://[::1]/", "http://elsewhere.example/plain", "file:///etc/passwd", "", "//127.0.0.1/x"],
 )  # fmt: skip
 def test_s84_a_picture_leads_to_no_service_of_this_computer(tmp_path: Path, location: str) -> None:

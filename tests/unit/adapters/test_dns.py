@@ -45,7 +45,9 @@ def reply(query: bytes, *records: bytes, flags: int = 0x8180, count: int | None 
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """A datagram and a listening stream socket on one port: a port that is free for one may be taken for the other."""
+    """A datagram and a listening stream socket on one port: a port that
+    is free for one may be taken for the other.
+    """
     for _ in range(50):
         tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         tcp.bind(("127.0.0.1", 0))

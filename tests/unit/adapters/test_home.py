@@ -247,8 +247,8 @@ def test_without_a_runtime_folder_it_is_under_tmp_and_its_owner_is_checked(
 
 def test_finding_the_socket_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; before = set(sys.modules); from keyfob.process import paths as place; place.socket_file({'KEYFOB_HOME': '/x'});"
-        "print(sorted(set(sys.modules) - before))"
+        "import sys; before = set(sys.modules); from keyfob.process import paths as place; "
+        "place.socket_file({'KEYFOB_HOME': '/x'});print(sorted(set(sys.modules) - before))"
     )
     out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     loaded = set(eval(out.stdout))

@@ -19,7 +19,8 @@ BEGIN = (
 def after_begin(then: str, *, cwd: Path, flags: tuple[str, ...] = (), **env: str) -> str:
     done = subprocess.run(
         [sys.executable, *flags, "-c", BEGIN.format(root=package_root(), then=then)],
-        cwd=cwd, env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, check=True, timeout=30,
+        cwd=cwd, env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, check=True,
+        timeout=30,
     )  # fmt: skip
     return done.stdout.strip()
 
@@ -64,6 +65,7 @@ def test_s77_a_program_is_found_in_absolute_folders_alone(
 
 def test_our_own_command_needs_no_setting(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*own_command(), "--version"], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=30, check=True
+        [*own_command(), "--version"], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=30,
+        check=True
     )  # fmt: skip
     assert done.stdout.startswith("keyfob ")

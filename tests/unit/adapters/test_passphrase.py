@@ -52,7 +52,7 @@ def test_typed_last_and_nowhere_is_told() -> None:
     assert FD_VARIABLE in caught.value.remedy
 
 
-# --- the terminal -----------------------------------------------------------------------------------------------
+# --- the terminal -------------------------------------------------------------------------------------------
 
 CODE = """
 import sys

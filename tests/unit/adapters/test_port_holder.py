@@ -13,7 +13,10 @@ HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrn
 
 
 def row(address: str, state: str, inode: int) -> str:
-    return f"   0: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1 0 100 0 0 10 0\n"
+    return (
+        f"   0: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 "
+        f"{inode} 1 0 100 0 0 10 0\n"
+    )
 
 
 @pytest.fixture

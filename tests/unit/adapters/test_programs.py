@@ -1,4 +1,6 @@
-"""What another program prints, for `keyfob wire`: nothing if it cannot be had, and never the passphrase's ways."""
+"""What another program prints, for `keyfob wire`: nothing if it cannot
+be had, and never the passphrase's ways.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The loopback callback listener (RFC 8252 §7.3): implements `ports.Listeners` and `ports.Listener`.
 
-It holds the port before the browser opens, accepts exactly one callback with the right state, keeps its code out of the
-browser's history, and shows the real result on the browser's last page. Created by the engine, used by the sign-in service.
-The query of a callback is never logged or shown.
+It holds the port before the browser opens, accepts exactly one callback with the right state, keeps its code
+out of the browser's history, and shows the real result on the browser's last page. Created by the engine,
+used by the sign-in service. The query of a callback is never logged or shown.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ class CallbackListener:
             self._callback = None
 
     def wait(self, *, deadline: timedelta, cancel: threading.Event) -> Callback:
-        """The callback, given out once. Raises SignInEnded `timed_out` or `cancelled`; later ones are refused."""
+        """The callback, given out once. Raises SignInEnded `timed_out` or
+        `cancelled`; later ones are refused.
+        """
         end = time.monotonic() + deadline.total_seconds()
         with self._changed:
             while True:

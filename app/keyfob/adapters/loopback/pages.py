@@ -1,7 +1,7 @@
 """The pages that the callback listener shows in the browser: complete HTTP responses, rendered from one file.
 
-Everything in a page is plain and escaped, no script can run in it, and nothing of the provider's answer is ever in it. Used
-only by the loopback listener. Reads no file after it was created. Immutable, so thread-safe.
+Everything in a page is plain and escaped, no script can run in it, and nothing of the provider's answer is
+ever in it. Used only by the loopback listener. Reads no file after it was created. Immutable, so thread-safe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Finds the program that uses a loopback port, for the error message and for `keyfob doctor`. A hint, never a decision.
+"""Finds the program that uses a loopback port, for the error message and
+for `keyfob doctor`. A hint, never a decision.
 
 Reads /proc on Linux. On other systems, and if the program belongs to another user, it returns nothing.
 """

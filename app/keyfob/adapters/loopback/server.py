@@ -191,7 +191,9 @@ class LoopbackServer:
             self._guarded(selector, connection, selectors.EVENT_READ)
 
     def _make_room(self, selector: selectors.BaseSelector) -> bool:
-        """Drop the connection that loses least: answered, else silent, else unfinished; the oldest of its kind."""
+        """Drop the connection that loses least: answered, else silent, else
+        unfinished; the oldest of its kind.
+        """
         reading = self._in_phase(_Phase.READING)
         silent = [connection for connection in reading if not connection.received]
         for kind in (self._in_phase(_Phase.DRAINING), silent, reading):

@@ -1,4 +1,6 @@
-"""Account pictures, fetched once and kept as files. Only for display: no credentials are ever sent for them."""
+"""Account pictures, fetched once and kept as files. Only for display:
+no credentials are ever sent for them.
+"""
 
 from __future__ import annotations
 

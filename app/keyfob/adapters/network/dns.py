@@ -1,8 +1,8 @@
 """TXT records from the system's resolvers, which prove atproto handles.
 
-Called through the `dns_txt` argument of `protocol.atproto`. dnspython accepts only an answer from the address and port that it
-asked, with its id and its question, and asks again over TCP for a long one. It is loaded at the first lookup, because most
-users never need it.
+Called through the `dns_txt` argument of `protocol.atproto`. dnspython accepts only an answer from the address
+and port that it asked, with its id and its question, and asks again over TCP for a long one. It is loaded at
+the first lookup, because most users never need it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Server = tuple[str, int]
 def txt_lookup(
     servers: Sequence[Server] | None = None, *, deadline: float = DEADLINE, try_seconds: float = TRY_SECONDS
 ) -> Callable[[str], tuple[str, ...]]:
-    """A lookup over `servers` (address, port), by default the system's. The lookup returns the TXT records of a name,
-    and nothing if there are none or no server answers. It blocks for about `deadline` seconds at most and asks
-    each server for `try_seconds`; thread-safe.
+    """A lookup over `servers` (address, port), by default the system's. The lookup returns the TXT records of
+    a name, and nothing if there are none or no server answers. It blocks for about `deadline` seconds at most
+    and asks each server for `try_seconds`; thread-safe.
     """
 
     def lookup(name: str) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """Connections that end by an absolute deadline, whatever the peer does.
 
-Every wait (for a name, a connection, TLS, each read and write) gets the rest of one deadline. Used only by `transport`, one
-backend for one exchange. Uses TLS only with the context that it is given.
+Every wait (for a name, a connection, TLS, each read and write) gets the rest of one deadline. Used only by
+`transport`, one backend for one exchange. Uses TLS only with the context that it is given.
 
-httpcore's own backend cannot do this. Its timeouts start again with each read, also inside a TLS record, and it resolves
-names without one. A timer that closes the socket would make a body without a length look complete when it was cut.
+httpcore's own backend cannot do this. Its timeouts start again with each read, also inside a TLS record, and
+it resolves names without one. A timer that closes the socket would make a body without a length look complete
+when it was cut.
 """
 
 from __future__ import annotations

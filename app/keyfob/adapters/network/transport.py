@@ -1,9 +1,9 @@
 """HTTP through httpcore: one exchange for each call, on its own connection.
 
-It follows no redirect, keeps no cookie, sends nothing twice, ends by an absolute deadline, limits the body (also after
-decompression), checks TLS against the system's authorities, and uses plain http only on this machine. Each request gets a
-new connection: on a kept one that died unnoticed, a refresh token could be used up without an answer. The runner of effects
-calls it, on any thread. Must never log a URL, a header or a body.
+It follows no redirect, keeps no cookie, sends nothing twice, ends by an absolute deadline, limits the body
+(also after decompression), checks TLS against the system's authorities, and uses plain http only on this
+machine. Each request gets a new connection: on a kept one that died unnoticed, a refresh token could be used
+up without an answer. The runner of effects calls it, on any thread. Must never log a URL, a header or a body.
 """
 
 from __future__ import annotations
@@ -206,7 +206,8 @@ class _Exchange:
                 )
             case httpcore.LocalProtocolError() | UnicodeError():
                 return SettingWrong(
-                    f"The request to {host} cannot be sent: an address or header has characters that HTTP forbids"
+                    f"The request to {host} cannot be sent: an address or header has characters that HTTP "
+                    "forbids"
                 )
             case httpcore.TimeoutException():
                 return Transient(f"{host} did not answer in time", code="network_timeout", sent=sent)

@@ -1,7 +1,7 @@
 """Certificate authorities and proxies: the system's, for every request.
 
-Used by `transport`. No environment variable turns verification off. `SSL_CERT_FILE` and `SSL_CERT_DIR` set other
-authorities, for company networks. `.netrc` is never read.
+Used by `transport`. No environment variable turns verification off. `SSL_CERT_FILE` and `SSL_CERT_DIR` set
+other authorities, for company networks. `.netrc` is never read.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def tls_context() -> ssl.SSLContext:
 
 
 def proxy_for(scheme: str, host: str, port: int) -> tuple[str, tuple[str, str] | None] | None:
-    """The proxy's address without its credentials, and those, as the environment or the system's settings say at
-    this moment; None to go straight. Raises SettingWrong for a proxy of a kind that Keyfob does not speak.
+    """The proxy's address without its credentials, and those, as the environment or the system's settings say
+    at this moment; None to go straight. Raises SettingWrong for a proxy of a kind that Keyfob does not speak.
     """
     if is_loopback(host):
         return None

@@ -1,4 +1,5 @@
-"""What Keyfob keeps on disk apart from the secrets: accounts, journal, history, settings, and the locks on them.
+"""What Keyfob keeps on disk apart from the secrets: accounts, journal,
+history, settings, and the locks on them.
 
 No token, code or key is ever stored here.
 """

@@ -1,7 +1,7 @@
 """The accounts, one row each: implements `ports.AccountRecords`.
 
-A row that cannot be read is an error of its own account only: other accounts still work, and the row is not overwritten. The
-error does not contain the row.
+A row that cannot be read is an error of its own account only: other accounts still work, and the row is not
+overwritten. The error does not contain the row.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ RuleOf = Callable[[Record], str | None]
 
 
 class AccountTable(Tables):
-    """`rule_of`: how an account's token may be handed out without the engine, as `token_rule.py` has it; None if it may
-    not. Called inside the transaction, so it must be quick and must not raise.
+    """`rule_of`: how an account's token may be handed out without the engine, as `token_rule.py` has it; None
+    if it may not. Called inside the transaction, so it must be quick and must not raise.
     """
 
     rule_of: RuleOf

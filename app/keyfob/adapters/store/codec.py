@@ -1,8 +1,8 @@
 """Converts the account store's values to JSON and back, by their dataclass fields.
 
-What is encoded decodes to an equal value. Anything that is not exactly such a value raises `UnreadableError`; nothing is guessed.
-A missing field gets its default, so that a value may gain fields with a default without a migration. An unknown field raises
-`TooNewError`. A `Secret` is never encoded: it raises TypeError.
+What is encoded decodes to an equal value. Anything that is not exactly such a value raises `UnreadableError`;
+nothing is guessed. A missing field gets its default, so that a value may gain fields with a default without a
+migration. An unknown field raises `TooNewError`. A `Secret` is never encoded: it raises TypeError.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def description(record: Record) -> str:
     return json.dumps(_out(record), separators=(",", ":"), allow_nan=False)
 
 
-# Records are frozen and mostly read: one that has not changed is not decoded again. Of each account the newest text is
-# kept alone: it changes with each renewal, and an agent lives for months.
+# Records are frozen and mostly read: one that has not changed is not decoded again. Of each account the
+# newest text is kept alone: it changes with each renewal, and an agent lives for months.
 _KEPT_MOST = 4096  # accounts
 _kept: dict[str, Record] = {}  # by text
 _newest: dict[str, str] = {}  # the text of each account, by its key
@@ -158,7 +158,7 @@ def _text_key(name: object) -> str:
     return name
 
 
-# --- decoding: one reader for each type, made once ------------------------------------------------------------
+# --- decoding: one reader for each type, made once ----------------------------------------------------------
 
 _Reader = Callable[[Json, str], object]
 

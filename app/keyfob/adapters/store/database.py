@@ -1,10 +1,10 @@
-"""The SQLite database of the account store: its file, connections, transactions and schema, and what happens if it is
-damaged.
+"""The SQLite database of the account store: its file, connections,
+transactions and schema, and what happens if it is damaged.
 
-Each transaction is on disk when it ends (WAL, synchronous=FULL). Safe across threads and processes. The file and its -wal and
--shm are 0600. A damaged file is copied and left in place, never deleted and never replaced by an empty one. The key list
-(`adapters/store/key_list.py`) knows which accounts were in it. Used by the parts of the store, each of which has its own
-tables.
+Each transaction is on disk when it ends (WAL, synchronous=FULL). Safe across threads and processes. The file
+and its -wal and -shm are 0600. A damaged file is copied and left in place, never deleted and never replaced
+by an empty one. The key list (`adapters/store/key_list.py`) knows which accounts were in it. Used by the
+parts of the store, each of which has its own tables.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that no other thread has while the block runs. Raises Fault once the database is closed."""
+        """A connection that no other thread has while the block runs.
+        Raises Fault once the database is closed.
+        """
         with self._guard:
             if self._closed:
                 raise Fault("The account store is closed")

@@ -23,7 +23,8 @@ class EventTable(Tables):
         at = codec.time_out(event.at)
         with self.database.writing() as connection:
             seq = connection.execute(
-                "INSERT INTO events (at, account_id, account_key, kind, message, code) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO events (at, account_id, account_key, kind, message, code) VALUES (?, ?, ?, ?, "
+                "?, ?)",
                 (at, event.account_id, event.account_key, event.kind, event.message, event.code),
             ).lastrowid
             assert seq is not None

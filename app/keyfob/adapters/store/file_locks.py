@@ -1,8 +1,9 @@
 """Named locks over lock files: one holder at a time across threads and processes.
 
-The keeper takes one for each account before it renews. The app takes one to be the only keeper. The system frees a lock when
-its holder dies. The files are in a folder that every process of this user finds (not the runtime folder, which a job outside
-the session may not see). They are never deleted, because then a waiter and a newcomer could hold two files of one name.
+The keeper takes one for each account before it renews. The app takes one to be the only keeper. The system
+frees a lock when its holder dies. The files are in a folder that every process of this user finds (not the
+runtime folder, which a job outside the session may not see). They are never deleted, because then a waiter
+and a newcomer could hold two files of one name.
 """
 
 from __future__ import annotations

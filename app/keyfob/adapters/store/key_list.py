@@ -1,8 +1,8 @@
 """The keys of the accounts in a store, in a separate file next to it: `accounts.keys`.
 
-If the store is emptied, goes back to an older state or is damaged, the list shows which accounts are missing, and their keys
-find their descriptions in the vault. It contains no secret. Lines are only added: `+key` when an account is new, `-key` when
-it is removed. A line that was cut off is ignored.
+If the store is emptied, goes back to an older state or is damaged, the list shows which accounts are missing,
+and their keys find their descriptions in the vault. It contains no secret. Lines are only added: `+key` when
+an account is new, `-key` when it is removed. A line that was cut off is ignored.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     # The history of one account is asked for by its page each time it is shown.
     "CREATE INDEX events_account ON events (account_key, seq);",
-    # How the account's token may be handed out (token_rule.py). NULL: the engine has not said, or it may not be.
+    # How the account's token may be handed out (token_rule.py). NULL:
+    # the engine has not said, or it may not be.
     "ALTER TABLE accounts ADD COLUMN token_rule TEXT;",
 )

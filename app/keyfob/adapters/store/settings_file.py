@@ -1,8 +1,8 @@
 """The settings file: `config/settings.json`, read and replaced as a whole.
 
-A file that cannot be read never makes a setting less strict. A running process keeps the last settings that it could read. A
-process that starts with a bad file opens no vault and treats consent as on. Unknown keys are kept, so that a newer Keyfob's
-settings survive an older one. A file that could not be read is never replaced.
+A file that cannot be read never makes a setting less strict. A running process keeps the last settings that
+it could read. A process that starts with a bad file opens no vault and treats consent as on. Unknown keys are
+kept, so that a newer Keyfob's settings survive an older one. A file that could not be read is never replaced.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class SettingsFile:
         self._good: Settings | None = None  # the last that could be read
 
     def current(self) -> Settings:
-        """As `load`, but read again only when the file has changed, so that each request may ask. Never raises: while
-        the file is faulty, or gone, the last settings that this process could read; before any, `CAUTIOUS`.
+        """As `load`, but read again only when the file has changed, so that each request may ask. Never
+        raises: while the file is faulty, or gone, the last settings that this process could read; before any,
+        `CAUTIOUS`.
         """
         mark = self._mark()
         seen = self._seen
@@ -57,8 +58,8 @@ class SettingsFile:
         return settings
 
     def load(self) -> Settings:
-        """The settings; the defaults when there is no file. Raises SettingWrong `setting_faulty` that names the file,
-        and the line and the key as far as they are known.
+        """The settings; the defaults when there is no file. Raises SettingWrong `setting_faulty` that names
+        the file, and the line and the key as far as they are known.
         """
         text = self._text()
         data = self._parsed(text)
@@ -70,9 +71,9 @@ class SettingsFile:
         return settings
 
     def save(self, settings: Settings, was: Settings | None = None) -> None:
-        """On disk before it returns. Writes what differs from `was`, or everything without it; other keys stay as
-        they are in the file. Raises SettingWrong when it cannot be written, or when the file is faulty and these
-        settings do not correct it: then the file stays as it is.
+        """On disk before it returns. Writes what differs from `was`, or everything without it; other keys
+        stay as they are in the file. Raises SettingWrong when it cannot be written, or when the file is
+        faulty and these settings do not correct it: then the file stays as it is.
         """
         settings.checked()
         changed = settings.to_mapping()

@@ -1,4 +1,6 @@
-"""The account store on SQLite: its four parts over one database. It contains no secret: the codec refuses them."""
+"""The account store on SQLite: its four parts over one database. It
+contains no secret: the codec refuses them.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,9 @@ class SqliteAccountStore(AccountTable, JournalTables, EventTable, NamedValueTabl
 
 
 def set_aside(path: Path) -> Path | None:
-    """Renames a store that is damaged as a whole, with its -wal. Returns its new path, or None if it is not damaged or
-    absent. Only while no other process has it open. Raises Fault `store_too_new`, `store_unwritable`, `store_busy`.
+    """Renames a store that is damaged as a whole, with its -wal. Returns its new path, or None if it is not
+    damaged or absent. Only while no other process has it open. Raises Fault `store_too_new`,
+    `store_unwritable`, `store_busy`.
     """
     try:
         with closing(SqliteAccountStore(path)) as store:

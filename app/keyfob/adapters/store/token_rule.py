@@ -1,11 +1,14 @@
-"""How an account's token may be handed out without the engine: what `keyfob token` needs besides the keychain.
+"""How an account's token may be handed out without the engine: what
+`keyfob token` needs besides the keychain.
 
-The engine writes the rule next to the account's record, in the same transaction. It is JSON: the account's id, what comes
-before the token in a header line for each token type, and the stamps of the preset files that it was made from. An
-account whose token may not be handed out, and one that needs its person, have none. No secret is in it.
+The engine writes the rule next to the account's record, in the same transaction. It is JSON: the account's
+id, what comes before the token in a header line for each token type, and the stamps of the preset files that
+it was made from. An account whose token may not be handed out, and one that needs its person, have none. No
+secret is in it.
 
-A rule counts while it was made by this very installation and none of its files has changed. Otherwise the engine answers,
-and writes the rule again. Imports what reading takes and no more, because the fast path waits for it.
+A rule counts while it was made by this very installation and none of its files has changed. Otherwise the
+engine answers, and writes the rule again. Imports what reading takes and no more, because the fast path waits
+for it.
 """
 
 from __future__ import annotations
@@ -38,8 +41,9 @@ def stamps_of(paths: Iterable[str]) -> dict[str, list[int] | None]:
 
 
 def find(path: str, ref: str) -> tuple[str, dict[str, Any], bool] | None:
-    """The key and the rule of the one account that `ref` means, and whether a renewal of it was sent whose answer is not
-    saved yet. None when the engine must answer. Raises OSError, ValueError, KeyError and sqlite3.Error.
+    """The key and the rule of the one account that `ref` means, and whether a renewal of it was sent whose
+    answer is not saved yet. None when the engine must answer. Raises OSError, ValueError, KeyError and
+    sqlite3.Error.
     """
     import sqlite3
     from urllib.parse import quote
@@ -50,7 +54,8 @@ def find(path: str, ref: str) -> tuple[str, dict[str, Any], bool] | None:
         if connection.execute("PRAGMA user_version").fetchone()[0] != len(MIGRATIONS):
             return None
         rows = connection.execute(
-            "SELECT label, key, token_rule, intent FROM accounts LEFT JOIN intents USING (key) WHERE provider = ?",
+            "SELECT label, key, token_rule, intent FROM accounts LEFT JOIN intents USING (key) WHERE "
+            "provider = ?",
             (provider,),
         )
         same = [row for row in rows if not label or row[0] == label]

@@ -1,7 +1,7 @@
 """Starts Keyfob at login: a desktop entry on Linux, a launch agent on macOS, a Run value on Windows.
 
-Called by the window's settings and `keyfob settings`. It writes only the user's own entry, without a secret. If
-`KEYFOB_HOME` is set, the entry contains it, so that another home starts as itself.
+Called by the window's settings and `keyfob settings`. It writes only the user's own entry, without a secret.
+If `KEYFOB_HOME` is set, the entry contains it, so that another home starts as itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is 
 
 
 def login_command() -> tuple[str, ...]:
-    """What starts this Keyfob: its installed command next to the interpreter, else the interpreter with the package."""
+    """What starts this Keyfob: its installed command next to the
+    interpreter, else the interpreter with the package.
+    """
     if getattr(sys, "frozen", False):
         return own_command()
     beside = Path(sys.executable).with_name("keyfob.exe" if os.name == "nt" else "keyfob")
@@ -78,7 +80,8 @@ class Autostart:
         except OSError as error:
             raise SettingWrong(
                 f"Start at login cannot be changed: {error.strerror}",
-                remedy=f"Make {path.parent if path else 'the Run key'} writable, or change it in your desktop's settings.",
+                remedy=f"Make {path.parent if path else 'the Run key'} writable, or change it in your "
+                "desktop's settings.",
             ) from error
 
     def _settings(self) -> dict[str, str]:
@@ -120,7 +123,9 @@ class Autostart:
 
 
 def _quoted(word: str) -> str:
-    """A word of an Exec line (Desktop Entry specification): double quotes, with its own escapes; % is doubled."""
+    """A word of an Exec line (Desktop Entry specification): double
+    quotes, with its own escapes; % is doubled.
+    """
     safe = word.replace("%", "%%")
     if shlex.quote(safe) == safe or all(c.isalnum() or c in "/._-=%+:,@" for c in safe):
         return safe

@@ -1,8 +1,8 @@
 """Opens an address in the user's browser (RFC 8252 §8.12): implements `ports.Browser`.
 
-Only https, or http on loopback, is ever passed to a program, as one argument and never through a shell. A launcher that fails
-at once is noticed. The address contains the state, so it is never logged and in no error. Called on worker threads; returns
-within five seconds.
+Only https, or http on loopback, is ever passed to a program, as one argument and never through a shell. A
+launcher that fails at once is noticed. The address contains the state, so it is never logged and in no error.
+Called on worker threads; returns within five seconds.
 """
 
 from __future__ import annotations
@@ -125,15 +125,15 @@ def _command(entry: str, url: str) -> list[str] | None:
 
 
 def _inert(url: str) -> str:
-    """The address with the characters percent-encoded that mean something to a shell: `$BROWSER` may have one. In the
-    query of a sign-in they mean the same encoded. `&` stays: it parts the parameters.
+    """The address with the characters percent-encoded that mean something to a shell: `$BROWSER` may have
+    one. In the query of a sign-in they mean the same encoded. `&` stays: it parts the parameters.
     """
     return "".join(f"%{ord(char):02X}" if char in _SHELLS else char for char in url)
 
 
 def _in_script(script: str, url: str) -> str:
-    """A script for a shell (`sh -c 'firefox %s'`) with the address in each `%s`, in quotes if it has none there:
-    without them, the `&` of an address starts a command.
+    """A script for a shell (`sh -c 'firefox %s'`) with the address in each `%s`, in quotes if it has none
+    there: without them, the `&` of an address starts a command.
     """
     first, *rest = script.split("%s")
     text = first

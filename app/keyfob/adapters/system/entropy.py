@@ -1,4 +1,6 @@
-"""Randomness: the only place that creates unguessable strings (states, verifiers, nonces, keys of accounts)."""
+"""Randomness: the only place that creates unguessable strings (states,
+verifiers, nonces, keys of accounts).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Creates signing keys: DPoP keys (RFC 9449) and the keys of confidential clients (RFC 7523).
 
-The only source of private keys. It keeps none. The caller stores the key in the keychain before it is used, and shows only
-the public key.
+The only source of private keys. It keeps none. The caller stores the key in the keychain before it is used,
+and shows only the public key.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"),
 
 
 def new_key(alg: str = "ES256") -> SigningKey:
-    """A fresh key for ES256 (P-256), RS256 or EdDSA (Ed25519); its `kid` is the RFC 7638 thumbprint, and never begins
-    with a dash, which a command line takes for an option. Blocks for as long as RSA takes (about 100 ms). Thread-safe.
-    Raises Usage for another algorithm.
+    """A fresh key for ES256 (P-256), RS256 or EdDSA (Ed25519); its `kid` is the RFC 7638 thumbprint, and
+    never begins with a dash, which a command line takes for an option. Blocks for as long as RSA takes (about
+    100 ms). Thread-safe. Raises Usage for another algorithm.
     """
     while True:
         key = _made(alg)

@@ -1,4 +1,6 @@
-"""Other programs, run for what they print. Called through the engine, for the tools that `keyfob wire` sets up."""
+"""Other programs, run for what they print. Called through the engine,
+for the tools that `keyfob wire` sets up.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ WITHIN = 60.0  # seconds
 
 
 def output_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The command's standard output; empty if it cannot be started or does not end in time. The first word is the
-    program's whole path.
+    """The command's standard output; empty if it cannot be started or does not end in time. The first word is
+    the program's whole path.
     """
     try:
         done = subprocess.run(  # noqa: S603

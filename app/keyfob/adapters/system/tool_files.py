@@ -1,8 +1,8 @@
 """Other tools' plaintext files: reads them, changes them with a backup, and removes keys from them.
 
-Called by the importer and by `wire`. A change is made completely or not at all. It never replaces a link, keeps the file's
-permissions, overwrites no earlier backup, and is refused if somebody changed the file since it was read. When keys are
-removed, every other byte stays.
+Called by the importer and by `wire`. A change is made completely or not at all. It never replaces a link,
+keeps the file's permissions, overwrites no earlier backup, and is refused if somebody changed the file since
+it was read. When keys are removed, every other byte stays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MOST_BACKUPS = 1000  # of one file
 
 
 def read(path: Path, most: int | None = None) -> bytes | None:
-    """The file's bytes, at most `most` of them; None if there is no such file. Raises SettingWrong if it cannot be read."""
+    """The file's bytes, at most `most` of them; None if there is no such
+    file. Raises SettingWrong if it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(-1 if most is None else most)
@@ -71,9 +73,9 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
 
 
 def replace(real: Path, before: bytes, after: bytes, *, private: bool = True) -> Path:
-    """Give an existing file new content and return its backup. `real` must not be a link; `private`: the backup is
-    0600, else it has the file's own permissions. Raises SettingWrong; then the file is as it was and there is no
-    backup.
+    """Give an existing file new content and return its backup. `real` must not be a link; `private`: the
+    backup is 0600, else it has the file's own permissions. Raises SettingWrong; then the file is as it was
+    and there is no backup.
     """
     backup = None
     try:
@@ -107,8 +109,8 @@ def remove(path: Path) -> None:
 
 
 def write_over(real: Path, before: bytes, after: bytes) -> None:
-    """New content at once, with the file's own permissions. Raises OSError, or SettingWrong if it no longer holds
-    `before`.
+    """New content at once, with the file's own permissions. Raises
+    OSError, or SettingWrong if it no longer holds `before`.
     """
     temporary = real.with_name(f".{real.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
@@ -140,7 +142,9 @@ def _back_up(real: Path, data: bytes) -> Path:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """A new file (0600), on disk before this returns. Never follows a link. Raises OSError; then nothing is left."""
+    """A new file (0600), on disk before this returns. Never follows a
+    link. Raises OSError; then nothing is left.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

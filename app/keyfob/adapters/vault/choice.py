@@ -1,7 +1,7 @@
 """Which vault this home uses: the keychain, or one of the two alternatives that the user can choose.
 
-A vault that fails is never replaced by another: a user who chose the keychain must not find their tokens in a file. The
-engine calls `choose_vault`.
+A vault that fails is never replaced by another: a user who chose the keychain must not find their tokens in a
+file. The engine calls `choose_vault`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVa
 from keyfob.adapters.vault.entries import Labels, plain_label
 from keyfob.adapters.vault.system import SystemVault
 
-# The keychain process and a command's fast path start with this module: what only the other vaults need, or only
-# a failure, is imported with them.
+# The keychain process and a command's fast path start with this module: what only the other vaults need, or
+# only a failure, is imported with them.
 if TYPE_CHECKING:
     from keyfob.adapters.vault.passphrase import Ask
     from keyfob.core.errors import SettingWrong
@@ -35,8 +35,8 @@ def choose_vault(
     labels: Labels = plain_label,
     ask: Ask | None = None,
 ) -> Vault:
-    """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is reported
-    by the first call, or by `probe()`.
+    """The vault that `settings.vault` names. Opens nothing yet and never raises: what is wrong with it is
+    reported by the first call, or by `probe()`.
 
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
     must end soon after a `keychain_timeout`. Otherwise the calls go to a separate process. `labels` gives the

@@ -1,9 +1,9 @@
 """A deadline for a vault that has none, for a command that works alone and ends with the call.
 
-The call runs on a daemon thread. After the deadline the caller gets `keychain_timeout`, and the thread is abandoned. That is
-only right if the process ends soon: an abandoned thread's write may land later, and it blocks the inner vault until then. A
-long-running program uses `process`, whose process is killed. (Not a ThreadPoolExecutor: at exit it waits for its threads,
-and so for the keychain that hangs.)
+The call runs on a daemon thread. After the deadline the caller gets `keychain_timeout`, and the thread is
+abandoned. That is only right if the process ends soon: an abandoned thread's write may land later, and it
+blocks the inner vault until then. A long-running program uses `process`, whose process is killed. (Not a
+ThreadPoolExecutor: at exit it waits for its threads, and so for the keychain that hangs.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ LOOK = 0.1  # seconds between looks whether a user gave up
 
 
 class DeadlineVault:
-    """A `ports.Vault` that ends each call of `inner` after `deadline` seconds. Thread-safe where `inner` is."""
+    """A `ports.Vault` that ends each call of `inner` after `deadline`
+    seconds. Thread-safe where `inner` is.
+    """
 
     def __init__(self, inner: Vault, deadline: float = DEADLINE) -> None:
         self._inner = inner
@@ -62,7 +64,9 @@ class DeadlineVault:
         self._within(lambda: self._inner.unlock(timeout), timeout, cancel)
 
     def close(self) -> None:
-        """Give back what `inner` holds, if it does so at once; a keychain that hangs does not hold up the exit."""
+        """Give back what `inner` holds, if it does so at once; a keychain
+        that hangs does not hold up the exit.
+        """
         closing = getattr(self._inner, "close", None)
         if closing is not None:
             thread = threading.Thread(target=closing, name="keychain", daemon=True)

@@ -1,12 +1,13 @@
 """A vault over flat entries: what every keychain adapter shares.
 
-An adapter implements `Entries`, which is as small as keychains are alike: get, put and drop one line of text. `EntryVault`
-makes a `ports.Vault` of it. Names are under `keyfob/<home id>/`, values are checked before they are written, everything
-written is read back, and a value above the backend's limit is split into parts.
+An adapter implements `Entries`, which is as small as keychains are alike: get, put and drop one line of text.
+`EntryVault` makes a `ports.Vault` of it. Names are under `keyfob/<home id>/`, values are checked before they
+are written, everything written is read back, and a value above the backend's limit is split into parts.
 
-Split values: the parts are written first, into whichever of two sets (a, b) the entry does not use now. Then one head line
-is written that names the set, the count and the digest. Only then are the old parts dropped. If the process is killed in
-between, either the old value or the new one is complete. A part that is missing or foreign is reported as `entry_damaged`.
+Split values: the parts are written first, into whichever of two sets (a, b) the entry does not use now. Then
+one head line is written that names the set, the count and the digest. Only then are the old parts dropped. If
+the process is killed in between, either the old value or the new one is complete. A part that is missing or
+foreign is reported as `entry_damaged`.
 
 Not here: a deadline (see `deadline` and `process`), a choice of backend (see `choice`).
 """
@@ -45,7 +46,9 @@ def plain_label(_name: str) -> str:
 
 
 class Entries(Protocol):
-    """One line of ASCII under each full name. Every error is a KeychainError. Called by one thread at a time."""
+    """One line of ASCII under each full name. Every error is a
+    KeychainError. Called by one thread at a time.
+    """
 
     @property
     def title(self) -> str:

@@ -1,14 +1,17 @@
 """The keychain process: does one keychain call at a time for the process that started it.
 
-It reads JSON lines on stdin and writes them to stdout. Its arguments, its environment and its other output contain no
-secret. It exits after `idle` seconds without a request, when stdin ends, and when a call takes longer than its request
-allows. When stdin ends because the parent was killed, it still finishes what it was asked, so that no token is lost. It does
-not exit for idleness after a user allowed the keychain's entries to it: the next process would have to ask again.
+It reads JSON lines on stdin and writes them to stdout. Its arguments, its environment and its other output
+contain no secret. It exits after `idle` seconds without a request, when stdin ends, and when a call takes
+longer than its request allows. When stdin ends because the parent was killed, it still finishes what it was
+asked, so that no token is lost. It does not exit for idleness after a user allowed the keychain's entries to
+it: the next process would have to ask again.
 
-Started only by `process`; in a frozen app as `keyfob --keychain-helper`. Never makes more than one call at once, never logs.
+Started only by `process`; in a frozen app as `keyfob --keychain-helper`.
+Never makes more than one call at once, never logs.
 
-Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "label", "seconds"}, the first line {"home", "idle"}.
-Answers: {"id", "value"} or {"id", "error": {"code", "message", "remedy", "detail"}, "fault": bool}.
+Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "label", "seconds"}, the first line
+{"home", "idle"}. Answers: {"id", "value"} or {"id", "error": {"code", "message", "remedy", "detail"},
+"fault": bool}.
 """
 
 from __future__ import annotations

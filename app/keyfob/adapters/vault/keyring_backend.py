@@ -1,11 +1,11 @@
 """The operating system's keychain through `keyring`: macOS Keychain, Windows Credential Manager, KWallet.
 
-Each entry has its own service name, and all share one user name. keyring deletes and then adds on macOS, and on Windows it
-copies the current entry to `user@service` on each write. Two users under one service would put the only good copy at risk.
-The copy, an older secret, is dropped after the new one is written.
+Each entry has its own service name, and all share one user name. keyring deletes and then adds on macOS, and
+on Windows it copies the current entry to `user@service` on each write. Two users under one service would put
+the only good copy at risk. The copy, an older secret, is dropped after the new one is written.
 
-Not here: a choice of backend (see keyring_choice), or a deadline. A backend may block while a prompt is open, so callers wrap
-this in `process` or `deadline`.
+Not here: a choice of backend (see keyring_choice), or a deadline. A backend may block while a prompt is open,
+so callers wrap this in `process` or `deadline`.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class _KeyringEntries:
                     raise
 
     def _drop_copy(self, name: str) -> None:
-        """The older secret that keyring left under `user@service`. A copy that stays is not a failure of the write:
-        it goes with the next one, or with the entry.
+        """The older secret that keyring left under `user@service`. A copy that stays is not a failure of the
+        write: it goes with the next one, or with the entry.
         """
         with suppress(KeychainError), keyring_errors():
             self._backend.delete_password(f"{USER}@{name}", USER)
@@ -94,7 +94,9 @@ class _KeyringEntries:
 
 @contextmanager
 def keyring_errors() -> Iterator[None]:
-    """What keyring and its backends raise, as KeychainError. Their texts are left out: one could quote a secret."""
+    """What keyring and its backends raise, as KeychainError. Their texts
+    are left out: one could quote a secret.
+    """
     from keyring import errors
 
     try:

@@ -1,8 +1,9 @@
 """Which of keyring's backends may hold a secret: an allow-list, and an error if the settings name another.
 
-keyring takes whatever `PYTHON_KEYRING_BACKEND` or `keyringrc.cfg` names, so a token can end up in a plaintext file, or
-nowhere. Here only the operating system's keychains are allowed, by class. A setting that names something else is an error
-and is not silently ignored, because the user who wrote it expects it to have an effect.
+keyring takes whatever `PYTHON_KEYRING_BACKEND` or `keyringrc.cfg` names, so a token can end up in a plaintext
+file, or nowhere. Here only the operating system's keychains are allowed, by class. A setting that names
+something else is an error and is not silently ignored, because the user who wrote it expects it to have an
+effect.
 
 Called by `choice` and the keychain process. Imports keyring only if one of its backends is needed.
 """
@@ -88,8 +89,8 @@ def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
 
 
 def choose_backend(environ: Mapping[str, str] | None = None) -> KeyringBackend:
-    """The first allowed backend that works here, or the one that the settings name. Never keyring's own choice.
-    Raises KeychainError `keychain_plaintext`, `keychain_absent`.
+    """The first allowed backend that works here, or the one that the settings name. Never keyring's own
+    choice. Raises KeychainError `keychain_plaintext`, `keychain_absent`.
     """
     named = allowed_name(environ)
     for name in (named,) if named else ALLOWED:
@@ -103,7 +104,8 @@ def _viable(name: str) -> KeyringBackend | None:
     module, _, cls = name.rpartition(".")
     try:
         loaded: type[KeyringBackend] = getattr(__import__(module, fromlist=[cls]), cls)
-        # keyring says "not here" by raising from `priority`: RuntimeError in its documentation, others in practice.
+        # keyring says "not here" by raising from `priority`:
+        # RuntimeError in its documentation, others in practice.
         if not loaded.viable:
             return None
         return loaded()

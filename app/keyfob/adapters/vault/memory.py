@@ -13,7 +13,9 @@ from keyfob.ports import VaultHealth
 
 
 class MemoryVault:
-    """A `ports.Vault`. Thread-safe; never blocks; never fails but for a name or value that is a bug (Fault)."""
+    """A `ports.Vault`. Thread-safe; never blocks; never fails but for a
+    name or value that is a bug (Fault).
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, Secret] = {}

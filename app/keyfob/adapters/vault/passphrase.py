@@ -1,7 +1,7 @@
 """Where the encrypted file's passphrase comes from: a systemd credential, a file descriptor, or the user.
 
-Never an argument or the environment, which other programs can read. Called by `choice`. The question is a plain callable, so
-that a window can ask in its own way.
+Never an argument or the environment, which other programs can read. Called by `choice`. The question is a
+plain callable, so that a window can ask in its own way.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def from_file(path: Path) -> Ask:
 
 
 def from_descriptor(number: str) -> Ask:
-    """`number`: an inherited descriptor whose first line is the passphrase. Kept once read: it is gone then."""
+    """`number`: an inherited descriptor whose first line is the
+    passphrase. Kept once read: it is gone then.
+    """
     lock = threading.Lock()
     kept: list[Secret] = []
 
@@ -94,7 +96,7 @@ def _nowhere(_new: bool) -> Secret:
     )
 
 
-# --- the terminal -----------------------------------------------------------------------------------------------
+# --- the terminal -------------------------------------------------------------------------------------------
 
 
 def ask_in_terminal(new: bool) -> Secret:

@@ -1,8 +1,8 @@
 """`pass`, the standard Unix password manager, as a vault. Only if the user chose it; never a fallback.
 
-Entries are under `keyfob/<home id>/` in the user's password store, one file each, encrypted by GnuPG. Values go through pipes
-only; an argument contains only an entry's name. Each call of the program ends within `deadline` seconds, with all processes
-that it started, or is killed.
+Entries are under `keyfob/<home id>/` in the user's password store, one file each, encrypted by GnuPG. Values
+go through pipes only; an argument contains only an entry's name. Each call of the program ends within
+`deadline` seconds, with all processes that it started, or is killed.
 
 GnuPG's agent asks for the passphrase of the user's key. Keyfob never sees it.
 """
@@ -21,15 +21,17 @@ from keyfob.process.own_process import child_environment, find_program
 
 # Seconds. GnuPG's agent may ask the user for a passphrase in the meantime.
 DEADLINE = 60.0
-# GnuPG's status lines, and its one message without any, for a file that is not a whole message: a writer was killed
-# while it wrote. DECRYPTION_KEY says that the key was available, so what failed afterwards is the file.
+# GnuPG's status lines, and its one message without any, for a file that is not a whole message: a writer was
+# killed while it wrote. DECRYPTION_KEY says that the key was available, so what failed afterwards is the
+# file.
 _TORN = (b"[gnupg:] nodata", b"[gnupg:] badmdc", b"[gnupg:] decryption_key", b"decrypt_message failed")
 _ASKED_IN_VAIN = (b"pinentry", b"inappropriate ioctl", b"operation cancelled", b"timeout", b"bad passphrase")
 
 
 class PassVault(EntryVault):
-    """A `ports.Vault` in the password store. Thread-safe. Raises KeychainError `keychain_absent` (no `pass`, or
-    a store that was not made yet), `keychain_locked`, `keychain_timeout`, `keychain_refused`, `entry_damaged`.
+    """A `ports.Vault` in the password store. Thread-safe. Raises KeychainError `keychain_absent` (no `pass`,
+    or a store that was not made yet), `keychain_locked`, `keychain_timeout`, `keychain_refused`,
+    `entry_damaged`.
     """
 
     def __init__(self, home_id: str, *, program: str = "pass", deadline: float = DEADLINE) -> None:
@@ -73,7 +75,8 @@ class _PassEntries:
             raise KeychainError(
                 "The password store does not exist yet",
                 code="keychain_absent",
-                remedy="Create it with `pass init`, or use the keychain: `keyfob settings set vault keychain`.",
+                remedy="Create it with `pass init`, or use the keychain: `keyfob settings set vault "
+                "keychain`.",
             )
         return store / f"{name}.gpg"
 

@@ -1,12 +1,13 @@
 """The keychain in a separate process, for long-running programs: the app and the agent.
 
-A keychain call may block forever: a prompt without an answer, a daemon that hangs. An abandoned thread is still in the call,
-and its write may land minutes later over a newer one. A process can be killed. So each call goes to a helper process
-(`helper`) that is started when needed and killed at the call's deadline.
+A keychain call may block forever: a prompt without an answer, a daemon that hangs. An abandoned thread is
+still in the call, and its write may land minutes later over a newer one. A process can be killed. So each
+call goes to a helper process (`helper`) that is started when needed and killed at the call's deadline.
 
-What a killed helper was writing is *unknown*. If another program killed it, the entry is read back at once, and written again
-only if it is missing. After the deadline there is no time for that. The new helper then reads the entry back before the next
-write next to it (names in the same folder belong to one account), so that a keychain that still hangs is noticed there.
+What a killed helper was writing is *unknown*. If another program killed it, the entry is read back at once,
+and written again only if it is missing. After the deadline there is no time for that. The new helper then
+reads the entry back before the next write next to it (names in the same folder belong to one account), so
+that a keychain that still hangs is noticed there.
 
 A secret is never in an argument or the environment.
 """
@@ -40,11 +41,12 @@ _WRITES = ("save", "delete")
 
 
 class HelperVault:
-    """A `ports.Vault` that ends each call after `deadline` seconds, the time spent waiting for others included.
+    """A `ports.Vault` that ends each call after `deadline` seconds, the
+    time spent waiting for others included.
 
-    Calls from several threads are taken one after the other. KeychainError `keychain_timeout` means of a write
-    that its outcome is unknown. `command` starts the helper; it is for tests. `close()` ends the helper once
-    what it was asked is done.
+    Calls from several threads are taken one after the other. KeychainError `keychain_timeout` means of a
+    write that its outcome is unknown. `command` starts the helper; it is for tests. `close()` ends the helper
+    once what it was asked is done.
     """
 
     def __init__(
@@ -93,9 +95,9 @@ class HelperVault:
             return unhealthy(error)
 
     def unlock(self, timeout: float = PROMPT_DEADLINE, cancel: threading.Event | None = None) -> None:
-        """Let the keychain ask the user. Until they have answered, other calls raise `keychain_locked` at once
-        instead of waiting. A prompt that is open already is waited for by its own caller alone: a second call
-        raises too.
+        """Let the keychain ask the user. Until they have answered, other calls raise `keychain_locked` at
+        once instead of waiting. A prompt that is open already is waited for by its own caller alone: a second
+        call raises too.
         """
         self._within({"op": "unlock", "name": ""}, timeout, cancel)
 
@@ -134,8 +136,9 @@ class HelperVault:
             self._turn.release()
 
     def _exchange(self, request: dict[str, Any], until: float, cancel: threading.Event | None = None) -> Json:
-        """One request and its answer. A helper that had gone idle is replaced. So is, once, one that was killed while
-        it worked: then a read is repeated, and a write only when reading back shows that it had not landed.
+        """One request and its answer. A helper that had gone idle is replaced. So is, once, one that was
+        killed while it worked: then a read is repeated, and a write only when reading back shows that it had
+        not landed.
         """
         name, write = request["name"], request["op"] in _WRITES
         killed = False

@@ -1,9 +1,9 @@
-"""For a command that a user runs in a terminal: if the keychain is locked, opens the system's prompt, and continues the call when
-the user has answered.
+"""For a command that a user runs in a terminal: if the keychain is locked, opens the system's prompt, and
+continues the call when the user has answered.
 
-A command's vault is wrapped in this if `can_ask()`: there is a terminal to say so, and a screen for the prompt. If the user
-closes the prompt, the same command does not ask again. Never for the app or the agent, whose renewals must not open prompts.
-The app has a button for it.
+A command's vault is wrapped in this if `can_ask()`: there is a terminal to say so, and a screen for the
+prompt. If the user closes the prompt, the same command does not ask again. Never for the app or the agent,
+whose renewals must not open prompts. The app has a button for it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _WORDS = {
 
 
 class AskingVault:
-    """A `ports.Vault` over one that does not prompt. Thread-safe where `inner` is; `say` takes the one line that
-    tells the user what to do.
+    """A `ports.Vault` over one that does not prompt. Thread-safe where `inner` is; `say` takes the one line
+    that tells the user what to do.
     """
 
     def __init__(self, inner: Vault, say: Callable[[str], None], seconds: float = PROMPT_DEADLINE) -> None:
@@ -69,8 +69,8 @@ class AskingVault:
         self._inner.unlock(timeout, cancel)
 
     def ask(self, code: str) -> None:
-        """Ask the user, of whom `code` says what is wanted. Raises what `unlock` raises, and that again at once
-        after the first refusal.
+        """Ask the user, of whom `code` says what is wanted. Raises what `unlock` raises, and that again at
+        once after the first refusal.
         """
         with self._lock:
             if self._refused is not None:

@@ -1,16 +1,16 @@
 """A file that is encrypted under a passphrase, for machines without a keychain: the setting `vault = sealed`.
 
-AES-256-GCM under a key that Argon2id (RFC 9106) derives from the passphrase. The file is replaced as a whole and is on disk
-before a call returns, 0600. Writers in several processes take turns by a lock file. Only if the user chose it; never a
-fallback.
+AES-256-GCM under a key that Argon2id (RFC 9106) derives from the passphrase. The file is replaced as a whole
+and is on disk before a call returns, 0600. Writers in several processes take turns by a lock file. Only if
+the user chose it; never a fallback.
 
     keyfob sealed vault 1
     {"kdf": "argon2id", "salt": …, "iterations": …, "lanes": …, "memory_kib": …, "check": …}
     SHA-256 over the header and the body
     nonce (12 bytes), ciphertext and tag
 
-The checksum detects a damaged file before any passphrase is tried. `check` is derived next to the key and reveals nothing
-about it. It distinguishes a wrong passphrase from a right one whose file was changed.
+The checksum detects a damaged file before any passphrase is tried. `check` is derived next to the key and
+reveals nothing about it. It distinguishes a wrong passphrase from a right one whose file was changed.
 """
 
 from __future__ import annotations
@@ -199,7 +199,9 @@ class _SealedEntries:
 
 
 def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
-    """The file's key, and the check for the right passphrase: two halves of one derivation, and neither reveals the other."""
+    """The file's key, and the check for the right passphrase: two halves
+    of one derivation, and neither reveals the other.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
@@ -213,7 +215,8 @@ def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
         raise KeychainError(
             "This system's OpenSSL does not support Argon2id",
             code="keychain_absent",
-            remedy="Install Keyfob with its own cryptography package, or use the keychain: `keyfob settings set vault keychain`.",
+            remedy="Install Keyfob with its own cryptography package, or use the keychain: `keyfob settings "
+            "set vault keychain`.",
         ) from None
     return made[:32], made[32:]
 

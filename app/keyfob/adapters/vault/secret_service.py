@@ -1,15 +1,16 @@
 """The Secret Service (GNOME Keyring, KeePassXC, KWallet) through secretstorage, over one shared session.
 
-keyring's backend opens a connection and an encrypted session for each call (10 ms a read), and prompts without a time limit if
-the keychain is locked. This one keeps its session (1 ms a read), and only `unlock` ever prompts. Entries have keyring's
-attributes, so that both read and replace each other's. It uses the documented part of secretstorage.
+keyring's backend opens a connection and an encrypted session for each call (10 ms a read), and prompts
+without a time limit if the keychain is locked. This one keeps its session (1 ms a read), and only `unlock`
+ever prompts. Entries have keyring's attributes, so that both read and replace each other's. It uses the
+documented part of secretstorage.
 
-KeePassXC asks the user before it replaces an entry and, with its usual settings, before it gives one to a program that it has
-not seen since that program connected. So an existing entry gets its new secret in place, which no service asks about. What
-would ask (deleting, with some settings) is not done: the entry is emptied.
+KeePassXC asks the user before it replaces an entry and, with its usual settings, before it gives one to a
+program that it has not seen since that program connected. So an existing entry gets its new secret in place,
+which no service asks about. What would ask (deleting, with some settings) is not done: the entry is emptied.
 
-Not here: a deadline for the calls. A daemon that hangs blocks the calling thread, so callers wrap this in `process` or
-`deadline`.
+Not here: a deadline for the calls. A daemon that hangs blocks the
+calling thread, so callers wrap this in `process` or `deadline`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Calls of the Secret Service's D-Bus API, for `secret_service`: connecting, prompts with a deadline, errors.
 
-secretstorage has these only in private modules, or prompts in them without a limit: its `Item.delete` opens a prompt, its
-`create_collection` waits for the user forever, and it unlocks one object at a time where one prompt can ask for all.
-https://specifications.freedesktop.org/secret-service-spec/latest/ describes the API.
+secretstorage has these only in private modules, or prompts in them without a limit: its `Item.delete` opens a
+prompt, its `create_collection` waits for the user forever, and it unlocks one object at a time where one
+prompt can ask for all. https://specifications.freedesktop.org/secret-service-spec/latest/ describes the API.
 """
 
 from __future__ import annotations

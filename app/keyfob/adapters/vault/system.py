@@ -1,4 +1,6 @@
-"""This system's keychain, whichever it is. For `choice`, the keychain process and the fast path of `keyfob token`."""
+"""This system's keychain, whichever it is. For `choice`, the keychain
+process and the fast path of `keyfob token`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from keyfob.adapters.vault import keyring_choice
 from keyfob.adapters.vault.entries import Labels, plain_label
 from keyfob.core.errors import KeychainError
 
-# The keychain process and the fast path start with this module: what only a failure needs is imported with it.
+# The keychain process and the fast path start with this module: what
+# only a failure needs is imported with it.
 if TYPE_CHECKING:
     from keyfob.adapters.vault.entries import EntryVault
     from keyfob.core.secret import Secret
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def keychain_there(home_id: str) -> bool:
-    """Whether this system has a keychain at all, locked or not. Never prompts, never blocks on a keychain that
-    hangs.
+    """Whether this system has a keychain at all, locked or not. Never
+    prompts, never blocks on a keychain that hangs.
     """
     try:
         _system_vault(home_id)
@@ -29,8 +32,8 @@ def keychain_there(home_id: str) -> bool:
 
 
 class SystemVault:
-    """This system's keychain, found at the first call that needs it, and looked for again while there is none.
-    Thread-safe. Its calls may block: see `deadline` and `process`.
+    """This system's keychain, found at the first call that needs it, and looked for again while there is
+    none. Thread-safe. Its calls may block: see `deadline` and `process`.
     """
 
     def __init__(self, home_id: str, labels: Labels = plain_label) -> None:

@@ -1,4 +1,6 @@
-"""The cards of the gallery, made from the presets: which providers there are, in which order, and what each method takes."""
+"""The cards of the gallery, made from the presets: which providers there
+are, in which order, and what each method takes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from keyfob.desktop.shared.method_words import METHOD_WORDS
 
 # What most users look for stands first; then by title; what fits any server, and test servers, stand last.
 POPULAR = (
-    "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord", "spotify",
+    "nexusmods", "bluesky", "github", "openai", "claude", "google", "microsoft", "mastodon", "discord",
+    "spotify",
     "gitlab", "huggingface", "slack", "dropbox", "reddit", "nextcloud",
 )  # fmt: skip
 ANY_SERVER = ("oidc", "oauth2", "atproto", "api-key", "api-key-header")
@@ -55,7 +58,9 @@ def wants_own_app(provider: Provider) -> bool:
 
 
 def works_at_once(provider: Provider, method: Method) -> bool:
-    """Whether a user can sign in by `method` as things stand: without an app registration, and within the terms."""
+    """Whether a user can sign in by `method` as things stand: without an
+    app registration, and within the terms.
+    """
     if holds_key(method):
         return True
     return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
@@ -71,8 +76,8 @@ def lead(card: Card, method: Method) -> str:
 
 
 def cards(providers: Sequence[Provider], *, demo: bool) -> tuple[Card, ...]:
-    """In reading order: the demo if it runs (else left out), then what works at once, each the popular first and the
-    rest by title; any server last.
+    """In reading order: the demo if it runs (else left out), then what works at once, each the popular first
+    and the rest by title; any server last.
     """
     shown = [p for p in providers if demo or p.category != "demo"]
     return tuple(card(p) for p in sorted(shown, key=_place))

@@ -26,7 +26,10 @@ from keyfob.desktop.window.keychain import WAITING
 from keyfob.desktop.window.names import name_of
 from keyfob.service.accounts.views import SignInRequest
 
-SWITCH = "Choose a new method. The account keeps its name for tools. Keyfob removes the old sign-in when the new one works."
+SWITCH = (
+    "Choose a new method. The account keeps its name for tools. Keyfob removes the old sign-in when the "
+    "new one works."
+)
 
 
 class ConnectDialog(QDialog):
@@ -205,7 +208,9 @@ class ConnectDialog(QDialog):
         self._come_forward()
 
     def _come_forward(self) -> None:
-        """The browser covers us when a sign-in ends. A desktop that raises no window marks this one instead."""
+        """The browser covers us when a sign-in ends. A desktop that
+        raises no window marks this one instead.
+        """
         if self.isVisible():
             self.raise_()
             self.activateWindow()

@@ -1,4 +1,6 @@
-"""What the user must enter before a sign-in: server, username, app registration, key. The page keeps nothing of it."""
+"""What the user must enter before a sign-in: server, username, app
+registration, key. The page keeps nothing of it.
+"""
 
 from __future__ import annotations
 

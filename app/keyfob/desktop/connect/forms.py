@@ -60,7 +60,7 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
 
 
 def web_page(url: str | None) -> str | None:
-    """`url` if it can be opened as a page of the web, else None. Anybody can write a preset: an address that is not one, or has
-    a placeholder in it, is not offered.
+    """`url` if it can be opened as a page of the web, else None. Anybody can write a preset: an address that
+    is not one, or has a placeholder in it, is not offered.
     """
     return url if fault_of(url) is None else None

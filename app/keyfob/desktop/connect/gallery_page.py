@@ -170,8 +170,8 @@ class GalleryPage(QWidget):
         text: str | None = None,
         searched: bool = True,
     ) -> None:
-        """Show these providers; `preferred` is chosen if it is there. Without `searched` there is nothing to look
-        through: one provider whose method is chosen.
+        """Show these providers; `preferred` is chosen if it is there. Without `searched` there is nothing to
+        look through: one provider whose method is chosen.
         """
         self._cards = cards
         self.title.setText(title)

@@ -1,7 +1,8 @@
 """Runs blocking functions of the engine (`Listener.serve`) on separate QThreads.
 
-An attempt receives `Threads.spawn` as its `Spawn`. It may be called from any thread, returns at once, and keeps the thread until
-the function has returned. The engine's own stop event ends the function; nothing is killed.
+An attempt receives `Threads.spawn` as its `Spawn`. It may be called from any thread, returns at once, and
+keeps the thread until the function has returned. The engine's own stop event ends the function; nothing is
+killed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Between the engine's sign-ins and the Connect Account dialog. One QObject on the GUI thread, one attempt at a time.
+"""Between the engine's sign-ins and the Connect Account dialog. One
+QObject on the GUI thread, one attempt at a time.
 
-The attempt runs in an Operation, its listener on a thread of `Threads`. Its progress arrives by a queued signal. Cancelling
-never waits. Secrets from the dialog go straight into the request and are not kept here.
+The attempt runs in an Operation, its listener on a thread of `Threads`. Its progress arrives by a queued
+signal. Cancelling never waits. Secrets from the dialog go straight into the request and are not kept here.
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ class SignInPresenter(QObject):
         Operation(self, lambda: self._engine.sign_in.begin(request), begun).failing(refused).start()
 
     def _while_open(self, show: Callable[[_Result], None]) -> Callable[[_Result], None]:
-        """`show`, unless the dialog is closed in the meantime: a sign-in that nobody waits for must not begin."""
+        """`show`, unless the dialog is closed in the meantime: a sign-in
+        that nobody waits for must not begin.
+        """
         closings = self._closings
 
         def shown(result: _Result) -> None:
@@ -220,7 +223,7 @@ class SignInPresenter(QObject):
         self._drop()
         self._progress = None
 
-    # --- while it runs ------------------------------------------------------------------------------------------
+    # --- while it runs --------------------------------------------------------------------------------------
 
     def copy_link(self) -> None:
         """Put the sign-in's address on the clipboard, which is cleared after a while."""

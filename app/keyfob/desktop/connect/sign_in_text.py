@@ -60,7 +60,8 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
     return Waiting(
         f"Connecting {title}" if holds_key(progress.method) else f"Sign in at {title}",
         lead,
-        _steps(steps, "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
+        _steps(steps,
+               "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
                failed="browser" if progress.browser_opened is False else None),
         progress.url is not None and progress.stage in ("browser", "waiting"),
         paste,

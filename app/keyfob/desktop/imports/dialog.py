@@ -15,7 +15,10 @@ from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Scroller, Switch, button, label, restyle
 
-LEAD = "Other tools on this computer keep these keys in plain files. Keyfob can move them to your keychain. It does not change the files unless you agree afterwards."
+LEAD = (
+    "Other tools on this computer keep these keys in plain files. Keyfob can move them to your keychain. "
+    "It does not change the files unless you agree afterwards."
+)
 
 
 class ImportDialog(ModalDialog):
@@ -113,7 +116,8 @@ class ImportDialog(ModalDialog):
         asked = Confirm(
             self._theme,
             "Remove the moved keys from the old files?",
-            "Keyfob removes the moved keys from the files and changes nothing else. Tools that read these files must then get the key from Keyfob. A backup stays next to each file until you delete it.",
+            "Keyfob removes the moved keys from the files and changes nothing else. Tools that read these "
+            "files must then get the key from Keyfob. A backup stays next to each file until you delete it.",
             "Remove",
             self,
         )
@@ -152,7 +156,10 @@ class ImportDialog(ModalDialog):
             return
         them = "this backup" if len(backups) == 1 else "these backups"
         self.plaintext.setText(
-            f"The old files no longer contain the keys. They are still in {them}. When your tools work, delete {them}:\n"
+            (
+                f"The old files no longer contain the keys. They are still in {them}. When your tools work, "
+                f"delete {them}:\n"
+            )
             + "\n".join(backups)
         )
         self.plaintext.setTextInteractionFlags(

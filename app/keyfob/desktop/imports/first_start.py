@@ -1,4 +1,5 @@
-"""The first start without an account: offers to move keys from other tools' files, or the user connects an account.
+"""The first start without an account: offers to move keys from other
+tools' files, or the user connects an account.
 
 Connects the presenter and its dialog. One QObject on the GUI thread, used once.
 """

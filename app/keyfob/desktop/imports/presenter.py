@@ -1,6 +1,7 @@
 """Moves keys from other tools' files: looks for them at the first start, and moves what the user chose.
 
-One QObject on the GUI thread. Files, keychain and network are used off it. Only the last characters of a key are shown.
+One QObject on the GUI thread. Files, keychain and network are used off
+it. Only the last characters of a key are shown.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ class ImportPresenter(QObject):
         self.moved.emit([])
 
     def blank(self, keys: Sequence[Found]) -> None:
-        """Take what was moved out of its files. `blanked` follows, and `failed` for each file that stayed as it was."""
+        """Take what was moved out of its files. `blanked` follows, and
+        `failed` for each file that stayed as it was.
+        """
         kept = tuple(keys)
         Operation(self, lambda: self._imports.blank(kept), self._blanked).failing(self._not_blanked).start()
 

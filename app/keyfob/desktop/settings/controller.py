@@ -1,6 +1,7 @@
 """The user's settings in the window: reads them once, shows them in their dialog, and saves each change.
 
-One QObject on the GUI thread; files are read and written off it. A change that cannot be saved is reverted, with a message.
+One QObject on the GUI thread; files are read and written off it. A
+change that cannot be saved is reverted, with a message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The dialog Settings. A change takes effect at once. A wrong entry shows a message under its field and is not saved.
+"""The dialog Settings. A change takes effect at once. A wrong entry
+shows a message under its field and is not saved.
 
 It receives values and emits what the user wants. The app saves and answers with `show_settings` or `refuse`.
 """
@@ -131,7 +132,8 @@ class SettingsDialog(ModalDialog):
             grid,
             0,
             "Callback port",
-            "The browser returns to this port after you sign in. Your registered apps must use the same port.",
+            "The browser returns to this port after you sign in. Your registered apps must use the same "
+            "port.",
             self.port,
         )
         self.port_problem = _problem(grid, 1)
@@ -139,7 +141,8 @@ class SettingsDialog(ModalDialog):
             grid,
             2,
             "Renewal margin",
-            "How many minutes before the end a token is renewed. For short-lived tokens, a fifth of their lifetime.",
+            "How many minutes before the end a token is renewed. For short-lived tokens, a fifth of their "
+            "lifetime.",
             self.margin,
         )
         self.margin_problem = _problem(grid, 3)

@@ -13,7 +13,11 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Switch, button, card, label
 
 SWITCH = "Ask before a program gets a token"
-LIMITS = "When a program first asks for a token, Keyfob shows you the program and the account. If this window is not open, Keyfob refuses. This does not protect your programs from each other: one program can pretend to be another, and a command does not ask if Keyfob is not running."
+LIMITS = (
+    "When a program first asks for a token, Keyfob shows you the program and the account. If this window "
+    "is not open, Keyfob refuses. This does not protect your programs from each other: one program can "
+    "pretend to be another, and a command does not ask if Keyfob is not running."
+)
 _WORDS = {Reply.ALWAYS: "always", Reply.HOUR: "for an hour", Reply.NO: "not allowed", Reply.ONCE: "once"}
 
 

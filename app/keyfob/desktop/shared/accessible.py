@@ -1,8 +1,9 @@
 """What assistive technology gets where Qt's own answer is not enough.
 
-On Linux, Qt names a combo box by its text, so "Method" could not be found by its name. Qt's scroll area also uses a child's
-number without checking how many children there are: asked for a scroll bar that has just disappeared, the app crashes.
-`teach` is called once for each class, by its module, before the first such widget is used.
+On Linux, Qt names a combo box by its text, so "Method" could not be found by its name. Qt's scroll area also
+uses a child's number without checking how many children there are: asked for a scroll bar that has just
+disappeared, the app crashes. `teach` is called once for each class, by its module, before the first such
+widget is used.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _MAKERS: dict[str, Callable[[Any], QAccessibleWidget]] = {}
 
 
 class NamedComboBox(QAccessibleWidget):
-    """A combo box with its accessible name as the name, and what it shows as the value; its list is its child."""
+    """A combo box with its accessible name as the name, and what it shows
+    as the value; its list is its child.
+    """
 
     def __init__(self, box: QComboBox) -> None:
         super().__init__(box, QAccessible.Role.ComboBox)

@@ -1,6 +1,7 @@
 """Letters on coloured ground: accounts as circles with their provider's badge, providers as rounded squares.
 
-Pictures are files that the engine fetched. They are read with limits, and the letter is shown if one is not valid.
+Pictures are files that the engine fetched. They are read with limits,
+and the letter is shown if one is not valid.
 """
 
 from __future__ import annotations

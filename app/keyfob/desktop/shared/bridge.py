@@ -9,7 +9,9 @@ from keyfob.service.events import EventBus
 
 
 class Bridge(QObject):
-    """`logged` is emitted on the publishing thread: connect bound methods of QObjects, so that Qt queues it."""
+    """`logged` is emitted on the publishing thread: connect bound
+    methods of QObjects, so that Qt queues it.
+    """
 
     logged = Signal(object)
 

@@ -45,8 +45,8 @@ class Confirm(ModalDialog):
 
 
 class Ask(ModalDialog):
-    """One line of text: `answered` with it. It stays open until `accept`; `complain` says what is wrong with the text,
-    which stays to be corrected.
+    """One line of text: `answered` with it. It stays open until `accept`; `complain` says what is wrong with
+    the text, which stays to be corrected.
     """
 
     answered = Signal(str)

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 
 class ModalDialog(QDialog):
-    """Has `title` as its title and `name` for assistive technology. Ctrl+Q closes it and asks the window it belongs to,
-    by that one's `quit_asked`, to end the app.
+    """Has `title` as its title and `name` for assistive technology. Ctrl+Q closes it and asks the window it
+    belongs to, by that one's `quit_asked`, to end the app.
     """
 
     quit_asked = Signal()

@@ -1,4 +1,6 @@
-"""A layout that puts widgets in a row and continues in the next: buttons and chips that must fit any language."""
+"""A layout that puts widgets in a row and continues in the next: buttons
+and chips that must fit any language.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The app's drawings, recoloured as they are loaded and sharp at every scale.
 
-Each file in `resources/icons` is drawn in `currentColor`, one weight, on a 24 × 24 ground. Pixmaps are made once for each
-(name, colour, size, scale). GUI thread only.
+Each file in `resources/icons` is drawn in `currentColor`, one weight, on a 24 × 24 ground. Pixmaps are made
+once for each (name, colour, size, scale). GUI thread only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Runs work off the GUI thread. Nothing else does.
 
-`Operation(parent, work, done).failing(f).start()` runs `work()` on a separate thread and calls `done(result)` or `f(error)` on
-the GUI thread. If the parent is gone, the result is dropped. A running thread is never destroyed: it is kept here until it has
-finished, and the app waits for it at the end (`running`, `ask_all_to_end`).
+`Operation(parent, work, done).failing(f).start()` runs `work()` on a separate thread and calls `done(result)`
+or `f(error)` on the GUI thread. If the parent is gone, the result is dropped. A running thread is never
+destroyed: it is kept here until it has finished, and the app waits for it at the end (`running`,
+`ask_all_to_end`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Makes text from outside safe for the screen: names, scopes, errors and notes from a provider or a file.
 
-Qt guesses whether a tooltip is HTML, and notification servers read markup. HTML there would load local files or connect to
-other hosts. So every tooltip, notification and label of the app gets its text from here, as plain and bounded text. Threat row
-S-80.
+Qt guesses whether a tooltip is HTML, and notification servers read markup. HTML there would load local files
+or connect to other hosts. So every tooltip, notification and label of the app gets its text from here, as
+plain and bounded text. Threat row S-80.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class _HasToolTip(Protocol):
 
 
 def set_tooltip(target: _HasToolTip, text: str) -> None:
-    """Sets the tooltip of a widget, a list item, an action or the tray icon. Nothing else may. Newlines separate lines."""
+    """Sets the tooltip of a widget, a list item, an action or the tray
+    icon. Nothing else may. Newlines separate lines.
+    """
     target.setToolTip(tooltip(text))
 
 
@@ -47,8 +49,8 @@ def tooltip(text: str) -> str:
 
 
 def notification(text: str) -> str:
-    """`text` without the characters that begin markup. Some notification servers read markup and others show it, so
-    escaping would be wrong at one of them.
+    """`text` without the characters that begin markup. Some notification servers read markup and others show
+    it, so escaping would be wrong at one of them.
     """
     return plain(text, SENTENCE).replace("<", "‹").replace(">", "›")
 

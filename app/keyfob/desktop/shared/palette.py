@@ -1,7 +1,7 @@
 """Every colour of the window, for both themes. No other file has colours.
 
-`PAIRS` lists which text colour is drawn on which ground. A test computes the contrast of each (WCAG 2, at least 4.5:1). Widgets
-take colours from the `Palette` of the theme.
+`PAIRS` lists which text colour is drawn on which ground. A test computes the contrast of each (WCAG 2, at
+least 4.5:1). Widgets take colours from the `Palette` of the theme.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ DARK = Palette(
 
 # (text, ground) as drawn somewhere; `disabled` is exempt, as WCAG has it.
 PAIRS: tuple[tuple[str, str], ...] = (
-    ("ink", "bg"), ("ink", "panel"), ("ink", "side"), ("ink", "selection"), ("ink", "hover"), ("ink", "field"),
+    ("ink", "bg"), ("ink", "panel"), ("ink", "side"), ("ink", "selection"), ("ink", "hover"),
+    ("ink", "field"),
     ("ink", "warn_tint"), ("ink", "bad_tint"), ("ink", "info_tint"),
     ("ink2", "bg"), ("ink2", "panel"), ("ink2", "side"), ("ink2", "selection"), ("ink2", "hover"),
     ("ink2", "warn_tint"), ("ink2", "bad_tint"), ("ink2", "info_tint"), ("ink2", "quiet_tint"),
@@ -141,7 +142,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
 
 # Grounds of users' letters. White on each is at least 4.5:1; chosen by the account's key, so always the same.
 AVATARS = (
-    "#8a5a2b", "#3a6ea5", "#555b66", "#3f7d53", "#6a5a8c", "#9a4a5e", "#2f7a80", "#7a6420", "#8a4f8f", "#4b6a2f",
+    "#8a5a2b", "#3a6ea5", "#555b66", "#3f7d53", "#6a5a8c", "#9a4a5e", "#2f7a80", "#7a6420", "#8a4f8f",
+    "#4b6a2f",
 )  # fmt: skip
 
 # The colour of the panel is not known: solid grounds with a white sign, distinguished by shape.

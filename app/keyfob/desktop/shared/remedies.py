@@ -27,19 +27,19 @@ REMEDIES: Mapping[str, str] = {
     "token_rejected": "Sign in again with Reconnect, or enter a new key.",
     "disconnected": "Press Reconnect.",
     "signed_in_elsewhere": "Sign in again with Reconnect.",
-    "preset_changed": "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not send your "
-    "old token to a new address.",
+    "preset_changed": "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not "
+    "send your old token to a new address.",
     "grant_missing": "Sign in again with Reconnect. The keychain no longer contains this account's tokens.",
     "imported": "Sign in once with Reconnect to finish importing this account.",
     # KeychainError
     "keychain_locked": "Unlock your keychain and try again.",
-    "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or keep your tokens in an "
-    "encrypted file: `keyfob settings set vault sealed`.",
+    "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or keep your "
+    "tokens in an encrypted file: `keyfob settings set vault sealed`.",
     "keychain_not_set_up": "Press Set up, and choose a password for the keychain.",
     "keychain_timeout": "Look for a keychain prompt, answer it, and try again.",
     "keychain_refused": "Allow Keyfob to use your keychain and try again.",
-    "keychain_plaintext": "Your keyring settings name a backend that saves plain text. Remove it from them and try "
-    "again.",
+    "keychain_plaintext": "Your keyring settings name a backend that saves plain text. Remove it from them "
+    "and try again.",
     "keychain_write_lost": "Make sure that the keychain has free space and try again.",
     "entry_damaged": "Sign in again with Reconnect.",
     "passphrase_wrong": "Try again with the passphrase that you chose for the encrypted file.",
@@ -80,8 +80,8 @@ REMEDIES: Mapping[str, str] = {
     "sharing_not_allowed": "The provider's terms do not let other tools use this token.",
     "consent_refused": "Allow the program when Keyfob asks, or turn off this check in Settings.",
     "method_not_offered": "Choose one of the methods that this provider offers.",
-    "tls_untrusted": "Check the address and your clock. On a company network, set SSL_CERT_FILE to the company's "
-    "certificate authority.",
+    "tls_untrusted": "Check the address and your clock. On a company network, set SSL_CERT_FILE to the "
+    "company's certificate authority.",
     "import_unknown": "Choose another file.",
     "host_not_allowed": "Use an address of the provider's API.",
     "browser_failed": "Choose a default browser, or copy the link into a browser.",
@@ -94,8 +94,8 @@ REMEDIES: Mapping[str, str] = {
     "issuer_mismatch": "Check the provider's address. Another server answered.",
     "metadata_invalid": "Check the provider's address. If it is correct, report the problem to the provider.",
     "id_token_invalid": "Try again. If the problem continues, report it to the provider.",
-    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account as a new "
-    "one.",
+    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account "
+    "as a new one.",
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",

@@ -1,7 +1,8 @@
-"""One window for each home: the first process holds a lock and listens. A second one asks it to come to the front, and exits.
+"""One window for each home: the first process holds a lock and listens.
+A second one asks it to come to the front, and exits.
 
-The socket is in the home's run folder (0700) and is owner-only. A connection only means that somebody wants to see the window.
-Nothing is read from it.
+The socket is in the home's run folder (0700) and is owner-only. A connection only means that somebody wants
+to see the window. Nothing is read from it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The look of the app: Fusion, a stylesheet made from the palette, and sizes that grow with the user's font.
 
-The app creates one `Theme` and passes it to everything that draws. It follows the system's light or dark mode at once
-(`QStyleHints.colorScheme`) unless Settings says otherwise, and emits `changed`. It never reads settings.
+The app creates one `Theme` and passes it to everything that draws. It follows the system's light or dark mode
+at once (`QStyleHints.colorScheme`) unless Settings says otherwise, and emits `changed`. It never reads
+settings.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Theme(QObject):
             (role.Window, "bg"), (role.WindowText, "ink"), (role.Base, "field"), (role.AlternateBase, "side"),
             (role.Text, "ink"), (role.Button, "panel"), (role.ButtonText, "ink"), (role.Highlight, "accent"),
             (role.HighlightedText, "accent_ink"), (role.PlaceholderText, "ink3"), (role.ToolTipBase, "panel"),
-            (role.ToolTipText, "ink"), (role.Link, "accent"), (role.LinkVisited, "accent"), (role.Accent, "accent"),
+            (role.ToolTipText, "ink"), (role.Link, "accent"), (role.LinkVisited, "accent"),
+            (role.Accent, "accent"),
         ):  # fmt: skip
             result.setColor(where, self.color(name))
         for where in (role.WindowText, role.Text, role.ButtonText):

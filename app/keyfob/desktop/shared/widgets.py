@@ -1,5 +1,5 @@
-"""Small widgets that every page uses: labels that elide, buttons, cards, scrollers, switches. None knows an account or a
-service.
+"""Small widgets that every page uses: labels that elide, buttons, cards,
+scrollers, switches. None knows an account or a service.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ def restyle(widget: QWidget) -> None:
 
 
 class Selector(QListWidget):
-    """A list whose selected item is its current item too. Assistive technology selects without making current, and what
-    shows the current item would be about another one.
+    """A list whose selected item is its current item too. Assistive technology selects without making
+    current, and what shows the current item would be about another one.
     """
 
     def __init__(self) -> None:
@@ -209,7 +209,9 @@ class Selector(QListWidget):
 
 
 class Scroller(QScrollArea):
-    """Scrolls its body up and down. The bar is in the body's right margin, so that nothing moves when it comes."""
+    """Scrolls its body up and down. The bar is in the body's right
+    margin, so that nothing moves when it comes.
+    """
 
     def __init__(self) -> None:
         teach("Scroller", scroll_area)

@@ -70,11 +70,13 @@ def disconnecting(view: AccountView) -> tuple[str, str]:
     title = f"Disconnect {name_of(view)}?"
     if view.holds_key:
         return title, (
-            f"Keyfob deletes the key. Tools cannot use it until you enter a key again. {view.provider_title} still accepts "
-            "it until you delete it there. The account stays in the list."
+            "Keyfob deletes the key. Tools cannot use it until you enter a key again. "
+            f"{view.provider_title} still accepts it until you delete it there. The account stays in the "
+            "list."
         )
     return title, (
-        f"Keyfob deletes its tokens and asks {view.provider_title} to revoke them. Tools get no token until you reconnect. The account stays in the list."
+        f"Keyfob deletes its tokens and asks {view.provider_title} to revoke them. Tools get no token "
+        "until you reconnect. The account stays in the list."
     )
 
 

@@ -56,7 +56,10 @@ def banners(
         if not view.holds_key or view.status != "connected" or ends is None:
             continue
         if timedelta(0) < ends - now < KEY_REMINDER and banner_id(view) not in hidden:
-            text = f"It expires in {time_words.span(ends - now)}. Create a new key at {view.provider_title} before then."
+            text = (
+                f"It expires in {time_words.span(ends - now)}. Create a new key at {view.provider_title} "
+                "before then."
+            )
             title = f"{name_of(view)} at {view.provider_title} is about to expire"
             out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
     return tuple(out)
@@ -68,6 +71,8 @@ def _since(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
 
 
 def banner_id(view: AccountView) -> str:
-    """One occasion: the same account in the same trouble. Put off once, it stays away until something changes."""
+    """One occasion: the same account in the same trouble. Put off once,
+    it stays away until something changes.
+    """
     at = view.last_error.at.isoformat() if view.last_error else ""
     return f"{view.key} {view.status} {at}"

@@ -1,4 +1,5 @@
-"""The question whether a program may have an account's token, and how it gets from the agent's threads to the window.
+"""The question whether a program may have an account's token, and how it
+gets from the agent's threads to the window.
 
 Closing the dialog, quitting the app and letting the time pass mean no. Return alone allows nothing.
 """
@@ -97,8 +98,8 @@ def _facts(program: Program) -> QGridLayout:
 
 
 class Asking(QObject):
-    """`ask` blocks the agent's thread until the user has answered; the dialogs are the GUI thread's. `wanted`: the
-    window should come up, for a dialog is about to be shown.
+    """`ask` blocks the agent's thread until the user has answered; the dialogs are the GUI thread's.
+    `wanted`: the window should come up, for a dialog is about to be shown.
     """
 
     wanted = Signal()

@@ -24,7 +24,8 @@ class EmptyPage(QWidget):
         self._picture = label()
         title = label("Connect your first account", "title")
         text = label(
-            "Sign in once with your browser. Keyfob then gives your tools valid tokens. It never keeps a token in a plain file.",
+            "Sign in once with your browser. Keyfob then gives your tools valid tokens. It never keeps a "
+            "token in a plain file.",
             "secondary",
             wrap=True,
         )
@@ -46,7 +47,8 @@ class EmptyPage(QWidget):
         column.addWidget(self.demo_button, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(6)
         column.addWidget(self.note)
-        # Stretches centre the column. An alignment flag would give it its sizeHint, which is too low for wrapped text.
+        # Stretches centre the column. An alignment flag would give it
+        # its sizeHint, which is too low for wrapped text.
         middle = QHBoxLayout()
         middle.addStretch(1)
         middle.addWidget(self._column)
@@ -60,8 +62,8 @@ class EmptyPage(QWidget):
         self._redraw()
 
     def show_state(self, *, demo: bool, skipped: bool, tray: bool) -> None:
-        """`demo`: a demo provider is there to try. `skipped`: the first start's dialog was closed. `tray`: the desktop
-        shows our tray icon.
+        """`demo`: a demo provider is there to try. `skipped`: the first start's dialog was closed. `tray`:
+        the desktop shows our tray icon.
         """
         self.demo_button.setVisible(demo)
         self.note.setVisible(skipped)

@@ -1,9 +1,9 @@
-"""The state of the keychain, for the window: whether it works, the banner that says so if it does not, and the button that opens
-the system's prompt.
+"""The state of the keychain, for the window: whether it works, the banner that says so if it does not, and
+the button that opens the system's prompt.
 
-One QObject on the GUI thread, created by the presenter. The vault is called off this thread. It learns of problems from the
-first check, from the renewer, from an action that failed and from the desktop's own signals. It never opens a prompt on its
-own.
+One QObject on the GUI thread, created by the presenter. The vault is called off this thread. It learns of
+problems from the first check, from the renewer, from an action that failed and from the desktop's own
+signals. It never opens a prompt on its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The window: banners on top, the list at the left, the selected account at the right.
 
-It shows a `models.Window` and emits what the user asks for, and the presenter answers. If the app says that the user can open
-the window again (`may_hide`), closing hides it. Otherwise closing quits the app.
+It shows a `models.Window` and emits what the user asks for, and the presenter answers. If the app says that
+the user can open the window again (`may_hide`), closing hides it. Otherwise closing quits the app.
 """
 
 from __future__ import annotations
@@ -197,7 +197,8 @@ class MainWindow(QMainWindow):
                 widget.deleteLater()
         for banner in banners:
             view = BannerView(self._theme, banner)
-            # Queued: what a press brings replaces the banners, and none may go while its own click is on the way.
+            # Queued: what a press brings replaces the banners, and none
+            # may go while its own click is on the way.
             view.pressed.connect(self.banner_pressed, Qt.ConnectionType.QueuedConnection)
             view.put_off.connect(self.banner_put_off, Qt.ConnectionType.QueuedConnection)
             self._banner_box.addWidget(view)

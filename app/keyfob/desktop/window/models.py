@@ -16,7 +16,8 @@ STATUS_WORDS: Mapping[ShownStatus, str] = {
     "needs_sign_in": "Needs you",
     "disconnected": "Disconnected",
 }
-# What the system's prompt can fix at the keychain, by an error's code, and the text of the button that opens it.
+# What the system's prompt can fix at the keychain, by an error's code,
+# and the text of the button that opens it.
 KEYCHAIN_BUTTONS = {"keychain_locked": "Unlock…", "keychain_not_set_up": "Set up…"}
 # tone: a palette colour's name; shape: how it is shown without colour
 STATUS_TONES: Mapping[ShownStatus, str] = {

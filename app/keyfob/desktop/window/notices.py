@@ -1,4 +1,6 @@
-"""Banners that concern no single account or that the user can put off, and who has begun to need the user. No Qt."""
+"""Banners that concern no single account or that the user can put off,
+and who has begun to need the user. No Qt.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from keyfob.desktop.window.models import Banner
 WELCOME = Banner(
     "info",
     "Welcome to Keyfob",
-    "Connect an account once, and every tool on this computer can use it. Your secrets stay in your keychain.",
+    "Connect an account once, and every tool on this computer can use it. Your secrets stay in your "
+    "keychain.",
     None,
     "welcome",
     "",

@@ -1,4 +1,6 @@
-"""The column with the list: a summary, the accounts, and the buttons for connecting an account and for the settings."""
+"""The column with the list: a summary, the accounts, and the buttons for
+connecting an account and for the settings.
+"""
 
 from __future__ import annotations
 

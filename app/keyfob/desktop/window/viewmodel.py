@@ -1,7 +1,7 @@
 """The whole window, made from accounts, history and the time: words and numbers, in `models`' frozen values.
 
-Pure. The presenter calls it. A sentence never contains an error's code. Codes are only in `Problem.details`, which the user may
-copy for a report.
+Pure. The presenter calls it. A sentence never contains an error's code. Codes are only in `Problem.details`,
+which the user may copy for a report.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def window(
     pictures: Mapping[str, str] = EMPTY,
     zone: tzinfo | None = None,
 ) -> Window:
-    """The whole window at `now`. `selected` and `busy` hold account keys; `keychain` is there while the keychain cannot
-    be used. Until the accounts are known (`loading`), nothing is said of them.
+    """The whole window at `now`. `selected` and `busy` hold account keys; `keychain` is there while the
+    keychain cannot be used. Until the accounts are known (`loading`), nothing is said of them.
     """
     keychain_trouble = keychain is not None
     views = [view.at(now, keychain_ok=not keychain_trouble) for view in views]
@@ -104,7 +104,10 @@ def _state(view: AccountView, now: datetime) -> str:
     left = until(view, now)
     if view.status != "connected" or left is None or left <= timedelta(0):
         return state
-    return f"{state}, {'renews' if view.renewable and view.renews_at else 'ends'} in {time_words.short_span(left)}"
+    return (
+        f"{state}, {'renews' if view.renewable and view.renews_at else 'ends'} in "
+        f"{time_words.short_span(left)}"
+    )
 
 
 def side_text(view: AccountView, now: datetime) -> str:
@@ -173,5 +176,7 @@ def _short(text: str) -> str:
 
 
 def next_change(views: Sequence[AccountView], now: datetime) -> datetime | None:
-    """When the next token expires, so that its account is shown differently although nothing happened to it."""
+    """When the next token expires, so that its account is shown
+    differently although nothing happened to it.
+    """
     return min((v.expires_at for v in views if v.expires_at is not None and v.expires_at > now), default=None)

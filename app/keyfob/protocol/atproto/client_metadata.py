@@ -1,5 +1,5 @@
-"""The client metadata document, which a client hosts at the address that is its client id (atproto's OAuth profile, the OAuth
-Client ID Metadata Document draft).
+"""The client metadata document, which a client hosts at the address that is its client id (atproto's OAuth
+profile, the OAuth Client ID Metadata Document draft).
 
 `keyfob client-metadata PROVIDER` prints it for the user to host. It contains only public keys.
 """
@@ -28,9 +28,9 @@ def client_metadata(
     client_name: str = "Keyfob",
     client_uri: str | None = None,
 ) -> dict[str, Any]:
-    """The document to host at `client_id`. With `keys`, a confidential client that proves itself by private_key_jwt;
-    without, a public one. Raises Usage if the address or the redirects cannot be a client's, or if the servers would
-    refuse such a client.
+    """The document to host at `client_id`. With `keys`, a confidential client that proves itself by
+    private_key_jwt; without, a public one. Raises Usage if the address or the redirects cannot be a client's,
+    or if the servers would refuse such a client.
     """
     if fault_of(client_id) is not None or not client_id.startswith("https://"):
         raise Usage("This client id must be an https address where you host the document")
@@ -41,10 +41,12 @@ def client_metadata(
         raise Usage("The document needs at least one redirect address")
     native = all(is_loopback(urlsplit(uri).hostname) for uri in redirect_uris)
     if keys and native and "atproto" in provider.methods:
-        # The profile lets web clients alone prove themselves by key, and native ones alone come back to loopback.
+        # The profile lets web clients alone prove themselves by key, and
+        # native ones alone come back to loopback.
         raise Usage(
             "atproto servers refuse this client: a client with a key may not have a loopback redirect",
-            remedy=f"For a public client, remove the keys of {provider.id} (keyfob jwk list, keyfob jwk remove). For a confidential client, add its https redirect with --redirect-uri.",
+            remedy=f"For a public client, remove the keys of {provider.id} (keyfob jwk list, keyfob jwk "
+            "remove). For a confidential client, add its https redirect with --redirect-uri.",
         )
     document: dict[str, Any] = {
         "client_id": client_id,

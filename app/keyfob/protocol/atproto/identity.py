@@ -1,10 +1,10 @@
 """Resolves an atproto identity: handle, DID, data server (PDS) and authorization server.
 
-This is the first part of signing in at Bluesky and any other atproto server; `atproto.sign_in` is the second. A handle
-counts only if it points to a DID and that DID's document points back to the handle. An authorization server counts only if
-the user's own PDS names it, and if its metadata meets atproto's OAuth profile. Nothing is used before it is checked, and no
-redirect is followed. A stranger's handle, DID or server never leads to a service of this computer or its network. Only a
-server that the user named may be there.
+This is the first part of signing in at Bluesky and any other atproto server; `atproto.sign_in` is the second.
+A handle counts only if it points to a DID and that DID's document points back to the handle. An authorization
+server counts only if the user's own PDS names it, and if its metadata meets atproto's OAuth profile. Nothing
+is used before it is checked, and no redirect is followed. A stranger's handle, DID or server never leads to a
+service of this computer or its network. Only a server that the user named may be there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _JSON = {"Accept": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Where a sign-in goes. `did` None: the user named a server only, and who they are is reported at its end."""
+    """Where a sign-in goes. `did` None: the user named a server only, and
+    who they are is reported at its end.
+    """
 
     server: Server  # the authorization server; to be pinned
     did: str | None = None
@@ -50,13 +52,13 @@ class Resolved:
 def resolve(
     identifier: str, *, plc: str = PLC_DIRECTORY, dns_txt: DnsTxt | None = None, near: bool = False
 ) -> Flow[Resolved]:
-    """Find the authorization server for a handle (`alice.bsky.social`, with or without `@`), a DID, or a server's
-    address (`https://…`; http on loopback alone).
+    """Find the authorization server for a handle (`alice.bsky.social`, with or without `@`), a DID, or a
+    server's address (`https://…`; http on loopback alone).
 
-    `plc` is the directory for did:plc; `dns_txt` looks up TXT records and may block for a few seconds. `near` lets
-    identities name servers on this computer, for an account at such a one; so does a `plc` or an identifier that is
-    here. Raises Usage `identity_invalid` for what is none of these, PeerFault if the checks fail, Transient if a
-    peer is down.
+    `plc` is the directory for did:plc; `dns_txt` looks up TXT records and may block for a few seconds. `near`
+    lets identities name servers on this computer, for an account at such a one; so does a `plc` or an
+    identifier that is here. Raises Usage `identity_invalid` for what is none of these, PeerFault if the
+    checks fail, Transient if a peer is down.
     """
     near = near or is_inside(urlsplit(plc).hostname)
     given = identifier.strip().removeprefix("at://").rstrip("/")
@@ -82,8 +84,9 @@ def resolve(
 def identity_of(
     did: str, *, plc: str, dns_txt: DnsTxt | None, near: bool
 ) -> Generator[Effect, Any, tuple[str, str | None, str]]:
-    """A DID with its handle (proved both ways; None if it claims none, or if no server answers for it now) and its
-    PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not shown.
+    """A DID with its handle (proved both ways; None if it claims none, or if no server answers for it now)
+    and its PDS. The DID says who it is; a handle is how it is called, and one that cannot be proved is not
+    shown.
     """
     handle, pds = yield from _read_did(did, plc, near)
     if handle is not None:
@@ -106,7 +109,7 @@ def handle_from(text: str) -> str:
     return handle
 
 
-# --- handle → DID ---------------------------------------------------------------------------------------------
+# --- handle → DID -------------------------------------------------------------------------------------------
 
 
 def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect, Any, str]:
@@ -138,8 +141,8 @@ def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect
 
 
 def checked_did(text: str, *, near: bool) -> str:
-    """The DID, if it is one of the two kinds that atproto uses. Raises PeerFault `identity_invalid`, also for a
-    did:web on this computer or in its network, unless `near`.
+    """The DID, if it is one of the two kinds that atproto uses. Raises PeerFault `identity_invalid`, also for
+    a did:web on this computer or in its network, unless `near`.
     """
     host = _did_host(text)
     # A port is for test servers; atproto allows none elsewhere.
@@ -158,7 +161,7 @@ def _did_host(did: str) -> str | None:
     return web[1] if web else None
 
 
-# --- DID → document -------------------------------------------------------------------------------------------
+# --- DID → document -----------------------------------------------------------------------------------------
 
 
 def _read_did(did: str, plc: str, near: bool) -> Generator[Effect, Any, tuple[str | None, str]]:
@@ -211,7 +214,7 @@ def _origin(url: str, what: str, *, near: bool) -> str:
     return origin_of(url)
 
 
-# --- PDS → authorization server -------------------------------------------------------------------------------
+# --- PDS → authorization server -----------------------------------------------------------------------------
 
 
 def _of_address(url: str) -> Generator[Effect, Any, tuple[Server, str | None]]:

@@ -1,8 +1,8 @@
 """Signing in at Bluesky and every other atproto server (atproto's OAuth profile: PAR, PKCE, DPoP, no secret).
 
-`resolve` finds the user and their server. `sign_in` is the authorization code grant with the additions of the profile.
-`renewal.renew` renews with the same key, and `revoke.revoke` revokes. The tokens count only if their subject is the expected
-user, and if that user's data server names the authorization server.
+`resolve` finds the user and their server. `sign_in` is the authorization code grant with the additions of the
+profile. `renewal.renew` renews with the same key, and `revoke.revoke` revokes. The tokens count only if their
+subject is the expected user, and if that user's data server names the authorization server.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ class _Profile:
 
 
 def loopback_client_id(redirect_uri: str, scopes: Sequence[str]) -> str:
-    """The client id of an app without a registration: `http://localhost` with its redirect and scopes. The redirect
-    goes in without its port, which means any port. Raises SettingWrong for one that is not an IP loopback.
+    """The client id of an app without a registration: `http://localhost` with its redirect and scopes. The
+    redirect goes in without its port, which means any port. Raises SettingWrong for one that is not an IP
+    loopback.
     """
     parts = urlsplit(redirect_uri)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1"):
@@ -62,13 +63,14 @@ def sign_in(
     plc: str = PLC_DIRECTORY,
     dns_txt: DnsTxt | None = None,
 ) -> Flow[SignInResult]:
-    """One sign-in. `resolved` comes from `resolve`; None means at `ctx.server`, any user. `ctx.dpop_key` is an
-    ES256 key that is already stored (a crash after the exchange must not lose it). Without `ctx.client.client_id`,
-    the loopback client id is used and returned as `issued_client_id`.
+    """One sign-in. `resolved` comes from `resolve`; None means at `ctx.server`, any user. `ctx.dpop_key` is
+    an ES256 key that is already stored (a crash after the exchange must not lose it). Without
+    `ctx.client.client_id`, the loopback client id is used and returned as `issued_client_id`.
 
-    The result's `extra` holds what is to be pinned next to the server: `did`, `pds` (the API's base), `issuer`, and
-    `handle` if one is proved. Raises PeerFault `subject_mismatch` for another user's tokens, `issuer_mismatch`
-    where their data server names another server, `identity_invalid`; else as `authorize.authorization_code`.
+    The result's `extra` holds what is to be pinned next to the server: `did`, `pds` (the API's base),
+    `issuer`, and `handle` if one is proved. Raises PeerFault `subject_mismatch` for another user's tokens,
+    `issuer_mismatch` where their data server names another server, `identity_invalid`; else as
+    `authorize.authorization_code`.
     """
     found = resolved or Resolved(ctx.server, near=is_inside(urlsplit(ctx.server.issuer or "").hostname))
     ctx, issued = _prepared(ctx, found)
@@ -127,8 +129,8 @@ def _who(
 
 
 def _profile(pds: str, did: str) -> Generator[Effect, Any, _Profile]:
-    """Name and picture from the public profile record, asked without a token. For display only: no failure here ends
-    a sign-in.
+    """Name and picture from the public profile record, asked without a
+    token. For display only: no failure here ends a sign-in.
     """
     query = urlencode({"repo": did, "collection": "app.bsky.actor.profile", "rkey": "self"})
     url = f"{pds}/xrpc/com.atproto.repo.getRecord?{query}"

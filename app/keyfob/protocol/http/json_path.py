@@ -8,9 +8,11 @@ Used by `identity` and `token`. It only reads.
     a.b|c|=none                 the first of these that exists; `=text` is the text itself
     roles~owner,member          the first of these words that is in the list (or is the value) at the path
     is_premium?premium          the word, if the value is true
-    https://cdn/{id}/{icon}     a text with values filled in (percent-encoded in an address); nothing if one is missing
+    https://cdn/{id}/{icon}     a text with values filled in (percent-encoded in an address);
+                                nothing if one is missing
 
-A key may contain dots (`https://api.openai.com/auth.chatgpt_plan_type`): the longest key that matches is tried first.
+A key may contain dots (`https://api.openai.com/auth.chatgpt_plan_type`):
+the longest key that matches is tried first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Removes secrets from what a peer says: an error that quotes a token, a code or a key must not spread it.
 
-The runner calls it for every error that a flow raises, because error descriptions are shown, stored and logged, and some
-servers write "refresh token abc has expired". The peer's words are already cut to a line, so a part of a secret counts like
-the whole. It changes only the words of an error, never its kind.
+The runner calls it for every error that a flow raises, because error descriptions are shown, stored and
+logged, and some servers write "refresh token abc has expired". The peer's words are already cut to a line, so
+a part of a secret counts like the whole. It changes only the words of an error, never its kind.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads the head of an HTTP/1.1 request, strictly (RFC 9112 §2 to §5): bytes in, a head out. Pure.
 
-Both local servers use it: the agent, and the listener for the answer to a sign-in. Neither is a public web server, so
-everything that two readers could understand differently is refused: bare newlines, folded lines, spaces before a colon,
-control characters, targets that are not a path. The caller decides about the body.
+Both local servers use it: the agent, and the listener for the answer to a sign-in. Neither is a public web
+server, so everything that two readers could understand differently is refused: bare newlines, folded lines,
+spaces before a colon, control characters, targets that are not a path. The caller decides about the body.
 
 We wrote it because h11 accepts bare newlines and folded lines, as a public server must.
 """

@@ -1,9 +1,10 @@
 """Reads what peers answer, strictly, and sorts failures by what should follow.
 
-Every flow reads its answers through this file. The transport limits a body's size and time. This file requires UTF-8, JSON
-as in RFC 8259 (or a form, if the server says so), no repeated keys, and a limited depth. A failure becomes an error of
-`core.errors` that says whether it may pass. A peer's words reach a message only through `core.text.plain`. Only
-`token_failure` ends a grant, and only for `invalid_grant` or the preset's own words.
+Every flow reads its answers through this file. The transport limits a body's size and time. This file
+requires UTF-8, JSON as in RFC 8259 (or a form, if the server says so), no repeated keys, and a limited depth.
+A failure becomes an error of `core.errors` that says whether it may pass. A peer's words reach a message only
+through `core.text.plain`. Only `token_failure` ends a grant, and only for `invalid_grant` or the preset's own
+words.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class CutOffError(NotStrictError):
 
 
 def parse_json(body: bytes) -> Json:
-    """The JSON value of `body`. Raises NotStrictError for anything but UTF-8 JSON with unique keys, finite depth and no
-    NaN or Infinity, CutOffError if it is cut off. A UTF-8 byte order mark is passed over (RFC 8259 §8.1).
+    """The JSON value of `body`. Raises NotStrictError for anything but UTF-8 JSON with unique keys, finite
+    depth and no NaN or Infinity, CutOffError if it is cut off. A UTF-8 byte order mark is passed over (RFC
+    8259 §8.1).
     """
     unclosed = _depth_at_end(body)
     try:
@@ -101,8 +103,8 @@ def _no_constant(_name: str) -> NoReturn:
 
 
 def parse_object(response: Response) -> dict[str, Any]:
-    """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's default).
-    Raises NotStrictError.
+    """The object of an answer, whatever its status: JSON, or a form where Content-Type says so (GitHub's
+    default). Raises NotStrictError.
     """
     kind = media_type(response)
     if kind == "application/x-www-form-urlencoded" or (
@@ -126,11 +128,12 @@ def _parse_form(body: bytes) -> dict[str, Any]:
 
 
 def text_within(body: bytes, name: str) -> str | None:
-    """The text that stands under the key `name` in a body that cannot be read as a whole: JSON with doubled keys, in
-    another encoding, cut off, with something behind it; or a form. None if the body holds no whole such text.
+    """The text that stands under the key `name` in a body that cannot be read as a whole: JSON with doubled
+    keys, in another encoding, cut off, with something behind it; or a form. None if the body holds no whole
+    such text.
 
-    For tokens that must not be lost, and for nothing else: what it finds is not checked. The last one counts where there
-    are several, as in the parsers that most servers are tested with.
+    For tokens that must not be lost, and for nothing else: what it finds is not checked. The last one counts
+    where there are several, as in the parsers that most servers are tested with.
     """
     if _WEB_PAGE.match(body[:1024]):
         return None
@@ -147,7 +150,9 @@ def text_within(body: bytes, name: str) -> str | None:
 
 
 def is_web_page(response: Response) -> bool:
-    """Whether a web page came where data was asked for: a captive portal's, a firewall's, a provider's error page."""
+    """Whether a web page came where data was asked for: a captive
+    portal's, a firewall's, a provider's error page.
+    """
     kind = media_type(response)
     return kind in ("text/html", "application/xhtml+xml") or bool(_WEB_PAGE.match(response.body[:1024]))
 
@@ -161,12 +166,12 @@ def is_cloudflare(response: Response) -> bool:
 
 
 def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]:
-    """The object of a successful answer. `what` names the endpoint in errors ("The user information endpoint"), `who` the
-    peer as in `failure`.
+    """The object of a successful answer. `what` names the endpoint in errors ("The user information
+    endpoint"), `who` the peer as in `failure`.
 
-    Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and for a body
-    that is not strict `response_invalid`: PeerFault if the peer calls it JSON, Transient if it is cut off or
-    somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
+    Raises what `failure` gives for a status other than 2xx; Transient `captive_portal` for a web page, and
+    for a body that is not strict `response_invalid`: PeerFault if the peer calls it JSON, Transient if it is
+    cut off or somebody else may have answered. A Transient has `answered` False: a token in it may be lost.
     """
     if not 200 <= response.status < 300:
         raise failure(response, what, who=who)
@@ -177,8 +182,8 @@ def read_json(response: Response, what: str, *, who: str = "") -> dict[str, Any]
 
 
 def read_first(response: Response, what: str) -> dict[str, Any]:
-    """As `read_json`, for the requests that begin a sign-in. There a refusal without a word is about this client, and
-    waiting would not help: SettingWrong `client_refused`.
+    """As `read_json`, for the requests that begin a sign-in. There a refusal without a word is about this
+    client, and waiting would not help: SettingWrong `client_refused`.
     """
     silent = _object_or_none(response) is None and not is_web_page(response) and not is_cloudflare(response)
     if response.status in (400, 401, 403) and silent:
@@ -186,7 +191,8 @@ def read_first(response: Response, what: str) -> dict[str, Any]:
             f"{what} refused the request without a reason",
             code="client_refused",
             detail=_detail(response, what, None, ""),
-            remedy="Check the app registration at the provider: its client id, its redirect URI, and whether it is active.",
+            remedy="Check the app registration at the provider: its client id, its redirect URI, and "
+            "whether it is active.",
         )
     return read_json(response, what)
 
@@ -216,8 +222,8 @@ def _protection_page(what: str, *, answered: bool = True, retry_after: timedelta
 
 
 def retry_after(response: Response) -> timedelta | None:
-    """What `Retry-After` asks for (RFC 9110 §10.2.3): seconds, or a date, from the moment of the answer. Between
-    nothing and a day; None if it is absent or says neither.
+    """What `Retry-After` asks for (RFC 9110 §10.2.3): seconds, or a date, from the moment of the answer.
+    Between nothing and a day; None if it is absent or says neither.
     """
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", value):
@@ -236,8 +242,8 @@ def retry_after(response: Response) -> timedelta | None:
 def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str | None, str]:
     """The error code of an answer (None: it holds none) and its description made plain.
 
-    `field` may be a dotted path (`errors.0.errorType`). An error may be text, a number or an object of its own, as
-    servers that are not RFC 6749's have it.
+    `field` may be a dotted path (`errors.0.errorType`). An error may be text, a number or an object of its
+    own, as servers that are not RFC 6749's have it.
     """
     found: Any = data
     for part in field.split("."):
@@ -260,9 +266,9 @@ def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str 
 
 
 def failure(response: Response, what: str, *, who: str = "", error_field: str = "error") -> KeyfobError:
-    """The error for an answer that is not a success, at any endpoint. `who` names the peer in the sentence (default:
-    `what`), `what` names the endpoint in the details. Never ends a grant: `invalid_grant` here is a PeerFault like every
-    other refusal; `token_failure` is the one that knows better.
+    """The error for an answer that is not a success, at any endpoint. `who` names the peer in the sentence
+    (default: `what`), `what` names the endpoint in the details. Never ends a grant: `invalid_grant` here is a
+    PeerFault like every other refusal; `token_failure` is the one that knows better.
     """
     return _classify(response, what, _object_or_none(response), error_field, who or what)
 
@@ -270,10 +276,12 @@ def failure(response: Response, what: str, *, who: str = "", error_field: str = 
 def token_failure(
     provider: Provider, response: Response, what: str, data: Mapping[str, Any] | None = None
 ) -> KeyfobError:
-    """The error for a token endpoint's answer that is not a success: by status, or by the `error` within a 200 (S-31).
+    """The error for a token endpoint's answer that is not a success: by
+    status, or by the `error` within a 200 (S-31).
 
-    SignInNeeded `grant_ended` for `invalid_grant` and the preset's terminal errors, and for nothing else (RFC 6749
-    §5.2): a server that is down, limits, asks who we are or answers with a web page has said nothing of the grant.
+    SignInNeeded `grant_ended` for `invalid_grant` and the preset's terminal errors, and for nothing else (RFC
+    6749 §5.2): a server that is down, limits, asks who we are or answers with a web page has said nothing of
+    the grant.
     """
     if data is None:
         data = _object_or_none(response)

@@ -1,7 +1,7 @@
 """Checks addresses from presets, metadata and peers before anything is sent to them.
 
-Every flow calls it before it sends a request to an address that it did not create, or opens it in the browser. An address is
-only a value here: nothing in this file resolves, opens or runs it.
+Every flow calls it before it sends a request to an address that it did not create, or opens it in the
+browser. An address is only a value here: nothing in this file resolves, opens or runs it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from keyfob.core.hosts import is_inside, is_loopback
 from keyfob.core.text import plain
 
 MOST = 2_048  # characters of an endpoint's address; longer ones are not addresses
-# What RFC 3986 lets an address consist of. Blanks, controls, quotes, backslashes, braces and pipes are outside it,
-# and are what a shell or a lenient parser would read otherwise than we do.
+# What RFC 3986 lets an address consist of. Blanks, controls, quotes, backslashes, braces and pipes are
+# outside it, and are what a shell or a lenient parser would read otherwise than we do.
 _ALLOWED = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 
 def leads_inside(url: str, named_by: str | None) -> bool:
-    """Whether a peer sends us to a service of this computer or its network. `named_by` is the peer's own address; one
-    that is inside itself, because the user chose it, may name its neighbours. None: only the user names it.
+    """Whether a peer sends us to a service of this computer or its network. `named_by` is the peer's own
+    address; one that is inside itself, because the user chose it, may name its neighbours. None: only the
+    user names it.
     """
     if named_by is None or is_inside(urlsplit(named_by).hostname):
         return False
@@ -32,8 +33,9 @@ def leads_inside(url: str, named_by: str | None) -> bool:
 
 
 def fault_of(url: object, *, most: int = MOST) -> str | None:
-    """Why an address is unfit to be used, None if it is fit: `https`, or `http` on loopback alone; a host; no user
-    name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's options; no more than `most` characters.
+    """Why an address is unfit to be used, None if it is fit: `https`, or `http` on loopback alone; a host; no
+    user name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's
+    options; no more than `most` characters.
     """
     if not isinstance(url, str) or not url:
         return "it is not an address"
@@ -72,8 +74,8 @@ def safe(url: str | None, what: str) -> str:
 
 
 def with_query(endpoint: str, params: Mapping[str, str]) -> str:
-    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), Keyfob's parameter replaces one with the same name, so
-    that none goes out twice. A fragment is dropped.
+    """`endpoint` with `params`; its own query stays (RFC 6749 §3.1), Keyfob's parameter replaces one with the
+    same name, so that none goes out twice. A fragment is dropped.
     """
     parts = urlsplit(endpoint)
     own = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in params]

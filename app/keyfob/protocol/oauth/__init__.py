@@ -1,4 +1,5 @@
-"""OAuth 2.0 and its extensions, one file for each RFC or step: authorization, token endpoint, PAR, DPoP, device grant.
+"""OAuth 2.0 and its extensions, one file for each RFC or step:
+authorization, token endpoint, PAR, DPoP, device grant.
 
 OpenID Connect and atproto build on it. It must not import them.
 """

@@ -1,7 +1,8 @@
-"""The content of an authorization response (RFC 6749 §4.1.2), after the listener has matched it to this attempt.
+"""The content of an authorization response (RFC 6749 §4.1.2), after the
+listener has matched it to this attempt.
 
-Called by the flows that wait for one. An error's code and description come from outside: they are made plain and go to the
-error's details. The description decides nothing.
+Called by the flows that wait for one. An error's code and description come from outside: they are made plain
+and go to the error's details. The description decides nothing.
 """
 
 from __future__ import annotations

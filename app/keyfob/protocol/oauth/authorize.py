@@ -1,8 +1,10 @@
-"""Signing in with a browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636, RFC 8252, RFC 9700).
+"""Signing in with a browser: the authorization code grant with PKCE (RFC
+6749 §4.1, RFC 7636, RFC 8252, RFC 9700).
 
-The sign-in service calls it once for each attempt, with a fresh state, nonce and verifier. It yields `OpenBrowser` and
-`AwaitCallback`, and exchanges the code once. It opens no address that is not safe for a browser, never repeats a refused
-request with less protection, and returns only what passed every check. Nothing is stored at that point.
+The sign-in service calls it once for each attempt, with a fresh state, nonce and verifier. It yields
+`OpenBrowser` and `AwaitCallback`, and exchanges the code once. It opens no address that is not safe for a
+browser, never repeats a refused request with less protection, and returns only what passed every check.
+Nothing is stored at that point.
 """
 
 from __future__ import annotations
@@ -39,11 +41,11 @@ def authorization_code(
     code_verifier: Secret,
     login_hint: str | None = None,
 ) -> Flow[SignInResult]:
-    """One sign-in through the browser. `state`, `nonce` and `code_verifier` are fresh and used here only; `nonce` is
-    sent where `openid` is asked for and the preset allows it.
+    """One sign-in through the browser. `state`, `nonce` and `code_verifier` are fresh and used here only;
+    `nonce` is sent where `openid` is asked for and the preset allows it.
 
-    Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined, cancelled,
-    timed out), PeerFault (the protocol broken), Transient.
+    Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined,
+    cancelled, timed out), PeerFault (the protocol broken), Transient.
     """
     other = own_sign_in(ctx.provider.quirks)
     if other is not None:
@@ -79,9 +81,9 @@ def finish(
     code: Secret | None = None,
     issued_client_id: str | None = None,
 ) -> Flow[SignInResult]:
-    """From the tokens to who signed in: check the answer, check the ID token if one is due, and ask for the identity.
-    Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3) demands one of the
-    code flow alone. Raises as `authorization_code`.
+    """From the tokens to who signed in: check the answer, check the ID token if one is due, and ask for the
+    identity. Also the end of the device grant, whose answer needs no ID token: OpenID Connect (Core §3.1.3.3)
+    demands one of the code flow alone. Raises as `authorization_code`.
     """
     grant = grant_of(ctx, answer)
     claims: dict[str, Any] | None = None
@@ -101,9 +103,11 @@ def finish(
         )
     except SignInNeeded as refused:
         raise SettingWrong(
-            f"{ctx.provider.title} does not say who signed in: its user information endpoint refused the new token",
+            f"{ctx.provider.title} does not say who signed in: its user information endpoint refused the "
+            "new token",
             code="preset_faulty",
-            remedy='Request the scope openid, and set `source = "id_token"` under `[identity]` in the preset.',
+            remedy='Request the scope openid, and set `source = "id_token"` under `[identity]` in the '
+            "preset.",
         ) from refused
     return SignInResult(grant, identity, issued_client_id)
 
@@ -112,14 +116,16 @@ def finish(
 
 
 def wants_id_token(ctx: FlowContext) -> bool:
-    """Whether an ID token is due: `openid` was asked for, at a server that says how its tokens can be checked."""
+    """Whether an ID token is due: `openid` was asked for, at a server
+    that says how its tokens can be checked.
+    """
     server = ctx.server
     return "openid" in ctx.scopes and server.issuer is not None and server.endpoints.jwks_uri is not None
 
 
 def check_pkce(ctx: FlowContext) -> None:
-    """A server that lists challenge methods must list S256; one that lists nothing gets it all the same (RFC 9700
-    §2.1.1). Raises SettingWrong `pkce_unsupported`.
+    """A server that lists challenge methods must list S256; one that lists nothing gets it all the same (RFC
+    9700 §2.1.1). Raises SettingWrong `pkce_unsupported`.
     """
     listed = ctx.server.code_challenge_methods_supported
     if ctx.provider.pkce != "none" and listed is not None and "S256" not in listed:
@@ -141,8 +147,8 @@ def authorization_params(
     code_verifier: Secret,
     login_hint: str | None = None,
 ) -> dict[str, str]:
-    """The parameters of the authorization request (RFC 6749 §4.1.1). The preset's own cannot replace the protocol's.
-    Raises SettingWrong `client_missing`.
+    """The parameters of the authorization request (RFC 6749 §4.1.1). The preset's own cannot replace the
+    protocol's. Raises SettingWrong `client_missing`.
     """
     provider = ctx.provider
     if ctx.client.client_id is None:
@@ -165,7 +171,9 @@ def authorization_params(
 
 
 def pushes(ctx: FlowContext) -> bool:
-    """Whether the request is pushed (RFC 9126): wherever the server takes it, unless the preset says never."""
+    """Whether the request is pushed (RFC 9126): wherever the server
+    takes it, unless the preset says never.
+    """
     server = ctx.server
     if ctx.provider.par == "always" or server.require_pushed_authorization_requests:
         return True

@@ -1,8 +1,8 @@
 """Checks the authorization response: raw bytes or pasted text in, a verdict out (RFC 8252 §7.3).
 
-Accepts only a plain top-level navigation to the exact redirect address, with this attempt's state and issuer. The loopback
-listener calls it for every connection and for pasted text. It has no I/O and keeps no state. It never puts anything that the
-peer sent into a verdict or an error.
+Accepts only a plain top-level navigation to the exact redirect address, with this attempt's state and issuer.
+The loopback listener calls it for every connection and for pasted text. It has no I/O and keeps no state. It
+never puts anything that the peer sent into a verdict or an error.
 
 A refused response does not end the attempt: the listener keeps waiting for the real one.
 """

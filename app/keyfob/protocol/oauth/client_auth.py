@@ -1,7 +1,7 @@
 """Client authentication at the authorization server (RFC 6749 §2.3, RFC 7523 §2.2, OpenID Connect Core §9).
 
-One function for the token, refresh, device, PAR and revocation endpoints. It uses only the method that the client was
-registered with, because a server that is offered two methods may accept the weaker one.
+One function for the token, refresh, device, PAR and revocation endpoints. It uses only the method that the
+client was registered with, because a server that is offered two methods may accept the weaker one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def authenticate(
     """The request's parameters and headers with the client's authentication added; the ones handed in stay as
     they are. `endpoint` is the address of the request: the audience if the server has no issuer.
 
-    What it returns holds secrets: it goes into one Request and nowhere else. Raises SettingWrong `client_missing`
-    if the client id, secret or key that the method needs is missing.
+    What it returns holds secrets: it goes into one Request and nowhere else. Raises SettingWrong
+    `client_missing` if the client id, secret or key that the method needs is missing.
     """
     body, head, client = dict(params), dict(headers), ctx.client
     if client.client_id is None:
@@ -74,7 +74,8 @@ def _assertion(ctx: FlowContext, client_id: str, endpoint: str) -> str:
     claims = {
         "iss": client_id,
         "sub": client_id,
-        # The issuer is one audience for all endpoints, which no other server can claim; RFC 7523 §3 permits both.
+        # The issuer is one audience for all endpoints, which no other
+        # server can claim; RFC 7523 §3 permits both.
         "aud": server.issuer or server.endpoints.token_endpoint or endpoint,
         "jti": ctx.env.new_id(),
         "iat": int(at.timestamp()),

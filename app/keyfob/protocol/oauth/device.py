@@ -1,8 +1,8 @@
 """Signing in on another screen: the device authorization grant (RFC 8628).
 
-The sign-in service calls it for the method `device`. The user reads a short code and enters it in any browser, and Keyfob
-polls the server until they have done so. It polls no more often than the server allows, keeps polling if the network fails,
-and stops when the code has expired, whatever the server then answers.
+The sign-in service calls it for the method `device`. The user reads a short code and enters it in any
+browser, and Keyfob polls the server until they have done so. It polls no more often than the server allows,
+keeps polling if the network fails, and stops when the code has expired, whatever the server then answers.
 """
 
 from __future__ import annotations

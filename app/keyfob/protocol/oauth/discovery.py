@@ -1,7 +1,7 @@
 """Discovery: what an authorization server says about itself (RFC 8414, OpenID Connect Discovery 1.0).
 
-Called at the start of a sign-in and by `providers add`. Returns a `Server` whose issuer is exactly the requested one, and
-whose addresses are all safe to use. It follows no redirect and opens nothing.
+Called at the start of a sign-in and by `providers add`. Returns a `Server` whose issuer is exactly the
+requested one, and whose addresses are all safe to use. It follows no redirect and opens nothing.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def discover(provider: Provider) -> Flow[Server]:
 
 
 def metadata_url(provider: Provider) -> str:
-    """Where the metadata is: `openid` appends to the issuer, `oauth` puts the well-known part between host and path
-    (RFC 8414 §3.1), anything else is the address itself. Raises SettingWrong.
+    """Where the metadata is: `openid` appends to the issuer, `oauth` puts the well-known part between host
+    and path (RFC 8414 §3.1), anything else is the address itself. Raises SettingWrong.
     """
     kind = provider.discovery or ""
     if kind not in ("openid", "oauth"):
@@ -65,7 +65,9 @@ def metadata_url(provider: Provider) -> str:
 
 
 def read_metadata(provider: Provider, data: Mapping[str, Any], url: str) -> Server:
-    """The server that a metadata document describes. `url` is where the document was found. Raises as `discover`."""
+    """The server that a metadata document describes. `url` is where the
+    document was found. Raises as `discover`.
+    """
     issuer = _issuer(provider, data, url)
     found: dict[str, str | None] = {}
     for name in _ENDPOINTS:
@@ -127,8 +129,8 @@ def _addresses_of(issuer: str) -> tuple[str, ...]:
 
 
 def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
-    """Each address is fit, and a server elsewhere names none on this computer or in its network. Raises SettingWrong
-    `endpoint_unsafe`.
+    """Each address is fit, and a server elsewhere names none on this computer or in its network. Raises
+    SettingWrong `endpoint_unsafe`.
     """
     for name in _ENDPOINTS:
         url = getattr(endpoints, name)

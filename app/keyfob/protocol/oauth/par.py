@@ -1,7 +1,8 @@
-"""Pushed authorization requests (RFC 9126): the request's parameters go directly to the server, not through the browser.
+"""Pushed authorization requests (RFC 9126): the request's parameters go
+directly to the server, not through the browser.
 
-The authorization code flow calls it if the server or the preset supports it. The browser then carries only a reference that
-works once. A failure ends the sign-in: the parameters never go through the browser instead.
+The authorization code flow calls it if the server or the preset supports it. The browser then carries only a
+reference that works once. A failure ends the sign-in: the parameters never go through the browser instead.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def push(
     ctx: FlowContext,
     params: Mapping[str, str],
 ) -> Flow[str]:
-    """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one browser
-    address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
+    """Push the authorization request's `params`; returns the `request_uri`, which the caller puts into one
+    browser address at once (RFC 9126 §4: `client_id` and `request_uri` alone) and never again.
 
     Signed with the DPoP key of `ctx` if it has one, so that the code is bound to it (RFC 9449 §10.1). Raises
     SettingWrong if the server refuses the client or scopes, Transient if it is down, PeerFault for an answer

@@ -1,8 +1,8 @@
-"""Username and password, for self-hosted servers whose preset allows it (RFC 6749 §4.3, and servers that answer a JSON login
-with a token).
+"""Username and password, for self-hosted servers whose preset allows it (RFC 6749 §4.3, and servers that
+answer a JSON login with a token).
 
-Called only for presets whose method is `password`. The password is used for one request and forgotten: it is in no result,
-error or log.
+Called only for presets whose method is `password`. The password is used for one request and forgotten: it is
+in no result, error or log.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def password_sign_in(
 ) -> Flow[SignInResult]:
     """One sign-in at the token endpoint, sent once. The caller owns `password` and forgets it.
 
-    Raises SettingWrong `method_not_offered` if the preset does not ask for passwords, SignInEnded `declined` if
-    the server does not take this one, and as `authorize.authorization_code`.
+    Raises SettingWrong `method_not_offered` if the preset does not ask for passwords, SignInEnded `declined`
+    if the server does not take this one, and as `authorize.authorization_code`.
     """
     if "password" not in ctx.provider.methods:
         raise SettingWrong(
@@ -47,7 +47,8 @@ def password_sign_in(
     except SignInNeeded:  # invalid_grant: RFC 6749 §5.2's word for a wrong password
         raise wrong from None
     except (PeerFault, Transient):
-        # What a JSON login says instead; a page is a firewall's or a portal's, which says nothing of the password.
+        # What a JSON login says instead; a page is a firewall's or a
+        # portal's, which says nothing of the password.
         if response.status in (401, 403) and not is_web_page(response):
             raise wrong from None
         raise
@@ -55,8 +56,9 @@ def password_sign_in(
 
 
 def password_params(ctx: FlowContext, username: str, password: Secret) -> dict[str, str]:
-    """The login's parameters. If the preset's `token_params` name `{password}`, they are the whole request (for
-    servers that say `email`, `login`, …); else RFC 6749 §4.3.2's, with the scopes asked for. Holds the password.
+    """The login's parameters. If the preset's `token_params` name `{password}`, they are the whole request
+    (for servers that say `email`, `login`, …); else RFC 6749 §4.3.2's, with the scopes asked for. Holds the
+    password.
     """
     params: Mapping[str, str] = ctx.provider.token_params
     if _PASSWORD in params.values():

@@ -1,7 +1,7 @@
 """Code for what single providers do and a preset cannot express: `core.quirks` declares the names.
 
-Called by `authorize` and by the service that gets a client. A quirk adds to the checks of the standard flow or replaces the
-flow. It never skips a check.
+Called by `authorize` and by the service that gets a client. A quirk adds to the checks of the standard flow
+or replaces the flow. It never skips a check.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ def exchange_params(quirks: Iterable[QuirkName], state: Secret) -> dict[str, str
 
 
 def issued_client(ctx: FlowContext, callback: Callback) -> tuple[FlowContext, str | None]:
-    """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id that all
-    apps share, and the response brings one for this account, under which alone the code can be exchanged. Without it a
-    `client_id` in the response means nothing. Raises PeerFault if it is due and absent.
+    """With quirk `dynamic_agent_client` (Sign in with ChatGPT) the first request goes out under a client id
+    that all apps share, and the response brings one for this account, under which alone the code can be
+    exchanged. Without it a `client_id` in the response means nothing. Raises PeerFault if it is due and
+    absent.
     """
     if "dynamic_agent_client" not in ctx.provider.quirks:
         return ctx, None
@@ -81,10 +82,11 @@ def openrouter_keys(
     state: Secret,
     code_verifier: Secret,
 ) -> Flow[SignInResult]:
-    """OpenRouter's key grant: PKCE with no client, no scopes and no state; what it gives is a key that does not end.
+    """OpenRouter's key grant: PKCE with no client, no scopes and no
+    state; what it gives is a key that does not end.
 
-    As the server sends no state back, the state is the last part of the callback's path, which only this attempt's
-    browser was told. Raises as `authorize.authorization_code`.
+    As the server sends no state back, the state is the last part of the callback's path, which only this
+    attempt's browser was told. Raises as `authorize.authorization_code`.
     """
     title = ctx.provider.title
     page = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")

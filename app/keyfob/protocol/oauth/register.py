@@ -1,9 +1,9 @@
 """Dynamic client registration (RFC 7591), its deletion (RFC 7592), and Mastodon's variant.
 
-Called when an account is created at a server that needs no manual registration, and when it is removed. The issued client
-belongs to that one account. If the server changed the request (RFC 7591 §3.2.1), another redirect or another client
-authentication method ends the sign-in, and fewer scopes are reported. The registration's token is sent only to the server
-that issued it.
+Called when an account is created at a server that needs no manual registration, and when it is removed. The
+issued client belongs to that one account. If the server changed the request (RFC 7591 §3.2.1), another
+redirect or another client authentication method ends the sign-in, and fewer scopes are reported. The
+registration's token is sent only to the server that issued it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no d
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A client as the server issued it. The secrets go to the keychain; the rest is stored with the account."""
+    """A client as the server issued it. The secrets go to the keychain;
+    the rest is stored with the account.
+    """
 
     client_id: str
     auth: ClientAuth
@@ -45,11 +47,12 @@ class Registered:
 def register(
     endpoint: str | None, metadata: Mapping[str, Any], *, initial_access: Secret | None = None
 ) -> Flow[Registered]:
-    """Register a client with `metadata` (RFC 7591 §2) at the `registration_endpoint`. `initial_access` is the token
-    that some servers want first (§3).
+    """Register a client with `metadata` (RFC 7591 §2) at the `registration_endpoint`. `initial_access` is the
+    token that some servers want first (§3).
 
-    Raises PeerFault `registration_changed` if the server registered another redirect, another grant or a proof
-    of identity that we do not have; what `answer.failure` gives for a refusal; SettingWrong for an unsafe address.
+    Raises PeerFault `registration_changed` if the server registered another redirect, another grant or a
+    proof of identity that we do not have; what `answer.failure` gives for a refusal; SettingWrong for an
+    unsafe address.
     """
     endpoint = safe(endpoint, "The registration endpoint")
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -76,8 +79,8 @@ def register(
 
 
 def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
-    """Delete a client that Keyfob registered (RFC 7592 §2.3). True once it is gone, False if the server does not do this.
-    Raises Transient if it may be tried again later.
+    """Delete a client that Keyfob registered (RFC 7592 §2.3). True once it is gone, False if the server does
+    not do this. Raises Transient if it may be tried again later.
     """
     uri = safe(registration_client_uri, "The address of the client's registration")
     request = Request("DELETE", uri, "register", {"Authorization": f"Bearer {token.reveal()}"})
@@ -91,8 +94,8 @@ def unregister(registration_client_uri: str, token: Secret) -> Flow[bool]:
 def register_mastodon(
     base: str, *, client_name: str, redirect_uri: str, scopes: Sequence[str], website: str | None = None
 ) -> Flow[Registered]:
-    """Registration at Mastodon and similar servers: a form to `/api/v1/apps` of the user's instance. Errors as in
-    `register`.
+    """Registration at Mastodon and similar servers: a form to
+    `/api/v1/apps` of the user's instance. Errors as in `register`.
     """
     endpoint = safe(base.rstrip("/") + "/api/v1/apps", "The instance's address")
     form = {
@@ -147,8 +150,8 @@ def _check_grants(asked: Json, given: Json) -> None:
 
 
 def _auth(asked: object, answer: Mapping[str, Any], secret: Secret | None) -> ClientAuth:
-    """The method that the client now has. A secret instead of another secret, or of none, is taken as it comes;
-    a secret instead of a key, or a method that needs what we do not have, is not.
+    """The method that the client now has. A secret instead of another secret, or of none, is taken as it
+    comes; a secret instead of a key, or a method that needs what we do not have, is not.
     """
     wanted = asked if isinstance(asked, str) else "client_secret_basic"  # RFC 7591 §2: the default
     given = known(CLIENT_AUTHS, answer.get("token_endpoint_auth_method", wanted))

@@ -1,8 +1,8 @@
 """Renewing a grant (RFC 6749 §6): a refresh token for newer tokens.
 
-Called by the keeper through `service.accounts.token_endpoint`. Yields `Keep` with what came before anything in it is judged:
-a rotated refresh token that is not stored is a lost session. Nothing here sends a refresh token twice, except once more after
-a DPoP nonce challenge (RFC 9449 §8), which the server did not spend.
+Called by the keeper through `service.accounts.token_endpoint`. Yields `Keep` with what came before anything
+in it is judged: a rotated refresh token that is not stored is a lost session. Nothing here sends a refresh
+token twice, except once more after a DPoP nonce challenge (RFC 9449 §8), which the server did not spend.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ def renew(
     *,
     subject: str,
 ) -> Flow[Grant]:
-    """Renew a grant (RFC 6749 §6). `ctx` is the account's pinned one; `subject` is whom the account belongs to.
+    """Renew a grant (RFC 6749 §6). `ctx` is the account's pinned one;
+    `subject` is whom the account belongs to.
 
-    Yields `Keep` as soon as the answer holds a token, then checks it. If it is refused, a second `Keep` stores the
-    old access token next to the newest refresh token, and PeerFault is raised: the account stays as it was, and the
-    next renewal may succeed. So does an answer that cannot be read as a whole: a new refresh token that can be made out
-    in it is kept first, next to the old access token. Raises SignInNeeded `grant_ended` for the grant's true end and nothing else; Transient
-    says with `sent` and `answered` whether the refresh token may have been used up; any PeerFault raised without a
-    `Keep` before it is an answer that held no token at all.
+    Yields `Keep` as soon as the answer holds a token, then checks it. If it is refused, a second `Keep`
+    stores the old access token next to the newest refresh token, and PeerFault is raised: the account stays
+    as it was, and the next renewal may succeed. So does an answer that cannot be read as a whole: a new
+    refresh token that can be made out in it is kept first, next to the old access token. Raises SignInNeeded
+    `grant_ended` for the grant's true end and nothing else; Transient says with `sent` and `answered` whether
+    the refresh token may have been used up; any PeerFault raised without a `Keep` before it is an answer that
+    held no token at all.
     """
     if grant.refresh is None:
         raise SignInNeeded("This account does not have a refresh token", code="token_expired")
@@ -84,8 +86,8 @@ def renew(
 
 
 def merge(ctx: FlowContext, old: Grant, answer: Answer) -> Grant | None:
-    """The old grant with what the answer brings, one generation on; None if it brings no token. An absent, null or
-    empty refresh token leaves the old one (RFC 6749 §6), an absent scope the old scopes.
+    """The old grant with what the answer brings, one generation on; None if it brings no token. An absent,
+    null or empty refresh token leaves the old one (RFC 6749 §6), an absent scope the old scopes.
     """
     refresh = answer.refresh or old.refresh
     if answer.access is None:
@@ -137,8 +139,9 @@ def _judge_identity(
             ctx, answer.id_token, nonce=None, at=answer.at, access=answer.access, subject=expected
         )
     except (Transient, SettingWrong, PeerFault) as failed:
-        # Where the keys cannot be had just now, the claims were checked all the same, before they were asked for. The
-        # token came over TLS from the token endpoint itself, which Core §3.1.3.7 (6) takes in a signature's place.
+        # Where the keys cannot be had just now, the claims were checked all the same, before they were asked
+        # for. The token came over TLS from the token endpoint itself, which Core §3.1.3.7 (6) takes in a
+        # signature's place.
         if failed.code in ("id_token_invalid", "subject_mismatch"):
             raise
 

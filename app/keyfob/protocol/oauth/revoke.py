@@ -1,7 +1,7 @@
 """Asks the provider to revoke a token (RFC 7009), or does so in the provider's own way.
 
-Called after the account's tokens were deleted here, and again for pending revocations. It says whether the provider has
-revoked the token, cannot, or should be asked again. It never decides what is deleted here.
+Called after the account's tokens were deleted here, and again for pending revocations. It says whether the
+provider has revoked the token, cannot, or should be asked again. It never decides what is deleted here.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def revoke(
     """Revoke one token at its server. `hint` is `refresh_token` or `access_token` (RFC 7009 §2.1).
 
     "yes" once the provider says so, or says that it knows no such token; "unsupported" if it cannot. Raises
-    Transient if it should be asked again, SettingWrong if the client is refused, PeerFault for other refusals.
-    With a DPoP key the request is signed: an atproto server answers 200 to one without a proof, and revokes nothing.
+    Transient if it should be asked again, SettingWrong if the client is refused, PeerFault for other
+    refusals. With a DPoP key the request is signed: an atproto server answers 200 to one without a proof, and
+    revokes nothing.
     """
     provider = ctx.provider
     url = provider.revocation.url or ctx.server.endpoints.revocation_endpoint
@@ -83,8 +84,8 @@ def _request(
 ) -> tuple[Request, Secret | None]:
     """The request of the preset's style, and the token if the token itself is the credential.
 
-    `{token}`, `{hint}` and `{client_id}` are placeholders in the preset's parameters, `{client_id}` in its address;
-    a parameter with `{token}` takes the place of RFC 7009's two.
+    `{token}`, `{hint}` and `{client_id}` are placeholders in the preset's parameters, `{client_id}` in its
+    address; a parameter with `{token}` takes the place of RFC 7009's two.
     """
     preset = ctx.provider.revocation
     client_id = ctx.client.client_id or ""

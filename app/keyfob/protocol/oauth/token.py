@@ -1,7 +1,7 @@
 """Requests to the token endpoint (RFC 6749 §3.2), and trading a code for tokens (§4.1.3).
 
-Called by the sign-in flows and by `renewal`. What a sign-in receives is kept before anything in it is judged, so that it can
-be given back if the sign-in fails.
+Called by the sign-in flows and by `renewal`. What a sign-in receives is kept before anything in it is judged,
+so that it can be given back if the sign-in fails.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def token_request(
     *,
     url: str | None = None,
 ) -> Request:
-    """A token endpoint request with the client's authentication, as form or JSON as the preset says. `url` is for
-    other endpoints that authenticate the client alike. Holds secrets. Raises SettingWrong.
+    """A token endpoint request with the client's authentication, as form or JSON as the preset says. `url` is
+    for other endpoints that authenticate the client alike. Holds secrets. Raises SettingWrong.
     """
     endpoint = safe(url or ctx.server.endpoints.token_endpoint, "The token endpoint")
     as_json = ctx.provider.token_answer.request_format == "json"
@@ -47,8 +47,8 @@ def token_request(
 
 
 def receive(ctx: FlowContext, response: Response) -> Flow[Answer]:
-    """What a sign-in's token request gave. Yields `Keep` with its tokens before anything in them is judged; an answer that
-    cannot be read as a whole is searched for them. Raises as `read_answer`.
+    """What a sign-in's token request gave. Yields `Keep` with its tokens before anything in them is judged;
+    an answer that cannot be read as a whole is searched for them. Raises as `read_answer`.
     """
     try:
         answer = read_answer(ctx.provider, response)
@@ -70,7 +70,8 @@ def exchange_code(
     code_verifier: Secret | None,
     extra: Mapping[str, str] | None = None,
 ) -> Flow[Answer]:
-    """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). The code is sent once.
+    """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636
+    §4.5, RFC 8707 §2.2). The code is sent once.
 
     Raises SignInEnded `code_expired` if the server no longer takes the code, and as `receive`.
     """

@@ -1,4 +1,5 @@
-"""What a token endpoint answers (RFC 6749 §5): read whole, judged separately, and searched for tokens if it cannot be read.
+"""What a token endpoint answers (RFC 6749 §5): read whole, judged
+separately, and searched for tokens if it cannot be read.
 
 Called by `token`, `renewal` and `device`. Sends nothing and keeps nothing.
 """
@@ -30,7 +31,8 @@ from keyfob.protocol.http.responses import (
     token_failure,
 )
 
-# A lifetime that makes no sense (-1, 0, true) is taken as this: long enough that renewing at 80 % of it is not a loop.
+# A lifetime that makes no sense (-1, 0, true) is taken as this: long
+# enough that renewing at 80 % of it is not a loop.
 LIFETIME_FLOOR = timedelta(minutes=5)
 SCOPES_MOST = 200
 _TOKEN = re.compile(r"[\x20-\x7e]{1,65536}")  # RFC 6749 appendix A.12; the length is our bound
@@ -41,7 +43,9 @@ _MILLISECONDS = 1e11  # an epoch beyond the year 5138 is reported in millisecond
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a token endpoint gave, read and not yet checked. Tokens that no header could carry count as absent."""
+    """What a token endpoint gave, read and not yet checked. Tokens that
+    no header could carry count as absent.
+    """
 
     data: Mapping[str, Any]
     at: datetime
@@ -89,8 +93,9 @@ def _within(shape: TokenAnswer, outer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def tokens_in(provider: Provider, response: Response) -> tuple[Secret | None, Secret | None]:
-    """The access and the refresh token of a 2xx answer that `read_answer` refuses: one that is not strict, or has an
-    error next to its tokens. For a refresh token that must be stored, and for tokens that are to be revoked.
+    """The access and the refresh token of a 2xx answer that `read_answer` refuses: one that is not strict, or
+    has an error next to its tokens. For a refresh token that must be stored, and for tokens that are to be
+    revoked.
     """
     if not 200 <= response.status < 300:
         return None, None
@@ -114,10 +119,12 @@ def _text(value: object) -> str | None:
 
 
 def expiry(provider: Provider, data: Mapping[str, Any], at: datetime) -> datetime | None:
-    """When the access token ends by our clock; None if it is not known (it is then used until an API refuses it).
+    """When the access token ends by our clock; None if it is not known
+    (it is then used until an API refuses it).
 
     Numbers may come as text or with a fraction. What makes no sense is clamped: at most LIFETIME_MOST, and
-    LIFETIME_FLOOR for a moment that is not in the future, so that no such answer makes Keyfob renew in a loop.
+    LIFETIME_FLOOR for a moment that is not in the future, so that no such answer makes Keyfob renew in a
+    loop.
     """
     value = read_path(data, provider.token_answer.expires_field)
     span: timedelta | None
@@ -167,7 +174,9 @@ def _clamp(seconds: float) -> timedelta:
 
 
 def scopes_in(value: object, separator: str = " ") -> tuple[str, ...] | None:
-    """The scopes of an answer: a text with separators, or a list (Twitch). None if the answer says nothing."""
+    """The scopes of an answer: a text with separators, or a list
+    (Twitch). None if the answer says nothing.
+    """
     if isinstance(value, str):
         # GitHub asks for blanks and answers with commas.
         words = re.split(r"[\s,]+" if separator in (" ", ",") else rf"(?:\s|{re.escape(separator)})+", value)
@@ -192,8 +201,8 @@ def fault_in_type(ctx: FlowContext, answer: Answer) -> str | None:
 
 
 def given(ctx: FlowContext, answer: Answer) -> Grant | None:
-    """What a sign-in's answer gives, before anything in it is judged. None if it holds no token. Without an access token
-    the refresh token stands in its place: it can be revoked so, and is never used.
+    """What a sign-in's answer gives, before anything in it is judged. None if it holds no token. Without an
+    access token the refresh token stands in its place: it can be revoked so, and is never used.
     """
     token = answer.access or answer.refresh
     if token is None:
@@ -218,8 +227,8 @@ def given_by_unreadable(ctx: FlowContext, response: Response) -> Grant | None:
 
 
 def grant_of(ctx: FlowContext, answer: Answer) -> Grant:
-    """The grant of a sign-in's answer, judged all but its ID token. Raises PeerFault for an answer without a usable access
-    token.
+    """The grant of a sign-in's answer, judged all but its ID token.
+    Raises PeerFault for an answer without a usable access token.
     """
     title = ctx.provider.title
     grant = given(ctx, answer)

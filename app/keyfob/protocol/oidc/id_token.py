@@ -1,8 +1,9 @@
 """ID tokens (OpenID Connect Core §3.1.3.7, §3.1.3.8, §12.2; RFC 8725).
 
-`authorize` and `device` call it at sign-in, and `renewal.renew` at renewal. `verify` accepts only a token that is signed by a key of
-the pinned server, under an algorithm for this key, with claims of this server, client and sign-in. It never fetches a key
-from an address in a token, never uses a shared secret as a key, and compares all times with the one that it is given.
+`authorize` and `device` call it at sign-in, and `renewal.renew` at renewal. `verify` accepts only a token
+that is signed by a key of the pinned server, under an algorithm for this key, with claims of this server,
+client and sign-in. It never fetches a key from an address in a token, never uses a shared secret as a key,
+and compares all times with the one that it is given.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def verify(
     code: Secret | None = None,
     subject: str | None = None,
 ) -> Flow[dict[str, Any]]:
-    """The claims of an ID token that stands every test. `at` is the moment it came; `nonce` what was sent with the
-    request (None: none was); `subject` that it must have, if that is known.
+    """The claims of an ID token that stands every test. `at` is the moment it came; `nonce` what was sent
+    with the request (None: none was); `subject` that it must have, if that is known.
 
     Fetches the server's keys if they are not known, and again for a key that is not among them. Raises
     PeerFault `id_token_invalid` or `subject_mismatch`; Transient if keys are needed and cannot be had.
@@ -74,8 +75,8 @@ def verify(
 
 
 def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[dict[str, Any]]:
-    """The claims of user information that comes as a signed JWT (Core §5.3.2): of this issuer, for this client. It has
-    no times of its own. Raises as `verify`.
+    """The claims of user information that comes as a signed JWT (Core §5.3.2): of this issuer, for this
+    client. It has no times of its own. Raises as `verify`.
     """
     try:
         parsed = _parse(token)
@@ -90,8 +91,8 @@ def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[di
 
 
 def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
-    """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it), None
-    if it is not a JWT. Does not check who signed it.
+    """The claims of a JWT that is trusted for another reason (it came over TLS from the server that made it),
+    None if it is not a JWT. Does not check who signed it.
     """
     if token is None:
         return None
@@ -198,7 +199,9 @@ def check_claims(
     code: Secret | None = None,
     subject: str | None = None,
 ) -> None:
-    """Check only the claims. Raises PeerFault `id_token_invalid`, or `subject_mismatch` for another `subject`."""
+    """Check only the claims. Raises PeerFault `id_token_invalid`, or
+    `subject_mismatch` for another `subject`.
+    """
     _check_issuer(ctx, claims)
     _check_audience(ctx.client.client_id, claims)
     _check_times(claims, at)
@@ -220,8 +223,8 @@ def _check_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> None:
 
 
 def expected_issuer(ctx: FlowContext, claims: Mapping[str, Any]) -> str | None:
-    """The issuer that a token must name: the server's, or if that is a template (Microsoft's common endpoint),
-    the template with the token's own tenant in it.
+    """The issuer that a token must name: the server's, or if that is a template (Microsoft's common
+    endpoint), the template with the token's own tenant in it.
     """
     issuer = ctx.server.issuer
     if issuer is None or "{tenantid}" not in issuer:

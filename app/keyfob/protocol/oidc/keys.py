@@ -26,8 +26,9 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
-    """The public signing keys of a JWKS answer (RFC 7517 §5). Keys of unknown kinds, for encryption, or too weak are
-    passed over. Raises as `responses.read_json`, and PeerFault `metadata_invalid` if it is not a key set.
+    """The public signing keys of a JWKS answer (RFC 7517 §5). Keys of unknown kinds, for encryption, or too
+    weak are passed over. Raises as `responses.read_json`, and PeerFault `metadata_invalid` if it is not a key
+    set.
     """
     found = read_json(response, what).get("keys")
     if not isinstance(found, list):
@@ -64,7 +65,9 @@ def _bits(modulus: str) -> int:
 
 
 def fits(key: Mapping[str, Any], alg: str) -> bool:
-    """Whether a key may verify under `alg`: its own word if it has one, else its type and curve (RFC 8725 §3.1)."""
+    """Whether a key may verify under `alg`: its own word if it has one,
+    else its type and curve (RFC 8725 §3.1).
+    """
     if key.get("alg", alg) != alg:
         return False
     if alg in _RSA:

@@ -1,7 +1,7 @@
 """Saves an account's state: the result of a renewal, why it failed, or that the sign-in ended.
 
-The keeper calls it under the account's lock. It creates the event, stores what `core.transitions.after` returns, and adds
-each change to the history once. It reads and writes no secret.
+The keeper calls it under the account's lock. It creates the event, stores what `core.transitions.after`
+returns, and adds each change to the history once. It reads and writes no secret.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class AccountState:
         refused: bool = False,
         lost: Intent | None = None,
     ) -> Record | None:
-        """Write down a failure that may pass; what is then stored, or None if the store could not be written. `grant` is
-        what the vault holds now. `refused`: the server read the request and said nothing about the grant. `lost`: the
-        request may have arrived, and its answer did not.
+        """Write down a failure that may pass; what is then stored, or None if the store could not be written.
+        `grant` is what the vault holds now. `refused`: the server read the request and said nothing about the
+        grant. `lost`: the request may have arrived, and its answer did not.
         """
         event = RenewalFailed(self.events.error_note(error), grant, error.retry_after, refused, lost)
         try:
@@ -121,7 +121,9 @@ class AccountState:
         )
 
     def mark_ended(self, record: Record, error: SignInNeeded) -> NoReturn:
-        """The grant has ended. Nothing is deleted: what the vault holds stays until the user signs in again."""
+        """The grant has ended. Nothing is deleted: what the vault holds
+        stays until the user signs in again.
+        """
         event = GrantEnded(self.events.error_note(error))
         changed = self._store.update(record.account.key, partial(after, event=event))
         known = isinstance(record.status, NeedsSignIn)
@@ -130,8 +132,8 @@ class AccountState:
         raise error
 
     def quietly(self, write: Callable[[], object]) -> None:
-        """A write to the store that matters less than what is in progress: a grant is not dropped for want of a line of
-        history, on a disk that is full.
+        """A write to the store that matters less than what is in progress: a grant is not dropped for want of
+        a line of history, on a disk that is full.
         """
         try:
             write()

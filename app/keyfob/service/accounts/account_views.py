@@ -1,5 +1,5 @@
-"""Turns an account's record into what faces see of it: the one place where its status is derived from what is stored, the
-clock, the account's lock and the keychain.
+"""Turns an account's record into what faces see of it: the one place where its status is derived from what is
+stored, the clock, the account's lock and the keychain.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class AccountViews:
         )
 
     def _is_kept_waiting(self, record: Record) -> bool:
-        """Whether a renewal is due, here or in another process, and the keychain refused it. One that a user asked for
-        before its time changes nothing about a token that lives.
+        """Whether a renewal is due, here or in another process, and the keychain refused it. One that a user
+        asked for before its time changes nothing about a token that lives.
         """
         if record.last_error is None or record.last_error.advice != Advice.UNLOCK_KEYCHAIN:
             return False
@@ -53,7 +53,9 @@ class AccountViews:
         return wanted is not None and wanted <= now
 
     def view(self, record: Record) -> AccountView:
-        """The account as faces see it. A preset that is gone leaves the account without its title and color."""
+        """The account as faces see it. A preset that is gone leaves the
+        account without its title and color.
+        """
         account = record.account
         provider: Provider | None
         try:
@@ -97,8 +99,8 @@ class AccountViews:
 
 
 def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
-    """The hosts (with their port, if it is not the scheme's) that this account was signed in at and whose API it
-    calls, as pinned. Tools that ask by address are answered for these and no others.
+    """The hosts (with their port, if it is not the scheme's) that this account was signed in at and whose API
+    it calls, as pinned. Tools that ask by address are answered for these and no others.
     """
     server, api = account.pin.server, api_of(provider, account.method)
     named = [api.base, provider.api.base, server.issuer, server.endpoints.authorization_endpoint]

@@ -24,7 +24,9 @@ from keyfob.service.contexts import ContextBuilder
 
 
 class Accounts:
-    """Blocking and thread-safe. Refs are `provider/label`, `provider` while it is the only one there, or a key."""
+    """Blocking and thread-safe. Refs are `provider/label`, `provider`
+    while it is the only one there, or a key.
+    """
 
     def __init__(
         self,
@@ -56,8 +58,8 @@ class Accounts:
         return self._views.view(self.resolve(ref))
 
     def resolve(self, ref: str) -> Record:
-        """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from, and the store's
-        Fault when that account's own row cannot be read.
+        """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from, and the
+        store's Fault when that account's own row cannot be read.
         """
         records = self._store.records()
         for record in records:
@@ -91,8 +93,8 @@ class Accounts:
     # --- using ----------------------------------------------------------------------------------------------
 
     def token(self, ref: str, *, min_life: timedelta | None = None, rejected: Secret | None = None) -> Token:
-        """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` if the terms forbid it, and what
-        Keeper.grant raises.
+        """A valid token for a tool. Raises SettingWrong `sharing_not_allowed` if the terms forbid it, and
+        what Keeper.grant raises.
         """
         record = self.resolve(ref)
         provider = self._contexts.provider(record)
@@ -101,7 +103,9 @@ class Accounts:
         return token_of(record, provider, grant)
 
     def renew(self, ref: str) -> AccountView:
-        """Renew now, whatever is left. Raises what Keeper.grant raises; Usage if there is nothing to renew."""
+        """Renew now, whatever is left. Raises what Keeper.grant raises;
+        Usage if there is nothing to renew.
+        """
         record = self.resolve(ref)
         if not record.renewable and self._views.shown(record) == "connected":
             raise Usage(

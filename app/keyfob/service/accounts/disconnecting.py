@@ -1,8 +1,8 @@
 """Ends accounts: forgets their tokens here, has their provider revoke them, and finishes what was cut short.
 
-The account's row says first that it is disconnected, so that no renewal in progress stores its answer. Then the tokens are
-taken from the keychain into the queue of revocations. What a locked keychain or a crash leaves undone is marked at the
-account (`cleanup`), and the renewer calls `clean_up` until it is done.
+The account's row says first that it is disconnected, so that no renewal in progress stores its answer. Then
+the tokens are taken from the keychain into the queue of revocations. What a locked keychain or a crash leaves
+undone is marked at the account (`cleanup`), and the renewer calls `clean_up` until it is done.
 """
 
 from __future__ import annotations
@@ -42,16 +42,17 @@ class Disconnector:
         self._now = now
 
     def disconnect(self, record: Record, *, local: bool = False) -> Disconnection:
-        """Forget the grant here at once, and revoke it at the provider, now or later; with it every older sign-in of
-        the account that may still live. The account stays. Raises KeychainError if the tokens could not be deleted
-        yet: the account is disconnected all the same, and the rest is done once the keychain opens.
+        """Forget the grant here at once, and revoke it at the provider, now or later; with it every older
+        sign-in of the account that may still live. The account stays. Raises KeychainError if the tokens
+        could not be deleted yet: the account is disconnected all the same, and the rest is done once the
+        keychain opens.
         """
         again = f"Unlock your keychain, then run `keyfob disconnect {record.account.id}` again."
         return self._end(record, local=local, again=again)
 
     def remove(self, record: Record, *, local: bool = False) -> Disconnection:
-        """Disconnect, then forget the account and all that was kept for it. Raises what `disconnect` raises, and Transient
-        `busy` while a renewal runs.
+        """Disconnect, then forget the account and all that was kept for it. Raises what `disconnect` raises,
+        and Transient `busy` while a renewal runs.
         """
         again = f"Unlock your keychain, then run `keyfob remove {record.account.id}` again."
         ended = self._end(record, local=local, again=again)
@@ -106,10 +107,12 @@ class Disconnector:
         try:
             return self._forget(marked, local=local)
         except KeychainError as error:
-            # The account is disconnected; that the tokens are still there must not read as if nothing had been done.
+            # The account is disconnected; that the tokens are still
+            # there must not read as if nothing had been done.
             rest = "deletes" if local else "deletes and revokes"
             raise KeychainError(
-                f"{error.message}. {record.account.id} is disconnected here. Keyfob {rest} its tokens when the keychain is unlocked",
+                f"{error.message}. {record.account.id} is disconnected here. Keyfob {rest} its tokens when "
+                "the keychain is unlocked",
                 code=error.code,
                 remedy=again,
             ) from error
@@ -139,7 +142,8 @@ class Disconnector:
                 if current is None or not current.cleanup:
                     return self._how_it_ended(record)
                 stored = self._grants.newest_or_none(key)
-                # With nothing here: a renewal that was in progress may have got an answer and revoked it itself.
+                # With nothing here: a renewal that was in progress may
+                # have got an answer and revoked it itself.
                 before = self._how_it_ended(record) if stored is None else None
                 offered = self._revocations.can_revoke(record)
                 due = [] if local else self._revocations.release(key)

@@ -1,8 +1,8 @@
 """An account's grant in the vault: two slots, so that the only good copy is never overwritten.
 
-A new grant goes into the slot without the newest one, is read back, and counts only then. The reader takes the newest
-generation with a valid checksum. So a torn write, a crash between keyring's delete and add, or a truncated entry costs at
-most the copy that was being written.
+A new grant goes into the slot without the newest one, is read back, and counts only then. The reader takes
+the newest generation with a valid checksum. So a torn write, a crash between keyring's delete and add, or a
+truncated entry costs at most the copy that was being written.
 """
 
 from __future__ import annotations
@@ -72,11 +72,12 @@ class GrantStore:
         return max(found, key=lambda stored: stored.grant.generation)
 
     def save(self, key: str, grant: Grant, *, beside: str | None = None) -> str:
-        """Into the slot that does not hold the newest grant; returns that slot once the vault has read it back.
+        """Into the slot that does not hold the newest grant; returns that
+        slot once the vault has read it back.
 
-        `beside` names the slot to leave alone, where the caller knows it: nothing is then read first, which keeps
-        the moment short in which a renewed grant is only in memory. Raises KeychainError; the other slot is
-        untouched then.
+        `beside` names the slot to leave alone, where the caller knows it: nothing is then read first, which
+        keeps the moment short in which a renewed grant is only in memory. Raises KeychainError; the other
+        slot is untouched then.
         """
         if beside is None:
             held = self.newest_or_none(key)
@@ -86,11 +87,15 @@ class GrantStore:
         return slot
 
     def check_writable(self, key: str) -> None:
-        """Proves that the vault can be written now, before a refresh token is used up. Raises KeychainError."""
+        """Proves that the vault can be written now, before a refresh
+        token is used up. Raises KeychainError.
+        """
         self._vault.save(f"{key}/probe", Secret("writable"))
 
     def newest_or_none(self, key: str) -> Stored | None:
-        """The newest grant, None also if the entries are damaged: for ending an account, where either is over."""
+        """The newest grant, None also if the entries are damaged: for
+        ending an account, where either is over.
+        """
         try:
             return self.newest(key)
         except KeychainError as error:

@@ -1,5 +1,5 @@
-"""What comes before an account's token in a header line. The store keeps it next to the account's row, so that
-`keyfob token` can hand out a token without the engine.
+"""What comes before an account's token in a header line. The store keeps it next to the account's row, so
+that `keyfob token` can hand out a token without the engine.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def header_lines(record: Record, provider: Provider) -> Mapping[str, str] | None:
-    """For each token type, the header line up to the token. A type is left out if the token does not end the line. None
-    when other programs may not have this account's token, or when the account has none that works.
+    """For each token type, the header line up to the token. A type is left out if the token does not end the
+    line. None when other programs may not have this account's token, or when the account has none that works.
     """
     if not isinstance(record.status, Connected | Stale) or not shareable(provider, record):
         return None

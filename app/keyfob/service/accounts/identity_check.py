@@ -41,9 +41,10 @@ class IdentityCheck:
         self._env = env
 
     def run(self, record: Record) -> TestResult:
-        """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the token
-        once. If there is no such request, the token is renewed, which the provider does only for a grant that has not ended.
-        Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`.
+        """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the
+        token once. If there is no such request, the token is renewed, which the provider does only for a
+        grant that has not ended. Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault
+        `subject_mismatch`.
         """
         started = self._env.now()
         if self._test_by_renewing(record):
@@ -86,8 +87,8 @@ class IdentityCheck:
         return self._runner.run(identity.probe(ctx, grant, subject=subject, method=method))
 
     def _test_by_renewing(self, record: Record) -> bool:
-        """Whether there is nothing to ask with the token: who the account is came with the ID token, and the user
-        information endpoint may refuse a token that is meant for another resource.
+        """Whether there is nothing to ask with the token: who the account is came with the ID token, and the
+        user information endpoint may refuse a token that is meant for another resource.
         """
         provider = self._contexts.provider(record)
         no_request = provider.test is None or provider.test.url is None

@@ -1,7 +1,7 @@
 """An account's intent: a note on disk of what is about to be sent, written before the refresh token leaves.
 
-If an intent is open and nobody holds the account's lock, an answer may have been lost, and the refresh token with it. The
-keeper and its judge call this under the account's lock.
+If an intent is open and nobody holds the account's lock, an answer may have been lost, and the refresh token
+with it. The keeper and its judge call this under the account's lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Intents:
         return self._journal.intent(key)
 
     def next(self, key: str, grant: Grant, before: Intent | None) -> Intent:
-        """The intent to send `grant`'s refresh token; `before` is open because it was sent already. Writes nothing."""
+        """The intent to send `grant`'s refresh token; `before` is open
+        because it was sent already. Writes nothing.
+        """
         assert grant.refresh is not None
         return Intent(
             key=key,
@@ -43,8 +45,8 @@ class Intents:
         self._journal.clear_intent(key)
 
     def may_repeat(self, intent: Intent, grant: Grant, *, refused: bool, waiting: bool) -> bool:
-        """Whether the refresh token may be sent again. `refused`: an API refused the access token. `waiting`: the
-        account backs off.
+        """Whether the refresh token may be sent again. `refused`: an API
+        refused the access token. `waiting`: the account backs off.
         """
         alive = not refused and self._now() < ends_at(grant.obtained_at, grant.expires_at)
         return may_repeat(intent.replays, self._now() - intent.at, alive=alive, waiting=waiting)

@@ -1,7 +1,8 @@
-"""Decides what follows from a renewal: what is saved, and whether the old token is returned, an error is raised, or the account
-needs a sign-in.
+"""Decides what follows from a renewal: what is saved, and whether the old token is returned, an error is
+raised, or the account needs a sign-in.
 
-The keeper calls it under the account's lock, after everything from the provider is in the vault. It sends nothing.
+The keeper calls it under the account's lock, after everything from the
+provider is in the vault. It sends nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """One renewal in progress. `before` is open because an earlier answer was lost, and `sending` is what is sent now.
-    `held`: the grant that it began with, and what the provider has given since, all in the vault; the newest last.
+    """One renewal in progress. `before` is open because an earlier answer was lost, and `sending` is what is
+    sent now. `held`: the grant that it began with, and what the provider has given since, all in the vault;
+    the newest last.
     """
 
     record: Record
@@ -71,7 +73,7 @@ class Judge:
         self._contexts = contexts
         self._now = now
 
-    # --- before anything is sent ------------------------------------------------------------------------------
+    # --- before anything is sent ----------------------------------------------------------------------------
 
     def serve_or_raise(self, stored: Stored, request: GrantRequest, error: KeyfobError) -> Grant:
         """The old token serves while it lives, unless it was refused or the caller wants another."""
@@ -109,7 +111,8 @@ class Judge:
             ends = ends_at(stored.grant.obtained_at, stored.grant.expires_at)
             until = max(ends, record.retry_at or ends)
             return Transient(
-                f"{self._title(record)} did not answer the last {intent.replays + 1} renewals, so Keyfob is waiting",
+                f"{self._title(record)} did not answer the last {intent.replays + 1} renewals, so Keyfob "
+                "is waiting",
                 code="answer_lost",
                 until=until,
                 retry_after=until - now,
@@ -154,7 +157,7 @@ class Judge:
             return self._state.mark_ended(renewal.record, error)
         return self._fall_back(renewal, error)
 
-    # --- afterwards -------------------------------------------------------------------------------------------
+    # --- afterwards -----------------------------------------------------------------------------------------
 
     def success(self, renewal: Renewal, renewed: Grant) -> Grant:
         """The answer was good. Raises Transient if its token has expired already."""
@@ -193,7 +196,8 @@ class Judge:
                 self._nothing_spent(renewal)
                 ends = record.grant_ends_at
                 if error.code == "client_refused" and ends is not None and self._now() >= ends:
-                    # The client that was registered for this account has ended (RFC 7591 §3.2.1); signing in makes another.
+                    # The client that was registered for this account has
+                    # ended (RFC 7591 §3.2.1); signing in makes another.
                     ended = SignInNeeded(
                         f"The app registration of {record.account.id} has ended", code="grant_ended"
                     )
@@ -203,7 +207,8 @@ class Judge:
             case KeyfobError():
                 self._state.record_failure(record, renewal.newest.grant, error)
                 raise error
-        # A bug in Keyfob is no reason to sign anybody out: the account is kept and backs off, and the bug is named.
+        # A bug in Keyfob is no reason to sign anybody out: the account
+        # is kept and backs off, and the bug is named.
         log.error("renewing %s failed", record.account.id, exc_info=error)
         fault = Fault(f"Renewing {record.account.id} failed: {type(error).__name__}")
         self._state.record_failure(record, renewal.newest.grant, fault)
@@ -215,8 +220,8 @@ class Judge:
             self._state.note_kept(renewal.record.account.key, renewal.newest.grant)
 
     def _nothing_spent(self, renewal: Renewal) -> None:
-        """This request certainly used up nothing that is not saved: it never left, or was answered without a new grant. An
-        answer that was lost before it is lost still.
+        """This request certainly used up nothing that is not saved: it never left, or was answered without a
+        new grant. An answer that was lost before it is lost still.
         """
         if renewal.before is not None and not renewal.brought_a_grant:
             self._intents.write(renewal.before)
@@ -244,7 +249,9 @@ class Judge:
             raise SignInNeeded(error.message, code=error.code, detail=error.detail)
 
     def _second_look(self, renewal: Renewal, error: SignInNeeded) -> Grant:
-        """`invalid_grant`: somebody else may have renewed. Read again, wait, read again; only then is it the end."""
+        """`invalid_grant`: somebody else may have renewed. Read again,
+        wait, read again; only then is it the end.
+        """
         record, sent = renewal.record, renewal.held[0].grant
         key = record.account.key
         if error.code == "disconnected":

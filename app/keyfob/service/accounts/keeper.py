@@ -2,7 +2,8 @@
 
 Its promises, each quoted by a test:
 
-(1) One renewal an account at a time, across threads and processes: everything happens under the account's lock,
+(1) One renewal an account at a time, across threads and processes:
+everything happens under the account's lock,
     and who gets the lock reads the vault again before anything else.
 (2) `rejected=` names the refused token, so thirty callers with one 401 cost one renewal.
 (3) Cancellable until the request leaves, never after.
@@ -11,11 +12,12 @@ Its promises, each quoted by a test:
 (6) Only the grant's true end ends it: `invalid_grant` or the preset's own word for it, read twice.
 (7) A changed subject is refused: its access token is dropped, the rotated refresh token is kept.
 
-The order around one renewal is: lock, read, check that the vault can be written, write the intent, send once, save, clear the
-intent, and only then check the answer. If an intent is open and nobody holds the lock, an answer may have been lost. If the
-vault has a newer generation, that one is used. Otherwise the keeper sends the same refresh token again, at once, because many
-servers allow that for some seconds (`core.renewal.may_repeat` says when it may be sent again after that). One case remains
-that no client can prevent: a server without such a grace period, and an answer that never arrived.
+The order around one renewal is: lock, read, check that the vault can be written, write the intent, send once,
+save, clear the intent, and only then check the answer. If an intent is open and nobody holds the lock, an
+answer may have been lost. If the vault has a newer generation, that one is used. Otherwise the keeper sends
+the same refresh token again, at once, because many servers allow that for some seconds
+(`core.renewal.may_repeat` says when it may be sent again after that). One case remains that no client can
+prevent: a server without such a grace period, and an answer that never arrived.
 """
 
 from __future__ import annotations
@@ -79,10 +81,11 @@ class Keeper:
         """The account's grant with an access token that has not expired.
 
         Renews first where less than `min_life` is left, where `rejected` is the current access token, or with
-        `force`; at most once. `due_only` is the renewer's: like `force`, unless the account turns out, under the
-        lock, not to be due any more. A token that has not expired is served even if the provider gives no more than
-        `min_life`; None means the usual minute, or 20 % of a lifetime too short for that. Raises SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound.
-        The grant's secrets are the caller's to pass on and not to keep.
+        `force`; at most once. `due_only` is the renewer's: like `force`, unless the account turns out, under
+        the lock, not to be due any more. A token that has not expired is served even if the provider gives no
+        more than `min_life`; None means the usual minute, or 20 % of a lifetime too short for that. Raises
+        SignInNeeded, KeychainError, Transient, PeerFault, SettingWrong, NotFound. The grant's secrets are the
+        caller's to pass on and not to keep.
         """
         request = GrantRequest(min_life, rejected, force or due_only)
         record = self._reader.record(key, force=request.force)
@@ -122,8 +125,8 @@ class Keeper:
             pause(timedelta(seconds=SAVED_LOOK), None)
 
     def _recovers(self, record: Record, stored: Stored) -> bool:
-        """Whether an answer may have been lost that is worth asking for again now, though the token still lives. While
-        somebody renews, the lock is held and the intent is theirs.
+        """Whether an answer may have been lost that is worth asking for again now, though the token still
+        lives. While somebody renews, the lock is held and the intent is theirs.
         """
         key = record.account.key
         intent = self._intents.open(key)
@@ -137,8 +140,9 @@ class Keeper:
         record = self._reader.record(key, force=request.force)
         stored = self._reader.newest(record)
         if stored.grant.generation < record.generation:
-            # A keychain that answers with what it held before (a sync, a service that is starting) may do better in a
-            # moment. The older refresh token may be a used one, and is sent only if there is no other.
+            # A keychain that answers with what it held before (a sync, a service that is starting) may do
+            # better in a moment. The older refresh token may be a used one, and is sent only if there is no
+            # other.
             stored = self._reader.newest_later(record)
         overtaken = stored.grant.generation != seen.grant.generation
         intent = self._intents.open(key)
@@ -149,7 +153,8 @@ class Keeper:
             overtaken = True
         if overtaken or record.generation != stored.grant.generation:
             record = self.state.apply_grant(key, stored.grant)
-        # Who waited for somebody else's renewal takes its result: another could give no more life than that one.
+        # Who waited for somebody else's renewal takes its result:
+        # another could give no more life than that one.
         enough = replace(request, min_life=timedelta(0)) if overtaken else request
         if intent is None and (not request.force or overtaken) and self._reader.serves(stored, enough):
             return stored.grant

@@ -1,6 +1,8 @@
-"""The names of Keyfob's entries in the keychain's own program, and in its questions: each entry is named after its account.
+"""The names of Keyfob's entries in the keychain's own program, and in
+its questions: each entry is named after its account.
 
-The vault calls it with the entry's name, for each write. It never raises: an entry without its account's name still works.
+The vault calls it with the entry's name, for each write. It never
+raises: an entry without its account's name still works.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What an account has now: its row in the store, its grant in the vault, and whether that grant is good enough.
+"""What an account has now: its row in the store, its grant in the vault,
+and whether that grant is good enough.
 
-The keeper and its judge read through this. It saves at once what it finds out (a grant that is missing, or newer than the
-row says).
+The keeper and its judge read through this. It saves at once what it finds out (a grant that is missing, or
+newer than the row says).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from keyfob.service.accounts.grant_store import GrantStore, Stored
 from keyfob.service.accounts.schedule import Schedule, backing_off
 from keyfob.service.runner import pause
 
-# After `invalid_grant`: another program without our lock (a second machine's sync, a restored home) may have won
-# and be about to save. Between 1 and 2 s covers a keychain's slowest write seen.
+# After `invalid_grant`: another program without our lock (a second machine's sync, a restored home) may have
+# won and be about to save. Between 1 and 2 s covers a keychain's slowest write seen.
 SECOND_LOOK = timedelta(seconds=1.5)
 
 
@@ -82,8 +83,8 @@ class GrantReader:
         return self._state.apply_grant(record.account.key, stored.grant)
 
     def newest(self, record: Record) -> Stored:
-        """The account's newest grant. Raises KeychainError, SignInNeeded `grant_missing`; the account then needs its
-        person.
+        """The account's newest grant. Raises KeychainError, SignInNeeded
+        `grant_missing`; the account then needs its person.
         """
         try:
             stored = self._grants.newest(record.account.key)

@@ -1,8 +1,8 @@
 """Restores accounts that the account store has lost or cannot read, from their descriptions in the vault.
 
-A description is saved next to an account's tokens when it is connected or renamed, and once for accounts that an older
-version connected. It contains no secret, only who is connected at which provider, and the addresses that the tokens may go
-to. Called by `keyfob doctor --recover`.
+A description is saved next to an account's tokens when it is connected or renamed, and once for accounts that
+an older version connected. It contains no secret, only who is connected at which provider, and the addresses
+that the tokens may go to. Called by `keyfob doctor --recover`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ DESCRIBED = "described"  # names the store's note that every account has its des
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """`listed`: the ids that are listed again. `lost`: how many the vault holds no description of. `newer`: the ids
-    that only a newer Keyfob can read; they are left alone.
+    """`listed`: the ids that are listed again. `lost`: how many the vault holds no description of. `newer`:
+    the ids that only a newer Keyfob can read; they are left alone.
     """
 
     listed: tuple[str, ...] = ()
@@ -34,8 +34,8 @@ class Recovered:
 
 
 class Recovery:
-    """Thread-safe as far as the store and the vault are. `write` and `read` turn a record into a description and
-    back; `read` raises ValueError.
+    """Thread-safe as far as the store and the vault are. `write` and `read` turn a record into a description
+    and back; `read` raises ValueError.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Recovery:
             log.warning("%s is not described in the keychain: %s", record.account.id, error.code)
 
     def describe_older(self) -> None:
-        """Describe the accounts of a version that described none. Does its work once in each home; a keychain that
-        refuses leaves it for the next call, and KeychainError says so.
+        """Describe the accounts of a version that described none. Does its work once in each home; a keychain
+        that refuses leaves it for the next call, and KeychainError says so.
         """
         if self._store.read(DESCRIBED) is not None:
             return
@@ -74,7 +74,9 @@ class Recovery:
         self._store.write(DESCRIBED, "1")
 
     def recover(self) -> Recovered:
-        """Raises KeychainError when the vault cannot be read, SettingWrong when it is not known which vault it is."""
+        """Raises KeychainError when the vault cannot be read, SettingWrong
+        when it is not known which vault it is.
+        """
         listed: list[str] = []
         lost = 0
         unread = {each.key: each for each in self._store.unread()}

@@ -1,7 +1,7 @@
 """The renewer: finds accounts that are due and renews them, independently of each other.
 
-The window's timer or the agent's loop calls `tick()`, and again after the time that it returned. They also call it when the
-machine resumes, the network is back or the keychain was unlocked.
+The window's timer or the agent's loop calls `tick()`, and again after the time that it returned. They also
+call it when the machine resumes, the network is back or the keychain was unlocked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from keyfob.service.events import EventBus
 
 log = logging.getLogger(__name__)
 
-# Enough that a slow provider delays no other account, few enough that a thousand accounts are not a thousand threads.
+# Enough that a slow provider delays no other account, few enough that a
+# thousand accounts are not a thousand threads.
 IN_FLIGHT_MOST = 24
 IN_FLIGHT_PER_PROVIDER = 6
 SOON = timedelta(milliseconds=250)  # when a place was taken: look again as soon as one may be free
@@ -63,7 +64,8 @@ class Renewer:
         self._looked_at: datetime | None = None
         # Whether this process is the user's one renewer; asked at each tick, so that it can take over.
         self.allowed: Callable[[], bool] = lambda: True
-        # Called from any thread when a job has changed when the next look is due; a face without events sets it.
+        # Called from any thread when a job has changed when the next
+        # look is due; a face without events sets it.
         self.sooner: Callable[[], None] = lambda: None
         # What is done once in each home, as a separate job; a KeychainError has it done at a later tick.
         self.first: Callable[[], None] = lambda: None
@@ -95,7 +97,9 @@ class Renewer:
         return max(wait, SOON)
 
     def keychain_back(self) -> None:
-        """The keychain was unlocked: what had to wait for it is due at the next look, and no backoff holds it up."""
+        """The keychain was unlocked: what had to wait for it is due at the
+        next look, and no backoff holds it up.
+        """
         self._events.keychain(None)
         unlocked = KeychainUnlocked()
         for record in self._store.records():
@@ -116,7 +120,9 @@ class Renewer:
             return bool(self._running)
 
     def settled(self, timeout: timedelta) -> bool:
-        """Waits until no job runs, at most `timeout`: a renewal that has begun is never cut. True if none does."""
+        """Waits until no job runs, at most `timeout`: a renewal that has
+        begun is never cut. True if none does.
+        """
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout.total_seconds())
 
@@ -160,8 +166,8 @@ class Renewer:
             self._plan_anew(key)
 
     def _plan_anew(self, key: str) -> None:
-        """What the last look returned did not know how this job would end. Not for an account that is still due, such
-        as with a locked keychain: that one has its turn at the next look.
+        """What the last look returned did not know how this job would end. Not for an account that is still
+        due, such as with a locked keychain: that one has its turn at the next look.
         """
         now = self._clock()
         record = self._store.get(key)

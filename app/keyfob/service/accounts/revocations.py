@@ -1,10 +1,11 @@
 """Revokes grants at their providers, at once or later, and deletes the tokens when that is done.
 
-A token that waits for its revocation is in the vault under `revoke/<id>` with everything that the request needs, so that it
-outlives the account. If the network or the provider fails, Keyfob tries again, with backoff, for up to 30 days.
+A token that waits for its revocation is in the vault under `revoke/<id>` with everything that the request
+needs, so that it outlives the account. If the network or the provider fails, Keyfob tries again, with
+backoff, for up to 30 days.
 
-A grant that a new sign-in replaces waits for the account's disconnect, because some providers end all grants of a user and
-a client when one is revoked, including the new one.
+A grant that a new sign-in replaces waits for the account's disconnect, because some providers end all grants
+of a user and a client when one is revoked, including the new one.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class Revocations:
         return _offers(provider, record)
 
     def hold(self, record: Record, grant: Grant) -> PendingRevocation | None:
-        """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called before the
-        account's client is replaced. None if there is nothing to revoke. Raises KeychainError.
+        """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called
+        before the account's client is replaced. None if there is nothing to revoke. Raises KeychainError.
         """
         ends_at = grant.expires_at if grant.refresh is None else record.grant_ends_at
         if not self.can_revoke(record) or (ends_at is not None and ends_at <= self._env.now()):
@@ -73,7 +74,9 @@ class Revocations:
         return sorted(found, key=lambda pending: pending.at)
 
     def trim(self, account_key: str) -> int:
-        """Drop what has expired, and the oldest beyond HELD_MOST. Returns how many of the latter there were."""
+        """Drop what has expired, and the oldest beyond HELD_MOST. Returns
+        how many of the latter there were.
+        """
         now = self._env.now()
         held = self.held(account_key)
         ended = [p for p in held if p.ends_at is not None and p.ends_at <= now]
@@ -106,8 +109,8 @@ class Revocations:
         *,
         held: bool = False,
     ) -> PendingRevocation:
-        """Take over `grant` for revocation: durable before it returns. `client` if it is not the account's own
-        yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError.
+        """Take over `grant` for revocation: durable before it returns. `client` if it is not the account's
+        own yet, with its key's id. `held` as in PendingRevocation. Raises KeychainError.
         """
         account = record.account
         entry = f"revoke/{self._env.new_id()}"
@@ -135,8 +138,8 @@ class Revocations:
         return pending
 
     def settle(self, pending: PendingRevocation) -> RevocationOutcome:
-        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), or `refused` (it
-        does not let us, and trying again would not help). Never raises a KeyfobError.
+        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), or `refused`
+        (it does not let us, and trying again would not help). Never raises a KeyfobError.
         """
         now = self._env.now()
         if self._held_meanwhile(pending):
@@ -166,12 +169,14 @@ class Revocations:
         return answer
 
     def _held_meanwhile(self, pending: PendingRevocation) -> bool:
-        """Whether the account was signed in again since `pending` was read: to revoke it now could end that sign-in."""
+        """Whether the account was signed in again since `pending` was read:
+        to revoke it now could end that sign-in.
+        """
         return any(each.entry == pending.entry and each.held for each in self._store.revocations())
 
     def settle_each(self, due: Sequence[PendingRevocation]) -> list[RevocationOutcome]:
-        """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a server that does
-        not answer, each would take its whole deadline.
+        """The outcome of each, as `settle` has it. After one that has to wait the others wait too: at a
+        server that does not answer, each would take its whole deadline.
         """
         outcomes: list[RevocationOutcome] = []
         for pending in due:
@@ -179,8 +184,8 @@ class Revocations:
         return outcomes
 
     def give_back(self, record: Record, grant: Grant, client: Client, key_id: str | None) -> None:
-        """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is not kept.
-        What cannot be revoked now waits in the vault, if that works. Raises nothing.
+        """Revoke a grant that was received and will not be kept, from memory: the keychain may be why it is
+        not kept. What cannot be revoked now waits in the vault, if that works. Raises nothing.
         """
         if not self.can_revoke(record):
             return
@@ -202,8 +207,8 @@ class Revocations:
             self.unregister(record.account.id, uri, token)
 
     def unregister(self, name: str, uri: str, token: Secret) -> None:
-        """Remove a dynamic registration (RFC 7592); `name` is for the log. Failures are logged only: an orphaned
-        registration has no right once its grants are revoked.
+        """Remove a dynamic registration (RFC 7592); `name` is for the log. Failures are logged only: an
+        orphaned registration has no right once its grants are revoked.
         """
         try:
             self._runner.run(register.unregister(uri, token))
@@ -222,8 +227,8 @@ class Revocations:
         return self._tell(self._context(pending.provider, pending.pin, client, grant), grant)
 
     def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
-        """The client's key with this id. If the user has removed it in the meantime, the one that the account uses now: a
-        server takes any key of the client (RFC 7523 §3).
+        """The client's key with this id. If the user has removed it in the meantime, the one that the account
+        uses now: a server takes any key of the client (RFC 7523 §3).
         """
         key = self._contexts.jwk(kid)
         record = self._store.get(pending.account_key)
@@ -247,7 +252,9 @@ class Revocations:
         )
 
     def _provider(self, provider_id: str, pin: Pin) -> Provider:
-        """The preset; if it is gone or faulty, what the account's pin alone says: its server's own revocation."""
+        """The preset; if it is gone or faulty, what the account's pin alone
+        says: its server's own revocation.
+        """
         try:
             return self._contexts.preset(provider_id, pin)
         except KeyfobError:
@@ -268,7 +275,8 @@ class Revocations:
         try:
             self._vault.delete(pending.entry)
         except KeychainError:
-            # The row stays, so the entry is deleted with the next try; revoking twice is harmless (RFC 7009 §2.2).
+            # The row stays, so the entry is deleted with the next try;
+            # revoking twice is harmless (RFC 7009 §2.2).
             log.info("a revoked token could not be deleted from the keychain yet")
             return
         self._store.remove_revocation(pending.entry)
@@ -293,8 +301,8 @@ def report(events: EventBus, record: Record, outcomes: Sequence[RevocationOutcom
 
 
 def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, TokenHint]]:
-    """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so one
-    is enough unless the preset says `both`.
+    """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so
+    one is enough unless the preset says `both`.
     """
     access: tuple[Secret, TokenHint] = (grant.access, "access_token")
     if grant.refresh is None or provider.revocation.token == "access_token":  # noqa: S105

@@ -1,9 +1,10 @@
-"""Saves a grant that a provider has just issued, however long the keychain takes, and never drops one silently.
+"""Saves a grant that a provider has just issued, however long the
+keychain takes, and never drops one silently.
 
-The old refresh token may be used up by then, so the new one must reach the vault. The keeper calls `keep` under the
-account's lock. If the vault refuses, a separate process gets the new refresh token at once (`stand_by`), because it outlives
-this one. Then this process keeps trying. The program decides when to stop waiting: the app and the agent never stop, a
-command stops after a while, or when a signal ends it (`let_go`).
+The old refresh token may be used up by then, so the new one must reach the vault. The keeper calls `keep`
+under the account's lock. If the vault refuses, a separate process gets the new refresh token at once
+(`stand_by`), because it outlives this one. Then this process keeps trying. The program decides when to stop
+waiting: the app and the agent never stop, a command stops after a while, or when a signal ends it (`let_go`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def saving_name(key: str) -> str:
 
 
 def essential(new: Grant, old: Grant) -> Grant:
-    """What must not be lost of a renewal that has not been checked yet: its refresh token, next to the old access token."""
+    """What must not be lost of a renewal that has not been checked yet:
+    its refresh token, next to the old access token.
+    """
     return replace(old, refresh=new.refresh, generation=new.generation)
 
 
@@ -61,8 +64,8 @@ class Saving:
         self._leaving = threading.Event()
         # Accounts whose new grant waits to be saved: why, and the grant before it.
         self._unsaved: dict[str, tuple[KeychainError, Stored]] = {}
-        # Gives a grant and the slot to leave alone to a process that saves it when this one has ended without; whether
-        # that holds it now. Must not raise.
+        # Gives a grant and the slot to leave alone to a process that saves it when this one has ended
+        # without; whether that holds it now. Must not raise.
         self.stand_by: Callable[[Record, Grant, str], bool] = lambda _record, _grant, _beside: False
 
     def waiting(self, key: str) -> tuple[KeychainError, Stored] | None:
@@ -82,17 +85,20 @@ class Saving:
         self._grants.check_writable(key)
 
     def keep(self, record: Record, grant: Grant, before: Stored) -> str:
-        """Store what the provider gave; returns its slot only when it is stored. The caller holds the account's lock and
-        has looked at nothing else in the answer. Raises KeychainError, and SignInNeeded `disconnected` if the account was
-        disconnected in the meantime: the grant is then revoked, and nobody could read it before the lock is released.
+        """Store what the provider gave; returns its slot only when it is stored. The caller holds the
+        account's lock and has looked at nothing else in the answer. Raises KeychainError, and SignInNeeded
+        `disconnected` if the account was disconnected in the meantime: the grant is then revoked, and nobody
+        could read it before the lock is released.
         """
         key = record.account.key
         slot = self._save(record, grant, before)
-        # An intent that stays because the disk is full is distinguished from a lost answer by the newer generation.
+        # An intent that stays because the disk is full is distinguished
+        # from a lost answer by the newer generation.
         self._state.quietly(lambda: self._store.clear_intent(key))
         current = self._store.get(key)
         if current is None or current.epoch != record.epoch:
-            # Queued before it is forgotten, so that a keychain which refuses leaves it where the account's cleanup finds it.
+            # Queued before it is forgotten, so that a keychain which
+            # refuses leaves it where the account's cleanup finds it.
             offered = self._revocations.can_revoke(record)
             pending = self._revocations.queue(record, grant) if offered else None
             self._grants.forget(key)
@@ -102,9 +108,9 @@ class Saving:
         return slot
 
     def save_in_turn(self, record: Record, grant: Grant, beside: str) -> None:
-        """For a process that stands by: save `grant` unless the process that received it has done so. `record` is the
-        account's at that time. Raises Transient `busy` while that process is still at it, KeychainError while the vault
-        cannot be used, and SignInNeeded as `keep` does.
+        """For a process that stands by: save `grant` unless the process that received it has done so.
+        `record` is the account's at that time. Raises Transient `busy` while that process is still at it,
+        KeychainError while the vault cannot be used, and SignInNeeded as `keep` does.
         """
         key = record.account.key
         with self._locks.hold(lock_name(key), timeout=timedelta(0)):
@@ -115,8 +121,8 @@ class Saving:
                 self._state.note_saved_late(key, grant)
 
     def _save(self, record: Record, grant: Grant, before: Stored) -> str:
-        """The slot, once the vault holds the grant. Raises KeychainError if this process stops trying; its words say
-        whether another goes on.
+        """The slot, once the vault holds the grant. Raises KeychainError if this process stops trying; its
+        words say whether another goes on.
         """
         key = record.account.key
         started = self._now()
@@ -151,7 +157,8 @@ class Saving:
         self._state.events.publish(
             record,
             "saving_failed",
-            "Keyfob could not save a renewed token yet. It keeps the token in memory and saves it when the keychain works",
+            "Keyfob could not save a renewed token yet. It keeps the token in memory and saves it when the "
+            "keychain works",
             error.code,
         )
 
@@ -162,7 +169,8 @@ def _not_saved(
     why = error.message.rstrip(".")
     if stands_by:
         return KeychainError(
-            f"{why}. The new token of {record.account.id} is waiting in a separate Keyfob process, which saves it",
+            f"{why}. The new token of {record.account.id} is waiting in a separate Keyfob process, which "
+            "saves it",
             code=error.code,
             remedy="Unlock your keychain in this session. Keyfob does the rest.",
         )

@@ -12,7 +12,9 @@ from keyfob.ports import Journal
 
 
 class Schedule:
-    """Thread-safe. Reads the store and the settings, and changes nothing. Times are aware datetimes in UTC."""
+    """Thread-safe. Reads the store and the settings, and changes
+    nothing. Times are aware datetimes in UTC.
+    """
 
     def __init__(self, journal: Journal, settings: Callable[[], Settings]) -> None:
         self._journal = journal
@@ -41,8 +43,8 @@ class Schedule:
         return self.planned(record) if record.renewable else record.expires_at
 
     def planned(self, record: Record) -> datetime | None:
-        """When this account is renewed next if all goes well: by the margin as it is set now, not as it was set when
-        the token came.
+        """When this account is renewed next if all goes well: by the margin
+        as it is set now, not as it was set when the token came.
         """
         if not record.renewable or record.obtained_at is None or record.renews_at is None:
             return None

@@ -1,8 +1,9 @@
 """Adds an account's credentials to a request to its provider, and to no other.
 
-Called by the agent's `sign`, by `keyfob request` and `keyfob sign`. It checks the address before it reads a token: the address
-must be https (plain http only on this machine), contain no username, and have the origin of the provider's API or of an
-address that the preset sends this token to anyway. Private keys stay here. The result is the request's headers.
+Called by the agent's `sign`, by `keyfob request` and `keyfob sign`. It checks the address before it reads a
+token: the address must be https (plain http only on this machine), contain no username, and have the origin
+of the provider's API or of an address that the preset sends this token to anyway. Private keys stay here. The
+result is the request's headers.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.tool_tokens import refuse_sharing
 from keyfob.service.contexts import ContextBuilder
 
-# Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these could smuggle a second request or other credentials.
+# Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these
+# could smuggle a second request or other credentials.
 FORBIDDEN = frozenset(
     {
         "authorization", "connection", "content-length", "dpop", "host", "keep-alive", "proxy-authenticate",
@@ -40,7 +42,9 @@ FORBIDDEN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """What is to be signed. `nonce` is what the API answered last (RFC 9449 §8), `rejected` a token that it refused."""
+    """What is to be signed. `nonce` is what the API answered last (RFC
+    9449 §8), `rejected` a token that it refused.
+    """
 
     method: str
     url: str
@@ -61,7 +65,9 @@ class SignRequest:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request's address and headers with the credentials in place: the caller's to send there and nowhere else."""
+    """A request's address and headers with the credentials in place: the
+    caller's to send there and nowhere else.
+    """
 
     account: str
     url: str = field(repr=False)
@@ -90,8 +96,9 @@ class Signer:
         self._env = env
 
     def check(self, ref: str, target: str, headers: Mapping[str, str] = EMPTY) -> str:
-        """The whole address of a path or URL of this account's API, if its credentials may go there with these
-        headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a caller may not set.
+        """The whole address of a path or URL of this account's API, if its credentials may go there with
+        these headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a
+        caller may not set.
         """
         record = self._accounts.resolve(ref)
         provider = self._contexts.provider(record)
@@ -99,13 +106,15 @@ class Signer:
         return address_of(record, provider, target)
 
     def follow(self, ref: str, url: str, location: str) -> str:
-        """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` if the credentials may not follow."""
+        """Where a redirect at `url` leads. Raises SettingWrong
+        `host_not_allowed` if the credentials may not follow.
+        """
         return self.check(ref, urljoin(url, location))
 
     def sign(self, ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
-        """The credentials for one request, the token renewed first if it is due. `for_tool`: they leave Keyfob, so
-        the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`, and what
-        Keeper.grant raises.
+        """The credentials for one request, the token renewed first if it is due. `for_tool`: they leave
+        Keyfob, so the terms must allow that. Raises SettingWrong `host_not_allowed` or `sharing_not_allowed`,
+        and what Keeper.grant raises.
         """
         record = self._accounts.resolve(ref)
         provider = self._contexts.provider(record)
@@ -139,7 +148,9 @@ class Signer:
 
 
 def _with_scheme(api: Api, grant: Grant) -> Api:
-    """A token bound to a key goes as `DPoP` in `Authorization` (RFC 9449 §7.1), whatever else the preset says."""
+    """A token bound to a key goes as `DPoP` in `Authorization` (RFC 9449
+    §7.1), whatever else the preset says.
+    """
     if grant.key is None:
         return api
     return Api(headers=api.headers, params=api.params, claim_headers=api.claim_headers, prefix="DPoP ")
@@ -149,8 +160,8 @@ def _with_scheme(api: Api, grant: Grant) -> Api:
 
 
 def address_of(record: Record, provider: Provider, target: str) -> str:
-    """`target`, made absolute if it is a path, if this account's credentials may go there. Raises SettingWrong
-    `host_not_allowed`.
+    """`target`, made absolute if it is a path, if this account's credentials may go there. Raises
+    SettingWrong `host_not_allowed`.
     """
     allowed = list(_origins(record, provider))
     # Blanks and the like are percent-encoded by a client that means them; `\\` is a slash to some parsers.

@@ -28,8 +28,8 @@ class TokenEndpoint:
     def renew(
         self, context: FlowContext, record: Record, grant: Grant, keep: Callable[[Grant], None]
     ) -> Grant:
-        """Send the refresh token once. `keep` is called with what the provider gave before anything in it is checked.
-        Raises what `protocol.oauth.renewal.renew` and `keep` raise.
+        """Send the refresh token once. `keep` is called with what the provider gave before anything in it is
+        checked. Raises what `protocol.oauth.renewal.renew` and `keep` raise.
         """
         flow = renewal.renew(context, grant, subject=record.account.subject)
         return self._runner.run(flow, EffectHandlers(keep=keep))

@@ -1,4 +1,5 @@
-"""What a tool gets of an account: whether it may have the token at all, and the token with the header that carries it.
+"""What a tool gets of an account: whether it may have the token at all,
+and the token with the header that carries it.
 
 `fresh.py` imports this in a process that lives for one token, so it stays light.
 """
@@ -19,8 +20,9 @@ from keyfob.service.accounts.views import Token
 
 
 def shareable(provider: Provider, record: Record) -> bool:
-    """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that its terms
-    are about; an API key is the user's own to use, and so is a client that they registered in their own preset.
+    """Whether other tools may have this account's token. A preset's `share = false` binds the sign-in that
+    its terms are about; an API key is the user's own to use, and so is a client that they registered in their
+    own preset.
     """
     return provider.policy.share or holds_key(record.account.method)
 

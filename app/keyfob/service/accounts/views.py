@@ -111,7 +111,8 @@ class Disconnection:
 
     account: AccountView | None
     revoked: Revoked  # yes (all of them) | pending (some are tried again later) | unsupported (some stay)
-    # Why, for unsupported: local (as asked), not_offered, refused (by the provider), nothing_left (no token here)
+    # Why, for unsupported: local (as asked), not_offered, refused (by
+    # the provider), nothing_left (no token here)
     reason: UnrevokedReason | None = None
     sign_ins: int = 1  # that there were
     left: int = 0  # that were not revoked, and are not tried again

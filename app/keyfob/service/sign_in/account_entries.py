@@ -1,4 +1,6 @@
-"""What an account has in the keychain: its grant and its client's credentials, saved together and put back together."""
+"""What an account has in the keychain: its grant and its client's
+credentials, saved together and put back together.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class AppPasswordSignIn:
         context = replace(context, inputs={**ready.inputs, "login": result.extra["login"]})
         attempt.received = UnsavedGrant(result.grant, context, NO_SECRETS)
         attempt.advance(stage="checking")
-        # The login name says who may enter; who that is, the server itself says, as it will at each later test.
+        # The login name says who may enter; who that is, the server
+        # itself says, as it will at each later test.
         flow = identity.identify(context, result.grant, claims=None, method="app_password")
         who = self._runner.run(flow, cancel=attempt.cancelled)
         return SignInOutcome(replace(result, identity=who), context, api_base=result.extra.get("server"))

@@ -1,7 +1,8 @@
 """One sign-in in progress: what it shows, how it is cancelled, and its listener.
 
-`SignIn.run` blocks on a worker thread. What faces call here may be called from any thread and returns at once. Cancelling closes the
-listener at once, whatever the worker does. When the grant is being saved, it is too late to cancel.
+`SignIn.run` blocks on a worker thread. What faces call here may be called from any thread and returns at
+once. Cancelling closes the listener at once, whatever the worker does. When the grant is being saved, it is
+too late to cancel.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Attempt:
             return self._progress
 
     def observe(self, observer: Observer) -> Callable[[], None]:
-        """`observer` is called for each change, on the thread that makes it; returns a function that stops it."""
+        """`observer` is called for each change, on the thread that makes
+        it; returns a function that stops it.
+        """
         with self._lock:
             self._observers.append(observer)
 
@@ -98,7 +101,9 @@ class Attempt:
         return unsubscribe
 
     def cancel(self) -> bool:
-        """Ends it at any moment; never blocks. False if the account is being saved or it has ended already."""
+        """Ends it at any moment; never blocks. False if the account is
+        being saved or it has ended already.
+        """
         with self._lock:
             if self._committing or self._progress.ended:
                 return False
@@ -108,8 +113,8 @@ class Attempt:
         return True
 
     def paste(self, text: str) -> None:
-        """The address or code that the browser could not bring back. Raises Usage or PeerFault if it does not fit;
-        the attempt keeps waiting.
+        """The address or code that the browser could not bring back. Raises Usage or PeerFault if it does not
+        fit; the attempt keeps waiting.
         """
         listener = self._listener
         if listener is None or self.progress.stage not in ("waiting", "browser", "ready"):

@@ -1,8 +1,8 @@
 """The private keys of confidential clients (RFC 7523, `private_key_jwt`).
 
-Called by `keyfob jwk` and `keyfob client-metadata`. Private keys are in the vault and leave it only for signing. The account
-store has the public keys. A new key of a provider is used from the next sign-in. The old one stays for the accounts that
-use it (each account names its key), until the user removes it.
+Called by `keyfob jwk` and `keyfob client-metadata`. Private keys are in the vault and leave it only for
+signing. The account store has the public keys. A new key of a provider is used from the next sign-in. The old
+one stays for the accounts that use it (each account names its key), until the user removes it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class ClientKeys:
         self._clock = clock
 
     def generate(self, alg: str = "ES256", provider: str | None = None) -> ClientKey:
-        """A fresh key, in the vault before anything names it. Raises Usage for an algorithm that is not made."""
+        """A fresh key, in the vault before anything names it. Raises
+        Usage for an algorithm that is not made.
+        """
         key = self._new_key(alg)
         self._vault.save(KEYS + key.kid, seal_key(key))
         body = {
@@ -86,7 +88,9 @@ class ClientKeys:
         )
 
     def published(self, provider: str | None = None) -> dict[str, list[dict[str, str]]]:
-        """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` if there is none."""
+        """The public JWKS (RFC 7517 §5): of one provider's keys, or of
+        all. `{"keys": []}` if there is none.
+        """
         return {"keys": [key.published for key in self.all() if provider in (None, key.provider)]}
 
     def of(self, provider: str) -> list[SigningKey]:
@@ -96,8 +100,8 @@ class ClientKeys:
         return [self._public(key.kid) for key in found]
 
     def remove(self, kid: str, *, force: bool = False) -> ClientKey:
-        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if an
-        account still needs it and `force` is not given.
+        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if
+        an account still needs it and `force` is not given.
         """
         matches = [key for key in self.all() if key.kid == kid] or [
             key for key in self.all() if kid and key.kid.startswith(kid)

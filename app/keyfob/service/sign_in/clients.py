@@ -1,7 +1,8 @@
 """Which client a sign-in uses: the user's own registration, one issued to an account, the preset's, or none.
 
-A user's registration is saved for next time, by provider and inputs (a tenant, an instance): its id in the account store, its
-secret in the vault. Each account has a copy of the client that it was signed in with, so a later change does not affect it.
+A user's registration is saved for next time, by provider and inputs (a tenant, an instance): its id in the
+account store, its secret in the vault. Each account has a copy of the client that it was signed in with, so a
+later change does not affect it.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ class Clients:
     def keep(
         self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
     ) -> None:
-        """Keep the user's registration for the next time. The secret goes to the vault. Raises Usage if one of them
-        cannot be what it is said to be.
+        """Keep the user's registration for the next time. The secret goes to the vault. Raises Usage if one
+        of them cannot be what it is said to be.
         """
         if secret is not None:
             check_secret(secret)
@@ -158,7 +159,9 @@ class Clients:
         self._store.write(name, json.dumps(body))
 
     def forget(self, preset: Provider, inputs: Mapping[str, str]) -> None:
-        """Delete the client of this preset and these inputs, its secret first. Raises KeychainError, Fault."""
+        """Delete the client of this preset and these inputs, its secret
+        first. Raises KeychainError, Fault.
+        """
         name = _name(preset.id, inputs)
         self._vault.delete(name)
         self._store.write(name, None)
@@ -295,7 +298,9 @@ def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:
 
 
 def check_secret(secret: Secret) -> None:
-    """Raises Usage, without the secret, if it has characters that a client secret never has (RFC 6749, Appendix A.2)."""
+    """Raises Usage, without the secret, if it has characters that a
+    client secret never has (RFC 6749, Appendix A.2).
+    """
     if not _SECRET.fullmatch(secret.reveal()):
         raise Usage(
             "A client secret must be printable ASCII, on one line",

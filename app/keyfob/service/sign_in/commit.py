@@ -1,7 +1,7 @@
 """Saving a finished sign-in as an account: into the keychain, then into the store, under the account's lock.
 
-A new account is recognised if it is there already. Reconnecting requires the same subject. The grant that a new one replaces
-is held until it can be revoked.
+A new account is recognised if it is there already. Reconnecting requires the same subject. The grant that a
+new one replaces is held until it can be revoked.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class Commit:
         self._entries.check_writable(account_key)
 
     def save(self, ready: PreparedSignIn, outcome: SignInOutcome) -> tuple[Record, bool]:
-        """The account, and whether a new sign-in turned out to be of an account that was there. Raises PeerFault
-        `subject_mismatch`, SignInEnded `cancelled`, Usage `label_taken`, NotFound, KeychainError, and the store's Fault:
-        nothing is saved then.
+        """The account, and whether a new sign-in turned out to be of an account that was there. Raises
+        PeerFault `subject_mismatch`, SignInEnded `cancelled`, Usage `label_taken`, NotFound, KeychainError,
+        and the store's Fault: nothing is saved then.
         """
         identity, record = outcome.result.identity, ready.record
         if record is not None:
@@ -162,12 +162,15 @@ class Commit:
             self._events.publish(
                 record,
                 "revocation_failed",
-                f"Keyfob remembers {HELD_MOST} older sign-ins of an account and removed the oldest without revoking it. To end its access, use your account settings at the provider",
+                f"Keyfob remembers {HELD_MOST} older sign-ins of an account and removed the oldest without "
+                "revoking it. To end its access, use your account settings at the provider",
             )
 
 
 def quietly(write: Callable[[], object]) -> None:
-    """A write to the store that matters less than the account itself: on a full disk it is missing, and that is all."""
+    """A write to the store that matters less than the account itself: on
+    a full disk it is missing, and that is all.
+    """
     try:
         write()
     except Fault as fault:

@@ -1,4 +1,6 @@
-"""Giving back what a failed sign-in received: its grant is revoked, and the client that was registered for it removed."""
+"""Giving back what a failed sign-in received: its grant is revoked, and
+the client that was registered for it removed.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ class GiveBack:
         self._entries = entries
 
     def give_back(self, ready: PreparedSignIn, *, tell: bool) -> None:
-        """For a grant that was received and is not kept: another user's, a cancelled dialog's, one that the keychain
-        refused. With `tell` False it is only forgotten, as if the ID token did not hold.
+        """For a grant that was received and is not kept: another user's, a cancelled dialog's, one that the
+        keychain refused. With `tell` False it is only forgotten, as if the ID token did not hold.
         """
         attempt = ready.attempt
         received = attempt.received

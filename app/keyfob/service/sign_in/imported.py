@@ -58,8 +58,8 @@ class ImportedAccounts:
         self._entropy = entropy
 
     def add(self, imported: ImportedAccount) -> AccountView:
-        """An account that needs one sign-in, with the reason. One that is there already is left as it is. Raises
-        NotFound for an unknown provider, Usage for inputs that do not fit.
+        """An account that needs one sign-in, with the reason. One that is there already is left as it is.
+        Raises NotFound for an unknown provider, Usage for inputs that do not fit.
         """
         provider = fill(self._catalogue.get(imported.provider), imported.inputs)
         label = label_from(imported.label or "imported")

@@ -1,4 +1,5 @@
-"""What a flow needs the user for: a browser and its way back, and a code to show. Also takes charge of what a flow received.
+"""What a flow needs the user for: a browser and its way back, and a code
+to show. Also takes charge of what a flow received.
 
 The methods use it. It changes the attempt's progress, which the faces show.
 """
@@ -38,7 +39,8 @@ class Interaction:
     def listen(self, ready: PreparedSignIn) -> Listener:
         """Bound before the browser opens, so that no other program can take the port in between."""
         redirect = ready.provider.redirect
-        # The redirected address may always be pasted: another machine's browser, a sandboxed one, one that is https only.
+        # The redirected address may always be pasted: another machine's
+        # browser, a sandboxed one, one that is https only.
         profile = replace(redirect, paste=redirect.paste or "url")
         listener = self._listeners.bind(profile, setting_port=self._settings().callback_port)
         ready.attempt.host(listener, ready.spawn)
@@ -46,7 +48,9 @@ class Interaction:
         return listener
 
     def handlers(self, attempt: Attempt, context: FlowContext, secrets: ClientSecrets) -> EffectHandlers:
-        """For a flow that no browser comes back to. What it keeps is given back if the attempt fails from then on."""
+        """For a flow that no browser comes back to. What it keeps is given
+        back if the attempt fails from then on.
+        """
 
         def keep(grant: Grant) -> None:
             attempt.received = UnsavedGrant(grant, context, secrets)
@@ -75,8 +79,8 @@ class Interaction:
             attempt.advance(stage="checking")
             return callback
 
-        # A browser that is signed in already comes back at once, while its launcher is still watched: it is opened only
-        # when its answer is expected.
+        # A browser that is signed in already comes back at once, while its launcher is still watched: it is
+        # opened only when its answer is expected.
         return replace(
             self.handlers(attempt, context, secrets),
             open_browser=to_open.append,
@@ -84,8 +88,8 @@ class Interaction:
         )
 
     def open_browser(self, attempt: Attempt, url: Secret) -> None:
-        """Open `url`, or leave it to the user if they asked for that or there is no browser here. Raises SettingWrong for
-        a browser setting that cannot be used.
+        """Open `url`, or leave it to the user if they asked for that or there is no browser here. Raises
+        SettingWrong for a browser setting that cannot be used.
         """
         attempt.advance(stage="browser", url=url)
         if not attempt.request.open_browser:

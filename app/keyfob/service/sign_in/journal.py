@@ -1,4 +1,6 @@
-"""Which sign-ins are in progress, written down so that the next start can offer those again that a crash cut off."""
+"""Which sign-ins are in progress, written down so that the next start
+can offer those again that a crash cut off.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,9 @@ class Journal:
                 self._locks.retire(lock)
 
     def interrupted(self) -> list[str]:
-        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each reported once: those younger
-        than 30 minutes, to be started again. What they left in the vault is forgotten. Raises KeychainError.
+        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each reported once:
+        those younger than 30 minutes, to be started again. What they left in the vault is forgotten. Raises
+        KeychainError.
         """
         providers: list[str] = []
         for name in self._store.names(_NAMES):

@@ -1,4 +1,6 @@
-"""The account that a sign-in makes or renews: who it is, what it is pinned to, and when its grant ends. Pure."""
+"""The account that a sign-in makes or renews: who it is, what it is
+pinned to, and when its grant ends. Pure.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def same_account(account: Account, ready: PreparedSignIn, outcome: SignInOutcome
 
 
 def same_subject(known: str, told: str) -> bool:
-    """Whether the browser signed in whom the account belongs to. A provider that names no user cannot be wrong."""
+    """Whether the browser signed in whom the account belongs to. A
+    provider that names no user cannot be wrong.
+    """
     return not known or known == told or any(name.startswith(UNIDENTIFIED) for name in (known, told))
 
 
@@ -103,13 +107,17 @@ def labels(base: str, asked: str | None) -> list[str]:
 
 
 def _with_revocation(server: Server, provider: Provider) -> Server:
-    """With the preset's own address for revocations, so that no later preset sends this account's tokens elsewhere."""
+    """With the preset's own address for revocations, so that no later
+    preset sends this account's tokens elsewhere.
+    """
     url = provider.revocation.url
     return replace(server, endpoints=replace(server.endpoints, revocation_endpoint=url)) if url else server
 
 
 def _hosts(provider: Provider, method: Method, told: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The hosts besides the API's that this account's tokens may go to: the preset's, and those of its who-am-I."""
+    """The hosts besides the API's that this account's tokens may go to:
+    the preset's, and those of its who-am-I.
+    """
     hosts = list(provider.api.hosts if told is None else told)
     for url in identity_urls(provider, method):
         host = urlsplit(url).netloc

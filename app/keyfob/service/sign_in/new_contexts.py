@@ -1,4 +1,6 @@
-"""The context of a new sign-in: the discovered server, the client to use and the key that the tokens are bound to."""
+"""The context of a new sign-in: the discovered server, the client to use
+and the key that the tokens are bound to.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
 
 
 class NewContexts:
-    """Blocking and thread-safe. `service.contexts.ContextBuilder` is its counterpart for accounts that exist."""
+    """Blocking and thread-safe. `service.contexts.ContextBuilder` is
+    its counterpart for accounts that exist.
+    """
 
     def __init__(
         self,
@@ -34,8 +38,8 @@ class NewContexts:
         self._env = env
 
     def discover(self, ready: PreparedSignIn, redirect_uri: str | None) -> tuple[FlowContext, ClientChoice]:
-        """Ask the server for its metadata, and choose the client. `redirect_uri` is None if no browser comes back.
-        Raises what discovery, registration and the vault raise.
+        """Ask the server for its metadata, and choose the client. `redirect_uri` is None if no browser comes
+        back. Raises what discovery, registration and the vault raise.
         """
         server = self._runner.run(discovery.discover(ready.provider), cancel=ready.attempt.cancelled)
         choice = self.choose_client(ready, server, redirect_uri)
@@ -69,7 +73,9 @@ class NewContexts:
         )
 
     def choose_client(self, ready: PreparedSignIn, server: Server, redirect_uri: str | None) -> ClientChoice:
-        """The client of this attempt. One that was registered for it is noted in the attempt, to be removed if it fails."""
+        """The client of this attempt. One that was registered for it is
+        noted in the attempt, to be removed if it fails.
+        """
         attempt = ready.attempt
         choice = self._clients.for_attempt(
             ready.provider, server, attempt.request, ready.inputs, ready.record, redirect_uri, ready.scopes
@@ -79,8 +85,8 @@ class NewContexts:
         return choice
 
     def bound(self, context: FlowContext, ready: PreparedSignIn, *, always: bool = False) -> FlowContext:
-        """`context` with the key that the tokens will be bound to, if the preset wants one. The key is in the vault before
-        anything is sent: a crash after the exchange must find it there.
+        """`context` with the key that the tokens will be bound to, if the preset wants one. The key is in the
+        vault before anything is sent: a crash after the exchange must find it there.
         """
         offered = context.server.dpop_signing_alg_values_supported
         wanted = ready.provider.dpop
@@ -97,7 +103,9 @@ class NewContexts:
 def outcome_of(
     result: SignInResult, context: FlowContext, choice: ClientChoice, clock: Clock
 ) -> SignInOutcome:
-    """With the day on which the client that was registered for this account ends, and with it every renewal."""
+    """With the day on which the client that was registered for this
+    account ends, and with it every renewal.
+    """
     if choice.secret_expires_at is not None:
         left = (choice.secret_expires_at - clock()).total_seconds()
         result = replace(result, extra={**result.extra, "grant_ends_in": str(max(left, 0.0))})

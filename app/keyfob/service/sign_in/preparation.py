@@ -1,4 +1,6 @@
-"""Before a sign-in: the request is checked, and everything that can be decided without the provider is decided."""
+"""Before a sign-in: the request is checked, and everything that can be
+decided without the provider is decided.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class Preparation:
         return Attempt(self._entropy(16), replace(request, provider=provider.id, method=method), progress)
 
     def prepare(self, attempt: Attempt, spawn: Spawn) -> PreparedSignIn:
-        """Finishes what an earlier disconnect left, and settles the attempt's facts. Raises NotFound, Usage."""
+        """Finishes what an earlier disconnect left, and settles the
+        attempt's facts. Raises NotFound, Usage.
+        """
         request = attempt.request
         record = self._record(request)
         if record is not None:

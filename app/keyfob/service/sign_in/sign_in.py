@@ -1,7 +1,7 @@
 """Signing in: prepares an attempt, runs the flow of its method, and saves the account.
 
-A new account is saved, then shown, and "Not you?" undoes it. If Keyfob received a grant that it may not keep (another
-subject, a cancelled dialog, a keychain that refuses), it revokes it at the provider.
+A new account is saved, then shown, and "Not you?" undoes it. If Keyfob received a grant that it may not keep
+(another subject, a cancelled dialog, a keychain that refuses), it revokes it at the provider.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class SignIn:
         return self._preparation.begin(request)
 
     def run(self, attempt: Attempt, spawn: Spawn) -> AccountView:
-        """Sign in, once for each attempt. Blocks until the account is connected; raises a KeyfobError if it is not.
-        `spawn` hosts the callback listener on a thread of the face's kind; it has ended within a second after this.
+        """Sign in, once for each attempt. Blocks until the account is connected; raises a KeyfobError if it
+        is not. `spawn` hosts the callback listener on a thread of the face's kind; it has ended within a
+        second after this.
         """
         try:
             view = self._perform(attempt, spawn)
@@ -71,8 +72,8 @@ class SignIn:
         return view
 
     def undo(self, attempt: Attempt) -> None:
-        """Undo, for "Not you?": revokes what this sign-in brought, and removes the account it made. An account that was there
-        before is disconnected. Raises what Accounts.remove raises.
+        """Undo, for "Not you?": revokes what this sign-in brought, and removes the account it made. An
+        account that was there before is disconnected. Raises what Accounts.remove raises.
         """
         progress = attempt.progress
         if progress.account is None:
@@ -83,8 +84,8 @@ class SignIn:
             self._accounts.remove(progress.account.key)
 
     def interrupted(self) -> list[str]:
-        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each reported once. Raises
-        KeychainError.
+        """The providers of sign-ins that a closed or crashed Keyfob left
+        unfinished, each reported once. Raises KeychainError.
         """
         return self._journal.interrupted()
 
@@ -111,7 +112,8 @@ class SignIn:
             record, recognised = self._commit.save(ready, outcome)
             self._describe(record)
         except BaseException as error:
-            # Who breaks the protocol is not spoken to again, not even to give something back. Bad JSON is not an attack.
+            # Who breaks the protocol is not spoken to again, not even to
+            # give something back. Bad JSON is not an attack.
             broken = isinstance(error, PeerFault) and error.code != "response_invalid"
             self._give_back.give_back(ready, tell=outcome is not None or not broken)
             raise
