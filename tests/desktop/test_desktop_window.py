@@ -21,8 +21,8 @@ from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import clipboard, operation
 from keyfob.desktop.shared.clipboard import SecretClipboard
 from keyfob.desktop.shared.confirm import Ask, Confirm
-from keyfob.desktop.shared.status_widgets import Strip
 from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.account_pictures import Strip
 from keyfob.desktop.window.history import Point
 from keyfob.desktop.window.main_window import BannerView, MainWindow
 from keyfob.engine import Engine

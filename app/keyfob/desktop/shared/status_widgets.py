@@ -1,11 +1,9 @@
-"""Small pictures: a status's shape, pills, chips, the life bar, the last days.
+"""Small pictures: a status's shape, pills and chips.
 
 Each draws the value that it is given and has the same text as its accessible name.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QPolygonF
@@ -13,8 +11,6 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from keyfob.desktop.shared.outside_text import set_tooltip
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.window.history import DAYS, Point
-from keyfob.desktop.window.models import LifeBar
 
 
 def paint_status(painter: QPainter, box: QRectF, shape: str, color: QColor) -> None:
@@ -126,118 +122,4 @@ class Chip(QWidget):
             self._text, Qt.TextElideMode.ElideMiddle, round(box.width()) - px(12)
         )
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, shown)
-        painter.end()
-
-
-class LifeBarView(QWidget):
-    """The token's life: what has passed, the renewal mark, and the times under it."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._life: LifeBar | None = None
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def show_life(self, life: LifeBar | None) -> None:
-        """Show how much of the token's life has passed; None hides the bar."""
-        self.setVisible(life is not None)
-        if life == self._life or life is None:
-            return
-        self._life = life
-        spoken = ", ".join(t for t in (life.start, life.mark_text, f"ends {life.end}") if t)
-        self.setAccessibleName(f"{round(life.lived * 100)} % of its life has passed: {spoken}")
-        set_tooltip(self, spoken)
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        """Room for the bar and the words below it."""
-        return QSize(self._theme.px(240), self._theme.px(42))
-
-    def paintEvent(self, _event: object) -> None:
-        """Draw the bar, the mark of the next renewal and the times."""
-        life = self._life
-        if life is None:
-            return
-        px = self._theme.px
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        width, top, height = self.width(), px(6), px(8)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._theme.color("track"))
-        painter.drawRoundedRect(QRectF(0, top, width, height), height / 2, height / 2)
-        painter.setBrush(self._theme.color(life.tone))
-        lived = max(width * life.lived, height)
-        painter.drawRoundedRect(QRectF(0, top, lived, height), height / 2, height / 2)
-        metrics = QFontMetrics(self._theme.font(12.5))
-        end_width = metrics.horizontalAdvance(life.end)
-        painter.setFont(self._theme.font(12.5))
-        painter.setPen(self._theme.color("ink2"))
-        line = QRectF(0, top + height + px(7), width, px(20))
-        start_width = metrics.horizontalAdvance(life.start)
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, life.start)
-        painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, life.end)
-        if life.mark is not None:
-            x = width * life.mark
-            painter.fillRect(QRectF(x - 1, top - px(4), 2, height + px(8)), self._theme.color("ink2"))
-            text_width = metrics.horizontalAdvance(life.mark_text)
-            # Under its mark if there is room, else pushed left of the end's time; left out if nothing fits.
-            right = min(x + 1, width - end_width - px(12))
-            if right - text_width > start_width + px(12):
-                painter.drawText(
-                    QRectF(right - text_width, line.top(), text_width + 1, line.height()),
-                    Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
-                    life.mark_text,
-                )
-        painter.end()
-
-
-class Strip(QWidget):
-    """The last days as a line with a mark for each thing that happened: renewals as dots, trouble as bars."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._points: Sequence[Point] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def show_points(self, points: Sequence[Point]) -> None:
-        """Show these events of the last days."""
-        self._points = points
-        trouble = sum(p.tone in ("warn", "bad") for p in points)
-        many = "1 event" if len(points) == 1 else f"{len(points)} events"
-        failed = f", {trouble} failed" if trouble else ""
-        self.setAccessibleName(f"The last {DAYS} days: {many}{failed}")
-        set_tooltip(self, self.accessibleName())
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        """Room for the line and the days below it."""
-        return QSize(self._theme.px(160), self._theme.px(34))
-
-    def paintEvent(self, _event: object) -> None:
-        """Draw the line of days with a dot for each event."""
-        px = self._theme.px
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        side = px(7)
-        left, width = side / 2, self.width() - side
-        middle = px(9)
-        painter.setPen(QPen(self._theme.color("track"), 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        painter.drawLine(QPointF(left, middle), QPointF(left + width, middle))
-        for day in range(1, DAYS):
-            x = left + width * day / DAYS
-            painter.drawLine(QPointF(x, middle - px(3)), QPointF(x, middle + px(3)))
-        painter.setPen(Qt.PenStyle.NoPen)
-        for point in sorted(self._points, key=lambda p: p.tone in ("warn", "bad")):
-            painter.setBrush(self._theme.color(point.tone))
-            x = left + width * point.place
-            if point.tone in ("warn", "bad"):
-                painter.drawRoundedRect(QRectF(x - px(2), middle - px(7), px(4), px(14)), px(2), px(2))
-            else:
-                painter.drawEllipse(QRectF(x - side / 2, middle - side / 2, side, side))
-        painter.setPen(self._theme.color("ink3"))
-        painter.setFont(self._theme.font(11))
-        line = QRectF(0, middle + px(8), self.width(), px(16))
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, f"{DAYS} days ago")
-        painter.drawText(line, Qt.AlignmentFlag.AlignRight, "now")
         painter.end()

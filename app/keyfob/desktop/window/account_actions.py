@@ -6,16 +6,26 @@ Each question says what will be lost and what stays. Keeps no account.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from keyfob.core.account import AccountView
-from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.presenter import Presenter
+
+
+class SignInAgain(Protocol):
+    """What signs in to an account again: the connect dialog."""
+
+    def sign_in_again(self, account: AccountView) -> None:
+        """Sign in by the account's method."""
+
+    def switch_method(self, account: AccountView) -> None:
+        """Sign in by another method, which the user chooses."""
 
 
 class AccountActions(QObject):
@@ -26,7 +36,7 @@ class AccountActions(QObject):
         self._theme, self._window = theme, window
 
     def ask(
-        self, action: str, key: str, presenter: Presenter, sign_in: ConnectDialog, above: QWidget | None
+        self, action: str, key: str, presenter: Presenter, sign_in: SignInAgain, above: QWidget | None
     ) -> None:
         """`above`: the dialog that was pressed in, if it was not the window."""
         view = presenter.view(key)

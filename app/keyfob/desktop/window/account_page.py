@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from keyfob.desktop.shared.avatar import Avatar
 from keyfob.desktop.shared.flow_layout import FlowLayout
 from keyfob.desktop.shared.outside_text import set_tooltip
-from keyfob.desktop.shared.status_widgets import Chip, LifeBarView, Pill, Strip
+from keyfob.desktop.shared.status_widgets import Chip, Pill
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import (
     Elided,
@@ -31,6 +31,7 @@ from keyfob.desktop.shared.widgets import (
     label,
     restyle,
 )
+from keyfob.desktop.window.account_pictures import LifeBarView, Strip
 from keyfob.desktop.window.models import Detail
 
 SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards stand next to each other
