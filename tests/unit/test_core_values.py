@@ -105,6 +105,7 @@ def test_s65_controls_escapes_and_direction_marks_cannot_rewrite_a_line() -> Non
     assert plain("\x1b[31mred") == "\\x1b[31mred"
     assert plain("‮moc.live") == "moc.live"
     assert plain("a \t b") == "a b"
+    assert plain("a\u2007b\u00a0c") == "a b c"
     assert plain("​x") == "x"
     assert plain("x" * 300).endswith("…")
     assert len(plain("x" * 300)) == 200
