@@ -30,7 +30,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A grant that was received, before anything in it is judged. A renewal stores it; a sign-in holds it
+    """A grant that was received, before anything in it is checked. A renewal stores it; a sign-in holds it
     until the account is saved, and revokes it if the sign-in fails. Result: None, only once that is done.
     """
 

@@ -1,8 +1,8 @@
 """Performs the effects that flows ask for.
 
 One `run` drives one flow to its end on the calling thread. Failures of an effect are thrown into the flow,
-which may handle them. `cancel` is checked before each effect. Renewals run without it, because they are never
-cancelled after their request may have left.
+which may handle them. `cancel` is checked before each effect except `Keep`. Renewals run without
+it, because they are never cancelled after their request may have left.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Runner:
             effect: Effect = next(flow)
             while True:
                 try:
-                    # What was received is taken charge of even then, or nobody could give it back.
+                    # A received grant is kept even then: otherwise nobody could revoke it.
                     if cancel is not None and cancel.is_set() and not isinstance(effect, Keep):
                         raise SignInEnded("The sign-in was cancelled")
                     if isinstance(effect, Send):

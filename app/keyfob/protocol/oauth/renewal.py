@@ -1,7 +1,7 @@
 """Renewing a grant (RFC 6749 §6): a refresh token for newer tokens.
 
 Called by the keeper through `service.accounts.token_endpoint`. Yields `Keep` with what came before anything
-in it is judged: a rotated refresh token that is not stored is a lost session. Nothing here sends a refresh
+in it is checked: a rotated refresh token that is not stored is a lost session. Nothing here sends a refresh
 token twice, except once more after a DPoP nonce challenge (RFC 9449 §8), which the server did not spend.
 """
 
@@ -114,8 +114,8 @@ def _judge_identity(
     ctx: FlowContext, old: Grant, answer: Answer, subject: str
 ) -> Generator[Effect, Any, None]:
     """OpenID Connect Core §12.2: a renewal's ID token is of the same issuer, subject and audience."""
-    told = _subject_told(ctx, answer)
-    if told is not None and told != subject:
+    subject_now = _subject_in(ctx, answer)
+    if subject_now is not None and subject_now != subject:
         raise PeerFault(
             f"{ctx.provider.title} renewed this sign-in for another person", code="subject_mismatch"
         )
@@ -146,7 +146,7 @@ def _judge_identity(
             raise
 
 
-def _subject_told(ctx: FlowContext, answer: Answer) -> str | None:
+def _subject_in(ctx: FlowContext, answer: Answer) -> str | None:
     """The subject that the answer names, found as the account's subject was found at sign-in."""
     source = ctx.provider.identity
     data: Mapping[str, Any] | None

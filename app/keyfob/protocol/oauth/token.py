@@ -1,7 +1,7 @@
 """Requests to the token endpoint (RFC 6749 §3.2), and trading a code for tokens (§4.1.3).
 
-Called by the sign-in flows and by `renewal`. What a sign-in receives is kept before anything in it is judged,
-so that it can be given back if the sign-in fails.
+Sign-in flows and `renewal` call this. What a sign-in receives is kept before anything in it is checked,
+so that Keyfob can revoke it if the sign-in fails.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def token_request(
 
 
 def receive(ctx: FlowContext, response: Response) -> Flow[Answer]:
-    """What a sign-in's token request gave. Yields `Keep` with its tokens before anything in them is judged;
+    """What a sign-in's token request gave. Yields `Keep` with its tokens before anything in them is checked;
     an answer that cannot be read as a whole is searched for them. Raises as `read_answer`.
     """
     try:

@@ -1,4 +1,4 @@
-"""What a token endpoint answers (RFC 6749 §5): read whole, judged
+"""What a token endpoint answers (RFC 6749 §5): read whole, checked
 separately, and searched for tokens if it cannot be read.
 
 Called by `token`, `renewal` and `device`. Sends nothing and keeps nothing.
@@ -201,7 +201,7 @@ def fault_in_type(ctx: FlowContext, answer: Answer) -> str | None:
 
 
 def given(ctx: FlowContext, answer: Answer) -> Grant | None:
-    """What a sign-in's answer gives, before anything in it is judged. None if it holds no token. Without an
+    """What a sign-in's answer gives, before anything in it is checked. None if it holds no token. Without an
     access token the refresh token stands in its place: it can be revoked so, and is never used.
     """
     token = answer.access or answer.refresh
@@ -227,7 +227,7 @@ def given_by_unreadable(ctx: FlowContext, response: Response) -> Grant | None:
 
 
 def grant_of(ctx: FlowContext, answer: Answer) -> Grant:
-    """The grant of a sign-in's answer, judged all but its ID token.
+    """The grant of a sign-in's answer, checked all but its ID token.
     Raises PeerFault for an answer without a usable access token.
     """
     title = ctx.provider.title

@@ -1,4 +1,4 @@
-"""Which class signs in by which method. To add a method: a file beside this one, a field and a case here."""
+"""Which class signs in by which method. To add a method: a file next to this one, a field and a case here."""
 
 from __future__ import annotations
 

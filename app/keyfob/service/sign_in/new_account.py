@@ -61,9 +61,9 @@ def account_of(
 
 def grant_ends(provider: Provider, outcome: SignInOutcome, now: datetime) -> datetime | None:
     """The day the grant ends whatever is renewed, if the provider is known to have one."""
-    told = outcome.result.extra.get("grant_ends_in")
-    if told is not None:
-        return now + timedelta(seconds=float(told))
+    seconds = outcome.result.extra.get("grant_ends_in")
+    if seconds is not None:
+        return now + timedelta(seconds=float(seconds))
     lifetimes = provider.lifetimes
     if lifetimes.grant is not None:
         return now + timedelta(seconds=lifetimes.grant)
@@ -84,11 +84,11 @@ def same_account(account: Account, ready: PreparedSignIn, outcome: SignInOutcome
     )
 
 
-def same_subject(known: str, told: str) -> bool:
+def same_subject(known: str, found: str) -> bool:
     """Whether the browser signed in whom the account belongs to. A
     provider that names no user cannot be wrong.
     """
-    return not known or known == told or any(name.startswith(UNIDENTIFIED) for name in (known, told))
+    return not known or known == found or any(name.startswith(UNIDENTIFIED) for name in (known, found))
 
 
 def same_grant(old: Grant, new: Grant) -> bool:
@@ -114,11 +114,11 @@ def _with_revocation(server: Server, provider: Provider) -> Server:
     return replace(server, endpoints=replace(server.endpoints, revocation_endpoint=url)) if url else server
 
 
-def _hosts(provider: Provider, method: Method, told: tuple[str, ...] | None) -> tuple[str, ...]:
+def _hosts(provider: Provider, method: Method, named: tuple[str, ...] | None) -> tuple[str, ...]:
     """The hosts besides the API's that this account's tokens may go to:
     the preset's, and those of its who-am-I.
     """
-    hosts = list(provider.api.hosts if told is None else told)
+    hosts = list(provider.api.hosts if named is None else named)
     for url in identity_urls(provider, method):
         host = urlsplit(url).netloc
         if host not in hosts:
