@@ -389,7 +389,8 @@ def test_a_device_may_be_denied_expire_or_ask_too_often(
             asked, poll = ask()
             clock.at += timedelta(seconds=600)
             assert app.http.post("/token", data=poll).json()["error"] == "expired_token"
-            assert "not known" in ScriptedBrowser().get(asked["verification_uri_complete"]).text
+            page = ScriptedBrowser().get(asked["verification_uri_complete"])
+            assert "wrong, already used, or expired" in page.text
 
 
 def test_a_confidential_client_must_show_its_secret(tmp_path: Path, callback: Callback) -> None:
