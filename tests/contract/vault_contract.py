@@ -123,7 +123,7 @@ class VaultContract:
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert wrong == []
+        assert wrong == [], wrong
         assert all(vault.load(f"accounts/{n}/a") is None for n in range(6))
 
     def test_the_probe_tells_that_all_is_well_and_leaves_nothing(self, vault: Vault) -> None:
