@@ -58,7 +58,7 @@ class Patience(Deadline):
         self._seconds = seconds
 
     def again(self) -> None:
-        """Start the span anew: a piece has come."""
+        """Start the time limit again: a piece has come."""
         self._end = time.monotonic() + self._seconds
 
 

@@ -72,8 +72,7 @@ class HttpTransport:
     @contextmanager
     def stream(self, request: Request, *, patience: float = PATIENCE) -> Iterator[Streamed]:
         """The same for an answer of any length, which is read as it comes. `patience` in seconds: how long to
-        wait for the next piece. For a user's own API calls, whose answers Keyfob does not have to
-        judge.
+        wait for the next piece. For a user's own API calls, whose answers Keyfob does not have to judge.
         """
         from keyfob.adapters.network.stream import Patience
 

@@ -40,9 +40,8 @@ def choose_vault(
 
     `in_process=True` is for a command that ends after its work: the keychain is called in this process, which
     must end soon after a `keychain_timeout`. Otherwise the calls go to a separate process. `labels` gives the
-    words by which a user knows an entry, from its name. `ask` asks for
-    the encrypted file's passphrase if neither systemd's credentials nor a descriptor has it; without it, the
-    terminal does.
+    words by which a user knows an entry, from its name. `ask` asks for the encrypted file's passphrase if
+    neither systemd's credentials nor a descriptor has it; without it, the terminal does.
     """
     match settings.vault:
         case "sealed":

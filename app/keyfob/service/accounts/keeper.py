@@ -2,9 +2,8 @@
 
 Its promises, each quoted by a test:
 
-(1) One renewal an account at a time, across threads and processes:
-everything happens under the account's lock,
-    and who gets the lock reads the vault again before anything else.
+(1) One renewal an account at a time, across threads and processes: everything happens under the account's
+    lock, and who gets the lock reads the vault again before anything else.
 (2) `rejected=` names the refused token, so thirty callers with one 401 cost one renewal.
 (3) Cancellable until the request leaves, never after.
 (4) Saved before returned: the new grant is in the vault, read back, before anybody sees it.
