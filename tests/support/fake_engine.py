@@ -158,7 +158,7 @@ def sample_providers() -> list[Provider]:
         client_id="user",
         register_at="https://console.cloud.google.com/apis/credentials",
         register_note="Choose the type “Desktop app”.",
-        note="Google signs apps in testing out after 7 days.",
+        note="Needs your own app registration.",
     )
     key = ApiKeyProfile(create_at="https://platform.example/keys", hint="Begins with sk-")
     none, keyfob = Policy(client_id="none"), Policy(client_id="keyfob")
