@@ -19,6 +19,7 @@ from keyfob.adapters.vault.process import HelperVault
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from support import keepassxc
+from support.running import until
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.keychain, pytest.mark.screen, pytest.mark.timeout(120)]
@@ -105,9 +106,6 @@ def test_entries_that_it_keeps_back_are_asked_for_once_and_by_a_person_s_wish_on
 
 def allow(session: DesktopSession) -> None:
     """The person presses the question's first button, which allows the entries."""
-    end = time.monotonic() + 30
-    while not keepassxc.asks(session):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(lambda: keepassxc.asks(session), "a question", 30)
     time.sleep(0.5)
     subprocess.run(["xdotool", "key", "Return"], env=session.env, check=True, timeout=10)

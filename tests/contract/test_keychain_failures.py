@@ -35,6 +35,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.ports import Vault
 from keyfob.process.home import Home
+from support.running import until
 from support.session import PASSWORD, DesktopSession
 
 pytestmark = pytest.mark.keychain
@@ -484,13 +485,7 @@ def pid_of(vault: HelperVault) -> int:
 
 def wait_for_end(pid: int) -> None:
     """Until the vault's process has ended and its parent has taken note."""
-    for _ in range(1000):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the helper still runs")
+    until(lambda: not Path(f"/proc/{pid}").exists(), "the helper to end", 10)
 
 
 def begin(session: DesktopSession, *, idle: float = 60.0) -> subprocess.Popen[bytes]:
@@ -563,10 +558,7 @@ def test_the_helper_ends_with_its_parent(session: DesktopSession) -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    end = time.monotonic() + 10
-    while alive(pid):
-        assert time.monotonic() < end, "the helper outlived its parent"
-        time.sleep(0.05)
+    until(lambda: not alive(pid), "the helper to end with its parent", 10)
 
 
 def alive(pid: int) -> bool:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from support.running import until
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and sockets of POSIX")
 COMMAND = (sys.executable, "-m", "keyfob")
 PATIENCE = 40  # seconds, on a machine busy with other tests
@@ -41,12 +43,11 @@ def app(env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
 
 def listening(env: dict[str, str]) -> None:
     socket = Path(env["KEYFOB_HOME"], "run", "window.sock")
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if socket.exists() and socket.stat().st_mode & 0o777 == 0o600:
-            return
-        time.sleep(0.05)
-    raise AssertionError("no socket of the owner alone")
+    until(
+        lambda: socket.exists() and socket.stat().st_mode & 0o777 == 0o600,
+        "a socket of the owner alone",
+        PATIENCE,
+    )
 
 
 def test_a_second_start_ends_well_and_sigterm_ends_the_first(

@@ -19,8 +19,9 @@ from subprocess import Popen
 
 import pytest
 
-from support.agent_process import Machine, machine, said_by, wait_for
+from support.agent_process import Machine, machine, said_by
 from support.agent_rig import Client, get
+from support.running import until
 
 pytestmark = [
     pytest.mark.network,
@@ -118,7 +119,7 @@ def pressing(one: Callable[[], socket.socket], most: int = SILENT) -> Iterator[C
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        wait_for(lambda: count >= most, 60)
+        until(lambda: count >= most, 60)
         yield lambda: count
     finally:
         ended.set()
@@ -202,7 +203,7 @@ def test_s81_without_a_descriptor_left_the_agent_waits_and_goes_on(home: Machine
     with agent(home, 1024) as process:
         assert get(home.socket, "/v1/token/here").status == 200
         idle = [silent(home.socket) for _ in range(10)]
-        wait_for(lambda: descriptors_of(process) >= 10)
+        until(lambda: descriptors_of(process) >= 10)
         time.sleep(0.2)
         taken = max(int(each.name) for each in Path(f"/proc/{process.pid}/fd").iterdir()) + 1
         limit = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)

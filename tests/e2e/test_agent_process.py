@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 from keyfob.demo.scripted_browser import ScriptedBrowser
-from support.agent_process import Machine, machine, said_by, wait_for
+from support.agent_process import Machine, machine, said_by
 from support.agent_rig import Client, get, post
+from support.running import until
 
 pytestmark = pytest.mark.network
 
@@ -177,7 +178,7 @@ def test_ten_thousand_requests_on_kept_connections(home: Machine) -> None:
 
 
 def ended(home: Machine, one: str) -> Any:
-    wait_for(lambda: get(home.socket, f"/v1/sign-ins/{one}").json["ended"])
+    until(lambda: get(home.socket, f"/v1/sign-ins/{one}").json["ended"])
     return get(home.socket, f"/v1/sign-ins/{one}").json
 
 
@@ -287,7 +288,7 @@ def test_the_renewer_of_the_agent_renews_by_itself() -> None:
         home.connect()
         agent = home.agent()
         first = get(home.socket, "/v1/token/here").json["token"]
-        wait_for(lambda: get(home.socket, "/v1/token/here").json["token"] != first, 30)
+        until(lambda: get(home.socket, "/v1/token/here").json["token"] != first, 30)
         agent.terminate()
         assert agent.wait(20) == 0
         assert agent.stderr is not None

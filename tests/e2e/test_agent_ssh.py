@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from support.agent_process import Machine, Ran, machine, said_by, wait_for
+from support.agent_process import Machine, machine, said_by
 from support.agent_rig import get, post
+from support.running import Ran, scripted_browser, until
 
 pytestmark = pytest.mark.network
 
@@ -57,8 +58,7 @@ def with_two_accounts(made: Machine) -> None:
     assert "[policy]" in text
     preset.write_text(text.replace("[policy]", '[policy]\nshare = false\nshare_reason = "Its terms say so"'))
     made.connect()
-    script = made.root / "visit-alice.py"
-    assert made.run("connect", "closed", BROWSER=f"{sys.executable} {script} %s").code == 0
+    assert made.run("connect", "closed", **scripted_browser(made.root)).code == 0
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def sshd_at(folder: Path) -> Iterator[int]:
     log = (folder / "log").open("wb")
     process = subprocess.Popen([sshd, "-D", "-e", "-f", folder / "config"], stdout=log, stderr=log)
     try:
-        wait_for(lambda: _listens(number) or process.poll() is not None)
+        until(lambda: _listens(number) or process.poll() is not None)
         assert process.poll() is None, (folder / "log").read_text()
         yield number
     finally:
@@ -118,7 +118,7 @@ def ssh_with(folder: Path, port: int, user: str, appears: Path, *forward: str) -
         text=True,
     )  # fmt: skip
     try:
-        wait_for(lambda: appears.exists() or ssh.poll() is not None)
+        until(lambda: appears.exists() or ssh.poll() is not None)
         assert ssh.poll() is None, ssh.communicate()[1]
         yield
     finally:

@@ -12,19 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from support.app_run import Stage, until
+from support.app_run import Stage
 from support.oidc_provider import OidcProvider
+from support.running import until
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.servers, pytest.mark.browser, pytest.mark.keychain, pytest.mark.timeout(240)]
 
 LIFETIME = 6  # seconds
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as made:
-        yield made
 
 
 @pytest.fixture

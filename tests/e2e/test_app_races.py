@@ -10,20 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.app_run import Stage, until
+from support.app_run import Stage
 from support.oidc_provider import OidcProvider, Person
+from support.running import until
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.servers, pytest.mark.keychain, pytest.mark.timeout(300)]
 
 PROCESSES = 16
 KILLS = 20
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as made:
-        yield made
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from support.app_run import Stage, Window, until
+from support.app_run import Stage, Window
 from support.oidc_provider import OidcProvider, Person
+from support.running import until
 from support.session import DesktopSession
 
 pytestmark = [

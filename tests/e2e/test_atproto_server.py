@@ -38,10 +38,11 @@ from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.oauth.renewal import renew
 from keyfob.protocol.oauth.revoke import revoke
 from keyfob.service.accounts.views import Progress, SignInRequest
-from support.app_run import Stage, until
+from support.app_run import Stage
 from support.atproto import AtprotoServer
 from support.chromium import chromium
 from support.live import Live
+from support.running import until
 from support.session import DesktopSession
 
 # The first run installs the server, and builds its database module where no built one can be had.

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,19 +26,6 @@ from support.misbehaving import Misbehaving
 from support.whole_engine import Page, Whole, browse, get, spawn
 
 pytestmark = pytest.mark.network
-
-
-@pytest.fixture
-def provider() -> Iterator[Misbehaving]:
-    with Misbehaving() as made:
-        yield made
-
-
-@pytest.fixture
-def whole(tmp_path: Path, provider: Misbehaving) -> Iterator[Whole]:
-    made = Whole(tmp_path, provider)
-    yield made
-    made.engine.close()
 
 
 def keyfob(home: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -10,14 +10,14 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from keyfob.process.own_process import CREDENTIAL, package_root
-from support.agent_process import PASSPHRASE, Machine, machine, wait_for
+from support.agent_process import PASSPHRASE, Machine, machine
+from support.running import until
 
 pytestmark = [
     pytest.mark.network,
@@ -98,7 +98,7 @@ def test_s82_the_browser_gets_no_way_to_the_passphrase(home: Machine, look: tupl
     connecting = home.start(
         "connect", "here", "--timeout", "30", BROWSER=f"{sys.executable} {script} {told} %s"
     )
-    wait_for(told.exists)
+    until(told.exists)
     connecting.send_signal(signal.SIGINT)
     connecting.communicate(timeout=30)
     found = json.loads(told.read_text())
@@ -143,10 +143,7 @@ def test_s82_what_is_dumped_all_the_same_holds_no_memory(tmp_path: Path) -> None
 def test_s82_our_processes_dump_nothing(home: Machine, argv: tuple[str, ...]) -> None:
     process = home.start(*argv)
     filter_, limits = (Path(f"/proc/{process.pid}/{name}") for name in ("coredump_filter", "limits"))
-    end = time.monotonic() + 10
-    while int(filter_.read_text(), 16) != 0:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: int(filter_.read_text(), 16) == 0, "the filter", 10)
     (core,) = [line for line in limits.read_text().splitlines() if line.startswith("Max core file size")]
     assert core.split()[4] == "0"
     home.kill(process)

@@ -9,12 +9,10 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -22,30 +20,11 @@ import pytest
 from keyfob.demo.clients import DemoClient
 from keyfob.demo.scripted_browser import ScriptedBrowser
 from keyfob.demo.server import DemoServer
+from support.running import KEYFOB, Processes, Ran, free_port, scripted_browser
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 SECRET = "canary-client-secret"
-VISIT = (
-    "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
-    "ScriptedBrowser().sign_in(sys.argv[1], {person!r}, allow={allow})"
-)
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        return self.err.rstrip("\n").rpartition("\n")[2]
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
 
 
 @dataclass
@@ -55,29 +34,16 @@ class Machine:
     env: dict[str, str]
     home: Path
     server: DemoServer
-    running: list[subprocess.Popen[str]] = field(default_factory=list)
+    processes: Processes = field(default_factory=Processes)
 
     def browser(self, person: str = "alice", allow: bool = True) -> dict[str, str]:
-        script = self.home.parent / f"visit-{person}-{allow}.py"
-        script.write_text(VISIT.format(person=person, allow=allow))
-        return {"BROWSER": f"{sys.executable} {script} %s"}
+        return scripted_browser(self.home.parent, person, allow=allow)
 
     def start(self, *argv: str, **env: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "keyfob", *argv],
-            env=self.env | env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.running.append(process)
-        return process
+        return self.processes.start([*KEYFOB, *argv], self.env | env)
 
     def run(self, *argv: str, stdin: str = "", **env: str) -> Ran:
-        process = self.start(*argv, **env)
-        out, err = process.communicate(stdin, timeout=25)
-        return Ran(process.returncode, out, err)
+        return self.processes.run([*KEYFOB, *argv], self.env | env, stdin=stdin)
 
     def add(self, port: int = 0, *more: str) -> None:
         added = self.run(
@@ -88,12 +54,6 @@ class Machine:
 
     def connect(self, *more: str, person: str = "alice", allow: bool = True) -> Ran:
         return self.run("connect", "here", *more, **self.browser(person, allow))
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as made:
-        yield made
 
 
 @pytest.fixture
@@ -108,13 +68,10 @@ def machine(session: DesktopSession, tmp_path: Path) -> Iterator[Machine]:
         warnings = "error,ignore::ResourceWarning"
         made = Machine(session.env | {"KEYFOB_HOME": str(home), "PYTHONWARNINGS": warnings}, home, server)
         yield made
-        for process in made.running:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+        made.processes.end()
 
 
-def until(process: subprocess.Popen[str], pattern: str, *, within: float = 20) -> re.Match[str]:
+def read_until(process: subprocess.Popen[str], pattern: str, *, within: float = 20) -> re.Match[str]:
     """Reads stderr until the pattern is there."""
     assert process.stderr is not None
     text, end = "", time.monotonic() + within
@@ -128,12 +85,6 @@ def until(process: subprocess.Popen[str], pattern: str, *, within: float = 20) -
         if process.poll() is not None:
             break
     raise AssertionError(f"{pattern!r} did not come: {text}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
@@ -228,14 +179,14 @@ def test_two_people_and_an_ambiguous_name(machine: Machine) -> None:
 def test_the_address_may_be_pasted(machine: Machine) -> None:
     machine.add()
     process = machine.start("connect", "here", "--no-browser", "--json")
-    found = until(process, r"(?s)(http://\S+/authorize\S+).*paste")
+    found = read_until(process, r"(?s)(http://\S+/authorize\S+).*paste")
     # A browser elsewhere: it ends at an address that nothing answers.
     ends_at = ScriptedBrowser(within=machine.server.issuer).sign_in(found[1]).url
     assert process.stdin is not None
     for wrong in ("hello", ends_at.replace("state=", "state=x"), "http://127.0.0.1:1/callback?code=x"):
         process.stdin.write(wrong + "\n")
         process.stdin.flush()
-        until(process, r"Paste the full address")
+        read_until(process, r"Paste the full address")
     assert process.poll() is None, "a pasted address that does not fit leaves the sign-in waiting"
     out, _ = process.communicate(ends_at + "\n", timeout=30)
     assert process.returncode == 0
@@ -247,7 +198,7 @@ def test_interrupting_a_sign_in_exits_6_and_frees_the_port(machine: Machine, num
     port = free_port()
     machine.add(port)
     process = machine.start("connect", "here", "--no-browser")
-    until(process, r"/authorize\S+")
+    read_until(process, r"/authorize\S+")
     assert not is_free(port)
     began = time.monotonic()
     process.send_signal(number)
@@ -272,7 +223,7 @@ def test_interrupting_a_renewal_waits_for_its_answer_and_keeps_it(machine: Machi
     while machine.server.counters["requests"] == asked:
         time.sleep(0.05)
     process.send_signal(number)
-    until(process, r"Finishing, so that")
+    read_until(process, r"Finishing, so that")
     process.send_signal(number)  # and once more, impatiently
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (5, "")
@@ -306,7 +257,7 @@ def test_a_taken_port_exits_8_and_names_its_holder(machine: Machine) -> None:
 def test_by_device_code(machine: Machine) -> None:
     machine.add()
     process = machine.start("connect", "here", "--method", "device", "--json")
-    found = until(process, r"(?s)Open  (\S+)\nEnter (\S+)")
+    found = read_until(process, r"(?s)Open  (\S+)\nEnter (\S+)")
     ScriptedBrowser().sign_in(f"{found[1]}?user_code={found[2]}", "bob")
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from support.oidc_provider import OidcProvider
+from support.running import Ran
 from support.session import DesktopSession
-from support.workshop import Bench, Ran
+from support.workshop import Bench
 
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.keychain]
 PRESET = """\

@@ -12,22 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.demo.server import DemoServer
 from support.session import DesktopSession
-from support.workshop import Bench, Workshop, program
+from support.workshop import Bench, bench_at, program
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(session: DesktopSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("completion")
-    with (
-        DesktopSession() as session,
-        DemoServer(folder / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(folder, provider.issuer) as shop,
-    ):
-        made = Bench.at(folder, session.env, provider, shop)
+    with bench_at(folder, session.env) as made:
         made.connect()
         for shell in ("bash", "zsh", "fish"):
             done = made.keyfob("completion", shell)

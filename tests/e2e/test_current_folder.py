@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from keyfob.adapters.vault.process import helper_command
-from keyfob.demo.server import DemoServer
 from keyfob.process.own_process import own_command
 from support.agent_process import said_by
 from support.session import DesktopSession
-from support.workshop import ROOT, Bench, Workshop
+from support.workshop import ROOT, Bench, bench_at
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 
@@ -56,16 +55,11 @@ ASKED = "protocol=http\nhost={host}\n\n"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(session: DesktopSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("bench")
-    with (
-        DesktopSession() as session,
-        DemoServer(folder / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(folder, provider.issuer) as shop,
-    ):
-        made = Bench.at(folder, session.env, provider, shop)
+    with bench_at(folder, session.env) as made:
         made.connect()
-        shop.repository()
+        made.shop.repository()
         yield made
 
 

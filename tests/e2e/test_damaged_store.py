@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from support.agent_process import Machine, machine, wait_for
+from support.agent_process import Machine, machine
+from support.running import until
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
@@ -77,7 +78,7 @@ def test_s83_one_bad_row_takes_no_other_account_away(home: Machine, statement: s
     assert "here/bob" in findings["store"]["text"]
     home.agent()
     served = home.run("token", "here/alice").out
-    wait_for(lambda: home.run("token", "here/alice").out != served)  # the agent renews
+    until(lambda: home.run("token", "here/alice").out != served)  # the agent renews
     assert home.run("token", "here/bob", unlocked=False).code == 1
     assert ids(home) == ["here/alice"]
     home.end()

@@ -16,6 +16,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.demo.lasting import start_lasting
 from keyfob.demo.server import DemoServer
 from keyfob.providers.catalogue import standard
+from support.running import free_port
 
 pytestmark = pytest.mark.network
 
@@ -50,12 +51,6 @@ def start(folders: tuple[Path, Path], usual: int) -> Iterator[DemoServer]:
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_usual_port_is_taken_when_it_is_free(folders: tuple[Path, Path]) -> None:

@@ -20,15 +20,12 @@ import pytest
 import secretstorage
 
 from keyfob.demo.server import DemoServer
-from support.app_run import Ran, Stage, until
+from support.app_run import Stage
+from support.running import Ran, scripted_browser, until
 from support.session import PASSWORD, DesktopSession
 
 pytestmark = [pytest.mark.keychain, pytest.mark.screen, pytest.mark.timeout(240)]
 
-VISIT = (
-    "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
-    "ScriptedBrowser().sign_in(sys.argv[1], 'alice')"
-)
 UNLOCKS = (["type", "--delay", "20", PASSWORD], ["key", "Return"])
 SETS_UP = (UNLOCKS[0], ["key", "Tab"], *UNLOCKS)
 CLOSES = (["key", "Escape"],)
@@ -73,9 +70,7 @@ def stage(tmp_path: Path, session: DesktopSession) -> Iterator[Stage]:
 
 def connect(stage: Stage) -> None:
     """With a browser made of code."""
-    script = stage.folder / "visit.py"
-    script.write_text(VISIT, "utf-8")
-    ran = stage.run("connect", "demo", BROWSER=f"{sys.executable} {script} %s")
+    ran = stage.run("connect", "demo", **scripted_browser(stage.folder))
     assert ran.code == 0, ran.err
 
 
@@ -96,7 +91,7 @@ class Terminal:
         except OSError:
             pass  # the terminal's other end is closed
         os.close(self.screen)
-        return Ran(self.process.returncode, out, told.decode().replace("\r\n", "\n"), 0.0)
+        return Ran(self.process.returncode, out, told.decode().replace("\r\n", "\n"))
 
 
 def terminal(stage: Stage, *argv: str, display: bool = True) -> Terminal:

@@ -25,6 +25,7 @@ from keyfob.core.provider import RedirectProfile
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.protocol.effects import Expectation
+from support.running import free_port
 
 pytestmark = pytest.mark.network
 
@@ -107,12 +108,6 @@ def serving(
 def served() -> Iterator[Served]:
     with serving() as it:
         yield it
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def free_within(port: int, seconds: float) -> bool:

@@ -18,9 +18,9 @@ import pytest
 from keyfob.adapters.vault.deadline import DeadlineVault
 from keyfob.adapters.vault.system import SystemVault
 from keyfob.process.home import open_home
-from support.agent_process import wait_for
 from support.hostile import Talk
 from support.misbehaving import Misbehaving
+from support.running import Processes, finish, until
 from support.session import DesktopSession
 from support.whole_engine import Whole
 
@@ -37,39 +37,25 @@ class Bench:
         self.whole = Whole(folder, provider, vault=self.vault)
         self.env = {**session.env, "KEYFOB_HOME": str(home.root)}
         self.folder = folder
-        self.running: list[subprocess.Popen[str]] = []
+        self.processes = Processes()
         self.whole.connect()
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "keyfob", *words],
-            env=self.env,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.running.append(process)
-        return process
+        return self._start(words, subprocess.PIPE)
 
     def on_a_terminal(self, *words: str) -> tuple[subprocess.Popen[str], int]:
         """The command, its stderr a terminal, and that terminal's other end."""
         ours, theirs = os.openpty()
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "keyfob", *words],
-                env=self.env,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=theirs,
-                text=True,
-            )
+            return self._start(words, theirs), ours
         finally:
             os.close(theirs)
-        self.running.append(process)
-        return process, ours
+
+    def _start(self, words: tuple[str, ...], stderr: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-P", "-m", "keyfob", *words]
+        return self.processes.start(
+            command, self.env, cwd=self.folder, stdin=subprocess.DEVNULL, stderr=stderr
+        )
 
     def lock_after_the_next_commit(self) -> None:
         """The keychain is locked between the server's commit and our save."""
@@ -85,16 +71,12 @@ class Bench:
         return self.whole.grant().generation == generation
 
     def keyfob(self, *words: str) -> str:
-        process = self.start(*words)
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-        return out.strip()
+        ran = finish(self.start(*words))
+        assert ran.code == 0, ran.err
+        return ran.out.strip()
 
     def close(self) -> None:
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+        self.processes.end()
         self.whole.engine.close()
 
 
@@ -177,7 +159,7 @@ def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_t
     assert time.monotonic() - started < 15
     # Whoever kills it does so once somebody else has the token.
     key = bench.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
+    until(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
     renewing.send_signal(number)
     out, err = renewing.communicate(timeout=30)
     assert out == ""
@@ -188,8 +170,8 @@ def test_a_command_that_is_ended_while_the_keychain_is_locked_leaves_its_token_t
     asked = bench.start("token", "here")
     assert asked.wait(30) == 4  # and nothing is sent: what the vault holds is spent
     bench.session.unlock_keyring()
-    wait_for(lambda: bench.saved(2))
-    wait_for(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
+    until(lambda: bench.saved(2))
+    until(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
     bench.keyfob("renew", "here")
     sent = bench.provider.renewals()
     assert len(sent) == 2
@@ -226,14 +208,14 @@ def test_what_is_handed_over_is_revoked_when_the_account_is_disconnected_meanwhi
     renewing = bench.start("renew", "here")
     assert ALARM in said_first(renewing)
     key = bench.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
+    until(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
     renewing.kill()
     renewing.communicate()
     bench.start("disconnect", "here").wait(60)
     bench.session.unlock_keyring()
     newest = next(iter(bench.provider.live))
-    wait_for(lambda: newest in bench.provider.revoked)
-    wait_for(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
+    until(lambda: newest in bench.provider.revoked)
+    until(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
 
 
 @pytest.mark.timeout(120)
@@ -244,7 +226,7 @@ def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(bench: Be
     renewing = bench.start("renew", "here")
     assert ALARM in said_first(renewing)
     key = bench.whole.engine.accounts.resolve("here").account.key
-    wait_for(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
+    until(lambda: bench.whole.engine.locks.held(f"saving-{key}"))
     savers = [
         each
         for each in Path("/proc").iterdir()
@@ -261,7 +243,7 @@ def test_s25_what_is_handed_over_is_in_no_argument_environment_or_file(bench: Be
     out, err = renewing.communicate(timeout=30)
     assert bench.provider.canary not in out + err
     bench.session.unlock_keyring()
-    wait_for(lambda: bench.saved(2))
+    until(lambda: bench.saved(2))
 
 
 def _read(path: Path) -> bytes:

@@ -26,6 +26,7 @@ from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
 from keyfob.process.home import open_home
 from support.misbehaving import Misbehaving
+from support.running import KEYFOB, Processes, finish
 from support.whole_engine import Whole
 
 pytestmark = [
@@ -41,31 +42,23 @@ class Machine:
     """A home with a sealed vault and one connected account whose token has expired."""
 
     whole: Whole
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: Processes = field(default_factory=Processes)
 
-    def start(self, *argv: str) -> subprocess.Popen[bytes]:
+    def start(self, *argv: str) -> subprocess.Popen[str]:
         read, write = os.pipe()
         os.write(write, PASSPHRASE.encode() + b"\n")
         os.close(write)
         env = {k: v for k, v in os.environ.items() if not k.startswith(("KEYFOB_", "DBUS_"))}
         env |= {"KEYFOB_HOME": str(self.whole.home.root), "KEYFOB_PASSPHRASE_FD": str(read)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "keyfob", *argv],
-            env=env,
-            pass_fds=(read,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        os.close(read)
-        self.running.append(process)
-        return process
+        try:
+            return self.processes.start([*KEYFOB, *argv], env, stdin=subprocess.DEVNULL, pass_fds=(read,))
+        finally:
+            os.close(read)
 
     def token(self) -> str:
-        process = self.start("token", "here")
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err.decode()
-        return out.decode().strip()
+        ran = finish(self.start("token", "here"))
+        assert ran.code == 0, ran.err
+        return ran.out.strip()
 
 
 def machine_at(folder: Path, provider: Misbehaving) -> Machine:
@@ -85,10 +78,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     with Misbehaving() as provider:
         made = machine_at(tmp_path, provider)
         yield made
-        for process in made.running:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+        made.processes.end()
         made.whole.engine.close()
 
 
@@ -98,7 +88,7 @@ def test_sixteen_processes_cost_one_renewal_under_strict_rotation(machine: Machi
     asked = [machine.start("token", "here") for _ in range(16)]
     answers = [process.communicate(timeout=150) for process in asked]
     assert [process.returncode for process in asked] == [0] * 16, [err for _, err in answers]
-    tokens = {out.decode().strip() for out, _ in answers}
+    tokens = {out.strip() for out, _ in answers}
     assert len(tokens) == 1
     assert tokens <= provider.access
     assert len(provider.renewals()) == 1

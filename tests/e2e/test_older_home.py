@@ -17,7 +17,8 @@ from keyfob.adapters.vault.choice import SEALED_FILE
 from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.secret import Secret
 from keyfob.process.home import open_home
-from support.agent_process import PASSPHRASE, Machine, machine, wait_for
+from support.agent_process import PASSPHRASE, Machine, machine
+from support.running import until
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 NEWER_FIELDS = ("asked_until", "doubts", "doubted_since")
@@ -96,7 +97,7 @@ def test_s83_the_accounts_of_an_older_home_are_listed_again(older: Machine) -> N
     assert len(keys) == 2
     older.agent()
     vault = vault_of(older)
-    wait_for(lambda: all(vault.load(f"{key}/account") is not None for key in keys))
+    until(lambda: all(vault.load(f"{key}/account") is not None for key in keys))
     older.end()
     empty_the_store(older)
     recovered = older.run("doctor", "--recover", "--json").json

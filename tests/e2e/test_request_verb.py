@@ -23,8 +23,9 @@ from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import Transient
 from keyfob.core.http import Request
 from support.agent_rig import AgentRig
-from support.cli_run import Ran, opens, run
+from support.cli_run import opens, run
 from support.rig import PRESET
+from support.running import Ran
 
 pytestmark = pytest.mark.network
 

@@ -23,12 +23,6 @@ def error(code: str) -> Behaviour:
 
 
 @pytest.fixture
-def provider() -> Iterator[Misbehaving]:
-    with Misbehaving() as made:
-        yield made
-
-
-@pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits that a sign-in makes, not waited for."""
     made: list[float] = []

@@ -8,7 +8,6 @@ anything else) and the browser's last page says that it did not work.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,19 +22,6 @@ from support.whole_engine import Whole
 
 pytestmark = pytest.mark.network
 UP_TO_TOKEN = [METADATA, "/authorize", "/token"]
-
-
-@pytest.fixture
-def provider() -> Iterator[Misbehaving]:
-    with Misbehaving() as made:
-        yield made
-
-
-@pytest.fixture
-def whole(tmp_path: Path, provider: Misbehaving) -> Iterator[Whole]:
-    made = Whole(tmp_path, provider)
-    yield made
-    made.engine.close()
 
 
 def refused(whole: Whole, case: str, last: tuple[str, ...]) -> None:

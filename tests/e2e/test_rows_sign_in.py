@@ -23,19 +23,6 @@ pytestmark = pytest.mark.network
 NOT_CALLED = {"/token", "/userinfo", "/revoke"}
 
 
-@pytest.fixture
-def provider() -> Iterator[Misbehaving]:
-    with Misbehaving() as made:
-        yield made
-
-
-@pytest.fixture
-def whole(tmp_path: Path, provider: Misbehaving) -> Iterator[Whole]:
-    made = Whole(tmp_path, provider)
-    yield made
-    made.engine.close()
-
-
 def nothing_kept(whole: Whole) -> bool:
     return not whole.engine.accounts.views() and not [
         n for n in whole.entries() if n.endswith(("/a", "/b", "/dpop"))

@@ -23,16 +23,11 @@ from support import hostile
 from support.certificates import Authority
 from support.hostile import Behaviour, RawServer, answer, redirect
 from support.misbehaving import METADATA, Misbehaving
+from support.running import until
 from support.session import DesktopSession
 from support.whole_engine import Whole
 
 pytestmark = pytest.mark.network
-
-
-@pytest.fixture
-def provider() -> Iterator[Misbehaving]:
-    with Misbehaving() as made:
-        yield made
 
 
 @pytest.fixture
@@ -471,10 +466,7 @@ def test_s_59_a_late_renewal_cannot_bring_it_back(whole: Whole) -> None:
     ended: list[str] = []
     ending = threading.Thread(target=lambda: ended.append(whole.engine.accounts.disconnect("here").revoked))
     ending.start()
-    end = time.monotonic() + 5
-    while status(whole) != "disconnected":
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: status(whole) == "disconnected", "the account to be disconnected", 5)
     go_on.set()
     renewing.join(10)
     ending.join(10)

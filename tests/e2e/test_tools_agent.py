@@ -7,26 +7,21 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from keyfob.demo.server import DemoServer
+from support.running import until
 from support.session import DesktopSession
-from support.workshop import Bench, Workshop
+from support.workshop import Bench, bench_at
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(scope="module")
+def bench(session: DesktopSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The agent has the keychain; everything else that is started here has none."""
-    with (
-        DesktopSession() as session,
-        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(tmp_path, provider.issuer) as shop,
-    ):
-        made = Bench.at(tmp_path, session.env, provider, shop)
+    folder = tmp_path_factory.mktemp("bench")
+    with bench_at(folder, session.env) as made:
         made.connect()
         made.connect("closed", share=False)
         socket = session.root / "agent.sock"
@@ -35,12 +30,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             ["keyfob", "agent"], env=made.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         try:
-            for _ in range(200):
-                if socket.exists() or agent.poll() is not None:
-                    break
-                subprocess.run(["sleep", "0.05"], check=True)
-            assert socket.exists(), "the agent serves"
-            made.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={tmp_path}/none"
+            until(lambda: socket.exists() or agent.poll() is not None, "the agent")
+            assert agent.poll() is None
+            made.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={folder}/none"
             yield made
         finally:
             agent.terminate()

@@ -7,31 +7,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from keyfob.demo.server import DemoServer
-from support.session import DesktopSession
-from support.workshop import Bench, Workshop
+from support.workshop import Bench
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as made:
-        yield made
-
-
-@pytest.fixture
-def bench(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
-    with (
-        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(tmp_path, provider.issuer) as shop,
-    ):
-        yield Bench.at(tmp_path, session.env, provider, shop)
 
 
 def use(bench: Bench, helper: str = "keyfob") -> None:

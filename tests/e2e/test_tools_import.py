@@ -7,34 +7,17 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from keyfob.demo.server import DemoServer
+from support.running import scripted_browser
 from support.session import DesktopSession
-from support.workshop import Bench, Workshop
+from support.workshop import Bench
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 KEY = "key-canary-of-the-workshop-0001"
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as made:
-        yield made
-
-
-@pytest.fixture
-def bench(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
-    with (
-        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(tmp_path, provider.issuer) as shop,
-    ):
-        yield Bench.at(tmp_path, session.env, provider, shop)
 
 
 def test_a_key_is_tried_then_kept_then_blanked(bench: Bench) -> None:
@@ -166,14 +149,8 @@ def test_an_export_holds_no_secret_and_makes_the_accounts_elsewhere(
         "workshop/alice": "needs_sign_in",
         "workshop/robot": "needs_sign_in",
     }
-    visit = (
-        "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
-        "ScriptedBrowser().sign_in(sys.argv[1], {!r})"
-    )
     for person, code in (("bob", 9), ("alice", 0)):
-        script = tmp_path / f"again-{person}.py"
-        script.write_text(visit.format(person))
-        signed = other.keyfob("reconnect", "workshop/alice", BROWSER=f"{sys.executable} {script} %s")
+        signed = other.keyfob("reconnect", "workshop/alice", **scripted_browser(tmp_path, person))
         assert signed.code == code, signed.err
     assert other.token("workshop/alice") != tokens[0]
     keyed = other.keyfob("reconnect", "workshop/robot", "--api-key-stdin", stdin=KEY + "\n")

@@ -14,38 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.demo.server import DemoServer
 from support import python_tools
 from support.node import node, npm
 from support.session import DesktopSession
-from support.workshop import Bench, Workshop, program
+from support.workshop import Bench, bench_at, program
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[DesktopSession]:
-    with DesktopSession() as made:
-        yield made
-
-
-@pytest.fixture
-def bench(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
-    with (
-        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(tmp_path, provider.issuer) as shop,
-    ):
-        yield Bench.at(tmp_path, session.env, provider, shop)
 
 
 @pytest.fixture
 def safe(session: DesktopSession, tmp_path: Path) -> Iterator[Bench]:
     """The same over https, for tools that send a token no other way."""
-    with (
-        DemoServer(tmp_path / "provider", port=0, access_lifetime=3600) as provider,
-        Workshop(tmp_path, provider.issuer, tls=True) as shop,
-    ):
-        yield Bench.at(tmp_path, session.env, provider, shop)
+    with bench_at(tmp_path, session.env, tls=True) as made:
+        yield made
 
 
 def wired(bench: Bench, *words: str) -> list[Path]:

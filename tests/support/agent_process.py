@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,24 +13,9 @@ from typing import Any
 
 from keyfob.demo.server import DemoServer
 from support.agent_rig import short_folder
+from support.running import APP, KEYFOB, Processes, Ran, finish, scripted_browser
 
 PASSPHRASE = "canary-passphrase"
-VISIT = (
-    "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
-    "ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
-)
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
 
 
 @dataclass
@@ -43,7 +25,7 @@ class Machine:
     root: Path
     home: Path
     server: DemoServer
-    running: list[subprocess.Popen[str]] = field(default_factory=list)
+    processes: Processes = field(default_factory=Processes)
 
     @property
     def socket(self) -> Path:
@@ -52,10 +34,9 @@ class Machine:
     @property
     def env(self) -> dict[str, str]:
         env = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV") if name in os.environ}
-        app = str(Path(__file__).resolve().parents[2] / "app")
         return env | {
             "KEYFOB_HOME": str(self.home),
-            "PYTHONPATH": app,
+            "PYTHONPATH": str(APP),
             "LANG": "C.UTF-8",
             "PYTHONWARNINGS": "error",
         }
@@ -68,29 +49,19 @@ class Machine:
         os.write(write, PASSPHRASE.encode() + b"\n")
         os.close(write)
         try:
-            process = subprocess.Popen(
-                [*(program or [sys.executable, "-m", "keyfob"]), *argv],
-                env=self.env | ({"KEYFOB_PASSPHRASE_FD": str(read)} if unlocked else {}) | env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+            return self.processes.start(
+                [*(program or KEYFOB), *argv],
+                self.env | ({"KEYFOB_PASSPHRASE_FD": str(read)} if unlocked else {}) | env,
                 pass_fds=(read,),
             )
         finally:
             os.close(read)
-        self.running.append(process)
-        return process
 
     def run(self, *argv: str, stdin: str = "", unlocked: bool = True, **env: str) -> Ran:
-        process = self.start(*argv, unlocked=unlocked, **env)
-        out, err = process.communicate(stdin, timeout=90)
-        return Ran(process.returncode, out, err)
+        return finish(self.start(*argv, unlocked=unlocked, **env), stdin=stdin)
 
     def connect(self, person: str = "alice", *more: str, provider: str = "here") -> Any:
-        script = self.root / f"visit-{person}.py"
-        script.write_text(VISIT.format(person=person))
-        return self.run("connect", provider, "--json", *more, BROWSER=f"{sys.executable} {script} %s").json
+        return self.run("connect", provider, "--json", *more, **scripted_browser(self.root, person)).json
 
     def agent(self, *more: str, **env: str) -> subprocess.Popen[str]:
         """An agent that serves."""
@@ -101,12 +72,7 @@ class Machine:
 
     def end(self) -> None:
         """End what still runs."""
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            if process.stdout is not None and not process.stdout.closed:
-                process.communicate()
-        self.running.clear()
+        self.processes.end()
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         process.send_signal(signal.SIGKILL)
@@ -137,10 +103,3 @@ def machine(access_lifetime: int = 3600) -> Iterator[Machine]:
                 yield made
             finally:
                 made.end()
-
-
-def wait_for(true: Any, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)

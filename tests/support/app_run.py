@@ -12,40 +12,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.running import APP, KEYFOB, Processes, Ran, until
 from support.screen_reader import NotThere, ScreenReader
 from support.session import DesktopSession
 
 BROWSE = Path(__file__).with_name("browse.py")
-APP = Path(__file__).resolve().parents[2] / "app"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command that has ended. `seconds` is how long it took."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, f"exit {self.code}: {self.err}"
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> Any:
-        """The object that a failed command with --json leaves."""
-        assert self.code != 0, self.out
-        assert self.out == ""
-        return json.loads(self.err.splitlines()[-1])
 
 
 class Stage:
@@ -56,17 +32,13 @@ class Stage:
         self.home = folder / "home"
         self.home.mkdir(mode=0o700)
         self.browsed = folder / "browsed"
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes = Processes()
 
     def __enter__(self) -> Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            if process.poll() is None:
-                process.kill()
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=10)
+        self._processes.end()
 
     @property
     def env(self) -> dict[str, str]:
@@ -93,22 +65,10 @@ class Stage:
     # --- commands -------------------------------------------------------------------------------------------
 
     def start(self, *argv: str, **env: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "keyfob", *argv],
-            env=self.env | env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._processes.append(process)
-        return process
+        return self._processes.start([*KEYFOB, *argv], self.env | env)
 
     def run(self, *argv: str, stdin: str = "", timeout: float = 90, **env: str) -> Ran:
-        began = time.monotonic()
-        process = self.start(*argv, **env)
-        out, err = process.communicate(stdin, timeout=timeout)
-        return Ran(process.returncode, out, err, time.monotonic() - began)
+        return self._processes.run([*KEYFOB, *argv], self.env | env, stdin=stdin, timeout=timeout)
 
     def add(self, name: str, *more: str, client_id: str = "native") -> None:
         """A preset for the server, as a person would make it."""
@@ -189,10 +149,3 @@ class Window(ScreenReader):
             check=True,
             timeout=30,
         )
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.05)

@@ -13,18 +13,7 @@ from typing import Any
 
 from keyfob.cli.main import main
 from keyfob.cli.session import utc_now
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        """The last line of stderr."""
-        return self.err.rstrip("\n").rpartition("\n")[2]
+from support.running import Ran
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import secretstorage
 
+from support.running import until
 from support.session import DesktopSession
 
 PASSWORD = "canary-database"
@@ -67,10 +68,10 @@ def asks(session: DesktopSession) -> bool:
 
 
 def _wait_for_window(session: DesktopSession, name: str, seconds: float = 45) -> None:
-    end = time.monotonic() + seconds
-    while not _windows(session, name):
-        assert time.monotonic() < end, f"no window {name}:\n{session.log('keepassxc')}"
-        time.sleep(0.1)
+    try:
+        until(lambda: _windows(session, name), f"the window {name}", seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{session.log('keepassxc')}") from None
 
 
 def _windows(session: DesktopSession, name: str) -> list[str]:

@@ -28,6 +28,8 @@ import secretstorage
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from secretstorage.util import add_match_rules, format_secret, open_session
 
+from support.running import until
+
 PACKAGES = {
     "dbus-daemon": "dbus",
     "gnome-keyring-daemon": "gnome-keyring",
@@ -40,6 +42,7 @@ PACKAGES = {
 # bring back, locked, the one that a test has just killed.
 ACTIVATABLE = ("org.a11y.Bus", "org.gnome.keyring.SystemPrompter", "org.gnome.keyring.PrivatePrompter")
 PASSWORD = "correct horse"
+PATIENCE = 45  # seconds for a program of the session, on a busy machine
 TINT2RC = """\
 panel_items = TS
 panel_position = bottom center horizontal
@@ -152,11 +155,11 @@ class DesktopSession:
             process.stdin.write(PASSWORD.encode())
         process.stdin.close()
         with self.bus() as connection:
-            _until(
+            _wait(
                 lambda: secretstorage.check_service_availability(connection), "the keyring's name on the bus"
             )
             if unlocked:
-                _until(lambda: _usable(connection), "the login keyring")
+                _wait(lambda: _usable(connection), "the login keyring")
 
     @property
     def keyring_pid(self) -> int:
@@ -166,7 +169,7 @@ class DesktopSession:
         with self.bus() as connection:
             collection = secretstorage.Collection(connection)
             collection.lock()
-            _until(collection.is_locked, "the keyring to be locked")
+            _wait(collection.is_locked, "the keyring to be locked")
 
     def unlock_keyring(self) -> None:
         """Open it with PASSWORD and no prompt, through the daemon's own way for the login of a desktop."""
@@ -187,11 +190,11 @@ class DesktopSession:
                 timeout=10,
             )
             assert reply.header.message_type is not jeepney.MessageType.error, reply.body
-            _until(lambda: not collection.is_locked(), "the keyring to be unlocked")
+            _wait(lambda: not collection.is_locked(), "the keyring to be unlocked")
 
     def see_prompt(self) -> None:
         """Wait until the keychain's prompt is on the screen and has the keyboard."""
-        _until(self.prompt_shows, "the keychain's prompt")
+        _wait(self.prompt_shows, "the keychain's prompt")
         time.sleep(0.5)  # it takes the keyboard a moment after it is seen
 
     def prompt_shows(self) -> bool:
@@ -204,7 +207,7 @@ class DesktopSession:
         self.see_prompt()
         for args in keys:
             subprocess.run([_program("xdotool"), *args], env=self.env, check=True, timeout=30)
-        _until(lambda: not self.prompt_shows(), "the keychain's prompt to go")
+        _wait(lambda: not self.prompt_shows(), "the keychain's prompt to go")
 
     def hang_keyring(self) -> None:
         """It stops answering, in the midst of whatever it does, and its connections stay open."""
@@ -268,14 +271,14 @@ class DesktopSession:
             raise RuntimeError(f"Xvfb did not start:\n{self.log('screen')}")
         self._tell_bus({"DISPLAY": self.display})
         # Xvfb tells its number a moment before it lets anybody in.
-        _until(self._screen_answers, "the screen")
+        _wait(self._screen_answers, "the screen")
         self._spawn("windows", [_program("openbox"), "--sm-disable"])
-        _until(self._windows_are_managed, "the window manager")
+        _wait(self._windows_are_managed, "the window manager")
         if tray:
             config = self.root / "tint2rc"
             config.write_text(TINT2RC)
             self._spawn("panel", [_program("tint2"), "-c", str(config)])
-            _until(self._tray_is_hosted, "the tray's host")
+            _wait(self._tray_is_hosted, "the tray's host")
         return self.display
 
     def _screen_answers(self) -> bool:
@@ -338,7 +341,7 @@ class DesktopSession:
         process = self._spawn(
             "bus", [_program("dbus-daemon"), f"--config-file={config}", "--nofork", "--nopidfile"]
         )
-        _until(lambda: self._bus_listens() or process.poll() is not None, "the session bus")
+        _wait(lambda: self._bus_listens() or process.poll() is not None, "the session bus")
         if process.poll() is not None:
             raise RuntimeError(f"dbus-daemon did not start:\n{self.log('bus')}")
 
@@ -396,9 +399,5 @@ def _usable(connection: DBusConnection) -> bool:
         return False
 
 
-def _until(true: Callable[[], bool], what: str, seconds: float = 45.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            raise RuntimeError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.02)
+def _wait(true: Callable[[], object], what: str) -> None:
+    until(true, what, PATIENCE)

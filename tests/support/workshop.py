@@ -20,7 +20,8 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +32,7 @@ import httpx
 
 from keyfob.demo.server import DemoServer
 from support.certificates import Authority
+from support.running import Processes, Ran, scripted_browser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = {
@@ -74,18 +76,6 @@ url = "{base}/api/user"
 subject = "login"
 username = "login"
 """
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
 
 
 class Workshop:
@@ -350,7 +340,7 @@ class Bench:
     keyfob_home: Path
     provider: DemoServer
     shop: Workshop
-    running: list[subprocess.Popen[str]] = field(default_factory=list)
+    processes: Processes = field(default_factory=Processes)
 
     @classmethod
     def at(cls, folder: Path, env: dict[str, str], provider: DemoServer, shop: Workshop) -> Bench:
@@ -396,17 +386,7 @@ class Bench:
         (folder / f"{name}.toml").write_text(text)
 
     def run(self, *words: str, stdin: str = "", cwd: Path | None = None, **env: str) -> Ran:
-        done = subprocess.run(
-            words,
-            env=self.env | env,
-            input=stdin,
-            cwd=cwd or self.home,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return self.processes.run(words, self.env | env, stdin=stdin, cwd=cwd or self.home)
 
     def keyfob(self, *words: str, stdin: str = "", **env: str) -> Ran:
         return self.run("keyfob", *words, stdin=stdin, **env)
@@ -414,13 +394,8 @@ class Bench:
     def connect(self, name: str = "workshop", *, person: str = "alice", **preset: Any) -> None:
         """An account that renews, of the demo provider's person."""
         self.preset(name, **preset)
-        visit = (
-            "import sys; from keyfob.demo.scripted_browser import ScriptedBrowser; "
-            f"ScriptedBrowser().sign_in(sys.argv[1], {person!r})"
-        )
-        script = self.home.parent / f"visit-{person}.py"
-        script.write_text(visit)
-        done = self.keyfob("connect", name, "--method", "oauth", BROWSER=f"{sys.executable} {script} %s")
+        browser = scripted_browser(self.home.parent, person)
+        done = self.keyfob("connect", name, "--method", "oauth", **browser)
         assert done.code == 0, done.err
 
     def connect_key(self, key: str, name: str = "workshop") -> None:
@@ -442,6 +417,20 @@ class Bench:
                 if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():
                     found.append(path)
         return found
+
+
+@contextmanager
+def bench_at(folder: Path, env: dict[str, str], *, tls: bool = False) -> Iterator[Bench]:
+    """A bench in this folder, its demo provider and its workshop served; with `tls` the workshop is https."""
+    with (
+        DemoServer(folder / "provider", port=0, access_lifetime=3600) as provider,
+        Workshop(folder, provider.issuer, tls=tls) as shop,
+    ):
+        made = Bench.at(folder, env, provider, shop)
+        try:
+            yield made
+        finally:
+            made.processes.end()
 
 
 def program(name: str, package: str) -> str:

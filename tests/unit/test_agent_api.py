@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from keyfob.core.errors import (
 )
 from support.agent_rig import AgentRig
 from support.rig import START
+from support.running import until
 
 HERE = Peer(1, 0)
 AFAR = Peer(1, 0, forwarded=True)
@@ -385,15 +385,6 @@ def test_at_the_end_sign_ins_are_cancelled(rig: AgentRig) -> None:
     ask(rig, "POST", "/v1/sign-ins", {"provider": "example"})
     rig.api.close()
     assert rig.sign_in.attempts[0].progress.stage == "cancelled"
-
-
-def until(true: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(500):
-        if true():
-            return
-        waited.wait(0.01)
-    raise AssertionError("waited in vain")
 
 
 # --- events -------------------------------------------------------------------------------------------------

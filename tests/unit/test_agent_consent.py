@@ -31,6 +31,7 @@ from keyfob.service.consents import (
 from support.agent_rig import AgentRig, short_folder, spawn, unix
 from support.memory_store import MemoryAccountStore
 from support.rig import MovingClock
+from support.running import until
 
 TOOL = Program("/usr/bin/python3", "/home/me/tool.py", "/home/me", ("/usr/bin/bash",))
 
@@ -430,10 +431,8 @@ class TestProcesses:
     def running(self, words: list[str], folder: Path, env: dict[str, str]) -> Program:
         """What a process is taken for, that waits in its standard input."""
         with subprocess.Popen(words, cwd=folder, env=env, stdin=subprocess.PIPE) as process:
-            end = time.monotonic() + 20
-            while b"".join(word.encode() for word in words[1:]) not in _cmdline(process.pid):
-                assert time.monotonic() < end
-                time.sleep(0.01)
+            whole = b"".join(word.encode() for word in words[1:])
+            until(lambda: whole in _cmdline(process.pid), "the program to run")
             program = program_at(process.pid)
             process.kill()
         return program

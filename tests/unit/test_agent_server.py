@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from keyfob.core.errors import SettingWrong, Transient
 from keyfob.engine import KEEPER_ROLE
 from keyfob.process.agent_hello import is_agent
 from support.agent_rig import AgentRig, Client, Reply, get, post, short_folder, unix
+from support.running import until
 
 
 @pytest.fixture
@@ -43,13 +44,6 @@ def rig(tmp_path: Path) -> AgentRig:
     made = AgentRig(tmp_path)
     made.connect()
     return made
-
-
-def until(true: Callable[[], bool], seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 # --- answering ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from keyfob.core.errors import KeyfobError, SignInEnded
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import SignInRequest
-from support.cli_run import Ran, opens, run
+from support.cli_run import opens, run
 from support.fake_engine import (
     NOW,
     FakeAccounts,
@@ -28,6 +28,7 @@ from support.fake_engine import (
     sample_providers,
     view,
 )
+from support.running import Ran
 
 ALICE = view("github", "GitHub", "alice", name="Alice")
 Steps = Callable[["Attempt"], None]

@@ -15,9 +15,10 @@ from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
 from keyfob.service.contexts import ClientSecrets
-from support.cli_run import Ran, opens, run
+from support.cli_run import opens, run
 from support.fake_ports import FixedClock, fake_ports
 from support.records import a_record
+from support.running import Ran
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")

@@ -16,8 +16,9 @@ from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.engine import Engine, build
-from support.cli_run import Ran, opens, run
+from support.cli_run import opens, run
 from support.fake_ports import NOW, FakeVault, ScriptedTransport, fake_ports
+from support.running import Ran
 
 ISSUER = "https://id.example"
 OPENID = ISSUER + "/.well-known/openid-configuration"

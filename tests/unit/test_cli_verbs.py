@@ -32,9 +32,10 @@ from keyfob.core.errors import (
 )
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.views import Disconnection, Finding, Token
-from support.cli_run import Ran, opens, run
+from support.cli_run import opens, run
 from support.fake_engine import NOW, D, FakeAccounts, FakeEventBus, M, sample_events, sample_views
 from support.memory_store import MemoryAccountStore
+from support.running import Ran
 
 VIEWS = sample_views()
 

@@ -14,6 +14,7 @@ import pytest
 from keyfob.adapters.system.browser import open_browser
 from keyfob.core.errors import SettingWrong
 from keyfob.process.own_process import child_environment
+from support.running import until
 
 URL = "https://id.example/authorize?state=a%20b&scope=x+y"
 
@@ -37,10 +38,7 @@ def recorder(folder: Path, name: str = "browser") -> tuple[Path, Path]:
 
 
 def arguments(out: Path) -> list[str]:
-    end = time.monotonic() + 5
-    while not out.exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(out.exists, "the browser's start", 5)
     return out.read_text().splitlines()
 
 
