@@ -25,16 +25,14 @@ class FakeAccounts:
     """Accounts by `provider/label`, each with its token.
 
     A token that is reported as refused is replaced by one with another number: `token-1`, then
-    `token-1-renewed-1`. An account in `errors` answers with that error. `asked` lists the accounts whose tokens
-    this process did not remember.
+    `token-1-renewed-1`. An account in `errors` answers with that error. `asked` lists the
+    accounts whose tokens this process did not remember.
     """
 
     tokens: dict[str, str]
     errors: dict[str, KeyfobError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-    requests: list[tuple[str, str]] = field(
-        default_factory=list
-    )  # method and address, as each was authorized
+    requests: list[tuple[str, str]] = field(default_factory=list)  # method and address
     _renewals: dict[str, int] = field(default_factory=dict)
 
     def accounts(self) -> list[dict[str, Any]]:

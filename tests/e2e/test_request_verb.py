@@ -4,12 +4,10 @@ loopback that refuses, redirects, streams and challenges.
 
 from __future__ import annotations
 
-import http.server
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,64 +20,11 @@ from keyfob.adapters.system.clock import now
 from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import Transient
 from keyfob.core.http import Request
-from support.agent_rig import AgentRig
 from support.cli_run import opens, run
-from support.rig import PRESET
+from support.loopback_api import Api, Seen, rig_with_api, serving
 from support.running import Ran
 
 pytestmark = pytest.mark.network
-
-
-@dataclass
-class Seen:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Api:
-    """`answer` decides: (status, headers, pieces of the body)."""
-
-    base: str
-    seen: list[Seen] = field(default_factory=list)
-    answer: Callable[[Seen], tuple[int, dict[str, str], list[bytes]]] = lambda seen: (200, {}, [b"fine"])
-    between: Callable[[], None] = lambda: None
-
-
-def serving() -> Iterator[Api]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do(self) -> None:
-            length = int(self.headers.get("content-length", "0"))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            seen = Seen(self.command, self.path, headers, self.rfile.read(length))
-            api.seen.append(seen)
-            status, more, pieces = api.answer(seen)
-            self.send_response(status)
-            for name, value in more.items():
-                self.send_header(name, value)
-            self.end_headers()
-            for piece in pieces:
-                self.wfile.write(piece)
-                self.wfile.flush()
-                api.between()
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api = Api(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 api = pytest.fixture(serving)
@@ -90,12 +35,7 @@ class Home:
     """Services in memory, whose account's API is the one on loopback."""
 
     def __init__(self, folder: Path, api: Api, more: str = "") -> None:
-        self.rig = AgentRig(folder)
-        text = PRESET.replace('[api]\nbase = "https://id.example.org"', f'[api]\nbase = "{api.base}"\n{more}')
-        (self.rig.presets / "example.toml").write_text(text)
-        record = self.rig.connect()
-        account = replace(record.account, pin=replace(record.account.pin, api_base=api.base))
-        self.rig.store.put(replace(record, account=account))
+        self.rig = rig_with_api(folder, api.base, more)
         self.engine: Any = SimpleNamespace(
             accounts=self.rig.accounts,
             signer=self.rig.signer,

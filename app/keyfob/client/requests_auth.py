@@ -46,7 +46,11 @@ def _put(flow: AuthFlow, request: requests.PreparedRequest) -> None:
 
 
 def _answered(
-    flow: AuthFlow, url: str | None, start: int | None, response: requests.Response, **sending: object
+    flow: AuthFlow,
+    url: str | None,
+    start: int | None,
+    response: requests.Response,
+    **sending: Any,  # noqa: ANN401 - requests says how it sent the request, and its adapter takes the same
 ) -> requests.Response:
     """This response, or the one to the repeated request. `sending`: how requests sent the first."""
     # After a redirect the same hook sees another address. The account's token must not go there.
@@ -64,7 +68,7 @@ def _answered(
         again.url = flow.url
         _put(flow, again)
         url = again.url
-        following: requests.Response = response.connection.send(again, **sending)  # type: ignore[attr-defined]
+        following: requests.Response = response.connection.send(again, **sending)
         following.history.append(response)
         following.request = again
         response = following
