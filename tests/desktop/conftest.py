@@ -20,6 +20,7 @@ from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.presenter import Presenter
 from support import fake_engine as fake
+from support import samples
 from support.desktop_app import make_app, put_away
 
 # What the offscreen platform says of itself, whatever the app does.
@@ -54,7 +55,7 @@ def engine(tmp_path: Path) -> fake.FakeEngine:
 @pytest.fixture
 def clock() -> list[datetime]:
     """What the app takes for the time, in its last entry; the samples' own time."""
-    return [fake.NOW]
+    return [samples.NOW]
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
 
 @pytest.fixture
 def presenter(engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Presenter]:
-    result = Presenter(engine, clock=lambda: fake.NOW)
+    result = Presenter(engine, clock=lambda: samples.NOW)
     yield result
     result.close()
 

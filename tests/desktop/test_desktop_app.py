@@ -23,6 +23,7 @@ from keyfob.desktop.window.empty_page import EmptyPage
 from keyfob.desktop.window.viewmodel import window
 from keyfob.ports import VaultHealth
 from support import fake_engine as fake
+from support import samples
 from support.desktop_app import make_app, quit_app
 
 
@@ -237,7 +238,7 @@ def test_the_tray_icon_and_menu_follow(controller: AppController, qtbot: QtBot) 
         t.startswith("Aldis · Nexus Mods — connected") for t in texts
     )
     assert controller.tray.state == "needs_you"
-    controller.tray.show_model(window((), None, (), fake.NOW, kept_in=""))
+    controller.tray.show_model(window((), None, (), samples.NOW, kept_in=""))
     assert [a.text() for a in controller.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
 
 

@@ -29,7 +29,7 @@ from keyfob.protocol.oauth.callback import read_paste
 from keyfob.providers.catalogue import standard
 from keyfob.service.accounts.views import Progress
 from support import fake_engine as fake
-from support.fake_engine import view
+from support.samples import view
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from keyfob.desktop.window.consent_dialog import ConsentDialog
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.service.accounts.views import Progress
 from support import fake_engine as fake
+from support import samples
 
 RETURN, ENTER = Qt.Key.Key_Return, Qt.Key.Key_Enter
 KEYS = pytest.mark.parametrize("key", [RETURN, ENTER], ids=["return", "enter"])
@@ -41,13 +42,13 @@ Make = Callable[[], QDialog]
 
 @pytest.fixture
 def connect(theme: Theme, engine: fake.FakeEngine, presenter: Presenter, threads: Threads) -> ConnectDialog:
-    return ConnectDialog(theme, SignInPresenter(engine, presenter, threads, clock=lambda: fake.NOW))
+    return ConnectDialog(theme, SignInPresenter(engine, presenter, threads, clock=lambda: samples.NOW))
 
 
 @pytest.fixture
 def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> dict[str, Make]:
     progress = Progress(
-        "waiting", "nexusmods", "Nexus Mods", "oauth", deadline=fake.NOW + timedelta(minutes=5)
+        "waiting", "nexusmods", "Nexus Mods", "oauth", deadline=samples.NOW + timedelta(minutes=5)
     )
 
     def page(show: Callable[[], None]) -> Make:
@@ -63,19 +64,19 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         return page(lambda: connect.show_form(forms.form(preset, method, known=None, setting_port=9876)))
 
     failed = Progress("failed", "demo", "Demo", "oauth", error=SignInEnded("You declined", code="declined"))
-    done = Progress("done", "demo", "Demo", "oauth", account=fake.sample_views()[0])
+    done = Progress("done", "demo", "Demo", "oauth", account=samples.sample_views()[0])
     return {
         "consent": lambda: ConsentDialog(theme, QUESTION),
         "confirm": lambda: Confirm(theme, "Disconnect?", "It ends.", "Disconnect"),
         "rename": lambda: Ask(theme, "Rename Aldis", "Tools use it.", "aldis", "Rename"),
         "settings": lambda: SettingsDialog(theme, Settings(), tray=True),
         "moving": lambda: ImportDialog(
-            theme, tuple(item(f, Path("/h")) for f in fake.sample_found(Path("/h")))
+            theme, tuple(item(f, Path("/h")) for f in samples.sample_found(Path("/h")))
         ),
         "gallery": page(lambda: connect.show_cards(cards.cards(engine.providers.all(), demo=True))),
         "form": form("google", "oauth"),
         "blocked": form("claude-ai", "oauth"),
-        "waiting": page(lambda: connect.show_waiting(sign_in_text.waiting(progress, fake.NOW))),
+        "waiting": page(lambda: connect.show_waiting(sign_in_text.waiting(progress, samples.NOW))),
         "success": page(lambda: connect.show_success(sign_in_text.success(done))),
         "failure": page(lambda: connect.show_failure(sign_in_text.failure(failed))),
     }

@@ -22,8 +22,8 @@ from keyfob.desktop.window.banners import banners as banners_of
 from keyfob.desktop.window.models import Banner, Detail
 from keyfob.engine import Engine
 from support.desktop_app import choose
-from support.fake_engine import NOW, view
 from support.sample_engine import sample_engine
+from support.samples import NOW, view
 
 
 @pytest.fixture

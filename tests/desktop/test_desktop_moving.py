@@ -16,6 +16,7 @@ from keyfob.desktop.imports.presenter import item
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme
 from support import fake_engine as fake
+from support import samples
 from support.desktop_app import make_app, put_away
 
 
@@ -23,7 +24,7 @@ from support.desktop_app import make_app, put_away
 def engine(tmp_path: Path) -> fake.FakeEngine:
     made = fake.FakeEngine(tmp_path, [])
     made.settings.value = Settings(first_start_done=False)
-    made.imports.rows = fake.sample_found(Path.home())
+    made.imports.rows = samples.sample_found(Path.home())
     return made
 
 
@@ -50,7 +51,7 @@ def offered(controller: AppController, qtbot: QtBot) -> ImportDialog:
 
 def test_words_for_what_was_found_tell_no_secret() -> None:
     home = Path("/home/aldis")
-    items = [item(found, home) for found in fake.sample_found(home)]
+    items = [item(found, home) for found in samples.sample_found(home)]
     assert [each.title for each in items][:2] == ["GitHub · aldis-k · …9xQa", "GitLab · aldis · …mN2c"]
     assert items[0].note == "~/.config/gh/hosts.yml: moves to your keychain."
     assert "needs you to sign in once. A sign-in cannot be moved" in items[2].note

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QListWidget, QMenu
 from pytestqt.qtbot import QtBot
 
 import keyfob.desktop
+from keyfob.core.account import ErrorNote, LoggedEvent
 from keyfob.core.consent import Program, Question
 from keyfob.core.text import plain
 from keyfob.desktop.shared import outside_text
@@ -28,6 +29,7 @@ from keyfob.desktop.window.consent_dialog import ConsentDialog
 from keyfob.desktop.window.history import lines
 from keyfob.desktop.window.tray import Tray
 from support import fake_engine as fake
+from support import samples
 from support.desktop_app import make_app, quit_app
 
 DESKTOP = Path(keyfob.desktop.__file__).parent
@@ -93,11 +95,13 @@ def test_a_notification_holds_no_markup(text: str) -> None:
 
 
 def hostile_engine(root: Path, text: str) -> fake.FakeEngine:
-    note = fake.ErrorNote("x", text, "retry", fake.NOW)
+    note = ErrorNote("x", text, "retry", samples.NOW)
     every = dict.fromkeys(("name", "email", "plan", "subject", "provider_title"), text)
-    row = fake.view("evil", text, "evil", scopes=(text, "a") * 200, narrower_scopes=(text,), last_error=note)
-    engine = fake.FakeEngine(root, [replace(row, **every), *fake.sample_views()[1:3]])
-    log = fake.LoggedEvent(fake.NOW - timedelta(hours=1), row.id, row.key, "renewal_failed", text)
+    row = samples.view(
+        "evil", text, "evil", scopes=(text, "a") * 200, narrower_scopes=(text,), last_error=note
+    )
+    engine = fake.FakeEngine(root, [replace(row, **every), *samples.sample_views()[1:3]])
+    log = LoggedEvent(samples.NOW - timedelta(hours=1), row.id, row.key, "renewal_failed", text)
     engine.accounts.history = lambda *_, **__: [log]  # type: ignore[method-assign]
     return engine
 
@@ -140,8 +144,8 @@ def own_tooltip(action: QAction) -> bool:
 
 
 def test_the_history_and_the_tray_are_inert(theme: Theme, qtbot: QtBot) -> None:
-    log = fake.LoggedEvent(fake.NOW, "a", "k", "renewal_failed", IMAGE)
-    for line in lines([log], fake.NOW):
+    log = LoggedEvent(samples.NOW, "a", "k", "renewal_failed", IMAGE)
+    for line in lines([log], samples.NOW):
         assert_inert(outside_text.tooltip(line.tooltip))
     shown: list[tuple[str, str]] = []
     tray = Tray(theme)
@@ -223,14 +227,13 @@ from keyfob.desktop.shared import outside_text as outside; from keyfob.desktop.w
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.shared.status_widgets import Chip
 from keyfob.desktop.shared.theme import Theme
-from support import fake_engine as fake
-from support.desktop_app import make_app, quit_app
+from support import samples
 
 text = "<img src='/dev/zero'>"
 app = QApplication([])
 window = MainWindow(Theme(app, "light"))
-view = fake.view("evil", "Evil", "evil", scopes=("openid", text))
-window.show_model(viewmodel.window([view], view.key, (), fake.NOW, kept_in=""), view.key)
+view = samples.view("evil", "Evil", "evil", scopes=("openid", text))
+window.show_model(viewmodel.window([view], view.key, (), samples.NOW, kept_in=""), view.key)
 window.show()
 app.processEvents()
 chip = [c for c in window.findChildren(Chip) if c.accessibleName() == text][0]

@@ -13,7 +13,7 @@ from keyfob.desktop.window import detail as page
 from keyfob.desktop.window import history, status_text, viewmodel
 from keyfob.desktop.window.banners import banner_id
 from keyfob.desktop.window.models import Banner, Window
-from support.fake_engine import NOW, M, sample_events, sample_views, view
+from support.samples import NOW, M, sample_events, sample_views, view
 
 VIEWS = {v.provider: v for v in sample_views()}
 

@@ -28,9 +28,9 @@ from keyfob.desktop.window.main_window import BannerView, MainWindow
 from keyfob.engine import Engine
 from keyfob.ports import Unread
 from support.desktop_app import choose, make_app, quit_app
-from support.fake_engine import sample_views
 from support.fake_ports import NOW, FakeVault, ScriptedTransport
 from support.sample_engine import ProviderServer, add_accounts, change, sample_engine
+from support.samples import sample_views
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from keyfob.desktop.controller import AppController, Start
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
-from support import fake_engine as fake
+from support import samples
 
 
 def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppController:
@@ -22,7 +22,7 @@ def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppControl
     parent = QApplication.instance()
     assert parent is not None
     return AppController(
-        theme, build, MainWindow(theme), Start(**{"clock": lambda: fake.NOW, **start}), parent
+        theme, build, MainWindow(theme), Start(**{"clock": lambda: samples.NOW, **start}), parent
     )
 
 

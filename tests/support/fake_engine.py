@@ -1,5 +1,4 @@
-"""Samples of accounts in every state, and an engine of fakes for the
-tests that `sample_engine.py` does not serve yet.
+"""An engine of fakes for the tests that `sample_engine.py` does not serve yet.
 
 It keeps nothing and reaches nothing. Tests of the window drive it by `push` (an event), `change` (a view) and
 the lists of `calls` that it writes down.
@@ -7,19 +6,17 @@ the lists of `calls` that it writes down.
 
 from __future__ import annotations
 
-import json
 import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
+from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.consent import Permission, Question, Reply
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, SignInEnded, SignInNeeded
-from keyfob.core.http import Response
 from keyfob.core.provider import (
     ApiKeyProfile,
     ClientProfile,
@@ -32,57 +29,17 @@ from keyfob.core.provider import (
 )
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
-from keyfob.ports import Blanked, Span, VaultHealth
+from keyfob.ports import Blanked, VaultHealth
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.http.responses import token_failure
 from keyfob.protocol.oauth.authorization_response import callback_error
 from keyfob.service.accounts.views import Disconnection, Progress, SignInRequest, TestResult, Token
-from keyfob.tools.entries import Entry
 from keyfob.tools.imports import Found
 from support.fake_ports import FakeAutostart
-
-NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
-H, M, D = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
-
-
-def view(provider: str, title: str, label: str, **more: Any) -> AccountView:
-    """A connected account with an hour and fifty minutes of life, changed by `more`."""
-    values: dict[str, Any] = {
-        "id": f"{provider}/{label}",
-        "key": f"key-{provider}-{label}".replace("@", "-"),
-        "provider": provider,
-        "provider_title": title,
-        "label": label,
-        "method": "oauth",
-        "status": "connected",
-        "subject": "248289761001",
-        "name": None,
-        "email": None,
-        "plan": None,
-        "avatar_url": None,
-        "scopes": ("openid", "profile", "email"),
-        "obtained_at": NOW - 58 * M,
-        "expires_at": NOW + 52 * M,
-        "renews_at": NOW + 42 * M,
-        "renewable": True,
-        "connected_at": NOW - 253 * D,
-        "last_renewed_at": NOW - 58 * M,
-        "grant_ends_at": None,
-        "last_error": None,
-        "key_tail": None,
-        "color": "#d98f40",
-        "shareable": True,
-    }
-    return AccountView(**(values | more))
-
-
-def refused(provider: Provider, status: int, code: str, description: str, at: datetime) -> ErrorNote:
-    """What an account remembers of a provider's refusal, in the words of the real code."""
-    body = {"error": code} | ({"error_description": description} if description else {})
-    response = Response(status, {"content-type": "application/json"}, json.dumps(body).encode(), at)
-    error = token_failure(provider, response, f"{provider.title}'s token endpoint")
-    return ErrorNote(error.code, error.message, str(error.advice), at, error.detail)
+from support.samples import NOW as NOW
+from support.samples import D as D
+from support.samples import M as M
+from support.samples import sample_events, sample_views, view
 
 
 def declined(title: str) -> KeyfobError:
@@ -90,67 +47,6 @@ def declined(title: str) -> KeyfobError:
     env = FlowEnv(str, lambda: NOW)
     ctx = FlowContext(Provider("declined", title), Server(None, Endpoints()), Client("client-1"), env)
     return callback_error(ctx, "access_denied", "The resource owner denied the request")
-
-
-def sample_views() -> list[AccountView]:
-    google, mastodon = Provider("google", "Google"), Provider("mastodon", "Mastodon")
-    ended = refused(google, 400, "invalid_grant", "Token has been expired or revoked.", NOW - 3 * D)
-    busy = refused(mastodon, 503, "temporarily_unavailable", "", NOW - 4 * M)
-    return [
-        view("nexusmods", "Nexus Mods", "aldis", name="Aldis", plan="premium", subject="41882907"),
-        view(
-            "bluesky", "Bluesky", "aldis.bsky.social", method="atproto", color="#2b7de9",
-            subject="did:plc:z72i7hdynmk6r22z27h6tvur", scopes=("atproto", "transition:generic"),
-            expires_at=NOW + 70 * M, renews_at=NOW + 61 * M, grant_ends_at=NOW + 9 * D,
-        ),
-        view(
-            "github", "GitHub", "aldis-k", method="device", color="#24292f", name="aldis-k",
-            scopes=("repo", "read:org", "gist", "workflow", "read:packages", "user:email", "notifications",
-                    "admin:public_key", "read:discussion", "project"),
-            narrower_scopes=("delete_repo",), obtained_at=NOW - H, expires_at=NOW + 7 * H + 30 * M,
-            renews_at=NOW + 7 * H + 20 * M,
-        ),
-        view(
-            "google", "Google", "work@example.org", email="work@example.org", status="needs_sign_in",
-            color="#d0553f", last_error=ended,
-            expires_at=NOW - 3 * D, renews_at=None, connected_at=NOW - 10 * D,
-        ),
-        view(
-            "openai", "OpenAI", "key-f3qa", method="api_key", color="#111111", key_tail="f3Qa", scopes=(),
-            expires_at=None, renews_at=None, renewable=False, last_renewed_at=None, subject="",
-        ),
-        view(
-            "mastodon", "Mastodon", "aldis@social.example", color="#6364ff", status="stale", last_error=busy,
-            expires_at=NOW - 2 * M, renews_at=NOW - 12 * M,
-            name="Aldis von der Donaudampfschifffahrtsgesellschaft",
-        ),
-        view(
-            "keycloak", "Keycloak Unternehmensanmeldung", "alexandra.featherstonehaugh", color="#5c5c63",
-            name="Alexandra Featherstonehaugh-Cholmondeley", status="renewing", plan="Enterprise Unlimited",
-            expires_at=NOW + 4 * M, renews_at=NOW - 1 * M, obtained_at=NOW - 20 * M,
-        ),
-        view(
-            "spotify", "Spotify", "aldis", name="Aldis", color="#1db954", status="disconnected",
-            expires_at=None, renews_at=None, renewable=False,
-        ),
-    ]  # fmt: skip
-
-
-def sample_events(key: str, account_id: str = "") -> list[LoggedEvent]:
-    lines = [
-        (2 * D + 20 * H, "connected", "Connected as Aldis"),
-        (2 * D + 9 * H, "renewed", "Renewed"),
-        (2 * D + 2 * H, "renewed", "Renewed"),
-        (1 * D + 11 * H, "renewed", "Renewed"),
-        (11 * H, "renewal_failed", "Provider busy, tried again"),
-        (10 * H + 50 * M, "renewed", "Renewed"),
-        (2 * H + 38 * M, "asleep", "Renewed after 8 h asleep"),
-        (58 * M, "renewed", "Renewed"),
-    ]
-    return [
-        LoggedEvent(NOW - ago, account_id, key, kind, text, None, n)
-        for n, (ago, kind, text) in enumerate(lines)
-    ]
 
 
 def sample_providers() -> list[Provider]:
@@ -442,45 +338,6 @@ class FakeClients:
 
     def known(self, preset: Provider, inputs: Any) -> FakeKnown | None:
         return FakeKnown("3f6c1d20-77aa", "yours") if preset.id == "microsoft" else None
-
-
-def sample_found(home: Path) -> list[Found]:
-    def found(source: str, tool: str, path: str, way: str, title: str | None, **more: Any) -> Found:
-        entry = Entry(
-            way,
-            secret=Secret("canary-legacy-key-f3Qa"),
-            spans=more.pop("spans", ()),
-            host=more.pop("host", None),
-        )
-        reason = more.pop("reason", "")
-        name = more.pop("provider", None)
-        return Found(
-            source,
-            tool,
-            home / path,
-            way,
-            name,
-            title,
-            more.pop("username", None),
-            more.pop("tail", ""),
-            reason,
-            {},
-            entry,
-        )
-
-    spans = (Span(0, 1),)
-    return [
-        found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub", provider="github",
-              username="aldis-k", tail="9xQa", spans=spans),
-        found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab",
-            provider="gitlab",
-              username="aldis", tail="mN2c", spans=spans),
-        found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google",
-            provider="google",
-              username="work@example.org", reason="A sign-in cannot be moved between apps"),
-        found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
-              reason="Codex renews this sign-in, and only one program can"),
-    ]  # fmt: skip
 
 
 @dataclass

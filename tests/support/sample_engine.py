@@ -33,8 +33,8 @@ from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
 from keyfob.providers.substitute import fill
 from keyfob.service.accounts.grant_store import GrantStore
-from support.fake_engine import NOW, sample_views
 from support.fake_ports import fake_ports
+from support.samples import NOW, sample_views
 
 TYPED = {"handle": "aldis.bsky.social", "host": "social.example", "url": "https://login.example.org"}
 
