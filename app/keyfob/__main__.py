@@ -94,7 +94,19 @@ def _window() -> int:
 
 
 def _open_window(arguments: Sequence[str]) -> int:
-    """The app, also for a command that asks for it; the two faces do not know each other."""
+    """The app, also for a command that asks for it; the two faces do not know each other. Raises SettingWrong
+    if the window is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("PySide6") is None:
+        from keyfob.core.errors import SettingWrong
+
+        raise SettingWrong(
+            "Keyfob's window is not installed",
+            remedy="Install Keyfob with the extra `desktop`, for example "
+            "`uv tool install 'keyfob[desktop]'`. The commands work without it: see `keyfob --help`.",
+        )
     from keyfob.desktop.app import main as window
 
     return window(arguments)

@@ -80,6 +80,7 @@ class Ground:
             "--frozen",
             "--no-dev",
             "--extra=fast",
+            "--extra=desktop",
             "--no-install-project",
             "--compile-bytecode",
         ]

@@ -33,6 +33,20 @@ def env(tmp_path: Path) -> dict[str, str]:
     return kept | {"KEYFOB_HOME": str(tmp_path / "home"), "LANG": "C.UTF-8"}
 
 
+@pytest.mark.parametrize("argv", [[], ["demo"]])
+def test_without_qt_the_window_says_how_to_install_it(env: dict[str, str], argv: list[str]) -> None:
+    """As after an installation without the extra `desktop`: Python finds no PySide6."""
+    code = "import sys; sys.modules['PySide6'] = None; from keyfob.__main__ import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv], env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (8, "")
+    assert done.stderr == (
+        "keyfob: Keyfob's window is not installed. Install Keyfob with the extra `desktop`, for example "
+        "`uv tool install 'keyfob[desktop]'`. The commands work without it: see `keyfob --help`.\n"
+    )
+
+
 @pytest.mark.parametrize(
     "more", [{}, {"DISPLAY": ":987"}, {"WAYLAND_DISPLAY": "nowhere", "XDG_RUNTIME_DIR": "/nonexistent"}]
 )
