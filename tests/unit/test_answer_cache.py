@@ -11,7 +11,7 @@ import pytest
 from keyfob.agent import answer_cache
 from keyfob.agent.answer_cache import AnswerCache, Question, Standing, kept_until
 from keyfob.core.account import AccountView
-from support.fake_engine import view
+from support.samples import view
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ALICE: Question = ("/v1/token/here/alice", "text/plain", False)

@@ -20,10 +20,10 @@ from keyfob.core.settings import Settings
 from keyfob.engine import Engine, build
 from keyfob.service.doctor import Finding
 from support.cli_run import opens, run
-from support.fake_engine import sample_views
 from support.fake_ports import fake_ports
 from support.running import Ran
 from support.sample_engine import add_accounts
+from support.samples import sample_views
 
 NOT_IN_DIALOG = {"first_start_done", "connect_note_hidden"}  # what the window remembers for itself
 

@@ -27,10 +27,10 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.provider import Provider
 from keyfob.engine import Engine, build
 from support.cli_run import opens, run
-from support.fake_engine import NOW, sample_views
 from support.fake_ports import fake_ports
 from support.running import Ran
 from support.sample_engine import record_of
+from support.samples import NOW, sample_views
 
 EVIL = "GitHub\x1b]0;x\x07\x1b[2J\x9b31m\r\n\u202egro\u2066\u200b\u2028\u2029\ue000\x00\x7f\ufeff\ud800"
 

@@ -41,8 +41,8 @@ from keyfob.core.renewal import (
 )
 from keyfob.core.secret import Secret
 from keyfob.core.words import StatusWord
-from support.fake_engine import sample_views
 from support.records import a_record
+from support.samples import sample_views
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)

@@ -23,8 +23,8 @@ from keyfob.core.words import CLIENT_AUTHS, SHOWN_STATUSES, FindingLevel, Status
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window import models
 from keyfob.service.contexts import stored_auth
-from support.fake_engine import sample_views
 from support.records import a_record
+from support.samples import sample_views
 
 
 @pytest.mark.parametrize(
