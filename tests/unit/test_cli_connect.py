@@ -1,144 +1,165 @@
-"""`keyfob connect` and `reconnect`: what they ask of the service, what
-they tell meanwhile, where secrets come from.
+"""`keyfob connect` and `reconnect`: what they ask of the service, what they print meanwhile, where secrets
+come from. The real sign-in runs, over a provider's server and a browser that answer at once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
-from types import SimpleNamespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from keyfob.core.account import AccountView
-from keyfob.core.errors import KeyfobError, SignInEnded
-from keyfob.core.provider import Provider
+from keyfob.core.errors import SettingWrong
+from keyfob.core.http import Request, Response
+from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
+from keyfob.engine import Engine
+from keyfob.protocol.effects import Expectation
 from keyfob.service.accounts.views import SignInRequest
 from support.cli_run import opens, run
-from support.fake_engine import (
-    NOW,
-    FakeAccounts,
-    FakeAttempt,
-    FakeCatalogue,
-    FakeEventBus,
-    sample_providers,
-    view,
-)
+from support.fake_ports import NOW, FakeListener, ScriptedTransport
 from support.running import Ran
+from support.sample_engine import sample_engine
+from support.samples import view
 
-ALICE = view("github", "GitHub", "alice", name="Alice")
-Steps = Callable[["Attempt"], None]
-
-
-class Attempt(FakeAttempt):
-    """Goes through the test's steps when it is run."""
-
-    steps: Steps
-
-    def run(self, spawn: Callable[[Callable[[], None], str], None]) -> AccountView:
-        self.steps(self)
-        return super().run(spawn)
+ALICE = view("github", "GitHub", "alice", name="Alice", subject="1", expires_at=NOW + timedelta(hours=8))
+TOKENS: Mapping[str, Any] = {
+    "access_token": "canary-access",
+    "token_type": "bearer",
+    "refresh_token": "canary-refresh",
+    "expires_in": 28_800,
+}
 
 
 @dataclass
-class SignIn:
-    catalogue: FakeCatalogue
-    accounts: FakeAccounts
-    steps: Steps
-    requests: list[SignInRequest] = field(default_factory=list)
+class World:
+    """A provider's server, a browser and its way back. `came_back`: what the browser brings, if it comes."""
 
-    def begin(self, request: SignInRequest) -> Attempt:
-        self.requests.append(request)
-        attempt = Attempt(request, self.catalogue.get(request.provider), self.accounts)
-        attempt.steps = self.steps
-        return attempt
+    came_back: dict[str, str] = field(default_factory=lambda: {"code": "canary-code"})
+    has_browser: bool = True
+    tokens: dict[str, Any] = field(default_factory=lambda: dict(TOKENS))
+    opened: list[str] = field(default_factory=list)
 
-    def run(self, attempt: Attempt, spawn: Callable[[Callable[[], None], str], None]) -> AccountView:
-        return attempt.run(spawn)
+    def answer(self, request: Request) -> Response:
+        body: Mapping[str, Any] = self.tokens
+        if request.purpose == "whoami":
+            body = {
+                "id": 1,
+                "login": "alice",
+                "name": "Alice",
+                "username": "alice",
+                "url": "https://a.example",
+            }
+        elif request.url.endswith("/login/device/code"):
+            body = {
+                "device_code": "canary-device",
+                "user_code": "WDJB-\x1b[2JMJHT",
+                "verification_uri": "https://github.com/login/device",
+                "expires_in": 900,
+                "interval": 1,
+            }
+        return Response(200, {"content-type": "application/json"}, json.dumps(body).encode(), NOW)
 
+    def open_browser(self, url: str) -> None:
+        if not self.has_browser:
+            raise SettingWrong("No browser could be opened", code="browser_failed")
+        self.opened.append(url)
 
-class Accounts(FakeAccounts):
-    def resolve(self, ref: str) -> Any:
-        found = self.view(ref)
-        return SimpleNamespace(
-            account=SimpleNamespace(provider=found.provider, key=found.key, method=found.method)
-        )
-
-
-@dataclass
-class Engine:
-    steps: Steps
-    rows: list[Provider] = field(default_factory=sample_providers)
-
-    def __post_init__(self) -> None:
-        self.providers = FakeCatalogue(self.rows)
-        self.accounts = Accounts(FakeEventBus(), [view("openai", "OpenAI", "bob", method="oauth")])
-        self.sign_in = SignIn(self.providers, self.accounts, self.steps)
-
-    def close(self) -> None:
-        pass
-
-    def call(self, *argv: str, stdin: str = "") -> Ran:
-        return run(argv, opens(self), stdin=stdin, now=lambda: NOW)
-
-    @property
-    def asked(self) -> SignInRequest:
-        return self.sign_in.requests[-1]
+    def bind(self, profile: RedirectProfile, *, setting_port: int) -> FakeListener:
+        return _Returning(self.came_back)
 
 
-def done(attempt: Attempt) -> None:
-    attempt.finish(ALICE)
+class _Returning(FakeListener):
+    def __init__(self, came_back: Mapping[str, str]) -> None:
+        super().__init__()
+        self._came_back = came_back
+
+    def expect(self, expectation: Expectation) -> None:
+        super().expect(expectation)
+        if self._came_back:
+            self.arrive(**self._came_back, state=expectation.state.reveal())
 
 
 @pytest.fixture
-def engine() -> Engine:
-    return Engine(done)
+def world() -> World:
+    return World()
 
 
-def test_what_was_given_is_what_is_asked(engine: Engine) -> None:
-    ran = engine.call(
+@pytest.fixture
+def begin(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """What was asked of the service."""
+    begin = Mock(wraps=engine.sign_in.begin)
+    monkeypatch.setattr(engine.sign_in, "begin", begin)
+    return begin
+
+
+@pytest.fixture
+def engine(tmp_path: Path, world: World) -> Engine:
+    return of(tmp_path, world)
+
+
+def of(folder: Path, world: World, *accounts: AccountView) -> Engine:
+    return sample_engine(
+        folder,
+        accounts,
+        transport=ScriptedTransport(world.answer),
+        listeners=world,
+        browser=world.open_browser,
+        environment={},
+    )
+
+
+def call(engine: Engine, *argv: str, stdin: str = "") -> Ran:
+    return run(argv, opens(engine), stdin=stdin, now=lambda: NOW)
+
+
+CONNECT = ("connect", "github", "--client-id", "cid", "--method", "oauth")
+DEVICE = ("connect", "github", "--client-id", "cid")
+
+
+def test_what_was_given_is_what_is_asked(engine: Engine, begin: Mock) -> None:
+    ran = call(
+        engine,
         "connect", "mastodon", "--label", "work", "--scope", "read", "--scope", "write", "--handle", "@a",
         "--input", "instance=social.example", "--client-id", "cid", "--timeout", "30", "--no-browser",
         "--client-secret-stdin", stdin="canary\n",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    assert engine.asked == SignInRequest(
-        provider="mastodon",
-        label="work",
-        scopes=("read", "write"),
-        inputs={"instance": "social.example", "handle": "@a"},
-        client_id="cid",
-        client_secret=Secret("canary"),
-        timeout=30.0,
-        open_browser=False,
+    begin.assert_called_once_with(
+        SignInRequest(
+            provider="mastodon",
+            label="work",
+            scopes=("read", "write"),
+            inputs={"instance": "social.example", "handle": "@a"},
+            client_id="cid",
+            client_secret=Secret("canary"),
+            timeout=30.0,
+            open_browser=False,
+        )
     )
+    assert ran.out == "Connected as alice: mastodon/work\n"
+    assert "  https://social.example/oauth/authorize?" in ran.err
+    assert "scope=read+write" in ran.err
     assert "canary" not in ran.out + ran.err
 
 
-def test_the_end_is_told_and_json_is_the_account(engine: Engine) -> None:
-    ran = engine.call("connect", "github")
+def test_the_end_is_reported_and_json_is_the_account(engine: Engine) -> None:
+    ran = call(engine, *CONNECT)
     assert ran.out == "Connected as Alice: github/alice\n"
-    assert "Next renewal: 15:42." in ran.err.replace(
-        f"{(NOW + timedelta(minutes=42)).astimezone():%H:%M}", "15:42"
-    )
-    assert json.loads(engine.call("connect", "github", "--json").out) == ALICE.to_json()
+    assert f"Next renewal: {(NOW + timedelta(hours=7, minutes=49)).astimezone():%H:%M}." in ran.err
+    document = json.loads(call(engine, *CONNECT, "--json").out)
+    (account,) = engine.accounts.views()
+    assert document == account.to_json()
 
 
-def test_each_step_is_told_once_on_stderr() -> None:
-    def steps(attempt: Attempt) -> None:
-        attempt.step("ready", redirect_uri="http://127.0.0.1:9876/callback")
-        attempt.step("browser", url=Secret("https://id.example/?state=canary"))
-        attempt.step("browser", browser_opened=True)
-        attempt.step("waiting", deadline=NOW)
-        attempt.step("checking")
-        attempt.step("saving")
-        attempt.finish(ALICE)
-
-    ran = Engine(steps).call("connect", "github")
+def test_each_step_is_shown_once_on_stderr(engine: Engine, world: World) -> None:
+    ran = call(engine, *CONNECT)
     assert ran.err.splitlines()[:-1] == [
         "Signing in at GitHub …",
         "Ready at http://127.0.0.1:9876/callback",
@@ -146,103 +167,114 @@ def test_each_step_is_told_once_on_stderr() -> None:
         "Checking who signed in …",
         "Saving to the keychain …",
     ]
-    assert "canary" not in ran.err, "the address holds the state: it is shown where it is needed only"
+    (address,) = world.opened
+    assert "state=" in address
+    assert "state=" not in ran.err, "the address holds the state: it is shown only if the user must open it"
 
 
-@pytest.mark.parametrize(("argv", "opened"), [([], False), (["--no-browser"], None)])
-def test_without_a_browser_the_address_is_shown(argv: list[str], opened: bool | None) -> None:
-    def steps(attempt: Attempt) -> None:
-        attempt.step("browser", url=Secret("https://id.example/authorize?state=s"), browser_opened=opened)
-        attempt.step("waiting", deadline=NOW)
-        attempt.finish(ALICE)
-
-    ran = Engine(steps).call("connect", "github", *argv)
-    assert "\n  https://id.example/authorize?state=s\n" in ran.err
-    assert ("Keyfob could not open a browser." in ran.err) is (opened is False)
+@pytest.mark.parametrize(("argv", "has_browser"), [((), False), (("--no-browser",), True)])
+def test_without_a_browser_the_address_is_shown(
+    engine: Engine, world: World, argv: Sequence[str], has_browser: bool
+) -> None:
+    world.has_browser = has_browser
+    ran = call(engine, *CONNECT, *argv)
+    assert world.opened == []
+    assert "\n  https://github.com/login/oauth/authorize?" in ran.err
+    assert ("Keyfob could not open a browser." in ran.err) is not has_browser
     assert "paste the address" in ran.err
-    assert "id.example" not in ran.out
+    assert "github.com" not in ran.out
 
 
-def test_a_device_code_is_shown_with_its_address() -> None:
-    def steps(attempt: Attempt) -> None:
-        attempt.step(
-            "code",
-            user_code="WDJB-\x1b[2JMJHT",
-            verification_uri="https://id.example/device",
-            deadline=NOW.astimezone(UTC),
-        )
-        attempt.finish(ALICE)
-
-    ran = Engine(steps).call("connect", "github", "--method", "device")
-    assert "Open  https://id.example/device\nEnter WDJB-\\x1b[2JMJHT\n" in ran.err
+def test_a_device_code_is_shown_with_its_address(engine: Engine) -> None:
+    ran = call(engine, *DEVICE)
+    assert ran.code == 0, ran.err
+    assert "Open  https://github.com/login/device\nEnter WDJB-\\x1b[2JMJHT\n" in ran.err
 
 
-def test_scopes_not_granted_are_told() -> None:
-    narrow = replace(ALICE, narrower_scopes=("admin",))
-    ran = Engine(lambda attempt: attempt.finish(narrow)).call("connect", "github")
+def test_scopes_not_granted_are_shown(engine: Engine, world: World) -> None:
+    world.tokens["scope"] = "user:email"
+    ran = call(engine, *CONNECT, "--scope", "user:email", "--scope", "admin")
     assert "Requested but not granted: admin" in ran.err
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (SignInEnded("You said no", code="declined"), 6),
-        (SignInEnded("The time is up", code="timed_out"), 6),
-    ],
+    ("came_back", "code", "argv"),
+    [({"error": "access_denied"}, "declined", ()), ({}, "timed_out", ("--timeout", "1"))],
 )
-def test_a_failed_sign_in_leaves_stdout_empty(error: KeyfobError, code: int) -> None:
-    ran = Engine(lambda attempt: attempt.fail(error)).call("connect", "github", "--json")
-    assert (ran.code, ran.out, json.loads(ran.last)["code"]) == (code, "", error.code)
+def test_a_failed_sign_in_leaves_stdout_empty(
+    engine: Engine, world: World, came_back: dict[str, str], code: str, argv: Sequence[str]
+) -> None:
+    world.came_back = came_back
+    ran = call(engine, *CONNECT, *argv, "--json")
+    assert (ran.code, ran.out, json.loads(ran.last)["code"]) == (6, "", code)
+    assert engine.accounts.views() == []
 
 
-def test_an_api_key_comes_from_stdin(engine: Engine) -> None:
-    assert engine.call("connect", "openai", "--api-key-stdin", stdin="canary-key\n").code == 0
-    assert (engine.asked.method, engine.asked.api_key) == ("api_key", Secret("canary-key"))
-    missing = engine.call("connect", "claude")
+def test_an_api_key_comes_from_stdin(engine: Engine, begin: Mock) -> None:
+    ran = call(engine, "connect", "openai-api", "--api-key-stdin", stdin="sk-canary-key\n")
+    assert ran.code == 0, ran.err
+    (request,) = begin.call_args.args
+    assert (request.method, request.api_key) == ("api_key", Secret("sk-canary-key"))
+    missing = call(engine, "connect", "claude")
     assert missing.code == 2
-    assert missing.last.endswith("needs an API key. Pipe it in and add --api-key-stdin.")
-    assert engine.call("connect", "claude", "--api-key-stdin", stdin="\n").code == 2
+    assert missing.last == "keyfob: Claude needs an API key. Pipe it in and add --api-key-stdin."
+    assert call(engine, "connect", "claude", "--api-key-stdin", stdin="\n").code == 2
 
 
 @pytest.mark.parametrize(
     "argv",
     [
         ["connect", "github", "--client-secret-stdin"],
-        ["connect", "openai", "--api-key-stdin", "--client-id", "x", "--client-secret-stdin"],
-        ["connect", "openai", "--method", "oauth", "--api-key-stdin"],
-        ["connect", "openai", "--api-key-stdin", "--password-stdin"],
+        ["connect", "claude", "--api-key-stdin", "--client-id", "x", "--client-secret-stdin"],
+        ["connect", "github", "--method", "oauth", "--api-key-stdin"],
+        ["connect", "claude", "--api-key-stdin", "--password-stdin"],
         ["connect", "github", "--input", "nonsense"],
         ["connect", "github", "--timeout", "0"],
         ["connect", "github", "--method", "telepathy"],
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_begins(engine: Engine, argv: list[str]) -> None:
-    ran = engine.call(*argv, stdin="canary\ncanary\n")
+def test_what_makes_no_sense_is_refused_before_anything_begins(
+    engine: Engine, begin: Mock, argv: list[str]
+) -> None:
+    ran = call(engine, *argv, stdin="canary\ncanary\n")
     assert (ran.code, ran.out) == (2, "")
-    assert engine.sign_in.requests == []
+    begin.assert_not_called()
 
 
-def test_reconnecting_keeps_the_method_unless_another_is_named(engine: Engine) -> None:
-    assert engine.call("reconnect", "openai/bob").code == 0
-    assert (engine.asked.account, engine.asked.method, engine.asked.switch_method) == (
-        "key-openai-bob",
-        None,
-        False,
-    )
-    ran = engine.call("reconnect", "openai/bob", "--method", "api_key", "--api-key-stdin", stdin="k\n")
-    assert ran.out == "Signed in again as Alice: github/alice\n"
-    assert (engine.asked.method, engine.asked.switch_method, engine.asked.api_key) == (
-        "api_key",
-        True,
-        Secret("k"),
-    )
+class TestAConnectedAccount:
+    @pytest.fixture
+    def engine(self, tmp_path: Path, world: World) -> Engine:
+        return of(tmp_path, world, ALICE)
+
+    def test_reconnecting_keeps_the_method_unless_another_is_named(self, engine: Engine, begin: Mock) -> None:
+        ran = call(engine, "reconnect", "github/alice")
+        assert ran.code == 0, ran.err
+        (request,) = begin.call_args.args
+        assert (request.account, request.method, request.switch_method) == (ALICE.key, None, False)
+        ran = call(
+            engine,
+            "reconnect",
+            "github/alice",
+            "--method",
+            "api_key",
+            "--api-key-stdin",
+            stdin="ghp_canary-key\n",
+        )
+        assert ran.out == "Signed in again as Alice: github/alice\n"
+        (request,) = begin.call_args.args
+        assert (request.method, request.switch_method, request.api_key) == (
+            "api_key",
+            True,
+            Secret("ghp_canary-key"),
+        )
+
+    def test_a_label_that_is_not_used_is_not_passed_over_in_silence(self, engine: Engine) -> None:
+        """The person was connected already: the account keeps the id that tools may ask for."""
+        known = call(engine, *CONNECT, "--label", "Other one")
+        assert known.code == 0, known.err
+        assert "already connected as github/alice, so Keyfob did not use the label Other one" in known.err
+        assert known.err.endswith("keyfob rename github/alice other-one\n")
 
 
-def test_a_label_that_is_not_used_is_not_passed_over_in_silence() -> None:
-    """The person was connected already: the account keeps the id that tools may ask for."""
-    known = Engine(done).call("connect", "github", "--label", "Other one")
-    assert known.code == 0, known.err
-    assert "already connected as github/alice, so Keyfob did not use the label Other one" in known.err
-    assert known.err.endswith("keyfob rename github/alice other-one\n")
-    same = Engine(done).call("connect", "github", "--label", "Alice")
-    assert "label" not in same.err
+def test_a_label_that_is_used_needs_no_words(engine: Engine) -> None:
+    assert "label" not in call(engine, *CONNECT, "--label", "Alice").err

@@ -6,18 +6,18 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from textwrap import dedent
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from keyfob.agent.remedies import REMEDIES
 from keyfob.cli import main as cli
 from keyfob.cli.disconnect import how_it_ended
-from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -30,58 +30,16 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
-from keyfob.core.secret import Secret
-from keyfob.service.accounts.views import Disconnection, Finding, Token
+from keyfob.core.finding import Finding
+from keyfob.core.http import Request, Response
+from keyfob.engine import Engine
+from keyfob.service.accounts.grant_store import lock_name
+from keyfob.service.accounts.views import Disconnection
 from support.cli_run import opens, run
-from support.fake_engine import NOW, D, FakeAccounts, FakeEventBus, M, sample_events, sample_views
-from support.memory_store import MemoryAccountStore
+from support.fake_ports import NOW, FakeVault, ScriptedTransport
 from support.running import Ran
-
-VIEWS = sample_views()
-
-
-class Accounts(FakeAccounts):
-    """The window's fake, with what the command line asks besides."""
-
-    min_lives: list[tuple[timedelta | None, Secret | None]]
-
-    def token(self, ref: str, *, min_life: timedelta | None = None, rejected: Secret | None = None) -> Token:
-        self.min_lives = [*getattr(self, "min_lives", []), (min_life, rejected)]
-        found = super().token(ref, min_life=min_life, rejected=rejected)
-        return replace(found, header_name="X-Api-Key", header_value=Secret("canary-header"))
-
-    def resolve(self, ref: str) -> Any:
-        return SimpleNamespace(account=SimpleNamespace(key=self.view(ref).key))
-
-    def disconnect(self, ref: str, *, local: bool = False) -> Disconnection:
-        ended = super().disconnect(ref)
-        return replace(ended, revoked="unsupported", reason="local", left=1) if local else ended
-
-    def remove(self, ref: str, *, local: bool = False) -> Disconnection:
-        return super().remove(ref)
-
-    def history(self, ref: str | None = None, limit: int = 50, after: int = 0) -> list[LoggedEvent]:
-        row = self.view(ref or "nexusmods/aldis")
-        return [event for event in sample_events(row.key, row.id) if event.seq > after][-limit:]
-
-
-@dataclass
-class Doctor:
-    findings: list[Finding]
-
-    def run(self, tray: bool | None = None) -> list[Finding]:
-        return self.findings
-
-
-@dataclass
-class Engine:
-    accounts: Accounts = field(default_factory=lambda: Accounts(FakeEventBus(), list(VIEWS)))
-    doctor: Doctor = field(default_factory=lambda: Doctor([]))
-    store: MemoryAccountStore = field(default_factory=MemoryAccountStore)
-    closed: int = 0
-
-    def close(self) -> None:
-        self.closed += 1
+from support.sample_engine import ProviderServer, sample_engine
+from support.samples import D, M, sample_events, sample_views
 
 
 @pytest.fixture(autouse=True)
@@ -94,67 +52,91 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+SCOPES = (
+    "repo read:org gist workflow read:packages user:email notifications admin:public_key "
+    "read:discussion project"
+)
+
+
+class Server(ProviderServer):
+    """GitHub's server, which also confirms revocations."""
+
+    def __call__(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.sent.append(request.purpose)
+            return Response(204, {}, b"", NOW)
+        return super().__call__(request)
+
+
 @pytest.fixture
-def engine() -> Engine:
-    return Engine()
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, server: Server) -> Engine:
+    return sample_engine(tmp_path, transport=ScriptedTransport(server))
 
 
 def call(engine: Engine, *argv: str, stdin: str = "") -> Ran:
     ran = run(argv, opens(engine), stdin=stdin, now=lambda: NOW)
-    assert engine.closed == 1, "the engine is closed at the end of each command"
-    engine.closed = 0
+    assert vault_of(engine).closed, "the engine is closed at the end of each command"
+    vault_of(engine).closed = False
     return ran
+
+
+def vault_of(engine: Engine) -> FakeVault:
+    assert isinstance(engine.vault, FakeVault)
+    return engine.vault
 
 
 def golden(text: str) -> str:
     return dedent(text).lstrip("\n")
 
 
-def test_accounts_are_listed_one_a_line(engine: Engine) -> None:
-    del engine.accounts.rows[5:7]
-    ran = call(engine, "accounts")
+def some(folder: Path, *providers: str) -> Engine:
+    """With the accounts at these providers alone."""
+    return sample_engine(folder, [view for view in sample_views() if view.provider in providers])
+
+
+def test_accounts_are_listed_one_a_line(tmp_path: Path) -> None:
+    ran = call(some(tmp_path, "nexusmods", "bluesky", "github", "google", "openai", "spotify"), "accounts")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == golden("""
         ACCOUNT                    NAME               STATUS         TOKEN
-        nexusmods/aldis            Aldis              connected      renews automatically in 42 min
-        bluesky/aldis.bsky.social  aldis.bsky.social  connected      renews automatically in 1 h
+        bluesky/aldis.bsky.social  aldis.bsky.social  connected      renews automatically in 59 min
         github/aldis-k             aldis-k            connected      renews automatically in 7 h
         google/work@example.org    work@example.org   needs sign-in  Google ended this sign-in
+        nexusmods/aldis            Aldis              connected      renews automatically in 41 min
         openai/key-f3qa            key-f3qa           connected      no known expiry
         spotify/aldis              Aldis              disconnected   you signed out
         """)
 
 
-def test_stale_and_renewing_accounts_say_so(engine: Engine) -> None:
-    engine.accounts.rows[:] = engine.accounts.rows[5:7]
-    lines = call(engine, "accounts").out.splitlines()
-    assert lines[1].split("  ")[-2:] == [
-        "waiting to renew",
-        "Mastodon is not available right now",
-    ]
-    assert [cell.strip() for cell in lines[2].split("  ") if cell][-2:] == ["renewing", "renews now"]
+def test_stale_and_renewing_accounts_say_so(tmp_path: Path) -> None:
+    engine = some(tmp_path, "mastodon", "keycloak")
+    key = engine.accounts.resolve("keycloak").account.key
+    with engine.locks.hold(lock_name(key), timeout=timedelta(0)):
+        lines = call(engine, "accounts").out.splitlines()
+    assert [cell.strip() for cell in lines[1].split("  ") if cell][-2:] == ["renewing", "renews now"]
+    assert lines[2].split("  ")[-2:] == ["waiting to renew", "Mastodon is not available right now"]
 
 
 def test_accounts_as_json_are_the_interfaces_document(engine: Engine) -> None:
     ran = call(engine, "accounts", "--json")
-    assert json.loads(ran.out) == {"accounts": [view.to_json() for view in VIEWS]}
+    assert json.loads(ran.out) == {"accounts": [view.to_json() for view in engine.accounts.views()]}
 
 
-def test_without_accounts_the_next_step_is_told(engine: Engine) -> None:
-    engine.accounts.rows.clear()
-    assert (
-        call(engine, "accounts").out
-        == "There are no accounts yet. To connect one, run: keyfob connect PROVIDER\n"
-    )
-    assert (
-        call(engine, "status").out
-        == "There are no accounts yet. To connect one, run: keyfob connect PROVIDER\n"
-    )
+def test_without_accounts_the_next_step_is_shown(tmp_path: Path) -> None:
+    engine = some(tmp_path)
+    next_step = "There are no accounts yet. To connect one, run: keyfob connect PROVIDER\n"
+    assert call(engine, "accounts").out == next_step
+    assert call(engine, "status").out == next_step
     assert json.loads(call(engine, "accounts", "--json").out) == {"accounts": []}
 
 
 def test_one_account_in_full(engine: Engine) -> None:
-    assert call(engine, "status", "github/aldis-k").out == golden("""
+    assert call(engine, "status", "github/aldis-k").out == golden(f"""
         aldis-k  connected
           Account       github/aldis-k
           Provider      GitHub
@@ -162,11 +144,11 @@ def test_one_account_in_full(engine: Engine) -> None:
           Subject       248289761001
           Token         renews automatically in 7 h
           Expires       22:30
-          Scopes        repo read:org gist workflow read:packages user:email notifications admin:public_key read:discussion project
+          Scopes        {SCOPES}
           Not granted   delete_repo
           Connected     12 March 15:00
           Last renewed  14:02
-        """)  # noqa: E501 - as it is printed
+        """)
 
 
 def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> None:
@@ -188,22 +170,23 @@ def test_an_account_that_needs_the_person_says_what_to_do(engine: Engine) -> Non
         """)  # noqa: E501 - as it is printed
 
 
-def test_status_without_an_account_sums_up(engine: Engine) -> None:
+def test_status_without_an_account_sums_up(engine: Engine, tmp_path: Path) -> None:
     assert call(engine, "status").out == golden("""
         8 accounts, 5 connected
         google/work@example.org: needs sign-in. Run: keyfob reconnect google/work@example.org
         mastodon/aldis@social.example: waiting to renew. Wait a few minutes and try again.
         spotify/aldis: disconnected. Run: keyfob reconnect spotify/aldis
         """)
-    only = VIEWS[0]
-    engine.accounts.rows[:] = [only]
-    assert json.loads(call(engine, "status", "--json").out) == only.to_json()
+    one = some(tmp_path / "one", "nexusmods")
+    (only,) = one.accounts.views()
+    assert json.loads(call(one, "status", "--json").out) == only.to_json()
 
 
 def test_the_token_stands_alone_on_stdout(engine: Engine) -> None:
     ran = call(engine, "token", "nexusmods/aldis")
     assert (ran.code, ran.out, ran.err) == (0, "canary-access-token\n", "")
-    assert call(engine, "token", "nexusmods/aldis", "--header").out == "X-Api-Key: canary-header\n"
+    header = call(engine, "token", "nexusmods/aldis", "--header").out
+    assert header == "Authorization: Bearer canary-access-token\n"
     document = json.loads(call(engine, "token", "nexusmods/aldis", "--json").out)
     assert document == {
         "account": "nexusmods/aldis",
@@ -214,41 +197,47 @@ def test_the_token_stands_alone_on_stdout(engine: Engine) -> None:
     }
 
 
-def test_min_life_and_the_refused_token_reach_the_keeper(engine: Engine) -> None:
-    call(engine, "token", "nexusmods/aldis")
-    call(engine, "token", "nexusmods/aldis", "--min-life", "900", "--rejected-stdin", stdin="refused\nmore\n")
-    assert engine.accounts.min_lives == [
-        (None, None),  # the usual, as the keeper knows it
-        (timedelta(seconds=900), Secret("refused")),
-    ]
+def test_a_token_that_lives_too_short_or_was_refused_is_replaced(engine: Engine, server: Server) -> None:
+    eight_hours = str(8 * 3600)
+    assert call(engine, "token", "github").out == "canary-access-token\n"
+    assert server.sent == []
+    assert call(engine, "token", "github", "--min-life", eight_hours).out == "canary-access-token-2\n"
+    assert server.sent == ["refresh"]
+    old = "canary-access-token\n"
+    assert call(engine, "token", "github", "--rejected-stdin", stdin=old).out == "canary-access-token-2\n"
+    assert server.sent == ["refresh"], "the refused token was replaced already"
     ran = run(["token", "nexusmods/aldis", "--rejected-stdin"], opens(engine))
     assert (ran.code, ran.out) == (2, "")
 
 
-def test_the_deeds_are_told(engine: Engine) -> None:
-    assert (
-        call(engine, "renew", "nexusmods/aldis").out
-        == "Renewed nexusmods/aldis: renews automatically in 42 min\n"
-    )
-    assert call(engine, "test", "nexusmods/aldis").out == (
-        "nexusmods/aldis works: the provider says that you are Aldis (84 ms)\n"
-    )
-    assert (
-        call(engine, "rename", "nexusmods/aldis", "play").out == "Renamed nexusmods/aldis to nexusmods/play\n"
-    )
-    assert call(engine, "disconnect", "nexusmods/play").out == (
-        "Disconnected nexusmods/play. The provider confirmed that it is revoked.\n"
-    )
-    assert call(engine, "disconnect", "github/aldis-k", "--local").out == (
-        "Disconnected github/aldis-k. Keyfob did not ask the provider to revoke anything, because you used "
-        "--local. To end access there, use your account settings at GitHub.\n"
-    )
-    assert call(engine, "remove", "nexusmods/play").out == (
-        "Removed nexusmods/play. The provider confirmed that it is revoked.\n"
-    )
+def test_a_change_is_reported_in_one_line(engine: Engine) -> None:
+    lines = {
+        ("renew", "github"): "Renewed github/aldis-k: renews automatically in 7 h",
+        ("test", "github"): "github/aldis-k works: the provider says that you are Aldis (0 ms)",
+        ("rename", "github", "play"): "Renamed github/aldis-k to github/play",
+        ("disconnect", "github/play"): (
+            "Disconnected github/play. The provider confirmed that it is revoked."
+        ),
+        ("disconnect", "spotify"): (
+            "Disconnected spotify/aldis. The provider cannot revoke it. To end access there, use your "
+            "account settings at Spotify."
+        ),
+        ("disconnect", "google", "--local"): (
+            "Disconnected google/work@example.org. Keyfob did not ask the provider to revoke anything, "
+            "because you used --local. To end access there, use your account settings at Google."
+        ),
+        ("remove", "github"): "Removed github/play. The provider confirmed that it is revoked.",
+        ("remove", "mastodon"): (
+            "Removed mastodon/aldis@social.example. The provider has not confirmed the revocation yet. "
+            "Keyfob keeps trying."
+        ),
+    }
+    for argv, line in lines.items():
+        ran = call(engine, *argv)
+        assert (ran.code, ran.out, ran.err) == (0, line + "\n", "")
 
 
-def test_the_deeds_as_json(engine: Engine) -> None:
+def test_a_change_as_json(engine: Engine) -> None:
     def of(*argv: str) -> Any:
         return json.loads(call(engine, *argv, "--json").out)
 
@@ -298,22 +287,32 @@ def test_s85_the_last_sentence_says_what_became_of_each_sign_in(ended: Disconnec
 
 
 def test_events(engine: Engine) -> None:
+    (nexusmods,) = (view for view in sample_views() if view.provider == "nexusmods")
+    for event in sample_events(nexusmods.key, nexusmods.id):
+        engine.store.log(event)
     assert call(engine, "events", "--limit", "3").out == golden("""
         04:10  nexusmods/aldis  Renewed
         12:22  nexusmods/aldis  Renewed after 8 h asleep
         14:02  nexusmods/aldis  Renewed
         """)
-    told = json.loads(call(engine, "events", "--json").out)
-    assert [event["kind"] for event in told["events"]][-2:] == ["asleep", "renewed"]
-    assert told["events"][-1]["at"] == "2026-11-20T14:02:12Z"
+    document = json.loads(call(engine, "events", "--json").out)
+    assert [event["kind"] for event in document["events"]][-2:] == ["asleep", "renewed"]
+    assert document["events"][-1]["at"] == "2026-11-20T14:02:12Z"
 
 
-def test_doctor_gives_each_failing_line_its_remedy(engine: Engine) -> None:
-    engine.doctor.findings = [
-        Finding("keychain", True, "GNOME Keyring: written, read and deleted in 26 ms"),
-        Finding("callback_port", False, "9876 is held by node (pid 4)", "Close it.", "fail"),
-        Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note"),
-    ]
+KEYCHAIN = Finding("keychain", True, "GNOME Keyring: written, read and deleted in 26 ms")
+PORT = Finding("callback_port", False, "9876 is held by node (pid 4)", "Close it.", "fail")
+PROXY = Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note")
+
+
+def checked(folder: Path, *findings: Finding) -> Engine:
+    """Whose doctor finds these, and a tray."""
+    checks = [(each.name, partial(lambda found: found, each)) for each in findings]
+    return sample_engine(folder, checks=checks)
+
+
+def test_doctor_gives_each_failing_line_its_remedy(tmp_path: Path) -> None:
+    engine = checked(tmp_path, KEYCHAIN, PORT, PROXY)
     ran = call(engine, "doctor")
     assert (ran.code, ran.err) == (1, "")
     assert ran.out == golden("""
@@ -322,19 +321,18 @@ def test_doctor_gives_each_failing_line_its_remedy(engine: Engine) -> None:
                              → Close it.
         note  proxy          HTTPS_PROXY is set
                              → Fine, unless you wonder.
+        ok    tray           This desktop has a tray
 
-        1 of 3 need attention.
+        1 of 4 need attention.
         """)
     ran = call(engine, "doctor", "--json")
-    told = json.loads(ran.out)
-    assert (ran.code, ran.err, told["ok"]) == (1, "", False)
-    assert told["findings"][1]["remedy"] == "Close it."
+    document = json.loads(ran.out)
+    assert (ran.code, ran.err, document["ok"]) == (1, "", False)
+    assert document["findings"][1]["remedy"] == "Close it."
 
 
-def test_doctor_ends_well_when_no_check_fails(engine: Engine) -> None:
-    engine.doctor.findings = [
-        Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note")
-    ]
+def test_doctor_ends_well_when_no_check_fails(tmp_path: Path) -> None:
+    engine = checked(tmp_path, PROXY)
     for words in (("doctor",), ("doctor", "--json")):
         assert call(engine, *words).code == 0
 
@@ -357,7 +355,7 @@ def test_without_a_screen_a_locked_keychain_has_a_remedy_that_needs_none(
 ) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    engine.accounts.error = KeychainError("The keychain is locked", code="keychain_locked")
+    vault_of(engine).error = KeychainError("The keychain is locked", code="keychain_locked")
     assert "keyfob settings set vault sealed" in call(engine, "token", "nexusmods/aldis").err
 
 
@@ -366,16 +364,16 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
     engine: Engine, error: KeyfobError, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISPLAY", ":0")  # without one the keychain has another remedy
-    engine.accounts.error = error
     for verb in ("token", "renew", "test", "disconnect"):
+        monkeypatch.setattr(engine.accounts, verb, Mock(side_effect=error))
         ran = call(engine, verb, "nexusmods/aldis")
         assert (ran.code, ran.out) == (code, "")
         remedy = REMEDIES[error.code]
         assert ran.err == f"keyfob: {error.message}. {remedy}\n"
         ran = call(engine, verb, "nexusmods/aldis", "--json")
         assert (ran.code, ran.out) == (code, "")
-        told = json.loads(ran.err)
-        assert (told["code"], told["message"], told["advice"], told["detail"]) == (
+        document = json.loads(ran.err)
+        assert (document["code"], document["message"], document["advice"], document["detail"]) == (
             error.code,
             error.message,
             str(error.advice),
@@ -383,10 +381,30 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
         )
 
 
+def test_failures_of_the_outside_world_reach_the_terminal(engine: Engine) -> None:
+    for argv, code, line in (
+        (("token", "nobody"), 7, "There is no account nobody. To list your accounts, run `keyfob accounts`."),
+        (("token", "spotify"), 3, "spotify/aldis is disconnected. Run `keyfob reconnect`."),
+        (
+            ("renew", "nexusmods"),
+            5,
+            "The server cannot be reached. Check your internet connection and try again.",
+        ),
+        (
+            ("renew", "openai"),
+            2,
+            "openai/key-f3qa cannot be renewed. Sign in again when the token expires. Until then, you can "
+            "use it.",
+        ),
+    ):
+        ran = call(engine, *argv)
+        assert (ran.code, ran.out, ran.err) == (code, "", f"keyfob: {line}\n")
+
+
 def test_a_bug_of_ours_tells_its_kind_and_nothing_it_held(
-    engine: Engine, caplog: pytest.LogCaptureFixture
+    engine: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.accounts.error = ValueError("canary")  # type: ignore[assignment]
+    monkeypatch.setattr(engine.store, "records", Mock(side_effect=ValueError("canary")))
     ran = call(engine, "token", "nexusmods/aldis")
     assert (ran.code, ran.out) == (1, "")
     assert ran.last.startswith("keyfob: Keyfob failed: ValueError. ")
