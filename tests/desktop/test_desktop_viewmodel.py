@@ -18,8 +18,13 @@ from support.samples import NOW, M, sample_events, sample_views, view
 VIEWS = {v.provider: v for v in sample_views()}
 
 
-def window(views: list[AccountView], **more: object) -> Window:
-    return viewmodel.window(views, views[0].key if views else None, (), NOW, kept_in="Safe", zone=UTC, **more)  # type: ignore[arg-type]
+FIRST = object()
+
+
+def window(views: list[AccountView], shown: object = FIRST, **more: object) -> Window:
+    """The window with the first account's page, or with that of `shown`."""
+    key = views[0].key if views and shown is FIRST else shown if isinstance(shown, str) else None
+    return viewmodel.window(views, key, (), NOW, kept_in="Safe", zone=UTC, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -28,10 +33,10 @@ def window(views: list[AccountView], **more: object) -> Window:
         ("nexusmods", "Renews automatically in 42 minutes", "42 min"),
         ("github", "Renews automatically in 7 hours 20 minutes", "7 h"),
         ("google", "The sign-in has ended", "sign in"),
-        ("openai", "Does not expire", "no expiry"),
+        ("openai", "This key does not expire", "no expiry"),
         ("mastodon", "Expired 14:58", "waiting"),
         ("keycloak", "Renewing now", "renewing"),
-        ("spotify", "No token", "off"),
+        ("spotify", "Disconnected", "off"),
     ],
 )
 def test_each_state_in_words(provider: str, headline: str, side: str) -> None:
@@ -50,7 +55,7 @@ def test_the_life_bar_has_its_renewal_mark() -> None:
     assert life is not None
     assert life.lived == pytest.approx(58 / 110)
     assert life.mark == pytest.approx(100 / 110)
-    assert (life.start, life.mark_text, life.end) == ("issued 14:02", "renews 15:42", "15:52")
+    assert (life.start, life.mark_text, life.end) == ("Issued 14:02", "Renews 15:42", "Ends 15:52")
 
 
 @pytest.mark.parametrize("provider", ["google", "openai", "spotify"])
@@ -62,7 +67,7 @@ def test_a_short_life_is_told_to_the_second() -> None:
     account = view("demo", "Demo", "alice", obtained_at=NOW, expires_at=NOW + M, renews_at=NOW + 48 * M / 60)
     life = page.life(account, NOW, UTC)
     assert life is not None
-    assert life.end == "15:01:12"
+    assert life.end == "Ends 15:01:12"
     assert window([account]).urgent
 
 
@@ -70,7 +75,8 @@ def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
     note = ErrorNote("provider_unavailable", "Busy", "retry", NOW)
     account = replace(VIEWS["nexusmods"], last_error=note)
     first, second = status_text.headline(account, NOW, UTC)
-    assert first == "Renews when the provider answers"
+    assert first == "Renews when Nexus Mods answers"
+    assert second.startswith("Busy. Keyfob tries again at 15:42.")
     assert "valid for another 52 minutes" in second
     assert window([account]).banners == ()
     assert window([account]).tray == "fine"
@@ -79,13 +85,14 @@ def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
 def test_no_code_stands_in_a_sentence_but_in_the_details() -> None:
     for account in VIEWS.values():
         detail = page.detail(account, (), NOW, kept_in="Safe", zone=UTC)
-        banners = window([account]).banners
+        banners = window([account], shown=None).banners
         said = [detail.headline, detail.note, detail.status, *(b.title + b.text for b in banners)]
         if detail.problem:
-            said += [detail.problem.title, detail.problem.remedy]
-            assert account.last_error is not None
-            assert f"code: {account.last_error.code}" in detail.problem.details
-            assert f"detail: {account.last_error.detail}" in detail.problem.details
+            said += [detail.problem.title, detail.problem.text]
+        assert bool(detail.details) is (account.last_error is not None)
+        if account.last_error:
+            assert f"code: {account.last_error.code}" in detail.details
+            assert f"detail: {account.last_error.detail}" in detail.details
             assert ": " in account.last_error.detail, "the provider's own words"
         assert not [code for code in CODES if "_" in code for text in said if code in text]
 
@@ -129,25 +136,33 @@ def test_the_summary_counts() -> None:
 
 def test_a_banner_put_off_stays_away_until_something_changes() -> None:
     account = VIEWS["google"]
-    assert [b.title for b in window([account]).banners] == ["work@example.org needs you"]
+    assert [b.title for b in window([account], shown=None).banners] == ["work@example.org needs you"]
     hidden = frozenset({banner_id(account)})
-    assert window([account], hidden=hidden).banners == ()
+    assert window([account], shown=None, hidden=hidden).banners == ()
     assert account.last_error is not None
     again = replace(account, last_error=replace(account.last_error, at=NOW))
-    assert len(window([again], hidden=hidden).banners) == 1
+    assert len(window([again], shown=None, hidden=hidden).banners) == 1
 
 
 def test_many_in_trouble_are_one_banner() -> None:
     views = [replace(VIEWS["google"], key=f"k{n}", label=f"p{n}") for n in range(4)]
-    (banner,) = window(views).banners
+    (banner,) = window(views, shown=None).banners
     assert banner.title == "4 accounts need you"
     assert banner.action == "show"
+    (banner,) = window(views).banners
+    assert (banner.title, banner.key) == ("3 other accounts need you", "k1")
 
 
 def test_a_key_is_named_before_it_expires() -> None:
     key = replace(VIEWS["openai"], expires_at=NOW + timedelta(days=3))
-    (banner,) = window([key]).banners
+    (banner,) = window([key], shown=None).banners
     assert "about to expire" in banner.title
+    assert window([key]).banners == ()
+    detail = window([key]).detail
+    assert detail is not None
+    assert detail.problem is not None
+    assert detail.problem.title == "Create a new key at OpenAI"
+    assert "stops working on 23 November 2026" in detail.problem.text
     assert window([replace(key, expires_at=NOW + timedelta(days=30))]).banners == ()
 
 
@@ -212,12 +227,16 @@ def test_until_its_end_it_is_connected() -> None:
 
 def test_what_has_expired_and_cannot_be_renewed_needs_the_person() -> None:
     now = NOW + M
-    shown = viewmodel.window([KEY], KEY.key, (), now, kept_in="Safe", zone=UTC)
-    assert (shown.tray, shown.summary_note) == ("needs_you", "1 needs you")
-    assert [(b.text, b.button) for b in shown.banners] == [
+    other = viewmodel.window([KEY], None, (), now, kept_in="Safe", zone=UTC)
+    assert (other.tray, other.summary_note) == ("needs_you", "1 needs you")
+    assert [(b.text, b.button) for b in other.banners] == [
         ("The key has expired. (15:01)", "Enter a new key")
     ]
+    shown = viewmodel.window([KEY], KEY.key, (), now, kept_in="Safe", zone=UTC)
+    assert shown.banners == ()
     assert shown.detail is not None
+    assert shown.detail.problem is not None
+    assert (shown.detail.problem.title, shown.detail.problem.button) == ("This key has expired", "Reconnect")
     assert (shown.detail.headline, shown.detail.can_copy) == ("This key has expired", False)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QApplication, QListWidget, QWidget
 from pytestqt.qtbot import QtBot
@@ -22,6 +22,7 @@ from keyfob.desktop.shared import clipboard, operation
 from keyfob.desktop.shared.clipboard import SecretClipboard
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Scroller
 from keyfob.desktop.window.account_pictures import Strip
 from keyfob.desktop.window.history import Point
 from keyfob.desktop.window.main_window import BannerView, MainWindow
@@ -282,14 +283,11 @@ def test_nothing_is_cut_without_an_ellipsis_at_the_least_width(
     controller.window.resize(controller.window.minimumSize())
     qtbot.wait(30)
     page = controller.window.account
+    body = page.findChild(Scroller).widget()
     for button in page.findChildren(QAbstractButton):
         if button.isVisible():
             assert button.width() >= button.minimumSizeHint().width()
-            assert page.rect().contains(
-                button.geometry().translated(
-                    button.parentWidget().mapTo(page, button.parentWidget().rect().topLeft())
-                )
-            )
+            assert body.rect().contains(QRect(button.mapTo(body, QPoint(0, 0)), button.size()))
     assert page.title.text().endswith("…")
     assert page.title.toolTip() == "Alexandra Featherstonehaugh-Cholmondeley"
 
@@ -381,7 +379,7 @@ def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
     assert f"GitHub asked to wait until {until}." in heard.args[0]
     assert heard.args[0].endswith(f"({NOW.astimezone():%H:%M})")
     qtbot.waitUntil(lambda: not controller.running.presenter.loading)
-    assert controller.running.presenter.model.detail.problem is not None
+    assert controller.running.presenter.model.detail.details
     assert controller.window.note.isVisible()
     change(engine, "github/aldis-k", last_error=None)
     qtbot.waitUntil(lambda: not controller.window.note.isVisible(), timeout=2000)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPen
+from PySide6.QtGui import QFontMetrics, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from keyfob.desktop.shared.outside_text import set_tooltip
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.window.history import DAYS, Point
+from keyfob.desktop.window.history import DAYS, Day, Point
 from keyfob.desktop.window.models import LifeBar
 
 
@@ -32,7 +32,7 @@ class LifeBarView(QWidget):
         if life == self._life or life is None:
             return
         self._life = life
-        spoken = ", ".join(t for t in (life.start, life.mark_text, f"ends {life.end}") if t)
+        spoken = ", ".join(t for t in (life.start, life.mark_text, life.end) if t)
         self.setAccessibleName(f"{round(life.lived * 100)} % of its life has passed: {spoken}")
         set_tooltip(self, spoken)
         self.update()
@@ -80,17 +80,20 @@ class LifeBarView(QWidget):
 
 
 class Strip(QWidget):
-    """The last days as a line with a mark for each thing that happened: renewals as dots, trouble as bars."""
+    """The last days as a line with a mark for each thing that happened: renewals as dots, failures as
+    triangles, a sign-in's end as a cross.
+    """
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
         self._points: Sequence[Point] = ()
+        self._days: Sequence[Day] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def show_points(self, points: Sequence[Point]) -> None:
-        """Show these events of the last days."""
-        self._points = points
+    def show_points(self, points: Sequence[Point], days: Sequence[Day] = ()) -> None:
+        """Show these events of the last days, and where each day begins."""
+        self._points, self._days = points, days
         trouble = sum(p.tone in ("warn", "bad") for p in points)
         many = "1 event" if len(points) == 1 else f"{len(points)} events"
         failed = f", {trouble} failed" if trouble else ""
@@ -100,32 +103,54 @@ class Strip(QWidget):
 
     def sizeHint(self) -> QSize:
         """Room for the line and the days below it."""
-        return QSize(self._theme.px(160), self._theme.px(34))
+        return QSize(self._theme.px(160), self._theme.px(38))
 
     def paintEvent(self, _event: object) -> None:
-        """Draw the line of days with a dot for each event."""
+        """Draw the line of days with a mark for each event."""
         px = self._theme.px
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         side = px(7)
-        left, width = side / 2, self.width() - side
-        middle = px(9)
+        left, width, middle = side / 2, self.width() - side, px(9)
+        self._paint_days(painter, left, width, middle)
+        for point in sorted(self._points, key=lambda p: p.tone in ("warn", "bad")):
+            self._paint_point(painter, QPointF(left + width * point.place, middle), point.tone)
+        painter.end()
+
+    def _paint_days(self, painter: QPainter, left: float, width: float, middle: float) -> None:
+        px = self._theme.px
         painter.setPen(QPen(self._theme.color("track"), 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         painter.drawLine(QPointF(left, middle), QPointF(left + width, middle))
-        for day in range(1, DAYS):
-            x = left + width * day / DAYS
-            painter.drawLine(QPointF(x, middle - px(3)), QPointF(x, middle + px(3)))
+        metrics = QFontMetrics(self._theme.font(12))
+        painter.setFont(self._theme.font(12))
+        line = QRectF(0, middle + px(9), self.width(), metrics.height())
+        end = self.width() - metrics.horizontalAdvance("Now")
+        for number, day in enumerate(self._days):
+            x = left + width * day.place
+            painter.setPen(QPen(self._theme.color("ink3"), 1.5))
+            painter.drawLine(QPointF(x, middle - px(5)), QPointF(x, middle + px(5)))
+            following = self._days[number + 1 : number + 2]
+            limit = left + width * following[0].place if following else end
+            if x + metrics.horizontalAdvance(day.name) + px(8) <= limit:  # else it would touch the next
+                painter.setPen(self._theme.color("ink2"))
+                painter.drawText(line.adjusted(x - px(1), 0, 0, 0), Qt.AlignmentFlag.AlignLeft, day.name)
+        painter.setPen(self._theme.color("ink2"))
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight, "Now")
+
+    def _paint_point(self, painter: QPainter, at: QPointF, tone: str) -> None:
+        px, color = self._theme.px, self._theme.color(tone)
         painter.setPen(Qt.PenStyle.NoPen)
-        for point in sorted(self._points, key=lambda p: p.tone in ("warn", "bad")):
-            painter.setBrush(self._theme.color(point.tone))
-            x = left + width * point.place
-            if point.tone in ("warn", "bad"):
-                painter.drawRoundedRect(QRectF(x - px(2), middle - px(7), px(4), px(14)), px(2), px(2))
-            else:
-                painter.drawEllipse(QRectF(x - side / 2, middle - side / 2, side, side))
-        painter.setPen(self._theme.color("ink3"))
-        painter.setFont(self._theme.font(11))
-        line = QRectF(0, middle + px(8), self.width(), px(16))
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, f"{DAYS} days ago")
-        painter.drawText(line, Qt.AlignmentFlag.AlignRight, "now")
-        painter.end()
+        painter.setBrush(color)
+        half = px(7) / 2
+        if tone == "warn":
+            half = px(11) / 2
+            tip = QPointF(at.x(), at.y() - half)
+            base = at.y() + half * 0.8
+            painter.drawPolygon(QPolygonF([tip, QPointF(at.x() + half, base), QPointF(at.x() - half, base)]))
+        elif tone == "bad":
+            painter.setPen(QPen(color, max(px(2.4), 2), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            half = px(9) / 2
+            painter.drawLine(QPointF(at.x() - half, at.y() - half), QPointF(at.x() + half, at.y() + half))
+            painter.drawLine(QPointF(at.x() - half, at.y() + half), QPointF(at.x() + half, at.y() - half))
+        else:
+            painter.drawEllipse(at, half, half)

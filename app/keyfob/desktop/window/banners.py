@@ -9,10 +9,7 @@ from keyfob.core import time_words
 from keyfob.core.account import AccountView
 from keyfob.desktop.window.models import Banner
 from keyfob.desktop.window.names import name_of
-from keyfob.desktop.window.status_text import why_it_ended
-
-KEY_REMINDER = timedelta(days=7)  # before an API key expires
-GRANT_REMINDER = timedelta(days=1)  # before a sign-in ends that no renewal can lengthen
+from keyfob.desktop.window.status_text import ends_soon, why_it_ended
 
 
 def banners(
@@ -21,48 +18,39 @@ def banners(
     hidden: frozenset[str],
     keychain: Banner | None = None,
     zone: tzinfo | None = None,
+    shown: str | None = None,
 ) -> tuple[Banner, ...]:
-    """Who needs the user and why; `hidden` holds `banner_id`s put off with Later."""
+    """Who needs the user and why; `hidden` holds `banner_id`s put off with Later. `shown`: the account whose
+    page is open. The page says itself what that account needs.
+    """
     out = [keychain] if keychain else []
-    ended = [v for v in views if v.status == "needs_sign_in" and banner_id(v) not in hidden]
-    if len(ended) > 2:
-        names = ", ".join(name_of(v) for v in ended)
-        out.append(
-            Banner(
-                "warn",
-                f"{len(ended)} accounts need you",
-                f"Signed out: {names}.",
-                "Show",
-                "show",
-                ended[0].key,
-            )
-        )
+    ended = [v for v in views if v.status == "needs_sign_in"]
+    others = [v for v in ended if v.key != shown and banner_id(v) not in hidden]
+    if len(others) > 2:
+        other = "other " if any(v.key == shown for v in ended) else ""
+        names = ", ".join(name_of(v) for v in others)
+        title = f"{len(others)} {other}accounts need you"
+        out.append(Banner("warn", title, f"Signed out: {names}.", "Show", "show", others[0].key))
         return tuple(out)
-    for view in ended:
+    for view in others:
         why = f"{why_it_ended(view, now)}{_since(view, now, zone)}"
         button = "Enter a new key" if view.holds_key else "Sign in"
         out.append(Banner("warn", f"{name_of(view)} needs you", why, button, "reconnect", view.key))
     for view in views:
-        ends = view.grant_ends_at
-        if view.status != "connected" or ends is None or not timedelta(0) < ends - now < GRANT_REMINDER:
-            continue
-        if banner_id(view) not in hidden:
-            text = f"{view.provider_title} ends the sign-in in {time_words.span(ends - now)}."
-            out.append(
-                Banner("warn", f"Sign in to {name_of(view)} soon", text, "Sign in", "reconnect", view.key)
-            )
-    for view in views:
-        ends = view.expires_at
-        if not view.holds_key or view.status != "connected" or ends is None:
-            continue
-        if timedelta(0) < ends - now < KEY_REMINDER and banner_id(view) not in hidden:
-            text = (
-                f"It expires in {time_words.span(ends - now)}. Create a new key at {view.provider_title} "
-                "before then."
-            )
-            title = f"{name_of(view)} at {view.provider_title} is about to expire"
-            out.append(Banner("warn", title, text, "Enter a new key", "reconnect", view.key))
+        ends = ends_soon(view, now)
+        if ends is not None and view.key != shown and banner_id(view) not in hidden:
+            out.append(_reminder(view, ends - now))
     return tuple(out)
+
+
+def _reminder(view: AccountView, left: timedelta) -> Banner:
+    name, provider, span = name_of(view), view.provider_title, time_words.span(left)
+    if view.holds_key:
+        title = f"{name} at {provider} is about to expire"
+        text = f"It expires in {span}. Create a new key at {provider} before then."
+        return Banner("warn", title, text, "Enter a new key", "reconnect", view.key)
+    text = f"{provider} ends the sign-in in {span}."
+    return Banner("warn", f"Sign in to {name} soon", text, "Sign in", "reconnect", view.key)
 
 
 def _since(view: AccountView, now: datetime, zone: tzinfo | None) -> str:

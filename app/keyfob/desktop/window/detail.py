@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
+from urllib.parse import urlsplit
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.shared.method_words import METHOD_WORDS
-from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window import history
-from keyfob.desktop.window.banners import KEY_REMINDER
 from keyfob.desktop.window.models import (
     STATUS_SHAPES,
     STATUS_TONES,
     STATUS_WORDS,
     Detail,
     LifeBar,
-    Problem,
 )
 from keyfob.desktop.window.names import face_of, name_of
-from keyfob.desktop.window.status_text import end_of_all, expired, headline, kept_back
+from keyfob.desktop.window.problem import details, problem
+from keyfob.desktop.window.status_text import (
+    KEY_REMINDER,
+    end_of_all,
+    ends_soon,
+    expired,
+    headline,
+    kept_back,
+)
 
 
 def detail(
@@ -38,9 +44,12 @@ def detail(
     first, second = headline(view, now, zone)
     api_key = view.holds_key
     live = view.status not in ("disconnected", "needs_sign_in")
+    ends = "" if ends_soon(view, now) else end_of_all(view, now, zone)
     parts = [view.provider_title]
     if view.plan:
         parts.append(view.plan)
+    if host := host_of(view):
+        parts.append(host)
     if view.connected_at and view.status != "disconnected":
         parts.append(f"connected {time_words.day(view.connected_at, now, zone)}")
     return Detail(
@@ -53,15 +62,16 @@ def detail(
         tone=STATUS_TONES[view.status],
         shape=STATUS_SHAPES[view.status],
         headline=first,
-        note=" ".join(p for p in (second, kept_back(view), end_of_all(view, now, zone)) if p),
+        note=" ".join(p for p in (second, kept_back(view), ends) if p),
         life=life(view, now, zone),
         scopes=view.scopes,
         missing_scopes=view.narrower_scopes,
         facts=_facts(view, now, kept_in, zone),
         lately=history.lines(events, now, zone),
         points=history.points(events, now),
+        days=history.days(now, zone),
         problem=problem(view, now, zone),
-        token_heading="API key" if api_key else "Access token",
+        details=details(view),
         can_renew=live and view.renewable and not busy and view.status != "renewing",
         can_test=live and not busy,
         can_copy=live and view.shareable and view.status != "stale" and not expired(view, now) and not busy,
@@ -73,6 +83,12 @@ def detail(
         provider_title=view.provider_title,
         api_key=api_key,
     )
+
+
+def host_of(view: AccountView) -> str:
+    """The server that the account is at, as short as its provider names it; empty if none is known."""
+    issuer = urlsplit(view.issuer or "").netloc.lower()
+    return issuer or min(view.hosts, key=len, default="")
 
 
 def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
@@ -100,37 +116,16 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
         lived,
         mark,
         tone,
-        f"issued {moment(start)}",
-        f"renews {moment(view.renews_at)}" if mark is not None and view.renews_at else "",
-        ("" if view.expires_at else "renews ") + moment(end),
-    )
-
-
-def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | None:
-    """What the account's page says is wrong; None if nothing is."""
-    note = view.last_error
-    if note is None or view.status == "disconnected":
-        return None
-    details = "\n".join(
-        [
-            f"account: {view.id}",
-            f"status: {view.status}",
-            f"method: {view.method}",
-            f"code: {note.code}",
-            f"advice: {note.advice}",
-            f"message: {note.message}",
-            f"at: {note.at.isoformat(timespec='seconds')}",
-            *([f"detail: {note.detail}"] if note.detail else []),
-        ]
-    )
-    return Problem(
-        _sentence(note.message), REMEDIES.get(note.code, ""), time_words.moment(note.at, now, zone), details
+        f"Issued {moment(start)}",
+        f"Renews {moment(view.renews_at)}" if mark is not None and view.renews_at else "",
+        f"{'Ends' if view.expires_at else 'Renews'} {moment(end)}",
     )
 
 
 def _facts(
     view: AccountView, now: datetime, kept_in: str, zone: tzinfo | None
 ) -> tuple[tuple[str, str], ...]:
+    live = view.status not in ("disconnected", "needs_sign_in")
     out = [("Name for tools", view.id), ("Method", METHOD_WORDS[view.method].name)]
     if view.subject:
         out.append(("Subject", view.subject))
@@ -143,15 +138,10 @@ def _facts(
         out.append(("Reminder", time_words.date(view.expires_at - KEY_REMINDER, zone)))
     if view.last_renewed_at:
         out.append(("Last renewed", time_words.moment(view.last_renewed_at, now, zone)))
-    if view.renewable and view.renews_at and view.status in ("connected", "renewing", "stale"):
-        out.append(("Next renewal", time_words.moment(max(view.renews_at, now), now, zone)))
+    if view.renewable and view.renews_at and view.renews_at > now and live:
+        out.append(("Next renewal", time_words.moment(view.renews_at, now, zone)))
     if view.grant_ends_at and view.status != "disconnected":
         out.append(("Sign-in ends", time_words.moment(view.grant_ends_at, now, zone)))
     if view.status != "disconnected":
         out.append(("Kept in", kept_in))
     return tuple(out)
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

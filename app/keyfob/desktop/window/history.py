@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from keyfob.core.account import LoggedEvent
 
 DAYS = 3  # how far back the strip looks
-MOST_LINES = 5
+MOST_LINES = 6
 
 _WORDS = {
     "connected": "Connected",
@@ -53,6 +53,31 @@ class Point:
 
     place: float  # 0: three days ago, 1: now
     tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The beginning of a day on the strip."""
+
+    place: float  # as a point's
+    name: str
+
+
+def days(now: datetime, zone: tzinfo | None = None) -> tuple[Day, ...]:
+    """The midnights on the strip, oldest first."""
+    start, midnight = (
+        now - timedelta(days=DAYS),
+        now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0),
+    )
+    out = []
+    for back in range(DAYS):
+        # Each midnight by the calendar: a day may have 23 or 25 hours.
+        at = (
+            (midnight.replace(tzinfo=None) - timedelta(days=back)).replace(tzinfo=zone).astimezone(now.tzinfo)
+        )
+        if at > start:
+            out.append(Day((at - start) / timedelta(days=DAYS), time_words.day(at, now, zone).capitalize()))
+    return tuple(reversed(out))
 
 
 def lines(events: Sequence[LoggedEvent], now: datetime, zone: tzinfo | None = None) -> tuple[Line, ...]:

@@ -21,8 +21,7 @@ from keyfob.desktop.window.account_page import AccountPage
 from keyfob.desktop.window.empty_page import EmptyPage
 from keyfob.desktop.window.models import Banner, Window
 from keyfob.desktop.window.sidebar import Sidebar
-
-NOTE_SECONDS = 6
+from keyfob.desktop.window.toast import Toast
 
 
 def _never() -> bool:
@@ -35,7 +34,8 @@ class BannerView(QFrame):
     pressed = Signal(str, str)  # action, key
     put_off = Signal(str, str)
 
-    def __init__(self, theme: Theme, banner: Banner) -> None:
+    def __init__(self, theme: Theme, banner: Banner, *, leads: bool) -> None:
+        """`leads`: its button is the page's primary one."""
         super().__init__()
         self._banner = banner
         self.setProperty("tone", banner.tone)
@@ -55,7 +55,7 @@ class BannerView(QFrame):
             later.clicked.connect(self._put_off)
             row.addWidget(later)
         if banner.button:
-            mend = button(banner.button, "primary", name=f"{banner.button}: {banner.title}")
+            mend = button(banner.button, "primary" if leads else "", name=f"{banner.button}: {banner.title}")
             mend.clicked.connect(self._press)
             row.addWidget(mend)
 
@@ -81,6 +81,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._theme = theme
         self._banners: tuple[Banner, ...] = ()
+        self._lead: Banner | None = None
         self.may_hide: Callable[[], bool] = _never
         self._painted = False
         # A timer of the window's own: nothing is emitted for a window that is gone before it fires.
@@ -104,27 +105,14 @@ class MainWindow(QMainWindow):
         middle.setSpacing(0)
         middle.addWidget(self.sidebar)
         middle.addWidget(self.pages, 1)
-        self.note = QFrame()
-        self.note.setProperty("tone", "info")
-        self._note_text = label("", "secondary", wrap=True)
-        note_row = QHBoxLayout(self.note)
-        note_row.setContentsMargins(18, 9, 16, 9)
-        note_row.setSpacing(12)
-        self._note_picture = Picture(theme, "check", "ok", 18)
-        note_row.addWidget(self._note_picture, 0, Qt.AlignmentFlag.AlignVCenter)
-        note_row.addWidget(self._note_text, 1)
-        self.note.hide()
-        self._note_timer = QTimer(self)
-        self._note_timer.setSingleShot(True)
-        self._note_timer.timeout.connect(self.note.hide)
         centre = QWidget()
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(self._banner_box)
-        layout.addWidget(self.note)
         layout.addLayout(middle, 1)
         self.setCentralWidget(centre)
+        self.note = Toast(theme, self.pages)
         self._shortcut("Ctrl+N", self.sidebar.connect_asked)
         self._shortcut("Ctrl+,", self.sidebar.settings_asked)
         ending = self._shortcut("Ctrl+Q", self.quit_asked)
@@ -153,10 +141,10 @@ class MainWindow(QMainWindow):
     def show_model(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""
         self.sidebar.show_model(model, selected)
-        if model.banners != self._banners:
-            self.show_banners(model.banners)
+        if (model.banners, model.lead) != (self._banners, self._lead):
+            self.show_banners(model.banners, model.lead)
         if model.detail is not None:
-            self.account.show_model(model.detail)
+            self.account.show_model(model.detail, leads=model.lead is None)
             self.pages.setCurrentWidget(self.account)
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
@@ -165,20 +153,11 @@ class MainWindow(QMainWindow):
 
     def say(self, text: str, *, good: bool = True) -> None:
         """A note that disappears after a while: what a press has brought."""
-        self.note.setProperty("tone", "info" if good else "bad")
-        self._note_picture.become("check" if good else "warning", "ok" if good else "bad")
-        self.note.style().unpolish(self.note)
-        self.note.style().polish(self.note)
-        self._note_text.setText(text)
-        self.note.setAccessibleName(self._note_text.text())
-        self.note.show()
-        self._note_timer.start(NOTE_SECONDS * 1000 * (1 if good else 3))
+        self.note.say(text, good=good)
 
     def unsay(self) -> None:
         """What went wrong is right again: its note goes. A good note stays its time."""
-        if self.note.property("tone") == "bad":
-            self._note_timer.stop()
-            self.note.hide()
+        self.note.unsay()
 
     def bring_up(self) -> None:
         """Show, restore and raise."""
@@ -187,16 +166,16 @@ class MainWindow(QMainWindow):
         self.raise_()
         self.activateWindow()
 
-    def show_banners(self, banners: tuple[Banner, ...]) -> None:
-        """Show these banners instead of the ones on screen."""
-        self._banners = banners
+    def show_banners(self, banners: tuple[Banner, ...], lead: Banner | None = None) -> None:
+        """Show these banners instead of the ones on screen. `lead`: the one whose button is primary."""
+        self._banners, self._lead = banners, lead
         while (item := self._banner_box.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.setParent(None)
                 widget.deleteLater()
         for banner in banners:
-            view = BannerView(self._theme, banner)
+            view = BannerView(self._theme, banner, leads=banner is lead)
             # Queued: what a press brings replaces the banners, and none
             # may go while its own click is on the way.
             view.pressed.connect(self.banner_pressed, Qt.ConnectionType.QueuedConnection)

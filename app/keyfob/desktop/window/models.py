@@ -79,12 +79,12 @@ class LifeBar:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with an account, and what to do."""
+    """What an account needs its user for, and the one button that helps."""
 
     title: str
-    remedy: str
-    when: str
-    details: str  # for a report: code and times, nothing secret
+    text: str
+    button: str  # empty if no press here helps
+    warns: bool = True  # False: it is as the user wanted it
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,9 @@ class Detail:
     facts: tuple[tuple[str, str], ...]
     lately: tuple[history.Line, ...]
     points: tuple[history.Point, ...]
+    days: tuple[history.Day, ...]
     problem: Problem | None
-    token_heading: str
+    details: str  # of the last error, for a report: code and times, nothing secret; empty if there is none
     can_renew: bool
     can_test: bool
     can_copy: bool
@@ -136,3 +137,13 @@ class Window:
     loading: bool = False
     tray_missing: bool = False
     urgent: bool = False  # a count of seconds is on screen: refresh each second
+
+    @property
+    def lead(self) -> Banner | None:
+        """The banner whose button is the page's primary one. None: the account's own button is, or none."""
+        pressable = [banner for banner in self.banners if banner.button]
+        for banner in pressable:
+            if banner.tone == "bad":  # without the keychain no account's button can help
+                return banner
+        account = self.detail is not None and self.detail.problem is not None and self.detail.problem.button
+        return None if account or not pressable else pressable[0]

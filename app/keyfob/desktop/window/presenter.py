@@ -26,6 +26,7 @@ from keyfob.desktop.window.models import Banner
 from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.notices import Attention, Notices, unfinished_banner, unread_banner
 from keyfob.desktop.window.pictures import Pictures
+from keyfob.desktop.window.problem import details
 from keyfob.desktop.window.refresh import Refresh
 from keyfob.desktop.window.status_text import why_it_ended
 from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
@@ -284,9 +285,9 @@ class Presenter(QObject):
         if action != "copy_details":
             self.commands.run(action, view)
             return
-        problem = self.model.detail.problem if self.model.detail else None
-        if problem is not None:
-            self.commands.copy_plain(problem.details, DETAILS_COPIED)
+        text = details(view)
+        if text:
+            self.commands.copy_plain(text, DETAILS_COPIED)
 
     def close(self) -> None:
         """No event comes after this; the clipboard contains no token of Keyfob."""

@@ -7,6 +7,10 @@ from typing import assert_never
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
+from keyfob.core.errors import Advice
+
+KEY_REMINDER = timedelta(days=7)  # before an API key expires
+GRANT_REMINDER = timedelta(days=1)  # before a sign-in ends that no renewal can lengthen
 
 
 def until(view: AccountView, now: datetime) -> timedelta | None:
@@ -20,21 +24,33 @@ def expired(view: AccountView, now: datetime) -> bool:
     return view.expires_at is not None and view.expires_at <= now
 
 
+def ends_soon(view: AccountView, now: datetime) -> datetime | None:
+    """When the account will need its user, if that is so near that the window reminds of it."""
+    if view.status != "connected":
+        return None
+    ends, reminder = (
+        (view.expires_at, KEY_REMINDER) if view.holds_key else (view.grant_ends_at, GRANT_REMINDER)
+    )
+    return ends if ends is not None and timedelta(0) < ends - now < reminder else None
+
+
 def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str, str]:
     """What the card says first, and the smaller line under it (which may be empty)."""
     match view.status:
         case "disconnected":
-            return "No token", "Reconnect to use this account again."
+            return "Disconnected", "Keyfob has no token of this account. Reconnect to use it again."
         case "needs_sign_in" if _ran_out(view, now):
             what = "This key" if view.holds_key else "The token"
             then = (
-                "Enter a new key to continue." if view.holds_key else "It cannot be renewed. Sign in again."
+                f"Create a new key at {view.provider_title} and press Reconnect to enter it."
+                if view.holds_key
+                else "It cannot be renewed. Sign in again with Reconnect."
             )
             return f"{what} has expired", then
         case "needs_sign_in" if view.holds_key:
-            return "This key is no longer accepted", "Enter a new key to continue."
+            return "This key is no longer accepted", "Press Reconnect to enter a new key."
         case "needs_sign_in":
-            return "The sign-in has ended", "Sign in again. Keyfob then renews it automatically."
+            return "The sign-in has ended", "Sign in again with Reconnect."
         case "renewing":
             return "Renewing now", _still_good(view, now)
         case "stale" if not expired(view, now):
@@ -46,17 +62,17 @@ def headline(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str
             since = (
                 f"Expired {time_words.moment(view.expires_at, now, zone)}" if view.expires_at else "Expired"
             )
-            return since, "Keyfob keeps trying. You are still signed in."
+            return since, f"{_trying(view, now, zone)} You are still signed in."
         case "connected":
-            return _connected(view, now)
+            return _connected(view, now, zone)
     assert_never(view.status)
 
 
-def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
+def _connected(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[str, str]:
     left = until(view, now)
     if view.expires_at is None and not view.renewable:
         return (
-            "Does not expire" if view.holds_key else "Used until the provider refuses it"
+            "This key does not expire" if view.holds_key else "Used until the provider refuses it"
         ), "Keyfob keeps it in your keychain and gives it to your tools."
     if not view.renewable:
         after = (
@@ -65,13 +81,34 @@ def _connected(view: AccountView, now: datetime) -> tuple[str, str]:
             else "It cannot be renewed. Sign in again when it ends."
         )
         assert view.expires_at is not None
-        return f"Ends in {time_words.span(view.expires_at - now)}", after
+        what = "This key ends" if view.holds_key else "Ends"
+        return f"{what} in {time_words.span(view.expires_at - now)}", after
     assert left is not None or view.renews_at is None
+    if view.last_error is not None and view.last_error.advice == Advice.RETRY:
+        words = (_trying(view, now, zone), _still_good(view, now))
+        return f"Renews when {view.provider_title} answers", " ".join(w for w in words if w)
     if view.last_error is not None:
-        return "Renews when the provider answers", _still_good(view, now)
+        return "Not renewed yet", _still_good(view, now)
     if left is None or left <= timedelta(0):
         return "Renews any moment", _still_good(view, now)
     return f"Renews automatically in {time_words.span(left)}", ""
+
+
+def _trying(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
+    """What keeps a renewal from happening, and when Keyfob tries again."""
+    note, again = view.last_error, view.renews_at
+    if note is not None and note.advice == Advice.UNLOCK_KEYCHAIN:
+        return "Keyfob renews it as soon as it can use your keychain."
+    what = f"{sentence(note.message)} " if note is not None and note.advice == Advice.RETRY else ""
+    if note is not None and again is not None and again > now:
+        return f"{what}Keyfob tries again at {time_words.moment(again, now, zone)}."
+    return f"{what}Keyfob keeps trying."
+
+
+def sentence(text: str) -> str:
+    """`text` with a full stop, if it has no mark at its end."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def why_it_ended(view: AccountView, now: datetime) -> str:

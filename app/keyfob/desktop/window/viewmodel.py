@@ -61,7 +61,7 @@ def window(
         rows=tuple(row(v, now, names.count(name_of(v)) > 1, pictures) for v in views),
         summary=title,
         summary_note=spoken,
-        banners=banners(views, now, hidden, keychain, zone),
+        banners=banners(views, now, hidden, keychain, zone, selected),
         detail=None
         if chosen is None
         else detail(
