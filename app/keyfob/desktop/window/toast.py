@@ -11,7 +11,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Picture, label, restyle
 
 SECONDS, FAILURE_SECONDS = 6, 18
-WIDEST = 620  # designed pixels
+WIDEST = 700  # designed pixels
 
 
 class Toast(QFrame):
@@ -74,7 +74,7 @@ class Toast(QFrame):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay at the bottom of what it lies over."""
-        if event.type() in (QEvent.Type.Resize, QEvent.Type.Move) and self.isVisible():
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Move) and not self.isHidden():
             self._place()
         return super().eventFilter(watched, event)
 
