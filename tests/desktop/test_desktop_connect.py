@@ -94,7 +94,7 @@ def test_searching_finds_by_name_and_by_method(dialog: ConnectDialog) -> None:
 def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot) -> None:
     page = dialog.gallery
     page.search.setText("nexus")
-    assert [page.method.itemText(n) for n in range(page.method.count())] == ["API key", "browser"]
+    assert [page.method.itemText(n) for n in range(page.method.count())] == ["API key", "Browser sign-in"]
     page.method.setCurrentIndex(1)
     qtbot.keyClick(page.search, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
@@ -382,7 +382,9 @@ def test_switching_the_method_is_on_purpose(
 
 def test_only_pages_of_the_web_are_offered() -> None:
     preset = fake.sample_providers()[5]
-    assert forms.form(preset, "api_key", known=None, setting_port=1).create_at is not None
+    asked = forms.form(preset, "api_key", known=None, setting_port=1).key
+    assert asked is not None
+    assert asked.page is not None
     for bad in ("file:///etc/passwd", "javascript:x", "-x", "https://{instance}/keys"):
         assert forms.web_page(bad) is None
 
@@ -441,16 +443,16 @@ def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
     blocked = replace(engine.providers.get("claude-ai"), methods=("oauth", "api_key"))
     engine.providers.rows = [p for p in engine.providers.rows if p.id != "claude-ai"] + [blocked]
     dialog.choose(demo=False)
-    qtbot.waitUntil(lambda: [len(c.methods) for c in dialog.gallery.cards if c.id == "claude-ai"] == [2])
-    card = next(c for c in dialog.gallery.cards if c.id == "claude-ai")
-    assert card.badge == "Not allowed by the provider’s terms"
+    qtbot.waitUntil(lambda: [len(c.ways) for c in dialog.gallery.cards if c.id == "claude-ai"] == [2])
     dialog.gallery.search.setText("claude subscription")
     dialog.gallery.method.setCurrentIndex(dialog.gallery.method.findData("oauth"))
+    assert dialog.gallery.foot.what.text() == "Claude subscription: not allowed by its terms"
+    assert dialog.gallery.foot.lead.text() == "Anthropic’s terms allow this sign-in only for its own apps."
     dialog.gallery.go.click()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     assert not dialog.form.go.isVisible()
     other = dialog.form.findChild(QPushButton, "other_api_key")
-    assert other.text() == "Connect with API key"
+    assert other.text() == "Paste an API key"
     other.click()
     qtbot.waitUntil(lambda: "api_key" in dialog.form.fields)
 
@@ -467,7 +469,7 @@ def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, 
 def test_the_popular_stand_first_and_any_server_last() -> None:
     order = [c.id for c in cards.cards(fake.sample_providers(), demo=True)]
     assert order[:4] == ["demo", "nexusmods", "bluesky", "github"]
-    assert order[-1] == "openid"
+    assert order[-2:] == ["openid", "claude-ai"]  # what the terms forbid comes after all that can be used
 
 
 def test_every_port_that_has_to_be_registered_is_told() -> None:
@@ -475,8 +477,9 @@ def test_every_port_that_has_to_be_registered_is_told() -> None:
         "x", "X", redirect=RedirectProfile(port="list", ports=(1455, 1457)), policy=Policy("user")
     )
     form = forms.form(listed, "oauth", known=None, setting_port=9876)
-    assert form.redirect_uri == "http://127.0.0.1:1455/callback"
-    assert form.also_ports == (1457,)
+    assert form.registration is not None
+    assert form.registration.redirect == "http://127.0.0.1:1455/callback"
+    assert form.registration.also_ports == (1457,)
     any_port = Provider("x", "X", redirect=RedirectProfile(host="localhost", port="any", path=""))
     assert forms.redirect_uri(any_port, 9876) == "http://localhost"
 
@@ -531,35 +534,35 @@ def test_the_window_comes_to_the_front_however_a_sign_in_ends(
 
 def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
     """Nexus Mods gives out apps by hand: its API key works now."""
-    page = dialog.gallery
+    page, foot = dialog.gallery, dialog.gallery.foot
     page.search.setText("nexus")
     assert page.method.currentData() == "api_key"
-    assert page.text.text() == "Paste an API key. Keyfob tests it and saves it in your keychain."
+    assert foot.what.text() == "Nexus Mods: paste an API key"
+    assert foot.lead.text() == "You create it on a page of Nexus Mods. Keyfob opens the page."
     page.method.setCurrentIndex(page.method.findData("oauth"))
-    assert page.text.text() == "First register your own app at Nexus Mods. Then sign in with it."
+    assert foot.what.text() == "Nexus Mods: sign in with your own app"
+    assert foot.lead.text() == "First you register an app at Nexus Mods. Keyfob shows you each step."
     page.search.setText("openai")
     assert page.method.currentData() == "oauth"
-    assert (
-        page.text.text()
-        == "Sign in once with your browser. Keyfob keeps the token in your keychain and renews it."
-    )
+    assert foot.what.text() == "OpenAI: sign in with your browser"
+    page.search.setText("microsoft")
+    assert foot.lead.text() == "You sign in with the app that you registered before."
     page.search.setText("claude subscription")
-    assert page.text.text() == "Not allowed by the provider’s terms."
+    assert foot.what.text() == "Claude subscription: not allowed by its terms"
     described = page.list.currentItem().data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert described == "not allowed. Not allowed by the provider’s terms"
+    assert described == (
+        "Not allowed by its terms. Anthropic’s terms allow this sign-in only for its own apps."
+    )
 
 
 def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:
     presets = standard(tmp_path).all()
     providers = [p for p in presets if p.category != "custom" and p.id not in cards.ANY_SERVER]
     shown = [c for c in cards.cards(providers, demo=False) if not c.id.endswith("-sandbox")]
-    at_once = [bool(card.at_once) for card in shown]
+    at_once = [card.group == "at_once" for card in shown]
     assert at_once == sorted(at_once, reverse=True)
     assert 0 < sum(at_once) < len(at_once)
-    for card in shown:
-        if card.at_once:
-            assert card.methods[0][0] == card.at_once[0]
-    chosen = {card.id: card.methods[0][0] for card in shown}
+    chosen = {card.id: card.ways[0].method for card in shown}
     assert {chosen[name] for name in ("nexusmods", "github", "gitlab", "huggingface")} == {"api_key"}
 
 

@@ -41,6 +41,7 @@ from keyfob.core.words import (
     ExpiresKind,
     IdentityFrom,
     InputKind,
+    KeyWord,
     Offer,
     Origin,
     PasteForm,
@@ -141,6 +142,10 @@ class ClientProfile:
     auth: ClientAuth = "none"
     secret: SecretRule = "never"  # noqa: S105
     alg: Annotated[Algorithm | None, Meaning("for private_key_jwt")] = None
+    id_pattern: Annotated[
+        Pattern | None, Meaning("a regular expression that every client id of this provider matches")
+    ] = None
+    id_hint: Annotated[Words, Meaning("how to recognise a client id; shown under the field")] = ""
     env: Annotated[
         Mapping[str, str],
         Meaning("client_id, client_secret, redirect_uri: names of environment variables"),
@@ -158,6 +163,9 @@ class RedirectProfile:
     paste: PasteForm | None = None
     uri: Annotated[Url | None, Meaning("a redirect that is not loopback; needs paste")] = None
     registered_port: Annotated[bool, Meaning("false: the redirect is registered without a port")] = True
+    registered: Annotated[
+        bool, Meaning("false: the page for registering an app has no field for this address")
+    ] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +267,7 @@ class ApiKeyProfile:
     """Method `api_key`: where to make a key, how it is sent, how it is tried."""
 
     create_at: Url | None = None
+    called: Annotated[KeyWord, Meaning("what the provider calls it")] = "API key"
     hint: Words = ""
     pattern: Pattern | None = None
     api: Api = field(default_factory=Api)

@@ -57,6 +57,7 @@ RequestFormat = Literal["form", "json"]
 ExpiresKind = Literal["seconds", "epoch", "rfc3339"]
 Placement = Literal["bearer", "header", "query", "basic"]  # where a token goes on a request
 Verb = Literal["GET", "POST"]
+KeyWord = Literal["API key", "token"]  # what a provider calls a key that the user creates there
 # Where who-am-I comes from.
 IdentityFrom = Literal["id_token", "userinfo", "request", "access_jwt", "token_answer", "none"]
 RevocationStyle = Literal["rfc7009", "json", "form_get", "bearer_post", "delete", "nextcloud", "none"]

@@ -84,7 +84,8 @@ class RunningApp(QObject):
         if self.first_start is not None:
             self.first_start.close()
         self.renewal_timer.stop()
-        self.connect_dialog.close()
+        if self.connect_dialog.isVisible():
+            self.connect_dialog.end()
         self.presenter.close()
 
     # --- wiring ---------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 # Texts for users, expressions, request bodies or paths: braces there are not placeholders.
 NOT_FILLED = re.compile(
     r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|(api_key\.)?identity\.(body|map\.)"
-    r"|test\.body|api_key\.(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
+    r"|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
 )
 CODE = re.compile(
     r"\$\{|\$\(|\{\{|\{%|<%|<\?|<script|`|\bjavascript:|\bdata:|\bfile:|\b__\w+__|\blambda\b|\b(eval|exec|import|system)\s*\(",
@@ -183,7 +183,9 @@ def placeholders(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[Pres
 
 
 def inputs(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
-    """Whether each input has its own name, is used, and its example fits its own pattern."""
+    """Whether each input has its own name, is used, and its example fits its own pattern; and whether the
+    other patterns can be used.
+    """
     used = {
         name for key, value in leaves if not key.startswith("inputs.") for name in PLACEHOLDER.findall(value)
     }
@@ -206,12 +208,10 @@ def inputs(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFaul
             text = getattr(entry, name)
             if text and entry.kind == "text" and not patterns.matches(entry.pattern, text):
                 yield PresetFault(f"{at}.{name}", "does not match the pattern", "change it or the pattern")
-    if (
-        preset.api_key
-        and preset.api_key.pattern is not None
-        and (should := patterns.fault(preset.api_key.pattern))
-    ):
-        yield PresetFault("api_key.pattern", "is not a pattern that Keyfob accepts", should)
+    key = preset.api_key.pattern if preset.api_key else None
+    for at, pattern in (("api_key.pattern", key), ("client.id_pattern", preset.client.id_pattern)):
+        if pattern is not None and (should := patterns.fault(pattern)):
+            yield PresetFault(at, "is not a pattern that Keyfob accepts", should)
 
 
 def no_code(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from keyfob.core.account import AccountView
@@ -19,6 +19,7 @@ from keyfob.desktop.connect.outcome_pages import FailurePage, SuccessPage
 from keyfob.desktop.connect.presenter import SignInPresenter, request_of
 from keyfob.desktop.connect.sign_in_text import CHANGE
 from keyfob.desktop.connect.waiting_page import WaitingPage
+from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import label
@@ -62,9 +63,15 @@ class ConnectDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
-        self.resize(QSize(theme.px(720), theme.px(560)))
+        self._theme = theme
+        self.resize(self._usual_size())
         self.setMinimumSize(QSize(theme.px(480), theme.px(420)))
         self._wire()
+
+    def _usual_size(self) -> QSize:
+        """Room for three columns of tiles, unless the screen is smaller."""
+        px, screen = self._theme.px, self.screen().availableSize()
+        return QSize(min(px(960), screen.width() - px(40)), min(px(680), screen.height() - px(60)))
 
     def _wire(self) -> None:
         p = self._presenter
@@ -279,7 +286,23 @@ class ConnectDialog(QDialog):
         """A sign-in runs, or its outcome is being read."""
         return self.isVisible() and self.pages.currentWidget() in (self.waiting, self.success, self.form)
 
+    def reject(self) -> None:
+        """Cancel, Escape or the title bar's cross. What was typed is not lost without a question."""
+        if not (self.isVisible() and self.pages.currentWidget() is self.form and self.form.filled):
+            self.end()
+            return
+        text = "Keyfob has not saved it."
+        question = Confirm(self._theme, "Discard what you typed?", text, "Discard", self)
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.confirmed.connect(self.end)
+        question.open()
+
+    def end(self) -> None:
+        """Close without a question: the app ends, or the user has answered it."""
+        super().reject()
+
     def done(self, result: int) -> None:
         """Qt's end of the dialog: cancels a sign-in that is in progress."""
         self._presenter.close()
+        self.form.forget()
         super().done(result)

@@ -1,5 +1,5 @@
 """What the user must enter before a sign-in: server, username, app
-registration, key. The page keeps nothing of it.
+registration, key. What is typed stays until the sign-in begins or the dialog closes; nothing is saved here.
 """
 
 from __future__ import annotations
@@ -8,25 +8,30 @@ from dataclasses import replace
 from datetime import UTC, datetime, time
 
 from PySide6.QtCore import QDate, Qt, Signal
-from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDateEdit,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from keyfob.core.secret import Secret
-from keyfob.core.text import plain
-from keyfob.desktop.connect.models import Form, KnownClient
+from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
+from keyfob.desktop.connect.forms import page_at
+from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration
 from keyfob.desktop.shared.avatar import Tile
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import (
-    Elided,
-    IconButton,
-    Picture,
-    Scroller,
-    Switch,
-    button,
-    label,
-    restyle,
-)
+from keyfob.desktop.shared.widgets import IconButton, Picture, Scroller, Switch, button, label, rule
 from keyfob.providers.patterns import matches
 from keyfob.service.accounts.views import SignInRequest
+
+SECRETS = ("api_key", "password", "client_secret")
+COLUMN = 600  # the width of the form at most, in designed pixels
+EDGE = 28
 
 
 class FormPage(QWidget):
@@ -37,196 +42,270 @@ class FormPage(QWidget):
     cancelled = Signal()
     opened = Signal(str)  # an address of the preset's, to be shown in the browser
     copied = Signal(str)
-    other_method = Signal(str, str)  # provider, method: this one is not available
+    other_method = Signal(str, str)  # provider, method: another one is wanted
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
         self._form: Form | None = None
+        self._saved: KnownClient | None = None  # offered, and not wanted at present
+        self._typed: dict[str, str] = {}  # by field: what another method of the provider may need again
+        self._first: dict[str, str] = {}  # by field: what it held when it was shown
+        self._pages: list[tuple[QPushButton, QLabel, str]] = []  # buttons that open a page, once it is known
+        self._steps: list[Numbered] = []
         self.fields: dict[str, QLineEdit] = {}  # by the name of what is entered
         self.problems: dict[str, QLabel] = {}  # the message under each field
+        self._rows: dict[str, Field] = {}
+        self._build_head()
         self._scroll = Scroller()
-        self.back_button = button("Back")
+        self.instead = IconButton(theme, "key", "", "link", "Use a token instead")
         self.cancel = button("Cancel")
         self.go = button("Continue", "primary")
-        self.back_button.clicked.connect(self.back)
         self.cancel.clicked.connect(self.cancelled)
         self.go.clicked.connect(self._submit)
+        self.instead.clicked.connect(self._use_instead)
+        px = theme.px
         foot = QHBoxLayout()
-        foot.setContentsMargins(26, 12, 26, 22)
-        foot.setSpacing(9)
-        foot.addWidget(self.back_button)
+        foot.setContentsMargins(px(EDGE), px(14), px(EDGE), px(16))
+        foot.setSpacing(px(9))
+        foot.addWidget(self.instead)
         foot.addStretch(1)
         foot.addWidget(self.cancel)
         foot.addWidget(self.go)
+        body = QFrame()
+        body.setObjectName("dialogBody")
+        inside = QVBoxLayout(body)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self._scroll)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroll, 1)
+        layout.setSpacing(0)
+        layout.addLayout(self._head)
+        layout.addWidget(rule())
+        layout.addWidget(body, 1)
+        layout.addWidget(rule())
         layout.addLayout(foot)
 
+    def _build_head(self) -> None:
+        px = self._theme.px
+        self.back_button = IconButton(self._theme, "chevron-left", "Back", "quiet")
+        self.back_button.clicked.connect(self.back)
+        self._tile = Tile(px(48), "", "#000000")
+        self.title = label("", "title", wrap=True)
+        self.text = label("", "secondary", wrap=True)
+        texts = QVBoxLayout()
+        texts.setSpacing(px(3))
+        texts.addWidget(self.title)
+        texts.addWidget(self.text)
+        self._head = QHBoxLayout()
+        self._head.setContentsMargins(px(EDGE), px(22), px(EDGE), px(16))
+        self._head.setSpacing(px(14))
+        self._head.addWidget(self.back_button)
+        self._head.addWidget(self._tile)
+        self._head.addLayout(texts, 1)
+
+    # --- what it shows --------------------------------------------------------------------------------------
+
     def show_form(self, form: Form, *, can_go_back: bool) -> None:
-        """Ask for what `form` wants."""
+        """Ask for what `form` wants. What was typed for the same provider is kept."""
+        same = self._form is not None and self._form.provider == form.provider
+        switched = same and self._form is not None and self._form.method != form.method
+        self._typed = self._typed | self._entered() if same else {}
+        self._saved = self._saved if same else None
         self._form = form
-        self.fields, self.problems = {}, {}
+        self._show(form, can_go_back=can_go_back)
+        if switched and self._methods is not None:
+            self._methods.radios()[form.method].setFocus()
+
+    def _show(self, form: Form, *, can_go_back: bool) -> None:
+        px = self._theme.px
+        self.fields, self.problems, self._rows, self._first = {}, {}, {}, {}
+        self._pages, self._steps = [], []
+        self._methods: MethodCards | None = None
         self.back_button.setVisible(can_go_back)
+        self._tile.show_letter(form.letter, form.color)
+        self.title.setText(form.title)
+        self.text.setText("" if form.blocked else form.text)
+        self.text.setVisible(not form.blocked)
         body = QWidget()
-        column = QVBoxLayout(body)
-        column.setContentsMargins(26, 24, 26, 8)
-        column.setSpacing(6)
-        self._head(column, form)
+        across = QHBoxLayout(body)
+        across.setContentsMargins(px(EDGE), px(20), px(EDGE), px(20))
+        held = QWidget()
+        held.setMaximumWidth(px(COLUMN))
+        column = QVBoxLayout(held)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(px(16))
         if form.blocked:
             self._blocked(column, form)
         else:
-            for wanted in form.inputs:
-                self._field(
-                    column, wanted.name, wanted.title, wanted.example, wanted.help, wanted.default or ""
-                )
-            if form.needs_client and form.known_client is None:
-                self._client(column, form)
-            elif form.needs_client and form.known_client and form.known_client.client_id:
-                self._known_client(column, form.known_client)
-            if form.password_wanted:
-                if "username" not in self.fields:
-                    self._field(column, "username", "User name", "", "", "")
-                self._field(
-                    column,
-                    "password",
-                    "Password",
-                    "",
-                    "Keyfob uses the password once and does not save it.",
-                    "",
-                    secret=True,
-                )
-            if form.key_wanted:
-                self._key(column, form)
+            self._ask(column, form)
         column.addStretch(1)
+        across.addWidget(held, 1)
+        across.addStretch(0)  # a second column has its place here
         self._scroll.hold(body)
         self.go.setVisible(not form.blocked)
         self.cancel.setText("Close" if form.blocked else "Cancel")
-        first = next(iter(self.fields.values()), None)
-        if first is not None:
-            first.setFocus()
-        elif form.blocked:
+        self.instead.setVisible(form.instead is not None and not form.blocked)
+        if form.instead is not None:
+            self.instead.setText(form.instead.title)
+            self.instead.setAccessibleName(form.instead.title)
+        self._changed()
+        self._focus_first(form, can_go_back=can_go_back)
+
+    def _ask(self, column: QVBoxLayout, form: Form) -> None:
+        if form.choices:
+            column.addWidget(label("How do you want to sign in?", "part"))
+            self._methods = MethodCards(self._theme, form.choices, form.method)
+            self._methods.chosen.connect(self._choose)
+            column.addWidget(self._methods)
+        for each in form.inputs:
+            self._field(column, each.name, each.title, each.example, each.help, each.default or "")
+        if form.registration and form.known_client is None:
+            self._register(column, form, form.registration)
+        elif form.known_client and form.known_client.client_id:
+            self._known_client(column, form.known_client)
+        if form.password_wanted:
+            if "username" not in self.fields:
+                self._field(column, "username", "User name")
+            once = "Keyfob uses the password once and does not save it."
+            self._field(column, "password", "Password", hint=once)
+        if form.key:
+            self._key(column, form, form.key)
+
+    def _focus_first(self, form: Form, *, can_go_back: bool) -> None:
+        """The first thing to do has the focus."""
+        empty = next((field for name, field in self.fields.items() if not field.text()), None)
+        if form.blocked:
             (self.back_button if can_go_back else self.cancel).setFocus()
+        elif empty is self.fields.get("client_id") and self._pages and self._pages[0][0].isEnabled():
+            self._pages[0][0].setFocus()
+        elif empty is not None and not (empty is self.fields.get("client_secret") and not form.needs_secret):
+            empty.setFocus()
         else:
             self.go.setFocus()
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def _head(self, column: QVBoxLayout, form: Form) -> None:
-        row = QHBoxLayout()
-        row.setSpacing(14)
-        row.addWidget(Tile(self._theme.px(44), form.letter, form.color), 0, Qt.AlignmentFlag.AlignTop)
-        texts = QVBoxLayout()
-        texts.setSpacing(2)
-        texts.addWidget(label(form.title, "dialogTitle", wrap=True))
-        if not form.blocked:
-            texts.addWidget(label(form.text, "secondary", wrap=True))
-        row.addLayout(texts, 1)
-        column.addLayout(row)
-        column.addSpacing(14)
-
     def _field(
-        self,
-        column: QVBoxLayout,
-        name: str,
-        title: str,
-        example: str,
-        hint: str,
-        value: str,
-        *,
-        secret: bool = False,
-    ) -> None:
-        caption = label(title, "strong")
-        field = QLineEdit(value)
-        field.setAccessibleName(caption.text())
-        field.setPlaceholderText(plain(example, 120))
-        if secret:
-            field.setEchoMode(QLineEdit.EchoMode.Password)
-        caption.setBuddy(field)
-        column.addWidget(caption)
-        column.addWidget(field)
-        if hint:
-            column.addWidget(label(hint, "hint", wrap=True))
-        problem = label("", "problem", wrap=True)
-        problem.hide()
-        column.addWidget(problem)
-        column.addSpacing(10)
-        self.fields[name], self.problems[name] = field, problem
+        self, column: QVBoxLayout, name: str, title: str, example: str = "", hint: str = "", value: str = ""
+    ) -> Field:
+        row = Field(self._theme, title, example=example, hint=hint, secret=name in SECRETS)
+        row.edit.setText(self._typed.get(name, value))
+        row.changed.connect(self._changed)
+        column.addWidget(row)
+        self._rows[name], self.fields[name], self.problems[name] = row, row.edit, row.problem
+        self._first[name] = value
+        return row
 
-    def _client(self, column: QVBoxLayout, form: Form) -> None:
-        frame = QFrame()
-        frame.setProperty("note", "info")
-        inner = QVBoxLayout(frame)
-        inner.setContentsMargins(16, 13, 16, 14)
-        inner.setSpacing(6)
-        inner.addWidget(label("This provider needs your own app registration", "strong", wrap=True))
-        note = "Register an app at the provider once. Then enter its details below."
-        inner.addWidget(label(f"{note} {form.register_note or ''}".strip(), "secondary", wrap=True))
-        if form.redirect_uri:
-            inner.addSpacing(4)
-            inner.addWidget(label("Redirect URI to register", "small"))
-            row = QHBoxLayout()
-            row.setSpacing(8)
-            uri = Elided(form.redirect_uri, "mono", Qt.TextElideMode.ElideMiddle)
-            uri.setMinimumHeight(self._theme.px(34))
-            uri.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            copy = IconButton(self._theme, "copy", "Copy redirect URI")
-            copy.clicked.connect(self._copy_redirect)
-            row.addWidget(uri, 1)
-            row.addWidget(copy)
-            inner.addLayout(row)
-            if form.also_ports:
-                ports = ", ".join(str(port) for port in form.also_ports)
-                inner.addWidget(
-                    label(f"Also register the same address with port {ports}.", "hint", wrap=True)
-                )
-        if form.register_at:
-            inner.addSpacing(4)
-            register = IconButton(self._theme, "link", "Register an app", "", "Register an app")
-            register.clicked.connect(self._open_register)
-            inner.addWidget(register, 0, Qt.AlignmentFlag.AlignLeft)
-        column.addWidget(frame)
-        column.addSpacing(12)
-        self._field(column, "client_id", "Client id", "", "", "")
+    def _step(self, column: QVBoxLayout, text: str) -> Numbered:
+        step = Numbered(self._theme, len(self._steps) + 1, text)
+        self._steps.append(step)
+        column.addWidget(step)
+        return step
+
+    def _open_button(self, step: Numbered, text: str, page: str) -> None:
+        """A button that opens `page`, as soon as what its address needs is entered."""
+        press = IconButton(self._theme, "link", text, "", text)
+        missing = label("", "hint", wrap=True)
+        press.clicked.connect(lambda: self._open(page, step))
+        step.body.addWidget(press, 0, Qt.AlignmentFlag.AlignLeft)
+        step.body.addWidget(missing)
+        self._pages.append((press, missing, page))
+
+    def _register(self, column: QVBoxLayout, form: Form, app: Registration) -> None:
+        """The steps of an app registration."""
+        head = QHBoxLayout()
+        title = f"Register your own app at {app.at}"
+        head.addWidget(label(title, "part", wrap=True), 1)
+        column.addLayout(head)
+        if self._saved is not None:
+            use = button(f"Use your app {short(self._saved.client_id)} instead", "link")
+            use.clicked.connect(self._use_saved)
+            column.addWidget(use, 0, Qt.AlignmentFlag.AlignLeft)
+        if app.page:
+            step = self._step(column, f"Open the page for apps at {app.at}.")
+            self._open_button(step, f"Open {app.at}", app.page)
+        if app.redirect:
+            step = self._step(column, "Register an app there with this redirect address.")
+            self._redirect(step, app)
+        else:
+            step = self._step(column, "Register an app there.")
+        if app.note:
+            step.body.addWidget(label(app.note, "secondary", wrap=True))
+        both = "the client id and the client secret" if form.needs_secret else "the client id"
+        them = "them" if form.needs_secret else "it"
+        step = self._step(column, f"Copy {both} from {app.at} and paste {them} here.")
+        self._field(step.body, "client_id", "Client id", hint=app.id_hint and f"{app.id_hint}.")
         if form.takes_secret:
             given = "" if form.needs_secret else "Only if the provider gave you one. "
             hint = f"{given}Keyfob saves it in your keychain."
-            self._field(column, "client_secret", "Client secret", "", hint, "", secret=True)
+            step.body.addSpacing(self._theme.px(6))
+            self._field(step.body, "client_secret", "Client secret", hint=hint)
+
+    def _redirect(self, step: Numbered, app: Registration) -> None:
+        address = QLineEdit(app.redirect or "")
+        address.setReadOnly(True)
+        address.setProperty("mono", True)
+        address.setAccessibleName("Redirect address")
+        address.setCursorPosition(0)
+        copy = IconButton(self._theme, "copy", "Copy redirect URI")
+        copy.clicked.connect(lambda: self._copy(app.redirect or "", step))
+        row = QHBoxLayout()
+        row.setSpacing(self._theme.px(8))
+        row.addWidget(address, 1)
+        row.addWidget(copy)
+        step.body.addLayout(row)
+        if app.also_ports:
+            ports = ", ".join(str(port) for port in app.also_ports)
+            also = f"Also register the same address with port {ports}."
+            step.body.addWidget(label(also, "secondary", wrap=True))
 
     def _known_client(self, column: QVBoxLayout, known: KnownClient) -> None:
-        source = {"environment": "from your environment", "yours": "that you entered before"}
-        column.addSpacing(6)
-        column.addWidget(label("Your app registration", "strong"))
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        shown = Elided(known.client_id, "mono", Qt.TextElideMode.ElideMiddle)
-        shown.setMinimumHeight(self._theme.px(34))
-        row.addWidget(shown, 1)
+        """The app registration of before is offered."""
+        px = self._theme.px
+        frame = QFrame()
+        frame.setProperty("card", True)
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(px(16), px(12), px(12), px(12))
+        row.setSpacing(px(12))
+        row.addWidget(Picture(self._theme, "check", "ok", 18))
+        texts = QVBoxLayout()
+        texts.setSpacing(px(1))
+        texts.addWidget(label(f"Use your app {short(known.client_id)}", "strong", wrap=True))
+        source = {"environment": "It is from your environment.", "yours": "You registered it before."}
+        texts.addWidget(label(source.get(known.source, "It is from the preset."), "small", wrap=True))
+        row.addLayout(texts, 1)
         if known.source != "environment":
-            change = button("Change", name="Change the app")
+            change = button("Use another app", name="Change the app")
             change.clicked.connect(self._change_client)
             row.addWidget(change)
-        column.addLayout(row)
-        column.addWidget(
-            label(f"Client id {source.get(known.source, 'from the preset')}.", "hint", wrap=True)
-        )
+        column.addWidget(frame)
 
     def _change_client(self) -> None:
         if self._form is not None:
-            self.show_form(
-                replace(self._form, known_client=None), can_go_back=self.back_button.isVisibleTo(self)
-            )
+            self._saved = self._form.known_client
+            self._again(replace(self._form, known_client=None))
 
-    def _key(self, column: QVBoxLayout, form: Form) -> None:
-        self._field(column, "api_key", "API key", "", form.key_hint, "", secret=True)
-        if form.create_at:
-            make = IconButton(self._theme, "link", "Create a key", "", "Create a key")
-            make.clicked.connect(self._open_create)
-            column.addWidget(make, 0, Qt.AlignmentFlag.AlignLeft)
-            column.addSpacing(10)
+    def _use_saved(self) -> None:
+        if self._form is not None:
+            saved, self._saved = self._saved, None
+            self._again(replace(self._form, known_client=saved))
+
+    def _again(self, form: Form) -> None:
+        self._typed |= self._entered()
+        self._form = form
+        self._show(form, can_go_back=self.back_button.isVisibleTo(self))
+
+    def _key(self, column: QVBoxLayout, form: Form, key: KeyForm) -> None:
+        within = column
+        if key.page:
+            step = self._step(column, f"Create {key.an} at {form.provider_title}.")
+            self._open_button(step, f"Open {form.provider_title}", key.page)
+            step = self._step(column, "Copy it and paste it here.")
+            within = step.body
+        self._field(within, "api_key", key.name, hint=key.hint)
         row = QHBoxLayout()
-        row.setSpacing(10)
+        row.setSpacing(self._theme.px(10))
         self.expires = Switch(self._theme, "This key expires")
         self.expires_at = QDateEdit(QDate.currentDate().addDays(90))
         self.expires_at.setAccessibleName("Expiry date")
@@ -239,20 +318,20 @@ class FormPage(QWidget):
         self.expires_at.hide()
         self.expires.toggled.connect(self.expires_at.setVisible)
         row.addWidget(self.expires)
-        row.addWidget(label("Remind me before it expires"))
+        row.addWidget(label("Remind me before it expires", wrap=True), 1)
         row.addWidget(self.expires_at)
-        row.addStretch(1)
-        column.addLayout(row)
+        within.addLayout(row)
 
     def _blocked(self, column: QVBoxLayout, form: Form) -> None:
+        px = self._theme.px
         frame = QFrame()
         frame.setProperty("note", "warn")
         row = QHBoxLayout(frame)
-        row.setContentsMargins(16, 14, 16, 14)
-        row.setSpacing(12)
+        row.setContentsMargins(px(16), px(14), px(16), px(14))
+        row.setSpacing(px(12))
         row.addWidget(Picture(self._theme, "blocked", "warn", 20), 0, Qt.AlignmentFlag.AlignTop)
         texts = QVBoxLayout()
-        texts.setSpacing(6)
+        texts.setSpacing(px(6))
         texts.addWidget(label("Not allowed by the provider’s terms", "strong", wrap=True))
         texts.addWidget(label(form.blocked or "", "secondary", wrap=True))
         if form.link:
@@ -262,35 +341,81 @@ class FormPage(QWidget):
         row.addLayout(texts, 1)
         column.addWidget(frame)
         if form.others:
-            column.addSpacing(14)
-            column.addWidget(label("What you can do", "strong"))
-            for method, words in form.others:
-                other = button(f"Connect with {words}", "primary")
-                other.setObjectName(f"other_{method}")
-                other.clicked.connect(self._other)
-                column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
+            column.addWidget(label("What you can do", "part"))
+        for number, way in enumerate(form.others):
+            other = button(f"{way.action[:1].upper()}{way.action[1:]}", "" if number else "primary")
+            other.setObjectName(f"other_{way.method}")
+            other.clicked.connect(self._other)
+            column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
 
-    # --- asking ---------------------------------------------------------------------------------------------
+    # --- while it is filled in ------------------------------------------------------------------------------
+
+    @property
+    def filled(self) -> bool:
+        """Whether something was typed that closing would lose."""
+        shown = any(field.text().strip() != self._first[name] for name, field in self.fields.items())
+        return shown or any(self._typed[name] for name in SECRETS if name in self._typed)
+
+    def forget(self) -> None:
+        """The dialog closes: nothing that was typed is kept."""
+        for field in self.fields.values():
+            field.clear()
+        self._typed, self._form, self._saved = {}, None, None
+        self.fields, self.problems, self._rows, self._first = {}, {}, {}, {}
+
+    def _entered(self) -> dict[str, str]:
+        return {name: field.text() for name, field in self.fields.items()}
+
+    def _changed(self) -> None:
+        """Something was typed: what it makes possible, and what is no longer wrong."""
+        form = self._form
+        if form is None:
+            return
+        values = self._entered()
+        for press, missing, page in self._pages:
+            known = page_at(page, form.inputs, values) is not None
+            press.setEnabled(known)
+            wanted = [each.title for each in form.inputs if f"{{{each.name}}}" in page]
+            missing.setText("" if known else f"First enter this above: {', '.join(wanted)}.")
+            missing.setVisible(not known)
+        for name, row in self._rows.items():
+            if row.problem.text() and not self._fault(form, name):
+                row.complain("")
+            pattern, text = self._pattern(form, name), row.edit.text().strip()
+            row.right.setVisible(bool(pattern and text and matches(pattern, text)))
+        if self._steps and "client_id" in self.fields:
+            names = ("client_id", "client_secret") if form.needs_secret else ("client_id",)
+            self._steps[-1].tick(all(values[n].strip() and not self._fault(form, n) for n in names))
+        elif self._steps and "api_key" in self.fields:
+            self._steps[-1].tick(bool(values["api_key"].strip()) and not self._fault(form, "api_key"))
+
+    def _open(self, page: str, step: Numbered) -> None:
+        address = page_at(page, self._form.inputs, self._entered()) if self._form else None
+        if address is not None:
+            self.opened.emit(address)
+            step.tick(True)
+
+    def _copy(self, text: str, step: Numbered) -> None:
+        self.copied.emit(text)
+        step.tick(True)
+
+    def _choose(self, method: str) -> None:
+        if self._form is not None and method != self._form.method:
+            self.other_method.emit(self._form.provider, method)
+
+    def _use_instead(self) -> None:
+        if self._form is not None and self._form.instead is not None:
+            self.other_method.emit(self._form.provider, self._form.instead.method)
 
     def _other(self) -> None:
         if self._form is not None:
             self.other_method.emit(self._form.provider, self.sender().objectName().removeprefix("other_"))
 
-    def _copy_redirect(self) -> None:
-        if self._form and self._form.redirect_uri:
-            self.copied.emit(self._form.redirect_uri)
-
-    def _open_register(self) -> None:
-        if self._form and self._form.register_at:
-            self.opened.emit(self._form.register_at)
-
-    def _open_create(self) -> None:
-        if self._form and self._form.create_at:
-            self.opened.emit(self._form.create_at)
-
     def _open_terms(self) -> None:
         if self._form and self._form.link:
             self.opened.emit(self._form.link)
+
+    # --- submitting -----------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
         form = self._form
@@ -310,13 +435,14 @@ class FormPage(QWidget):
             client_secret=_secret(values.get("client_secret")),
             key_expires_at=self._expiry(form),
         )
-        for name in ("api_key", "password", "client_secret"):
+        for name in SECRETS:
+            self._typed.pop(name, None)
             if name in self.fields:
                 self.fields[name].clear()
         self.submitted.emit(request)
 
     def _expiry(self, form: Form) -> datetime | None:
-        if not form.key_wanted or not self.expires.isChecked():
+        if not form.key or not self.expires.isChecked():
             return None
         day = self.expires_at.date()
         return datetime.combine(
@@ -325,28 +451,45 @@ class FormPage(QWidget):
 
     def _complete(self, form: Form) -> bool:
         """Whether all that is needed is there; what is not is said under its field."""
-        optional = {"client_secret"} if not form.needs_secret else set()
-        patterns = {i.name: (i.pattern, i.example) for i in form.inputs}
         wrong: QLineEdit | None = None
-        for name, field in self.fields.items():
-            text = field.text().strip()
-            pattern, example = patterns.get(name, (None, ""))
-            if not text and name not in optional:
-                said = f"{field.accessibleName()} is needed."
-            elif text and pattern and not matches(pattern, text):
-                said = f"It should look like {example}." if example else "This format is not valid."
-            else:
-                said = ""
-            problem = self.problems[name]
-            problem.setProperty("text", said)
-            problem.setVisible(bool(said))
-            field.setProperty("wrong", bool(said))
-            restyle(field)
-            if said and wrong is None:
-                wrong = field
+        for name, row in self._rows.items():
+            said = self._fault(form, name)
+            row.complain(said)
+            wrong = row.edit if said and wrong is None else wrong
         if wrong is not None:
             wrong.setFocus()
+            self._scroll.ensureWidgetVisible(wrong)
         return wrong is None
+
+    def _pattern(self, form: Form, name: str) -> str | None:
+        """What a client id or a key matches, if the preset says so."""
+        if name == "client_id" and form.registration:
+            return form.registration.id_pattern
+        return form.key.pattern if name == "api_key" and form.key else None
+
+    def _fault(self, form: Form, name: str) -> str:
+        """What is wrong with a field's text; empty if nothing is."""
+        field = self.fields[name]
+        text = field.text().strip()
+        given = next((i for i in form.inputs if i.name == name), None)
+        optional = (name == "client_secret" and not form.needs_secret) or (given and given.default == "")
+        if not text:
+            return "" if optional else f"{field.accessibleName()} is needed."
+        if given and given.pattern and not matches(given.pattern, text):
+            return f"It should look like {given.example}." if given.example else "This format is not valid."
+        pattern = self._pattern(form, name)
+        if pattern is None or matches(pattern, text):
+            return ""
+        if form.key is not None:
+            hint = f" {form.key.hint}." if form.key.hint else ""
+            return f"This is not {form.key.an} of {form.provider_title}.{hint}"
+        hint = f" {form.registration.id_hint}." if form.registration and form.registration.id_hint else ""
+        return f"This is not a client id of {form.provider_title}.{hint}"
+
+
+def short(client_id: str) -> str:
+    """A client id that is recognised by its ends."""
+    return client_id if len(client_id) <= 14 else f"{client_id[:6]}…{client_id[-4:]}"
 
 
 def _secret(text: str | None) -> Secret | None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from keyfob.core.errors import Usage
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
-from keyfob.core.provider import Provider
-from keyfob.desktop.connect.models import Form, KnownClient
+from keyfob.core.provider import Input, Provider
+from keyfob.desktop.connect import cards
+from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration, Way
 from keyfob.desktop.shared.avatar import first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.protocol.http.urls import fault_of
+from keyfob.providers.substitute import normalised
 
 BROWSER_NEXT = "Your browser opens in the next step."
+CODE_NEXT = "You get a code in the next step."
 
 
 def redirect_uri(provider: Provider, setting_port: int) -> str:
@@ -25,13 +32,14 @@ def redirect_uri(provider: Provider, setting_port: int) -> str:
 
 def form(provider: Provider, method: Method, *, known: KnownClient | None, setting_port: int) -> Form:
     """What `method` at `provider` asks of the user."""
-    policy, key = provider.policy, provider.api_key
-    facts = METHOD_FACTS[method]
+    facts, policy = METHOD_FACTS[method], provider.policy
     wants_key = holds_key(method)
-    registers_redirect = facts.comes_back and facts.needs_client
-    needs_client = facts.needs_client and policy.client_id == "user"
-    first = "First register an app. Then sign in with it." if needs_client and known is None else BROWSER_NEXT
-    text = METHOD_WORDS[method].form or policy.note or first
+    registers = facts.needs_client and policy.client_id == "user"
+    after = CODE_NEXT if facts.shows_code else BROWSER_NEXT
+    first = "First register an app. Then sign in with it." if registers and known is None else after
+    written = METHOD_WORDS[method].form
+    text = written.replace("{key}", cards.key_words(provider)[1]) if written else policy.note or first
+    ways = cards.card(provider, has_app=known is not None).ways
     return Form(
         provider=provider.id,
         method=method,
@@ -39,24 +47,111 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
         text=text,
         letter=first_letter(provider.title),
         color=provider.color,
+        provider_title=provider.title,
         inputs=provider.inputs,
-        needs_client=needs_client,
-        known_client=known,
-        secret=provider.client.secret if needs_client else "never",
-        register_at=web_page(policy.register_at),
-        register_note=policy.register_note,
-        redirect_uri=redirect_uri(provider, setting_port) if registers_redirect else None,
-        key_wanted=wants_key,
-        key_hint=key.hint if key and wants_key else "",
-        create_at=web_page(key.create_at) if key and wants_key else None,
+        registration=_registration(provider, setting_port) if registers else None,
+        known_client=known if registers else None,
+        secret=provider.client.secret if registers else "never",
+        key=_key(provider) if wants_key else None,
         password_wanted=facts.asks_for == "password",
         blocked=policy.blocked if not wants_key and known is None else None,
         link=web_page(policy.terms),
-        others=tuple((m, METHOD_WORDS[m].name) for m in provider.methods if m != method),
-        also_ports=provider.redirect.ports[1:]
-        if registers_redirect and provider.redirect.port == "list" and provider.redirect.registered_port
-        else (),
+        others=tuple(way for way in ways if way.method != method),
     )
+
+
+def with_choices(form: Form, provider: Provider) -> Form:
+    """The form with the provider's other methods to choose from, for an account that does not exist yet. What
+    the terms forbid is not among them.
+    """
+    if form.blocked:
+        return form
+    barred = provider.policy.blocked is not None and form.known_client is None
+    shown = tuple(m for m in provider.methods if holds_key(m) or not barred)
+    own_app = form.asks_client
+    alike = [m for m in shown if _is_secret(m) == _is_secret(form.method)]
+    unlike = [m for m in shown if _is_secret(m) != _is_secret(form.method)]
+    return replace(
+        form,
+        choices=tuple(_choice(provider, m, own_app) for m in alike) if len(alike) > 1 else (),
+        instead=_instead(provider, unlike[0]) if unlike else None,
+        offers_app=form.known_client is not None
+        and form.known_client.source == "yours"
+        and provider.origin == "keyfob",
+    )
+
+
+def _is_secret(method: Method) -> bool:
+    """Whether the user creates what signs in, instead of allowing it."""
+    return METHOD_FACTS[method].asks_for is not None or method == "app_password"
+
+
+def _choice(provider: Provider, method: Method, own_app: bool) -> Way:
+    """A method to choose in the form, with a sentence."""
+    title = "your server" if cards.fits_any(provider) else provider.title
+    words = METHOD_WORDS[method]
+    names: dict[Method, str] = {"oauth": "With your browser", "device": "With a code"}
+    lead = words.lead.replace("{provider}", title)
+    if own_app and method == "oauth" and provider.client.secret == "required":  # noqa: S105
+        lead += " Your app needs a client secret."
+    return Way(method, names.get(method, cards.method_title(provider, method)), words.action, lead)
+
+
+def _instead(provider: Provider, method: Method) -> Way:
+    """The button that switches between a key and a sign-in."""
+    if holds_key(method):
+        words = f"Use {cards.key_words(provider)[1]} instead"
+    elif cards.wants_own_app(provider) and METHOD_FACTS[method].needs_client:
+        words = "Use your own app instead"
+    else:
+        words = f"{METHOD_WORDS[method].action} instead".capitalize()
+    return Way(method, words, "", "")
+
+
+def _registration(provider: Provider, setting_port: int) -> Registration:
+    redirect, policy, client = provider.redirect, provider.policy, provider.client
+    # A device code needs none, but the page wants one of every app that can also use the browser.
+    named = redirect.registered and "oauth" in provider.methods
+    listed = named and redirect.port == "list" and redirect.registered_port
+    return Registration(
+        at="your server" if cards.fits_any(provider) else provider.title,
+        page=_page(policy.register_at, provider.inputs),
+        note=policy.register_note or "",
+        redirect=redirect_uri(provider, setting_port) if named else None,
+        also_ports=redirect.ports[1:] if listed else (),
+        id_pattern=client.id_pattern,
+        id_hint=client.id_hint,
+    )
+
+
+def _key(provider: Provider) -> KeyForm:
+    key = provider.api_key
+    name, an = cards.key_words(provider)
+    if key is None:
+        return KeyForm(name, an, None, "", None)
+    return KeyForm(name, an, _page(key.create_at, provider.inputs), key.hint, key.pattern)
+
+
+def _page(url: str | None, inputs: Sequence[Input]) -> str | None:
+    """`url` if it can be opened once the user has entered what it has placeholders for, else None."""
+    sample = url or ""
+    for entry in inputs:
+        server = "https://example.org" if entry.kind == "url" else "example.org"
+        sample = sample.replace(f"{{{entry.name}}}", server)
+    return url if web_page(sample) else None
+
+
+def page_at(url: str, inputs: Sequence[Input], values: Mapping[str, str]) -> str | None:
+    """The page `url` with what the user entered in place of `{name}`; None while that is missing or wrong."""
+    for entry in inputs:
+        place = f"{{{entry.name}}}"
+        if place not in url:
+            continue
+        try:
+            url = url.replace(place, normalised(entry, values.get(entry.name)))
+        except Usage:
+            return None
+    return web_page(url)
 
 
 def web_page(url: str | None) -> str | None:

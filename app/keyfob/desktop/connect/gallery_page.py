@@ -2,86 +2,23 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPen
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLineEdit,
-    QListView,
-    QListWidget,
-    QListWidgetItem,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from keyfob.desktop.connect.cards import found, lead
+from keyfob.desktop.connect.cards import OWN_SERVER, best, found
+from keyfob.desktop.connect.categories import ALL, Categories, entries
+from keyfob.desktop.connect.gallery_foot import Foot
 from keyfob.desktop.connect.models import Card
-from keyfob.desktop.shared import icons
-from keyfob.desktop.shared.avatar import paint_tile
-from keyfob.desktop.shared.outside_text import set_tooltip
+from keyfob.desktop.connect.tiles import EDGE, TileView
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import Choice, Selector, button, label
+from keyfob.desktop.shared.widgets import SearchField, Switch, button, label, rule
 
-CARD = Qt.ItemDataRole.UserRole
-COLUMNS = 3
 TITLE = "Connect Account"
-
-
-class CardDelegate(QStyledItemDelegate):
-    """Paints a provider's card in the gallery."""
-
-    def __init__(self, theme: Theme, parent: QListWidget) -> None:
-        super().__init__(parent)
-        self._theme, self._list = theme, parent
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        """The size of a cell of the grid."""
-        return self._list.gridSize()
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Draw a provider's card: letter, name, methods."""
-        card: Card = index.data(CARD)
-        theme, px = self._theme, self._theme.px
-        state: QStyle.StateFlag = option.state
-        chosen = bool(state & QStyle.StateFlag.State_Selected)
-        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
-        box = QRectF(option.rect).adjusted(1, px(4) + 0.5, -px(8), -px(4) - 0.5)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ring = QPen(theme.color("focus"), 2) if chosen else QPen(theme.color("line"), 1)
-        painter.setPen(ring)
-        painter.setBrush(theme.color("selection" if chosen else "hover" if hovered else "panel"))
-        painter.drawRoundedRect(box, px(9), px(9))
-        side = px(34)
-        tile = QRectF(box.left() + px(11), box.center().y() - side / 2, side, side)
-        paint_tile(painter, tile, card.letter, card.color, theme.color("edge"))
-        left = tile.right() + px(11)
-        right = box.right() - px(8)
-        if card.blocked:
-            sign = px(15)
-            drawn = icons.pixmap("blocked", theme.palette.warn, sign, self._list.devicePixelRatioF())
-            painter.drawPixmap(int(right - sign), int(box.top() + px(8)), drawn)
-        width = int(right - left)
-        name, under = theme.font(13.5, 600), theme.font(12)
-        name_metrics, under_metrics = QFontMetrics(name), QFontMetrics(under)
-        height = name_metrics.height() + under_metrics.height() + px(1)
-        top = box.center().y() - height / 2
-        elide, middle = Qt.TextElideMode.ElideRight, Qt.AlignmentFlag.AlignVCenter
-        painter.setFont(name)
-        painter.setPen(theme.color("ink"))
-        upper = QRectF(left, top, width, name_metrics.height())
-        narrowed = width - px(18) if card.blocked else width
-        painter.drawText(upper, middle, name_metrics.elidedText(card.title, elide, narrowed))
-        painter.setFont(under)
-        painter.setPen(theme.color("ink2"))
-        lower = QRectF(left, upper.bottom() + px(1), width, under_metrics.height())
-        painter.drawText(lower, middle, under_metrics.elidedText(card.subtitle, elide, width))
-        painter.restore()
+TEXT = "Sign in once. Keyfob keeps the token fresh and gives it to your tools."
+NARROW = 640  # designed pixels under which the categories are a drop-down
+TIGHT = 820  # and under which the footer has two lines
+ONLY = "Only what works at once"
 
 
 class GalleryPage(QWidget):
@@ -94,67 +31,116 @@ class GalleryPage(QWidget):
         super().__init__()
         self._theme = theme
         self._cards: tuple[Card, ...] = ()
-        self._text: str | None = None  # None: what the chosen method takes
-        self.title = title = label("", "dialogTitle", wrap=True)
-        self.text = text = label("", "secondary", wrap=True)
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search providers")
-        self.search.setAccessibleName("Search providers")
-        self.search.setClearButtonEnabled(False)
-        self.search.textChanged.connect(self._filter)
-        self.search.installEventFilter(self)
-        self.list = Selector()
-        self.list.setAccessibleName("Providers")
-        self.list.setViewMode(QListView.ViewMode.IconMode)
-        self.list.setMovement(QListView.Movement.Static)
-        self.list.setResizeMode(QListView.ResizeMode.Adjust)
-        self.list.setUniformItemSizes(True)
-        self.list.setSpacing(0)
-        self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setMouseTracking(True)
-        self.list.setItemDelegate(CardDelegate(theme, self.list))
-        self.list.installEventFilter(self)
-        self.list.currentItemChanged.connect(self._current_changed)
-        self.list.itemDoubleClicked.connect(self._continue)  # Return presses Continue, the default button
+        self._searched = True
+        self.title = label("", "title", wrap=True)
+        self.text = label("", "secondary", wrap=True)
         self.note = label("", "problem", wrap=True)
         self.note.hide()
-        self.nothing = label(
-            "No providers found. To connect to any server, search for “any”.", "secondary", wrap=True
-        )
-        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.nothing.hide()
-        self.method_label = label("Method", "small")
-        self.method = Choice(theme, "Method")
-        self.method.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
-        self.method_label.setBuddy(self.method)
-        self.method.currentIndexChanged.connect(self._lead)
-        self.cancel = button("Cancel")
-        self.go = button("Continue", "primary")
-        self.go.setDefault(True)
+        self.categories = Categories(theme)
+        self.foot = Foot(theme)
+        self.method, self.cancel, self.go = self.foot.method, self.foot.cancel, self.foot.go
+        self._build_search()
+        self._build_list()
+        self._lay_out()
+        self.categories.changed.connect(self._filter)
+        self.categories.own_server_asked.connect(self.show_own_server)
         self.cancel.clicked.connect(self.cancelled)
         self.go.clicked.connect(self._continue)
-        foot = QHBoxLayout()
-        foot.setSpacing(9)
-        foot.addWidget(self.method_label)
-        foot.addWidget(self.method)
-        foot.addStretch(1)
-        foot.addWidget(self.cancel)
-        foot.addWidget(self.go)
+
+    def _build_search(self) -> None:
+        self.search = SearchField(self._theme, "Search providers")
+        self.search.textChanged.connect(self._searched_for)
+        self.search.installEventFilter(self)
+        self.only = Switch(self._theme, ONLY)
+        self.only.toggled.connect(self._filter)
+        self._only_text = label(ONLY, "line")
+        self._only_text.setBuddy(self.only)
+        self._only_text.installEventFilter(self)
+
+    def _build_list(self) -> None:
+        self.list = TileView(self._theme)
+        self.list.setAccessibleName("Providers")
+        self.list.currentItemChanged.connect(self._offer)
+        self.list.itemDoubleClicked.connect(self._continue)  # Return presses Continue, the default button
+        self.list.left_top.connect(self._back_to_search)
+        self.nothing = QWidget()
+        self.nothing_title = label("", "lead", wrap=True)
+        self.nothing_text = label("", "secondary", wrap=True)
+        self.show_all = button("Show all providers")
+        self.add_server = button("Add your own server…")
+        self.show_all.clicked.connect(self._show_all)
+        self.add_server.clicked.connect(self.show_own_server)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(self.show_all)
+        buttons.addWidget(self.add_server)
+        buttons.addStretch(1)
+        column = QVBoxLayout(self.nothing)
+        column.setContentsMargins(0, 0, self._theme.px(EDGE), 0)
+        column.setSpacing(self._theme.px(6))
+        column.addStretch(2)
+        for words in (self.nothing_title, self.nothing_text):
+            words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            column.addWidget(words)
+        column.addSpacing(self._theme.px(10))
+        column.addLayout(buttons)
+        column.addStretch(3)
+        self.nothing.hide()
+
+    def _lay_out(self) -> None:
+        px = self._theme.px
+        head = QVBoxLayout()
+        head.setContentsMargins(px(EDGE), px(22), px(EDGE), px(16))
+        head.setSpacing(px(3))
+        for widget in (self.title, self.text, self.note):
+            head.addWidget(widget)
+        only = QHBoxLayout()
+        only.setSpacing(px(8))
+        only.addWidget(self.only)
+        only.addWidget(self._only_text, 1)
+        self._second = QHBoxLayout()  # the drop-down, and the switch
+        self._second.setSpacing(px(16))
+        self._second.addWidget(self.categories.choice)
+        self._second.addStretch(1)
+        self._second.addLayout(only)
+        self._bar = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._bar.setContentsMargins(0, 0, px(EDGE), 0)
+        self._bar.setSpacing(px(12))
+        self._bar.addWidget(self.search, 1)
+        self._bar.addLayout(self._second)
+        right = self._body = QFrame()
+        right.setObjectName("dialogBody")
+        column = QVBoxLayout(right)
+        column.setContentsMargins(px(EDGE), px(16), 0, 0)
+        column.setSpacing(px(16))
+        column.addLayout(self._bar)
+        column.addWidget(self.list, 1)
+        column.addWidget(self.nothing, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.categories)
+        middle.addWidget(right, 1)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(26, 24, 26, 22)
-        layout.setSpacing(4)
-        layout.addWidget(title)
-        layout.addWidget(text)
-        layout.addSpacing(12)
-        layout.addWidget(self.search)
-        layout.addWidget(self.note)
-        layout.addSpacing(8)
-        layout.addWidget(self.list, 1)
-        layout.addWidget(self.nothing, 1)
-        layout.addSpacing(12)
-        layout.addLayout(foot)
-        self._choose_first()
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(rule())
+        layout.addLayout(middle, 1)
+        layout.addWidget(rule())
+        layout.addWidget(self.foot)
+        for first, second in zip(stops := self._stops(), stops[1:], strict=False):
+            QWidget.setTabOrder(first, second)
+        self._fit(NARROW)
+
+    def _stops(self) -> list[QWidget]:
+        """What the Tab key reaches, in order."""
+        categories = self.categories
+        return [
+            self.search, self.only, categories.choice, categories.list, categories.own_server, self.list,
+            self.show_all, self.add_server, self.method, self.cancel, self.go,
+        ]  # fmt: skip
+
+    # --- what it shows --------------------------------------------------------------------------------------
 
     @property
     def cards(self) -> tuple[Card, ...]:
@@ -167,108 +153,134 @@ class GalleryPage(QWidget):
         preferred: str | None = None,
         *,
         title: str = TITLE,
-        text: str | None = None,
+        text: str = TEXT,
         searched: bool = True,
     ) -> None:
         """Show these providers; `preferred` is chosen if it is there. Without `searched` there is nothing to
         look through: one provider whose method is chosen.
         """
-        self._cards = cards
+        self._cards, self._searched = cards, searched
         self.title.setText(title)
-        self._text = text
-        self.search.setVisible(searched)
+        self.text.setText(text)
+        for widget in (self.search, self.only, self._only_text):
+            widget.setVisible(searched)
+        self.search.setPlaceholderText(f"Search {len(cards)} providers")
         self.search.clear()
-        self.list.clear()
-        for card in cards:
-            item = QListWidgetItem(card.title)
-            item.setData(CARD, card)
-            item.setData(Qt.ItemDataRole.AccessibleTextRole, card.title)
-            described = ". ".join(part for part in (card.subtitle, card.badge) if part)
-            item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, described)
-            set_tooltip(
-                item, "\n".join(p for p in (f"{card.title}: {card.subtitle}", card.badge, card.blocked) if p)
-            )
-            self.list.addItem(item)
-            if card.id == preferred:
-                self.list.setCurrentItem(item)
-        self._filter(self.search.text())
+        self.only.setChecked(False)
+        self.categories.choose(ALL)
+        self.list.show_cards(cards, headed=searched)
+        self._filter()
+        wanted = next((n for n, card in enumerate(cards) if card.id == preferred), None)
+        if wanted is not None:
+            self.list.setCurrentRow(wanted)
+            self.list.scrollTo(self.list.currentIndex())
+        self._fit(self.width())
 
     def say(self, note: str) -> None:
         """What the user should know of this list; empty for nothing."""
         self.note.setText(note)
         self.note.setVisible(bool(note))
 
-    def _filter(self, query: str) -> None:
-        for number, card in enumerate(self._cards):
-            self.list.setRowHidden(number, not found(card, query))
+    def show_own_server(self) -> None:
+        """Show the presets that fit any server."""
+        self._clear()
+        self.categories.choose(OWN_SERVER)
+        self.list.setFocus()
+
+    def _show_all(self) -> None:
+        query = self.search.text()
+        self._clear()
+        self.search.setText(query)
+        self.search.setFocus()
+
+    def _clear(self) -> None:
+        self.search.clear()
+        self.only.setChecked(False)
+        self.categories.choose(ALL)
+
+    def _searched_for(self, query: str) -> None:
+        """Choose the first match: Return in the search field continues with it."""
+        self._filter()
+        match = best([self.list.card_at(row) for row in self.list.shown()], query)
+        if match is not None:
+            self.list.setCurrentRow(self._cards.index(match))
+            self.list.scrollTo(self.list.currentIndex())
+
+    def _filter(self) -> None:
+        """Show what the search, the switch and the category leave."""
+        query, only = self.search.text(), self.only.isChecked()
+        usable = [card for card in self._cards if card.group == "at_once" or not only]
+        self.categories.show_entries(entries(usable))
+        category = self.categories.current()
+        shown = {c.id for c in usable if found(c, query) and category in (ALL, c.category)}
+        for row, card in enumerate(self._cards):
+            self.list.setRowHidden(row, card.id not in shown)
+        self.list.arrange()
         current = self.list.currentRow()
         if current < 0 or self.list.isRowHidden(current):
-            self._choose_first()
-        none = bool(self._cards) and all(self.list.isRowHidden(n) for n in range(self.list.count()))
+            self.list.setCurrentRow(next(iter(self.list.shown()), -1))
+        none = bool(self._cards) and not shown
+        if none:
+            self._say_nothing(query)
         self.nothing.setVisible(none)
         self.list.setVisible(not none)
         self._offer()
 
-    def _choose_first(self) -> None:
-        for number in range(self.list.count()):
-            if not self.list.isRowHidden(number):
-                self.list.setCurrentRow(number)
-                return
-        self.list.setCurrentRow(-1)
-        self._offer()
+    def _say_nothing(self, query: str) -> None:
+        """Why no provider is shown, and what can be done."""
+        elsewhere = sum(found(card, query) for card in self._cards)
+        self.nothing_title.setText(f"No provider called “{query.strip()[:60]}”")
+        self.nothing_text.setText(
+            "Other filters hide what matches." if elsewhere else "You can add a server by its address."
+        )
+        self.show_all.setVisible(bool(elsewhere))
+        self.add_server.setVisible(not elsewhere)
 
     def current(self) -> Card | None:
         """The chosen provider, if the search shows it."""
-        item = self.list.currentItem()
-        if item is None or self.list.isRowHidden(self.list.row(item)):
-            return None
-        card: Card = item.data(CARD)
-        return card
-
-    def _current_changed(self) -> None:
-        self._offer()
+        row = self.list.currentRow()
+        return None if row < 0 or self.list.isRowHidden(row) else self.list.card_at(row)
 
     def _offer(self) -> None:
         """The methods of the chosen provider."""
-        card = self.current()
-        self.go.setEnabled(card is not None)
-        methods = card.methods if card else ()
-        if [self.method.itemData(n) for n in range(self.method.count())] != [m for m, _ in methods]:
-            self.method.clear()
-            for method, words in methods:
-                self.method.addItem(words, method)
-        self.method.setEnabled(len(methods) > 1)
-        self.method.setVisible(bool(methods))
-        self.method_label.setVisible(bool(methods))
-        self._lead()
-
-    def _lead(self) -> None:
-        """What the chosen method takes, unless the page has its own text."""
-        card, method = self.current(), self.method.currentData()
-        if self._text is not None:
-            self.text.setText(self._text)
-        elif card is not None and method is not None:
-            self.text.setText(lead(card, method))
+        self.foot.show_card(self.current(), choose=not self._searched)
 
     def _continue(self) -> None:
         card = self.current()
         if card is not None:
             self.chosen.emit(card.id, str(self.method.currentData()))
 
-    def _lay_out(self) -> None:
-        """As many columns as fit, next to the place where the scroll bar comes."""
-        px = self._theme.px
-        room = self.list.width() - 2 * self.list.verticalScrollBar().sizeHint().width() - 4
-        columns = max(min(COLUMNS, room // px(190)), 1)
-        self.list.setGridSize(QSize(room // columns, px(66)))
+    # --- size, theme, keys ----------------------------------------------------------------------------------
+
+    def _fit(self, width: int) -> None:
+        """Side by side if there is room; else the categories drop down, and the bar and the footer have two
+        lines.
+        """
+        wide = width >= self._theme.px(NARROW)
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self.categories.setVisible(wide and self._searched)
+        self.categories.choice.setVisible(not wide and self._searched)
+        self._bar.setDirection(across if wide else down)
+        self._only_text.setWordWrap(not wide)
+        self.foot.fit(wide=width >= self._theme.px(TIGHT))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """One column or two."""
+        super().resizeEvent(event)
+        self._fit(event.size().width())
+
+    def _back_to_search(self) -> None:
+        if self._searched:
+            self.search.setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Up and down in the search field walk through the gallery."""
-        if watched is self.list and event.type() == QEvent.Type.Resize:
-            self._lay_out()
+        """Down in the search field leads to the tiles; the switch's words switch it too."""
+        if watched is self._only_text and event.type() == QEvent.Type.MouseButtonRelease:
+            self.only.toggle()
+            return True
         if watched is self.search and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             walks = event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up)
-            if walks:
+            if walks and self.list.isVisible():
                 self.list.setFocus()
             return walks
         return super().eventFilter(watched, event)

@@ -10,6 +10,19 @@ from keyfob.core.provider import Input
 from keyfob.core.words import ClientSource, SecretRule
 from keyfob.desktop.shared.avatar import Face
 
+# Whether a provider works as things stand, needs an app registration first, or forbids the sign-in.
+Group = Literal["at_once", "own_app", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A method of a provider: its name in a list, what the user does, and what then happens."""
+
+    method: Method
+    title: str
+    action: str
+    lead: str
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -20,15 +33,11 @@ class Card:
     subtitle: str
     letter: str
     color: str
-    methods: tuple[tuple[Method, str], ...]  # (method, words)
+    category: str
+    group: Group
+    ways: tuple[Way, ...]  # those that work now first
     blocked: str  # why the provider's terms forbid signing in; empty if they do not
     search: str
-    at_once: tuple[Method, ...] = ()  # the methods that need no app registration, and that the terms allow
-
-    @property
-    def badge(self) -> str:
-        """The words of the badge; empty if there is none."""
-        return "Not allowed by the provider’s terms" if self.blocked else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,30 @@ class KnownClient:
 
     client_id: str
     source: ClientSource | Literal["account"]  # account: that of the account signed in to again
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How the user registers an app: what the steps of the form show."""
+
+    at: str  # the provider's title, or "your server"
+    page: str | None  # its address; `{name}` stands for what the user enters
+    note: str  # what to choose there
+    redirect: str | None  # the address to enter there; None: there is no field for it
+    also_ports: tuple[int, ...] = ()  # further ports to register, if the provider wants each
+    id_pattern: str | None = None
+    id_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """How the user creates a key and what it looks like."""
+
+    name: str  # "API key" or "Token"
+    an: str  # in a sentence: "an API key"
+    page: str | None  # where it is created; `{name}` stands for what the user enters
+    hint: str
+    pattern: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +82,19 @@ class Form:
     text: str
     letter: str
     color: str
-    inputs: tuple[Input, ...]
-    needs_client: bool
-    known_client: KnownClient | None
-    secret: SecretRule
-    register_at: str | None
-    register_note: str | None
-    redirect_uri: str | None
-    key_wanted: bool
-    key_hint: str
-    create_at: str | None
-    password_wanted: bool
-    blocked: str | None
-    link: str | None
-    others: tuple[tuple[Method, str], ...] = ()  # the provider's other methods, if this one is blocked
-    also_ports: tuple[int, ...] = ()  # further ports to register, if the provider wants each
+    provider_title: str
+    inputs: tuple[Input, ...] = ()
+    registration: Registration | None = None  # None: the method needs no app registration
+    known_client: KnownClient | None = None
+    secret: SecretRule = "never"  # noqa: S105  (a word of the presets)
+    key: KeyForm | None = None
+    password_wanted: bool = False
+    blocked: str | None = None
+    link: str | None = None
+    others: tuple[Way, ...] = ()  # the provider's other methods
+    choices: tuple[Way, ...] = ()  # methods to choose among, this one included; empty: there is one
+    instead: Way | None = None  # what the button "Use a token instead" leads to
+    offers_app: bool = False  # the app registration of before is offered, though nothing has to be entered
 
     @property
     def takes_secret(self) -> bool:
@@ -76,10 +107,15 @@ class Form:
         return self.secret == "required"  # noqa: S105
 
     @property
+    def asks_client(self) -> bool:
+        """Whether a client id has to be entered."""
+        return self.registration is not None and self.known_client is None
+
+    @property
     def empty(self) -> bool:
         """Nothing to ask: the sign-in can begin at once."""
-        asks = self.inputs or self.key_wanted or self.password_wanted or self.blocked
-        return not asks and (not self.needs_client or self.known_client is not None)
+        asks = self.inputs or self.key or self.password_wanted or self.blocked
+        return not asks and not self.asks_client and not self.offers_app
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from PySide6.QtGui import QDesktopServices
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.methods import Method
-from keyfob.core.provider import EMPTY
+from keyfob.core.provider import EMPTY, Provider
 from keyfob.desktop.connect import cards, forms, sign_in_text
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient
@@ -73,11 +73,16 @@ class SignInPresenter(QObject):
 
     def list_providers(self, *, demo: bool) -> None:
         """`cards` follows. `demo`: the demo provider runs."""
-        Operation(
-            self,
-            lambda: cards.cards(self._engine.providers.all(), demo=demo),
-            self._while_open(self._listed),
-        ).failing(self._while_open(self._complain)).start()
+        engine = self._engine
+
+        def work() -> tuple[Card, ...]:
+            providers = engine.providers.all()
+            with_app = {p.id for p in providers if cards.wants_own_app(p) and _known(engine, p) is not None}
+            return cards.cards(providers, demo=demo, with_app=with_app)
+
+        Operation(self, work, self._while_open(self._listed)).failing(
+            self._while_open(self._complain)
+        ).start()
 
     def _listed(self, cards: tuple[Card, ...]) -> None:
         self.cards.emit(cards)
@@ -96,11 +101,10 @@ class SignInPresenter(QObject):
 
         def work() -> Form:
             provider = engine.providers.get(provider_id)
-            defaults = {i.name: i.default for i in provider.inputs if i.default}
-            known = engine.clients.known(provider, defaults)
-            kept = KnownClient(known.client_id, known.source) if known else None
+            known = _known(engine, provider)
             port = engine.settings.load().callback_port
-            return forms.form(provider, method, known=kept, setting_port=port)
+            form = forms.form(provider, method, known=known, setting_port=port)
+            return forms.with_choices(form, provider)
 
         Operation(self, work, self._while_open(self._prepared)).failing(
             self._while_open(self._complain)
@@ -276,6 +280,13 @@ class SignInPresenter(QObject):
     def _not_undone(self, error: KeyfobError) -> None:
         self._presenter.reload()
         self.undone.emit(remedies.sentence(error))
+
+
+def _known(engine: Engine, provider: Provider) -> KnownClient | None:
+    """The app registration that a sign-in would use if the user enters none. Blocking."""
+    defaults = {i.name: i.default for i in provider.inputs if i.default}
+    known = engine.clients.known(provider, defaults)
+    return KnownClient(known.client_id, known.source) if known else None
 
 
 def _cancel(attempt: Attempt) -> None:

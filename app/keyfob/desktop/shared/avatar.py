@@ -150,6 +150,12 @@ class Tile(QWidget):
         self._letter, self._color = letter, color
         self.setFixedSize(QSize(side, side))
 
+    def show_letter(self, letter: str, color: str) -> None:
+        """Show another provider."""
+        if (letter, color) != (self._letter, self._color):
+            self._letter, self._color = letter, color
+            self.update()
+
     def paintEvent(self, _event: object) -> None:
         """Draw the provider's letter on its colour."""
         painter = QPainter(self)

@@ -10,40 +10,56 @@ from keyfob.core.methods import Method
 
 @dataclass(frozen=True, slots=True)
 class MethodWords:
-    """What the window calls a sign-in method."""
+    """What the window calls a sign-in method. `{provider}` stands for the provider's title, `{key}` for what
+    the provider calls its keys.
+    """
 
-    name: str  # in a list
-    lead: str  # in the gallery: what signing in takes
+    name: str  # in a sentence or a row of facts
+    title: str  # on a tile, and in a list of methods
+    action: str  # what the user does: "GitHub: paste a token"
+    lead: str  # what then happens, in a sentence
     form: str | None = None  # above the form; None: the provider's note, or what happens next
 
 
 METHOD_WORDS: Mapping[Method, MethodWords] = {
     "oauth": MethodWords(
         "browser",
-        "Sign in once with your browser. Keyfob keeps the token in your keychain and renews it.",
+        "Browser sign-in",
+        "sign in with your browser",
+        "Your browser opens {provider}, and you allow access there.",
     ),
     "device": MethodWords(
         "device code",
-        "Enter a code at the provider once. Keyfob keeps the token in your keychain and renews it.",
+        "Code",
+        "enter a code",
+        "Keyfob shows a short code. You enter it at {provider}, on any device.",
     ),
     "atproto": MethodWords(
         "your handle",
-        "Sign in once with your handle. Keyfob keeps the token in your keychain and renews it.",
+        "Your handle",
+        "sign in with your handle",
+        "You enter your handle. Your server then asks for your password in the browser.",
         "Enter your handle. Your server then asks you for your password.",
     ),
     "api_key": MethodWords(
         "API key",
-        "Paste an API key. Keyfob tests it and saves it in your keychain.",
-        "Paste a key from the provider. Keyfob tests it and saves it in your keychain.",
+        "{key}",
+        "paste {key}",
+        "Keyfob tests it and saves it in your keychain.",
+        "Paste {key} from the provider. Keyfob tests it and saves it in your keychain.",
     ),
     "app_password": MethodWords(
         "app password",
-        "Sign in once at your server. Keyfob keeps an app password in your keychain.",
+        "App password",
+        "sign in at your server",
+        "Your server opens in the browser and creates an app password for Keyfob.",
         "Your server opens in the browser and creates an app password for Keyfob.",
     ),
     "password": MethodWords(
         "password",
-        "Sign in once with your password. Keyfob does not save the password.",
+        "Password",
+        "enter your password",
+        "Keyfob uses the password once and does not save it.",
         "Keyfob uses the password once to sign in and does not save it.",
     ),
 }

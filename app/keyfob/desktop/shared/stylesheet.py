@@ -24,6 +24,8 @@ QLabel[role="heading"] {{ font-size: {px(12.5)}px; font-weight: 600; color: {p.i
 QLabel[role="lead"] {{ font-size: {px(16)}px; font-weight: 600; }}
 QLabel[role="strong"] {{ font-weight: 600; }}
 QLabel[role="summary"] {{ font-size: {px(15)}px; font-weight: 700; }}
+QLabel[role="part"] {{ font-size: {px(15)}px; font-weight: 600; }}
+QLabel[role="step"] {{ font-weight: 500; }}
 QLabel[role="secondary"] {{ color: {p.ink2}; }}
 QLabel[role="small"] {{ font-size: {px(12.5)}px; color: {p.ink2}; }}
 QLabel[role="line"] {{ font-size: {px(13)}px; }}
@@ -38,8 +40,10 @@ QLabel[role="mono"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono",
 QFrame#side {{ background: {p.side}; border: none; border-right: 1px solid {p.line}; }}
 QWidget#detail, QScrollArea, QWidget#scrolled {{ background: {p.bg}; border: none; }}
 QDialog QScrollArea, QDialog QWidget#scrolled {{ background: {p.panel}; }}
+QFrame#dialogBody, QDialog QFrame#dialogBody QScrollArea, QDialog QFrame#dialogBody QWidget#scrolled {{ background: {p.bg}; border: none; }}
 QFrame[card="true"] {{ background: {p.panel}; border: 1px solid {p.line}; border-radius: {px(10)}px; }}
 QDialog QFrame[card="true"] {{ background: {p.bg}; }}
+QDialog QFrame#dialogBody QFrame[card="true"] {{ background: {p.panel}; }}
 QFrame[tone="warn"] {{ background: {p.warn_tint}; border: none; border-bottom: 1px solid {p.warn_line}; }}
 QFrame[tone="bad"] {{ background: {p.bad_tint}; border: none; border-bottom: 1px solid {p.bad_line}; }}
 QFrame[tone="info"] {{ background: {p.info_tint}; border: none; border-bottom: 1px solid {p.info_line}; }}
@@ -79,6 +83,13 @@ QLineEdit, QDateEdit, QComboBox {{ background: {p.field}; color: {p.ink}; border
 QLineEdit:focus, QDateEdit:focus, QComboBox:focus {{ border: 2px solid {p.focus}; padding: {px(7) - 1}px {px(11) - 1}px; }}
 QLineEdit[wrong="true"] {{ border-color: {p.bad}; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {p.disabled}; background: transparent; border-color: {p.line}; }}
+QLineEdit[search="true"] {{ padding-left: {px(36)}px; }}
+QLineEdit[search="true"]:focus {{ padding-left: {px(36) - 1}px; }}
+QLineEdit[mono="true"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
+QRadioButton {{ font-weight: 600; spacing: {px(10)}px; border: 2px solid transparent; border-radius: {px(6)}px; padding: 1px {px(3)}px 1px 0px; }}
+QRadioButton:focus {{ border-color: {p.focus}; }}
+QRadioButton::indicator {{ width: {px(16)}px; height: {px(16)}px; border: 1px solid {p.edge}; border-radius: {px(16) // 2 + 1}px; background: {p.field}; }}
+QRadioButton::indicator:checked {{ width: {px(8)}px; height: {px(8)}px; border: {px(5)}px solid {p.accent}; border-radius: {px(4) + px(5)}px; background: {p.accent_ink}; }}
 QComboBox {{ padding-right: {px(30)}px; font-size: {px(13)}px; font-weight: 600; }}
 QComboBox::drop-down {{ border: none; width: {px(28)}px; }}
 QComboBox::down-arrow {{ image: none; }}

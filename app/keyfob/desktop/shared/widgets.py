@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
     QLabel,
+    QLineEdit,
     QListWidget,
     QPushButton,
     QScrollArea,
@@ -289,6 +290,24 @@ class Switch(QCheckBox):
         painter.setBrush(self._theme.color(knob if on or not usable else "ink3"))
         painter.drawEllipse(QRectF(x, body.center().y() - side / 2, side, side))
         painter.end()
+
+
+class SearchField(QLineEdit):
+    """A field with a magnifying glass, found by its name."""
+
+    def __init__(self, theme: Theme, name: str) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setAccessibleName(name)
+        self.setProperty("search", True)  # the style sheet leaves room for the drawing
+        self._glass = Picture(theme, "search", "ink2", 16)
+        self._glass.setParent(self)
+        self._glass.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the drawing in the middle of the left edge."""
+        super().resizeEvent(event)
+        self._glass.move(self._theme.px(13), (self.height() - self._glass.height()) // 2)
 
 
 class Choice(QComboBox):
