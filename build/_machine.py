@@ -53,7 +53,7 @@ TESTS = [
     # Tools that are often there without a package of this name.
     *(
         package
-        for program, package in {"docker": "docker.io", "kubectl": "kubernetes-client"}.items()
+        for program, package in {"docker": "docker.io", "kubectl": "kubernetes-client", "gh": "gh"}.items()
         if not shutil.which(program)
     ),
 ]

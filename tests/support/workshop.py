@@ -170,25 +170,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         path = urlsplit(self.path).path
         user, token = self._credentials()
+        if path.startswith("/crates/"):
+            token = token or self.headers.get("Authorization", "")  # Cargo sends it as it is
         self.shop.seen.append((path, user, token))
         if not self.shop.takes(token):
-            kind = "Bearer" if path.startswith(("/npm", "/api")) else "Basic"
+            kind = "Bearer" if path.startswith(("/npm", "/api", "/go")) else "Basic"
             self._say(401, b"token, please", {"WWW-Authenticate": f'{kind} realm="workshop"'})
         elif path.startswith("/git/"):
             self._git(body)
-        elif path.startswith("/simple/"):
-            self._index(path)
-        elif path.startswith("/npm/"):
-            self._npm(path)
-        elif path.startswith("/v2/"):
-            self._registry(path)
         elif path == "/api/user":
             self.shop.on_user()
             self._say(200, json.dumps({"login": "robot"}).encode(), {"Content-Type": "application/json"})
-        elif path in ("/api", "/version") or path.startswith(("/api/v1", "/apis")):
-            self._kubernetes(path)
         else:
-            self._say(404, b"nothing here")
+            parts: dict[str, Callable[[str], None]] = {
+                "/simple/": self._index,
+                "/npm/": self._npm,
+                "/v2/": self._registry,
+                "/go/": self._go,
+                "/crates/": self._crates,
+                "/version": self._kubernetes,
+                "/api": self._kubernetes,
+            }
+            answer = next((found for start, found in parts.items() if path.startswith(start)), None)
+            self._say(404, b"nothing here") if answer is None else answer(path)
 
     do_POST = do_HEAD = do_GET
 
@@ -283,6 +287,37 @@ class _Handler(BaseHTTPRequestHandler):
             {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
         ).encode()
         return self._say(200, manifest, {"Content-Type": kind, "Docker-Content-Digest": _digest(manifest)})
+
+    def _go(self, path: str) -> None:
+        """A module proxy with one module (https://go.dev/ref/mod#goproxy-protocol)."""
+        module, version = "shop.example/found", "v1.0.0"
+        mod = f"module {module}\n".encode()
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr(f"{module}@{version}/go.mod", mod)
+            archive.writestr(f"{module}@{version}/found.go", "package found\n")
+        files = {
+            "list": f"{version}\n".encode(),
+            f"{version}.info": json.dumps({"Version": version}).encode(),
+            f"{version}.mod": mod,
+            f"{version}.zip": packed.getvalue(),
+        }
+        head, _, name = path.partition(f"/{module}/@v/")
+        found = files.get(name) if head == "/go" else None
+        self._say(200, found) if found is not None else self._say(404, b"nothing here")
+
+    def _crates(self, path: str) -> None:
+        """The index of a sparse registry, which wants a token for everything."""
+        config = {
+            "dl": f"{self.shop.base}/crates/dl",
+            "api": f"{self.shop.base}/crates",
+            "auth-required": True,
+        }
+        if path == "/crates/index/config.json":
+            return self._say(200, json.dumps(config).encode())
+        if path == "/crates/api/v1/crates":
+            return self._say(200, b'{"crates": [], "meta": {"total": 0}}')
+        return self._say(404, b"nothing here")
 
     def _kubernetes(self, path: str) -> None:
         body: dict[str, Any] = {"kind": "Status", "status": "Success"}

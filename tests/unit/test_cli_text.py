@@ -191,7 +191,7 @@ def test_a_token_is_printed_to_the_letter(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_choice_that_is_missing_is_told_in_one_line_without_escapes(engine: Engine) -> None:
-    ran = call(engine, "wire")
+    ran = call(engine, "completion")
     assert ran.code == 2
     assert "\\x0a" not in ran.err
-    assert "Choose from: git, docker, kubectl" in ran.err
+    assert "Choose from: bash, zsh, fish" in ran.err

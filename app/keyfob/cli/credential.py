@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from typing import Any
 
 import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.token_source import header, lease
+from keyfob.cli.token_source import header, hosts_of, lease
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
+from keyfob.tools import hosts
 
 EXEC_API = "client.authentication.k8s.io"
+MOST_STATUS = 1024  # characters of a response's first line
 EXEC_VERSIONS = ("v1", "v1beta1", "v1alpha1")
 # The names that key files, `aws sts` and service answers use for the same four things.
 AWS_NAMES = {
@@ -147,6 +150,63 @@ def aws_keys(key: Secret) -> dict[str, str] | None:
         if value:
             found[name] = value
     return found if {"AccessKeyId", "SecretAccessKey"} <= found.keys() else None
+
+
+@credential.command(short_help="A token for Cargo (cargo:token-from-stdout).")
+@account_argument
+@click.option("--scheme", metavar="WORD", help="Print this word before the token, such as Bearer.")
+@json_option
+@pass_session
+def cargo(session: Session, account: str, scheme: str | None) -> None:
+    """Print ACCOUNT's token as Cargo sends it to a registry.
+
+    Cargo says in CARGO_REGISTRY_INDEX_URL which registry asks. Any other host than those of the account gets
+    nothing.
+
+    \b
+    Example, in ~/.cargo/config.toml:
+      [registries.work]
+      index = "sparse+https://crates.example.com/index/"
+      credential-provider = ["cargo:token-from-stdout", "keyfob", "credential", "cargo", "work"]
+    """
+    index = os.environ.get("CARGO_REGISTRY_INDEX_URL", "")
+    if index:
+        _check_host(session, account, index.removeprefix("sparse+"))
+    found = lease(session, account)
+    session.exactly(f"{scheme} {found.token.reveal()}" if scheme else found.token.reveal())
+
+
+@credential.command(short_help="Headers for the go command (GOAUTH).")
+@account_argument
+@click.argument("address", required=False)
+@json_option
+@pass_session
+def go(session: Session, account: str, address: str | None) -> None:
+    """Print ACCOUNT's headers for its https hosts, in the format of Go's `GOAUTH`.
+
+    Go runs this once without ADDRESS. After an error it runs it again, with the address, and with the
+    response on stdin: a token that was refused (401) is replaced.
+
+    \b
+    Example:
+      go env -w 'GOAUTH=netrc; keyfob credential go work'
+    """
+    if address is not None:
+        _check_host(session, account, address)
+        if sys.stdin.readline(MOST_STATUS).split()[1:2] == ["401"]:
+            lease(session, account, rejected=lease(session, account).token)
+    name, value = header(session, account)
+    places = "".join(f"https://{host}/\n" for host in hosts_of(session, account))
+    session.exactly(f"{places}\n{name}: {value.reveal()}\n")
+
+
+def _check_host(session: Session, account: str, address: str) -> None:
+    scheme, host, _ = hosts.split(address)
+    if hosts.is_safe(scheme, host) and host in hosts_of(session, account):
+        return
+    raise SettingWrong(
+        f"{plain(host or address, 80)} is not a host of {plain(account)}", code="host_not_allowed"
+    )
 
 
 @credential.command(short_help="HTTP headers as JSON, for MCP clients.")

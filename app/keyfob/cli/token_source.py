@@ -1,5 +1,5 @@
-"""Gets a token for a command that passes it on: from a running agent, or
-in this process under the same locks.
+"""Gets a token for a command that passes it on: from a running agent, or in this process under the same
+locks.
 
 Called by `exec` and `credential`. The agent comes first because it may be able to open what this process
 cannot (an encrypted file), and because it answers at once. The caller passes the secret to one tool and
@@ -33,14 +33,15 @@ class Lease:
         return self.account.partition("/")[0]
 
 
-def lease(session: Session, ref: str) -> Lease:
-    """A valid token of `ref`, renewed first where needed. Blocks. Raises
+def lease(session: Session, ref: str, *, rejected: Secret | None = None) -> Lease:
+    """A valid token of `ref`, renewed first where needed, and not the `rejected` one. Blocks. Raises
     a KeyfobError, `sharing_not_allowed` among them.
     """
+    refused = None if rejected is None else rejected.reveal()
     try:
-        answer = session.from_agent(lambda: running_agent.lease(ref))
+        answer = session.from_agent(lambda: running_agent.lease(ref, rejected=refused))
     except AgentGoneError:
-        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
+        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None, rejected=rejected))
         return Lease(found.account, found.token, found.token_type, found.expires_at)
     return Lease(
         answer["account"],
@@ -60,3 +61,11 @@ def header(session: Session, ref: str) -> tuple[str, Secret]:
     except AgentGoneError:
         found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
     return found.header_name, found.header_value or Secret(f"Bearer {found.token.reveal()}")
+
+
+def hosts_of(session: Session, ref: str) -> tuple[str, ...]:
+    """The hosts that may get a token of `ref`, with their ports if they are not the scheme's."""
+    try:
+        return tuple(session.from_agent(lambda: running_agent.account(ref))["hosts"])
+    except AgentGoneError:
+        return session.engine.accounts.view(ref).hosts

@@ -16,10 +16,14 @@ from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, SignInEnded, Usage
 from keyfob.core.text import inert
 from keyfob.ports import BACKUP_SUFFIX
+from keyfob.process.own_process import find_program
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import Option
+from keyfob.tools.wiring import State
 
+CHANGED = "changed since"
+STATES: dict[State, str] = {"wired": "set up", "changed": CHANGED, "not_wired": ""}
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
@@ -54,22 +58,37 @@ def _tool_options(function: F) -> F:
 
     \b
     Examples:
+      keyfob wire --list
       keyfob wire git
       keyfob wire npm github
       keyfob wire kubectl work --user me --context staging
       keyfob wire mcp github --server github
     """,
 )
-@click.argument("tool", type=click.Choice(list(SETUPS)))
+@click.argument("tool", type=click.Choice(list(SETUPS)), required=False)
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=complete_accounts)
 @_tool_options
+@click.option("--list", "listed", is_flag=True, help="List the tools: installed, and set up by Keyfob.")
 @YES
 @json_option
 @pass_session
-def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, **options: str | None) -> None:
-    """Set up `tool` for these accounts, or for all that tools may use,
-    after the user has seen the changes.
-    """
+def wire(
+    session: Session,
+    /,
+    tool: str | None,
+    accounts: tuple[str, ...],
+    listed: bool,
+    yes: bool,
+    **options: str | None,
+) -> None:
+    """Set up `tool` for these accounts, or for all that tools may use, after the user sees the changes."""
+    if listed:
+        _print_tools(session)
+        return
+    if tool is None:
+        raise Usage(
+            "Which tool?", remedy=f"Choose one of {', '.join(SETUPS)}. `keyfob wire --list` shows more."
+        )
     engine = session.engine
     views = [engine.accounts.view(ref) for ref in accounts] if accounts else engine.accounts.views()
     kept = [view for view in views if not view.shareable]
@@ -97,27 +116,69 @@ def wire(session: Session, /, tool: str, accounts: tuple[str, ...], yes: bool, *
 
 
 @click.command(short_help="Undo keyfob wire.")
-@click.argument("tool", type=click.Choice(list(SETUPS)))
+@click.argument("tool", type=click.Choice(list(SETUPS)), required=False)
+@click.option("--all", "everything", is_flag=True, help="Undo it for each tool.")
 @YES
 @json_option
 @pass_session
-def unwire(session: Session, tool: str, yes: bool) -> None:
-    """Undo `keyfob wire TOOL` and restore the old file. If the file has
-    changed since, remove only what Keyfob added.
+def unwire(session: Session, tool: str | None, everything: bool, yes: bool) -> None:
+    """Undo `keyfob wire TOOL` and restore the old file. If the file has changed since, remove only what
+    Keyfob added.
 
     \b
-    Example:
+    Examples:
       keyfob unwire git
+      keyfob unwire --all
     """
     wiring = session.engine.wiring
-    if wiring.notes(tool) is None:
+    if everything == (tool is not None):
+        raise Usage("No tool is named", remedy="Name one, or add --all for each tool that Keyfob has set up.")
+    tools = wiring.wired() if tool is None else [tool]
+    if tool is not None and wiring.notes(tool) is None:
         _print_changes(session, tool, [], [], "is not wired")
         return
-    undoing = wiring.undoing(tool)
-    _show(session, [change for change, _ in undoing])
-    _ask("Undo this?", yes)
-    wiring.undo(tool, undoing)
-    _print_changes(session, tool, [change for change, _ in undoing], [], "was already undone")
+    undoing = {each: wiring.undoing(each) for each in tools}
+    for changes in undoing.values():
+        _show(session, [change for change, _ in changes])
+    if undoing:
+        _ask("Undo this?" if len(tools) == 1 else f"Undo this for {', '.join(tools)}?", yes)
+    undone: list[Change] = []
+    for each, changes in undoing.items():
+        wiring.undo(each, changes)
+        undone += [change for change, _ in changes]
+    if tool is not None:
+        _print_changes(session, tool, undone, [], "was already undone")
+    elif session.json:
+        session.document({"tools": tools, "changed": [str(change.path) for change in undone]})
+    else:
+        for change in undone:
+            session.say(f"Changed {change.path}")
+        session.say(f"Undone for {', '.join(tools)}" if tools else "Nothing to do: no tool is wired")
+
+
+def _print_tools(session: Session) -> None:
+    """Each tool: whether its program is installed, and whether Keyfob has set it up."""
+    wiring = session.engine.wiring
+    states = {name: wiring.state(name) for name in SETUPS}
+    installed = {name: _is_installed(name, setup.programs) for name, setup in SETUPS.items()}
+    if session.json:
+        rows = [
+            {"tool": name, "summary": setup.summary, "installed": installed[name], "state": states[name]}
+            for name, setup in SETUPS.items()
+        ]
+        session.document({"tools": rows})
+        return
+    width = max(map(len, SETUPS))
+    for name, setup in SETUPS.items():
+        word = STATES[states[name]] or ("installed" if installed[name] else "")
+        session.say(f"{name.ljust(width)}  {word.ljust(len(CHANGED))}  {setup.summary}")
+
+
+def _is_installed(name: str, programs: tuple[str, ...] | None) -> bool | None:
+    """None if no program can be looked for."""
+    if programs == ():
+        return None
+    return any(find_program(each) is not None for each in programs or (name,))
 
 
 def _show(session: Session, changes: list[Change]) -> None:

@@ -1,15 +1,69 @@
-"""Codex: the API key in its auth.json, and its own sign-in, which is shown and never used."""
+"""Codex: the command that a model provider's token comes from; the API key in its auth.json; and its own
+sign-in, which is shown and never used.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.secret import Secret
+from keyfob.core.text import plain
 from keyfob.ports import Span
+from keyfob.tools import edits, hosts
+from keyfob.tools.commands import command_of
 from keyfob.tools.entries import KEY, READ_ONLY, Entry, Format, Place
+from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit, one_account
 from keyfob.tools.text_places import json_object, json_strings
 from keyfob.tools.tool import Tool
+
+
+def plan(request: SetupRequest) -> SetupPlan:
+    """The `auth` command of a model provider that is in Codex's config already."""
+    account = one_account(request, "codex")
+    name = request.options.get("model_provider")
+    if not name:
+        raise Usage(
+            "Which model provider?", remedy="Add --model-provider NAME, with its name in Codex's config.toml."
+        )
+    path = Path(request.environment.get("CODEX_HOME") or request.home / ".codex") / "config.toml"
+    provider = _model_provider(path, edits.without_block(request.read(path) or "", "codex"), name)
+    if "auth" in provider or "env_key" in provider:
+        raise SettingWrong(
+            f"{path} says already where the token of {plain(name)} comes from",
+            remedy="Remove its `auth` or `env_key`, then try again.",
+        )
+    scheme, host, _ = hosts.split(str(provider.get("base_url", "")))
+    if not host or not hosts.is_safe(scheme, host):
+        raise SettingWrong(f"The base_url of {plain(name)} in {path} is not an https address")
+    warnings = []
+    if host not in account.hosts:
+        warnings.append(
+            f"{plain(host)} is not a host of {account.id}. It would get the token of {account.id} and "
+            "could act as you with it."
+        )
+    command, *arguments = [*shlex.split(command_of("keyfob")), "token", account.id]
+    # JSON's strings and lists are TOML's.
+    lines = [
+        f"[model_providers.{json.dumps(name)}.auth]",
+        f"command = {json.dumps(command)}",
+        f"args = {json.dumps(arguments)}",
+    ]
+    return SetupPlan([block_edit(request, path, "codex", lines)], warnings=warnings)
+
+
+def _model_provider(path: Path, text: str, name: str) -> dict[str, Any]:
+    found = edits.toml_table(text, path, "model_providers").get(name)
+    if not isinstance(found, dict):
+        raise SettingWrong(
+            f"{path} has no model provider {plain(name)}",
+            remedy=f"Add [model_providers.{plain(name)}] with its base_url, then try again.",
+        )
+    return found
 
 
 def codex(text: str) -> Iterator[Entry]:
@@ -38,6 +92,11 @@ def _recognized(_: str, body: Mapping[str, Any] | None) -> bool:
 
 TOOL = Tool(
     "codex",
+    Setup(
+        "Codex's token for a model provider",
+        plan,
+        options=(Option("model_provider", "NAME", "the provider's name in its config.toml."),),
+    ),
     formats=(
         Format("codex", "Codex", codex, _recognized, places=(Place(".codex/auth.json", "CODEX_HOME"),)),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfob.tools.setup import Setup, SetupPlan, SetupRequest
+from keyfob.tools.setup import SHOWN, Setup, SetupPlan, SetupRequest
 from keyfob.tools.tool import Tool
 
 
@@ -20,4 +20,4 @@ def plan(request: SetupRequest) -> SetupPlan:
     )
 
 
-TOOL = Tool("curl", Setup("shows what to type", plan))
+TOOL = Tool("curl", Setup(SHOWN, plan))

@@ -44,4 +44,13 @@ def undo(text: str, _: Mapping[str, str]) -> str:
     return edits.with_json(text, change, "config.json")
 
 
-TOOL = Tool("docker", Setup("pull from and push to registries", plan, undo, options=(HOST,)))
+TOOL = Tool(
+    "docker",
+    Setup(
+        "pull from and push to registries",
+        plan,
+        undo,
+        options=(HOST,),
+        programs=("docker", "podman", "skopeo"),
+    ),
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,17 @@ def with_json(text: str, change: Callable[[dict[str, Any]], None], path: str) ->
         return text
     indent = re.search(r"\n([ \t]+)\S", text)
     return json.dumps(body, indent=indent[1] if indent else 2, ensure_ascii=False) + "\n"
+
+
+def toml_table(text: str, path: Path, name: str) -> dict[str, Any]:
+    """The table `name` of a TOML file, empty if it has none. Raises SettingWrong if the file is not TOML."""
+    try:
+        found = tomllib.loads(text).get(name, {})
+    except tomllib.TOMLDecodeError as error:
+        raise SettingWrong(
+            f"{path} is not TOML: {error}", remedy="Correct the file, then try again."
+        ) from None
+    return found if isinstance(found, dict) else {}
 
 
 def shown(before: str, after: str, path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""GitHub's command line: the tokens in its hosts.yml."""
+"""GitHub's command line: shows what to type, because gh asks no program; and the tokens in its hosts.yml."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ from typing import Any
 from keyfob.core.secret import Secret
 from keyfob.ports import Span
 from keyfob.tools.entries import KEY, Entry, Format, Place
+from keyfob.tools.setup import SHOWN, Setup, SetupPlan, SetupRequest
 from keyfob.tools.tool import Tool
 from keyfob.tools.yaml_places import member, members, text_at, tree_of
+
+
+def plan(request: SetupRequest) -> SetupPlan:
+    """What to type: gh takes a token from its environment or its own file, and asks no program."""
+    accounts = [each for each in request.accounts if request.named or each.provider == "github"]
+    ref = accounts[0].id if accounts else "ACCOUNT"
+    return SetupPlan(
+        notes=[
+            "gh cannot be configured to ask a program. Add this function to your shell's start-up file:",
+            f'  gh() {{ keyfob exec {ref}=GH_TOKEN -- gh "$@"; }}',
+            "For GitHub Enterprise, the variable is GH_ENTERPRISE_TOKEN.",
+        ]
+    )
 
 
 def gh_hosts(text: str) -> Iterator[Entry]:
@@ -48,6 +62,7 @@ def _recognized(text: str, body: Mapping[str, Any] | None) -> bool:
 
 TOOL = Tool(
     "gh",
+    Setup(SHOWN, plan),
     formats=(
         Format(
             "gh",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfob.tools.setup import Setup, SetupPlan, SetupRequest
+from keyfob.tools.setup import SHOWN, Setup, SetupPlan, SetupRequest
 from keyfob.tools.tool import Tool
 
 
@@ -17,4 +17,4 @@ def plan(request: SetupRequest) -> SetupPlan:
     )
 
 
-TOOL = Tool("httpie", Setup("shows what to type", plan))
+TOOL = Tool("httpie", Setup(SHOWN, plan, programs=("http",)))

@@ -79,5 +79,6 @@ TOOL = Tool(
             Option("file", "FILE", "the client's file. Default: .mcp.json in this folder."),
             Option("server", "NAME", "the server's name in it."),
         ),
+        programs=(),
     ),
 )

@@ -8,7 +8,7 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.text import plain
 from keyfob.tools import edits, hosts
 from keyfob.tools.commands import variable_of
-from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit, one_account
+from keyfob.tools.setup import REGISTRY, Setup, SetupPlan, SetupRequest, block_edit, one_account
 from keyfob.tools.tool import Tool
 
 
@@ -45,6 +45,6 @@ TOOL = Tool(
     Setup(
         "a registry's token, in a variable",
         plan,
-        options=(Option("registry", "URL", "the registry. Default: the provider's."),),
+        options=(REGISTRY,),
     ),
 )

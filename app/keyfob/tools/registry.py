@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from keyfob.tools import (
     aws,
+    cargo,
     claude,
     codex,
     curl,
@@ -14,6 +15,7 @@ from keyfob.tools import (
     environment,
     gh,
     git,
+    go,
     httpie,
     keyfob_export,
     kubectl,
@@ -36,6 +38,8 @@ TOOLS: tuple[Tool, ...] = (
     aws.TOOL,
     pip.TOOL,
     npm.TOOL,
+    cargo.TOOL,
+    go.TOOL,
     curl.TOOL,
     httpie.TOOL,
     gh.TOOL,

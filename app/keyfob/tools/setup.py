@@ -28,6 +28,7 @@ class Option:
 
 
 HOST = Option("host", "H", "only this host of the account.")
+REGISTRY = Option("registry", "URL|NAME", "npm: its address, by default the provider's; cargo: its name.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class SetupPlan:
     remembered: dict[str, str] = field(default_factory=dict)  # kept for undoing
 
 
+SHOWN = "shows what to type"  # the summary of a tool that asks no program
 Undo = Callable[[str, Mapping[str, str]], str]
 
 
@@ -68,6 +70,7 @@ class Setup:
     plan: Callable[[SetupRequest], SetupPlan]
     undo: Undo | None = None
     options: tuple[Option, ...] = ()
+    programs: tuple[str, ...] | None = None  # that use it; None: the one of the tool's name
 
 
 def block_edit(

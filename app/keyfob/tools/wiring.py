@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong
@@ -24,6 +24,7 @@ from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import SetupPlan, SetupRequest
 
 NOTES = "wired.json"
+State = Literal["not_wired", "wired", "changed"]
 BOM = b"\xef\xbb\xbf"
 
 
@@ -91,6 +92,29 @@ class Wiring:
         """What `wire` saved: `files` and `told`, the values that undoing needs. None if it was not wired."""
         found: dict[str, Any] | None = self._all().get(tool)
         return found
+
+    def wired(self) -> list[str]:
+        """The tools that `wire` set up, in the order of the list of tools."""
+        notes = self._all()
+        return [tool for tool in SETUPS if tool in notes]
+
+    def state(self, tool: str) -> State:
+        """`changed`: it was set up, and our part or a file was removed since. Raises SettingWrong."""
+        notes = self.notes(tool)
+        if notes is None:
+            return "not_wired"
+        return (
+            "wired" if all(self._has_ours(tool, Path(name), notes) for name in notes["files"]) else "changed"
+        )
+
+    def _has_ours(self, tool: str, path: Path, notes: Mapping[str, Any]) -> bool:
+        data = self._files.read(path)
+        if data is None:
+            return False
+        if _digest(data) == notes["files"][str(path)]["digest"]:
+            return True
+        text = text_of(data)
+        return _without_ours(tool, text, notes["told"]) != text
 
     def make(self, tool: str, changes: list[Change], told: dict[str, str]) -> None:
         """Write the changes, each with a backup of what was there. Raises
