@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from PySide6.QtCore import QPoint
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -16,7 +15,8 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window import history, viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Banner, Window
-from support.fake_engine import NOW, sample_views
+from support.announcements import announcements
+from support.samples import NOW, sample_views
 
 VIEWS = {view.provider: view for view in sample_views()}
 LOCKED = Banner("bad", "Your keychain is locked", "Unlock it.", "Unlock…", "keychain", "", None)
@@ -168,15 +168,3 @@ def test_the_strip_names_its_days() -> None:
     places = [day.place for day in history.days(NOW, UTC)]
     assert places == sorted(places)
     assert places[-1] == pytest.approx(1 - (15 + 12 / 3600) / 72)
-
-
-def announcements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What Qt is asked to announce, with its politeness."""
-    spoken: list[tuple[str, str]] = []
-
-    def update(event: object) -> None:
-        if isinstance(event, QAccessibleAnnouncementEvent):
-            spoken.append((event.message(), event.politeness().name))
-
-    monkeypatch.setattr(QAccessible, "updateAccessibility", staticmethod(update))
-    return spoken

@@ -209,10 +209,24 @@ def test_somebody_else_may_be_added_instead(
     attempt = begun(engine, dialog, qtbot)
     attempt.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
-    assert dialog.failure.retry_button.text() == "Connect as a new account"
-    dialog.failure.retry_button.click()
+    assert dialog.waiting.title.text() == "Sign in as work@example.org at Google"
+    page = dialog.failure
+    assert page.title.text() == "work@example.org was not connected"
+    assert (page.retry_button.text(), page.retry_button.property("kind")) == (
+        "Try again as work@example.org",
+        "primary",
+    )
+    page.retry_button.click()
     qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
-    assert engine.sign_in.attempts[1].request.account is None
+    again = begun(engine, dialog, qtbot)
+    assert again.request.account == "key-google-work-example.org"
+    again.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    assert page.other_button.text() == "Connect as a new account"
+    page.other_button.click()
+    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 3)
+    assert engine.sign_in.attempts[2].request.account is None
+    qtbot.waitUntil(lambda: dialog.waiting.title.text() == "Sign in at Google")
 
 
 def test_the_link_is_copied_for_another_browser(

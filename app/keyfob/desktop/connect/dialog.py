@@ -19,6 +19,7 @@ from keyfob.desktop.connect.outcome_pages import FailurePage, SuccessPage
 from keyfob.desktop.connect.presenter import SignInPresenter, request_of
 from keyfob.desktop.connect.sign_in_text import CHANGE
 from keyfob.desktop.connect.waiting_page import WaitingPage
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.shared.theme import Theme
@@ -54,7 +55,6 @@ class ConnectDialog(QDialog):
         self.success = SuccessPage(theme)
         self.failure = FailurePage(theme)
         self._undone = False
-        self._as_new = False
         self._locked: Failure | None = None  # shown, until the keychain is unlocked
         self._blank = label("")
         self.pages = QStackedWidget()
@@ -103,7 +103,7 @@ class ConnectDialog(QDialog):
         self.success.undo_asked.connect(p.undo)
         self.failure.retry.connect(self._retry)
         self.failure.closed.connect(self.reject)
-        self.failure.details_copied.connect(self._copy)
+        self.failure.other.connect(self._as_new)
         self.failure.settings_asked.connect(self.settings_asked)
 
     # --- beginning ------------------------------------------------------------------------------------------
@@ -201,6 +201,7 @@ class ConnectDialog(QDialog):
         self._request = None
         self._turn(self.success, self.success.done_button)
         self.success.show_model(model)
+        announce(self, f"{model.title}. {model.text}")
         self.connected.emit()
         self._come_forward()
 
@@ -208,10 +209,10 @@ class ConnectDialog(QDialog):
         """Show what went wrong and what to do, and bring the dialog to the front."""
         if model.retry == CHANGE and (self._form is None or self._form.empty):
             model = replace(model, retry="Try again")  # there is no form to change anything in
-        self._as_new = model.as_new
         self._locked = model if model.unlock else None
         self._turn(self.failure, self.failure.retry_button)
         self.failure.show_model(model)
+        announce(self, f"{model.title}. {model.text} {model.remedy}", urgent=True)
         self._come_forward()
 
     def _come_forward(self) -> None:
@@ -249,16 +250,19 @@ class ConnectDialog(QDialog):
 
     def _again(self) -> None:
         request = self._request
-        if self._as_new and request is not None:
-            self.account = None
-            self._begin(replace(request, account=None, switch_method=False))
-        elif self._undone or request is None:
+        if self._undone or request is None:
             self._undone = False
             self._to_gallery()
         elif self._form is not None and not self._form.empty:
             self._turn(self.form, self.form.go)  # a key or a secret is typed again: none was kept
         else:
             self._begin(request)
+
+    def _as_new(self) -> None:
+        """Somebody else signed in: connect that one, and leave the account as it is."""
+        if self._request is not None:
+            self.account = None
+            self._begin(replace(self._request, account=None, switch_method=False))
 
     def _to_gallery(self) -> None:
         if self.gallery.list.count():

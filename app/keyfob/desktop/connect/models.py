@@ -151,6 +151,9 @@ class Success:
     face: Face
     not_you: str  # the question
     undo: str  # the button's words
+    id: str  # the account's name for tools
+    command: str  # that prints a token; empty if no tool gets one
+    next_step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,4 +167,4 @@ class Failure:
     retry: str
     unlock: bool = False  # the press has the user unlock the keychain, or set it up, first
     settings: bool = False  # the remedy is in Settings
-    as_new: bool = False  # somebody else signed in: the press connects that one as a new account
+    other: str = ""  # somebody else signed in: connects that one as a new account

@@ -64,6 +64,7 @@ class SignInPresenter(QObject):
         self._engine, self._presenter, self._threads, self._clock = engine, presenter, threads, clock
         self._attempt: Attempt | None = None
         self._progress: Progress | None = None
+        self._who = ""  # the name of the account that signs in again
         self._unobserve: Callable[[], None] | None = None
         self._closings = 0  # how often the dialog was closed
         presenter.keychain.unlocked.connect(self.unlocked)
@@ -139,6 +140,8 @@ class SignInPresenter(QObject):
         """Sign in. `waiting` follows, then `succeeded`, `failed` or `cancelled`."""
         self._drop()
         self._progress = None
+        account = self._presenter.view(request.account) if request.account else None
+        self._who = name_of(account) if account is not None else ""
         begun, refused = self._while_open(self._begun), self._while_open(self._refused)
         Operation(self, lambda: self._engine.sign_in.begin(request), begun).failing(refused).start()
 
@@ -173,12 +176,12 @@ class SignInPresenter(QObject):
             progress = replace(progress, url=self._progress.url)
         self._progress = progress
         if not progress.ended:
-            self.waiting.emit(sign_in_text.waiting(progress, self._clock()))
+            self.waiting.emit(sign_in_text.waiting(progress, self._clock(), self._who))
 
     def refresh(self) -> None:
         """Show the remaining time again."""
         if self._progress is not None and not self._progress.ended:
-            self.waiting.emit(sign_in_text.waiting(self._progress, self._clock()))
+            self.waiting.emit(sign_in_text.waiting(self._progress, self._clock(), self._who))
 
     def _ran(self, view: AccountView) -> None:
         attempt = self._attempt
@@ -196,7 +199,7 @@ class SignInPresenter(QObject):
         if error.code == "cancelled":
             self.cancelled.emit()
             return
-        self.failed.emit(sign_in_text.failure(replace(progress, error=error)))
+        self.failed.emit(sign_in_text.failure(replace(progress, error=error), self._who))
 
     def _refused(self, error: KeyfobError) -> None:
         self.failed.emit(sign_in_text.refusal(error))

@@ -13,20 +13,22 @@ from keyfob.desktop.connect.forms import web_page
 from keyfob.desktop.connect.models import Failure, Step, Success, Waiting
 from keyfob.desktop.shared.remedies import remedy
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS as BUTTONS
-from keyfob.desktop.window.names import face_of, name_of
+from keyfob.desktop.window.names import face_of, name_of, shorter
+from keyfob.desktop.window.status_text import kept_back
 from keyfob.service.accounts.views import Progress
 
 CHANGE = "Edit"  # what was entered in the form
+AS_NEW = "Connect as a new account"
 
 
-def waiting(progress: Progress, now: datetime) -> Waiting:
-    """The progress of a sign-in in words."""
+def waiting(progress: Progress, now: datetime, who: str = "") -> Waiting:
+    """The progress of a sign-in in words. `who`: the name of the account that signs in again."""
     title, left = progress.provider_title, ""
     if progress.deadline is not None:
         left = f"{time_words.countdown(progress.deadline - now)} left"
     facts = METHOD_FACTS[progress.method]
     if facts.shows_code:
-        return _device(progress, left)
+        return _device(progress, left, who)
     steps: tuple[tuple[str, Stage], ...]
     if facts.asks_for is not None:
         steps = (("Check with the provider", "checking"), ("Save in your keychain", "saving"))
@@ -58,7 +60,7 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
         "code#state": "Paste the code from the page",
     }[progress.paste if progress.stage in ("waiting", "browser", "ready") else None]
     return Waiting(
-        f"Connecting {title}" if holds_key(progress.method) else f"Sign in at {title}",
+        _title(progress, who),
         lead,
         _steps(steps,
                "waiting" if progress.stage == "browser" and progress.browser_opened else progress.stage, note,
@@ -69,7 +71,14 @@ def waiting(progress: Progress, now: datetime) -> Waiting:
     )  # fmt: skip
 
 
-def _device(progress: Progress, left: str) -> Waiting:
+def _title(progress: Progress, who: str) -> str:
+    title = progress.provider_title
+    if holds_key(progress.method):
+        return f"Connecting {who} at {title}" if who else f"Connecting {title}"
+    return f"Sign in as {who} at {title}" if who else f"Sign in at {title}"
+
+
+def _device(progress: Progress, left: str, who: str) -> Waiting:
     page = progress.verification_uri
     shown = (page or "").removeprefix("https://").removeprefix("http://")
     lead = f"On any device, open {shown} and enter this code." if page else "Getting a code …"
@@ -80,7 +89,7 @@ def _device(progress: Progress, left: str) -> Waiting:
         ("Save in your keychain", "saving"),
     )
     return Waiting(
-        f"Sign in at {progress.provider_title}",
+        _title(progress, who),
         lead,
         _steps(steps, stage, left if stage == "waiting" else ""),
         False,
@@ -134,22 +143,29 @@ def success(progress: Progress) -> Success:
         face_of(account),
         "Not you?",
         "Disconnect" if old else "Revoke and remove",
+        account.id,
+        f"keyfob token {account.id}" if account.shareable else "",
+        kept_back(account) or "Your tools can use this account now.",
     )
 
 
-def failure(progress: Progress) -> Failure:
-    """The words for a sign-in that brought no account."""
+def failure(progress: Progress, who: str = "") -> Failure:
+    """The words for a sign-in that brought no account. `who`: as in `waiting`."""
     if progress.error is None:
-        title = f"{progress.provider_title} was not connected"
+        title = f"{who or progress.provider_title} was not connected"
         return Failure(title, "Keyfob does not know why.", "Try again.", "", "Try again")
-    return refusal(progress.error, progress.provider_title, progress.provider, progress.method)
+    return refusal(progress.error, progress.provider_title, progress.provider, progress.method, who)
 
 
 def refusal(
-    error: KeyfobError, title: str = "The account", provider: str = "", method: Method | None = None
+    error: KeyfobError,
+    title: str = "The account",
+    provider: str = "",
+    method: Method | None = None,
+    who: str = "",
 ) -> Failure:
     """As `failure`, also for an error that came before there was a sign-in."""
-    title = f"{title} was not connected"
+    title = f"{who or title} was not connected"
     message = error.message.rstrip(".") + "."
     details = "\n".join(
         f"{name}: {value}"
@@ -164,7 +180,8 @@ def refusal(
         if value
     )
     if error.code == "subject_mismatch":
-        return Failure(title, message, remedy(error), details, "Connect as a new account", as_new=True)
+        again = f"Try again as {shorter(who)}" if who else "Try again"
+        return Failure(title, message, remedy(error), details, again, other=AS_NEW)
     if error.code in BUTTONS:
         return Failure(title, message, remedy(error), details, BUTTONS[error.code], unlock=True)
     if error.code == "port_taken":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPen, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from keyfob.desktop.connect.models import Step, Waiting
 from keyfob.desktop.connect.qr import Matrix, qr_matrix
 from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import IconButton, button, label
+from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, restyle
 
+WIDEST = 560  # designed pixels of the content
 QUIET = 4  # modules of light around a QR code, as the standard wants
 
 
@@ -106,12 +108,12 @@ class StepRow(QWidget):
         self._text = label("", wrap=True)
         self._note = label("", "small")
         texts = QVBoxLayout()
-        texts.setSpacing(1)
+        texts.setSpacing(theme.px(1))
         texts.addWidget(self._text)
         texts.addWidget(self._note)
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 7, 0, 7)
-        row.setSpacing(13)
+        row.setContentsMargins(0, theme.px(7), 0, theme.px(7))
+        row.setSpacing(theme.px(13))
         row.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addLayout(texts, 1)
 
@@ -122,8 +124,7 @@ class StepRow(QWidget):
         role = {"now": "strong", "later": "secondary"}.get(step.state, "")
         if self._text.property("role") != role:
             self._text.setProperty("role", role)
-            self._text.style().unpolish(self._text)
-            self._text.style().polish(self._text)
+            restyle(self._text)
         self._note.setText(step.note)
         self._note.setVisible(bool(step.note))
         words = {"done": "done", "now": "under way", "later": "to come", "failed": "did not work"}
@@ -146,60 +147,76 @@ class WaitingPage(QWidget):
         self._page: str | None = None
         self._qr_text: str | None = None
         self._left = ""
+        px = theme.px
         self.title = label("", "dialogTitle", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self._steps: list[StepRow] = []
-        self._steps_box = QVBoxLayout()
-        self._steps_box.setSpacing(0)
+        self._now = ""  # the step under way
+        self._steps_box = QWidget()
+        self._steps_column = QVBoxLayout(self._steps_box)
+        self._steps_column.setContentsMargins(0, 0, 0, 0)
+        self._steps_column.setSpacing(0)
         self._build_code()
         self._build_paste()
-        self.nothing = button("Browser did not open?", "quiet")
+        self.nothing = button("Browser did not open?", "link")
+        self.nothing.setProperty("flush", True)  # the words begin where everything does
         self.nothing.clicked.connect(self._toggle_paste)
-        self.copy_link = button("Copy link")
-        self.copy_link.clicked.connect(self.link_copied)
-        self.cancel = button("Cancel")
-        self.cancel.clicked.connect(self.cancelled)
+        unfold = QHBoxLayout()
+        unfold.addWidget(self.nothing)
+        unfold.addStretch(1)
         self.note = label("", "hint", wrap=True)
-        foot = QHBoxLayout()
-        foot.setSpacing(9)
-        foot.addWidget(self.nothing)
-        foot.addStretch(1)
-        foot.addWidget(self.copy_link)
-        foot.addWidget(self.cancel)
         column = QWidget()
-        column.setMaximumWidth(theme.px(520))
-        column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        column.setMaximumWidth(px(WIDEST))
         inner = QVBoxLayout(column)
         inner.setContentsMargins(0, 0, 0, 0)
-        inner.setSpacing(4)
-        inner.addStretch(1)
+        inner.setSpacing(px(4))
+        # In the order of reading, which is assistive technology's too.
         inner.addWidget(self.title)
         inner.addWidget(self.text)
-        inner.addSpacing(12)
+        inner.addSpacing(px(12))
         inner.addWidget(self._code_box)
-        inner.addLayout(self._steps_box)
-        inner.addSpacing(8)
+        inner.addWidget(self._steps_box)
+        inner.addSpacing(px(4))
+        inner.addLayout(unfold)
         inner.addWidget(self._paste_box)
         inner.addWidget(self.note)
-        inner.addStretch(2)
-        middle = QHBoxLayout()
-        middle.addStretch(1)
-        middle.addWidget(column, 100)
-        middle.addStretch(1)
+        inner.addStretch(1)
+        body = QWidget()
+        left = QHBoxLayout(body)
+        left.setContentsMargins(px(26), px(24), px(26), px(8))
+        left.addWidget(column, 1000)
+        left.addStretch(1)
+        scroll = Scroller()
+        scroll.hold(body)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(26, 24, 26, 22)
-        layout.setSpacing(12)
-        layout.addLayout(middle, 1)
-        layout.addLayout(foot)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(self._foot())
         self._timer = QTimer(self)
         self._timer.setInterval(1000)
         self._timer.timeout.connect(self.second)
 
+    def _foot(self) -> QHBoxLayout:
+        px = self._theme.px
+        self.copy_link = button("Copy link")
+        self.copy_link.clicked.connect(self.link_copied)
+        self.cancel = button("Cancel")
+        self.cancel.clicked.connect(self.cancelled)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(px(26), px(12), px(26), px(22))
+        foot.setSpacing(px(9))
+        foot.addStretch(1)
+        foot.addWidget(self.copy_link)
+        foot.addWidget(self.cancel)
+        return foot
+
     def _build_code(self) -> None:
+        px = self._theme.px
         self._code_box = QWidget()
         row = QHBoxLayout(self._code_box)
-        row.setContentsMargins(0, 0, 0, 10)
-        row.setSpacing(22)
+        row.setContentsMargins(0, 0, 0, px(10))
+        row.setSpacing(px(22))
         self.code = label("", "code")
         self.code.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.qr = QrCode(self._theme)
@@ -208,25 +225,25 @@ class WaitingPage(QWidget):
         self.copy_code.clicked.connect(self.code_copied)
         self.open_page.clicked.connect(self._open)
         buttons = QHBoxLayout()
-        buttons.setSpacing(9)
+        buttons.setSpacing(px(9))
         buttons.addWidget(self.open_page)
         buttons.addWidget(self.copy_code)
         buttons.addStretch(1)
         left = QVBoxLayout()
-        left.setSpacing(14)
-        left.addStretch(1)
+        left.setSpacing(px(14))
         left.addWidget(self.code)
         left.addLayout(buttons)
         left.addStretch(1)
         row.addLayout(left, 1)
-        row.addWidget(self.qr)
+        row.addWidget(self.qr, 0, Qt.AlignmentFlag.AlignTop)
 
     def _build_paste(self) -> None:
+        px = self._theme.px
         self._paste_box = QFrame()
         self._paste_box.setProperty("note", "info")
         inner = QVBoxLayout(self._paste_box)
-        inner.setContentsMargins(16, 12, 16, 14)
-        inner.setSpacing(6)
+        inner.setContentsMargins(px(16), px(12), px(16), px(14))
+        inner.setSpacing(px(6))
         inner.addWidget(
             label(
                 "Copy the link and open it in any browser. If the browser is on another computer:",
@@ -237,7 +254,7 @@ class WaitingPage(QWidget):
         self._paste_words = label("", "strong", wrap=True)
         inner.addWidget(self._paste_words)
         row = QHBoxLayout()
-        row.setSpacing(8)
+        row.setSpacing(px(8))
         self.paste_field = QLineEdit()
         self.paste_field.setAccessibleName("Pasted address or code")
         self.paste_field.returnPressed.connect(self._paste)
@@ -253,6 +270,7 @@ class WaitingPage(QWidget):
         """A new attempt: nothing of the last one stays."""
         self._paste_box.hide()
         self.paste_field.clear()
+        self._now = ""
         self.say("", True)
 
     def show_model(self, model: Waiting) -> None:
@@ -262,11 +280,12 @@ class WaitingPage(QWidget):
         while len(self._steps) < len(model.steps):
             row = StepRow(self._theme)
             self._steps.append(row)
-            self._steps_box.addWidget(row)
+            self._steps_column.addWidget(row)
         for row, step in zip(self._steps, model.steps, strict=False):
             row.show_step(step)
         for number, row in enumerate(self._steps):
             row.setVisible(number < len(model.steps))
+        self._say_step(next((step.text for step in model.steps if step.state == "now"), ""))
         self.copy_link.setVisible(model.code is None)
         self.copy_link.setEnabled(model.can_copy_link)
         self.nothing.setVisible(model.paste is not None)
@@ -286,13 +305,18 @@ class WaitingPage(QWidget):
         self._left = model.left
         self._run()
 
+    def _say_step(self, now: str) -> None:
+        if now and now != self._now:
+            announce(self, now)
+        self._now = now
+
     def say(self, text: str, good: bool) -> None:
         """Show a sentence below the field; `good` colours it."""
         self.note.setText(text)
         self.note.setVisible(bool(text))
         self.note.setProperty("role", "hint" if good else "problem")
-        self.note.style().unpolish(self.note)
-        self.note.style().polish(self.note)
+        restyle(self.note)
+        announce(self, text, urgent=not good)
 
     def _run(self) -> None:
         if self._left and self.isVisible():

@@ -36,6 +36,7 @@ QLabel[role="fine"] {{ font-size: {px(12.5)}px; color: {p.ok}; }}
 QLabel[role="code"] {{ font-size: {px(34)}px; font-weight: 700; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
 QLabel[role="mono"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace;
   background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(7)}px; padding: {px(7)}px {px(10)}px; }}
+QLabel[role="monoLine"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
 
 QFrame#side {{ background: {p.side}; border: none; border-right: 1px solid {p.line}; }}
 QWidget#detail, QScrollArea, QWidget#scrolled {{ background: {p.bg}; border: none; }}
@@ -75,6 +76,7 @@ QPushButton[kind="link"]:hover {{ text-decoration: underline; }}
 QPushButton[kind="link"]:focus {{ border: 2px solid {p.focus}; padding: {px(3) - 1}px {px(5) - 1}px; }}
 QPushButton[square="true"] {{ padding: {px(7)}px {px(8)}px; }}
 QPushButton[square="true"]:focus {{ padding: {px(7) - 1}px {px(8) - 1}px; }}
+QPushButton[flush="true"], QPushButton[flush="true"]:focus {{ padding-left: 0; padding-right: 0; }}
 QPushButton::menu-indicator {{ image: none; width: 0; }}
 
 QLineEdit, QDateEdit, QComboBox {{ background: {p.field}; color: {p.ink}; border: 1px solid {p.edge};

@@ -16,6 +16,11 @@ def name_of(view: AccountView) -> str:
     return view.name or view.label
 
 
+def shorter(name: str, most: int = 28) -> str:
+    """The name for a button or a menu, cut with "…" if it has more than `most` characters."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
     """`pictures`: files of avatars by account key."""
     return Face(

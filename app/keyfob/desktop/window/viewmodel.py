@@ -23,10 +23,9 @@ from keyfob.desktop.window.models import (
     Row,
     Window,
 )
-from keyfob.desktop.window.names import face_of, name_of
+from keyfob.desktop.window.names import face_of, name_of, shorter
 from keyfob.desktop.window.status_text import until
 
-MENU_NAME = 28  # letters of a name in the menu of the tray
 SOON = timedelta(minutes=1)
 
 
@@ -167,12 +166,8 @@ def tray_line(view: AccountView, now: datetime) -> tuple[str, str, str, str]:
     status = {"needs_sign_in": "needs sign-in", "stale": "waiting"}.get(view.status, view.status)
     left = until(view, now) if view.status == "connected" else None
     tail = f", {time_words.short_span(left)}" if left is not None and left > timedelta(0) else ""
-    line = f"{_short(name_of(view))} · {_short(view.provider_title)} — {status}{tail}"
+    line = f"{shorter(name_of(view))} · {shorter(view.provider_title)} — {status}{tail}"
     return view.key, line, STATUS_TONES[view.status], STATUS_SHAPES[view.status]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MENU_NAME else f"{text[: MENU_NAME - 1]}…"
 
 
 def next_change(views: Sequence[AccountView], now: datetime) -> datetime | None:

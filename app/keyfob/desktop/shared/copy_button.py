@@ -1,0 +1,46 @@
+"""A button that copies a text which is not secret, and says so itself: no note is needed elsewhere."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer
+
+from keyfob.desktop.shared.announce import announce
+from keyfob.desktop.shared.clipboard import SecretClipboard
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import IconButton
+
+SHOWN = 2000  # milliseconds
+
+
+class CopyButton(IconButton):
+    """`name`: what assistive technology reads. It keeps its width while it says "Copied"."""
+
+    def __init__(self, theme: Theme, name: str, words: str = "Copy", kind: str = "") -> None:
+        super().__init__(theme, "copy", name, kind, words)
+        self._words, self._text = words, ""
+        self._back = QTimer(self)
+        self._back.setSingleShot(True)
+        self._back.setInterval(SHOWN)
+        self._back.timeout.connect(self._restore)
+        self.clicked.connect(self._copy)
+
+    def holds(self, text: str) -> None:
+        """What a press copies."""
+        self._text = text
+        self._restore()
+
+    def _copy(self) -> None:
+        SecretClipboard.copy_plain(self._text)
+        self.setMinimumWidth(self.width())
+        self._drawing = "check"
+        self.redraw()
+        self.setText("Copied")
+        announce(self, "Copied")
+        self._back.start()
+
+    def _restore(self) -> None:
+        self._back.stop()
+        self.setMinimumWidth(0)
+        self._drawing = "copy"
+        self.redraw()
+        self.setText(self._words)

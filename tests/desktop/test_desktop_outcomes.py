@@ -1,0 +1,117 @@
+"""The pages of a sign-in: their place, their order for assistive technology, and what is read aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QAccessible, QAccessibleInterface, QGuiApplication
+from PySide6.QtWidgets import QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from keyfob.desktop.connect import sign_in_text
+from keyfob.desktop.connect.dialog import ConnectDialog
+from keyfob.desktop.connect.models import Failure
+from keyfob.desktop.connect.waiting_page import StepRow
+from keyfob.desktop.controller import AppController
+from keyfob.service.accounts.views import Progress
+from support.announcements import announcements
+from support.samples import NOW, view
+
+
+@pytest.fixture
+def dialog(controller: AppController) -> ConnectDialog:
+    return controller.running.connect_dialog
+
+
+@pytest.mark.parametrize("page", ["browser", "device"])
+def test_the_waiting_page_has_one_left_edge_and_unfolds_downwards(
+    dialog: ConnectDialog, qtbot: QtBot, page: str
+) -> None:
+    progress = Progress("waiting", "nexusmods", "Nexus Mods", "oauth", paste="url")
+    if page == "device":
+        progress = replace(progress, stage="code", method="device", user_code="WDJB-MJHT", paste=None)
+    dialog.show_waiting(sign_in_text.waiting(progress, NOW))
+    dialog.show()
+    qtbot.wait(20)
+    waiting = dialog.waiting
+
+    def place(widget: QWidget) -> QPoint:
+        return widget.mapTo(dialog, QPoint(0, 0))
+
+    title = place(waiting.title)
+    assert (title.x(), title.y()) == (26, 24)
+    assert place(waiting.text).x() == 26
+    assert place(waiting.findChildren(StepRow)[0]).x() == 26
+    assert waiting.title.width() <= 560
+    if page == "browser":
+        steps = [place(row) for row in waiting.findChildren(StepRow)]
+        link = place(waiting.nothing)
+        waiting.nothing.click()
+        qtbot.wait(20)
+        assert waiting.paste_field.isVisible()
+        assert place(waiting.title) == title
+        assert [place(row) for row in waiting.findChildren(StepRow)] == steps
+        assert place(waiting.nothing) == link
+        assert place(waiting.paste_field).y() > link.y()
+    dialog.show_failure(Failure("Nexus Mods was not connected", "No answer.", "", "", "Try again"))
+    qtbot.wait(20)
+    assert place(dialog.failure.title) == title
+
+
+def test_assistive_technology_reads_the_steps_before_the_field(dialog: ConnectDialog, qtbot: QtBot) -> None:
+    progress = Progress("waiting", "nexusmods", "Nexus Mods", "oauth", paste="url")
+    dialog.show_waiting(sign_in_text.waiting(progress, NOW))
+    dialog.show()
+    dialog.waiting.nothing.click()
+    order = list(spoken_order(QAccessible.queryAccessibleInterface(dialog.waiting)))
+    wanted = ["Sign in at Nexus Mods", "Waiting for you: under way", "Browser did not open?",
+              "Pasted address or code", "Copy link", "Cancel"]  # fmt: skip
+    assert [name for name in order if name in wanted] == wanted
+
+
+def spoken_order(node: QAccessibleInterface) -> Iterator[str]:
+    yield node.text(QAccessible.Text.Name)
+    for number in range(node.childCount()):
+        child = node.child(number)
+        if child is not None:
+            yield from spoken_order(child)
+
+
+def test_the_steps_and_the_outcome_are_read(dialog: ConnectDialog, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = announcements(monkeypatch)
+    progress = Progress("waiting", "nexusmods", "Nexus Mods", "oauth", browser_opened=True)
+    for left in (5, 4):
+        now = replace(progress, deadline=NOW + timedelta(minutes=left))
+        dialog.show_waiting(sign_in_text.waiting(now, NOW))
+    dialog.show_waiting(sign_in_text.waiting(replace(progress, stage="checking"), NOW))
+    assert [text for text, _ in spoken] == ["Waiting for you", "Check who signed in"]
+    account = view("nexusmods", "Nexus Mods", "alice", name="Alice")
+    dialog.show_success(sign_in_text.success(replace(progress, stage="done", account=account)))
+    assert spoken[-1] == ("Connected as Alice. Nexus Mods", "Polite")
+    dialog.show_failure(Failure("Not connected", "No answer.", "Try again.", "", "Try again"))
+    assert spoken[-1] == ("Not connected. No answer. Try again.", "Assertive")
+    dialog.waiting.say("Link copied.", True)
+    assert spoken[-1] == ("Link copied.", "Polite")
+
+
+def test_success_names_the_next_step(dialog: ConnectDialog, qtbot: QtBot) -> None:
+    progress = Progress("done", "demo", "Demo", "oauth", account=view("demo", "Demo", "alice", name="Alice"))
+    dialog.show_success(sign_in_text.success(progress))
+    dialog.show()
+    card = dialog.success.next_step
+    assert card.command.full() == "keyfob token demo/alice"
+    card.copy_command.click()
+    assert QGuiApplication.clipboard().text() == "keyfob token demo/alice"
+    assert card.copy_command.text() == "Copied"
+    card.copy_name.click()
+    assert QGuiApplication.clipboard().text() == "demo/alice"
+    kinds = [b for b in dialog.success.findChildren(QPushButton) if b.property("kind") == "primary"]
+    assert kinds == [dialog.success.done_button]
+    kept = replace(progress, account=view("x", "X", "a", shareable=False))
+    dialog.show_success(sign_in_text.success(kept))
+    assert not card.copy_command.isVisible()
+    assert card.words.text() == "X’s terms do not let other tools use this token."
