@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 from keyfob.desktop.connect.models import Failure, Success
 from keyfob.desktop.shared.avatar import Avatar
 from keyfob.desktop.shared.copy_button import CopyButton
+from keyfob.desktop.shared.flow_layout import FlowLayout
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Picture, Scroller, button, label
 
@@ -178,7 +179,7 @@ class FailurePage(QWidget):
         layout.addWidget(scroll, 1)
         layout.addLayout(self._foot(theme))
 
-    def _foot(self, theme: Theme) -> QHBoxLayout:
+    def _foot(self, theme: Theme) -> QVBoxLayout:
         px = theme.px
         self.copy = CopyButton(theme, "Copy details", "Copy details", "quiet")
         self.copy.setProperty("flush", True)
@@ -186,17 +187,18 @@ class FailurePage(QWidget):
         self.close_button.clicked.connect(self.closed)
         self.settings_button = button("Open Settings")
         self.settings_button.clicked.connect(self.settings_asked)
-        self.other_button = button("")
+        self.other_button = button("Connect as a new account")
         self.other_button.clicked.connect(self.other)
         self.retry_button = button("Try again", "primary")
         self.retry_button.clicked.connect(self.retry)
-        foot = QHBoxLayout()
+        self.close_button.setProperty("push", True)
+        foot = QVBoxLayout()
         foot.setContentsMargins(px(26), px(12), px(26), px(22))
-        foot.setSpacing(px(9))
-        foot.addWidget(self.copy)
-        foot.addStretch(1)
+        flow = FlowLayout(gap=px(9))  # large text needs more than one line
+        foot.addLayout(flow)
+        flow.addWidget(self.copy)
         for each in (self.close_button, self.settings_button, self.other_button, self.retry_button):
-            foot.addWidget(each)
+            flow.addWidget(each)
         return foot
 
     def show_model(self, model: Failure) -> None:
@@ -210,9 +212,10 @@ class FailurePage(QWidget):
         self.copy.setVisible(bool(model.details))
         self.settings_button.setVisible(model.settings)
         for each, words in ((self.retry_button, model.retry), (self.other_button, model.other)):
-            each.setText(words)
-            each.setAccessibleName(words)
             each.setVisible(bool(words))
+            if words:
+                each.setText(words)
+                each.setAccessibleName(words)
         (self.retry_button if model.retry else self.close_button).setFocus()
 
     def wait(self, text: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPainter, QPen, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from keyfob.desktop.connect.models import Step, Waiting
 from keyfob.desktop.connect.qr import Matrix, qr_matrix
 from keyfob.desktop.shared import icons
 from keyfob.desktop.shared.announce import announce
+from keyfob.desktop.shared.flow_layout import FlowLayout
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, restyle
 
@@ -214,9 +215,10 @@ class WaitingPage(QWidget):
     def _build_code(self) -> None:
         px = self._theme.px
         self._code_box = QWidget()
-        row = QHBoxLayout(self._code_box)
-        row.setContentsMargins(0, 0, 0, px(10))
-        row.setSpacing(px(22))
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self._code_box.setSizePolicy(policy)
+        flow = FlowLayout(self._code_box, px(22))  # with large text the drawing goes below the code
         self.code = label("", "code")
         self.code.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.qr = QrCode(self._theme)
@@ -229,13 +231,15 @@ class WaitingPage(QWidget):
         buttons.addWidget(self.open_page)
         buttons.addWidget(self.copy_code)
         buttons.addStretch(1)
-        left = QVBoxLayout()
+        holder = QWidget()
+        left = QVBoxLayout(holder)
+        left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(px(14))
         left.addWidget(self.code)
         left.addLayout(buttons)
         left.addStretch(1)
-        row.addLayout(left, 1)
-        row.addWidget(self.qr, 0, Qt.AlignmentFlag.AlignTop)
+        flow.addWidget(holder)
+        flow.addWidget(self.qr)
 
     def _build_paste(self) -> None:
         px = self._theme.px
