@@ -43,6 +43,7 @@ from keyfob.core.errors import KeyfobError, SettingWrong, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.resources import resources
+from keyfob.core.words import FindingName, MadeAlgorithm
 from keyfob.ports import (
     AccountStore,
     Autostart,
@@ -131,7 +132,7 @@ class Ports:
     clock: Clock
     entropy: Entropy
     new_id: Callable[[], str]
-    new_key: Callable[[str], SigningKey]
+    new_key: Callable[[MadeAlgorithm], SigningKey]
     spawn: Spawn  # for the engine's own jobs
     environment: Mapping[str, str]
     avatars: Avatars
@@ -139,7 +140,7 @@ class Ports:
     user_home: Path
     tool_files: ToolFiles
     output_of: OutputOf
-    checks: Sequence[tuple[str, Check]]  # of `keyfob doctor`
+    checks: Sequence[tuple[FindingName, Check]]  # of `keyfob doctor`
     tray: Callable[[bool | None], Finding]
     # Hands a grant that cannot be saved to a separate process; whether
     # one took it. None: there is no such process.

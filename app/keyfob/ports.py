@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
@@ -36,7 +37,7 @@ class VaultHealth:
     ok: bool
     name: str  # "GNOME Keyring", "macOS Keychain", "in memory", …
     persistent: bool = True
-    code: str | None = None  # a KeychainError code if not ok
+    code: ErrorCode | None = None  # a KeychainError's if not ok
     message: str = ""
     remedy: str | None = None  # the error's own, if it has one
 

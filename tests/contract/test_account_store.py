@@ -19,6 +19,7 @@ import pytest
 from keyfob.adapters.store import account_table, database, event_table
 from keyfob.adapters.store.sqlite import SqliteAccountStore, set_aside
 from keyfob.core.account import Connected, Disconnected, ErrorNote, LoggedEvent, NeedsSignIn, Record, Stale
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import Fault, Usage
 from keyfob.core.secret import Secret
 from keyfob.ports import AccountRecords, AccountStore, History, Journal, NamedValues
@@ -35,8 +36,8 @@ class AccountRecordsContract:
         "status",
         [
             Connected(),
-            Stale(AT, ErrorNote("provider_unavailable", "down", "retry", AT)),
-            NeedsSignIn(AT, ErrorNote("grant_ended", "over", "sign_in_again", AT)),
+            Stale(AT, ErrorNote("provider_unavailable", "down", Advice.RETRY, AT)),
+            NeedsSignIn(AT, ErrorNote("grant_ended", "over", Advice.SIGN_IN_AGAIN, AT)),
             Disconnected(AT),
         ],
     )

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import ErrorNote
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeychainError
 from keyfob.core.http import Request
 from keyfob.desktop.controller import AppController
@@ -117,7 +118,7 @@ def test_what_another_process_wrote_down_is_looked_at(
     controller: AppController, engine: Engine, vault: FakeVault, qtbot: QtBot
 ) -> None:
     vault.error = LOCKED
-    note = ErrorNote("keychain_locked", LOCKED.message, "unlock_keychain", NOW)
+    note = ErrorNote("keychain_locked", LOCKED.message, Advice.UNLOCK_KEYCHAIN, NOW)
     engine.store.update("key-nexusmods-aldis", lambda record: replace(record, last_error=note))
     engine.events.notify(engine.accounts.resolve("nexusmods/aldis"), "idle")
     qtbot.waitUntil(lambda: banners(controller) == ["Your keychain is locked"])

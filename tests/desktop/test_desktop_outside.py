@@ -21,6 +21,7 @@ from pytestqt.qtbot import QtBot
 import keyfob.desktop
 from keyfob.core.account import ErrorNote, LoggedEvent
 from keyfob.core.consent import Program, Question
+from keyfob.core.error_codes import Advice
 from keyfob.core.text import plain
 from keyfob.desktop.shared import outside_text
 from keyfob.desktop.shared.theme import Theme
@@ -95,7 +96,7 @@ def test_a_notification_holds_no_markup(text: str) -> None:
 
 
 def hostile_engine(root: Path, text: str) -> fake.FakeEngine:
-    note = ErrorNote("x", text, "retry", samples.NOW)
+    note = ErrorNote("internal", text, Advice.RETRY, samples.NOW)
     every = dict.fromkeys(("name", "email", "plan", "subject", "provider_title"), text)
     row = samples.view(
         "evil", text, "evil", scopes=(text, "a") * 200, narrower_scopes=(text,), last_error=note

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import pytest
 
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
-from keyfob.core.errors import CODES
+from keyfob.core.error_codes import CODES, Advice
 from keyfob.desktop.window import detail as page
 from keyfob.desktop.window import history, status_text, viewmodel
 from keyfob.desktop.window.banners import banner_id
@@ -72,7 +72,7 @@ def test_a_short_life_is_told_to_the_second() -> None:
 
 
 def test_a_failing_renewal_of_a_living_token_alarms_nobody() -> None:
-    note = ErrorNote("provider_unavailable", "Busy", "retry", NOW)
+    note = ErrorNote("provider_unavailable", "Busy", Advice.RETRY, NOW)
     account = replace(VIEWS["nexusmods"], last_error=note)
     first, second = status_text.headline(account, NOW, UTC)
     assert first == "Renews when Nexus Mods answers"
@@ -191,7 +191,7 @@ def test_runs_of_renewals_are_one_line() -> None:
 def test_history_is_newest_first_and_the_strip_oldest_first() -> None:
     events = sample_events("k")
     lines = history.lines(events, NOW, UTC)
-    assert [line.text for line in lines][:2] == ["Renewed", "Renewed after 8 h asleep"]
+    assert [line.text for line in lines][:2] == ["Renewed", "Renamed from al to aldis"]
     points = history.points(events, NOW)
     assert [p.place for p in points] == sorted(p.place for p in points)
     assert all(0 <= p.place <= 1 for p in points)

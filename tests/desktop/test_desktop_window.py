@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from shiboken6 import delete
 
 from keyfob.core.account import ErrorNote, NeedsSignIn
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import Fault, KeychainError, Transient
 from keyfob.core.secret import Secret
 from keyfob.desktop.controller import AppController
@@ -213,11 +214,11 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
 ) -> None:
     told: list[str] = []
     controller.running.presenter.attention.connect(lambda title, _: told.append(title))
-    error = ErrorNote("grant_ended", "It was revoked", "sign_in_again", NOW)
+    error = ErrorNote("grant_ended", "It was revoked", Advice.SIGN_IN_AGAIN, NOW)
     change(engine, "nexusmods/aldis", status=NeedsSignIn(NOW, error), last_error=error)
     qtbot.waitUntil(lambda: told == ["Aldis needs you"])
     for n in range(3):
-        later = ErrorNote("grant_ended", "Again", "sign_in_again", NOW + timedelta(minutes=n))
+        later = ErrorNote("grant_ended", "Again", Advice.SIGN_IN_AGAIN, NOW + timedelta(minutes=n))
         change(engine, "nexusmods/aldis", last_error=later)
         qtbot.wait(180)
     assert told == ["Aldis needs you"]
@@ -363,7 +364,7 @@ def test_renew_now_is_sent_and_says_until_when_the_provider_asked_to_wait(
 ) -> None:
     """The failure says when it happened, and leaves the screen with its cause."""
     choose(controller, "github", qtbot)
-    note = ErrorNote("provider_unavailable", "GitHub is unavailable", "retry", NOW)
+    note = ErrorNote("provider_unavailable", "GitHub is unavailable", Advice.RETRY, NOW)
     change(engine, "github/aldis-k", last_error=note)
     provider.fault = Transient(
         "GitHub asked to wait",

@@ -21,6 +21,7 @@ from keyfob.core.account import (
     Stale,
     Status,
 )
+from keyfob.core.error_codes import CODES
 from keyfob.core.methods import METHODS
 from keyfob.core.provider import Endpoints, Server
 from keyfob.core.words import CLIENT_AUTHS
@@ -63,7 +64,8 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 times = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2999, 1, 1), timezones=st.just(UTC))
 words = st.lists(texts, max_size=3).map(tuple)
 mappings = st.dictionaries(texts, texts, max_size=3).map(MappingProxyType)
-notes = st.builds(ErrorNote, code=texts, message=texts, advice=texts, at=times)
+codes = st.sampled_from(list(CODES))
+notes = st.builds(lambda code, message, at: ErrorNote(code, message, CODES[code], at), codes, texts, times)
 statuses = st.one_of(
     st.just(Connected()),
     st.builds(Stale, since=times, error=notes),

@@ -25,6 +25,7 @@ from keyfob.core.account import (
     Stale,
     Status,
 )
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeyfobError, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
@@ -40,7 +41,9 @@ TYPED = {"handle": "aldis.bsky.social", "host": "social.example", "url": "https:
 
 
 def status_of(view: AccountView) -> Status:
-    note = view.last_error or ErrorNote("network_unreachable", "The provider cannot be reached", "retry", NOW)
+    note = view.last_error or ErrorNote(
+        "network_unreachable", "The provider cannot be reached", Advice.RETRY, NOW
+    )
     match view.status:
         case "needs_sign_in":
             return NeedsSignIn(note.at, note)

@@ -56,7 +56,7 @@ def refused(provider: Provider, status: int, code: str, description: str, at: da
     body = {"error": code} | ({"error_description": description} if description else {})
     response = Response(status, {"content-type": "application/json"}, json.dumps(body).encode(), at)
     error = token_failure(provider, response, f"{provider.title}'s token endpoint")
-    return ErrorNote(error.code, error.message, str(error.advice), at, error.detail)
+    return ErrorNote(error.code, error.message, error.advice, at, error.detail)
 
 
 def sample_views() -> list[AccountView]:
@@ -111,7 +111,7 @@ def sample_events(key: str, account_id: str = "") -> list[LoggedEvent]:
         (1 * D + 11 * H, "renewed", "Renewed"),
         (11 * H, "renewal_failed", "Provider busy, tried again"),
         (10 * H + 50 * M, "renewed", "Renewed"),
-        (2 * H + 38 * M, "asleep", "Renewed after 8 h asleep"),
+        (2 * H + 38 * M, "renamed", "Renamed from al to aldis"),
         (58 * M, "renewed", "Renewed"),
     ]
     return [

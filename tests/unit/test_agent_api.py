@@ -152,6 +152,7 @@ def test_no_refresh_token_crosses_the_socket(rig: AgentRig) -> None:
         ("POST", "/v1/sign-ins", {}, 400, "usage"),
         ("POST", "/v1/sign-ins", {"provider": 1}, 400, "usage"),
         ("POST", "/v1/sign-ins", {"provider": "example", "inputs": []}, 400, "usage"),
+        ("POST", "/v1/sign-ins", {"provider": "example", "method": "telepathy"}, 400, "usage"),
         ("GET", "/v1/sign-ins/none", None, 404, "sign_in_not_found"),
         ("DELETE", "/v1/sign-ins/none", None, 404, "sign_in_not_found"),
         ("POST", "/v1/sign-ins/none/callback", {"url": "x"}, 404, "sign_in_not_found"),

@@ -23,6 +23,7 @@ from keyfob.cli.failure import json_text
 from keyfob.cli.options import complete_accounts
 from keyfob.cli.session import Session, shown
 from keyfob.core.account import ErrorNote, LoggedEvent, Record
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import SettingWrong
 from keyfob.core.provider import Provider
 from keyfob.engine import Engine, build
@@ -45,7 +46,7 @@ def evil_records() -> list[Record]:
     """One account that waits and one that needs its person, each with
     EVIL wherever text from outside can stand.
     """
-    error = ErrorNote("grant_ended", EVIL, "sign_in_again", NOW)
+    error = ErrorNote("grant_ended", EVIL, Advice.SIGN_IN_AGAIN, NOW)
     texts: dict[str, Any] = dict.fromkeys(["provider", "label", "name", "email", "plan", "subject"], EVIL)
     one = replace(
         sample_views()[0], scopes=(EVIL,), narrower_scopes=(EVIL,), last_error=error, key_tail=EVIL, **texts

@@ -292,11 +292,11 @@ def test_events(engine: Engine) -> None:
         engine.store.log(event)
     assert call(engine, "events", "--limit", "3").out == golden("""
         04:10  nexusmods/aldis  Renewed
-        12:22  nexusmods/aldis  Renewed after 8 h asleep
+        12:22  nexusmods/aldis  Renamed from al to aldis
         14:02  nexusmods/aldis  Renewed
         """)
     document = json.loads(call(engine, "events", "--json").out)
-    assert [event["kind"] for event in document["events"]][-2:] == ["asleep", "renewed"]
+    assert [event["kind"] for event in document["events"]][-3:] == ["renewed", "renamed", "renewed"]
     assert document["events"][-1]["at"] == "2026-11-20T14:02:12Z"
 
 

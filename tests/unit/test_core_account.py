@@ -26,6 +26,7 @@ from keyfob.core.account import (
     status_word,
     still_tried,
 )
+from keyfob.core.error_codes import Advice
 from keyfob.core.grant import Grant
 from keyfob.core.renewal import (
     BACKOFF_FIRST,
@@ -46,7 +47,7 @@ from support.samples import sample_views
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
-NOTE = ErrorNote("grant_ended", "It ended", "sign_in_again", AT)
+NOTE = ErrorNote("grant_ended", "It ended", Advice.SIGN_IN_AGAIN, AT)
 STATUSES: list[Status] = [Connected(), Stale(AT, NOTE), NeedsSignIn(AT, NOTE), Disconnected(AT)]
 
 

@@ -23,6 +23,7 @@ from keyfob.core.account import (
     Status,
     still_tried,
 )
+from keyfob.core.error_codes import Advice
 from keyfob.core.grant import Grant
 from keyfob.core.renewal import (
     DOUBTED_EVERY,
@@ -57,11 +58,11 @@ AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BEFORE = AT - timedelta(hours=3)
 LATER = AT + timedelta(hours=1)
 MARGIN = timedelta(minutes=10)
-OLD = ErrorNote("network_timeout", "Too slow", "retry", BEFORE)
-ENDED = ErrorNote("grant_ended", "It ended", "sign_in_again", BEFORE)
-REFUSED = ErrorNote("renewal_refused", "No", "sign_in_again", BEFORE)
-NEW = ErrorNote("provider_unavailable", "It is down", "retry", AT, "503")
-LOCKED = ErrorNote("keychain_locked", "It is locked", "unlock_keychain", AT)
+OLD = ErrorNote("network_timeout", "Too slow", Advice.RETRY, BEFORE)
+ENDED = ErrorNote("grant_ended", "It ended", Advice.SIGN_IN_AGAIN, BEFORE)
+REFUSED = ErrorNote("renewal_refused", "No", Advice.SIGN_IN_AGAIN, BEFORE)
+NEW = ErrorNote("provider_unavailable", "It is down", Advice.RETRY, AT, "503")
+LOCKED = ErrorNote("keychain_locked", "It is locked", Advice.UNLOCK_KEYCHAIN, AT)
 
 CONNECTED, STALE, DOUBTED = Connected(), Stale(BEFORE, OLD), NeedsSignIn(BEFORE, REFUSED)
 NEEDS_SIGN_IN, DISCONNECTED = NeedsSignIn(BEFORE, ENDED), Disconnected(BEFORE)
@@ -303,7 +304,9 @@ def test_a_grant_in_doubt_asks_for_a_sign_in_and_is_tried_once_an_hour(
     few = after(replace(first, doubts=1, doubted_since=AT - span), event)
     assert isinstance(few.status, Stale), "not often enough"
     enough = after(replace(first, doubts=2, doubted_since=AT - span), event)
-    assert enough.status == NeedsSignIn(AT, ErrorNote(code, NEW.message, "sign_in_again", AT, NEW.detail))
+    assert enough.status == NeedsSignIn(
+        AT, ErrorNote(code, NEW.message, Advice.SIGN_IN_AGAIN, AT, NEW.detail)
+    )
     assert still_tried(enough.status)
     assert enough.last_error == enough.status.error
     assert enough.retry_at == AT + DOUBTED_EVERY

@@ -7,15 +7,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from keyfob.adapters.store import codec as codec
+from keyfob.adapters.store.sqlite import SqliteAccountStore
 from keyfob.cli import words as cli
 from keyfob.cli.doctor import MARKS
 from keyfob.cli.views import view_of
-from keyfob.core.account import Status, status_word
+from keyfob.core.account import LoggedEvent, Status, status_word
 from keyfob.core.errors import Fault
 from keyfob.core.methods import METHOD_FACTS, METHODS
 from keyfob.core.provider import Endpoints
@@ -24,7 +26,7 @@ from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window import models
 from keyfob.service.contexts import stored_auth
 from support.records import a_record
-from support.samples import sample_views
+from support.samples import NOW, sample_views
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,16 @@ def test_a_stored_client_says_how_it_proves_itself_in_words_that_this_version_kn
         with pytest.raises(Fault) as caught:
             stored_auth(text, "Example")
         assert caught.value.code == "store_too_new"
+
+
+def test_a_line_of_history_of_another_version_is_shown_by_its_message(tmp_path: Path) -> None:
+    store = SqliteAccountStore(tmp_path / "accounts.db")
+    store.log(LoggedEvent(NOW, "here/alice", "key", "renewed", "Renewed", "declined"))
+    with store.database.writing() as connection:
+        connection.execute("UPDATE events SET kind = 'teleported', code = 'telepathy'")
+    (line,) = store.events()
+    assert (line.kind, line.message, line.code) == ("other", "Renewed", None)
+    store.close()
 
 
 def test_every_level_of_the_doctor_has_its_mark() -> None:

@@ -6,18 +6,23 @@ import json
 import threading
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import jwt
 import pytest
 
 from keyfob.adapters.system.keys import new_key, thumbprint
-from keyfob.core.errors import Fault, PeerFault, Transient, Usage
+from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.core.errors import Fault, PeerFault, Transient
 from keyfob.core.grant import SigningKey
 from keyfob.core.http import Request, Response
+from keyfob.core.provider import Endpoints, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.protocol import dpop
-from keyfob.protocol.env import NONCES_MOST, NonceBook
+from keyfob.protocol.context import Client, FlowContext
+from keyfob.protocol.env import NONCES_MOST, FlowEnv, NonceBook
 from keyfob.protocol.jws import public_jwk, published_jwk, sign
+from keyfob.service.sign_in.new_contexts import NewContexts
 from support.playbook import AT, Answer, Playbook, json_answer, later, sends
 
 TOKEN = "https://as.example/token"
@@ -106,6 +111,18 @@ class TestProof:
         assert not {"d", "p", "q", "dp", "dq", "qi"} & set(header["jwk"])
 
 
+def bound(offered: tuple[str, ...] | None) -> SigningKey:
+    """The key of a sign-in at a server that announces these algorithms."""
+    env = FlowEnv(lambda: "id", lambda: AT)
+    contexts = NewContexts(Mock(), Mock(), MemoryVault(), new_key, env)
+    provider = Provider("acme", "Acme", dpop="always")
+    server = Server(None, Endpoints(), dpop_signing_alg_values_supported=offered)
+    ready = Mock(provider=provider, account_key="key-1")
+    context = contexts.bound(FlowContext(provider, server, Client("client-1"), env), ready)
+    assert context.dpop_key is not None
+    return context.dpop_key
+
+
 class TestKeys:
     def test_thumbprint_is_the_rfc_s_own_example(self) -> None:
         assert thumbprint(RFC_JWK) == RFC_JKT
@@ -115,9 +132,17 @@ class TestKeys:
         assert one.kid != other.kid
         assert one.kid == thumbprint(dict(one.public_jwk))
 
-    def test_other_algorithms_are_refused(self) -> None:
-        with pytest.raises(Usage, match="HS256"):
-            new_key("HS256")
+    @pytest.mark.parametrize(
+        ("offered", "alg"), [(None, "ES256"), (("RS256", "ES256"), "ES256"), (("PS256", "RS256"), "RS256")]
+    )
+    def test_a_sign_in_binds_its_tokens_by_an_algorithm_that_the_server_supports(
+        self, offered: tuple[str, ...] | None, alg: str
+    ) -> None:
+        assert bound(offered).alg == alg
+
+    def test_a_server_without_an_algorithm_of_ours_is_named(self) -> None:
+        with pytest.raises(PeerFault, match="Acme and Keyfob have no algorithm for DPoP in common"):
+            bound(("HS256",))
 
     def test_published_with_use_and_alg(self, key: SigningKey) -> None:
         assert published_jwk(key) == {**key.public_jwk, "kid": key.kid, "use": "sig", "alg": "ES256"}

@@ -359,7 +359,7 @@ def test_user_information_takes_a_bearer_token_whatever_the_api_wants() -> None:
 
 
 def test_the_test_request() -> None:
-    by = replace(provider(), test=core.TestRequest("post", "https://api.example/ping", "{}"))
+    by = replace(provider(), test=core.TestRequest("POST", "https://api.example/ping", "{}"))
     request = probe_request(by, "oauth", TOKEN)
     assert (request.method, request.url, request.body) == ("POST", "https://api.example/ping", b"{}")
     assert probe_request(provider(), "oauth", TOKEN).url == API

@@ -8,7 +8,8 @@ import pytest
 
 from keyfob.agent.remedies import REMEDIES as TERMINAL
 from keyfob.cli import remedies as cli
-from keyfob.core.errors import CODES, KeychainError, SettingWrong
+from keyfob.core.error_codes import CODES
+from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.core.finding import Finding
 from keyfob.desktop.shared import remedies as desktop
 

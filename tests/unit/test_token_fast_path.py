@@ -22,6 +22,7 @@ from keyfob.adapters.store.schema import MIGRATIONS
 from keyfob.adapters.vault import system
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Account, Connected, Disconnected, ErrorNote, Intent, NeedsSignIn, Pin, Record
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Endpoints, Server
@@ -159,7 +160,9 @@ def test_it_prints_what_the_whole_program_prints(
 
 
 def _ended(home: Home) -> None:
-    home.change("alice", status=NeedsSignIn(NOW, ErrorNote("grant_ended", "ended", "sign_in_again", NOW)))
+    home.change(
+        "alice", status=NeedsSignIn(NOW, ErrorNote("grant_ended", "ended", Advice.SIGN_IN_AGAIN, NOW))
+    )
 
 
 def _damaged(home: Home) -> None:

@@ -32,8 +32,11 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
+from keyfob.core.methods import METHODS, Method
 from keyfob.core.secret import Secret
+from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
+from keyfob.core.words import known
 from keyfob.ports import Spawn
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.signer import Signer, SignRequest
@@ -232,7 +235,7 @@ class Api:
         attempt = self.sign_in.begin(
             SignInRequest(
                 provider=wanted["provider"] or "",
-                method=wanted["method"],
+                method=_method(wanted["method"]),
                 account=wanted["account"],
                 label=wanted["label"],
                 scopes=tuple(str(scope) for scope in scopes),
@@ -290,6 +293,16 @@ class Api:
             for name, running in self.running.items()
             if running.ended_at is None or (name not in surplus and now - running.ended_at < SIGN_INS_KEPT)
         }
+
+
+def _method(text: str | None) -> Method | None:
+    """The request's sign-in method; None if it names none. Raises Usage."""
+    method = known(METHODS, text)
+    if text and method is None:
+        raise Usage(
+            f"{plain(text, 40)!r} is not a sign-in method", remedy=f"Use one of {', '.join(METHODS)}."
+        )
+    return method
 
 
 def min_life(request: Incoming) -> timedelta | None:

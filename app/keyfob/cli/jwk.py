@@ -9,6 +9,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import _complete_providers, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.core.words import MADE_ALGORITHMS, MadeAlgorithm
 
 if TYPE_CHECKING:
     from keyfob.core.provider import Provider
@@ -28,7 +29,7 @@ def jwk() -> None:
 
 
 @jwk.command(short_help="Create a key.")
-@click.option("--alg", type=click.Choice(["ES256", "RS256", "EdDSA"]), default="ES256", show_default=True)
+@click.option("--alg", type=click.Choice(MADE_ALGORITHMS), default="ES256", show_default=True)
 @click.option(
     "--provider",
     metavar="ID",
@@ -37,7 +38,7 @@ def jwk() -> None:
 )
 @json_option
 @pass_session
-def generate(session: Session, alg: str, provider: str | None) -> None:
+def generate(session: Session, alg: MadeAlgorithm, provider: str | None) -> None:
     """Create a private key in the keychain. Accounts that use an older key of the provider keep it.
 
     The provider's preset must contain `auth = "private_key_jwt"` in its `[client]` table. `keyfob providers

@@ -13,6 +13,7 @@ def error_of(problem: Mapping[str, Any]) -> Exception:
     unknown `code` becomes the kind's default.
     """
     from keyfob.core import errors
+    from keyfob.core.error_codes import code_or_none
 
     kinds = {
         kind.exit_code: kind
@@ -28,9 +29,8 @@ def error_of(problem: Mapping[str, Any]) -> Exception:
             errors.PeerFault,
         )
     }
-    code = str(problem.get("code", "internal"))
     kind = kinds.get(int(problem.get("exit", 1)), errors.Fault)
     message = str(problem.get("message") or problem.get("title") or "Keyfob failed")
-    known = code if code in errors.CODES else kind.default_code
+    code = code_or_none(problem.get("code")) or kind.default_code
     detail = str(problem.get("reason") or "")
-    return kind(message, code=known, remedy=problem.get("remedy"), detail=detail)
+    return kind(message, code=code, remedy=problem.get("remedy"), detail=detail)

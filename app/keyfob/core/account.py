@@ -13,19 +13,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
+from keyfob.core.error_codes import CODES, Advice, ErrorCode, known_code
 from keyfob.core.methods import METHODS, Method, holds_key
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import from_rfc3339, to_rfc3339
-from keyfob.core.words import SHOWN_STATUSES, ClientAuth, ShownStatus, StatusWord, known
+from keyfob.core.words import SHOWN_STATUSES, ClientAuth, EventKind, ShownStatus, StatusWord, known
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorNote:
     """An error as an account remembers it. No secret, no text that was not made plain."""
 
-    code: str
+    code: ErrorCode
     message: str
-    advice: str
+    advice: Advice
     at: datetime
     detail: str = ""  # the provider's own code, status and words, for a report
 
@@ -45,7 +46,8 @@ class ErrorNote:
         at = from_rfc3339(row["at"])
         if at is None:
             raise ValueError("an error without a time")
-        return cls(row["code"], row["message"], row["advice"], at, row.get("detail", ""))
+        code = known_code(row["code"], row["advice"])
+        return cls(code, row["message"], CODES[code], at, row.get("detail", ""))
 
 
 # --- status: a sum type -------------------------------------------------------------------------------------
@@ -235,16 +237,14 @@ class PendingRevocation:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A line of an account's history. `kind` is a `LoggedKind` or
-    `HintKind`, or what another version wrote.
-    """
+    """A line of an account's history, or a passing event that only subscribers hear of."""
 
     at: datetime
     account_id: str
     account_key: str
-    kind: str
+    kind: EventKind
     message: str
-    code: str | None = None
+    code: ErrorCode | None = None
     seq: int = 0
 
     def to_json(self) -> dict[str, Any]:

@@ -12,125 +12,20 @@
     └── PeerFault           exit 9  the peer broke the protocol
 
 The class says how the caller should treat the error. The `code` says which of the class's cases it is, and
-`CODES` gives each code's advice. What to do, in words, belongs to the faces: `desktop.shared.remedies` for
-the window and `agent.remedies` for terminals and the socket have one sentence for each code. Messages never
-contain a secret and never text from a peer that has not been through `core.text.plain`.
+`core.error_codes` gives each code's advice. What to do, in words, belongs to the faces:
+`desktop.shared.remedies` for the window and `agent.remedies` for terminals and the socket have one sentence
+for each code. Messages never contain a secret and never text from a peer that has not been through
+`core.text.plain`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
-from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-
-class Advice(StrEnum):
-    """What the user should do about an error. Tools may rely on the words."""
-
-    RETRY = "retry"
-    SIGN_IN_AGAIN = "sign_in_again"
-    UNLOCK_KEYCHAIN = "unlock_keychain"
-    FIX_SETTING = "fix_setting"
-    REPORT = "report"
-
-
-_R, _S, _U, _F, _B = (
-    Advice.RETRY,
-    Advice.SIGN_IN_AGAIN,
-    Advice.UNLOCK_KEYCHAIN,
-    Advice.FIX_SETTING,
-    Advice.REPORT,
-)
-
-CODES: Mapping[str, Advice] = {
-    # Fault
-    "internal": _B,
-    "store_damaged": _F,
-    "store_too_new": _F,
-    "store_unwritable": _F,
-    "store_busy": _R,
-    # Usage
-    "usage": _F,
-    "account_ambiguous": _F,
-    "label_taken": _F,
-    # SignInNeeded
-    "grant_ended": _S,
-    "token_expired": _S,
-    "renewal_refused": _S,
-    "renewal_unanswered": _S,
-    "token_rejected": _S,
-    "disconnected": _S,
-    "signed_in_elsewhere": _S,
-    "preset_changed": _S,
-    "grant_missing": _S,
-    "imported": _S,
-    # KeychainError
-    "keychain_locked": _U,
-    "keychain_absent": _U,
-    "keychain_not_set_up": _U,
-    "keychain_timeout": _U,
-    "keychain_refused": _U,
-    "keychain_plaintext": _F,
-    "keychain_write_lost": _U,
-    "entry_damaged": _S,
-    "passphrase_wrong": _U,
-    "vault_damaged": _B,
-    "vault_unwritable": _F,
-    # Transient
-    "network_unreachable": _R,
-    "provider_unavailable": _R,
-    "request_refused": _R,
-    "rate_limited": _R,
-    "asked_to_wait": _R,
-    "answer_lost": _R,
-    "network_timeout": _R,
-    "captive_portal": _R,
-    "busy": _R,
-    "interrupted": _R,
-    # SignInEnded
-    "declined": _R,
-    "cancelled": _R,
-    "timed_out": _R,
-    "code_expired": _R,
-    "start_again": _R,
-    # NotFound
-    "account_not_found": _F,
-    "provider_not_found": _F,
-    "sign_in_not_found": _F,
-    "permission_not_found": _F,
-    "import_not_found": _F,
-    "key_not_found": _F,
-    # SettingWrong
-    "port_taken": _F,
-    "client_refused": _F,
-    "client_missing": _F,
-    "preset_faulty": _F,
-    "setting_faulty": _F,
-    "blocked_by_terms": _F,
-    "sharing_not_allowed": _F,
-    "consent_refused": _F,
-    "method_not_offered": _F,
-    "tls_untrusted": _F,
-    "import_unknown": _F,
-    "host_not_allowed": _F,
-    "browser_failed": _F,
-    "endpoint_unsafe": _F,
-    "scope_refused": _F,
-    "pkce_unsupported": _F,
-    # PeerFault
-    "protocol_violation": _B,
-    "state_mismatch": _B,
-    "issuer_mismatch": _B,
-    "metadata_invalid": _B,
-    "id_token_invalid": _B,
-    "subject_mismatch": _S,
-    "identity_invalid": _B,
-    "registration_changed": _B,
-    "response_invalid": _R,
-}
-
+from keyfob.core.error_codes import CODES, Advice, ErrorCode
 
 _NO_REMEDIES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -145,13 +40,13 @@ class KeyfobError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    default_code: ClassVar[str] = "internal"
+    default_code: ClassVar[ErrorCode] = "internal"
 
     def __init__(
         self,
         message: str,
         *,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         remedy: str | None = None,
         detail: str = "",
         retry_after: timedelta | None = None,
@@ -159,7 +54,7 @@ class KeyfobError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code or self.default_code
+        self.code: ErrorCode = code or self.default_code
         self.remedy = remedy
         self.detail = detail
         self.retry_after = retry_after
@@ -232,7 +127,7 @@ class Transient(KeyfobError):
         self,
         message: str,
         *,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         remedy: str | None = None,
         detail: str = "",
         retry_after: timedelta | None = None,

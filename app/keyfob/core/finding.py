@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keyfob.core.words import FindingLevel
+from keyfob.core.error_codes import ErrorCode
+from keyfob.core.words import FindingLevel, FindingName
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of `doctor`."""
 
-    name: str  # keychain | callback_port | browser | clock | proxy | ca | agent | tray | store | presets
+    name: FindingName
     ok: bool
     text: str
     remedy: str | None = None
     level: FindingLevel = "ok"
-    code: str | None = None  # an error's, whose remedy the face knows if there is none here
+    code: ErrorCode | None = None  # an error's, whose remedy the face knows if there is none here
 
     def to_json(self) -> dict[str, Any]:
         """The object that `keyfob doctor --json` lists."""

@@ -16,6 +16,7 @@ from typing import Any
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.core.words import ALGORITHMS, Algorithm, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class SigningKey:
     """A private key (DPoP, RFC 9449; or private_key_jwt, RFC 7523). `private_jwk` is the JWK as JSON."""
 
     kid: str
-    alg: str  # ES256, RS256, EdDSA …
+    alg: Algorithm
     private_jwk: Secret
     public_jwk: Mapping[str, str]
 
@@ -109,7 +110,7 @@ def _key_out(key: SigningKey | None) -> dict[str, Any] | None:
 def _key_in(data: dict[str, Any] | None) -> SigningKey | None:
     if data is None:
         return None
-    return SigningKey(data["kid"], data["alg"], Secret(data["private"]), data["public"])
+    return SigningKey(data["kid"], _algorithm(data["alg"]), Secret(data["private"]), data["public"])
 
 
 def seal_key(key: SigningKey) -> Secret:
@@ -122,3 +123,10 @@ def unseal_key(entry: Secret) -> SigningKey:
     key = _key_in(json.loads(entry.reveal()))
     assert key is not None
     return key
+
+
+def _algorithm(text: object) -> Algorithm:
+    found = known(ALGORITHMS, text)
+    if found is None:
+        raise ValueError("an unknown algorithm")
+    return found

@@ -8,17 +8,18 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from keyfob.core.provider import EMPTY
+from keyfob.core.words import Purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `headers` and `body` may hold secrets. `purpose` is a word for logs and deadlines:
-    discovery, jwks, par, token, refresh, device, userinfo, whoami, revoke, register, avatar, api.
+    """One HTTP request. `headers` and `body` may hold secrets. `purpose` is a word for logs and deadlines.
+    `method` may be any (RFC 9110 §9.1): a user's own calls pass through.
     """
 
     method: str
     url: str
-    purpose: str
+    purpose: Purpose
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     body: bytes | None = None
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from keyfob.core.errors import SettingWrong
+from keyfob.core.words import ThemeChoice, VaultChoice
 
-THEMES = ("system", "light", "dark")
-VAULTS = ("keychain", "sealed", "pass")
+THEMES: tuple[ThemeChoice, ...] = get_args(ThemeChoice)
+VAULTS: tuple[VaultChoice, ...] = get_args(VaultChoice)
 _SWITCHES = (
     "start_at_login",
     "close_to_tray",
@@ -24,11 +25,11 @@ class Settings:
 
     start_at_login: bool = False
     close_to_tray: bool = True
-    theme: str = "system"
+    theme: ThemeChoice = "system"
     callback_port: int = 9876
     renewal_margin: int = 600  # seconds before expiry; a shorter lifetime uses 20 % of itself
     named_app_consent: bool = False
-    vault: str = "keychain"  # chosen on purpose; never changed by a failure
+    vault: VaultChoice = "keychain"  # chosen on purpose; never changed by a failure
     first_start_done: bool = False
 
     @property

@@ -23,7 +23,7 @@ from keyfob.core.account import (
     Status,
     still_tried,
 )
-from keyfob.core.errors import CODES
+from keyfob.core.error_codes import CODES, Advice, ErrorCode
 from keyfob.core.grant import Grant
 from keyfob.core.renewal import (
     DOUBTED_EVERY,
@@ -235,7 +235,7 @@ def _after_renewal(record: Record, event: RenewalEvent) -> Record:
             return replace(record, last_error=error)
         case KeychainUnlocked():
             why = record.last_error
-            waited_for_it = why is not None and why.advice == "unlock_keychain"
+            waited_for_it = why is not None and why.advice is Advice.UNLOCK_KEYCHAIN
             return replace(record, retry_at=None) if waited_for_it else record
     assert_never(event)
 
@@ -255,8 +255,8 @@ def _after_failure(record: Record, event: RenewalFailed) -> Record:
     doubts = record.doubts + doubted
     doubted_since = record.doubted_since or (now if doubted else None)
     if doubted and not isinstance(status, NeedsSignIn) and _enough(doubts, doubted_since, event):
-        code = "renewal_refused" if event.refused else "renewal_unanswered"
-        why = ErrorNote(code, error.message, str(CODES[code]), now, error.detail)
+        code: ErrorCode = "renewal_refused" if event.refused else "renewal_unanswered"
+        why = ErrorNote(code, error.message, CODES[code], now, error.detail)
         status = NeedsSignIn(now, why)
     elif isinstance(status, Stale):
         status = replace(status, error=error)

@@ -19,8 +19,7 @@ Stage = Literal[
     "preparing", "ready", "browser", "waiting", "code", "checking", "saving", "done", "failed", "cancelled",
 ]  # fmt: skip
 ENDED: frozenset[Stage] = frozenset({"done", "failed", "cancelled"})
-# The lines of history that this version writes. A history may hold those
-# of another version, so that what is read from it is text.
+# The lines of history that this version writes.
 LoggedKind = Literal[
     "connected", "reconnected", "imported", "renewed", "renewal_failed", "saving_failed", "needs_sign_in",
     "key_expiring", "disconnected", "revoked", "revocation_pending", "revocation_failed", "renamed",
@@ -28,6 +27,16 @@ LoggedKind = Literal[
 ]  # fmt: skip
 # What passes, and is reported to subscribers alone.
 HintKind = Literal["renewing", "idle", "tested", "unsaved", "renewal_failed"]
+# How the keychain stands, which is not an account's matter.
+KeychainKind = Literal["keychain_trouble", "keychain_well"]
+# A history may hold what another version wrote: such a line is `other`, and its message says what happened.
+EventKind = LoggedKind | HintKind | KeychainKind | Literal["other"]
+LOGGED_KINDS: tuple[LoggedKind, ...] = get_args(LoggedKind)
+
+# --- settings -----------------------------------------------------------------------------------------------
+
+ThemeChoice = Literal["system", "light", "dark"]
+VaultChoice = Literal["keychain", "sealed", "pass"]
 
 # --- presets ------------------------------------------------------------------------------------------------
 
@@ -47,6 +56,9 @@ SecretRule = Literal["never", "optional", "required"]
 Algorithm = Literal[
     "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA",
 ]  # fmt: skip
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+MadeAlgorithm = Literal["ES256", "RS256", "EdDSA"]  # of the keys that Keyfob makes
+MADE_ALGORITHMS: tuple[MadeAlgorithm, ...] = get_args(MadeAlgorithm)
 RedirectHost = Literal["127.0.0.1", "localhost", "::1"]
 RedirectPort = Literal["setting", "any", "fixed", "list"]
 PasteForm = Literal["url", "code", "code#state"]  # what the user may paste instead of the browser's visit
@@ -72,8 +84,20 @@ RevocationOutcome = Literal[
 ]  # what one sign-in's revocation came to
 Revoked = Literal["yes", "pending", "unsupported"]  # what a disconnect came to, over all its sign-ins
 UnrevokedReason = Literal["local", "not_offered", "refused", "nothing_left"]
-FindingLevel = Literal["ok", "note", "fail"]  # of `keyfob doctor`
+# Of `keyfob doctor`.
+FindingLevel = Literal["ok", "note", "fail"]
+FindingName = Literal[
+    "keychain", "settings", "store", "presets", "callback_port", "browser", "clock", "proxy", "ca", "agent",
+    "tray",
+]  # fmt: skip
 ClientSource = Literal["environment", "yours", "preset"]
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+# What a request to a provider is for: of these, only `api` is a user's own.
+Purpose = Literal[
+    "discovery", "register", "par", "token", "device", "refresh", "jwks", "whoami", "revoke", "avatar", "api",
+]  # fmt: skip
 
 W = TypeVar("W", bound=str)
 

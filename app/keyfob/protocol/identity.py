@@ -22,6 +22,7 @@ from keyfob.core.methods import Method, holds_key
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.core.words import Purpose, Verb
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, Identity
 from keyfob.protocol.effects import Flow
@@ -124,11 +125,11 @@ def probe_request(
 
 def _api_request(
     api: Api,
-    verb: str,
+    verb: Verb,
     url: str | None,
     body: str | None,
     extra: Mapping[str, str],
-    purpose: str,
+    purpose: Purpose,
     token: Secret,
     token_type: str,
     values: Mapping[str, str],
@@ -139,7 +140,7 @@ def _api_request(
     if url is not None and url.startswith("/"):  # at the account's own server, which the sign-in pinned
         url = (api.base or "").rstrip("/") + url
     address = safe(url, "The user information endpoint")
-    request = Request(verb.upper(), address, purpose, headers, body.encode() if body is not None else None)
+    request = Request(verb, address, purpose, headers, body.encode() if body is not None else None)
     return place_token(api, request, token, token_type=token_type, values=values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from keyfob.core.errors import KeyfobError
+from keyfob.core.words import FindingName
 from keyfob.service.accounts.views import Finding
 
 Check = Callable[[], Finding]
@@ -13,7 +14,9 @@ Check = Callable[[], Finding]
 class Doctor:
     """Runs the checks it was given, in order. Blocking; each check is bounded in time by what it calls."""
 
-    def __init__(self, checks: Sequence[tuple[str, Check]], tray: Callable[[bool | None], Finding]) -> None:
+    def __init__(
+        self, checks: Sequence[tuple[FindingName, Check]], tray: Callable[[bool | None], Finding]
+    ) -> None:
         self._checks = checks
         self._tray = tray
 
@@ -23,7 +26,7 @@ class Doctor:
         return [*findings, _guarded("tray", lambda: self._tray(tray))]
 
 
-def _guarded(name: str, check: Check) -> Finding:
+def _guarded(name: FindingName, check: Check) -> Finding:
     try:
         return check()
     except KeyfobError as error:

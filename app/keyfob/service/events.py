@@ -11,14 +11,13 @@ import threading
 from collections.abc import Callable
 
 from keyfob.core.account import ErrorNote, LoggedEvent, Record
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError
 from keyfob.core.text import plain
 from keyfob.core.words import HintKind, LoggedKind
 from keyfob.ports import Clock, History
 
 log = logging.getLogger(__name__)
-# Events of no account: what the renewer met at the keychain.
-KEYCHAIN_TROUBLE, KEYCHAIN_WELL = "keychain_trouble", "keychain_well"
 Subscriber = Callable[[LoggedEvent], None]
 
 
@@ -30,7 +29,7 @@ class EventBus:
         self._clock = clock
         self._lock = threading.Lock()
         self._subscribers: list[Subscriber] = []
-        self._keychain_code: str | None = None
+        self._keychain_code: ErrorCode | None = None
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Calls `callback` for each event from now on; returns a function that stops it."""
@@ -44,7 +43,9 @@ class EventBus:
 
         return unsubscribe
 
-    def publish(self, record: Record, kind: LoggedKind, message: str, code: str | None = None) -> LoggedEvent:
+    def publish(
+        self, record: Record, kind: LoggedKind, message: str, code: ErrorCode | None = None
+    ) -> LoggedEvent:
         """Write an event into the history of `record`'s account and send it to the subscribers."""
         account = record.account
         event = self._store.log(
@@ -55,7 +56,7 @@ class EventBus:
         return event
 
     @property
-    def keychain_code(self) -> str | None:
+    def keychain_code(self) -> ErrorCode | None:
         """Why the keychain cannot be used, as far as is known; None while it can."""
         return self._keychain_code
 
@@ -70,11 +71,11 @@ class EventBus:
             self._keychain_code = code
         if error is None:
             log.info("the keychain can be used again")
-            self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_WELL, "The keychain can be used again"))
+            self._tell(LoggedEvent(self._clock(), "", "", "keychain_well", "The keychain can be used again"))
         else:
             log.info("the keychain: %s", error.code)
             message = plain(error.message, 300)
-            self._tell(LoggedEvent(self._clock(), "", "", KEYCHAIN_TROUBLE, message, error.code))
+            self._tell(LoggedEvent(self._clock(), "", "", "keychain_trouble", message, error.code))
 
     def notify(self, record: Record, kind: HintKind) -> None:
         """Send the subscribers something short-lived (`renewing`) that is not worth a line of history."""
@@ -94,4 +95,4 @@ class EventBus:
         detail = plain(error.detail, 400)
         if detail:
             log.info("%s: %s", error.code, detail)
-        return ErrorNote(error.code, plain(error.message, 300), str(error.advice), self._clock(), detail)
+        return ErrorNote(error.code, plain(error.message, 300), error.advice, self._clock(), detail)

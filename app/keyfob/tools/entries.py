@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.ports import Span
 
 BOM = b"\xef\xbb\xbf"
-KEY, SIGN_IN, READ_ONLY = "api_key", "sign_in", "read_only"
+Way = Literal["api_key", "sign_in", "read_only", "unknown"]
+KEY: Way = "api_key"
+SIGN_IN: Way = "sign_in"
+READ_ONLY: Way = "read_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Entry:
     uses. `spans` are the places of the secret in the file, once `entries_of` has counted them in bytes.
     """
 
-    way: str
+    way: Way
     host: str | None = None
     provider: str | None = None
     username: str | None = None
@@ -41,7 +45,7 @@ class Entry:
     label: str | None = None
     subject: str = ""
     name: str | None = None
-    method: str | None = None  # as it is in the file
+    method: Method | None = None
     preset: str | None = None  # the text of the exporting person's own
 
 

@@ -27,11 +27,11 @@ from keyfob.service.accounts.views import SignInRequest
 from keyfob.service.sign_in.imported import ImportedAccount, ImportedAccounts
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools import hosts
-from keyfob.tools.entries import KEY, READ_ONLY, SIGN_IN, Entry, Format, entries_of
+from keyfob.tools.entries import KEY, READ_ONLY, SIGN_IN, Entry, Format, Way, entries_of
 from keyfob.tools.registry import FORMATS, SOURCES, format_of
 
 MOST_BYTES = 1024 * 1024  # of a file that is looked into
-UNKNOWN = "unknown"
+UNKNOWN: Way = "unknown"
 
 __all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Imports", "NewPreset"]
 
@@ -64,7 +64,7 @@ class Found:
     source: str
     tool: str
     path: Path
-    way: str
+    way: Way
     provider: str | None
     provider_title: str | None
     username: str | None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keyfob.core.methods import METHODS
 from keyfob.core.provider import EMPTY
+from keyfob.core.words import known
 from keyfob.tools.entries import SIGN_IN, Entry, Format, text_in
 from keyfob.tools.text_places import json_object
 from keyfob.tools.tool import Tool
@@ -25,7 +27,7 @@ def exported(text: str) -> Iterator[Entry]:
             label=text_in(account, "label"),
             subject=text_in(account, "subject") or "",
             name=text_in(account, "name"),
-            method=text_in(account, "method"),
+            method=known(METHODS, account.get("method")),
             client_id=text_in(account, "client_id"),
             scopes=tuple(str(scope) for scope in account.get("scopes") or ()),
             inputs={str(k): str(v) for k, v in inputs.items()} if isinstance(inputs, dict) else EMPTY,

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob.adapters.store import codec as codec
-from keyfob.core.account import Intent, PendingRevocation, Record
+from keyfob.core.account import ErrorNote, Intent, PendingRevocation, Record
+from keyfob.core.error_codes import Advice
 from keyfob.core.secret import Secret
 from support.records import (
     AT,
@@ -164,6 +165,21 @@ def test_records_that_were_read_do_not_fill_the_memory() -> None:
         codec.load_record(text)
     assert held() <= 2
     assert codec.load_record(texts[-1]) is codec.load_record(texts[-1])
+
+
+@pytest.mark.parametrize(
+    ("code", "advice", "read"),
+    [
+        ("grant_ended", "retry", ErrorNote("grant_ended", "It ended", Advice.SIGN_IN_AGAIN, AT)),
+        ("telepathy", "sign_in_again", ErrorNote("grant_ended", "It ended", Advice.SIGN_IN_AGAIN, AT)),
+        ("telepathy", "pray", ErrorNote("internal", "It ended", Advice.REPORT, AT)),
+    ],
+)
+def test_an_error_of_another_version_takes_no_account_away(code: str, advice: str, read: ErrorNote) -> None:
+    note = ErrorNote("declined", "It ended", Advice.RETRY, AT)
+    body = json.loads(codec.dumps(replace(a_record(), last_error=note)))
+    body["last_error"] |= {"code": code, "advice": advice}
+    assert codec.load_record(json.dumps(body)).last_error == read
 
 
 @pytest.mark.parametrize("field", ["method", "client_auth"])

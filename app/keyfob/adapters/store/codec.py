@@ -20,12 +20,14 @@ from keyfob.core.account import (
     Account,
     Connected,
     Disconnected,
+    ErrorNote,
     Intent,
     NeedsSignIn,
     PendingRevocation,
     Record,
     Stale,
 )
+from keyfob.core.error_codes import CODES, Advice, known_code
 from keyfob.core.untyped import Json
 from keyfob.core.words import StatusWord
 
@@ -169,6 +171,8 @@ def _plan(kind: object) -> _Reader:
         return time_in
     if kind in (str, int, bool):
         return _scalar(kind)
+    if kind is Advice:
+        return _advice
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return _word_of(arguments)
@@ -178,6 +182,8 @@ def _plan(kind: object) -> _Reader:
         return _mapping_of(_plan(arguments[1]))
     if origin in (Union, types.UnionType):
         return _union_of(arguments)
+    if kind is ErrorNote:
+        return _note_of(_dataclass_of(ErrorNote))
     if isinstance(kind, type) and is_dataclass(kind):
         return _dataclass_of(kind)
     raise TypeError(f"{kind} is never stored")
@@ -194,6 +200,12 @@ def _scalar(kind: type[Any]) -> _Reader:
         return data
 
     return read
+
+
+def _advice(data: Json, where: str) -> object:
+    if data not in tuple(Advice):
+        raise UnreadableError(f"{where} is not an advice")
+    return Advice(data)
 
 
 def _word_of(words: tuple[str, ...]) -> _Reader:
@@ -276,6 +288,20 @@ def _dataclass_of(kind: type[Any]) -> _Reader:
                 if name in data
             }
         )
+
+    return read
+
+
+def _note_of(note: _Reader) -> _Reader:
+    """An error whose code or advice another version made is read as the nearest one of this version: it says
+    what happened, and no account is lost for it.
+    """
+
+    def read(data: Json, where: str) -> object:
+        if isinstance(data, dict) and isinstance(data.get("code"), str):
+            data = {**data, "code": known_code(data["code"], data.get("advice"))}
+            data["advice"] = CODES[data["code"]]
+        return note(data, where)
 
     return read
 

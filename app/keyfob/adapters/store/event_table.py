@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from keyfob.adapters.store import codec
 from keyfob.adapters.store.database import Tables
 from keyfob.core.account import LoggedEvent
+from keyfob.core.error_codes import code_or_none
+from keyfob.core.words import LOGGED_KINDS, known
 
 HISTORY_MOST = 10_000  # events
 
@@ -49,4 +52,12 @@ class EventTable(Tables):
                 {"after": after, "key": account_key, "limit": max(limit, 0)},
             ).fetchall()
         rows.reverse()
-        return [LoggedEvent(at, *row[1:]) for row in rows for at in codec.readable(codec.time_in, [row])]
+        return [_event(at, *row[1:]) for row in rows for at in codec.readable(codec.time_in, [row])]
+
+
+def _event(
+    at: datetime, account_id: str, account_key: str, kind: str, message: str, code: str | None, seq: int
+) -> LoggedEvent:
+    """A stored line. Another version's kind becomes `other` and its code is left out; its message stays."""
+    word = known(LOGGED_KINDS, kind) or "other"
+    return LoggedEvent(at, account_id, account_key, word, message, code_or_none(code), seq)

@@ -21,6 +21,7 @@ from keyfob.adapters.system.clock import now
 from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request
+from keyfob.core.words import FindingName
 from keyfob.ports import AccountStore, Transport, Vault
 from keyfob.process.home import Home, socket_path
 from keyfob.process.own_process import find_program
@@ -38,7 +39,7 @@ def checks_of(
     store: AccountStore,
     catalogue: Catalogue,
     transport: Transport,
-) -> Sequence[tuple[str, Check]]:
+) -> Sequence[tuple[FindingName, Check]]:
     """The checks in the order a user would look. Each ends within the deadline of what it calls."""
     return (
         ("keychain", lambda: _keychain(vault)),

@@ -7,21 +7,21 @@ and shows only the public key.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, assert_never
 
 from keyfob.core.encoding import sha256_base64url
-from keyfob.core.errors import Usage
 from keyfob.core.grant import SigningKey
 from keyfob.core.secret import Secret
+from keyfob.core.words import MadeAlgorithm
 
 RSA_BITS = 2048  # RFC 7518 §3.3's least, and what every server takes
 _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
 
 
-def new_key(alg: str = "ES256") -> SigningKey:
+def new_key(alg: MadeAlgorithm = "ES256") -> SigningKey:
     """A fresh key for ES256 (P-256), RS256 or EdDSA (Ed25519); its `kid` is the RFC 7638 thumbprint, and
     never begins with a dash, which a command line takes for an option. Blocks for as long as RSA takes (about
-    100 ms). Thread-safe. Raises Usage for another algorithm.
+    100 ms). Thread-safe.
     """
     while True:
         key = _made(alg)
@@ -29,7 +29,7 @@ def new_key(alg: str = "ES256") -> SigningKey:
             return key
 
 
-def _made(alg: str) -> SigningKey:
+def _made(alg: MadeAlgorithm) -> SigningKey:
     # Here: 10 MB and a tenth of the engine's start, for what is done once an account and by few.
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
@@ -43,7 +43,7 @@ def _made(alg: str) -> SigningKey:
         case "EdDSA":
             private = OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate(), as_dict=True)
         case _:
-            raise Usage(f"Keyfob makes keys for ES256, RS256 and EdDSA, not for {alg[:16]!r}")
+            assert_never(alg)
     private.pop("key_ops", None)
     public = {name: private[name] for name in _THUMBPRINT_MEMBERS[private["kty"]]}
     return SigningKey(thumbprint(public), alg, Secret(json.dumps(private, separators=(",", ":"))), public)

@@ -29,6 +29,7 @@ from typing import Any
 from keyfob.adapters.vault.deadline import DEADLINE, LOOK, PROMPT_DEADLINE
 from keyfob.adapters.vault.entries import Labels, check_name, check_value, plain_label
 from keyfob.adapters.vault.helper import EXIT_IDLE, MARK
+from keyfob.core.error_codes import code_or_none
 from keyfob.core.errors import Fault, KeychainError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.core.untyped import Json
@@ -282,7 +283,9 @@ def _value(answer: dict[str, Any]) -> Json:
     if error is None:
         return answer["value"]
     kind: Callable[..., Exception] = Fault if answer.get("fault") else KeychainError
-    raise kind(error["message"], code=error["code"], remedy=error["remedy"], detail=error["detail"])
+    raise kind(
+        error["message"], code=code_or_none(error["code"]), remedy=error["remedy"], detail=error["detail"]
+    )
 
 
 def _line(data: dict[str, Any]) -> bytes:

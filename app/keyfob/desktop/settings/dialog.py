@@ -216,7 +216,7 @@ class SettingsDialog(ModalDialog):
                     self._settings,
                     start_at_login=self.login.isChecked(),
                     close_to_tray=self.tray.isChecked(),
-                    theme=str(self.theme.currentData()),
+                    theme=THEMES[self.theme.currentIndex()],
                     named_app_consent=self.programs.switch.isChecked(),
                 )
             )

@@ -15,7 +15,8 @@ from PySide6.QtCore import QObject, Signal
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
-from keyfob.core.errors import Advice, KeyfobError
+from keyfob.core.error_codes import Advice
+from keyfob.core.errors import KeyfobError
 from keyfob.core.secret import Secret
 from keyfob.desktop.shared import remedies, words
 from keyfob.desktop.shared.clipboard import CLEARED_AFTER, SecretClipboard

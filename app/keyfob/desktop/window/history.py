@@ -29,7 +29,6 @@ _TONES = {
     "connected": "accent",
     "reconnected": "accent",
     "renewed": "ok",
-    "asleep": "ink3",
     "renewal_failed": "warn",
     "needs_sign_in": "bad",
     "key_expiring": "warn",

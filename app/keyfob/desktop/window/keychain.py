@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
-from keyfob.core.errors import CODES, KeychainError, KeyfobError
+from keyfob.core.error_codes import CODES, ErrorCode
+from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Banner
@@ -45,7 +46,7 @@ FORGETFUL = Banner(
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    code: str
+    code: ErrorCode
     message: str
     remedy: str | None
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from keyfob.core.account import AccountView, LoggedEvent
-from keyfob.core.errors import Advice, KeyfobError
+from keyfob.core.error_codes import Advice
+from keyfob.core.errors import KeyfobError
 from keyfob.desktop.shared import outside_text, remedies
 from keyfob.desktop.shared.bridge import Bridge
 from keyfob.desktop.shared.operation import Operation
@@ -29,13 +30,11 @@ from keyfob.desktop.window.pictures import Pictures
 from keyfob.desktop.window.problem import details
 from keyfob.desktop.window.refresh import Refresh
 from keyfob.desktop.window.status_text import why_it_ended
-from keyfob.service.events import KEYCHAIN_TROUBLE, KEYCHAIN_WELL
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
 
 SETTLE = 120  # milliseconds: several events of one action are one reload
-UNLOCK = str(Advice.UNLOCK_KEYCHAIN)
 COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
 FURTHEST = timedelta(hours=6)
 COPIED_LIFE = timedelta(seconds=60)  # a token put on the clipboard is good for at least this
@@ -118,9 +117,9 @@ class Presenter(QObject):
             self._settle.start(SETTLE)
 
     def _happened(self, event: LoggedEvent) -> None:
-        if event.kind == KEYCHAIN_TROUBLE and event.code != self.keychain.code:
+        if event.kind == "keychain_trouble" and event.code != self.keychain.code:
             self.keychain.heard(KeyfobError(event.message, code=event.code))
-        elif event.kind == KEYCHAIN_WELL:
+        elif event.kind == "keychain_well":
             self.keychain.well()
         self.happened.emit()
         self.reload_soon()
@@ -172,7 +171,11 @@ class Presenter(QObject):
 
     def _heed_others(self, views: Sequence[AccountView]) -> None:
         """Another process that keeps the accounts writes down that the keychain refused it."""
-        notes = {(v.key, v.last_error.at) for v in views if v.last_error and v.last_error.advice == UNLOCK}
+        notes = {
+            (v.key, v.last_error.at)
+            for v in views
+            if v.last_error and v.last_error.advice is Advice.UNLOCK_KEYCHAIN
+        }
         new, self._keychain_notes = notes - self._keychain_notes, notes
         if new and not self.keychain.in_trouble:
             self.keychain.look()

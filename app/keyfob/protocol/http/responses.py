@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import (
     KeyfobError,
     PeerFault,
@@ -347,7 +348,7 @@ def _redirected(response: Response, what: str) -> Transient:
     here, there = urlsplit(response.url).hostname, ""
     with suppress(ValueError):
         there = urlsplit(response.headers.get("location", "")).hostname or ""
-    code = "captive_portal" if there and there != here else "provider_unavailable"
+    code: ErrorCode = "captive_portal" if there and there != here else "provider_unavailable"
     return Transient(
         f"{what} answered with a redirect, which Keyfob does not follow", code=code, answered=True
     )

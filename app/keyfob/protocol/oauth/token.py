@@ -15,6 +15,7 @@ from keyfob import __version__
 from keyfob.core.errors import KeyfobError, SignInEnded, SignInNeeded
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
+from keyfob.core.words import Purpose
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow, Keep
@@ -26,7 +27,7 @@ from keyfob.protocol.oauth.token_answer import Answer, given, given_by_unreadabl
 def token_request(
     ctx: FlowContext,
     params: Mapping[str, str],
-    purpose: str,
+    purpose: Purpose,
     *,
     url: str | None = None,
 ) -> Request:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from keyfob.core.account import NO_COLOR, Account, AccountView, Record, shown_status, status_word
-from keyfob.core.errors import Advice, KeyfobError
+from keyfob.core.error_codes import Advice
+from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import Provider
 from keyfob.core.words import ShownStatus
 from keyfob.ports import Clock, Locks
@@ -46,7 +47,7 @@ class AccountViews:
         """Whether a renewal is due, here or in another process, and the keychain refused it. One that a user
         asked for before its time changes nothing about a token that lives.
         """
-        if record.last_error is None or record.last_error.advice != Advice.UNLOCK_KEYCHAIN:
+        if record.last_error is None or record.last_error.advice is not Advice.UNLOCK_KEYCHAIN:
             return False
         now = self._now()
         wanted = self._schedule.wanted(record, now)

@@ -8,7 +8,7 @@ truncated entry costs at most the copy that was being written.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from keyfob.core.errors import KeychainError
 from keyfob.core.grant import Grant, seal, unseal
@@ -17,7 +17,8 @@ from keyfob.core.secret import Secret
 if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
     from keyfob.ports import Vault
 
-SLOTS = ("a", "b")
+Slot = Literal["a", "b"]
+SLOTS: tuple[Slot, Slot] = ("a", "b")
 
 
 def lock_name(key: str) -> str:
@@ -30,7 +31,7 @@ class Stored:
     """A grant and the name of the vault entry that it was read from."""
 
     grant: Grant
-    slot: str
+    slot: Slot
 
 
 class GrantStore:
@@ -71,7 +72,7 @@ class GrantStore:
             return None
         return max(found, key=lambda stored: stored.grant.generation)
 
-    def save(self, key: str, grant: Grant, *, beside: str | None = None) -> str:
+    def save(self, key: str, grant: Grant, *, beside: Slot | None = None) -> Slot:
         """Into the slot that does not hold the newest grant; returns that
         slot once the vault has read it back.
 

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from keyfob.core.account import Intent, NeedsSignIn, Record
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -137,9 +138,9 @@ class Judge:
             return Transient("The last renewal failed", retry_after=left)
         error: KeyfobError
         match note.advice:
-            case "fix_setting":
+            case Advice.FIX_SETTING:
                 error = SettingWrong(note.message, code=note.code)
-            case "unlock_keychain":
+            case Advice.UNLOCK_KEYCHAIN:
                 error = KeychainError(note.message, code=note.code)
             case _:
                 error = Transient(note.message, code=note.code, retry_after=left, answered=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from keyfob.core.account import Disconnected, NeedsSignIn, Record, still_tried
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeychainError, NotFound, SignInNeeded
 from keyfob.core.renewal import serves, waits
 from keyfob.core.secret import Secret
@@ -66,7 +67,7 @@ class GrantReader:
                 return self._mended(record, error.code, error.message)
         return record
 
-    def _mended(self, record: Record, code: str, message: str) -> Record:
+    def _mended(self, record: Record, code: ErrorCode, message: str) -> Record:
         """An account that needs signing in, unless the vault holds a newer grant than the one that ended."""
         try:
             stored = self._grants.newest(record.account.key)

@@ -14,7 +14,8 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from keyfob.core.account import Connected, Disconnected, Record, Stale
-from keyfob.core.errors import Advice, KeychainError, KeyfobError
+from keyfob.core.error_codes import Advice
+from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.methods import holds_key
 from keyfob.core.renewal import LOOK_AGAIN, waits
 from keyfob.core.transitions import KeychainUnlocked, after

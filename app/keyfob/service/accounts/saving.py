@@ -21,7 +21,7 @@ from keyfob.core.errors import KeychainError, SignInEnded, SignInNeeded
 from keyfob.core.grant import Grant
 from keyfob.ports import AccountStore, Clock, Locks
 from keyfob.service.accounts.account_state import AccountState
-from keyfob.service.accounts.grant_store import GrantStore, Stored, lock_name
+from keyfob.service.accounts.grant_store import GrantStore, Slot, Stored, lock_name
 from keyfob.service.accounts.revocations import Revocations, report
 from keyfob.service.runner import pause
 
@@ -84,7 +84,7 @@ class Saving:
         """Prove that the vault can be written now. Raises KeychainError."""
         self._grants.check_writable(key)
 
-    def keep(self, record: Record, grant: Grant, before: Stored) -> str:
+    def keep(self, record: Record, grant: Grant, before: Stored) -> Slot:
         """Store what the provider gave; returns its slot only when it is stored. The caller holds the
         account's lock and has looked at nothing else in the answer. Raises KeychainError, and SignInNeeded
         `disconnected` if the account was disconnected in the meantime: the grant is then revoked, and nobody
@@ -107,7 +107,7 @@ class Saving:
             raise SignInNeeded(f"{record.account.id} was disconnected in the meantime", code="disconnected")
         return slot
 
-    def save_in_turn(self, record: Record, grant: Grant, beside: str) -> None:
+    def save_in_turn(self, record: Record, grant: Grant, beside: Slot) -> None:
         """For a process that stands by: save `grant` unless the process that received it has done so.
         `record` is the account's at that time. Raises Transient `busy` while that process is still at it,
         KeychainError while the vault cannot be used, and SignInNeeded as `keep` does.
@@ -120,7 +120,7 @@ class Saving:
                 self.keep(record, grant, held or Stored(grant, beside))
                 self._state.note_saved_late(key, grant)
 
-    def _save(self, record: Record, grant: Grant, before: Stored) -> str:
+    def _save(self, record: Record, grant: Grant, before: Stored) -> Slot:
         """The slot, once the vault holds the grant. Raises KeychainError if this process stops trying; its
         words say whether another goes on.
         """

@@ -45,7 +45,7 @@ class SignInRequest:
     """What a user asked for. For an account that exists, `account` names it and the rest comes from it."""
 
     provider: str
-    method: str | None = None  # as asked, checked by `SignIn.begin`; None: the preset's first
+    method: Method | None = None  # None: the account's, or the preset's first
     account: str | None = None
     label: str | None = None
     scopes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.core.grant import Grant
 from keyfob.core.secret import Secret
 from keyfob.ports import Vault
-from keyfob.service.accounts.grant_store import GrantStore, Stored
+from keyfob.service.accounts.grant_store import GrantStore, Slot, Stored
 from keyfob.service.accounts.labels import Labels
 from keyfob.service.contexts import NO_SECRETS, ClientSecrets
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Replaced:
     """Where a grant was saved, and the client's credentials that were there before."""
 
-    slot: str
+    slot: Slot
     client: Secret | None
 
 

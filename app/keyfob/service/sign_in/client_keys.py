@@ -18,6 +18,7 @@ from keyfob.core.grant import SigningKey, seal_key
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
+from keyfob.core.words import Algorithm, MadeAlgorithm
 from keyfob.ports import AccountStore, Clock, Vault
 from keyfob.protocol.jws import published_jwk
 from keyfob.service.contexts import ClientSecrets
@@ -31,7 +32,7 @@ class ClientKey:
     """A key without its private half. `accounts` were signed in with it and need it for renewing."""
 
     kid: str
-    alg: str
+    alg: Algorithm
     provider: str | None
     created_at: datetime | None
     current: bool
@@ -54,14 +55,14 @@ class ClientKeys:
     """Blocking and thread-safe. Raises KeychainError if the vault is needed and cannot be had."""
 
     def __init__(
-        self, store: AccountStore, vault: Vault, new_key: Callable[[str], SigningKey], clock: Clock
+        self, store: AccountStore, vault: Vault, new_key: Callable[[MadeAlgorithm], SigningKey], clock: Clock
     ) -> None:
         self._store = store
         self._vault = vault
         self._new_key = new_key
         self._clock = clock
 
-    def generate(self, alg: str = "ES256", provider: str | None = None) -> ClientKey:
+    def generate(self, alg: MadeAlgorithm = "ES256", provider: str | None = None) -> ClientKey:
         """A fresh key, in the vault before anything names it. Raises
         Usage for an algorithm that is not made.
         """

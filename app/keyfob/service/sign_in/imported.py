@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from keyfob.core.account import Account, AccountView, NeedsSignIn, Pin, Record
 from keyfob.core.errors import SignInNeeded
+from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
@@ -30,7 +31,7 @@ class ImportedAccount:
     reason: str  # why the sign-in itself cannot be moved
     inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     label: str | None = None
-    method: str | None = None
+    method: Method | None = None
     subject: str = ""
     name: str | None = None
     scopes: tuple[str, ...] = ()

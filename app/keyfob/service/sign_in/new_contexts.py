@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from keyfob.core.errors import PeerFault
 from keyfob.core.grant import SigningKey, seal_key, unseal_key
 from keyfob.core.provider import Server
+from keyfob.core.words import MADE_ALGORITHMS, MadeAlgorithm
 from keyfob.ports import Clock, Vault
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.env import FlowEnv
@@ -28,7 +30,7 @@ class NewContexts:
         runner: Runner,
         clients: Clients,
         vault: Vault,
-        new_key: Callable[[str], SigningKey],
+        new_key: Callable[[MadeAlgorithm], SigningKey],
         env: FlowEnv,
     ) -> None:
         self._runner = runner
@@ -92,7 +94,13 @@ class NewContexts:
         wanted = ready.provider.dpop
         if not (always or wanted == "always" or (wanted == "offered" and bool(offered))):
             return context
-        key = self._new_key("ES256" if not offered or "ES256" in offered else offered[0])
+        usable = [alg for alg in MADE_ALGORITHMS if not offered or alg in offered]
+        if not usable:
+            raise PeerFault(
+                f"{ready.provider.title} supports none of Keyfob's algorithms for DPoP",
+                code="metadata_invalid",
+            )
+        key = self._new_key(usable[0])
         name = f"{ready.account_key}/dpop"
         self._vault.save(name, seal_key(key))
         kept = self._vault.load(name)
