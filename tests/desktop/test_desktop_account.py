@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import AccountView, ErrorNote
+from keyfob.core.error_codes import Advice
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window import history, viewmodel
 from keyfob.desktop.window.main_window import MainWindow
@@ -94,7 +95,7 @@ def test_a_failure_that_passes_asks_for_nothing(window: MainWindow) -> None:
 
 
 def test_what_only_a_setting_can_mend_has_its_remedy(window: MainWindow) -> None:
-    note = ErrorNote("tls_untrusted", "The certificate is not trusted", "fix_setting", NOW)
+    note = ErrorNote("tls_untrusted", "The certificate is not trusted", Advice.FIX_SETTING, NOW)
     account = replace(VIEWS["nexusmods"], last_error=note)
     show(window, [account], account)
     said = texts(window)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
-from keyfob.core.errors import Advice
+from keyfob.core.error_codes import Advice
 from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window.models import Problem
 from keyfob.desktop.window.status_text import ends_soon, headline, sentence
@@ -25,7 +25,7 @@ def problem(view: AccountView, now: datetime, zone: tzinfo | None) -> Problem | 
         case "needs_sign_in":
             return _signed_out(view, now, zone)
     if note is not None and note.advice not in PASSING:
-        again = RECONNECT if note.advice == Advice.SIGN_IN_AGAIN else ""
+        again = RECONNECT if note.advice is Advice.SIGN_IN_AGAIN else ""
         return Problem(
             _title(note.message), _joined(_remedy(view), f"Since {_moment(note.at, now, zone)}."), again
         )
@@ -76,7 +76,7 @@ def _signed_out(view: AccountView, now: datetime, zone: tzinfo | None) -> Proble
 
 def _remedy(view: AccountView) -> str:
     assert view.last_error is not None
-    if view.holds_key and view.last_error.advice == Advice.SIGN_IN_AGAIN:
+    if view.holds_key and view.last_error.advice is Advice.SIGN_IN_AGAIN:
         return f"Create a new key at {view.provider_title} and press Reconnect to enter it."
     return REMEDIES.get(view.last_error.code, "")
 

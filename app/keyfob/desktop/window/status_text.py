@@ -7,7 +7,7 @@ from typing import assert_never
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
-from keyfob.core.errors import Advice
+from keyfob.core.error_codes import Advice
 
 KEY_REMINDER = timedelta(days=7)  # before an API key expires
 GRANT_REMINDER = timedelta(days=1)  # before a sign-in ends that no renewal can lengthen
@@ -84,7 +84,7 @@ def _connected(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[s
         what = "This key ends" if view.holds_key else "Ends"
         return f"{what} in {time_words.span(view.expires_at - now)}", after
     assert left is not None or view.renews_at is None
-    if view.last_error is not None and view.last_error.advice == Advice.RETRY:
+    if view.last_error is not None and view.last_error.advice is Advice.RETRY:
         words = (_trying(view, now, zone), _still_good(view, now))
         return f"Renews when {view.provider_title} answers", " ".join(w for w in words if w)
     if view.last_error is not None:
@@ -97,9 +97,9 @@ def _connected(view: AccountView, now: datetime, zone: tzinfo | None) -> tuple[s
 def _trying(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
     """What keeps a renewal from happening, and when Keyfob tries again."""
     note, again = view.last_error, view.renews_at
-    if note is not None and note.advice == Advice.UNLOCK_KEYCHAIN:
+    if note is not None and note.advice is Advice.UNLOCK_KEYCHAIN:
         return "Keyfob renews it as soon as it can use your keychain."
-    what = f"{sentence(note.message)} " if note is not None and note.advice == Advice.RETRY else ""
+    what = f"{sentence(note.message)} " if note is not None and note.advice is Advice.RETRY else ""
     if note is not None and again is not None and again > now:
         return f"{what}Keyfob tries again at {time_words.moment(again, now, zone)}."
     return f"{what}Keyfob keeps trying."

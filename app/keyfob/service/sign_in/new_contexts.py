@@ -97,7 +97,7 @@ class NewContexts:
         usable = [alg for alg in MADE_ALGORITHMS if not offered or alg in offered]
         if not usable:
             raise PeerFault(
-                f"{ready.provider.title} supports none of Keyfob's algorithms for DPoP",
+                f"{ready.provider.title} and Keyfob have no algorithm for DPoP in common",
                 code="metadata_invalid",
             )
         key = self._new_key(usable[0])
