@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from keyfob.adapters.loopback.listener import Loopback
+from keyfob.adapters.loopback.loopback import Loopback
 from keyfob.adapters.network.avatars import Avatars as FetchedAvatars
 from keyfob.adapters.network.dns import txt_lookup
 from keyfob.adapters.network.transport import HttpTransport
@@ -162,6 +162,7 @@ class Engine:
     store_path: Path
     transport: StreamingTransport
     locks: Locks
+    listeners: Listeners
     clock: Clock
     autostart: Autostart
     avatars: Avatars
@@ -185,6 +186,7 @@ class Engine:
     def close(self) -> None:
         """Ends what was started on the side. A renewal that has begun is waited for, at most 40 s."""
         self.before_close()
+        self.listeners.close()
         self.renewer.settled(timedelta(seconds=40))
         for part in (self.vault, self.store):
             closing = getattr(part, "close", None)
@@ -242,6 +244,7 @@ def build(ports: Ports) -> Engine:
         store_path=ports.store_path,
         transport=ports.transport,
         locks=ports.locks,
+        listeners=ports.listeners,
         clock=clock,
         autostart=ports.autostart,
         avatars=ports.avatars,
@@ -338,7 +341,7 @@ def system_ports(
         labels=labels,
         transport=transport,
         locks=FileLocks(home.state / "locks"),
-        listeners=Loopback(now, entropy, resources() / "pages"),
+        listeners=Loopback(now, entropy, resources()),
         browser=open_browser,
         dns_txt=txt_lookup(),
         clock=now,

@@ -321,9 +321,9 @@ class Listener(Protocol):
         was bound.
         """
 
-    def serve(self, stop: threading.Event) -> None:
-        """Blocks, answering requests, until `stop` is set; then closes the
-        socket. Runs on a thread of the face.
+    def serve(self) -> None:
+        """Blocks, answering requests, until `close`, or until some minutes after `retire`; then the socket is
+        closed. Runs on a thread of the face.
         """
 
     def expect(self, expectation: Expectation) -> None:
@@ -345,6 +345,11 @@ class Listener(Protocol):
         waiting); waits at most `timeout` s.
         """
 
+    def retire(self, outcome: Outcome) -> None:
+        """The attempt has ended. From here nothing is taken; a browser that comes late sees what `conclude`
+        set, else `outcome`. The next `bind` gets the port at once. Idempotent, any thread; never blocks.
+        """
+
     def close(self) -> None:
         """Free the port, whether or not `serve` was ever called; at most a second. Idempotent, any thread."""
 
@@ -353,7 +358,12 @@ class Listeners(Protocol):
     """Opens the loopback ports that browsers come back to (RFC 8252 §7.3)."""
 
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> Listener:
-        """Bind before the browser opens. Raises SettingWrong `port_taken`, naming who holds the port."""
+        """Bind before the browser opens. Raises SettingWrong `port_taken`, naming who holds the port. An
+        attempt that has ended does not hold it.
+        """
+
+    def close(self) -> None:
+        """Close the listeners of attempts that have ended, now and from here on. Never blocks."""
 
 
 Spawn = Callable[[Callable[[], None], str], None]  # run this on a thread of the face's kind, with a name

@@ -15,8 +15,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from keyfob.adapters.loopback import listener as listener_module
 from keyfob.adapters.loopback import server
-from keyfob.adapters.loopback.listener import CallbackListener, Loopback
+from keyfob.adapters.loopback.handover import ask_to_give_way
+from keyfob.adapters.loopback.listener import CallbackListener
+from keyfob.adapters.loopback.loopback import Loopback
 from keyfob.adapters.loopback.port_holder import who_holds
 from keyfob.adapters.system.entropy import entropy
 from keyfob.core.errors import PeerFault, SettingWrong, SignInEnded, Usage
@@ -35,7 +38,8 @@ EXPECTED = Expectation(Secret(STATE), issuer="https://id.example", iss_required=
 GOOD = f"/callback?code=c0de&state={STATE}&iss=https%3A%2F%2Fid.example"
 DONE = Outcome(True, "Connected as Alice", "You can close this tab.")
 ANY = RedirectProfile(port="any")
-MAKER = Loopback(lambda: NOW, entropy, resources() / "pages")
+TOO_LATE = Outcome(False, "That was too late", "Start again in Keyfob.")
+MAKER = Loopback(lambda: NOW, entropy, resources())
 
 
 @dataclass
@@ -48,7 +52,6 @@ class Answer:
 @dataclass
 class Served:
     listener: CallbackListener
-    stop: threading.Event
     thread: threading.Thread
 
     @property
@@ -71,7 +74,7 @@ class Served:
         return self.listener.wait(deadline=timedelta(seconds=seconds), cancel=threading.Event())
 
     def end(self) -> None:
-        self.stop.set()
+        self.listener.close()
         self.thread.join(2)
         assert not self.thread.is_alive()
 
@@ -92,12 +95,11 @@ def serving(
     profile: RedirectProfile = ANY, *, setting_port: int = 0, expect: bool = True
 ) -> Iterator[Served]:
     listener = MAKER.bind(profile, setting_port=setting_port)
-    stop = threading.Event()
-    thread = threading.Thread(target=listener.serve, args=(stop,))
+    thread = threading.Thread(target=listener.serve)
     thread.start()
     if expect:
         listener.expect(EXPECTED)
-    served = Served(listener, stop, thread)
+    served = Served(listener, thread)
     try:
         yield served
     finally:
@@ -222,9 +224,9 @@ class TestRefusalsLeaveTheAttemptAlive:
         with pytest.raises(SignInEnded) as caught:
             served.wait(0.05)
         assert caught.value.code == "timed_out"
-        answer = served.get(GOOD)
-        assert answer.status == 400
-        assert "No sign-in is waiting here" in answer.body
+        assert served.get(GOOD).status == 303
+        with pytest.raises(SignInEnded):
+            served.wait(0.05)
 
     def test_s16_host(self, served: Served) -> None:
         port = served.port
@@ -306,17 +308,17 @@ class TestPort:
                     location = served.get(GOOD).headers["location"]
                     served.listener.conclude(DONE)
                     served.get(location)
-                    served.stop.set()
+                    served.listener.retire(DONE)
                 case "cancel":
                     cancel = threading.Event()
                     cancel.set()
                     with pytest.raises(SignInEnded):
                         served.listener.wait(deadline=timedelta(minutes=5), cancel=cancel)
-                    served.stop.set()
+                    served.listener.retire(TOO_LATE)
                 case "timeout":
                     with pytest.raises(SignInEnded):
                         served.wait(0.01)
-                    served.stop.set()
+                    served.listener.retire(TOO_LATE)
                 case _:
                     served.listener.close()
             assert free_within(port, 1)
@@ -328,7 +330,7 @@ class TestPort:
         with socket.create_connection(("127.0.0.1", served.port), 5) as peer:
             peer.sendall(served.request(location))
             time.sleep(0.1)
-            served.stop.set()
+            served.listener.close()
             assert free_within(served.port, 1)
 
     def test_s12_never_served(self) -> None:
@@ -337,7 +339,7 @@ class TestPort:
         listener.close()
         listener.close()
         assert free_within(port, 0.2)
-        listener.serve(threading.Event())  # too late: returns at once
+        listener.serve()  # too late: returns at once
         with pytest.raises(SignInEnded):
             listener.wait(deadline=timedelta(minutes=1), cancel=threading.Event())
 
@@ -350,7 +352,7 @@ class TestPort:
 
         monkeypatch.setattr(listener, "receive", broken)
         with ThreadPoolExecutor(1) as pool:
-            served = pool.submit(listener.serve, threading.Event())
+            served = pool.submit(listener.serve)
             with socket.create_connection(("127.0.0.1", port), 5) as peer:
                 peer.sendall(b"GET / HTTP/1.1\r\n")
                 assert isinstance(served.exception(1), ZeroDivisionError)
@@ -484,7 +486,8 @@ class TestCrowds:
     def test_s22_thirty_two_at_once(self, served: Served) -> None:
         with ThreadPoolExecutor(32) as pool:
             answers = list(pool.map(lambda _: served.get(GOOD), range(32)))
-        assert sorted(answer.status for answer in answers) == [303] + [400] * 31
+        assert {answer.status for answer in answers} == {303}
+        assert len({answer.headers["location"] for answer in answers}) == 1
         assert served.wait(1).params["code"] == "c0de"
         with pytest.raises(SignInEnded):
             served.wait(0.1)
@@ -492,10 +495,157 @@ class TestCrowds:
     def test_s22_a_reload_is_led_to_the_outcome(self, served: Served) -> None:
         location = served.get(GOOD).headers["location"]
         again = served.get(GOOD)
-        assert again.status == 400
-        assert f'href="{location}"' in again.body
+        assert (again.status, again.headers["location"]) == (303, location)
         stranger = served.get("/callback?code=c&state=other&iss=https://id.example")
+        assert stranger.status == 400
         assert location not in stranger.body
+
+
+class TestAfterTheEnd:
+    """A browser that comes late gets a page, and the next attempt gets the port."""
+
+    def test_s24_too_late(self, served: Served) -> None:
+        with pytest.raises(SignInEnded):
+            served.wait(0.01)
+        served.listener.retire(TOO_LATE)
+        answer = served.get(GOOD)
+        assert answer.status == 303
+        location = answer.headers["location"]
+        assert "c0de" not in location
+        assert STATE not in location
+        page = served.get(location)
+        assert page.status == 200
+        assert "That was too late" in page.body
+        assert "Start again in Keyfob." in page.body
+        with pytest.raises(SignInEnded):  # nothing of the answer is used
+            served.wait(0.01)
+        with pytest.raises(Usage):
+            served.listener.paste(f"http://127.0.0.1:{served.port}{GOOD}")
+
+    def test_s24_an_answer_just_before_the_end_is_not_used(self, served: Served) -> None:
+        location = served.get(GOOD).headers["location"]
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(served.get, location)
+            time.sleep(0.1)
+            served.listener.retire(TOO_LATE)
+            assert "That was too late" in held.result().body
+        with pytest.raises(SignInEnded):
+            served.wait(0.01)
+
+    def test_a_stranger_sees_nothing_of_it(self, served: Served) -> None:
+        served.listener.retire(Outcome(True, "Connected as Alice", "Go back."))
+        for target in ("/callback?code=c&state=other", "/callback", "/callback?code=c"):
+            answer = served.get(target)
+            assert answer.status == 400
+            assert "No sign-in is waiting here" in answer.body
+        assert served.get("/other").status == 404
+
+    def test_a_second_visit_after_a_success_shows_the_success(self, served: Served) -> None:
+        location = served.get(GOOD).headers["location"]
+        served.listener.conclude(DONE)
+        served.listener.retire(TOO_LATE)
+        for target in (location, served.get(GOOD).headers["location"]):
+            assert "Connected as Alice" in served.get(target).body
+
+    def test_it_closes_by_itself(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(listener_module, "LATE_PAGE_FOR", 0.2)
+        served.listener.retire(TOO_LATE)
+        served.thread.join(2)
+        assert not served.thread.is_alive()
+        assert served.listener.ended
+
+    def test_it_sleeps_until_then(self, served: Served) -> None:
+        served.listener.retire(TOO_LATE)
+        time.sleep(0.2)
+        before = _waits_of(served.thread)
+        time.sleep(1)
+        assert _waits_of(served.thread) - before <= 1
+
+    def test_no_browser_was_sent_here_so_there_is_no_page(self) -> None:
+        with serving(expect=False) as served:
+            served.listener.retire(TOO_LATE)
+            served.thread.join(2)
+            assert not served.thread.is_alive()
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_closing_the_app_closes_it(self, moment: str) -> None:
+        maker = Loopback(lambda: NOW, entropy, resources())
+        listener = maker.bind(ANY, setting_port=0)
+        thread = threading.Thread(target=listener.serve)
+        thread.start()
+        listener.expect(EXPECTED)
+        if moment == "before":
+            maker.close()
+            assert not listener.ended  # an attempt that goes on is left alone
+        listener.retire(TOO_LATE)
+        if moment == "after":
+            maker.close()
+        thread.join(2)
+        assert listener.ended
+
+    def test_s12_the_next_attempt_has_the_port_at_once_every_time(self) -> None:
+        port = free_port()
+        profile = RedirectProfile(port="fixed", ports=(port,))
+        threads = []
+        for turn in range(200):
+            listener = MAKER.bind(profile, setting_port=0)
+            thread = threading.Thread(target=listener.serve)
+            if turn % 5:  # sometimes it is over before anybody serves
+                thread.start()
+                threads.append(thread)
+            listener.expect(EXPECTED)
+            if turn % 3 == 0:
+                with socket.create_connection(("127.0.0.1", port), 5) as peer:
+                    peer.sendall(f"GET {GOOD} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+                    if turn % 5:
+                        assert read(peer).status == 303
+            listener.retire(TOO_LATE)
+        listener.close()
+        for thread in threads:
+            thread.join(2)
+            assert not thread.is_alive()
+
+    def test_s12_an_attempt_that_is_about_to_end_is_waited_for(self, served: Served) -> None:
+        threading.Timer(0.3, lambda: served.listener.retire(TOO_LATE)).start()
+        MAKER.bind(RedirectProfile(port="fixed", ports=(served.port,)), setting_port=0).close()
+
+    def test_a_late_answer_to_the_next_attempt_is_not_used(self, served: Served) -> None:
+        served.listener.retire(TOO_LATE)
+        profile = RedirectProfile(port="fixed", ports=(served.port,))
+        with serving(profile, expect=False) as following:
+            following.listener.expect(Expectation(Secret("another-state-" + "y" * 16)))
+            answer = following.get(GOOD)
+            assert answer.status == 400
+            assert "This belongs to another sign-in" in answer.body
+            with pytest.raises(SignInEnded):
+                following.wait(0.01)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_s12_another_process_gets_the_port(self, host: str) -> None:
+        # Another process has another Loopback, and nothing else in common with this one.
+        elsewhere = Loopback(lambda: NOW, entropy, resources())
+        with serving(RedirectProfile(host=host, port="any")) as served:
+            profile = RedirectProfile(port="fixed", ports=(served.port,))
+            with pytest.raises(SettingWrong):  # a live attempt does not give way
+                elsewhere.bind(profile, setting_port=0)
+            still_open = served.send(served.request(GOOD).replace(b"127.0.0.1", host.encode()))
+            assert still_open.status == 303
+            served.listener.retire(TOO_LATE)
+            elsewhere.bind(profile, setting_port=0).close()
+            served.thread.join(2)
+            assert not served.thread.is_alive()
+
+    def test_no_one_else_is_asked_for_long(self) -> None:
+        with _squat("127.0.0.1") as silent:
+            begun = time.monotonic()
+            assert not ask_to_give_way(silent.getsockname()[1])
+            assert time.monotonic() - begun < 2
+
+
+def _waits_of(thread: threading.Thread) -> int:
+    """How often the thread has gone to sleep."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 class TestPage:
@@ -535,7 +685,7 @@ class TestPage:
         page = served.get(location)
         assert page.status == 200
         assert text not in page.body
-        assert "<script" not in page.body
+        assert page.body.count("<script") == 1  # the page's own, which the policy names by its digest
 
     @pytest.mark.parametrize("target", ["/", GOOD, "/callback", "finished"])
     def test_s23_headers(self, served: Served, target: str) -> None:
@@ -546,6 +696,7 @@ class TestPage:
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "style-src 'sha256-" in policy
+        assert "script-src 'sha256-" in policy
         assert "unsafe" not in policy
         for directive in ("frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"):
             assert directive in policy
@@ -577,13 +728,14 @@ class TestWaiting:
             cancel.set()
         thread.join(2)
         assert ended[0] - begun < 0.2 + 0.1  # the tenth is for a busy machine
-        assert served.get(GOOD).status == 400
+        with pytest.raises(SignInEnded):
+            served.wait(0)
 
     def test_a_stopped_listener_ends_the_wait(self, served: Served) -> None:
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(served.wait, 60)
             time.sleep(0.1)
-            served.stop.set()
+            served.listener.close()
             assert isinstance(waiting.exception(1), SignInEnded)
 
     def test_nobody_waits_for_a_page_before_a_browser_came(self, served: Served) -> None:
@@ -597,7 +749,7 @@ class TestWaiting:
 
     def test_one_thread_serves(self, served: Served) -> None:
         with pytest.raises(RuntimeError):
-            served.listener.serve(threading.Event())
+            served.listener.serve()
 
 
 class TestPasting:
@@ -609,7 +761,7 @@ class TestPasting:
         assert callback.params["code"] == "c0de"
         assert callback.state_checked
         assert served.listener.concluded(0)  # no browser waits for a page
-        assert served.get(GOOD).status == 400
+        assert served.get(GOOD).status == 303  # to the page that shows how the sign-in ends
         with pytest.raises(Usage):
             served.listener.paste(f"http://127.0.0.1:{served.port}{GOOD}")
 
@@ -621,12 +773,11 @@ class TestPasting:
             listener.paste("c0de#too-early")
         listener.expect(Expectation(Secret(STATE)))
         with ThreadPoolExecutor(1) as pool:
-            stop = threading.Event()
-            serving_thread = pool.submit(listener.serve, stop)
+            serving_thread = pool.submit(listener.serve)
             listener.paste(f"c0de#{STATE}")
             callback = listener.wait(deadline=timedelta(seconds=1), cancel=threading.Event())
             assert callback.params["state"] == STATE
-            stop.set()
+            listener.retire(TOO_LATE)  # no port, so no page for a late browser
             serving_thread.result(1)
 
     def test_a_bare_code_is_told_apart(self) -> None:

@@ -14,7 +14,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from keyfob.adapters.loopback.listener import CallbackListener, Loopback
+from keyfob.adapters.loopback.listener import CallbackListener
+from keyfob.adapters.loopback.loopback import Loopback
 from keyfob.adapters.system.entropy import entropy
 from keyfob.core.http import Outcome
 from keyfob.core.provider import RedirectProfile
@@ -45,6 +46,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
         "window-size=900,600",
     ):
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     yield driver
     driver.quit()
@@ -52,14 +54,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
 
 @pytest.fixture
 def listener() -> Iterator[CallbackListener]:
-    maker = Loopback(lambda: datetime.now(UTC), entropy, resources() / "pages")
+    maker = Loopback(lambda: datetime.now(UTC), entropy, resources())
     listener = maker.bind(RedirectProfile(port="any"), setting_port=0)
     listener.expect(Expectation(Secret(STATE)))
-    stop = threading.Event()
-    thread = threading.Thread(target=listener.serve, args=(stop,))
+    thread = threading.Thread(target=listener.serve)
     thread.start()
     yield listener
-    stop.set()
+    listener.close()
     thread.join(2)
 
 
@@ -117,3 +118,36 @@ def test_from_the_form_to_the_outcome(
     assert chromium.execute_script(style) == "440px"  # the policy lets exactly our style in
     chromium.refresh()
     assert chromium.find_element(By.TAG_NAME, "h1").text == "Connected as Alice"
+
+
+def test_s24_neither_a_late_nor_a_foreign_answer_stays_in_the_address(
+    chromium: webdriver.Chrome, listener: CallbackListener
+) -> None:
+    chromium.get_log("browser")
+    chromium.get(f"{listener.redirect_uri}?code=c0de&state=other")
+    assert chromium.find_element(By.TAG_NAME, "h1").text == "This belongs to another sign-in"
+    assert chromium.current_url == listener.redirect_uri
+    listener.retire(Outcome(False, "That was too late", "Start again in Keyfob."))
+    chromium.get(f"{listener.redirect_uri}?code=c0de&state={STATE}")
+    assert chromium.find_element(By.TAG_NAME, "h1").text == "That was too late"
+    assert "c0de" not in chromium.current_url
+    visited = [entry["url"] for entry in chromium.execute_cdp_cmd("Page.getNavigationHistory", {})["entries"]]
+    assert not [url for url in visited if "c0de" in url]
+    # The policy lets in the page's own icon, style and script.
+    assert not [line for line in chromium.get_log("browser") if "Content Security Policy" in line["message"]]
+    icon = "return (async () => { let i = new Image(); i.src = document.querySelector('link[rel=icon]').href;"
+    assert chromium.execute_script(f"{icon} await i.decode(); return i.naturalWidth > 0 }})()")
+
+
+def test_no_page_is_cut_at_a_phones_width(chromium: webdriver.Chrome, listener: CallbackListener) -> None:
+    listener.retire(
+        Outcome(True, f"Connected as {'W' * 100}", "You can close this tab and go back to Keyfob.")
+    )
+    size = {"width": 320, "height": 480, "deviceScaleFactor": 1, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        chromium.get(f"{listener.redirect_uri}?code=c0de&state={STATE}")
+        fits = "return document.documentElement.scrollWidth <= 320 && [...document.querySelectorAll('h1, p')]"
+        assert chromium.execute_script(f"{fits}.every(each => each.scrollWidth <= each.clientWidth)")
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -7,8 +7,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from keyfob.core.grant import unseal, unseal_key
+from keyfob.core.provider import RedirectProfile
 from support.misbehaving import METADATA, Misbehaving
 from support.whole_engine import Page, Whole, browse, get
 
@@ -387,13 +386,5 @@ def test_s_12_the_port_is_free_after_each_end(whole: Whole) -> None:
 
         whole.visit = visit
         assert bool(whole.connect()) if works else whole.fails()
-        end = time.monotonic() + 1
-        while True:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", ports[0]))
-                    break
-                except OSError:
-                    assert time.monotonic() < end
-                    time.sleep(0.02)
+        profile = RedirectProfile(port="fixed", ports=(ports[0],))
+        whole.engine.listeners.bind(profile, setting_port=0).close()

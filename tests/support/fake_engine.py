@@ -35,7 +35,7 @@ from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth.authorization_response import callback_error
 from keyfob.service.accounts.views import Disconnection, Progress, SignInRequest, TestResult, Token
 from keyfob.tools.imports import Found
-from support.fake_ports import FakeAutostart
+from support.fake_ports import FakeAutostart, FakeListeners
 from support.samples import NOW as NOW
 from support.samples import D as D
 from support.samples import M as M
@@ -416,6 +416,7 @@ class FakeEngine:
         self.autostart = FakeAutostart()
         self.imports = FakeLegacy(self.accounts)
         self.consents = FakeConsents()
+        self.listeners = FakeListeners()
         self.store_path = root / "data" / "accounts.db"
         self.closed = False
 

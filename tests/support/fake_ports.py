@@ -134,12 +134,12 @@ class FakeListener:
         self.expectation: Expectation | None = None
         self.outcome: Outcome | None = None
         self.pasted: list[str] = []
-        self.closed = False
+        self._ended = threading.Event()
         self._callback: Callback | None = None
         self._arrived = threading.Event()
 
-    def serve(self, stop: threading.Event) -> None:
-        stop.wait()
+    def serve(self) -> None:
+        self._ended.wait()
 
     def expect(self, expectation: Expectation) -> None:
         self.expectation = expectation
@@ -170,8 +170,12 @@ class FakeListener:
     def concluded(self, timeout: float) -> bool:
         return True
 
+    def retire(self, outcome: Outcome) -> None:
+        self.outcome = self.outcome or outcome
+        self._ended.set()
+
     def close(self) -> None:
-        self.closed = True
+        self._ended.set()
 
 
 @dataclass
@@ -181,6 +185,10 @@ class FakeListeners:
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> FakeListener:
         self.made.append(FakeListener())
         return self.made[-1]
+
+    def close(self) -> None:
+        for listener in self.made:
+            listener.close()
 
 
 @dataclass

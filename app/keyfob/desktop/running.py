@@ -86,6 +86,7 @@ class RunningApp(QObject):
         self.renewal_timer.stop()
         if self.connect_dialog.isVisible():
             self.connect_dialog.end()
+        self._engine.listeners.close()
         self.presenter.close()
 
     # --- wiring ---------------------------------------------------------------------------------------------

@@ -1,48 +1,42 @@
-"""The loopback callback listener (RFC 8252 §7.3): implements `ports.Listeners` and `ports.Listener`.
+"""The loopback callback listener (RFC 8252 §7.3): implements `ports.Listener`.
 
 It holds the port before the browser opens, accepts exactly one callback with the right state, keeps its code
-out of the browser's history, and shows the real result on the browser's last page. Created by the engine,
-used by the sign-in service. The query of a callback is never logged or shown.
+out of the browser's history, and shows the real result on the browser's last page. After the attempt's end it
+takes nothing any more, but a browser that comes late still gets a page. Created by `Loopback`, used by the
+sign-in service. The query of a callback is never logged or shown.
 """
 
 from __future__ import annotations
 
 import hmac
+import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 
+from keyfob.adapters.loopback.handover import GIVE_WAY_PATH, hosts_at
 from keyfob.adapters.loopback.pages import CLOSED, CallbackPages
-from keyfob.adapters.loopback.ports import take_port
 from keyfob.adapters.loopback.server import LoopbackServer, Reply
 from keyfob.core.errors import SignInEnded, Usage
 from keyfob.core.http import Callback, Outcome
 from keyfob.core.provider import RedirectProfile
 from keyfob.ports import Clock, Entropy
 from keyfob.protocol.effects import Expectation
-from keyfob.protocol.oauth.callback import Refused, Visit, Why, judge, read_paste, read_request, same_state
+from keyfob.protocol.oauth.callback import (
+    Refused,
+    Visit,
+    Why,
+    at_expected_path,
+    judge,
+    read_paste,
+    read_request,
+    same_state,
+)
 
+LATE_PAGE_FOR = 300.0  # seconds after its end that an attempt still answers the browser
 _CANCEL_POLL = 0.1  # seconds; an Event cannot wake a Condition
 _OUTCOME_PATH_BYTES = 18
-
-
-class Loopback:
-    """Makes listeners. `pages` is the folder with `outcome.html`. Thread-safe."""
-
-    def __init__(self, clock: Clock, entropy: Entropy, pages: Path) -> None:
-        self._clock = clock
-        self._entropy = entropy
-        self._pages = CallbackPages(pages)
-
-    def bind(self, profile: RedirectProfile, *, setting_port: int) -> CallbackListener:
-        """A listener that already holds its port. The caller ends it: `stop` of `serve`, or `close`.
-
-        `setting_port` 0 means any free port. A profile with its own `uri` takes no port: its answer can
-        only be pasted. Raises SettingWrong `port_taken` (naming who holds it) or `preset_faulty`.
-        """
-        return CallbackListener(profile, setting_port, self._clock, self._entropy, self._pages)
 
 
 class CallbackListener:
@@ -51,11 +45,12 @@ class CallbackListener:
     def __init__(
         self,
         profile: RedirectProfile,
-        setting_port: int,
+        sockets: Sequence[socket.socket],
         clock: Clock,
         entropy: Entropy,
         pages: CallbackPages,
     ) -> None:
+        """`sockets` listen on the redirect's port already; none for a profile with its own `uri`."""
         self._clock = clock
         self._pages = pages
         self._paste_form = profile.paste
@@ -63,18 +58,21 @@ class CallbackListener:
         self._own_path = profile.path or "/"
         self._changed = threading.Condition()  # guards everything below
         self._expectation: Expectation | None = None
-        self._spent = False
+        self._spent = False  # an answer was taken
+        self._over = False  # the attempt has ended: nothing is taken
+        self._retired = False
+        self._shows_late_page = True
         self._callback: Callback | None = None
         self._outcome: Outcome | None = None
         self._browser_waits = False
-        sockets = [] if profile.uri else take_port(profile, setting_port)
         if profile.uri:
+            self.port = 0
             self._redirect_uri, self._hosts = profile.uri, frozenset[str]()
         else:
-            port = int(sockets[0].getsockname()[1])
+            self.port = int(sockets[0].getsockname()[1])
             host = "[::1]" if profile.host.strip("[]") == "::1" else profile.host
-            self._redirect_uri = f"http://{host}:{port}{profile.path}"
-            self._hosts = frozenset({f"{host}:{port}"} | ({host} if port == 80 else set()))
+            self._redirect_uri = f"http://{host}:{self.port}{profile.path}"
+            self._hosts = hosts_at(self.port, host)
         self._server = LoopbackServer(sockets, self)
 
     @property
@@ -82,10 +80,22 @@ class CallbackListener:
         """As the provider receives it, with the port that is really used."""
         return self._redirect_uri
 
-    def serve(self, stop: threading.Event) -> None:
-        """Blocks, answering requests, until `stop` is set or `close` is called; the port is then free."""
+    @property
+    def retired(self) -> bool:
+        """Whether its attempt has ended, so that another may have the port."""
+        return self._retired
+
+    @property
+    def ended(self) -> bool:
+        """Whether the port is free again."""
+        return self._server.ended
+
+    def serve(self) -> None:
+        """Blocks, answering requests, until `close`, or until some minutes after `retire`; the port is then
+        free.
+        """
         try:
-            self._server.serve(stop)
+            self._server.serve()
         finally:
             with self._changed:
                 self._changed.notify_all()
@@ -95,6 +105,13 @@ class CallbackListener:
         self._server.close()
         with self._changed:
             self._changed.notify_all()
+
+    def close_soon(self) -> None:
+        """Close once the attempt has ended, without the page for late browsers. Never blocks."""
+        with self._changed:
+            self._shows_late_page = False
+            if self._retired:
+                self._server.close(wait=False)
 
     def expect(self, expectation: Expectation) -> None:
         """From here an answer with this state is taken, once. Before, every callback is refused."""
@@ -110,18 +127,18 @@ class CallbackListener:
         end = time.monotonic() + deadline.total_seconds()
         with self._changed:
             while True:
-                if cancel.is_set():
-                    self._expectation = None
+                if cancel.is_set() or self._over:
+                    self._over = True
                     raise SignInEnded("The sign-in was cancelled", code="cancelled")
                 if self._callback is not None:
                     callback, self._callback = self._callback, None
                     return callback
                 if self._server.closed:
-                    self._expectation = None
+                    self._over = True
                     raise SignInEnded("Keyfob stopped waiting for the browser", code="cancelled")
                 left = end - time.monotonic()
                 if left <= 0:
-                    self._expectation = None
+                    self._over = True
                     raise SignInEnded("The sign-in was not finished in time", code="timed_out")
                 self._changed.wait(min(left, _CANCEL_POLL))
 
@@ -130,7 +147,7 @@ class CallbackListener:
         attempt keeps waiting.
         """
         with self._changed:
-            if self._expectation is None:
+            if self._expectation is None or self._over:
                 raise Usage("no sign-in is waiting for an address")
             if self._spent:
                 raise Usage("this sign-in has already been answered")
@@ -155,6 +172,24 @@ class CallbackListener:
         with self._changed:
             return self._changed.wait_for(lambda: not self._browser_waits or self._server.closed, timeout)
 
+    def retire(self, outcome: Outcome) -> None:
+        """The attempt has ended: take nothing from here on, and show `outcome` to a browser that comes late,
+        unless `conclude` has set another. The port is free for the next attempt at once, and for other
+        programs after `LATE_PAGE_FOR`. Idempotent; never blocks.
+        """
+        with self._changed:
+            if self._retired:
+                return
+            self._retired = self._over = True
+            self._outcome = self._outcome or outcome
+            self._callback = None
+            self._hosts |= hosts_at(self.port)
+            if self._shows_late_page and self._expectation is not None and self.port:
+                self._server.close_after(LATE_PAGE_FOR)
+            else:
+                self._server.close(wait=False)  # no browser was ever sent here
+            self._changed.notify_all()
+
     def _take(self, params: Mapping[str, str], *, state_checked: bool = True) -> None:
         self._spent = True
         self._callback = Callback(params, self._clock(), state_checked)
@@ -174,6 +209,8 @@ class CallbackListener:
                 with self._changed:
                     if hmac.compare_digest(path.encode(), self._outcome_path.encode()):
                         return self._outcome_reply()
+                    if self._retired and path == GIVE_WAY_PATH:
+                        return Reply(self._pages.gave_way(), closes=True)
                     return self._answer(request)
 
     def _outcome_reply(self) -> Reply:
@@ -185,21 +222,33 @@ class CallbackListener:
     def _answer(self, visit: Visit) -> Reply:
         expectation = self._expectation
         if expectation is None:
-            why = Why.NOT_EXPECTED if visit.path == self._own_path else Why.NOT_FOUND
-            return self._refuse(Refused(why))
+            return self._refuse(self._not_expected(visit))
+        if self._spent or self._over:
+            return self._answer_again(visit, expectation)
         verdict = judge(visit, expectation)
         if isinstance(verdict, Refused):
             return self._refuse(verdict)
-        if self._spent:
-            # A client that knows the state is the same browser: show it the result.
-            known = expectation.stateless or same_state(visit.query, expectation)
-            return self._refuse(Refused(Why.SPENT), self._outcome_path if known else None)
         self._take(verdict.params)
         self._browser_waits = True
         return Reply(self._pages.redirect(self._outcome_path))
 
-    def _refuse(self, refused: Refused, link: str | None = None) -> Reply:
-        return Reply(self._pages.refusal(refused.status, refused.why, link))
+    def _answer_again(self, visit: Visit, expectation: Expectation) -> Reply:
+        """For a reload, a second tab or a late answer: nothing of it is used."""
+        # A client that knows the state is the same browser: show it how its sign-in ended.
+        if at_expected_path(visit.path, expectation) and (
+            expectation.stateless or same_state(visit.query, expectation)
+        ):
+            return Reply(self._pages.redirect(self._outcome_path))
+        if self._over:
+            return self._refuse(self._not_expected(visit))
+        verdict = judge(visit, expectation)
+        return self._refuse(verdict if isinstance(verdict, Refused) else Refused(Why.STATE))
+
+    def _not_expected(self, visit: Visit) -> Refused:
+        return Refused(Why.NOT_EXPECTED if visit.path == self._own_path else Why.NOT_FOUND)
+
+    def _refuse(self, refused: Refused) -> Reply:
+        return Reply(self._pages.refusal(refused.status, refused.why))
 
     def too_slow(self) -> bytes:
         """The answer to a request whose end does not come."""
@@ -231,4 +280,4 @@ class CallbackListener:
             self._changed.notify_all()
 
 
-__all__ = ["CallbackListener", "Loopback"]
+__all__ = ["LATE_PAGE_FOR", "CallbackListener"]

@@ -1,7 +1,9 @@
 """The pages that the callback listener shows in the browser: complete HTTP responses, rendered from one file.
 
-Everything in a page is plain and escaped, no script can run in it, and nothing of the provider's answer is
-ever in it. Used only by the loopback listener. Reads no file after it was created. Immutable, so thread-safe.
+Everything in a page is plain and escaped, and nothing of the provider's answer is ever in it. The policy lets
+one script run, the page's own: it takes a refused answer out of the address bar and the history, and tries to
+close the tab after a success. Used only by the loopback listener. Reads no file after it was created.
+Immutable, so thread-safe.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from keyfob.protocol.oauth.callback import Why
 
 _PHRASES = {
     200: "OK",
+    204: "No Content",
     303: "See Other",
     400: "Bad Request",
     403: "Forbidden",
@@ -41,7 +44,6 @@ _REFUSALS = {
         "The answer is incomplete",
         "Keyfob ignored it. Go back to the provider's page and try again, or start again in Keyfob.",
     ),
-    Why.SPENT: ("You already used this page", "Each sign-in page works once. Keyfob shows the result."),
     Why.NOT_EXPECTED: (
         "No sign-in is waiting here",
         "The sign-in ended or was cancelled. Start again in Keyfob when you are ready.",
@@ -55,16 +57,16 @@ CLOSED = Outcome(
 
 
 class CallbackPages:
-    """Renders `outcome.html` of `folder`. Raises FileNotFoundError if the install is broken."""
+    """Renders `pages/outcome.html` of `resources`. Raises FileNotFoundError if the install is broken."""
 
-    def __init__(self, folder: Path) -> None:
-        page = (folder / "outcome.html").read_text(encoding="utf-8")
-        style = page.partition("<style>")[2].partition("</style>")[0]
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        self._page = page
+    def __init__(self, resources: Path) -> None:
+        page = (resources / "pages" / "outcome.html").read_text(encoding="utf-8")
+        icon = (resources / "icons" / "app.svg").read_bytes().strip()
+        self._page = page.replace("{{icon}}", base64.b64encode(icon).decode())
         self._headers = (
             "Content-Type: text/html; charset=utf-8\r\n"
-            f"Content-Security-Policy: default-src 'none'; style-src 'sha256-{digest}'; "
+            f"Content-Security-Policy: default-src 'none'; style-src '{_digest(page, 'style')}'; "
+            f"script-src '{_digest(page, 'script')}'; img-src data:; "
             "frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"
             "X-Content-Type-Options: nosniff\r\n"
             "X-Frame-Options: DENY\r\n"
@@ -86,23 +88,23 @@ class CallbackPages:
             extra="Refresh: 2\r\n",
         )
 
-    def refusal(self, status: int, why: Why, link: str | None = None) -> bytes:
-        """A fixed page for a request that was not taken; `link` is our own path to the outcome's page."""
+    def refusal(self, status: int, why: Why) -> bytes:
+        """A fixed page for a request that was not taken."""
         title, text = _REFUSALS.get(why, _NO_USE)
         allow = "Allow: GET\r\n" if status == 405 else ""
-        return self._response(status, "refused", title, text, link=link, extra=allow)
+        return self._response(status, "refused", title, text, extra=allow)
 
     def redirect(self, path: str) -> bytes:
         """303 to `path`, so that the address with the code does not stay in the history (RFC 9700 §4.3.1)."""
         return self._assemble(303, f"Location: {path}\r\n{self._headers}", b"")
 
-    def _response(
-        self, status: int, kind: str, title: str, text: str, *, link: str | None = None, extra: str = ""
-    ) -> bytes:
-        anchor = f'<a href="{html.escape(link)}">See the result</a>' if link else ""
-        page = self._page
-        # The link goes first and the texts last, so that no text is ever searched for a mark.
-        head, _, tail = page.replace("{{kind}}", kind).replace("{{link}}", anchor).partition("{{title}}")
+    def gave_way(self) -> bytes:
+        """For another attempt that asks for the port (`handover`)."""
+        return self._assemble(204, self._headers, b"")
+
+    def _response(self, status: int, kind: str, title: str, text: str, *, extra: str = "") -> bytes:
+        # The texts go last, so that no text is ever searched for a mark.
+        head, _, tail = self._page.replace("{{kind}}", kind).partition("{{title}}")
         middle, _, rest = tail.partition("{{title}}")
         between, _, end = rest.partition("{{text}}")
         shown = html.escape(plain(title, 120))
@@ -119,6 +121,12 @@ class CallbackPages:
             "Connection: close\r\n\r\n"
         )
         return head.encode("ascii") + body
+
+
+def _digest(page: str, element: str) -> str:
+    """The source expression that lets exactly this element of the page in (CSP Level 3 §2.3.1)."""
+    text = page.partition(f"<{element}>")[2].partition(f"</{element}>")[0]
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 __all__ = ["CLOSED", "CallbackPages"]

@@ -36,7 +36,7 @@ def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket
     host = profile.host.strip("[]")
     if host not in ("127.0.0.1", "::1", "localhost"):
         raise SettingWrong("the redirect's host is not a loopback address", code="preset_faulty")
-    ports = _ports(profile, setting_port)
+    ports = candidates(profile, setting_port)
     refusals: list[tuple[int, OSError]] = []
     for port in ports:
         try:
@@ -51,7 +51,10 @@ def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket
     )
 
 
-def _ports(profile: RedirectProfile, setting_port: int) -> Sequence[int]:
+def candidates(profile: RedirectProfile, setting_port: int) -> Sequence[int]:
+    """The ports that the profile allows, in the order they are tried; 0 for any. Raises SettingWrong
+    `preset_faulty`.
+    """
     match profile.port:
         case "setting":
             return (setting_port,)
@@ -119,4 +122,4 @@ def _explain_one(port: int, error: OSError) -> str:
     return f"Port {port} cannot be used ({os.strerror(error.errno) if error.errno else 'unknown reason'})"
 
 
-__all__ = ["take_port"]
+__all__ = ["candidates", "take_port"]

@@ -1,13 +1,14 @@
 """Short HTTP exchanges on loopback sockets: one thread, a selector, and hard limits on everything.
 
 Promises that no number of silent, slow or broken connections keeps a good request waiting, that every answer
-ends its connection cleanly, and that the sockets are closed within a second of `stop`. What to answer is the
+ends its connection cleanly, and that the sockets are closed within a second of `close`. What to answer is the
 caller's business (`CallbackListener`); this module never looks into a request and never logs one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import socket
 import threading
@@ -21,8 +22,9 @@ MAX_SOCKETS = 32
 HEADER_DEADLINE = 5.0  # seconds for a whole header section
 HOLD_LIMIT = 15.0  # seconds until a held browser is shown that it must still wait
 DRAIN_LIMIT = 1.0  # seconds for the peer to close after our answer
-FLUSH_LIMIT = 0.5  # seconds for last answers after `stop`; the port is already free then
-POLL = 0.1  # seconds between looks at `stop`, which cannot wake a selector
+FLUSH_LIMIT = 0.5  # seconds for last answers after `close`; the port is already free then
+POLL = 0.1  # seconds between looks at the connections' deadlines
+_IDLE_POLL = 3600.0  # seconds; some systems refuse a longer wait
 _CHUNK = 64 * 1024
 _ACCEPTS = 64  # connections taken in one go before others are looked after
 
@@ -33,6 +35,7 @@ class Reply:
 
     response: bytes | None
     tells_outcome: bool = False
+    closes: bool = False  # the port is free after this answer
 
 
 class Handler(Protocol):
@@ -81,9 +84,10 @@ class LoopbackServer:
         self._listeners = list(listeners)
         self._desk = desk
         self._connections: list[_Connection] = []
-        self._lifecycle = threading.Lock()  # guards the four below
+        self._lifecycle = threading.Lock()  # guards the five below
         self._serving: int | None = None  # the serving thread's ident
         self._closed = False
+        self._until = math.inf  # monotonic time at which it closes
         self._ended = threading.Event()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -100,8 +104,21 @@ class LoopbackServer:
         """Whether the port was given up."""
         return self._closed
 
-    def close(self) -> None:
-        """Free the port: at once if no thread serves, else within a second. Idempotent; any thread."""
+    @property
+    def ended(self) -> bool:
+        """Whether the port is free again."""
+        return self._ended.is_set()
+
+    def close_after(self, seconds: float) -> None:
+        """Close when `seconds` have passed. Any thread; never blocks."""
+        with self._lifecycle:
+            self._until = time.monotonic() + seconds
+        self.wake()
+
+    def close(self, *, wait: bool = True) -> None:
+        """Free the port: at once if no thread serves, else within a second, which is waited for unless
+        `wait` is False. Idempotent; any thread.
+        """
         with self._lifecycle:
             first = not self._closed
             self._closed = True
@@ -110,11 +127,11 @@ class LoopbackServer:
                 self._shut()
         if serving is not None:
             self.wake()
-            if serving != threading.get_ident():
+            if wait and serving != threading.get_ident():
                 self._ended.wait(2 * FLUSH_LIMIT)
 
-    def serve(self, stop: threading.Event) -> None:
-        """Blocks, answering requests, until `stop` is set or `close` is called; then frees the port."""
+    def serve(self) -> None:
+        """Blocks, answering requests, until it is closed; then frees the port."""
         with self._lifecycle:
             if self._closed:
                 return
@@ -125,8 +142,9 @@ class LoopbackServer:
         try:
             for listener in (*self._listeners, self._wake_out):
                 selector.register(listener, selectors.EVENT_READ)
-            while not (stop.is_set() or self._closed):
-                self._turn(selector, POLL)
+            while not self._closed and (left := self._until - time.monotonic()) > 0:
+                # Without connections nothing has a deadline but the server itself: an idle app stays asleep.
+                self._turn(selector, POLL if self._connections else min(left, _IDLE_POLL))
             self._last_words(selector)
         finally:
             with self._lifecycle:
@@ -234,6 +252,7 @@ class LoopbackServer:
         connection.phase = _Phase.WRITING
         connection.unsent = memoryview(reply.response)
         connection.tells_outcome = reply.tells_outcome
+        self._closed = self._closed or reply.closes
         selector.modify(connection.peer, selectors.EVENT_WRITE, connection)
         with contextlib.suppress(BlockingIOError):
             self._write(selector, connection)

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from keyfob.adapters.loopback.handover import ask_to_give_way
 from keyfob.adapters.loopback.port_holder import who_holds
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system.browser import has_browser
@@ -126,13 +127,15 @@ def _port(settings: SettingsFile) -> Finding:
             probe.bind(("127.0.0.1", port))
         except OSError:
             holder = who_holds(port)
-            return Finding(
-                "callback_port",
-                False,
-                f"Port {port} is in use" + (f" by {holder}" if holder else ""),
-                level="fail",
-                code="port_taken",
-            )
+            # A sign-in that has ended may still answer there. It gives way to the next one.
+            if not ask_to_give_way(port):
+                return Finding(
+                    "callback_port",
+                    False,
+                    f"Port {port} is in use" + (f" by {holder}" if holder else ""),
+                    level="fail",
+                    code="port_taken",
+                )
     return Finding("callback_port", True, f"127.0.0.1:{port} is free")
 
 

@@ -43,7 +43,6 @@ class Why(StrEnum):
     STATE = "state"
     ISSUER = "issuer"
     NO_CODE = "no_code"
-    SPENT = "spent"
     NOT_EXPECTED = "not_expected"
     SLOW = "slow"
 

@@ -1,8 +1,8 @@
 """One sign-in in progress: what it shows, how it is cancelled, and its listener.
 
 `SignIn.run` blocks on a worker thread. What faces call here may be called from any thread and returns at
-once. Cancelling closes the listener at once, whatever the worker does. When the grant is being saved, it is
-too late to cancel.
+once. After a cancel the listener takes nothing any more, whatever the worker does. When the grant is being
+saved, it is too late to cancel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from keyfob.service.accounts.views import Progress, ProgressChanges, SignInReque
 from keyfob.service.contexts import ClientSecrets
 
 log = logging.getLogger(__name__)
-PORT_FREE_WITHIN = 1.0  # seconds
 OUTCOME_FETCHED_WITHIN = 2.0  # seconds that the browser gets to fetch its last page
 
 # The browser's last page for ends that a user meets; for the others the page sends the user back to Keyfob.
@@ -37,13 +36,14 @@ PAGES = {
     ),
     "subject_mismatch": (
         "Another person signed in",
-        "The account in Keyfob belongs to somebody else. Keyfob did not change it.",
+        "The account belongs to somebody else, so Keyfob did not change it. Go back to Keyfob to try again.",
     ),
     "keychain_locked": (
         "Your keychain is locked",
-        "Unlock it, then start again in Keyfob.",
+        "Go back to Keyfob, unlock the keychain, and start again.",
     ),
-    "timed_out": ("The time is up", "Start again in Keyfob, and finish signing in before the time is up."),
+    "timed_out": ("That was too late", "Keyfob stopped waiting for this sign-in. Start again in Keyfob."),
+    "cancelled": ("This sign-in was cancelled", "It is too late to finish it. Start again in Keyfob."),
 }
 
 Observer = Callable[[Progress], None]
@@ -69,9 +69,6 @@ class Attempt:
         self._lock = threading.RLock()
         self._observers: list[Observer] = []
         self._listener: Listener | None = None
-        self._stop = threading.Event()
-        self._closed = threading.Event()
-        self._closed.set()
         self._committing = False
         self._called_back = False
         self.received: UnsavedGrant | None = None
@@ -108,7 +105,9 @@ class Attempt:
             if self._committing or self._progress.ended:
                 return False
             self.cancelled.set()
-            self._stop.set()
+            listener = self._listener
+        if listener is not None:
+            listener.retire(_page_of("cancelled"))
         self.advance(stage="cancelled", error=SignInEnded("The sign-in was cancelled"))
         return True
 
@@ -138,16 +137,12 @@ class Attempt:
 
     def host(self, listener: Listener, spawn: Spawn) -> None:
         """Serve the listener from here on; it is bound already, so the browser may be opened after this."""
-        self._listener = listener
-        self._closed.clear()
-
-        def serve() -> None:
-            try:
-                listener.serve(self._stop)
-            finally:
-                self._closed.set()
-
-        spawn(serve, "callback listener")
+        with self._lock:
+            self._listener = listener
+            cancelled = self.cancelled.is_set()
+        if cancelled:
+            listener.retire(_page_of("cancelled"))
+        spawn(listener.serve, "callback listener")
 
     def called_back(self) -> None:
         """Note that the browser came back."""
@@ -160,19 +155,13 @@ class Attempt:
                 raise SignInEnded("The sign-in was cancelled")
             self._committing = True
 
-    def close(self) -> None:
-        """Free the port; waits until it is, at most a second."""
-        self._stop.set()
-        if not self._closed.wait(PORT_FREE_WITHIN):
-            log.warning("the callback listener did not close in time")
-
     def succeed(self, view: AccountView) -> None:
-        """It has ended well: let the browser show its last page, and free the port."""
+        """It has ended well: let the browser show its last page."""
         title = f"Connected as {view.name or view.label}"
         self._conclude(Outcome(True, title, "You can close this tab and go back to Keyfob."))
 
     def fail(self, error: KeyfobError) -> None:
-        """It has ended with this error: show it, let the browser show its last page, and free the port."""
+        """It has ended with this error: show it, and let the browser show its last page."""
         cancelled = isinstance(error, SignInEnded) and error.code == "cancelled"
         if not cancelled:
             why = plain(error.detail, 400)
@@ -180,17 +169,22 @@ class Attempt:
                 "a sign-in at %s ended: %s (%s)", self.progress.provider, error.code, why or "no details"
             )
         self.advance(stage="cancelled" if cancelled else "failed", error=error)
-        if cancelled:
-            self.close()
-            return
-        # Fixed texts: nothing that a peer said is shown in the browser.
-        title, text = PAGES.get(error.code, ("Sign-in failed", "Keyfob shows what happened and what to do."))
-        self._conclude(Outcome(False, title, text))
+        self._conclude(_page_of(error.code))
 
     def _conclude(self, outcome: Outcome) -> None:
         listener = self._listener
-        if listener is not None:
+        if listener is None:
+            return
+        if self._called_back:
             listener.conclude(outcome)
-            if self._called_back:
-                listener.concluded(OUTCOME_FETCHED_WITHIN)
-        self.close()
+            # The process may end after this, and the page with it.
+            listener.concluded(OUTCOME_FETCHED_WITHIN)
+        listener.retire(outcome)
+
+
+def _page_of(code: str) -> Outcome:
+    # Fixed texts: nothing that a peer said is shown in the browser.
+    title, text = PAGES.get(
+        code, ("Sign-in failed", "Go back to Keyfob. It shows what happened and what to do.")
+    )
+    return Outcome(False, title, text)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from keyfob.core.errors import SettingWrong
+from keyfob.core.errors import SettingWrong, SignInEnded
 from keyfob.core.grant import Grant
 from keyfob.core.http import Callback
 from keyfob.core.secret import Secret
@@ -37,7 +37,11 @@ class Interaction:
         self._clock = clock
 
     def listen(self, ready: PreparedSignIn) -> Listener:
-        """Bound before the browser opens, so that no other program can take the port in between."""
+        """Bound before the browser opens, so that no other program can take the port in between. Raises
+        SignInEnded if the attempt was cancelled before, and what `Listeners.bind` raises.
+        """
+        if ready.attempt.cancelled.is_set():
+            raise SignInEnded("The sign-in was cancelled")
         redirect = ready.provider.redirect
         # The redirected address may always be pasted: another machine's
         # browser, a sandboxed one, one that is https only.

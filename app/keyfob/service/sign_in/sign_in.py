@@ -55,8 +55,8 @@ class SignIn:
 
     def run(self, attempt: Attempt, spawn: Spawn) -> AccountView:
         """Sign in, once for each attempt. Blocks until the account is connected; raises a KeyfobError if it
-        is not. `spawn` hosts the callback listener on a thread of the face's kind; it has ended within a
-        second after this.
+        is not. `spawn` hosts the callback listener on a thread of the face's kind. For some minutes after
+        this it still answers a browser that comes late; `Listeners.close` ends it.
         """
         try:
             view = self._perform(attempt, spawn)
