@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -337,6 +338,46 @@ def test_pip(bench: Bench, pip: Callable[[], Path], user: str) -> None:
     unwired(bench, "pip", {config: old, bench.bin / "keyring": None})
     # Without the wiring the same command is refused: the token came from Keyfob alone.
     assert bench.run(*install, "--upgrade", **clean).code != 0
+
+
+def test_pip_beside_the_keyring_command_of_the_library(bench: Bench) -> None:
+    """As in a virtual environment: `pip install` of Keyfob also installs keyring's command."""
+    bench.connect()
+    script = bench.bin / "keyring"
+    shutil.copy2(Path(sys.executable).with_name("keyring"), script)
+    (bench.bin / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (bench.bin / "python").chmod(0o755)
+    old, mode = script.read_bytes(), script.stat().st_mode
+    config = bench.home / ".config" / "pip" / "pip.conf"
+    assert wired(bench, "pip") == [script, config]
+    done = bench.run(
+        str(python_tools.newest_pip()), "install", "-q", "--no-input", "--disable-pip-version-check",
+        "--no-cache-dir", "--target", str(bench.home / "venv"),
+        "--index-url", f"http://alice@{bench.shop.host}/simple/", "keyfob-found",
+        PYTHONPATH="", PYTHONWARNINGS="ignore",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert set(bench.shop.tokens_seen("/simple/")) == {bench.token()}
+    listed = bench.run("keyring", "--list-backends", PYTHONWARNINGS="ignore")
+    assert (listed.code, "keyring.backends" in listed.out) == (0, True)
+    assert bench.keyfob("unwire", "pip", "--yes").code == 0
+    assert (script.read_bytes(), script.stat().st_mode, config.exists()) == (old, mode, False)
+
+
+def test_pip_in_a_folder_that_comes_before_another_keyring(bench: Bench) -> None:
+    bench.connect()
+    first, other = bench.home / "first", bench.home / "other"
+    for each in (first, other):
+        each.mkdir()
+    (other / "keyring").write_text("#!/bin/sh\nexit 1\n")
+    (other / "keyring").chmod(0o755)
+    words = ("wire", "pip", "--shim-dir", str(first), "--yes")
+    path = os.pathsep.join([str(other), str(first), bench.env["PATH"]])
+    assert bench.keyfob(*words, PATH=path).code == 8
+    path = os.pathsep.join([str(first), str(other), bench.env["PATH"]])
+    assert bench.keyfob(*words, PATH=path).code == 0
+    found = bench.run("keyring", "get", f"{bench.shop.base}/simple/", "alice", PATH=path)
+    assert found.out.strip() == bench.token()
 
 
 def test_pip_with_another_keyring_on_the_path(bench: Bench) -> None:

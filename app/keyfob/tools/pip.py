@@ -14,6 +14,10 @@ from keyfob.tools.edits import Change
 from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit
 from keyfob.tools.tool import Tool
 
+MARK = "Placed by `keyfob wire pip`"
+FALLBACK = "-m keyring"
+KEYRING_SCRIPT = "from keyring.cli import main"  # in the command that installers write for the package
+
 
 def plan(request: SetupRequest) -> SetupPlan:
     """`keyring-provider = subprocess`, and a `keyring` command that asks
@@ -23,21 +27,15 @@ def plan(request: SetupRequest) -> SetupPlan:
     own = path_of("keyfob-keyring", environment)
     folder = Path(request.options.get("shim_dir") or own.parent)
     shim = folder / "keyring"
-    text = (
-        "#!/bin/sh\n# Placed by `keyfob wire pip`; `keyfob unwire pip` removes it.\nexec "
-        f'{shlex.quote(str(own))} "$@"\n'
-    )
-    found = find_program("keyring", environment.get("PATH"))
-    if found is not None and Path(found) != shim:
-        raise SettingWrong(
-            f"Another keyring command at {found} comes first on the PATH, so pip would use it",
-            remedy="Choose a folder that comes earlier on the PATH: --shim-dir DIR.",
-        )
     before = request.read(shim)
-    if before is not None and "keyfob wire pip" not in before:
+    # `pip install` put it there for the library that Keyfob uses. It goes on doing all that we do not.
+    libraries = (
+        folder == own.parent and before is not None and (KEYRING_SCRIPT in before or FALLBACK in before)
+    )
+    text = _shim(own, python=own.with_name("python") if libraries else None)
+    if before is not None and MARK not in before and not libraries:
         raise SettingWrong(f"{shim} is another program", remedy="Choose another folder with --shim-dir.")
-    if str(folder) not in (environment.get("PATH") or "").split(os.pathsep):
-        raise SettingWrong(f"{folder} is not on the PATH, so pip cannot find keyring there")
+    _check_order(folder, environment.get("PATH") or "")
     config = Path(
         environment.get("PIP_CONFIG_FILE")
         or Path(environment.get("XDG_CONFIG_HOME") or request.home / ".config") / "pip" / "pip.conf"
@@ -59,6 +57,31 @@ def plan(request: SetupRequest) -> SetupPlan:
         f"Add the account's label to the index address: https://{request.accounts[0].label}@{host}/…/simple"
     )
     return SetupPlan(changes, [note] if request.accounts else [])
+
+
+def _shim(own: Path, python: Path | None = None) -> str:
+    """The `keyring` command. `python`: that of the keyring package, for what Keyfob does not answer."""
+    if python is None:
+        lines = [f'exec {shlex.quote(str(own))} "$@"']
+    else:
+        lines = [
+            f'case " $* " in *" get "*) {shlex.quote(str(own))} "$@" && exit 0 ;; esac',
+            f'exec {shlex.quote(str(python))} {FALLBACK} "$@"',
+        ]
+    return "\n".join(["#!/bin/sh", f"# {MARK}; `keyfob unwire pip` removes it.", *lines, ""])
+
+
+def _check_order(folder: Path, path: str) -> None:
+    """Raises SettingWrong if pip would find another `keyring` first, or none."""
+    folders = [Path(each) for each in path.split(os.pathsep) if each]
+    if folder not in folders:
+        raise SettingWrong(f"{folder} is not on the PATH, so pip cannot find keyring there")
+    found = find_program("keyring", path)
+    if found is not None and folders.index(Path(found).parent) < folders.index(folder):
+        raise SettingWrong(
+            f"Another keyring command at {found} comes first on the PATH, so pip would use it",
+            remedy="Choose a folder that comes earlier on the PATH: --shim-dir DIR.",
+        )
 
 
 TOOL = Tool(
