@@ -552,7 +552,7 @@ def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
     page.search.setText("nexus")
     assert page.method.currentData() == "api_key"
     assert foot.what.text() == "Nexus Mods: paste an API key"
-    assert foot.lead.text() == "You create it on a page of Nexus Mods. Keyfob opens the page."
+    assert foot.lead.text() == "You create it on a page that Keyfob opens. No app needed."
     page.method.setCurrentIndex(page.method.findData("oauth"))
     assert foot.what.text() == "Nexus Mods: sign in with your own app"
     assert foot.lead.text() == "First you register an app at Nexus Mods. Keyfob shows you each step."
@@ -564,9 +564,7 @@ def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
     page.search.setText("claude subscription")
     assert foot.what.text() == "Claude subscription: not allowed by its terms"
     described = page.list.currentItem().data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert described == (
-        "Not allowed by its terms. Anthropic’s terms allow this sign-in only for its own apps."
-    )
+    assert described == ("Not allowed. Anthropic’s terms allow this sign-in only for its own apps.")
 
 
 def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ CATEGORIES = {
 }
 GROUPS: tuple[Group, ...] = ("at_once", "own_app", "blocked")
 NEEDS_APP = "Needs your own app"
-BLOCKED = "Not allowed by its terms"
+BLOCKED, BLOCKED_ACTION = "Not allowed", "not allowed by its terms"
 
 
 def card(provider: Provider, *, has_app: bool = False) -> Card:
@@ -63,7 +63,7 @@ def card(provider: Provider, *, has_app: bool = False) -> Card:
         group=group,
         ways=ways,
         blocked=blocked,
-        search=f"{hay} {BLOCKED if blocked else ''}".casefold(),
+        search=f"{hay} {BLOCKED_ACTION if blocked else ''}".casefold(),
     )
 
 
@@ -100,9 +100,10 @@ def _way(provider: Provider, method: Method, blocked: str, at_once: bool, has_ap
     if at_once and METHOD_FACTS[method].needs_client and has_app:
         lead = "You sign in with the app that you registered before."
     elif at_once and holds_key(method) and provider.api_key and provider.api_key.create_at:
-        lead = f"You create it on a page of {title}. Keyfob opens the page."
+        own_app = " No app needed." if wants_own_app(provider) else ""
+        lead = f"You create it on a page that Keyfob opens.{own_app}"
     elif not at_once and blocked:
-        action, lead = "not allowed by its terms", blocked
+        action, lead = BLOCKED_ACTION, blocked
     elif not at_once:
         action = "sign in with your own app"
         at = "your server" if fits_any(provider) else title

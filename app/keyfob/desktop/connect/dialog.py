@@ -65,7 +65,7 @@ class ConnectDialog(QDialog):
         layout.addWidget(self.pages)
         self._theme = theme
         self.resize(self._usual_size())
-        self.setMinimumSize(QSize(theme.px(480), theme.px(420)))
+        self.setMinimumSize(QSize(theme.px(480), theme.px(480)))
         self._wire()
 
     def _usual_size(self) -> QSize:

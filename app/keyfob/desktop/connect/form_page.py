@@ -5,11 +5,10 @@ registration, key. What is typed stays until the sign-in begins or the dialog cl
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time
 
-from PySide6.QtCore import QDate, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QDateEdit,
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -20,12 +19,13 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.secret import Secret
+from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
-from keyfob.desktop.connect.forms import page_at
+from keyfob.desktop.connect.forms import fault, page_at, pattern_of
 from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration
 from keyfob.desktop.shared.avatar import Tile
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import IconButton, Picture, Scroller, Switch, button, label, rule
+from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, rule
 from keyfob.providers.patterns import matches
 from keyfob.service.accounts.views import SignInRequest
 
@@ -53,9 +53,11 @@ class FormPage(QWidget):
         self._first: dict[str, str] = {}  # by field: what it held when it was shown
         self._pages: list[tuple[QPushButton, QLabel, str]] = []  # buttons that open a page, once it is known
         self._steps: list[Numbered] = []
+        self._redirected: Numbered | None = None  # the step with the redirect address
         self.fields: dict[str, QLineEdit] = {}  # by the name of what is entered
         self.problems: dict[str, QLabel] = {}  # the message under each field
         self._rows: dict[str, Field] = {}
+        self.methods: MethodCards | None = None  # to choose from, if there are several
         self._build_head()
         self._scroll = Scroller()
         self.instead = IconButton(theme, "key", "", "link", "Use a token instead")
@@ -66,7 +68,8 @@ class FormPage(QWidget):
         self.instead.clicked.connect(self._use_instead)
         px = theme.px
         foot = QHBoxLayout()
-        foot.setContentsMargins(px(EDGE), px(14), px(EDGE), px(16))
+        # The link's own padding brings its drawing to the edge of the content.
+        foot.setContentsMargins(px(EDGE) - px(6), px(14), px(EDGE), px(16))
         foot.setSpacing(px(9))
         foot.addWidget(self.instead)
         foot.addStretch(1)
@@ -109,19 +112,20 @@ class FormPage(QWidget):
     def show_form(self, form: Form, *, can_go_back: bool) -> None:
         """Ask for what `form` wants. What was typed for the same provider is kept."""
         same = self._form is not None and self._form.provider == form.provider
-        switched = same and self._form is not None and self._form.method != form.method
+        focused = QApplication.focusWidget()
+        choosing = self.methods is not None and focused is not None and self.methods.isAncestorOf(focused)
         self._typed = self._typed | self._entered() if same else {}
         self._saved = self._saved if same else None
         self._form = form
         self._show(form, can_go_back=can_go_back)
-        if switched and self._methods is not None:
-            self._methods.radios()[form.method].setFocus()
+        if same and choosing and self.methods is not None:
+            self.methods.radios()[form.method].setFocus()
 
     def _show(self, form: Form, *, can_go_back: bool) -> None:
         px = self._theme.px
         self.fields, self.problems, self._rows, self._first = {}, {}, {}, {}
-        self._pages, self._steps = [], []
-        self._methods: MethodCards | None = None
+        self._pages, self._steps, self._redirected = [], [], None
+        self.methods = None
         self.back_button.setVisible(can_go_back)
         self._tile.show_letter(form.letter, form.color)
         self.title.setText(form.title)
@@ -136,7 +140,10 @@ class FormPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(px(16))
         if form.blocked:
-            self._blocked(column, form)
+            blocked = Blocked(self._theme, form)
+            blocked.opened.connect(self.opened)
+            blocked.chosen.connect(self._choose)
+            column.addWidget(blocked)
         else:
             self._ask(column, form)
         column.addStretch(1)
@@ -155,15 +162,17 @@ class FormPage(QWidget):
     def _ask(self, column: QVBoxLayout, form: Form) -> None:
         if form.choices:
             column.addWidget(label("How do you want to sign in?", "part"))
-            self._methods = MethodCards(self._theme, form.choices, form.method)
-            self._methods.chosen.connect(self._choose)
-            column.addWidget(self._methods)
+            self.methods = MethodCards(self._theme, form.choices, form.method)
+            self.methods.chosen.connect(self._choose)
+            column.addWidget(self.methods)
         for each in form.inputs:
             self._field(column, each.name, each.title, each.example, each.help, each.default or "")
         if form.registration and form.known_client is None:
             self._register(column, form, form.registration)
         elif form.known_client and form.known_client.client_id:
-            self._known_client(column, form.known_client)
+            known = KnownApp(self._theme, form.known_client)
+            known.change_asked.connect(self._change_client)
+            column.addWidget(known)
         if form.password_wanted:
             if "username" not in self.fields:
                 self._field(column, "username", "User name")
@@ -214,10 +223,9 @@ class FormPage(QWidget):
 
     def _register(self, column: QVBoxLayout, form: Form, app: Registration) -> None:
         """The steps of an app registration."""
-        head = QHBoxLayout()
-        title = f"Register your own app at {app.at}"
-        head.addWidget(label(title, "part", wrap=True), 1)
-        column.addLayout(head)
+        if column.count():
+            column.addSpacing(self._theme.px(6))
+        column.addWidget(label(f"Register your own app at {app.at}", "part", wrap=True))
         if self._saved is not None:
             use = button(f"Use your app {short(self._saved.client_id)} instead", "link")
             use.clicked.connect(self._use_saved)
@@ -228,6 +236,7 @@ class FormPage(QWidget):
         if app.redirect:
             step = self._step(column, "Register an app there with this redirect address.")
             self._redirect(step, app)
+            self._redirected = step
         else:
             step = self._step(column, "Register an app there.")
         if app.note:
@@ -260,27 +269,6 @@ class FormPage(QWidget):
             also = f"Also register the same address with port {ports}."
             step.body.addWidget(label(also, "secondary", wrap=True))
 
-    def _known_client(self, column: QVBoxLayout, known: KnownClient) -> None:
-        """The app registration of before is offered."""
-        px = self._theme.px
-        frame = QFrame()
-        frame.setProperty("card", True)
-        row = QHBoxLayout(frame)
-        row.setContentsMargins(px(16), px(12), px(12), px(12))
-        row.setSpacing(px(12))
-        row.addWidget(Picture(self._theme, "check", "ok", 18))
-        texts = QVBoxLayout()
-        texts.setSpacing(px(1))
-        texts.addWidget(label(f"Use your app {short(known.client_id)}", "strong", wrap=True))
-        source = {"environment": "It is from your environment.", "yours": "You registered it before."}
-        texts.addWidget(label(source.get(known.source, "It is from the preset."), "small", wrap=True))
-        row.addLayout(texts, 1)
-        if known.source != "environment":
-            change = button("Use another app", name="Change the app")
-            change.clicked.connect(self._change_client)
-            row.addWidget(change)
-        column.addWidget(frame)
-
     def _change_client(self) -> None:
         if self._form is not None:
             self._saved = self._form.known_client
@@ -304,49 +292,8 @@ class FormPage(QWidget):
             step = self._step(column, "Copy it and paste it here.")
             within = step.body
         self._field(within, "api_key", key.name, hint=key.hint)
-        row = QHBoxLayout()
-        row.setSpacing(self._theme.px(10))
-        self.expires = Switch(self._theme, "This key expires")
-        self.expires_at = QDateEdit(QDate.currentDate().addDays(90))
-        self.expires_at.setAccessibleName("Expiry date")
-        self.expires_at.setDisplayFormat("d MMMM yyyy")
-        self.expires_at.setMinimumDate(QDate.currentDate().addDays(1))
-        self.expires_at.setButtonSymbols(QDateEdit.ButtonSymbols.NoButtons)
-        keeps = self.expires_at.sizePolicy()
-        keeps.setRetainSizeWhenHidden(True)
-        self.expires_at.setSizePolicy(keeps)
-        self.expires_at.hide()
-        self.expires.toggled.connect(self.expires_at.setVisible)
-        row.addWidget(self.expires)
-        row.addWidget(label("Remind me before it expires", wrap=True), 1)
-        row.addWidget(self.expires_at)
-        within.addLayout(row)
-
-    def _blocked(self, column: QVBoxLayout, form: Form) -> None:
-        px = self._theme.px
-        frame = QFrame()
-        frame.setProperty("note", "warn")
-        row = QHBoxLayout(frame)
-        row.setContentsMargins(px(16), px(14), px(16), px(14))
-        row.setSpacing(px(12))
-        row.addWidget(Picture(self._theme, "blocked", "warn", 20), 0, Qt.AlignmentFlag.AlignTop)
-        texts = QVBoxLayout()
-        texts.setSpacing(px(6))
-        texts.addWidget(label("Not allowed by the provider’s terms", "strong", wrap=True))
-        texts.addWidget(label(form.blocked or "", "secondary", wrap=True))
-        if form.link:
-            terms = IconButton(self._theme, "link", "Read the terms", "", "Read the terms")
-            terms.clicked.connect(self._open_terms)
-            texts.addWidget(terms, 0, Qt.AlignmentFlag.AlignLeft)
-        row.addLayout(texts, 1)
-        column.addWidget(frame)
-        if form.others:
-            column.addWidget(label("What you can do", "part"))
-        for number, way in enumerate(form.others):
-            other = button(f"{way.action[:1].upper()}{way.action[1:]}", "" if number else "primary")
-            other.setObjectName(f"other_{way.method}")
-            other.clicked.connect(self._other)
-            column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
+        self._expiry = Expiry(self._theme)
+        within.addWidget(self._expiry)
 
     # --- while it is filled in ------------------------------------------------------------------------------
 
@@ -379,15 +326,18 @@ class FormPage(QWidget):
             missing.setText("" if known else f"First enter this above: {', '.join(wanted)}.")
             missing.setVisible(not known)
         for name, row in self._rows.items():
-            if row.problem.text() and not self._fault(form, name):
+            if row.problem.text() and not self._fault(name):
                 row.complain("")
-            pattern, text = self._pattern(form, name), row.edit.text().strip()
+            pattern, text = pattern_of(form, name), row.edit.text().strip()
             row.right.setVisible(bool(pattern and text and matches(pattern, text)))
-        if self._steps and "client_id" in self.fields:
-            names = ("client_id", "client_secret") if form.needs_secret else ("client_id",)
-            self._steps[-1].tick(all(values[n].strip() and not self._fault(form, n) for n in names))
-        elif self._steps and "api_key" in self.fields:
-            self._steps[-1].tick(bool(values["api_key"].strip()) and not self._fault(form, "api_key"))
+        last = [n for n in ("client_id", "client_secret", "api_key") if n in self.fields]
+        if self._steps and last:
+            needed = [n for n in last if n != "client_secret" or form.needs_secret]
+            ready = all(values[n].strip() and not self._fault(n) for n in needed)
+            self._steps[-1].tick(ready)
+            for step in self._steps[:-1]:
+                # What was copied from there exists. Only whether the redirect was entered is not known.
+                step.tick(step.done or (ready and step is not self._redirected))
 
     def _open(self, page: str, step: Numbered) -> None:
         address = page_at(page, self._form.inputs, self._entered()) if self._form else None
@@ -407,19 +357,11 @@ class FormPage(QWidget):
         if self._form is not None and self._form.instead is not None:
             self.other_method.emit(self._form.provider, self._form.instead.method)
 
-    def _other(self) -> None:
-        if self._form is not None:
-            self.other_method.emit(self._form.provider, self.sender().objectName().removeprefix("other_"))
-
-    def _open_terms(self) -> None:
-        if self._form and self._form.link:
-            self.opened.emit(self._form.link)
-
     # --- submitting -----------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
         form = self._form
-        if form is None or form.blocked or not self._complete(form):
+        if form is None or form.blocked or not self._complete():
             return
         values = {name: field.text().strip() for name, field in self.fields.items()}
         inputs = {i.name: values[i.name] for i in form.inputs}
@@ -433,7 +375,7 @@ class FormPage(QWidget):
             password=Secret(self.fields["password"].text()) if form.password_wanted else None,
             client_id=values.get("client_id") or None,
             client_secret=_secret(values.get("client_secret")),
-            key_expires_at=self._expiry(form),
+            key_expires_at=self._expiry.at() if form.key else None,
         )
         for name in SECRETS:
             self._typed.pop(name, None)
@@ -441,55 +383,22 @@ class FormPage(QWidget):
                 self.fields[name].clear()
         self.submitted.emit(request)
 
-    def _expiry(self, form: Form) -> datetime | None:
-        if not form.key or not self.expires.isChecked():
-            return None
-        day = self.expires_at.date()
-        return datetime.combine(
-            datetime(day.year(), day.month(), day.day(), tzinfo=UTC), time(23, 59, 59), UTC
-        )
+    def _fault(self, name: str) -> str:
+        """What is wrong with a field's text; empty if nothing is."""
+        field = self.fields[name]
+        return fault(self._form, name, field.accessibleName(), field.text().strip()) if self._form else ""
 
-    def _complete(self, form: Form) -> bool:
+    def _complete(self) -> bool:
         """Whether all that is needed is there; what is not is said under its field."""
         wrong: QLineEdit | None = None
         for name, row in self._rows.items():
-            said = self._fault(form, name)
+            said = self._fault(name)
             row.complain(said)
             wrong = row.edit if said and wrong is None else wrong
         if wrong is not None:
             wrong.setFocus()
             self._scroll.ensureWidgetVisible(wrong)
         return wrong is None
-
-    def _pattern(self, form: Form, name: str) -> str | None:
-        """What a client id or a key matches, if the preset says so."""
-        if name == "client_id" and form.registration:
-            return form.registration.id_pattern
-        return form.key.pattern if name == "api_key" and form.key else None
-
-    def _fault(self, form: Form, name: str) -> str:
-        """What is wrong with a field's text; empty if nothing is."""
-        field = self.fields[name]
-        text = field.text().strip()
-        given = next((i for i in form.inputs if i.name == name), None)
-        optional = (name == "client_secret" and not form.needs_secret) or (given and given.default == "")
-        if not text:
-            return "" if optional else f"{field.accessibleName()} is needed."
-        if given and given.pattern and not matches(given.pattern, text):
-            return f"It should look like {given.example}." if given.example else "This format is not valid."
-        pattern = self._pattern(form, name)
-        if pattern is None or matches(pattern, text):
-            return ""
-        if form.key is not None:
-            hint = f" {form.key.hint}." if form.key.hint else ""
-            return f"This is not {form.key.an} of {form.provider_title}.{hint}"
-        hint = f" {form.registration.id_hint}." if form.registration and form.registration.id_hint else ""
-        return f"This is not a client id of {form.provider_title}.{hint}"
-
-
-def short(client_id: str) -> str:
-    """A client id that is recognised by its ends."""
-    return client_id if len(client_id) <= 14 else f"{client_id[:6]}…{client_id[-4:]}"
 
 
 def _secret(text: str | None) -> Secret | None:

@@ -22,7 +22,7 @@ from keyfob.core.text import plain
 from keyfob.desktop.connect.models import Way
 from keyfob.desktop.shared import icons
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import label, restyle, rule
+from keyfob.desktop.shared.widgets import Picture, label, restyle, rule
 
 
 class Mark(QWidget):
@@ -165,7 +165,15 @@ class Field(QWidget):
         self.caption.setBuddy(self.edit)
         self.problem: QLabel = label("", "problem", wrap=True)
         self.problem.hide()
-        self.right = label("Looks right", "fine")
+        self._hint = label(hint, "hint", wrap=True)
+        if not hint:
+            self._hint.hide()
+        self.right = QWidget()
+        row = QHBoxLayout(self.right)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(5))
+        row.addWidget(Picture(theme, "check", "ok", 14))
+        row.addWidget(label("Looks right", "fine"))
         self.right.hide()
         head = QHBoxLayout()
         head.addWidget(self.caption, 1)
@@ -175,14 +183,14 @@ class Field(QWidget):
         column.setSpacing(theme.px(5))
         column.addLayout(head)
         column.addWidget(self.edit)
-        if hint:
-            column.addWidget(label(hint, "hint", wrap=True))
+        column.addWidget(self._hint)
         column.addWidget(self.problem)
 
     def complain(self, text: str) -> None:
         """Say what is wrong with what was entered; empty if nothing is."""
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
+        self._hint.setVisible(bool(self._hint.text()) and not text)  # the problem repeats what it says
         self.edit.setAccessibleDescription(text)
         if self.edit.property("wrong") != bool(text):
             self.edit.setProperty("wrong", bool(text))

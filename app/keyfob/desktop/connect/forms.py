@@ -13,6 +13,7 @@ from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registrati
 from keyfob.desktop.shared.avatar import first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.protocol.http.urls import fault_of
+from keyfob.providers.patterns import matches
 from keyfob.providers.substitute import normalised
 
 BROWSER_NEXT = "Your browser opens in the next step."
@@ -68,12 +69,11 @@ def with_choices(form: Form, provider: Provider) -> Form:
         return form
     barred = provider.policy.blocked is not None and form.known_client is None
     shown = tuple(m for m in provider.methods if holds_key(m) or not barred)
-    own_app = form.asks_client
     alike = [m for m in shown if _is_secret(m) == _is_secret(form.method)]
     unlike = [m for m in shown if _is_secret(m) != _is_secret(form.method)]
     return replace(
         form,
-        choices=tuple(_choice(provider, m, own_app) for m in alike) if len(alike) > 1 else (),
+        choices=tuple(_choice(provider, m) for m in alike) if len(alike) > 1 else (),
         instead=_instead(provider, unlike[0]) if unlike else None,
         offers_app=form.known_client is not None
         and form.known_client.source == "yours"
@@ -86,14 +86,12 @@ def _is_secret(method: Method) -> bool:
     return METHOD_FACTS[method].asks_for is not None or method == "app_password"
 
 
-def _choice(provider: Provider, method: Method, own_app: bool) -> Way:
+def _choice(provider: Provider, method: Method) -> Way:
     """A method to choose in the form, with a sentence."""
-    title = "your server" if cards.fits_any(provider) else provider.title
     words = METHOD_WORDS[method]
     names: dict[Method, str] = {"oauth": "With your browser", "device": "With a code"}
+    title = "your server" if cards.fits_any(provider) else provider.title
     lead = words.lead.replace("{provider}", title)
-    if own_app and method == "oauth" and provider.client.secret == "required":  # noqa: S105
-        lead += " Your app needs a client secret."
     return Way(method, names.get(method, cards.method_title(provider, method)), words.action, lead)
 
 
@@ -159,3 +157,27 @@ def web_page(url: str | None) -> str | None:
     is not one, or has a placeholder in it, is not offered.
     """
     return url if fault_of(url) is None else None
+
+
+def pattern_of(form: Form, name: str) -> str | None:
+    """What a client id or a key matches, if the preset says so. `name` is the field's."""
+    if name == "client_id" and form.registration:
+        return form.registration.id_pattern
+    return form.key.pattern if name == "api_key" and form.key else None
+
+
+def fault(form: Form, name: str, title: str, text: str) -> str:
+    """What is wrong with the text of a field; empty if nothing is. `title` is what the field is called."""
+    given = next((each for each in form.inputs if each.name == name), None)
+    optional = (name == "client_secret" and not form.needs_secret) or (given and given.default == "")
+    if not text:
+        return "" if optional else f"{title} is needed."
+    if given and given.pattern and not matches(given.pattern, text):
+        return f"It should look like {given.example}." if given.example else "This format is not valid."
+    pattern = pattern_of(form, name)
+    if pattern is None or matches(pattern, text):
+        return ""
+    kind, hint = (form.key.an, form.key.hint) if form.key else ("a client id", "")
+    if form.registration is not None and not form.key:
+        hint = form.registration.id_hint
+    return f"This is not {kind} of {form.provider_title}." + (f" {hint}." if hint else "")

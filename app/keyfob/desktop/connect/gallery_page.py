@@ -18,6 +18,7 @@ TITLE = "Connect Account"
 TEXT = "Sign in once. Keyfob keeps the token fresh and gives it to your tools."
 NARROW = 640  # designed pixels under which the categories are a drop-down
 TIGHT = 820  # and under which the footer has two lines
+LOW = 560  # the height under which the tiles need the room of the sentence at the top
 ONLY = "Only what works at once"
 
 
@@ -130,7 +131,6 @@ class GalleryPage(QWidget):
         layout.addWidget(self.foot)
         for first, second in zip(stops := self._stops(), stops[1:], strict=False):
             QWidget.setTabOrder(first, second)
-        self._fit(NARROW)
 
     def _stops(self) -> list[QWidget]:
         """What the Tab key reaches, in order."""
@@ -174,7 +174,7 @@ class GalleryPage(QWidget):
         if wanted is not None:
             self.list.setCurrentRow(wanted)
             self.list.scrollTo(self.list.currentIndex())
-        self._fit(self.width())
+        self._fit()
 
     def say(self, note: str) -> None:
         """What the user should know of this list; empty for nothing."""
@@ -229,10 +229,14 @@ class GalleryPage(QWidget):
     def _say_nothing(self, query: str) -> None:
         """Why no provider is shown, and what can be done."""
         elsewhere = sum(found(card, query) for card in self._cards)
-        self.nothing_title.setText(f"No provider called “{query.strip()[:60]}”")
-        self.nothing_text.setText(
-            "Other filters hide what matches." if elsewhere else "You can add a server by its address."
-        )
+        wanted = query.strip()[:60]
+        if elsewhere:
+            matching = "1 provider that matches" if elsewhere == 1 else f"{elsewhere} providers that match"
+            self.nothing_title.setText(f"“{wanted}” is not in this view")
+            self.nothing_text.setText(f"The filters hide {matching}.")
+        else:
+            self.nothing_title.setText(f"No provider called “{wanted}”")
+            self.nothing_text.setText("You can connect to any server by its address.")
         self.show_all.setVisible(bool(elsewhere))
         self.add_server.setVisible(not elsewhere)
 
@@ -252,22 +256,24 @@ class GalleryPage(QWidget):
 
     # --- size, theme, keys ----------------------------------------------------------------------------------
 
-    def _fit(self, width: int) -> None:
-        """Side by side if there is room; else the categories drop down, and the bar and the footer have two
-        lines.
+    def _fit(self) -> None:
+        """Side by side if there is room. Else the categories drop down, bar and footer have two lines,
+        and a low dialog does without the sentence under its title.
         """
-        wide = width >= self._theme.px(NARROW)
+        px, width = self._theme.px, self.width()
+        wide = width >= px(NARROW)
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
         self.categories.setVisible(wide and self._searched)
         self.categories.choice.setVisible(not wide and self._searched)
+        self.text.setVisible(self.height() >= px(LOW) or not self._searched)
         self._bar.setDirection(across if wide else down)
         self._only_text.setWordWrap(not wide)
-        self.foot.fit(wide=width >= self._theme.px(TIGHT))
+        self.foot.fit(wide=width >= px(TIGHT))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """One column or two."""
         super().resizeEvent(event)
-        self._fit(event.size().width())
+        self._fit()
 
     def _back_to_search(self) -> None:
         if self._searched:

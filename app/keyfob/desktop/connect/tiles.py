@@ -77,7 +77,7 @@ class TileView(Selector):
         self._theme = theme
         self._tiles: dict[int, QRect] = {}  # by row, in the content's coordinates
         self._lines: list[list[int]] = []  # the rows as they stand beside each other
-        self._headings: list[Heading] = []
+        self.headings: list[Heading] = []
         self._content = 0  # its height
         self._headed = True
         self.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
@@ -116,7 +116,7 @@ class TileView(Selector):
         px = self._theme.px
         room, gap = max(self.width() - px(EDGE), px(LEAST)), px(GAP)
         columns = max((room + gap) // (px(LEAST) + gap), 1)
-        self._tiles, self._lines, self._headings = {}, [], []
+        self._tiles, self._lines, self.headings = {}, [], []
         shown, top = self.shown(), 0
         for group in GROUPS:
             rows = [row for row in shown if self.card_at(row).group == group]
@@ -139,7 +139,7 @@ class TileView(Selector):
     def _head(self, group: Group, count: int, top: int) -> int:
         """Note the heading of a group that begins at `top`; where its tiles begin."""
         px, (title, note) = self._theme.px, HEADINGS[group]
-        top += px(12) if self._headings else 0
+        top += px(12) if self.headings else 0
         under = top + QFontMetrics(self._theme.font(15, 600)).height()
         room = QRect(0, under + px(2), max(self.width() - px(EDGE), px(LEAST)), 0)
         if note:
@@ -148,7 +148,7 @@ class TileView(Selector):
             )
             room.setHeight(high.height())
             under = room.bottom()
-        self._headings.append(Heading(top, title, str(count), note, room))
+        self.headings.append(Heading(top, title, str(count), note, room))
         return under + px(10)
 
     # --- what Qt asks of a view -----------------------------------------------------------------------------
@@ -201,11 +201,12 @@ class TileView(Selector):
         if tile is None:
             return
         bar, seen = self.verticalScrollBar(), self.viewport().height()
-        top = 0 if index.row() in self._lines[0] else tile.top()
+        headed = index.row() in self._lines[0] and tile.bottom() < seen
+        top = 0 if headed else tile.top()
         if top < bar.value():
             bar.setValue(top)
         elif tile.bottom() + self._theme.px(GAP) > bar.value() + seen:
-            bar.setValue(tile.bottom() + self._theme.px(GAP) - seen)
+            bar.setValue(min(tile.bottom() + self._theme.px(GAP) - seen, tile.top()))
 
     def setSelection(self, rect: QRect, command: QItemSelectionModel.SelectionFlag) -> None:
         """Select what was pressed."""
@@ -272,7 +273,7 @@ class TileView(Selector):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.translate(0, -self.verticalOffset())
         seen = event.rect().translated(0, self.verticalOffset())
-        for heading in self._headings:
+        for heading in self.headings:
             self._paint_heading(painter, heading)
         at = self.viewport().mapFromGlobal(QCursor.pos())
         hovered = self.indexAt(at).row() if self.viewport().underMouse() else -1

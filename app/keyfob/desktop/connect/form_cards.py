@@ -1,0 +1,115 @@
+"""Parts of the form before a sign-in: a saved app registration, what the terms forbid, a key's expiry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+from PySide6.QtCore import QDate, Qt, Signal
+from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from keyfob.desktop.connect.models import Form, KnownClient
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import IconButton, Picture, Switch, button, label
+
+SOURCES = {"environment": "It is from your environment.", "yours": "You registered it before."}
+
+
+class KnownApp(QFrame):
+    """The app registration of before is used, unless the user wants another one."""
+
+    change_asked = Signal()
+
+    def __init__(self, theme: Theme, known: KnownClient) -> None:
+        super().__init__()
+        px = theme.px
+        self.setProperty("card", True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(px(16), px(12), px(12), px(12))
+        row.setSpacing(px(12))
+        row.addWidget(Picture(theme, "check", "ok", 18))
+        texts = QVBoxLayout()
+        texts.setSpacing(px(1))
+        texts.addWidget(label(f"Use your app {short(known.client_id)}", "strong", wrap=True))
+        texts.addWidget(label(SOURCES.get(known.source, "It is from the preset."), "small", wrap=True))
+        row.addLayout(texts, 1)
+        if known.source != "environment":
+            change = button("Use another app", name="Change the app")
+            change.clicked.connect(self.change_asked)
+            row.addWidget(change)
+
+
+class Blocked(QWidget):
+    """Why the terms forbid the sign-in, and the methods that remain: `chosen(method)`."""
+
+    opened = Signal(str)
+    chosen = Signal(str)
+
+    def __init__(self, theme: Theme, form: Form) -> None:
+        super().__init__()
+        px = theme.px
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(px(16))
+        frame = QFrame()
+        frame.setProperty("note", "warn")
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(px(16), px(14), px(16), px(14))
+        row.setSpacing(px(12))
+        row.addWidget(Picture(theme, "blocked", "warn", 20), 0, Qt.AlignmentFlag.AlignTop)
+        texts = QVBoxLayout()
+        texts.setSpacing(px(6))
+        texts.addWidget(label("Not allowed by the provider’s terms", "strong", wrap=True))
+        texts.addWidget(label(form.blocked or "", "secondary", wrap=True))
+        if link := form.link:
+            terms = IconButton(theme, "link", "Read the terms", "", "Read the terms")
+            terms.clicked.connect(lambda: self.opened.emit(link))
+            texts.addWidget(terms, 0, Qt.AlignmentFlag.AlignLeft)
+        row.addLayout(texts, 1)
+        column.addWidget(frame)
+        if form.others:
+            column.addWidget(label("What you can do", "part"))
+        for number, way in enumerate(form.others):
+            other = button(f"{way.action[:1].upper()}{way.action[1:]}", "" if number else "primary")
+            other.setObjectName(f"other_{way.method}")
+            other.clicked.connect(self._other)
+            column.addWidget(other, 0, Qt.AlignmentFlag.AlignLeft)
+
+    def _other(self) -> None:
+        self.chosen.emit(self.sender().objectName().removeprefix("other_"))
+
+
+class Expiry(QWidget):
+    """Whether and when a key expires."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.expires = Switch(theme, "This key expires")
+        self.day = QDateEdit(QDate.currentDate().addDays(90))
+        self.day.setAccessibleName("Expiry date")
+        self.day.setDisplayFormat("d MMMM yyyy")
+        self.day.setMinimumDate(QDate.currentDate().addDays(1))
+        self.day.setButtonSymbols(QDateEdit.ButtonSymbols.NoButtons)
+        keeps = self.day.sizePolicy()
+        keeps.setRetainSizeWhenHidden(True)
+        self.day.setSizePolicy(keeps)
+        self.day.hide()
+        self.expires.toggled.connect(self.day.setVisible)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(10))
+        row.addWidget(self.expires)
+        row.addWidget(label("Remind me before it expires", wrap=True), 1)
+        row.addWidget(self.day)
+
+    def at(self) -> datetime | None:
+        """The end of the chosen day in UTC; None if the key does not expire."""
+        if not self.expires.isChecked():
+            return None
+        day = self.day.date()
+        last = time(23, 59, 59)
+        return datetime.combine(datetime(day.year(), day.month(), day.day(), tzinfo=UTC), last, UTC)
+
+
+def short(client_id: str) -> str:
+    """A client id that is recognised by its ends."""
+    return client_id if len(client_id) <= 14 else f"{client_id[:6]}…{client_id[-4:]}"
