@@ -211,11 +211,14 @@ class Journal(Protocol):
     def remove_revocation(self, entry: str) -> None: ...
 
 
+HISTORY_MOST = 10_000  # events that are kept, of all accounts together
+
+
 class History(Protocol):
     """What happened, to be shown."""
 
     def log(self, event: LoggedEvent) -> LoggedEvent:
-        """Append to the history; returns it with its `seq`. Old events are dropped beyond 10,000."""
+        """Append to the history; returns it with its `seq`. Events beyond `HISTORY_MOST` are dropped."""
 
     def events(
         self, *, after: int = 0, account_key: str | None = None, limit: int = 200

@@ -44,6 +44,7 @@ def test_the_menu_names_every_action(controller: AppController, qtbot: QtBot) ->
         "Rename…",
         "Copy name for tools",
         "Copy token",
+        "Show all activity…",
         "Sign in again…",
         "Change sign-in method…",
         "Add another Nexus Mods account…",

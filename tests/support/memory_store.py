@@ -12,9 +12,7 @@ from datetime import timedelta
 
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
 from keyfob.core.errors import SignInEnded, Transient, Usage
-from keyfob.ports import Unread
-
-HISTORY_MOST = 10_000
+from keyfob.ports import HISTORY_MOST, Unread
 
 
 class Memory:

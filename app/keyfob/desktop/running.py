@@ -25,10 +25,12 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.store_watch import StoreWatch
 from keyfob.desktop.system_events import SystemEvents
 from keyfob.desktop.window.account_actions import AccountActions
+from keyfob.desktop.window.account_history import AccountHistory
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Window
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.desktop.window.tray import Tray
+from keyfob.ports import HISTORY_MOST
 
 if TYPE_CHECKING:
     from keyfob.desktop.imports.first_start import FirstStart
@@ -61,6 +63,9 @@ class RunningApp(QObject):
         self.connect_dialog = ConnectDialog(shell.theme, sign_in, shell.window)
         self.renewal_timer = RenewalTimer(engine.renewer.tick, self)
         self._account_actions = AccountActions(shell.theme, shell.window)
+        self.history = AccountHistory(
+            shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
+        )
         self._wire_presenter()
         self._wire_presses()
         self._wire_surroundings()
@@ -87,6 +92,7 @@ class RunningApp(QObject):
         if self.connect_dialog.isVisible():
             self.connect_dialog.end()
         self._engine.listeners.close()
+        self.history.close()
         self.presenter.close()
 
     # --- wiring ---------------------------------------------------------------------------------------------
@@ -99,6 +105,7 @@ class RunningApp(QObject):
         presenter.attention.connect(tray.notify)
         presenter.keychain.usable.connect(self._keychain_usable)
         presenter.happened.connect(self.renewal_timer.beat_soon)
+        presenter.happened.connect(self.history.refresh)
         self.renewal_timer.looked.connect(presenter.keychain.look_again)
 
     def _wire_presses(self) -> None:
@@ -246,8 +253,11 @@ class RunningApp(QObject):
 
     def ask(self, action: str, key: str) -> None:
         """A press on the account's page, in its menu or in Settings."""
-        if action == "add_another":
-            view = self.presenter.view(key)
+        view = self.presenter.view(key)
+        if action == "history":
+            if view is not None:
+                self.history.open(view)
+        elif action == "add_another":
             self.connect_account(view.provider if view is not None else None)
         else:
             above = self._shell.settings.dialog

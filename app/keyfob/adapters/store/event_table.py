@@ -10,8 +10,7 @@ from keyfob.adapters.store.database import Tables
 from keyfob.core.account import LoggedEvent
 from keyfob.core.error_codes import code_or_none
 from keyfob.core.words import LOGGED_KINDS, known
-
-HISTORY_MOST = 10_000  # events
+from keyfob.ports import HISTORY_MOST
 
 _COLUMNS = "SELECT at, account_id, account_key, kind, message, code, seq FROM events WHERE "
 _EVENTS = _COLUMNS + "seq > :after ORDER BY seq DESC LIMIT :limit"

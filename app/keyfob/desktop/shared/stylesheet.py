@@ -98,6 +98,10 @@ QComboBox::down-arrow {{ image: none; }}
 QComboBox QAbstractItemView {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.edge}; padding: {px(4)}px;
   selection-background-color: {p.selection}; selection-color: {p.ink}; }}
 QListView {{ background: transparent; border: none; }}
+QTableView {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; border-radius: {px(8)}px;
+  font-size: {px(13)}px; selection-background-color: {p.selection}; selection-color: {p.ink}; }}
+QTableView:focus {{ border: 2px solid {p.focus}; }}
+QTableView::item {{ padding: {px(2)}px {px(8)}px; border: none; }}
 
 QMenu {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; padding: {px(6)}px; }}
 QMenu::item {{ padding: {px(7)}px {px(22)}px {px(7)}px {px(10)}px; border-radius: {px(6)}px; background: transparent; }}

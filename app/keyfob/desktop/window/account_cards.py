@@ -5,7 +5,7 @@ Each shows its part of a `Detail` and knows no service.
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QBoxLayout, QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from keyfob.desktop.shared.flow_layout import FlowLayout
@@ -177,7 +177,9 @@ class FactsCard:
 
 
 class HistoryCard(QWidget):
-    """The last days as a strip and as lines, newest first."""
+    """The last days as a strip and as lines, newest first, and the way to the whole history."""
+
+    all_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -185,7 +187,14 @@ class HistoryCard(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         self.frame, layout = _frame(theme)
         outer.addWidget(self.frame)
-        layout.addWidget(label("Recent activity", "heading"))
+        self.show_all = button("Show all", "link", name="Show all activity")
+        self.show_all.setProperty("flush", True)  # the words end where the strip does
+        self.show_all.clicked.connect(self.all_asked)
+        head = QHBoxLayout()
+        head.addWidget(label("Recent activity", "heading"))
+        head.addStretch(1)
+        head.addWidget(self.show_all)
+        layout.addLayout(head)
         self.strip = Strip(theme)
         layout.addWidget(self.strip)
         self._columns = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -205,6 +214,7 @@ class HistoryCard(QWidget):
             pairs.fill(tuple((line.when, line.text) for line in lines))
             pairs.explain(lines)
         self._nothing.setVisible(not model.lately)
+        self.show_all.setVisible(bool(model.lately))
         self.strip.setVisible(bool(model.points))
         self.strip.show_points(model.points, model.days)
 

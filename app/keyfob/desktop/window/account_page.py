@@ -22,7 +22,7 @@ SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards st
 
 class AccountPage(QWidget):
     """`asked(action, account key)`: renew, test, copy, disconnect, reconnect, remove, rename, copy_name,
-    switch_method, add_another, copy_details. `menu` is the account's, for its row in the list too.
+    switch_method, add_another, copy_details, history. `menu` is the account's, for its row in the list too.
     """
 
     asked = Signal(str, str)
@@ -83,6 +83,7 @@ class AccountPage(QWidget):
         self.rename_action = self._action("Rename…", "rename", "F2")
         self._action("Copy name for tools", "copy_name")
         self.copy_action = self._action("Copy token", "copy")
+        self._action("Show all activity…", "history")
         self.menu.addSeparator()
         self.sign_in_action = self._action("Sign in again…", "reconnect")
         self._action("Change sign-in method…", "switch_method")
@@ -137,6 +138,7 @@ class AccountPage(QWidget):
         ):
             widget.setObjectName(f"ask_{asked}")
             widget.clicked.connect(self._button_asked)
+        self._history.all_asked.connect(self._history_asked)
 
     # --- showing --------------------------------------------------------------------------------------------
 
@@ -216,6 +218,9 @@ class AccountPage(QWidget):
 
     def _button_asked(self) -> None:
         self._ask(self.sender().objectName().removeprefix("ask_"))
+
+    def _history_asked(self) -> None:
+        self._ask("history")
 
     def _menu_asked(self) -> None:
         action = self.sender()
