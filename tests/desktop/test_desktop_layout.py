@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QRect, QSize
+from PySide6.QtCore import QPoint, QRect, QSize
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -26,16 +24,10 @@ from PySide6.QtWidgets import (
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided
 
-SHOTS = Path(__file__).parents[2] / "build" / "shots"
+sys.path.append(str(Path(__file__).parents[2] / "build"))
 
-
-def shots() -> Any:
-    loader = SourceFileLoader("keyfob_shots", str(SHOTS))
-    spec = importlib.util.spec_from_loader("keyfob_shots", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+from _shots.registry import scenes
+from _shots.stage import Stage
 
 
 def cut(window: QWidget) -> list[str]:
@@ -119,21 +111,15 @@ def back_to_usual(qapp: QApplication, theme: Theme) -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("back_to_usual")
-def test_nothing_is_cut_in_any_scene(
-    qapp: QApplication, tmp_path: Path, shade: str, scale: float, family: str
-) -> None:
+def test_nothing_is_cut_in_any_scene(qapp: QApplication, shade: str, scale: float, family: str) -> None:
     qapp.setFont(QFont(family) if family else QFont())
     theme = Theme(qapp, shade)
     theme.scale = scale
     theme.apply()
     found = []
-    for name, make in shots().scenes(theme, tmp_path).items():
-        widget = make()
-        widget.show()
-        for _ in range(6):
-            qapp.processEvents()
-        found += [f"{name}: {each}" for each in cut(widget)]
-        widget.close()
-        widget.deleteLater()
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    for name, make in scenes().items():
+        with Stage(theme) as stage:
+            widget = make(stage)
+            stage.show(widget)
+            found += [f"{name}: {each}" for each in cut(widget)]
     assert not found, "\n".join(found)

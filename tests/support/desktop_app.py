@@ -12,7 +12,7 @@ from keyfob.desktop.controller import AppController, Start
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
-from support import samples
+from support.samples import NOW
 
 
 def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppController:
@@ -21,9 +21,32 @@ def make_app(theme: Theme, build: Callable[[], Any], **start: Any) -> AppControl
     """
     parent = QApplication.instance()
     assert parent is not None
-    return AppController(
-        theme, build, MainWindow(theme), Start(**{"clock": lambda: samples.NOW, **start}), parent
-    )
+    return AppController(theme, build, MainWindow(theme), Start(**{"clock": lambda: NOW, **start}), parent)
+
+
+class ShownIcon:
+    """An icon in a tray, which off screen there is none of."""
+
+    def __init__(self) -> None:
+        self.tooltip = ""
+
+    def isVisible(self) -> bool:
+        return True
+
+    def toolTip(self) -> str:
+        return self.tooltip
+
+    def setToolTip(self, text: str) -> None:
+        self.tooltip = text
+
+    def setIcon(self, icon: object) -> None:
+        """Nothing draws it here."""
+
+    def hide(self) -> None:
+        """It stays as long as the scene."""
+
+    def showMessage(self, *message: object) -> None:
+        """A notification is the desktop's to draw."""
 
 
 def is_loaded(controller: AppController) -> bool:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from keyfob.adapters.loopback.listener import timed_out
+from keyfob.adapters.loopback.ports import take_port
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system import tool_files
 from keyfob.adapters.system.keys import new_key
@@ -26,10 +28,12 @@ from keyfob.core.finding import Finding
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
+from keyfob.core.words import PasteForm
 from keyfob.engine import Ports
 from keyfob.ports import VaultHealth, unhealthy
 from keyfob.process.home import open_home
 from keyfob.protocol.effects import Expectation
+from keyfob.protocol.oauth.callback import Accepted, Visit, judge, read_paste
 from keyfob.providers.catalogue import standard
 from keyfob.service.accounts.labels import Labels
 from support.memory_store import MemoryAccountStore, MemoryLocks
@@ -126,17 +130,18 @@ class FakeVault(MemoryVault):
 
 
 class FakeListener:
-    """A callback listener without a socket: the test sends the browser back with `arrive`."""
+    """A callback listener without a socket: the test sends the browser back with `visit`, or lets the time
+    pass with `time_out`. What comes back is judged as at the real one.
+    """
 
-    redirect_uri = "http://127.0.0.1:9876/callback"
-
-    def __init__(self) -> None:
+    def __init__(self, redirect_uri: str = "http://127.0.0.1:9876/callback", paste: PasteForm | None = None):
+        self.redirect_uri = redirect_uri
         self.expectation: Expectation | None = None
         self.outcome: Outcome | None = None
-        self.pasted: list[str] = []
+        self._paste = paste
         self._ended = threading.Event()
+        self._arrived = threading.Event()  # something came, or the time is up
         self._callback: Callback | None = None
-        self._arrived = threading.Event()
 
     def serve(self) -> None:
         self._ended.wait()
@@ -144,25 +149,35 @@ class FakeListener:
     def expect(self, expectation: Expectation) -> None:
         self.expectation = expectation
 
-    def arrive(self, **params: str) -> None:
-        self._callback = Callback(params, NOW)
+    def visit(self, address: str) -> None:
+        """The browser comes to this address."""
+        parts = urlsplit(address)
+        assert self.expectation is not None
+        assert f"{parts.scheme}://{parts.netloc}{parts.path}" == self.redirect_uri
+        verdict = judge(Visit(parts.path, parts.query), self.expectation)
+        assert isinstance(verdict, Accepted), verdict
+        self._take(verdict)
+
+    def paste(self, text: str) -> None:
+        assert self.expectation is not None
+        self._take(
+            read_paste(text, form=self._paste, redirect_uri=self.redirect_uri, expectation=self.expectation)
+        )
+
+    def time_out(self) -> None:
+        self._arrived.set()
+
+    def _take(self, accepted: Accepted) -> None:
+        self._callback = Callback(accepted.params, NOW, accepted.state_checked)
         self._arrived.set()
 
     def wait(self, *, deadline: timedelta, cancel: threading.Event) -> Callback:
-        end = deadline.total_seconds()
-        for _ in itertools.count():
-            if self._arrived.wait(0.02):
-                assert self._callback is not None
-                return self._callback
+        while not self._arrived.wait(0.02):
             if cancel.is_set():
                 raise SignInEnded("The sign-in was cancelled")
-            end -= 0.02
-            if end <= 0:
-                raise SignInEnded("The sign-in timed out", code="timed_out")
-        raise AssertionError
-
-    def paste(self, text: str) -> None:
-        self.pasted.append(text)
+        if self._callback is None:
+            raise timed_out()
+        return self._callback
 
     def conclude(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -180,10 +195,18 @@ class FakeListener:
 
 @dataclass
 class FakeListeners:
+    """`take`: takes the real ports first, which fails as it does for the person if one is taken."""
+
     made: list[FakeListener] = field(default_factory=list)
+    take: bool = False
 
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> FakeListener:
-        self.made.append(FakeListener())
+        if self.take:
+            for each in take_port(profile, setting_port):
+                each.close()
+        port = profile.ports[0] if profile.ports else setting_port
+        uri = profile.uri or f"http://{profile.host}:{port}{profile.path}"
+        self.made.append(FakeListener(uri, profile.paste))
         return self.made[-1]
 
     def close(self) -> None:

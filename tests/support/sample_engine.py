@@ -55,6 +55,19 @@ def status_of(view: AccountView) -> Status:
             return Connected()
 
 
+def _server(provider: Provider) -> Server:
+    """The preset's own addresses, and what discovery would have found besides."""
+    if provider.discovery is None and "atproto" not in provider.methods:
+        return provider.default_server()
+    issuer, ends = provider.issuer or "https://bsky.social", provider.endpoints
+    found = replace(
+        ends,
+        token_endpoint=ends.token_endpoint or f"{issuer}/token",
+        revocation_endpoint=ends.revocation_endpoint or f"{issuer}/revoke",
+    )
+    return Server(issuer, found)
+
+
 def record_of(view: AccountView, provider: Provider) -> Record:
     """The stored record of which a face sees this view, signed in at the preset's own addresses."""
     inputs = {each.name: each.default or TYPED.get(each.kind, "typed") for each in provider.inputs}
@@ -67,7 +80,7 @@ def record_of(view: AccountView, provider: Provider) -> Record:
             view.method,
             view.subject,
             Pin(
-                Server(filled.issuer, filled.endpoints),
+                _server(filled),
                 client_id="client-1",
                 inputs=inputs,
                 api_base=filled.api.base,

@@ -157,3 +157,19 @@ def sample_found(home: Path) -> list[Found]:
         found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
               reason="Codex renews this sign-in, and only one program can"),
     ]  # fmt: skip
+
+
+def write_tool_files(home: Path) -> None:
+    """What other tools have left in a user's own folder: two keys that can be moved, a sign-in that cannot,
+    and one that only its tool may renew.
+    """
+    files = {
+        ".config/gh/hosts.yml": "github.com:\n    user: aldis-k\n    oauth_token: github_pat_canary-9xQa\n",
+        ".git-credentials": "https://aldis:glpat-canary-mN2c@gitlab.com\n",
+        "emailproxy.config": "[work@example.org]\ntoken_url = https://oauth2.googleapis.com/token\n"
+        "client_id = app-1\n",
+        ".codex/auth.json": json.dumps({"tokens": {"refresh_token": "canary-codex"}}),
+    }
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)

@@ -59,7 +59,7 @@ class RunningApp(QObject):
         self.greeted = self._demo_sign_in = self._closed = False
         self.first_start: FirstStart | None = None
         self.presenter = Presenter(engine, self, clock)
-        sign_in = SignInPresenter(engine, self.presenter, shell.threads, self)
+        sign_in = SignInPresenter(engine, self.presenter, shell.threads, self, clock)
         self.connect_dialog = ConnectDialog(shell.theme, sign_in, shell.window)
         self.renewal_timer = RenewalTimer(engine.renewer.tick, self)
         self._account_actions = AccountActions(shell.theme, shell.window)

@@ -39,6 +39,11 @@ _CANCEL_POLL = 0.1  # seconds; an Event cannot wake a Condition
 _OUTCOME_PATH_BYTES = 18
 
 
+def timed_out() -> SignInEnded:
+    """The error for a browser that did not come back in time."""
+    return SignInEnded("The sign-in was not finished in time", code="timed_out")
+
+
 class CallbackListener:
     """One attempt's listener. `serve` runs on a separate thread; every other method on any thread."""
 
@@ -139,7 +144,7 @@ class CallbackListener:
                 left = end - time.monotonic()
                 if left <= 0:
                     self._over = True
-                    raise SignInEnded("The sign-in was not finished in time", code="timed_out")
+                    raise timed_out()
                 self._changed.wait(min(left, _CANCEL_POLL))
 
     def paste(self, text: str) -> None:
@@ -280,4 +285,4 @@ class CallbackListener:
             self._changed.notify_all()
 
 
-__all__ = ["LATE_PAGE_FOR", "CallbackListener"]
+__all__ = ["LATE_PAGE_FOR", "CallbackListener", "timed_out"]

@@ -1,0 +1,250 @@
+"""The dialog Connect Account: gallery, form, waiting, outcome. Every sign-in is a real one at a scripted
+provider.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from _shots.empty import Demo
+from _shots.registry import scene
+from _shots.stage import ALDIS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtWidgets import QWidget
+
+    from _shots.stage import Stage
+    from keyfob.desktop.connect.dialog import ConnectDialog
+    from keyfob.engine import Engine
+
+PORT = 9876
+
+
+def gallery(stage: Stage, query: str = "", *, demo: bool = True) -> ConnectDialog:
+    dialog = stage.connect(demo=Demo, with_demo=True) if demo else stage.connect()
+    dialog.gallery.search.setText(query)
+    return dialog
+
+
+def form(stage: Stage, provider: str, method: str, engine: Engine | None = None) -> ConnectDialog:
+    dialog = stage.connect(engine)
+    dialog.connect_to(provider, method)
+    stage.until(lambda: dialog.pages.currentWidget() is dialog.form)
+    return dialog
+
+
+def signing_in(stage: Stage, engine: Engine | None = None) -> ConnectDialog:
+    """A browser sign-in at Nexus Mods, with an app of one's own."""
+    dialog = form(stage, "nexusmods", "oauth", engine)
+    dialog.form.fields["client_id"].setText("keyfob-of-aldis")
+    dialog.form.go.click()
+    stage.until(lambda: dialog.pages.currentWidget() in (dialog.waiting, dialog.failure))
+    return dialog
+
+
+def waiting(stage: Stage) -> ConnectDialog:
+    dialog = signing_in(stage)
+    stage.until(dialog.waiting.copy_link.isEnabled)
+    stage.clock.forward(seconds=48)
+    dialog.waiting.second.emit()
+    return dialog
+
+
+def pasting(stage: Stage, text: str = "") -> ConnectDialog:
+    dialog = waiting(stage)
+    dialog.show()
+    dialog.waiting.nothing.click()
+    if text:
+        dialog.waiting.paste_field.setText(text)
+        dialog.waiting.paste_button.click()
+        stage.settle(lasting=1)
+    return dialog
+
+
+def ended(stage: Stage, end: Callable[[], None], engine: Engine | None = None) -> ConnectDialog:
+    dialog = signing_in(stage, engine)
+    stage.until(dialog.waiting.copy_link.isEnabled)
+    end()
+    stage.until(lambda: dialog.pages.currentWidget() in (dialog.success, dialog.failure))
+    return dialog
+
+
+def device(stage: Stage) -> ConnectDialog:
+    dialog = form(stage, "github", "device")
+    dialog.form.fields["client_id"].setText("Iv1.8a61f9b3a7aba766")
+    dialog.form.go.click()
+    stage.until(lambda: dialog.waiting.code.text() == "WDJB-MJHT")
+    return dialog
+
+
+@scene("connect-gallery")
+def with_demo(stage: Stage) -> QWidget:
+    return gallery(stage)
+
+
+@scene("connect-method")
+def method(stage: Stage) -> QWidget:
+    dialog = gallery(stage)
+    dialog.gallery.list.setCurrentRow(3)
+    return dialog
+
+
+@scene("connect-search")
+def search(stage: Stage) -> QWidget:
+    return gallery(stage, "ma")
+
+
+@scene("connect-nothing")
+def nothing(stage: Stage) -> QWidget:
+    return gallery(stage, "zzz")
+
+
+@scene("connect-form-app")
+def form_app(stage: Stage) -> QWidget:
+    return form(stage, "google", "oauth")
+
+
+@scene("connect-form-missing")
+def form_missing(stage: Stage) -> QWidget:
+    dialog = form(stage, "google", "oauth")
+    dialog.form.go.click()
+    return dialog
+
+
+@scene("connect-form-known")
+def form_known(stage: Stage) -> QWidget:
+    """An app that was entered at an earlier sign-in."""
+    engine = stage.engine([])
+    engine.clients.keep(engine.providers.get("microsoft"), {"tenant": "common"}, "3f6c1d20-77aa", None)
+    return form(stage, "microsoft", "oauth", engine)
+
+
+@scene("connect-form-handle")
+def form_handle(stage: Stage) -> QWidget:
+    return form(stage, "bluesky", "atproto")
+
+
+@scene("connect-form-key")
+def form_key(stage: Stage) -> QWidget:
+    return form(stage, "claude", "api_key")
+
+
+@scene("connect-form-blocked")
+def form_blocked(stage: Stage) -> QWidget:
+    return form(stage, "claude", "oauth")
+
+
+@scene("connect-waiting")
+def waits(stage: Stage) -> QWidget:
+    return waiting(stage)
+
+
+@scene("connect-paste")
+def paste(stage: Stage) -> QWidget:
+    return pasting(stage)
+
+
+@scene("connect-paste-wrong")
+def paste_wrong(stage: Stage) -> QWidget:
+    return pasting(stage, "see http://127.0.0.1:9876/callback")
+
+
+@scene("connect-no-browser")
+def no_browser(stage: Stage) -> QWidget:
+    stage.browser.missing = True
+    return waiting(stage)
+
+
+@scene("connect-checking")
+def checking(stage: Stage) -> QWidget:
+    stage.provider.hold("token")
+    dialog = waiting(stage)
+    stage.browser.allow(ALDIS)
+    stage.until(lambda: stage.provider.sent("token"))
+    stage.settle(lasting=1)
+    return dialog
+
+
+@scene("connect-device")
+def device_code(stage: Stage) -> QWidget:
+    return device(stage)
+
+
+@scene("connect-success")
+def success(stage: Stage) -> QWidget:
+    return ended(stage, lambda: stage.browser.allow(ALDIS))
+
+
+@scene("connect-recognised")
+def recognised(stage: Stage) -> QWidget:
+    return ended(stage, lambda: stage.browser.allow(ALDIS), stage.engine(stage.views("nexusmods")))
+
+
+@scene("connect-failure")
+def failure(stage: Stage) -> QWidget:
+    return ended(stage, stage.browser.deny)
+
+
+@scene("connect-port")
+def port(stage: Stage) -> QWidget:
+    """This program itself holds the port."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", PORT))
+        taken.listen()
+        stage.listeners.take = True
+        dialog = signing_in(stage)
+        stage.until(lambda: dialog.pages.currentWidget() is dialog.failure)
+    return dialog
+
+
+@scene("switch-method")
+def switching(stage: Stage) -> QWidget:
+    app = stage.app(stage.engine(stage.views("nexusmods")))
+    app.running.ask("switch_method", "key-nexusmods-aldis")
+    dialog = app.running.connect_dialog
+    stage.until(lambda: dialog.pages.currentWidget() is dialog.gallery)
+    return dialog
+
+
+@scene("real-gallery")
+def real(stage: Stage) -> QWidget:
+    return gallery(stage, demo=False)
+
+
+@scene("real-search")
+def real_search(stage: Stage) -> QWidget:
+    return gallery(stage, "ai", demo=False)
+
+
+@scene("real-blocked")
+def real_blocked(stage: Stage) -> QWidget:
+    return form(stage, "claude", "oauth")
+
+
+@scene("real-app")
+def real_app(stage: Stage) -> QWidget:
+    return form(stage, "openai-codex", "oauth")
+
+
+@scene("real-oidc")
+def real_oidc(stage: Stage) -> QWidget:
+    return form(stage, "oidc", "oauth")
+
+
+@scene("real-mastodon")
+def real_mastodon(stage: Stage) -> QWidget:
+    return form(stage, "mastodon", "oauth")
+
+
+@scene("real-key")
+def real_key(stage: Stage) -> QWidget:
+    return form(stage, "openai-api", "api_key")
+
+
+@scene("real-twitch")
+def real_twitch(stage: Stage) -> QWidget:
+    return form(stage, "twitch", "oauth")

@@ -1,0 +1,150 @@
+"""The main window, with an account in every state."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from _shots.registry import scene
+from keyfob.core.errors import KeychainError, Transient
+from keyfob.core.times import to_rfc3339
+from support.samples import NOW, D, view
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+    from _shots.stage import Stage
+
+LOCKED = KeychainError("The keychain is locked", code="keychain_locked")
+
+
+@scene("window")
+def window(stage: Stage) -> QWidget:
+    return stage.window()
+
+
+@scene("window-needs-you")
+def needs_you(stage: Stage) -> QWidget:
+    return stage.window("google")
+
+
+@scene("window-api-key")
+def api_key(stage: Stage) -> QWidget:
+    return stage.window("openai-api")
+
+
+@scene("window-waiting")
+def waiting(stage: Stage) -> QWidget:
+    return stage.window("mastodon")
+
+
+@scene("window-renewing")
+def renewing(stage: Stage) -> QWidget:
+    return stage.window("keycloak")
+
+
+@scene("window-disconnected")
+def disconnected(stage: Stage) -> QWidget:
+    return stage.window("spotify")
+
+
+@scene("window-many-scopes")
+def many_scopes(stage: Stage) -> QWidget:
+    return stage.window("github")
+
+
+@scene("window-fine")
+def fine(stage: Stage) -> QWidget:
+    return stage.window("bluesky", keep=("nexusmods", "bluesky", "github", "openai-api"))
+
+
+@scene("window-keychain")
+def keychain(stage: Stage) -> QWidget:
+    engine = stage.engine()
+    stage.vault.error = LOCKED
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app.window
+
+
+@scene("window-no-tray")
+def no_tray(stage: Stage) -> QWidget:
+    app = stage.app(stage.engine(stage.views("nexusmods", "bluesky")), tray=False)
+    stage.choose(app, "nexusmods")
+    app.running.presenter.set_offline(True)
+    return app.window
+
+
+@scene("window-said")
+def said(stage: Stage) -> QWidget:
+    app = stage.app(stage.engine(stage.views("nexusmods", "bluesky", "github")))
+    stage.choose(app, "bluesky")
+    app.running.presenter.act("disconnect", "key-bluesky-aldis.bsky.social")
+    stage.settle()
+    return app.window
+
+
+@scene("window-said-bad")
+def said_bad(stage: Stage) -> QWidget:
+    app = stage.app(stage.engine(stage.views("nexusmods", "bluesky", "github")))
+    stage.choose(app, "nexusmods")
+    stage.provider.down = Transient(
+        "users.nexusmods.com cannot be reached", code="network_unreachable", sent=False
+    )
+    app.running.ask("renew", "key-nexusmods-aldis")
+    stage.settle()
+    return app.window
+
+
+@scene("window-expired")
+def expired(stage: Stage) -> QWidget:
+    app = stage.app(stage.engine(stage.views("nexusmods", "bluesky")))
+    stage.choose(app, "nexusmods")
+    stage.clock.forward(minutes=61)
+    app.running.presenter.publish()
+    return app.window
+
+
+@scene("window-loading")
+def loading(stage: Stage) -> QWidget:
+    built = threading.Event()
+    engine = stage.engine()
+
+    def build() -> object:
+        built.wait(20)
+        return engine
+
+    app = stage.opened(build)
+    stage.ending.append(built.set)
+    return app.window
+
+
+@scene("window-narrow")
+def narrow(stage: Stage) -> QWidget:
+    result = stage.window("keycloak")
+    result.resize(stage.theme.px(780), stage.theme.px(520))
+    return result
+
+
+@scene("window-not-shared")
+def not_shared(stage: Stage) -> QWidget:
+    own = view("openai", "OpenAI", "aldis", name="Aldis", grant_ends_at=NOW + 9 * D)
+    app = stage.app(
+        stage.engine([replace(own, expires_at=NOW + timedelta(minutes=52)), *stage.views("bluesky")])
+    )
+    stage.choose(app, "openai")
+    return app.window
+
+
+@scene("window-interrupted")
+def interrupted(stage: Stage) -> QWidget:
+    engine = stage.engine(stage.views("nexusmods", "bluesky"))
+    # As a Keyfob leaves it that is killed during a sign-in.
+    body = {"provider": "openai", "account_key": "key-1", "at": to_rfc3339(stage.clock())}
+    engine.store.write("attempt/1", json.dumps(body))
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app.window
