@@ -319,6 +319,14 @@ class Choice(QComboBox):
         self._theme = theme
         self.setAccessibleName(name)
 
+    def sizeHint(self) -> QSize:
+        """Qt's own is a pixel short for some texts, and the style then shortens them."""
+        return super().sizeHint() + QSize(2, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        """As `sizeHint`."""
+        return super().minimumSizeHint() + QSize(2, 0)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Return opens the list, as Space does."""
         if event.key() in RETURNS:
