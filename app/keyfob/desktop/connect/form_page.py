@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.core.methods import holds_key
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
@@ -93,7 +94,7 @@ class FormPage(QWidget):
         px = self._theme.px
         self.back_button = IconButton(self._theme, "chevron-left", "Back", "quiet")
         self.back_button.clicked.connect(self.back)
-        self._tile = Tile(px(48), "", "#000000")
+        self._tile = Tile(self._theme, 48)
         self.title = label("", "title", wrap=True)
         self.text = label("", "secondary", wrap=True)
         texts = QVBoxLayout()
@@ -154,6 +155,7 @@ class FormPage(QWidget):
         self.cancel.setText("Close" if form.blocked else "Cancel")
         self.instead.setVisible(form.instead is not None and not form.blocked)
         if form.instead is not None:
+            self.instead.become("key" if holds_key(form.instead.method) else "globe")
             self.instead.setText(form.instead.title)
             self.instead.setAccessibleName(form.instead.title)
         self._changed()

@@ -99,7 +99,7 @@ class MethodRow(QFrame):
         self.radio.setProperty("method", way.method)
         self.radio.setAccessibleDescription(way.lead)
         words = label(way.lead, "small", wrap=True)
-        words.setContentsMargins(px(30), 0, 0, 0)
+        words.setContentsMargins(px(16) + px(10) + 4, 0, 0, 0)  # below the words of the button
         column = QVBoxLayout(self)
         column.setContentsMargins(px(14), px(9), px(14), px(10))
         column.setSpacing(0)

@@ -20,7 +20,7 @@ class Foot(QWidget):
         self._card: Card | None = None
         self._choose = False
         self._wide = True
-        self.tile = Tile(px(40), "", "#000000")
+        self.tile = Tile(theme, 40)
         self.what = label("", "strong", wrap=True)
         self.lead = label("", "small", wrap=True)
         self.method_label = label("Method", "small")

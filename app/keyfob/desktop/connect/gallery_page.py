@@ -267,7 +267,9 @@ class GalleryPage(QWidget):
         self.categories.choice.setVisible(not wide and self._searched)
         self.text.setVisible(self.height() >= px(LOW) or not self._searched)
         self._bar.setDirection(across if wide else down)
-        self._only_text.setWordWrap(not wide)
+        words = self._only_text.fontMetrics().horizontalAdvance(ONLY)
+        beside = self.categories.choice.sizeHint().width() + self.only.sizeHint().width() + px(28)
+        self._only_text.setWordWrap(not wide and words > width - 2 * px(EDGE) - beside)
         self.foot.fit(wide=width >= px(TIGHT))
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -194,7 +194,7 @@ class ItemRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 8, 0, 8)
         row.setSpacing(14)
-        row.addWidget(Tile(theme.px(36), item.letter, item.color), 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(Tile(theme, 36, item.letter, item.color), 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(texts, 1)
         row.addWidget(self.switch, 0, Qt.AlignmentFlag.AlignVCenter)
 

@@ -15,6 +15,7 @@ from PySide6.QtGui import QColor, QFont, QImage, QImageReader, QPainter, QPainte
 from PySide6.QtWidgets import QWidget
 
 from keyfob.desktop.shared.palette import AVATARS, contrast, letter_on
+from keyfob.desktop.shared.theme import Theme
 
 EDGE_BELOW = 1.4  # contrast under which a badge needs an edge to be seen on its ground
 PICTURE_MOST = 2048  # pixels a side: a larger one is not decoded
@@ -143,12 +144,12 @@ class Avatar(QWidget):
 
 
 class Tile(QWidget):
-    """A provider's tile in a layout."""
+    """A provider's tile in a layout, `size` designed pixels a side."""
 
-    def __init__(self, side: int, letter: str, color: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._letter, self._color = letter, color
-        self.setFixedSize(QSize(side, side))
+    def __init__(self, theme: Theme, size: int, letter: str = "", color: str = "") -> None:
+        super().__init__()
+        self._theme, self._letter, self._color = theme, letter, color
+        self.setFixedSize(QSize(theme.px(size), theme.px(size)))
 
     def show_letter(self, letter: str, color: str) -> None:
         """Show another provider."""
@@ -158,6 +159,8 @@ class Tile(QWidget):
 
     def paintEvent(self, _event: object) -> None:
         """Draw the provider's letter on its colour."""
-        painter = QPainter(self)
-        paint_tile(painter, QRectF(self.rect()), self._letter, self._color)
-        painter.end()
+        if self._letter:
+            painter = QPainter(self)
+            box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+            paint_tile(painter, box, self._letter, self._color, self._theme.color("edge"))
+            painter.end()

@@ -91,7 +91,7 @@ QLineEdit[mono="true"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mon
 QRadioButton {{ font-weight: 600; spacing: {px(10)}px; border: 2px solid transparent; border-radius: {px(6)}px; padding: 1px {px(3)}px 1px 0px; }}
 QRadioButton:focus {{ border-color: {p.focus}; }}
 QRadioButton::indicator {{ width: {px(16)}px; height: {px(16)}px; border: 1px solid {p.edge}; border-radius: {px(16) // 2 + 1}px; background: {p.field}; }}
-QRadioButton::indicator:checked {{ width: {px(8)}px; height: {px(8)}px; border: {px(5)}px solid {p.accent}; border-radius: {px(4) + px(5)}px; background: {p.accent_ink}; }}
+QRadioButton::indicator:checked {{ width: {px(16) + 2 - 2 * px(5)}px; height: {px(16) + 2 - 2 * px(5)}px; border: {px(5)}px solid {p.accent}; border-radius: {px(16) // 2 + 1}px; background: {p.accent_ink}; }}
 QComboBox {{ padding-right: {px(30)}px; font-size: {px(13)}px; font-weight: 600; }}
 QComboBox::drop-down {{ border: none; width: {px(28)}px; }}
 QComboBox::down-arrow {{ image: none; }}

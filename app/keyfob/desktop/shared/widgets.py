@@ -130,10 +130,15 @@ class IconButton(QPushButton):
         theme.changed.connect(self.redraw)
         self.redraw()
 
+    def become(self, drawing: str) -> None:
+        """Show another drawing."""
+        self._drawing = drawing
+        self.redraw()
+
     def redraw(self) -> None:
         """Draw the icon again, in the theme's colours of now."""
         p = self._theme.palette
-        color = {"primary": p.accent_ink, "quiet": p.ink2}.get(self._kind, p.ink)
+        color = {"primary": p.accent_ink, "quiet": p.ink2, "link": p.accent}.get(self._kind, p.ink)
         side = self._theme.px(17)
         self.setIconSize(QSize(side, side))
         self.setIcon(icons.icon(self._drawing, color, side, p.disabled))
