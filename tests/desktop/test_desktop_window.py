@@ -213,7 +213,7 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
     controller: AppController, engine: Engine, qtbot: QtBot
 ) -> None:
     told: list[str] = []
-    controller.running.presenter.attention.connect(lambda title, _: told.append(title))
+    controller.running.presenter.attention.connect(lambda need: told.append(need.title))
     error = ErrorNote("grant_ended", "It was revoked", Advice.SIGN_IN_AGAIN, NOW)
     change(engine, "nexusmods/aldis", status=NeedsSignIn(NOW, error), last_error=error)
     qtbot.waitUntil(lambda: told == ["Aldis needs you"])
@@ -320,7 +320,7 @@ def test_a_key_that_expires_is_notified(
     controller: AppController, engine: Engine, clock: list[datetime], qtbot: QtBot
 ) -> None:
     told: list[tuple[str, str]] = []
-    controller.running.presenter.attention.connect(lambda title, text: told.append((title, text)))
+    controller.running.presenter.attention.connect(lambda need: told.append((need.title, need.text)))
     change(engine, "openai/key-f3qa", expires_at=NOW + timedelta(minutes=10))
     qtbot.waitUntil(lambda: controller.running.presenter.view("key-openai-key-f3qa").expires_at is not None)
     clock.append(NOW + timedelta(minutes=10))

@@ -29,6 +29,7 @@ from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.consent_dialog import Asking
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Banner
+from keyfob.desktop.window.notifications import Notifications
 from keyfob.desktop.window.presenter import utc_now
 from keyfob.desktop.window.tray import Tray
 
@@ -62,13 +63,21 @@ class AppController(QObject):
         self.running: RunningApp | None = None  # once the engine is built
         self.window = window
         self.tray = Tray(theme, self)
+        self.notifications = Notifications(self.tray, self)
         self.settings_controller = SettingsController(theme, window, self)
         self.threads = Threads(self)
         self.system_events = SystemEvents(self)
         self.consent_dialogs = Asking(theme, window, self)
         demo = DemoControl(start.demo, self, at_start=start.with_demo)
         self._shell = Shell(
-            theme, window, self.tray, self.settings_controller, self.threads, self.system_events, demo
+            theme,
+            window,
+            self.tray,
+            self.notifications,
+            self.settings_controller,
+            self.threads,
+            self.system_events,
+            demo,
         )
         self._ending = Ending(self.threads, self._close, self)
         self._ending.ended.connect(self.ended)
@@ -80,8 +89,11 @@ class AppController(QObject):
         window.closing.connect(self.quit)
         window.quit_asked.connect(self.quit)
         window.banner_pressed.connect(self._banner_pressed)
+        notes = self.notifications
         for asked in (tray.opened, tray.connect_asked, tray.settings_asked, tray.account_chosen):
             asked.connect(window.bring_up)
+        for pressed in (notes.opened, notes.sign_in_asked):
+            pressed.connect(window.bring_up)
         tray.quit_asked.connect(self.quit)
         self.settings_controller.failed.connect(self._complain)
         self.consent_dialogs.wanted.connect(window.bring_up)

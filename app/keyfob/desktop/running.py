@@ -28,6 +28,7 @@ from keyfob.desktop.window.account_actions import AccountActions
 from keyfob.desktop.window.account_history import AccountHistory
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Window
+from keyfob.desktop.window.notifications import Notifications
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.desktop.window.tray import Tray
 from keyfob.ports import HISTORY_MOST
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from keyfob.engine import Engine
 
 
+TRAY_NOTE = "window.tray_note"  # in the store: the user was shown that closing leaves Keyfob in the tray
+
+
 @dataclass(frozen=True)
 class Shell:
     """What there is before the engine: window, tray, settings, and what runs next to them."""
@@ -44,6 +48,7 @@ class Shell:
     theme: Theme
     window: MainWindow
     tray: Tray
+    notifications: Notifications
     settings: SettingsController
     threads: Threads
     system_events: SystemEvents
@@ -93,16 +98,17 @@ class RunningApp(QObject):
             self.connect_dialog.end()
         self._engine.listeners.close()
         self.history.close()
+        self._shell.notifications.close()
         self.presenter.close()
 
     # --- wiring ---------------------------------------------------------------------------------------------
 
     def _wire_presenter(self) -> None:
-        presenter, window, tray = self.presenter, self._shell.window, self._shell.tray
+        presenter, window = self.presenter, self._shell.window
         presenter.changed.connect(self._show)
         presenter.said.connect(self._say)
         presenter.settled.connect(window.unsay)
-        presenter.attention.connect(tray.notify)
+        presenter.attention.connect(self._shell.notifications.need)
         presenter.keychain.usable.connect(self._keychain_usable)
         presenter.happened.connect(self.renewal_timer.beat_soon)
         presenter.happened.connect(self.history.refresh)
@@ -130,6 +136,8 @@ class RunningApp(QObject):
         shell, presenter = self._shell, self.presenter
         shell.window.shown.connect(self._visibility_changed)
         shell.window.hidden.connect(self._visibility_changed)
+        shell.window.put_away.connect(self._put_away)
+        shell.notifications.sign_in_asked.connect(self._sign_in_asked)
         shell.tray.appeared.connect(self._tray_appeared)
         shell.settings.read.connect(self._greet)
         shell.demo.started.connect(self._demo_started)
@@ -193,6 +201,22 @@ class RunningApp(QObject):
 
     def _visibility_changed(self) -> None:
         self.presenter.watched(self._shell.window.isVisible())
+
+    def _put_away(self) -> None:
+        """The first time, say that the app goes on."""
+        store, notifications = self._engine.store, self._shell.notifications
+
+        def first_time() -> bool:
+            if store.read(TRAY_NOTE) is not None:
+                return False
+            store.write(TRAY_NOTE, "shown")
+            return True
+
+        def say(first: bool) -> None:
+            if first:
+                notifications.say_it_stays()
+
+        Operation(self, first_time, say).start()
 
     def _tray_appeared(self) -> None:
         self.presenter.set_tray_missing(False)
@@ -263,6 +287,10 @@ class RunningApp(QObject):
             above = self._shell.settings.dialog
             self._account_actions.ask(action, key, self.presenter, self.connect_dialog, above)
 
+    def _sign_in_asked(self, key: str) -> None:
+        self.presenter.select(key)
+        self.ask("reconnect", key)
+
     def _banner_pressed(self, action: str, key: str) -> None:
         presenter = self.presenter
         match action:
@@ -278,8 +306,7 @@ class RunningApp(QObject):
             case "show":
                 presenter.select(key)
             case "reconnect":
-                presenter.select(key)
-                self.ask("reconnect", key)
+                self._sign_in_asked(key)
 
     def _dialog_done(self) -> None:
         self.presenter.welcome(False)

@@ -74,6 +74,7 @@ class MainWindow(QMainWindow):
     closing = Signal()
     shown = Signal()
     hidden = Signal()
+    put_away = Signal()  # closed by the user while the app goes on in the tray
     quit_asked = Signal()
     painted = Signal()  # once: what is slow may begin
 
@@ -186,6 +187,7 @@ class MainWindow(QMainWindow):
         """Hide to the tray, or ask the app to end."""
         if self.may_hide():
             event.accept()
+            self.put_away.emit()
         else:
             event.ignore()  # the app takes its time to quit: a renewal in progress is finished first
             self.closing.emit()

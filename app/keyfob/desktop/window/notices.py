@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.window.banners import banner_id
 from keyfob.desktop.window.models import Banner
+from keyfob.desktop.window.names import name_of
+from keyfob.desktop.window.status_text import why_it_ended
 
 WELCOME = Banner(
     "info",
@@ -67,14 +70,36 @@ class Notices:
         self.hidden |= {banner_id(view) for view in views if view.key == key or action == "show"}
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The accounts that need the user, as one notification says it. Without `keys`: none does."""
+
+    keys: tuple[str, ...] = ()
+    title: str = ""
+    text: str = ""
+    button: str = ""
+    fresh: bool = False  # an account is among them that was not before
+
+
 class Attention:
-    """Finds the accounts that have begun to need their person. What is found at first is not news."""
+    """Follows which accounts need the user. What is found at first is not news."""
 
     def __init__(self) -> None:
         self._needy: set[str] | None = None
 
-    def news(self, views: Iterable[AccountView]) -> list[AccountView]:
-        """The accounts that have begun to need a sign-in since the last call; none on the first."""
-        needy = {view.key: view for view in views if view.status == "needs_sign_in"}
-        before, self._needy = self._needy, set(needy)
-        return [] if before is None else [view for key, view in needy.items() if key not in before]
+    def news(self, views: Iterable[AccountView], now: datetime) -> Need | None:
+        """Who needs the user, if that has changed since the last call; None on the first."""
+        needy = [view for view in views if view.status == "needs_sign_in"]
+        keys = {view.key for view in needy}
+        before, self._needy = self._needy, keys
+        if before is None or before == keys:
+            return None
+        fresh = bool(keys - before)
+        if not needy:
+            return Need()
+        if len(needy) == 1:
+            only = needy[0]
+            return Need((only.key,), f"{name_of(only)} needs you", why_it_ended(only, now), "Sign in", fresh)
+        names = ", ".join(name_of(view) for view in needy)
+        ordered = tuple(view.key for view in needy)
+        return Need(ordered, f"{len(needy)} accounts need you", names, "Open Keyfob", fresh)

@@ -24,12 +24,10 @@ from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.account_commands import AccountCommands
 from keyfob.desktop.window.keychain import Keychain
 from keyfob.desktop.window.models import Banner
-from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.notices import Attention, Notices, unfinished_banner, unread_banner
 from keyfob.desktop.window.pictures import Pictures
 from keyfob.desktop.window.problem import details
 from keyfob.desktop.window.refresh import Refresh
-from keyfob.desktop.window.status_text import why_it_ended
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
@@ -57,7 +55,7 @@ class Presenter(QObject):
     changed = Signal(object)  # Window
     said = Signal(str, bool)  # what a press brought; False: it failed
     settled = Signal()  # the cause of the failure that `said` showed last is gone
-    attention = Signal(str, str)  # an account has begun to need the user: title, text
+    attention = Signal(object)  # Need: the accounts that need the user are others than before
     happened = Signal()  # something happened to an account, in this process
 
     def __init__(
@@ -205,8 +203,9 @@ class Presenter(QObject):
         self.model = replace(self.model, banners=(*self.model.banners, *more))
         self.changed.emit(self.model)
         if self._loaded:
-            for view in self._attention.news(self.views()):
-                self.attention.emit(f"{name_of(view)} needs you", why_it_ended(view, now))
+            need = self._attention.news(self.views(), now)
+            if need is not None:
+                self.attention.emit(need)
         change = viewmodel.next_change(self._views, now)
         self.refresh.arm(now, shows_times=bool(self._views), urgent=self.model.urgent, change=change)
 
