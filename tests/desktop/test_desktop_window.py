@@ -216,12 +216,12 @@ def test_an_account_that_begins_to_need_the_person_is_notified_once(
     controller.running.presenter.attention.connect(lambda need: told.append(need.title))
     error = ErrorNote("grant_ended", "It was revoked", Advice.SIGN_IN_AGAIN, NOW)
     change(engine, "nexusmods/aldis", status=NeedsSignIn(NOW, error), last_error=error)
-    qtbot.waitUntil(lambda: told == ["Aldis needs you"])
+    qtbot.waitUntil(lambda: told == ["2 accounts need you"])
     for n in range(3):
         later = ErrorNote("grant_ended", "Again", Advice.SIGN_IN_AGAIN, NOW + timedelta(minutes=n))
         change(engine, "nexusmods/aldis", last_error=later)
         qtbot.wait(180)
-    assert told == ["Aldis needs you"]
+    assert told == ["2 accounts need you"]
     assert controller.running.presenter.model.tray == "needs_you"
 
 
@@ -326,7 +326,7 @@ def test_a_key_that_expires_is_notified(
     clock.append(NOW + timedelta(minutes=10))
     controller.running.presenter.publish()
     controller.running.presenter.publish()
-    assert told == [("key …f3Qa needs you", "The key has expired.")]
+    assert told == [("2 accounts need you", "work@example.org, key …f3Qa")]
 
 
 def test_a_start_says_nothing_of_accounts_until_it_knows_them(

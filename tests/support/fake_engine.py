@@ -36,6 +36,7 @@ from keyfob.protocol.oauth.authorization_response import callback_error
 from keyfob.service.accounts.views import Disconnection, Progress, SignInRequest, TestResult, Token
 from keyfob.tools.imports import Found
 from support.fake_ports import FakeAutostart, FakeListeners
+from support.memory_store import MemoryAccountStore
 from support.samples import NOW as NOW
 from support.samples import D as D
 from support.samples import M as M
@@ -417,6 +418,7 @@ class FakeEngine:
         self.imports = FakeLegacy(self.accounts)
         self.consents = FakeConsents()
         self.listeners = FakeListeners()
+        self.store = MemoryAccountStore()
         self.store_path = root / "data" / "accounts.db"
         self.closed = False
 
