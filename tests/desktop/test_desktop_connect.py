@@ -382,6 +382,8 @@ def test_switching_the_method_is_on_purpose(
     assert [dialog.gallery.method.itemData(n) for n in range(dialog.gallery.method.count())] == ["api_key"]
     assert "Aldis" in dialog.gallery.title.text()
     assert not dialog.gallery.search.isVisible()
+    assert not dialog.gallery.method.isVisible()  # there is one other method
+    assert dialog.gallery.go.hasFocus()
     dialog.gallery.go.click()
     qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
     dialog.form.fields["api_key"].setText("canary-key")

@@ -170,7 +170,7 @@ class ConnectDialog(QDialog):
             )
             return
         self._turn(self.gallery, self.gallery.go)
-        (self.gallery.search if account is None else self.gallery.method).setFocus()
+        self.gallery.focus_first()
 
     def show_form(self, form: Form) -> None:
         """Show what has to be entered; without anything to enter, begin at once."""
@@ -267,7 +267,7 @@ class ConnectDialog(QDialog):
     def _to_gallery(self) -> None:
         if self.gallery.list.count():
             self._turn(self.gallery, self.gallery.go)
-            self.gallery.search.setFocus()
+            self.gallery.focus_first()
         else:
             self.reject()
 

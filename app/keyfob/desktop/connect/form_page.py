@@ -102,7 +102,6 @@ class FormPage(QWidget):
         texts.addWidget(self.title)
         texts.addWidget(self.text)
         self._head = QHBoxLayout()
-        self._head.setContentsMargins(px(EDGE), px(22), px(EDGE), px(16))
         self._head.setSpacing(px(14))
         self._head.addWidget(self.back_button)
         self._head.addWidget(self._tile)
@@ -128,6 +127,9 @@ class FormPage(QWidget):
         self._pages, self._steps, self._redirected = [], [], None
         self.methods = None
         self.back_button.setVisible(can_go_back)
+        # The button's own padding brings its drawing to the edge of the content.
+        left = px(EDGE) - (px(9) if can_go_back else 0)
+        self._head.setContentsMargins(left, px(22), px(EDGE), px(16))
         self._tile.show_letter(form.letter, form.color)
         self.title.setText(form.title)
         self.text.setText("" if form.blocked else form.text)

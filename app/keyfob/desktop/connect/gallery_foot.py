@@ -18,7 +18,6 @@ class Foot(QWidget):
         super().__init__()
         px = theme.px
         self._card: Card | None = None
-        self._choose = False
         self._wide = True
         self.tile = Tile(theme, 40)
         self.what = label("", "strong", wrap=True)
@@ -62,13 +61,11 @@ class Foot(QWidget):
         self._layout.setDirection(direction)
         self._show_method()
 
-    def show_card(self, card: Card | None, *, choose: bool) -> None:
-        """Offer the methods of a provider, those that work now first. `choose`: show the choice though there
-        is one method alone.
-        """
-        if (card, choose) == (self._card, self._choose):
+    def show_card(self, card: Card | None) -> None:
+        """Offer the methods of a provider, those that work now first."""
+        if card == self._card:
             return
-        self._card, self._choose = card, choose
+        self._card = card
         self.go.setEnabled(card is not None)
         with QSignalBlocker(self.method):
             self.method.clear()
@@ -82,9 +79,8 @@ class Foot(QWidget):
 
     def _show_method(self) -> None:
         count = len(self._card.ways) if self._card else 0
-        self.method.setEnabled(count > 1)
-        self.method.setVisible(count > 1 or (self._choose and count > 0))
-        self.method_label.setVisible(self._wide and self.method.isVisibleTo(self))
+        self.method.setVisible(count > 1)
+        self.method_label.setVisible(self._wide and count > 1)
 
     def _way(self) -> Way | None:
         method = self.method.currentData()

@@ -176,6 +176,11 @@ class GalleryPage(QWidget):
             self.list.scrollTo(self.list.currentIndex())
         self._fit()
 
+    def focus_first(self) -> None:
+        """The search has the focus, or what there is to choose, or Continue."""
+        method = self.method if self.method.isVisibleTo(self) else self.go
+        (self.search if self._searched else method).setFocus()
+
     def say(self, note: str) -> None:
         """What the user should know of this list; empty for nothing."""
         self.note.setText(note)
@@ -247,7 +252,7 @@ class GalleryPage(QWidget):
 
     def _offer(self) -> None:
         """The methods of the chosen provider."""
-        self.foot.show_card(self.current(), choose=not self._searched)
+        self.foot.show_card(self.current())
 
     def _continue(self) -> None:
         card = self.current()
