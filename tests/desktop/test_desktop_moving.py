@@ -59,6 +59,12 @@ def test_words_for_what_was_found_tell_no_secret() -> None:
     assert "canary" not in repr(items)
 
 
+def test_what_was_found_has_its_provider_s_color() -> None:
+    home = Path("/home/aldis")
+    items = [item(found, home) for found in samples.sample_found(home)]
+    assert [each.color for each in items][:2] == ["#24292f", "#c2461b"]
+
+
 def test_the_first_start_offers_what_it_found_and_not_now_changes_nothing(
     first: AppController, engine: fake.FakeEngine, qtbot: QtBot
 ) -> None:

@@ -20,10 +20,16 @@ import httpx
 import jwt
 import pytest
 
+from keyfob.adapters.network.avatars import Avatars
+from keyfob.adapters.network.transport import HttpTransport
 from keyfob.core.errors import SettingWrong
+from keyfob.core.provider import IdentitySource
+from keyfob.core.secret import Secret
 from keyfob.demo.clients import DemoClient
 from keyfob.demo.scripted_browser import ScriptedBrowser
 from keyfob.demo.server import DemoServer
+from keyfob.demo.users import PEOPLE, portrait
+from keyfob.protocol.identity import identity_in
 
 pytestmark = pytest.mark.network
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -545,3 +551,15 @@ def test_no_token_reaches_the_log_at_any_level(app: App, caplog: pytest.LogCaptu
     logged = json.dumps([record.getMessage() for record in caplog.records if record.name != "httpx"])
     for text in (tokens["access_token"], tokens["refresh_token"], tokens["second"], app.verifier):
         assert text not in logged
+
+
+@pytest.mark.parametrize("person", ["alice", "bob"])
+def test_its_people_have_pictures_that_keyfob_takes(app: App, tmp_path: Path, person: str) -> None:
+    """By the rules for any provider's pictures: address, type and size."""
+    claims = PEOPLE[person].claims(app.server.issuer, ("profile",))
+    who = identity_in(IdentitySource(), claims, Secret("not sent"), "Demo", app.server.issuer)
+    avatars = Avatars(tmp_path / "avatars", HttpTransport(lambda: datetime.now(UTC)))
+    path = avatars.fetch(who.avatar_url)
+    assert path is not None
+    assert path.read_bytes() == portrait(PEOPLE[person])
+    assert avatars.cached(who.avatar_url) == path

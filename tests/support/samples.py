@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
+from keyfob.core.account import NO_COLOR, AccountView, ErrorNote, LoggedEvent
 from keyfob.core.http import Response
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
@@ -142,19 +142,22 @@ def sample_found(home: Path) -> list[Found]:
             reason,
             {},
             entry,
+            color=more.pop("color", NO_COLOR),
         )
 
     spans = (Span(0, 1),)
     return [
-        found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub", provider="github",
+        found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub",
+            provider="github", color="#24292f",
               username="aldis-k", tail="9xQa", spans=spans),
         found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab",
-            provider="gitlab",
+            provider="gitlab", color="#c2461b",
               username="aldis", tail="mN2c", spans=spans),
         found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google",
-            provider="google",
+            provider="google", color="#3367d6",
               username="work@example.org", reason="A sign-in cannot be moved between apps"),
-        found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex", provider="openai-codex",
+        found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex",
+            provider="openai-codex", color="#3b5b8c",
               reason="Codex renews this sign-in, and only one program can"),
     ]  # fmt: skip
 

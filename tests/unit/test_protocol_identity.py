@@ -268,6 +268,25 @@ def test_a_picture_is_https_or_none(url: Any) -> None:
     assert identified(PROVIDER, me({"sub": "s", "picture": url})).avatar_url is None
 
 
+@pytest.mark.parametrize(
+    ("picture", "taken"),
+    [
+        ("http://127.0.0.1:9899/portraits/alice.png", True),
+        ("http://127.0.0.1:8080/portraits/alice.png", False),
+        ("http://localhost:9899/x.png", False),
+        ("http://192.168.1.2/x.png", False),
+        ("http://pictures.example/x.png", False),
+        ("https://pictures.example/x.png", True),
+    ],
+)
+def test_s84_only_a_loopback_server_s_own_picture_needs_no_tls(picture: str, taken: bool) -> None:
+    data = {"sub": "s", "picture": picture}
+    found = identity_in(IdentitySource(), data, TOKEN, "Demo", "http://127.0.0.1:9899")
+    assert found.avatar_url == (picture if taken else None)
+    elsewhere = identity_in(IdentitySource(), data, TOKEN, "Demo", "https://login.example")
+    assert elsewhere.avatar_url == (picture if picture.startswith("https") else None)
+
+
 def test_names_are_plain_and_short() -> None:
     data = {
         "sub": "s",

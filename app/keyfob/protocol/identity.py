@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, assert_never
+from urllib.parse import urlsplit
 
 from keyfob.core.errors import PeerFault, SignInNeeded, Transient
 from keyfob.core.grant import Grant
@@ -329,6 +330,18 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
     raise failure(response, what, who=provider.title)
 
 
+def _fit_picture(url: str, server: str | None) -> bool:
+    """Whether the picture may be fetched. Without TLS only a loopback server's own one may: the demo's."""
+    if fault_of(url) is not None or leads_inside(url, server):
+        return False
+    return url.startswith("https://") or (server is not None and _origin(url) == _origin(server))
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
 def identity_in(
     source: IdentitySource, data: Mapping[str, Any], token: Secret, title: str, server: str | None = None
 ) -> Identity:
@@ -358,9 +371,7 @@ def identity_in(
     if subject is None:
         raise PeerFault(f"{title} does not say who signed in", code="identity_invalid")
     avatar = told("avatar", ADDRESS_MOST)
-    if avatar is not None and (
-        fault_of(avatar) is not None or not avatar.startswith("https://") or leads_inside(avatar, server)
-    ):
+    if avatar is not None and not _fit_picture(avatar, server):
         avatar = None
     return Identity(
         subject=subject,

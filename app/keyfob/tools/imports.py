@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.core.account import AccountView
+from keyfob.core.account import NO_COLOR, AccountView
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Usage
 from keyfob.core.provider import Provider
 from keyfob.core.text import plain
@@ -74,6 +74,7 @@ class Found:
     entry: Entry = field(repr=False)
     preset: NewPreset | None = None  # an export's own, which moving would add
     digest: str = field(default="", repr=False)  # SHA-256 of the file that it was found in
+    color: str = NO_COLOR  # the provider's, for its tile
 
     def to_json(self) -> dict[str, Any]:
         """The object that `keyfob import --json` lists. Of the key it shows the last characters alone."""
@@ -257,11 +258,11 @@ class Imports:
 
     def _found(self, kind: Format, path: Path, entry: Entry, told: str | None) -> Found:
         whose, inputs = self._whose(entry, told)
-        way, reason, title, new = entry.way, entry.reason, None, None
+        way, reason, title, new, color = entry.way, entry.reason, None, None, NO_COLOR
         if whose is not None:
             try:
                 preset = self._catalogue.get(whose)
-                title = preset.title
+                title, color = preset.title, preset.color
                 if way == KEY and entry.host is None and told != whose and _own_servers(preset):
                     # A key of the user's own server must not be tried at the public one.
                     way, reason = (
@@ -278,7 +279,19 @@ class Imports:
             reason = f"Keyfob does not know a provider at {plain(entry.host or 'its address', 80)}"
         tail = entry.secret.tail() if entry.secret else ""
         return Found(
-            kind.source, kind.title, path, way, whose, title, entry.username, tail, reason, inputs, entry, new
+            kind.source,
+            kind.title,
+            path,
+            way,
+            whose,
+            title,
+            entry.username,
+            tail,
+            reason,
+            inputs,
+            entry,
+            new,
+            color=color,
         )
 
     def _new_preset(self, name: str, text: str | None) -> NewPreset | None:

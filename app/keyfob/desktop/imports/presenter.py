@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
 from keyfob.core.text import plain
 from keyfob.desktop.shared import remedies
-from keyfob.desktop.shared.avatar import avatar_color, first_letter
+from keyfob.desktop.shared.avatar import first_letter
 from keyfob.desktop.shared.operation import Operation
 from keyfob.ports import Blanked, Spawn
 from keyfob.tools.imports import KEY, SIGN_IN, Found, Imports
@@ -59,7 +59,7 @@ def item(found: Found, home: Path) -> Item:
         plain(f"{whose}{who}{tail}", 100),
         plain(f"{where}: {what}.{reason}", 300),
         first_letter(whose),
-        avatar_color(found.provider or found.tool),
+        found.color,
         found.way in (KEY, SIGN_IN),
     )
 

@@ -6,7 +6,7 @@ and the letter is shown if one is not valid.
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,9 +33,9 @@ class Face:
     picture: str = ""  # a file
 
 
-def avatar_color(key: str) -> str:
-    """Always the same colour for one account's key."""
-    return AVATARS[zlib.crc32(key.encode()) % len(AVATARS)]
+def avatar_color(name: str) -> str:
+    """Always the same colour for one name. Names that differ in one letter spread over all colours."""
+    return AVATARS[int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % len(AVATARS)]
 
 
 @lru_cache(maxsize=64)

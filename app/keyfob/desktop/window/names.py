@@ -25,7 +25,8 @@ def face_of(view: AccountView, pictures: Mapping[str, str] = EMPTY) -> Face:
     """`pictures`: files of avatars by account key."""
     return Face(
         first_letter(name_of(view)),
-        avatar_color(view.key),
+        # The same person keeps the colour, also after the account was removed and connected again.
+        avatar_color(f"{view.provider}/{view.subject or view.key}"),
         first_letter(view.provider_title),
         view.color,
         pictures.get(view.key, ""),
