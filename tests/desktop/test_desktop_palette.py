@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtWidgets import QApplication
 
-from keyfob.desktop.shared import palette
+from keyfob.desktop.shared import icons, palette
 from keyfob.desktop.shared.palette import AVATARS, DARK, LIGHT, PAIRS, TRAY, Palette, contrast, letter_on
 
 
@@ -41,3 +43,15 @@ def test_no_color_is_written_outside_the_palette() -> None:
     assert len(files) > 10
     found = [f"{f.name}: {m}" for f in files for m in re.findall(r"#[0-9a-fA-F]{6}\b", f.read_text())]
     assert found == []
+
+
+@pytest.mark.parametrize("size", [16, 22, 24, 32])
+def test_the_states_in_the_tray_differ_without_colour(qapp: QApplication, size: int) -> None:
+    def grey(state: str) -> list[int]:
+        image = icons.tray_icon(state).pixmap(size, size).toImage()
+        colors = (image.pixelColor(x, y) for y in range(size) for x in range(size))
+        return [round(c.alphaF() * (0.2 * c.red() + 0.7 * c.green() + 0.1 * c.blue())) for c in colors]
+
+    for one, other in itertools.combinations(map(grey, TRAY), 2):
+        different = sum(abs(a - b) > 60 for a, b in zip(one, other, strict=True))
+        assert different >= size * size // 16

@@ -54,7 +54,7 @@ def icon(name: str, color: str, size: int, disabled: str | None = None) -> QIcon
 
 
 def tray_icon(state: str) -> QIcon:
-    """The icon for fine, renewing, needs_you or waiting: square, circle, triangle, diamond."""
+    """The icon for fine, renewing, needs_you or waiting: the key, alone or with ring, triangle or clock."""
     result = QIcon()
     for size in TRAY_SIZES:
         result.addPixmap(pixmap(f"tray-{state.replace('_', '-')}", TRAY[state], size))

@@ -146,7 +146,7 @@ AVATARS = (
     "#4b6a2f",
 )  # fmt: skip
 
-# The colour of the panel is not known: solid grounds with a white sign, distinguished by shape.
+# The colour of the panel is not known: solid grounds with a white sign. The badges differ by shape too.
 TRAY = {"fine": "#2f5fd0", "renewing": "#2f5fd0", "needs_you": "#b45309", "waiting": "#62626a"}
 TILE_WHITE = "#ffffff"
 TILE_INK = "#000000"
