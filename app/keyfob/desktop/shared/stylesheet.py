@@ -11,8 +11,8 @@ from collections.abc import Callable
 from keyfob.desktop.shared.palette import Palette
 
 
-def stylesheet(p: Palette, px: Callable[[float], int]) -> str:
-    """Qt style sheet text. `px` scales designed pixels."""
+def stylesheet(p: Palette, px: Callable[[float], int], mono: str) -> str:
+    """Qt style sheet text. `px` scales designed pixels; `mono` is the font family for code."""
     return f"""
 * {{ outline: none; }}
 QMainWindow, QDialog {{ background: {p.bg}; }}
@@ -33,10 +33,10 @@ QLabel[role="hint"] {{ font-size: {px(12.5)}px; color: {p.ink3}; }}
 QLabel[role="problem"] {{ font-size: {px(12.5)}px; color: {p.bad}; }}
 QLabel[role="warn"] {{ font-size: {px(12.5)}px; color: {p.warn}; }}
 QLabel[role="fine"] {{ font-size: {px(12.5)}px; color: {p.ok}; }}
-QLabel[role="code"] {{ font-size: {px(34)}px; font-weight: 700; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
-QLabel[role="mono"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace;
+QLabel[role="code"] {{ font-size: {px(34)}px; font-weight: 700; font-family: "{mono}"; }}
+QLabel[role="mono"] {{ font-size: {px(12.5)}px; font-family: "{mono}";
   background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(7)}px; padding: {px(7)}px {px(10)}px; }}
-QLabel[role="monoLine"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
+QLabel[role="monoLine"] {{ font-size: {px(12.5)}px; font-family: "{mono}"; }}
 
 QFrame#side {{ background: {p.side}; border: none; border-right: 1px solid {p.line}; }}
 QWidget#detail, QScrollArea, QWidget#scrolled {{ background: {p.bg}; border: none; }}
@@ -87,7 +87,7 @@ QLineEdit[wrong="true"] {{ border-color: {p.bad}; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {p.disabled}; background: transparent; border-color: {p.line}; }}
 QLineEdit[search="true"] {{ padding-left: {px(36)}px; }}
 QLineEdit[search="true"]:focus {{ padding-left: {px(36) - 1}px; }}
-QLineEdit[mono="true"] {{ font-size: {px(12.5)}px; font-family: "DejaVu Sans Mono", "Menlo", "Consolas", monospace; }}
+QLineEdit[mono="true"] {{ font-size: {px(12.5)}px; font-family: "{mono}"; }}
 QRadioButton {{ font-weight: 600; spacing: {px(10)}px; border: 2px solid transparent; border-radius: {px(6)}px; padding: 1px {px(3)}px 1px 0px; }}
 QRadioButton:focus {{ border-color: {p.focus}; }}
 QRadioButton::indicator {{ width: {px(16)}px; height: {px(16)}px; border: 1px solid {p.edge}; border-radius: {px(16) // 2 + 1}px; background: {p.field}; }}

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
+from keyfob.desktop.shared.fonts import fixed_family, text_font
 from keyfob.desktop.shared.palette import DARK, LIGHT, Palette
 from keyfob.desktop.shared.stylesheet import stylesheet
 
@@ -28,8 +29,8 @@ class Theme(QObject):
         self._app = app
         self._choice = choice
         self.palette: Palette = LIGHT
-        self._system_font = app.font()
-        self.scale = scale_for(QFontInfo(self._system_font).pixelSize())
+        self.scale = scale_for(QFontInfo(app.font()).pixelSize())
+        self._text_font = text_font(app.font())
         app.setStyle(QStyleFactory.create("Fusion"))
         app.styleHints().colorSchemeChanged.connect(self._scheme_changed)
         self.apply()
@@ -49,8 +50,8 @@ class Theme(QObject):
         return QColor(getattr(self.palette, name))
 
     def font(self, size: float = 14, weight: int = 400) -> QFont:
-        """The system's font in `size` pixels before scaling, with `weight` from 1 to 1000."""
-        font = QFont(self._system_font)
+        """The app's font in `size` pixels before scaling, with `weight` from 1 to 1000."""
+        font = QFont(self._text_font)
         font.setPixelSize(max(self.px(size), 1))
         font.setWeight(QFont.Weight(weight))
         return font
@@ -61,7 +62,7 @@ class Theme(QObject):
         self.palette = DARK if dark else LIGHT
         self._app.setFont(self.font())
         self._app.setPalette(self._qt_palette())
-        self._app.setStyleSheet(stylesheet(self.palette, self.px))
+        self._app.setStyleSheet(stylesheet(self.palette, self.px, fixed_family()))
         self.changed.emit()
 
     def _system_is_dark(self) -> bool:
