@@ -65,6 +65,12 @@ def test_what_the_account_on_show_needs_is_said_once(window: MainWindow) -> None
     assert primary(window) == ["Sign in: work@example.org needs you"]
 
 
+def test_a_possible_reason_is_said_as_one(window: MainWindow) -> None:
+    google = replace(VIEWS["google"], ended_hint="Google ends some sign-ins after 7 days")
+    show(window, [google], google)
+    assert "A possible reason: Google ends some sign-ins after 7 days." in texts(window)
+
+
 def test_a_second_account_that_needs_the_user_gets_a_plain_button(window: MainWindow) -> None:
     google = VIEWS["google"]
     other = replace(google, key="k2", id="google/b", label="b", email=None)

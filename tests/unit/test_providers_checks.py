@@ -102,6 +102,8 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("port too low", {"redirect": {"port": "fixed", "ports": [80]}}, "redirect.ports.0", "1024 to 65535"),
     ("redirect off loopback", {"redirect": {"host": "acme.example"}}, "redirect.host", '"127.0.0.1"'),
     ("redirect on all addresses", {"redirect": {"host": "0.0.0.0"}}, "redirect.host", '"127.0.0.1"'),
+    ("a hint, no time", {"lifetimes": {"ended_hint": "x"}}, "lifetimes.ended_after", "ended_hint needs it"),
+    ("a time, no hint", {"lifetimes": {"ended_after": 9}}, "lifetimes.ended_hint", "ended_after needs it"),
     ("lifetime zero", {"lifetimes": {"access": 0}}, "lifetimes.access", "a whole number"),
     ("lifetime a text", {"lifetimes": {"access": "1h"}}, "lifetimes.access", "a whole number"),
     ("lifetime a truth", {"lifetimes": {"access": True}}, "lifetimes.access", "a whole number"),

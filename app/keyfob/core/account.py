@@ -298,6 +298,7 @@ class AccountView:
     color: str = NO_COLOR
     narrower_scopes: tuple[str, ...] = ()  # asked for and not granted
     issuer: str | None = None
+    ended_hint: str = ""  # a possible reason why the provider ended the sign-in, if its age fits
 
     @property
     def holds_key(self) -> bool:

@@ -203,6 +203,12 @@ class Lifetimes:
     terminal_errors: Annotated[
         tuple[str, ...], Meaning("error codes besides invalid_grant that end a grant")
     ] = ()
+    ended_after: Annotated[
+        Seconds | None, Meaning("seconds after which the provider ends some sign-ins; ended_hint says which")
+    ] = None
+    ended_hint: Annotated[
+        Line | None, Meaning("which sign-ins these are; shown as a possible reason for one that ended then")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     values.parameters,
     consistency.methods,
     consistency.client,
+    consistency.lifetimes,
     consistency.policy,
     consistency.redirect,
     consistency.who_am_i,

@@ -78,6 +78,15 @@ def client(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFaul
         yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')
 
 
+def lifetimes(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether a reason for an early end comes with its time: it is shown only if the time fits."""
+    entry = preset.lifetimes
+    if entry.ended_hint is not None and entry.ended_after is None:
+        yield PresetFault("lifetimes.ended_after", "is missing", "ended_hint needs it")
+    if entry.ended_after is not None and entry.ended_hint is None:
+        yield PresetFault("lifetimes.ended_hint", "is missing", "ended_after needs it")
+
+
 def policy(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     """Whether the way to a client id is one that this preset can offer."""
     entry = preset.policy

@@ -44,7 +44,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 )
 # Texts for users, expressions, request bodies or paths: braces there are not placeholders.
 NOT_FILLED = re.compile(
-    r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|(api_key\.)?identity\.(body|map\.)"
+    r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.ended_hint|(api_key\.)?identity\.(body|map\.)"
     r"|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
 )
 CODE = re.compile(

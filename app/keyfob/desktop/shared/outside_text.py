@@ -69,6 +69,7 @@ def account(view: AccountView) -> AccountView:
         narrower_scopes=_some(view.narrower_scopes),
         last_error=None if note is None else replace(note, message=plain(note.message, SENTENCE)),
         key_tail=_line(view.key_tail),
+        ended_hint=plain(view.ended_hint, SENTENCE),
     )
 
 

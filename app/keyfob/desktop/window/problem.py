@@ -71,7 +71,8 @@ def _signed_out(view: AccountView, now: datetime, zone: tzinfo | None) -> Proble
     title, since = _title(note.message), f"Since {_moment(note.at, now, zone)}."
     if note.code == "grant_ended" and timedelta(0) <= now - note.at < timedelta(days=300):
         title, since = f"{title} {_on(note.at, now, zone)}", ""
-    return Problem(title, _joined(_remedy(view), since), RECONNECT)
+    why = f"A possible reason: {sentence(view.ended_hint)}" if view.ended_hint else ""
+    return Problem(title, _joined(_remedy(view), since, why), RECONNECT)
 
 
 def _remedy(view: AccountView) -> str:

@@ -4,9 +4,18 @@ stored, the clock, the account's lock and the keychain.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
-from keyfob.core.account import NO_COLOR, Account, AccountView, Record, shown_status, status_word
+from keyfob.core.account import (
+    NO_COLOR,
+    Account,
+    AccountView,
+    NeedsSignIn,
+    Record,
+    shown_status,
+    status_word,
+)
 from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeyfobError
 from keyfob.core.provider import Provider
@@ -18,6 +27,9 @@ from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.accounts.tool_tokens import shareable
 from keyfob.service.contexts import ContextBuilder
 from keyfob.service.events import EventBus
+
+# How long before and after the time that a preset names a sign-in's end still fits it.
+EARLIEST, LATEST = -timedelta(hours=12), timedelta(days=1)
 
 
 class AccountViews:
@@ -96,7 +108,22 @@ class AccountViews:
             narrower_scopes=narrower,
             issuer=account.pin.server.issuer,
             hosts=hosts_of(provider, account) if provider else (),
+            ended_hint=ended_hint(provider, record) if provider else "",
         )
+
+
+def ended_hint(provider: Provider, record: Record) -> str:
+    """The preset's reason for an early end, if the provider ended the sign-in about when the preset says:
+    up to half a day before, and up to a day after, since Keyfob notices it at the next renewal. Else empty.
+    """
+    after, since = provider.lifetimes.ended_after, record.connected_at
+    if not isinstance(record.status, NeedsSignIn) or after is None or since is None:
+        return ""
+    note = record.status.error
+    if note.code != "grant_ended":
+        return ""
+    late = note.at - since - timedelta(seconds=after)
+    return (provider.lifetimes.ended_hint or "") if EARLIEST <= late <= LATEST else ""
 
 
 def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
