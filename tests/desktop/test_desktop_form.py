@@ -26,6 +26,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.providers.catalogue import standard
 from support import fake_engine as fake
+from support.announcements import announcements
 
 GOOGLE_ID = "12-ab.apps.googleusercontent.com"
 
@@ -90,6 +91,16 @@ def test_the_steps_of_an_app_tick_themselves_off(dialog: ConnectDialog, qtbot: Q
     assert steps(dialog)[2] == f"Step 3, done: {third}"
     dialog.form.fields["client_id"].clear()
     assert steps(dialog)[2] == f"Step 3: {third}"
+
+
+def test_a_screen_reader_hears_that_a_step_is_done(
+    dialog: ConnectDialog, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_form(dialog, qtbot, "github", "device")
+    spoken = announcements(monkeypatch)
+    button(dialog, "Copy redirect URI").click()
+    qtbot.keyClicks(dialog.form.fields["client_id"], "Ov23")
+    assert [text for text, _ in spoken if "Step" in text] == ["Step 2 done", "Step 3 done", "Step 1 done"]
 
 
 def test_a_client_id_that_is_there_says_nothing_of_the_redirect(dialog: ConnectDialog, qtbot: QtBot) -> None:

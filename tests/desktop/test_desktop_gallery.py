@@ -17,6 +17,7 @@ from keyfob.desktop.connect.gallery_page import GalleryPage
 from keyfob.desktop.shared.theme import Theme
 from keyfob.providers.catalogue import standard
 from support import fake_engine as fake
+from support.announcements import announcements
 
 
 @pytest.fixture
@@ -116,6 +117,17 @@ def test_without_a_match_a_server_can_be_added(page: GalleryPage, qtbot: QtBot) 
     qtbot.mouseClick(page.add_server, Qt.MouseButton.LeftButton)
     assert sorted(shown(page)) == sorted(cards.ANY_SERVER)
     assert page.list.hasFocus()
+
+
+def test_a_screen_reader_hears_how_many_providers_are_left(
+    page: GalleryPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = announcements(monkeypatch)
+    page.search.setText("bluesky")
+    page.search.setText("zzz")
+    page.categories.choose("games")
+    page.search.clear()
+    assert [text for text, _ in spoken] == ["1 provider", "No provider called “zzz”", "1 provider"]
 
 
 def test_a_match_that_the_filters_hide_is_one_press_away(page: GalleryPage, qtbot: QtBot) -> None:

@@ -235,6 +235,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
      "identity request"),
     ("a key's bad pattern", {**KEY_METHOD, "api_key": {**KEY_METHOD["api_key"], "pattern": "("}},
      "api_key.pattern", "regular"),
+    ("a client id's bad pattern", {"client": {"id_pattern": "("}}, "client.id_pattern", "regular"),
     ("who-am-I at a broken address", {"identity": {"source": "request", "url": "https://[x/me",
      "map": {"subject": "id"}}}, "identity.url", "https://host/path"),
     ("test at no host", {"test": {"url": "/me"}}, "test.url", "https://"),

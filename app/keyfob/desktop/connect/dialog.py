@@ -91,7 +91,6 @@ class ConnectDialog(QDialog):
         self.form.back.connect(self._to_gallery)
         self.form.cancelled.connect(self.reject)
         self.form.opened.connect(p.open_page)
-        self.form.copied.connect(self._copy)
         self.form.other_method.connect(self._chosen)
         self.waiting.cancelled.connect(self.reject)
         self.waiting.link_copied.connect(p.copy_link)
@@ -281,9 +280,6 @@ class ConnectDialog(QDialog):
             self.show_failure(Failure("Keyfob could not undo this yet", problem, "", "", "Back"))
         else:
             self._to_gallery()
-
-    def _copy(self, text: str) -> None:
-        self._presenter.copy_text(text)
 
     @property
     def under_way(self) -> bool:

@@ -25,6 +25,7 @@ from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
 from keyfob.desktop.connect.forms import fault, page_at, pattern_of
 from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration
 from keyfob.desktop.shared.avatar import Tile
+from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, rule
 from keyfob.providers.patterns import matches
@@ -42,7 +43,6 @@ class FormPage(QWidget):
     back = Signal()
     cancelled = Signal()
     opened = Signal(str)  # an address of the preset's, to be shown in the browser
-    copied = Signal(str)
     other_method = Signal(str, str)  # provider, method: another one is wanted
 
     def __init__(self, theme: Theme) -> None:
@@ -261,8 +261,9 @@ class FormPage(QWidget):
         address.setProperty("mono", True)
         address.setAccessibleName("Redirect address")
         address.setCursorPosition(0)
-        copy = IconButton(self._theme, "copy", "Copy redirect URI")
-        copy.clicked.connect(lambda: self._copy(app.redirect or "", step))
+        copy = CopyButton(self._theme, "Copy redirect URI")
+        copy.holds(app.redirect or "")
+        copy.clicked.connect(lambda: step.tick(True))
         row = QHBoxLayout()
         row.setSpacing(self._theme.px(8))
         row.addWidget(address, 1)
@@ -348,10 +349,6 @@ class FormPage(QWidget):
         if address is not None:
             self.opened.emit(address)
             step.tick(True)
-
-    def _copy(self, text: str, step: Numbered) -> None:
-        self.copied.emit(text)
-        step.tick(True)
 
     def _choose(self, method: str) -> None:
         if self._form is not None and method != self._form.method:

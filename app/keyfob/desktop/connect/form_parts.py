@@ -21,6 +21,7 @@ from keyfob.core.methods import Method
 from keyfob.core.text import plain
 from keyfob.desktop.connect.models import Way
 from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Picture, label, restyle, rule
 
@@ -77,7 +78,9 @@ class Numbered(QWidget):
         self.tick(False)
 
     def tick(self, done: bool) -> None:
-        """Show whether the step is done."""
+        """Show whether the step is done, and say so once it is."""
+        if done and not self.mark.done and self.isVisible():
+            announce(self, f"Step {self._number} done")
         self.mark.done = done
         self.mark.update()
         state = ", done" if done else ""

@@ -11,6 +11,7 @@ from keyfob.desktop.connect.categories import ALL, Categories, entries
 from keyfob.desktop.connect.gallery_foot import Foot
 from keyfob.desktop.connect.models import Card
 from keyfob.desktop.connect.tiles import EDGE, TileView
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import SearchField, Switch, button, label, rule
 
@@ -33,6 +34,7 @@ class GalleryPage(QWidget):
         self._theme = theme
         self._cards: tuple[Card, ...] = ()
         self._searched = True
+        self._count = 0  # of the providers that are shown
         self.title = label("", "title", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self.note = label("", "problem", wrap=True)
@@ -229,6 +231,10 @@ class GalleryPage(QWidget):
             self._say_nothing(query)
         self.nothing.setVisible(none)
         self.list.setVisible(not none)
+        if self.isVisible() and len(shown) != self._count:
+            many = f"{len(shown)} provider{'' if len(shown) == 1 else 's'}"
+            announce(self, self.nothing_title.text() if none else many)
+        self._count = len(shown)
         self._offer()
 
     def _say_nothing(self, query: str) -> None:

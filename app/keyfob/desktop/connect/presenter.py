@@ -239,10 +239,6 @@ class SignInPresenter(QObject):
             self._presenter.commands.copy_secret(url)
             self.note.emit("Link copied. Open it in any browser on this computer.", True)
 
-    def copy_text(self, text: str) -> None:
-        """What is not a secret: a redirect URI, an error's details."""
-        self._presenter.commands.copy_plain(text, "Copied.")
-
     def copy_code(self) -> None:
         """Put the device code on the clipboard."""
         code = self._progress.user_code if self._progress else None
