@@ -186,6 +186,9 @@ class Sidebar(QFrame):
         head.setSpacing(2)
         head.addWidget(self.summary)
         head.addWidget(self.note)
+        self.below = QVBoxLayout()  # below the accounts: pages add their navigation buttons here
+        self.below.setContentsMargins(0, 0, 0, 0)
+        self.below.setSpacing(2)
         self._foot = QHBoxLayout()
         self._foot.setContentsMargins(6, 8, 6, 0)
         self._foot.setSpacing(8)
@@ -196,6 +199,7 @@ class Sidebar(QFrame):
         layout.setSpacing(0)
         layout.addLayout(head)
         layout.addWidget(self.list, 1)
+        layout.addLayout(self.below)
         layout.addWidget(self.tray_note)
         layout.addLayout(self._foot)
         theme.changed.connect(self._resize)
