@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -274,3 +274,17 @@ def test_a_press_chooses_the_tile_under_it(page: GalleryPage, qtbot: QtBot) -> N
     page.chosen.connect(lambda *choice: chosen.append(choice))
     qtbot.mouseDClick(page.list.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert chosen == [("gitlab", "api_key")]
+
+
+def test_the_tile_under_the_mouse_shows_it(page: GalleryPage, theme: Theme, qtbot: QtBot) -> None:
+    view, tile = page.list.viewport(), page.list.visualRect(page.list.model().index(4, 0))
+    painted: list[QRect] = []
+    paint = page.list.paintEvent
+    page.list.paintEvent = lambda event: (painted.append(event.rect()), paint(event))  # type: ignore[method-assign]
+    qtbot.mouseMove(view, QPoint(1, 1))
+    QApplication.processEvents()
+    painted.clear()
+    qtbot.mouseMove(view, tile.center())
+    qtbot.waitUntil(lambda: any(rect.contains(tile) for rect in painted))
+    image = view.grab(tile).toImage()
+    assert image.pixelColor(image.width() // 2, image.height() - 6).name() == theme.color("hover").name()
