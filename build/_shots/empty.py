@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 from _shots.registry import scene
 from _shots.window import LOCKED
 from keyfob.core.settings import Settings
+from keyfob.demo.server import DemoServer
 
 if TYPE_CHECKING:
     from _shots.stage import Stage
@@ -34,18 +37,57 @@ def first_start(stage: Stage) -> AppController:
 @scene("empty")
 def empty(stage: Stage) -> QWidget:
     app = first_start(stage)
-    app.window.banner_put_off.emit("welcome", "")
+    app.running.connect_dialog.reject()
     return app.window
+
+
+@scene("empty-tall")
+def tall(stage: Stage) -> QWidget:
+    window = stage.app(stage.engine([]), demo=Demo).window
+    window.resize(1200, 940)
+    return window
+
+
+@scene("empty-demo-starting")
+def demo_starting(stage: Stage) -> QWidget:
+    gate = threading.Event()
+    stage.ending.append(gate.set)
+
+    def serve() -> Demo:
+        gate.wait()
+        return Demo()
+
+    window = stage.app(stage.engine([]), demo=serve).window
+    window.empty.demo_button.click()
+    return window
+
+
+@scene("empty-demo-failed")
+def demo_failed(stage: Stage) -> QWidget:
+    def serve() -> Demo:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            DemoServer(stage.folder / "demo", port=taken.getsockname()[1]).start()
+        raise AssertionError("the port is taken")
+
+    app = stage.app(stage.engine([]), demo=serve)
+    app.window.empty.demo_button.click()
+    stage.until(app.window.empty.problem.isVisible)
+    return app.window
+
+
+@scene("empty-no-keys")
+def no_keys(stage: Stage) -> QWidget:
+    window = stage.app(stage.engine([]), demo=Demo).window
+    window.empty.keys_button.click()
+    stage.until(lambda: window.empty.keys_button.text() == "Look again")
+    return window
 
 
 @scene("empty-first")
 def first(stage: Stage) -> QWidget:
     return first_start(stage).window
-
-
-@scene("empty-skipped")
-def skipped(stage: Stage) -> QWidget:
-    return stage.app(stage.engine([]), demo=Demo).window
 
 
 @scene("empty-no-tray")

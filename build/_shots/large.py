@@ -20,7 +20,7 @@ def window(stage: Stage) -> QWidget:
 
 @scene("large-empty")
 def no_account(stage: Stage) -> QWidget:
-    return empty.skipped(stage)
+    return empty.no_tray(stage)
 
 
 @scene("large-gallery")

@@ -38,6 +38,7 @@ def tray_icons(_stage: Stage) -> QWidget:
     painter.end()
     shown = QLabel()
     shown.setPixmap(picture)
+    shown.setFixedSize(picture.size())
     return shown
 
 

@@ -19,7 +19,6 @@ from keyfob.desktop.controller import AppController
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.window.empty_page import EmptyPage
 from keyfob.desktop.window.viewmodel import window
 from keyfob.ports import VaultHealth
 from support import fake_engine as fake
@@ -109,11 +108,9 @@ def test_the_first_start_shows_the_way_once(
     controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.running is not None and controller.running.connect_dialog.isVisible())
-    assert controller.window.banners[0].title == "Welcome to Keyfob"
     controller.running.connect_dialog.reject()
     qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
-    assert controller.window.banners == ()
-    assert controller.window.empty.note.isVisible()
+    assert controller.window.empty.isVisible()
     quit_app(controller, qtbot)
 
     again = make_app(theme, lambda: engine)
@@ -260,17 +257,6 @@ def test_hidden_at_login_only_where_a_tray_is(
     loop.exec()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     quit_app(controller, qtbot)
-
-
-@pytest.mark.parametrize("tray", [True, False])
-def test_the_empty_page_names_the_tray_only_where_there_is_one(
-    theme: Theme, qtbot: QtBot, tray: bool
-) -> None:
-    page = EmptyPage(theme)
-    qtbot.addWidget(page)
-    page.show_state(demo=True, skipped=True, tray=tray)
-    assert ("tray" in page.note.text()) is tray
-    assert "Ctrl+N" in page.note.text()
 
 
 @pytest.mark.parametrize("fails", [True, False])

@@ -18,6 +18,7 @@ from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
 from keyfob.desktop.demo_control import DemoControl
+from keyfob.desktop.first_page import FirstPage
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.settings.controller import SettingsController
 from keyfob.desktop.shared.operation import Operation
@@ -61,7 +62,7 @@ class RunningApp(QObject):
     def __init__(self, engine: Engine, shell: Shell, clock: Callable[[], datetime], parent: QObject) -> None:
         super().__init__(parent)
         self._engine, self._shell = engine, shell
-        self.greeted = self._demo_sign_in = self._closed = False
+        self.greeted = self._closed = False
         self.first_start: FirstStart | None = None
         self.presenter = Presenter(engine, self, clock)
         sign_in = SignInPresenter(engine, self.presenter, shell.threads, self, clock)
@@ -71,6 +72,7 @@ class RunningApp(QObject):
         self.history = AccountHistory(
             shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
         )
+        self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
         self._wire_presenter()
         self._wire_presses()
         self._wire_surroundings()
@@ -119,7 +121,9 @@ class RunningApp(QObject):
         window.sidebar.list.chosen.connect(self.presenter.select)
         window.sidebar.connect_asked.connect(self._connect_asked)
         window.sidebar.settings_asked.connect(self.open_settings)
-        window.empty.demo_asked.connect(self.try_demo)
+        window.empty.keys_asked.connect(self._keys_asked)
+        self.first_page.provider_chosen.connect(self.connect_account)
+        self.first_page.demo_ready.connect(self._sign_in_at_demo)
         window.account.asked.connect(self.ask)
         window.banner_pressed.connect(self._banner_pressed)
         window.banner_put_off.connect(self.presenter.put_off)
@@ -153,7 +157,7 @@ class RunningApp(QObject):
     # --- the first start ------------------------------------------------------------------------------------
 
     def _greet(self) -> None:
-        """The first start with no account: a banner, and the dialog; once."""
+        """The first start with no account: a dialog; once."""
         presenter, settings, demo = self.presenter, self._shell.settings, self._shell.demo
         if self.greeted or not settings.known or not presenter.loaded or demo.awaited:
             return
@@ -162,22 +166,29 @@ class RunningApp(QObject):
         if any(view.provider == "demo" for view in accounts):
             demo.start()  # its accounts need it
         if not accounts and not settings.value.first_start_done and self._shell.window.isVisible():
-            presenter.welcome(True)
             self.offer_import()
 
     def offer_import(self) -> None:
         """Offer the keys in other tools' files; if there are none, and for the demo, connect an account."""
         if self._shell.demo.asked_for:
             self.connect_account()
-            return
-        from keyfob.desktop.imports.first_start import FirstStart  # once in the app's life
+        else:
+            self._look_for_keys().nothing_found.connect(self._connect_asked)
+
+    def _keys_asked(self) -> None:
+        self.first_page.look_for_keys()
+        self._look_for_keys()  # if there are none, the page says so
+
+    def _look_for_keys(self) -> FirstStart:
+        from keyfob.desktop.imports.first_start import FirstStart  # seldom in the app's life
         from keyfob.desktop.imports.presenter import ImportPresenter
 
         imports = ImportPresenter(self._engine.imports, self._shell.threads.spawn, self)
+        imports.found.connect(self.first_page.show_found)
         first = self.first_start = FirstStart(self._shell.theme, imports, self._shell.window)
-        first.nothing_found.connect(self._connect_asked)
         first.ended.connect(self._dialog_done)
         first.begin()
+        return first
 
     def _offer_again(self, providers: list[tuple[str, str]]) -> None:
         if providers:
@@ -186,15 +197,12 @@ class RunningApp(QObject):
     # --- showing --------------------------------------------------------------------------------------------
 
     def _show(self, model: Window) -> None:
-        self._show_empty_page(skipped=self._shell.settings.value.first_start_done)
+        keychain = self.presenter.keychain
+        self.first_page.show(model, kept_in=keychain.name, forgetful=keychain.forgetful is not None)
         self._shell.window.show_model(model, self.presenter.selected)
         self._shell.tray.show_model(model)
         self._shell.settings.show_model(model)
         self._greet()
-
-    def _show_empty_page(self, *, skipped: bool) -> None:
-        shell = self._shell
-        shell.window.empty.show_state(demo=shell.demo.installed, skipped=skipped, tray=shell.tray.present)
 
     def _say(self, text: str, good: bool) -> None:
         self._shell.window.say(text, good=good)
@@ -255,24 +263,17 @@ class RunningApp(QObject):
     def _connect_asked(self) -> None:
         self.connect_account()
 
-    def try_demo(self) -> None:
-        """Start the demo provider if it does not run yet, and sign in at it."""
-        if self._shell.demo.running:
+    def _sign_in_at_demo(self) -> None:
+        if not self._closed:
             self.connect_dialog.connect_to("demo", "oauth")
-        else:
-            self._demo_sign_in = True
-            self._shell.demo.start()
 
     def _demo_started(self) -> None:
         self.renewal_timer.tick_now()
         self._greet()
-        if self._demo_sign_in:
-            self._demo_sign_in = False
-            self.try_demo()
 
     def _demo_failed(self, sentence: str) -> None:
-        self._demo_sign_in = False
-        self._say(sentence, good=False)
+        if not self.first_page.says(sentence):
+            self._say(sentence, good=False)
         self._greet()
 
     def ask(self, action: str, key: str) -> None:
@@ -309,9 +310,7 @@ class RunningApp(QObject):
                 self._sign_in_asked(key)
 
     def _dialog_done(self) -> None:
-        self.presenter.welcome(False)
         self._shell.settings.started_once()
-        self._show_empty_page(skipped=True)
 
     def open_settings(self) -> None:
         """Show the settings dialog."""

@@ -72,9 +72,10 @@ class TileView(Selector):
 
     left_top = Signal()  # Up was pressed in the first row
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, *, edge: float = EDGE) -> None:
+        """`edge`: designed pixels that stay free at the right."""
         super().__init__()
-        self._theme = theme
+        self._theme, self._edge = theme, edge
         self._tiles: dict[int, QRect] = {}  # by row, in the content's coordinates
         self._lines: list[list[int]] = []  # the rows as they stand beside each other
         self.headings: list[Heading] = []
@@ -102,6 +103,11 @@ class TileView(Selector):
             self.addItem(item)
         self.arrange()
 
+    @property
+    def content_height(self) -> int:
+        """Room for all tiles, so that nothing scrolls."""
+        return self._content
+
     def card_at(self, row: int) -> Card:
         """The card of a row. Raises AttributeError for a row that is not there."""
         card: Card = self.item(row).data(CARD)
@@ -114,7 +120,7 @@ class TileView(Selector):
     def arrange(self) -> None:
         """Place the tiles again: other rows are hidden, or the size has changed."""
         px = self._theme.px
-        room, gap = max(self.width() - px(EDGE), px(LEAST)), px(GAP)
+        room, gap = max(self.width() - px(self._edge), px(LEAST)), px(GAP)
         columns = max((room + gap) // (px(LEAST) + gap), 1)
         self._tiles, self._lines, self.headings = {}, [], []
         shown, top = self.shown(), 0
@@ -141,7 +147,7 @@ class TileView(Selector):
         px, (title, note) = self._theme.px, HEADINGS[group]
         top += px(12) if self.headings else 0
         under = top + QFontMetrics(self._theme.font(15, 600)).height()
-        room = QRect(0, under + px(2), max(self.width() - px(EDGE), px(LEAST)), 0)
+        room = QRect(0, under + px(2), max(self.width() - px(self._edge), px(LEAST)), 0)
         if note:
             high = QFontMetrics(self._theme.font(12.5)).boundingRect(
                 room.adjusted(0, 0, 0, px(200)), Qt.TextFlag.TextWordWrap, note

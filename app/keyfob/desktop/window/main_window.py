@@ -121,6 +121,7 @@ class MainWindow(QMainWindow):
         self.sidebar.list.menu_asked.connect(self.account.menu.popup)
         self._shortcut("F5", self.account.renew.click)
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
+        self.empty.settings_asked.connect(self.sidebar.settings_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))
         self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
 
@@ -149,8 +150,7 @@ class MainWindow(QMainWindow):
             self.pages.setCurrentWidget(self.account)
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
-        bare = self.pages.currentWidget() is self.empty
-        self.sidebar.bare(bare)
+        self.sidebar.setVisible(self.pages.currentWidget() is not self.empty)
 
     def say(self, text: str, *, good: bool = True) -> None:
         """A note that disappears after a while: what a press has brought."""

@@ -16,6 +16,7 @@ STATUS_WORDS: Mapping[ShownStatus, str] = {
     "needs_sign_in": "Needs you",
     "disconnected": "Disconnected",
 }
+NO_TRAY = "This desktop does not have a tray. If you close the window, Keyfob quits."
 # What the system's prompt can fix at the keychain, by an error's code,
 # and the text of the button that opens it.
 KEYCHAIN_BUTTONS = {"keychain_locked": "Unlock…", "keychain_not_set_up": "Set up…"}

@@ -16,17 +16,6 @@ from keyfob.desktop.window.models import Banner
 from keyfob.desktop.window.names import name_of
 from keyfob.desktop.window.status_text import why_it_ended
 
-WELCOME = Banner(
-    "info",
-    "Welcome to Keyfob",
-    "Connect an account once, and every tool on this computer can use it. Your secrets stay in your "
-    "keychain.",
-    None,
-    "welcome",
-    "",
-    "Not now",
-)
-
 
 def unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
     """Accounts that are left out of the list, because they cannot be read here."""
@@ -52,19 +41,15 @@ class Notices:
 
     unread: Banner | None = None
     unfinished: Banner | None = None
-    welcome: bool = False
     hidden: frozenset[str] = field(default_factory=frozenset)  # ids of account banners that were put off
 
-    def banners(self, *, have_accounts: bool, forgetful: Banner | None) -> tuple[Banner, ...]:
+    def banners(self, *, forgetful: Banner | None) -> tuple[Banner, ...]:
         """In the order of their weight."""
-        welcome = WELCOME if self.welcome and not have_accounts else None
-        found = (self.unread, forgetful, self.unfinished, welcome)
+        found = (self.unread, forgetful, self.unfinished)
         return tuple(banner for banner in found if banner is not None)
 
     def put_off(self, action: str, key: str, views: Iterable[AccountView]) -> None:
         """This banner stays away until something changes."""
-        if action == "welcome":
-            self.welcome = False
         if action == "start_again":
             self.unfinished = None
         self.hidden |= {banner_id(view) for view in views if view.key == key or action == "show"}

@@ -199,7 +199,7 @@ class Presenter(QObject):
             tray_missing=self._tray_missing,
             pictures=self._pictures.files,
         )
-        more = self._notices.banners(have_accounts=bool(self._views), forgetful=self.keychain.forgetful)
+        more = self._notices.banners(forgetful=self.keychain.forgetful)
         self.model = replace(self.model, banners=(*self.model.banners, *more))
         self.changed.emit(self.model)
         if self._loaded:
@@ -265,11 +265,6 @@ class Presenter(QObject):
     def put_off(self, action: str, key: str) -> None:
         """Later: this banner stays away until something changes."""
         self._notices.put_off(action, key, self._views)
-        self.publish()
-
-    def welcome(self, show: bool) -> None:
-        """The first start's banner: what connecting brings."""
-        self._notices.welcome = show
         self.publish()
 
     def offer_again(self, providers: Sequence[tuple[str, str]]) -> None:

@@ -22,8 +22,8 @@ from keyfob.desktop.shared.avatar import paint_face
 from keyfob.desktop.shared.outside_text import set_tooltip
 from keyfob.desktop.shared.status_widgets import paint_status
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import Elided, IconButton, Selector, label, restyle
-from keyfob.desktop.window.models import Row, Window
+from keyfob.desktop.shared.widgets import Elided, IconButton, Selector, label
+from keyfob.desktop.window.models import NO_TRAY, Row, Window
 
 ROW = Qt.ItemDataRole.UserRole
 Index = QModelIndex | QPersistentModelIndex
@@ -213,17 +213,8 @@ class Sidebar(QFrame):
         self.list.fill(model.rows, selected)
         self.tray_note.setVisible(model.tray_missing)
         if model.tray_missing:
-            self.tray_note.setText(
-                "This desktop does not have a tray. If you close the window, Keyfob quits."
-            )
+            self.tray_note.setText(NO_TRAY)
             self.tray_note.setContentsMargins(10, 8, 8, 4)
-
-    def bare(self, bare: bool) -> None:
-        """If the page has a Connect Account button, one button with this name is enough."""
-        self.connect_button.setVisible(not bare)
-        self.settings_button.setText("Settings" if bare else "")
-        self.settings_button.setProperty("square", not bare)
-        restyle(self.settings_button)
 
     def _resize(self) -> None:
         self.setFixedWidth(self._theme.px(290))
