@@ -394,8 +394,8 @@ def has_keychain(home: Home) -> bool:
 
 def recover(home: Home, say: Callable[[str], None] | None = None) -> tuple[Recovered, Path | None]:
     """Lists lost accounts again, and returns the path at which a store that was damaged as a whole is kept.
-    `say` as in `system_ports`. Raises Transient `busy` while an agent or the app has the store open,
-    KeychainError, SettingWrong and Fault `store_*`.
+    `say` as in `system_ports`. Raises Transient `keyfob_running` while an agent or the app has the store
+    open, KeychainError, SettingWrong and Fault `store_*`.
     """
     path = home.data / "accounts.db"
     try:
@@ -408,9 +408,7 @@ def recover(home: Home, say: Callable[[str], None] | None = None) -> tuple[Recov
             finally:
                 engine.close()
     except Transient as error:
-        raise Transient(
-            "Keyfob is running", code="busy", remedy="Quit the app or stop the agent, then run this again."
-        ) from error
+        raise Transient("Keyfob is running", code="keyfob_running") from error
 
 
 def _vault(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from typing import Protocol
 from keyfob.core.account import Intent, LoggedEvent, PendingRevocation, Record
 from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError, SettingWrong
+from keyfob.core.facts import Facts
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
@@ -39,12 +40,12 @@ class VaultHealth:
     persistent: bool = True
     code: ErrorCode | None = None  # a KeychainError's if not ok
     message: str = ""
-    remedy: str | None = None  # the error's own, if it has one
+    facts: Facts = field(default_factory=Facts)
 
 
 def unhealthy(error: KeyfobError, name: str = "keychain", persistent: bool = True) -> VaultHealth:
     """The health of a vault that answered `probe` with this error."""
-    return VaultHealth(False, name, persistent, error.code, error.message, error.remedy)
+    return VaultHealth(False, name, persistent, error.code, error.message, error.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ BACKUP_SUFFIX = ".before-keyfob"  # of what stands next to a changed file
 def file_changed(path: Path) -> SettingWrong:
     """The error for a file that is not what it was when Keyfob read it."""
     return SettingWrong(
-        f"{path} has changed since Keyfob read it. Nothing was changed in it", remedy="Try again."
+        f"{path} has changed since Keyfob read it. Nothing was changed in it", code="file_changed"
     )
 
 

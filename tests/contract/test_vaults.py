@@ -177,14 +177,14 @@ class TestPass(VaultContract):
 def test_a_store_that_was_never_made_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD_STORE_DIR", str(tmp_path / "none"))
     health = PassVault(HOME).probe()
-    assert (health.ok, health.code) == (False, "keychain_absent")
+    assert (health.ok, health.code) == (False, "pass_not_set_up")
 
 
 def test_pass_that_is_not_installed_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD_STORE_DIR", str(tmp_path))
     (tmp_path / ".gpg-id").write_text("tester\n")
     health = PassVault(HOME, program=str(tmp_path / "no-such-program")).probe()
-    assert (health.ok, health.code) == (False, "keychain_absent")
+    assert (health.ok, health.code) == (False, "pass_missing")
 
 
 def test_pass_that_hangs_is_killed_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,7 +271,7 @@ def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
 
     def serve() -> Demo:
         if fails:
-            raise SettingWrong("Another program uses port 9899", code="port_taken", remedy="Close it.")
+            raise SettingWrong("Another program uses port 9899", code="fixed_port_taken")
         return Demo()
 
     engine = fake.FakeEngine(tmp_path, views=[])
@@ -282,7 +282,8 @@ def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
         lambda: controller.running is not None and controller.running.connect_dialog.gallery.isVisible()
     )
     gallery = controller.running.connect_dialog.gallery
+    sentence = "Another program uses port 9899. Close the program that uses the port, then try again."
     assert gallery.note.isVisible() is fails
-    assert gallery.note.text() == ("Another program uses port 9899. Close it." if fails else "")
+    assert gallery.note.text() == (sentence if fails else "")
     assert ("Demo provider" in [card.title for card in gallery.cards]) is not fails
     quit_app(controller, qtbot)

@@ -92,5 +92,5 @@ def test_a_preset_of_the_persons_own_is_never_replaced(folders: tuple[Path, Path
     before = own.read_bytes()
     with pytest.raises(SettingWrong) as told, start(folders, taken):
         pass
-    assert told.value.code == "port_taken"
+    assert told.value.code == "fixed_port_taken"
     assert own.read_bytes() == before

@@ -532,7 +532,7 @@ def test_a_second_start_of_one_home_uses_the_first_and_anothers_is_an_error(
     assert app.http.get("/jwks").status_code == 200
     with pytest.raises(SettingWrong, match="Another Keyfob's demo") as told:
         DemoServer(tmp_path / "elsewhere", port=port).start()
-    assert told.value.code == "port_taken"
+    assert told.value.code == "fixed_port_taken"
 
 
 def test_stopping_frees_the_port(tmp_path: Path) -> None:

@@ -148,13 +148,14 @@ def test_s78_a_file_that_may_not_be_read() -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
         "from keyfob.adapters.store.settings_file import CAUTIOUS, SettingsFile\n"
+        "from keyfob.agent.remedies import REMEDIES\n"
         "from keyfob.core.errors import SettingWrong\n"
         "os.geteuid() or os.setuid(65534)\n"
         "path = Path(sys.argv[1]); path.write_text('{}'); path.chmod(0)\n"
         "file = SettingsFile(path)\n"
         "assert file.current() == CAUTIOUS\n"
         "try: file.load()\n"
-        "except SettingWrong as error: print(error.sentence())\n"
+        "except SettingWrong as error: print(error.sentence(REMEDIES))\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
@@ -186,7 +187,7 @@ def test_s78_the_window_comes_up_and_says_what_to_do(home: Machine) -> None:
     seen = json.loads(out)
     assert "theme must be one of" in seen["banner"]
     assert "settings.json, line 2" in seen["banner"]
-    assert f"Correct {settings(home)}" in seen["banner"]
+    assert f"Correct the file {settings(home)}" in seen["banner"]
     assert seen["accounts_before"] == 0
     assert seen["accounts_after"] == 1
     assert PASSPHRASE not in out + err

@@ -379,7 +379,7 @@ class TestPort:
             port = squatter.getsockname()[1]
             with pytest.raises(SettingWrong) as caught:
                 MAKER.bind(RedirectProfile(host="localhost", port="fixed", ports=(port,)), setting_port=0)
-        assert caught.value.code == "port_taken"
+        assert caught.value.code == "fixed_port_taken"
         assert free_within(port, 0.2)  # the other half was let go
 
     @pytest.mark.parametrize("host", ["[::1]", "::1"])

@@ -211,8 +211,8 @@ def test_a_token_for_another_resource_is_no_obstacle_where_the_id_token_says_who
 def test_a_first_connect_that_nobody_is_told_of_says_what_to_do(whole: Whole) -> None:
     whole.provider.next("/userinfo", REFUSED)
     error = whole.fails(scopes=("profile",))
-    assert (error.exit_code, error.code) == (8, "preset_faulty")
-    assert "reconnect" not in error.sentence().lower()
+    assert (error.exit_code, error.code) == (8, "openid_needed")
+    assert "reconnect" not in error.sentence(REMEDIES).lower()
     assert whole.provider.live == {}  # the token was given back
 
 
@@ -327,6 +327,6 @@ def test_a_key_that_is_refused_at_its_first_use_is_entered_again(
     file = whole.home.config / "providers" / "here.toml"
     file.write_text(file.read_text().replace('methods = ["oauth"]', 'methods = ["api_key"]'))
     error = whole.fails(method="api_key", api_key=Secret("not-a-key-of-anybody"), client_id=None)
-    assert error.code == "token_rejected"
-    assert error.sentence().endswith("Check the key, and enter it again.")
+    assert error.code == "key_refused"
+    assert error.sentence(REMEDIES).endswith("Check the key, and enter it again.")
     whole.engine.close()

@@ -257,7 +257,7 @@ def test_a_port_that_is_taken_is_told_with_who_holds_it(stage: Stage) -> None:
         taken.listen()
         with pytest.raises(KeyfobError) as caught:
             stage.sign_in()
-    assert caught.value.code == "port_taken"
+    assert caught.value.code == "fixed_port_taken"
     assert str(stage.port) in caught.value.message
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.adapters.system.keys import new_key
+from keyfob.agent.remedies import REMEDIES
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
 from keyfob.core.http import Callback
 from keyfob.core.provider import ClientProfile, Endpoints, IdentitySource, Provider, Server, TokenAnswer
@@ -143,8 +144,8 @@ def test_the_id_token_is_enough_where_user_information_refuses_the_token() -> No
 def test_without_an_id_token_nobody_is_told_to_reconnect_what_was_never_connected() -> None:
     ctx = replace(CTX, scopes=("profile",))
     error = refused(SettingWrong, opens(), BACK, exchange(), NOT_HERE, ctx=ctx)
-    assert error.code == "preset_faulty"
-    assert "reconnect" not in error.sentence().lower()
+    assert error.code == "openid_needed"
+    assert "reconnect" not in error.sentence(REMEDIES).lower()
 
 
 def told(by: Signer = KEY, **changes: Any) -> Callable[..., Any]:

@@ -37,6 +37,7 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
+from keyfob.core.facts import filled
 from support.agent_rig import AgentRig
 from support.rig import START
 from support.running import until
@@ -198,7 +199,7 @@ def test_each_failure_has_its_status_and_the_commands_exit(
     assert dict(answer.headers)["Keyfob-Exit"] == str(error.exit_code)
     assert dict(answer.headers).get("Retry-After") == ("7" if error.retry_after else None)
     plain = ask(rig, "GET", "/v1/token/example", accept=PLAIN)
-    here = error.remedy or REMEDIES[error.code]
+    here = filled(REMEDIES[error.code], {})
     assert plain.body.decode() == f"{error.message}. {here}"
     assert told(answer)["remedy"] == here, "its clients have no window to press a button in"
 

@@ -71,6 +71,9 @@ class World:
             raise SettingWrong("No browser could be opened", code="browser_failed")
         self.opened.append(url)
 
+    def close(self) -> None:
+        """No listener stays open."""
+
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> FakeListener:
         return _Returning(self.came_back)
 

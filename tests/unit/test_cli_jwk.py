@@ -135,7 +135,7 @@ def test_a_confidential_client_that_atproto_servers_would_refuse_is_not_printed(
     made(call, "--provider", "bluesky")
     ran = call("client-metadata", "bluesky", "--client-id", "https://example.org/keyfob.json")
     assert (ran.code, ran.out) == (2, "")
-    assert "may not have a loopback redirect. For a public client, remove the keys of bluesky" in ran.err
+    assert "may not have a loopback redirect. For a public client, remove the provider's keys with" in ran.err
 
 
 def test_a_key_that_the_preset_does_not_use_yet_says_what_is_missing(call: Callable[..., Ran]) -> None:

@@ -238,6 +238,6 @@ def test_errors_and_doctor_name_the_command(
     said = "set another callback port: `keyfob settings set callback_port 9877`."
     assert said in call(engine).err
     assert said in json.loads(call(engine, "--json").err)["remedy"]
-    finding = Finding("port", False, "The port 9876 is taken", None, "fail", "port_taken")
+    finding = Finding("callback_port", False, "The port 9876 is taken", "fail", "port_taken")
     checked = build(fake_ports(tmp_path, checks=[("port", lambda: finding)]))
     assert said in run(["doctor"], opens(checked)).out

@@ -30,6 +30,7 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
+from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
 from keyfob.engine import Engine
@@ -301,8 +302,8 @@ def test_events(engine: Engine) -> None:
 
 
 KEYCHAIN = Finding("keychain", True, "GNOME Keyring: written, read and deleted in 26 ms")
-PORT = Finding("callback_port", False, "9876 is held by node (pid 4)", "Close it.", "fail")
-PROXY = Finding("proxy", True, "HTTPS_PROXY is set", "Fine, unless you wonder.", "note")
+PORT = Finding("callback_port", False, "9876 is held by node (pid 4)", "fail", "fixed_port_taken")
+PROXY = Finding("proxy", True, "Requests go through another computer", "note", "proxy_unsupported")
 
 
 def checked(folder: Path, *findings: Finding) -> Engine:
@@ -318,17 +319,17 @@ def test_doctor_gives_each_failing_line_its_remedy(tmp_path: Path) -> None:
     assert ran.out == golden("""
         ok    keychain       GNOME Keyring: written, read and deleted in 26 ms
         fail  callback port  9876 is held by node (pid 4)
-                             → Close it.
-        note  proxy          HTTPS_PROXY is set
-                             → Fine, unless you wonder.
+                             → Close the program that uses the port, then try again.
+        note  proxy          Requests go through another computer
+                             → Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.
         ok    tray           This desktop has a tray
 
         1 of 4 need attention.
-        """)
+        """)  # noqa: E501 - as it is printed
     ran = call(engine, "doctor", "--json")
     document = json.loads(ran.out)
     assert (ran.code, ran.err, document["ok"]) == (1, "", False)
-    assert document["findings"][1]["remedy"] == "Close it."
+    assert document["findings"][1]["remedy"].startswith("Close the program")
 
 
 def test_doctor_ends_well_when_no_check_fails(tmp_path: Path) -> None:
@@ -368,7 +369,7 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
         monkeypatch.setattr(engine.accounts, verb, Mock(side_effect=error))
         ran = call(engine, verb, "nexusmods/aldis")
         assert (ran.code, ran.out) == (code, "")
-        remedy = REMEDIES[error.code]
+        remedy = filled(REMEDIES[error.code], {})
         assert ran.err == f"keyfob: {error.message}. {remedy}\n"
         ran = call(engine, verb, "nexusmods/aldis", "--json")
         assert (ran.code, ran.out) == (code, "")
@@ -384,7 +385,7 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
 def test_failures_of_the_outside_world_reach_the_terminal(engine: Engine) -> None:
     for argv, code, line in (
         (("token", "nobody"), 7, "There is no account nobody. To list your accounts, run `keyfob accounts`."),
-        (("token", "spotify"), 3, "spotify/aldis is disconnected. Run `keyfob reconnect`."),
+        (("token", "spotify"), 3, "spotify/aldis is disconnected. Run `keyfob reconnect spotify/aldis`."),
         (
             ("renew", "nexusmods"),
             5,

@@ -201,15 +201,15 @@ def test_the_tree_has_one_class_an_exit_and_each_default_code_exists() -> None:
 
 def test_an_error_says_until_when_it_holds_with_the_day_if_it_is_another() -> None:
     soon = KeyfobError("Acme asks to wait.", retry_after=timedelta(minutes=5), until=AT)
-    assert soon.told(UTC) == "Acme asks to wait until 12:00:00"
-    assert soon.told(timezone(timedelta(hours=2))) == "Acme asks to wait until 14:00:00"
+    assert soon.full_message(UTC) == "Acme asks to wait until 12:00:00"
+    assert soon.full_message(timezone(timedelta(hours=2))) == "Acme asks to wait until 14:00:00"
     later = KeyfobError("Acme asks to wait", retry_after=timedelta(hours=13), until=AT)
-    assert later.told(UTC) == "Acme asks to wait until 20 November 12:00:00"
-    assert KeyfobError("Acme asks to wait", until=AT).told(UTC) == "Acme asks to wait until 12:00:00"
+    assert later.full_message(UTC) == "Acme asks to wait until 20 November 12:00:00"
+    assert KeyfobError("Acme asks to wait", until=AT).full_message(UTC) == "Acme asks to wait until 12:00:00"
 
 
 def test_a_finding_as_json() -> None:
-    assert Finding("clock", True, "Agrees").to_json()["level"] == "ok"
+    assert Finding("clock", True, "Agrees").to_json(None)["level"] == "ok"
 
 
 # --- grants -------------------------------------------------------------------------------------------------

@@ -28,9 +28,9 @@ FORM = "application/x-www-form-urlencoded"
     ids=["form", "json", "bearer", "header", "query"],
 )
 def test_a_quoted_secret_is_silenced(request_: Request) -> None:
-    error = PeerFault("It says: rt-12345678 is unknown", detail="rt-12345678", remedy="Not rt-12345678.")
+    error = PeerFault("It says: rt-12345678 is unknown", detail="rt-12345678", facts={"path": "rt-12345678"})
     silence(error, [request_])
-    assert "rt-12345678" not in f"{error} {error!r} {error.detail} {error.remedy} {error.sentence()}"
+    assert "rt-12345678" not in f"{error} {error!r} {error.detail} {error.facts} {error.sentence()}"
     assert error.message == "It says: [redacted] is unknown"
 
 
@@ -72,9 +72,9 @@ LONG = "".join(f"{number:03d}-" for number in range(150))  # 600 characters, no 
 
 
 def heard(text: str, secret: str = LONG) -> str:
-    error = PeerFault(text, detail=text, remedy=text)
+    error = PeerFault(text, detail=text, facts={"path": text})
     silence(error, [Request("POST", "https://id.example/x", "token", {}, f"refresh_token={secret}".encode())])
-    assert error.message == error.detail == error.remedy == error.args[0]
+    assert error.message == error.detail == error.facts["path"] == error.args[0]
     return error.message
 
 

@@ -123,8 +123,6 @@ def test_a_refusal_without_a_word_is_about_the_client_and_not_the_weather(status
     with pytest.raises(SettingWrong) as caught:
         pushed(Playbook(sends("POST", PAR, gives=Answer(status))))
     assert caught.value.code == "client_refused"
-    assert "wait" not in caught.value.sentence().lower()
-    assert "app registration" in caught.value.sentence()
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
             rig.accounts.disconnect("example")
     assert caught.value.sentence() == (
         "locked. example/alice is disconnected here. Keyfob deletes and revokes its tokens when the "
-        "keychain is unlocked. Unlock your keychain, then run `keyfob disconnect example/alice` again."
+        "keychain is unlocked."
     )
     assert isinstance(rig.record().status, Disconnected)
     rig.renewer.tick()

@@ -219,7 +219,7 @@ def test_removing_while_a_renewal_holds_on_is_refused_and_forgets_nothing(
     with rig.locks.hold("account-key-1", timeout=timedelta(seconds=1)):
         with pytest.raises(Transient) as caught:
             rig.accounts.remove("example")
-        assert caught.value.code == "busy"
+        assert caught.value.code == "still_renewing"
     assert isinstance(rig.record().status, Disconnected)
     assert rig.accounts.remove("example").revoked == "yes"
     assert rig.server.revoked == ["refresh-1"]

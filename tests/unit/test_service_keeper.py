@@ -555,7 +555,7 @@ def test_renew_now_overrides_our_backoff_but_not_the_providers_word(rig: Rig) ->
     assert refreshes(rig) == asked
     assert caught.value.code == "asked_to_wait"
     assert caught.value.until == rig.clock() + timedelta(seconds=60)
-    assert caught.value.told(UTC) == "Example asked Keyfob to wait until 12:02:00"
+    assert caught.value.full_message(UTC) == "Example asked Keyfob to wait until 12:02:00"
     rig.clock.forward(seconds=61)
     assert rig.ask(force=True) == "access-3"
 

@@ -345,17 +345,17 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
     headers: list[tuple[str, str]] = [("Keyfob-Exit", str(error.exit_code))]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, round(error.retry_after.total_seconds())))))
-    remedy = error.remedy or REMEDIES[error.code]
+    remedy = error.remedy_in(REMEDIES)
     sentence = error.sentence(REMEDIES)
     if request.headers.get("accept") in (PLAIN, HEADER):
         return Answer(status, sentence.encode(), PLAIN, tuple(headers))
     body = {
         "type": f"urn:keyfob:error:{error.code}",
-        "title": error.told(),
+        "title": error.full_message(),
         "status": status,
         "code": error.code,
         "detail": sentence,
-        "message": error.told(),
+        "message": error.full_message(),
         "remedy": remedy,
         "reason": error.detail,
         "advice": str(error.advice),

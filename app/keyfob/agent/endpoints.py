@@ -233,13 +233,13 @@ def bind_socket(path: Path) -> socket.socket:
     except OSError as error:
         raise SettingWrong(
             f"The folder of the agent's socket cannot be used: {error.strerror}",
-            remedy="Set KEYFOB_SOCK to a path in a folder that only you can write to.",
+            code="socket_unusable",
         ) from error
     # A folder that others may write to would let them put a socket of theirs in our place.
     if folder.st_uid != os.getuid() or folder.st_mode & 0o022:
         raise SettingWrong(
             f"{path.parent} can be written by other users",
-            remedy="Set KEYFOB_SOCK to a path in a folder that only you can write to.",
+            code="socket_unusable",
         )
     try:
         found = path.lstat()

@@ -5,34 +5,60 @@ may name a command and never a button or a page of the window. `desktop.shared.r
 words.
 """
 
-from collections.abc import Mapping
+from keyfob.core.facts import Remedies
 
-REMEDIES: Mapping[str, str] = {
+REMEDIES: Remedies = {
     # Fault
     "internal": "Run `keyfob doctor` and report this problem with its output.",
     "store_damaged": "Run `keyfob doctor --recover` to restore your accounts from the keychain.",
     "store_too_new": "Install the newer version of Keyfob that you used before.",
     "store_unwritable": "Free some disk space, and make sure that Keyfob can write to its data folder.",
     "store_busy": "Wait a moment and try again.",
+    "home_id_damaged": "Restore this file from a backup. Without it, Keyfob cannot find your tokens in the "
+    "keychain.",
+    "check_failed": "Report this problem with the output of `keyfob doctor`.",
+    "agent_too_new": "Update Keyfob on this computer.",
     # Usage
     "usage": "See `keyfob --help`.",
     "account_ambiguous": "Use an account's full id.",
     "label_taken": "Choose another label.",
+    "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",
+    "not_renewable": "Sign in again when the token expires. Until then, you can use it.",
+    "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
+    "header_reserved": "Leave it out.",
+    "key_missing": "Enter the key and try again.",
+    "input_missing": "Give it[ with `--input {name}=…`][, for example {example}].",
+    "method_differs": "To change the method, run `keyfob reconnect[ {account}] --method[ {method}]`.",
+    "server_differs": "Connect the account[ at {server}] as a new one.",
+    "secret_malformed": "Copy it again from the provider's page, without quotes or other characters around "
+    "it.",
+    "preset_id_wrong": "Use lower-case letters, digits and hyphens.",
+    "preset_exists": "To replace it, add --replace.[ Or edit {path}.]",
+    "secret_not_used": "Leave out the secret, or choose another --client-auth.",
+    "client_id_missing": "Add --client-id, or --register if the server allows it.",
+    "server_missing": "Add --issuer, or add each endpoint.",
+    "key_in_use": "First sign in to these accounts with another key, or add --force.",
+    "key_with_loopback": "For a public client, remove the provider's keys with `keyfob jwk remove`. For a "
+    "confidential client, add its https redirect with --redirect-uri.",
+    "import_read_only": "Connect the account with Keyfob, which then uses a separate sign-in.",
+    "import_provider_missing": "Add --provider ID.",
     # SignInNeeded
-    "grant_ended": "Sign in again with `keyfob reconnect`.",
-    "token_expired": "Sign in again with `keyfob reconnect`. The provider does not let Keyfob renew this "
-    "token.",
-    "renewal_refused": "Sign in again with `keyfob reconnect`. Until then, Keyfob tries again once an hour.",
-    "renewal_unanswered": "Sign in again with `keyfob reconnect`. Until then, Keyfob tries again once an "
-    "hour.",
-    "token_rejected": "Sign in again with `keyfob reconnect`, or enter a new key.",
-    "disconnected": "Run `keyfob reconnect`.",
-    "signed_in_elsewhere": "Sign in again with `keyfob reconnect`.",
-    "preset_changed": "Sign in again with `keyfob reconnect`. The provider's addresses changed, and Keyfob "
-    "does not send your old token to a new address.",
-    "grant_missing": "Sign in again with `keyfob reconnect`. The keychain no longer contains this account's "
-    "tokens.",
-    "imported": "Sign in once with `keyfob reconnect` to finish importing this account.",
+    "grant_ended": "Sign in again with `keyfob reconnect[ {account}]`.",
+    "token_expired": "Sign in again with `keyfob reconnect[ {account}]`. The provider does not let Keyfob "
+    "renew this token.",
+    "renewal_refused": "Sign in again with `keyfob reconnect[ {account}]`. Until then, Keyfob tries again "
+    "once an hour.",
+    "renewal_unanswered": "Sign in again with `keyfob reconnect[ {account}]`. Until then, Keyfob tries again "
+    "once an hour.",
+    "token_rejected": "Sign in again with `keyfob reconnect[ {account}]`, or enter a new key.",
+    "disconnected": "Run `keyfob reconnect[ {account}]`.",
+    "signed_in_elsewhere": "Sign in again with `keyfob reconnect[ {account}]`.",
+    "preset_changed": "Sign in again with `keyfob reconnect[ {account}]`. The provider's addresses changed, "
+    "and Keyfob does not send your old token to a new address.",
+    "grant_missing": "Sign in again with `keyfob reconnect[ {account}]`. The keychain no longer contains "
+    "this account's tokens.",
+    "imported": "Sign in once with `keyfob reconnect[ {account}]` to finish importing this account.",
+    "key_refused": "Check the key, and enter it again.",
     # KeychainError
     "keychain_locked": "Unlock your keychain and try again.",
     "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or keep your "
@@ -44,21 +70,35 @@ REMEDIES: Mapping[str, str] = {
     "keychain_plaintext": "Your keyring settings name a backend that saves plain text. Remove it from them "
     "and try again.",
     "keychain_write_lost": "Make sure that the keychain has free space and try again.",
-    "entry_damaged": "Sign in again with `keyfob reconnect`.",
+    "entry_damaged": "Sign in again with `keyfob reconnect[ {account}]`.",
     "passphrase_wrong": "Try again with the passphrase that you chose for the encrypted file.",
     "vault_damaged": "Restore the file from a backup, or move it away and sign in to your accounts again.",
     "vault_unwritable": "Free some disk space, and make sure that Keyfob can write to its data folder.",
+    "keychain_withheld": "Unlock the keychain, and allow all entries in the prompt.",
+    "keychain_no_session": "Start Keyfob from your desktop, or with `dbus-run-session`.",
+    "keychain_off": "Remove this[ from {path}] and try again.",
+    "passphrase_needed": "Type it in a terminal, or pass it in KEYFOB_PASSPHRASE_FD or the systemd "
+    "credential keyfob-passphrase.",
+    "passphrases_differ": "Try again.",
+    "argon2_missing": "Install Keyfob with its own cryptography package, or use the keychain: `keyfob "
+    "settings set vault keychain`.",
+    "pass_missing": "Install pass, or use the keychain: `keyfob settings set vault keychain`.",
+    "pass_not_set_up": "Create it with `pass init`, or use the keychain: `keyfob settings set vault "
+    "keychain`.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
     "provider_unavailable": "Wait a few minutes and try again.",
     "request_refused": "Try again in a few minutes. If the problem continues, ask the provider.",
     "rate_limited": "Wait a few minutes and try again.",
     "asked_to_wait": "Keyfob then tries again automatically.",
-    "answer_lost": "Try again later, or sign in again with `keyfob reconnect`.",
+    "answer_lost": "Try again later, or sign in again with `keyfob reconnect[ {account}]`.",
     "network_timeout": "Check your internet connection and try again.",
     "captive_portal": "Sign in to this network first, then try again.",
     "busy": "Another program is renewing this account. Try again in a moment.",
     "interrupted": "Try again.",
+    "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
+    "still_renewing": "Try again in a minute.",
+    "keyfob_running": "Quit the app or stop the agent, then run this again.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -75,11 +115,13 @@ REMEDIES: Mapping[str, str] = {
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port: `keyfob settings set "
     "callback_port 9877`.",
-    "client_refused": "Check the client id and the client secret of your app registration.",
-    "client_missing": "Register an app at the provider and enter its client id.",
+    "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
+    "redirect URI, and whether it is active.",
+    "client_missing": "Register an app at the provider[ ({page})][ with the redirect {redirect}], and enter "
+    "its client id.",
     "preset_faulty": "Correct the preset. To list its errors, run `keyfob providers check FILE`.",
     "setting_faulty": "Correct or remove the setting.",
-    "blocked_by_terms": "Use another sign-in method, or your own app registration.",
+    "blocked_by_terms": "Use another sign-in method, or your own app registration.[ See {page}.]",
     "sharing_not_allowed": "Use `keyfob request` for this account. The provider's terms do not let other "
     "tools use the token.",
     "consent_refused": "Allow the program in Keyfob's window, or turn off this check: `keyfob settings set "
@@ -88,19 +130,42 @@ REMEDIES: Mapping[str, str] = {
     "tls_untrusted": "Check the address and your clock. On a company network, set SSL_CERT_FILE to the "
     "company's certificate authority.",
     "import_unknown": "To see what can be imported, run `keyfob import --help`.",
-    "host_not_allowed": "Use an address of the provider's API.",
+    "host_not_allowed": "Use an address of the provider's API[: {hosts}].",
     "browser_failed": "Choose a default browser, or copy the link into a browser.",
-    "endpoint_unsafe": "Correct the provider's address. It must begin with https.",
+    "endpoint_unsafe": "Correct the provider's address. It must begin with https, and it may not lead to "
+    "this computer or its network.",
     "scope_refused": "Correct the scopes in the preset.",
     "pkce_unsupported": "Ask the provider to support PKCE with S256.",
+    "fixed_port_taken": "Close the program that uses the port, then try again.",
+    "client_key_missing": "To create one, run `keyfob jwk generate[ --provider {provider}]`.",
+    "options_faulty": "Correct the options and try again.",
+    "openid_needed": "In the preset, request the scope openid, and set the source of [identity] to id_token.",
+    "settings_unreadable": "Make the file[ {path}] readable, or move it away to use the default settings.",
+    "settings_file_faulty": "Correct the file[ {path}], or move it away to use the default settings.",
+    "file_unwritable": "Free some disk space, and make sure that Keyfob can write to the folder.",
+    "file_changed": "Try again.",
+    "file_linked": "Remove the keys from the file, or remove the hard link.",
+    "keys_overlap": "Remove the keys from the file.",
+    "autostart_unwritable": "Make the folder[ {path}] writable, or change this in your desktop's settings.",
+    "home_unusable": "Set KEYFOB_HOME to a folder that you own, or change the folder's owner.",
+    "socket_unusable": "Set KEYFOB_SOCK to a short path in a folder that only you can write to.",
+    "proxy_unsupported": "Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.",
+    "ca_file_faulty": "Correct SSL_CERT_FILE, or unset it.",
+    "ca_missing": "Install ca-certificates.",
+    "clock_wrong": "Correct this computer's clock.",
+    "browser_setting_wrong": "Correct $BROWSER.",
+    "no_screen": "Sign in with --no-browser, or by device code.",
+    "tray_missing": "Install a tray extension, or keep the window open.",
+    "demo_missing": "Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx "
+    "install 'keyfob[demo]').",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
     "issuer_mismatch": "Check the provider's address. Another server answered.",
     "metadata_invalid": "Check the provider's address. If it is correct, report the problem to the provider.",
     "id_token_invalid": "Try again. If the problem continues, report it to the provider.",
-    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account "
-    "as a new one.",
+    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account as "
+    "a new one.",
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import click
 
@@ -43,13 +42,11 @@ def doctor(session: Session, recover: bool) -> int:
         _recover(session)
         return 0
     engine = session.engine
-    findings = [
-        replace(finding, remedy=remedies.of_finding(finding))
-        for finding in session.finish(lambda: engine.doctor.run())
-    ]
+    findings = session.finish(lambda: engine.doctor.run())
     failing = [finding for finding in findings if finding.level == "fail" or not finding.ok]
     if session.json:
-        session.document({"ok": not failing, "findings": [finding.to_json() for finding in findings]})
+        found = [finding.to_json(remedies.of_finding(finding)) for finding in findings]
+        session.document({"ok": not failing, "findings": found})
         return 1 if failing else 0
     width = max((len(finding.name) for finding in findings), default=0)
     for finding in findings:
@@ -57,8 +54,9 @@ def doctor(session: Session, recover: bool) -> int:
         session.say(
             f"{click.style(word, fg=colour)}  {finding.name.replace('_', ' ').ljust(width)}  {finding.text}"
         )
-        if finding.remedy and (finding in failing or finding.level != "ok"):
-            session.say(f"      {' ' * width}  → {finding.remedy}")
+        remedy = remedies.of_finding(finding)
+        if remedy and (finding in failing or finding.level != "ok"):
+            session.say(f"      {' ' * width}  → {remedy}")
     session.say("")
     session.say("All checks passed." if not failing else f"{len(failing)} of {len(findings)} need attention.")
     return 1 if failing else 0

@@ -50,7 +50,7 @@ def of_bug(error: Exception) -> Fault:
 def report(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:
     """Print the failure; returns the exit code."""
     if as_json:
-        document = {"code": error.code, "message": error.told(), "advice": str(error.advice)}
+        document = {"code": error.code, "message": error.full_message(), "advice": str(error.advice)}
         document |= {"detail": error.detail}
         document |= {"remedy": remedies.remedy(error), **(extra or {})}
         print(json_text(document), file=sys.stderr)

@@ -7,7 +7,10 @@ the terminal: a keychain whose prompt needs a screen.
 from __future__ import annotations
 
 from keyfob.agent.remedies import REMEDIES
+from keyfob.core.account import AccountView
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError
+from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 
 NO_SCREEN = (
@@ -18,20 +21,27 @@ NO_SCREEN = (
 
 def remedy(error: KeyfobError) -> str:
     """What to do about the error."""
-    return _here(error.code, error.remedy)
+    return _here(error.code, error.remedy_in(REMEDIES))
 
 
 def sentence(error: KeyfobError) -> str:
     """What happened, then what to do."""
-    return f"{error.told().rstrip('.')}. {remedy(error)}"
+    return f"{error.full_message().rstrip('.')}. {remedy(error)}"
 
 
 def of_finding(finding: Finding) -> str | None:
     """What to do about a line of `keyfob doctor`; None if there is nothing to do."""
-    return finding.remedy if finding.code is None else _here(finding.code, finding.remedy)
+    if finding.code is None:
+        return None
+    return _here(finding.code, filled(REMEDIES[finding.code], finding.facts))
 
 
-def _here(code: str, own: str | None) -> str:
+def of_account(view: AccountView) -> str:
+    """What to do about the account's last error; empty if there was none."""
+    return filled(REMEDIES[view.last_error.code], {"account": view.id}) if view.last_error else ""
+
+
+def _here(code: ErrorCode, usual: str) -> str:
     from keyfob.process.terminal import needs_screen
 
-    return NO_SCREEN if needs_screen(code) else own or REMEDIES.get(code, "")
+    return NO_SCREEN if needs_screen(code) else usual

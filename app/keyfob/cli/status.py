@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from keyfob.agent.remedies import REMEDIES
-from keyfob.cli import words
+from keyfob.cli import remedies, words
 from keyfob.cli.options import complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.views import all_accounts, one_account
@@ -48,7 +47,7 @@ def status(session: Session, account: str | None) -> None:
 def _remedy(view: AccountView) -> str:
     if view.status in ("needs_sign_in", "disconnected"):
         return f"Run: keyfob reconnect {view.id}"
-    return plain(REMEDIES.get(view.last_error.code, "") if view.last_error else "", 300)
+    return remedies.of_account(view)
 
 
 def _full(session: Session, view: AccountView) -> None:

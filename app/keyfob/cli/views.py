@@ -54,4 +54,4 @@ def view_of(row: dict[str, Any]) -> AccountView:
     try:
         return AccountView.from_json(row)
     except ValueError:
-        raise Fault("The agent is newer than this keyfob", remedy="Update Keyfob on this computer.") from None
+        raise Fault("The agent is newer than this keyfob", code="agent_too_new") from None

@@ -20,21 +20,22 @@ for each code. Messages never contain a secret and never text from a peer that h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 from typing import ClassVar, Final
 
 from keyfob.core.error_codes import CODES, Advice, ErrorCode
+from keyfob.core.facts import Facts, Remedies, filled
 
-_NO_REMEDIES: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_REMEDIES: Final[Remedies] = MappingProxyType({})
 
 
 class KeyfobError(Exception):
     """A failure of Keyfob or of what it works with.
 
-    `message` says what happened, in one plain sentence without a full stop. `remedy` says what to do if this
-    case needs other advice than its code; None otherwise. `detail` is for a report and never secret.
+    `message` says what happened, in one plain sentence without a full stop. What to do follows from `code`,
+    and `facts` are what that sentence may name. `remedy` is the sentence itself, if a face made it already:
+    the agent for its clients, a command for its own case. `detail` is for a report and never secret.
     `retry_after` is the wait that the provider asked for. `until` ends the message: a moment that each face
     shows in its own time zone.
     """
@@ -47,6 +48,7 @@ class KeyfobError(Exception):
         message: str,
         *,
         code: ErrorCode | None = None,
+        facts: Facts | None = None,
         remedy: str | None = None,
         detail: str = "",
         retry_after: timedelta | None = None,
@@ -55,6 +57,7 @@ class KeyfobError(Exception):
         super().__init__(message)
         self.message = message
         self.code: ErrorCode = code or self.default_code
+        self.facts: Facts = facts or {}
         self.remedy = remedy
         self.detail = detail
         self.retry_after = retry_after
@@ -65,9 +68,9 @@ class KeyfobError(Exception):
         """What the user should do: it follows from the code."""
         return CODES[self.code]
 
-    def told(self, zone: tzinfo | None = None) -> str:
-        """What happened. A time is in `zone`, by default the system's
-        own, with its day if that is another.
+    def full_message(self, zone: tzinfo | None = None) -> str:
+        """What happened, with `until`. A time is in `zone`, by default the system's, with its day if that is
+        another.
         """
         if self.until is None:
             return self.message
@@ -79,12 +82,13 @@ class KeyfobError(Exception):
         day = f"{local.day} {local:%B} " if far else ""
         return f"{self.message.rstrip('.')} until {day}{local:%H:%M:%S}"
 
-    def sentence(self, remedies: Mapping[str, str] = _NO_REMEDIES, zone: tzinfo | None = None) -> str:
-        """What happened, then what to do: the error's own remedy, or the
-        one that `remedies`, a face's table, has for its code.
-        """
-        remedy = self.remedy or remedies.get(self.code, "")
-        return f"{self.told(zone).rstrip('.')}. {remedy}".rstrip()
+    def remedy_in(self, remedies: Remedies) -> str:
+        """What to do, as `remedies`, a face's table, says it."""
+        return self.remedy or filled(remedies.get(self.code, ""), self.facts)
+
+    def sentence(self, remedies: Remedies = _NO_REMEDIES, zone: tzinfo | None = None) -> str:
+        """What happened, then what to do."""
+        return f"{self.full_message(zone).rstrip('.')}. {self.remedy_in(remedies)}".rstrip()
 
 
 class Fault(KeyfobError):
@@ -128,6 +132,7 @@ class Transient(KeyfobError):
         message: str,
         *,
         code: ErrorCode | None = None,
+        facts: Facts | None = None,
         remedy: str | None = None,
         detail: str = "",
         retry_after: timedelta | None = None,
@@ -136,7 +141,13 @@ class Transient(KeyfobError):
         answered: bool = False,
     ) -> None:
         super().__init__(
-            message, code=code, remedy=remedy, detail=detail, retry_after=retry_after, until=until
+            message,
+            code=code,
+            facts=facts,
+            remedy=remedy,
+            detail=detail,
+            retry_after=retry_after,
+            until=until,
         )
         self.sent = sent
         self.answered = answered

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from keyfob.core.error_codes import ErrorCode
+from keyfob.core.facts import Facts
 from keyfob.core.words import FindingLevel, FindingName
 
 
@@ -16,16 +17,16 @@ class Finding:
     name: FindingName
     ok: bool
     text: str
-    remedy: str | None = None
     level: FindingLevel = "ok"
-    code: ErrorCode | None = None  # an error's, whose remedy the face knows if there is none here
+    code: ErrorCode | None = None  # what is wrong; each face knows what to do about it
+    facts: Facts = field(default_factory=Facts)
 
-    def to_json(self) -> dict[str, Any]:
-        """The object that `keyfob doctor --json` lists."""
+    def to_json(self, remedy: str | None) -> dict[str, Any]:
+        """The object that `keyfob doctor --json` lists, with what to do."""
         return {
             "name": self.name,
             "ok": self.ok,
             "level": self.level,
             "text": self.text,
-            "remedy": self.remedy,
+            "remedy": remedy,
         }

@@ -21,7 +21,7 @@ ISSUER = re.compile(r'^issuer = "http://127\.0\.0\.1:([0-9]{1,5})"$', re.MULTILI
 def start_lasting(data: Path, config: Path, *, access_lifetime: int, usual: int = PORT) -> DemoServer:
     """A demo provider that serves, for a home with these folders. `access_lifetime` in seconds, `usual` the
     port that Keyfob's own preset names. Raises SettingWrong: `setting_faulty` when its parts are not
-    installed, `port_taken` when another program uses its port and the user has a preset with its id.
+    installed, `fixed_port_taken` when another program uses its port and the user has a preset with its id.
     """
     preset = config / "providers" / "demo.toml"
     text = _read(preset)
@@ -30,7 +30,7 @@ def start_lasting(data: Path, config: Path, *, access_lifetime: int, usual: int 
     try:
         return DemoServer(data / "demo", port=port, access_lifetime=access_lifetime).start()
     except SettingWrong as error:
-        if error.code != "port_taken" or (text and not text.startswith(WRITTEN)):
+        if error.code != "fixed_port_taken" or (text and not text.startswith(WRITTEN)):
             raise
     server = DemoServer(data / "demo", port=0, access_lifetime=access_lifetime).start()
     try:

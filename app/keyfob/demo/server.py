@@ -74,8 +74,8 @@ class DemoServer:
         return dict(self._pages.settings.counters) if self._pages else {}
 
     def start(self) -> DemoServer:
-        """Serve, on a separate thread. Returns itself, listening. Raises SettingWrong `port_taken`, or
-        `setting_faulty` if the extra `demo` is not installed.
+        """Serve, on a separate thread. Returns itself, listening. Raises SettingWrong `fixed_port_taken`, or
+        `demo_missing` if the extra `demo` is not installed.
         """
         try:
             from werkzeug.serving import WSGIRequestHandler, make_server
@@ -86,8 +86,7 @@ class DemoServer:
         except ModuleNotFoundError as error:
             raise SettingWrong(
                 "The demo provider is not installed",
-                remedy="Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx "
-                "install 'keyfob[demo]').",
+                code="demo_missing",
                 detail=str(error),
             ) from error
 
@@ -110,8 +109,7 @@ class DemoServer:
             who = "another Keyfob's demo provider" if serving else "another program"
             raise SettingWrong(
                 f"{who[0].upper()}{who[1:]} uses port {self._port}, which the demo provider needs",
-                code="port_taken",
-                remedy="Close it and start the demo again.",
+                code="fixed_port_taken",
                 detail=str(error),
             ) from error
         self._port = bound.getsockname()[1]

@@ -36,7 +36,7 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
     """The home, made if it is new. Safe when several processes start at once.
 
     KEYFOB_HOME puts all under one folder, else platformdirs decides. Wider modes of our own folders are
-    repaired. Raises SettingWrong `setting_faulty` for a folder that is somebody else's or cannot be made.
+    repaired. Raises SettingWrong `home_unusable` for a folder that is somebody else's or cannot be made.
     """
     where = paths.folders(env)
     try:
@@ -54,7 +54,7 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
         )
         raise SettingWrong(
             f"Keyfob cannot use its folder: {reason}",
-            remedy="Set KEYFOB_HOME to a folder that you own, or change the folder's owner.",
+            code="home_unusable",
         ) from error
     return Home(**{name: Path(path) for name, path in where.items()}, id=identity)
 
@@ -66,7 +66,7 @@ def socket_path(home: Home, env: Mapping[str, str] = os.environ) -> Path:
     except (OSError, paths.NotOursError) as error:
         raise SettingWrong(
             f"There is no safe folder for the agent's socket: {error}",
-            remedy="Set KEYFOB_SOCK to a short path in a folder that you own.",
+            code="socket_unusable",
         ) from error
 
 
@@ -137,8 +137,6 @@ def _identity(path: Path) -> str:
         # A new id would hide every secret in the keychain: raise, do not repair it silently.
         raise Fault(
             f"{path} is damaged",
-            code="store_damaged",
-            remedy="Restore this file from a backup. Without it, your tokens in the keychain cannot be "
-            "found.",
+            code="home_id_damaged",
         )
     return text

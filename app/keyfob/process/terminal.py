@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-ASKABLE = ("keychain_locked", "keychain_not_set_up")  # the codes that a prompt can settle
+ASKABLE = (
+    "keychain_locked",
+    "keychain_withheld",
+    "keychain_not_set_up",
+)  # the codes that a prompt can settle
 
 
 def has_screen() -> bool:

@@ -117,8 +117,7 @@ class Consents:
             ):
                 raise Transient(
                     f"{program.name} is waiting for your answer to other questions",
-                    code="busy",
-                    remedy="Answer the questions in Keyfob's window, then try again.",
+                    code="questions_waiting",
                 )
             self._open.setdefault(key, asked).waiting.append((told, alive))
             start, self._asking = not self._asking, True

@@ -30,9 +30,7 @@ def _guarded(name: FindingName, check: Check) -> Finding:
     try:
         return check()
     except KeyfobError as error:
-        return Finding(name, False, error.message, error.remedy, "fail", error.code)
+        return Finding(name, False, error.message, "fail", error.code, error.facts)
     except Exception as bug:
         # A check that breaks is itself something to report, and must not hide the others.
-        return Finding(
-            name, False, f"This check failed: {type(bug).__name__}", "Report this problem.", "fail"
-        )
+        return Finding(name, False, f"This check failed: {type(bug).__name__}", "fail", "check_failed")

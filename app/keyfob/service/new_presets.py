@@ -80,31 +80,24 @@ class Presets:
         """
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:
-            raise Usage(
-                f"{new.id!r} is not a provider id", remedy="Use lower-case letters, digits and hyphens."
-            )
+            raise Usage(f"{new.id!r} is not a provider id", code="preset_id_wrong")
         if path.exists() and not new.replace:
             raise Usage(
                 f"Your own provider {new.id} already exists",
-                remedy=f"To replace it, add --replace. Or edit {path}.",
+                code="preset_exists",
+                facts={"path": str(path)},
             )
         if new.client_auth == KEY_AUTH and new.client_secret is not None:
-            raise Usage(
-                f"{KEY_AUTH} uses a key, not a client secret",
-                remedy="Leave out the secret, or choose another --client-auth.",
-            )
+            raise Usage(f"{KEY_AUTH} uses a key, not a client secret", code="secret_not_used")
         if new.client_id is None and not new.register:
-            raise Usage(
-                "The client id is missing", remedy="Add --client-id, or --register if the server allows it."
-            )
+            raise Usage("The client id is missing", code="client_id_missing")
         kind, server = self._server(new)
         text = to_toml(_table(new, kind, server), comment=f"Written by keyfob providers add {new.id}.")
         faults = self._catalogue.check(text.encode())
         if faults:
             raise SettingWrong(
                 "The preset would not be valid: " + "; ".join(fault.sentence() for fault in faults),
-                code="preset_faulty",
-                remedy="Correct the options and try again.",
+                code="options_faulty",
             )
         before = path.read_bytes() if path.exists() else None
         self._save(path, text.encode())
@@ -128,7 +121,7 @@ class Presets:
         except OSError as error:
             raise SettingWrong(
                 f"The preset cannot be written to {path}: {error.strerror}",
-                remedy="Free some disk space, and make sure that Keyfob can write to the folder.",
+                code="file_unwritable",
             ) from error
 
     def _server(self, new: NewPreset) -> tuple[str | None, Server]:
@@ -136,7 +129,7 @@ class Presets:
         told = Endpoints(**{name: new.endpoints.get(name) for name in ENDPOINTS})
         if new.issuer is None:
             if not new.endpoints:
-                raise Usage("The server is missing", remedy="Add --issuer, or add each endpoint.")
+                raise Usage("The server is missing", code="server_missing")
             discovery.check_endpoints(told, None)
             return None, Server(None, told)
         issuer = new.issuer

@@ -176,12 +176,10 @@ class Imports:
         """
         entry = found.entry
         if found.way == READ_ONLY:
-            raise Usage(
-                found.reason, remedy="Connect the account with Keyfob, which then uses a separate sign-in."
-            )
+            raise Usage(found.reason, code="import_read_only")
         if found.provider is None:
             raise Usage(
-                f"{found.path} does not say which provider the key is for", remedy="Add --provider ID."
+                f"{found.path} does not say which provider the key is for", code="import_provider_missing"
             )
         if found.way == KEY:
             request = SignInRequest(

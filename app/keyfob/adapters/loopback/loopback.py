@@ -64,7 +64,7 @@ class Loopback:
         try:
             return take_port(profile, setting_port)
         except SettingWrong as error:
-            if error.code != "port_taken":
+            if error.code not in ("port_taken", "fixed_port_taken"):
                 raise
             # Another process's attempt has ended, or one of ours is about to.
             given = [port for port in wanted if ask_to_give_way(port)]

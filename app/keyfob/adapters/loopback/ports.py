@@ -25,7 +25,6 @@ _IPV4 = (socket.AF_INET, "127.0.0.1")
 _IPV6 = (socket.AF_INET6, "::1")
 
 # A preset's ports are registered with the provider: no setting changes them.
-PRESET_PORT = "Close the program that uses the port, then try again."
 
 
 def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket]:
@@ -45,8 +44,7 @@ def take_port(profile: RedirectProfile, setting_port: int) -> list[socket.socket
             refusals.append((port, error))
     raise SettingWrong(
         _explain(refusals),
-        code="port_taken",
-        remedy=None if profile.port == "setting" else PRESET_PORT,
+        code="port_taken" if profile.port == "setting" else "fixed_port_taken",
         detail="; ".join(str(e) for _, e in refusals),
     )
 

@@ -39,8 +39,7 @@ def tls_context() -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise SettingWrong(
                 "The file in SSL_CERT_FILE has no certificates or cannot be read",
-                code="tls_untrusted",
-                remedy="Correct SSL_CERT_FILE, or unset it.",
+                code="ca_file_faulty",
             ) from error
     elif sys.platform != "win32" and not os.environ.get("SSL_CERT_DIR"):
         paths = ssl.get_default_verify_paths()
@@ -71,7 +70,7 @@ def proxy_for(scheme: str, host: str, port: int) -> tuple[str, tuple[str, str] |
     if parts.scheme not in ("http", "https") or not parts.hostname or not at:
         raise SettingWrong(
             "Keyfob does not support the proxy in your proxy settings",
-            remedy="Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.",
+            code="proxy_unsupported",
         )
     shown = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     credentials = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None

@@ -92,7 +92,7 @@ class SettingsFile:
             except OSError as error:
                 raise SettingWrong(
                     f"The settings cannot be saved in {self.path}: {error.strerror}",
-                    remedy="Free some disk space, and make sure that Keyfob can write to the folder.",
+                    code="file_unwritable",
                 ) from error
 
     def _mark(self) -> _Mark | None:
@@ -112,7 +112,8 @@ class SettingsFile:
         except OSError as error:
             raise SettingWrong(
                 f"The settings cannot be read ({self.path.name}: {error.strerror})",
-                remedy=f"Make {self.path} readable, or move it away to use the default settings.",
+                code="settings_unreadable",
+                facts={"path": str(self.path)},
             ) from error
 
     def _parsed(self, text: bytes | None) -> dict[str, Any]:
@@ -131,8 +132,7 @@ class SettingsFile:
         return data
 
     def _faulty(self, message: str) -> SettingWrong:
-        remedy = f"Correct {self.path}, or move it away to use the default settings."
-        return SettingWrong(message, remedy=remedy)
+        return SettingWrong(message, code="settings_file_faulty", facts={"path": str(self.path)})
 
 
 def _line_of(text: bytes | None, key: str) -> str:

@@ -80,8 +80,8 @@ class Autostart:
         except OSError as error:
             raise SettingWrong(
                 f"Start at login cannot be changed: {error.strerror}",
-                remedy=f"Make {path.parent if path else 'the Run key'} writable, or change it in your "
-                "desktop's settings.",
+                code="autostart_unwritable",
+                facts={"path": str(path.parent) if path else ""},
             ) from error
 
     def _settings(self) -> dict[str, str]:

@@ -62,16 +62,16 @@ def tray_finding(tray: bool | None) -> Finding:
         if sys.platform.startswith("linux") and not (
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         ):
-            return Finding("tray", True, "No screen in this session", None, "note")
-        return Finding("tray", True, "Checked when the app runs", None, "note")
+            return Finding("tray", True, "No screen in this session", "note")
+        return Finding("tray", True, "Checked when the app runs", "note")
     if tray:
         return Finding("tray", True, "This desktop has a tray")
     return Finding(
         "tray",
         True,
         "This desktop does not have a tray. If you close the window, Keyfob quits",
-        "Install a tray extension, or keep the window open.",
         "note",
+        "tray_missing",
     )
 
 
@@ -81,7 +81,7 @@ def _keychain(vault: Vault) -> Finding:
         lasting = "" if health.persistent else " (in memory: lost when Keyfob quits)"
         return Finding("keychain", True, f"{health.name}: written, read and deleted{lasting}")
     text = health.message or f"{health.name} does not work"
-    return Finding("keychain", False, text, health.remedy, "fail", health.code)
+    return Finding("keychain", False, text, "fail", health.code, health.facts)
 
 
 def _settings(settings: SettingsFile) -> Finding:
@@ -94,7 +94,7 @@ def _store(store: AccountStore) -> Finding:
     if unread:
         fault = unread[0].fault
         more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
-        return Finding("store", False, f"{fault.message}{more}", fault.remedy, "fail", fault.code)
+        return Finding("store", False, f"{fault.message}{more}", "fail", fault.code, fault.facts)
     count = len(store.records())
     open_intents = len(store.intents())
     waiting = len(store.revocations())
@@ -109,9 +109,7 @@ def _store(store: AccountStore) -> Finding:
 def _presets(catalogue: Catalogue) -> Finding:
     faults = catalogue.faults()
     if faults:
-        return Finding(
-            "presets", False, faults[0].sentence(), "Run `keyfob providers check FILE` on it.", "fail"
-        )
+        return Finding("presets", False, faults[0].sentence(), "fail", "preset_faulty")
     return Finding("presets", True, f"{len(catalogue.ids())} providers")
 
 
@@ -119,7 +117,7 @@ def _port(settings: SettingsFile) -> Finding:
     try:
         port = settings.load().callback_port
     except SettingWrong:
-        return Finding("callback_port", True, "Not checked: the settings cannot be read", None, "note")
+        return Finding("callback_port", True, "Not checked: the settings cannot be read", "note")
     with socket.socket() as probe:
         if os.name != "nt":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -144,20 +142,13 @@ def _browser() -> Finding:
     if named:
         command = named.split(os.pathsep)[0].split(" ")[0]
         if command and find_program(command) is None:
-            return Finding(
-                "browser", False, f"$BROWSER is {command}, which does not exist", "Correct $BROWSER.", "fail"
-            )
+            text = f"$BROWSER is {command}, which does not exist"
+            return Finding("browser", False, text, "fail", "browser_setting_wrong")
         return Finding("browser", True, "Set by $BROWSER")
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        return Finding(
-            "browser",
-            True,
-            "No screen in this session",
-            "Sign in with --no-browser, or by device code.",
-            "note",
-        )
+        return Finding("browser", True, "No screen in this session", "note", "no_screen")
     if not has_browser():
         return Finding("browser", False, "No browser was found", level="fail", code="browser_failed")
     return Finding("browser", True, "A default browser is set")
@@ -166,23 +157,23 @@ def _browser() -> Finding:
 def _clock(store: AccountStore, transport: Transport) -> Finding:
     issuers = [r.account.pin.server.issuer for r in store.records() if r.account.pin.server.issuer]
     if not issuers:
-        return Finding("clock", True, "Checked after you connect an account", None, "note")
+        return Finding("clock", True, "Checked after you connect an account", "note")
     parts = urlsplit(issuers[0])
     try:
         response = transport.send(Request("GET", f"{parts.scheme}://{parts.netloc}/", "discovery"))
     except KeyfobError as error:
-        return Finding("clock", True, f"Not checked: {error.message}", None, "note")
+        return Finding("clock", True, f"Not checked: {error.message}", "note")
     stamp = response.headers.get("date")
     if not stamp:
-        return Finding("clock", True, f"{parts.netloc} does not send the time", None, "note")
+        return Finding("clock", True, f"{parts.netloc} does not send the time", "note")
     skew = abs((parsedate_to_datetime(stamp) - now()).total_seconds())
     if skew > CLOCK_SKEW_MOST:
         return Finding(
             "clock",
             False,
             f"The clock differs from {parts.netloc}'s by {round(skew)} s",
-            "Correct this computer's clock.",
             "fail",
+            "clock_wrong",
         )
     return Finding("clock", True, f"Matches {parts.netloc}")
 
@@ -198,26 +189,23 @@ def _proxy() -> Finding:
 def _authorities() -> Finding:
     file = os.environ.get("SSL_CERT_FILE")
     if file and not Path(file).is_file():
-        return Finding(
-            "ca", False, f"SSL_CERT_FILE is {file}, which does not exist", "Correct SSL_CERT_FILE.", "fail"
-        )
+        text = f"SSL_CERT_FILE is {file}, which does not exist"
+        return Finding("ca", False, text, "fail", "ca_file_faulty")
     count = len(ssl.create_default_context().get_ca_certs())
     folder = ssl.get_default_verify_paths()
     if count == 0 and not folder.capath and not file:
-        return Finding(
-            "ca", False, "The system trusts no certificate authority", "Install ca-certificates.", "fail"
-        )
+        return Finding("ca", False, "The system trusts no certificate authority", "fail", "ca_missing")
     return Finding("ca", True, f"The system's{', and SSL_CERT_FILE' if file else ''}")
 
 
 def _agent(home: Home) -> Finding:
     path = socket_path(home)
     if not path.exists():
-        return Finding("agent", True, "Not running; commands work without it", None, "note")
+        return Finding("agent", True, "Not running; commands work without it", "note")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(2)
         try:
             probe.connect(str(path))
         except OSError:
-            return Finding("agent", True, "Not running; it left an old socket behind", None, "note")
+            return Finding("agent", True, "Not running; it left an old socket behind", "note")
     return Finding("agent", True, "Running")

@@ -61,12 +61,12 @@ def _blank(real: Path, jobs: Sequence[ToBlank]) -> Path:
         # A new file takes only this name; the keys would stay under the other one.
         raise SettingWrong(
             f"{real} has a hard link, so Keyfob did not change it",
-            remedy="Remove the keys by hand, or remove the hard link.",
+            code="file_linked",
         )
     pieces, at = [], 0
     for start, end, filler in sorted({(s.start, s.end, s.filler) for job in jobs for s in job.spans}):
         if not at <= start <= end <= len(before):
-            raise SettingWrong(f"The keys in {real} overlap", remedy="Remove them by hand.")
+            raise SettingWrong(f"The keys in {real} overlap", code="keys_overlap")
         pieces += [before[at:start], filler]
         at = end
     return replace(real, before, b"".join([*pieces, before[at:]]))

@@ -10,7 +10,7 @@ Started only by `process`; in a frozen app as `keyfob --keychain-helper`.
 Never makes more than one call at once, never logs.
 
 Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "label", "seconds"}, the first line
-{"home", "idle"}. Answers: {"id", "value"} or {"id", "error": {"code", "message", "remedy", "detail"},
+{"home", "idle"}. Answers: {"id", "value"} or {"id", "error": {"code", "message", "facts", "detail"},
 "fault": bool}.
 """
 
@@ -105,12 +105,12 @@ def _answer(vault: SystemVault, request: dict[str, Any]) -> dict[str, Any]:
         told = {
             "code": error.code,
             "message": error.message,
-            "remedy": error.remedy,
+            "facts": error.facts,
             "detail": error.detail,
         }
         return {"error": told, "fault": not isinstance(error, KeychainError)}
     except Exception as error:  # a bug here must reach the parent as one; the text could quote a secret
-        bug: dict[str, Any] = {"code": "internal", "message": "The keychain process failed", "remedy": None}
+        bug: dict[str, Any] = {"code": "internal", "message": "The keychain process failed", "facts": {}}
         return {"error": {**bug, "detail": type(error).__qualname__}, "fault": True}
 
 
@@ -125,7 +125,7 @@ def _call(vault: SystemVault, request: dict[str, Any]) -> object:
             vault.delete(request["name"])
         case "probe":
             health = vault.probe()
-            return [health.ok, health.name, health.persistent, health.code, health.message, health.remedy]
+            return [health.ok, health.name, health.persistent, health.code, health.message, health.facts]
         case "unlock":
             vault.unlock(request["seconds"])
         case other:

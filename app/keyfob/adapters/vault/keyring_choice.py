@@ -80,8 +80,8 @@ def allowed_name(environ: Mapping[str, str] | None = None) -> str | None:
     if name in _OFF:
         raise KeychainError(
             f"{setting} turns the keychain off",
-            code="keychain_absent",
-            remedy=f"Remove it from {setting} and try again.",
+            code="keychain_off",
+            facts={"path": setting},
         )
     raise KeychainError(
         f"{setting} names {plain(name, 80)}, which is not this system's keychain", code="keychain_plaintext"

@@ -89,11 +89,7 @@ def _unreadable(why: str) -> KeychainError:
 
 
 def _nowhere(_new: bool) -> Secret:
-    raise KeychainError(
-        "The encrypted file needs its passphrase",
-        code="keychain_locked",
-        remedy=f"Type it in a terminal, or pass it in {FD_VARIABLE} or the systemd credential {CREDENTIAL}.",
-    )
+    raise KeychainError("The encrypted file needs its passphrase", code="passphrase_needed")
 
 
 # --- the terminal -------------------------------------------------------------------------------------------
@@ -123,7 +119,7 @@ def ask_in_terminal(new: bool) -> Secret:
         finally:
             os.close(terminal)
     if first != again:
-        raise KeychainError("The passphrases do not match", code="passphrase_wrong", remedy="Try again.")
+        raise KeychainError("The passphrases do not match", code="passphrases_differ")
     return Secret(first)
 
 

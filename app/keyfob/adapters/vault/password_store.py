@@ -74,9 +74,7 @@ class _PassEntries:
         if not (store / ".gpg-id").is_file():
             raise KeychainError(
                 "The password store does not exist yet",
-                code="keychain_absent",
-                remedy="Create it with `pass init`, or use the keychain: `keyfob settings set vault "
-                "keychain`.",
+                code="pass_not_set_up",
             )
         return store / f"{name}.gpg"
 
@@ -85,8 +83,7 @@ class _PassEntries:
         if program is None:
             raise KeychainError(
                 "The program `pass` is not installed",
-                code="keychain_absent",
-                remedy="Install pass, or use the keychain: `keyfob settings set vault keychain`.",
+                code="pass_missing",
             )
         try:
             process = subprocess.Popen(  # noqa: S603  (no shell; a name is the only argument)

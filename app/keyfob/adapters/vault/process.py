@@ -284,7 +284,7 @@ def _value(answer: dict[str, Any]) -> Json:
         return answer["value"]
     kind: Callable[..., Exception] = Fault if answer.get("fault") else KeychainError
     raise kind(
-        error["message"], code=code_or_none(error["code"]), remedy=error["remedy"], detail=error["detail"]
+        error["message"], code=code_or_none(error["code"]), facts=error["facts"], detail=error["detail"]
     )
 
 

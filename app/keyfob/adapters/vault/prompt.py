@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _WORDS = {
     "keychain_locked": "Unlock your keychain in the window that opened",
+    "keychain_withheld": "Allow Keyfob to use its entries in the window that opened",
     "keychain_not_set_up": "Choose a password for your keychain in the window that opened",
 }
 

@@ -214,9 +214,7 @@ def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
     except UnsupportedAlgorithm:
         raise KeychainError(
             "This system's OpenSSL does not support Argon2id",
-            code="keychain_absent",
-            remedy="Install Keyfob with its own cryptography package, or use the keychain: `keyfob settings "
-            "set vault keychain`.",
+            code="argon2_missing",
         ) from None
     return made[:32], made[32:]
 

@@ -135,7 +135,7 @@ class _ServiceEntries:
         self._again(ask)
 
     def refuse_withheld(self) -> None:
-        """Raises KeychainError `keychain_locked` when the keychain is open and keeps Keyfob's entries from
+        """Raises KeychainError `keychain_withheld` when the keychain is open and keeps Keyfob's entries from
         this process until the user allows them.
         """
 
@@ -229,7 +229,7 @@ class _ServiceEntries:
             with bus.errors():
                 return call()
         except KeychainError as error:
-            if error.code not in ("keychain_absent", "keychain_refused"):
+            if error.code not in ("keychain_absent", "keychain_no_session", "keychain_refused"):
                 raise
             self.close()
             if not kept:
@@ -278,8 +278,7 @@ def _not_unlocked() -> KeychainError:
 def _withheld_error() -> KeychainError:
     return KeychainError(
         "The keychain needs your permission to open Keyfob's entries",
-        code="keychain_locked",
-        remedy="Unlock the keychain, and allow all entries in the prompt.",
+        code="keychain_withheld",
     )
 
 

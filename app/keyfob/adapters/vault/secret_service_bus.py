@@ -53,8 +53,7 @@ def connect() -> DBusConnection:
             if not runtime or not path.exists():
                 raise KeychainError(
                     "The keychain is not available: there is no session bus",
-                    code="keychain_absent",
-                    remedy="Start Keyfob from your desktop, or with `dbus-run-session`.",
+                    code="keychain_no_session",
                 )
             connection = open_dbus_connection(f"unix:path={path}")
         try:

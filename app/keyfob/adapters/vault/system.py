@@ -27,7 +27,7 @@ def keychain_there(home_id: str) -> bool:
     try:
         _system_vault(home_id)
     except KeychainError as error:
-        return error.code != "keychain_absent"
+        return error.code not in ("keychain_absent", "keychain_no_session", "keychain_off")
     return True
 
 

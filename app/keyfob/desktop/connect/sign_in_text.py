@@ -184,9 +184,9 @@ def refusal(
         return Failure(title, message, remedy(error), details, again, other=AS_NEW)
     if error.code in BUTTONS:
         return Failure(title, message, remedy(error), details, BUTTONS[error.code], unlock=True)
-    if error.code == "port_taken":
-        # Only a port that Settings sets can be changed there: then the remedy says so.
-        in_settings = error.remedy is None
+    if error.code in ("port_taken", "fixed_port_taken"):
+        # Only a port that Settings sets can be changed there.
+        in_settings = error.code == "port_taken"
         return Failure(title, message, remedy(error), details, "Try again", settings=in_settings)
     retry = CHANGE if str(error.advice) == "fix_setting" else "Try again"
     return Failure(title, message, remedy(error), details, retry)

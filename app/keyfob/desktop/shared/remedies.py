@@ -3,22 +3,45 @@
 A sentence may name a button or a page of the window. `agent.remedies` has the words for terminals.
 """
 
-from collections.abc import Mapping
-
+from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
+from keyfob.core.facts import Remedies, filled
 
-REMEDIES: Mapping[str, str] = {
+REMEDIES: Remedies = {
     # Fault
-    "internal": "Run `keyfob doctor` in a terminal and report this problem with its output.",
-    "store_damaged": "Run `keyfob doctor --recover` in a terminal to restore your accounts from the "
-    "keychain.",
+    "internal": "Try again. If it happens again, report this problem.",
+    "store_damaged": "In a terminal, run keyfob doctor --recover to restore your accounts from the keychain.",
     "store_too_new": "Install the newer version of Keyfob that you used before.",
     "store_unwritable": "Free some disk space, and make sure that Keyfob can write to its data folder.",
     "store_busy": "Wait a moment and try again.",
+    "home_id_damaged": "Restore this file from a backup. Without it, Keyfob cannot find your tokens in the "
+    "keychain.",
+    "check_failed": "Report this problem.",
+    "agent_too_new": "Update Keyfob on this computer.",
     # Usage
     "usage": "Check what you entered and try again.",
     "account_ambiguous": "Choose one of the accounts.",
     "label_taken": "Choose another label.",
+    "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",
+    "not_renewable": "Sign in again when the token expires. Until then, you can use it.",
+    "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
+    "header_reserved": "Leave it out.",
+    "key_missing": "Enter the key and try again.",
+    "input_missing": "Fill it in[, for example {example}].",
+    "method_differs": "Use this account's own method, or connect it as a new account.",
+    "server_differs": "Connect the account[ at {server}] as a new one.",
+    "secret_malformed": "Copy it again from the provider's page, without quotes or other characters around "
+    "it.",
+    "preset_id_wrong": "Use lower-case letters, digits and hyphens.",
+    "preset_exists": "Choose another id[, or edit {path}].",
+    "secret_not_used": "Leave out the secret.",
+    "client_id_missing": "Enter the client id of your app registration.",
+    "server_missing": "Enter the address of the server.",
+    "key_in_use": "First sign in to these accounts with another key.",
+    "key_with_loopback": "For a public client, remove the provider's keys. For a confidential client, use an "
+    "https redirect.",
+    "import_read_only": "Connect the account with Keyfob, which then uses a separate sign-in.",
+    "import_provider_missing": "Connect the account, and enter its key there.",
     # SignInNeeded
     "grant_ended": "Sign in again with Reconnect.",
     "token_expired": "Sign in again with Reconnect. The provider does not let Keyfob renew this token.",
@@ -31,10 +54,11 @@ REMEDIES: Mapping[str, str] = {
     "send your old token to a new address.",
     "grant_missing": "Sign in again with Reconnect. The keychain no longer contains this account's tokens.",
     "imported": "Sign in once with Reconnect to finish importing this account.",
+    "key_refused": "Check the key, and enter it again.",
     # KeychainError
     "keychain_locked": "Unlock your keychain and try again.",
-    "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC), or keep your "
-    "tokens in an encrypted file: `keyfob settings set vault sealed`.",
+    "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC). Or use an "
+    "encrypted file: in a terminal, run keyfob settings set vault sealed.",
     "keychain_not_set_up": "Press Set up, and choose a password for the keychain.",
     "keychain_timeout": "Look for a keychain prompt, answer it, and try again.",
     "keychain_refused": "Allow Keyfob to use your keychain and try again.",
@@ -45,6 +69,14 @@ REMEDIES: Mapping[str, str] = {
     "passphrase_wrong": "Try again with the passphrase that you chose for the encrypted file.",
     "vault_damaged": "Restore the file from a backup, or move it away and sign in to your accounts again.",
     "vault_unwritable": "Free some disk space, and make sure that Keyfob can write to its data folder.",
+    "keychain_withheld": "Unlock the keychain, and allow all entries in the prompt.",
+    "keychain_no_session": "Start Keyfob from your desktop.",
+    "keychain_off": "Remove this[ from {path}] and try again.",
+    "passphrase_needed": "Start Keyfob in a terminal, and type the passphrase there.",
+    "passphrases_differ": "Try again.",
+    "argon2_missing": "Install Keyfob with its own cryptography package.",
+    "pass_missing": "Install pass, the password store.",
+    "pass_not_set_up": "Create the password store first.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
     "provider_unavailable": "Wait a few minutes and try again.",
@@ -56,6 +88,9 @@ REMEDIES: Mapping[str, str] = {
     "captive_portal": "Sign in to this network first, then try again.",
     "busy": "Another program is renewing this account. Try again in a moment.",
     "interrupted": "Try again.",
+    "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
+    "still_renewing": "Try again in a minute.",
+    "keyfob_running": "Quit Keyfob and stop its agent, then try again.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -68,34 +103,57 @@ REMEDIES: Mapping[str, str] = {
     "sign_in_not_found": "Start a new sign-in.",
     "permission_not_found": "Look at the list of programs in Settings.",
     "import_not_found": "Choose a file that exists.",
-    "key_not_found": "Create a key in a terminal: `keyfob jwk generate`.",
+    "key_not_found": "Create a key: in a terminal, run keyfob jwk generate.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
-    "client_refused": "Check the client id and the client secret of your app registration.",
-    "client_missing": "Register an app at the provider and enter its client id.",
-    "preset_faulty": "Correct the preset. To list its errors, run `keyfob providers check FILE` in a "
-    "terminal.",
+    "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
+    "redirect URI, and whether it is active.",
+    "client_missing": "Register an app at the provider[ ({page})][ with the redirect {redirect}], and enter "
+    "its client id.",
+    "preset_faulty": "Correct the preset[ {path}].",
     "setting_faulty": "Correct or remove the setting.",
-    "blocked_by_terms": "Use another sign-in method, or your own app registration.",
+    "blocked_by_terms": "Use another sign-in method, or your own app registration.[ See {page}.]",
     "sharing_not_allowed": "The provider's terms do not let other tools use this token.",
     "consent_refused": "Allow the program when Keyfob asks, or turn off this check in Settings.",
     "method_not_offered": "Choose one of the methods that this provider offers.",
     "tls_untrusted": "Check the address and your clock. On a company network, set SSL_CERT_FILE to the "
     "company's certificate authority.",
     "import_unknown": "Choose another file.",
-    "host_not_allowed": "Use an address of the provider's API.",
+    "host_not_allowed": "Use an address of the provider's API[: {hosts}].",
     "browser_failed": "Choose a default browser, or copy the link into a browser.",
-    "endpoint_unsafe": "Correct the provider's address. It must begin with https.",
+    "endpoint_unsafe": "Correct the provider's address. It must begin with https, and it may not lead to "
+    "this computer or its network.",
     "scope_refused": "Correct the scopes in the preset.",
     "pkce_unsupported": "Ask the provider to support PKCE with S256.",
+    "fixed_port_taken": "Close the program that uses the port, then try again.",
+    "client_key_missing": "Create a key: in a terminal, run keyfob jwk generate[ --provider {provider}].",
+    "options_faulty": "Correct what you entered and try again.",
+    "openid_needed": "In the preset, request the scope openid, and set the source of [identity] to id_token.",
+    "settings_unreadable": "Make the file[ {path}] readable, or move it away to use the default settings.",
+    "settings_file_faulty": "Correct the file[ {path}], or move it away to use the default settings.",
+    "file_unwritable": "Free some disk space, and make sure that Keyfob can write to the folder.",
+    "file_changed": "Try again.",
+    "file_linked": "Remove the keys from the file, or remove the hard link.",
+    "keys_overlap": "Remove the keys from the file.",
+    "autostart_unwritable": "Make the folder[ {path}] writable, or change this in your desktop's settings.",
+    "home_unusable": "Set KEYFOB_HOME to a folder that you own, or change the folder's owner.",
+    "socket_unusable": "Set KEYFOB_SOCK to a short path in a folder that only you can write to.",
+    "proxy_unsupported": "Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.",
+    "ca_file_faulty": "Correct SSL_CERT_FILE, or unset it.",
+    "ca_missing": "Install ca-certificates.",
+    "clock_wrong": "Correct this computer's clock.",
+    "browser_setting_wrong": "Correct $BROWSER.",
+    "no_screen": "Sign in by device code.",
+    "tray_missing": "Install a tray extension, or keep the window open.",
+    "demo_missing": "Install Keyfob with its extra demo.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
     "issuer_mismatch": "Check the provider's address. Another server answered.",
     "metadata_invalid": "Check the provider's address. If it is correct, report the problem to the provider.",
     "id_token_invalid": "Try again. If the problem continues, report it to the provider.",
-    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account "
-    "as a new one.",
+    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account as "
+    "a new one.",
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
@@ -104,7 +162,12 @@ REMEDIES: Mapping[str, str] = {
 
 def remedy(error: KeyfobError) -> str:
     """What to do about it."""
-    return error.remedy or REMEDIES[error.code]
+    return error.remedy_in(REMEDIES)
+
+
+def of_account(view: AccountView) -> str:
+    """What to do about the account's last error; empty if there was none."""
+    return filled(REMEDIES[view.last_error.code], {"account": view.id}) if view.last_error else ""
 
 
 def sentence(error: KeyfobError) -> str:

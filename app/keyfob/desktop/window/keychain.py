@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from keyfob.core.error_codes import CODES, ErrorCode
 from keyfob.core.errors import KeychainError, KeyfobError
+from keyfob.core.facts import Facts, filled
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.remedies import REMEDIES
 from keyfob.desktop.window.models import KEYCHAIN_BUTTONS, Banner
@@ -27,6 +28,10 @@ _TITLES = {
     "keychain_locked": "Your keychain is locked",
     "keychain_not_set_up": "Your keychain is not set up yet",
     "keychain_absent": "No keychain was found",
+    "keychain_no_session": "No keychain was found",
+    "keychain_withheld": "Your keychain needs your permission",
+    "keychain_off": "Your keychain is turned off",
+    "passphrase_needed": "The encrypted file needs its passphrase",
     "keychain_timeout": "Your keychain is not responding",
 }
 _TEXTS = {
@@ -48,7 +53,7 @@ FORGETFUL = Banner(
 class _Trouble:
     code: ErrorCode
     message: str
-    remedy: str | None
+    facts: Facts
 
 
 class Keychain(QObject):
@@ -84,7 +89,7 @@ class Keychain(QObject):
         trouble = self._trouble
         if trouble is None:
             return None
-        return KeychainError(trouble.message, code=trouble.code, remedy=trouble.remedy)
+        return KeychainError(trouble.message, code=trouble.code, facts=trouble.facts)
 
     @property
     def banner(self) -> Banner | None:
@@ -96,7 +101,7 @@ class Keychain(QObject):
         title = _TITLES.get(code, "Your keychain cannot be used")
         if self._asking:
             return Banner("bad", title, WAITING, None, "keychain", code, None)
-        text = trouble.remedy or _TEXTS.get(code) or REMEDIES.get(code, "")
+        text = _TEXTS.get(code) or filled(REMEDIES[code], trouble.facts)
         return Banner("bad", title, text, KEYCHAIN_BUTTONS.get(code, "Try again"), "keychain", code, None)
 
     # --- learning -------------------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ class Keychain(QObject):
 
     def heard(self, error: KeyfobError) -> None:
         """Somebody met trouble: the renewer, or a press."""
-        self._become(_Trouble(error.code, error.message, error.remedy))
+        self._become(_Trouble(error.code, error.message, error.facts))
 
     def well(self) -> None:
         """Somebody used it."""
@@ -138,7 +143,7 @@ class Keychain(QObject):
         if health.ok:
             self._become(None)
         else:
-            self._become(_Trouble(health.code or "keychain_refused", health.message, health.remedy))
+            self._become(_Trouble(health.code or "keychain_refused", health.message, health.facts))
         self.changed.emit()
 
     def _reads(self, look: int) -> None:

@@ -19,7 +19,11 @@ STATUS_WORDS: Mapping[ShownStatus, str] = {
 NO_TRAY = "This desktop does not have a tray. If you close the window, Keyfob quits."
 # What the system's prompt can fix at the keychain, by an error's code,
 # and the text of the button that opens it.
-KEYCHAIN_BUTTONS = {"keychain_locked": "Unlock…", "keychain_not_set_up": "Set up…"}
+KEYCHAIN_BUTTONS = {
+    "keychain_locked": "Unlock…",
+    "keychain_withheld": "Unlock…",
+    "keychain_not_set_up": "Set up…",
+}
 # tone: a palette colour's name; shape: how it is shown without colour
 STATUS_TONES: Mapping[ShownStatus, str] = {
     "connected": "ok",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
 from keyfob.core.error_codes import Advice
-from keyfob.desktop.shared.remedies import REMEDIES
+from keyfob.desktop.shared import remedies
 from keyfob.desktop.window.models import Problem
 from keyfob.desktop.window.status_text import ends_soon, headline, sentence
 
@@ -79,7 +79,7 @@ def _remedy(view: AccountView) -> str:
     assert view.last_error is not None
     if view.holds_key and view.last_error.advice is Advice.SIGN_IN_AGAIN:
         return f"Create a new key at {view.provider_title} and press Reconnect to enter it."
-    return REMEDIES.get(view.last_error.code, "")
+    return remedies.of_account(view)
 
 
 def _title(message: str) -> str:

@@ -45,8 +45,7 @@ def client_metadata(
         # native ones alone come back to loopback.
         raise Usage(
             "atproto servers refuse this client: a client with a key may not have a loopback redirect",
-            remedy=f"For a public client, remove the keys of {provider.id} (keyfob jwk list, keyfob jwk "
-            "remove). For a confidential client, add its https redirect with --redirect-uri.",
+            code="key_with_loopback",
         )
     document: dict[str, Any] = {
         "client_id": client_id,

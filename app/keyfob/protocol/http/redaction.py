@@ -11,9 +11,11 @@ import base64
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import cast
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from keyfob.core.errors import KeyfobError
+from keyfob.core.facts import Facts
 from keyfob.core.http import Request
 
 SHORTEST = 8  # characters; shorter ones would blank out ordinary words
@@ -35,8 +37,7 @@ def silence(error: KeyfobError, sent: Sequence[Request]) -> None:
     secrets = sorted(set(_secrets(sent)), key=len, reverse=True)
     error.message = _without(secrets, error.message)
     error.detail = _without(secrets, error.detail)
-    if error.remedy is not None:
-        error.remedy = _without(secrets, error.remedy)
+    error.facts = cast(Facts, {name: _without(secrets, str(fact)) for name, fact in error.facts.items()})
     error.args = (error.message,)
 
 

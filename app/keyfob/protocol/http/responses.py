@@ -192,8 +192,6 @@ def read_first(response: Response, what: str) -> dict[str, Any]:
             f"{what} refused the request without a reason",
             code="client_refused",
             detail=_detail(response, what, None, ""),
-            remedy="Check the app registration at the provider: its client id, its redirect URI, and "
-            "whether it is active.",
         )
     return read_json(response, what)
 

@@ -105,9 +105,7 @@ def finish(
         raise SettingWrong(
             f"{ctx.provider.title} does not say who signed in: its user information endpoint refused the "
             "new token",
-            code="preset_faulty",
-            remedy='Request the scope openid, and set `source = "id_token"` under `[identity]` in the '
-            "preset.",
+            code="openid_needed",
         ) from refused
     return SignInResult(grant, identity, issued_client_id)
 

@@ -243,7 +243,7 @@ def read_paste(text: str, *, form: PasteForm | None, redirect_uri: str, expectat
 
 
 def _no_answer(message: str) -> Usage:
-    return Usage(message, remedy="Copy the full address or code from the browser, and nothing else.")
+    return Usage(message, code="paste_wrong")
 
 
 def _looks_like_query(text: str, expectation: Expectation) -> bool:

@@ -141,7 +141,6 @@ def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
             raise SettingWrong(
                 f"The {name} cannot be used: it is on this computer or its network",
                 code="endpoint_unsafe",
-                remedy="Check the provider's address. If it is correct, report the problem to the provider.",
                 detail=plain(url),
             )
 

@@ -108,10 +108,7 @@ class Accounts:
         """
         record = self.resolve(ref)
         if not record.renewable and self._views.shown(record) == "connected":
-            raise Usage(
-                f"{record.account.id} cannot be renewed",
-                remedy="Sign in again when the token expires. Until then, you can use it.",
-            )
+            raise Usage(f"{record.account.id} cannot be renewed", code="not_renewable")
         self._keeper.grant(record.account.key, min_life=timedelta(0), force=True)
         return self.view(record.account.key)
 
@@ -128,7 +125,8 @@ class Accounts:
         if clean != label.strip().lower():
             raise Usage(
                 f"A label cannot be {plain(label, 64)!r}",
-                remedy=f"Use a-z, 0-9, '.', '_', '@' and '-', for example {clean}.",
+                code="label_wrong",
+                facts={"example": clean},
             )
         changed = self._keeper.state.rename(record, clean)
         if changed.account.label != record.account.label:

@@ -47,22 +47,19 @@ class Disconnector:
         could not be deleted yet: the account is disconnected all the same, and the rest is done once the
         keychain opens.
         """
-        again = f"Unlock your keychain, then run `keyfob disconnect {record.account.id}` again."
-        return self._end(record, local=local, again=again)
+        return self._end(record, local=local)
 
     def remove(self, record: Record, *, local: bool = False) -> Disconnection:
         """Disconnect, then forget the account and all that was kept for it. Raises what `disconnect` raises,
         and Transient `busy` while a renewal runs.
         """
-        again = f"Unlock your keychain, then run `keyfob remove {record.account.id}` again."
-        ended = self._end(record, local=local, again=again)
+        ended = self._end(record, local=local)
         current = self._store.get(record.account.key)
         if current is not None:
             if current.cleanup:
                 raise Transient(
                     f"{current.account.id} is already disconnected, but a renewal is still running",
-                    code="busy",
-                    remedy="Remove it again in a minute.",
+                    code="still_renewing",
                 )
             if not local:
                 self._revocations.unregister_account(current)
@@ -92,7 +89,7 @@ class Disconnector:
         if record is not None and answer != "pending":
             report(self._events, record, [answer])
 
-    def _end(self, record: Record, *, local: bool, again: str) -> Disconnection:
+    def _end(self, record: Record, *, local: bool) -> Disconnection:
         key = record.account.key
         now = self._now()
         if isinstance(record.status, Disconnected) and not record.cleanup:
@@ -114,7 +111,6 @@ class Disconnector:
                 f"{error.message}. {record.account.id} is disconnected here. Keyfob {rest} its tokens when "
                 "the keychain is unlocked",
                 code=error.code,
-                remedy=again,
             ) from error
 
     def _how_it_ended(self, record: Record) -> Disconnection:

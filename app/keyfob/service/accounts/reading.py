@@ -58,7 +58,11 @@ class GrantReader:
             raise NotFound("This account does not exist")
         match record.status:
             case Disconnected():
-                raise SignInNeeded(f"{record.account.id} is disconnected", code="disconnected")
+                raise SignInNeeded(
+                    f"{record.account.id} is disconnected",
+                    code="disconnected",
+                    facts={"account": record.account.id},
+                )
             case NeedsSignIn() if still_tried(record.status) and (
                 force or not waits(record.retry_at, self._now())
             ):
@@ -80,7 +84,7 @@ class GrantReader:
             or (code == "token_expired" and not stored.grant.expired(self._now()))
         )
         if stored is None or not newer:
-            raise SignInNeeded(message, code=code)
+            raise SignInNeeded(message, code=code, facts={"account": record.account.id})
         return self._state.apply_grant(record.account.key, stored.grant)
 
     def newest(self, record: Record) -> Stored:

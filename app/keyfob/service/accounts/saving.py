@@ -172,12 +172,10 @@ def _not_saved(
             f"{why}. The new token of {record.account.id} is waiting in a separate Keyfob process, which "
             "saves it",
             code=error.code,
-            remedy="Unlock your keychain in this session. Keyfob does the rest.",
         )
     if grant.refresh == before.grant.refresh:
         return error  # the old refresh token is still good
     return KeychainError(
         f"{why}. The new token of {record.account.id} could not be saved, and you may have to sign in again",
         code=error.code,
-        remedy="Unlock your keychain and run this again now. If it fails, sign in to the account again.",
     )

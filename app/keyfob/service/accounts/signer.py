@@ -178,7 +178,7 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
         raise SettingWrong(
             f"{host} is not one of {provider.title}'s API hosts",
             code="host_not_allowed",
-            remedy=f"Use an address at {', '.join(sorted(allowed)) or 'the provider'}.",
+            facts={"hosts": ", ".join(sorted(allowed))},
         )
     return target
 
@@ -204,7 +204,7 @@ def refuse_headers(headers: Mapping[str, str], api: Api) -> None:
     carrier = (api.name or "Authorization").lower() if api.placement == "header" else "authorization"
     for name, value in headers.items():
         if name.lower() in FORBIDDEN or name.lower() == carrier:
-            raise Usage(f"The header {name} is set by Keyfob", remedy="Leave it out.")
+            raise Usage(f"The header {name} is set by Keyfob", code="header_reserved")
         if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             raise Usage("A header's name has characters that HTTP forbids")
         if not value.isprintable():

@@ -48,8 +48,7 @@ class ApiKeySignIn:
         try:
             who = self._runner.run(flow, cancel=ready.attempt.cancelled)
         except SignInNeeded as refused:
-            refused.remedy = "Check the key, and enter it again."
-            raise
+            raise SignInNeeded(refused.message, code="key_refused", detail=refused.detail) from refused
         return SignInOutcome(
             SignInResult(grant, who), context, api_base=api.base, api_hosts=api.hosts, key_tail=key.tail()
         )
@@ -58,7 +57,7 @@ class ApiKeySignIn:
 def _key_in(provider: Provider, entered: Secret | None) -> Secret:
     key = Secret(entered.reveal().strip()) if entered is not None else Secret("")
     if not key:
-        raise Usage(f"{provider.title} needs a key", remedy="Enter the key and try again.")
+        raise Usage(f"{provider.title} needs a key", code="key_missing")
     if not key.reveal().isascii() or not key.reveal().isprintable() or len(key) > KEY_MOST:
         raise Usage("This is not a key. A key is one line of plain letters, digits and symbols")
     return key

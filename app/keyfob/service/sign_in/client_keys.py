@@ -114,7 +114,7 @@ class ClientKeys:
         if found.accounts and not force:
             raise Usage(
                 f"These accounts still use the key: {', '.join(found.accounts)}",
-                remedy="First reconnect the accounts with another key, or add --force.",
+                code="key_in_use",
             )
         self._store.write(KEYS + found.kid, None)
         if found.provider is not None and found.current:

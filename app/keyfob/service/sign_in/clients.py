@@ -92,8 +92,8 @@ class Clients:
             if value is None:
                 raise Usage(
                     f"{preset.title} needs {wanted.title.lower()}",
-                    remedy=f"Add --input {wanted.name}=…"
-                    + (f", for example {wanted.example}." if wanted.example else "."),
+                    code="input_missing",
+                    facts={"name": wanted.name, "example": wanted.example},
                 )
             values[wanted.name] = normalised(wanted, value) if value else value
         return values
@@ -190,7 +190,7 @@ class Clients:
             raise SettingWrong(
                 provider.policy.blocked,
                 code="blocked_by_terms",
-                remedy=f"See {provider.policy.terms}." if provider.policy.terms else None,
+                facts={"page": provider.policy.terms or ""},
             )
         quirk = client_of(provider.quirks)
         if quirk == "registered":
@@ -231,8 +231,8 @@ class Clients:
             if key is None:
                 raise SettingWrong(
                     f"{provider.title} needs a private key for its client, and there is none",
-                    code="client_missing",
-                    remedy=f"To create one, run: keyfob jwk generate --provider {provider.id}",
+                    code="client_key_missing",
+                    facts={"provider": provider.id},
                 )
             return ClientChoice(
                 Client(known.client_id, "private_key_jwt", None, key), ClientSecrets(key_id=key_id)
@@ -288,12 +288,10 @@ class Clients:
 
 
 def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:
-    where = provider.policy.register_at
-    redirect = f" with the redirect {redirect_uri}" if redirect_uri else ""
     return SettingWrong(
         f"{provider.title} needs your own app registration",
         code="client_missing",
-        remedy=f"Register one at {where}{redirect}, and enter its client id." if where else None,
+        facts={"page": provider.policy.register_at or "", "redirect": redirect_uri or ""},
     )
 
 
@@ -302,10 +300,7 @@ def check_secret(secret: Secret) -> None:
     client secret never has (RFC 6749, Appendix A.2).
     """
     if not _SECRET.fullmatch(secret.reveal()):
-        raise Usage(
-            "A client secret must be printable ASCII, on one line",
-            remedy="Copy it again from the provider's page, without quotes or other characters around it.",
-        )
+        raise Usage("A client secret must be printable ASCII, on one line", code="secret_malformed")
 
 
 def _auth(provider: Provider, has_secret: bool) -> ClientAuth:

@@ -100,7 +100,8 @@ def _method(provider: Provider, request: SignInRequest, record: Record | None) -
     if record and method != record.account.method and not request.switch_method:
         raise Usage(
             f"{record.account.id} signs in with {record.account.method}",
-            remedy=f"To change the method, run: keyfob reconnect {record.account.id} --method {method}",
+            code="method_differs",
+            facts={"account": record.account.id, "method": method},
         )
     return method
 
@@ -111,5 +112,6 @@ def _refuse_elsewhere(record: Record, inputs: Mapping[str, str]) -> None:
         if inputs.get(name, value) != value:
             raise Usage(
                 f"{record.account.id} is an account at {plain(value, 60)}",
-                remedy=f"Connect {plain(inputs[name], 60)} as a new account.",
+                code="server_differs",
+                facts={"server": inputs[name]},
             )
