@@ -12,10 +12,32 @@ from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
 from keyfob.desktop.shared import icons, palette
-from keyfob.desktop.shared.palette import AVATARS, DARK, LIGHT, PAIRS, TRAY, Palette, contrast, letter_on
+from keyfob.desktop.shared.palette import (
+    AVATARS,
+    DARK,
+    EDGES,
+    HIGH_DARK,
+    HIGH_LIGHT,
+    LIGHT,
+    PAIRS,
+    TRAY,
+    Palette,
+    contrast,
+    letter_on,
+)
+
+ALL = pytest.mark.parametrize(
+    "colors", [LIGHT, DARK, HIGH_LIGHT, HIGH_DARK], ids=["light", "dark", "high light", "high dark"]
+)
 
 
-@pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
+@ALL
+@pytest.mark.parametrize(("edge", "ground"), EDGES)
+def test_what_can_be_pressed_has_an_edge_that_is_seen(colors: Palette, edge: str, ground: str) -> None:
+    assert contrast(getattr(colors, edge), getattr(colors, ground)) >= 3
+
+
+@ALL
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
 def test_text_is_read_on_its_ground(colors: Palette, text: str, ground: str) -> None:
     assert contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5

@@ -23,6 +23,7 @@ from keyfob.desktop.shared import icons, operation
 from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
+from keyfob.desktop.window.place import WindowPlace
 from keyfob.process import log
 from keyfob.process.home import Home, open_home
 
@@ -96,6 +97,8 @@ def run(
         return 0
     theme = Theme(app, saved_theme(home))
     window = MainWindow(theme)
+    place = WindowPlace(window, home.state)
+    app.aboutToQuit.connect(place.note)
     instance.raised.connect(window.bring_up)
 
     def make() -> AppController:

@@ -6,7 +6,7 @@ least 4.5:1). Widgets take colours from the `Palette` of the theme.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Palette:
     ink2: str  # secondary text
     ink3: str  # times, hints, placeholders
     line: str  # borders between things
-    edge: str  # borders of things one can press or type in
+    edge: str  # borders of things one can press or type in: at least 3:1 on each ground
+    handle: str  # of scroll bars
     accent: str
     accent_ink: str  # text on accent
     accent_hover: str
@@ -58,7 +59,8 @@ LIGHT = Palette(
     ink2="#55555c",
     ink3="#62626a",
     line="#e2e2de",
-    edge="#cfcfca",
+    edge="#82827e",
+    handle="#cfcfca",
     accent="#2f5fd0",
     accent_ink="#ffffff",
     accent_hover="#2853ba",
@@ -95,7 +97,8 @@ DARK = Palette(
     ink2="#b7b7c0",
     ink3="#a3a3ad",
     line="#34353b",
-    edge="#46474f",
+    edge="#787983",
+    handle="#46474f",
     accent="#7ea2ff",
     accent_ink="#0f1422",
     accent_hover="#93b1ff",
@@ -123,6 +126,27 @@ DARK = Palette(
     code_ground="#ffffff",
 )
 
+
+def _high_contrast(base: Palette, name: str) -> Palette:
+    """For who asks the system for more contrast: no grey text, strong edges, plain grounds."""
+    return replace(
+        base,
+        name=name,
+        ink2=base.ink,
+        ink3=base.ink,
+        line=base.ink2,
+        edge=base.ink,
+        handle=base.ink2,
+        warn_line=base.warn,
+        bad_line=base.bad,
+        info_line=base.accent,
+        side=base.bg,
+    )
+
+
+HIGH_LIGHT = _high_contrast(LIGHT, "light")
+HIGH_DARK = _high_contrast(DARK, "dark")
+
 # (text, ground) as drawn somewhere; `disabled` is exempt, as WCAG has it.
 PAIRS: tuple[tuple[str, str], ...] = (
     ("ink", "bg"), ("ink", "panel"), ("ink", "side"), ("ink", "selection"), ("ink", "hover"),
@@ -138,6 +162,12 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("bad", "panel"), ("bad", "bg"), ("bad", "hover"), ("bad", "bad_tint"),
     ("chip_ink", "chip"),
     ("code_ink", "code_ground"),
+)  # fmt: skip
+
+# (edge of what can be pressed or typed in, ground): at least 3:1 (WCAG 2, 1.4.11).
+EDGES: tuple[tuple[str, str], ...] = (
+    ("edge", "bg"), ("edge", "panel"), ("edge", "side"), ("edge", "field"),
+    ("focus", "bg"), ("focus", "panel"), ("focus", "side"), ("focus", "selection"),
 )  # fmt: skip
 
 # Grounds of users' letters. White on each is at least 4.5:1; chosen by the account's key, so always the same.

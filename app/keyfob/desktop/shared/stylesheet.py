@@ -51,6 +51,7 @@ QFrame[tone="info"] {{ background: {p.info_tint}; border: none; border-bottom: 1
 QFrame[note="warn"] {{ background: {p.warn_tint}; border: 1px solid {p.warn_line}; border-radius: {px(9)}px; }}
 QFrame[note="bad"] {{ background: {p.bad_tint}; border: 1px solid {p.bad_line}; border-radius: {px(9)}px; }}
 QFrame[note="info"] {{ background: {p.info_tint}; border: 1px solid {p.info_line}; border-radius: {px(9)}px; }}
+QSplitter::handle {{ background: transparent; }}
 QFrame#rule {{ background: {p.line}; border: none; max-height: 1px; min-height: 1px; }}
 
 QPushButton {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.edge}; border-radius: {px(7)}px;
@@ -112,7 +113,7 @@ QMenu::separator {{ height: 1px; background: {p.line}; margin: {px(5)}px {px(4)}
 QToolTip {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; padding: {px(5)}px {px(8)}px; }}
 
 QScrollBar:vertical {{ background: transparent; width: {px(10)}px; margin: {px(2)}px; }}
-QScrollBar::handle:vertical {{ background: {p.edge}; border-radius: {px(3)}px; min-height: {px(28)}px; }}
+QScrollBar::handle:vertical {{ background: {p.handle}; border-radius: {px(3)}px; min-height: {px(28)}px; }}
 QScrollBar::handle:vertical:hover {{ background: {p.ink3}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}

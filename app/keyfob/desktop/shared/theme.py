@@ -7,12 +7,14 @@ settings.
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette
+from PySide6.QtGui import QColor, QFont, QFontInfo, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from keyfob.desktop.shared.fonts import fixed_family, text_font
-from keyfob.desktop.shared.palette import DARK, LIGHT, Palette
+from keyfob.desktop.shared.palette import DARK, HIGH_DARK, HIGH_LIGHT, LIGHT, Palette
 from keyfob.desktop.shared.stylesheet import stylesheet
 
 # A system font of 10 pt at 96 dpi, the common default: there our text is 14 px, and it grows in step.
@@ -33,6 +35,9 @@ class Theme(QObject):
         self._text_font = text_font(app.font())
         app.setStyle(QStyleFactory.create("Fusion"))
         app.styleHints().colorSchemeChanged.connect(self._scheme_changed)
+        hints = accessibility_hints()
+        if hints is not None:
+            hints.contrastPreferenceChanged.connect(self.apply)
         self.apply()
 
     def choose(self, choice: str) -> None:
@@ -59,7 +64,8 @@ class Theme(QObject):
     def apply(self) -> None:
         """Set the palette, the font and the style sheet of the whole app, and emit `changed`."""
         dark = self._choice == "dark" or (self._choice == "system" and self._system_is_dark())
-        self.palette = DARK if dark else LIGHT
+        high = self._wants_high_contrast()
+        self.palette = (HIGH_DARK if high else DARK) if dark else (HIGH_LIGHT if high else LIGHT)
         self._app.setFont(self.font())
         self._app.setPalette(self._qt_palette())
         self._app.setStyleSheet(stylesheet(self.palette, self.px, fixed_family()))
@@ -67,6 +73,10 @@ class Theme(QObject):
 
     def _system_is_dark(self) -> bool:
         return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+    def _wants_high_contrast(self) -> bool:
+        hints = accessibility_hints()
+        return hints is not None and hints.contrastPreference() == Qt.ContrastPreference.HighContrast
 
     def _scheme_changed(self) -> None:
         if self._choice == "system":
@@ -85,6 +95,18 @@ class Theme(QObject):
         for where in (role.WindowText, role.Text, role.ButtonText):
             result.setColor(QPalette.ColorGroup.Disabled, where, self.color("disabled"))
         return result
+
+
+_held: list[Any] = []  # PySide takes Qt's hints for deleted as soon as nobody holds them
+
+
+def accessibility_hints() -> Any:  # noqa: ANN401 - the type is new in Qt 6.10
+    """What the system says of its user's needs; None before Qt 6.10. On the GUI thread."""
+    if not _held:
+        style_hints = QGuiApplication.styleHints()
+        ask = getattr(style_hints, "accessibility", None)
+        _held.extend((None if ask is None else ask(), style_hints))
+    return _held[0]
 
 
 def scale_for(system_font_px: float) -> float:

@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from keyfob.core.text import plain
 from keyfob.desktop.shared import icons
@@ -22,6 +30,8 @@ from keyfob.desktop.window.empty_page import EmptyPage
 from keyfob.desktop.window.models import Banner, Window
 from keyfob.desktop.window.sidebar import Sidebar
 from keyfob.desktop.window.toast import Toast
+
+SIDEBAR = 290  # wide at first, as designed
 
 
 def _never() -> bool:
@@ -41,12 +51,13 @@ class BannerView(QFrame):
         self.setProperty("tone", banner.tone)
         self.setAccessibleName(plain(f"{banner.title}. {banner.text}", SENTENCE))
         row = QHBoxLayout(self)
-        row.setContentsMargins(18, 11, 16, 11)
-        row.setSpacing(12)
+        px = theme.px
+        row.setContentsMargins(px(18), px(11), px(16), px(11))
+        row.setSpacing(px(12))
         drawing, color = ("info", "accent") if banner.tone == "info" else ("warning", banner.tone)
         row.addWidget(Picture(theme, drawing, color, 20), 0, Qt.AlignmentFlag.AlignVCenter)
         texts = QVBoxLayout()
-        texts.setSpacing(2)
+        texts.setSpacing(px(2))
         texts.addWidget(label(banner.title, "strong", wrap=True))
         texts.addWidget(label(banner.text, "secondary", wrap=True))
         row.addLayout(texts, 1)
@@ -102,18 +113,21 @@ class MainWindow(QMainWindow):
             self.pages.addWidget(page)
         self._banner_box = QVBoxLayout()
         self._banner_box.setSpacing(0)
-        middle = QHBoxLayout()
-        middle.setSpacing(0)
-        middle.addWidget(self.sidebar)
-        middle.addWidget(self.pages, 1)
+        self._middle = QSplitter(Qt.Orientation.Horizontal)
+        self._middle.setHandleWidth(1)
+        self._middle.setChildrenCollapsible(False)
+        self._middle.addWidget(self.sidebar)
+        self._middle.addWidget(self.pages)
+        self._middle.setStretchFactor(1, 1)
         centre = QWidget()
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(self._banner_box)
-        layout.addLayout(middle, 1)
+        layout.addWidget(self._middle, 1)
         self.setCentralWidget(centre)
         self.note = Toast(theme, self.pages)
+        self._shortcut("Ctrl+F", self.sidebar.go_to_search)
         self._shortcut("Ctrl+N", self.sidebar.connect_asked)
         self._shortcut("Ctrl+,", self.sidebar.settings_asked)
         ending = self._shortcut("Ctrl+Q", self.quit_asked)
@@ -123,12 +137,22 @@ class MainWindow(QMainWindow):
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
         self.empty.settings_asked.connect(self.sidebar.settings_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))
+        self.set_sidebar_width(theme.px(SIDEBAR))
         self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
 
     def _shortcut(self, keys: str, target: object) -> QShortcut:
         shortcut = QShortcut(QKeySequence(keys), self)
         shortcut.activated.connect(target)
         return shortcut
+
+    def sidebar_width(self) -> int:
+        """In pixels."""
+        return self._middle.sizes()[0]
+
+    def set_sidebar_width(self, width: int) -> None:
+        """In pixels; kept within its limits."""
+        width = min(max(width, self.sidebar.minimumWidth()), self.sidebar.maximumWidth())
+        self._middle.setSizes([width, max(self.width() - width, 1)])
 
     @property
     def was_painted(self) -> bool:

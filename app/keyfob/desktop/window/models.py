@@ -40,6 +40,8 @@ STATUS_SHAPES: Mapping[ShownStatus, str] = {
     "disconnected": "ring",
 }
 
+SORTED_FROM = 10  # accounts: from so many on, the list is sorted and can be searched
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

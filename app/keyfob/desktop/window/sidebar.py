@@ -5,7 +5,7 @@ connecting an account and for the settings.
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QPainter, QPen
+from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -18,14 +18,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.core.text import plain
 from keyfob.desktop.shared.avatar import paint_face
-from keyfob.desktop.shared.outside_text import set_tooltip
+from keyfob.desktop.shared.outside_text import SENTENCE, set_tooltip
 from keyfob.desktop.shared.status_widgets import paint_status
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import Elided, IconButton, Selector, label
-from keyfob.desktop.window.models import NO_TRAY, Row, Window
+from keyfob.desktop.shared.widgets import RETURNS, Elided, IconButton, SearchField, Selector, label
+from keyfob.desktop.window.models import NO_TRAY, SORTED_FROM, Row, Window
 
 ROW = Qt.ItemDataRole.UserRole
+# A name in a script from right to left begins at the left too, above its second line.
+LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -73,15 +76,11 @@ class RowDelegate(QStyledItemDelegate):
         painter.setFont(name_font)
         painter.setPen(theme.color("ink"))
         upper = QRectF(left, top, width, name_metrics.height())
-        painter.drawText(
-            upper, Qt.AlignmentFlag.AlignVCenter, name_metrics.elidedText(row.title, elide, int(width))
-        )
+        painter.drawText(upper, LEFT, name_metrics.elidedText(row.title, elide, int(width)))
         painter.setFont(under_font)
         painter.setPen(theme.color("ink2"))
         lower = QRectF(left, upper.bottom() + px(1), width, under_metrics.height())
-        painter.drawText(
-            lower, Qt.AlignmentFlag.AlignVCenter, under_metrics.elidedText(row.subtitle, elide, int(width))
-        )
+        painter.drawText(lower, LEFT, under_metrics.elidedText(row.subtitle, elide, int(width)))
         painter.restore()
 
     def _paint_side(self, painter: QPainter, box: QRectF, row: Row) -> float:
@@ -142,6 +141,29 @@ class AccountList(Selector):
                 self.setCurrentRow(number)
         self._filling = False
 
+    def filter(self, text: str) -> bool:
+        """Show the accounts that have each word of `text` in their name, provider or id; whether there is
+        one. All of them if there is no word.
+        """
+        words = text.casefold().split()
+        found = False
+        for number in range(self.count()):
+            item = self.item(number)
+            row: Row = item.data(ROW)
+            searched = f"{row.title} {row.subtitle} {row.id}".casefold()
+            fits = all(word in searched for word in words)
+            found = found or fits
+            if item.isHidden() == fits:
+                item.setHidden(not fits)
+        return found
+
+    def choose_first(self) -> None:
+        """Choose the first account that is shown."""
+        for number in range(self.count()):
+            if not self.item(number).isHidden():
+                self.setCurrentRow(number)
+                return
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """By the mouse on a row, or by the keyboard's menu key for the chosen one."""
         item: QListWidgetItem | None = self.currentItem()
@@ -160,6 +182,33 @@ class AccountList(Selector):
             self.chosen.emit(item.data(ROW).key)
 
 
+class AccountSearch(SearchField):
+    """`Search accounts`: Down goes to the list, Return chooses the first that fits, Escape clears."""
+
+    left = Signal()
+    first_asked = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme, "Search accounts")
+        self.setPlaceholderText("Search accounts")
+        set_tooltip(self, "Ctrl+F")
+        self.hide()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """See the class."""
+        key = event.key()
+        if key in RETURNS:
+            self.first_asked.emit()
+        elif key == Qt.Key.Key_Down:
+            self.left.emit()
+        elif key == Qt.Key.Key_Escape and self.text():
+            self.clear()
+        elif key == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
 class Sidebar(QFrame):
     """Emits what the user asks for; knows nothing else."""
 
@@ -175,33 +224,36 @@ class Sidebar(QFrame):
         self.list = AccountList(theme)
         self.tray_note = label("", "hint", wrap=True)
         self.tray_note.hide()
-        self.connect_button = IconButton(theme, "plus", "Connect Account", "primary", "Connect Account")
+        self.search = AccountSearch(theme)
+        self.search.textChanged.connect(self._filter)
+        self.search.left.connect(self._leave_search)
+        self.search.first_asked.connect(self.list.choose_first)
+        self.none_found = label("", "hint", wrap=True)
+        self.none_found.hide()
+        self.below = QVBoxLayout()  # below the accounts: pages add their navigation buttons here
+        self.below.setContentsMargins(0, 0, 0, 0)
+        self.below.setSpacing(2)
+        self.connect_button = IconButton(theme, "plus", "Connect Account", "", "Connect Account")
         self.settings_button = IconButton(theme, "gear", "Settings")
         set_tooltip(self.settings_button, "Settings (Ctrl+,)")
         set_tooltip(self.connect_button, "Ctrl+N")
         self.connect_button.clicked.connect(self.connect_asked)
         self.settings_button.clicked.connect(self.settings_asked)
-        head = QVBoxLayout()
-        head.setContentsMargins(10, 6, 8, 12)
-        head.setSpacing(2)
-        head.addWidget(self.summary)
-        head.addWidget(self.note)
-        self.below = QVBoxLayout()  # below the accounts: pages add their navigation buttons here
-        self.below.setContentsMargins(0, 0, 0, 0)
-        self.below.setSpacing(2)
+        self._head = QVBoxLayout()
+        self._head.addWidget(self.summary)
+        self._head.addWidget(self.note)
         self._foot = QHBoxLayout()
-        self._foot.setContentsMargins(6, 8, 6, 0)
-        self._foot.setSpacing(8)
         self._foot.addWidget(self.connect_button, 1)
         self._foot.addWidget(self.settings_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 14, 10, 14)
-        layout.setSpacing(0)
-        layout.addLayout(head)
-        layout.addWidget(self.list, 1)
-        layout.addLayout(self.below)
-        layout.addWidget(self.tray_note)
-        layout.addLayout(self._foot)
+        self._column = QVBoxLayout(self)
+        self._column.setSpacing(0)
+        self._column.addLayout(self._head)
+        self._column.addWidget(self.search)
+        self._column.addWidget(self.none_found)
+        self._column.addWidget(self.list, 1)
+        self._column.addWidget(self.tray_note)
+        self._column.addLayout(self.below)
+        self._column.addLayout(self._foot)
         theme.changed.connect(self._resize)
         self._resize()
 
@@ -211,10 +263,34 @@ class Sidebar(QFrame):
         self.note.show_text(model.summary_note)
         self.note.setVisible(bool(model.summary_note))
         self.list.fill(model.rows, selected)
+        self.search.setVisible(len(model.rows) >= SORTED_FROM or bool(self.search.text()))
+        self._filter()
         self.tray_note.setVisible(model.tray_missing)
         if model.tray_missing:
             self.tray_note.setText(NO_TRAY)
-            self.tray_note.setContentsMargins(10, 8, 8, 4)
+
+    def go_to_search(self) -> None:
+        """Ctrl+F: into the search field. With fewer accounts than it is shown for, into the list."""
+        target: QWidget = self.search if self.search.isVisible() else self.list
+        target.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _filter(self) -> None:
+        wanted = self.search.text()
+        found = self.list.filter(wanted)
+        self.none_found.setText(f"No account called “{plain(wanted, SENTENCE)}”")
+        self.none_found.setVisible(not found and bool(wanted.strip()))
+
+    def _leave_search(self) -> None:
+        self.list.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _resize(self) -> None:
-        self.setFixedWidth(self._theme.px(290))
+        px = self._theme.px
+        self.setMinimumWidth(px(240))
+        self.setMaximumWidth(px(460))
+        self._head.setContentsMargins(px(10), px(6), px(8), px(12))
+        self._head.setSpacing(px(2))
+        self._foot.setContentsMargins(px(6), px(8), px(6), 0)
+        self._foot.setSpacing(px(8))
+        self._column.setContentsMargins(px(10), px(14), px(10), px(14))
+        self.none_found.setContentsMargins(px(10), px(12), px(8), 0)
+        self.tray_note.setContentsMargins(px(10), px(8), px(8), px(4))

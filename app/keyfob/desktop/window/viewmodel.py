@@ -6,6 +6,7 @@ which the user may copy for a report.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import assert_never
@@ -16,6 +17,7 @@ from keyfob.core.provider import EMPTY
 from keyfob.desktop.window.banners import banners
 from keyfob.desktop.window.detail import detail
 from keyfob.desktop.window.models import (
+    SORTED_FROM,
     STATUS_SHAPES,
     STATUS_TONES,
     STATUS_WORDS,
@@ -50,14 +52,14 @@ def window(
     """
     keychain_trouble = keychain is not None
     views = [view.at(now, keychain_ok=not keychain_trouble) for view in views]
-    names = [name_of(v) for v in views]
+    names = Counter(name_of(v) for v in views)
     chosen = next((v for v in views if v.key == selected), None)
     title, note = ("", "") if loading else summary(views, keychain_trouble=keychain_trouble)
     needy = sorted(views, key=lambda v: (v.status != "needs_sign_in", v.status != "stale"))
     spoken = " · ".join(p for p in (note, "offline" if offline else "") if p)
     counted = [left for v in views if v.status == "connected" and (left := until(v, now)) is not None]
     return Window(
-        rows=tuple(row(v, now, names.count(name_of(v)) > 1, pictures) for v in views),
+        rows=tuple(row(v, now, names[name_of(v)] > 1, pictures) for v in in_order(views)),
         summary=title,
         summary_note=spoken,
         banners=banners(views, now, hidden, keychain, zone, selected),
@@ -73,6 +75,16 @@ def window(
         tray_missing=tray_missing,
         urgent=any(timedelta(0) <= left < 2 * SOON for left in counted),
     )
+
+
+def in_order(views: Sequence[AccountView]) -> Sequence[AccountView]:
+    """As they are listed: from ten on, those that need the user come first, then those that wait, then the
+    rest by name. A few stay as they were connected, so that each keeps its place.
+    """
+    if len(views) < SORTED_FROM:
+        return views
+    rank = {"needs_sign_in": 0, "stale": 1}
+    return sorted(views, key=lambda v: (rank.get(v.status, 2), name_of(v).casefold(), v.id))
 
 
 def row(view: AccountView, now: datetime, twins: bool = False, pictures: Mapping[str, str] = EMPTY) -> Row:

@@ -1,0 +1,53 @@
+"""Where the window stood when it was last open, and how wide its list was: a file in the state folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QObject
+
+from keyfob.desktop.window.main_window import MainWindow
+from keyfob.process.home import write_private
+
+log = logging.getLogger(__name__)
+FILE = "window.json"
+
+
+class WindowPlace(QObject):
+    """Puts the window back at the start, and notes its place whenever it is hidden. On the GUI thread."""
+
+    def __init__(self, window: MainWindow, state: Path) -> None:
+        super().__init__(window)
+        self._window, self._file = window, state / FILE
+        self._noted = self._restore()
+        window.hidden.connect(self.note)
+
+    def note(self) -> None:
+        """Write the place down if it has changed. A disk that refuses costs nothing but the place."""
+        place = {
+            "geometry": base64.b64encode(self._window.saveGeometry().data()).decode(),
+            "sidebar": self._window.sidebar_width(),
+        }
+        if place == self._noted:
+            return
+        self._noted = place
+        try:
+            write_private(self._file, json.dumps(place).encode())
+        except OSError as error:
+            log.info("the window's place was not saved: %s", error.strerror)
+
+    def _restore(self) -> dict[str, object]:
+        """Qt moves a window that would lie outside every screen onto one."""
+        try:
+            place = json.loads(self._file.read_bytes())
+            self._window.restoreGeometry(QByteArray(base64.b64decode(place["geometry"], validate=True)))
+            self._window.set_sidebar_width(int(place["sidebar"]))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError):
+            log.info("the window's last place could not be read")
+            return {}
+        return dict(place)

@@ -1,0 +1,153 @@
+"""The list of accounts: order, search, width and place of the window."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from keyfob.core.account import AccountView
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window import viewmodel
+from keyfob.desktop.window.main_window import MainWindow
+from keyfob.desktop.window.models import Window
+from keyfob.desktop.window.place import FILE, WindowPlace
+from support.samples import NOW, view
+
+NAMES = ("Zoe", "Bo", "Ada", "Kim", "Lee", "Max", "Pat", "Sam", "Tim", "Uma", "Ömer", "דנה")
+
+
+def many(count: int) -> list[AccountView]:
+    return [
+        view(
+            "gitlab" if number % 2 else "github",
+            "GitLab" if number % 2 else "GitHub",
+            f"a{number}",
+            name=name,
+        )
+        for number, name in enumerate(NAMES[:count])
+    ]
+
+
+def model(views: list[AccountView], selected: str | None = None) -> Window:
+    return viewmodel.window(views, selected, (), NOW, kept_in="GNOME Keyring")
+
+
+def titles(window: MainWindow) -> list[str]:
+    rows = window.sidebar.list
+    return [
+        rows.item(number).data(Qt.ItemDataRole.UserRole).title
+        for number in range(rows.count())
+        if not rows.item(number).isHidden()
+    ]
+
+
+@pytest.fixture
+def window(theme: Theme, qtbot: QtBot) -> MainWindow:
+    made = MainWindow(theme)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_nine_accounts_stay_in_the_order_in_which_they_were_connected(window: MainWindow) -> None:
+    window.show_model(model(many(9)), None)
+    assert titles(window) == list(NAMES[:9])
+    assert not window.sidebar.search.isVisible()
+
+
+def test_from_ten_on_those_that_need_the_user_come_first(window: MainWindow) -> None:
+    views = many(12)
+    views[4] = replace(views[4], status="needs_sign_in")
+    views[7] = replace(views[7], status="stale")
+    window.show_model(model(views, views[0].key), views[0].key)
+    assert titles(window)[:3] == ["Lee", "Sam", "Ada"]
+    assert window.sidebar.list.currentItem().data(Qt.ItemDataRole.UserRole).title == "Zoe"
+
+
+def test_the_search_finds_by_name_provider_and_id(window: MainWindow) -> None:
+    views = many(12)
+    window.show_model(model(views, views[0].key), views[0].key)
+    search = window.sidebar.search
+    window.sidebar.go_to_search()
+    assert search.hasFocus()
+    QTest.keyClicks(search, "gitlab a1")
+    assert titles(window) == ["Bo", "דנה"]
+    QTest.keyClick(search, Qt.Key.Key_Return)
+    assert window.sidebar.list.currentItem().data(Qt.ItemDataRole.UserRole).title == "Bo"
+    window.show_model(model(views, views[1].key), views[1].key)  # what comes in keeps the search
+    assert titles(window) == ["Bo", "דנה"]
+    search.setText("nobody")
+    assert titles(window) == []
+    assert window.sidebar.none_found.text() == "No account called “nobody”"
+    QTest.keyClick(search, Qt.Key.Key_Escape)
+    assert len(titles(window)) == 12
+    assert not window.sidebar.none_found.isVisible()
+    QTest.keyClick(search, Qt.Key.Key_Escape)
+    assert window.sidebar.list.hasFocus()
+
+
+def test_with_few_accounts_the_keys_for_search_lead_to_the_list(window: MainWindow) -> None:
+    window.show_model(model(many(3)), None)
+    window.sidebar.go_to_search()
+    assert window.sidebar.list.hasFocus()
+
+
+def test_a_search_that_began_stays_when_accounts_become_few(window: MainWindow) -> None:
+    window.show_model(model(many(12)), None)
+    window.sidebar.search.setText("ada")
+    window.show_model(model(many(5)), None)
+    assert window.sidebar.search.isVisible()
+    window.sidebar.search.clear()
+    window.show_model(model(many(5)), None)
+    assert not window.sidebar.search.isVisible()
+
+
+def test_place_and_widths_are_remembered(theme: Theme, qtbot: QtBot, tmp_path: Path) -> None:
+    first = MainWindow(theme)
+    qtbot.addWidget(first)
+    place = WindowPlace(first, tmp_path)
+    first.show()
+    first.resize(785, 650)  # less than the screen, which limits it
+    first.set_sidebar_width(250)
+    first.hide()
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    second = MainWindow(theme)
+    qtbot.addWidget(second)
+    WindowPlace(second, tmp_path)
+    second.show()
+    assert (second.width(), second.height()) == (first.width(), first.height())
+    assert second.sidebar_width() == first.sidebar_width() == 250
+    place.note()  # nothing has changed
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"geometry": "?", "sidebar": 1}', '{"geometry": 5}', "\x00"]
+)
+def test_a_damaged_place_is_passed_over(theme: Theme, qtbot: QtBot, tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    window = MainWindow(theme)
+    qtbot.addWidget(window)
+    usual = window.size()
+    WindowPlace(window, tmp_path)
+    assert window.size() == usual
+
+
+def test_the_list_has_a_least_and_a_greatest_width(window: MainWindow) -> None:
+    window.set_sidebar_width(10)
+    assert window.sidebar_width() >= window.sidebar.minimumWidth()
+    window.set_sidebar_width(5000)
+    assert window.sidebar_width() <= window.sidebar.maximumWidth()
+
+
+def test_a_folder_that_cannot_be_written_costs_the_place_alone(
+    theme: Theme, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = MainWindow(theme)
+    qtbot.addWidget(window)
+    WindowPlace(window, tmp_path / "missing").note()
+    assert not (tmp_path / "missing").exists()
