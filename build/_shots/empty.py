@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from PySide6.QtWidgets import QWidget
 
 from _shots.registry import scene
 from _shots.window import LOCKED
 from keyfob.core.settings import Settings
-from keyfob.demo.server import DemoServer
+from keyfob.demo import server
 
 if TYPE_CHECKING:
     from _shots.stage import Stage
@@ -64,12 +64,10 @@ def demo_starting(stage: Stage) -> QWidget:
 
 @scene("empty-demo-failed")
 def demo_failed(stage: Stage) -> QWidget:
-    def serve() -> Demo:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            DemoServer(stage.folder / "demo", port=taken.getsockname()[1]).start()
-        raise AssertionError("the port is taken")
+    def serve() -> server.DemoServer:
+        taken = patch.object(server.DemoServer, "_bind", side_effect=OSError)
+        with taken, patch.object(server, "_who_serves", return_value=None):
+            return server.DemoServer(stage.folder / "demo").start()
 
     app = stage.app(stage.engine([]), demo=serve)
     app.window.empty.demo_button.click()
