@@ -60,12 +60,16 @@ SCOPES = (
 
 
 class Server(ProviderServer):
-    """GitHub's server, which also confirms revocations."""
+    """GitHub's server, which also confirms revocations. `ended`: it renews no more."""
+
+    ended = False
 
     def __call__(self, request: Request) -> Response:
         if request.method == "DELETE":
             self.sent.append(request.purpose)
             return Response(204, {}, b"", NOW)
+        if self.ended and self.key.encode() in (request.body or b""):
+            return Response(400, {"content-type": "application/json"}, b'{"error": "invalid_grant"}', NOW)
         return super().__call__(request)
 
 
@@ -382,8 +386,14 @@ def test_a_failure_has_its_exit_one_line_and_an_empty_stdout(
         )
 
 
-def test_failures_of_the_outside_world_reach_the_terminal(engine: Engine) -> None:
+def test_failures_of_the_outside_world_reach_the_terminal(engine: Engine, server: Server) -> None:
+    server.ended = True
     for argv, code, line in (
+        (
+            ("renew", "github"),
+            3,
+            "GitHub ended this sign-in. Sign in again with `keyfob reconnect github/aldis-k`.",
+        ),
         (("token", "nobody"), 7, "There is no account nobody. To list your accounts, run `keyfob accounts`."),
         (("token", "spotify"), 3, "spotify/aldis is disconnected. Run `keyfob reconnect spotify/aldis`."),
         (

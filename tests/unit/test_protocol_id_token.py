@@ -94,6 +94,31 @@ def test_each_algorithm_that_proves_who_signed(alg: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("announced", "discovery", "alg", "fits"),
+    [
+        (("ES256", "RS256"), "openid", "ES256", True),
+        (("RS256",), "openid", "ES256", False),
+        (("RS256", "none"), None, "ES256", False),
+        (None, "openid", "RS256", True),
+        (None, "openid", "ES256", False),
+        (None, None, "ES256", True),
+    ],
+)
+def test_s40_only_an_algorithm_that_the_server_announces(
+    announced: tuple[str, ...] | None, discovery: str | None, alg: str, fits: bool
+) -> None:
+    by = signer(alg)
+    server = replace(SERVER, id_token_signing_alg_values_supported=announced)
+    ctx = replace(CTX, server=server, provider=replace(CTX.provider, discovery=discovery))
+    if fits:
+        check(by.sign(claims()), by, ctx=ctx)
+        return
+    assert "announces" in refused_unasked(by.sign(claims()), ctx=ctx).message
+    # The account pinned what was announced at its sign-in: a renewal goes by the server's keys.
+    check(by.sign(claims()), by, ctx=ctx, subject=claims()["sub"])
+
+
+@pytest.mark.parametrize(
     "alg", ["none", "nOnE", "None", "NONE", "", None, 7, ["RS256"], "HS256", "rs256", "ES256K", "RSA1_5"]
 )
 def test_s40_unsigned_and_unknown_algorithms(alg: Any) -> None:

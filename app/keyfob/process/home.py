@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from keyfob.core.errors import Fault, SettingWrong
 from keyfob.process import paths
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
+
+
+# Files in `state` that earlier versions wrote and no version reads any more.
+LEFT_BEHIND = ("presets.json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
     """The home, made if it is new. Safe when several processes start at once.
 
     KEYFOB_HOME puts all under one folder, else platformdirs decides. Wider modes of our own folders are
-    repaired. Raises SettingWrong `home_unusable` for a folder that is somebody else's or cannot be made.
+    repaired, and files that only earlier versions used are removed. Raises SettingWrong `home_unusable` for a
+    folder that is somebody else's or cannot be made.
     """
     where = paths.folders(env)
     try:
@@ -48,6 +54,9 @@ def open_home(env: Mapping[str, str] = os.environ) -> Home:
         for part in paths.PARTS:
             paths.own_folder(where[part])
         identity = _identity(Path(where["data"], "home-id"))
+        for name in LEFT_BEHIND:
+            with suppress(OSError):  # on a disk that cannot be written it stays, and does no harm
+                Path(where["state"], name).unlink()
     except (OSError, paths.NotOursError) as error:
         reason = (
             str(error) if isinstance(error, paths.NotOursError) else f"{error.filename}: {error.strerror}"

@@ -128,6 +128,16 @@ def test_processes_that_start_at_once_agree_on_the_id(tmp_path: Path) -> None:
     assert [each.name for each in (tmp_path / "h" / "data").iterdir()] == ["home-id"]
 
 
+def test_a_file_that_only_earlier_versions_used_is_removed(tmp_path: Path) -> None:
+    env = {"KEYFOB_HOME": str(tmp_path)}
+    home = open_home(env)
+    old, other = home.state / "presets.json", home.state / "other.json"
+    old.write_text("{}")
+    other.write_text("{}")
+    assert open_home(env) == home
+    assert (old.exists(), other.exists()) == (False, True)
+
+
 @pytest.mark.parametrize("text", ["", "short", "g" * 32, "a" * 33])
 def test_a_damaged_id_is_told_and_never_replaced(tmp_path: Path, text: str) -> None:
     """A new one would hide every secret that the keychain holds."""

@@ -66,6 +66,10 @@ def verify(
     """
     parsed = _parse(token)
     _check_header(parsed.header)
+    if subject is None:
+        # At a sign-in the metadata is new. A renewal has what the account pinned, and since then the server
+        # may use another algorithm.
+        _check_announced(ctx, parsed.header["alg"])
     # The claims first: a token that is not meant for us is worth no request.
     check_claims(
         ctx, parsed.claims, parsed.header, nonce=nonce, at=at, access=access, code=code, subject=subject
@@ -138,6 +142,17 @@ def _check_header(header: Mapping[str, Any]) -> None:
         _invalid("it is a different kind of token")
     if not isinstance(header.get("kid", ""), str):
         _invalid("its key id is not a string")
+
+
+def _check_announced(ctx: FlowContext, alg: str) -> None:
+    """Discovery §3: the metadata lists the algorithms; the default is RS256 (Core §3.1.3.7, 7). A preset that
+    names its endpoints itself announces nothing.
+    """
+    announced = ctx.server.id_token_signing_alg_values_supported
+    if announced is None and ctx.provider.discovery == "openid":
+        announced = ("RS256",)
+    if announced is not None and alg not in announced:
+        _invalid("its algorithm is not one that the provider announces")
 
 
 # --- signature ----------------------------------------------------------------------------------------------

@@ -88,6 +88,16 @@ class Keeper:
         """
         request = GrantRequest(min_life, rejected, force or due_only)
         record = self._reader.record(key, force=request.force)
+        try:
+            return self._valid_grant(record, request, due_only=due_only, cancel=cancel)
+        except KeyfobError as error:
+            error.facts = {"account": record.account.id, **error.facts}
+            raise
+
+    def _valid_grant(
+        self, record: Record, request: GrantRequest, *, due_only: bool, cancel: threading.Event | None
+    ) -> Grant:
+        key = record.account.key
         unsaved = self.saving.waiting(key)
         if unsaved is not None:
             # The keychain cannot be read either, and a new token is returned only once it is saved.
