@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication
 
 from keyfob.desktop.shared import icons, palette
+from keyfob.desktop.shared import theme as theme_module
 from keyfob.desktop.shared.palette import (
     AVATARS,
     DARK,
@@ -25,22 +27,68 @@ from keyfob.desktop.shared.palette import (
     contrast,
     letter_on,
 )
+from keyfob.desktop.shared.theme import Theme
 
-ALL = pytest.mark.parametrize(
-    "colors", [LIGHT, DARK, HIGH_LIGHT, HIGH_DARK], ids=["light", "dark", "high light", "high dark"]
-)
-
-
-@ALL
-@pytest.mark.parametrize(("edge", "ground"), EDGES)
-def test_what_can_be_pressed_has_an_edge_that_is_seen(colors: Palette, edge: str, ground: str) -> None:
-    assert contrast(getattr(colors, edge), getattr(colors, ground)) >= 3
+USUAL = pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
+HIGH = pytest.mark.parametrize("colors", [HIGH_LIGHT, HIGH_DARK], ids=["light", "dark"])
 
 
-@ALL
+@USUAL
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
 def test_text_is_read_on_its_ground(colors: Palette, text: str, ground: str) -> None:
     assert contrast(getattr(colors, text), getattr(colors, ground)) >= 4.5
+
+
+@HIGH
+@pytest.mark.parametrize(("text", "ground"), PAIRS)
+def test_text_in_high_contrast_is_read_on_its_ground(colors: Palette, text: str, ground: str) -> None:
+    assert contrast(getattr(colors, text), getattr(colors, ground)) >= 7
+
+
+@USUAL
+@pytest.mark.parametrize(("edge", "ground"), EDGES)
+def test_the_edge_of_what_can_be_pressed_is_seen(colors: Palette, edge: str, ground: str) -> None:
+    assert contrast(getattr(colors, edge), getattr(colors, ground)) >= 3
+
+
+@HIGH
+@pytest.mark.parametrize(("edge", "ground"), [*EDGES, ("selection_line", "side"), ("line", "bg")])
+def test_every_edge_in_high_contrast_is_seen(colors: Palette, edge: str, ground: str) -> None:
+    assert contrast(getattr(colors, edge), getattr(colors, ground)) >= 4.5
+
+
+class Needs(QObject):
+    """Stands in for QAccessibilityHints, whose value only the system can set."""
+
+    contrastPreferenceChanged = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preference = Qt.ContrastPreference.NoPreference
+
+    def contrastPreference(self) -> Qt.ContrastPreference:
+        return self.preference
+
+    def become(self, preference: Qt.ContrastPreference) -> None:
+        self.preference = preference
+        self.contrastPreferenceChanged.emit(preference)
+
+
+def test_a_wish_for_more_contrast_is_followed_at_once(
+    qapp: QApplication, theme: Theme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = Needs()
+    monkeypatch.setattr(theme_module, "accessibility_hints", lambda _: needs)
+    ours = Theme(qapp, "light")
+    assert ours.palette is LIGHT
+    needs.become(Qt.ContrastPreference.HighContrast)
+    assert ours.palette is HIGH_LIGHT
+    assert qapp.palette().text().color().name() == HIGH_LIGHT.ink
+    ours.choose("dark")
+    assert ours.palette is HIGH_DARK
+    needs.become(Qt.ContrastPreference.NoPreference)
+    assert ours.palette is DARK
+    theme.apply()
 
 
 @pytest.mark.parametrize("ground", [*AVATARS, *TRAY.values()])

@@ -20,7 +20,7 @@ class Palette:
     ink: str  # what is read first
     ink2: str  # secondary text
     ink3: str  # times, hints, placeholders
-    line: str  # borders between things
+    line: str  # borders between things; never of what one can press
     edge: str  # borders of things one can press or type in: at least 3:1 on each ground
     handle: str  # of scroll bars
     accent: str
@@ -43,6 +43,7 @@ class Palette:
     chip_ink: str
     track: str  # the life bar's unlived part
     selection: str  # the chosen row
+    selection_line: str  # its border
     hover: str
     field: str  # ground of inputs
     disabled: str  # text of what cannot be pressed now
@@ -81,6 +82,7 @@ LIGHT = Palette(
     chip_ink="#33456f",
     track="#e4e4e0",
     selection="#dfe6f7",
+    selection_line="#dfe6f7",
     hover="#e6e6e2",
     field="#ffffff",
     disabled="#8b8b92",
@@ -119,6 +121,7 @@ DARK = Palette(
     chip_ink="#c3d0f2",
     track="#3a3b42",
     selection="#2c3550",
+    selection_line="#2c3550",
     hover="#2a2b30",
     field="#1b1c1f",
     disabled="#7d7d87",
@@ -127,25 +130,36 @@ DARK = Palette(
 )
 
 
-def _high_contrast(base: Palette, name: str) -> Palette:
-    """For who asks the system for more contrast: no grey text, strong edges, plain grounds."""
-    return replace(
-        base,
-        name=name,
-        ink2=base.ink,
-        ink3=base.ink,
-        line=base.ink2,
-        edge=base.ink,
-        handle=base.ink2,
-        warn_line=base.warn,
-        bad_line=base.bad,
-        info_line=base.accent,
-        side=base.bg,
-    )
+def _with_more_contrast(usual: Palette, **colors: str) -> Palette:
+    """For users who ask their system for more contrast: no grey text, and every border is seen."""
+    lines = ("line", "edge", "handle", "warn_line", "bad_line", "info_line", "selection_line")
+    borders = dict.fromkeys(lines, usual.ink)
+    texts = dict.fromkeys(("ink2", "ink3", "chip_ink"), usual.ink)
+    return replace(usual, side=usual.bg, **(borders | texts | colors))
 
 
-HIGH_LIGHT = _high_contrast(LIGHT, "light")
-HIGH_DARK = _high_contrast(DARK, "dark")
+HIGH_LIGHT = _with_more_contrast(
+    LIGHT,
+    accent="#1b3f99",
+    accent_hover="#163480",
+    accent_down="#112968",
+    focus="#1b3f99",
+    ok="#0d4a22",
+    warn="#5e3300",
+    bad="#82190c",
+    disabled="#5b5b63",
+)
+HIGH_DARK = _with_more_contrast(
+    DARK,
+    accent="#b3c8ff",
+    accent_hover="#c9d8ff",
+    accent_down="#9fb9ff",
+    focus="#b3c8ff",
+    ok="#8fe3ac",
+    warn="#f6cb8c",
+    bad="#ffb8af",
+    disabled="#b3b3bd",
+)
 
 # (text, ground) as drawn somewhere; `disabled` is exempt, as WCAG has it.
 PAIRS: tuple[tuple[str, str], ...] = (
@@ -166,8 +180,9 @@ PAIRS: tuple[tuple[str, str], ...] = (
 
 # (edge of what can be pressed or typed in, ground): at least 3:1 (WCAG 2, 1.4.11).
 EDGES: tuple[tuple[str, str], ...] = (
-    ("edge", "bg"), ("edge", "panel"), ("edge", "side"), ("edge", "field"),
-    ("focus", "bg"), ("focus", "panel"), ("focus", "side"), ("focus", "selection"),
+    ("edge", "bg"), ("edge", "panel"), ("edge", "side"), ("edge", "field"), ("edge", "hover"),
+    ("focus", "bg"), ("focus", "panel"), ("focus", "side"), ("focus", "field"), ("focus", "hover"),
+    ("focus", "selection"),
 )  # fmt: skip
 
 # Grounds of users' letters. White on each is at least 4.5:1; chosen by the account's key, so always the same.

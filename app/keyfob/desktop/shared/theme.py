@@ -1,8 +1,9 @@
 """The look of the app: Fusion, a stylesheet made from the palette, and sizes that grow with the user's font.
 
 The app creates one `Theme` and passes it to everything that draws. It follows the system's light or dark mode
-at once (`QStyleHints.colorScheme`) unless Settings says otherwise, and emits `changed`. It never reads
-settings.
+at once (`QStyleHints.colorScheme`) unless Settings says otherwise, and a wish for more contrast
+(`QAccessibilityHints.contrastPreference`), and emits `changed`. It never reads settings. Nothing moves by
+itself in the window, so a wish for less motion needs nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontInfo, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette, QStyleHints
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from keyfob.desktop.shared.fonts import fixed_family, text_font
@@ -34,10 +35,12 @@ class Theme(QObject):
         self.scale = scale_for(QFontInfo(app.font()).pixelSize())
         self._text_font = text_font(app.font())
         app.setStyle(QStyleFactory.create("Fusion"))
-        app.styleHints().colorSchemeChanged.connect(self._scheme_changed)
-        hints = accessibility_hints()
-        if hints is not None:
-            hints.contrastPreferenceChanged.connect(self.apply)
+        # Both are kept: PySide takes Qt's hints for deleted as soon as nobody holds them.
+        self._hints = app.styleHints()
+        self._needs = accessibility_hints(self._hints)
+        self._hints.colorSchemeChanged.connect(self._scheme_changed)
+        if self._needs is not None:
+            self._needs.contrastPreferenceChanged.connect(self.apply)
         self.apply()
 
     def choose(self, choice: str) -> None:
@@ -64,19 +67,19 @@ class Theme(QObject):
     def apply(self) -> None:
         """Set the palette, the font and the style sheet of the whole app, and emit `changed`."""
         dark = self._choice == "dark" or (self._choice == "system" and self._system_is_dark())
-        high = self._wants_high_contrast()
-        self.palette = (HIGH_DARK if high else DARK) if dark else (HIGH_LIGHT if high else LIGHT)
+        usual, high = (DARK, HIGH_DARK) if dark else (LIGHT, HIGH_LIGHT)
+        self.palette = high if self._more_contrast() else usual
         self._app.setFont(self.font())
         self._app.setPalette(self._qt_palette())
         self._app.setStyleSheet(stylesheet(self.palette, self.px, fixed_family()))
         self.changed.emit()
 
     def _system_is_dark(self) -> bool:
-        return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+        return self._hints.colorScheme() == Qt.ColorScheme.Dark
 
-    def _wants_high_contrast(self) -> bool:
-        hints = accessibility_hints()
-        return hints is not None and hints.contrastPreference() == Qt.ContrastPreference.HighContrast
+    def _more_contrast(self) -> bool:
+        needs = self._needs
+        return needs is not None and needs.contrastPreference() == Qt.ContrastPreference.HighContrast
 
     def _scheme_changed(self) -> None:
         if self._choice == "system":
@@ -97,16 +100,10 @@ class Theme(QObject):
         return result
 
 
-_held: list[Any] = []  # PySide takes Qt's hints for deleted as soon as nobody holds them
-
-
-def accessibility_hints() -> Any:  # noqa: ANN401 - the type is new in Qt 6.10
-    """What the system says of its user's needs; None before Qt 6.10. On the GUI thread."""
-    if not _held:
-        style_hints = QGuiApplication.styleHints()
-        ask = getattr(style_hints, "accessibility", None)
-        _held.extend((None if ask is None else ask(), style_hints))
-    return _held[0]
+def accessibility_hints(hints: QStyleHints) -> Any:  # noqa: ANN401 - its type is new in Qt 6.10
+    """What the system says of its user's needs, a QAccessibilityHints; None before Qt 6.10."""
+    ask = getattr(hints, "accessibility", None)
+    return None if ask is None else ask()
 
 
 def scale_for(system_font_px: float) -> float:

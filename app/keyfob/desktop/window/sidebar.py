@@ -54,10 +54,10 @@ class RowDelegate(QStyledItemDelegate):
         box = QRectF(option.rect).adjusted(0, 1, 0, -1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
         if ground != "side":
+            painter.setPen(theme.color("selection_line" if chosen else ground))
             painter.setBrush(theme.color(ground))
-            painter.drawRoundedRect(box, px(8), px(8))
+            painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), px(8), px(8))
         if chosen and state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(theme.color("focus"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
