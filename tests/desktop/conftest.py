@@ -1,4 +1,6 @@
-"""Windows off screen, with an engine of samples. A Qt message or warning fails the test that caused it."""
+"""Windows off screen, on the real engine with sample accounts. A Qt message or warning fails the test that
+caused it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -19,9 +22,13 @@ from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.presenter import Presenter
-from support import fake_engine as fake
-from support import samples
+from keyfob.engine import Engine
+from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.sign_in.attempt import Attempt
 from support.desktop_app import make_app, put_away
+from support.fake_ports import NOW, FakeListeners, FakeVault, ScriptedTransport
+from support.sample_engine import sample_engine
+from support.scripted_provider import ScriptedBrowser, ScriptedProvider
 
 # What the offscreen platform says of itself, whatever the app does.
 PLATFORM = ("This plugin does not support", "QFontDatabase: Cannot find font directory")
@@ -48,14 +55,69 @@ def theme(qapp: QApplication) -> Theme:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> fake.FakeEngine:
-    return fake.FakeEngine(tmp_path)
+def vault() -> Iterator[FakeVault]:
+    result = FakeVault()
+    yield result
+    # A test that failed may have left a call waiting: a thread that runs at the exit would crash it.
+    result.answered.set()
+    if result.gate is not None:
+        result.gate.set()
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    """Every account's provider."""
+    result = ScriptedProvider()
+    yield result
+    result.let_go()
+
+
+@pytest.fixture
+def listeners() -> FakeListeners:
+    return FakeListeners()
+
+
+@pytest.fixture
+def browser(provider: ScriptedProvider, listeners: FakeListeners) -> ScriptedBrowser:
+    return ScriptedBrowser(provider, listeners)
+
+
+@pytest.fixture
+def world(
+    vault: FakeVault, provider: ScriptedProvider, listeners: FakeListeners, browser: ScriptedBrowser
+) -> dict[str, Any]:
+    """What the engine reaches outside, as fields of its ports."""
+    return {
+        "vault": vault,
+        "transport": ScriptedTransport(provider),
+        "listeners": listeners,
+        "browser": browser,
+    }
+
+
+@pytest.fixture
+def engine(tmp_path: Path, world: dict[str, Any]) -> Engine:
+    return sample_engine(tmp_path, **world)
+
+
+@pytest.fixture
+def attempts(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
+    """Every sign-in that has begun."""
+    begun: list[Attempt] = []
+    begin = engine.sign_in.begin
+
+    def noted(request: SignInRequest) -> Attempt:
+        begun.append(begin(request))
+        return begun[-1]
+
+    monkeypatch.setattr(engine.sign_in, "begin", noted)
+    return begun
 
 
 @pytest.fixture
 def clock() -> list[datetime]:
     """What the app takes for the time, in its last entry; the samples' own time."""
-    return [samples.NOW]
+    return [NOW]
 
 
 @pytest.fixture
@@ -80,10 +142,6 @@ def nothing_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
     """Every operation of a test has ended, and every window is gone, before the next test begins."""
     yield
-    # A test that failed may have left a call of the engine waiting: a
-    # thread that runs at the exit would crash it.
-    for engine in fake.made():
-        engine.release()
     operation.ask_all_to_end()
     desks = [each for each in qapp.children() if isinstance(each, AppController)]
     try:
@@ -97,15 +155,15 @@ def nothing_left(qapp: QApplication, qtbot: QtBot) -> Iterator[None]:
 
 
 @pytest.fixture
-def presenter(engine: fake.FakeEngine, qtbot: QtBot) -> Iterator[Presenter]:
-    result = Presenter(engine, clock=lambda: samples.NOW)
+def presenter(engine: Engine, qtbot: QtBot) -> Iterator[Presenter]:
+    result = Presenter(engine, clock=lambda: NOW)
     yield result
     result.close()
 
 
 @pytest.fixture
 def controller(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, clock: list[datetime], qtbot: QtBot
+    qapp: QApplication, theme: Theme, engine: Engine, clock: list[datetime], qtbot: QtBot
 ) -> Iterator[AppController]:
     """The whole app on the sample engine, its window shown and filled."""
     result = make_app(theme, lambda: engine, clock=lambda: clock[-1])

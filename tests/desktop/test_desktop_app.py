@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from keyfob.adapters.store.sqlite import SqliteAccountStore
 from keyfob.core.errors import Fault, SettingWrong
-from keyfob.core.settings import Settings
+from keyfob.demo.server import DemoServer
 from keyfob.desktop.app import saved_theme
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.viewmodel import window
-from keyfob.ports import VaultHealth
-from support import fake_engine as fake
-from support import samples
+from keyfob.engine import Engine
+from keyfob.service.sign_in.attempt import Attempt
 from support.desktop_app import make_app, quit_app
+from support.fake_ports import NOW, FakeVault
+from support.sample_engine import sample_engine
+from support.scripted_provider import ScriptedBrowser, ScriptedProvider
 
 
 def test_the_engine_is_built_after_the_first_paint(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+    qapp: QApplication,
+    theme: Theme,
+    engine: Engine,
+    provider: ScriptedProvider,
+    vault: FakeVault,
+    qtbot: QtBot,
 ) -> None:
     order: list[str] = []
 
-    def build() -> fake.FakeEngine:
+    def build() -> Engine:
         order.append("built")
         assert threading.current_thread() is not threading.main_thread()
         return engine
@@ -41,75 +51,91 @@ def test_the_engine_is_built_after_the_first_paint(
     controller.begin()
     assert order == []
     qtbot.waitUntil(lambda: order == ["painted", "built"])
-    qtbot.waitUntil(lambda: engine.renewer.ticks > 0)
+    qtbot.waitUntil(lambda: bool(provider.sent("refresh")))  # the renewer has looked what is due
     quit_app(controller, qtbot)
-    assert engine.closed
+    assert vault.closed
 
 
 def test_data_that_cannot_be_opened_is_said_and_tried_again(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+    qapp: QApplication, theme: Theme, engine: Engine, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    tries: list[int] = []
+    damaged = tmp_path / "accounts.db"
+    damaged.write_bytes(b"not a database" * 100)
+    faults: list[Fault] = []
 
-    def build() -> fake.FakeEngine:
-        tries.append(1)
-        if len(tries) == 1:
-            raise Fault("The accounts cannot be read", code="store_damaged")
+    def build() -> Engine:
+        if not faults:
+            try:
+                SqliteAccountStore(damaged)
+            except Fault as fault:
+                faults.append(fault)
+                raise
         return engine
 
     controller = make_app(theme, build)
     controller.begin()
     qtbot.waitUntil(lambda: bool(controller.window.banners))
-    assert controller.window.banners[0].title == "The accounts cannot be read"
+    assert controller.window.banners[0].title == faults[0].message
+    assert faults[0].code == "store_damaged"
     controller.window.banner_pressed.emit("build", "")
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     quit_app(controller, qtbot)
 
 
 def test_a_renewal_under_way_is_finished_before_the_end(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+    qapp: QApplication,
+    theme: Theme,
+    engine: Engine,
+    provider: ScriptedProvider,
+    vault: FakeVault,
+    qtbot: QtBot,
 ) -> None:
     controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
-    gate = engine.accounts.gate = threading.Event()
+    provider.hold("refresh")
     controller.running.ask("renew", "key-nexusmods-aldis")
-    qtbot.waitUntil(lambda: ("renew", "key-nexusmods-aldis") in engine.accounts.calls)
+    qtbot.waitUntil(lambda: any(b"key-nexusmods-aldis" in r.body for r in provider.sent("refresh")))
     codes: list[int] = []
     controller.ended.connect(codes.append)
     controller.quit()
     qtbot.wait(150)
     assert not controller.window.isVisible()
-    assert not engine.closed
+    assert not vault.closed
     assert codes == []
-    gate.set()
+    provider.let_go()
     qtbot.waitUntil(lambda: codes == [0], timeout=3000)
-    assert engine.closed
+    assert vault.closed
+    assert engine.accounts.view("nexusmods/aldis").expires_at == NOW + timedelta(seconds=provider.lifetime)
 
 
 def test_a_sign_in_under_way_is_cancelled_at_the_end(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot
+    qapp: QApplication,
+    theme: Theme,
+    engine: Engine,
+    attempts: list[Attempt],
+    browser: ScriptedBrowser,
+    qtbot: QtBot,
 ) -> None:
     controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     controller.running.ask("reconnect", "key-google-work-example.org")
-    qtbot.waitUntil(lambda: bool(engine.sign_in.attempts) and controller.threads.alive() == 1)
+    qtbot.waitUntil(lambda: bool(browser.opened) and controller.threads.alive() == 1)
     quit_app(controller, qtbot)
-    assert engine.sign_in.attempts[0].progress.stage == "cancelled"
+    assert attempts[0].progress.stage == "cancelled"
     assert controller.threads.alive() == 0
 
 
 def test_the_first_start_shows_the_way_once(
-    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot
+    qapp: QApplication, theme: Theme, tmp_path: Path, world: dict[str, Any], qtbot: QtBot
 ) -> None:
-    engine = fake.FakeEngine(tmp_path, views=[])
-    engine.settings.value = Settings()
+    engine = sample_engine(tmp_path, [], first_start=True, **world)
     controller = make_app(theme, lambda: engine)
     controller.begin()
     qtbot.waitUntil(lambda: controller.running is not None and controller.running.connect_dialog.isVisible())
     controller.running.connect_dialog.reject()
-    qtbot.waitUntil(lambda: engine.settings.value.first_start_done)
+    qtbot.waitUntil(lambda: engine.settings.load().first_start_done)
     assert controller.window.empty.isVisible()
     quit_app(controller, qtbot)
 
@@ -121,7 +147,12 @@ def test_the_first_start_shows_the_way_once(
 
 
 def test_the_demo_provider_is_tried_from_the_empty_window(
-    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot
+    qapp: QApplication,
+    theme: Theme,
+    tmp_path: Path,
+    world: dict[str, Any],
+    browser: ScriptedBrowser,
+    qtbot: QtBot,
 ) -> None:
     class Demo:
         stopped = False
@@ -129,20 +160,18 @@ def test_the_demo_provider_is_tried_from_the_empty_window(
         def stop(self) -> None:
             self.stopped = True
 
-    engine, demo = fake.FakeEngine(tmp_path, views=[]), Demo()
+    engine, demo = sample_engine(tmp_path, [], **world), Demo()
     controller = make_app(theme, lambda: engine, demo=lambda: demo)
     controller.begin()
     qtbot.waitUntil(lambda: controller.window.empty.demo_button.isVisible())
     controller.window.empty.demo_button.click()
-    qtbot.waitUntil(lambda: bool(engine.sign_in.attempts))
-    assert engine.sign_in.attempts[0].request.provider == "demo"
+    qtbot.waitUntil(lambda: bool(browser.opened))
+    assert browser.opened[0].startswith("http://127.0.0.1:9899/")
     quit_app(controller, qtbot)
     assert demo.stopped
 
 
-def test_a_second_start_raises_the_first_window(
-    engine: fake.FakeEngine, qapp: QApplication, qtbot: QtBot
-) -> None:
+def test_a_second_start_raises_the_first_window(engine: Engine, qapp: QApplication, qtbot: QtBot) -> None:
     first, raised = Instance(engine.home), []
     first.raised.connect(lambda: raised.append(1))
     assert first.first()
@@ -160,7 +189,7 @@ def test_a_second_start_raises_the_first_window(
     third.close()
 
 
-def test_what_a_crash_left_behind_does_not_lock_us_out(engine: fake.FakeEngine, qapp: QApplication) -> None:
+def test_what_a_crash_left_behind_does_not_lock_us_out(engine: Engine, qapp: QApplication) -> None:
     (engine.home.run / "window.sock").write_bytes(b"")
     instance = Instance(engine.home)
     assert instance.first()
@@ -214,7 +243,7 @@ def test_a_look_that_failed_is_repeated(qapp: QApplication, qtbot: QtBot) -> Non
     renewal_timer.stop()
 
 
-def test_the_theme_is_known_before_the_first_paint(engine: fake.FakeEngine) -> None:
+def test_the_theme_is_known_before_the_first_paint(engine: Engine) -> None:
     file = engine.home.config / "settings.json"
     assert saved_theme(engine.home) == "system"
     for content, expected in (
@@ -235,19 +264,19 @@ def test_the_tray_icon_and_menu_follow(controller: AppController, qtbot: QtBot) 
         t.startswith("Aldis · Nexus Mods — connected") for t in texts
     )
     assert controller.tray.state == "needs_you"
-    controller.tray.show_model(window((), None, (), samples.NOW, kept_in=""))
+    controller.tray.show_model(window((), None, (), NOW, kept_in=""))
     assert [a.text() for a in controller.tray.menu.actions() if not a.isSeparator()][1] == "Open Keyfob"
 
 
-def test_the_vault_in_use_is_named(controller: AppController, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    engine.vault.health = VaultHealth(True, "KWallet")
+def test_the_vault_in_use_is_named(controller: AppController, vault: FakeVault, qtbot: QtBot) -> None:
+    vault.name = "KWallet"
     controller.running.presenter.keychain.probe()
     qtbot.waitUntil(lambda: ("Kept in", "KWallet") in controller.running.presenter.model.detail.facts)
 
 
 @pytest.mark.parametrize("hidden", [True, False])
 def test_hidden_at_login_only_where_a_tray_is(
-    qapp: QApplication, theme: Theme, engine: fake.FakeEngine, qtbot: QtBot, hidden: bool
+    qapp: QApplication, theme: Theme, engine: Engine, qtbot: QtBot, hidden: bool
 ) -> None:
     controller = make_app(theme, lambda: engine)
     controller.begin(hidden=hidden)
@@ -259,6 +288,7 @@ def test_hidden_at_login_only_where_a_tray_is(
     quit_app(controller, qtbot)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("fails", [True, False])
 def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
     qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot, fails: bool
@@ -269,21 +299,26 @@ def test_a_demo_that_cannot_serve_says_so_in_the_gallery(
         def stop(self) -> None:
             pass
 
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(SettingWrong) as caught:
+            DemoServer(tmp_path / "demo", port=taken.getsockname()[1]).start()
+    fault = caught.value
+
     def serve() -> Demo:
         if fails:
-            raise SettingWrong("Another program uses port 9899", code="fixed_port_taken")
+            raise fault
         return Demo()
 
-    engine = fake.FakeEngine(tmp_path, views=[])
-    engine.settings.value = Settings()
+    engine = sample_engine(tmp_path, [], first_start=True)
     controller = make_app(theme, lambda: engine, demo=serve, with_demo=True)
     controller.begin()
     qtbot.waitUntil(
         lambda: controller.running is not None and controller.running.connect_dialog.gallery.isVisible()
     )
     gallery = controller.running.connect_dialog.gallery
-    sentence = "Another program uses port 9899. Close the program that uses the port, then try again."
+    sentence = f"{fault.message}. Close the program that uses the port, then try again."
     assert gallery.note.isVisible() is fails
     assert gallery.note.text() == (sentence if fails else "")
-    assert ("Demo provider" in [card.title for card in gallery.cards]) is not fails
+    assert ("Demo Provider" in [card.title for card in gallery.cards]) is not fails
     quit_app(controller, qtbot)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
-from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
+from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from keyfob.adapters.loopback.ports import take_port
-from keyfob.core.errors import PeerFault, SettingWrong
+from keyfob.core.http import Outcome
 from keyfob.core.provider import Policy, Provider, RedirectProfile
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect import cards, forms, models, sign_in_text
@@ -24,12 +26,15 @@ from keyfob.desktop.connect.waiting_page import StepRow
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.widgets import IconButton
-from keyfob.protocol.effects import Expectation
-from keyfob.protocol.oauth.callback import read_paste
+from keyfob.engine import Engine
 from keyfob.providers.catalogue import standard
 from keyfob.service.accounts.views import Progress
-from support import fake_engine as fake
+from keyfob.service.sign_in.attempt import Attempt
+from support.fake_ports import NOW, FakeListeners
 from support.samples import view
+from support.scripted_provider import ALICE, BOB, ScriptedBrowser, ScriptedProvider, Someone
+
+MALLORY = Someone(66666, "mallory", "Mallory")
 
 
 @pytest.fixture
@@ -46,15 +51,24 @@ def choose(dialog: ConnectDialog, query: str) -> None:
     dialog.gallery.go.click()
 
 
-def begun(engine: fake.FakeEngine, dialog: ConnectDialog, qtbot: QtBot) -> fake.FakeAttempt:
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
-    return engine.sign_in.attempts[-1]
+def begun(attempts: list[Attempt], dialog: ConnectDialog, qtbot: QtBot, number: int = 1) -> Attempt:
+    qtbot.waitUntil(lambda: len(attempts) == number and dialog.pages.currentWidget() is dialog.waiting)
+    return attempts[-1]
 
 
-def nexus(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> fake.FakeAttempt:
-    """A browser sign-in under way: OpenAI's needs nothing told."""
+@pytest.fixture
+def signing_in(
+    dialog: ConnectDialog, attempts: list[Attempt], browser: ScriptedBrowser, qtbot: QtBot
+) -> Attempt:
+    """A browser sign-in that waits for its person: OpenAI's needs nothing told."""
     choose(dialog, "openai")
-    return begun(engine, dialog, qtbot)
+    attempt = begun(attempts, dialog, qtbot)
+    qtbot.waitUntil(lambda: attempt.progress.stage == "waiting" and dialog.waiting.copy_link.isEnabled())
+    return attempt
+
+
+def ends_at(dialog: ConnectDialog, page: QWidget, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
 
 
 def test_names_that_assistive_technology_sees(dialog: ConnectDialog) -> None:
@@ -72,7 +86,7 @@ def test_names_that_assistive_technology_sees(dialog: ConnectDialog) -> None:
 def test_the_demo_is_in_the_gallery_only_while_it_runs(dialog: ConnectDialog) -> None:
     titles = [dialog.gallery.list.item(n).text() for n in range(dialog.gallery.list.count())]
     assert "Nexus Mods" in titles
-    assert "Demo provider" not in titles
+    assert "Demo Provider" not in titles
 
 
 def test_searching_finds_by_name_and_by_method(dialog: ConnectDialog) -> None:
@@ -84,7 +98,9 @@ def test_searching_finds_by_name_and_by_method(dialog: ConnectDialog) -> None:
     page.search.setText("nexus")
     assert shown() == ["Nexus Mods"]
     page.search.setText("device")
-    assert shown() == ["GitHub"]
+    by_method = {c.title for c in page.cards if "device" in [way.method for way in c.ways]}
+    assert {"GitHub", "GitLab"} <= by_method == set(shown())
+    assert "Nexus Mods" not in shown()
     page.search.setText("zzz")
     assert shown() == []
     assert not page.go.isEnabled()
@@ -104,7 +120,8 @@ def test_the_method_is_chosen_in_the_gallery(dialog: ConnectDialog, qtbot: QtBot
 @pytest.mark.parametrize(("service", "call"), [("clients", "known"), ("sign_in", "begin")])
 def test_closed_before_a_sign_in_begins_it_starts_none(
     dialog: ConnectDialog,
-    engine: fake.FakeEngine,
+    engine: Engine,
+    browser: ScriptedBrowser,
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
     service: str,
@@ -128,166 +145,248 @@ def test_closed_before_a_sign_in_begins_it_starts_none(
     qtbot.waitUntil(lambda: not operation.running())
     qtbot.wait(50)
     assert ran == []
+    assert browser.opened == []
 
 
 def test_from_the_gallery_to_connected(
-    dialog: ConnectDialog, engine: fake.FakeEngine, controller: AppController, qtbot: QtBot
+    dialog: ConnectDialog,
+    signing_in: Attempt,
+    browser: ScriptedBrowser,
+    engine: Engine,
+    controller: AppController,
+    qtbot: QtBot,
 ) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-    attempt.step("ready", redirect_uri="http://127.0.0.1:9876/callback")
-    attempt.step("waiting", browser_opened=True, url=Secret("https://example.org/?state=canary"))
-    qtbot.waitUntil(lambda: dialog.waiting.copy_link.isEnabled())
     texts = [row.accessibleName() for row in dialog.waiting.findChildren(StepRow)]
     assert texts[:3] == [
         "Ready on 127.0.0.1:9876: done",
         "Browser opened: done",
         "Waiting for you: under way",
     ]
-    attempt.finish(view("openai", "OpenAI", "alice", name="Alice"))
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
+    browser.allow(ALICE)
+    ends_at(dialog, dialog.success, qtbot)
     assert dialog.success.title.text() == "Connected as Alice"
-    qtbot.waitUntil(lambda: controller.running.presenter.model.rows[-1].id == "openai/alice")
-    assert controller.running.presenter.selected == "key-openai-alice"
+    qtbot.waitUntil(
+        lambda: "openai/alice@example.org" in [r.id for r in controller.running.presenter.model.rows][-3:]
+    )
+    made = engine.accounts.view("openai/alice@example.org")
+    assert controller.running.presenter.selected == made.key
+    assert made.expires_at == NOW + timedelta(seconds=browser.provider.lifetime)
+    assert browser.listener.outcome == Outcome(
+        True, "Connected as Alice", "You can close this tab and go back to Keyfob."
+    )
     dialog.success.done_button.click()
     assert not dialog.isVisible()
 
 
 def test_not_you_revokes_and_removes_in_one_press(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, signing_in: Attempt, browser: ScriptedBrowser, engine: Engine, qtbot: QtBot
 ) -> None:
     """S-26."""
-    attempt = nexus(dialog, engine, qtbot)
-    attempt.finish(view("openai", "OpenAI", "mallory", name="Mallory"))
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
+    browser.allow(MALLORY)
+    ends_at(dialog, dialog.success, qtbot)
+    assert "openai/mallory@example.org" in [row.id for row in engine.accounts.views()]
     dialog.success.undo.click()
-    qtbot.waitUntil(lambda: attempt.undone)
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
-    assert "openai/mallory" not in [row.id for row in engine.accounts.views()]
+    ends_at(dialog, dialog.gallery, qtbot)
+    assert "openai/mallory@example.org" not in [row.id for row in engine.accounts.views()]
+    (revoked,) = browser.provider.sent("revoke")
+    assert b"made-up-refresh-token" in (revoked.body or b"")
 
 
-@pytest.mark.parametrize("stage", ["preparing", "ready", "waiting", "checking"])
+@pytest.mark.parametrize("held", ["discovery", "", "token", "jwks"])
 def test_cancel_at_every_moment(
-    dialog: ConnectDialog, engine: fake.FakeEngine, controller: AppController, qtbot: QtBot, stage: str
+    dialog: ConnectDialog,
+    attempts: list[Attempt],
+    browser: ScriptedBrowser,
+    engine: Engine,
+    controller: AppController,
+    qtbot: QtBot,
+    held: str,
 ) -> None:
-    """S-12: and the listener's thread ends with it."""
-    attempt = nexus(dialog, engine, qtbot)
-    attempt.step(stage)
+    """S-12: before the browser, while it is open, and while the provider is asked; the listener's thread
+    ends, and what came is given back.
+    """
+    provider, before = browser.provider, len(engine.accounts.views())
+    provider.hold(held)
+    choose(dialog, "openai")
+    attempt = begun(attempts, dialog, qtbot)
+    if held != "discovery":
+        qtbot.waitUntil(lambda: attempt.progress.stage == "waiting")
+    if held in ("token", "jwks"):
+        browser.allow()
+        qtbot.waitUntil(lambda: bool(provider.sent(held)))
     dialog.waiting.cancel.click()
     assert not dialog.isVisible()
     assert attempt.progress.stage == "cancelled"
+    provider.let_go()
     qtbot.waitUntil(lambda: controller.threads.alive() == 0, timeout=1000)
+    qtbot.waitUntil(lambda: not operation.running())
+    assert len(engine.accounts.views()) == before
+    assert bool(provider.sent("revoke")) is (held in ("token", "jwks"))
 
 
-def test_escape_cancels_too(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    attempt = nexus(dialog, engine, qtbot)
+def test_escape_cancels_too(dialog: ConnectDialog, signing_in: Attempt, qtbot: QtBot) -> None:
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
-    assert attempt.progress.stage == "cancelled"
+    assert signing_in.progress.stage == "cancelled"
 
 
 def test_what_went_wrong_and_the_one_thing_to_do(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog,
+    signing_in: Attempt,
+    attempts: list[Attempt],
+    browser: ScriptedBrowser,
+    qtbot: QtBot,
 ) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-    attempt.fail(fake.declined("OpenAI"))
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    browser.deny()
+    ends_at(dialog, dialog.failure, qtbot)
     page = dialog.failure
-    assert page.text.text() == "You declined access at OpenAI."
+    assert page.text.text() == "You declined access at OpenAI (Sign in with ChatGPT)."
     assert page.remedy.text() == "Start again and allow access."
     page.copy.click()
     copied = QGuiApplication.clipboard().text()
     assert "code: declined" in copied
     assert "access_denied: The resource owner denied the request" in copied
     page.retry_button.click()
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
+    begun(attempts, dialog, qtbot, 2)
+
+
+def test_a_sign_in_that_takes_too_long_can_be_started_again(
+    dialog: ConnectDialog,
+    signing_in: Attempt,
+    attempts: list[Attempt],
+    browser: ScriptedBrowser,
+    qtbot: QtBot,
+) -> None:
+    browser.listener.time_out()
+    ends_at(dialog, dialog.failure, qtbot)
+    assert dialog.failure.text.text() == "The sign-in was not finished in time."
+    dialog.failure.retry_button.click()
+    begun(attempts, dialog, qtbot, 2)
 
 
 def test_somebody_else_may_be_added_instead(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController,
+    attempts: list[Attempt],
+    browser: ScriptedBrowser,
+    engine: Engine,
+    qtbot: QtBot,
 ) -> None:
     dialog = controller.running.connect_dialog
-    controller.running.ask("reconnect", "key-google-work-example.org")
-    attempt = begun(engine, dialog, qtbot)
-    attempt.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    key = "key-google-work-example.org"
+    controller.running.ask("reconnect", key)
+    begun(attempts, dialog, qtbot)
+    qtbot.waitUntil(lambda: len(browser.opened) == 1)
+    assert "login_hint=work%40example.org" in browser.opened[0]
+    browser.allow(BOB)
+    ends_at(dialog, dialog.failure, qtbot)
     assert dialog.waiting.title.text() == "Sign in as work@example.org at Google"
     page = dialog.failure
     assert page.title.text() == "work@example.org was not connected"
+    assert page.text.text() == "You signed in as Bob, not as google/work@example.org."
     assert (page.retry_button.text(), page.retry_button.property("kind")) == (
         "Try again as work@example.org",
         "primary",
     )
     page.retry_button.click()
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 2)
-    again = begun(engine, dialog, qtbot)
-    assert again.request.account == "key-google-work-example.org"
-    again.fail(PeerFault("Bob signed in, not work@example.org", code="subject_mismatch"))
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    again = begun(attempts, dialog, qtbot, 2)
+    assert again.request.account == key
+    qtbot.waitUntil(lambda: len(browser.opened) == 2)
+    browser.allow(BOB)
+    ends_at(dialog, dialog.failure, qtbot)
+    assert engine.accounts.view(key).status == "needs_sign_in"
     assert page.other_button.text() == "Connect as a new account"
     page.other_button.click()
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 3)
-    assert engine.sign_in.attempts[2].request.account is None
+    third = begun(attempts, dialog, qtbot, 3)
+    assert third.request.account is None
     qtbot.waitUntil(lambda: dialog.waiting.title.text() == "Sign in at Google")
 
 
 def test_the_link_is_copied_for_another_browser(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, signing_in: Attempt, browser: ScriptedBrowser
 ) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-    attempt.step("waiting", url=Secret("https://example.org/?state=s"))
-    qtbot.waitUntil(lambda: dialog.waiting.copy_link.isEnabled())
     dialog.waiting.copy_link.click()
-    assert QGuiApplication.clipboard().text() == "https://example.org/?state=s"
+    assert QGuiApplication.clipboard().text() == browser.opened[0]
 
 
-def test_an_address_may_be_pasted(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-    attempt.step("waiting", paste="url")
-    qtbot.waitUntil(lambda: dialog.waiting.nothing.isVisible())
+def test_without_a_browser_the_link_is_all_there_is(
+    dialog: ConnectDialog, attempts: list[Attempt], browser: ScriptedBrowser, qtbot: QtBot
+) -> None:
+    browser.missing = True
+    choose(dialog, "openai")
+    begun(attempts, dialog, qtbot)
+    qtbot.waitUntil(dialog.waiting.copy_link.isEnabled)
+    qtbot.waitUntil(
+        lambda: dialog.waiting.text.text() == "No browser opened. Copy the link and open it in any browser."
+    )
+    browser.allow()  # in another one
+    ends_at(dialog, dialog.success, qtbot)
+
+
+def test_an_address_may_be_pasted(
+    dialog: ConnectDialog, signing_in: Attempt, browser: ScriptedBrowser, qtbot: QtBot
+) -> None:
+    browser.provider.hold("token")
+    address = browser.provider.allowed(browser.opened[0], ALICE)
     dialog.waiting.nothing.click()
-    dialog.waiting.paste_field.setText(" http://127.0.0.1:9876/callback?code=c ")
+    dialog.waiting.paste_field.setText(f" {address} ")
     qtbot.keyClick(dialog.waiting.paste_field, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: attempt.pasted == ["http://127.0.0.1:9876/callback?code=c"])
     qtbot.waitUntil(lambda: dialog.waiting.paste_field.text() == "")
     assert dialog.isVisible()
+    browser.provider.let_go()
+    ends_at(dialog, dialog.success, qtbot)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("see http://127.0.0.1:9876/auth/callback", "The pasted text has spaces or line breaks in it."),
+        ("https://example.org/?code=c&state=s", "This is not the address of the browser's last page."),
+        (
+            "http://127.0.0.1:9876/auth/callback?code=c&state=s&client_id=x",
+            "This address belongs to another sign-in.",
+        ),
+    ],
+)
 def test_a_pasted_text_that_does_not_fit_stays_to_be_corrected(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    dialog: ConnectDialog, signing_in: Attempt, qtbot: QtBot, text: str, said: str
 ) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-
-    def paste(text: str) -> None:
-        read_paste(
-            text,
-            form="url",
-            redirect_uri="http://127.0.0.1:9876/callback",
-            expectation=Expectation(Secret("s")),
-        )
-
-    monkeypatch.setattr(attempt, "paste", paste)
-    attempt.step("waiting", paste="url")
-    qtbot.waitUntil(lambda: dialog.waiting.nothing.isVisible())
     dialog.waiting.nothing.click()
-    dialog.waiting.paste_field.setText("see http://127.0.0.1:9876/callback")
+    dialog.waiting.paste_field.setText(text)
     dialog.waiting.paste_button.click()
-    said = (
-        "The pasted text has spaces or line breaks in it. "
-        "Copy the full address or code from the browser, and nothing else."
-    )
-    qtbot.waitUntil(lambda: dialog.waiting.note.text() == said)
-    assert dialog.waiting.paste_field.text() == "see http://127.0.0.1:9876/callback"
+    qtbot.waitUntil(lambda: dialog.waiting.note.text().startswith(said))
+    assert dialog.waiting.paste_field.text() == text
+    assert signing_in.progress.stage == "waiting"
+
+
+@pytest.fixture
+def taken(listeners: FakeListeners) -> Iterator[int]:
+    """A port that another program holds."""
+    listeners.take = True
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+@pytest.fixture
+def port_setting(engine: Engine, taken: int) -> None:
+    """That port is the callback port. Ask for it before the app, which reads the settings once."""
+    settings = engine.settings.load()
+    engine.settings.save(replace(settings, callback_port=taken), settings)
+
+
+def nexus(dialog: ConnectDialog, qtbot: QtBot) -> None:
+    """A browser sign-in at Nexus Mods, whose callback port Settings sets."""
+    dialog.connect_to("nexusmods", "oauth")
+    ends_at(dialog, dialog.form, qtbot)
+    dialog.form.fields["client_id"].setText("id-1")
+    dialog.form.go.click()
 
 
 def test_a_taken_port_leads_to_its_setting(
-    dialog: ConnectDialog, controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    port_setting: None, taken: int, dialog: ConnectDialog, controller: AppController, qtbot: QtBot
 ) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingWrong) as caught:
-        take_port(RedirectProfile(), taken.getsockname()[1])
-    attempt.fail(caught.value)
+    nexus(dialog, qtbot)
     page = dialog.failure
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
-    assert page.retry_button.text() == "Try again"
+    ends_at(dialog, page, qtbot)
+    assert page.text.text().startswith(f"Port {taken} is in use")
     assert page.retry_button.isDefault()
     assert page.settings_button.isVisible()
     page.settings_button.click()
@@ -300,79 +399,112 @@ def test_a_taken_port_leads_to_its_setting(
 
 
 def test_a_presets_own_port_is_not_looked_for_in_settings(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, engine: Engine, taken: int, qtbot: QtBot
 ) -> None:
-    attempt = nexus(dialog, engine, qtbot)
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingWrong) as caught:
-        take_port(RedirectProfile(port="fixed", ports=(taken.getsockname()[1],)), 0)
-    attempt.fail(caught.value)
+    own = engine.home.config / "providers"
+    own.mkdir(exist_ok=True)
+    fixed = f'extends = "nexusmods"\nid = "nexusmods"\n[redirect]\nport = "fixed"\nports = [{taken}]\n'
+    (own / "nexusmods.toml").write_text(fixed)
+    nexus(dialog, qtbot)
     page = dialog.failure
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
+    ends_at(dialog, page, qtbot)
+    assert page.text.text().startswith(f"Port {taken} is in use")
     assert "Settings" not in page.remedy.text()
     assert not page.settings_button.isVisible()
 
 
 def test_nothing_can_be_changed_where_nothing_was_entered(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, signing_in: Attempt, browser: ScriptedBrowser, qtbot: QtBot
 ) -> None:
-    nexus(dialog, engine, qtbot).fail(SettingWrong("OpenAI does not accept the scopes", code="scope_refused"))
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.failure)
+    browser.deny("invalid_scope")
+    ends_at(dialog, dialog.failure, qtbot)
+    dialog.failure.copy.click()
+    assert "code: scope_refused" in QGuiApplication.clipboard().text()
     assert dialog.failure.retry_button.text() == "Try again"
 
 
 def test_a_device_code_is_large_and_a_picture(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, attempts: list[Attempt], provider: ScriptedProvider, engine: Engine, qtbot: QtBot
 ) -> None:
-    choose(dialog, "github")
-    attempt = begun(engine, dialog, qtbot)
-    attempt.step("code", user_code="WDJB-MJHT", verification_uri="https://github.com/login/device")
-    qtbot.waitUntil(lambda: dialog.waiting.code.text() == "WDJB-MJHT")
+    device(dialog, attempts, qtbot)
     assert dialog.waiting.qr.isVisible()
     dialog.waiting.copy_code.click()
     assert QGuiApplication.clipboard().text() == "WDJB-MJHT"
+    provider.decide(ALICE)
+    ends_at(dialog, dialog.success, qtbot)
+    assert engine.accounts.view("github/alice").method == "device"
+
+
+def test_a_device_code_that_is_declined_is_said(
+    dialog: ConnectDialog, attempts: list[Attempt], provider: ScriptedProvider, qtbot: QtBot
+) -> None:
+    device(dialog, attempts, qtbot)
+    provider.decide(None)
+    ends_at(dialog, dialog.failure, qtbot)
+    assert dialog.failure.text.text() == "You declined access at GitHub."
+
+
+def device(dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot) -> None:
+    """A sign-in at GitHub that shows its code."""
+    dialog.connect_to("github", "device")
+    ends_at(dialog, dialog.form, qtbot)
+    dialog.form.fields["client_id"].setText("id-1")
+    dialog.form.go.click()
+    begun(attempts, dialog, qtbot)
+    qtbot.waitUntil(lambda: dialog.waiting.code.text() == "WDJB-MJHT")
 
 
 def test_an_app_of_ones_own_is_asked_for_with_the_exact_redirect(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, attempts: list[Attempt], browser: ScriptedBrowser, qtbot: QtBot
 ) -> None:
-    choose(dialog, "google")
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    choose(dialog, "discord")
+    ends_at(dialog, dialog.form, qtbot)
     page = dialog.form
     page.go.click()
     assert page.problems["client_id"].text() == "Client id is needed."
-    assert engine.sign_in.attempts == []
+    assert attempts == []
     page.fields["client_id"].setText("id-1")
     page.fields["client_secret"].setText("canary-secret")
     next(b for b in page.findChildren(IconButton) if b.accessibleName() == "Copy redirect URI").click()
-    assert QGuiApplication.clipboard().text() == "http://127.0.0.1:9876/callback"
+    redirect = "http://127.0.0.1:9876/callback"
+    assert QGuiApplication.clipboard().text() == redirect
     page.go.click()
-    attempt = begun(engine, dialog, qtbot)
+    attempt = begun(attempts, dialog, qtbot)
     assert attempt.request.client_id == "id-1"
     assert attempt.request.client_secret == Secret("canary-secret")
     left = [f.text() for f in dialog.findChildren(QLineEdit)]
     assert not any("canary" in text for text in left)
+    qtbot.waitUntil(lambda: bool(browser.opened))
+    sent = dict(parse_qsl(urlsplit(browser.opened[0]).query))
+    assert (sent["client_id"], sent["redirect_uri"]) == ("id-1", redirect)
 
 
-def test_a_handle_is_asked_for(dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot) -> None:
+def test_a_handle_is_asked_for(dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot) -> None:
     choose(dialog, "bluesky")
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    ends_at(dialog, dialog.form, qtbot)
     dialog.form.fields["handle"].setText("alice.test")
     dialog.form.go.click()
-    attempt = begun(engine, dialog, qtbot)
-    assert dict(attempt.request.inputs) == {"handle": "alice.test"}
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    assert dict(attempts[0].request.inputs) == {"handle": "alice.test"}
 
 
 def test_what_terms_forbid_is_said_before_anything_is_tried(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot
 ) -> None:
-    choose(dialog, "subscription")
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    dialog.gallery.search.setText("claude")
+    dialog.gallery.method.setCurrentIndex(dialog.gallery.method.findData("oauth"))
+    dialog.gallery.go.click()
+    ends_at(dialog, dialog.form, qtbot)
     assert not dialog.form.go.isVisible()
-    assert engine.sign_in.attempts == []
+    assert attempts == []
 
 
 def test_switching_the_method_is_on_purpose(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController,
+    attempts: list[Attempt],
+    engine: Engine,
+    provider: ScriptedProvider,
+    qtbot: QtBot,
 ) -> None:
     dialog = controller.running.connect_dialog
     controller.running.ask("switch_method", "key-nexusmods-aldis")
@@ -385,19 +517,23 @@ def test_switching_the_method_is_on_purpose(
     assert not dialog.gallery.method.isVisible()  # there is one other method
     assert dialog.gallery.go.hasFocus()
     dialog.gallery.go.click()
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    ends_at(dialog, dialog.form, qtbot)
+    provider.person = Someone(41882907, "aldis", "Aldis")
     dialog.form.fields["api_key"].setText("canary-key")
     dialog.form.go.click()
-    request = begun(engine, dialog, qtbot).request
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    request = attempts[0].request
     assert (request.account, request.method, request.switch_method) == (
         "key-nexusmods-aldis",
         "api_key",
         True,
     )
+    ends_at(dialog, dialog.success, qtbot)
+    assert engine.accounts.view("nexusmods/aldis").method == "api_key"
 
 
 def test_only_pages_of_the_web_are_offered() -> None:
-    preset = fake.sample_providers()[5]
+    preset = standard(Path("/nowhere")).get("anthropic")
     asked = forms.form(preset, "api_key", known=None, setting_port=1).key
     assert asked is not None
     assert asked.page is not None
@@ -415,8 +551,8 @@ def test_only_pages_of_the_web_are_offered() -> None:
     ],
 )
 def test_the_redirect_to_register(port: str, ports: tuple[int, ...], registered: bool, expected: str) -> None:
-    redirect = fake.RedirectProfile(port=port, ports=ports, registered_port=registered)
-    provider = fake.Provider("p", "P", redirect=redirect)
+    redirect = RedirectProfile(port=port, ports=ports, registered_port=registered)
+    provider = Provider("p", "P", redirect=redirect)
     assert forms.redirect_uri(provider, 9876) == expected
 
 
@@ -442,7 +578,7 @@ def test_a_qr_code_has_its_three_finders() -> None:
 
 
 def test_an_account_with_one_way_is_told_so(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot
+    controller: AppController, attempts: list[Attempt], qtbot: QtBot
 ) -> None:
     dialog = controller.running.connect_dialog
     controller.running.ask("switch_method", "key-bluesky-aldis.bsky.social")
@@ -450,22 +586,22 @@ def test_an_account_with_one_way_is_told_so(
     assert "no other method" in dialog.failure.title.text()
     assert not dialog.failure.retry_button.isVisible()
     dialog.failure.close_button.click()
-    assert not engine.sign_in.attempts
+    assert attempts == []
 
 
 def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, qtbot: QtBot
 ) -> None:
-    blocked = replace(engine.providers.get("claude-ai"), methods=("oauth", "api_key"))
-    engine.providers.rows = [p for p in engine.providers.rows if p.id != "claude-ai"] + [blocked]
-    dialog.choose(demo=False)
-    qtbot.waitUntil(lambda: [len(c.ways) for c in dialog.gallery.cards if c.id == "claude-ai"] == [2])
-    dialog.gallery.search.setText("claude subscription")
+    (card,) = [c for c in dialog.gallery.cards if c.id == "claude"]
+    assert [way.method for way in card.ways] == ["api_key", "oauth"]
+    dialog.gallery.search.setText("claude")
     dialog.gallery.method.setCurrentIndex(dialog.gallery.method.findData("oauth"))
-    assert dialog.gallery.foot.what.text() == "Claude subscription: not allowed by its terms"
-    assert dialog.gallery.foot.lead.text() == "Anthropic’s terms allow this sign-in only for its own apps."
+    assert dialog.gallery.foot.what.text() == "Claude: not allowed by its terms"
+    assert dialog.gallery.foot.lead.text().startswith(
+        "Anthropic does not let other apps offer Claude.ai sign-in"
+    )
     dialog.gallery.go.click()
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    ends_at(dialog, dialog.form, qtbot)
     assert not dialog.form.go.isVisible()
     other = dialog.form.findChild(QPushButton, "other_api_key")
     assert other.text() == "Paste an API key"
@@ -473,9 +609,17 @@ def test_what_the_terms_forbid_is_seen_before_and_the_other_ways_are_offered(
     qtbot.waitUntil(lambda: "api_key" in dialog.form.fields)
 
 
-def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, qtbot: QtBot) -> None:
+@pytest.fixture
+def own_app(engine: Engine) -> None:
+    """The person's app at Microsoft, of an earlier sign-in."""
+    engine.clients.keep(engine.providers.get("microsoft"), {"tenant": "common"}, "3f6c1d20-77aa", None)
+
+
+def test_an_app_given_before_is_shown_and_can_be_changed(
+    own_app: None, dialog: ConnectDialog, qtbot: QtBot
+) -> None:
     choose(dialog, "microsoft")
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.form)
+    ends_at(dialog, dialog.form, qtbot)
     assert "client_id" not in dialog.form.fields
     change = next(b for b in dialog.form.findChildren(QPushButton) if b.accessibleName() == "Change the app")
     change.click()
@@ -483,9 +627,12 @@ def test_an_app_given_before_is_shown_and_can_be_changed(dialog: ConnectDialog, 
 
 
 def test_the_popular_stand_first_and_any_server_last() -> None:
-    order = [c.id for c in cards.cards(fake.sample_providers(), demo=True)]
+    presets = standard(Path("/nowhere")).all()
+    only_blocked = replace(next(p for p in presets if p.policy.blocked), id="blocked", methods=("oauth",))
+    order = [c.id for c in cards.cards([*presets, only_blocked], demo=True)]
     assert order[:4] == ["demo", "nexusmods", "bluesky", "github"]
-    assert order[-2:] == ["openid", "claude-ai"]  # what the terms forbid comes after all that can be used
+    assert set(order[-1 - len(cards.ANY_SERVER) : -1]) >= {"oidc", "oauth2"}
+    assert order[-1] == "blocked"  # what the terms forbid comes after all that can be used
 
 
 def test_every_port_that_has_to_be_registered_is_told() -> None:
@@ -512,7 +659,7 @@ def test_the_choice_is_found_by_its_name(dialog: ConnectDialog) -> None:
 
 
 def test_what_assistive_technology_selects_in_the_gallery_goes_on(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, qtbot: QtBot
 ) -> None:
     accessible = QAccessible.queryAccessibleInterface(dialog.gallery.list)
     chosen: list[str] = []
@@ -527,28 +674,26 @@ def test_what_assistive_technology_selects_in_the_gallery_goes_on(
 @pytest.mark.parametrize("outcome", ["success", "failure"])
 def test_the_window_comes_to_the_front_however_a_sign_in_ends(
     dialog: ConnectDialog,
-    engine: fake.FakeEngine,
+    signing_in: Attempt,
+    browser: ScriptedBrowser,
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
     outcome: str,
 ) -> None:
     """The browser covers it at that moment."""
-    nexus(dialog, engine, qtbot)
     asked: list[str] = []
     monkeypatch.setattr(dialog, "raise_", lambda: asked.append("raise"))
     monkeypatch.setattr(dialog, "activateWindow", lambda: asked.append("activate"))
     monkeypatch.setattr(QApplication, "alert", lambda widget, *_: asked.append("alert"))
-    attempt = engine.sign_in.attempts[-1]
     if outcome == "success":
-        attempt.finish(view("nexusmods", "Nexus Mods", "new"))
+        browser.allow()
     else:
-        attempt.fail(fake.declined("Nexus Mods"))
-    page = getattr(dialog, outcome)
-    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is page)
+        browser.deny()
+    ends_at(dialog, getattr(dialog, outcome), qtbot)
     assert asked == ["raise", "activate", "alert"]
 
 
-def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
+def test_the_way_that_works_at_once_is_chosen(own_app: None, dialog: ConnectDialog) -> None:
     """Nexus Mods gives out apps by hand: its API key works now."""
     page, foot = dialog.gallery, dialog.gallery.foot
     page.search.setText("nexus")
@@ -560,13 +705,11 @@ def test_the_way_that_works_at_once_is_chosen(dialog: ConnectDialog) -> None:
     assert foot.lead.text() == "First you register an app at Nexus Mods. Keyfob shows you each step."
     page.search.setText("openai")
     assert page.method.currentData() == "oauth"
-    assert foot.what.text() == "OpenAI: sign in with your browser"
+    assert foot.what.text() == "OpenAI (Sign in with ChatGPT): sign in with your browser"
     page.search.setText("microsoft")
     assert foot.lead.text() == "You sign in with the app that you registered before."
-    page.search.setText("claude subscription")
-    assert foot.what.text() == "Claude subscription: not allowed by its terms"
-    described = page.list.currentItem().data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert described == ("Not allowed. Anthropic’s terms allow this sign-in only for its own apps.")
+    page.search.setText("claude")
+    assert page.method.currentData() == "api_key"
 
 
 def test_of_the_real_presets_those_that_work_at_once_stand_first(tmp_path: Path) -> None:

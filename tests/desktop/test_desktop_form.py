@@ -24,9 +24,11 @@ from keyfob.desktop.connect.presenter import SignInPresenter
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.presenter import Presenter
+from keyfob.engine import Engine
 from keyfob.providers.catalogue import standard
-from support import fake_engine as fake
+from keyfob.service.sign_in.attempt import Attempt
 from support.announcements import announcements
+from support.fake_ports import NOW
 
 GOOGLE_ID = "12-ab.apps.googleusercontent.com"
 
@@ -39,13 +41,11 @@ def presets(tmp_path: Path) -> dict[str, Provider]:
 @pytest.fixture
 def dialog(
     theme: Theme,
-    engine: fake.FakeEngine,
+    engine: Engine,
     presenter: Presenter,
     threads: Threads,
-    presets: dict[str, Provider],
 ) -> Iterator[ConnectDialog]:
-    engine.providers.rows = list(presets.values())
-    result = ConnectDialog(theme, SignInPresenter(engine, presenter, threads, clock=lambda: fake.NOW))
+    result = ConnectDialog(theme, SignInPresenter(engine, presenter, threads, clock=lambda: NOW))
     yield result
     result.end()
 
@@ -122,7 +122,7 @@ def test_a_redirect_is_shown_only_if_the_provider_has_a_field_for_it(
 
 
 def test_a_client_id_is_checked_where_the_preset_knows_its_form(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot
 ) -> None:
     open_form(dialog, qtbot, "google", "oauth")
     page = dialog.form
@@ -135,7 +135,7 @@ def test_a_client_id_is_checked_where_the_preset_knows_its_form(
     assert page.fields["client_id"].text() == "12-ab"
     assert page.fields["client_secret"].text() == "canary-secret"
     assert page.fields["client_id"].hasFocus()
-    assert engine.sign_in.attempts == []
+    assert attempts == []
     page.fields["client_id"].setText(GOOGLE_ID)
     assert not page.problems["client_id"].isVisible()
     assert [
@@ -145,8 +145,8 @@ def test_a_client_id_is_checked_where_the_preset_knows_its_form(
     ] == [True, False]
     assert steps(dialog)[-1].startswith("Step 3, done")
     page.go.click()
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 1)
-    assert engine.sign_in.attempts[0].request.client_secret == Secret("canary-secret")
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    assert attempts[0].request.client_secret == Secret("canary-secret")
 
 
 def test_the_page_of_a_server_opens_when_the_server_is_known(dialog: ConnectDialog, qtbot: QtBot) -> None:
@@ -199,7 +199,7 @@ def test_the_method_is_changed_in_the_form_and_what_was_typed_stays(
 
 
 def test_a_key_of_the_wrong_form_is_refused_at_its_field(
-    dialog: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot
 ) -> None:
     open_form(dialog, qtbot, "anthropic", "api_key")
     page = dialog.form
@@ -207,7 +207,7 @@ def test_a_key_of_the_wrong_form_is_refused_at_its_field(
     page.go.click()
     assert page.problems["api_key"].text().startswith("This is not an API key of Anthropic API. Begins with")
     assert page.fields["api_key"].text() == "sk-ant-oat-canary"
-    assert engine.sign_in.attempts == []
+    assert attempts == []
 
 
 @pytest.mark.parametrize("leave", ["escape", "cancel"])
@@ -265,7 +265,7 @@ def test_back_to_the_gallery_loses_nothing(dialog: ConnectDialog, qtbot: QtBot) 
 
 @pytest.mark.parametrize("origin", ["keyfob", "user"])
 def test_an_app_of_before_is_offered_where_there_is_a_choice(
-    dialog: ConnectDialog, presets: dict[str, Provider], engine: fake.FakeEngine, qtbot: QtBot, origin: str
+    dialog: ConnectDialog, presets: dict[str, Provider], attempts: list[Attempt], qtbot: QtBot, origin: str
 ) -> None:
     """A preset of the user's own is for one app: there is nothing to choose."""
     preset = replace(presets["discord"], origin=origin)
@@ -273,7 +273,7 @@ def test_an_app_of_before_is_offered_where_there_is_a_choice(
     dialog.show()
     dialog.show_form(forms.with_choices(asked, preset))
     if origin == "user":
-        qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 1)
+        qtbot.waitUntil(lambda: len(attempts) == 1)
         return
     assert dialog.pages.currentWidget() is dialog.form
     assert "client_id" not in dialog.form.fields
@@ -282,8 +282,8 @@ def test_an_app_of_before_is_offered_where_there_is_a_choice(
     button(dialog, "Use your app Ov23li…B2mE instead").click()
     assert "client_id" not in dialog.form.fields
     dialog.form.go.click()
-    qtbot.waitUntil(lambda: len(engine.sign_in.attempts) == 1)
-    assert engine.sign_in.attempts[0].request.client_id is None
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    assert attempts[0].request.client_id is None
 
 
 def test_every_preset_that_needs_an_app_has_steps_that_can_be_read(presets: dict[str, Provider]) -> None:

@@ -16,7 +16,6 @@ from keyfob.desktop.connect import cards
 from keyfob.desktop.connect.gallery_page import GalleryPage
 from keyfob.desktop.shared.theme import Theme
 from keyfob.providers.catalogue import standard
-from support import fake_engine as fake
 from support.announcements import announcements
 
 
@@ -238,9 +237,12 @@ def test_with_an_app_of_before_a_provider_works_at_once(presets: list[Provider])
     assert made.ways[0].lead == "You sign in with the app that you registered before."
 
 
-def test_rows_tell_assistive_technology_their_method_and_what_is_blocked(page: GalleryPage) -> None:
-    barred = next(p for p in fake.sample_providers() if p.policy.blocked)
-    page.show_cards(cards.cards([*fake.sample_providers(), barred], demo=False))
+def test_rows_tell_assistive_technology_their_method_and_what_is_blocked(
+    page: GalleryPage, presets: list[Provider]
+) -> None:
+    claude = next(p for p in presets if p.policy.blocked)
+    barred = replace(claude, id="barred", title="Barred", methods=("oauth",))
+    page.show_cards(cards.cards([*presets, barred], demo=False))
     told = QAccessible.queryAccessibleInterface(page.list)
     assert told.role() == QAccessible.Role.List
     rows = [told.child(n) for n in range(told.childCount())]

@@ -14,8 +14,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from keyfob.adapters.loopback.listener import timed_out
 from keyfob.core.consent import Program, Question, Reply
-from keyfob.core.errors import SignInEnded
 from keyfob.core.settings import Settings
 from keyfob.desktop.connect import cards, forms, sign_in_text
 from keyfob.desktop.connect.dialog import ConnectDialog
@@ -30,9 +30,11 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Switch
 from keyfob.desktop.window.consent_dialog import ConsentDialog
 from keyfob.desktop.window.presenter import Presenter
+from keyfob.engine import Engine
 from keyfob.service.accounts.views import Progress
-from support import fake_engine as fake
+from keyfob.service.sign_in.attempt import Attempt
 from support import samples
+from support.scripted_provider import ScriptedBrowser, ScriptedProvider
 
 RETURN, ENTER = Qt.Key.Key_Return, Qt.Key.Key_Enter
 KEYS = pytest.mark.parametrize("key", [RETURN, ENTER], ids=["return", "enter"])
@@ -41,12 +43,13 @@ Make = Callable[[], QDialog]
 
 
 @pytest.fixture
-def connect(theme: Theme, engine: fake.FakeEngine, presenter: Presenter, threads: Threads) -> ConnectDialog:
+def connect(theme: Theme, engine: Engine, presenter: Presenter, threads: Threads) -> ConnectDialog:
     return ConnectDialog(theme, SignInPresenter(engine, presenter, threads, clock=lambda: samples.NOW))
 
 
 @pytest.fixture
-def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> dict[str, Make]:
+def dialogs(theme: Theme, engine: Engine, connect: ConnectDialog, tmp_path: Path) -> dict[str, Make]:
+    samples.write_tool_files(tmp_path)
     progress = Progress(
         "waiting", "nexusmods", "Nexus Mods", "oauth", deadline=samples.NOW + timedelta(minutes=5)
     )
@@ -63,7 +66,7 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         preset = engine.providers.get(provider)
         return page(lambda: connect.show_form(forms.form(preset, method, known=None, setting_port=9876)))
 
-    failed = Progress("failed", "demo", "Demo", "oauth", error=SignInEnded("You declined", code="declined"))
+    failed = Progress("failed", "demo", "Demo", "oauth", error=timed_out())
     done = Progress("done", "demo", "Demo", "oauth", account=samples.sample_views()[0])
     return {
         "consent": lambda: ConsentDialog(theme, QUESTION),
@@ -71,11 +74,11 @@ def dialogs(theme: Theme, engine: fake.FakeEngine, connect: ConnectDialog) -> di
         "rename": lambda: Ask(theme, "Rename Aldis", "Tools use it.", "aldis", "Rename"),
         "settings": lambda: SettingsDialog(theme, Settings(), tray=True),
         "moving": lambda: ImportDialog(
-            theme, tuple(item(f, Path("/h")) for f in samples.sample_found(Path("/h")))
+            theme, tuple(item(found, tmp_path) for found in engine.imports.find())
         ),
         "gallery": page(lambda: connect.show_cards(cards.cards(engine.providers.all(), demo=True))),
         "form": form("google", "oauth"),
-        "blocked": form("claude-ai", "oauth"),
+        "blocked": form("claude", "oauth"),
         "waiting": page(lambda: connect.show_waiting(sign_in_text.waiting(progress, samples.NOW))),
         "success": page(lambda: connect.show_success(sign_in_text.success(done))),
         "failure": page(lambda: connect.show_failure(sign_in_text.failure(failed))),
@@ -199,7 +202,12 @@ def test_disconnect_is_confirmed_by_its_own_button_alone(
 
 @KEYS
 def test_cancel_in_the_gallery_opens_no_browser(
-    dialogs: dict[str, Make], connect: ConnectDialog, engine: fake.FakeEngine, qtbot: QtBot, key: Qt.Key
+    dialogs: dict[str, Make],
+    connect: ConnectDialog,
+    attempts: list[Attempt],
+    browser: ScriptedBrowser,
+    qtbot: QtBot,
+    key: Qt.Key,
 ) -> None:
     up(dialogs["gallery"](), qtbot)
     chosen: list[tuple[str, str]] = []
@@ -208,7 +216,8 @@ def test_cancel_in_the_gallery_opens_no_browser(
     qtbot.keyClick(connect.gallery.cancel, key)
     assert chosen == []
     assert not connect.isVisible()
-    assert engine.sign_in.attempts == []
+    assert attempts == []
+    assert browser.opened == []
 
 
 @KEYS
@@ -258,14 +267,15 @@ def test_a_wrong_number_is_not_lost_by_done(theme: Theme, qtbot: QtBot, key: Qt.
 
 @KEYS
 def test_return_works_in_the_main_window(
-    controller: AppController, engine: fake.FakeEngine, qtbot: QtBot, key: Qt.Key
+    controller: AppController, provider: ScriptedProvider, qtbot: QtBot, key: Qt.Key
 ) -> None:
     controller.window.activateWindow()
     qtbot.waitUntil(controller.window.isActiveWindow)
     qtbot.waitUntil(lambda: controller.running.presenter.model.detail is not None)
     tab_to(controller.window.account.renew, qtbot)
     qtbot.keyClick(controller.window.account.renew, key)
-    qtbot.waitUntil(lambda: engine.accounts.calls == [("renew", "key-nexusmods-aldis")])
+    account = controller.running.presenter.selected.encode()
+    qtbot.waitUntil(lambda: [account in r.body for r in provider.sent("refresh")].count(True) == 1)
     qtbot.waitUntil(lambda: controller.window.account.renew.isEnabled())
     tab_to(controller.window.sidebar.settings_button, qtbot)
     qtbot.keyClick(controller.window.sidebar.settings_button, key)

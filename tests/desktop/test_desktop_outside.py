@@ -8,7 +8,6 @@ import ast
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -29,9 +28,10 @@ from keyfob.desktop.shared.widgets import label
 from keyfob.desktop.window.consent_dialog import ConsentDialog
 from keyfob.desktop.window.history import lines
 from keyfob.desktop.window.tray import Tray
-from support import fake_engine as fake
+from keyfob.engine import Engine
 from support import samples
-from support.desktop_app import make_app, quit_app
+from support.desktop_app import choose, make_app, quit_app
+from support.sample_engine import record_of, sample_engine
 
 DESKTOP = Path(keyfob.desktop.__file__).parent
 IMAGE = "<img src='/dev/zero'>"
@@ -95,15 +95,20 @@ def test_a_notification_holds_no_markup(text: str) -> None:
     assert len(body) <= outside_text.SENTENCE
 
 
-def hostile_engine(root: Path, text: str) -> fake.FakeEngine:
+def hostile_engine(root: Path, text: str) -> Engine:
+    """With an account and a history whose texts a provider wrote."""
+    engine = sample_engine(root, samples.sample_views()[1:3])
     note = ErrorNote("internal", text, Advice.RETRY, samples.NOW)
-    every = dict.fromkeys(("name", "email", "plan", "subject", "provider_title"), text)
-    row = samples.view(
-        "evil", text, "evil", scopes=(text, "a") * 200, narrower_scopes=(text,), last_error=note
-    )
-    engine = fake.FakeEngine(root, [replace(row, **every), *samples.sample_views()[1:3]])
-    log = LoggedEvent(samples.NOW - timedelta(hours=1), row.id, row.key, "renewal_failed", text)
-    engine.accounts.history = lambda *_, **__: [log]  # type: ignore[method-assign]
+    row = samples.view("gitlab", "GitLab", "evil", scopes=(text, "a") * 200, narrower_scopes=(text,))
+    every = dict.fromkeys(("name", "email", "plan", "subject"), text)
+    engine.store.put(record_of(replace(row, last_error=note, **every), engine.providers.get("gitlab")))
+    engine.store.log(LoggedEvent(samples.NOW - samples.H, row.id, row.key, "renewal_failed", text))
+    read = engine.accounts.views
+    # A preset with such a title is refused; the window does not rely on that.
+    engine.accounts.views = lambda: [  # type: ignore[method-assign]
+        replace(view, provider_title=text) if view.id == row.id else view for view in read()
+    ]
+    assert engine.accounts.view(row.id).last_error == note
     return engine
 
 
@@ -116,6 +121,7 @@ def test_the_whole_window_is_inert(
     controller.begin()
     try:
         qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 3, timeout=5000)
+        choose(controller, "gitlab", qtbot)
         controller.window.say(text, good=False)
         controller.running.connect_account()
         controller.running.open_settings()

@@ -82,6 +82,7 @@ class FakeVault(MemoryVault):
 
     def __init__(self) -> None:
         super().__init__()
+        self.name = "GNOME Keyring"
         self.error: KeychainError | None = None
         self.prompts = 0
         self.answered = threading.Event()
@@ -115,8 +116,8 @@ class FakeVault(MemoryVault):
 
     def probe(self) -> VaultHealth:
         if self.error is not None:
-            return unhealthy(self.error, "GNOME Keyring")
-        return VaultHealth(True, "GNOME Keyring" if self.persistent else "in memory", self.persistent)
+            return unhealthy(self.error, self.name)
+        return VaultHealth(True, self.name if self.persistent else "in memory", self.persistent)
 
     def unlock(self, timeout: float, cancel: threading.Event | None = None) -> None:
         self.prompts += 1

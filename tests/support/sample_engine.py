@@ -117,12 +117,14 @@ def grant_of(view: AccountView) -> Grant:
     )
 
 
-def sample_engine(folder: Path, views: Sequence[AccountView] | None = None, **ports: Any) -> Engine:
-    """With these accounts; `ports` replace fields of `Ports`. The first start is over."""
+def sample_engine(
+    folder: Path, views: Sequence[AccountView] | None = None, *, first_start: bool = False, **ports: Any
+) -> Engine:
+    """With these accounts; `ports` replace fields of `Ports`. `first_start`: it is still to come."""
     engine = build(fake_ports(folder, **ports))
     add_accounts(engine, sample_views() if views is None else views)
     settings = engine.settings.load()
-    engine.settings.save(settings.__class__(first_start_done=True), settings)
+    engine.settings.save(replace(settings, first_start_done=not first_start), settings)
     return engine
 
 

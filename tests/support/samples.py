@@ -7,14 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from keyfob.core.account import NO_COLOR, AccountView, ErrorNote, LoggedEvent
+from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.http import Response
 from keyfob.core.provider import Provider
-from keyfob.core.secret import Secret
-from keyfob.ports import Span
 from keyfob.protocol.http.responses import token_failure
-from keyfob.tools.entries import Entry
-from keyfob.tools.imports import Found
 from support.fake_ports import NOW
 
 H, M, D = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
@@ -118,48 +114,6 @@ def sample_events(key: str, account_id: str = "") -> list[LoggedEvent]:
         LoggedEvent(NOW - ago, account_id, key, kind, text, None, n)
         for n, (ago, kind, text) in enumerate(lines)
     ]
-
-
-def sample_found(home: Path) -> list[Found]:
-    def found(source: str, tool: str, path: str, way: str, title: str | None, **more: Any) -> Found:
-        entry = Entry(
-            way,
-            secret=Secret("canary-legacy-key-f3Qa"),
-            spans=more.pop("spans", ()),
-            host=more.pop("host", None),
-        )
-        reason = more.pop("reason", "")
-        name = more.pop("provider", None)
-        return Found(
-            source,
-            tool,
-            home / path,
-            way,
-            name,
-            title,
-            more.pop("username", None),
-            more.pop("tail", ""),
-            reason,
-            {},
-            entry,
-            color=more.pop("color", NO_COLOR),
-        )
-
-    spans = (Span(0, 1),)
-    return [
-        found("gh", "GitHub's command line", ".config/gh/hosts.yml", "api_key", "GitHub",
-            provider="github", color="#24292f",
-              username="aldis-k", tail="9xQa", spans=spans),
-        found("git-credentials", "git's credential store", ".git-credentials", "api_key", "GitLab",
-            provider="gitlab", color="#c2461b",
-              username="aldis", tail="mN2c", spans=spans),
-        found("emailproxy", "Email OAuth 2.0 Proxy", "emailproxy.config", "sign_in", "Google",
-            provider="google", color="#3367d6",
-              username="work@example.org", reason="A sign-in cannot be moved between apps"),
-        found("codex", "Codex", ".codex/auth.json", "read_only", "OpenAI Codex",
-            provider="openai-codex", color="#3b5b8c",
-              reason="Codex renews this sign-in, and only one program can"),
-    ]  # fmt: skip
 
 
 def write_tool_files(home: Path) -> None:

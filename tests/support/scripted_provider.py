@@ -47,8 +47,8 @@ class Someone:
         return f"{self.login}@example.org"
 
 
-ALICE = Someone(248289761001, "alice", "Alice")
-BOB = Someone(248289761002, "bob", "Bob")
+ALICE = Someone(31415926, "alice", "Alice")
+BOB = Someone(27182818, "bob", "Bob")
 
 
 def answer(status: int, body: object) -> Response:
@@ -87,6 +87,7 @@ class ScriptedProvider:
         self._codes: dict[str, _Asked] = {}
         self._decision: str | None = None  # of a device code: the token, or an error's word
         self._numbers = 0
+        self._issuer = ""  # whose metadata was read last
 
     # --- what a test says -----------------------------------------------------------------------------------
 
@@ -124,11 +125,12 @@ class ScriptedProvider:
         issued = {"client_id": client_id} if client_id else {}
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], **issued})}"
 
-    def declined(self, address: str) -> str:
-        """Where it is sent when the person declines (RFC 6749 §4.1.2.1)."""
+    def refused(self, address: str, error: str) -> str:
+        """Where it is sent when the person declines, or with another error (RFC 6749 §4.1.2.1)."""
         asked = dict(parse_qsl(urlsplit(address).query))
-        error = {"error": "access_denied", "error_description": "The resource owner denied the request"}
-        return f"{asked['redirect_uri']}?{urlencode({**error, 'state': asked['state']})}"
+        words = {"error_description": "The resource owner denied the request"}
+        error_params = {"error": error, **(words if error == "access_denied" else {})}
+        return f"{asked['redirect_uri']}?{urlencode({**error_params, 'state': asked['state']})}"
 
     # --- its endpoints --------------------------------------------------------------------------------------
 
@@ -169,9 +171,9 @@ class ScriptedProvider:
             case "device":
                 return self._polled()
             case "token":
-                return self._exchanged(form, request.url)
+                return self._exchanged(form)
             case "refresh":
-                return answer(200, self._tokens(self.person))
+                return answer(200, self._tokens(None))
             case "userinfo" | "whoami":
                 return answer(200, self._me(self.person))
             case "revoke":
@@ -184,7 +186,7 @@ class ScriptedProvider:
 
     def _metadata(self, url: str) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0 §4.2."""
-        issuer = url.partition("/.well-known/")[0]
+        issuer = self._issuer = url.partition("/.well-known/")[0]
         ends = ("authorization", "token", "userinfo", "revocation", "device_authorization")
         return {
             "issuer": issuer,
@@ -212,7 +214,7 @@ class ScriptedProvider:
             return answer(400, {"error": self._decision})
         return answer(200, self._tokens(self.person))
 
-    def _exchanged(self, form: dict[str, str], url: str) -> Response:
+    def _exchanged(self, form: dict[str, str]) -> Response:
         asked = self._codes.pop(form.get("code", ""), None)
         if asked is None:
             return answer(400, {"error": "invalid_grant"})
@@ -222,12 +224,13 @@ class ScriptedProvider:
         tokens = self._tokens(asked.person)
         scopes = asked.params.get("scope", "").split()
         if "openid" in scopes:
-            tokens["id_token"] = self._id_token(asked, url)
+            tokens["id_token"] = self._id_token(asked)
         return answer(200, tokens | {"scope": " ".join(scopes)})
 
-    def _tokens(self, person: Someone) -> dict[str, Any]:
+    def _tokens(self, person: Someone | None) -> dict[str, Any]:
+        """RFC 6749 §5.1; None: for whoever's refresh token it was."""
         return {
-            "access_token": self._access(person),
+            "access_token": self._access(person) if person else self._new("access-token"),
             "refresh_token": self._new("refresh-token"),
             "token_type": "Bearer",
             "expires_in": self.lifetime,
@@ -240,11 +243,11 @@ class ScriptedProvider:
         claims = {"sub": person.subject, "user": user, "jti": self._new("access-token")}
         return compact({"alg": "none"}, claims, lambda signed: b"made-up")
 
-    def _id_token(self, asked: _Asked, url: str) -> str:
-        parts, now = urlsplit(url), int(self.clock().timestamp())
-        person = asked.person
+    def _id_token(self, asked: _Asked) -> str:
+        """OpenID Connect Core §2."""
+        person, now = asked.person, int(self.clock().timestamp())
         claims = {
-            "iss": f"{parts.scheme}://{parts.netloc}",
+            "iss": self._issuer,
             "aud": asked.client_id,
             "sub": person.subject,
             "iat": now,
@@ -293,5 +296,5 @@ class ScriptedBrowser:
     def allow(self, person: Someone = ALICE) -> None:
         self.listener.visit(self.provider.allowed(self.opened[-1], person))
 
-    def deny(self) -> None:
-        self.listener.visit(self.provider.declined(self.opened[-1]))
+    def deny(self, error: str = "access_denied") -> None:
+        self.listener.visit(self.provider.refused(self.opened[-1], error))
