@@ -68,6 +68,7 @@ class Stage:
         self.apps: list[AppController] = []
         self.ending: list[Callable[[], object]] = []  # lets go what a scene holds up
         self.kept: list[object] = []
+        self._renews = False  # an account is due at the start
 
     def __enter__(self) -> Stage:
         return self
@@ -102,7 +103,7 @@ class Stage:
         while not holds():
             assert time.monotonic() < end, "the scene does not come about"
             QApplication.processEvents()
-            time.sleep(0.002)
+            time.sleep(0.001)
         QApplication.processEvents()
 
     def settle(self, lasting: int = 0) -> None:
@@ -111,8 +112,9 @@ class Stage:
             if app.running is not None:
                 app.running.renewal_timer.stop()
         self.until(lambda: len(operation.running()) <= lasting)
-        end = time.monotonic() + 0.03  # a renewal of the engine's own, which is none of these
-        self.until(lambda: time.monotonic() > end)
+        if self._renews:  # on threads of the engine, which are none of these
+            end = time.monotonic() + 0.03
+            self.until(lambda: time.monotonic() > end)
         for app in self.apps:
             if app.running is not None:
                 app.running.presenter.reload()
@@ -133,6 +135,7 @@ class Stage:
     def engine(self, views: Sequence[AccountView] | None = None, **ports: Any) -> Engine:
         """With these accounts (the samples), which have been here for some days."""
         views = self.views() if views is None else views
+        self._renews = bool({each.key for each in views} & self.provider.fates.keys())
         self.clock.at = NOW - 4 * D
         made = sample_engine(
             self.folder,

@@ -270,6 +270,7 @@ def test_somebody_else_may_be_added_instead(
     engine: Engine,
     qtbot: QtBot,
 ) -> None:
+    engine.clients.keep(engine.providers.get("google"), {}, "id-1", Secret("canary-secret"))
     dialog = controller.running.connect_dialog
     key = "key-google-work-example.org"
     controller.running.ask("reconnect", key)
