@@ -154,15 +154,40 @@ def test_the_who_am_i_answer_gives_the_identity(file: Mapping[str, Any], talk: M
     )
 
 
-@pytest.mark.parametrize(("file", "talk"), [t for t in TALKS if "revoked" in t.values[1]])
+def test_every_renewal_s_dead_grant_has_a_source() -> None:
+    """Each conversation whose tokens are renewed says how the provider answers for a grant that has ended,
+    and where that is known from. "undocumented" means that nobody says: Keyfob then relies on RFC 6749, and
+    on asking for a sign-in when refusals go on.
+    """
+    for name, file in FILES.items():
+        for talk in file["conversation"]:
+            if not talk["expect"].get("refresh"):
+                continue
+            answers = talk.get("revoked", [])
+            assert answers, f"{name} does not say how a dead grant is answered"
+            for gone in answers:
+                assert gone["source"], name
+                assert ("body" in gone) == (gone["source"] != "undocumented"), name
+
+
+GONE = [
+    pytest.param(file, talk, gone, id=f"{talk_id.id}-{n}")
+    for talk_id in TALKS
+    for file, talk in [talk_id.values]
+    for n, gone in enumerate(talk.get("revoked", []))  # type: ignore[attr-defined]
+    if "body" in gone
+]
+
+
+@pytest.mark.parametrize(("file", "talk", "gone"), GONE)
 def test_a_revoked_grant_is_told_from_a_passing_failure(
-    file: Mapping[str, Any], talk: Mapping[str, Any]
+    file: Mapping[str, Any], talk: Mapping[str, Any], gone: Mapping[str, Any]
 ) -> None:
     provider: Provider = context_of(file, talk).provider
-    gone = talk["revoked"]
-    with pytest.raises(SignInNeeded) as caught:
+    with pytest.raises(KeyfobError) as caught:
         read_answer(provider, response(gone["body"], gone["status"]))
     assert caught.value.code == gone["code"]
+    assert isinstance(caught.value, SignInNeeded) == (gone["code"] == "grant_ended")
     with pytest.raises(KeyfobError) as passing:
         read_answer(provider, response(gone["body"], 503))
     assert passing.value.code == "provider_unavailable"

@@ -96,6 +96,8 @@ def a_record(status: Status) -> Record:
         asked_until=LATER,
         doubts=1,
         doubted_since=BEFORE,
+        refusals=1,
+        refused_since=BEFORE,
         key_tail="abcd",
         cleanup=True,
     )
@@ -117,7 +119,15 @@ def holding(record: Record, grant: Grant = GRANT) -> Record:
 def reset(record: Record) -> Record:
     """With nothing that failed, and nothing to wait for."""
     return replace(
-        record, last_error=None, failures=0, retry_at=None, asked_until=None, doubts=0, doubted_since=None
+        record,
+        last_error=None,
+        failures=0,
+        retry_at=None,
+        asked_until=None,
+        doubts=0,
+        doubted_since=None,
+        refusals=0,
+        refused_since=None,
     )
 
 
@@ -181,7 +191,7 @@ def expected(record: Record, event: Event) -> Record:  # noqa: C901 - a table, o
         case RenewalFailed() if status == NEEDS_SIGN_IN:
             return record
         case RenewalFailed() if status == DOUBTED:
-            return failed(record, DOUBTED, REFUSED)
+            return replace(failed(record, DOUBTED, REFUSED), retry_at=AT + DOUBTED_EVERY)
         case RenewalFailed() if status == STALE:
             return failed(record, Stale(BEFORE, NEW), NEW)
         case RenewalFailed(grant=grant):
@@ -284,34 +294,63 @@ def test_s36_a_lost_answer_is_asked_for_again_soon_and_then_when_nothing_can_be_
     assert wait(lost(1, REPEAT_WITHIN), EXPIRED) == backoff(3, jitter)
 
 
+REFUSAL = RenewalFailed(NEW, EXPIRED, refused=True)
+UNANSWERED = RenewalFailed(NEW, EXPIRED, lost=lost(1, REPEAT_WITHIN))
+
+
+def counting(record: Record, event: RenewalFailed, count: int, span: timedelta) -> Record:
+    """After `count` failures like `event`, of which the first was `span` ago."""
+    since = AT - span if count else None
+    if event.refused:
+        return replace(record, refusals=count, refused_since=since, doubts=0, doubted_since=None)
+    return replace(record, doubts=count, doubted_since=since, refusals=0, refused_since=None)
+
+
 @pytest.mark.parametrize(
-    ("refused", "intent", "span", "code"),
-    [
-        (True, None, REFUSED_FOR, "renewal_refused"),
-        (False, lost(1, REPEAT_WITHIN), UNANSWERED_FOR, "renewal_unanswered"),
-    ],
+    ("event", "span", "code"),
+    [(REFUSAL, REFUSED_FOR, "renewal_refused"), (UNANSWERED, UNANSWERED_FOR, "renewal_unanswered")],
+    ids=["refused", "unanswered"],
 )
 @pytest.mark.parametrize("status", [CONNECTED, STALE])
 def test_a_grant_in_doubt_asks_for_a_sign_in_and_is_tried_once_an_hour(
-    refused: bool, intent: Intent | None, span: timedelta, code: str, status: Status
+    event: RenewalFailed, span: timedelta, code: str, status: Status
 ) -> None:
-    event = RenewalFailed(NEW, EXPIRED, refused=refused, lost=intent)
-    first = after(replace(a_record(status), doubts=0, doubted_since=None), event)
-    assert (first.doubts, first.doubted_since) == (1, AT)
+    record = a_record(status)
+    first = after(counting(record, event, 0, span), event)
+    counted = (first.refusals, first.refused_since) if event.refused else (first.doubts, first.doubted_since)
+    assert counted == (1, AT)
     assert isinstance(first.status, Stale)
-    early = after(replace(first, doubts=50, doubted_since=AT - span + timedelta(seconds=1)), event)
+    early = after(counting(record, event, 50, span - timedelta(seconds=1)), event)
     assert isinstance(early.status, Stale), "not long enough"
-    few = after(replace(first, doubts=1, doubted_since=AT - span), event)
+    few = after(counting(record, event, 1, span), event)
     assert isinstance(few.status, Stale), "not often enough"
-    enough = after(replace(first, doubts=2, doubted_since=AT - span), event)
+    enough = after(counting(record, event, 2, span), event)
     assert enough.status == NeedsSignIn(
         AT, ErrorNote(code, NEW.message, Advice.SIGN_IN_AGAIN, AT, NEW.detail)
     )
     assert still_tried(enough.status)
     assert enough.last_error == enough.status.error
     assert enough.retry_at == AT + DOUBTED_EVERY
+    assert (enough.generation, enough.renewable) == (record.generation, True), "nothing is forgotten"
     again = after(enough, event)
-    assert (again.status, again.doubts, again.retry_at) == (enough.status, 4, AT + DOUBTED_EVERY)
+    assert (again.status, again.retry_at) == (enough.status, AT + DOUBTED_EVERY)
+
+
+def test_refusals_and_lost_answers_are_counted_apart() -> None:
+    record = replace(a_record(STALE), doubts=2, doubted_since=BEFORE, refusals=0, refused_since=None)
+    refused = after(record, REFUSAL)
+    assert isinstance(refused.status, Stale), "one refusal"
+    assert (refused.doubts, refused.refusals) == (2, 1)
+    record = replace(record, doubts=0, doubted_since=None, refusals=9, refused_since=BEFORE)
+    assert isinstance(after(record, UNANSWERED).status, Stale), "one lost answer"
+    assert isinstance(after(record, RenewalFailed(NEW, EXPIRED)).status, Stale), "a server that is down"
+
+
+def test_whatever_fails_after_that_nothing_is_sent_within_the_hour() -> None:
+    asked = after(counting(a_record(STALE), REFUSAL, 2, REFUSED_FOR), REFUSAL)
+    assert after(asked, RenewalFailed(NEW, EXPIRED)).retry_at == AT + DOUBTED_EVERY
+    long = replace(REFUSAL, retry_after=timedelta(hours=3))
+    assert after(asked, long).retry_at == AT + timedelta(hours=3), "the provider may ask for longer"
 
 
 @pytest.mark.parametrize(
@@ -322,8 +361,9 @@ def test_a_grant_in_doubt_asks_for_a_sign_in_and_is_tried_once_an_hour(
     ],
 )
 def test_a_single_lost_answer_or_a_token_that_lives_is_no_doubt(event: RenewalFailed) -> None:
-    record = replace(a_record(CONNECTED), doubts=50)
-    assert after(record, event).doubts == 50
+    record = replace(a_record(CONNECTED), doubts=50, refusals=50)
+    after_it = after(record, event)
+    assert (after_it.doubts, after_it.refusals) == (50, 50)
 
 
 def test_a_reason_that_a_keychain_s_error_had_hidden_comes_back() -> None:

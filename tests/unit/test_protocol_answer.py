@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient
 from keyfob.core.http import Response
-from keyfob.core.provider import Lifetimes, Provider, TokenAnswer
+from keyfob.core.provider import Lifetimes, Provider, TerminalAnswer, TokenAnswer
 from keyfob.protocol.http.responses import (
     NotStrictError,
     error_of,
@@ -320,6 +320,47 @@ def test_a_preset_names_the_error_field() -> None:
     )  # fmt: skip
     response = answer({"status": 400, "message": "Invalid refresh token"}, 400)
     assert kind_of(token_failure(twitch, response, "X")) == (SignInNeeded, "grant_ended")
+
+
+ATLASSIAN = Lifetimes(terminal=(TerminalAnswer("error_description", "refresh_token is invalid"),))
+STRAVA = Lifetimes(terminal=(TerminalAnswer("errors.0.resource", "RefreshToken"),))
+GONE = {"message": "Bad Request", "errors": [{"resource": "RefreshToken"}]}
+CLIENT = {"error": "unauthorized_client"}
+NUMBERED = Lifetimes(terminal=(TerminalAnswer("code", "40[0-9]"),))
+
+
+@pytest.mark.parametrize(
+    ("lifetimes", "data", "status", "kind"),
+    [
+        (STRAVA, GONE, 400, "grant_ended"),
+        (STRAVA, {**GONE, "errors": [{"resource": "Application"}]}, 400, "protocol_violation"),
+        (STRAVA, GONE, 503, "provider_unavailable"),
+        (STRAVA, GONE, 408, "provider_unavailable"),
+        (STRAVA, GONE, 429, "rate_limited"),
+        (STRAVA, {"errors": [{"resource": {"RefreshToken": 1}}]}, 400, "protocol_violation"),
+        (ATLASSIAN, {**CLIENT, "error_description": "refresh_token is invalid"}, 403, "grant_ended"),
+        (ATLASSIAN, {**CLIENT, "error_description": "client is gone"}, 403, "client_refused"),
+        (ATLASSIAN, {**CLIENT, "error_description": "refresh_token is invalid?"}, 403, "client_refused"),
+        (NUMBERED, {"code": 401, "error": "x"}, 400, "grant_ended"),
+        (NUMBERED, {"code": 500, "error": "x"}, 400, "protocol_violation"),
+        (NUMBERED, {"code": "4" * 9999, "error": "x"}, 400, "protocol_violation"),
+    ],
+)  # fmt: skip
+def test_a_preset_names_the_field_that_ends_a_grant(
+    lifetimes: Lifetimes, data: Any, status: int, kind: str
+) -> None:
+    provider = Provider("p", "P", lifetimes=lifetimes)
+    assert token_failure(provider, answer(data, status), "X").code == kind
+
+
+@pytest.mark.parametrize("code", ["interaction_required", "login_required", "consent_required"])
+def test_an_error_that_wants_the_person_ends_the_grant_and_says_so(code: str) -> None:
+    """OpenID Connect Core 3.1.2.6: no renewal can answer it."""
+    error = token_failure(PROVIDER, answer({"error": code, "error_description": "MFA"}, 400), "X")
+    assert kind_of(error) == (SignInNeeded, "grant_ended")
+    assert error.message == "Demo asks you to sign in again"
+    assert code in error.detail
+    assert token_failure(PROVIDER, answer({"error": code}, 503), "X").code == "provider_unavailable"
 
 
 # --- Retry-After --------------------------------------------------------------------------------------------

@@ -758,7 +758,12 @@ REFUSED = Response(400, {}, b"", None)  # type: ignore[arg-type]
 WORDLESS = Response(400, {"content-type": "application/json"}, b'{"error":"token_gone"}', None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("refusal", [REFUSED, WORDLESS], ids=["bare", "unknown word"])
+CLIENT = Response(403, {"content-type": "application/json"}, b'{"error":"unauthorized_client"}', None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "refusal", [REFUSED, WORDLESS, CLIENT], ids=["bare", "unknown word", "over the client"]
+)
 def test_a_renewal_that_is_refused_again_and_again_asks_for_its_person_and_deletes_nothing(
     rig: Rig, refusal: Response
 ) -> None:
@@ -776,7 +781,7 @@ def test_a_renewal_that_is_refused_again_and_again_asks_for_its_person_and_delet
             asked = rig.clock()
         assert rig.clock() < expires + timedelta(hours=2)
     assert asked > expires + timedelta(minutes=15)
-    assert rig.record().doubts >= 3
+    assert rig.record().refusals >= 3
     view = rig.accounts.view("example")
     assert view.status == "needs_sign_in"
     assert view.last_error is not None
@@ -797,7 +802,23 @@ def test_a_renewal_that_is_refused_again_and_again_asks_for_its_person_and_delet
     rig.clock.forward(minutes=61)
     assert rig.ask() == "access-2"
     assert rig.record().status == Connected()
-    assert (rig.record().doubts, rig.record().doubted_since) == (0, None)
+    assert (rig.record().refusals, rig.record().refused_since) == (0, None)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_server_that_is_busy_never_asks_for_its_person(rig: Rig, status: int) -> None:
+    """Only a refusal counts: 408, 429 and 5xx say nothing about the grant."""
+    rig.connect()
+    expires = rig.record().expires_at
+    assert expires is not None
+    rig.clock.at = expires
+    rig.server.faults = [Response(status, {}, b'{"error":"token_gone"}', None)] * 1000  # type: ignore[arg-type]
+    for _ in range(100):
+        rig.clock.forward(minutes=2)
+        rig.renewer.tick()
+    assert refreshes(rig) >= 3
+    assert isinstance(rig.record().status, Stale)
+    assert rig.record().refusals == 0
 
 
 def test_a_person_may_try_a_doubted_account_at_any_time(rig: Rig) -> None:

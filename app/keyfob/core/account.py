@@ -196,10 +196,12 @@ class Record:
     failures: int = 0  # renewals failed in a row
     retry_at: datetime | None = None  # when Keyfob tries again: its backoff or the provider's wait
     asked_until: datetime | None = None  # how long the provider itself asked to wait (Retry-After)
-    # Renewals after the token's end that were refused without a word
-    # about the grant, or not answered; and the first.
+    # Renewals after the token's end whose repeat was not answered either, and the first of them; the same of
+    # those that the provider refused without saying that the grant has ended.
     doubts: int = 0
     doubted_since: datetime | None = None
+    refusals: int = 0
+    refused_since: datetime | None = None
     key_tail: str | None = None  # an API key's last characters
     cleanup: bool = False  # disconnected, and its secrets are not yet all forgotten or revoked
 

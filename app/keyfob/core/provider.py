@@ -189,6 +189,14 @@ class TokenAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalAnswer:
+    """An answer to a renewal that ends the grant, recognised by one of its fields."""
+
+    field: Annotated[Name, Meaning("the path into the answer, such as errors.0.resource")]
+    pattern: Annotated[Pattern, Meaning("a regular expression that the field's whole text matches")]
+
+
+@dataclass(frozen=True, slots=True)
 class Lifetimes:
     """Seconds, for servers that do not say; and what ends a grant."""
 
@@ -209,6 +217,10 @@ class Lifetimes:
     ended_hint: Annotated[
         Line | None, Meaning("which sign-ins these are; shown as a possible reason for one that ended then")
     ] = None
+    terminal: Annotated[
+        tuple[TerminalAnswer, ...],
+        Meaning("answers that end a grant and whose error code does not say so"),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)

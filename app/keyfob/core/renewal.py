@@ -19,9 +19,9 @@ MIN_SPACING = timedelta(seconds=1)  # a provider that answers with dead tokens m
 LIFETIME_MOST = timedelta(days=3650)
 # A moment further ahead than this was noted by a clock that has been set back since.
 AHEAD_MOST = timedelta(minutes=5)
-# A server may answer for a dead grant without saying that it has ended, or not at all. Its person is asked to
-# sign in again after so many renewals in such a span, counted from the access token's end; nothing is
-# deleted.
+# A server may refuse a dead grant without saying that it has ended, or not answer at all. The user is asked
+# to sign in again after so many such renewals of one kind that span at least so long, all of them after the
+# access token's end. Nothing is deleted.
 DOUBTS_MOST = 3
 REFUSED_FOR = timedelta(minutes=15)
 UNANSWERED_FOR = timedelta(hours=2)  # a provider that is down may accept requests and not answer them

@@ -85,8 +85,8 @@ class GrantSavedLate:
 class RenewalFailed:
     """A renewal failed for a reason that may pass.
 
-    `grant` is what the vault holds now. `refused`: the server read the request and said nothing about the
-    grant. `lost`: the request may have arrived, and its answer did not.
+    `grant` is what the vault holds now. `refused`: the server refused the request, and did not say that the
+    grant has ended. `lost`: the request may have arrived, and its answer did not.
     """
 
     error: ErrorNote
@@ -248,30 +248,53 @@ def _after_failure(record: Record, event: RenewalFailed) -> Record:
     if isinstance(status, NeedsSignIn) and not still_tried(status):
         return record  # the grant has ended: a renewal that was in progress says no more
     ended = ends_at(event.grant.obtained_at, event.grant.expires_at)
-    lost_again = event.lost is not None and event.lost.replays > 0
-    doubted = (event.refused or lost_again) and now >= ended
     failures = record.failures + 1
     wait = _wait(record, event, failures, ended)
-    doubts = record.doubts + doubted
-    doubted_since = record.doubted_since or (now if doubted else None)
-    if doubted and not isinstance(status, NeedsSignIn) and _enough(doubts, doubted_since, event):
-        code: ErrorCode = "renewal_refused" if event.refused else "renewal_unanswered"
-        why = ErrorNote(code, error.message, CODES[code], now, error.detail)
-        status = NeedsSignIn(now, why)
+    counted = _counted(record, event, ended)
+    code = _gives_up(record, counted, now)
+    if code is not None and not isinstance(status, NeedsSignIn):
+        status = NeedsSignIn(now, ErrorNote(code, error.message, CODES[code], now, error.detail))
     elif isinstance(status, Stale):
         status = replace(status, error=error)
     elif isinstance(status, Connected) and event.grant.expired(now):
         status = Stale(now, error)
+    if isinstance(status, NeedsSignIn):
+        wait = max(wait, DOUBTED_EVERY)
     return replace(
-        record,
+        counted,
         status=status,
         last_error=status.error if isinstance(status, NeedsSignIn) else error,
         failures=failures,
-        retry_at=now + (DOUBTED_EVERY if doubted and isinstance(status, NeedsSignIn) else wait),
+        retry_at=now + wait,
         asked_until=record.asked_until if event.retry_after is None else now + event.retry_after,
-        doubts=doubts,
-        doubted_since=doubted_since,
     )
+
+
+def _counted(record: Record, event: RenewalFailed, ended: datetime) -> Record:
+    """With this failure counted, if it puts the grant in doubt: the access token has ended, and the renewal
+    was refused, or a repeat of it was not answered.
+    """
+    now = event.error.at
+    if now < ended:
+        return record
+    if event.refused:
+        since = record.refused_since or now
+        return replace(record, refusals=record.refusals + 1, refused_since=since)
+    if event.lost is not None and event.lost.replays > 0:
+        return replace(record, doubts=record.doubts + 1, doubted_since=record.doubted_since or now)
+    return record
+
+
+def _gives_up(before: Record, counted: Record, now: datetime) -> ErrorCode | None:
+    """Why only a sign-in may help from now on, if this failure was the one that says so; else None."""
+    kinds: tuple[tuple[ErrorCode, timedelta, int, int, datetime | None], ...] = (
+        ("renewal_refused", REFUSED_FOR, before.refusals, counted.refusals, counted.refused_since),
+        ("renewal_unanswered", UNANSWERED_FOR, before.doubts, counted.doubts, counted.doubted_since),
+    )
+    for code, span, had, has, since in kinds:
+        if has > had and has >= DOUBTS_MOST and since is not None and now - since >= span:
+            return code
+    return None
 
 
 def _wait(record: Record, event: RenewalFailed, failures: int, ended: datetime) -> timedelta:
@@ -287,12 +310,6 @@ def _wait(record: Record, event: RenewalFailed, failures: int, ended: datetime) 
         else:
             wait = max(wait, ended - now)
     return max(wait, event.retry_after or wait)
-
-
-def _enough(doubts: int, since: datetime | None, event: RenewalFailed) -> bool:
-    """Whether so many renewals have left the grant in doubt that the user should sign in again."""
-    span = REFUSED_FOR if event.refused else UNANSWERED_FOR
-    return doubts >= DOUBTS_MOST and since is not None and event.error.at - since >= span
 
 
 def _needing(status: Status, error: ErrorNote) -> NeedsSignIn:
@@ -324,6 +341,8 @@ def _reset(record: Record) -> Record:
         asked_until=None,
         doubts=0,
         doubted_since=None,
+        refusals=0,
+        refused_since=None,
     )
 
 

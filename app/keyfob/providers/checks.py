@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     values.addresses,
     values.placeholders,
     values.inputs,
+    values.expressions,
     values.no_code,
     values.no_secrets,
     values.headers,

@@ -16,11 +16,11 @@ from types import MappingProxyType
 from typing import assert_never
 from urllib.parse import SplitResult, urlsplit
 
+from keyfob.core import patterns
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.hosts import is_disguised, is_loopback
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
-from keyfob.providers import patterns
 from keyfob.providers.values import url_fault
 
 TEXT = re.compile(r"[A-Za-z0-9._~-]{1,200}")  # may be in an address as it is, with nothing to escape

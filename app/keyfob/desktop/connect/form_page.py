@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.methods import holds_key
+from keyfob.core.patterns import matches
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
@@ -28,7 +29,6 @@ from keyfob.desktop.shared.avatar import Tile
 from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, rule
-from keyfob.providers.patterns import matches
 from keyfob.service.accounts.views import SignInRequest
 
 SECRETS = ("api_key", "password", "client_secret")

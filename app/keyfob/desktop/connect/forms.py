@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from keyfob.core.errors import Usage
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
+from keyfob.core.patterns import matches
 from keyfob.core.provider import Input, Provider
 from keyfob.desktop.connect import cards
 from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration, Way
 from keyfob.desktop.shared.avatar import first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.protocol.http.urls import fault_of
-from keyfob.providers.patterns import matches
 from keyfob.providers.substitute import normalised
 
 BROWSER_NEXT = "Your browser opens in the next step."

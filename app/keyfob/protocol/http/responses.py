@@ -3,8 +3,8 @@
 Every flow reads its answers through this file. The transport limits a body's size and time. This file
 requires UTF-8, JSON as in RFC 8259 (or a form, if the server says so), no repeated keys, and a limited depth.
 A failure becomes an error of `core.errors` that says whether it may pass. A peer's words reach a message only
-through `core.text.plain`. Only `token_failure` ends a grant, and only for `invalid_grant` or the preset's own
-words.
+through `core.text.plain`. Only `token_failure` ends a grant, and only for `invalid_grant`, for an error that
+asks for the person, or for what the preset names.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
+from keyfob.core import patterns
 from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import (
     KeyfobError,
@@ -28,9 +29,10 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.http import Response
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Lifetimes, Provider
 from keyfob.core.text import plain
 from keyfob.core.untyped import Json
+from keyfob.protocol.http.json_path import read_path
 
 DEPTH_MOST = 64  # JSON levels; no honest answer has ten
 FIELDS_MOST = 200  # of a form
@@ -43,6 +45,10 @@ _WEB_PAGE = re.compile(rb"\s*<", re.DOTALL)
 
 # The last is GitHub's word for the first.
 CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client", "incorrect_client_credentials"})
+# The server wants the person in front of it (OpenID Connect Core 3.1.2.6), which no renewal can give it.
+PERSON_ERRORS = frozenset(
+    {"interaction_required", "login_required", "account_selection_required", "consent_required"}
+)
 PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 RATE_ERRORS = frozenset({"rate_limited", "rate_limit_exceeded", "ratelimited", "too_many_requests"})
 
@@ -278,23 +284,33 @@ def token_failure(
     """The error for a token endpoint's answer that is not a success: by
     status, or by the `error` within a 200 (S-31).
 
-    SignInNeeded `grant_ended` for `invalid_grant` and the preset's terminal errors, and for nothing else (RFC
-    6749 §5.2): a server that is down, limits, asks who we are or answers with a web page has said nothing of
-    the grant.
+    SignInNeeded `grant_ended` for `invalid_grant` (RFC 6749 §5.2), for an error that asks for the person, and
+    for what the preset names in `[lifetimes]`. For nothing else: a server that is down, limits, asks who we
+    are or answers with a web page has said nothing of the grant.
     """
     if data is None:
         data = _object_or_none(response)
     code, told = error_of(data, provider.token_answer.error_field)
+    detail = _detail(response, what, code, told)
     # A server that is busy, or a redirect, has not looked at the grant, whatever the body says.
-    looked = response.status < 300 or (400 <= response.status < 500 and response.status != 429)
-    if (
-        code is not None
-        and looked
-        and (code == "invalid_grant" or code in provider.lifetimes.terminal_errors)
-    ):
-        detail = _detail(response, what, code, told)
+    status = response.status
+    looked = status < 300 or (400 <= status < 500 and status not in (408, 429))
+    if looked and code in PERSON_ERRORS:
+        return SignInNeeded(f"{provider.title} asks you to sign in again", code="grant_ended", detail=detail)
+    if looked and _ends_grant(provider.lifetimes, code, data):
         return SignInNeeded(f"{provider.title} ended this sign-in", code="grant_ended", detail=detail)
     return _classify(response, what, data, provider.token_answer.error_field, provider.title)
+
+
+def _ends_grant(lifetimes: Lifetimes, code: str | None, data: Mapping[str, Any] | None) -> bool:
+    """Whether an error means that the grant has ended: by its code, or by a field that the preset names."""
+    if code == "invalid_grant" or code in lifetimes.terminal_errors:
+        return True
+    texts = ((read_path(data or {}, entry.field), entry.pattern) for entry in lifetimes.terminal)
+    return any(
+        isinstance(text, str | int) and patterns.matches(pattern, str(text)[: patterns.TEXT_MOST])
+        for text, pattern in texts
+    )
 
 
 def _object_or_none(response: Response) -> dict[str, Any] | None:

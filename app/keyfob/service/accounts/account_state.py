@@ -93,8 +93,8 @@ class AccountState:
         lost: Intent | None = None,
     ) -> Record | None:
         """Write down a failure that may pass; what is then stored, or None if the store could not be written.
-        `grant` is what the vault holds now. `refused`: the server read the request and said nothing about the
-        grant. `lost`: the request may have arrived, and its answer did not.
+        `grant` is what the vault holds now. `refused`: the server refused the request, and did not say that
+        the grant has ended. `lost`: the request may have arrived, and its answer did not.
         """
         event = RenewalFailed(self.events.error_note(error), grant, error.retry_after, refused, lost)
         try:

@@ -31,6 +31,8 @@ from keyfob.service.accounts.reading import GrantReader, GrantRequest
 from keyfob.service.contexts import ContextBuilder
 
 log = logging.getLogger(__name__)
+# The provider refused the renewal over the app or the scopes. Some answer so for a grant that has ended.
+REFUSALS = frozenset({"client_refused", "scope_refused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,8 @@ class Judge:
                     )
                     return self._state.mark_ended(record, ended)
                 self._note_kept(renewal)
-                return self._fall_back(renewal, error)
+                refused = error.code in REFUSALS and not renewal.brought_a_grant
+                return self._fall_back(renewal, error, refused=refused)
             case KeyfobError():
                 self._state.record_failure(record, renewal.newest.grant, error)
                 raise error

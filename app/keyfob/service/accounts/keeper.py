@@ -8,7 +8,8 @@ Its promises, each quoted by a test:
 (3) Cancellable until the request leaves, never after.
 (4) Saved before returned: the new grant is in the vault, read back, before anybody sees it.
 (5) No refresh token in the answer keeps the old one.
-(6) Only the grant's true end ends it: `invalid_grant` or the preset's own word for it, read twice.
+(6) Only the grant's true end ends it: `invalid_grant`, an error that asks for the person, or the preset's own
+    word for it, read twice.
 (7) A changed subject is refused: its access token is dropped, the rotated refresh token is kept.
 
 The order around one renewal is: lock, read, check that the vault can be written, write the intent, send once,

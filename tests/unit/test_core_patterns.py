@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyfob.core import patterns
 from keyfob.core.provider import Input
 from keyfob.core.resources import resources
-from keyfob.providers import patterns
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
 

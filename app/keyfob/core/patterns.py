@@ -2,7 +2,8 @@
 
 A preset may come from a stranger, and Python's matcher backtracks: `(a+)+$` takes years on a text of 50
 characters. So a pattern is accepted only if the number of ways in which it can split a text of `TEXT_MOST`
-characters is small. Called by the checks, `substitute` and the window's form. Pure and thread-safe.
+characters is small. Called by the checks, by `substitute`, by the reader of answers and by the window's form.
+Pure and thread-safe.
 """
 
 from __future__ import annotations
