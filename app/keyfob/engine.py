@@ -58,6 +58,7 @@ from keyfob.ports import (
     Spawn,
     StreamingTransport,
     ToolFiles,
+    Transport,
     Vault,
 )
 from keyfob.process.home import Home, open_home, write_private
@@ -87,6 +88,7 @@ from keyfob.service.contexts import ContextBuilder
 from keyfob.service.doctor import Check, Doctor
 from keyfob.service.events import EventBus
 from keyfob.service.new_presets import Presets
+from keyfob.service.provider_checks import ProviderChecks
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.account_entries import AccountEntries
 from keyfob.service.sign_in.api_key import ApiKeySignIn
@@ -107,9 +109,11 @@ from keyfob.service.sign_in.password import PasswordSignIn
 from keyfob.service.sign_in.preparation import Preparation
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools.imports import Imports
+from keyfob.tools.tool_check import tools_finding
 from keyfob.tools.wiring import Wiring
 
 KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
+CHECK_DEADLINE = 8.0  # seconds that one request of the doctor may take
 COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does not wait for a keychain forever
 
 
@@ -148,6 +152,7 @@ class Ports:
     save_for: timedelta | None = (
         None  # how long a received grant is tried to be saved; None: as long as it takes
     )
+    check_transport: Transport | None = None  # gives up sooner, for the doctor; None: as all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +240,13 @@ def build(ports: Ports) -> Engine:
         keeper, schedule, disconnector, store, events, clock, lambda job: ports.spawn(job, "renewal")
     )
     renewer.first = recovery.describe_older
+    wiring = Wiring(
+        ports.home.state,
+        ports.tool_files,
+        ports.output_of,
+        home=ports.user_home,
+        environment=ports.environment,
+    )
     return Engine(
         home=ports.home,
         providers=catalogue,
@@ -256,7 +268,7 @@ def build(ports: Ports) -> Engine:
         sign_in=sign_in,
         keeper=keeper,
         renewer=renewer,
-        doctor=Doctor(ports.checks, ports.tray),
+        doctor=_doctor(ports, accounts, wiring),
         presets=Presets(catalogue, runner, clients, own_presets, write_private),
         signer=Signer(accounts, keeper, contexts, env),
         consents=Consents(store, settings, clock, ports.spawn),
@@ -271,15 +283,21 @@ def build(ports: Ports) -> Engine:
             files=ports.tool_files,
             write=write_private,
         ),
-        wiring=Wiring(
-            ports.home.state,
-            ports.tool_files,
-            ports.output_of,
-            home=ports.user_home,
-            environment=ports.environment,
-        ),
+        wiring=wiring,
         recovery=recovery,
     )
+
+
+def _doctor(ports: Ports, accounts: Accounts, wiring: Wiring) -> Doctor:
+    own = ports.presets
+    providers = ProviderChecks(
+        ports.store.records,
+        accounts.views,
+        lambda provider: any(each.id == provider and each.origin == "keyfob" for each in own.all()),
+        ports.check_transport or ports.transport,
+    )
+    checks = (*ports.checks, ("tools", lambda: tools_finding(wiring)))
+    return Doctor(checks, ports.tray, providers.steps)
 
 
 def _methods(ports: Ports, runner: Runner, clients: Clients, env: FlowEnv) -> Methods:
@@ -327,6 +345,7 @@ def system_ports(
     labels = Labels(store)
     kept = vault or _vault(settings, home, labels, lasting=lasting, say=say)
     transport = HttpTransport(now, deadline=deadline)
+    checking = HttpTransport(now, deadline=min(deadline, CHECK_DEADLINE))
 
     def save_elsewhere(record: Record, grant: Grant, beside: str) -> bool:
         return settings.current().vault != "sealed" and start_saver(home.id, record, grant, beside)
@@ -355,10 +374,11 @@ def system_ports(
         user_home=Path.home(),
         tool_files=tool_files,
         output_of=output_of,
-        checks=checks_of(home, settings, kept, store, catalogue, transport),
+        checks=checks_of(home, settings, kept, store, catalogue, checking),
         tray=tray_finding,
         start_saver=None if vault is not None or saver else save_elsewhere,
         save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
+        check_transport=checking,
     )
 
 

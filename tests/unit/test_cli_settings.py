@@ -239,5 +239,5 @@ def test_errors_and_doctor_name_the_command(
     assert said in call(engine).err
     assert said in json.loads(call(engine, "--json").err)["remedy"]
     finding = Finding("callback_port", False, "The port 9876 is taken", "fail", "port_taken")
-    checked = build(fake_ports(tmp_path, checks=[("port", lambda: finding)]))
+    checked = build(fake_ports(tmp_path, checks=[("callback_port", lambda: finding)]))
     assert said in run(["doctor"], opens(checked)).out

@@ -313,7 +313,7 @@ PROXY = Finding("proxy", True, "Requests go through another computer", "note", "
 def checked(folder: Path, *findings: Finding) -> Engine:
     """Whose doctor finds these, and a tray."""
     checks = [(each.name, partial(lambda found: found, each)) for each in findings]
-    return sample_engine(folder, checks=checks)
+    return sample_engine(folder, [], checks=checks)
 
 
 def test_doctor_gives_each_failing_line_its_remedy(tmp_path: Path) -> None:
@@ -324,11 +324,13 @@ def test_doctor_gives_each_failing_line_its_remedy(tmp_path: Path) -> None:
         ok    keychain       GNOME Keyring: written, read and deleted in 26 ms
         fail  callback port  9876 is held by node (pid 4)
                              → Close the program that uses the port, then try again.
+        ok    tray           This desktop has a tray
         note  proxy          Requests go through another computer
                              → Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.
-        ok    tray           This desktop has a tray
+        note  network        Checked after you connect an account
+        note  tools          You have not set up a tool with keyfob wire
 
-        1 of 4 need attention.
+        1 of 6 need attention.
         """)  # noqa: E501 - as it is printed
     ran = call(engine, "doctor", "--json")
     document = json.loads(ran.out)

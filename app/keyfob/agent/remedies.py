@@ -158,6 +158,7 @@ REMEDIES: Remedies = {
     "tray_missing": "Install a tray extension, or keep the window open.",
     "demo_missing": "Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx "
     "install 'keyfob[demo]').",
+    "setup_changed": "To set it up again, run `keyfob wire[ {name}]`.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
 
 from keyfob.cli import remedies
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session, prompting
+from keyfob.core.finding import Finding
 from keyfob.core.text import plain
 from keyfob.core.words import FindingLevel
 
 MARKS: Mapping[FindingLevel, tuple[str, str]] = {
     "ok": ("ok  ", "green"),
     "note": ("note", "yellow"),
+    "warn": ("warn", "yellow"),
+    "skip": ("skip", "yellow"),
     "fail": ("fail", "red"),
 }
 
@@ -29,7 +32,8 @@ MARKS: Mapping[FindingLevel, tuple[str, str]] = {
 @pass_session
 def doctor(session: Session, recover: bool) -> int:
     """Check the keychain (write, read, delete), the callback port and which program uses it, the browser, the
-    clock, the proxy, certificates, and everything else that Keyfob needs. Each failed check says what to do.
+    clock, certificates, the network, the providers of your accounts, your tools, and everything else that
+    Keyfob needs. Each failed check says what to do.
     The exit is 0 if all checks pass, and 1 if one fails. The report goes to stdout either way. In JSON, `ok`
     is true or false.
 
@@ -48,18 +52,31 @@ def doctor(session: Session, recover: bool) -> int:
         found = [finding.to_json(remedies.of_finding(finding)) for finding in findings]
         session.document({"ok": not failing, "findings": found})
         return 1 if failing else 0
-    width = max((len(finding.name) for finding in findings), default=0)
+    width = max((len(_title(finding)) for finding in findings), default=0)
     for finding in findings:
         word, colour = MARKS["fail" if finding in failing else finding.level]
-        session.say(
-            f"{click.style(word, fg=colour)}  {finding.name.replace('_', ' ').ljust(width)}  {finding.text}"
-        )
+        session.say(f"{click.style(word, fg=colour)}  {_title(finding).ljust(width)}  {finding.text}")
         remedy = remedies.of_finding(finding)
         if remedy and (finding in failing or finding.level != "ok"):
             session.say(f"      {' ' * width}  → {remedy}")
     session.say("")
-    session.say("All checks passed." if not failing else f"{len(failing)} of {len(findings)} need attention.")
+    session.say(_summary(findings, len(failing)))
     return 1 if failing else 0
+
+
+def _summary(findings: Sequence[Finding], failing: int) -> str:
+    if failing:
+        return f"{failing} of {len(findings)} need attention."
+    waiting = sum(finding.level == "warn" for finding in findings)
+    return (
+        f"All checks passed, with {waiting} warning{'s' if waiting > 1 else ''}."
+        if waiting
+        else "All checks passed."
+    )
+
+
+def _title(finding: Finding) -> str:
+    return plain(finding.subject or finding.name.replace("_", " "), 40)
 
 
 def _recover(session: Session) -> None:

@@ -151,6 +151,7 @@ ErrorCode = Literal[
     "no_screen",
     "tray_missing",
     "demo_missing",
+    "setup_changed",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -300,6 +301,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "no_screen": _F,
     "tray_missing": _F,
     "demo_missing": _F,
+    "setup_changed": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,

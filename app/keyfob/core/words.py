@@ -85,10 +85,11 @@ RevocationOutcome = Literal[
 Revoked = Literal["yes", "pending", "unsupported"]  # what a disconnect came to, over all its sign-ins
 UnrevokedReason = Literal["local", "not_offered", "refused", "nothing_left"]
 # Of `keyfob doctor`.
-FindingLevel = Literal["ok", "note", "fail"]
+# `note`: nothing to do; `warn`: something waits for the user, and Keyfob works; `skip`: not checked.
+FindingLevel = Literal["ok", "note", "warn", "fail", "skip"]
 FindingName = Literal[
     "keychain", "settings", "store", "presets", "callback_port", "browser", "clock", "proxy", "ca", "agent",
-    "tray",
+    "tray", "network", "provider", "tools",
 ]  # fmt: skip
 ClientSource = Literal["environment", "yours", "preset"]
 

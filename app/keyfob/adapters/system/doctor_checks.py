@@ -4,6 +4,7 @@ browser, clock, network, agent, files.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import ssl
@@ -79,7 +80,9 @@ def _keychain(vault: Vault) -> Finding:
     health = vault.probe()
     if health.ok:
         lasting = "" if health.persistent else " (in memory: lost when Keyfob quits)"
-        return Finding("keychain", True, f"{health.name}: written, read and deleted{lasting}")
+        return Finding(
+            "keychain", True, f"{health.name}: written, read and deleted{lasting}", public=health.name
+        )
     text = health.message or f"{health.name} does not work"
     return Finding("keychain", False, text, "fail", health.code, health.facts)
 
@@ -103,14 +106,16 @@ def _store(store: AccountStore) -> Finding:
         for n, what in ((open_intents, "renewal unfinished"), (waiting, "revocation waiting"))
         if n
     )
-    return Finding("store", True, f"{count} account{'' if count == 1 else 's'}{more}")
+    text = f"{count} account{'' if count == 1 else 's'}{more}"
+    return Finding("store", True, text, public=text)
 
 
 def _presets(catalogue: Catalogue) -> Finding:
     faults = catalogue.faults()
     if faults:
         return Finding("presets", False, faults[0].sentence(), "fail", "preset_faulty")
-    return Finding("presets", True, f"{len(catalogue.ids())} providers")
+    text = f"{len(catalogue.ids())} providers"
+    return Finding("presets", True, text, public=text)
 
 
 def _port(settings: SettingsFile) -> Finding:
@@ -133,8 +138,9 @@ def _port(settings: SettingsFile) -> Finding:
                     f"Port {port} is in use" + (f" by {holder}" if holder else ""),
                     level="fail",
                     code="port_taken",
+                    public=f"port {port}",
                 )
-    return Finding("callback_port", True, f"127.0.0.1:{port} is free")
+    return Finding("callback_port", True, f"127.0.0.1:{port} is free", public=f"port {port}")
 
 
 def _browser() -> Finding:
@@ -174,8 +180,11 @@ def _clock(store: AccountStore, transport: Transport) -> Finding:
             f"The clock differs from {parts.netloc}'s by {round(skew)} s",
             "fail",
             "clock_wrong",
+            public=f"{skew:.0f} s",
         )
-    return Finding("clock", True, f"Matches {parts.netloc}")
+    # The header has whole seconds, so a difference below that is not known.
+    text = f"Matches {parts.netloc} to within {max(math.ceil(skew), 1)} s"
+    return Finding("clock", True, text, public=f"{skew:.0f} s")
 
 
 def _proxy() -> Finding:

@@ -1,0 +1,30 @@
+"""The doctor's check of the tools that `keyfob wire` set up."""
+
+from __future__ import annotations
+
+from keyfob.core.finding import Finding
+from keyfob.tools.wiring import Wiring
+
+
+def tools_finding(wiring: Wiring) -> Finding:
+    """Whether each still has its settings for Keyfob. Reads the tools' files. Raises SettingWrong."""
+    states = {tool: wiring.state(tool) for tool in wiring.wired()}
+    ready = [tool for tool, state in states.items() if state == "wired"]
+    changed = [tool for tool, state in states.items() if state != "wired"]
+    count = f"{len(ready)} of {len(states)} ready"
+    if changed:
+        parts = [f"{_all(ready)} ready"] if ready else []
+        parts.append(f"Another program changed the settings of {_and(changed)}")
+        text = ". ".join(parts)
+        return Finding("tools", True, text, "warn", "setup_changed", {"name": changed[0]}, public=count)
+    if not ready:
+        return Finding("tools", True, "You have not set up a tool with keyfob wire", "note")
+    return Finding("tools", True, f"{_all(ready)} ready", public=count)
+
+
+def _all(tools: list[str]) -> str:
+    return f"{_and(tools)} {'is' if len(tools) == 1 else 'are'}"
+
+
+def _and(tools: list[str]) -> str:
+    return tools[0] if len(tools) == 1 else f"{', '.join(tools[:-1])} and {tools[-1]}"

@@ -1,0 +1,130 @@
+"""The doctor's checks of the network, the providers and the tools, with the real engine over fake ports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from keyfob.core.errors import SettingWrong, Transient
+from keyfob.core.finding import Finding
+from keyfob.core.http import Request, Response
+from keyfob.engine import Engine
+from keyfob.service.doctor import ORDER
+from keyfob.tools.edits import BEGIN, END
+from support.fake_ports import NOW, ScriptedTransport
+from support.sample_engine import sample_engine
+from support.samples import sample_views
+
+Answer = Callable[[Request], Response]
+
+
+def answers(status: int = 200) -> Answer:
+    return lambda request: Response(status, {}, b"", NOW, request.url)
+
+
+def checked(folder: Path, answer: Answer | None, *providers: str) -> tuple[Engine, ScriptedTransport]:
+    transport = ScriptedTransport(answer)
+    views = [view for view in sample_views() if view.provider in providers]
+    return sample_engine(folder, views, transport=transport), transport
+
+
+def found(engine: Engine) -> dict[str, Finding]:
+    return {each.subject or each.name: each for each in engine.doctor.run(tray=True)}
+
+
+def test_each_provider_is_asked_once_and_no_token_is_sent(tmp_path: Path) -> None:
+    engine, transport = checked(tmp_path, answers(), "github", "nexusmods")
+    lines = found(engine)
+    assert lines["network"].text == "Online"
+    assert (lines["GitHub"].level, lines["GitHub"].text) == ("ok", "Answers. aldis-k is signed in")
+    assert lines["Nexus Mods"].level == "ok"
+    assert len(transport.requests) == 3  # the network's check asks one of them too
+    for request in transport.requests:
+        assert "canary" not in f"{request.url}{request.headers}{request.body!r}"
+
+
+def test_an_account_that_is_signed_out_is_a_warning_with_its_key(tmp_path: Path) -> None:
+    engine, _ = checked(tmp_path, answers(), "google")
+    line = found(engine)["Google"]
+    assert (line.level, line.ok) == ("warn", True)
+    assert line.text == "Answers, but work@example.org is signed out"
+    assert line.account == "key-google-work-example.org"
+
+
+def test_a_disconnected_account_is_as_its_user_wanted(tmp_path: Path) -> None:
+    engine, _ = checked(tmp_path, answers(), "spotify")
+    line = found(engine)["Spotify"]
+    assert (line.level, line.text, line.account) == ("ok", "Answers. aldis is disconnected", None)
+
+
+def test_offline_is_said_once_and_the_providers_are_skipped(tmp_path: Path) -> None:
+    engine, transport = checked(tmp_path, None, "github", "nexusmods", "google", "spotify")
+    lines = found(engine)
+    assert (lines["network"].level, lines["network"].code) == ("fail", "network_unreachable")
+    assert {lines[each].level for each in ("GitHub", "Nexus Mods", "Google", "Spotify")} == {"skip"}
+    assert len(transport.requests) == 3
+
+
+def test_one_provider_that_is_down_does_not_make_the_computer_offline(tmp_path: Path) -> None:
+    def answer(request: Request) -> Response:
+        if "github" in request.url:
+            raise Transient("github.com did not answer in time", code="network_timeout")
+        return answers()(request)
+
+    engine, _ = checked(tmp_path, answer, "github", "nexusmods")
+    lines = found(engine)
+    assert lines["network"].level == "ok"
+    assert (lines["GitHub"].level, lines["GitHub"].code) == ("fail", "network_timeout")
+    assert lines["Nexus Mods"].level == "ok"
+
+
+def test_a_fault_that_only_an_answer_can_have_means_online(tmp_path: Path) -> None:
+    def answer(_request: Request) -> Response:
+        raise SettingWrong("The certificate is not trusted", code="tls_untrusted")
+
+    engine, _ = checked(tmp_path, answer, "github")
+    lines = found(engine)
+    assert lines["network"].level == "ok"
+    assert (lines["GitHub"].level, lines["GitHub"].code) == ("fail", "tls_untrusted")
+
+
+def test_a_provider_with_a_problem_of_its_own_is_a_warning(tmp_path: Path) -> None:
+    engine, _ = checked(tmp_path, answers(503), "github")
+    line = found(engine)["GitHub"]
+    assert (line.level, line.text) == ("warn", "Answers with error 503")
+
+
+def test_without_an_account_nothing_is_asked(tmp_path: Path) -> None:
+    engine, transport = checked(tmp_path, answers())
+    assert found(engine)["network"].level == "note"
+    assert transport.requests == []
+
+
+def test_the_plan_keeps_the_order_and_names_only_presets_of_ours(tmp_path: Path) -> None:
+    engine, _ = checked(tmp_path, answers(), "github", "nexusmods")
+    (engine.home.config / "providers").mkdir(parents=True, exist_ok=True)
+    steps = engine.doctor.steps()
+    order = [ORDER.index(step.name) for step in steps]
+    assert order == sorted(order)
+    assert [step.provider for step in steps if step.name == "provider"] == ["github", "nexusmods"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_tool_whose_settings_another_program_changed(tmp_path: Path, kept: bool) -> None:
+    engine, _ = checked(tmp_path, answers())
+    assert found(engine)["tools"].level == "note"
+    file = tmp_path / ".gitconfig"
+    ours = f"{BEGIN.format(tool='git')}\n{END.format(tool='git')}\n"
+    file.write_text(ours if kept else "", "utf-8")
+    notes = {"git": {"files": {str(file): {"digest": "0", "existed": True, "backup": None}}, "told": {}}}
+    engine.home.state.mkdir(parents=True, exist_ok=True)
+    (engine.home.state / "wired.json").write_text(json.dumps(notes), "utf-8")
+    line = found(engine)["tools"]
+    if kept:
+        assert (line.level, line.text) == ("ok", "git is ready")
+    else:
+        assert (line.level, line.code, line.facts) == ("warn", "setup_changed", {"name": "git"})
+        assert line.text == "Another program changed the settings of git"
