@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from _shots.stage import Stage
 
 Make = Callable[["Stage"], "QWidget"]
-MODULES = ("window", "empty", "connect", "gallery", "imports", "settings", "dialogs", "tray", "large")
+MODULES = (
+    "window",
+    "account",
+    "empty",
+    "connect",
+    "gallery",
+    "imports",
+    "settings",
+    "dialogs",
+    "tray",
+    "large",
+)
 _SCENES: dict[str, Make] = {}
 
 

@@ -112,6 +112,23 @@ def test_what_only_a_setting_can_mend_has_its_remedy(window: MainWindow) -> None
     assert window.account.copy.isVisible(), "the token still works"
 
 
+def test_the_server_is_named_if_its_name_says_more_than_the_provider_s(window: MainWindow) -> None:
+    gitlab = replace(
+        VIEWS["nexusmods"], provider_title="GitLab", hosts=("git.work.example", "api.work.example.org")
+    )
+    show(window, [gitlab], gitlab)
+    assert "GitLab · premium · git.work.example" in window.account.subtitle.full()
+    google = replace(VIEWS["google"], issuer="https://accounts.google.com")
+    show(window, [google], google)
+    assert "google.com" not in window.account.subtitle.full()
+
+
+def test_a_key_that_is_never_renewed_says_so(window: MainWindow) -> None:
+    show(window, [VIEWS["openai"]], VIEWS["openai"])
+    assert not window.account.renew.isEnabled()
+    assert window.account.renew.toolTip() == "OpenAI does not let Keyfob renew this key"
+
+
 def test_a_disconnected_account_has_one_button(window: MainWindow) -> None:
     show(window, [VIEWS["spotify"]], VIEWS["spotify"])
     assert primary(window) == ["Reconnect"]

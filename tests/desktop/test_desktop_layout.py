@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QLabel,
+    QPushButton,
     QStyle,
     QStyleOptionComboBox,
     QWidget,
@@ -23,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided
+from keyfob.desktop.window.sidebar import Sidebar
 
 sys.path.append(str(Path(__file__).parents[2] / "build"))
 
@@ -76,6 +78,19 @@ def missing(widget: QWidget) -> str:
     return "" if inside(widget) else "is cut by what holds it"
 
 
+def primary(window: QWidget) -> list[str]:
+    """The primary buttons on screen, of which a page has one. The sidebar's own stands on every page."""
+    sidebar = window.findChild(Sidebar)
+    return [
+        each.accessibleName()
+        for each in window.findChildren(QPushButton)
+        if each.isVisible()
+        and each.window() is window
+        and each.property("kind") == "primary"
+        and (sidebar is None or not sidebar.isAncestorOf(each))
+    ]
+
+
 def inside(widget: QWidget) -> bool:
     """Whether no ancestor cuts it. What scrolls may be cut above and below, never at a side."""
     scrolls = False
@@ -122,4 +137,6 @@ def test_nothing_is_cut_in_any_scene(qapp: QApplication, shade: str, scale: floa
             widget = make(stage)
             stage.show(widget)
             found += [f"{name}: {each}" for each in cut(widget)]
+            leading = primary(widget)
+            found += [f"{name}: two primary buttons: {leading}"] if len(leading) > 1 else []
     assert not found, "\n".join(found)

@@ -47,23 +47,26 @@ class NeedCard:
         self.title = label("", "lead", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self.reconnect = button("Reconnect", "primary")
-        self.copy_details = button("Copy details", "quiet")
-        buttons = QHBoxLayout()
+        # Beside the button that helps, or, if there is none, at the right of the text.
+        self.copies = (button("Copy details", "quiet"), button("Copy details", "quiet"))
+        self._foot = QWidget()
+        buttons = QHBoxLayout(self._foot)
+        buttons.setContentsMargins(0, px(8), 0, 0)
         buttons.setSpacing(px(9))
         buttons.addWidget(self.reconnect)
         buttons.addStretch(1)
-        buttons.addWidget(self.copy_details)
+        buttons.addWidget(self.copies[0])
         texts = QVBoxLayout()
         texts.setSpacing(px(4))
         texts.addWidget(self.title)
         texts.addWidget(self.text)
-        texts.addSpacing(px(8))
-        texts.addLayout(buttons)
+        texts.addWidget(self._foot)
         row = QHBoxLayout(self.frame)
         row.setContentsMargins(px(18), px(16), px(14), px(16))
         row.setSpacing(px(14))
         row.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(texts, 1)
+        row.addWidget(self.copies[1], 0, Qt.AlignmentFlag.AlignVCenter)
 
     def show_problem(self, problem: Problem | None, *, details: bool, leads: bool, usable: bool) -> None:
         """Show it; None hides the card. `leads`: its button is the page's primary one."""
@@ -75,8 +78,10 @@ class NeedCard:
         self.text.setText(problem.text)
         self.text.setVisible(bool(problem.text))
         self.reconnect.setVisible(bool(problem.button))
+        self._foot.setVisible(bool(problem.button))
         self.reconnect.setEnabled(usable)
-        self.copy_details.setVisible(details)
+        self.copies[0].setVisible(details)
+        self.copies[1].setVisible(details and not problem.button)
         self._sign.setVisible(problem.warns)
         for widget, name, value in (
             (self.frame, "note", "warn" if problem.warns else None),
@@ -210,6 +215,7 @@ class HistoryCard(QWidget):
     def show_model(self, model: Detail) -> None:
         """Show the account's last days."""
         half = (len(model.lately) + 1) // 2
+        self._columns.setStretch(1, 1 if len(model.lately) > 1 else 0)
         for pairs, lines in zip(self._halves, (model.lately[:half], model.lately[half:]), strict=True):
             pairs.fill(tuple((line.when, line.text) for line in lines))
             pairs.explain(lines)
@@ -237,11 +243,11 @@ class _Pairs(QGridLayout):
         self.setHorizontalSpacing(theme.px(14))
         self.setVerticalSpacing(theme.px(6))
         self.setColumnStretch(1, 1)
-        if not right:
-            self.setColumnMinimumWidth(0, theme.px(72))
+        self._first = 0 if right else theme.px(72)
 
     def fill(self, pairs: tuple[tuple[str, str], ...]) -> None:
         """Show these pairs."""
+        self.setColumnMinimumWidth(0, self._first if pairs else 0)
         while len(self._labels) < len(pairs):
             self._add()
         for number, (first, second) in enumerate(self._labels):

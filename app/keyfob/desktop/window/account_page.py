@@ -122,14 +122,13 @@ class AccountPage(QWidget):
         self.remove = button("Remove", "quiet")
         self.disconnect_button = button("Disconnect", "danger")
         self.remove.setProperty("push", True)
-        set_tooltip(self.renew, "F5")
         self._buttons = FlowLayout(gap=self._theme.px(9))
         for widget in (self.renew, self.test, self.remove, self.disconnect_button):
             self._buttons.addWidget(widget)
         for widget, asked in (
             (self.reconnect, "reconnect"),
             (self.copy, "copy"),
-            (self._need.copy_details, "copy_details"),
+            *((each, "copy_details") for each in self._need.copies),
             (self._life.copy_details, "copy_details"),
             (self.renew, "renew"),
             (self.test, "test"),
@@ -174,6 +173,7 @@ class AccountPage(QWidget):
 
     def _show_buttons(self, model: Detail) -> None:
         self.renew.setEnabled(model.can_renew)
+        set_tooltip(self.renew, model.renew_reason or "F5")
         self.renew.setText("Renewing …" if model.busy and model.status == "Renewing" else "Renew now")
         self.test.setEnabled(model.can_test)
         live = model.connected

@@ -44,7 +44,10 @@ def detail(
     first, second = headline(view, now, zone)
     api_key = view.holds_key
     live = view.status not in ("disconnected", "needs_sign_in")
-    ends = "" if ends_soon(view, now) else end_of_all(view, now, zone)
+    if ends_soon(view, now) is None:
+        ends = end_of_all(view, now, zone)
+    else:
+        second = ends = ""  # the card above says it
     parts = [view.provider_title]
     if view.plan:
         parts.append(view.plan)
@@ -73,6 +76,7 @@ def detail(
         problem=problem(view, now, zone),
         details=details(view),
         can_renew=live and view.renewable and not busy and view.status != "renewing",
+        renew_reason=_not_renewed(view),
         can_test=live and not busy,
         can_copy=live and view.shareable and view.status != "stale" and not expired(view, now) and not busy,
         copy_reason=kept_back(view),
@@ -86,9 +90,10 @@ def detail(
 
 
 def host_of(view: AccountView) -> str:
-    """The server that the account is at, as short as its provider names it; empty if none is known."""
-    issuer = urlsplit(view.issuer or "").netloc.lower()
-    return issuer or min(view.hosts, key=len, default="")
+    """The server that the account is at; empty if none is known, or if it has its provider's name."""
+    host = urlsplit(view.issuer or "").netloc.lower() or min(view.hosts, key=len, default="")
+    name = view.provider_title.casefold().split()[:1]
+    return "" if name and name[0] in host else host
 
 
 def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | None:
@@ -120,6 +125,13 @@ def life(view: AccountView, now: datetime, zone: tzinfo | None) -> LifeBar | Non
         f"Renews {moment(view.renews_at)}" if mark is not None and view.renews_at else "",
         f"{'Ends' if view.expires_at else 'Renews'} {moment(end)}",
     )
+
+
+def _not_renewed(view: AccountView) -> str:
+    if view.renewable:
+        return ""
+    what = "this key" if view.holds_key else "this token"
+    return f"{view.provider_title} does not let Keyfob renew {what}"
 
 
 def _facts(

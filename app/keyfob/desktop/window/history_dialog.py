@@ -148,7 +148,6 @@ class HistoryDialog(ModalDialog):
         self.search = QLineEdit()
         self.search.setAccessibleName("Search activity")
         self.search.setPlaceholderText("Search")
-        self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.kind = Choice(self._theme, "Kind")
         self.kind.addItems(list(FILTERS))

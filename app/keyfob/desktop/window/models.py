@@ -118,6 +118,7 @@ class Detail:
     problem: Problem | None
     details: str  # of the last error, for a report: code and times, nothing secret; empty if there is none
     can_renew: bool
+    renew_reason: str  # why the token is never renewed; empty if it is
     can_test: bool
     can_copy: bool
     copy_reason: str
@@ -147,10 +148,10 @@ class Window:
 
     @property
     def lead(self) -> Banner | None:
-        """The banner whose button is the page's primary one. None: the account's own button is, or none."""
+        """The banner whose button is the page's primary one. None: the page's own button is, or none."""
         pressable = [banner for banner in self.banners if banner.button]
         for banner in pressable:
             if banner.tone == "bad":  # without the keychain no account's button can help
                 return banner
         account = self.detail is not None and self.detail.problem is not None and self.detail.problem.button
-        return None if account or not pressable else pressable[0]
+        return None if account or not self.rows or not pressable else pressable[0]

@@ -101,7 +101,9 @@ def _trying(view: AccountView, now: datetime, zone: tzinfo | None) -> str:
         return "Keyfob renews it as soon as it can use your keychain."
     what = f"{sentence(note.message)} " if note is not None and note.advice is Advice.RETRY else ""
     if note is not None and again is not None and again > now:
-        return f"{what}Keyfob tries again at {time_words.moment(again, now, zone)}."
+        soon = again - now < timedelta(minutes=2)
+        when = f"in {time_words.span(again - now)}" if soon else f"at {time_words.moment(again, now, zone)}"
+        return f"{what}Keyfob tries again {when}."
     return f"{what}Keyfob keeps trying."
 
 

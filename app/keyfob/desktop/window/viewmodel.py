@@ -57,7 +57,8 @@ def window(
     title, note = ("", "") if loading else summary(views, keychain_trouble=keychain_trouble)
     needy = sorted(views, key=lambda v: (v.status != "needs_sign_in", v.status != "stale"))
     spoken = " · ".join(p for p in (note, "offline" if offline else "") if p)
-    counted = [left for v in views if v.status == "connected" and (left := until(v, now)) is not None]
+    counts = ("connected", "stale")  # to the next renewal, or to the next try
+    counted = [left for v in views if v.status in counts and (left := until(v, now)) is not None]
     return Window(
         rows=tuple(row(v, now, names[name_of(v)] > 1, pictures) for v in in_order(views)),
         summary=title,
