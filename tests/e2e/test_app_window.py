@@ -109,6 +109,8 @@ def test_the_story(stage: Stage, server: OidcProvider) -> None:
         window.find(role="dialog", name="Connect Account")
         sign_in(window)
         assert stage.read_browser() == "Connected as Alice"
+        heard = window.heard("Connected as Alice")
+        assert heard.index("Waiting for you") < heard.index("Check who signed in")
         window.row("acme/alice", "connected")
         window.shot("connected")
 
@@ -117,7 +119,7 @@ def test_the_story(stage: Stage, server: OidcProvider) -> None:
         until(lambda: renewals(server) >= seen + 3, "three silent renewals", seconds=LIFETIME * 5)
         window.row("acme/alice", "connected")
         window.press("Test connection")
-        window.find(has="Alice")
+        window.heard("It works: signed in as Alice")
         assert stage.run("token", "acme").code == 0
 
     # A restart: still signed in, and renewed from there.
@@ -130,6 +132,7 @@ def test_the_story(stage: Stage, server: OidcProvider) -> None:
         # Revoked at the server: it is said, once.
         server.revoke("alice")
         window.row("acme/alice", "needs_sign_in", seconds=LIFETIME * 3)
+        window.heard("Alice: Needs you.")
         window.shot("needs-sign-in")
         time.sleep(LIFETIME)
         assert kinds(stage).count("needs_sign_in") == 1
@@ -151,6 +154,7 @@ def test_the_story(stage: Stage, server: OidcProvider) -> None:
         window.shot("disconnect")
         window.press("Disconnect", window="Disconnect Alice?")
         window.row("acme/alice", "disconnected")
+        window.heard("Alice is disconnected.")
         until(lambda: server.counts().get("/token/revocation", 0) >= 1, "the revocation")
         assert stage.run("token", "acme").code == 3
 

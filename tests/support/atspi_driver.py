@@ -148,11 +148,34 @@ def select(node):
     raise LookupError(f"{node.get_role_name()} {node.get_name()!r} cannot be selected")
 
 
+HEARD = []  # what the application had read aloud, oldest first
+
+
+def listen(event):
+    HEARD.append(event.any_data)
+
+
+def heard(text, seconds):
+    """All that was read aloud so far, once `text` is in one of them."""
+    context, end = GLib.MainContext.default(), time.monotonic() + seconds
+    while True:
+        while context.pending():
+            context.iteration(False)
+        texts = [str(each) for each in HEARD]
+        if any(text in each for each in texts):
+            return texts
+        if time.monotonic() > end:
+            raise LookupError(f"not heard after {seconds} s: {text!r}; heard: {texts}")
+        time.sleep(0.05)
+
+
 def do(order):
     pid, wanted, seconds = order.get("pid"), order.get("wanted", {}), order.get("seconds", 10)
     deed = order["do"]
     if deed == "tree":
         return {"nodes": [described(node, depth) for node, depth in everything(pid, order.get("window"))]}
+    if deed == "heard":
+        return {"texts": heard(order["has"], seconds)}
     if deed == "gone":
         wait(pid, wanted, seconds, gone=True)
         return {}
@@ -181,6 +204,8 @@ def do(order):
 
 Atspi.init()
 Atspi.set_timeout(8000, 15000)
+ears = Atspi.EventListener.new(listen)
+ears.register("object:announcement")
 print(json.dumps({"ok": True}), flush=True)
 for line in sys.stdin:
     began = time.monotonic()

@@ -101,6 +101,11 @@ class ScreenReader:
             text=text,
         )
 
+    def heard(self, text: str, *, seconds: float = 15) -> list[str]:
+        """All that the program has had read aloud, once one of them contains `text`."""
+        texts: list[str] = self._ask("heard", seconds, has=text)["texts"]
+        return texts
+
     def nodes(self, window: str | None = None) -> list[dict[str, Any]]:
         nodes: list[dict[str, Any]] = self._ask("tree", 0, window=window)["nodes"]
         return nodes
