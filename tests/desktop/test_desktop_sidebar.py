@@ -151,3 +151,72 @@ def test_a_folder_that_cannot_be_written_costs_the_place_alone(
     qtbot.addWidget(window)
     WindowPlace(window, tmp_path / "missing").note()
     assert not (tmp_path / "missing").exists()
+
+
+def test_only_what_has_changed_is_touched(window: MainWindow) -> None:
+    views = many(12)
+    window.show_model(model(views, views[5].key), views[5].key)
+    rows = window.sidebar.list
+    touched: list[int] = []
+    moves: list[int] = []
+    chosen: list[str] = []
+    rows.model().dataChanged.connect(lambda first, last: touched.append(first.row()))
+    rows.model().rowsInserted.connect(lambda parent, first, last: moves.append(first))
+    rows.chosen.connect(chosen.append)
+    window.show_model(model(views, views[5].key), views[5].key)
+    assert touched == moves == []
+    views[8] = replace(views[8], plan="premium")
+    window.show_model(model(views, views[5].key), views[5].key)
+    assert set(touched) == {titles(window).index("Tim")}
+    assert moves == chosen == []
+
+
+@pytest.mark.parametrize("number", [0, 5, 11])
+def test_an_account_that_moves_is_the_only_one_that_does(window: MainWindow, number: int) -> None:
+    views = sorted(many(12), key=lambda each: each.name.casefold())
+    rows = window.sidebar.list
+    window.show_model(model(views, views[5].key), views[5].key)
+    before = titles(window)
+    moves: list[int] = []
+    chosen: list[str] = []
+    rows.model().rowsInserted.connect(lambda parent, first, last: moves.append(first))
+    rows.chosen.connect(chosen.append)
+    for status in ("needs_sign_in", "connected"):  # to the top, and back to its place
+        views[number] = replace(views[number], status=status)
+        window.show_model(model(views, views[5].key), views[5].key)
+        assert rows.currentItem().data(Qt.ItemDataRole.UserRole).title == before[5]
+        assert [rows.row(each) for each in rows.selectedItems()] == [rows.currentRow()]
+    assert titles(window) == before
+    assert len(moves) <= 2
+    assert chosen == []
+
+
+def test_an_account_that_moves_or_comes_is_still_searched(window: MainWindow) -> None:
+    views = many(12)
+    window.show_model(model(views[:11], None), None)
+    window.sidebar.search.setText("ö")
+    views[10] = replace(views[10], status="needs_sign_in")
+    views[3] = replace(views[3], status="needs_sign_in")
+    window.show_model(model(views, None), None)
+    assert titles(window) == ["Ömer"]
+
+
+def test_accounts_go_and_come_in_any_order(window: MainWindow) -> None:
+    views = many(12)
+    for some in (views, views[3:], views[::-1], views[:4] + views[6:], [], views[5:6], views):
+        window.show_model(model(list(some)), None)
+        assert titles(window) == [row.title for row in model(list(some)).rows]
+
+
+def test_the_list_stays_where_it_was_scrolled_to(window: MainWindow) -> None:
+    views = many(12)
+    window.resize(window.minimumSize())
+    window.show_model(model(views, views[2].key), views[2].key)  # Ada, the first by name
+    bar = window.sidebar.list.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    assert bar.value() > 0
+    for status in ("needs_sign_in", "connected"):
+        for number in (2, 6):
+            views[number] = replace(views[number], status=status)
+            window.show_model(model(views, views[2].key), views[2].key)
+            assert bar.value() == bar.maximum()

@@ -291,6 +291,15 @@ def test_share_false_gives_no_token_to_tools_but_still_tests(rig: Rig) -> None:
     assert rig.accounts.test("example").ok
 
 
+def test_an_account_follows_its_preset_at_once(rig: Rig) -> None:
+    rig.connect()
+    (before,) = rig.accounts.views()
+    path = rig.presets / "example.toml"
+    path.write_text(path.read_text().replace(f'title = "{before.provider_title}"', 'title = "Another"'))
+    (after,) = rig.accounts.views()
+    assert (before.provider_title != "Another", after.provider_title) == (True, "Another")
+
+
 def test_the_header_is_what_the_provider_wants(rig: Rig) -> None:
     record = rig.connect()
     provider = rig.engine.providers.get("example")

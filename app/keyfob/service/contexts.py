@@ -67,6 +67,8 @@ class ContextBuilder:
         self._catalogue = catalogue
         self._vault = vault
         self._env = env
+        # A preset and what it is with these inputs: filling it in costs most of reading an account.
+        self._filled: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Provider, Provider]] = {}
 
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
@@ -85,12 +87,19 @@ class ContextBuilder:
 
     def preset(self, provider_id: str, pin: Pin) -> Provider:
         """The same, also for an account that is not there any more, or not yet."""
-        preset = fill(self._catalogue.get(provider_id), pin.inputs)
+        preset = self._fill(self._catalogue.get(provider_id), pin)
         key = preset.api_key
         if key is not None:
             # An account of another method never looks here, so one pin serves both.
             key = replace(key, api=replace(key.api, base=pin.api_base, hosts=pin.api_hosts))
         return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts), api_key=key)
+
+    def _fill(self, preset: Provider, pin: Pin) -> Provider:
+        made_for = (preset.id, tuple(sorted(pin.inputs.items())))
+        known = self._filled.get(made_for)
+        if known is None or known[0] is not preset:  # the file has changed
+            known = self._filled[made_for] = (preset, fill(preset, pin.inputs))
+        return known[1]
 
     def for_account(self, record: Record, grant: Grant | None) -> FlowContext:
         """Everything to renew, revoke or identify with. Raises

@@ -11,6 +11,7 @@ import html
 import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 from keyfob.core.account import AccountView, LoggedEvent
@@ -18,6 +19,7 @@ from keyfob.core.text import plain
 
 NAME, SENTENCE = 120, 600  # characters
 LINES, LINE = 24, 80  # the most lines, and the characters after which a tooltip's line wraps
+KEPT = 4096  # accounts whose texts need not be made plain again, since they are read at every change
 SCOPES = 60  # shown of an account; a number replaces the rest
 
 
@@ -55,6 +57,7 @@ def notification(text: str) -> str:
     return plain(text, SENTENCE).replace("<", "‹").replace(">", "›")
 
 
+@lru_cache(maxsize=KEPT)
 def account(view: AccountView) -> AccountView:
     """The account with every text that its provider chose as one bounded line."""
     note = view.last_error

@@ -41,6 +41,8 @@ STATUS_SHAPES: Mapping[ShownStatus, str] = {
 }
 
 SORTED_FROM = 10  # accounts: from so many on, the list is sorted and can be searched
+ROWS_KEPT = 4096  # rows of the list that need not be made again
+TRAY_LINES = 12  # accounts in the tray's menu
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,9 @@ class AccountList(Selector):
         super().__init__()
         self._theme = theme
         self._filling = False
+        self._rows: list[Row | None] = []  # what each item shows
+        self._selected: str | None = None
+        self._words: list[str] = []  # searched for
         self.setAccessibleName("Accounts")
         self.setItemDelegate(RowDelegate(theme, self))
         self.setMouseTracking(True)
@@ -124,43 +127,83 @@ class AccountList(Selector):
         theme.changed.connect(self.scheduleDelayedItemsLayout)
 
     def fill(self, rows: tuple[Row, ...], selected: str | None) -> None:
-        """Show these rows; items are kept where they can be, so that focus and screen readers stay put."""
+        """Show these rows. Touches only those that have changed or moved, so that a thousand accounts cost
+        little, and focus, screen readers and scrolling stay put.
+        """
         self._filling = True
-        while self.count() > len(rows):
-            self.takeItem(self.count() - 1)
+        at = self.verticalScrollBar().value()
+        moved = self._arrange([row.key for row in rows])
         for number, row in enumerate(rows):
-            if number >= self.count():
-                self.addItem(QListWidgetItem())
-            item = self.item(number)
-            if item.data(ROW) != row:
-                item.setData(ROW, row)
-                item.setData(Qt.ItemDataRole.AccessibleTextRole, row.accessible)
-                item.setText(row.accessible)
-                set_tooltip(item, row.tooltip)
-            if row.key == selected and self.currentRow() != number:
-                self.setCurrentRow(number)
+            if self._rows[number] is not row and self._rows[number] != row:
+                self._show(self.item(number), row)
+        self._rows = list(rows)
+        chosen = next((number for number, row in enumerate(rows) if row.key == selected), -1)
+        if chosen >= 0 and chosen != self.currentRow():
+            self.setCurrentRow(chosen)
+        if selected == self._selected and moved:
+            self.verticalScrollBar().setValue(at)  # Qt shows the chosen row wherever it has moved to
+        self._selected = selected
         self._filling = False
+        if self._words:
+            self._hide_others()
+
+    def _arrange(self, keys: list[str]) -> bool:
+        """Give the items this order, in as few moves as one account takes; whether anything moved."""
+        have = [row.key if row is not None else "" for row in self._rows]
+        if have == keys:
+            return False
+        wanted = set(keys)
+        for number in range(len(have) - 1, -1, -1):
+            if have[number] not in wanted:
+                del have[number], self._rows[number]
+                self.takeItem(number)
+        known = set(have)
+        aside: dict[str, tuple[QListWidgetItem, Row | None]] = {}
+        for number, key in enumerate(keys):
+            while number + 1 < len(have) and have[number + 1] == key:
+                aside[have.pop(number)] = (self.takeItem(number), self._rows.pop(number))
+            if number < len(have) and have[number] == key:
+                continue
+            if key in aside:
+                item, row = aside.pop(key)
+            elif key in known:
+                before = have.index(key)
+                del have[before]
+                item, row = self.takeItem(before), self._rows.pop(before)
+            else:
+                item, row = QListWidgetItem(), None
+            have.insert(number, key)
+            self._rows.insert(number, row)
+            self.insertItem(number, item)
+        return True
+
+    @staticmethod
+    def _show(item: QListWidgetItem, row: Row) -> None:
+        item.setData(ROW, row)
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, row.accessible)
+        item.setText(row.accessible)
+        set_tooltip(item, row.tooltip)
 
     def filter(self, text: str) -> bool:
         """Show the accounts that have each word of `text` in their name, provider or id; whether there is
         one. All of them if there is no word.
         """
         words = text.casefold().split()
-        found = False
-        for number in range(self.count()):
-            item = self.item(number)
-            row: Row = item.data(ROW)
-            searched = f"{row.title} {row.subtitle} {row.id}".casefold()
-            fits = all(word in searched for word in words)
-            found = found or fits
-            if item.isHidden() == fits:
-                item.setHidden(not fits)
-        return found
+        if words != self._words:
+            self._words = words
+            self._hide_others()
+        return not all(self.isRowHidden(number) for number in range(self.count()))
+
+    def _hide_others(self) -> None:
+        for number, row in enumerate(self._rows):
+            if row is not None:
+                searched = f"{row.title} {row.subtitle} {row.id}".casefold()
+                self.setRowHidden(number, not all(word in searched for word in self._words))
 
     def choose_first(self) -> None:
         """Choose the first account that is shown."""
         for number in range(self.count()):
-            if not self.item(number).isHidden():
+            if not self.isRowHidden(number):
                 self.setCurrentRow(number)
                 return
 

@@ -15,7 +15,6 @@ from keyfob.desktop.window.models import Window
 
 LOOKS_FOR = 60_000  # milliseconds: a tray host that comes up at login may be later than we are
 LOOK_EVERY = 2_000
-LINES_MOST = 12
 
 
 class Tray(QObject):
@@ -101,7 +100,7 @@ class Tray(QObject):
         if self.icon.toolTip() != model.tray_text:
             set_tooltip(self.icon, model.tray_text)
         self._summary.setText(model.tray_text.removeprefix("Keyfob: ") or "Keyfob")
-        lines = model.tray_lines[:LINES_MOST]
+        lines = model.tray_lines
         if lines != self._lines:
             self._lines = lines
             self._fill(lines)

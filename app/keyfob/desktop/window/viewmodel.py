@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import assert_never
 
 from keyfob.core import time_words
@@ -17,10 +18,12 @@ from keyfob.core.provider import EMPTY
 from keyfob.desktop.window.banners import banners
 from keyfob.desktop.window.detail import detail
 from keyfob.desktop.window.models import (
+    ROWS_KEPT,
     SORTED_FROM,
     STATUS_SHAPES,
     STATUS_TONES,
     STATUS_WORDS,
+    TRAY_LINES,
     Banner,
     Row,
     Window,
@@ -71,7 +74,7 @@ def window(
         ),
         tray=tray_state(views, offline=offline, keychain_trouble=keychain_trouble),
         tray_text=f"Keyfob: {spoken}" if spoken else "Keyfob",
-        tray_lines=tuple(tray_line(v, now) for v in needy),
+        tray_lines=tuple(tray_line(v, now) for v in needy[:TRAY_LINES]),
         loading=loading,
         tray_missing=tray_missing,
         urgent=any(timedelta(0) <= left < 2 * SOON for left in counted),
@@ -90,35 +93,34 @@ def in_order(views: Sequence[AccountView]) -> Sequence[AccountView]:
 
 def row(view: AccountView, now: datetime, twins: bool = False, pictures: Mapping[str, str] = EMPTY) -> Row:
     """`twins`: another account shows the same name, so the label goes into the second line."""
+    left = until(view, now) if view.status == "connected" else None
+    counted = time_words.short_span(left) if left is not None and left > timedelta(0) else ""
+    return _row(view, side_text(view, now), counted, twins, pictures.get(view.key, ""))
+
+
+@lru_cache(maxsize=ROWS_KEPT)
+def _row(view: AccountView, side: str, counted: str, twins: bool, picture: str) -> Row:
+    """Kept for as long as it says the same: of a thousand accounts few change at a time."""
     parts = [view.provider_title]
     if view.plan:
         parts.append(view.plan)
     if twins and view.label != name_of(view):
         parts.append(view.label)
     title = name_of(view)
+    state = STATUS_WORDS[view.status].lower()
+    if counted:
+        state += f", {'renews' if view.renewable and view.renews_at else 'ends'} in {counted}"
     return Row(
         view.key,
         view.id,
         f"{view.id}, {view.status}",
         title,
         " · ".join(parts),
-        side_text(view, now),
+        side,
         STATUS_TONES[view.status],
         STATUS_SHAPES[view.status],
-        face_of(view, pictures),
-        f"{title} · {' · '.join(parts)}\n{view.id}: {_state(view, now)}",
-    )
-
-
-def _state(view: AccountView, now: datetime) -> str:
-    """The status in words, and what the time in the list counts down to."""
-    state = STATUS_WORDS[view.status].lower()
-    left = until(view, now)
-    if view.status != "connected" or left is None or left <= timedelta(0):
-        return state
-    return (
-        f"{state}, {'renews' if view.renewable and view.renews_at else 'ends'} in "
-        f"{time_words.short_span(left)}"
+        face_of(view, {view.key: picture}),
+        f"{title} · {' · '.join(parts)}\n{view.id}: {state}",
     )
 
 
