@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from keyfob.demo.users import PEOPLE, portrait
-from keyfob.desktop.shared.avatar import avatar_color, picture
+from keyfob.desktop.shared.avatar import Avatar, avatar_color, picture
 from keyfob.desktop.shared.palette import AVATARS
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.account_page import AccountPage
@@ -38,6 +39,33 @@ def test_letters_use_every_color() -> None:
     used = [avatar_color(f"demo/{number}") for number in range(1000)]
     assert set(used) == set(AVATARS)
     assert max(used.count(color) for color in AVATARS) < 150
+
+
+@pytest.fixture
+def back_to_light(theme: Theme) -> Iterator[None]:
+    yield
+    theme.choose("light")
+
+
+@pytest.mark.usefixtures("back_to_light")
+def test_the_ring_of_the_badge_follows_the_theme(theme: Theme, qtbot: QtBot) -> None:
+    avatar = Avatar(theme, 66, "bg")
+    qtbot.addWidget(avatar)
+    avatar.show_face(face_of(view("gitlab", "GitLab", "aldis")))
+
+    def colors() -> set[str]:
+        image = avatar.grab().toImage()
+        return {
+            image.pixelColor(x, y).name()
+            for x in range(image.width() // 4, image.width() * 3 // 4)
+            for y in range(image.height() // 4, image.height() * 3 // 4)
+        }
+
+    light = theme.palette.bg
+    assert light in colors()
+    theme.choose("dark")
+    assert theme.palette.bg in colors()
+    assert light not in colors()
 
 
 class Shelf:

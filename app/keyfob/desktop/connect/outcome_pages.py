@@ -68,7 +68,7 @@ class SuccessPage(QWidget):
         super().__init__()
         self._theme = theme
         px = theme.px
-        self.avatar = Avatar(px(66), theme.color("panel"))
+        self.avatar = Avatar(theme, 66, "panel")
         self.title = label("", "dialogTitle", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self.next_step = NextStep(theme)
@@ -114,7 +114,7 @@ class SuccessPage(QWidget):
 
     def show_model(self, model: Success) -> None:
         """Show the account, and make the buttons usable again."""
-        self.avatar.show_face(model.face, self._theme.color("panel"))
+        self.avatar.show_face(model.face)
         self.title.setText(model.title)
         self.text.setText(model.text)
         self.next_step.show_model(model)

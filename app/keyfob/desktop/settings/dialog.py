@@ -271,7 +271,7 @@ class AccountRow(QWidget):
         super().__init__()
         self._theme = theme
         self._row: Row | None = None
-        self._avatar = Avatar(theme.px(30), theme.color("bg"))
+        self._avatar = Avatar(theme, 30, "bg")
         self._title = Elided("", "strong")
         self._note = Elided("", "small")
         self._deed = button("")
@@ -294,7 +294,7 @@ class AccountRow(QWidget):
         self._row = row
         off = row.accessible.endswith(", disconnected")
         needs = row.accessible.endswith(", needs_sign_in")
-        self._avatar.show_face(row.face, self._theme.color("bg"))
+        self._avatar.show_face(row.face)
         self._title.show_text(row.title)
         self._note.show_text(f"{row.subtitle} · {row.side}")
         words = "Reconnect" if off or needs else "Disconnect"

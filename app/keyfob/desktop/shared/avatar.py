@@ -120,26 +120,30 @@ def paint_tile(painter: QPainter, box: QRectF, letter: str, color: str, edge: QC
 
 
 class Avatar(QWidget):
-    """A face in a layout. Decoration: the name next to it is what assistive technology reads."""
+    """A face in a layout, `size` designed pixels wide, on the palette's colour `ground`. Decoration: the name
+    next to it is what assistive technology reads.
+    """
 
-    def __init__(self, side: int, behind: QColor, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, theme: Theme, size: int, ground: str) -> None:
+        super().__init__()
+        self._theme, self._ground = theme, ground
         self._face: Face | None = None
-        self._behind = behind
-        self.setFixedSize(QSize(round(side * 1.08), round(side * 1.08)))
-        self._side = side
+        self._side = theme.px(size)
+        side = round(self._side * 1.08)  # the badge stands out
+        self.setFixedSize(QSize(side, side))
 
-    def show_face(self, face: Face, behind: QColor) -> None:
-        """Show a picture or an initial; `behind` is the colour around it."""
-        if (face, behind) != (self._face, self._behind):
-            self._face, self._behind = face, behind
+    def show_face(self, face: Face) -> None:
+        """Show a picture or an initial."""
+        if face != self._face:
+            self._face = face
             self.update()
 
     def paintEvent(self, _event: object) -> None:
-        """Draw the face."""
+        """Draw the face, in the theme's colours of now."""
         if self._face is not None:
             painter = QPainter(self)
-            paint_face(painter, QRectF(0, 0, self._side, self._side), self._face, self._behind)
+            box = QRectF(0, 0, self._side, self._side)
+            paint_face(painter, box, self._face, self._theme.color(self._ground))
             painter.end()
 
 

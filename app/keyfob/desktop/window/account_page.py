@@ -73,7 +73,7 @@ class AccountPage(QWidget):
 
     def _build_head(self) -> None:
         theme = self._theme
-        self.avatar = Avatar(theme.px(66), theme.color("bg"))
+        self.avatar = Avatar(theme, 66, "bg")
         self.title = Elided("", "title")
         self.subtitle = Elided("", "secondary")
         self.pill = Pill(theme)
@@ -156,7 +156,7 @@ class AccountPage(QWidget):
         if (model, leads) == (self._model, self._leads):
             return
         before, self._model, self._leads = self._model, model, leads
-        self.avatar.show_face(model.face, self._theme.color("bg"))
+        self.avatar.show_face(model.face)
         self.title.show_text(model.title)
         self.subtitle.show_text(model.subtitle)
         self.pill.show_status(model.status, model.tone, model.shape)
