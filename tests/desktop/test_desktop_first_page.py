@@ -16,6 +16,7 @@ from keyfob.core.errors import KeychainError, SettingWrong
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.empty_page import EmptyModel, EmptyPage
+from keyfob.engine import Engine
 from support.desktop_app import is_loaded, make_app, put_away
 from support.fake_ports import FakeVault
 from support.sample_engine import sample_engine
@@ -55,6 +56,24 @@ def test_each_way_to_begin_leads_there(make: Make, qtbot: QtBot) -> None:
     page.settings_button.click()
     qtbot.waitUntil(lambda: app.settings_controller.dialog is not None)
     app.settings_controller.dialog.reject()
+
+
+def test_a_press_before_the_engine_is_there_is_not_lost(
+    qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot
+) -> None:
+    gate, engine = threading.Event(), sample_engine(tmp_path, [], user_home=tmp_path)
+
+    def build() -> Engine:
+        gate.wait(10)
+        return engine
+
+    app = make_app(theme, build)
+    app.begin()
+    qtbot.waitUntil(app.window.sidebar.connect_button.isVisible)
+    app.window.sidebar.connect_button.click()
+    gate.set()
+    qtbot.waitUntil(lambda: app.running is not None and app.running.connect_dialog.isVisible())
+    put_away(app, qtbot)
 
 
 def test_a_tile_opens_connect_account_with_its_provider(make: Make, qtbot: QtBot) -> None:

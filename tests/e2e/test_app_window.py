@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from keyfob.adapters.loopback.handover import ask_to_give_way
 from support.app_run import Stage, Window
 from support.oidc_provider import OidcProvider, Person
 from support.running import until
@@ -83,6 +84,11 @@ def _is_visible(stage: Stage) -> bool:
         env=stage.session.env, capture_output=True, timeout=20, check=False,
     )  # fmt: skip
     return bool(looked.stdout.split())
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def sign_in(window: Window, provider: str = "acme") -> None:
@@ -193,8 +199,8 @@ def test_cancelling_frees_everything_at_once(stage: Stage) -> None:
         window.gone(name="Waiting for you", window="Connect Account", seconds=2)
         assert time.monotonic() - began < 2
         if port:
-            listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=True).stdout
-            assert f"127.0.0.1:{port}" not in listening
+            assert ask_to_give_way(port)  # as the next sign-in does
+            until(lambda: not _listens(port), "the port to be free", seconds=1)
         assert window.round_trip() < RESPONSIVE
 
 

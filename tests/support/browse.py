@@ -3,6 +3,7 @@ RESULT URL` signs in at the address and leaves.
 
 Knows the pages of the demo provider and of npm's oidc-provider by their forms alone. Writes the heading of
 the page it ends at to the file RESULT. A person named `nobody` looks at the page and goes away again.
+`PERSON+declines` does not allow access; `PERSON+waits` allows it once there is a file RESULT.go.
 """
 
 from __future__ import annotations
@@ -29,19 +30,23 @@ def main(person: str, result: Path, url: str) -> None:
     with tempfile.TemporaryDirectory(prefix="kfb-", ignore_cleanup_errors=True) as folder:
         with chromium(Path(folder)) as driver:
             driver.get(url)
-            heading = "" if person == "nobody" else visit(driver, person, urlsplit(url).netloc)
+            who, _, how = person.partition("+")
+            heading = "" if who == "nobody" else visit(driver, who, how, urlsplit(url).netloc, result)
         temporary = result.with_suffix(".new")
         temporary.write_text(heading, "utf-8")
         temporary.replace(result)
 
 
-def visit(driver: Chrome, person: str, provider: str) -> str:
+def visit(driver: Chrome, person: str, how: str, provider: str, result: Path) -> str:
     """Fill in forms and press buttons until an app's own page is there; returns its heading."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             if urlsplit(driver.current_url).netloc == provider:
-                step(driver, person)
+                if how == "declines":
+                    driver.find_element(By.CSS_SELECTOR, "a[href$='/abort']").click()
+                elif how != "waits" or result.with_suffix(".go").exists():
+                    step(driver, person)
             else:
                 headings = driver.find_elements(By.TAG_NAME, "h1")
                 if headings and headings[0].text:

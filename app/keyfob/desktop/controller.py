@@ -61,6 +61,7 @@ class AppController(QObject):
         self._build, self._clock = build, start.clock
         self._engine: Engine | None = None
         self.running: RunningApp | None = None  # once the engine is built
+        self._connects = False  # Connect Account was pressed before that
         self.window = window
         self.tray = Tray(theme, self)
         self.notifications = Notifications(self.tray, self)
@@ -94,6 +95,8 @@ class AppController(QObject):
             asked.connect(window.bring_up)
         for pressed in (notes.opened, notes.sign_in_asked):
             pressed.connect(window.bring_up)
+        for asked in (window.sidebar.connect_asked, tray.connect_asked):
+            asked.connect(self._connect_asked)
         tray.quit_asked.connect(self.quit)
         self.settings_controller.failed.connect(self._complain)
         self.consent_dialogs.wanted.connect(window.bring_up)
@@ -126,6 +129,11 @@ class AppController(QObject):
         engine.consents.ask = self.consent_dialogs.ask
         self.running = RunningApp(engine, self._shell, self._clock, self)
         self.running.begin()
+        if self._connects:
+            self.running.connect_account()
+
+    def _connect_asked(self) -> None:
+        self._connects = self.running is None
 
     def _complain(self, text: str) -> None:
         self.window.say(text, good=False)
