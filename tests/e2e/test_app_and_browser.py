@@ -1,4 +1,4 @@
-"""What the browser's last page and the window say when a sign-in does not succeed; and who is in front then."""
+"""What the browser's last page and the window say when a sign-in fails; and who is in front then."""
 
 from __future__ import annotations
 
