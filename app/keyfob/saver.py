@@ -29,7 +29,7 @@ def main() -> int:
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    told = json.loads(sys.stdin.buffer.readline())
+    request = json.loads(sys.stdin.buffer.readline())
     from keyfob.adapters.store.codec import load_record
     from keyfob.adapters.vault.grant_saver import READY
     from keyfob.core.errors import KeyfobError, SignInNeeded
@@ -42,10 +42,10 @@ def main() -> int:
     from keyfob.service.runner import pause
 
     home = open_home()
-    if home.id != told["home"]:
+    if home.id != request["home"]:
         return 1
     log.set_up(home.log)
-    record, grant = load_record(told["record"]), unseal(Secret(told["grant"]))
+    record, grant = load_record(request["record"]), unseal(Secret(request["grant"]))
     engine = build(system_ports(home, lasting=True, saver=True))
     try:
         with engine.locks.hold(saving_name(record.account.key), timeout=timedelta(0)):
@@ -57,7 +57,7 @@ def main() -> int:
             looks = 0
             while True:
                 try:
-                    engine.keeper.saving.save_in_turn(record, grant, told["beside"])
+                    engine.keeper.saving.save_in_turn(record, grant, request["beside"])
                     return 0
                 except SignInNeeded:
                     return 0  # the account was disconnected: what it was given is revoked

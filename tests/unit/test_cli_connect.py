@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.http import Request, Response
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
+from keyfob.core.words import PasteForm
 from keyfob.engine import Engine
 from keyfob.protocol.effects import Expectation
 from keyfob.service.accounts.views import SignInRequest
@@ -75,18 +77,25 @@ class World:
         """No listener stays open."""
 
     def bind(self, profile: RedirectProfile, *, setting_port: int) -> FakeListener:
-        return _Returning(self.came_back)
+        return _Returning(
+            f"http://{profile.host}:{setting_port}{profile.path}", profile.paste, self.came_back
+        )
 
 
 class _Returning(FakeListener):
-    def __init__(self, came_back: Mapping[str, str]) -> None:
-        super().__init__()
+    """The browser is back, or the time is over, as soon as it is expected."""
+
+    def __init__(self, redirect_uri: str, paste: PasteForm | None, came_back: Mapping[str, str]) -> None:
+        super().__init__(redirect_uri, paste)
         self._came_back = came_back
 
     def expect(self, expectation: Expectation) -> None:
         super().expect(expectation)
         if self._came_back:
-            self.arrive(**self._came_back, state=expectation.state.reveal())
+            query = urlencode({**self._came_back, "state": expectation.state.reveal()})
+            self.visit(f"{self.redirect_uri}?{query}")
+        else:
+            self.time_out()
 
 
 @pytest.fixture
@@ -202,7 +211,7 @@ def test_scopes_not_granted_are_shown(engine: Engine, world: World) -> None:
 
 @pytest.mark.parametrize(
     ("came_back", "code", "argv"),
-    [({"error": "access_denied"}, "declined", ()), ({}, "timed_out", ("--timeout", "1"))],
+    [({"error": "access_denied"}, "declined", ()), ({}, "timed_out", ())],
 )
 def test_a_failed_sign_in_leaves_stdout_empty(
     engine: Engine, world: World, came_back: dict[str, str], code: str, argv: Sequence[str]

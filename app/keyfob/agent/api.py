@@ -192,7 +192,7 @@ class Api:
         token = self.accounts.token(record.account.key, min_life=life, rejected=rejected)
         if wishes:
             self._replacements.note(record)
-        return told(token, request)
+        return token_answer(token, request)
 
     def _require(self, peer: Peer, account: Account, allowed: str | None) -> None:
         if self.consent is not None and account.key != allowed:
@@ -317,7 +317,7 @@ def min_life(request: Incoming) -> timedelta | None:
     return timedelta(seconds=seconds)
 
 
-def told(token: Token, request: Incoming) -> Answer:
+def token_answer(token: Token, request: Incoming) -> Answer:
     """A token in the form the request accepts."""
     accept = request.headers.get("accept", "")
     if accept == PLAIN:

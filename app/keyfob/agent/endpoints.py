@@ -157,15 +157,15 @@ class TcpEndpoint:
     def close(self) -> None:
         """Remove the file, unless another agent has written it since."""
         # The next keeper's file names another key; only our own goes.
-        if self._told() == (self._port, self._key):
+        if self._saved() == (self._port, self._key):
             self._file.unlink(missing_ok=True)
 
     def live(self) -> bool:
         """Whether the agent that the file names proves that it knows the key."""
-        told = self._told()
-        if told is None or told[1] == self._key:
+        saved = self._saved()
+        if saved is None or saved[1] == self._key:
             return False
-        return agent_hello.is_agent(*told)  # another program may have the port of an agent that was killed
+        return agent_hello.is_agent(*saved)  # another program may have the port of an agent that was killed
 
     def peer(self, _: socket.socket) -> Peer | None:
         """Unknown, and never None: a TCP peer shows the key in its request instead."""
@@ -183,24 +183,24 @@ class TcpEndpoint:
         if not _is_hello(request):
             return None
         self._check_place(request)
-        told = {"agent": "keyfob"}
+        hello = {"agent": "keyfob"}
         challenge = request.query.get("challenge")
         if challenge is not None:
             proof = agent_hello.proof(self._key, self._port, challenge)
             if proof is None:
                 raise BadRequestError(400, "the challenge must have 32 hexadecimal characters")
-            told["proof"] = proof
-        return document(told)
+            hello["proof"] = proof
+        return document(hello)
 
     def _check_place(self, request: Incoming) -> None:
         refuse_web_pages(request)
         if request.headers.get("host", "").lower() != f"{HOST}:{self._port}":
             raise BadRequestError(403, "this host is not served")
 
-    def _told(self) -> tuple[int, str] | None:
+    def _saved(self) -> tuple[int, str] | None:
         try:
-            told = json.loads(self._file.read_bytes())
-            return int(told["port"]), str(told["key"])
+            saved = json.loads(self._file.read_bytes())
+            return int(saved["port"]), str(saved["key"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

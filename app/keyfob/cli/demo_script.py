@@ -134,10 +134,10 @@ class _Story:
 
         self._chapter("Disconnect")
         ended = accounts.disconnect(view.key)
-        told = (
+        ending = (
             "the provider confirmed the revocation" if ended.revoked == "yes" else f"revoked: {ended.revoked}"
         )
-        say(f"   The tokens are deleted here, and {told}.")
+        say(f"   The tokens are deleted here, and {ending}.")
         counted = self._server.counters
         say("")
         say(

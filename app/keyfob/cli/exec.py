@@ -70,9 +70,9 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
     if (path := persons_path()) is not None:
         environment["PATH"] = path  # for the command; where it is itself looked for is another matter
     taken: set[str] = set()
-    for ref, told in wanted:
+    for ref, named in wanted:
         found = lease(session, ref)
-        name = told or variable_of(found.provider)
+        name = named or variable_of(found.provider)
         if name in taken:
             raise Usage(
                 f"Two accounts use the variable {name}",

@@ -27,13 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 also if there is no answer, as git expects; 2 for wrong usage."""
     begin()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    told: dict[str, str] = {}
+    given: dict[str, str] = {}
     while words and words[0].startswith("--"):
         name, mark, value = words.pop(0)[2:].partition("=")
         if name not in ("account", "username", "authtype") or not (mark or words):
             print(USAGE, file=sys.stderr)
             return 2
-        told[name] = value if mark else words.pop(0)
+        given[name] = value if mark else words.pop(0)
     if len(words) != 1:
         print(USAGE, file=sys.stderr)
         return 2
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match words[0]:
             case "get":
-                for name, text in answer(asked, capabilities, told):
+                for name, text in answer(asked, capabilities, given):
                     sys.stdout.write(f"{name}={text}\n")
                 sys.stdout.flush()
             case "erase":
-                erase(asked, told.get("account"))
+                erase(asked, given.get("account"))
             case _:  # store, and actions of later gits: "silently ignored" is the protocol's own word
                 pass
     except KeyfobError as error:
@@ -75,27 +75,29 @@ def read(data: bytes) -> tuple[dict[str, str], list[str]]:
     return asked, capabilities
 
 
-def answer(asked: dict[str, str], capabilities: Sequence[str], told: dict[str, str]) -> list[tuple[str, str]]:
+def answer(
+    asked: dict[str, str], capabilities: Sequence[str], given: dict[str, str]
+) -> list[tuple[str, str]]:
     """The lines of an answer; none if there is no account to answer with. Raises `keyfob.KeyfobError`."""
     host = asked.get("host", "")
     if not host or not hosts.is_safe(asked.get("protocol", ""), host):
         return []
     username = asked.get("username")
-    if username == told.get("username"):
+    if username == given.get("username"):
         username = None  # the user's own setting: this name goes with the token
-    account = host_lookup.choose(host, "git", account=told.get("account"), username=username)
+    account = host_lookup.choose(host, "git", account=given.get("account"), username=username)
     if account is None:
         return []
     found = tokens.lease(account["id"])
     token = str(found["token"])
     if "\n" in token or "\r" in token or "\0" in token:
         return []
-    if told.get("authtype") and "authtype" in capabilities:
-        lines = [("capability[]", "authtype"), ("authtype", told["authtype"]), ("credential", token)]
+    if given.get("authtype") and "authtype" in capabilities:
+        lines = [("capability[]", "authtype"), ("authtype", given["authtype"]), ("credential", token)]
         lines.append(("ephemeral", "1"))  # not for other helpers to store
     else:
         entry = hosts.entry(account["provider"], "git") or {}
-        name = told.get("username") or entry.get("username") or asked.get("username") or account["label"]
+        name = given.get("username") or entry.get("username") or asked.get("username") or account["label"]
         lines = [("username", name), ("password", token)]
     if found.get("expires_at"):
         from datetime import datetime

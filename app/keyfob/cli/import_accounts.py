@@ -138,13 +138,13 @@ def _refused_presets(session: Session, movable: list[Found]) -> dict[NewPreset |
     return refused
 
 
-def _blank_wanted(session: Session, told: bool | None, keys: list[Found]) -> bool:
+def _blank_wanted(session: Session, wanted: bool | None, keys: list[Found]) -> bool:
     files = ", ".join(plain(path, PATH_MOST) for path in dict.fromkeys(each.path for each in keys))
-    if told is None and sys.stdin.isatty() and not session.json:
-        told = click.confirm(f"Remove the moved keys from {files}? A backup stays next to it", err=True)
-    if not told:
+    if wanted is None and sys.stdin.isatty() and not session.json:
+        wanted = click.confirm(f"Remove the moved keys from {files}? A backup stays next to it", err=True)
+    if not wanted:
         session.note(f"The moved keys are still in {files}, in plain text. To remove them, use --blank.")
-    return bool(told)
+    return bool(wanted)
 
 
 def _move(

@@ -73,8 +73,8 @@ def _options(words: list[str]) -> dict[str, str] | None:
 
 def _print(token: str, username: str, options: dict[str, str]) -> None:
     """As keyring prints it: the password alone or, for credentials, the user name too."""
-    told = {"username": username, "password": token} if options["mode"] == "creds" else {"password": token}
-    print(json.dumps(told) if options["output"] == "json" else "\n".join(told.values()))
+    shown = {"username": username, "password": token} if options["mode"] == "creds" else {"password": token}
+    print(json.dumps(shown) if options["output"] == "json" else "\n".join(shown.values()))
 
 
 if __name__ == "__main__":

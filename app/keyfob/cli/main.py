@@ -152,7 +152,7 @@ def main(
     except (KeyboardInterrupt, click.Abort):
         known = Transient("Interrupted", code="interrupted")
     except (SystemExit, BrokenPipeError):
-        # The reader of stdout has gone (click makes a SystemExit of it), so there is no one to tell.
+        # The reader of stdout has gone (click makes a SystemExit of it), so nothing can be reported.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:

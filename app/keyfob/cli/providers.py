@@ -231,7 +231,7 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **give
     """  # fmt: skip
     from keyfob.service.new_presets import NewPreset
 
-    told: dict[str, Any] = given
+    options: dict[str, Any] = given
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):
         raise Usage(
@@ -240,12 +240,12 @@ def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **give
         )
     secret: Secret | None = None
     if client_secret_stdin:
-        if not told["client_id"]:
+        if not options["client_id"]:
             raise Usage("--client-secret-stdin needs --client-id")
         secret = session.secret_from_stdin("--client-secret-stdin", "Client secret")
-    endpoints = {name: url for name in OPTION_OF if (url := told.pop(name))}
+    endpoints = {name: url for name in OPTION_OF if (url := options.pop(name))}
     engine = session.engine
-    new = NewPreset(id=provider_id, client_secret=secret, endpoints=endpoints, **told)
+    new = NewPreset(id=provider_id, client_secret=secret, endpoints=endpoints, **options)
     added = session.finish(lambda: engine.presets.add(new))
     if session.json:
         session.document({**summary(added.provider), "file": str(added.path)})
@@ -325,8 +325,8 @@ def _plain(value: object) -> object:
     if is_dataclass(value):
         value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     if isinstance(value, Mapping):
-        told = {str(key): _plain(entry) for key, entry in value.items()}
-        return {key: entry for key, entry in told.items() if entry not in (None, [], {}, "")}
+        entries = {str(key): _plain(entry) for key, entry in value.items()}
+        return {key: entry for key, entry in entries.items() if entry not in (None, [], {}, "")}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return value

@@ -119,7 +119,7 @@ class Call:
         engine = self._session.engine
         try:
             rejected = wanted.rejected.reveal() if wanted.rejected else None
-            told = self._session.from_agent(
+            signed = self._session.from_agent(
                 lambda: running_agent.sign(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
             )
         except AgentGoneError:
@@ -128,7 +128,7 @@ class Call:
             if error.code != "sharing_not_allowed":
                 raise
         else:
-            return SignedRequest(told["account"], told["url"], told["headers"], Secret(told["token"]))
+            return SignedRequest(signed["account"], signed["url"], signed["headers"], Secret(signed["token"]))
         return self._session.finish(lambda: engine.signer.sign(self._ref, wanted, for_tool=False))
 
     def _print(self, answer: Streamed) -> int:

@@ -55,20 +55,20 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
     try:
         # The fast paths take neither a refused token nor a fraction of a
         # second: the agent is asked here for those.
-        told = session.from_agent(lambda: running_agent.lease(account, min_life=min_life, rejected=refused))
+        answer = session.from_agent(lambda: running_agent.lease(account, min_life=min_life, rejected=refused))
         line = ": ".join(running_agent.header(account)) if header else ""
     except AgentGoneError:
         engine = session.engine
         life = None if min_life is None else timedelta(seconds=min_life)
         found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))
-        told = found.to_json()
+        answer = found.to_json()
         _refresh(engine, found.account)
         value = found.header_value.reveal() if found.header_value else f"Bearer {found.token.reveal()}"
         line = f"{found.header_name}: {value}"
     if session.json:
-        session.document(told)
+        session.document(answer)
     else:
-        session.exactly(line if header else told["token"])
+        session.exactly(line if header else answer["token"])
 
 
 def _refresh(engine: Engine, account_id: str) -> None:

@@ -109,9 +109,9 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
 
 def facts(pairs: Sequence[tuple[str, str | None]]) -> list[str]:
     """`Name   value` lines; a pair without a value is left out. A value may be any text."""
-    told = [(name, _cell(value)) for name, value in pairs if value]
-    width = max((len(name) for name, _ in told), default=0)
-    return [f"{name.ljust(width)}  {value}" for name, value in told]
+    known = [(name, _cell(value)) for name, value in pairs if value]
+    width = max((len(name) for name, _ in known), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in known]
 
 
 def _cell(text: str) -> str:

@@ -49,8 +49,8 @@ def run_command(arguments: Sequence[str], stdin: str | None = None) -> dict[str,
             raise Fault("The keyfob command printed nothing")
         return answer
     # The object is one line at the end; what comes before it is progress and advice.
-    told = next((found for line in reversed(done.stderr.splitlines()) if (found := _object(line))), None)
-    raise error_of({"exit": done.returncode, **(told or {"message": "The keyfob command failed"})})
+    document = next((found for line in reversed(done.stderr.splitlines()) if (found := _object(line))), None)
+    raise error_of({"exit": done.returncode, **(document or {"message": "The keyfob command failed"})})
 
 
 def _object(text: str) -> dict[str, Any] | None:

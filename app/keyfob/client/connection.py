@@ -45,9 +45,9 @@ class _Place:
         self.address: str | tuple[str, int] = path
         self.host, self.key, self.port = "keyfob", "", 0
         family = getattr(_socket, "AF_UNIX", None)
-        told = _loopback(path) if family is None or path.endswith(".json") else None
-        if told is not None:
-            self.port, self.key = told
+        found = _loopback(path) if family is None or path.endswith(".json") else None
+        if found is not None:
+            self.port, self.key = found
             self.address, self.host = ("127.0.0.1", self.port), f"127.0.0.1:{self.port}"
             family = _socket.AF_INET
         if family is None:
@@ -149,8 +149,8 @@ def _loopback(path: str) -> tuple[int, str] | None:
 
     try:
         with open(os.path.splitext(path)[0] + ".json", "rb") as file:
-            told = json.loads(file.read())
-        return int(told["port"]), str(told["key"])
+            document = json.loads(file.read())
+        return int(document["port"]), str(document["key"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

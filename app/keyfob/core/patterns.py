@@ -62,26 +62,26 @@ def _judged(pattern: str) -> str | None:
 def _ways(nodes: Iterable[Any]) -> int:
     """At most this many paths lead through the nodes, one after the other. Raises _RefusedError."""
     ways = 1
-    for kind, told in nodes:
-        ways *= _ways_of(kind, told)
+    for kind, value in nodes:
+        ways *= _ways_of(kind, value)
         if ways > WAYS_MOST:
             break  # the numbers must not grow without end
     return ways
 
 
-def _ways_of(kind: object, told: Json) -> int:
+def _ways_of(kind: object, value: Json) -> int:
     if kind in _ONE or kind is code.AT:
         return 1
     if kind is code.BRANCH:
-        return sum(_ways(branch) for branch in told[1])
+        return sum(_ways(branch) for branch in value[1])
     if kind is code.SUBPATTERN:
-        return _ways(told[-1])
+        return _ways(value[-1])
     if kind is code.ATOMIC_GROUP:
-        return _ways(told)
+        return _ways(value)
     if kind in _LOOKS:
-        return _ways(told[1])
+        return _ways(value[1])
     if kind in _REPEATS:
-        least, most, body = told
+        least, most, body = value
         if len(body) != 1 or body[0][0] not in _ONE:
             raise _RefusedError("it should repeat only single characters, as in [a-z]+, and not a (group)")
         return int(min(most, TEXT_MOST) - min(least, TEXT_MOST)) + 1

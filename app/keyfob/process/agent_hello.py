@@ -56,7 +56,7 @@ def proves_itself(sock: Connected, port: int, key: str) -> bool:
     while len(raw) < _ANSWER_MOST:
         head, blank, body = raw.partition(b"\r\n\r\n")
         if blank and len(body) >= _length(head):
-            return head.startswith(b"HTTP/1.1 200 ") and hmac.compare_digest(_told(body), str(wanted))
+            return head.startswith(b"HTTP/1.1 200 ") and hmac.compare_digest(_proof_in(body), str(wanted))
         chunk = sock.recv(_ANSWER_MOST)
         if not chunk:
             return False
@@ -85,10 +85,10 @@ def _length(head: bytes) -> int:
     return 0
 
 
-def _told(body: bytes) -> str:
+def _proof_in(body: bytes) -> str:
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return ""
-    found = told.get("proof") if isinstance(told, dict) else None
+    found = answer.get("proof") if isinstance(answer, dict) else None
     return found if isinstance(found, str) and found.isascii() else ""

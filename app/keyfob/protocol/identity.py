@@ -177,8 +177,8 @@ def identify(
         case "access_jwt":
             data = unverified_claims(grant.access) or EMPTY
             if source.url is not None:
-                told = yield from _details(ctx, grant, source, data)
-                data = {**data, **told}
+                details = yield from _details(ctx, grant, source, data)
+                data = {**data, **details}
         case "token_answer":
             data = answer or EMPTY
         case "request":
@@ -252,10 +252,10 @@ def _ask(
         provider, method, grant.access, server=ctx.server, values=values, token_type=grant.token_type
     )
     response = yield from _sent(ctx, request, grant)
-    return (yield from _told(ctx, response))
+    return (yield from _answer_of(ctx, response))
 
 
-def _told(ctx: FlowContext, response: Response) -> Flow[Mapping[str, Any]]:
+def _answer_of(ctx: FlowContext, response: Response) -> Flow[Mapping[str, Any]]:
     """What the user information says, after a check of its signature if it has one (Core §5.3.2)."""
     if 200 <= response.status < 300 and media_type(response) == "application/jwt":
         token = Secret(response.body.decode("ascii", "replace").strip())
@@ -288,7 +288,7 @@ def probe(
         provider, method, grant.access, server=ctx.server, values=values, token_type=grant.token_type
     )
     response: Response = yield from _sent(ctx, request, grant)
-    told = yield from _told(ctx, response)
+    answer = yield from _answer_of(ctx, response)
     tests_only = not holds_key(method) and provider.test is not None and provider.test.url is not None
     if tests_only or source.source not in ("request", "userinfo", "id_token"):
         return Identity(subject)
@@ -297,7 +297,7 @@ def probe(
     try:
         found = identity_in(
             source,
-            {k: v for k, v in told.items() if k not in hidden},
+            {k: v for k, v in answer.items() if k not in hidden},
             grant.access,
             provider.title,
             _home(ctx),
@@ -358,7 +358,7 @@ def identity_in(
         text = value if isinstance(value, str) else str(value) if abs(value) < 10**30 else ""
         return "" if len(token) >= 8 and token.reveal() in text else text
 
-    def told(name: str, limit: int) -> str | None:
+    def text(name: str, limit: int) -> str | None:
         return plain(found(name), limit) or None
 
     # To the letter: two subjects that only look alike once made plain are two users.
@@ -370,14 +370,14 @@ def identity_in(
         subject = UNIDENTIFIED + token.fingerprint()[:16]
     if subject is None:
         raise PeerFault(f"{title} does not say who signed in", code="identity_invalid")
-    avatar = told("avatar", ADDRESS_MOST)
+    avatar = text("avatar", ADDRESS_MOST)
     if avatar is not None and not _fit_picture(avatar, server):
         avatar = None
     return Identity(
         subject=subject,
-        name=told("name", NAME_MOST),
-        username=told("username", NAME_MOST),
-        email=told("email", EMAIL_MOST),
+        name=text("name", NAME_MOST),
+        username=text("username", NAME_MOST),
+        email=text("email", EMAIL_MOST),
         avatar_url=avatar,
-        plan=told("plan", 40),
+        plan=text("plan", 40),
     )

@@ -74,9 +74,9 @@ def _result(base: str, response: Response) -> SignInResult:
     answer = read_json(response, "The server's sign-in")
     login, password = answer.get("loginName"), answer.get("appPassword")
     # A server behind a proxy may not know its own name; what the user typed has just worked.
-    told = answer.get("server")
-    ours = isinstance(told, str) and fault_of(told) is None and origin_of(told) == origin_of(base)
-    server = str(told).rstrip("/") if ours else base
+    named = answer.get("server")
+    ours = isinstance(named, str) and fault_of(named) is None and origin_of(named) == origin_of(base)
+    server = str(named).rstrip("/") if ours else base
     if not isinstance(login, str) or not login or ":" in login or not login.isprintable():
         raise PeerFault("The server sent no usable login name", code="response_invalid")
     if not isinstance(password, str) or not password or not password.isascii() or not password.isprintable():

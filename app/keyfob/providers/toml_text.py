@@ -20,9 +20,9 @@ def to_toml(table: Mapping[str, object], *, comment: str = "") -> str:
         elif not _empty(value):
             lines.append(f"{key} = {_value(value)}")
     for name, entries in tables:
-        told = {key: value for key, value in entries.items() if not _empty(value)}
-        if told:
-            lines += ["", f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in told.items())]
+        values = {key: value for key, value in entries.items() if not _empty(value)}
+        if values:
+            lines += ["", f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
 
 

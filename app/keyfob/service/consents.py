@@ -35,7 +35,7 @@ REQUESTS_OF_ONE = 64  # that wait for an answer, of one program
 REQUESTS_MOST = 256
 
 Ask = Callable[[Question], Reply]
-Told = Callable[[KeyfobError | None], None]
+OnAnswer = Callable[[KeyfobError | None], None]
 Alive = Callable[[], bool]
 
 
@@ -46,7 +46,7 @@ class UnansweredError(Exception):
     still wants to know.
     """
 
-    def __init__(self, account_key: str, wait: Callable[[Told, Alive], None]) -> None:
+    def __init__(self, account_key: str, wait: Callable[[OnAnswer, Alive], None]) -> None:
         super().__init__("the person has not been asked")
         self.account_key = account_key
         self.wait = wait
@@ -58,7 +58,7 @@ class _Open:
 
     question: Question
     account_key: str
-    waiting: list[tuple[Told, Alive]] = field(default_factory=list)
+    waiting: list[tuple[OnAnswer, Alive]] = field(default_factory=list)
 
 
 class Consents:
@@ -95,11 +95,11 @@ class Consents:
         if self.ask is None:
             raise _refusal(program, account_id, "Keyfob has no window open to ask you")
         asked = _Open(Question(account_id, program), account_key)
-        raise UnansweredError(account_key, lambda told, alive: self._wait(asked, told, alive))
+        raise UnansweredError(account_key, lambda on_answer, alive: self._wait(asked, on_answer, alive))
 
     # --- asking ---------------------------------------------------------------------------------------------
 
-    def _wait(self, asked: _Open, told: Told, alive: Alive) -> None:
+    def _wait(self, asked: _Open, on_answer: OnAnswer, alive: Alive) -> None:
         """One question for a program and an account; requests for the same one share its answer."""
         program = asked.question.program
         # Two programs that the system does not identify may be different ones.
@@ -119,7 +119,7 @@ class Consents:
                     f"{program.name} is waiting for your answer to other questions",
                     code="questions_waiting",
                 )
-            self._open.setdefault(key, asked).waiting.append((told, alive))
+            self._open.setdefault(key, asked).waiting.append((on_answer, alive))
             start, self._asking = not self._asking, True
         if start:
             self._spawn(self._ask_all, "consent")
@@ -127,7 +127,7 @@ class Consents:
     def _forget_gone(self) -> None:
         """Requests whose program is gone wait for nothing, and the user is not asked about them."""
         for key, each in list(self._open.items()):
-            each.waiting = [(told, alive) for told, alive in each.waiting if alive()]
+            each.waiting = [(on_answer, alive) for on_answer, alive in each.waiting if alive()]
             if not each.waiting and key != self._asked:
                 del self._open[key]
 
@@ -147,8 +147,8 @@ class Consents:
             error = self._answer(asked)
             with self._lock:
                 del self._open[key]
-            for told, _ in asked.waiting:
-                told(error)
+            for on_answer, _ in asked.waiting:
+                on_answer(error)
 
     def _answer(self, asked: _Open) -> KeyfobError | None:
         """Ask, and keep what was said. Blocks until the user has answered."""

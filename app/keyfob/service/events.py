@@ -52,7 +52,7 @@ class EventBus:
             LoggedEvent(self._clock(), account.id, account.key, kind, plain(message, 300), code)
         )
         log.info("%s: %s (%s)", account.id, kind, code or "ok")
-        self._tell(event)
+        self._send(event)
         return event
 
     @property
@@ -71,17 +71,17 @@ class EventBus:
             self._keychain_code = code
         if error is None:
             log.info("the keychain can be used again")
-            self._tell(LoggedEvent(self._clock(), "", "", "keychain_well", "The keychain can be used again"))
+            self._send(LoggedEvent(self._clock(), "", "", "keychain_well", "The keychain can be used again"))
         else:
             log.info("the keychain: %s", error.code)
             message = plain(error.message, 300)
-            self._tell(LoggedEvent(self._clock(), "", "", "keychain_trouble", message, error.code))
+            self._send(LoggedEvent(self._clock(), "", "", "keychain_trouble", message, error.code))
 
     def notify(self, record: Record, kind: HintKind) -> None:
         """Send the subscribers something short-lived (`renewing`) that is not worth a line of history."""
-        self._tell(LoggedEvent(self._clock(), record.account.id, record.account.key, kind, ""))
+        self._send(LoggedEvent(self._clock(), record.account.id, record.account.key, kind, ""))
 
-    def _tell(self, event: LoggedEvent) -> None:
+    def _send(self, event: LoggedEvent) -> None:
         with self._lock:
             subscribers = list(self._subscribers)
         for subscriber in subscribers:

@@ -126,27 +126,27 @@ class Presets:
 
     def _server(self, new: NewPreset) -> tuple[str | None, Server]:
         """How the metadata was found (`openid`, `oauth`, None) and the server it describes."""
-        told = Endpoints(**{name: new.endpoints.get(name) for name in ENDPOINTS})
+        given = Endpoints(**{name: new.endpoints.get(name) for name in ENDPOINTS})
         if new.issuer is None:
             if not new.endpoints:
                 raise Usage("The server is missing", code="server_missing")
-            discovery.check_endpoints(told, None)
-            return None, Server(None, told)
+            discovery.check_endpoints(given, None)
+            return None, Server(None, given)
         issuer = new.issuer
         for tail in WELL_KNOWN:
             issuer = issuer.removesuffix(tail)
         first: KeyfobError | None = None
         for kind in ("openid", "oauth"):
-            asked = Provider(new.id, new.title or new.id, issuer=issuer, discovery=kind, endpoints=told)
+            asked = Provider(new.id, new.title or new.id, issuer=issuer, discovery=kind, endpoints=given)
             try:
                 return kind, self._runner.run(discovery.discover(asked))
             except PeerFault as error:
                 if error.code != "metadata_invalid":
                     raise
                 first = first or error
-        if told.token_endpoint is not None:
-            discovery.check_endpoints(told, issuer)
-            return None, Server(issuer, told)
+        if given.token_endpoint is not None:
+            discovery.check_endpoints(given, issuer)
+            return None, Server(issuer, given)
         assert first is not None
         raise first
 
@@ -210,9 +210,9 @@ def _auth(new: NewPreset, server: Server) -> ClientAuth:
 
 
 def _identity(new: NewPreset, server: Server, openid: bool) -> dict[str, object]:
-    told = {"subject": new.subject_field} if new.subject_field else {}
+    fields = {"subject": new.subject_field} if new.subject_field else {}
     if new.whoami_url:
-        return {"source": "request", "url": new.whoami_url, "map": told or {"subject": "sub|id"}}
+        return {"source": "request", "url": new.whoami_url, "map": fields or {"subject": "sub|id"}}
     if server.endpoints.userinfo_endpoint is not None:
-        return {"source": "userinfo", "map": told}
-    return {"source": "id_token" if openid else "none", "map": told}
+        return {"source": "userinfo", "map": fields}
+    return {"source": "id_token" if openid else "none", "map": fields}

@@ -65,14 +65,14 @@ def at(host: str, tool: str, accounts: Sequence[Account]) -> list[Account]:
     wanted, known = host.lower(), table(tool)
     found = []
     for account in accounts:
-        told = known.get(account["provider"], {})
-        if wanted in (*account.get("hosts", ()), *further(told, account.get("hosts", ()))):
+        entry = known.get(account["provider"], {})
+        if wanted in (*account.get("hosts", ()), *further(entry, account.get("hosts", ()))):
             found.append(account)
     return found
 
 
-def further(told: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
+def further(entry: Mapping[str, Any], hosts: Sequence[str]) -> Sequence[str]:
     """The hosts that the table adds to an account's own. One of another server than the table means gets
     none: its token would go to a stranger.
     """
-    return told.get("hosts", ()) if told.get("at") in (None, *hosts) else ()
+    return entry.get("hosts", ()) if entry.get("at") in (None, *hosts) else ()

@@ -254,14 +254,14 @@ class Imports:
 
     # --- whose is it ----------------------------------------------------------------------------------------
 
-    def _found(self, kind: Format, path: Path, entry: Entry, told: str | None) -> Found:
-        whose, inputs = self._whose(entry, told)
+    def _found(self, kind: Format, path: Path, entry: Entry, chosen: str | None) -> Found:
+        whose, inputs = self._whose(entry, chosen)
         way, reason, title, new, color = entry.way, entry.reason, None, None, NO_COLOR
         if whose is not None:
             try:
                 preset = self._catalogue.get(whose)
                 title, color = preset.title, preset.color
-                if way == KEY and entry.host is None and told != whose and _own_servers(preset):
+                if way == KEY and entry.host is None and chosen != whose and _own_servers(preset):
                     # A key of the user's own server must not be tried at the public one.
                     way, reason = (
                         UNKNOWN,
@@ -305,15 +305,15 @@ class Imports:
         other = reach.same_name(preset, self._catalogue.all())
         return NewPreset(name, preset.title, reach.hosts(preset), other.title if other else None)
 
-    def _whose(self, entry: Entry, told: str | None) -> tuple[str | None, Mapping[str, str]]:
+    def _whose(self, entry: Entry, chosen: str | None) -> tuple[str | None, Mapping[str, str]]:
         """The provider, and what it needs to know to be the one at this host."""
         if entry.provider is not None:
             return entry.provider, entry.inputs
         host = entry.host
         if host is None:
-            return told, entry.inputs
-        if told and host in self._hosts(self._preset(told), entry.inputs):
-            return told, entry.inputs
+            return chosen, entry.inputs
+        if chosen and host in self._hosts(self._preset(chosen), entry.inputs):
+            return chosen, entry.inputs
         for name, row in hosts.table("git").items():
             if host in row.get("hosts", ()):
                 return name, entry.inputs
@@ -324,12 +324,12 @@ class Imports:
             needs = [each for each in preset.inputs if each.kind in ("host", "url") and not each.default]
             if not needs and host in self._hosts(preset, entry.inputs):
                 return preset.id, entry.inputs
-        if told:
+        if chosen:
             # The user's own server: the key goes only to the host that it was saved for.
-            kind = next((each for each in self._preset(told).inputs if each.kind in ("host", "url")), None)
+            kind = next((each for each in self._preset(chosen).inputs if each.kind in ("host", "url")), None)
             if kind is not None:
                 address = host if kind.kind == "host" else f"https://{host}"
-                return told, {**entry.inputs, kind.name: address}
+                return chosen, {**entry.inputs, kind.name: address}
         return None, entry.inputs
 
     def _preset(self, name: str) -> Provider:

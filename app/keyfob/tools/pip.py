@@ -41,17 +41,17 @@ def plan(request: SetupRequest) -> SetupPlan:
         or Path(environment.get("XDG_CONFIG_HOME") or request.home / ".config") / "pip" / "pip.conf"
     )
     rest = edits.without_block(request.read(config) or "", "pip").split("\n")
-    told = [line for line in rest if line.split("=")[0].strip() in ("keyring-provider", "keyring_provider")]
+    named = [line for line in rest if line.split("=")[0].strip() in ("keyring-provider", "keyring_provider")]
     changes = [Change(shim, before, text, mode=0o755)]
-    if not told:
+    if not named:
         lines = ["keyring-provider = subprocess"]
         changes.append(
             block_edit(request, config, "pip", lines, after="[global]")
             if "[global]" in rest
             else block_edit(request, config, "pip", ["[global]", *lines])
         )
-    elif told[0].partition("=")[2].strip() != "subprocess":
-        raise SettingWrong(f"{config} says {told[0].strip()}", remedy="Remove that line, then try again.")
+    elif named[0].partition("=")[2].strip() != "subprocess":
+        raise SettingWrong(f"{config} says {named[0].strip()}", remedy="Remove that line, then try again.")
     host = next(iter(account.hosts[0] for account in request.accounts if account.hosts), "gitlab.com")
     note = (
         f"Add the account's label to the index address: https://{request.accounts[0].label}@{host}/…/simple"

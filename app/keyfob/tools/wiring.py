@@ -116,7 +116,7 @@ class Wiring:
         text = text_of(data)
         return _without_ours(tool, text, notes["told"]) != text
 
-    def make(self, tool: str, changes: list[Change], told: dict[str, str]) -> None:
+    def make(self, tool: str, changes: list[Change], values: dict[str, str]) -> None:
         """Write the changes, each with a backup of what was there. Raises
         SettingWrong; what is written stays.
         """
@@ -139,7 +139,7 @@ class Wiring:
             except OSError as error:
                 raise SettingWrong(f"{error.filename or path} cannot be written: {error.strerror}") from None
             files[str(path)] = {**note, "digest": _digest(after)}
-            self._note(tool, {"files": files, "told": told})
+            self._note(tool, {"files": files, "told": values})
 
     def undoing(self, tool: str) -> list[tuple[Change, bool]]:
         """What `undo` will do, to be shown: each change, and whether the file goes altogether. From a text

@@ -39,7 +39,7 @@ def start_saver(home_id: str, record: Record, grant: Grant, beside: str) -> bool
         )
     except OSError:
         return False
-    told = {
+    request = {
         "home": home_id,
         "record": codec.dumps(record),
         "grant": seal(grant).reveal(),
@@ -51,7 +51,7 @@ def start_saver(home_id: str, record: Record, grant: Grant, beside: str) -> bool
         assert process.stdin is not None
         assert process.stdout is not None
         with contextlib.suppress(OSError), process.stdin:
-            process.stdin.write(json.dumps(told).encode() + b"\n")
+            process.stdin.write(json.dumps(request).encode() + b"\n")
         ready = process.stdout.readline() == READY
         process.stdout.close()
     finally:

@@ -102,13 +102,13 @@ def _answer(vault: SystemVault, request: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"value": _call(vault, request)}
     except KeyfobError as error:
-        told = {
+        failure = {
             "code": error.code,
             "message": error.message,
             "facts": error.facts,
             "detail": error.detail,
         }
-        return {"error": told, "fault": not isinstance(error, KeychainError)}
+        return {"error": failure, "fault": not isinstance(error, KeychainError)}
     except Exception as error:  # a bug here must reach the parent as one; the text could quote a secret
         bug: dict[str, Any] = {"code": "internal", "message": "The keychain process failed", "facts": {}}
         return {"error": {**bug, "detail": type(error).__qualname__}, "fault": True}

@@ -149,12 +149,12 @@ class _SealedEntries:
         if hashlib.sha256(line + b"\n" + body).hexdigest().encode() != total:
             raise _damaged("is damaged")
         try:
-            told = json.loads(line)
-            cost = Cost(*(int(told[name]) for name in ("iterations", "lanes", "memory_kib")))
-            header = _Header(bytes.fromhex(told["salt"]), cost, bytes.fromhex(told["check"]))
+            fields = json.loads(line)
+            cost = Cost(*(int(fields[name]) for name in ("iterations", "lanes", "memory_kib")))
+            header = _Header(bytes.fromhex(fields["salt"]), cost, bytes.fromhex(fields["check"]))
         except (ValueError, KeyError, TypeError):
             raise _damaged("is damaged") from None
-        if told.get("kdf") != "argon2id" or not cost.bearable():
+        if fields.get("kdf") != "argon2id" or not cost.bearable():
             raise _damaged("uses a key derivation that Keyfob does not support")
         return header, body
 

@@ -115,11 +115,11 @@ def handle_from(text: str) -> str:
 def _did_of(handle: str, dns_txt: DnsTxt | None, near: bool) -> Generator[Effect, Any, str]:
     """By DNS, which users with their own domain mostly use, then by HTTPS, which hosting servers use."""
     if dns_txt is not None:
-        told = {text[4:] for text in dns_txt(f"_atproto.{handle}") if text.startswith("did=")}
-        if len(told) > 1:
+        dids = {text[4:] for text in dns_txt(f"_atproto.{handle}") if text.startswith("did=")}
+        if len(dids) > 1:
             raise PeerFault(f"The handle {plain(handle)} has several owners", code="identity_invalid")
-        if told:
-            return checked_did(told.pop(), near=near)
+        if dids:
+            return checked_did(dids.pop(), near=near)
     request = Request(
         "GET", f"https://{handle}/.well-known/atproto-did", "discovery", {"Accept": "text/plain"}
     )

@@ -266,8 +266,8 @@ def error_of(data: Mapping[str, Any] | None, field: str = "error") -> tuple[str 
         description = data.get("error_description") or description or data.get("message")
     if isinstance(found, bool) or not isinstance(found, str | int | float) or found in ("", 0):
         found = None
-    told = plain(description) if isinstance(description, str) else ""
-    return (None if found is None else plain(found, 100)), told
+    said = plain(description) if isinstance(description, str) else ""
+    return (None if found is None else plain(found, 100)), said
 
 
 def failure(response: Response, what: str, *, who: str = "", error_field: str = "error") -> KeyfobError:
@@ -290,8 +290,8 @@ def token_failure(
     """
     if data is None:
         data = _object_or_none(response)
-    code, told = error_of(data, provider.token_answer.error_field)
-    detail = _detail(response, what, code, told)
+    code, said = error_of(data, provider.token_answer.error_field)
+    detail = _detail(response, what, code, said)
     # A server that is busy, or a redirect, has not looked at the grant, whatever the body says.
     status = response.status
     looked = status < 300 or (400 <= status < 500 and status not in (408, 429))
@@ -324,8 +324,8 @@ def _classify(
     response: Response, what: str, data: Mapping[str, Any] | None, error_field: str, who: str
 ) -> KeyfobError:
     status, wait = response.status, retry_after(response)
-    code, told = error_of(data, error_field)
-    detail = _detail(response, what, code, told)
+    code, said = error_of(data, error_field)
+    detail = _detail(response, what, code, said)
     if status == 429 or code in RATE_ERRORS:
         return Transient(
             f"{who} asked Keyfob to wait", code="rate_limited", detail=detail, retry_after=wait, answered=True
@@ -368,6 +368,6 @@ def _redirected(response: Response, what: str) -> Transient:
     )
 
 
-def _detail(response: Response, what: str, code: str | None, told: str) -> str:
+def _detail(response: Response, what: str, code: str | None, said: str) -> str:
     """For the details of an error: the status, and the peer's own words."""
-    return ": ".join(part for part in (f"{what} answered {response.status}", code, told) if part)
+    return ": ".join(part for part in (f"{what} answered {response.status}", code, said) if part)

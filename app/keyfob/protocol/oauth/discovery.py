@@ -93,27 +93,27 @@ def read_metadata(provider: Provider, data: Mapping[str, Any], url: str) -> Serv
 
 
 def _issuer(provider: Provider, data: Mapping[str, Any], url: str) -> str:
-    told = data.get("issuer")
-    if not isinstance(told, str) or not told:
+    issuer = data.get("issuer")
+    if not isinstance(issuer, str) or not issuer:
         raise PeerFault(f"{provider.title}'s metadata does not contain an issuer", code="metadata_invalid")
     template = provider.issuer_template
     if template is not None and "{tenantid}" in template:
         before, after = template.split("{tenantid}", 1)
-        tenant = told[len(before) : len(told) - len(after)]
-        fits = told == before + tenant + after and (tenant == "{tenantid}" or _TENANT.fullmatch(tenant))
-        expected = told if fits else template
+        tenant = issuer[len(before) : len(issuer) - len(after)]
+        fits = issuer == before + tenant + after and (tenant == "{tenantid}" or _TENANT.fullmatch(tenant))
+        expected = issuer if fits else template
     elif provider.issuer is not None:
         expected = provider.issuer
     else:
         # The issuer was not given, so the document must be at the address of its own issuer.
-        expected = told if url in _addresses_of(told) else urlsplit(url).netloc
-    if told != expected:
+        expected = issuer if url in _addresses_of(issuer) else urlsplit(url).netloc
+    if issuer != expected:
         raise PeerFault(
             f"{provider.title}'s metadata belongs to another issuer",
             code="issuer_mismatch",
-            detail=f"asked {plain(expected)}, got {plain(told)}",
+            detail=f"asked {plain(expected)}, got {plain(issuer)}",
         )
-    return told
+    return issuer
 
 
 def _addresses_of(issuer: str) -> tuple[str, ...]:

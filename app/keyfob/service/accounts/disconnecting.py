@@ -170,7 +170,7 @@ class Disconnector:
 
 
 def _local(key: str) -> str:
-    """Names the note that a disconnect which is not finished yet must not tell the provider."""
+    """Names the note that a disconnect which is not finished yet must not reach the provider."""
     return f"local/{key}"
 
 

@@ -190,7 +190,7 @@ class Revocations:
         if not self.can_revoke(record):
             return
         try:
-            self._tell(self._context(record.account.provider, record.account.pin, client, grant), grant)
+            self._revoke(self._context(record.account.provider, record.account.pin, client, grant), grant)
         except KeyfobError as error:
             log.info("giving back an unwanted grant of %s failed: %s", record.account.provider, error.code)
             if isinstance(error, Transient):
@@ -224,7 +224,7 @@ class Revocations:
             raise KeychainError("A keychain entry is damaged", code="entry_damaged") from None
         key = self._key(pending, body["client_id"], body["client_key"]) if body["client_key"] else None
         client = Client(body["client_id"], stored_auth(body["client_auth"], pending.provider), secret, key)
-        return self._tell(self._context(pending.provider, pending.pin, client, grant), grant)
+        return self._revoke(self._context(pending.provider, pending.pin, client, grant), grant)
 
     def _key(self, pending: PendingRevocation, client_id: str, kid: str) -> SigningKey | None:
         """The client's key with this id. If the user has removed it in the meantime, the one that the account
@@ -260,7 +260,7 @@ class Revocations:
         except KeyfobError:
             return Provider(id=provider_id, title=provider_id, revocation=Revocation(style="rfc7009"))
 
-    def _tell(self, ctx: FlowContext, grant: Grant) -> RevocationAnswer:
+    def _revoke(self, ctx: FlowContext, grant: Grant) -> RevocationAnswer:
         if ctx.provider.revocation.style == "nextcloud":
             server = ctx.provider.api.base or ctx.server.issuer or ""
             login = ctx.inputs.get("login", "")

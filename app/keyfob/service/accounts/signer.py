@@ -131,11 +131,11 @@ class Signer:
             token_type=grant.token_type,
             values=token_values(pin.inputs, pin.client_id, record.account.subject),
         )
-        told = dict(request.headers)
+        headers = dict(request.headers)
         if grant.key is not None:
             nonces = self._env.nonces
             nonce = (nonces.note(url, wanted.nonce) if wanted.nonce else None) or nonces.get(url)
-            told["DPoP"] = dpop.proof(
+            headers["DPoP"] = dpop.proof(
                 grant.key,
                 wanted.method,
                 request.url,
@@ -144,7 +144,7 @@ class Signer:
                 nonce=nonce,
                 access=grant.access,
             )
-        return SignedRequest(record.account.id, request.url, told, grant.access, grant.expires_at)
+        return SignedRequest(record.account.id, request.url, headers, grant.access, grant.expires_at)
 
 
 def _with_scheme(api: Api, grant: Grant) -> Api:

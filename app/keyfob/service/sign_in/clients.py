@@ -84,11 +84,11 @@ class Clients:
         """What the user entered, over what the account was made with, over the preset's defaults.
         Raises Usage if something is missing or does not fit.
         """
-        told = dict(record.account.pin.inputs) if record else {}
-        told.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
+        given = dict(record.account.pin.inputs) if record else {}
+        given.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
         values: dict[str, str] = {}
         for wanted in preset.inputs:
-            value = told.get(wanted.name, wanted.default)
+            value = given.get(wanted.name, wanted.default)
             if value is None:
                 raise Usage(
                     f"{preset.title} needs {wanted.title.lower()}",
@@ -305,12 +305,12 @@ def check_secret(secret: Secret) -> None:
 
 def _auth(provider: Provider, has_secret: bool) -> ClientAuth:
     """How this client proves itself: as the preset says where that fits what the user has."""
-    told = provider.client.auth
-    if told in ("basic_empty", "private_key_jwt"):
-        return told
+    auth = provider.client.auth
+    if auth in ("basic_empty", "private_key_jwt"):
+        return auth
     if not has_secret:
         return "none"
-    return "client_secret_basic" if told == "none" else told
+    return "client_secret_basic" if auth == "none" else auth
 
 
 def _names(preset: Provider) -> set[str]:

@@ -17,20 +17,20 @@ class GiveBack:
         self._revocations = revocations
         self._entries = entries
 
-    def give_back(self, ready: PreparedSignIn, *, tell: bool) -> None:
+    def give_back(self, ready: PreparedSignIn, *, revoke: bool) -> None:
         """For a grant that was received and is not kept: another user's, a cancelled dialog's, one that the
-        keychain refused. With `tell` False it is only forgotten, as if the ID token did not hold.
+        keychain refused. With `revoke` False it is only forgotten, as if the ID token did not hold.
         """
         attempt = ready.attempt
         received = attempt.received
-        if received is not None and tell:
+        if received is not None and revoke:
             context = received.context
             pin = Pin(context.server, context.client.client_id, context.client.auth, inputs=context.inputs)
             account = Account(ready.account_key, ready.provider.id, "", ready.method, "", pin)
             self._revocations.give_back(
                 Record(account, Connected()), received.grant, context.client, received.secrets.key_id
             )
-        if attempt.registered is not None and tell:
+        if attempt.registered is not None and revoke:
             self._revocations.unregister(ready.provider.id, *attempt.registered)
         if ready.record is None:
             self._entries.forget(ready.account_key)

@@ -115,6 +115,6 @@ class SignIn:
             # Who breaks the protocol is not spoken to again, not even to
             # give something back. Bad JSON is not an attack.
             broken = isinstance(error, PeerFault) and error.code != "response_invalid"
-            self._give_back.give_back(ready, tell=outcome is not None or not broken)
+            self._give_back.give_back(ready, revoke=outcome is not None or not broken)
             raise
         return record, recognised
