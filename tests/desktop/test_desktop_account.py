@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -17,7 +18,7 @@ from keyfob.desktop.window import history, viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Banner, Window
 from support.announcements import announcements
-from support.samples import NOW, sample_views
+from support.samples import NOW, sample_events, sample_views
 
 VIEWS = {view.provider: view for view in sample_views()}
 LOCKED = Banner("bad", "Your keychain is locked", "Unlock it.", "Unlock…", "keychain", "", None)
@@ -41,11 +42,10 @@ def show(window: MainWindow, views: list[AccountView], chosen: AccountView, **mo
 
 
 def primary(window: MainWindow) -> list[str]:
-    """The primary buttons of page and banners; the sidebar has its own."""
     return [
         each.accessibleName()
         for each in window.findChildren(QPushButton)
-        if each.isVisible() and each.property("kind") == "primary" and not window.sidebar.isAncestorOf(each)
+        if each.isVisible() and each.property("kind") == "primary"
     ]
 
 
@@ -127,6 +127,30 @@ def test_a_key_that_is_never_renewed_says_so(window: MainWindow) -> None:
     show(window, [VIEWS["openai"]], VIEWS["openai"])
     assert not window.account.renew.isEnabled()
     assert window.account.renew.toolTip() == "OpenAI does not let Keyfob renew this key"
+
+
+@pytest.mark.parametrize(
+    ("provider", "names"),
+    [
+        ("nexusmods", ["More", "Copy token", "Show all activity", "Renew now", "Test connection", "Remove"]),
+        ("mastodon", ["More", "Copy details", "Show all activity", "Renew now", "Test connection", "Remove"]),
+        ("google", ["More", "Reconnect", "Copy details", "Show all activity", "Remove", "Disconnect"]),
+    ],
+)
+def test_tab_follows_the_reading_order(window: MainWindow, provider: str, names: list[str]) -> None:
+    view = VIEWS[provider]
+    made = viewmodel.window([view], view.key, sample_events(view.key), NOW, kept_in="Safe", zone=UTC)
+    window.show_model(made, view.key)
+    QApplication.processEvents()
+    window.activateWindow()
+    window.account.more.setFocus()
+    order = []
+    for _ in names:
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        order.append(focused.accessibleName())
+        QTest.keyClick(focused, Qt.Key.Key_Tab)
+    assert order == names
 
 
 def test_a_disconnected_account_has_one_button(window: MainWindow) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QFileDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import LoggedEvent
@@ -125,6 +125,23 @@ def test_what_is_shown_is_exported(
         assert json.loads(text) == {"events": [event.to_json() for event in kept]}
     else:
         assert [row["message"] for row in csv.DictReader(text.splitlines())] == [e.message for e in kept]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_the_chosen_kind_of_file_adds_its_ending(
+    dialog: HistoryDialog, qtbot: QtBot, tmp_path: Path, ending: str
+) -> None:
+    dialog.show_events(many(3), NOW, 10_000)
+    (action,) = [each for each in dialog.formats.actions() if ending in each.text().lower()]
+    action.trigger()
+    chooser = dialog.findChild(QFileDialog)
+    assert chooser is not None
+    assert chooser.acceptMode() is QFileDialog.AcceptMode.AcceptSave
+    chooser.setDirectory(str(tmp_path))
+    with qtbot.waitSignal(dialog.export_asked) as asked:
+        chooser.accept()
+    assert asked.args[0] == tmp_path / f"a-b-activity.{ending}"
+    assert len(asked.args[1]) == 3
 
 
 def test_a_file_that_cannot_be_written_is_said(dialog: HistoryDialog, tmp_path: Path) -> None:

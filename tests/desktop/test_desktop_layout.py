@@ -24,7 +24,6 @@ from PySide6.QtWidgets import (
 
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided
-from keyfob.desktop.window.sidebar import Sidebar
 
 sys.path.append(str(Path(__file__).parents[2] / "build"))
 
@@ -79,15 +78,11 @@ def missing(widget: QWidget) -> str:
 
 
 def primary(window: QWidget) -> list[str]:
-    """The primary buttons on screen, of which a page has one. The sidebar's own stands on every page."""
-    sidebar = window.findChild(Sidebar)
+    """The primary buttons on screen, of which a window has one."""
     return [
         each.accessibleName()
         for each in window.findChildren(QPushButton)
-        if each.isVisible()
-        and each.window() is window
-        and each.property("kind") == "primary"
-        and (sidebar is None or not sidebar.isAncestorOf(each))
+        if each.isVisible() and each.window() is window and each.property("kind") == "primary"
     ]
 
 

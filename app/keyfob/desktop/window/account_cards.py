@@ -101,8 +101,8 @@ class LifeCard:
         self.headline = label("", "lead", wrap=True)
         self.note = label("", "secondary", wrap=True)
         self.life = LifeBarView(theme)
+        self.copy_details = button("Copy details", "quiet")  # first: Tab goes from left to right
         self.copy = IconButton(theme, "copy", "Copy token", "", "Copy token")
-        self.copy_details = button("Copy details", "quiet")
         head = QHBoxLayout()
         head.setSpacing(theme.px(12))
         head.addWidget(self.headline, 1)

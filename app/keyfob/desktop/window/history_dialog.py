@@ -7,13 +7,14 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeySequence, QPainter, QPixmap, QShortcut
+from PySide6.QtGui import QAction, QKeySequence, QPainter, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
+    QMenu,
     QStackedWidget,
     QTableView,
     QVBoxLayout,
@@ -45,6 +46,7 @@ FILTERS: Mapping[str, frozenset[str] | None] = {
     ),
 }  # fmt: skip
 _SHAPES = {"warn": "triangle", "bad": "triangle", "ink2": "ring"}
+ENDINGS = ("csv", "json")  # of files that an export writes
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -121,7 +123,11 @@ class HistoryDialog(ModalDialog):
         self.note = label("", "hint", wrap=True)
         self.export = button("Export…")
         self.export.setEnabled(False)
-        self.export.clicked.connect(self._choose_file)
+        self.formats = QMenu(self.export)
+        for ending in ENDINGS:
+            self.formats.addAction(f"As {ending.upper()}…").setData(ending)
+        self.formats.triggered.connect(self._choose_file)
+        self.export.setMenu(self.formats)
         self.close_button = button("Close")
         self.close_button.clicked.connect(self.reject)
         foot = QHBoxLayout()
@@ -228,13 +234,13 @@ class HistoryDialog(ModalDialog):
 
     # --- exporting ------------------------------------------------------------------------------------------
 
-    def _choose_file(self) -> None:
+    def _choose_file(self, chosen: QAction) -> None:
+        ending = str(chosen.data())
         asked = QFileDialog(self, "Export activity")
         asked.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        asked.setNameFilters(["CSV (*.csv)", "JSON (*.json)"])
-        asked.setDefaultSuffix("csv")
-        asked.filterSelected.connect(lambda chosen: asked.setDefaultSuffix(_ending(chosen)))
-        asked.selectFile(f"{self._file_name}.csv")
+        asked.setNameFilter(f"{ending.upper()} (*.{ending})")
+        asked.setDefaultSuffix(ending)
+        asked.selectFile(f"{self._file_name}.{ending}")
         asked.fileSelected.connect(self.export_to)
         asked.finished.connect(asked.deleteLater)
         asked.open()
@@ -248,10 +254,6 @@ class HistoryDialog(ModalDialog):
 def words(event: LoggedEvent) -> str:
     """What happened, as it was noted; for an event without a message, in the words of its kind."""
     return event.message or text_of(event)
-
-
-def _ending(chosen: str) -> str:
-    return "json" if "json" in chosen else "csv"
 
 
 def _count(number: int) -> str:
