@@ -383,8 +383,8 @@ def system_ports(
 
 
 def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:
-    """How the fast path of `keyfob token` may hand out this account's
-    token; None: the engine must. Never raises.
+    """How the fast path of `keyfob token` may hand out this account's token; None: the engine must. Never
+    raises.
     """
     provider = record.account.provider
     try:
@@ -402,8 +402,8 @@ def memory_vault() -> Vault:
 
 
 def has_keychain(home: Home) -> bool:
-    """Whether the vault that the settings name can be there at all. True
-    also when the settings cannot be read.
+    """Whether the vault that the settings name can be there at all. True also when the settings cannot be
+    read.
     """
     try:
         chosen = SettingsFile(home.config / "settings.json").load().vault
@@ -451,7 +451,7 @@ def _vault(
 
 
 def on_a_thread(job: Callable[[], None], name: str) -> None:
-    """A thread for each job: the caller limits how many there are, and
-    a daemon thread never delays the exit.
+    """A thread for each job: the caller limits how many there are, and a daemon thread never delays
+    the exit.
     """
     threading.Thread(target=job, name=name, daemon=True).start()

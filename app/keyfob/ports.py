@@ -1,5 +1,5 @@
-"""The world outside the engine, as Protocols. Adapters implement them,
-and contract test suites define what they must do.
+"""The world outside the engine, as Protocols. Adapters implement them, and contract test suites define what
+they must do.
 
 Clock, entropy, browser and notifier are plain callables: `Clock = () -> datetime` (aware, UTC), `Entropy =
 (count) -> str` (count random bytes, base64url without padding), `Browser = (url) -> None` (raises
@@ -77,8 +77,8 @@ class Blanked:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An account whose row is there and cannot be read, or that should
-    be there and is not. It is left alone.
+    """An account whose row is there and cannot be read, or that should be there and is not. It is
+    left alone.
     """
 
     key: str
@@ -126,8 +126,8 @@ OutputOf = Callable[[Sequence[str], Mapping[str, str]], str]
 
 
 class Vault(Protocol):
-    """Named secrets in the system's keychain (or what replaces it).
-    Values are single-line ASCII of any length.
+    """Named secrets in the system's keychain (or what replaces it). Values are single-line ASCII of any
+    length.
 
     Every call ends within its deadline or raises KeychainError `keychain_timeout`; after a timed-out write
     the entry's content is unknown until it has been read. `save` reads back what it wrote and raises
@@ -166,8 +166,8 @@ class AccountRecords(Protocol):
         """The accounts that `records` leaves out."""
 
     def refresh(self, key: str) -> None:
-        """Write again what is kept next to the record and made from it, if
-        that has changed: the presets may have.
+        """Write again what is kept next to the record and made from it, if that has changed: the presets may
+        have.
         """
 
     def get(self, key: str) -> Record | None:
@@ -251,8 +251,8 @@ class Locks(Protocol):
     def hold(
         self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
     ) -> AbstractContextManager[None]:
-        """Raises Transient `busy` after `timeout`, SignInEnded `cancelled`
-        when `cancel` is set while waiting.
+        """Raises Transient `busy` after `timeout`, SignInEnded `cancelled` when `cancel` is set while
+        waiting.
         """
 
     def held(self, name: str) -> bool:
@@ -337,16 +337,16 @@ class Listener(Protocol):
         """The callback. Raises SignInEnded `timed_out` or `cancelled` (within 0.2 s of `cancel`)."""
 
     def paste(self, text: str) -> None:
-        """A pasted address or code instead of the browser's visit; the
-        same checks. Raises PeerFault, Usage.
+        """A pasted address or code instead of the browser's visit; the same checks. Raises
+        PeerFault, Usage.
         """
 
     def conclude(self, outcome: Outcome) -> None:
         """Show this on the page that the browser is waiting for."""
 
     def concluded(self, timeout: float) -> bool:
-        """True once a browser has fetched the outcome's page (or none is
-        waiting); waits at most `timeout` s.
+        """True once a browser has fetched the outcome's page (or none is waiting); waits at most
+        `timeout` s.
         """
 
     def retire(self, outcome: Outcome) -> None:

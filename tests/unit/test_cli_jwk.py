@@ -61,6 +61,15 @@ def test_only_the_public_half_is_ever_printed(
     assert private["d"] not in "".join(engine.store.read(name) for name in engine.store.names("jwk"))
 
 
+def test_a_key_that_a_newer_keyfob_made_is_named(engine: Engine, call: Callable[..., Ran]) -> None:
+    kid = made(call)
+    body = json.loads(engine.store.read(f"jwk/{kid}"))
+    engine.store.write(f"jwk/{kid}", json.dumps(body | {"alg": "ML-DSA-65"}))
+    ran = call("jwk", "list")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"A newer Keyfob made the key {kid}" in ran.err
+
+
 def test_a_new_key_is_current_and_the_old_one_stays(call: Callable[..., Ran]) -> None:
     old, new = made(call, "--provider", "okta"), made(call, "--provider", "okta")
     other = made(call)

@@ -77,6 +77,12 @@ def test_words_below_a_face_would_be_found() -> None:
     assert sorted(_words(ast.parse('raise Usage("No", remedy="Do it.")\nerror.remedy = f"{x}."'))) == [1, 2]
 
 
+def test_every_code_is_raised_somewhere() -> None:
+    tables = ("remedies.py", "error_codes.py")
+    text = "".join(p.read_text("utf-8") for p in PACKAGE.rglob("*.py") if p.name not in tables)
+    assert not [code for code in CODES if f'"{code}"' not in text]
+
+
 def test_a_sentence_names_the_facts_of_its_error() -> None:
     ended = SignInNeeded("GitHub ended this sign-in", facts={"account": "github/alice"})
     assert cli.sentence(ended).endswith("Sign in again with `keyfob reconnect github/alice`.")

@@ -121,8 +121,8 @@ class Api:
             return problem(Fault(f"The agent failed: {type(bug).__name__}"), request)
 
     def close(self) -> None:
-        """End the sign-ins that were begun here; one whose account is being
-        saved is waited for, at most 40 s.
+        """End the sign-ins that were begun here; one whose account is being saved is waited for, at most 40
+        s.
         """
         with self._lock:
             running = list(self.running.values())
@@ -365,8 +365,8 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
 
 
 def progress_json(one: str, progress: Progress) -> dict[str, Any]:
-    """A sign-in as a client sees it. The address carries the attempt's
-    state: it is for the user's browser.
+    """A sign-in as a client sees it. The address carries the attempt's state: it is for the user's
+    browser.
     """
     error = progress.error
     return {

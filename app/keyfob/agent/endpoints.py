@@ -1,5 +1,5 @@
-"""Where the agent listens, and who may come in: a Unix socket of the
-user's own, or, if there are none, loopback TCP with a key.
+"""Where the agent listens, and who may come in: a Unix socket of the user's own, or, if there are none,
+loopback TCP with a key.
 
 A gate promises that what is behind it is spoken to by this person's programs alone. What comes through a gate
 made for forwarding, or from a program that forwards (ssh), may speak for another machine, and is treated
@@ -65,8 +65,8 @@ class Endpoint(Protocol):
         """Raises BadRequestError for what is not allowed here."""
 
     def hello(self, request: Incoming) -> Answer | None:
-        """The answer to `GET /v1/hello`, which is given at once and needs
-        no key; None for other requests. Raises BadRequestError.
+        """The answer to `GET /v1/hello`, which is given at once and needs no key; None for other requests.
+        Raises BadRequestError.
         """
 
 
@@ -127,8 +127,8 @@ class UnixEndpoint:
 
 
 class TcpEndpoint:
-    """Loopback TCP for Windows. `file` gets the address and the key that
-    opens it, for this user's eyes alone.
+    """Loopback TCP for Windows. `file` gets the address and the key that opens it, for this user's eyes
+    alone.
     """
 
     def __init__(self, file: Path) -> None:
@@ -137,8 +137,8 @@ class TcpEndpoint:
         self._port = 0
 
     def open(self) -> socket.socket:
-        """Bind a free port on 127.0.0.1, and write it with its key to the
-        owner's file. Raises SettingWrong.
+        """Bind a free port on 127.0.0.1, and write it with its key to the owner's file. Raises
+        SettingWrong.
         """
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -210,8 +210,8 @@ def _is_hello(request: Incoming) -> bool:
 
 
 def refuse_web_pages(request: Incoming) -> None:
-    """Raises BadRequestError if a browser sent this for a page. Nothing
-    allows an origin, so a preflight ends here.
+    """Raises BadRequestError if a browser sent this for a page. Nothing allows an origin, so a preflight ends
+    here.
     """
     headers = request.headers
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
@@ -342,8 +342,8 @@ def _listening(handle: int) -> socket.socket:
 
 
 def endpoint_for(path: Path, handed: socket.socket | None = None) -> Endpoint:
-    """The gate of this system. `path` is the socket's; if there are no
-    Unix sockets, the key's file is next to it.
+    """The gate of this system. `path` is the socket's; if there are no Unix sockets, the key's file is next
+    to it.
     """
     if sys.platform == "win32":
         return TcpEndpoint(path.with_suffix(".json"))

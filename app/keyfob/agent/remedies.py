@@ -52,7 +52,6 @@ REMEDIES: Remedies = {
     "once an hour.",
     "token_rejected": "Sign in again with `keyfob reconnect[ {account}]`, or enter a new key.",
     "disconnected": "Run `keyfob reconnect[ {account}]`.",
-    "signed_in_elsewhere": "Sign in again with `keyfob reconnect[ {account}]`.",
     "preset_changed": "Sign in again with `keyfob reconnect[ {account}]`. The provider's addresses changed, "
     "and Keyfob does not send your old token to a new address.",
     "grant_missing": "Sign in again with `keyfob reconnect[ {account}]`. The keychain no longer contains "

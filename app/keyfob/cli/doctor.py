@@ -80,8 +80,8 @@ def _title(finding: Finding) -> str:
 
 
 def _recover(session: Session) -> None:
-    """Nothing is thrown away: a damaged file is kept under another
-    name, a damaged row next to the new one.
+    """Nothing is thrown away: a damaged file is kept under another name, a damaged row next to the
+    new one.
     """
     from keyfob.engine import recover
     from keyfob.process import log

@@ -65,8 +65,8 @@ def _line(error: KeyfobError) -> str:
 
 
 def json_text(document: object, *, indent: int | None = None) -> str:
-    """JSON for a terminal too: what could steer it is written as
-    `\\uNNNN`, which every reader takes for the same.
+    """JSON for a terminal too: what could steer it is written as `\\uNNNN`, which every reader takes for the
+    same.
     """
     text = json.dumps(document, indent=indent, ensure_ascii=False)
     return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)

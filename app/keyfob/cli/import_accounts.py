@@ -150,8 +150,8 @@ def _blank_wanted(session: Session, wanted: bool | None, keys: list[Found]) -> b
 def _move(
     session: Session, movable: list[Found]
 ) -> tuple[list[tuple[Found, Any]], list[tuple[Found, KeyfobError]]]:
-    """Each on its own: one key that its provider refuses does not delay
-    the next. Raises the first error if none could be moved.
+    """Each on its own: one key that its provider refuses does not delay the next. Raises the first error if
+    none could be moved.
     """
     refused = _refused_presets(session, movable)
     moved: list[tuple[Found, Any]] = []

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 
 class Verb(NamedTuple):
-    """Where a verb is, and its line in the overview (the same as its
-    file's, so that none is loaded for it).
+    """Where a verb is, and its line in the overview (the same as its file's, so that none is loaded
+    for it).
     """
 
     place: str  # module:attribute

@@ -119,8 +119,8 @@ def show(session: Session, provider: str) -> None:
 @json_option
 @pass_session
 def check(session: Session, file: Path) -> None:
-    """Check the preset FILE. For each error, print its key and what it
-    should be. Exits with 8 if there is an error.
+    """Check the preset FILE. For each error, print its key and what it should be. Exits with 8 if there is an
+    error.
 
     \b
     Example:
@@ -217,8 +217,8 @@ def _endpoint_options(function: F) -> F:
 @json_option
 @pass_session
 def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **given: object) -> None:
-    """Write the preset ID for any OpenID Connect or OAuth 2.0 server.
-    Keyfob reads the server's discovery document.
+    """Write the preset ID for any OpenID Connect or OAuth 2.0 server. Keyfob reads the server's discovery
+    document.
 
     First register an app at the server with the redirect http://127.0.0.1:9876/callback, and copy its client
     id. You can edit the preset file afterwards.

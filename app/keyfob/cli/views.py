@@ -28,8 +28,8 @@ def all_accounts(session: Session) -> list[AccountView]:
 
 
 def note_unread(session: Session) -> int:
-    """A line on stderr for each account that is left out of the list,
-    because this home cannot read it. How many.
+    """A line on stderr for each account that is left out of the list, because this home cannot read it. How
+    many.
     """
     if os.environ.get("KEYFOB_SOCK"):
         return 0  # the list may be another machine's

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def run_command(arguments: Sequence[str], stdin: str | None = None) -> dict[str, Any]:
-    """The JSON that `keyfob` with these arguments prints; `stdin` is its
-    input. Raises `keyfob.KeyfobError`. Blocks.
+    """The JSON that `keyfob` with these arguments prints; `stdin` is its input. Raises `keyfob.KeyfobError`.
+    Blocks.
     """
     import subprocess
 

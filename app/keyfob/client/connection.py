@@ -1,5 +1,5 @@
-"""One request to the agent and its answer. Imports only `os` and `time`
-until there is a socket to connect to.
+"""One request to the agent and its answer. Imports only `os` and `time` until there is a socket to connect
+to.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def _send(sock: _socket.socket, data: bytes) -> None:
 
 
 def _received(sock: _socket.socket, place: _Place) -> bytes:
-    """All that comes until the other end closes. Raises OSError, and
-    AgentGoneError for an agent that does not live.
+    """All that comes until the other end closes. Raises OSError, and AgentGoneError for an agent that does
+    not live.
     """
     global silent_until, on_wait
     end = time.monotonic() + TIMEOUT

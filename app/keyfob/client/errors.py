@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def error_of(problem: Mapping[str, Any]) -> Exception:
-    """The KeyfobError for `problem`: its `exit` decides the kind; an
-    unknown `code` becomes the kind's default.
+    """The KeyfobError for `problem`: its `exit` decides the kind; an unknown `code` becomes the kind's
+    default.
     """
     from keyfob.core import errors
     from keyfob.core.error_codes import code_or_none

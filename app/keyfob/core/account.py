@@ -308,8 +308,8 @@ class AccountView:
         return holds_key(self.method)
 
     def at(self, now: datetime, *, keychain_ok: bool = True) -> AccountView:
-        """As shown at `now`: a view may be some seconds or hours old, and
-        its token may have expired since.
+        """As shown at `now`: a view may be some seconds or hours old, and its token may have expired
+        since.
         """
         status = shown_status(
             self.status,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from keyfob.core.error_codes import ErrorCode
+from keyfob.core.methods import Method
 from keyfob.core.text import plain
 
 FACT_MOST = 400  # characters
@@ -23,7 +24,7 @@ class Facts(TypedDict, total=False):
     account: str  # its id, `provider/label`
     example: str  # a value that would do
     hosts: str
-    method: str  # a sign-in method
+    method: Method
     name: str  # of a value that the preset asks for
     page: str  # an address of the provider, to open in a browser
     path: str  # a file or a folder, or where a setting is made

@@ -35,8 +35,8 @@ def fault(pattern: str) -> str | None:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text matches. A pattern that is not taken and a
-    text that is too long match nothing.
+    """Whether the whole text matches. A pattern that is not taken and a text that is too long match
+    nothing.
     """
     if len(text) > TEXT_MOST or len(pattern) > PATTERN_MOST or fault(pattern) is not None:
         return False

@@ -39,8 +39,8 @@ class Settings:
 
     @classmethod
     def from_mapping(cls, data: dict[str, Any]) -> Settings:
-        """Settings from a parsed file. Unknown keys are kept out; a wrong
-        value raises SettingWrong naming it.
+        """Settings from a parsed file. Unknown keys are kept out; a wrong value raises SettingWrong naming
+        it.
         """
         known = {f.name: f for f in fields(cls)}
         return replace(cls(), **{k: v for k, v in data.items() if k in known}).checked()

@@ -63,8 +63,8 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class GrantKept:
-    """The vault holds what the provider sent, and the answer was wrong in
-    another respect. It says nothing about the account.
+    """The vault holds what the provider sent, and the answer was wrong in another respect. It says nothing
+    about the account.
     """
 
     grant: Grant
@@ -73,8 +73,8 @@ class GrantKept:
 
 @dataclass(frozen=True, slots=True)
 class GrantSavedLate:
-    """The separate process has saved a grant that the keychain refused
-    before. It has not been checked yet.
+    """The separate process has saved a grant that the keychain refused before. It has not been
+    checked yet.
     """
 
     grant: Grant
@@ -146,8 +146,8 @@ class SecretsForgotten:
 
 @dataclass(frozen=True, slots=True)
 class Relisted:
-    """The store had lost the account, and its description was found in
-    the vault, with its grant or without.
+    """The store had lost the account, and its description was found in the vault, with its grant or
+    without.
     """
 
     at: datetime

@@ -1,5 +1,5 @@
-"""Starts and stops the demo provider. Called by `keyfob demo` and by
-tests; Authlib and Flask load at `start()`.
+"""Starts and stops the demo provider. Called by `keyfob demo` and by tests; Authlib and Flask load at
+`start()`.
 
 One threaded WSGI server on 127.0.0.1. A second start for the same home finds the first one and uses it;
 another home's demo, or another program, on the port is a clear error.

@@ -65,8 +65,8 @@ def proves_itself(sock: Connected, port: int, key: str) -> bool:
 
 
 def is_agent(port: int, key: str) -> bool:
-    """Whether the agent that has this key listens at this port. Blocks
-    for at most a few seconds; never raises.
+    """Whether the agent that has this key listens at this port. Blocks for at most a few seconds; never
+    raises.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.settimeout(1)

@@ -113,8 +113,8 @@ def probe_request(
     values: Mapping[str, str] = EMPTY,
     token_type: str = "Bearer",  # noqa: S107
 ) -> Request:
-    """The request by which an account is tested: the preset's own, else
-    who-am-I. Raises as `who_am_i_request`.
+    """The request by which an account is tested: the preset's own, else who-am-I. Raises as
+    `who_am_i_request`.
     """
     if provider.test is None or provider.test.url is None or holds_key(method):
         return who_am_i_request(provider, method, token, server=server, values=values, token_type=token_type)
@@ -200,8 +200,8 @@ def identify(
 def _user_information(
     ctx: FlowContext, grant: Grant, claims: Mapping[str, Any] | None, method: Method
 ) -> Flow[Mapping[str, Any]]:
-    """What the user information endpoint says (OpenID Connect Core §5.3),
-    checked against the ID token's claims.
+    """What the user information endpoint says (OpenID Connect Core §5.3), checked against the ID token's
+    claims.
     """
     try:
         information = yield from _ask(ctx, grant, method)
@@ -314,8 +314,8 @@ def probe(
 
 
 def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
-    """The object of a who-am-I answer. An answer that is a list stands
-    under the key `data`. Raises as `identify`.
+    """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as
+    `identify`.
     """
     what = f"{provider.title}'s user information endpoint"
     if 200 <= response.status < 300:

@@ -1,5 +1,5 @@
-"""App passwords by Nextcloud's Login Flow v2: the user signs in in the
-browser, and Keyfob polls until the password is there.
+"""App passwords by Nextcloud's Login Flow v2: the user signs in in the browser, and Keyfob polls until the
+password is there.
 
 Called for presets whose method is `app_password`. The user's own password never passes through Keyfob. The
 poll token and the app password go only to the user's own server, whatever its answers say.

@@ -1,5 +1,5 @@
-"""Writes a preset's table as TOML, for `providers add`: strings,
-numbers, booleans, lists of them, and tables one level deep.
+"""Writes a preset's table as TOML, for `providers add`: strings, numbers, booleans, lists of them, and tables
+one level deep.
 """
 
 from __future__ import annotations

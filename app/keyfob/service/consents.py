@@ -1,5 +1,5 @@
-"""Consent for each program: Keyfob asks the user once which program may
-have an account's token, and the user can revoke it.
+"""Consent for each program: Keyfob asks the user once which program may have an account's token, and the user
+can revoke it.
 
 Off unless the setting is on. The agent calls it before it returns a token. No request's thread waits for the
 user: a request that needs an answer says so, and continues when the answer is there. If no window is open,
@@ -87,8 +87,8 @@ class Consents:
         return self._settings().named_app_consent
 
     def require(self, program: Program, account_id: str, account_key: str) -> None:
-        """Returns when the user allows it. Raises SettingWrong
-        `consent_refused`, and UnansweredError when they have not said yet.
+        """Returns when the user allows it. Raises SettingWrong `consent_refused`, and UnansweredError when
+        they have not said yet.
         """
         if self._allowed(program, account_id, account_key):
             return
@@ -230,8 +230,8 @@ class Consents:
 
 
 def _permission(body: dict[str, Any]) -> Permission:
-    """Raises ValueError, KeyError, TypeError or AttributeError for
-    anything that is not exactly a stored answer.
+    """Raises ValueError, KeyError, TypeError or AttributeError for anything that is not exactly a stored
+    answer.
     """
     reply, at, until = Reply(body["reply"]), from_rfc3339(body["at"]), body["until"]
     # Only an answer "always" has no end: one whose end was lost does not count.

@@ -32,8 +32,8 @@ Write = Callable[[Path, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class NewPreset:
-    """What a user enters about a server. `redirect_port`: None for the
-    port of the settings, 0 for any free one.
+    """What a user enters about a server. `redirect_port`: None for the port of the settings, 0 for any free
+    one.
     """
 
     id: str

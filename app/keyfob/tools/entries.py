@@ -1,5 +1,5 @@
-"""What `keyfob import` finds in plaintext files of other tools, and how
-a tool's file declares the formats that it reads.
+"""What `keyfob import` finds in plaintext files of other tools, and how a tool's file declares the formats
+that it reads.
 
 Pure: the caller reads the bytes. Every secret is a Secret, and no content of a file is ever in a message.
 Each entry says where its secret is in the file, so that only those bytes are replaced. A file in an
@@ -80,8 +80,8 @@ class Format:
 
 
 def entries_of(data: bytes, parse: Parser) -> list[Entry]:
-    """A file's entries, with each span in bytes. Bytes that are not UTF-8
-    are passed over; an entry that has some in it is left out.
+    """A file's entries, with each span in bytes. Bytes that are not UTF-8 are passed over; an entry that has
+    some in it is left out.
     """
     start = len(BOM) if data.startswith(BOM) else 0
     text = data[start:].decode("utf-8", "surrogateescape")

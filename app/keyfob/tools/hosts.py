@@ -1,5 +1,5 @@
-"""The hosts that a tool asks for: which of them belong to an account, by
-the tool's table and by the account's own hosts.
+"""The hosts that a tool asks for: which of them belong to an account, by the tool's table and by the
+account's own hosts.
 
 The programs that git, Docker and pip run at every fetch come through here, so it imports little.
 """
@@ -14,8 +14,8 @@ Account = Mapping[str, Any]  # as `keyfob accounts --json` shows it
 
 
 def table(tool: str) -> dict[str, Any]:
-    """`resources/tools/<tool>.toml`: provider → what this tool needs to
-    know of it. Empty if there is no such file.
+    """`resources/tools/<tool>.toml`: provider → what this tool needs to know of it. Empty if there is no such
+    file.
     """
     import tomllib
 
@@ -49,8 +49,8 @@ def host_name(host: str) -> str:
 
 
 def split(address: str) -> tuple[str, str, str | None]:
-    """The scheme, the host with its port in lower case, and the username
-    of an address; empty for what is not an address.
+    """The scheme, the host with its port in lower case, and the username of an address; empty for what is not
+    an address.
     """
     try:
         parts = urlsplit(address)

@@ -245,8 +245,8 @@ class Imports:
         return {"keyfob_export": 1, "accounts": accounts, "presets": presets}
 
     def _take_preset(self, name: str, text: str) -> None:
-        """The exporting person's own preset, if there is none of that id.
-        It has no fault: that was looked at.
+        """The exporting person's own preset, if there is none of that id. It has no fault: that was looked
+        at.
         """
         if name not in self._catalogue.ids():
             self._presets.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -293,8 +293,8 @@ class Imports:
         )
 
     def _new_preset(self, name: str, text: str | None) -> NewPreset | None:
-        """The export's preset of this id; None if there is none that can be
-        used, or a faulty one of the user's.
+        """The export's preset of this id; None if there is none that can be used, or a faulty one of the
+        user's.
         """
         if text is None or not is_id(name) or name in self._catalogue.ids():
             return None

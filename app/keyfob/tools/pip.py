@@ -20,8 +20,8 @@ KEYRING_SCRIPT = "from keyring.cli import main"  # in the command that installer
 
 
 def plan(request: SetupRequest) -> SetupPlan:
-    """`keyring-provider = subprocess`, and a `keyring` command that asks
-    Keyfob, as pip looks for one by that name.
+    """`keyring-provider = subprocess`, and a `keyring` command that asks Keyfob, as pip looks for one by that
+    name.
     """
     environment = request.environment
     own = path_of("keyfob-keyring", environment)

@@ -117,8 +117,8 @@ class Wiring:
         return _without_ours(tool, text, notes["told"]) != text
 
     def make(self, tool: str, changes: list[Change], values: dict[str, str]) -> None:
-        """Write the changes, each with a backup of what was there. Raises
-        SettingWrong; what is written stays.
+        """Write the changes, each with a backup of what was there. Raises SettingWrong; what is written
+        stays.
         """
         files = dict((self.notes(tool) or {"files": {}})["files"])
         for change in changes:

@@ -1,5 +1,5 @@
-"""Takes a loopback port for the redirect address, exclusively, before
-any browser opens (RFC 8252 §7.3, §8.3).
+"""Takes a loopback port for the redirect address, exclusively, before any browser opens (RFC 8252 §7.3,
+§8.3).
 
 Returns a listening socket on loopback that no other program shares, or raises an error that names the program
 that uses the port. Never listens on another interface, and never moves to a port that the provider has not

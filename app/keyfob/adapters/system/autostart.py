@@ -26,8 +26,8 @@ HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is 
 
 
 def login_command() -> tuple[str, ...]:
-    """What starts this Keyfob: its installed command next to the
-    interpreter, else the interpreter with the package.
+    """What starts this Keyfob: its installed command next to the interpreter, else the interpreter with the
+    package.
     """
     if getattr(sys, "frozen", False):
         return own_command()
@@ -123,8 +123,8 @@ class Autostart:
 
 
 def _quoted(word: str) -> str:
-    """A word of an Exec line (Desktop Entry specification): double
-    quotes, with its own escapes; % is doubled.
+    """A word of an Exec line (Desktop Entry specification): double quotes, with its own escapes; % is
+    doubled.
     """
     safe = word.replace("%", "%%")
     if shlex.quote(safe) == safe or all(c.isalnum() or c in "/._-=%+:,@" for c in safe):

@@ -1,5 +1,5 @@
-"""What `keyfob doctor` checks on this machine: keychain, callback port,
-browser, clock, network, agent, files.
+"""What `keyfob doctor` checks on this machine: keychain, callback port, browser, clock, network, agent,
+files.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ MOST_BACKUPS = 1000  # of one file
 
 
 def read(path: Path, most: int | None = None) -> bytes | None:
-    """The file's bytes, at most `most` of them; None if there is no such
-    file. Raises SettingWrong if it cannot be read.
+    """The file's bytes, at most `most` of them; None if there is no such file. Raises SettingWrong if it
+    cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -109,8 +109,8 @@ def remove(path: Path) -> None:
 
 
 def write_over(real: Path, before: bytes, after: bytes) -> None:
-    """New content at once, with the file's own permissions. Raises
-    OSError, or SettingWrong if it no longer holds `before`.
+    """New content at once, with the file's own permissions. Raises OSError, or SettingWrong if it no longer
+    holds `before`.
     """
     temporary = real.with_name(f".{real.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
@@ -142,8 +142,8 @@ def _back_up(real: Path, data: bytes) -> Path:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """A new file (0600), on disk before this returns. Never follows a
-    link. Raises OSError; then nothing is left.
+    """A new file (0600), on disk before this returns. Never follows a link. Raises OSError; then nothing is
+    left.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:

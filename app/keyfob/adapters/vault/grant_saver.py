@@ -1,5 +1,5 @@
-"""Starts the process that saves a renewed grant later (keyfob/saver.py),
-and sends it the grant through a pipe.
+"""Starts the process that saves a renewed grant later (keyfob/saver.py), and sends it the grant through a
+pipe.
 
 The grant is never in an argument, in the environment or on the disk. The process is detached: it continues if
 the terminal is closed or the program that started it is killed.

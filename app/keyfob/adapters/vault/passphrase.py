@@ -54,8 +54,8 @@ def from_file(path: Path) -> Ask:
 
 
 def from_descriptor(number: str) -> Ask:
-    """`number`: an inherited descriptor whose first line is the
-    passphrase. Kept once read: it is gone then.
+    """`number`: an inherited descriptor whose first line is the passphrase. Kept once read: it is
+    gone then.
     """
     lock = threading.Lock()
     kept: list[Secret] = []

@@ -42,8 +42,8 @@ _WRITES = ("save", "delete")
 
 
 class HelperVault:
-    """A `ports.Vault` that ends each call after `deadline` seconds, the
-    time spent waiting for others included.
+    """A `ports.Vault` that ends each call after `deadline` seconds, the time spent waiting for others
+    included.
 
     Calls from several threads are taken one after the other. KeychainError `keychain_timeout` means of a
     write that its outcome is unknown. `command` starts the helper; it is for tests. `close()` ends the helper

@@ -199,8 +199,8 @@ class _SealedEntries:
 
 
 def _derive(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
-    """The file's key, and the check for the right passphrase: two halves
-    of one derivation, and neither reveals the other.
+    """The file's key, and the check for the right passphrase: two halves of one derivation, and neither
+    reveals the other.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id

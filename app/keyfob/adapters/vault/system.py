@@ -1,5 +1,5 @@
-"""This system's keychain, whichever it is. For `choice`, the keychain
-process and the fast path of `keyfob token`.
+"""This system's keychain, whichever it is. For `choice`, the keychain process and the fast path of `keyfob
+token`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def keychain_there(home_id: str) -> bool:
-    """Whether this system has a keychain at all, locked or not. Never
-    prompts, never blocks on a keychain that hangs.
+    """Whether this system has a keychain at all, locked or not. Never prompts, never blocks on a keychain
+    that hangs.
     """
     try:
         _system_vault(home_id)

@@ -1,5 +1,5 @@
-"""The dialog Settings. A change takes effect at once. A wrong entry
-shows a message under its field and is not saved.
+"""The dialog Settings. A change takes effect at once. A wrong entry shows a message under its field and is
+not saved.
 
 It receives values and emits what the user wants. The app saves and answers with `show_settings` or `refuse`.
 """

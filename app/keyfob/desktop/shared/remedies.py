@@ -49,7 +49,6 @@ REMEDIES: Remedies = {
     "renewal_unanswered": "Sign in again with Reconnect. Until then, Keyfob tries again once an hour.",
     "token_rejected": "Sign in again with Reconnect, or enter a new key.",
     "disconnected": "Press Reconnect.",
-    "signed_in_elsewhere": "Sign in again with Reconnect.",
     "preset_changed": "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not "
     "send your old token to a new address.",
     "grant_missing": "Sign in again with Reconnect. The keychain no longer contains this account's tokens.",

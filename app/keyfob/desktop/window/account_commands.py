@@ -1,5 +1,5 @@
-"""Runs what a press on an account asks of the engine, off the GUI
-thread, and says in one sentence what came of it.
+"""Runs what a press on an account asks of the engine, off the GUI thread, and says in one sentence what came
+of it.
 
 One QObject on the GUI thread. One command at a time for each account: a
 second press while one runs does nothing.

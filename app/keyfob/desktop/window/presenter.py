@@ -1,5 +1,5 @@
-"""Between the engine and the window: keeps what is known, calls the
-engine off the GUI thread, and makes view models.
+"""Between the engine and the window: keeps what is known, calls the engine off the GUI thread, and makes view
+models.
 
 One QObject on the GUI thread. Widgets never see the engine, and the presenter never sees a widget. Every
 action goes through `act`. Its result comes back as `said` and as a new `changed` model.

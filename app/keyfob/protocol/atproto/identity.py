@@ -37,8 +37,8 @@ _JSON = {"Accept": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Where a sign-in goes. `did` None: the user named a server only, and
-    who they are is reported at its end.
+    """Where a sign-in goes. `did` None: the user named a server only, and who they are is reported at its
+    end.
     """
 
     server: Server  # the authorization server; to be pinned

@@ -157,8 +157,8 @@ def text_within(body: bytes, name: str) -> str | None:
 
 
 def is_web_page(response: Response) -> bool:
-    """Whether a web page came where data was asked for: a captive
-    portal's, a firewall's, a provider's error page.
+    """Whether a web page came where data was asked for: a captive portal's, a firewall's, a provider's error
+    page.
     """
     kind = media_type(response)
     return kind in ("text/html", "application/xhtml+xml") or bool(_WEB_PAGE.match(response.body[:1024]))
@@ -281,8 +281,8 @@ def failure(response: Response, what: str, *, who: str = "", error_field: str = 
 def token_failure(
     provider: Provider, response: Response, what: str, data: Mapping[str, Any] | None = None
 ) -> KeyfobError:
-    """The error for a token endpoint's answer that is not a success: by
-    status, or by the `error` within a 200 (S-31).
+    """The error for a token endpoint's answer that is not a success: by status, or by the `error` within a
+    200 (S-31).
 
     SignInNeeded `grant_ended` for `invalid_grant` (RFC 6749 §5.2), for an error that asks for the person, and
     for what the preset names in `[lifetimes]`. For nothing else: a server that is down, limits, asks who we

@@ -114,8 +114,8 @@ def finish(
 
 
 def wants_id_token(ctx: FlowContext) -> bool:
-    """Whether an ID token is due: `openid` was asked for, at a server
-    that says how its tokens can be checked.
+    """Whether an ID token is due: `openid` was asked for, at a server that says how its tokens can be
+    checked.
     """
     server = ctx.server
     return "openid" in ctx.scopes and server.issuer is not None and server.endpoints.jwks_uri is not None
@@ -169,8 +169,8 @@ def authorization_params(
 
 
 def pushes(ctx: FlowContext) -> bool:
-    """Whether the request is pushed (RFC 9126): wherever the server
-    takes it, unless the preset says never.
+    """Whether the request is pushed (RFC 9126): wherever the server takes it, unless the preset says
+    never.
     """
     server = ctx.server
     if ctx.provider.par == "always" or server.require_pushed_authorization_requests:

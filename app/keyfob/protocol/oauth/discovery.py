@@ -65,8 +65,8 @@ def metadata_url(provider: Provider) -> str:
 
 
 def read_metadata(provider: Provider, data: Mapping[str, Any], url: str) -> Server:
-    """The server that a metadata document describes. `url` is where the
-    document was found. Raises as `discover`.
+    """The server that a metadata document describes. `url` is where the document was found. Raises as
+    `discover`.
     """
     issuer = _issuer(provider, data, url)
     found: dict[str, str | None] = {}

@@ -71,8 +71,8 @@ def exchange_code(
     code_verifier: Secret | None,
     extra: Mapping[str, str] | None = None,
 ) -> Flow[Answer]:
-    """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636
-    §4.5, RFC 8707 §2.2). The code is sent once.
+    """Trade an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 8707 §2.2). The code is
+    sent once.
 
     Raises SignInEnded `code_expired` if the server no longer takes the code, and as `receive`.
     """

@@ -214,8 +214,8 @@ def check_claims(
     code: Secret | None = None,
     subject: str | None = None,
 ) -> None:
-    """Check only the claims. Raises PeerFault `id_token_invalid`, or
-    `subject_mismatch` for another `subject`.
+    """Check only the claims. Raises PeerFault `id_token_invalid`, or `subject_mismatch` for another
+    `subject`.
     """
     _check_issuer(ctx, claims)
     _check_audience(ctx.client.client_id, claims)

@@ -66,8 +66,8 @@ class AccountViews:
         return wanted is not None and wanted <= now
 
     def view(self, record: Record) -> AccountView:
-        """The account as faces see it. A preset that is gone leaves the
-        account without its title and color.
+        """The account as faces see it. A preset that is gone leaves the account without its title
+        and color.
         """
         account = record.account
         provider: Provider | None

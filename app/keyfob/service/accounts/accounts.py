@@ -24,8 +24,8 @@ from keyfob.service.contexts import ContextBuilder
 
 
 class Accounts:
-    """Blocking and thread-safe. Refs are `provider/label`, `provider`
-    while it is the only one there, or a key.
+    """Blocking and thread-safe. Refs are `provider/label`, `provider` while it is the only one there, or a
+    key.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class Accounts:
         return token_of(record, provider, grant)
 
     def renew(self, ref: str) -> AccountView:
-        """Renew now, whatever is left. Raises what Keeper.grant raises;
-        Usage if there is nothing to renew.
+        """Renew now, whatever is left. Raises what Keeper.grant raises; Usage if there is nothing to
+        renew.
         """
         record = self.resolve(ref)
         if not record.renewable and self._views.shown(record) == "connected":

@@ -73,8 +73,8 @@ class GrantStore:
         return max(found, key=lambda stored: stored.grant.generation)
 
     def save(self, key: str, grant: Grant, *, beside: Slot | None = None) -> Slot:
-        """Into the slot that does not hold the newest grant; returns that
-        slot once the vault has read it back.
+        """Into the slot that does not hold the newest grant; returns that slot once the vault has read it
+        back.
 
         `beside` names the slot to leave alone, where the caller knows it: nothing is then read first, which
         keeps the moment short in which a renewed grant is only in memory. Raises KeychainError; the other
@@ -88,14 +88,14 @@ class GrantStore:
         return slot
 
     def check_writable(self, key: str) -> None:
-        """Proves that the vault can be written now, before a refresh
-        token is used up. Raises KeychainError.
+        """Proves that the vault can be written now, before a refresh token is used up. Raises
+        KeychainError.
         """
         self._vault.save(f"{key}/probe", Secret("writable"))
 
     def newest_or_none(self, key: str) -> Stored | None:
-        """The newest grant, None also if the entries are damaged: for
-        ending an account, where either is over.
+        """The newest grant, None also if the entries are damaged: for ending an account, where either is
+        over.
         """
         try:
             return self.newest(key)

@@ -253,8 +253,8 @@ class Judge:
             raise SignInNeeded(error.message, code=error.code, detail=error.detail)
 
     def _second_look(self, renewal: Renewal, error: SignInNeeded) -> Grant:
-        """`invalid_grant`: somebody else may have renewed. Read again,
-        wait, read again; only then is it the end.
+        """`invalid_grant`: somebody else may have renewed. Read again, wait, read again; only then is it the
+        end.
         """
         record, sent = renewal.record, renewal.held[0].grant
         key = record.account.key

@@ -1,5 +1,5 @@
-"""What an account has now: its row in the store, its grant in the vault,
-and whether that grant is good enough.
+"""What an account has now: its row in the store, its grant in the vault, and whether that grant is good
+enough.
 
 The keeper and its judge read through this. It saves at once what it finds out (a grant that is missing, or
 newer than the row says).
@@ -88,8 +88,8 @@ class GrantReader:
         return self._state.apply_grant(record.account.key, stored.grant)
 
     def newest(self, record: Record) -> Stored:
-        """The account's newest grant. Raises KeychainError, SignInNeeded
-        `grant_missing`; the account then needs its person.
+        """The account's newest grant. Raises KeychainError, SignInNeeded `grant_missing`; the account then
+        needs its person.
         """
         try:
             stored = self._grants.newest(record.account.key)

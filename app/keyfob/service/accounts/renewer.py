@@ -98,8 +98,8 @@ class Renewer:
         return max(wait, SOON)
 
     def keychain_back(self) -> None:
-        """The keychain was unlocked: what had to wait for it is due at the
-        next look, and no backoff holds it up.
+        """The keychain was unlocked: what had to wait for it is due at the next look, and no backoff holds it
+        up.
         """
         self._events.keychain(None)
         unlocked = KeychainUnlocked()
@@ -121,8 +121,8 @@ class Renewer:
             return bool(self._running)
 
     def settled(self, timeout: timedelta) -> bool:
-        """Waits until no job runs, at most `timeout`: a renewal that has
-        begun is never cut. True if none does.
+        """Waits until no job runs, at most `timeout`: a renewal that has begun is never cut. True if none
+        does.
         """
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout.total_seconds())

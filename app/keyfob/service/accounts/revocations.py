@@ -74,8 +74,8 @@ class Revocations:
         return sorted(found, key=lambda pending: pending.at)
 
     def trim(self, account_key: str) -> int:
-        """Drop what has expired, and the oldest beyond HELD_MOST. Returns
-        how many of the latter there were.
+        """Drop what has expired, and the oldest beyond HELD_MOST. Returns how many of the latter
+        there were.
         """
         now = self._env.now()
         held = self.held(account_key)
@@ -169,8 +169,8 @@ class Revocations:
         return answer
 
     def _held_meanwhile(self, pending: PendingRevocation) -> bool:
-        """Whether the account was signed in again since `pending` was read:
-        to revoke it now could end that sign-in.
+        """Whether the account was signed in again since `pending` was read: to revoke it now could end that
+        sign-in.
         """
         return any(each.entry == pending.entry and each.held for each in self._store.revocations())
 
@@ -252,8 +252,8 @@ class Revocations:
         )
 
     def _provider(self, provider_id: str, pin: Pin) -> Provider:
-        """The preset; if it is gone or faulty, what the account's pin alone
-        says: its server's own revocation.
+        """The preset; if it is gone or faulty, what the account's pin alone says: its server's own
+        revocation.
         """
         try:
             return self._contexts.preset(provider_id, pin)

@@ -1,5 +1,5 @@
-"""Saves a grant that a provider has just issued, however long the
-keychain takes, and never drops one silently.
+"""Saves a grant that a provider has just issued, however long the keychain takes, and never drops one
+silently.
 
 The old refresh token may be used up by then, so the new one must reach the vault. The keeper calls `keep`
 under the account's lock. If the vault refuses, a separate process gets the new refresh token at once
@@ -34,8 +34,8 @@ def saving_name(key: str) -> str:
 
 
 def essential(new: Grant, old: Grant) -> Grant:
-    """What must not be lost of a renewal that has not been checked yet:
-    its refresh token, next to the old access token.
+    """What must not be lost of a renewal that has not been checked yet: its refresh token, next to the old
+    access token.
     """
     return replace(old, refresh=new.refresh, generation=new.generation)
 

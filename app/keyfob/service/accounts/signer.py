@@ -65,8 +65,8 @@ class SignRequest:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request's address and headers with the credentials in place: the
-    caller's to send there and nowhere else.
+    """A request's address and headers with the credentials in place: the caller's to send there and nowhere
+    else.
     """
 
     account: str
@@ -106,8 +106,8 @@ class Signer:
         return address_of(record, provider, target)
 
     def follow(self, ref: str, url: str, location: str) -> str:
-        """Where a redirect at `url` leads. Raises SettingWrong
-        `host_not_allowed` if the credentials may not follow.
+        """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` if the credentials may not
+        follow.
         """
         return self.check(ref, urljoin(url, location))
 
@@ -148,8 +148,8 @@ class Signer:
 
 
 def _with_scheme(api: Api, grant: Grant) -> Api:
-    """A token bound to a key goes as `DPoP` in `Authorization` (RFC 9449
-    §7.1), whatever else the preset says.
+    """A token bound to a key goes as `DPoP` in `Authorization` (RFC 9449 §7.1), whatever else the preset
+    says.
     """
     if grant.key is None:
         return api

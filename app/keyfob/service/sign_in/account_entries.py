@@ -1,5 +1,5 @@
-"""What an account has in the keychain: its grant and its client's
-credentials, saved together and put back together.
+"""What an account has in the keychain: its grant and its client's credentials, saved together and put back
+together.
 """
 
 from __future__ import annotations

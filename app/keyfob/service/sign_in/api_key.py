@@ -26,8 +26,8 @@ class ApiKeySignIn:
         self._env = env
 
     def sign_in(self, ready: PreparedSignIn) -> SignInOutcome:
-        """Ask the provider whose key this is. Raises Usage for what cannot
-        be a key, and as `identity.identify`.
+        """Ask the provider whose key this is. Raises Usage for what cannot be a key, and as
+        `identity.identify`.
         """
         provider, request = ready.provider, ready.attempt.request
         now = self._env.now()

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from keyfob.core.errors import NotFound, Usage
+from keyfob.core.errors import Fault, NotFound, Usage
 from keyfob.core.grant import SigningKey, seal_key
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
-from keyfob.core.words import Algorithm, MadeAlgorithm
+from keyfob.core.words import ALGORITHMS, Algorithm, MadeAlgorithm, known
 from keyfob.ports import AccountStore, Clock, Vault
 from keyfob.protocol.jws import published_jwk
 from keyfob.service.contexts import ClientSecrets
@@ -63,9 +63,7 @@ class ClientKeys:
         self._clock = clock
 
     def generate(self, alg: MadeAlgorithm = "ES256", provider: str | None = None) -> ClientKey:
-        """A fresh key, in the vault before anything names it. Raises
-        Usage for an algorithm that is not made.
-        """
+        """A fresh key, in the vault before anything names it."""
         key = self._new_key(alg)
         self._vault.save(KEYS + key.kid, seal_key(key))
         body = {
@@ -89,8 +87,8 @@ class ClientKeys:
         )
 
     def published(self, provider: str | None = None) -> dict[str, list[dict[str, str]]]:
-        """The public JWKS (RFC 7517 §5): of one provider's keys, or of
-        all. `{"keys": []}` if there is none.
+        """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` if there
+        is none.
         """
         return {"keys": [key.published for key in self.all() if provider in (None, key.provider)]}
 
@@ -125,19 +123,23 @@ class ClientKeys:
     def _read(self, kid: str, used: dict[str, list[str]]) -> ClientKey:
         body = json.loads(self._store.read(KEYS + kid) or "{}")
         provider = body.get("provider")
+        key = self._public(kid)
         return ClientKey(
             kid=kid,
-            alg=body["alg"],
+            alg=key.alg,
             provider=provider,
             created_at=from_rfc3339(body.get("created_at")),
             current=provider is not None and self._store.read(CURRENT + provider) == kid,
             accounts=tuple(used.get(kid, ())),
-            published=published_jwk(self._public(kid)),
+            published=published_jwk(key),
         )
 
     def _public(self, kid: str) -> SigningKey:
         body = json.loads(self._store.read(KEYS + kid) or "{}")
-        return SigningKey(kid, body["alg"], Secret(""), body["public"])
+        alg = known(ALGORITHMS, body["alg"])
+        if alg is None:
+            raise Fault(f"A newer Keyfob made the key {plain(kid, 60)}", code="store_too_new")
+        return SigningKey(kid, alg, Secret(""), body["public"])
 
     def _used(self) -> dict[str, list[str]]:
         """Which accounts were signed in with which key. Asks the vault only for accounts that use one."""

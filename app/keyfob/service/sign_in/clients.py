@@ -159,8 +159,8 @@ class Clients:
         self._store.write(name, json.dumps(body))
 
     def forget(self, preset: Provider, inputs: Mapping[str, str]) -> None:
-        """Delete the client of this preset and these inputs, its secret
-        first. Raises KeychainError, Fault.
+        """Delete the client of this preset and these inputs, its secret first. Raises KeychainError,
+        Fault.
         """
         name = _name(preset.id, inputs)
         self._vault.delete(name)
@@ -296,8 +296,8 @@ def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:
 
 
 def check_secret(secret: Secret) -> None:
-    """Raises Usage, without the secret, if it has characters that a
-    client secret never has (RFC 6749, Appendix A.2).
+    """Raises Usage, without the secret, if it has characters that a client secret never has (RFC 6749,
+    Appendix A.2).
     """
     if not _SECRET.fullmatch(secret.reveal()):
         raise Usage("A client secret must be printable ASCII, on one line", code="secret_malformed")

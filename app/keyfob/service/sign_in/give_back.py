@@ -1,5 +1,5 @@
-"""Giving back what a failed sign-in received: its grant is revoked, and
-the client that was registered for it removed.
+"""Giving back what a failed sign-in received: its grant is revoked, and the client that was registered for it
+removed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The context of a new sign-in: the discovered server, the client to use
-and the key that the tokens are bound to.
+"""The context of a new sign-in: the discovered server, the client to use and the key that the tokens are
+bound to.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
 
 
 class NewContexts:
-    """Blocking and thread-safe. `service.contexts.ContextBuilder` is
-    its counterpart for accounts that exist.
+    """Blocking and thread-safe. `service.contexts.ContextBuilder` is its counterpart for accounts
+    that exist.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class NewContexts:
         )
 
     def choose_client(self, ready: PreparedSignIn, server: Server, redirect_uri: str | None) -> ClientChoice:
-        """The client of this attempt. One that was registered for it is
-        noted in the attempt, to be removed if it fails.
+        """The client of this attempt. One that was registered for it is noted in the attempt, to be removed
+        if it fails.
         """
         attempt = ready.attempt
         choice = self._clients.for_attempt(
@@ -111,8 +111,8 @@ class NewContexts:
 def outcome_of(
     result: SignInResult, context: FlowContext, choice: ClientChoice, clock: Clock
 ) -> SignInOutcome:
-    """With the day on which the client that was registered for this
-    account ends, and with it every renewal.
+    """With the day on which the client that was registered for this account ends, and with it every
+    renewal.
     """
     if choice.secret_expires_at is not None:
         left = (choice.secret_expires_at - clock()).total_seconds()

@@ -1,5 +1,5 @@
-"""Before a sign-in: the request is checked, and everything that can be
-decided without the provider is decided.
+"""Before a sign-in: the request is checked, and everything that can be decided without the provider is
+decided.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Preparation:
         return Attempt(self._entropy(16), replace(request, provider=provider.id, method=method), progress)
 
     def prepare(self, attempt: Attempt, spawn: Spawn) -> PreparedSignIn:
-        """Finishes what an earlier disconnect left, and settles the
-        attempt's facts. Raises NotFound, Usage.
+        """Finishes what an earlier disconnect left, and settles the attempt's facts. Raises
+        NotFound, Usage.
         """
         request = attempt.request
         record = self._record(request)

@@ -84,8 +84,8 @@ class SignIn:
             self._accounts.remove(progress.account.key)
 
     def interrupted(self) -> list[str]:
-        """The providers of sign-ins that a closed or crashed Keyfob left
-        unfinished, each reported once. Raises KeychainError.
+        """The providers of sign-ins that a closed or crashed Keyfob left unfinished, each reported once.
+        Raises KeychainError.
         """
         return self._journal.interrupted()
 
