@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject
@@ -13,6 +14,7 @@ from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from keyfob.demo.users import PEOPLE, portrait
+from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared.avatar import Avatar, avatar_color, picture
 from keyfob.desktop.shared.palette import AVATARS
 from keyfob.desktop.shared.theme import Theme
@@ -20,7 +22,10 @@ from keyfob.desktop.window.account_page import AccountPage
 from keyfob.desktop.window.detail import detail
 from keyfob.desktop.window.names import face_of
 from keyfob.desktop.window.pictures import AGAIN, Pictures
+from keyfob.engine import Engine
+from support.sample_engine import change
 from support.samples import NOW, view
+from support.scripted_provider import ALICE, ScriptedBrowser
 
 URL = "http://127.0.0.1:9899/portraits/alice.png"
 
@@ -143,6 +148,39 @@ def test_the_page_draws_the_picture(alice: Path, theme: Theme, qtbot: QtBot) -> 
     assert not any(
         drawn.pixelColor(x, y) == letter for x in range(drawn.width()) for y in range(drawn.height())
     )
+
+
+@pytest.fixture
+def shelf(alice: Path) -> Shelf:
+    made = Shelf()
+    made.path = alice
+    made.gate.set()
+    return made
+
+
+@pytest.fixture
+def world(world: dict[str, Any], shelf: Shelf) -> dict[str, Any]:
+    return world | {"avatars": shelf}
+
+
+def test_a_picture_that_arrives_later_is_drawn_on_the_last_page(
+    controller: AppController, browser: ScriptedBrowser, engine: Engine, qtbot: QtBot
+) -> None:
+    """A sign-in ends before its picture is fetched."""
+    dialog = controller.running.connect_dialog
+    controller.running.connect_account()
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.gallery)
+    dialog.gallery.search.setText("openai")
+    dialog.gallery.go.click()
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
+    qtbot.waitUntil(dialog.waiting.copy_link.isEnabled)
+    browser.allow(ALICE)
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.success)
+    letter = dialog.success.avatar.grab().toImage()
+    account = engine.accounts.resolve("openai/alice@example.org").account
+    change(engine, "openai/alice@example.org", account=replace(account, avatar_url=URL))
+    controller.running.presenter.reload()
+    qtbot.waitUntil(lambda: dialog.success.avatar.grab().toImage() != letter)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n but no picture", b"<svg/>"])

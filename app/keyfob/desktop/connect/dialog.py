@@ -79,6 +79,7 @@ class ConnectDialog(QDialog):
         p.form.connect(self.show_form)
         p.waiting.connect(self.show_waiting)
         p.succeeded.connect(self.show_success)
+        p.pictured.connect(self.success.show_face)
         p.failed.connect(self.show_failure)
         p.cancelled.connect(self._was_cancelled)
         p.undone.connect(self._was_undone)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from keyfob.desktop.connect.models import Failure, Success
-from keyfob.desktop.shared.avatar import Avatar
+from keyfob.desktop.shared.avatar import Avatar, Face
 from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.flow_layout import FlowLayout
 from keyfob.desktop.shared.theme import Theme
@@ -114,7 +114,7 @@ class SuccessPage(QWidget):
 
     def show_model(self, model: Success) -> None:
         """Show the account, and make the buttons usable again."""
-        self.avatar.show_face(model.face)
+        self.show_face(model.face)
         self.title.setText(model.title)
         self.text.setText(model.text)
         self.next_step.show_model(model)
@@ -124,6 +124,10 @@ class SuccessPage(QWidget):
         self.undo.setEnabled(True)
         self.done_button.setEnabled(True)
         self.done_button.setFocus()
+
+    def show_face(self, face: Face) -> None:
+        """Show the account's picture, which arrives after its name."""
+        self.avatar.show_face(face)
 
     def _ask_undo(self) -> None:
         self.undo.setEnabled(False)

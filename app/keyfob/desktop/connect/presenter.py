@@ -24,7 +24,7 @@ from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.operation import Operation
-from keyfob.desktop.window.names import name_of
+from keyfob.desktop.window.names import face_of, name_of
 from keyfob.desktop.window.presenter import Presenter, utc_now
 from keyfob.protocol.http.urls import fault_of
 from keyfob.service.accounts.views import Progress, SignInRequest
@@ -43,6 +43,7 @@ class SignInPresenter(QObject):
     form = Signal(object)  # Form, what has to be entered first
     waiting = Signal(object)  # Waiting
     succeeded = Signal(object)  # Success
+    pictured = Signal(object)  # Face: the connected account's picture has arrived
     failed = Signal(object)  # Failure
     cancelled = Signal()
     undone = Signal(str)  # what "Not you?" brought
@@ -68,6 +69,7 @@ class SignInPresenter(QObject):
         self._unobserve: Callable[[], None] | None = None
         self._closings = 0  # how often the dialog was closed
         presenter.keychain.unlocked.connect(self.unlocked)
+        presenter.pictured.connect(self._show_picture)
         self._progressed.connect(self._moved, Qt.ConnectionType.QueuedConnection)
 
     # --- choosing -------------------------------------------------------------------------------------------
@@ -190,7 +192,12 @@ class SignInPresenter(QObject):
         self._progress = replace(attempt.progress, account=attempt.progress.account or view)
         self._presenter.select(view.key)
         self._presenter.reload()
-        self.succeeded.emit(sign_in_text.success(self._progress))
+        self.succeeded.emit(sign_in_text.success(self._progress, self._presenter.pictures))
+
+    def _show_picture(self) -> None:
+        account = self._progress.account if self._progress is not None else None
+        if account is not None and account.key in self._presenter.pictures:
+            self.pictured.emit(face_of(account, self._presenter.pictures))
 
     def _ended(self, error: KeyfobError) -> None:
         if self._attempt is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from keyfob.core import time_words
 from keyfob.core.errors import KeyfobError
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
+from keyfob.core.provider import EMPTY
 from keyfob.core.words import Stage
 from keyfob.desktop.connect.forms import web_page
 from keyfob.desktop.connect.models import Failure, Step, Success, Waiting
@@ -122,8 +123,10 @@ def _steps(
     return tuple(out)
 
 
-def success(progress: Progress) -> Success:
-    """The words for an account that was connected, or recognised and renewed."""
+def success(progress: Progress, pictures: Mapping[str, str] = EMPTY) -> Success:
+    """The words for an account that was connected, or recognised and renewed. `pictures`: files by the
+    account's key.
+    """
     account = progress.account
     assert account is not None
     name = name_of(account)
@@ -140,7 +143,7 @@ def success(progress: Progress) -> Success:
     return Success(
         f"Connected as {name}",
         " · ".join(parts),
-        face_of(account),
+        face_of(account, pictures),
         "Not you?",
         "Disconnect" if old else "Revoke and remove",
         account.id,

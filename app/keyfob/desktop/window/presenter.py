@@ -7,7 +7,7 @@ action goes through `act`. Its result comes back as `said` and as a new `changed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -57,6 +57,7 @@ class Presenter(QObject):
     settled = Signal()  # the cause of the failure that `said` showed last is gone
     attention = Signal(object)  # Need: the accounts that need the user are others than before
     happened = Signal()  # something happened to an account, in this process
+    pictured = Signal()  # a picture has arrived
 
     def __init__(
         self, engine: Engine, parent: QObject | None = None, clock: Callable[[], datetime] = utc_now
@@ -86,6 +87,7 @@ class Presenter(QObject):
         self._notices, self._attention = Notices(), Attention()
         self._pictures = Pictures(engine.avatars, self)
         self._pictures.arrived.connect(self.publish)
+        self._pictures.arrived.connect(self.pictured)
         self._settle = QTimer(self, singleShot=True)
         self._settle.timeout.connect(self.reload)
         self.refresh = Refresh(self)
@@ -217,6 +219,11 @@ class Presenter(QObject):
         """The accounts as they stand now."""
         now, trouble = self._clock(), self.keychain.in_trouble
         return tuple(v.at(now, keychain_ok=not trouble) for v in self._views)
+
+    @property
+    def pictures(self) -> Mapping[str, str]:
+        """The files of the accounts' pictures that are there, by the account's key."""
+        return self._pictures.files
 
     @property
     def kept_in(self) -> str:
