@@ -107,7 +107,7 @@ class Attempt:
             self.cancelled.set()
             listener = self._listener
         if listener is not None:
-            listener.retire(_page_of("cancelled"))
+            listener.retire(page_of("cancelled"))
         self.advance(stage="cancelled", error=SignInEnded("The sign-in was cancelled"))
         return True
 
@@ -141,7 +141,7 @@ class Attempt:
             self._listener = listener
             cancelled = self.cancelled.is_set()
         if cancelled:
-            listener.retire(_page_of("cancelled"))
+            listener.retire(page_of("cancelled"))
         spawn(listener.serve, "callback listener")
 
     def called_back(self) -> None:
@@ -157,8 +157,7 @@ class Attempt:
 
     def succeed(self, view: AccountView) -> None:
         """It has ended well: let the browser show its last page."""
-        title = f"Connected as {view.name or view.label}"
-        self._conclude(Outcome(True, title, "You can close this tab and go back to Keyfob."))
+        self._conclude(page_of_success(view.name or view.label))
 
     def fail(self, error: KeyfobError) -> None:
         """It has ended with this error: show it, and let the browser show its last page."""
@@ -169,7 +168,7 @@ class Attempt:
                 "a sign-in at %s ended: %s (%s)", self.progress.provider, error.code, why or "no details"
             )
         self.advance(stage="cancelled" if cancelled else "failed", error=error)
-        self._conclude(_page_of(error.code))
+        self._conclude(page_of(error.code))
 
     def _conclude(self, outcome: Outcome) -> None:
         listener = self._listener
@@ -182,7 +181,13 @@ class Attempt:
         listener.retire(outcome)
 
 
-def _page_of(code: str) -> Outcome:
+def page_of_success(name: str) -> Outcome:
+    """The browser's last page after a sign-in as `name`."""
+    return Outcome(True, f"Connected as {name}", "You can close this tab and go back to Keyfob.")
+
+
+def page_of(code: str) -> Outcome:
+    """The browser's last page after a sign-in that ended with this error."""
     # Fixed texts: nothing that a peer said is shown in the browser.
     title, text = PAGES.get(
         code, ("Sign-in failed", "Go back to Keyfob. It shows what happened and what to do.")
