@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support import app_run
 from support.app_run import Stage, Window
 from support.oidc_provider import OidcProvider
 from support.running import free_port, until
@@ -31,6 +32,18 @@ window.setWindowTitle("Another program")
 window.showMaximized()
 window.activateWindow()
 app.exec()
+"""
+
+
+# The app with less patience: five minutes are too long for a test.
+HASTY = """
+import sys
+from keyfob.service.accounts.views import SignInRequest
+defaults = list(SignInRequest.__init__.__defaults__)
+defaults[defaults.index(300)] = 4
+SignInRequest.__init__.__defaults__ = tuple(defaults)
+from keyfob.__main__ import main
+sys.exit(main())
 """
 
 
@@ -112,6 +125,17 @@ def test_the_token_endpoint_fails_and_the_window_comes_to_the_front(
             assert stage.read_browser(seconds=60) == "Sign-in failed"
             until(lambda: in_front(stage) == "Connect Account", "the dialog in front")
         window.find(has="was not connected", window="Connect Account")
+
+
+def test_timed_out_and_then_allowed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-24: after the time is up, the browser meets a page of ours."""
+    monkeypatch.setattr(app_run, "KEYFOB", [sys.executable, "-c", HASTY])
+    with stage.window(**stage.browser("alice+waits")) as window:
+        begin(window)
+        window.find(has="not finished in time", window="Connect Account", seconds=30)
+        stage.browsed.with_suffix(".go").touch()
+        assert stage.read_browser(seconds=60) == "That was too late"
+        assert stage.run("accounts", "--json").json == {"accounts": []}
 
 
 def test_cancelled_and_then_allowed_and_then_again(stage: Stage) -> None:
