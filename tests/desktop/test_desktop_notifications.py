@@ -129,7 +129,7 @@ def test_what_the_user_closed_does_not_come_back_without_news(
 
 
 @pytest.mark.parametrize("markup", [True, False])
-def test_s79_a_providers_words_are_text(
+def test_s80_a_providers_words_are_text(
     bus: str, markup: bool, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus)

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -249,6 +250,20 @@ def test_a_late_answer_meets_a_page_and_changes_nothing(stage: Stage) -> None:
     assert stage.engine.accounts.views() == []
     assert stage.server.counters["requests"] == before
     assert stage.sign_in().progress.stage == "done"
+
+
+def test_the_doctor_has_no_complaint_about_the_page_of_an_ended_sign_in(stage: Stage) -> None:
+    settings = stage.engine.settings.load()
+    stage.engine.settings.save(replace(settings, callback_port=stage.port), settings)
+    check = dict(system_ports(stage.home, vault=stage.vault).checks)["callback_port"]
+    attempt = stage.attempt(None, timeout=0.5)
+    seen: list[bool] = []
+    attempt.observe(lambda progress: seen.append(check().ok) if progress.stage == "waiting" else None)
+    with pytest.raises(SignInEnded):
+        stage.engine.sign_in.run(attempt, spawn)
+    assert seen[0] is False  # one that goes on does hold the port
+    assert check().ok
+    assert stage.port_is_free()
 
 
 def test_a_port_that_is_taken_is_told_with_who_holds_it(stage: Stage) -> None:
