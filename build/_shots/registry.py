@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Make = Callable[["Stage"], "QWidget"]
 MODULES = (
     "window",
+    "frame",
     "account",
     "empty",
     "connect",

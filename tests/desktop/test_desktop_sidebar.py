@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QSplitter
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import AccountView
 from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Elided
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Window
@@ -66,6 +68,8 @@ def test_from_ten_on_those_that_need_the_user_come_first(window: MainWindow) -> 
     views[7] = replace(views[7], status="stale")
     window.show_model(model(views, views[0].key), views[0].key)
     assert titles(window)[:3] == ["Lee", "Sam", "Ada"]
+    assert "need you come first" in window.sidebar.list.accessibleDescription()
+    assert window.sidebar.summary.toolTip().split() == window.sidebar.list.accessibleDescription().split()
     assert window.sidebar.list.currentItem().data(Qt.ItemDataRole.UserRole).title == "Zoe"
 
 
@@ -113,7 +117,7 @@ def test_place_and_widths_are_remembered(theme: Theme, qtbot: QtBot, tmp_path: P
     place = WindowPlace(first, tmp_path)
     first.show()
     first.resize(785, 650)  # less than the screen, which limits it
-    first.set_sidebar_width(250)
+    first.choose_sidebar_width(250)
     first.hide()
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     second = MainWindow(theme)
@@ -121,7 +125,7 @@ def test_place_and_widths_are_remembered(theme: Theme, qtbot: QtBot, tmp_path: P
     WindowPlace(second, tmp_path)
     second.show()
     assert (second.width(), second.height()) == (first.width(), first.height())
-    assert second.sidebar_width() == first.sidebar_width() == 250
+    assert second.sidebar_width == first.sidebar_width == second.sidebar.width() == 250
     place.note()  # nothing has changed
 
 
@@ -138,10 +142,56 @@ def test_a_damaged_place_is_passed_over(theme: Theme, qtbot: QtBot, tmp_path: Pa
 
 
 def test_the_list_has_a_least_and_a_greatest_width(window: MainWindow) -> None:
-    window.set_sidebar_width(10)
-    assert window.sidebar_width() >= window.sidebar.minimumWidth()
-    window.set_sidebar_width(5000)
-    assert window.sidebar_width() <= window.sidebar.maximumWidth()
+    window.choose_sidebar_width(10)
+    assert window.sidebar.width() == window.sidebar.minimumWidth()
+    window.choose_sidebar_width(5000)
+    assert window.sidebar.width() == window.sidebar.maximumWidth()
+
+
+def test_the_list_has_its_share_of_a_wide_window_until_its_edge_is_moved(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.show_model(model(many(3)), None)
+    window.resize(980, 680)
+    assert window.sidebar.width() == 290
+    window.resize(1600, 680)
+    assert window.sidebar.width() == 320
+    window.resize(2600, 680)
+    assert window.sidebar.width() == 380
+    splitter = window.findChild(QSplitter)
+    splitter.moveSplitter(300, 1)
+    assert window.sidebar_width == window.sidebar.width() == 300
+    window.resize(1600, 680)
+    assert window.sidebar.width() == 300
+    assert splitter.handle(1).focusPolicy() == Qt.FocusPolicy.NoFocus
+
+
+def test_a_window_that_lay_on_a_screen_that_is_gone_comes_back_onto_one(
+    theme: Theme, qtbot: QtBot, tmp_path: Path
+) -> None:
+    first = MainWindow(theme)
+    qtbot.addWidget(first)
+    first.show()
+    first.move(7000, 4000)
+    WindowPlace(first, tmp_path).note()
+    second = MainWindow(theme)
+    qtbot.addWidget(second)
+    WindowPlace(second, tmp_path)
+    second.show()
+    assert second.screen().availableGeometry().contains(second.geometry().topLeft())
+
+
+def test_a_width_that_nobody_chose_is_not_kept(theme: Theme, qtbot: QtBot, tmp_path: Path) -> None:
+    first = MainWindow(theme)
+    qtbot.addWidget(first)
+    first.sidebar.hide()  # as without accounts
+    WindowPlace(first, tmp_path).note()
+    second = MainWindow(theme)
+    qtbot.addWidget(second)
+    WindowPlace(second, tmp_path)
+    second.show()
+    assert second.sidebar_width is None
+    assert second.sidebar.width() == 290
 
 
 def test_a_folder_that_cannot_be_written_costs_the_place_alone(
@@ -220,3 +270,14 @@ def test_the_list_stays_where_it_was_scrolled_to(window: MainWindow) -> None:
             views[number] = replace(views[number], status=status)
             window.show_model(model(views, views[2].key), views[2].key)
             assert bar.value() == bar.maximum()
+
+
+def test_a_name_from_right_to_left_begins_at_the_left(theme: Theme, qtbot: QtBot) -> None:
+    name = Elided("שלום", "title")
+    qtbot.addWidget(name)
+    name.resize(400, 40)
+    image = name.grab().toImage()
+    ground = image.pixelColor(399, 0)
+    drawn = [x for x in range(400) for y in range(40) if image.pixelColor(x, y) != ground]
+    assert min(drawn) < 10
+    assert max(drawn) < 200

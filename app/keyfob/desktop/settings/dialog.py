@@ -82,7 +82,7 @@ class SettingsDialog(ModalDialog):
     # --- parts ----------------------------------------------------------------------------------------------
 
     def _build_accounts(self, column: QVBoxLayout) -> None:
-        frame, inner = card()
+        frame, inner = card(self._theme)
         head = QHBoxLayout()
         head.addWidget(label("Accounts", "heading"), 1)
         self.connect_button = button("Connect Account")
@@ -98,7 +98,7 @@ class SettingsDialog(ModalDialog):
         column.addWidget(frame)
 
     def _build_window(self, column: QVBoxLayout, *, tray: bool) -> None:
-        frame, inner = card()
+        frame, inner = card(self._theme)
         inner.addWidget(label("Window", "heading"))
         grid = _grid(inner)
         self.login = Switch(self._theme, "Start at login")
@@ -121,7 +121,7 @@ class SettingsDialog(ModalDialog):
         column.addWidget(frame)
 
     def _build_tokens(self, column: QVBoxLayout) -> None:
-        frame, inner = card()
+        frame, inner = card(self._theme)
         inner.addWidget(label("Signing in and renewing", "heading"))
         grid = _grid(inner)
         self.port = self._number("Callback port")

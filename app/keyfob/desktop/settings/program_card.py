@@ -29,7 +29,7 @@ class ProgramCard(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        frame, inner = card()
+        frame, inner = card(theme)
         inner.addWidget(label("Programs", "heading"))
         self.switch = Switch(theme, SWITCH)
         self.switch.toggled.connect(self.switched)

@@ -6,7 +6,7 @@ A modal dialog blocks the window's shortcuts. Without this, the user would have 
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QWidget
 
 
@@ -24,6 +24,19 @@ class ModalDialog(QDialog):
         self.setModal(True)
         self._ending = QShortcut(QKeySequence("Ctrl+Q"), self)
         self._ending.activated.connect(self.close_and_quit)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Give what has a fixed width the height that its texts need."""
+        super().showEvent(event)
+        if self.minimumWidth() == self.maximumWidth():
+            self.fit_height()
+
+    def fit_height(self) -> None:
+        """Take the height for this width. Qt's own `adjustSize` stops at two thirds of the screen."""
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            self.resize(self.width(), layout.totalHeightForWidth(self.width()))
 
     def close_and_quit(self) -> None:
         """Close this dialog and those under it, then ask the window to quit the app."""

@@ -30,10 +30,10 @@ def svg(name: str, color: str) -> QByteArray:
 
 
 @lru_cache(maxsize=512)
-def pixmap(name: str, color: str, size: int, ratio: float = 1.0) -> QPixmap:
-    """`size` in device-independent pixels."""
+def pixmap(name: str, color: str, size: int, ratio: float = 1.0, gap: int = 0) -> QPixmap:
+    """`size` in device-independent pixels; so is `gap`, empty room at the right."""
     side = max(round(size * ratio), 1)
-    result = QPixmap(side, side)
+    result = QPixmap(side + round(gap * ratio), side)
     result.fill(Qt.GlobalColor.transparent)
     painter = QPainter(result)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -43,13 +43,15 @@ def pixmap(name: str, color: str, size: int, ratio: float = 1.0) -> QPixmap:
     return result
 
 
-def icon(name: str, color: str, size: int, disabled: str | None = None) -> QIcon:
-    """An icon for a button or menu of `size`; `disabled` is its colour while it cannot be pressed."""
+def icon(name: str, color: str, size: int, disabled: str | None = None, gap: int = 0) -> QIcon:
+    """An icon for a button or menu of `size`; `disabled` is its colour while it cannot be pressed. `gap` is
+    more room between it and the text, for Qt leaves little.
+    """
     result = QIcon()
     for ratio in SCALES:
-        result.addPixmap(pixmap(name, color, size, ratio))
+        result.addPixmap(pixmap(name, color, size, ratio, gap))
         if disabled:
-            result.addPixmap(pixmap(name, disabled, size, ratio), QIcon.Mode.Disabled)
+            result.addPixmap(pixmap(name, disabled, size, ratio, gap), QIcon.Mode.Disabled)
     return result
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QMargins, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette, QStyleHints
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
@@ -52,6 +52,10 @@ class Theme(QObject):
     def px(self, size: float) -> int:
         """`size` as designed at the usual font, in the pixels of this one."""
         return round(size * self.scale)
+
+    def margins(self, left: float, top: float, right: float, bottom: float) -> QMargins:
+        """Of a layout, as designed at the usual font, in the pixels of this one."""
+        return QMargins(self.px(left), self.px(top), self.px(right), self.px(bottom))
 
     def color(self, name: str) -> QColor:
         """A palette colour by its field's name."""

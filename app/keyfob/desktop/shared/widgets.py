@@ -26,6 +26,8 @@ from keyfob.desktop.shared.accessible import NamedComboBox, scroll_area, teach
 from keyfob.desktop.shared.outside_text import SENTENCE, lines, set_tooltip
 from keyfob.desktop.shared.theme import Theme
 
+# A text in a script from right to left begins at the left too, above its second line.
+LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
 RETURNS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)  # the latter is the keypad's
 
 
@@ -35,6 +37,7 @@ class Label(QLabel):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(LEFT)
         self.setText(text)
 
     def setText(self, text: str) -> None:
@@ -139,9 +142,9 @@ class IconButton(QPushButton):
         """Draw the icon again, in the theme's colours of now."""
         p = self._theme.palette
         color = {"primary": p.accent_ink, "quiet": p.ink2, "link": p.accent}.get(self._kind, p.ink)
-        side = self._theme.px(17)
-        self.setIconSize(QSize(side, side))
-        self.setIcon(icons.icon(self._drawing, color, side, p.disabled))
+        side, gap = self._theme.px(17), self._theme.px(4) if self.text() else 0
+        self.setIconSize(QSize(side + gap, side))
+        self.setIcon(icons.icon(self._drawing, color, side, p.disabled, gap))
 
 
 class Picture(Label):
@@ -166,13 +169,13 @@ class Picture(Label):
         self.setFixedSize(side, side)
 
 
-def card(margin: int = 16) -> tuple[QFrame, QVBoxLayout]:
-    """A framed box, and the layout to fill it. `margin` in pixels."""
+def card(theme: Theme) -> tuple[QFrame, QVBoxLayout]:
+    """A framed box, and the layout to fill it."""
     frame = QFrame()
     frame.setProperty("card", True)
     layout = QVBoxLayout(frame)
-    layout.setContentsMargins(margin + 2, margin, margin + 2, margin)
-    layout.setSpacing(8)
+    layout.setContentsMargins(theme.margins(18, 16, 18, 16))
+    layout.setSpacing(theme.px(8))
     return frame, layout
 
 

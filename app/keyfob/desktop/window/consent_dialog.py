@@ -31,21 +31,21 @@ class ConsentDialog(ModalDialog):
         super().__init__("A program asks for a token", title, parent)
         self._reply: Reply | None = None
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(26, 22, 26, 20)
-        layout.setSpacing(8)
+        layout.setContentsMargins(theme.margins(26, 22, 26, 20))
+        layout.setSpacing(theme.px(8))
         layout.addWidget(label(title, "dialogTitle", wrap=True))
         text = "The program gets an access token and can act as you until the token expires."
         layout.addWidget(label(text, "secondary", wrap=True))
-        layout.addSpacing(4)
-        layout.addLayout(_facts(program))
-        layout.addSpacing(12)
+        layout.addSpacing(theme.px(4))
+        layout.addLayout(_facts(theme, program))
+        layout.addSpacing(theme.px(12))
         self.no = button("Don’t allow", "primary")
         self.no.setDefault(True)
         self.once = button("Allow once")
         self.hour = button("Allow for an hour")
         self.always = button("Always allow")
         grid = QGridLayout()
-        grid.setSpacing(9)
+        grid.setSpacing(theme.px(9))
         for place, (each, reply) in enumerate(
             (
                 (self.once, Reply.ONCE),
@@ -75,11 +75,11 @@ class ConsentDialog(ModalDialog):
         self.answered.emit(self._reply or Reply.NO)
 
 
-def _facts(program: Program) -> QGridLayout:
+def _facts(theme: Theme, program: Program) -> QGridLayout:
     """What the system reports about the program, as selectable text."""
     grid = QGridLayout()
-    grid.setHorizontalSpacing(14)
-    grid.setVerticalSpacing(4)
+    grid.setHorizontalSpacing(theme.px(14))
+    grid.setVerticalSpacing(theme.px(4))
     grid.setColumnStretch(1, 1)
     chain = " ← ".join(plain(each.rpartition("/")[2], 40) for each in program.parents)
     facts = (

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
+from PySide6.QtGui import (
+    QCloseEvent,
+    QHideEvent,
+    QKeySequence,
+    QPaintEvent,
+    QResizeEvent,
+    QShortcut,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -31,7 +39,9 @@ from keyfob.desktop.window.models import Banner, Window
 from keyfob.desktop.window.sidebar import Sidebar
 from keyfob.desktop.window.toast import Toast
 
-SIDEBAR = 290  # wide at first, as designed
+# Until the user moves the list's edge, the list has a share of the window, between these designed pixels.
+SIDEBAR, SIDEBAR_WIDE, SIDEBAR_SHARE = 290, 380, 0.2
+BANNER_TEXT = 760  # designed pixels: on a wide window the buttons follow the text
 
 
 def _never() -> bool:
@@ -60,7 +70,11 @@ class BannerView(QFrame):
         texts.setSpacing(px(2))
         texts.addWidget(label(banner.title, "strong", wrap=True))
         texts.addWidget(label(banner.text, "secondary", wrap=True))
-        row.addLayout(texts, 1)
+        words = QWidget()
+        words.setLayout(texts)
+        words.setMaximumWidth(px(BANNER_TEXT))
+        texts.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(words, 1000)
         if banner.later:
             later = button(banner.later, name=f"{banner.later}: {banner.title}")
             later.clicked.connect(self._put_off)
@@ -69,6 +83,7 @@ class BannerView(QFrame):
             mend = button(banner.button, "primary" if leads else "", name=f"{banner.button}: {banner.title}")
             mend.clicked.connect(self._press)
             row.addWidget(mend)
+        row.addStretch(1)
 
     def _press(self) -> None:
         self.pressed.emit(self._banner.action, self._banner.key)
@@ -96,6 +111,7 @@ class MainWindow(QMainWindow):
         self._lead: Banner | None = None
         self.may_hide: Callable[[], bool] = _never
         self._painted = False
+        self.sidebar_width: int | None = None  # pixels, as the user chose it
         # A timer of the window's own: nothing is emitted for a window that is gone before it fires.
         self._paint_timer = QTimer(self)
         self._paint_timer.setSingleShot(True)
@@ -119,6 +135,7 @@ class MainWindow(QMainWindow):
         self._middle.addWidget(self.sidebar)
         self._middle.addWidget(self.pages)
         self._middle.setStretchFactor(1, 1)
+        self._middle.splitterMoved.connect(self._sidebar_moved)
         centre = QWidget()
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -137,7 +154,6 @@ class MainWindow(QMainWindow):
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
         self.empty.settings_asked.connect(self.sidebar.settings_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))
-        self.set_sidebar_width(theme.px(SIDEBAR))
         self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
 
     def _shortcut(self, keys: str, target: object) -> QShortcut:
@@ -145,13 +161,19 @@ class MainWindow(QMainWindow):
         shortcut.activated.connect(target)
         return shortcut
 
-    def sidebar_width(self) -> int:
-        """In pixels."""
-        return self._middle.sizes()[0]
-
-    def set_sidebar_width(self, width: int) -> None:
+    def choose_sidebar_width(self, width: int) -> None:
         """In pixels; kept within its limits."""
-        width = min(max(width, self.sidebar.minimumWidth()), self.sidebar.maximumWidth())
+        self.sidebar_width = min(max(width, self.sidebar.minimumWidth()), self.sidebar.maximumWidth())
+        self._fit_sidebar()
+
+    def _sidebar_moved(self, width: int) -> None:
+        self.sidebar_width = width
+
+    def _fit_sidebar(self) -> None:
+        usual = min(
+            max(round(self.width() * SIDEBAR_SHARE), self._theme.px(SIDEBAR)), self._theme.px(SIDEBAR_WIDE)
+        )
+        width = self.sidebar_width or usual
         self._middle.setSizes([width, max(self.width() - width, 1)])
 
     @property
@@ -215,6 +237,11 @@ class MainWindow(QMainWindow):
         else:
             event.ignore()  # the app takes its time to quit: a renewal in progress is finished first
             self.closing.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the list its share."""
+        super().resizeEvent(event)
+        self._fit_sidebar()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Emit `painted` after the first paint."""

@@ -27,9 +27,9 @@ class WindowPlace(QObject):
 
     def note(self) -> None:
         """Write the place down if it has changed. A disk that refuses costs nothing but the place."""
-        place = {
+        place: dict[str, object] = {
             "geometry": base64.b64encode(self._window.saveGeometry().data()).decode(),
-            "sidebar": self._window.sidebar_width(),
+            "sidebar": self._window.sidebar_width,
         }
         if place == self._noted:
             return
@@ -44,7 +44,8 @@ class WindowPlace(QObject):
         try:
             place = json.loads(self._file.read_bytes())
             self._window.restoreGeometry(QByteArray(base64.b64decode(place["geometry"], validate=True)))
-            self._window.set_sidebar_width(int(place["sidebar"]))
+            if place["sidebar"] is not None:
+                self._window.choose_sidebar_width(int(place["sidebar"]))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError):

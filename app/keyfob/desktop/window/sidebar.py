@@ -23,12 +23,11 @@ from keyfob.desktop.shared.avatar import paint_face
 from keyfob.desktop.shared.outside_text import SENTENCE, set_tooltip
 from keyfob.desktop.shared.status_widgets import paint_status
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import RETURNS, Elided, IconButton, SearchField, Selector, label
+from keyfob.desktop.shared.widgets import LEFT, RETURNS, Elided, IconButton, SearchField, Selector, label
 from keyfob.desktop.window.models import NO_TRAY, SORTED_FROM, Row, Window
 
 ROW = Qt.ItemDataRole.UserRole
-# A name in a script from right to left begins at the left too, above its second line.
-LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
+ORDER = "Accounts that need you come first, then those that wait, then the others by name."
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -275,7 +274,7 @@ class Sidebar(QFrame):
         self.none_found.hide()
         self.below = QVBoxLayout()  # below the accounts: pages add their navigation buttons here
         self.below.setContentsMargins(0, 0, 0, 0)
-        self.below.setSpacing(2)
+        self.below.setSpacing(theme.px(2))
         self.connect_button = IconButton(theme, "plus", "Connect Account", "", "Connect Account")
         self.settings_button = IconButton(theme, "gear", "Settings")
         set_tooltip(self.settings_button, "Settings (Ctrl+,)")
@@ -291,7 +290,9 @@ class Sidebar(QFrame):
         self._column = QVBoxLayout(self)
         self._column.setSpacing(0)
         self._column.addLayout(self._head)
-        self._column.addWidget(self.search)
+        self._search_room = QVBoxLayout()  # a margin that is there only with the field
+        self._search_room.addWidget(self.search)
+        self._column.addLayout(self._search_room)
         self._column.addWidget(self.none_found)
         self._column.addWidget(self.list, 1)
         self._column.addWidget(self.tray_note)
@@ -306,11 +307,21 @@ class Sidebar(QFrame):
         self.note.show_text(model.summary_note)
         self.note.setVisible(bool(model.summary_note))
         self.list.fill(model.rows, selected)
-        self.search.setVisible(len(model.rows) >= SORTED_FROM or bool(self.search.text()))
+        many = len(model.rows) >= SORTED_FROM
+        self.search.setVisible(many or bool(self.search.text()))
+        self._search_room.setContentsMargins(
+            0, 0, 0, self._theme.px(8) if self.search.isVisibleTo(self) else 0
+        )
+        self._say_order(ORDER if many else "")
         self._filter()
         self.tray_note.setVisible(model.tray_missing)
         if model.tray_missing:
             self.tray_note.setText(NO_TRAY)
+
+    def _say_order(self, order: str) -> None:
+        if order != self.list.accessibleDescription():
+            self.list.setAccessibleDescription(order)
+            set_tooltip(self.summary, order)
 
     def go_to_search(self) -> None:
         """Ctrl+F: into the search field. With fewer accounts than it is shown for, into the list."""
