@@ -15,6 +15,7 @@ import pytest
 
 from keyfob.adapters.loopback.handover import ask_to_give_way
 from support.app_run import Stage, Window
+from support.notification_daemon import NotificationDaemon
 from support.oidc_provider import OidcProvider, Person
 from support.running import until
 from support.session import DesktopSession
@@ -237,6 +238,36 @@ def test_close_to_tray_and_back(stage: Stage, server: OidcProvider) -> None:
         window.gone(role="frame", name="Keyfob")
         assert stage.run().code == 0
         window.find(role="frame", name="Keyfob")
+
+
+def test_a_notification_leads_to_the_sign_in_and_goes_with_its_cause(
+    stage: Stage, server: OidcProvider
+) -> None:
+    stage.settings(first_start_done=True)
+    assert stage.run("connect", "acme", **stage.browser("alice")).code == 0
+
+    def titles() -> list[str]:
+        return [each["title"] for each in daemon.shown.values()]
+
+    with (
+        NotificationDaemon(stage.session.bus_address) as daemon,
+        stage.window(**stage.browser("alice")) as window,
+    ):
+        window.row("acme/alice", "connected")
+        close_window(stage)
+        until(lambda: titles() == ["Keyfob keeps running in the tray"], "the note about the tray")
+        daemon.dismiss(next(iter(daemon.shown)))
+        server.revoke("alice")
+        until(lambda: titles() == ["Alice needs you"], "the notification", seconds=LIFETIME * 4)
+        daemon.press(next(iter(daemon.shown)), "button")
+        window.find(has="Alice", role="label", window="Connect Account", seconds=60)
+        window.press("Done", window="Connect Account", seconds=60)
+        window.row("acme/alice", "connected")
+
+        server.revoke("alice")
+        until(lambda: titles() == ["Alice needs you"], "the notification", seconds=LIFETIME * 4)
+        assert stage.run("reconnect", "acme", **stage.browser("alice")).code == 0
+        until(lambda: titles() == [], "the notification to go with its cause")
 
 
 def test_without_a_tray_closing_ends_it(tmp_path: Path, server: OidcProvider) -> None:
