@@ -69,7 +69,7 @@ class SuccessPage(QWidget):
         self._theme = theme
         px = theme.px
         self.avatar = Avatar(theme, 66, "panel")
-        self.title = label("", "dialogTitle", wrap=True)
+        self.title = label("", "title", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self.next_step = NextStep(theme)
         self.question = label("", "small")
@@ -92,7 +92,7 @@ class SuccessPage(QWidget):
         line.addStretch(1)
         body = QWidget()
         layout = QVBoxLayout(body)
-        layout.setContentsMargins(px(26), px(24), px(26), px(22))
+        layout.setContentsMargins(px(28), px(24), px(28), px(22))
         layout.setSpacing(px(6))
         layout.addStretch(2)
         layout.addWidget(self.avatar, 0, Qt.AlignmentFlag.AlignHCenter)
@@ -123,6 +123,8 @@ class SuccessPage(QWidget):
         self.undo.setAccessibleName(f"{model.not_you} {model.undo}")
         self.undo.setEnabled(True)
         self.done_button.setEnabled(True)
+        # A screen reader reads this with the button that gets the focus: not every one hears announcements.
+        self.done_button.setAccessibleDescription(f"{model.title}. {model.text}")
         self.done_button.setFocus()
 
     def show_face(self, face: Face) -> None:
@@ -147,7 +149,7 @@ class FailurePage(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         px = theme.px
-        self.title = label("", "dialogTitle", wrap=True)
+        self.title = label("", "title", wrap=True)
         self.text = label("", "strong", wrap=True)
         self.remedy = label("", "secondary", wrap=True)
         card = QFrame()
@@ -172,7 +174,7 @@ class FailurePage(QWidget):
         inner.addStretch(1)
         body = QWidget()
         left = QHBoxLayout(body)
-        left.setContentsMargins(px(26), px(24), px(26), px(8))
+        left.setContentsMargins(px(28), px(24), px(28), px(8))
         left.addWidget(column, 1000)
         left.addStretch(1)
         scroll = Scroller()
@@ -197,7 +199,7 @@ class FailurePage(QWidget):
         self.retry_button.clicked.connect(self.retry)
         self.close_button.setProperty("push", True)
         foot = QVBoxLayout()
-        foot.setContentsMargins(px(26), px(12), px(26), px(22))
+        foot.setContentsMargins(px(28), px(12), px(28), px(22))
         flow = FlowLayout(gap=px(9))  # large text needs more than one line
         foot.addLayout(flow)
         flow.addWidget(self.copy)
@@ -220,7 +222,9 @@ class FailurePage(QWidget):
             if words:
                 each.setText(words)
                 each.setAccessibleName(words)
-        (self.retry_button if model.retry else self.close_button).setFocus()
+        first = self.retry_button if model.retry else self.close_button
+        first.setAccessibleDescription(f"{model.title}. {model.text} {model.remedy}")
+        first.setFocus()
 
     def wait(self, text: str) -> None:
         """The action continues elsewhere: `text` instead of the remedy, until `show_model`."""

@@ -149,7 +149,7 @@ class WaitingPage(QWidget):
         self._qr_text: str | None = None
         self._left = ""
         px = theme.px
-        self.title = label("", "dialogTitle", wrap=True)
+        self.title = label("", "title", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self._steps: list[StepRow] = []
         self._now = ""  # the step under way
@@ -184,7 +184,7 @@ class WaitingPage(QWidget):
         inner.addStretch(1)
         body = QWidget()
         left = QHBoxLayout(body)
-        left.setContentsMargins(px(26), px(24), px(26), px(8))
+        left.setContentsMargins(px(28), px(24), px(28), px(8))
         left.addWidget(column, 1000)
         left.addStretch(1)
         scroll = Scroller()
@@ -205,7 +205,7 @@ class WaitingPage(QWidget):
         self.cancel = button("Cancel")
         self.cancel.clicked.connect(self.cancelled)
         foot = QHBoxLayout()
-        foot.setContentsMargins(px(26), px(12), px(26), px(22))
+        foot.setContentsMargins(px(28), px(12), px(28), px(22))
         foot.setSpacing(px(9))
         foot.addStretch(1)
         foot.addWidget(self.copy_link)
@@ -281,6 +281,7 @@ class WaitingPage(QWidget):
         """Show how the sign-in stands."""
         self.title.setText(model.title)
         self.text.setText(model.text)
+        self.cancel.setAccessibleDescription(f"{model.title}. {model.text}")  # it has the focus
         while len(self._steps) < len(model.steps):
             row = StepRow(self._theme)
             self._steps.append(row)

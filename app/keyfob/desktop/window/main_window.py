@@ -188,6 +188,7 @@ class MainWindow(QMainWindow):
 
     def show_model(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""
+        first = self.pages.currentWidget() is self.empty and bool(model.rows)
         self.sidebar.show_model(model, selected)
         if (model.banners, model.lead) != (self._banners, self._lead):
             self.show_banners(model.banners, model.lead)
@@ -197,6 +198,8 @@ class MainWindow(QMainWindow):
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
         self.sidebar.setVisible(self.pages.currentWidget() is not self.empty)
+        if first:  # what had the focus is gone with the page
+            self.sidebar.list.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def say(self, text: str, *, good: bool = True) -> None:
         """A note that disappears after a while: what a press has brought."""
