@@ -17,6 +17,7 @@ from keyfob.desktop.imports.presenter import item
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme
 from keyfob.engine import Engine
+from support.announcements import announcements
 from support.desktop_app import make_app, put_away
 from support.sample_engine import sample_engine
 from support.samples import write_tool_files
@@ -110,8 +111,14 @@ def test_where_nothing_is_found_the_gallery_opens(first: AppController, home: Pa
 
 
 def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
-    first: AppController, engine: Engine, provider: ScriptedProvider, home: Path, qtbot: QtBot
+    first: AppController,
+    engine: Engine,
+    provider: ScriptedProvider,
+    home: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    spoken = announcements(monkeypatch)
     provider.refuses = "canary-mN2c"  # GitLab's key
     before = texts(home)
     dialog = offered(first, qtbot)
@@ -140,6 +147,10 @@ def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
     qtbot.waitUntil(lambda: texts(home)[0] != before[0])
     qtbot.waitUntil(lambda: "hosts.yml.before-keyfob" in dialog.plaintext.text())
     assert "canary" not in texts(home)[0]
+    assert [text.split(".")[0] for text, _ in spoken] == [
+        "Keys moved",
+        "The old files no longer contain the keys",
+    ]
     assert texts(home)[1:] == before[1:]  # what was not moved stays where it is
     backup = home / ".config/gh/hosts.yml.before-keyfob"
     assert backup.read_text() == before[0]

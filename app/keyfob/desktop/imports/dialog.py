@@ -9,6 +9,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.desktop.imports.presenter import Item, Step
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.avatar import Tile
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.dialog import ModalDialog
@@ -35,8 +36,8 @@ class ImportDialog(ModalDialog):
         self.rows = [ItemRow(theme, item) for item in items]
         body = QWidget()
         column = QVBoxLayout(body)
-        column.setContentsMargins(26, 4, 26, 8)
-        column.setSpacing(4)
+        column.setContentsMargins(theme.px(26), theme.px(4), theme.px(26), theme.px(8))
+        column.setSpacing(theme.px(4))
         for row in self.rows:
             row.switch.toggled.connect(self._count)
             column.addWidget(row)
@@ -44,8 +45,8 @@ class ImportDialog(ModalDialog):
         scroll = Scroller()
         scroll.hold(body)
         head = QVBoxLayout()
-        head.setContentsMargins(26, 24, 26, 8)
-        head.setSpacing(4)
+        head.setContentsMargins(theme.px(26), theme.px(24), theme.px(26), theme.px(8))
+        head.setSpacing(theme.px(4))
         head.addWidget(self.title)
         head.addWidget(self.lead)
         self._build_plaintext()
@@ -59,8 +60,8 @@ class ImportDialog(ModalDialog):
         self.done_button.clicked.connect(self.accept)
         self.go.clicked.connect(self._move)
         foot = QHBoxLayout()
-        foot.setContentsMargins(26, 10, 26, 22)
-        foot.setSpacing(9)
+        foot.setContentsMargins(theme.px(26), theme.px(10), theme.px(26), theme.px(22))
+        foot.setSpacing(theme.px(9))
         foot.addWidget(self.note, 1)
         for each in (self.later, self.go, self.done_button):
             foot.addWidget(each)
@@ -77,14 +78,15 @@ class ImportDialog(ModalDialog):
         self.later.setFocus()
 
     def _build_plaintext(self) -> None:
+        px = self._theme.px
         self._plaintext = QWidget()
         outer = QVBoxLayout(self._plaintext)
-        outer.setContentsMargins(26, 4, 26, 4)
+        outer.setContentsMargins(px(26), px(4), px(26), px(4))
         frame = QFrame()
         frame.setProperty("note", "warn")
         row = QHBoxLayout(frame)
-        row.setContentsMargins(16, 12, 12, 12)
-        row.setSpacing(12)
+        row.setContentsMargins(px(16), px(12), px(12), px(12))
+        row.setSpacing(px(12))
         self.plaintext = label(
             "The moved keys are still in the old files, and all your programs can read them.",
             wrap=True,
@@ -146,6 +148,7 @@ class ImportDialog(ModalDialog):
         self.note.setText("")
         self.later.hide()
         self.go.hide()
+        announce(self, f"{self.title.text()}. {self.lead.text()}")
         self.done_button.show()
         self.done_button.setDefault(True)
         self.done_button.setFocus()
@@ -166,12 +169,14 @@ class ImportDialog(ModalDialog):
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.blank.hide()
+        announce(self, self.plaintext.text())
 
     def complain(self, text: str) -> None:
         """Show what went wrong, and let the user try again."""
         self.note.setText(text)
         self.note.setProperty("role", "problem")
         restyle(self.note)
+        announce(self, text, urgent=True)
         self.blank.setEnabled(True)
 
 
@@ -188,12 +193,12 @@ class ItemRow(QWidget):
         self.switch.setChecked(item.movable)
         self.switch.setEnabled(item.movable)
         texts = QVBoxLayout()
-        texts.setSpacing(1)
+        texts.setSpacing(theme.px(1))
         texts.addWidget(self._title)
         texts.addWidget(self.note)
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 8, 0, 8)
-        row.setSpacing(14)
+        row.setContentsMargins(0, theme.px(8), 0, theme.px(8))
+        row.setSpacing(theme.px(14))
         row.addWidget(Tile(theme, 36, item.letter, item.color), 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(texts, 1)
         row.addWidget(self.switch, 0, Qt.AlignmentFlag.AlignVCenter)

@@ -25,6 +25,8 @@ from keyfob.desktop.window.account_pictures import LifeBarView, Strip
 from keyfob.desktop.window.history import Line
 from keyfob.desktop.window.models import Detail, Problem
 
+FEW = 3  # lines of history that need no second column
+
 
 def _frame(theme: Theme, spacing: int = 8) -> tuple[QFrame, QVBoxLayout]:
     """A card whose margins grow with the font."""
@@ -207,6 +209,7 @@ class HistoryCard(QWidget):
         self._halves = (_Pairs(theme, right=False), _Pairs(theme, right=False))
         for half in self._halves:
             self._columns.addLayout(half, 1)
+            self._columns.setAlignment(half, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(self._columns)
         self._nothing = label("There is no activity yet.", "small")
         layout.addWidget(self._nothing)
@@ -214,8 +217,9 @@ class HistoryCard(QWidget):
 
     def show_model(self, model: Detail) -> None:
         """Show the account's last days."""
-        half = (len(model.lately) + 1) // 2
-        self._columns.setStretch(1, 1 if len(model.lately) > 1 else 0)
+        few = len(model.lately) <= FEW
+        half = FEW if few else (len(model.lately) + 1) // 2
+        self._columns.setStretch(1, 0 if few else 1)
         for pairs, lines in zip(self._halves, (model.lately[:half], model.lately[half:]), strict=True):
             pairs.fill(tuple((line.when, line.text) for line in lines))
             pairs.explain(lines)
