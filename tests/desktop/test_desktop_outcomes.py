@@ -43,7 +43,7 @@ def test_the_waiting_page_has_one_left_edge_and_unfolds_downwards(
         return widget.mapTo(dialog, QPoint(0, 0))
 
     title = place(waiting.title)
-    assert (title.x(), title.y()) == (26, 24)
+    assert (title.x(), title.y()) == (28, 24)
     assert place(waiting.text).x() == 26
     assert place(waiting.findChildren(StepRow)[0]).x() == 26
     assert waiting.title.width() <= 560
