@@ -44,8 +44,8 @@ def test_the_waiting_page_has_one_left_edge_and_unfolds_downwards(
 
     title = place(waiting.title)
     assert (title.x(), title.y()) == (28, 24)
-    assert place(waiting.text).x() == 26
-    assert place(waiting.findChildren(StepRow)[0]).x() == 26
+    assert place(waiting.text).x() == 28
+    assert place(waiting.findChildren(StepRow)[0]).x() == 28
     assert waiting.title.width() <= 560
     if page == "browser":
         steps = [place(row) for row in waiting.findChildren(StepRow)]
