@@ -10,6 +10,7 @@ import pytest
 
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
 from keyfob.core.http import Request, Response
 from keyfob.core.renewal import LOOK_AGAIN
@@ -203,6 +204,16 @@ def test_a_revocation_outlives_the_account(rig: Rig) -> None:
     rig.server.faults = [OFFLINE]
     assert rig.accounts.remove("example").revoked == "pending"
     assert rig.store.get("key-1") is None
+    rig.clock.forward(minutes=5)
+    rig.renewer.tick()
+    assert rig.server.revoked == ["refresh-1"]
+
+
+@pytest.mark.parametrize("code", ["tls_untrusted", "ca_file_faulty", "proxy_unsupported"])
+def test_a_revocation_waits_until_a_setting_of_this_computer_is_corrected(rig: Rig, code: ErrorCode) -> None:
+    rig.connect()
+    rig.server.faults = [SettingWrong("The setting is wrong", code=code)]
+    assert rig.accounts.disconnect("example").revoked == "pending"
     rig.clock.forward(minutes=5)
     rig.renewer.tick()
     assert rig.server.revoked == ["refresh-1"]

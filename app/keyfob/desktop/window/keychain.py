@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
-from keyfob.core.error_codes import CODES, ErrorCode
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeychainError, KeyfobError
 from keyfob.core.facts import Facts, filled
 from keyfob.desktop.shared.operation import Operation
@@ -183,7 +183,7 @@ class Keychain(QObject):
 
     def _not_answered(self, error: KeyfobError) -> None:
         self._asking = False
-        if error.code in CODES and error.code.startswith("keychain_"):
+        if isinstance(error, KeychainError):
             self.heard(error)
         self.changed.emit()
         self.said.emit(f"{error.message}.", False)

@@ -38,6 +38,10 @@ GIVE_UP_AFTER = timedelta(days=30)  # no provider's refresh token that matters o
 HELD_MOST = 16  # older sign-ins of one account; each is a keychain entry
 
 
+# Settings of this computer that stand between Keyfob and every provider until they are corrected.
+OF_THIS_COMPUTER = ("tls_untrusted", "ca_file_faulty", "proxy_unsupported")
+
+
 class Revocations:
     """Thread-safe. `queue` needs the vault; `settle` the network as well."""
 
@@ -153,7 +157,7 @@ class Revocations:
         except KeyfobError as error:
             log.info("revoking for %s failed: %s", pending.account_id, error.code)
             # A client that is refused stays so: what it proves itself with is fixed in the entry.
-            passes = isinstance(error, Transient | KeychainError) or error.code == "tls_untrusted"
+            passes = isinstance(error, Transient | KeychainError) or error.code in OF_THIS_COMPUTER
             if not passes or error.code == "entry_damaged" or now - pending.at > GIVE_UP_AFTER:
                 self.drop(pending)
                 return "refused"
