@@ -207,6 +207,9 @@ def test_a_change_of_the_page_s_state_is_read(window: MainWindow, monkeypatch: p
     show(window, [aldis], aldis)
     show(window, [aldis], aldis, now=NOW + timedelta(minutes=1))
     assert spoken == [], "time that passes is no news"
+    show(window, [replace(aldis, status="renewing")], replace(aldis, status="renewing"))
+    show(window, [aldis], aldis)
+    assert spoken == [], "a renewal is no news"
     show(window, [replace(aldis, status="needs_sign_in")], replace(aldis, status="needs_sign_in"))
     assert spoken == [("Aldis: Needs you. The sign-in has ended.", "Polite")]
 

@@ -14,7 +14,7 @@ from keyfob.desktop.shared.status_widgets import Pill
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, IconButton, Label, Scroller, button, restyle
 from keyfob.desktop.window.account_cards import FactsCard, HistoryCard, LifeCard, NeedCard, ScopesCard
-from keyfob.desktop.window.models import Detail
+from keyfob.desktop.window.models import STATUS_WORDS, Detail
 
 WIDEST = 880  # designed pixels of the content: a wider line is hard to read
 SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards stand next to each other
@@ -33,6 +33,7 @@ class AccountPage(QWidget):
         self._theme = theme
         self._model: Detail | None = None
         self._leads = True
+        self._said: tuple[str, str] | None = None  # the last account and status that were not "renewing"
         self._build_head()
         self._need, self._life = NeedCard(theme), LifeCard(theme)
         self._scopes, self._facts = ScopesCard(theme), FactsCard(theme)
@@ -155,7 +156,7 @@ class AccountPage(QWidget):
         """Show this account. Cheap where little has changed. `leads`: its button may be the primary one."""
         if (model, leads) == (self._model, self._leads):
             return
-        before, self._model, self._leads = self._model, model, leads
+        self._model, self._leads = model, leads
         self.avatar.show_face(model.face)
         self.title.show_text(model.title)
         self.subtitle.show_text(model.subtitle)
@@ -168,7 +169,14 @@ class AccountPage(QWidget):
         self._facts.show_facts(model.facts)
         self._history.show_model(model)
         self._show_buttons(model)
-        if before is not None and before.key == model.key and before.status != model.status:
+        self._say_status(model)
+
+    def _say_status(self, model: Detail) -> None:
+        """Have a change of this account's status read. A renewal that passes is none."""
+        if model.status == STATUS_WORDS["renewing"]:
+            return
+        before, self._said = self._said, (model.key, model.status)
+        if before is not None and before[0] == model.key and before != self._said:
             announce(self, f"{model.title}: {model.status}. {_what(model)}")
 
     def _show_buttons(self, model: Detail) -> None:
