@@ -28,6 +28,22 @@ def window(views: list[AccountView], shown: object = FIRST, **more: object) -> W
 
 
 @pytest.mark.parametrize(
+    ("provider", "tone", "shape"),
+    [
+        ("nexusmods", "ink2", "renew"),
+        ("openai", "ink2", ""),
+        ("google", "warn", "triangle"),
+        ("mastodon", "warn", "clock"),
+        ("keycloak", "accent", "arc"),
+        ("spotify", "ink2", "ring"),
+    ],
+)
+def test_what_is_not_well_stands_out_in_the_list(provider: str, tone: str, shape: str) -> None:
+    row = viewmodel.row(VIEWS[provider], NOW)
+    assert (row.tone, row.shape) == (tone, shape)
+
+
+@pytest.mark.parametrize(
     ("provider", "headline", "side"),
     [
         ("nexusmods", "Renews automatically in 42 minutes", "42 min"),
@@ -222,7 +238,7 @@ def test_an_expired_token_is_never_connected(later: timedelta) -> None:
 def test_until_its_end_it_is_connected() -> None:
     now = NOW + timedelta(minutes=52) - timedelta(microseconds=1)
     shown = viewmodel.window([CONNECTED], CONNECTED.key, (), now, kept_in="Safe", zone=UTC)
-    assert (shown.rows[0].tone, shown.tray, shown.summary_note) == ("ok", "fine", "all fine")
+    assert (shown.rows[0].tone, shown.tray, shown.summary_note) == ("ink2", "fine", "all fine")
 
 
 def test_what_has_expired_and_cannot_be_renewed_needs_the_person() -> None:

@@ -41,7 +41,7 @@ from keyfob.desktop.window.toast import Toast
 
 # Until the user moves the list's edge, the list has a share of the window, between these designed pixels.
 SIDEBAR, SIDEBAR_WIDE, SIDEBAR_SHARE = 290, 380, 0.2
-BANNER_TEXT = 760  # designed pixels: on a wide window the buttons follow the text
+BANNER = 1160  # designed pixels: how far from its text a banner's button may be on a wide window
 
 
 def _never() -> bool:
@@ -60,9 +60,15 @@ class BannerView(QFrame):
         self._banner = banner
         self.setProperty("tone", banner.tone)
         self.setAccessibleName(plain(f"{banner.title}. {banner.text}", SENTENCE))
-        row = QHBoxLayout(self)
         px = theme.px
-        row.setContentsMargins(px(18), px(11), px(16), px(11))
+        whole = QWidget()
+        whole.setMaximumWidth(px(BANNER))
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(whole, 1000)
+        outer.addStretch(1)
+        row = QHBoxLayout(whole)
+        row.setContentsMargins(theme.margins(18, 11, 16, 11))
         row.setSpacing(px(12))
         drawing, color = ("info", "accent") if banner.tone == "info" else ("warning", banner.tone)
         row.addWidget(Picture(theme, drawing, color, 20), 0, Qt.AlignmentFlag.AlignVCenter)
@@ -70,11 +76,7 @@ class BannerView(QFrame):
         texts.setSpacing(px(2))
         texts.addWidget(label(banner.title, "strong", wrap=True))
         texts.addWidget(label(banner.text, "secondary", wrap=True))
-        words = QWidget()
-        words.setLayout(texts)
-        words.setMaximumWidth(px(BANNER_TEXT))
-        texts.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(words, 1000)
+        row.addLayout(texts, 1)
         if banner.later:
             later = button(banner.later, name=f"{banner.later}: {banner.title}")
             later.clicked.connect(self._put_off)
@@ -83,7 +85,6 @@ class BannerView(QFrame):
             mend = button(banner.button, "primary" if leads else "", name=f"{banner.button}: {banner.title}")
             mend.clicked.connect(self._press)
             row.addWidget(mend)
-        row.addStretch(1)
 
     def _press(self) -> None:
         self.pressed.emit(self._banner.action, self._banner.key)

@@ -56,7 +56,7 @@ class Row:
     subtitle: str
     side: str  # "42 min", "sign in", "no expiry"
     tone: str
-    shape: str
+    shape: str  # as in STATUS_SHAPES; "renew" beside a countdown to a renewal, empty for no sign
     face: Face
     tooltip: str
 

@@ -4,7 +4,7 @@ connecting an account and for the settings.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QFrame,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.text import plain
+from keyfob.desktop.shared import icons
 from keyfob.desktop.shared.avatar import paint_face
 from keyfob.desktop.shared.outside_text import SENTENCE, set_tooltip
 from keyfob.desktop.shared.status_widgets import paint_status
@@ -27,6 +28,8 @@ from keyfob.desktop.shared.widgets import LEFT, RETURNS, Elided, IconButton, Sea
 from keyfob.desktop.window.models import NO_TRAY, SORTED_FROM, Row, Window
 
 ROW = Qt.ItemDataRole.UserRole
+NEEDS = "triangle"  # the shape of an account that needs the user
+DRAWINGS = {NEEDS: "warning", "renew": "renew"}  # of our own, by the row's shape
 ORDER = "Accounts that need you come first, then those that wait, then the others by name."
 Index = QModelIndex | QPersistentModelIndex
 
@@ -71,34 +74,54 @@ class RowDelegate(QStyledItemDelegate):
         height = name_metrics.height() + under_metrics.height() + px(1)
         top = box.center().y() - height / 2
         width = max(right - px(8) - left, px(20))
-        elide = Qt.TextElideMode.ElideRight
         painter.setFont(name_font)
         painter.setPen(theme.color("ink"))
         upper = QRectF(left, top, width, name_metrics.height())
+        elide = Qt.TextElideMode.ElideRight
         painter.drawText(upper, LEFT, name_metrics.elidedText(row.title, elide, int(width)))
         painter.setFont(under_font)
-        painter.setPen(theme.color("ink2"))
         lower = QRectF(left, upper.bottom() + px(1), width, under_metrics.height())
-        painter.drawText(lower, LEFT, under_metrics.elidedText(row.subtitle, elide, int(width)))
+        self._paint_under(painter, lower, under_metrics, row)
         painter.restore()
 
+    def _paint_under(self, painter: QPainter, line: QRectF, metrics: QFontMetrics, row: Row) -> None:
+        """The second line: the provider, and what the account needs."""
+        need, between = (row.side, " · ") if row.shape == NEEDS else ("", "")
+        room = max(int(line.width()) - metrics.horizontalAdvance(between + need), 0)
+        text = metrics.elidedText(row.subtitle, Qt.TextElideMode.ElideRight, room) + between
+        painter.setPen(self._theme.color("ink2"))
+        painter.drawText(line, LEFT, text)
+        painter.setPen(self._theme.color(row.tone))
+        painter.drawText(line.adjusted(metrics.horizontalAdvance(text), 0, 0, 0), LEFT, need)
+
     def _paint_side(self, painter: QPainter, box: QRectF, row: Row) -> float:
-        """The status at the right; returns where it begins."""
+        """The status at the right; returns where it begins. What an account needs stands in the second line,
+        so that here its sign is enough.
+        """
         theme, px = self._theme, self._theme.px
         font = theme.font(12.5, 500)
         metrics = QFontMetrics(font)
-        text = metrics.elidedText(row.side, Qt.TextElideMode.ElideRight, round(box.width() * 0.4))
-        width = metrics.horizontalAdvance(text)
-        right = box.right() - px(10)
+        left, middle = box.right() - px(10), box.center().y()
         color = theme.color(row.tone)
-        painter.setFont(font)
-        painter.setPen(color)
-        line = QRectF(right - width - 1, box.top(), width + 2, box.height())
-        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, text)
-        side = px(8)
-        shape = QRectF(line.left() - px(6) - side, box.center().y() - side / 2, side, side)
-        paint_status(painter, shape, row.shape, color)
-        return shape.left()
+        if row.shape != NEEDS:
+            text = metrics.elidedText(row.side, Qt.TextElideMode.ElideRight, round(box.width() * 0.4))
+            left -= metrics.horizontalAdvance(text) + 1
+            painter.setFont(font)
+            painter.setPen(color)
+            painter.drawText(QRectF(left, box.top(), box.right() - left, box.height()), LEFT, text)
+            left -= px(6)
+        drawing = DRAWINGS.get(row.shape)
+        if drawing is not None:
+            side = px(14) if row.shape != NEEDS else px(18)
+            ratio = painter.device().devicePixelRatioF()
+            pixmap = icons.pixmap(drawing, color.name(), side, ratio)
+            painter.drawPixmap(QPointF(left - side, middle - side / 2), pixmap)
+        elif row.shape:
+            side = px(8)
+            paint_status(painter, QRectF(left - side, middle - side / 2, side, side), row.shape, color)
+        else:
+            side = 0
+        return left - side
 
 
 class AccountList(Selector):

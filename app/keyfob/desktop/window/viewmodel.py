@@ -107,9 +107,16 @@ def _row(view: AccountView, side: str, counted: str, twins: bool, picture: str) 
     if twins and view.label != name_of(view):
         parts.append(view.label)
     title = name_of(view)
-    state = STATUS_WORDS[view.status].lower()
+    state, tone, shape = (
+        STATUS_WORDS[view.status].lower(),
+        STATUS_TONES[view.status],
+        STATUS_SHAPES[view.status],
+    )
+    renews = bool(view.renewable and view.renews_at)
+    if view.status == "connected":  # quiet: what stands out in the list is what is not well
+        tone, shape = "ink2", "renew" if counted and renews else ""
     if counted:
-        state += f", {'renews' if view.renewable and view.renews_at else 'ends'} in {counted}"
+        state += f", {'renews' if renews else 'ends'} in {counted}"
     return Row(
         view.key,
         view.id,
@@ -117,8 +124,8 @@ def _row(view: AccountView, side: str, counted: str, twins: bool, picture: str) 
         title,
         " · ".join(parts),
         side,
-        STATUS_TONES[view.status],
-        STATUS_SHAPES[view.status],
+        tone,
+        shape,
         face_of(view, {view.key: picture}),
         f"{title} · {' · '.join(parts)}\n{view.id}: {state}",
     )
