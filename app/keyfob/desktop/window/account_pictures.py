@@ -110,8 +110,8 @@ class Strip(QWidget):
         px = self._theme.px
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        side = px(7)
-        left, width, middle = side / 2, self.width() - side, px(9)
+        widest = px(12)  # of a mark, which must not be cut at the ends
+        left, width, middle = widest / 2, self.width() - widest, px(9)
         self._paint_days(painter, left, width, middle)
         for point in sorted(self._points, key=lambda p: p.tone in ("warn", "bad")):
             self._paint_point(painter, QPointF(left + width * point.place, middle), point.tone)
