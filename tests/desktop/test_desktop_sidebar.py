@@ -17,7 +17,9 @@ from keyfob.desktop.shared.widgets import Elided
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Window
+from keyfob.desktop.window.names import listed
 from keyfob.desktop.window.place import FILE, WindowPlace
+from support.announcements import announcements
 from support.samples import NOW, view
 
 NAMES = ("Zoe", "Bo", "Ada", "Kim", "Lee", "Max", "Pat", "Sam", "Tim", "Uma", "Ömer", "דנה")
@@ -281,3 +283,43 @@ def test_a_name_from_right_to_left_begins_at_the_left(theme: Theme, qtbot: QtBot
     drawn = [x for x in range(400) for y in range(40) if image.pixelColor(x, y) != ground]
     assert min(drawn) < 10
     assert max(drawn) < 200
+
+
+def test_what_a_search_finds_is_counted_for_screen_readers(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.show_model(model(many(12)), None)
+    spoken = announcements(monkeypatch)
+    window.sidebar.search.setText("gitlab a1")
+    window.sidebar.search.setText("bo")
+    window.sidebar.search.setText("nobody")
+    window.show_model(model(many(11)), None)
+    assert [text for text, _ in spoken] == ["2 accounts", "1 account", "No account called “nobody”"]
+
+
+def test_down_goes_to_an_account_that_the_search_shows(window: MainWindow) -> None:
+    views = many(12)
+    window.show_model(model(views, views[0].key), views[0].key)
+    chosen: list[str] = []
+    window.sidebar.list.chosen.connect(chosen.append)
+    window.sidebar.go_to_search()
+    QTest.keyClicks(window.sidebar.search, "kim")
+    QTest.keyClick(window.sidebar.search, Qt.Key.Key_Down)
+    assert window.sidebar.list.hasFocus()
+    assert chosen == [views[3].key]
+
+
+def test_the_keys_for_search_do_nothing_without_a_list(window: MainWindow) -> None:
+    window.sidebar.hide()
+    focused = window.focusWidget()
+    window.sidebar.go_to_search()
+    window.sidebar.show()
+    assert window.focusWidget() is focused
+
+
+def test_many_names_are_counted() -> None:
+    assert listed(["Ada", "Bo", "Kim"]) == "Ada, Bo, Kim"
+    assert listed(["Ada", "Bo", "Kim", "Lee"]) == "Ada, Bo and 2 more"
+    views = [replace(each, status="needs_sign_in") for each in many(12)]
+    (banner,) = model(views).banners
+    assert banner.text == "Signed out: Zoe, Bo, Ada, Kim, Lee and 7 more."

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
 from keyfob.desktop.window.models import Banner
-from keyfob.desktop.window.names import name_of
+from keyfob.desktop.window.names import listed, name_of
 from keyfob.desktop.window.status_text import ends_soon, why_it_ended
 
 
@@ -28,7 +28,7 @@ def banners(
     others = [v for v in ended if v.key != shown and banner_id(v) not in hidden]
     if len(others) > 2:
         other = "other " if any(v.key == shown for v in ended) else ""
-        names = ", ".join(name_of(v) for v in others)
+        names = listed([name_of(v) for v in others], 6)
         title = f"{len(others)} {other}accounts need you"
         out.append(Banner("warn", title, f"Signed out: {names}.", "Show", "show", others[0].key))
         return tuple(out)

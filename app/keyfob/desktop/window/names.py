@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from keyfob.core.account import AccountView
 from keyfob.core.provider import EMPTY
@@ -14,6 +14,13 @@ def name_of(view: AccountView) -> str:
     if view.holds_key and view.key_tail and not (view.name or view.email):
         return f"key …{view.key_tail}"
     return view.name or view.label
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """`Ada, Bo and 4 more` if there are more than `most`."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
 
 
 def shorter(name: str, most: int = 28) -> str:

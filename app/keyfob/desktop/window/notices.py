@@ -13,7 +13,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.desktop.shared import remedies
 from keyfob.desktop.window.banners import banner_id
 from keyfob.desktop.window.models import Banner
-from keyfob.desktop.window.names import name_of
+from keyfob.desktop.window.names import listed, name_of
 from keyfob.desktop.window.status_text import why_it_ended
 
 
@@ -85,6 +85,6 @@ class Attention:
         if len(needy) == 1:
             only = needy[0]
             return Need((only.key,), f"{name_of(only)} needs you", why_it_ended(only, now), "Sign in", fresh)
-        names = ", ".join(name_of(view) for view in needy)
+        names = listed([name_of(view) for view in needy], 6)
         ordered = tuple(view.key for view in needy)
         return Need(ordered, f"{len(needy)} accounts need you", names, "Open Keyfob", fresh)

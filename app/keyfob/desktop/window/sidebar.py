@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.core.text import plain
 from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.avatar import paint_face
 from keyfob.desktop.shared.outside_text import SENTENCE, set_tooltip
 from keyfob.desktop.shared.status_widgets import paint_status
@@ -206,15 +207,17 @@ class AccountList(Selector):
         item.setText(row.accessible)
         set_tooltip(item, row.tooltip)
 
-    def filter(self, text: str) -> bool:
-        """Show the accounts that have each word of `text` in their name, provider or id; whether there is
-        one. All of them if there is no word.
+    def filter(self, text: str) -> int:
+        """Show the accounts that have each word of `text` in their name, provider or id, and return how many
+        these are. All of them if there is no word.
         """
         words = text.casefold().split()
         if words != self._words:
             self._words = words
             self._hide_others()
-        return not all(self.isRowHidden(number) for number in range(self.count()))
+        if not words:
+            return self.count()
+        return sum(not self.isRowHidden(number) for number in range(self.count()))
 
     def _hide_others(self) -> None:
         for number, row in enumerate(self._rows):
@@ -223,7 +226,7 @@ class AccountList(Selector):
                 self.setRowHidden(number, not all(word in searched for word in self._words))
 
     def choose_first(self) -> None:
-        """Choose the first account that is shown."""
+        """Choose the first account that the search shows."""
         for number in range(self.count()):
             if not self.isRowHidden(number):
                 self.setCurrentRow(number)
@@ -290,7 +293,7 @@ class Sidebar(QFrame):
         self.tray_note = label("", "hint", wrap=True)
         self.tray_note.hide()
         self.search = AccountSearch(theme)
-        self.search.textChanged.connect(self._filter)
+        self.search.textChanged.connect(self._searched)
         self.search.left.connect(self._leave_search)
         self.search.first_asked.connect(self.list.choose_first)
         self.none_found = label("", "hint", wrap=True)
@@ -347,17 +350,31 @@ class Sidebar(QFrame):
             set_tooltip(self.summary, order)
 
     def go_to_search(self) -> None:
-        """Ctrl+F: into the search field. With fewer accounts than it is shown for, into the list."""
+        """Ctrl+F: into the search field. With fewer accounts than it is shown for, into the list. Nothing
+        happens while the sidebar is not there.
+        """
+        if not self.isVisible():
+            return
         target: QWidget = self.search if self.search.isVisible() else self.list
         target.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    def _filter(self) -> None:
+    def _filter(self) -> int:
         wanted = self.search.text()
         found = self.list.filter(wanted)
         self.none_found.setText(f"No account called “{plain(wanted, SENTENCE)}”")
         self.none_found.setVisible(not found and bool(wanted.strip()))
+        return found
+
+    def _searched(self) -> None:
+        found = self._filter()
+        if self.isVisible():
+            many = f"{found} account{'' if found == 1 else 's'}"
+            announce(self.search, many if found else self.none_found.text())
 
     def _leave_search(self) -> None:
+        current = self.list.currentItem()
+        if current is None or current.isHidden():
+            self.list.choose_first()
         self.list.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _resize(self) -> None:
