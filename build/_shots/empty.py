@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from PySide6.QtWidgets import QWidget
 
+from _shots import imports
 from _shots.registry import scene
 from _shots.window import LOCKED
 from keyfob.core.settings import Settings
@@ -73,6 +74,12 @@ def demo_failed(stage: Stage) -> QWidget:
     app.window.empty.demo_button.click()
     stage.until(app.window.empty.problem.isVisible)
     return app.window
+
+
+@scene("empty-keys-found")
+def keys_found(stage: Stage) -> QWidget:
+    imports.offered(stage).later.click()
+    return stage.apps[-1].window
 
 
 @scene("empty-no-keys")

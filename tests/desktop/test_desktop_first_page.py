@@ -131,6 +131,7 @@ def test_a_demo_that_does_not_start_says_why_on_the_page(make: Make, qtbot: QtBo
     qtbot.waitUntil(page.problem.isVisible)
     assert page.problem.text() == "Another program uses port 9899. Close it."
     assert page.demo_button.isEnabled()
+    assert app.window.focusWidget() is page.demo_button
     assert not app.running.connect_dialog.isVisible()
     works.append(True)
     page.demo_button.click()

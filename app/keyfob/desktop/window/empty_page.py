@@ -164,7 +164,7 @@ class EmptyPage(QWidget):
         column.addLayout(_centred(px(12), self.connect_button, self.demo_button))
         column.addWidget(self.problem)
         column.addSpacing(px(12))
-        column.addLayout(_centred(px(2), self._question, self.keys_button))
+        column.addLayout(_centred(px(6), self._question, self.keys_button))
 
     def _build_tiles(self, column: QVBoxLayout) -> None:
         px = self._theme.px
@@ -214,7 +214,7 @@ class EmptyPage(QWidget):
         """Show this."""
         if model.problem and model.problem != self._model.problem:
             announce(self, model.problem, urgent=True)
-        self._model = model
+        before, self._model = self._model, model
         kind = "primary" if model.leads else ""
         if self.connect_button.property("kind") != kind:
             self.connect_button.setProperty("kind", kind)
@@ -233,6 +233,11 @@ class EmptyPage(QWidget):
         place = {"encrypted file": "an encrypted file"}.get(model.kept_in, model.kept_in)
         self._safe.title.setText("Kept in memory only" if model.forgetful else f"Safe in {place}")
         self.tray_note.setVisible(model.tray_missing)
+        # A button that cannot be pressed loses the focus: it comes back when the button does.
+        if before.starting and not model.starting:
+            self.demo_button.setFocus()
+        if before.looking and not model.looking:
+            self.keys_button.setFocus()
         self._arrange()
 
     def _show_keys(self, model: EmptyModel) -> None:
