@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from _shots.registry import scene
 from _shots.stage import GOOGLE, NEXUS
 from keyfob.core.account import AccountView
-from keyfob.core.errors import KeychainError, SettingWrong, Transient
+from keyfob.core.errors import KeychainError, SettingWrong
 from support.samples import NOW, D, H
 from support.scripted_provider import Someone
 
@@ -65,7 +65,7 @@ def retry(stage: Stage) -> QWidget:
     """The provider could not be reached, and the token still works."""
     (view,) = stage.views("github")
     app = with_account(stage, view)
-    stage.provider.down = Transient("github.com cannot be reached", code="network_unreachable", sent=False)
+    stage.provider.offline = True
     app.running.ask("renew", view.key)
     stage.settle()
     app.window.note.hide()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from _shots.empty import Demo
 from _shots.registry import scene
 from _shots.stage import ALDIS
+from _shots.window import LOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,6 +187,42 @@ def recognised(stage: Stage) -> QWidget:
 @scene("connect-failure")
 def failure(stage: Stage) -> QWidget:
     return ended(stage, stage.browser.deny)
+
+
+@scene("connect-timed-out")
+def timed_out(stage: Stage) -> QWidget:
+    return ended(stage, lambda: stage.browser.listener.time_out())
+
+
+@scene("connect-key-refused")
+def key_refused(stage: Stage) -> QWidget:
+    stage.provider.refuses = "made-up-key"
+    dialog = form(stage, "gitlab", "api_key")
+    dialog.form.fields["api_key"].setText("glpat-made-up-key")
+    dialog.form.go.click()
+    stage.until(lambda: dialog.pages.currentWidget() is dialog.failure)
+    return dialog
+
+
+@scene("connect-keychain")
+def keychain(stage: Stage) -> QWidget:
+    engine = stage.engine([])
+    dialog = form(stage, "nexusmods", "oauth", engine)
+    dialog.form.fields["client_id"].setText("keyfob-of-aldis")
+    stage.vault.error = LOCKED
+    dialog.form.go.click()
+    stage.until(lambda: dialog.pages.currentWidget() is dialog.failure)
+    return dialog
+
+
+@scene("connect-unreachable")
+def unreachable(stage: Stage) -> QWidget:
+    stage.provider.offline = True
+    dialog = form(stage, "github", "device")
+    dialog.form.fields["client_id"].setText("Iv1.8a61f9b3a7aba766")
+    dialog.form.go.click()
+    stage.until(lambda: dialog.pages.currentWidget() is dialog.failure)
+    return dialog
 
 
 @scene("connect-port")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from _shots import connect, empty, settings
+from _shots import account, connect, dialogs, empty, imports, settings
 from _shots.registry import scene
 
 if TYPE_CHECKING:
@@ -41,3 +41,28 @@ def device(stage: Stage) -> QWidget:
 @scene("large-settings")
 def all_settings(stage: Stage) -> QWidget:
     return settings.settings(stage)
+
+
+@scene("large-settings-bottom")
+def settings_at_the_bottom(stage: Stage) -> QWidget:
+    return settings.programs(stage)
+
+
+@scene("large-consent")
+def consent(stage: Stage) -> QWidget:
+    return dialogs.consent(stage)
+
+
+@scene("large-moving")
+def moving(stage: Stage) -> QWidget:
+    return imports.moving(stage)
+
+
+@scene("large-moving-done")
+def moved(stage: Stage) -> QWidget:
+    return imports.done(stage)
+
+
+@scene("large-failure")
+def failure(stage: Stage) -> QWidget:
+    return account.wrong_person(stage)

@@ -20,18 +20,9 @@ if TYPE_CHECKING:
 
 Make = Callable[["Stage"], "QWidget"]
 MODULES = (
-    "window",
-    "frame",
-    "account",
-    "empty",
-    "connect",
-    "gallery",
-    "imports",
-    "settings",
-    "dialogs",
-    "tray",
-    "large",
-)
+    "window", "frame", "account", "many", "empty", "connect", "gallery", "imports", "settings", "dialogs",
+    "tray", "large", "least", "focus",
+)  # fmt: skip
 _SCENES: dict[str, Make] = {}
 
 

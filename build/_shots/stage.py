@@ -68,7 +68,7 @@ class Stage:
         self.apps: list[AppController] = []
         self.ending: list[Callable[[], object]] = []  # lets go what a scene holds up
         self.kept: list[object] = []
-        self._renews = False  # an account is due at the start
+        self.renews = False  # an account is due at the start
 
     def __enter__(self) -> Stage:
         return self
@@ -112,7 +112,7 @@ class Stage:
             if app.running is not None:
                 app.running.renewal_timer.stop()
         self.until(lambda: len(operation.running()) <= lasting)
-        if self._renews:  # on threads of the engine, which are none of these
+        if self.renews:  # on threads of the engine, which are none of these
             end = time.monotonic() + 0.03
             self.until(lambda: time.monotonic() > end)
         for app in self.apps:
@@ -135,7 +135,7 @@ class Stage:
     def engine(self, views: Sequence[AccountView] | None = None, **ports: Any) -> Engine:
         """With these accounts (the samples), which have been here for some days."""
         views = self.views() if views is None else views
-        self._renews = bool({each.key for each in views} & self.provider.fates.keys())
+        self.renews = bool({each.key for each in views} & self.provider.fates.keys())
         self.clock.at = NOW - 4 * D
         made = sample_engine(
             self.folder,

@@ -9,16 +9,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from _shots.registry import scene
-from keyfob.core.errors import KeychainError, Transient
+from _shots.stage import NEXUS
+from keyfob.core.errors import KeychainError
 from keyfob.core.times import to_rfc3339
 from support.samples import NOW, D, view
+from support.scripted_provider import BUSY
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from _shots.stage import Stage
+    from keyfob.desktop.window.main_window import MainWindow
 
 LOCKED = KeychainError("The keychain is locked", code="keychain_locked")
+SILENT = KeychainError("The keychain did not answer in time", code="keychain_timeout")
+ABSENT = KeychainError("This system has no keychain, or it is not running", code="keychain_absent")
 
 
 @scene("window")
@@ -70,6 +75,84 @@ def keychain(stage: Stage) -> QWidget:
     return app.window
 
 
+def without_keychain(stage: Stage, error: KeychainError) -> MainWindow:
+    engine = stage.engine(stage.views("nexusmods", "bluesky", "github"))
+    stage.vault.error = error
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app.window
+
+
+@scene("window-no-keychain")
+def no_keychain(stage: Stage) -> QWidget:
+    return without_keychain(stage, ABSENT)
+
+
+@scene("window-keychain-silent")
+def silent_keychain(stage: Stage) -> QWidget:
+    return without_keychain(stage, SILENT)
+
+
+@scene("window-keychain-expired")
+def expired_behind_the_lock(stage: Stage) -> QWidget:
+    """Locked for so long that the token has expired."""
+    engine = stage.engine(stage.views("nexusmods", "bluesky", "github"))
+    stage.clock.forward(minutes=61)
+    stage.vault.error = LOCKED
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app.window
+
+
+@scene("window-keychain-asking")
+def asking(stage: Stage) -> QWidget:
+    """The system's prompt is open."""
+    window = without_keychain(stage, LOCKED)
+    window.banner_pressed.emit("keychain", "keychain_locked")
+    stage.settle(lasting=1)
+    return window
+
+
+@scene("window-provider-down")
+def provider_down(stage: Stage) -> QWidget:
+    """The renewal is due and fails; the token lives for some minutes more."""
+    engine = stage.engine(stage.views("nexusmods", "bluesky", "github"))
+    stage.provider.next("refresh", BUSY, BUSY)
+    stage.clock.forward(minutes=45)
+    stage.renews = True
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app.window
+
+
+@scene("window-key-refused")
+def key_refused(stage: Stage) -> QWidget:
+    app = stage.app(stage.engine(stage.views("openai-api", "bluesky")))
+    stage.choose(app, "openai-api")
+    stage.provider.refuses = "canary-access-token"
+    app.running.ask("test", "key-openai-key-f3qa")
+    stage.settle()
+    return app.window
+
+
+@scene("window-copied")
+def copied(stage: Stage) -> QWidget:
+    return pressed(stage, "copy")
+
+
+@scene("window-tested")
+def tested(stage: Stage) -> QWidget:
+    return pressed(stage, "test")
+
+
+def pressed(stage: Stage, action: str) -> MainWindow:
+    app = stage.app(stage.engine(stage.views("nexusmods", "bluesky", "github")))
+    stage.choose(app, "nexusmods")
+    app.running.ask(action, NEXUS)
+    stage.settle()
+    return app.window
+
+
 @scene("window-no-tray")
 def no_tray(stage: Stage) -> QWidget:
     app = stage.app(stage.engine(stage.views("nexusmods", "bluesky")), tray=False)
@@ -91,9 +174,7 @@ def said(stage: Stage) -> QWidget:
 def said_bad(stage: Stage) -> QWidget:
     app = stage.app(stage.engine(stage.views("nexusmods", "bluesky", "github")))
     stage.choose(app, "nexusmods")
-    stage.provider.down = Transient(
-        "users.nexusmods.com cannot be reached", code="network_unreachable", sent=False
-    )
+    stage.provider.offline = True
     app.running.ask("renew", "key-nexusmods-aldis")
     stage.settle()
     return app.window

@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 
 from keyfob.adapters.loopback.listener import timed_out
 from keyfob.adapters.loopback.ports import take_port
+from keyfob.adapters.network.transport import unreachable
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system import tool_files
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded, Transient
+from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
 from keyfob.core.finding import Finding
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
 from keyfob.core.provider import RedirectProfile
@@ -64,8 +65,7 @@ class ScriptedTransport:
     def send(self, request: Request) -> Response:
         self.requests.append(request)
         if self.answer is None:
-            host = urlsplit(request.url).netloc
-            raise Transient(f"{host} cannot be reached", code="network_unreachable", sent=False)
+            raise unreachable(urlsplit(request.url).netloc)
         return self.answer(request)
 
     @contextmanager

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from keyfob.adapters.network.transport import unreachable
 from keyfob.core.account import (
     Account,
     AccountView,
@@ -26,7 +28,7 @@ from keyfob.core.account import (
     Status,
 )
 from keyfob.core.error_codes import Advice
-from keyfob.core.errors import KeyfobError, Transient
+from keyfob.core.errors import KeyfobError
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
 from keyfob.core.provider import Provider, Server
@@ -158,7 +160,7 @@ class ProviderServer:
         ours = self.key.encode() in (request.body or b"")
         known = "Bearer canary" in request.headers.get("Authorization", "")
         if not (ours or known):
-            raise Transient("The server cannot be reached", code="network_unreachable", sent=False)
+            raise unreachable(urlsplit(request.url).netloc)
         self.sent.append(request.purpose)
         if self.fault is not None:
             raise self.fault

@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from keyfob.adapters.network.transport import unreachable
 from keyfob.core.encoding import sha256_base64url
 from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.http import Request, Response
@@ -79,7 +80,7 @@ class ScriptedProvider:
         self.lifetime = 6600  # seconds
         self.requests: list[Request] = []
         self.fates: dict[str, Response | KeyfobError | None] = {}  # by account key; None: its renewals wait
-        self.down: KeyfobError | None = None  # what every request ends with
+        self.offline = False  # no server can be reached
         self.refuses = ""  # a key in a request's headers that is not accepted
         self._faults: dict[str, list[Response | KeyfobError]] = {}
         self._gates: dict[str, threading.Event] = {}
@@ -145,8 +146,8 @@ class ScriptedProvider:
         return replace(fault or self._answer(request), at=self.clock())
 
     def _fault(self, request: Request) -> Response | KeyfobError | None:
-        if self.down is not None:
-            return self.down
+        if self.offline:
+            return unreachable(urlsplit(request.url).netloc)
         faults = self._faults.get(request.purpose)
         if faults:
             return faults.pop(0)

@@ -41,6 +41,11 @@ _WITH_BODY = ("POST", "PUT", "PATCH")  # an empty body is sent with its length (
 USER_AGENT = f"Keyfob/{__version__}"  # some providers block the names of libraries
 
 
+def unreachable(host: str) -> Transient:
+    """The error for a server that no connection leads to: nothing was sent."""
+    return Transient(f"{host} cannot be reached", code="network_unreachable", sent=False)
+
+
 class HttpTransport:
     """ports.Transport. Thread-safe. Imports httpcore with the first request, so that making one costs
     nothing.
@@ -221,7 +226,7 @@ class _Exchange:
             case _EncodingError() | zlib.error():
                 return Transient(f"{host} answered in an encoding that Keyfob did not ask for", sent=sent)
             case httpcore.NetworkError() | httpcore.ProtocolError() if not sent:
-                return Transient(f"{host} cannot be reached", code="network_unreachable", sent=sent)
+                return unreachable(host)
             case httpcore.NetworkError() | httpcore.ProtocolError():
                 return Transient(f"{host} closed the connection before its answer was complete", sent=sent)
             case _:

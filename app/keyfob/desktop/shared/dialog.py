@@ -32,10 +32,13 @@ class ModalDialog(QDialog):
             self.fit_height()
 
     def fit_height(self) -> None:
-        """Take the height for this width. Qt's own `adjustSize` stops at two thirds of the screen."""
+        """Take the height for this width, and no less. Qt's own `adjustSize` stops at two thirds of the screen,
+        and its own minimum ignores that wrapped texts need more lines than one.
+        """
         layout = self.layout()
         if layout is not None:
             layout.activate()
+            self.setMinimumHeight(layout.totalMinimumHeightForWidth(self.width()))
             self.resize(self.width(), layout.totalHeightForWidth(self.width()))
 
     def close_and_quit(self) -> None:
