@@ -77,7 +77,8 @@ def fix(stage: Stage) -> QWidget:
     """Only a setting helps: the reason and the remedy, and no button."""
     (view,) = stage.views("github")
     app = with_account(stage, view)
-    stage.provider.down = SettingWrong("The certificate of github.com is not trusted", code="tls_untrusted")
+    why = "The connection to github.com cannot be trusted: certificate has expired"
+    stage.provider.next("refresh", SettingWrong(why, code="tls_untrusted"))
     app.running.ask("renew", view.key)
     stage.settle()
     app.window.note.hide()
