@@ -1,4 +1,4 @@
-"""Every dialog at its smallest size."""
+"""The window and the dialogs at their smallest sizes; the gallery's and the form's are in `gallery`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def smallest(name: str, make: Make) -> None:
         return widget
 
 
-smallest("least-window", window.needs_you)
 smallest("least-window-keychain", window.keychain)
-smallest("least-form", connect.form_app)
 smallest("least-waiting", connect.paste_wrong)
 smallest("least-device", connect.device_code)
 smallest("least-success", connect.success)

@@ -1,4 +1,4 @@
-"""Few and many accounts, and names that are hard to draw."""
+"""More accounts than fit, and names that are too long."""
 
 from __future__ import annotations
 
@@ -47,16 +47,6 @@ def with_accounts(stage: Stage, count: int) -> QWidget:
     return app.window
 
 
-@scene("window-one")
-def one(stage: Stage) -> QWidget:
-    return with_accounts(stage, 1)
-
-
-@scene("window-twelve")
-def twelve(stage: Stage) -> QWidget:
-    return with_accounts(stage, 12)
-
-
 @scene("window-fifty")
 def fifty(stage: Stage) -> QWidget:
     return with_accounts(stage, 50)
@@ -73,16 +63,6 @@ def named(stage: Stage, *names: str) -> QWidget:
     )
     stage.choose(app, "github")
     return app.window
-
-
-@scene("window-right-to-left")
-def right_to_left(stage: Stage) -> QWidget:
-    return named(stage, "محمد بن عبد الله الخوارزمي", "דוד בן־גוריון", "Aldis")
-
-
-@scene("window-emoji")
-def emoji(stage: Stage) -> QWidget:
-    return named(stage, "🦊 Foxy McFoxface 🏳️‍🌈", "👩‍💻", "Aldis")
 
 
 @scene("window-long-names")

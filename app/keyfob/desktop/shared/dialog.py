@@ -32,8 +32,8 @@ class ModalDialog(QDialog):
             self.fit_height()
 
     def fit_height(self) -> None:
-        """Take the height for this width, and no less. Qt's own `adjustSize` stops at two thirds of the screen,
-        and its own minimum ignores that wrapped texts need more lines than one.
+        """Take the height for this width, and no less. Qt's own `adjustSize` stops at two thirds of the
+        screen, and its own minimum ignores that wrapped texts need more lines than one.
         """
         layout = self.layout()
         if layout is not None:
