@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +64,8 @@ def test_a_second_start_ends_well_and_sigterm_ends_the_first(
     assert app.returncode == 0, err
     ours = [line for line in err.splitlines() if not line.startswith("This plugin does not support")]
     assert (out, ours) == ("", [])
+    place = json.loads(Path(env["KEYFOB_HOME"], "state", "window.json").read_text())
+    assert (bool(place["geometry"]), place["sidebar"]) == (True, None)
 
 
 def test_sigterm_at_any_moment_is_an_end_in_order(env: dict[str, str]) -> None:
