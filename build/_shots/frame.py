@@ -1,4 +1,4 @@
-"""The window's frame: many accounts, names in every script, and every size."""
+"""The window's frame: the search, names in every script, the largest size and the widest list."""
 
 from __future__ import annotations
 
@@ -44,11 +44,6 @@ def many(stage: Stage) -> MainWindow:
     return app.window
 
 
-@scene("frame-many")
-def sorted_list(stage: Stage) -> QWidget:
-    return many(stage)
-
-
 @scene("frame-search")
 def search(stage: Stage) -> QWidget:
     window = many(stage)
@@ -66,22 +61,8 @@ def nothing(stage: Stage) -> QWidget:
 
 @scene("frame-full-hd")
 def full_hd(stage: Stage) -> QWidget:
-    window = stage.window("google", keep=("nexusmods", "google", "github", "mastodon", "keycloak"))
-    window.resize(QSize(1920, 1040))
-    return window
-
-
-@scene("frame-full-hd-banner")
-def banner(stage: Stage) -> QWidget:
     window = stage.window("nexusmods")
     window.resize(QSize(1920, 1040))
-    return window
-
-
-@scene("frame-least")
-def least(stage: Stage) -> QWidget:
-    window = stage.window("nexusmods")
-    window.resize(window.minimumSize())
     return window
 
 
@@ -90,8 +71,3 @@ def wide_list(stage: Stage) -> QWidget:
     window = stage.window("keycloak")
     window.choose_sidebar_width(window.sidebar.maximumWidth())
     return window
-
-
-@scene("frame-one")
-def one(stage: Stage) -> QWidget:
-    return stage.window("nexusmods", keep=("nexusmods",))
