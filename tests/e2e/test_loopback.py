@@ -547,9 +547,14 @@ class TestAfterTheEnd:
         for target in (location, served.get(GOOD).headers["location"]):
             assert "Connected as Alice" in served.get(target).body
 
-    def test_it_closes_by_itself(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(listener_module, "LATE_PAGE_FOR", 0.2)
-        served.listener.retire(TOO_LATE)
+    @pytest.mark.parametrize(
+        ("outcome", "name"), [(TOO_LATE, "LATE_PAGE_FOR"), (DONE, "DONE_PAGE_FOR")], ids=["late", "done"]
+    )
+    def test_it_closes_by_itself(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, name: str
+    ) -> None:
+        monkeypatch.setattr(listener_module, name, 0.2)
+        served.listener.retire(outcome)
         served.thread.join(2)
         assert not served.thread.is_alive()
         assert served.listener.ended

@@ -35,6 +35,7 @@ from keyfob.protocol.oauth.callback import (
 )
 
 LATE_PAGE_FOR = 300.0  # seconds after its end that an attempt still answers the browser
+DONE_PAGE_FOR = 60.0  # the same after a success: only the page that is there already may be loaded again
 _CANCEL_POLL = 0.1  # seconds; an Event cannot wake a Condition
 _OUTCOME_PATH_BYTES = 18
 
@@ -180,7 +181,7 @@ class CallbackListener:
     def retire(self, outcome: Outcome) -> None:
         """The attempt has ended: take nothing from here on, and show `outcome` to a browser that comes late,
         unless `conclude` has set another. The port is free for the next attempt at once, and for other
-        programs after `LATE_PAGE_FOR`. Idempotent; never blocks.
+        programs after `LATE_PAGE_FOR`, or `DONE_PAGE_FOR` after a success. Idempotent; never blocks.
         """
         with self._changed:
             if self._retired:
@@ -190,7 +191,7 @@ class CallbackListener:
             self._callback = None
             self._hosts |= hosts_at(self.port)
             if self._shows_late_page and self._expectation is not None and self.port:
-                self._server.close_after(LATE_PAGE_FOR)
+                self._server.close_after(DONE_PAGE_FOR if self._outcome.ok else LATE_PAGE_FOR)
             else:
                 self._server.close(wait=False)  # no browser was ever sent here
             self._changed.notify_all()
