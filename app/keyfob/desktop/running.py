@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from keyfob.desktop.check.controller import CheckEverything
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
@@ -73,8 +74,12 @@ class RunningApp(QObject):
             shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
         )
         self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
+        self.check = CheckEverything(
+            shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
+        )
         self._wire_presenter()
         self._wire_presses()
+        self._wire_check()
         self._wire_surroundings()
 
     def begin(self) -> None:
@@ -100,6 +105,7 @@ class RunningApp(QObject):
             self.connect_dialog.end()
         self._engine.listeners.close()
         self.history.close()
+        self.check.close()
         self._shell.notifications.close()
         self.presenter.close()
 
@@ -135,6 +141,16 @@ class RunningApp(QObject):
         self.connect_dialog.settings_asked.connect(self._open_port)
         settings.asked.connect(self.ask)
         settings.connect_asked.connect(self._connect_asked)
+
+    def _wire_check(self) -> None:
+        check, window, tray = self.check, self._shell.window, self._shell.tray
+        check.unlock_asked.connect(self.presenter.keychain.unlock)
+        check.port_asked.connect(self._open_port)
+        check.reconnect_asked.connect(self._reconnect_asked)
+        self.presenter.keychain.unlocked.connect(check.something_changed)
+        self.connect_dialog.finished.connect(check.something_changed)
+        self._shell.settings.closed.connect(check.something_changed)
+        tray.account_chosen.connect(window.close_page)
 
     def _wire_surroundings(self) -> None:
         shell, presenter = self._shell, self.presenter
@@ -199,6 +215,7 @@ class RunningApp(QObject):
     def _show(self, model: Window) -> None:
         keychain = self.presenter.keychain
         self.first_page.show(model, kept_in=keychain.name, forgetful=keychain.forgetful is not None)
+        self.check.show_model(model)
         self._shell.window.show_model(model, self.presenter.selected)
         self._shell.tray.show_model(model)
         self._shell.settings.show_model(model)
@@ -288,7 +305,11 @@ class RunningApp(QObject):
             above = self._shell.settings.dialog
             self._account_actions.ask(action, key, self.presenter, self.connect_dialog, above)
 
+    def _reconnect_asked(self, key: str) -> None:
+        self.ask("reconnect", key)
+
     def _sign_in_asked(self, key: str) -> None:
+        self._shell.window.close_page()
         self.presenter.select(key)
         self.ask("reconnect", key)
 
@@ -305,6 +326,7 @@ class RunningApp(QObject):
                 presenter.put_off(action, key)
                 self.connect_account(key)
             case "show":
+                self._shell.window.close_page()
                 presenter.select(key)
             case "reconnect":
                 self._sign_in_asked(key)

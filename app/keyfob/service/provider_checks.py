@@ -103,7 +103,9 @@ class _Plan:
             return Finding("network", True, "Online")
         assert last is not None
         self._offline = True
-        return Finding("network", False, last.message, "fail", last.code, last.facts)
+        asked = min(len(outside), ASKED_MOST)
+        text = last.message if asked == 1 else f"{asked} of your providers cannot be reached"
+        return Finding("network", False, text, "fail", last.code, last.facts)
 
     def provider(self, site: _Site) -> Finding:
         """Whether it answers, and whether its accounts are signed in."""

@@ -204,7 +204,7 @@ def _authorities() -> Finding:
     folder = ssl.get_default_verify_paths()
     if count == 0 and not folder.capath and not file:
         return Finding("ca", False, "The system trusts no certificate authority", "fail", "ca_missing")
-    return Finding("ca", True, f"The system's{', and SSL_CERT_FILE' if file else ''}")
+    return Finding("ca", True, f"From the system{', and SSL_CERT_FILE' if file else ''}")
 
 
 def _agent(home: Home) -> Finding:

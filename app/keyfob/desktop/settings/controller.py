@@ -33,6 +33,7 @@ class SettingsController(QObject):
     failed = Signal(str)
     asked = Signal(str, str)  # an account's button in the dialog: action, key
     connect_asked = Signal()
+    closed = Signal()  # the dialog
 
     def __init__(self, theme: Theme, window: QWidget, parent: QObject) -> None:
         super().__init__(parent)
@@ -110,6 +111,7 @@ class SettingsController(QObject):
         if self.dialog is not None:
             self.dialog.deleteLater()
             self.dialog = None
+            self.closed.emit()
 
     def started_once(self) -> None:
         """The first start has shown its offer and does not do so again."""

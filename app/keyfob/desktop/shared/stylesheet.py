@@ -29,6 +29,8 @@ QLabel[role="step"] {{ font-weight: 500; }}
 QLabel[role="secondary"] {{ color: {p.ink2}; }}
 QLabel[role="small"] {{ font-size: {px(12.5)}px; color: {p.ink2}; }}
 QLabel[role="line"] {{ font-size: {px(13)}px; }}
+QLabel[role="quietLine"] {{ font-size: {px(13)}px; color: {p.ink2}; }}
+QLabel[role="name"] {{ font-size: {px(13.5)}px; font-weight: 500; }}
 QLabel[role="hint"] {{ font-size: {px(12.5)}px; color: {p.ink3}; }}
 QLabel[role="problem"] {{ font-size: {px(12.5)}px; color: {p.bad}; }}
 QLabel[role="warn"] {{ font-size: {px(12.5)}px; color: {p.warn}; }}
@@ -52,6 +54,7 @@ QFrame[note="warn"] {{ background: {p.warn_tint}; border: 1px solid {p.warn_line
 QFrame[note="bad"] {{ background: {p.bad_tint}; border: 1px solid {p.bad_line}; border-radius: {px(9)}px; }}
 QFrame[note="info"] {{ background: {p.info_tint}; border: 1px solid {p.info_line}; border-radius: {px(9)}px; }}
 QSplitter::handle {{ background: transparent; }}
+QFrame[hop="grown"] {{ background: {p.bad_tint}; border: 1px solid {p.bad_line}; border-radius: {px(9)}px; margin: {px(3)}px 0; }}
 QFrame#rule {{ background: {p.line}; border: none; max-height: 1px; min-height: 1px; }}
 
 QPushButton {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.edge}; border-radius: {px(7)}px;
@@ -68,6 +71,11 @@ QPushButton[kind="primary"]:disabled {{ background: {p.quiet_tint}; color: {p.di
 QPushButton[kind="quiet"] {{ background: transparent; border: 1px solid transparent; color: {p.ink2}; }}
 QPushButton[kind="quiet"]:hover {{ background: {p.hover}; color: {p.ink}; }}
 QPushButton[kind="quiet"]:focus {{ border: 2px solid {p.focus}; }}
+QPushButton[kind="nav"] {{ background: transparent; border: 1px solid transparent; text-align: left; font-size: {px(13.5)}px;
+  font-weight: 500; padding: {px(8)}px {px(36)}px {px(8)}px {px(9)}px; }}
+QPushButton[kind="nav"]:hover {{ background: {p.hover}; }}
+QPushButton[kind="nav"]:checked {{ background: {p.selection}; }}
+QPushButton[kind="nav"]:focus {{ border: 2px solid {p.focus}; padding: {px(8) - 1}px {px(36) - 1}px {px(8) - 1}px {px(9) - 1}px; }}
 QPushButton[kind="danger"] {{ color: {p.bad}; }}
 QPushButton[kind="dangerFull"] {{ background: {p.bad}; color: {p.panel}; border-color: {p.bad}; }}
 QPushButton[kind="dangerFull"]:focus {{ border: 2px solid {p.ink}; }}

@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.core.text import plain
 from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.nav_button import NavButton
 from keyfob.desktop.shared.outside_text import SENTENCE
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Picture, button, label
@@ -113,6 +114,9 @@ class MainWindow(QMainWindow):
         self.may_hide: Callable[[], bool] = _never
         self._painted = False
         self.sidebar_width: int | None = None  # pixels, as the user chose it
+        self._shown: tuple[Window, str | None] | None = None
+        self._opened: NavButton | None = None  # of the page that is open instead of an account's
+        self._navigation: dict[NavButton, tuple[QWidget, Callable[[], None]]] = {}
         # A timer of the window's own: nothing is emitted for a window that is gone before it fires.
         self._paint_timer = QTimer(self)
         self._paint_timer.setSingleShot(True)
@@ -151,7 +155,8 @@ class MainWindow(QMainWindow):
         ending = self._shortcut("Ctrl+Q", self.quit_asked)
         ending.setContext(Qt.ShortcutContext.ApplicationShortcut)  # in a dialog too
         self.sidebar.list.menu_asked.connect(self.account.menu.popup)
-        self._shortcut("F5", self.account.renew.click)
+        self.sidebar.list.chosen.connect(self.close_page)
+        self._shortcut("F5", self._refresh)
         self.empty.connect_asked.connect(self.sidebar.connect_asked)
         self.empty.settings_asked.connect(self.sidebar.settings_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))
@@ -187,13 +192,52 @@ class MainWindow(QMainWindow):
         """The banners on screen, the top one first."""
         return self._banners
 
+    # --- pages besides an account's -------------------------------------------------------------------------
+
+    def add_page(self, nav: NavButton, page: QWidget, refresh: Callable[[], None]) -> None:
+        """A page that `nav` opens, below the accounts. `refresh` is what F5 does while it is open."""
+        self._navigation[nav] = (page, refresh)
+        self.pages.addWidget(page)
+        self.sidebar.below.addWidget(nav)
+        nav.clicked.connect(lambda: self.open_page(nav))
+
+    def open_page(self, nav: NavButton) -> None:
+        """Show the page of `nav` until the user chooses an account or another page."""
+        self._opened = nav
+        self._show_page()
+
+    def close_page(self) -> None:
+        """Show the selected account again."""
+        if self._opened is not None:
+            self._opened = None
+            self._show_page()
+
+    def _show_page(self) -> None:
+        for nav in self._navigation:
+            nav.setChecked(nav is self._opened)
+        if self._shown is not None:
+            self.show_model(*self._shown)
+
+    def _refresh(self) -> None:
+        if self._opened is not None:
+            self._navigation[self._opened][1]()
+        else:
+            self.account.renew.click()
+
     def show_model(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""
         first = self.pages.currentWidget() is self.empty and bool(model.rows)
-        self.sidebar.show_model(model, selected)
+        if self._shown is not None and self._shown[1] not in (None, selected):
+            self._opened = None  # the app chose another account
+            for nav in self._navigation:
+                nav.setChecked(False)
+        self._shown = model, selected
+        self.sidebar.show_model(model, selected if self._opened is None else None)
         if (model.banners, model.lead) != (self._banners, self._lead):
             self.show_banners(model.banners, model.lead)
-        if model.detail is not None:
+        if self._opened is not None:
+            self.pages.setCurrentWidget(self._navigation[self._opened][0])
+        elif model.detail is not None:
             self.account.show_model(model.detail, leads=model.lead is None)
             self.pages.setCurrentWidget(self.account)
         else:

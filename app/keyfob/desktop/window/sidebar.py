@@ -5,7 +5,7 @@ connecting an account and for the settings.
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -25,7 +25,16 @@ from keyfob.desktop.shared.avatar import paint_face
 from keyfob.desktop.shared.outside_text import SENTENCE, set_tooltip
 from keyfob.desktop.shared.status_widgets import paint_status
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import LEFT, RETURNS, Elided, IconButton, SearchField, Selector, label
+from keyfob.desktop.shared.widgets import (
+    LEFT,
+    RETURNS,
+    Elided,
+    IconButton,
+    SearchField,
+    Selector,
+    label,
+    rule,
+)
 from keyfob.desktop.window.models import NO_TRAY, SORTED_FROM, Row, Window
 
 ROW = Qt.ItemDataRole.UserRole
@@ -245,6 +254,22 @@ class AccountList(Selector):
             at = self.viewport().mapToGlobal(self.visualItemRect(item).center())
         self.menu_asked.emit(at)
 
+    def choose_none(self) -> None:
+        """No row is chosen, so that a press on any row chooses it."""
+        self._filling = True
+        self.setCurrentRow(-1)
+        self.clearSelection()
+        self._filling = False
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Without a chosen row it stays so. Qt chooses the first one, which would close the page."""
+        none, filling = self.currentRow() == -1, self._filling
+        self._filling = filling or none
+        super().focusInEvent(event)
+        self._filling = filling
+        if none:
+            self.choose_none()
+
     def _current_changed(self, item: QListWidgetItem | None) -> None:
         if item is not None and not self._filling:
             self.chosen.emit(item.data(ROW).key)
@@ -323,6 +348,7 @@ class Sidebar(QFrame):
         self._column.addWidget(self.list, 1)
         self._column.addWidget(self.tray_note)
         self._column.addLayout(self.below)
+        self._column.addWidget(rule())
         self._column.addLayout(self._foot)
         theme.changed.connect(self._resize)
         self._resize()
@@ -333,6 +359,8 @@ class Sidebar(QFrame):
         self.note.show_text(model.summary_note)
         self.note.setVisible(bool(model.summary_note))
         self.list.fill(model.rows, selected)
+        if selected is None:
+            self.list.choose_none()
         many = len(model.rows) >= SORTED_FROM
         self.search.setVisible(many or bool(self.search.text()))
         self._search_room.setContentsMargins(
@@ -383,7 +411,8 @@ class Sidebar(QFrame):
         self.setMaximumWidth(px(460))
         self._head.setContentsMargins(px(10), px(6), px(8), px(12))
         self._head.setSpacing(px(2))
-        self._foot.setContentsMargins(px(6), px(8), px(6), 0)
+        self.below.setContentsMargins(0, px(6), 0, px(8))
+        self._foot.setContentsMargins(px(6), px(10), px(6), 0)
         self._foot.setSpacing(px(8))
         self._column.setContentsMargins(px(10), px(14), px(10), px(14))
         self.none_found.setContentsMargins(px(10), px(12), px(8), 0)

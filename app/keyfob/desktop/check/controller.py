@@ -1,0 +1,91 @@
+"""Puts Check everything into the window: its navigation button, its page and its presenter.
+
+One QObject on the GUI thread, made once the engine is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from PySide6.QtCore import QObject, Signal
+
+from keyfob.desktop.check.models import Check, outcome
+from keyfob.desktop.check.page import CheckPage
+from keyfob.desktop.check.presenter import CheckPresenter
+from keyfob.desktop.shared.announce import announce
+from keyfob.desktop.shared.nav_button import NavButton
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.window.main_window import MainWindow
+from keyfob.desktop.window.models import Window
+from keyfob.service.doctor import Doctor
+
+
+class CheckEverything(QObject):
+    """The first visit checks at once; later ones show what was found, until Check again."""
+
+    unlock_asked = Signal()
+    port_asked = Signal()
+    reconnect_asked = Signal(str)  # an account's key
+
+    def __init__(
+        self,
+        theme: Theme,
+        doctor: Doctor,
+        window: MainWindow,
+        tray: Callable[[], bool],
+        clock: Callable[[], datetime],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self.nav = NavButton(theme, "test", "Check everything")
+        self.page = CheckPage(theme)
+        self.presenter = CheckPresenter(doctor, tray, clock, self)
+        self.presenter.changed.connect(self._show)
+        self.presenter.finished.connect(self._finished)
+        self.presenter.failed.connect(self._failed)
+        self.page.again_asked.connect(self.presenter.run)
+        self.page.asked.connect(self._pressed)
+        self.nav.clicked.connect(self._opened)
+        window.add_page(self.nav, self.page, self.presenter.run)
+
+    def show_model(self, model: Window) -> None:
+        """A banner with the primary button takes it from the page."""
+        self.page.lead(model.lead is None)
+
+    def something_changed(self) -> None:
+        """A problem may be solved: check again if the user looks."""
+        if self._window.pages.currentWidget() is self.page and self.presenter.ran:
+            self.presenter.run()
+
+    def close(self) -> None:
+        """No further check begins."""
+        self.presenter.close()
+
+    def _opened(self) -> None:
+        if not self.presenter.ran:
+            self.presenter.run()
+
+    def _show(self, check: Check) -> None:
+        self.page.show_check(check, self.presenter.report)
+
+    def _finished(self, check: Check) -> None:
+        trouble = check.problems or check.warnings
+        found = outcome(check.problems, check.warnings)
+        self.nav.show_note(mark="warning" if trouble else "", meaning=found if trouble else "")
+        announce(self.page, f"Check everything: {found}")
+
+    def _failed(self, sentence: str) -> None:
+        announce(self.page, sentence, urgent=True)
+
+    def _pressed(self, kind: str, key: str) -> None:
+        match kind:
+            case "unlock":
+                self.unlock_asked.emit()
+            case "port":
+                self.port_asked.emit()
+            case "reconnect":
+                self.reconnect_asked.emit(key)
+            case "again":
+                self.presenter.run()

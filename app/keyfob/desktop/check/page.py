@@ -1,0 +1,168 @@
+"""The page Check everything: a summary, the checks in three cards, and a report to copy."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from keyfob.desktop.check.hop_row import HopRow
+from keyfob.desktop.check.models import Check, Group
+from keyfob.desktop.shared.copy_button import CopyButton
+from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import IconButton, Scroller, card, label
+
+WIDEST = 880  # designed pixels of the content
+NARROW = 600  # designed pixels below which a name stands above what was found, and buttons below the title
+NOTE = "The report contains no tokens, keys, names, or paths."
+
+
+class CheckPage(QWidget):
+    """Shows a `Check`. `asked(kind, key)` is the button of a row, `again_asked` that of the head."""
+
+    asked = Signal(str, str)
+    again_asked = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        px = theme.px
+        self.setObjectName("detail")
+        self._theme = theme
+        self._check = Check("")
+        self._leads = True
+        self._cards: list[GroupCard] = []
+        self.title = label("Check everything", "title")
+        self.summary = label("", "secondary", wrap=True)
+        self.copy = CopyButton(theme, "Copy report", "Copy report")
+        self.again = IconButton(theme, "renew", "Check again", "", "Check again")
+        self.again.clicked.connect(self.again_asked)
+        names = QVBoxLayout()
+        names.setSpacing(px(3))
+        names.addWidget(self.title)
+        names.addWidget(self.summary)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(px(9))
+        buttons.addWidget(self.copy)
+        buttons.addWidget(self.again)
+        buttons.addStretch(1)
+        self._head = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._head.setSpacing(px(12))
+        self._head.addLayout(names, 1)
+        self._head.addLayout(buttons)
+        self._column = QWidget()
+        self._column.setMaximumWidth(px(WIDEST))
+        self._column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._inner = QVBoxLayout(self._column)
+        self._inner.setContentsMargins(0, 0, 0, 0)
+        self._inner.setSpacing(px(16))
+        self._inner.addLayout(self._head)
+        self._groups = QVBoxLayout()
+        self._groups.setSpacing(px(16))
+        self._inner.addLayout(self._groups)
+        self._inner.addWidget(label(NOTE, "hint", wrap=True))
+        self._inner.addStretch(1)
+        body = QWidget()
+        middle = QHBoxLayout(body)
+        middle.setContentsMargins(px(30), px(24), px(30), px(24))
+        middle.setSpacing(0)
+        middle.addStretch(1)
+        middle.addWidget(self._column, 1000)
+        middle.addStretch(1)
+        self._scroll = Scroller()
+        self._scroll.hold(body)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._scroll)
+        self.copy.setEnabled(False)
+
+    def show_check(self, check: Check, report: str) -> None:
+        """`report` is what Copy report copies; empty until a run has ended."""
+        self._check = check
+        self.summary.setText(check.summary)
+        self.copy.setEnabled(bool(report) and not check.running)
+        if check.running:
+            self.copy.setEnabled(False)
+        else:
+            self.copy.holds(report)
+        self._show()
+
+    def lead(self, leads: bool) -> None:
+        """`leads`: no banner above has the window's primary button."""
+        if leads != self._leads:
+            self._leads = leads
+            self._show()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """One column if there is not room for two."""
+        super().resizeEvent(event)
+        narrow, direction = self._narrow(), QBoxLayout.Direction
+        self._head.setDirection(direction.TopToBottom if narrow else direction.LeftToRight)
+        for each in self._cards:
+            each.stack(narrow)
+
+    def _narrow(self) -> bool:
+        return self.width() < self._theme.px(NARROW)
+
+    def _show(self) -> None:
+        held = self.focusWidget()
+        while len(self._cards) > len(self._check.groups):
+            gone = self._cards.pop()
+            gone.hide()
+            gone.deleteLater()
+        while len(self._cards) < len(self._check.groups):
+            made = GroupCard(self._theme)
+            made.pressed.connect(self.asked)
+            self._cards.append(made)
+            self._groups.addWidget(made)
+        for each, group in zip(self._cards, self._check.groups, strict=True):
+            each.show_group(group, leads=self._leads, narrow=self._narrow())
+        if held is not None and held.isHidden():
+            self.again.setFocus()  # the row is well now, so its button is gone
+
+
+class GroupCard(QWidget):
+    """One card with its rows."""
+
+    pressed = Signal(str, str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        px = theme.px
+        frame: QFrame
+        frame, inner = card(theme)
+        inner.setContentsMargins(px(9), px(14), px(9), px(12))
+        inner.setSpacing(0)
+        self.title = label("", "heading")
+        self.title.setContentsMargins(px(10), 0, 0, px(5))
+        inner.addWidget(self.title)
+        self._inner = inner
+        self.rows: list[HopRow] = []
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(frame)
+
+    def show_group(self, group: Group, *, leads: bool, narrow: bool) -> None:
+        """Show these rows; each stays the same widget while its check runs."""
+        self.title.setText(group.title)
+        while len(self.rows) > len(group.hops):
+            gone = self.rows.pop()
+            gone.hide()
+            gone.deleteLater()
+        while len(self.rows) < len(group.hops):
+            made = HopRow(self._theme)
+            made.stack(narrow)
+            made.pressed.connect(self.pressed)
+            self.rows.append(made)
+            self._inner.addWidget(made)
+        grown = [hop.grown for hop in group.hops]
+        last = len(grown) - 1
+        for number, (row, hop) in enumerate(zip(self.rows, group.hops, strict=True)):
+            above = number > 0 and not grown[number] and not grown[number - 1]
+            below = number < last and not grown[number] and not grown[number + 1]
+            row.show_hop(hop, (above, below), leads=leads)
+
+    def stack(self, narrow: bool) -> None:
+        """As `HopRow.stack`."""
+        for row in self.rows:
+            row.stack(narrow)

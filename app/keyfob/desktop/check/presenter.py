@@ -1,0 +1,110 @@
+"""Runs the doctor's checks for the window, one after the other and off the GUI thread.
+
+One QObject on the GUI thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from keyfob.core.errors import KeyfobError
+from keyfob.core.finding import Finding
+from keyfob.core.time_words import clock_time
+from keyfob.desktop.check import models
+from keyfob.desktop.check.models import Check, Result
+from keyfob.desktop.check.report import report
+from keyfob.desktop.shared import remedies
+from keyfob.desktop.shared.operation import Operation
+from keyfob.service.doctor import Doctor, Step
+
+
+class CheckPresenter(QObject):
+    """One run at a time. `changed` follows each check that ends."""
+
+    changed = Signal(object)  # Check
+    finished = Signal(object)  # Check, of a run that has ended
+    failed = Signal(str)  # the run could not begin
+
+    _planned = Signal(object)
+    _found = Signal(object, float)
+
+    def __init__(
+        self,
+        doctor: Doctor,
+        tray: Callable[[], bool],
+        clock: Callable[[], datetime],
+        parent: QObject,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`tray`: whether there is one now. `timer`: seconds, for how long a check takes."""
+        super().__init__(parent)
+        self._doctor, self._tray, self._clock, self.timer = doctor, tray, clock, timer
+        self._ended = threading.Event()
+        self._running = False
+        self._steps: Sequence[Step] = ()
+        self._results: list[Result] = []
+        self.report = ""  # of the last run that has ended
+        self._planned.connect(self._begun, Qt.ConnectionType.QueuedConnection)
+        self._found.connect(self._took, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def ran(self) -> bool:
+        """Whether a run has begun since the start."""
+        return self._running or bool(self.report)
+
+    def run(self) -> None:
+        """Check everything again, unless that is under way."""
+        if self._running or self._ended.is_set():
+            return
+        self._running = True
+        self._results = []
+        self.changed.emit(models.progress(self._steps, ()))
+        tray = self._tray()
+        Operation(self, lambda: self._work(tray), self._done).failing(self._broke).ending_by(
+            self._ended.set
+        ).start()
+
+    def close(self) -> None:
+        """No further check begins; the one that runs is waited for."""
+        self._ended.set()
+
+    def _work(self, tray: bool) -> float:
+        """Off the GUI thread: seconds in all."""
+        began = self.timer()
+        steps = self._doctor.steps(tray)
+        self._planned.emit(steps)
+        for step in steps:
+            if self._ended.is_set():
+                break
+            start = self.timer()
+            found = step.run()
+            self._found.emit(found, self.timer() - start)
+        return self.timer() - began
+
+    def _begun(self, steps: Sequence[Step]) -> None:
+        self._steps = steps
+        self.changed.emit(models.progress(steps, ()))
+
+    def _took(self, finding: Finding, seconds: float) -> None:
+        self._results.append(Result(finding, seconds))
+        self.changed.emit(models.progress(self._steps, self._results))
+
+    def _done(self, seconds: float) -> None:
+        self._running = False
+        if len(self._results) < len(self._steps):
+            return  # Keyfob quits
+        check = models.ended(self._steps, self._results, clock_time(self._clock()), seconds)
+        self.report = report(self._steps, self._results, seconds)
+        self.changed.emit(check)
+        self.finished.emit(check)
+
+    def _broke(self, error: KeyfobError) -> None:
+        self._running = False
+        sentence = remedies.sentence(error)
+        self.changed.emit(Check(sentence))
+        self.failed.emit(sentence)
