@@ -105,7 +105,7 @@ def sample_events(key: str, account_id: str = "") -> list[LoggedEvent]:
         (2 * D + 9 * H, "renewed", "Renewed"),
         (2 * D + 2 * H, "renewed", "Renewed"),
         (1 * D + 11 * H, "renewed", "Renewed"),
-        (11 * H, "renewal_failed", "Provider busy, tried again"),
+        (11 * H, "renewal_failed", "Nexus Mods is not available right now; Keyfob tries again"),
         (10 * H + 50 * M, "renewed", "Renewed"),
         (2 * H + 38 * M, "renamed", "Renamed from al to aldis"),
         (58 * M, "renewed", "Renewed"),

@@ -401,7 +401,7 @@ def test_failures_of_the_outside_world_reach_the_terminal(engine: Engine, server
         (
             ("renew", "nexusmods"),
             5,
-            "The server cannot be reached. Check your internet connection and try again.",
+            "users.nexusmods.com cannot be reached. Check your internet connection and try again.",
         ),
         (
             ("renew", "openai"),
