@@ -18,17 +18,20 @@ import pytest
 from keyfob.core.errors import KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.http import Request, Response
+from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.provider import Api, Provider
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
+from keyfob.core.words import TokenHint
 from keyfob.protocol.context import Client, FlowContext, Identity
 from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.protocol.oauth.client_auth import authenticate
+from keyfob.protocol.oauth.revoke import revoke
 from keyfob.protocol.oauth.token_answer import grant_of as grant_in
 from keyfob.protocol.oauth.token_answer import read_answer
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
-from support.playbook import AT, ENV, Answer, Playbook, json_answer, sends
+from support.playbook import AT, ENV, Answer, Playbook, form_of, json_answer, sends
 
 FOLDER = Path(__file__).parent / "providers"
 CATALOGUE = Catalogue(resources() / "providers")
@@ -57,6 +60,7 @@ TALKS = [
     for n, talk in enumerate(file["conversation"])
 ]
 TOKEN = "made-up-access-token-000"
+REFRESH = "made-up-refresh-token-000"
 KEY = "made-up-key-000"
 DPOP_KEY = SigningKey("kid", "ES256", Secret("{}"), {})
 
@@ -197,6 +201,66 @@ def test_a_revoked_grant_is_told_from_a_passing_failure(
     with pytest.raises(KeyfobError) as blocked:
         read_answer(provider, page)
     assert blocked.value.code == "provider_unavailable"
+
+
+REVOCATIONS = [
+    pytest.param(file, asked, answer, id=f"{name}-{n}-{answer['status']}-{k}")
+    for name, file in FILES.items()
+    for n, asked in enumerate(file.get("revocation", []))
+    for k, answer in enumerate(asked["answers"])
+]
+# Their metadata says where tokens are revoked, by RFC 7009: the flow has tests of its own.
+DISCOVERED = frozenset(
+    {"atproto", "bluesky", "auth0", "authentik", "keycloak", "oauth2", "oidc", "okta", "openai", "zitadel"}
+)
+
+
+def test_every_way_of_revoking_has_a_conversation_and_the_others_a_page() -> None:
+    for name, file in FILES.items():
+        provider = CATALOGUE.get(name)
+        if not any(METHOD_FACTS[method].revocable for method in provider.methods) or name in DISCOVERED:
+            continue
+        told = {asked["secret"] for asked in file.get("revocation", [])}
+        ways = {secret: provider.revocation.request_of(secret=secret) for secret in (True, False)}
+        if all(way.style == "none" for way in ways.values()):
+            assert not told, name
+        elif ways[True].style != "nextcloud":
+            assert told, f"{name} lacks a conversation of its revocation"
+        if provider.revocation.without_secret is not None:
+            assert (False in told) == (ways[False].style != "none"), name
+
+
+@pytest.mark.parametrize(("file", "asked", "answer"), REVOCATIONS)
+def test_a_revocation_is_sent_and_read_as_its_provider_documents(
+    file: Mapping[str, Any], asked: Mapping[str, Any], answer: Mapping[str, Any]
+) -> None:
+    inputs = file.get("inputs", {})
+    provider = fill(CATALOGUE.get(file["provider"]), inputs)
+    auth = provider.client.auth
+    secret = Secret("made-up-secret-000") if asked["secret"] else None
+    client = Client("made-up-client", auth if secret or auth == "basic_empty" else "none", secret)
+    ctx = FlowContext(provider, provider.default_server(), client, ENV, inputs=inputs)
+
+    def check(request: Request) -> None:
+        assert asked["source"]
+        if "authorization" in asked:
+            assert request.headers.get("Authorization", "") == asked["authorization"]
+        if "json" in asked:
+            assert json.loads(request.body or b"") == json.loads(asked["json"])
+        elif "form" in asked:
+            assert form_of(request) == asked["form"]
+        else:
+            assert not request.body
+
+    gives = Answer(answer["status"], answer["body"].encode(), {"content-type": "application/json"})
+    book = Playbook(sends(asked["method"], asked["url"], gives=gives, check=check))
+    hint: TokenHint = asked["hint"]
+    flow = revoke(book.within(ctx), Secret(REFRESH if hint == "refresh_token" else TOKEN), hint)
+    try:
+        means: str = book.perform(flow)
+    except KeyfobError as error:
+        means = error.code
+    assert means == answer["means"]
 
 
 @pytest.mark.parametrize(("file", "talk"), [t for t in TALKS if "refused" in t.values[1].get("whoami", {})])

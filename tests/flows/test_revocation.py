@@ -13,7 +13,16 @@ import pytest
 from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Transient
 from keyfob.core.http import Request
-from keyfob.core.provider import Api, Endpoints, Provider, Revocation, Server, TokenAnswer
+from keyfob.core.provider import (
+    AnswerPattern,
+    Api,
+    Endpoints,
+    Provider,
+    Revocation,
+    RevocationRequest,
+    Server,
+    TokenAnswer,
+)
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.oauth.revoke import revoke
@@ -148,11 +157,15 @@ def test_deleted() -> None:
         assert request.headers["Authorization"].startswith("Basic ")
 
     api = Api(placement="basic", name="{username}", headers={"OCS-APIRequest": "true"})
-    for style in ("delete", "nextcloud"):
-        by = replace(ctx(style, api=api, url=API), inputs={"username": "ada"})
-        assert revoked(by, sends("DELETE", API, gives=Answer(200), check=check)) == "yes"
-        assert revoked(by, sends("DELETE", API, gives=Answer(404))) == "yes"
-        assert revoked(by, sends("DELETE", API, gives=Answer(405))) == "unsupported"
+    by = replace(ctx("delete", api=api, url=API), inputs={"username": "ada"})
+    assert revoked(by, sends("DELETE", API, gives=Answer(200), check=check)) == "yes"
+    assert revoked(by, sends("DELETE", API, gives=Answer(401))) == "yes"
+    assert revoked(by, sends("DELETE", API, gives=Answer(404))) == "doubtful"
+    assert revoked(by, sends("DELETE", API, gives=Answer(405))) == "unsupported"
+
+
+def test_an_app_password_is_not_revoked_here() -> None:
+    assert revoked(ctx("nextcloud", url=API)) == "unsupported"
 
 
 def test_deleted_with_the_clients_credentials() -> None:
@@ -168,6 +181,74 @@ def test_deleted_with_the_clients_credentials() -> None:
         client=Client("client/1", "client_secret_basic", Secret("s")),
     )  # fmt: skip
     assert revoked(by, sends("DELETE", where, gives=Answer(204), check=check)) == "yes"
+
+
+def test_s59_the_request_shows_what_the_preset_says_of_the_client() -> None:
+    """GitHub wants Basic there, whatever the token endpoint takes, and no client at all without a secret."""
+    preset = Revocation(
+        "delete",
+        url="https://api.example/applications/{client_id}/token",
+        params={"access_token": "{token}"},
+        auth="client_secret_basic",
+        without_secret=RevocationRequest(
+            "json",
+            url=API,
+            auth="none",
+            body='{"credentials": ["{token}"], "by": {"n": 1, "id": "{client_id}"}}',
+        ),
+    )
+    provider = Provider("demo", "Demo", revocation=preset)
+
+    def basic(request: Request) -> None:
+        assert json.loads(request.body or b"") == {"access_token": TOKEN.reveal()}
+        assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"client-1:s").decode()
+
+    confidential = FlowContext(provider, SERVER, Client("client-1", "client_secret_post", Secret("s")), ENV)
+    where = "https://api.example/applications/client-1/token"
+    assert revoked(confidential, sends("DELETE", where, gives=Answer(204), check=basic)) == "yes"
+
+    def anonymous(request: Request) -> None:
+        assert json.loads(request.body or b"") == {
+            "credentials": [TOKEN.reveal()], "by": {"n": 1, "id": "client-1"},
+        }  # fmt: skip
+        assert "Authorization" not in request.headers
+
+    public = replace(confidential, client=Client("client-1"))
+    assert revoked(public, sends("POST", API, gives=Answer(202), check=anonymous)) == "accepted"
+    bare = replace(public, provider=replace(provider, revocation=replace(preset, without_secret=None)))
+    assert revoked(bare) == "unsupported", "nothing is sent without the secret that is needed"
+
+
+def test_a_token_cannot_change_the_body_around_it() -> None:
+    token = Secret('x"], "all": true, "y": ["')
+    by = ctx("json", url=API, auth="none", body='{"credentials": ["{token}"]}')
+
+    def check(request: Request) -> None:
+        assert json.loads(request.body or b"") == {"credentials": [token.reveal()]}
+
+    book = Playbook(sends("POST", API, gives=Answer(200), check=check))
+    assert book.perform(revoke(book.within(by), token, "access_token")) == "yes"
+
+
+def test_s59_only_an_answer_that_means_it_is_yes() -> None:
+    dead = json_answer({"error": "invalid_token"}, 401)
+    own = ctx("bearer_post", url=API)
+    for answer in (Answer(401), dead):
+        for expired, means in ((False, "yes"), (True, "doubtful")):
+            book = Playbook(sends("POST", API, gives=answer))
+            flow = revoke(book.within(own), TOKEN, "access_token", expired=expired)
+            assert book.perform(flow) == means, "an expired token is refused whether the grant lives or not"
+    assert told(Answer(202)) == "accepted"
+    by = ctx(confirmed_by="revoked")
+    assert told(json_answer({"revoked": True}), by) == "yes"
+    assert told(json_answer({"revoked": False}), by) == "doubtful"
+    assert told(Answer(200), by) == "doubtful"
+    by = ctx(ended=(AnswerPattern("message", "Invalid token"),))
+    assert told(json_answer({"message": "Invalid token", "status": 400}, 400), by) == "yes"
+    with pytest.raises(Transient):
+        told(json_answer({"message": "Invalid token"}, 503), by)
+    with pytest.raises(Transient):
+        told(json_answer({"error": "invalid_token"}, 503))
 
 
 def test_a_bound_token_is_revoked_with_a_proof() -> None:

@@ -60,14 +60,18 @@ SCOPES = (
 
 
 class Server(ProviderServer):
-    """GitHub's server, which also confirms revocations. `ended`: it renews no more."""
+    """GitHub's server, which also revokes a token for an app without a secret. `ended`: it renews no more."""
 
     ended = False
+    revoked = False
 
     def __call__(self, request: Request) -> Response:
-        if request.method == "DELETE":
+        if request.purpose == "revoke" and request.url.endswith("/credentials/revoke"):
             self.sent.append(request.purpose)
-            return Response(204, {}, b"", NOW)
+            self.revoked = True
+            return Response(202, {}, b"", NOW)
+        if self.revoked and request.purpose == "whoami":
+            return Response(401, {}, b"", NOW)
         if self.ended and self.key.encode() in (request.body or b""):
             return Response(400, {"content-type": "application/json"}, b'{"error": "invalid_grant"}', NOW)
         return super().__call__(request)
@@ -224,12 +228,12 @@ def test_a_change_is_reported_in_one_line(engine: Engine) -> None:
             "Disconnected github/play. The provider confirmed that it is revoked."
         ),
         ("disconnect", "spotify"): (
-            "Disconnected spotify/aldis. The provider cannot revoke it. To end access there, use your "
-            "account settings at Spotify."
+            "Disconnected spotify/aldis. The provider cannot revoke it. To end access there, open "
+            "https://www.spotify.com/account/apps/."
         ),
         ("disconnect", "google", "--local"): (
             "Disconnected google/work@example.org. Keyfob did not ask the provider to revoke anything, "
-            "because you used --local. To end access there, use your account settings at Google."
+            "because you used --local. To end access there, open https://myaccount.google.com/connections."
         ),
         ("remove", "github"): "Removed github/play. The provider confirmed that it is revoked.",
         ("remove", "mastodon"): (
@@ -252,7 +256,8 @@ def test_a_change_as_json(engine: Engine) -> None:
     ended = of("disconnect", "github/k")
     assert (ended["id"], ended["revoked"], ended["account"]["status"]) == ("github/k", "yes", "disconnected")
     assert of("remove", "github/k") == {
-        "id": "github/k", "revoked": "yes", "reason": None, "sign_ins": 1, "left": 0, "account": None,
+        "id": "github/k", "revoked": "yes", "reason": None, "sign_ins": 1, "left": 0, "page": None,
+        "account": None,
     }  # fmt: skip
 
 
@@ -283,6 +288,10 @@ BY_HAND = "To end access there, use your account settings at Example."
         (
             Disconnection(None, "unsupported", "refused", sign_ins=3, left=2),
             f"The provider refused to revoke 2 of 3 sign-ins of this account. {BY_HAND}",
+        ),
+        (
+            Disconnection(None, "unsupported", "unconfirmed", left=1, page="https://example.org/apps"),
+            "The provider did not say whether it is revoked. To end access there, open https://example.org/apps.",
         ),
         (Disconnection(None, "unsupported", "nothing_left"), "There was no token to revoke."),
     ],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, SignInNeeded, Transient
 from keyfob.core.http import Response
-from keyfob.core.provider import Lifetimes, Provider, TerminalAnswer, TokenAnswer
+from keyfob.core.provider import AnswerPattern, Lifetimes, Provider, TokenAnswer
 from keyfob.protocol.http.responses import (
     NotStrictError,
     error_of,
@@ -322,11 +322,11 @@ def test_a_preset_names_the_error_field() -> None:
     assert kind_of(token_failure(twitch, response, "X")) == (SignInNeeded, "grant_ended")
 
 
-ATLASSIAN = Lifetimes(terminal=(TerminalAnswer("error_description", "refresh_token is invalid"),))
-STRAVA = Lifetimes(terminal=(TerminalAnswer("errors.0.resource", "RefreshToken"),))
+ATLASSIAN = Lifetimes(terminal=(AnswerPattern("error_description", "refresh_token is invalid"),))
+STRAVA = Lifetimes(terminal=(AnswerPattern("errors.0.resource", "RefreshToken"),))
 GONE = {"message": "Bad Request", "errors": [{"resource": "RefreshToken"}]}
 CLIENT = {"error": "unauthorized_client"}
-NUMBERED = Lifetimes(terminal=(TerminalAnswer("code", "40[0-9]"),))
+NUMBERED = Lifetimes(terminal=(AnswerPattern("code", "40[0-9]"),))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.tool_tokens import token_of
-from support.rig import Rig
+from support.rig import START, Rig
 
 OFFLINE = Transient("no network", code="network_unreachable", sent=False)
 
@@ -149,6 +149,78 @@ def test_disconnect_forgets_revokes_and_keeps_the_account(rig: Rig) -> None:
     assert rig.record().account.subject == "subject-1"
     assert rig.accounts.disconnect("example").revoked == "yes"
     assert len(rig.server.revoked) == 1
+
+
+def of_access_tokens(rig: Rig) -> None:
+    """The provider's preset revokes access tokens, and names the page for doing it by hand."""
+    path = rig.presets / "example.toml"
+    preset = path.read_text().replace(
+        'style = "rfc7009"',
+        'style = "rfc7009"\ntoken = "access_token"\npage = "https://id.example.org/apps"',
+    )
+    path.write_text(preset)
+
+
+ACCEPTED, REFUSED_TOKEN = Response(202, {}, b"", START), Response(401, {}, b"", START)
+MISSING = Response(404, {"content-type": "application/json"}, b'{"message": "Not Found"}', START)
+
+
+def test_s59_a_revocation_that_was_accepted_is_confirmed_once_the_token_is_refused(rig: Rig) -> None:
+    rig.connect()
+    of_access_tokens(rig)
+    rig.server.faults = [ACCEPTED, REFUSED_TOKEN]
+    ended = rig.accounts.disconnect("example")
+    assert (ended.revoked, ended.reason, ended.page) == ("yes", None, None)
+    assert rig.server.log == ["revoke", "whoami"]
+
+
+def test_s59_a_token_that_still_works_is_told_as_not_revoked_yet(rig: Rig) -> None:
+    rig.connect()
+    of_access_tokens(rig)
+    rig.server.faults = [ACCEPTED]
+    assert rig.accounts.disconnect("example").revoked == "pending"
+    rig.clock.forward(minutes=5)
+    rig.renewer.tick()
+    assert rig.store.revocations() == []
+    assert [event.kind for event in rig.store.events()].count("revoked") == 1
+
+
+def test_s59_what_nothing_can_show_is_told_so(rig: Rig) -> None:
+    """An access token that has expired is refused whether its grant lives or not."""
+    rig.connect()
+    of_access_tokens(rig)
+    rig.clock.forward(hours=2)
+    rig.server.faults = [ACCEPTED]
+    ended = rig.accounts.disconnect("example")
+    assert (ended.revoked, ended.reason, ended.left) == ("unsupported", "unconfirmed", 1)
+    assert ended.page == "https://id.example.org/apps"
+    assert rig.server.log == ["revoke"]
+    assert "did not confirm that 1 sign-in ended" in rig.store.events()[-1].message
+
+
+def test_s59_a_refresh_token_that_was_taken_to_be_revoked_is_not_told_as_revoked(rig: Rig) -> None:
+    rig.connect()
+    rig.server.faults = [ACCEPTED]
+    ended = rig.accounts.disconnect("example")
+    assert (ended.revoked, ended.reason) == ("unsupported", "unconfirmed")
+
+
+@pytest.mark.parametrize(
+    ("lives", "revoked", "reason"), [(True, "unsupported", "refused"), (False, "yes", None)]
+)
+def test_s59_a_404_of_a_deletion_is_checked_with_the_token(
+    rig: Rig, lives: bool, revoked: str, reason: str | None
+) -> None:
+    """GitHub's 404 may mean that the token is gone, or that the client may not see it."""
+    rig.connect()
+    of_access_tokens(rig)
+    path = rig.presets / "example.toml"
+    path.write_text(
+        path.read_text().replace('style = "rfc7009"', 'style = "delete"\nparams = { x = "{token}" }')
+    )
+    rig.server.faults = [MISSING] if lives else [MISSING, REFUSED_TOKEN]
+    ended = rig.accounts.disconnect("example")
+    assert (ended.revoked, ended.reason) == (revoked, reason)
 
 
 def test_disconnect_local_tells_the_provider_nothing(rig: Rig) -> None:

@@ -13,7 +13,8 @@ from keyfob.service.accounts.views import Disconnection
 
 def how_it_ended(ended: Disconnection, title: str) -> str:
     """The last sentences of `disconnect` and `remove`; `title` is the provider's."""
-    by_hand = f"To end access there, use your account settings at {title}."
+    place = f"open {ended.page}" if ended.page else f"use your account settings at {title}"
+    by_hand = f"To end access there, {place}."
     older = f"{ended.left} of {ended.sign_ins} sign-ins of this account" if ended.sign_ins > 1 else "it"
     match ended.revoked:
         case "yes" if ended.sign_ins > 1:
@@ -35,6 +36,8 @@ def how_it_ended(ended: Disconnection, title: str) -> str:
             return "There was no token to revoke."
         case "refused":
             return f"The provider refused to revoke {older}. {by_hand}"
+        case "unconfirmed":
+            return f"The provider did not say whether {older} is revoked. {by_hand}"
         case "not_offered" | None:
             return f"The provider cannot revoke {older}. {by_hand}"
     assert_never(ended.reason)

@@ -50,6 +50,7 @@ from keyfob.core.words import (
     RedirectHost,
     RedirectPort,
     RequestFormat,
+    RevocationAuth,
     RevocationStyle,
     RevokedToken,
     ScopeSeparator,
@@ -189,8 +190,8 @@ class TokenAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class TerminalAnswer:
-    """An answer to a renewal that ends the grant, recognised by one of its fields."""
+class AnswerPattern:
+    """An answer that means something its error code does not say, recognised by one of its fields."""
 
     field: Annotated[Name, Meaning("the path into the answer, such as errors.0.resource")]
     pattern: Annotated[Pattern, Meaning("a regular expression that the field's whole text matches")]
@@ -218,7 +219,7 @@ class Lifetimes:
         Line | None, Meaning("which sign-ins these are; shown as a possible reason for one that ended then")
     ] = None
     terminal: Annotated[
-        tuple[TerminalAnswer, ...],
+        tuple[AnswerPattern, ...],
         Meaning("answers that end a grant and whose error code does not say so"),
     ] = ()
 
@@ -271,13 +272,44 @@ class TestRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Revocation:
-    """How a grant is ended at the provider."""
+class RevocationRequest:
+    """A request that asks the provider to end a grant, and the answers that mean that it has ended."""
 
     style: RevocationStyle = "none"
     url: Annotated[Url | None, Meaning("if the address is not the revocation_endpoint")] = None
     token: Annotated[RevokedToken, Meaning("which one is sent first")] = "refresh_token"  # noqa: S105
     params: Mapping[str, str] = field(default_factory=_no_texts)
+    body: Annotated[
+        str | None, Meaning("for json and delete: the whole body as JSON text; {token} stands in a string")
+    ] = None
+    auth: Annotated[
+        RevocationAuth,
+        Meaning("client: as at the token endpoint; none: the request says nothing of the client"),
+    ] = "client"
+    confirmed_by: Annotated[
+        Name | None, Meaning("a field that is true in an answer that confirms, such as Slack's revoked")
+    ] = None
+    ended: Annotated[
+        tuple[AnswerPattern, ...], Meaning("answers that say that the token had ended already")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation(RevocationRequest):
+    """How a grant is ended at the provider."""
+
+    without_secret: Annotated[
+        RevocationRequest | None, Meaning("the request of a client that has no secret, if it is another one")
+    ] = None
+    page: Annotated[Url | None, Meaning("the provider's page where the person can end access by hand")] = None
+
+    def request_of(self, *, secret: bool) -> RevocationRequest:
+        """The request for a client with a secret or key, or without one."""
+        if not secret and self.without_secret is not None:
+            return self.without_secret
+        if not secret and self.auth in ("client_secret_basic", "client_secret_post"):
+            return RevocationRequest()
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,17 +73,20 @@ KeyWord = Literal["API key", "token"]  # what a provider calls a key that the us
 # Where who-am-I comes from.
 IdentityFrom = Literal["id_token", "userinfo", "request", "access_jwt", "token_answer", "none"]
 RevocationStyle = Literal["rfc7009", "json", "form_get", "bearer_post", "delete", "nextcloud", "none"]
+# What of the client a revocation shows, if it is not what the token endpoint sees.
+RevocationAuth = Literal["client", "client_secret_basic", "client_secret_post", "none"]
 TokenHint = Literal["refresh_token", "access_token"]  # RFC 7009 §2.1
 RevokedToken = Literal["refresh_token", "access_token", "both"]
 
 # --- what became of something -------------------------------------------------------------------------------
 
-RevocationAnswer = Literal["yes", "unsupported"]  # what one request came to
-RevocationOutcome = Literal[
-    "yes", "unsupported", "pending", "refused"
-]  # what one sign-in's revocation came to
+# What one request came to. accepted: the provider has taken it and has not done it yet; doubtful: the answer
+# fits a token that has ended and one that lives.
+RevocationAnswer = Literal["yes", "unsupported", "accepted", "doubtful"]
+# What one sign-in's revocation came to. unconfirmed: nothing can show whether it is revoked.
+RevocationOutcome = Literal["yes", "unsupported", "pending", "refused", "unconfirmed"]
 Revoked = Literal["yes", "pending", "unsupported"]  # what a disconnect came to, over all its sign-ins
-UnrevokedReason = Literal["local", "not_offered", "refused", "nothing_left"]
+UnrevokedReason = Literal["local", "not_offered", "refused", "unconfirmed", "nothing_left"]
 # Of `keyfob doctor`.
 # `note`: nothing to do; `warn`: something waits for the user, and Keyfob works; `skip`: not checked.
 FindingLevel = Literal["ok", "note", "warn", "fail", "skip"]

@@ -7,17 +7,24 @@ never raises. `checks.RULES` lists the rules.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from keyfob.core.methods import METHOD_FACTS, holds_key
-from keyfob.core.provider import IdentitySource, Provider, RedirectProfile
+from keyfob.core.provider import IdentitySource, Provider, RedirectProfile, RevocationRequest
 from keyfob.core.quirks import QUIRKS, client_of
 from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.values import HEADER_NAME, PLACEHOLDER, Leaves, apis
 
 IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
+# The addresses that get a token, and whose hosts the preset must name.
+ASKED = frozenset(
+    {
+        "identity.url", "test.url", "revocation.url", "revocation.without_secret.url", "api_key.identity.url",
+    }
+)  # fmt: skip
 SLOT = re.compile(r"\{([^{}]*)\}")
 
 
@@ -209,11 +216,7 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
     for api, _ in apis(preset):
         named |= {_host(api.base)} if api.base else set()
         named |= set(api.hosts)
-    asked = [
-        (key, value)
-        for key, value in leaves
-        if key in ("identity.url", "test.url", "revocation.url", "api_key.identity.url")
-    ]
+    asked = [(key, value) for key, value in leaves if key in ASKED]
     closed = ours or any(
         api.base for api, _ in apis(preset)
     )  # else the who-am-I address is itself the naming
@@ -234,14 +237,32 @@ def _host(url: str) -> str:
 
 
 def revocation(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
-    """Whether revoking, if the preset says how, has an address."""
-    entry = preset.revocation
-    if entry.style in ("none", "nextcloud") or entry.url is not None:
-        return
+    """Whether each way of revoking has an address, and a body that can hold the token."""
+    ways: list[tuple[RevocationRequest, str]] = [(preset.revocation, "revocation")]
+    if preset.revocation.without_secret is not None:
+        ways.append((preset.revocation.without_secret, "revocation.without_secret"))
     discovers = preset.discovery is not None or "atproto" in preset.methods
-    if preset.endpoints.revocation_endpoint is None and not discovers:
-        yield PresetFault(
-            "revocation.url",
-            "is missing",
-            f'style = "{entry.style}" needs an address, or the revocation_endpoint',
-        )
+    for way, at in ways:
+        if way.body is not None and way.style != "none":
+            yield from _body(way, at)
+        if way.style in ("none", "nextcloud") or way.url is not None:
+            continue
+        if preset.endpoints.revocation_endpoint is None and not discovers:
+            yield PresetFault(
+                f"{at}.url",
+                "is missing",
+                f'style = "{way.style}" needs an address, or the revocation_endpoint',
+            )
+
+
+def _body(way: RevocationRequest, at: str) -> Iterator[PresetFault]:
+    key, text = f"{at}.body", way.body or ""
+    if way.style not in ("json", "delete"):
+        should = 'set style = "json" or "delete"'
+        yield PresetFault(key, f'is not used with style = "{way.style}"', should)
+    try:
+        json.loads(text)
+    except ValueError:
+        yield PresetFault(key, "is not JSON", 'write it as JSON, such as {"token": "{token}"}')
+    if "{token}" not in text:
+        yield PresetFault(key, "has no {token}", "put {token} in the string that stands for the token")

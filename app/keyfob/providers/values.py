@@ -22,7 +22,7 @@ Leaves = list[tuple[str, str]]
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 URL_KEY = re.compile(
     r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|redirect\.uri"
-    r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.url|api_key\.create_at)$"
+    r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.(url|page|without_secret\.url)|api_key\.create_at)$"
 )
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 HOST = re.compile(r"^(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?\Z")
@@ -45,6 +45,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 # Texts for users, expressions, request bodies or paths: braces there are not placeholders.
 NOT_FILLED = re.compile(
     r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.(ended_hint|terminal\.)"
+    r"|revocation\.(without_secret\.)?(body|ended\.)"
     r"|(api_key\.)?identity\.(body|map\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
 )
 CODE = re.compile(

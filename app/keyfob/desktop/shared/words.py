@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def revocation(ended: Disconnection, provider: str) -> str:
     """What a disconnected account's provider did with its sign-ins."""
-    by_hand = f"To end access there, use your account settings at {provider}."
+    place = f"open {ended.page}" if ended.page else f"use your account settings at {provider}"
+    by_hand = f"To end access there, {place}."
     several = ended.sign_ins > 1
     older = f"{ended.left} of {ended.sign_ins} sign-ins" if several else "it"
     match ended.revoked:
@@ -31,6 +32,8 @@ def revocation(ended: Disconnection, provider: str) -> str:
             return "There was no token to revoke."
         case "refused":
             return f"{provider} refused to revoke {older}. {by_hand}"
+        case "unconfirmed":
+            return f"{provider} did not say whether {older} is revoked. {by_hand}"
         case "local" | "not_offered" | None:
             return f"{provider} cannot revoke {older}. {by_hand}"
     assert_never(ended.reason)

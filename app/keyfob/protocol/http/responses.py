@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -29,7 +29,7 @@ from keyfob.core.errors import (
     Transient,
 )
 from keyfob.core.http import Response
-from keyfob.core.provider import Lifetimes, Provider
+from keyfob.core.provider import AnswerPattern, Lifetimes, Provider
 from keyfob.core.text import plain
 from keyfob.core.untyped import Json
 from keyfob.protocol.http.json_path import read_path
@@ -304,9 +304,12 @@ def token_failure(
 
 def _ends_grant(lifetimes: Lifetimes, code: str | None, data: Mapping[str, Any] | None) -> bool:
     """Whether an error means that the grant has ended: by its code, or by a field that the preset names."""
-    if code == "invalid_grant" or code in lifetimes.terminal_errors:
-        return True
-    texts = ((read_path(data or {}, entry.field), entry.pattern) for entry in lifetimes.terminal)
+    return code == "invalid_grant" or code in lifetimes.terminal_errors or fits(lifetimes.terminal, data)
+
+
+def fits(entries: Sequence[AnswerPattern], data: Mapping[str, Any] | None) -> bool:
+    """Whether an answer has one of the fields that a preset names, with the text that it names."""
+    texts = ((read_path(data or {}, entry.field), entry.pattern) for entry in entries)
     return any(
         isinstance(text, str | int) and patterns.matches(pattern, str(text)[: patterns.TEXT_MOST])
         for text, pattern in texts

@@ -8,6 +8,7 @@ undone is marked at the account (`cleanup`), and the renewer calls `clean_up` un
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from keyfob.core.account import Disconnected, PendingRevocation, Record
@@ -17,7 +18,7 @@ from keyfob.core.words import RevocationOutcome, Revoked, UnrevokedReason
 from keyfob.ports import AccountStore, Clock, Locks
 from keyfob.service.accounts.grant_store import GrantStore, lock_name
 from keyfob.service.accounts.keeper import LOCK_WAIT
-from keyfob.service.accounts.revocations import Revocations, report
+from keyfob.service.accounts.revocations import UNREVOKED, Revocations, report
 from keyfob.service.accounts.views import Disconnection
 from keyfob.service.events import EventBus
 
@@ -47,7 +48,7 @@ class Disconnector:
         could not be deleted yet: the account is disconnected all the same, and the rest is done once the
         keychain opens.
         """
-        return self._end(record, local=local)
+        return self._with_page(record, self._end(record, local=local))
 
     def remove(self, record: Record, *, local: bool = False) -> Disconnection:
         """Disconnect, then forget the account and all that was kept for it. Raises what `disconnect` raises,
@@ -66,7 +67,11 @@ class Disconnector:
             self._grants.forget_all(record.account.key)
             self._events.publish(current, "removed", "Removed")
             self._store.remove(record.account.key)
-        return ended
+        return self._with_page(record, ended)
+
+    def _with_page(self, record: Record, ended: Disconnection) -> Disconnection:
+        """With the page for ending access by hand, if something may be left to end."""
+        return replace(ended, page=self._revocations.page_of(record)) if ended.left else ended
 
     def clean_up(self, key: str) -> None:
         """Finish a disconnect that was cut short by a crash, a locked keychain or a renewal in progress."""
@@ -176,9 +181,10 @@ def _local(key: str) -> str:
 
 def _ended(outcomes: Sequence[RevocationOutcome]) -> Disconnection:
     """`outcomes` of all sign-ins, as `Revocations.settle` has them."""
-    left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
+    left = sum(outcome in UNREVOKED for outcome in outcomes)
     revoked: Revoked = "pending" if "pending" in outcomes else "unsupported" if left else "yes"
     reason: UnrevokedReason | None = None
     if left:
-        reason = "refused" if "refused" in outcomes else "not_offered"
+        known: tuple[UnrevokedReason, ...] = ("refused", "unconfirmed")
+        reason = next((word for word in known if word in outcomes), "not_offered")
     return Disconnection(None, revoked, reason, sign_ins=len(outcomes), left=left)

@@ -17,15 +17,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from keyfob.core.account import PendingRevocation, Pin, Record
-from keyfob.core.errors import KeychainError, KeyfobError, Transient
+from keyfob.core.errors import KeychainError, KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant, SigningKey, seal, unseal
 from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.provider import Provider, Revocation
 from keyfob.core.renewal import backoff, jitter_of
 from keyfob.core.secret import Secret
-from keyfob.core.words import RevocationAnswer, RevocationOutcome, TokenHint
+from keyfob.core.words import RevocationOutcome, TokenHint
 from keyfob.ports import AccountStore, Vault
-from keyfob.protocol import nextcloud
+from keyfob.protocol import identity, nextcloud
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.oauth import register, revoke
@@ -35,6 +35,8 @@ from keyfob.service.runner import Runner
 
 log = logging.getLogger(__name__)
 GIVE_UP_AFTER = timedelta(days=30)  # no provider's refresh token that matters outlives this unnoticed
+# The sign-in may live on at the provider, and is not tried again.
+UNREVOKED: frozenset[RevocationOutcome] = frozenset({"unsupported", "refused", "unconfirmed"})
 HELD_MOST = 16  # older sign-ins of one account; each is a keychain entry
 
 
@@ -60,6 +62,12 @@ class Revocations:
         if not METHOD_FACTS[record.account.method].revocable:
             return False
         return _offers(provider, record)
+
+    def page_of(self, record: Record) -> str | None:
+        """The provider's page where the user can end this account's access, if the preset names it."""
+        provider = self._provider(record.account.provider, record.account.pin)
+        key = provider.key_for(record.account.method)
+        return provider.revocation.page if key is None else key.create_at
 
     def hold(self, record: Record, grant: Grant) -> PendingRevocation | None:
         """Keep `grant`, which a new sign-in is about to replace, until the account is disconnected. Called
@@ -142,8 +150,9 @@ class Revocations:
         return pending
 
     def settle(self, pending: PendingRevocation) -> RevocationOutcome:
-        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), or `refused`
-        (it does not let us, and trying again would not help). Never raises a KeyfobError.
+        """Try it now: `yes`, `pending` (kept for later), `unsupported` (the provider cannot), `refused` (it
+        does not let us, and trying again would not help), or `unconfirmed` (nothing can show whether it has
+        done it). Never raises a KeyfobError.
         """
         now = self._env.now()
         if self._held_meanwhile(pending):
@@ -153,7 +162,7 @@ class Revocations:
             if entry is None:
                 self._store.remove_revocation(pending.entry)
                 return "yes"
-            answer = self._ask(pending, entry)
+            outcome = self._ask(pending, entry)
         except KeyfobError as error:
             log.info("revoking for %s failed: %s", pending.account_id, error.code)
             # A client that is refused stays so: what it proves itself with is fixed in the entry.
@@ -170,7 +179,7 @@ class Revocations:
             )
             return "pending"
         self.drop(pending)
-        return answer
+        return outcome
 
     def _held_meanwhile(self, pending: PendingRevocation) -> bool:
         """Whether the account was signed in again since `pending` was read: to revoke it now could end that
@@ -219,7 +228,7 @@ class Revocations:
         except KeyfobError as error:
             log.info("unregistering the client of %s failed: %s", name, error.code)
 
-    def _ask(self, pending: PendingRevocation, entry: Secret) -> RevocationAnswer:
+    def _ask(self, pending: PendingRevocation, entry: Secret) -> RevocationOutcome:
         try:
             body = json.loads(entry.reveal())
             grant = unseal(Secret(body["grant"]))
@@ -245,7 +254,9 @@ class Revocations:
         provider = self._provider(provider_id, pin)
         if pin.server.endpoints.revocation_endpoint:
             # The address that the account was signed in with, whatever its preset says by now.
-            provider = replace(provider, revocation=replace(provider.revocation, url=None))
+            way = provider.revocation
+            bare = None if way.without_secret is None else replace(way.without_secret, url=None)
+            provider = replace(provider, revocation=replace(way, url=None, without_secret=bare))
         return FlowContext(
             provider=provider,
             server=pin.server,
@@ -264,15 +275,49 @@ class Revocations:
         except KeyfobError:
             return Provider(id=provider_id, title=provider_id, revocation=Revocation(style="rfc7009"))
 
-    def _revoke(self, ctx: FlowContext, grant: Grant) -> RevocationAnswer:
+    def _revoke(self, ctx: FlowContext, grant: Grant) -> RevocationOutcome:
         if ctx.provider.revocation.style == "nextcloud":
             server = ctx.provider.api.base or ctx.server.issuer or ""
             login = ctx.inputs.get("login", "")
-            return self._runner.run(nextcloud.forget_app_password(server, login, grant.access))
-        answers = [
-            self._runner.run(revoke.revoke(ctx, token, hint)) for token, hint in _tokens(ctx.provider, grant)
-        ]
-        return "yes" if "yes" in answers else "unsupported"
+            gone = self._runner.run(nextcloud.forget_app_password(server, login, grant.access))
+            return "yes" if gone == "yes" else "unsupported"
+        outcomes = [self._revoke_one(ctx, grant, token, hint) for token, hint in _tokens(ctx, grant)]
+        # Revoking one of them ends the others too (RFC 7009 §2.1).
+        best: tuple[RevocationOutcome, ...] = ("yes", "unconfirmed")
+        return next((word for word in best if word in outcomes), "unsupported")
+
+    def _revoke_one(
+        self, ctx: FlowContext, grant: Grant, token: Secret, hint: TokenHint
+    ) -> RevocationOutcome:
+        is_access = hint == "access_token"
+        expired = is_access and grant.expired(self._env.now())
+        answer = self._runner.run(revoke.revoke(ctx, token, hint, expired=expired))
+        if answer in ("yes", "unsupported"):
+            return answer
+        lives = self._still_lives(ctx, grant) if is_access and not expired else None
+        if lives is None:
+            return "unconfirmed"
+        if not lives:
+            return "yes"
+        title = ctx.provider.title
+        if answer == "accepted":
+            raise Transient(f"{title} has not revoked the token yet", answered=True)
+        raise PeerFault(f"{title} still accepts the token that it was asked to revoke")
+
+    def _still_lives(self, ctx: FlowContext, grant: Grant) -> bool | None:
+        """Whether the provider still accepts the access token; None if that cannot be asked. Raises Transient
+        if it is to be asked again.
+        """
+        try:
+            self._runner.run(identity.probe(ctx, grant, subject="", method="oauth"))
+        except SignInNeeded:
+            return False
+        except SettingWrong:
+            return None
+        except PeerFault as error:
+            if error.code != "subject_mismatch":
+                return None
+        return True
 
     def drop(self, pending: PendingRevocation) -> None:
         """Forget it, unrevoked or done. Raises nothing."""
@@ -294,31 +339,36 @@ def report(events: EventBus, record: Record, outcomes: Sequence[RevocationOutcom
         events.publish(
             record, "revocation_pending", "Keyfob could not reach the provider and keeps trying to revoke"
         )
-    left = sum(outcome in ("unsupported", "refused") for outcome in outcomes)
+    left = sum(outcome in UNREVOKED for outcome in outcomes)
     if left:
         what = "1 sign-in" if left == 1 else f"{left} sign-ins"
+        sure = all(outcome != "unconfirmed" for outcome in outcomes)
+        did = f"did not revoke {what}" if sure else f"did not confirm that {what} ended"
         events.publish(
             record,
             "revocation_failed",
-            f"The provider did not revoke {what}. To end access, use your account settings there",
+            f"The provider {did}. To end access, use your account settings there",
         )
 
 
-def _tokens(provider: Provider, grant: Grant) -> list[tuple[Secret, TokenHint]]:
+def _tokens(ctx: FlowContext, grant: Grant) -> list[tuple[Secret, TokenHint]]:
     """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so
     one is enough unless the preset says `both`.
     """
+    wanted = revoke.way_of(ctx).token
     access: tuple[Secret, TokenHint] = (grant.access, "access_token")
-    if grant.refresh is None or provider.revocation.token == "access_token":  # noqa: S105
+    if grant.refresh is None or wanted == "access_token":
         return [access]
     refresh: tuple[Secret, TokenHint] = (grant.refresh, "refresh_token")
-    return [refresh, access] if provider.revocation.token == "both" else [refresh]  # noqa: S105
+    return [refresh, access] if wanted == "both" else [refresh]
 
 
 def _offers(provider: Provider, record: Record) -> bool:
-    style = provider.revocation.style
-    if style == "none":
+    pin = record.account.pin
+    # A public client has no secret; the others have one, or a key.
+    way = provider.revocation.request_of(secret=pin.client_auth not in ("none", "basic_empty"))
+    if way.style == "none":
         return False
-    if style == "rfc7009":
-        return bool(provider.revocation.url or record.account.pin.server.endpoints.revocation_endpoint)
+    if way.style == "rfc7009":
+        return bool(way.url or pin.server.endpoints.revocation_endpoint)
     return True

@@ -111,11 +111,12 @@ class Disconnection:
 
     account: AccountView | None
     revoked: Revoked  # yes (all of them) | pending (some are tried again later) | unsupported (some stay)
-    # Why, for unsupported: local (as asked), not_offered, refused (by
-    # the provider), nothing_left (no token here)
+    # Why, for unsupported: local (as asked), not_offered, refused (by the provider), unconfirmed (nothing can
+    # show whether it is revoked), nothing_left (no token here)
     reason: UnrevokedReason | None = None
     sign_ins: int = 1  # that there were
     left: int = 0  # that were not revoked, and are not tried again
+    page: str | None = None  # the provider's, where the user can end access by hand
 
     def to_json(self) -> dict[str, Any]:
         """The object that `keyfob disconnect --json` shows."""
@@ -124,6 +125,7 @@ class Disconnection:
             "reason": self.reason,
             "sign_ins": self.sign_ins,
             "left": self.left,
+            "page": self.page,
             "account": self.account.to_json() if self.account else None,
         }
 
