@@ -61,6 +61,15 @@ def test_each_state_in_words(provider: str, headline: str, side: str) -> None:
     assert viewmodel.row(account, NOW).side == side
 
 
+def test_a_row_is_made_again_only_if_it_says_something_else() -> None:
+    account = VIEWS["nexusmods"]
+    row = viewmodel.row(account, NOW)
+    assert viewmodel.row(replace(account), NOW + timedelta(seconds=30)) is not row, "the minute has passed"
+    assert viewmodel.row(replace(account), NOW) is row
+    assert viewmodel.row(account, NOW, pictures={account.key: "file"}) != row
+    assert viewmodel.row(account, NOW, twins=True).subtitle == "Nexus Mods · premium · aldis"
+
+
 def test_rows_read_as_assistive_technology_is_promised() -> None:
     assert viewmodel.row(VIEWS["nexusmods"], NOW).accessible == "nexusmods/aldis, connected"
     assert viewmodel.row(VIEWS["google"], NOW).accessible == "google/work@example.org, needs_sign_in"
