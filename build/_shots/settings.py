@@ -75,3 +75,11 @@ def at_the_bottom(stage: Stage, dialog: SettingsDialog) -> SettingsDialog:
     bar = dialog.findChildren(Scroller)[0].verticalScrollBar()
     bar.setValue(bar.maximum())
     return dialog
+
+
+@scene("settings-about")
+def about(stage: Stage) -> QWidget:
+    dialog = settings(stage)
+    stage.until(dialog.about.copy.isEnabled)
+    dialog.about.show_licenses.click()
+    return at_the_bottom(stage, dialog)

@@ -4,6 +4,7 @@ Settings with its limits, and taking answers back.
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from pytestqt.qtbot import QtBot
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.settings.program_card import LIMITS, SWITCH
+from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Elided
 from keyfob.desktop.window.consent_dialog import Asking, ConsentDialog
 from keyfob.engine import Engine
 from keyfob.service.consents import UnansweredError
@@ -160,10 +163,17 @@ def test_the_switch_tells_its_limits_and_answers_are_taken_back(
     assert LIMITS in [each.text() for each in dialog.findChildren(QLabel)]
 
     def revoke_buttons() -> list[QAbstractButton]:
-        return [each for each in dialog.programs.findChildren(QAbstractButton) if each.text() == "Revoke"]
+        return [each for each in dialog.programs.findChildren(QAbstractButton) if each.text() == "Forget…"]
 
     qtbot.waitUntil(lambda: len(revoke_buttons()) == 2)
+    shown = [each.full() for each in dialog.programs.findChildren(Elided)]
+    assert any(each.startswith("Allowed until you forget it · ") for each in shown)
+    assert any(re.match(r"Refused until \d\d:\d\d · ", each) for each in shown)
     revoke_buttons()[0].click()
+    asked = dialog.findChild(Confirm)
+    assert asked.accessibleName() == "Forget curl?"
+    assert len(engine.consents.list()) == 2  # nothing is forgotten until the user says so
+    asked.deed.click()
     qtbot.waitUntil(lambda: len(revoke_buttons()) == 1)
     assert [each.executable for each in engine.consents.list()] == ["/usr/bin/wget"]
     dialog.programs.switch.click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
+from keyfob import __version__
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.desktop.controller import AppController
@@ -124,3 +126,53 @@ def test_sizes_grow_with_the_font_and_never_shrink() -> None:
     assert scale_for(13.3) == 1.0
     assert scale_for(20) == pytest.approx(1.5, abs=0.01)
     assert scale_for(400) == 3.0
+
+
+# --- about, and keys of other tools -------------------------------------------------------------------------
+
+
+def test_about_names_versions_and_licenses(settings: SettingsDialog, qtbot: QtBot) -> None:
+    card = settings.about
+    qtbot.waitUntil(card.copy.isEnabled)
+    assert card.version.text() == f"Keyfob {__version__} · Apache-2.0"
+    assert card.licenses.isHidden()
+    card.show_licenses.click()
+    listed = card.licenses.text().split("\n")
+    assert not card.licenses.isHidden()
+    assert any(re.fullmatch(r"PySide6_Essentials [0-9.]+: LGPL-3\.0.*", line) for line in listed)
+    assert any(line.startswith("cryptography ") for line in listed)
+    assert "Inter: SIL Open Font License 1.1" in listed
+    assert not any(line.startswith("pytest") for line in listed)
+    assert all(": " in line and not line.endswith(": ") for line in listed)
+
+
+def test_diagnostics_have_no_secret_no_name_and_no_path(
+    settings: SettingsDialog, tmp_path: Path, qtbot: QtBot
+) -> None:
+    card = settings.about
+    qtbot.waitUntil(card.copy.isEnabled)
+    card.copy.click()
+    text = QApplication.clipboard().text()
+    for part in (f"Keyfob {__version__}, Python ", "Accounts: 8", "callback_port=9876", "vault=keychain"):
+        assert part in text
+    for secret in ("aldis", "work@example.org", "canary", "client-1", str(tmp_path), "/"):
+        assert secret not in text
+
+
+def test_keys_of_other_tools_can_be_imported_at_any_time(
+    settings: SettingsDialog, controller: AppController, qtbot: QtBot
+) -> None:
+    settings.import_button.click()
+    assert controller.settings_controller.dialog is None
+    qtbot.waitUntil(lambda: controller.window.note.text.text().startswith("Keyfob found no keys"))
+
+
+def test_found_keys_are_offered_from_settings(
+    settings: SettingsDialog, controller: AppController, tmp_path: Path, qtbot: QtBot
+) -> None:
+    hosts = tmp_path / ".config" / "gh" / "hosts.yml"
+    hosts.parent.mkdir(parents=True)
+    hosts.write_text("github.com:\n    user: someone\n    oauth_token: gho_sample\n", "utf-8")
+    settings.import_button.click()
+    qtbot.waitUntil(lambda: controller.running.first_start.dialog is not None)
+    controller.running.first_start.dialog.close()

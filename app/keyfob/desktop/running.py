@@ -141,6 +141,7 @@ class RunningApp(QObject):
         self.connect_dialog.settings_asked.connect(self._open_port)
         settings.asked.connect(self.ask)
         settings.connect_asked.connect(self._connect_asked)
+        settings.import_asked.connect(self._import_asked)
 
     def _wire_check(self) -> None:
         check, window, tray = self.check, self._shell.window, self._shell.tray
@@ -194,6 +195,12 @@ class RunningApp(QObject):
     def _keys_asked(self) -> None:
         self.first_page.look_for_keys()
         self._look_for_keys()  # if there are none, the page says so
+
+    def _import_asked(self) -> None:
+        self._look_for_keys().nothing_found.connect(self._nothing_to_import)
+
+    def _nothing_to_import(self) -> None:
+        self._say("Keyfob found no keys of other tools on this computer.", good=True)
 
     def _look_for_keys(self) -> FirstStart:
         from keyfob.desktop.imports.first_start import FirstStart  # seldom in the app's life

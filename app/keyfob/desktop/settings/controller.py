@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -16,8 +17,11 @@ from PySide6.QtWidgets import QWidget
 from keyfob.core.consent import Permission
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
+from keyfob.desktop.settings.about import About, about, diagnostics
 from keyfob.desktop.settings.dialog import SettingsDialog
+from keyfob.desktop.settings.program_card import forgetting
 from keyfob.desktop.shared import remedies
+from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.models import Window
@@ -33,6 +37,7 @@ class SettingsController(QObject):
     failed = Signal(str)
     asked = Signal(str, str)  # an account's button in the dialog: action, key
     connect_asked = Signal()
+    import_asked = Signal()
     closed = Signal()  # the dialog
 
     def __init__(self, theme: Theme, window: QWidget, parent: QObject) -> None:
@@ -72,15 +77,29 @@ class SettingsController(QObject):
         dialog.changed.connect(self.save)
         dialog.asked.connect(self._account_asked)
         dialog.connect_asked.connect(self._connect_asked)
-        dialog.revoke_asked.connect(self._revoke)
+        dialog.import_asked.connect(self._import_asked)
+        dialog.revoke_asked.connect(self._ask_revoke)
         dialog.finished.connect(self._closed)
         dialog.open()
         if self._engine is not None:
-            Operation(self, self._engine.consents.list, self._permissions).failing(self._faulty).start()
+            engine = self._engine
+            Operation(self, engine.consents.list, self._permissions).failing(self._faulty).start()
+            count = len(model.rows)
+            shown = partial(self._about, kept_in=vault, accounts=count)
+            Operation(self, lambda: about(engine.home), shown).start()
+
+    def _about(self, found: About, kept_in: str, accounts: int) -> None:
+        if self.dialog is not None:
+            self.dialog.about.show_about(found, diagnostics(found, self.value, kept_in, accounts))
 
     def _permissions(self, found: Sequence[Permission]) -> None:
         if self.dialog is not None:
             self.dialog.programs.show_permissions(found)
+
+    def _ask_revoke(self, permission: Permission) -> None:
+        asked = Confirm(self._theme, *forgetting(permission), "Forget", self.dialog)
+        asked.confirmed.connect(lambda: self._revoke(permission.id))
+        asked.open()
 
     def _revoke(self, permission_id: str) -> None:
         engine = self._engine
@@ -101,6 +120,10 @@ class SettingsController(QObject):
     def _connect_asked(self) -> None:
         self.close()
         self.connect_asked.emit()
+
+    def _import_asked(self) -> None:
+        self.close()
+        self.import_asked.emit()
 
     def close(self) -> None:
         """Close the dialog, if it is open."""

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.settings import THEMES, Settings
+from keyfob.desktop.settings.about_card import AboutCard
 from keyfob.desktop.settings.program_card import ProgramCard
 from keyfob.desktop.shared.avatar import Avatar
 from keyfob.desktop.shared.dialog import ModalDialog
@@ -37,7 +38,8 @@ class SettingsDialog(ModalDialog):
     changed = Signal(object)  # Settings
     asked = Signal(str, str)  # disconnect | reconnect | remove, account key
     connect_asked = Signal()
-    revoke_asked = Signal(str)  # a program's permission
+    revoke_asked = Signal(object)  # a program's Permission
+    import_asked = Signal()
 
     def __init__(
         self, theme: Theme, settings: Settings, *, tray: bool, parent: QWidget | None = None
@@ -58,6 +60,8 @@ class SettingsDialog(ModalDialog):
         self.programs.switched.connect(self._switched)
         self.programs.revoked.connect(self.revoke_asked)
         column.addWidget(self.programs)
+        self.about = AboutCard(self._theme)
+        column.addWidget(self.about)
         column.addStretch(1)
         scroll = self._scroll = Scroller()
         scroll.hold(body)
@@ -94,6 +98,10 @@ class SettingsDialog(ModalDialog):
         inner.addLayout(self._accounts)
         self._no_accounts = label("No account is connected yet.", "small")
         inner.addWidget(self._no_accounts)
+        self.import_button = button("Import keys from other tools…", "link")
+        self.import_button.setProperty("flush", True)  # its text begins where the others do
+        self.import_button.clicked.connect(self.import_asked)
+        inner.addWidget(self.import_button, 0, Qt.AlignmentFlag.AlignLeft)
         self._rows: dict[str, AccountRow] = {}
         column.addWidget(frame)
 

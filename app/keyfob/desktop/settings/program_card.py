@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.core.consent import Permission, Reply
 from keyfob.core.text import plain
+from keyfob.core.time_words import clock_time
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Switch, button, card, label
 
@@ -18,19 +19,18 @@ LIMITS = (
     "is not open, Keyfob refuses. This does not protect your programs from each other: one program can "
     "pretend to be another, and a command does not ask if Keyfob is not running."
 )
-_WORDS = {Reply.ALWAYS: "always", Reply.HOUR: "for an hour", Reply.NO: "not allowed", Reply.ONCE: "once"}
 
 
 class ProgramCard(QWidget):
     """Whether programs must be allowed by name, and which ones are."""
 
     switched = Signal(bool)
-    revoked = Signal(str)  # a permission's id
+    revoked = Signal(object)  # a Permission
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         frame, inner = card(theme)
-        inner.addWidget(label("Programs", "heading"))
+        inner.addWidget(label("Connected programs", "heading"))
         self.switch = Switch(theme, SWITCH)
         self.switch.toggled.connect(self.switched)
         texts = QVBoxLayout()
@@ -63,23 +63,45 @@ class ProgramCard(QWidget):
             self._list.addWidget(row)
 
 
+def program_name(permission: Permission) -> str:
+    """The script's or the executable's file name."""
+    path = permission.script or permission.executable
+    return plain(path.rpartition("/")[2] or path, 60)
+
+
+def how_long(permission: Permission) -> str:
+    """What was answered, and until when that holds."""
+    what = "Refused" if permission.reply is Reply.NO else "Allowed"
+    until = "you forget it" if permission.until is None else clock_time(permission.until)
+    return f"{what} until {until}"
+
+
+def forgetting(permission: Permission) -> tuple[str, str]:
+    """The question before an answer is forgotten, and what that means."""
+    name = program_name(permission)
+    return (
+        f"Forget {name}?",
+        f"Keyfob asks you again the next time that {name} wants a token of {permission.account_id}. A token "
+        "that it already has stays valid until it expires.",
+    )
+
+
 class _Row(QWidget):
-    revoked = Signal(str)
+    revoked = Signal(object)  # the Permission
 
     def __init__(self, permission: Permission) -> None:
         super().__init__()
-        self._id = permission.id
+        self._permission = permission
         path = permission.script or permission.executable
-        name = plain(path.rpartition("/")[2] or path, 60)
+        name = program_name(permission)
         title, note = Elided("", "strong"), Elided("", "small")
-        title.show_text(f"{name}: {permission.account_id}, {_WORDS[permission.reply]}")
-        note.show_text(plain(path, 200))
+        title.show_text(f"{name}: {permission.account_id}")
+        note.show_text(f"{how_long(permission)} · {plain(path, 200)}")
         texts = QVBoxLayout()
         texts.setSpacing(0)
         texts.addWidget(title)
         texts.addWidget(note)
-        self.deed = button("Revoke")
-        self.deed.setAccessibleName(f"Revoke {name} {permission.account_id}")
+        self.deed = button("Forget…", name=f"Forget {name} {permission.account_id}")
         self.deed.clicked.connect(self._press)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 4)
@@ -88,4 +110,4 @@ class _Row(QWidget):
         layout.addWidget(self.deed)
 
     def _press(self) -> None:
-        self.revoked.emit(self._id)
+        self.revoked.emit(self._permission)
