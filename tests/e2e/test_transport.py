@@ -326,7 +326,7 @@ def test_s28_an_ssl_cert_file_that_cannot_be_read_says_so(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent.pem"))
     with pytest.raises(SettingWrong, match="SSL_CERT_FILE") as caught:
         transport.send(token_request("https://127.0.0.1:9/"))
-    assert caught.value.code == "tls_untrusted"
+    assert caught.value.code == "ca_file_faulty"
 
 
 # --- S-28: proxies and .netrc -------------------------------------------------------------------------------

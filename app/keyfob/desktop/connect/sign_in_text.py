@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from keyfob.core import time_words
+from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeyfobError
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.provider import EMPTY
@@ -191,5 +192,5 @@ def refusal(
         # Only a port that Settings sets can be changed there.
         in_settings = error.code == "port_taken"
         return Failure(title, message, remedy(error), details, "Try again", settings=in_settings)
-    retry = CHANGE if str(error.advice) == "fix_setting" else "Try again"
+    retry = CHANGE if error.advice is Advice.FIX_SETTING else "Try again"
     return Failure(title, message, remedy(error), details, retry)

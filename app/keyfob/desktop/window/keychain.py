@@ -79,7 +79,7 @@ class Keychain(QObject):
         return self._trouble is not None
 
     @property
-    def code(self) -> str | None:
+    def code(self) -> ErrorCode | None:
         """The code of the KeychainError that the last look found; None if it works."""
         return self._trouble.code if self._trouble else None
 
