@@ -23,6 +23,7 @@ class Facts(TypedDict, total=False):
 
     account: str  # its id, `provider/label`
     example: str  # a value that would do
+    hint: str  # of a preset, about its keys
     hosts: str
     method: Method
     name: str  # of a value that the preset asks for

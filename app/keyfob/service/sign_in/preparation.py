@@ -9,12 +9,14 @@ from dataclasses import replace
 
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
-from keyfob.core.methods import METHOD_FACTS, Method
+from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.provider import Provider
+from keyfob.core.secret import Secret
 from keyfob.core.text import label_from, plain
 from keyfob.core.words import known
 from keyfob.ports import AccountRecords, Entropy, Spawn
 from keyfob.providers.catalogue import Catalogue
+from keyfob.providers.keys import check_key
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.views import Progress, SignInRequest
@@ -44,12 +46,14 @@ class Preparation:
         self._entropy = entropy
 
     def begin(self, request: SignInRequest) -> Attempt:
-        """Checks the request and makes an attempt; nothing is sent or opened yet. Raises NotFound, Usage,
-        SettingWrong `method_not_offered`.
+        """Checks the request and makes an attempt; nothing is sent or opened yet. Raises NotFound, Usage
+        (`key_unfit` for a key that cannot be one of this provider), SettingWrong `method_not_offered`.
         """
         record = self._record(request)
         provider = self._catalogue.get(record.account.provider if record else request.provider)
         method = _method(provider, request, record)
+        if holds_key(method) and request.api_key:
+            check_key(provider, self._catalogue.all(), Secret(request.api_key.reveal().strip()))
         if request.label and record is None:
             self._refuse_taken(f"{provider.id}/{label_from(request.label)}")
         paste = (provider.redirect.paste or "url") if METHOD_FACTS[method].comes_back else None

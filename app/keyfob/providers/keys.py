@@ -1,0 +1,73 @@
+"""Whether a key can be one of a provider, by the patterns of the presets: decided before anything is sent.
+
+A key that was pasted into the wrong field would go to a provider that it does not belong to. Pure and
+thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from keyfob.core import patterns
+from keyfob.core.errors import Usage
+from keyfob.core.provider import ApiKeyProfile, Provider
+from keyfob.core.secret import Secret
+from keyfob.core.words import KeyWord
+
+# Texts that belong to nobody. A pattern that one of them matches does not tell whose key it is.
+_ANYBODYS = ("0123456789abcdef0123456789abcdef", "Zq7w-Kx9_Tm3.Vb5", "K" * 40)
+
+
+def check_key(provider: Provider, others: Iterable[Provider], key: Secret) -> None:
+    """Raises Usage `key_unfit` if `key` does not match the provider's pattern; if it has none, if the key
+    matches the pattern of one of `others`. Whose key it seems to be is in the message, the key never is.
+    """
+    profile = provider.api_key
+    if profile is None or (profile.pattern is not None and _matches(profile.pattern, key)):
+        return
+    looks = recognised(others, key)
+    if profile.pattern is None and (looks is None or _of_any_server(profile)):
+        return
+    word = _word(profile.called)
+    message = f"This looks like {looks}" if looks else f"This is not {_a(_name(provider), word)}"
+    raise Usage(message, code="key_unfit", facts={"hint": profile.hint, "provider": provider.id})
+
+
+def recognised(presets: Iterable[Provider], key: Secret) -> str | None:
+    """Whose key this is by its form, such as "an Anthropic key"; None if no preset's pattern tells."""
+    for preset in presets:
+        profile = preset.api_key
+        if profile is None or profile.pattern is None or not _telling(profile.pattern):
+            continue
+        if _matches(profile.pattern, key):
+            return _a(_name(preset), _word(profile.called))
+    return None
+
+
+def _matches(pattern: str, key: Secret) -> bool:
+    text = key.reveal()
+    # A pattern is about how a key begins: what is beyond the bound of the matcher is left out.
+    return patterns.matches(pattern, text[: patterns.TEXT_MOST])
+
+
+def _of_any_server(profile: ApiKeyProfile) -> bool:
+    """Whether the user names the whole address: then the key may be anybody's."""
+    return (profile.api.base or "{").startswith("{")
+
+
+@lru_cache(maxsize=256)
+def _telling(pattern: str) -> bool:
+    return not any(patterns.matches(pattern, text) for text in _ANYBODYS)
+
+
+def _name(provider: Provider) -> str:
+    return provider.title.removesuffix(" API")
+
+
+def _word(called: KeyWord) -> str:
+    return "token" if called == "token" else "key"
+
+
+def _a(name: str, word: str) -> str:
+    return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name} {word}"

@@ -1,0 +1,85 @@
+"""A key is checked before it travels: by the preset's own pattern, and by those of the others (S-60)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keyfob.agent.remedies import REMEDIES
+from keyfob.core.errors import Usage
+from keyfob.core.provider import ApiKeyProfile, Provider
+from keyfob.core.resources import resources
+from keyfob.core.secret import Secret
+from keyfob.providers.catalogue import Catalogue
+from keyfob.providers.keys import check_key, recognised
+from keyfob.service.accounts.views import SignInRequest
+from support.rig import Rig
+
+CATALOGUE = Catalogue(resources() / "providers")
+KEYS = {
+    "anthropic": "sk-ant-" + "api03-made-up",
+    "openai-api": "sk-" + "proj-made-up",
+    "openrouter": "sk-" + "or-v1-made-up",
+    "github": "github_" + "pat_made_up",
+    "huggingface": "hf_" + "madeup",
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_is_taken_by_its_own_provider_and_by_no_other(name: str) -> None:
+    check_key(CATALOGUE.get(name), CATALOGUE.all(), Secret(KEYS[name]))
+    for other in KEYS.keys() - {name}:
+        with pytest.raises(Usage) as caught:
+            check_key(CATALOGUE.get(other), CATALOGUE.all(), Secret(KEYS[name]))
+        assert caught.value.code == "key_unfit"
+        assert KEYS[name] not in f"{caught.value.sentence(REMEDIES)} {caught.value.detail}"
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "what", "hint"),
+    [
+        ("github", KEYS["anthropic"], "This looks like an Anthropic key", "A fine-grained token begins with"),
+        ("openai-api", KEYS["anthropic"], "This looks like an Anthropic key", "Begins with sk-"),
+        ("anthropic", KEYS["github"], "This looks like a GitHub token", "Begins with sk-ant-api"),
+        ("anthropic", "sk-ant-" + "oat01-made-up", "This is not an Anthropic key", "Begins with sk-ant-api"),
+        ("github", "hello", "This is not a GitHub token", "A fine-grained token begins with github_pat_"),
+        ("notion", KEYS["huggingface"], "This looks like a Hugging Face token", ""),
+    ],
+)
+def test_the_sentence_says_whose_key_it_is_or_how_one_looks(
+    name: str, key: str, what: str, hint: str
+) -> None:
+    with pytest.raises(Usage) as caught:
+        check_key(CATALOGUE.get(name), CATALOGUE.all(), Secret(key))
+    assert caught.value.message == what
+    copy = "Copy the key again from the provider's page."
+    assert caught.value.sentence(REMEDIES).startswith(f"{what}. {copy} {hint}")
+
+
+def test_without_a_pattern_every_other_key_is_taken() -> None:
+    for name in ("notion", "gitlab", "gitea", "zenodo"):
+        check_key(CATALOGUE.get(name), CATALOGUE.all(), Secret("0123456789abcdef"))
+    # A key of any server, which the user names.
+    check_key(CATALOGUE.get("api-key"), CATALOGUE.all(), Secret(KEYS["anthropic"]))
+    # Any text: older servers create tokens of no form.
+    check_key(CATALOGUE.get("github-enterprise"), CATALOGUE.all(), Secret("0" * 40))
+    check_key(CATALOGUE.get("github"), CATALOGUE.all(), Secret(KEYS["github"] + "x" * 4000))
+
+
+def test_a_pattern_that_everything_matches_recognises_nothing() -> None:
+    anything = Provider("a", "A", api_key=ApiKeyProfile(pattern="[!-~]+"))
+    assert recognised([anything], Secret("hello")) is None
+
+
+def test_a_key_that_does_not_fit_is_not_sent(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    path = rig.presets / "example.toml"
+    path.write_text(
+        path.read_text().replace("[api_key]", '[api_key]\npattern = "ex-.+"\nhint = "Begins with ex-"', 1)
+    )
+    request = SignInRequest("example", "api_key", api_key=Secret(" hello "))
+    with pytest.raises(Usage) as caught:
+        rig.engine.sign_in.begin(request)
+    assert caught.value.code == "key_unfit"
+    assert rig.server.log == []
