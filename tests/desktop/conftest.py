@@ -17,6 +17,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageH
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import operation
@@ -171,3 +172,13 @@ def controller(
     qtbot.waitUntil(lambda: bool(result.window.sidebar.list.count()), timeout=5000)
     yield result
     put_away(result, qtbot)
+
+
+@pytest.fixture
+def dialog(controller: AppController, qtbot: QtBot) -> ConnectDialog:
+    """Connect Account, at its gallery."""
+    controller.window.sidebar.connect_button.click()
+    result = controller.running.connect_dialog
+    assert result is not None
+    qtbot.waitUntil(lambda: result.pages.currentWidget() is result.gallery)
+    return result
