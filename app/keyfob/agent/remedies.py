@@ -121,7 +121,7 @@ REMEDIES: Remedies = {
     "its client id.",
     "preset_faulty": "Correct the preset. To list its errors, run `keyfob providers check FILE`.",
     "setting_faulty": "Correct or remove the setting.",
-    "blocked_by_terms": "Use another sign-in method, or your own app registration.[ See {page}.]",
+    "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "Use `keyfob request` for this account. The provider's terms do not let other "
     "tools use the token.",
     "consent_refused": "Allow the program in Keyfob's window, or turn off this check: `keyfob settings set "

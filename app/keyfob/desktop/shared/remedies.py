@@ -112,7 +112,7 @@ REMEDIES: Remedies = {
     "its client id.",
     "preset_faulty": "Correct the preset[ {path}].",
     "setting_faulty": "Correct or remove the setting.",
-    "blocked_by_terms": "Use another sign-in method, or your own app registration.[ See {page}.]",
+    "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "The provider's terms do not let other tools use this token.",
     "consent_refused": "Allow the program when Keyfob asks, or turn off this check in Settings.",
     "method_not_offered": "Choose one of the methods that this provider offers.",
