@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from _shots.registry import scene
 from keyfob.core.consent import Program, Reply
+from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.widgets import Scroller
 from keyfob.service.consents import UnansweredError
 
@@ -83,3 +84,11 @@ def about(stage: Stage) -> QWidget:
     stage.until(dialog.about.copy.isEnabled)
     dialog.about.show_licenses.click()
     return at_the_bottom(stage, dialog)
+
+
+@scene("settings-vault")
+def vault(stage: Stage) -> QWidget:
+    dialog = settings(stage)
+    dialog.vault.setCurrentIndex(1)
+    dialog.vault.activated.emit(1)
+    return dialog.findChildren(Confirm)[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from keyfob import __version__
@@ -176,3 +176,61 @@ def test_found_keys_are_offered_from_settings(
     settings.import_button.click()
     qtbot.waitUntil(lambda: controller.running.first_start.dialog is not None)
     controller.running.first_start.dialog.close()
+
+
+# --- where tokens are kept ----------------------------------------------------------------------------------
+
+
+def pick(settings: SettingsDialog, title: str) -> Confirm | None:
+    """As the user picks a place in the list; the question that follows."""
+    settings.vault.setCurrentText(title)
+    settings.vault.activated.emit(settings.vault.currentIndex())
+    asked = [each for each in settings.findChildren(Confirm) if each.isVisible()]
+    return asked[0] if asked else None
+
+
+def test_another_place_for_tokens_is_asked_about_and_holds_from_the_next_start(
+    settings: SettingsDialog, engine: Engine, qtbot: QtBot
+) -> None:
+    asked = pick(settings, "Encrypted file")
+    words = " ".join(each.text() for each in asked.findChildren(QLabel))
+    assert "Your tokens do not move: they stay in " in words
+    assert "you sign in to your 8 accounts again." in words
+    assert "Quit Keyfob and start it again" in words
+    assert "asks for the file's passphrase" in words
+    assert kept(engine).vault == "keychain"
+    asked.deed.click()
+    qtbot.waitUntil(lambda: kept(engine).vault == "sealed")
+    assert settings.vault.currentText() == "Encrypted file"
+    assert settings.vault.note.text().endswith("Quit Keyfob and start it again to use an encrypted file.")
+    assert pick(settings, "System keychain") is None  # as it was: nothing to ask
+    qtbot.waitUntil(lambda: kept(engine).vault == "keychain")
+    assert "Quit" not in settings.vault.note.text()
+
+
+def test_cancel_keeps_the_place_for_tokens(settings: SettingsDialog, engine: Engine) -> None:
+    asked = pick(settings, "pass")
+    asked.cancel.click()
+    assert settings.vault.currentText() == "System keychain"
+    assert kept(engine).vault == "keychain"
+
+
+def test_tab_follows_the_order_of_reading(settings: SettingsDialog, qtbot: QtBot) -> None:
+    qtbot.waitUntil(settings.about.copy.isEnabled)
+    order, each = [], settings.connect_button
+    while each not in order:
+        order.append(each)
+        each = each.nextInFocusChain()
+    shown = [
+        each
+        for each in order
+        if each.isVisible() and each.isEnabled() and each.focusPolicy() & Qt.FocusPolicy.TabFocus
+    ]
+    expected = [
+        settings.import_button, settings.login, settings.tray, settings.theme, settings.port,
+        settings.margin, settings.vault, settings.programs.switch, settings.about.show_licenses,
+        settings.about.copy, settings.done_button,
+    ]  # fmt: skip
+    found = [each for each in shown if each in expected]
+    assert found == [each for each in expected if each in shown]
+    assert set(expected) - set(found) <= {settings.tray}  # without a tray it cannot be switched

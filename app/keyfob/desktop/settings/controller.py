@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QWidget
 from keyfob.core.consent import Permission
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
+from keyfob.core.words import VaultChoice
 from keyfob.desktop.settings.about import About, about, diagnostics
 from keyfob.desktop.settings.dialog import SettingsDialog
 from keyfob.desktop.settings.program_card import forgetting
@@ -47,6 +48,7 @@ class SettingsController(QObject):
         self.dialog: SettingsDialog | None = None
         self.value = Settings()
         self.known = False
+        self.vault_in_use: VaultChoice = "keychain"  # of this run: a change takes effect at the next
 
     def begin(self, engine: Engine) -> None:
         """Read the file; `read` or `failed` follows."""
@@ -54,7 +56,7 @@ class SettingsController(QObject):
         Operation(self, engine.settings.load, self._took).failing(self._faulty).start()
 
     def _took(self, settings: Settings) -> None:
-        self.value, self.known = settings, True
+        self.value, self.known, self.vault_in_use = settings, True, settings.vault
         self._theme.choose(settings.theme)
         self.read.emit()
 
@@ -72,7 +74,7 @@ class SettingsController(QObject):
             self.dialog.raise_()
             return
         dialog = self.dialog = SettingsDialog(self._theme, self.value, tray=tray, parent=self._window)
-        dialog.show_vault(vault)
+        dialog.show_vault(vault, self.vault_in_use)
         dialog.show_accounts(model)
         dialog.changed.connect(self.save)
         dialog.asked.connect(self._account_asked)

@@ -19,8 +19,10 @@ from PySide6.QtWidgets import (
 )
 
 from keyfob.core.settings import THEMES, Settings
+from keyfob.core.words import VaultChoice
 from keyfob.desktop.settings.about_card import AboutCard
 from keyfob.desktop.settings.program_card import ProgramCard
+from keyfob.desktop.settings.vault_choice import VaultPicker
 from keyfob.desktop.shared.avatar import Avatar
 from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
@@ -134,8 +136,8 @@ class SettingsDialog(ModalDialog):
         grid = _grid(inner)
         self.port = self._number("Callback port")
         self.margin = self._number("Renewal margin")
-        self.vault = label("", "strong")
-        self.vault.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.vault = VaultPicker(self._theme)
+        self.vault.picked.connect(self._vault_picked)
         _row(
             grid,
             0,
@@ -154,7 +156,7 @@ class SettingsDialog(ModalDialog):
             self.margin,
         )
         self.margin_problem = _problem(grid, 3)
-        _row(grid, 4, "Tokens are kept in", "", self.vault)
+        _row(grid, 4, "Tokens are kept in", self.vault.note, self.vault)
         column.addWidget(frame)
 
     def _number(self, name: str) -> QLineEdit:
@@ -178,6 +180,7 @@ class SettingsDialog(ModalDialog):
         self.tray.setChecked(settings.close_to_tray)
         self.theme.setCurrentIndex(THEMES.index(settings.theme))
         self.programs.switch.setChecked(settings.named_app_consent)
+        self.vault.show_choice(settings.vault)
         self.port.setText(str(settings.callback_port))
         self.margin.setText(_minutes(settings.renewal_margin))
         self._filling = False
@@ -191,9 +194,9 @@ class SettingsDialog(ModalDialog):
         self.port.selectAll()
         self._scroll.ensureWidgetVisible(self.port)
 
-    def show_vault(self, name: str) -> None:
-        """Show what the keychain is called."""
-        self.vault.setText(name)
+    def show_vault(self, name: str, in_use: VaultChoice) -> None:
+        """Show what tokens are kept in now, and what that is called."""
+        self.vault.show_use(name, in_use)
 
     def show_accounts(self, model: Window) -> None:
         """The accounts, each with its button."""
@@ -209,6 +212,7 @@ class SettingsDialog(ModalDialog):
                 self._accounts.addWidget(self._rows[key])
             self._rows[key].show_account(row)
         self._no_accounts.setVisible(not rows)
+        self.vault.count_accounts(len(rows))
 
     def refuse(self, message: str, settings: Settings) -> None:
         """It could not be saved: say why, and show what holds."""
@@ -228,6 +232,10 @@ class SettingsDialog(ModalDialog):
                     named_app_consent=self.programs.switch.isChecked(),
                 )
             )
+
+    def _vault_picked(self, vault: VaultChoice) -> None:
+        self._emit(replace(self._settings, vault=vault))
+        self.vault.show_choice(vault)
 
     def _judge(self) -> bool:
         """Whether both numbers are right; what is wrong is said under its field."""
@@ -323,14 +331,14 @@ def _grid(inner: QVBoxLayout) -> QGridLayout:
     return grid
 
 
-def _row(grid: QGridLayout, number: int, title: str, note: str, control: QWidget) -> None:
+def _row(grid: QGridLayout, number: int, title: str, note: str | QLabel, control: QWidget) -> None:
     texts = QVBoxLayout()
     texts.setSpacing(1)
     caption = label(title, "strong", wrap=True)
     caption.setBuddy(control)
     texts.addWidget(caption)
     if note:
-        texts.addWidget(label(note, "small", wrap=True))
+        texts.addWidget(label(note, "small", wrap=True) if isinstance(note, str) else note)
     grid.addLayout(texts, number, 0)
     grid.addWidget(control, number, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
