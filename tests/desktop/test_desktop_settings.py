@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
@@ -15,10 +16,13 @@ from keyfob import __version__
 from keyfob.core.errors import SettingWrong
 from keyfob.core.settings import Settings
 from keyfob.desktop.controller import AppController
+from keyfob.desktop.demo_control import DemoControl
 from keyfob.desktop.settings.dialog import AccountRow, SettingsDialog
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme, scale_for
+from keyfob.desktop.shared.widgets import Scroller
 from keyfob.engine import Engine
+from support.desktop_app import make_app, put_away
 from support.sample_engine import sample_engine
 
 
@@ -234,3 +238,51 @@ def test_tab_follows_the_order_of_reading(settings: SettingsDialog, qtbot: QtBot
     found = [each for each in shown if each in expected]
     assert found == [each for each in expected if each in shown]
     assert set(expected) - set(found) <= {settings.tray}  # without a tray it cannot be switched
+
+
+# --- the demo's playground, and sizes -----------------------------------------------------------------------
+
+
+class Demo:
+    issuer = "http://127.0.0.1:9999"
+
+    def stop(self) -> None:
+        """Nothing serves."""
+
+
+def test_the_playground_is_offered_while_the_demo_runs(
+    theme: Theme, engine: Engine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", staticmethod(lambda url: bool(opened.append(url.toString())) or True)
+    )
+    app = make_app(theme, lambda: engine, demo=Demo)
+    app.begin()
+    qtbot.waitUntil(lambda: app.running is not None and app.settings_controller.known)
+    app.running.open_settings()
+    assert app.settings_controller.dialog.playground_button.isHidden()
+    app.settings_controller.close()
+    (demo,) = app.findChildren(DemoControl)
+    demo.start()
+    qtbot.waitUntil(lambda: demo.running)
+    app.running.open_settings()
+    app.settings_controller.dialog.playground_button.click()
+    assert opened == ["http://127.0.0.1:9999/"]
+    app.settings_controller.close()
+    put_away(app, qtbot)
+
+
+def test_the_bottom_is_reachable_and_a_wide_dialog_keeps_its_lines_short(
+    settings: SettingsDialog, theme: Theme, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(settings.about.copy.isEnabled)
+    settings.resize(settings.minimumSize())
+    (scroll,) = settings.findChildren(Scroller)
+    qtbot.waitUntil(lambda: scroll.verticalScrollBar().maximum() > 0)
+    scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+    at = settings.about.mapTo(scroll.viewport(), settings.about.rect().bottomRight())
+    assert 0 < at.y() < scroll.viewport().height()
+    assert at.x() < scroll.viewport().width()
+    settings.resize(theme.px(1400), theme.px(700))
+    qtbot.waitUntil(lambda: settings.about.width() == theme.px(880))

@@ -19,6 +19,10 @@ from keyfob.desktop.shared.operation import Operation
 class Demo(Protocol):
     """The demo provider, running."""
 
+    @property
+    def issuer(self) -> str:
+        """Its address, where its playground is too."""
+
     def stop(self) -> None:
         """Stop serving. Blocks until the port is free."""
 
@@ -49,6 +53,11 @@ class DemoControl(QObject):
     def running(self) -> bool:
         """Whether the demo provider serves now."""
         return self._demo is not None
+
+    @property
+    def playground(self) -> str:
+        """The address of the page that changes how the demo provider behaves; empty if it does not run."""
+        return self._demo.issuer + "/" if self._demo is not None else ""
 
     @property
     def asked_for(self) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices
 
 from keyfob.desktop.check.controller import CheckEverything
 from keyfob.desktop.connect.dialog import ConnectDialog
@@ -142,6 +143,7 @@ class RunningApp(QObject):
         settings.asked.connect(self.ask)
         settings.connect_asked.connect(self._connect_asked)
         settings.import_asked.connect(self._import_asked)
+        settings.playground_asked.connect(self._playground_asked)
 
     def _wire_check(self) -> None:
         check, window, tray = self.check, self._shell.window, self._shell.tray
@@ -198,6 +200,11 @@ class RunningApp(QObject):
 
     def _import_asked(self) -> None:
         self._look_for_keys().nothing_found.connect(self._nothing_to_import)
+
+    def _playground_asked(self) -> None:
+        address = self._shell.demo.playground
+        if address and not QDesktopServices.openUrl(QUrl(address)):
+            self._say(f"Keyfob could not open a browser. Open {address} yourself.", good=False)
 
     def _nothing_to_import(self) -> None:
         self._say("Keyfob found no keys of other tools on this computer.", good=True)
@@ -343,7 +350,10 @@ class RunningApp(QObject):
 
     def open_settings(self) -> None:
         """Show the settings dialog."""
-        self._shell.settings.open(self.presenter.model, self.presenter.kept_in, tray=self._shell.tray.present)
+        shell, presenter = self._shell, self.presenter
+        shell.settings.open(
+            presenter.model, presenter.kept_in, tray=shell.tray.present, demo=shell.demo.running
+        )
 
     def _open_port(self) -> None:
         """Settings, at the callback port."""

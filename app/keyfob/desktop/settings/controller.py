@@ -39,6 +39,7 @@ class SettingsController(QObject):
     asked = Signal(str, str)  # an account's button in the dialog: action, key
     connect_asked = Signal()
     import_asked = Signal()
+    playground_asked = Signal()  # the demo provider's page
     closed = Signal()  # the dialog
 
     def __init__(self, theme: Theme, window: QWidget, parent: QObject) -> None:
@@ -68,8 +69,8 @@ class SettingsController(QObject):
         if self.dialog is not None:
             self.dialog.show_accounts(model)
 
-    def open(self, model: Window, vault: str, *, tray: bool) -> None:
-        """The dialog, once."""
+    def open(self, model: Window, vault: str, *, tray: bool, demo: bool) -> None:
+        """The dialog, once. `demo`: the demo provider runs."""
         if self.dialog is not None:
             self.dialog.raise_()
             return
@@ -80,6 +81,8 @@ class SettingsController(QObject):
         dialog.asked.connect(self._account_asked)
         dialog.connect_asked.connect(self._connect_asked)
         dialog.import_asked.connect(self._import_asked)
+        dialog.playground_button.setVisible(demo)
+        dialog.playground_button.clicked.connect(self.playground_asked)
         dialog.revoke_asked.connect(self._ask_revoke)
         dialog.finished.connect(self._closed)
         dialog.open()

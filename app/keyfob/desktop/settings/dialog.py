@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +33,7 @@ from keyfob.desktop.window.models import Row, Window
 THEME_WORDS = {"system": "System", "light": "Light", "dark": "Dark"}
 PORTS = (1024, 65535)
 MARGINS = (1, 1440)  # minutes
+WIDEST = 880  # designed pixels of the content
 
 
 class SettingsDialog(ModalDialog):
@@ -50,10 +52,13 @@ class SettingsDialog(ModalDialog):
         self._theme = theme
         self._settings = settings
         self._filling = False
-        body = QWidget()
-        column = QVBoxLayout(body)
-        column.setContentsMargins(26, 24, 26, 16)
-        column.setSpacing(12)
+        content = QWidget()
+        content.setMaximumWidth(theme.px(WIDEST))
+        content.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        column = QVBoxLayout(content)
+        px = theme.px
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(px(12))
         column.addWidget(label("Settings", "dialogTitle"))
         self._build_accounts(column)
         self._build_window(column, tray=tray)
@@ -65,6 +70,13 @@ class SettingsDialog(ModalDialog):
         self.about = AboutCard(self._theme)
         column.addWidget(self.about)
         column.addStretch(1)
+        body = QWidget()
+        middle = QHBoxLayout(body)
+        middle.setContentsMargins(px(26), px(24), px(26), px(16))
+        middle.setSpacing(0)
+        middle.addStretch(1)
+        middle.addWidget(content, 1000)
+        middle.addStretch(1)
         scroll = self._scroll = Scroller()
         scroll.hold(body)
         self.problem = label("", "problem", wrap=True)
@@ -72,7 +84,7 @@ class SettingsDialog(ModalDialog):
         self.done_button.setDefault(True)
         self.done_button.clicked.connect(self._finish)
         foot = QHBoxLayout()
-        foot.setContentsMargins(26, 10, 26, 22)
+        foot.setContentsMargins(px(26), px(10), px(26), px(22))
         foot.addWidget(self.problem, 1)
         foot.addWidget(self.done_button)
         layout = QVBoxLayout(self)
@@ -96,7 +108,7 @@ class SettingsDialog(ModalDialog):
         head.addWidget(self.connect_button)
         inner.addLayout(head)
         self._accounts = QVBoxLayout()
-        self._accounts.setSpacing(6)
+        self._accounts.setSpacing(self._theme.px(6))
         inner.addLayout(self._accounts)
         self._no_accounts = label("No account is connected yet.", "small")
         inner.addWidget(self._no_accounts)
@@ -104,6 +116,10 @@ class SettingsDialog(ModalDialog):
         self.import_button.setProperty("flush", True)  # its text begins where the others do
         self.import_button.clicked.connect(self.import_asked)
         inner.addWidget(self.import_button, 0, Qt.AlignmentFlag.AlignLeft)
+        self.playground_button = button("Open the demo's playground", "link")
+        self.playground_button.setProperty("flush", True)
+        self.playground_button.hide()
+        inner.addWidget(self.playground_button, 0, Qt.AlignmentFlag.AlignLeft)
         self._rows: dict[str, AccountRow] = {}
         column.addWidget(frame)
 
@@ -297,8 +313,8 @@ class AccountRow(QWidget):
         texts.addWidget(self._title)
         texts.addWidget(self._note)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(12)
+        layout.setContentsMargins(0, theme.px(4), 0, theme.px(4))
+        layout.setSpacing(theme.px(12))
         layout.addWidget(self._avatar)
         layout.addLayout(texts, 1)
         layout.addWidget(self._deed)
