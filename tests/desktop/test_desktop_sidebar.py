@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QSplitter
+from PySide6.QtWidgets import QApplication, QSplitter
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import AccountView
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import Elided
+from keyfob.desktop.shared.widgets import Elided, button
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Window
@@ -323,3 +323,18 @@ def test_many_names_are_counted() -> None:
     views = [replace(each, status="needs_sign_in") for each in many(12)]
     (banner,) = model(views).banners
     assert banner.text == "Signed out: Zoe, Bo, Ada, Kim, Lee and 7 more."
+
+
+def test_tab_goes_down_the_sidebar(window: MainWindow) -> None:
+    for name in ("Programs", "Check everything"):
+        window.sidebar.add_entry(button(name))
+    window.show_model(model(many(12)), None)
+    QApplication.processEvents()  # a widget that is added is shown by an event
+    window.sidebar.search.setFocus()
+    order = []
+    for _ in range(6):
+        order.append(window.focusWidget().accessibleName())
+        window.focusNextChild()
+    assert order == [
+        "Search accounts", "Accounts", "Programs", "Check everything", "Connect Account", "Settings",
+    ]  # fmt: skip

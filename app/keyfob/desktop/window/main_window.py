@@ -198,7 +198,7 @@ class MainWindow(QMainWindow):
         """A page that `nav` opens, below the accounts. `refresh` is what F5 does while it is open."""
         self._navigation[nav] = (page, refresh)
         self.pages.addWidget(page)
-        self.sidebar.below.addWidget(nav)
+        self.sidebar.add_entry(nav)
         nav.clicked.connect(lambda: self.open_page(nav))
 
     def open_page(self, nav: NavButton) -> None:

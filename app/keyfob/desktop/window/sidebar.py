@@ -323,9 +323,10 @@ class Sidebar(QFrame):
         self.search.first_asked.connect(self.list.choose_first)
         self.none_found = label("", "hint", wrap=True)
         self.none_found.hide()
-        self.below = QVBoxLayout()  # below the accounts: pages add their navigation buttons here
-        self.below.setContentsMargins(0, 0, 0, 0)
-        self.below.setSpacing(theme.px(2))
+        self._entries: list[QWidget] = []  # below the accounts
+        self._below = QVBoxLayout()
+        self._below.setContentsMargins(0, 0, 0, 0)
+        self._below.setSpacing(theme.px(2))
         self.connect_button = IconButton(theme, "plus", "Connect Account", "", "Connect Account")
         self.settings_button = IconButton(theme, "gear", "Settings")
         set_tooltip(self.settings_button, "Settings (Ctrl+,)")
@@ -347,7 +348,7 @@ class Sidebar(QFrame):
         self._column.addWidget(self.none_found)
         self._column.addWidget(self.list, 1)
         self._column.addWidget(self.tray_note)
-        self._column.addLayout(self.below)
+        self._column.addLayout(self._below)
         self._column.addWidget(rule())
         self._column.addLayout(self._foot)
         theme.changed.connect(self._resize)
@@ -376,6 +377,12 @@ class Sidebar(QFrame):
         if order != self.list.accessibleDescription():
             self.list.setAccessibleDescription(order)
             set_tooltip(self.summary, order)
+
+    def add_entry(self, entry: QWidget) -> None:
+        """One more button below the accounts. Tab reaches it after those above it."""
+        self._below.addWidget(entry)
+        QWidget.setTabOrder(self._entries[-1] if self._entries else self.list, entry)
+        self._entries.append(entry)
 
     def go_to_search(self) -> None:
         """Ctrl+F: into the search field. With fewer accounts than it is shown for, into the list. Nothing
@@ -411,7 +418,7 @@ class Sidebar(QFrame):
         self.setMaximumWidth(px(460))
         self._head.setContentsMargins(px(10), px(6), px(8), px(12))
         self._head.setSpacing(px(2))
-        self.below.setContentsMargins(0, px(6), 0, px(8))
+        self._below.setContentsMargins(0, px(6), 0, px(8))
         self._foot.setContentsMargins(px(6), px(10), px(6), 0)
         self._foot.setSpacing(px(8))
         self._column.setContentsMargins(px(10), px(14), px(10), px(14))
