@@ -204,6 +204,16 @@ def test_a_problem_holds_its_remedy(opened: Open, qtbot: QtBot, monkeypatch: pyt
     dialog.close()
 
 
+def test_without_a_keychain_the_choice_of_a_place_opens(opened: Open, qtbot: QtBot) -> None:
+    absent = Finding("keychain", False, "No keychain was found", "fail", "keychain_absent")
+    app = opened(absent, WELL)
+    page = run(app, qtbot)
+    rows(page)["Keychain"].button.click()
+    dialog: Any = app.settings_controller.dialog
+    assert dialog.focusWidget() is dialog.vault
+    dialog.close()
+
+
 def test_unlock_opens_the_systems_prompt_and_checks_again(opened: Open, qtbot: QtBot) -> None:
     vault = FakeVault()
 

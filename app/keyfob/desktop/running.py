@@ -149,6 +149,7 @@ class RunningApp(QObject):
         check, window, tray = self.check, self._shell.window, self._shell.tray
         check.unlock_asked.connect(self.presenter.keychain.unlock)
         check.port_asked.connect(self._open_port)
+        check.vault_asked.connect(self._open_vault)
         check.reconnect_asked.connect(self._reconnect_asked)
         self.presenter.keychain.unlocked.connect(check.something_changed)
         self.connect_dialog.finished.connect(check.something_changed)
@@ -354,6 +355,12 @@ class RunningApp(QObject):
         shell.settings.open(
             presenter.model, presenter.kept_in, tray=shell.tray.present, demo=shell.demo.running
         )
+
+    def _open_vault(self) -> None:
+        """Settings, at the choice of where tokens are kept."""
+        self.open_settings()
+        if self._shell.settings.dialog is not None:
+            self._shell.settings.dialog.show_control(self._shell.settings.dialog.vault)
 
     def _open_port(self) -> None:
         """Settings, at the callback port."""

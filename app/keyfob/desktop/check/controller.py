@@ -26,6 +26,7 @@ class CheckEverything(QObject):
 
     unlock_asked = Signal()
     port_asked = Signal()
+    vault_asked = Signal()  # where tokens are kept
     reconnect_asked = Signal(str)  # an account's key
 
     def __init__(
@@ -83,6 +84,8 @@ class CheckEverything(QObject):
         match kind:
             case "unlock":
                 self.unlock_asked.emit()
+            case "vault":
+                self.vault_asked.emit()
             case "port":
                 self.port_asked.emit()
             case "reconnect":

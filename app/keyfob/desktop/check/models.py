@@ -31,11 +31,11 @@ NAMED_MOST = 3  # providers that the shared row names
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The button of a row. `kind`: unlock, port, reconnect, again, or copy, which puts `key` on the
+    """The button of a row. `kind`: unlock, vault, port, reconnect, again, or copy, which puts `key` on the
     clipboard; for reconnect, `key` is the account's.
     """
 
-    kind: Literal["unlock", "port", "reconnect", "again", "copy"]
+    kind: Literal["unlock", "vault", "port", "reconnect", "again", "copy"]
     text: str
     key: str = ""
 
@@ -169,6 +169,8 @@ def _action(finding: Finding) -> Action | None:
         return None
     if code in KEYCHAIN_BUTTONS:
         return Action("unlock", KEYCHAIN_BUTTONS[code])
+    if code == "keychain_absent":
+        return Action("vault", "Choose another place…")
     if code == "port_taken":
         return Action("port", "Change port…")
     if code in words.COMMANDS:

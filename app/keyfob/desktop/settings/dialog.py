@@ -204,11 +204,15 @@ class SettingsDialog(ModalDialog):
 
     def show_port(self) -> None:
         """Bring the callback port into view, ready to be typed over."""
+        self.show_control(self.port)
+        self.port.selectAll()
+
+    def show_control(self, control: QWidget) -> None:
+        """Bring one of the dialog's controls into view, with the focus."""
         self.raise_()
         self.activateWindow()
-        self.port.setFocus()
-        self.port.selectAll()
-        self._scroll.ensureWidgetVisible(self.port)
+        control.setFocus()
+        self._scroll.ensureWidgetVisible(control)
 
     def show_vault(self, name: str, in_use: VaultChoice) -> None:
         """Show what tokens are kept in now, and what that is called."""
