@@ -55,7 +55,7 @@ class ImportDialog(ModalDialog):
         self.go.setDefault(True)
         self.done_button = button("Done", "primary")
         self.done_button.hide()
-        self.note = label("To do this later, run: keyfob import", "hint", wrap=True)
+        self.note = label("You can do this later in Settings.", "hint", wrap=True)
         self.later.clicked.connect(self.reject)
         self.done_button.clicked.connect(self.accept)
         self.go.clicked.connect(self._move)
@@ -141,9 +141,7 @@ class ImportDialog(ModalDialog):
         good = sum(row.good for row in self.rows)
         self.title.setText("Keys moved" if good else "Nothing was moved")
         waits = "Accounts that need you to sign in are in the list."
-        self.lead.setText(
-            waits if good else "The files did not change. To try again later, run: keyfob import"
-        )
+        self.lead.setText(waits if good else "The files did not change. You can try again later in Settings.")
         self._plaintext.setVisible(plaintext)
         self.note.setText("")
         self.later.hide()

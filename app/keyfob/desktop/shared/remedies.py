@@ -57,8 +57,8 @@ REMEDIES: Remedies = {
     "key_refused": "Check the key, and enter it again.",
     # KeychainError
     "keychain_locked": "Unlock your keychain and try again.",
-    "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC). Or use an "
-    "encrypted file: in a terminal, run keyfob settings set vault sealed.",
+    "keychain_absent": "Install and start a keychain (GNOME Keyring, KWallet, KeePassXC). Or choose "
+    "an encrypted file in Settings.",
     "keychain_not_set_up": "Press Set up, and choose a password for the keychain.",
     "keychain_timeout": "Look for a keychain prompt, answer it, and try again.",
     "keychain_refused": "Allow Keyfob to use your keychain and try again.",
