@@ -251,6 +251,7 @@ def test_try_again_runs_again(opened: Open, qtbot: QtBot) -> None:
     page = run(app, qtbot)
     assert rows(page)["Network"].button.text() == "Try again"
     assert rows(page)["GitHub"].text.text() == "Not checked, because this computer is offline."
+    assert rows(page)["GitHub"].took.text() == ""
     transport.answer = answers
     button = rows(page)["Network"].button
     button.setFocus()

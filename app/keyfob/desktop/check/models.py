@@ -154,7 +154,7 @@ def _hop(step: Step, result: Result) -> Hop:
     title = step.subject or words.TITLES[step.name]
     state = state_of(finding)
     text = finding.text.rstrip(".") + "."
-    time = took(result.seconds)
+    time = took(result.seconds) if state != "skip" else ""
     if state not in ("warn", "fail", "timeout"):
         return Hop(title, state, text, took=time)
     action = _action(finding)
