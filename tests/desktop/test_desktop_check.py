@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QFocusEvent, QGuiApplication
+from PySide6.QtGui import QAccessible, QFocusEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -160,7 +160,7 @@ def test_all_well(opened: Open, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -
     assert page.summary.text().startswith("Everything works. Checked at ")
     assert ("Check everything: Everything works.", "Polite") in spoken
     assert primaries(page) == []
-    assert app.running.check.nav.accessibleDescription() == ""
+    assert app.running.check.nav.accessibleDescription() == "This page is open."
     assert rows(page)["Browser"].accessibleDescription().startswith("works. A default browser is set")
 
 
@@ -194,7 +194,7 @@ def test_a_problem_holds_its_remedy(opened: Open, qtbot: QtBot, monkeypatch: pyt
     row = rows(page)["Callback port"]
     assert page.summary.text().startswith("1 problem. Checked at ")
     assert ("Check everything: 1 problem.", "Polite") in spoken
-    assert app.running.check.nav.accessibleDescription() == "1 problem."
+    assert app.running.check.nav.accessibleDescription() == "This page is open. 1 problem."
     assert row.effect.text().startswith(words.EFFECTS["callback_port"])
     assert primaries(page) == ["Change port…"]
     row.button.click()
@@ -309,14 +309,14 @@ def test_choosing_an_account_leaves_the_page(opened: Open, qtbot: QtBot) -> None
     window, nav = app.window, app.running.check.nav
     page = run(app, qtbot)
     assert window.pages.currentWidget() is page
-    assert nav.isChecked()
+    assert nav.chosen
     assert window.sidebar.list.currentRow() == -1
     app.running.presenter.publish()
     assert window.pages.currentWidget() is page
     row = next(n for n, row in enumerate(app.running.presenter.model.rows) if row.id.startswith("nexus"))
     window.sidebar.list.setCurrentRow(row)  # the account that was selected all the time
     assert window.pages.currentWidget() is window.account
-    assert not nav.isChecked()
+    assert not nav.chosen
     assert window.sidebar.list.currentRow() == row
 
 
@@ -333,8 +333,12 @@ def test_the_lists_focus_chooses_nothing_while_the_page_is_open(opened: Open, qt
 def test_a_press_on_the_open_pages_button_keeps_it_open(opened: Open, qtbot: QtBot) -> None:
     app = opened(WELL)
     run(app, qtbot)
-    app.running.check.nav.click()
-    assert app.running.check.nav.isChecked()
+    nav = app.running.check.nav
+    nav.click()
+    assert nav.chosen
+    spoken = QAccessible.queryAccessibleInterface(nav)
+    assert spoken.role() == QAccessible.Role.Button
+    assert "This page is open." in spoken.text(QAccessible.Text.Description)
     assert app.window.pages.currentWidget() is app.running.check.page
 
 

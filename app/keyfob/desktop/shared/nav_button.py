@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 
 from keyfob.desktop.shared import icons
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import IconButton
+from keyfob.desktop.shared.widgets import IconButton, restyle
 
 
 class NavButton(IconButton):
@@ -15,19 +15,27 @@ class NavButton(IconButton):
 
     def __init__(self, theme: Theme, drawing: str, text: str) -> None:
         super().__init__(theme, drawing, text, "nav", text)
-        self._theme, self._note, self._mark = theme, "", ""
-        self.setCheckable(True)
-        self.toggled.connect(self.redraw)
+        self._theme, self._note, self._mark, self._meaning = theme, "", "", ""
+        self.chosen = False
+
+    def choose(self, chosen: bool) -> None:
+        """Whether its page is open. A button that can be checked would be read as a check box."""
+        if chosen != self.chosen:
+            self.chosen = chosen
+            self.setProperty("chosen", chosen)
+            restyle(self)
+            self.redraw()
+            self._describe()
 
     def show_note(self, text: str = "", *, mark: str = "", meaning: str = "") -> None:
         """`mark`: a drawing's name, instead of a text. `meaning`: what assistive technology reads of it."""
-        self._note, self._mark = text, mark
-        self.setAccessibleDescription(meaning)
+        self._note, self._mark, self._meaning = text, mark, meaning
+        self._describe()
         self.update()
 
-    def nextCheckState(self) -> None:
-        """A press on the button of the open page does not close it."""
-        self.setChecked(True)
+    def _describe(self) -> None:
+        parts = ("This page is open." if self.chosen else "", self._meaning)
+        self.setAccessibleDescription(" ".join(part for part in parts if part))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the note over the button's right end."""

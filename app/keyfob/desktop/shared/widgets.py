@@ -143,7 +143,7 @@ class IconButton(QPushButton):
         p = self._theme.palette
         color = {"primary": p.accent_ink, "quiet": p.ink2, "link": p.accent}.get(self._kind, p.ink)
         if self._kind == "nav":
-            color = p.accent if self.isChecked() else p.ink2
+            color = p.accent if self.property("chosen") else p.ink2
         side, gap = self._theme.px(17), self._theme.px(4) if self.text() else 0
         self.setIconSize(QSize(side + gap, side))
         self.setIcon(icons.icon(self._drawing, color, side, p.disabled, gap))

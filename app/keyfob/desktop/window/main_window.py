@@ -214,7 +214,7 @@ class MainWindow(QMainWindow):
 
     def _show_page(self) -> None:
         for nav in self._navigation:
-            nav.setChecked(nav is self._opened)
+            nav.choose(nav is self._opened)
         if self._shown is not None:
             self.show_model(*self._shown)
 
@@ -230,7 +230,7 @@ class MainWindow(QMainWindow):
         if self._shown is not None and self._shown[1] not in (None, selected):
             self._opened = None  # the app chose another account
             for nav in self._navigation:
-                nav.setChecked(False)
+                nav.choose(False)
         self._shown = model, selected
         self.sidebar.show_model(model, selected if self._opened is None else None)
         if (model.banners, model.lead) != (self._banners, self._lead):
