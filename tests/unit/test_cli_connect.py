@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -157,8 +157,58 @@ def test_what_was_given_is_what_is_asked(engine: Engine, begin: Mock) -> None:
     )
     assert ran.out == "Connected as alice: mastodon/work\n"
     assert "  https://social.example/oauth/authorize?" in ran.err
-    assert "scope=read+write" in ran.err
+    assert "scope=read%3Aaccounts+read+write" in ran.err, "besides the preset's own"
     assert "canary" not in ran.out + ran.err
+
+
+def scope_in(address: str) -> list[str]:
+    return parse_qs(urlsplit(address).query)["scope"][0].split()
+
+
+@pytest.mark.parametrize(
+    ("argv", "scopes"),
+    [
+        ((), ["read:user", "user:email", "repo"]),
+        (("--access", "packages", "--access", "gists"), ["read:user", "user:email", "read:packages", "gist"]),
+        (("--scope", "admin:org"), ["read:user", "user:email", "repo", "admin:org"]),
+        (("--only-scope", "gist"), ["gist"]),
+    ],
+)
+def test_access_and_scopes_are_asked_for(
+    engine: Engine, world: World, argv: Sequence[str], scopes: list[str]
+) -> None:
+    ran = call(engine, *CONNECT, *argv)
+    assert ran.code == 0, ran.err
+    assert scope_in(world.opened[0]) == scopes
+
+
+def test_access_that_the_provider_does_not_offer_is_a_usage_error(engine: Engine, world: World) -> None:
+    ran = call(engine, *CONNECT, "--access", "mail")
+    assert ran.code == 2
+    assert "GitHub has no access called mail. Choose one of the provider's: repo, packages," in ran.err
+    ran = call(engine, *CONNECT, "--access", "repo", "--only-scope", "gist")
+    assert (ran.code, world.opened) == (2, [])
+
+
+def test_asking_for_more_keeps_what_the_account_has(engine: Engine, world: World) -> None:
+    world.tokens["scope"] = "repo,user:email,read:user"
+    assert call(engine, *CONNECT).code == 0
+    (view,) = engine.accounts.views()
+    assert view.access is not None
+    assert [each.id for each in view.access] == ["repo"]
+    allowed, world.came_back = world.came_back, {"error": "access_denied"}
+    assert call(engine, "reconnect", "github", "--access", "gists").code == 6
+    (same,) = engine.accounts.views()
+    assert same == view, "the old sign-in stands until the new one works"
+    world.came_back = allowed
+    world.tokens["scope"] = "repo,user:email,read:user,gist"
+    assert call(engine, "reconnect", "github", "--access", "gists").code == 0
+    assert scope_in(world.opened[-1]) == ["read:user", "user:email", "repo", "gist"]
+    (more,) = engine.accounts.views()
+    assert more.to_json()["access"] == [
+        {"id": "repo", "title": "Read and write your repositories, private ones too"},
+        {"id": "gists", "title": "Create and change gists"},
+    ]
 
 
 def test_the_end_is_reported_and_json_is_the_account(engine: Engine) -> None:

@@ -57,6 +57,10 @@ SCOPES = (
     "repo read:org gist workflow read:packages user:email notifications admin:public_key "
     "read:discussion project"
 )
+ACCESS = (
+    "Read and write your repositories, private ones too; Read packages; Change workflows of GitHub Actions; "
+    "Read your teams and projects; Create and change gists; Read your notifications"
+)
 
 
 class Server(ProviderServer):
@@ -153,6 +157,7 @@ def test_one_account_in_full(engine: Engine) -> None:
           Subject       248289761001
           Token         renews automatically in 7 h
           Expires       22:30
+          Access        {ACCESS}
           Scopes        {SCOPES}
           Not granted   delete_repo
           Connected     12 March 15:00

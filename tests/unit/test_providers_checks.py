@@ -267,6 +267,16 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
      "revocation.ended.0.pattern", "repeat"),
     ("an answer's pattern", {"lifetimes": {"terminal": [{"field": "message", "pattern": "("}]}},
      "lifetimes.terminal.0.pattern", "regular"),
+    # access
+    ("access without scopes", {"access": [{"id": "a", "title": "A"}]}, "access.0.scopes", "list the scopes"),
+    ("access twice", {"access": [{"id": "a", "title": "A", "scopes": ["x:1"]},
+     {"id": "a", "title": "B", "scopes": ["x:2"]}]}, "access.1.id", "own"),
+    ("access titled twice", {"access": [{"id": "a", "title": "A", "scopes": ["x:1"]},
+     {"id": "b", "title": "A", "scopes": ["x:2"]}]}, "access.1.title", "own"),
+    ("access with two scopes in one", {"access": [{"id": "a", "title": "A", "scopes": ["x y"]}]},
+     "access.0.scopes.0", "one word"),
+    ("risky access by default", {"access": [{"id": "a", "title": "A", "scopes": ["x"], "default": True,
+     "risky": "Cannot be undone"}]}, "access.0.default", "remove"),
     ("header placement without a name", {"api__placement": "header"}, "api.name", "name"),
     ("header placement with a bad name", {"api__placement": "header", "api__name": "X Key"}, "api.name",
      "letters"),
@@ -465,3 +475,10 @@ def _toml(table: dict[str, Any]) -> str:
         for name, entry in value.items() if entry == {}
     ]  # fmt: skip
     return "\n".join([*empty, text, *tables, *inner])
+
+
+def test_scopes_have_a_grammar_of_their_own() -> None:
+    """Todoist's scopes are data:read and the like: that is no code."""
+    scopes = ["data:read", "data:read_write", "file:read", "task:add", "javascript:x"]
+    table = {**GOOD, "scopes": scopes, "access": [{"id": "a", "title": "A", "scopes": ["data:delete"]}]}
+    assert judge(table, ours=False)[1] == ()

@@ -219,9 +219,11 @@ class Api:
         wanted = {name: body.get(name) for name in ("provider", "method", "account", "label", "api_key")}
         if any(value is not None and not isinstance(value, str) for value in wanted.values()):
             raise BadRequestError(400, "provider, method, account, label and api_key must be strings")
-        inputs, scopes = body.get("inputs", {}), body.get("scopes", [])
+        inputs, scopes, access = body.get("inputs", {}), body.get("scopes", []), body.get("access")
         if not isinstance(inputs, dict) or not isinstance(scopes, list):
             raise BadRequestError(400, "inputs must be an object and scopes a list")
+        if access is not None and not isinstance(access, list):
+            raise BadRequestError(400, "access must be a list")
         if not wanted["provider"] and not wanted["account"]:
             raise BadRequestError(400, "provider or account is missing")
         with self._lock:
@@ -238,6 +240,7 @@ class Api:
                 method=_method(wanted["method"]),
                 account=wanted["account"],
                 label=wanted["label"],
+                access=None if access is None else tuple(str(name) for name in access),
                 scopes=tuple(str(scope) for scope in scopes),
                 inputs={str(name): str(value) for name, value in inputs.items()},
                 api_key=Secret(wanted["api_key"]) if wanted["api_key"] else None,

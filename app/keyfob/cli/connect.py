@@ -31,6 +31,7 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
     \b
     Examples:
       keyfob connect github
+      keyfob connect google --access mail --access calendar
       keyfob connect mastodon --input instance=fosstodon.org
       keyfob connect openai --method api_key --api-key-stdin < key.txt
       keyfob connect google --client-id 123.apps.example --no-browser

@@ -89,7 +89,9 @@ class SignInOptions:
     """What the user gave of `sign_in_options`."""
 
     method: Method | None
+    access: tuple[str, ...]
     scopes: tuple[str, ...]
+    only_scopes: tuple[str, ...]
     inputs: tuple[str, ...]
     handle: str | None
     username: str | None
@@ -115,8 +117,13 @@ def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
         (
             click.option("--method", type=click.Choice(METHODS),
                 help="How to sign in. Default: the provider's first method."),
+            click.option("--access", "access", multiple=True, metavar="NAME",
+                help="What tools may do with the account, such as repo. Repeatable. `keyfob providers show` "
+                     "lists the names. Default: those marked as default."),
             click.option("--scope", "scopes", multiple=True, metavar="S",
-                help="Request this scope instead of the preset's. Repeatable."),
+                help="Also request this scope. Repeatable."),
+            click.option("--only-scope", "only_scopes", multiple=True, metavar="S",
+                help="Request this scope instead of all others. Repeatable."),
             click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE",
                 help="A value that the provider needs, such as instance=example.org."),
             click.option("--handle", metavar="H", help="Short for --input handle=H."),

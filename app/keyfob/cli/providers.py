@@ -16,7 +16,7 @@ from keyfob.cli.options import F, json_option, pass_session, provider_argument
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.methods import METHOD_FACTS, METHODS
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Access, Provider
 from keyfob.core.text import plain
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def list_(session: Session) -> None:
 @json_option
 @pass_session
 def show(session: Session, provider: str) -> None:
-    """Show the preset PROVIDER: its sign-in methods, client id and scopes.
+    """Show the preset PROVIDER: its sign-in methods, client id, scopes, and the access that you can ask for.
 
     \b
     Example:
@@ -112,6 +112,16 @@ def show(session: Session, provider: str) -> None:
     ]
     for line in words.facts(pairs):
         session.say(f"  {line}")
+    if preset.access:
+        session.say("")
+        session.say("  Access, for keyfob connect --access NAME:")
+        rows = [(each.id, each.title, _remarks(each), " ".join(each.scopes)) for each in preset.access]
+        for line in words.table(rows, ("NAME", "ALLOWS", "", "SCOPES")):
+            session.say(f"    {line}")
+
+
+def _remarks(access: Access) -> str:
+    return "default" if access.default else access.risky or ""
 
 
 @providers.command(short_help="Check a preset file.")
@@ -283,6 +293,17 @@ def summary(provider: Provider) -> dict[str, Any]:
         "inputs": [
             {"name": entry.name, "title": entry.title, "example": entry.example, "default": entry.default}
             for entry in provider.inputs
+        ],
+        "access": [
+            {
+                "id": each.id,
+                "title": each.title,
+                "allows": each.allows,
+                "scopes": list(each.scopes),
+                "default": each.default,
+                "risky": each.risky,
+            }
+            for each in provider.access
         ],
         "tested": provider.tested,
         "origin": provider.origin,

@@ -18,12 +18,14 @@ def reconnect(session: Session, account: str, options: SignInOptions) -> None:
     """Sign in to ACCOUNT again. The account keeps its id, label and settings.
 
     You must sign in as the same person. Keyfob refuses another person's sign-in and changes nothing. --method
-    changes how the account signs in.
+    changes how the account signs in. --access and --scope ask for more than the account has. It keeps its old
+    sign-in until the new one works.
 
     \b
     Examples:
       keyfob reconnect google/work@example.org
       keyfob reconnect github --method device
+      keyfob reconnect github --access packages
     """
     record = session.engine.accounts.resolve(account)
     preset = session.engine.providers.get(record.account.provider)

@@ -76,6 +76,8 @@ def request_for(
     """The sign-in that the options ask for: of a new account, or again to `account`. Reads the secrets.
     Raises Usage, click.BadParameter.
     """
+    if options.only_scopes and (options.access or options.scopes):
+        raise Usage("--only-scope cannot be combined with --access or --scope")
     if options.client_secret_stdin and not options.client_id:
         raise Usage("--client-secret-stdin needs --client-id")
     secret = (
@@ -93,7 +95,9 @@ def request_for(
         method=options.method or (None if account else implied),
         account=account.key if account else None,
         label=label,
+        access=options.access or None,
         scopes=options.scopes,
+        only_scopes=options.only_scopes,
         inputs=inputs_of(options.inputs, options.handle, options.username),
         api_key=api_key,
         password=password,

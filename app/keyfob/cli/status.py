@@ -64,6 +64,7 @@ def _full(session: Session, view: AccountView) -> None:
         ("Key ends in", view.key_tail),
         ("Token", plain(words.life(view, now), 120)),
         ("Expires", words.moment(view.expires_at, now) if view.expires_at else None),
+        ("Access", "; ".join(plain(each.title, 60) for each in view.access) if view.access else None),
         ("Scopes", " ".join(plain(scope, 80) for scope in view.scopes)),
         ("Not granted", " ".join(plain(scope, 80) for scope in view.narrower_scopes)),
         ("Connected", words.moment(view.connected_at, now) if view.connected_at else None),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
+from keyfob.core.access import GrantedAccess
 from keyfob.core.error_codes import CODES, Advice, ErrorCode, known_code
 from keyfob.core.methods import METHODS, Method, holds_key
 from keyfob.core.provider import EMPTY, Server
@@ -300,6 +301,8 @@ class AccountView:
     color: str = NO_COLOR
     narrower_scopes: tuple[str, ...] = ()  # asked for and not granted
     issuer: str | None = None
+    # The preset's bundles that were granted; None: what was granted is not known.
+    access: tuple[GrantedAccess, ...] | None = None
     ended_hint: str = ""  # a possible reason why the provider ended the sign-in, if its age fits
 
     @property
@@ -333,6 +336,7 @@ class AccountView:
             "email": self.email,
             "plan": self.plan,
             "scopes": list(self.scopes),
+            "access": None if self.access is None else [each.to_json() for each in self.access],
             "expires_at": to_rfc3339(self.expires_at),
             "renews_at": to_rfc3339(self.renews_at),
             "renewable": self.renewable,
@@ -375,4 +379,7 @@ class AccountView:
             last_error=ErrorNote.from_json(error) if error else None,
             shareable=row.get("shareable", True),
             hosts=tuple(row.get("hosts", ())),
+            access=None
+            if row.get("access") is None
+            else tuple(GrantedAccess.from_json(each) for each in row["access"]),
         )

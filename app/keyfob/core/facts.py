@@ -27,6 +27,7 @@ class Facts(TypedDict, total=False):
     hosts: str
     method: Method
     name: str  # of a value that the preset asks for
+    offered: str  # the names to choose from
     page: str  # an address of the provider, to open in a browser
     path: str  # a file or a folder, or where a setting is made
     provider: str  # its id

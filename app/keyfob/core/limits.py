@@ -36,6 +36,9 @@ Id = Annotated[
     Limits(most=40, pattern=r"[a-z0-9]+(-[a-z0-9]+)*"),
     Meaning("lower-case letters, digits and single hyphens; the file's name without .toml"),
 ]
+AccessId = Annotated[
+    str, Limits(most=40, pattern=r"[a-z0-9]+(-[a-z0-9]+)*"), Meaning("lower-case letters, digits and hyphens")
+]
 Title = Annotated[str, Limits(1, 60, _SHOWN)]
 Name = Annotated[str, Limits(1, 80, _SHOWN)]
 Line = Annotated[str, Limits(1, 600, _SHOWN)]

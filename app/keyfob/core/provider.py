@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from keyfob.core.limits import (
+    AccessId,
     Color,
     Icon,
     Id,
@@ -313,6 +314,18 @@ class Revocation(RevocationRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Something that a person may want the account for, as a bundle of scopes."""
+
+    id: AccessId
+    title: Annotated[Title, Meaning("in a person's words, such as: Read and write your repositories")]
+    scopes: Annotated[tuple[str, ...], Limits(1)] = ()
+    allows: Annotated[Line | None, Meaning("a line about what it allows")] = None
+    default: Annotated[bool, Meaning("true: asked for if nobody chooses")] = False
+    risky: Annotated[Line | None, Meaning("why to think twice, such as: Cannot be undone")] = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyProfile:
     """Method `api_key`: where to make a key, how it is sent, how it is tried."""
 
@@ -364,7 +377,11 @@ class Provider:
         Meaning("RFC 8707: the absolute URI of what the token is for, without #fragment"),
     ] = None
     redirect: RedirectProfile = field(default_factory=RedirectProfile)
-    scopes: tuple[str, ...] = ()
+    scopes: Annotated[tuple[str, ...], Meaning("always asked for: who you are, and renewal")] = ()
+    access: Annotated[tuple[Access, ...], Meaning("what the person may ask for besides")] = ()
+    implied_scopes: Annotated[
+        Mapping[str, str], Meaning("a scope, and those that it contains, separated by spaces")
+    ] = field(default_factory=_no_texts)
     scope_separator: ScopeSeparator = " "
     scope_param: Name = "scope"
     authorize_params: Mapping[str, str] = field(default_factory=_no_texts)

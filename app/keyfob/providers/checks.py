@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     values.no_secrets,
     values.headers,
     values.parameters,
+    values.access,
     consistency.methods,
     consistency.client,
     consistency.lifetimes,

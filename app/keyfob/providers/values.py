@@ -44,10 +44,11 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 )
 # Texts for users, expressions, request bodies or paths: braces there are not placeholders.
 NOT_FILLED = re.compile(
-    r"^(title|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.(ended_hint|terminal\.)"
+    r"^(title|access\.\d+\.(title|allows|risky)|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.(ended_hint|terminal\.)"
     r"|revocation\.(without_secret\.)?(body|ended\.)"
     r"|(api_key\.)?identity\.(body|map\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
 )
+SCOPE_KEY = re.compile(r"^(access\.\d+\.)?scopes\.\d+$|^implied_scopes\.")
 CODE = re.compile(
     r"\$\{|\$\(|\{\{|\{%|<%|<\?|<script|`|\bjavascript:|\bdata:|\bfile:|\b__\w+__|\blambda\b|\b(eval|exec|import|system)\s*\(",
     re.I,
@@ -218,8 +219,8 @@ def expressions(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[Pres
 def no_code(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     """Whether a value looks like code: presets hold values alone."""
     for key, value in leaves:
-        if key.endswith("pattern"):
-            continue
+        if key.endswith("pattern") or SCOPE_KEY.match(key):
+            continue  # they have a grammar of their own
         if found := CODE.search(value):
             yield PresetFault(
                 key,
@@ -264,12 +265,36 @@ def parameters(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[Preset
         table, _, name = key.partition(".")
         if name in RESERVED.get(table, ()):
             yield PresetFault(key, "is a parameter of the protocol", "remove it: Keyfob sends it")
-    for n, scope in enumerate(preset.scopes):
+    yield from _scopes(preset.scopes, "scopes")
+
+
+def access(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFault]:
+    """Whether each bundle has its own id and title, and scopes that the base ones do not contain."""
+    for name in ("id", "title"):
+        named = [getattr(each, name) for each in preset.access]
+        for n, text in enumerate(named):
+            if text in named[:n]:
+                yield PresetFault(f"access.{n}.{name}", f'is "{plain(text, 60)}" again', "give each its own")
+    for n, each in enumerate(preset.access):
+        if not each.scopes:
+            yield PresetFault(f"access.{n}.scopes", "is missing", "list the scopes of this bundle")
+        yield from _scopes(each.scopes, f"access.{n}.scopes")
+        # A user's preset that extends ours may ask for more from the start.
+        if ours and each.scopes and set(each.scopes) <= set(preset.scopes):
+            yield PresetFault(
+                f"access.{n}.scopes", "are all asked for anyway", "remove the bundle, or these from scopes"
+            )
+        if each.risky and each.default:
+            yield PresetFault(f"access.{n}.default", "is true and the bundle is risky", "remove one of them")
+
+
+def _scopes(scopes: tuple[str, ...], at: str) -> Iterator[PresetFault]:
+    for n, scope in enumerate(scopes):
         if not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
             yield PresetFault(
-                f"scopes.{n}",
+                f"{at}.{n}",
                 "is not a scope",
                 "it should be one word; list several scopes one by one (RFC 6749 §3.3)",
             )
-    if len(set(preset.scopes)) < len(preset.scopes):
-        yield PresetFault("scopes", "has a repeated scope", "list each scope once")
+    if len(set(scopes)) < len(scopes):
+        yield PresetFault(at, "has a repeated scope", "list each scope once")

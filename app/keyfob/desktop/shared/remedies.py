@@ -28,6 +28,7 @@ REMEDIES: Remedies = {
     "header_reserved": "Leave it out.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
+    "access_unknown": "Choose one of the provider's[: {offered}].",
     "input_missing": "Fill it in[, for example {example}].",
     "method_differs": "Use this account's own method, or connect it as a new account.",
     "server_differs": "Connect the account[ at {server}] as a new one.",

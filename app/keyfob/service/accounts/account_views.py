@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from keyfob.core.access import granted, missing
 from keyfob.core.account import (
     NO_COLOR,
     Account,
@@ -18,6 +19,7 @@ from keyfob.core.account import (
 )
 from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeyfobError
+from keyfob.core.methods import holds_key
 from keyfob.core.provider import Provider
 from keyfob.core.words import ShownStatus
 from keyfob.ports import Clock, Locks
@@ -75,9 +77,7 @@ class AccountViews:
             provider = self._contexts.provider(record)
         except KeyfobError:
             provider = None
-        asked = set(account.asked_scopes)
-        granted = set(record.scopes)
-        narrower = tuple(sorted(asked - granted)) if granted and asked else ()
+        known = provider if record.scopes and not holds_key(account.method) else None
         return AccountView(
             id=account.id,
             key=account.key,
@@ -105,7 +105,8 @@ class AccountViews:
             key_tail=record.key_tail,
             color=provider.color if provider else NO_COLOR,
             shareable=shareable(provider, record) if provider else True,
-            narrower_scopes=narrower,
+            narrower_scopes=missing(known, account.asked_scopes, record.scopes) if known else (),
+            access=granted(known, record.scopes) if known else None,
             issuer=account.pin.server.issuer,
             hosts=hosts_of(provider, account) if provider else (),
             ended_hint=ended_hint(provider, record) if provider else "",

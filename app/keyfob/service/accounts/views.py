@@ -48,7 +48,9 @@ class SignInRequest:
     method: Method | None = None  # None: the account's, or the preset's first
     account: str | None = None
     label: str | None = None
-    scopes: tuple[str, ...] = ()
+    access: tuple[str, ...] | None = None  # ids of bundles; None: those that the preset asks for by default
+    scopes: tuple[str, ...] = ()  # besides the preset's and the bundles'
+    only_scopes: tuple[str, ...] = ()  # in place of all these
     inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # instance, tenant, handle, username …
     api_key: Secret | None = None
     password: Secret | None = None

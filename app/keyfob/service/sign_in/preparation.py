@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from keyfob.core.access import bundle
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
@@ -47,11 +48,13 @@ class Preparation:
 
     def begin(self, request: SignInRequest) -> Attempt:
         """Checks the request and makes an attempt; nothing is sent or opened yet. Raises NotFound, Usage
-        (`key_unfit` for a key that cannot be one of this provider), SettingWrong `method_not_offered`.
+        (`key_unfit` for a key that cannot be one of this provider, `access_unknown`), SettingWrong
+        `method_not_offered`.
         """
         record = self._record(request)
         provider = self._catalogue.get(record.account.provider if record else request.provider)
         method = _method(provider, request, record)
+        _check_access(provider, request)
         if holds_key(method) and request.api_key:
             check_key(provider, self._catalogue.all(), Secret(request.api_key.reveal().strip()))
         if request.label and record is None:
@@ -108,6 +111,17 @@ def _method(provider: Provider, request: SignInRequest, record: Record | None) -
             facts={"account": record.account.id, "method": method},
         )
     return method
+
+
+def _check_access(provider: Provider, request: SignInRequest) -> None:
+    for name in request.access or ():
+        if bundle(provider, name) is None:
+            offered = ", ".join(each.id for each in provider.access)
+            raise Usage(
+                f"{provider.title} has no access called {plain(name, 60)}",
+                code="access_unknown",
+                facts={"offered": offered, "provider": provider.id},
+            )
 
 
 def _refuse_elsewhere(record: Record, inputs: Mapping[str, str]) -> None:

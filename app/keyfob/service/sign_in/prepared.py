@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from keyfob.core.access import default_access, scopes_for
 from keyfob.core.account import Record
 from keyfob.core.methods import Method
 from keyfob.core.provider import Provider
@@ -28,13 +29,21 @@ class PreparedSignIn:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """As asked now, as the account had them, or the preset's."""
-        if self.attempt.request.scopes:
-            return self.attempt.request.scopes
+        """What is asked for. A new account asks for the preset's scopes and for bundles, chosen ones or those
+        that are on by default. An account that signs in again asks for what it had, and for what is added.
+        """
+        request, provider = self.attempt.request, self.provider
+        if request.only_scopes:
+            return request.only_scopes
         account = self.record.account if self.record else None
-        if account is not None and account.asked_scopes and account.method == self.method:
-            return account.asked_scopes
-        return self.provider.scopes
+        if account is None or not account.asked_scopes or account.method != self.method:
+            chosen = default_access(provider) if request.access is None else request.access
+            return scopes_for(provider, chosen, base=provider.scopes, further=request.scopes)
+        had = account.asked_scopes
+        if request.access is None and not request.scopes:
+            return had
+        base = (*provider.scopes, *had)
+        return scopes_for(provider, request.access or (), base=base, further=request.scopes)
 
 
 @dataclass(frozen=True, slots=True)
