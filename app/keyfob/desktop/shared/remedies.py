@@ -154,8 +154,8 @@ REMEDIES: Remedies = {
     "issuer_mismatch": "Check the provider's address. Another server answered.",
     "metadata_invalid": "Check the provider's address. If it is correct, report the problem to the provider.",
     "id_token_invalid": "Try again. If the problem continues, report it to the provider.",
-    "subject_mismatch": "Sign in as the person that this account belongs to, or connect the other account as "
-    "a new one.",
+    "subject_mismatch": "Your browser may still be signed in as somebody else: sign out there, then sign in "
+    "as the person that this account belongs to. Or connect the other account as a new one.",
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
