@@ -21,6 +21,7 @@ from keyfob.desktop.check import models, words
 from keyfob.desktop.check.hop_row import MARKS, HopRow
 from keyfob.desktop.check.models import STATE_WORDS, Result, State
 from keyfob.desktop.controller import AppController
+from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.ports import VaultHealth
 from keyfob.service.doctor import ORDER, Step
@@ -328,6 +329,84 @@ def test_the_lists_focus_chooses_nothing_while_the_page_is_open(opened: Open, qt
     assert app.window.pages.currentWidget() is page
     qtbot.keyClick(accounts, Qt.Key.Key_Down)
     assert app.window.pages.currentWidget() is app.window.account
+
+
+class Gate:
+    """A check that waits until the test lets it end, and counts how often it begins and runs at once."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.begun = self._inside = self.most = 0
+
+    def __call__(self) -> Finding:
+        self.begun += 1
+        self._inside += 1
+        self.most = max(self.most, self._inside)
+        self.open.wait(20)
+        self._inside -= 1
+        return WELL
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.open.set()
+
+
+def leave(app: AppController) -> None:
+    """To an account."""
+    app.window.close_page()
+    assert app.window.pages.currentWidget() is app.window.account
+
+
+def test_leaving_the_page_stops_the_run_and_the_next_visit_begins_another(
+    opened: Open, qtbot: QtBot, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = announcements(monkeypatch)
+    transport = ScriptedTransport(answers)
+    app = opened(("browser", gate), check_transport=transport)
+    choose(app, "github", qtbot)
+    check = app.running.check
+    check.nav.click()
+    qtbot.waitUntil(lambda: gate.begun == 1)
+    leave(app)
+    gate.open.set()
+    qtbot.waitUntil(lambda: not operation.running())
+    assert transport.requests == []  # no further check has begun
+    assert check.presenter.report == ""
+    assert not [text for text, _ in spoken if text.startswith("Check everything")]
+    page = run(app, qtbot)
+    assert gate.begun == 2
+    assert page.summary.text().startswith("Everything works.")
+
+
+def test_who_comes_back_while_a_stopped_run_ends_gets_a_whole_one(
+    opened: Open, qtbot: QtBot, gate: Gate
+) -> None:
+    app = opened(("browser", gate))
+    choose(app, "github", qtbot)
+    check = app.running.check
+    check.nav.click()
+    qtbot.waitUntil(lambda: gate.begun == 1)
+    leave(app)
+    check.nav.click()
+    gate.open.set()
+    qtbot.waitUntil(lambda: bool(check.presenter.report))
+    assert (gate.begun, gate.most) == (2, 1)  # one after the other
+    assert rows(check.page)["GitHub"].text.text().startswith("Answers")
+
+
+def test_who_leaves_after_the_run_finds_its_result_again(opened: Open, qtbot: QtBot) -> None:
+    transport = ScriptedTransport(answers)
+    app = opened(WELL, check_transport=transport)
+    choose(app, "github", qtbot)
+    page = run(app, qtbot)
+    before, asked = page.summary.text(), len(transport.requests)
+    leave(app)
+    app.running.check.nav.click()
+    assert page.summary.text() == before
+    assert len(transport.requests) == asked
 
 
 def test_a_press_on_the_open_pages_button_keeps_it_open(opened: Open, qtbot: QtBot) -> None:

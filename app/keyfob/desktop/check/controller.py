@@ -22,7 +22,9 @@ from keyfob.service.doctor import Doctor
 
 
 class CheckEverything(QObject):
-    """The first visit checks at once; later ones show what was found, until Check again."""
+    """The first visit checks at once; later ones show what was found, until Check again. Leaving the page
+    stops a run, and the next visit begins another.
+    """
 
     unlock_asked = Signal()
     port_asked = Signal()
@@ -50,6 +52,7 @@ class CheckEverything(QObject):
         self.page.asked.connect(self._pressed)
         self.nav.clicked.connect(self._opened)
         window.add_page(self.nav, self.page, self.presenter.run)
+        window.pages.currentChanged.connect(self._left)
 
     def show_model(self, model: Window) -> None:
         """A banner with the primary button takes it from the page."""
@@ -67,6 +70,10 @@ class CheckEverything(QObject):
     def _opened(self) -> None:
         if not self.presenter.ran:
             self.presenter.run()
+
+    def _left(self, _number: int) -> None:
+        if self._window.pages.currentWidget() is not self.page:
+            self.presenter.stop()
 
     def _show(self, check: Check) -> None:
         self.page.show_check(check, self.presenter.report)
