@@ -42,6 +42,7 @@ from keyfob.desktop.window.toast import Toast
 
 # Until the user moves the list's edge, the list has a share of the window, between these designed pixels.
 SIDEBAR, SIDEBAR_WIDE, SIDEBAR_SHARE = 290, 380, 0.2
+PAGE = 490  # designed pixels of the page that the list leaves, unless it is as narrow as it can be
 BANNER = 1160  # designed pixels: how far from its text a banner's button may be on a wide window
 
 
@@ -176,10 +177,10 @@ class MainWindow(QMainWindow):
         self.sidebar_width = width
 
     def _fit_sidebar(self) -> None:
-        usual = min(
-            max(round(self.width() * SIDEBAR_SHARE), self._theme.px(SIDEBAR)), self._theme.px(SIDEBAR_WIDE)
-        )
-        width = self.sidebar_width or usual
+        px, share = self._theme.px, round(self.width() * SIDEBAR_SHARE)
+        width = self.sidebar_width or min(max(share, px(SIDEBAR)), px(SIDEBAR_WIDE))
+        # With large text on a small screen, the page needs the room more than the list.
+        width = max(min(width, self.width() - px(PAGE)), self.sidebar.minimumWidth())
         self._middle.setSizes([width, max(self.width() - width, 1)])
 
     @property

@@ -7,13 +7,14 @@ import json
 import logging
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QObject
+from PySide6.QtCore import QByteArray, QObject, QSize
 
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.process.home import write_private
 
 log = logging.getLogger(__name__)
 FILE = "window.json"
+FRAME = QSize(8, 40)  # pixels that the desktop draws around a window
 
 
 class WindowPlace(QObject):
@@ -22,8 +23,15 @@ class WindowPlace(QObject):
     def __init__(self, window: MainWindow, state: Path) -> None:
         super().__init__(window)
         self._window, self._file = window, state / FILE
+        self._fit()
         self._noted = self._restore()
         window.hidden.connect(self.note)
+
+    def _fit(self) -> None:
+        """With large text on a small screen, no size asks for more than there is; the pages scroll."""
+        room = self._window.screen().availableSize() - FRAME
+        self._window.setMinimumSize(self._window.minimumSize().boundedTo(room))
+        self._window.resize(self._window.size().boundedTo(room))
 
     def note(self) -> None:
         """Write the place down if it has changed. A disk that refuses costs nothing but the place."""
