@@ -39,6 +39,42 @@ def test_clone_and_push_with_the_accounts_token(bench: Bench) -> None:
     assert bench.files_with(token) == []
 
 
+def test_a_private_repository_is_cloned_once_the_account_may(bench: Bench) -> None:
+    """The server wants the scope email. Keyfob says what is lacking, and the one command that asks for it."""
+    bench.preset("gitea")
+    path = bench.keyfob_home / "config" / "providers" / "gitea.toml"
+    narrow = path.read_text().replace('"profile", "email", ', '"profile", ')
+    path.write_text(narrow + '\n[[access]]\nid = "repo"\ntitle = "Read repositories"\nscopes = ["email"]\n')
+    bench.sign_in("connect", "gitea", "--method", "oauth")
+    bench.shop.repository()
+    bench.shop.git_needs = "email"
+    clone = ("git", "clone", "-q", f"{bench.shop.base}/git/box.git")
+    ask = "keyfob reconnect gitea/alice --access repo"
+
+    wired = bench.keyfob("wire", "git", "--yes")
+    assert wired.code == 0, wired.err
+    assert "gitea/alice does not have the access that git needs (repo)" in wired.err
+    assert f"To ask for it, run: {ask}" in wired.err
+    refused = bench.run(*clone)
+    assert refused.code != 0
+    assert "403" in refused.err
+    assert (
+        f"keyfob: gitea/alice does not have the access that git needs (repo). To ask for it, run: {ask}."
+        in (refused.err)
+    )
+    assert not (bench.home / "box").exists()
+
+    bench.sign_in(*ask.split()[1:])
+    cloned = bench.run(*clone)
+    assert (cloned.code, cloned.err) == (0, "")
+    assert (bench.home / "box" / "README").read_text() == "found\n"
+    again = bench.keyfob("wire", "git", "--yes")
+    assert "does not have" not in again.err
+    told = json.loads(bench.keyfob("accounts", "--json").out)["accounts"]
+    assert [row["access"] for row in told] == [[{"id": "repo", "title": "Read repositories"}]]
+    assert "  Access     Read repositories\n" in bench.keyfob("status", "gitea").out
+
+
 def test_a_refused_token_is_replaced_for_the_next_command(bench: Bench) -> None:
     bench.connect()
     bench.shop.repository()

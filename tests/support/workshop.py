@@ -88,6 +88,7 @@ class Workshop:
         self.keys: set[str] = set()
         self.refused: set[str] = set()
         self.seen: list[tuple[str, str, str]] = []
+        self.git_needs: str | None = None  # a claim that the token's user information must have, for git
         self.on_user: Callable[[], object] = lambda: None  # called before /api/user answers
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.workshop = self  # type: ignore[attr-defined]
@@ -119,12 +120,17 @@ class Workshop:
     def takes(self, token: str) -> bool:
         if not token or token in self.refused:
             return False
-        if token in self.keys:
-            return True
+        return token in self.keys or self._user(token) is not None
+
+    def may_git(self, token: str) -> bool:
+        """Whether this token, which is right, has the scope that repositories want here."""
+        return self.git_needs is None or self.git_needs in (self._user(token) or {})
+
+    def _user(self, token: str) -> dict[str, Any] | None:
         answer = httpx.get(
             f"{self.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, trust_env=False
         )
-        return answer.status_code == 200
+        return answer.json() if answer.status_code == 200 else None
 
     def repository(self, name: str = "box.git") -> Path:
         """A bare repository with one commit, served under /git/."""
@@ -176,6 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.shop.takes(token):
             kind = "Bearer" if path.startswith(("/npm", "/api", "/go")) else "Basic"
             self._say(401, b"token, please", {"WWW-Authenticate": f'{kind} realm="workshop"'})
+        elif path.startswith("/git/") and not self.shop.may_git(token):
+            self._say(403, b"this token may not read the repository")
         elif path.startswith("/git/"):
             self._git(body)
         elif path == "/api/user":
@@ -429,8 +437,11 @@ class Bench:
     def connect(self, name: str = "workshop", *, person: str = "alice", **preset: Any) -> None:
         """An account that renews, of the demo provider's person."""
         self.preset(name, **preset)
-        browser = scripted_browser(self.home.parent, person)
-        done = self.keyfob("connect", name, "--method", "oauth", **browser)
+        self.sign_in("connect", name, "--method", "oauth", person=person)
+
+    def sign_in(self, *words: str, person: str = "alice") -> None:
+        """`keyfob connect` or `reconnect`, with a browser that allows everything."""
+        done = self.keyfob(*words, **scripted_browser(self.home.parent, person))
         assert done.code == 0, done.err
 
     def connect_key(self, key: str, name: str = "workshop") -> None:

@@ -313,3 +313,55 @@ def test_the_table_names_providers_that_exist() -> None:
         assert set(hosts.table(tool)) <= set(known)
     names = [name for each in hosts.table("env").values() for name in each]
     assert len(names) == len(set(names)), "a variable belongs to one provider"
+
+
+REPO = {"id": "repo", "title": "Read and write your repositories"}
+GISTS = {"id": "gists", "title": "Create and change gists"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "row", "access"),
+    [
+        ("git", account("github", "a", access=[GISTS]), "repo"),
+        ("git", account("github", "a", access=[]), "repo"),
+        ("git", account("github", "a", access=[GISTS, REPO]), None),
+        ("git", account("gitlab", "a", access=[{"id": "api", "title": "All"}]), None),
+        ("docker", account("github", "a", access=[REPO]), "packages"),
+        ("docker", account("github", "a", access=[{"id": "publish-packages", "title": "P"}]), None),
+        ("npm", account("gitlab", "a", access=[REPO]), "read-api"),
+        # What was granted is not known, or this tool needs nothing there.
+        ("git", account("github", "a", access=None), None),
+        ("git", account("github", "a"), None),
+        ("git", account("forgejo", "a", access=[]), None),
+        ("git", account("mine", "a", access=[]), None),
+        ("curl", account("github", "a", access=[]), None),
+    ],
+)
+def test_what_a_tool_lacks_is_known_by_the_table(tool: str, row: dict[str, Any], access: str | None) -> None:
+    assert hosts.lacking(row, tool) == access
+
+
+def test_git_gets_the_token_and_the_person_the_command(
+    accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server decides what the token may do: Keyfob only says what will be missing."""
+    accounts[0]["access"] = [GISTS]
+    assert TOKEN in git("protocol=https\nhost=github.com\n\n", monkeypatch)
+    assert capsys.readouterr().err == (
+        "keyfob: github/octocat does not have the access that git needs (repo). To ask for it, run: "
+        "keyfob reconnect github/octocat --access repo.\n"
+    )
+    accounts[0]["access"] = [REPO]
+    assert TOKEN in git("protocol=https\nhost=github.com\n\n", monkeypatch)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_table_names_access_that_the_presets_offer() -> None:
+    catalogue = Catalogue(resources() / "providers")
+    for tool in ("git", "docker", "npm"):
+        for name, row in hosts.table(tool).items():
+            offered = {each.id for each in catalogue.get(name).access}
+            assert set(row.get("access", ())) <= offered, (tool, name)
+            assert not offered or row.get("access"), (
+                f"{tool} says nothing of the access that it needs at {name}"
+            )

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob.client import tokens
-from keyfob.tools.hosts import Account, at, table
+from keyfob.tools.hosts import Account, ask_for, at, lacking, table
 
 # User names that tools and providers' documentation put next to a token, and that name no person.
 _NOBODY = ("__token__", "git", "oauth2", "token", "x-access-token", "x-oauth-basic", "x-token-auth")
@@ -49,7 +49,20 @@ def choose(
         ids = ", ".join(row["id"] for row in allowed)
         say(f"{host} has {len(allowed)} accounts: {ids}. Use the label of one as the username")
         return None
-    return allowed[0] if allowed else None
+    if not allowed:
+        return None
+    _say_what_is_lacking(allowed[0], tool)
+    return allowed[0]
+
+
+def _say_what_is_lacking(account: Account, tool: str) -> None:
+    """The token is handed out all the same: the server decides what it may do."""
+    access = lacking(account, tool)
+    if access is not None:
+        say(
+            f"{account['id']} does not have the access that {tool} needs ({access}). To ask for it, run: "
+            f"{ask_for(account, access)}"
+        )
 
 
 def _is_nobody(username: str, tool: str, accounts: Sequence[Account]) -> bool:

@@ -33,6 +33,22 @@ def entry(provider: str, tool: str) -> dict[str, Any] | None:
     return dict(found) if isinstance(found, Mapping) else None
 
 
+def lacking(account: Account, tool: str) -> str | None:
+    """The access that this tool needs and the account does not have, as `--access` names it. None if it has
+    it, if the tool needs none at this provider, or if what was granted is not known.
+    """
+    found = entry(account["provider"], tool) or {}
+    needed, held = found.get("access", ()), account.get("access")
+    if not needed or held is None or {each["id"] for each in held} & set(needed):
+        return None
+    return str(needed[0])
+
+
+def ask_for(account: Account, access: str) -> str:
+    """The command that asks for more access."""
+    return f"keyfob reconnect {account['id']} --access {access}"
+
+
 def is_safe(scheme: str, host: str) -> bool:
     """https, or plain http to this computer."""
     if scheme != "http":
