@@ -120,7 +120,7 @@ def test_the_whole_window_is_inert(
     controller = make_app(theme, lambda: engine)
     controller.begin()
     try:
-        qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 3, timeout=5000)
+        qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 3, timeout=30_000)
         choose(controller, "gitlab", qtbot)
         controller.window.say(text, good=False)
         controller.running.connect_account()
