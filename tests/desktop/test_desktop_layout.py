@@ -4,6 +4,7 @@ has two primary buttons.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.desktop.shared import widgets
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided
 
@@ -104,6 +106,20 @@ def inside(widget: QWidget) -> bool:
             break
         above = holder
     return True
+
+
+def test_no_room_is_given_in_pixels_that_do_not_grow_with_the_font() -> None:
+    """Margins and gaps come from the theme's `px` or `margins`; 0 and 1 are what they are."""
+    given = re.compile(r"(?:set\w*(?:Margins|Spacing)|addSpacing|FlowLayout)\((.*)")
+    folder = Path(widgets.__file__).parents[1]
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(folder.rglob("*.py"))
+        for line in path.read_text("utf-8").splitlines()
+        if (call := given.search(line)) and not re.search(r"px\(|margins\(|\bpx\b", call[1])
+        if re.search(r"\b([2-9]|\d\d+)\b", call[1])
+    ]
+    assert found == []
 
 
 @pytest.fixture

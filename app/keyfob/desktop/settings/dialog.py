@@ -126,7 +126,7 @@ class SettingsDialog(ModalDialog):
     def _build_window(self, column: QVBoxLayout, *, tray: bool) -> None:
         frame, inner = card(self._theme)
         inner.addWidget(label("Window", "heading"))
-        grid = _grid(inner)
+        grid = _grid(self._theme, inner)
         self.login = Switch(self._theme, "Start at login")
         self.tray = Switch(self._theme, "Close to the tray")
         self.tray.setEnabled(tray)
@@ -149,7 +149,7 @@ class SettingsDialog(ModalDialog):
     def _build_tokens(self, column: QVBoxLayout) -> None:
         frame, inner = card(self._theme)
         inner.addWidget(label("Signing in and renewing", "heading"))
-        grid = _grid(inner)
+        grid = _grid(self._theme, inner)
         self.port = self._number("Callback port")
         self.margin = self._number("Renewal margin")
         self.vault = VaultPicker(self._theme)
@@ -342,10 +342,10 @@ class AccountRow(QWidget):
             self.asked.emit(self._deed.text().lower(), self._row.key)
 
 
-def _grid(inner: QVBoxLayout) -> QGridLayout:
+def _grid(theme: Theme, inner: QVBoxLayout) -> QGridLayout:
     grid = QGridLayout()
-    grid.setHorizontalSpacing(16)
-    grid.setVerticalSpacing(10)
+    grid.setHorizontalSpacing(theme.px(16))
+    grid.setVerticalSpacing(theme.px(10))
     grid.setColumnStretch(0, 1)
     inner.addLayout(grid)
     return grid
@@ -353,7 +353,7 @@ def _grid(inner: QVBoxLayout) -> QGridLayout:
 
 def _row(grid: QGridLayout, number: int, title: str, note: str | QLabel, control: QWidget) -> None:
     texts = QVBoxLayout()
-    texts.setSpacing(1)
+    texts.setSpacing(0)
     caption = label(title, "strong", wrap=True)
     caption.setBuddy(control)
     texts.addWidget(caption)

@@ -29,23 +29,24 @@ class ProgramCard(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self._theme = theme
         frame, inner = card(theme)
         inner.addWidget(label("Connected programs", "heading"))
         self.switch = Switch(theme, SWITCH)
         self.switch.toggled.connect(self.switched)
         texts = QVBoxLayout()
-        texts.setSpacing(1)
+        texts.setSpacing(theme.px(1))
         caption = label(SWITCH, "strong", wrap=True)
         caption.setBuddy(self.switch)
         texts.addWidget(caption)
         texts.addWidget(label(LIMITS, "small", wrap=True))
         row = QHBoxLayout()
-        row.setSpacing(16)
+        row.setSpacing(theme.px(16))
         row.addLayout(texts, 1)
         row.addWidget(self.switch, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         inner.addLayout(row)
         self._list = QVBoxLayout()
-        self._list.setSpacing(6)
+        self._list.setSpacing(theme.px(6))
         inner.addLayout(self._list)
         self._rows: list[_Row] = []
         layout = QVBoxLayout(self)
@@ -57,7 +58,7 @@ class ProgramCard(QWidget):
         for row in self._rows:
             row.setParent(None)
             row.deleteLater()
-        self._rows = [_Row(permission) for permission in permissions]
+        self._rows = [_Row(self._theme, permission) for permission in permissions]
         for row in self._rows:
             row.revoked.connect(self.revoked)
             self._list.addWidget(row)
@@ -89,7 +90,7 @@ def forgetting(permission: Permission) -> tuple[str, str]:
 class _Row(QWidget):
     revoked = Signal(object)  # the Permission
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, theme: Theme, permission: Permission) -> None:
         super().__init__()
         self._permission = permission
         path = permission.script or permission.executable
@@ -104,8 +105,8 @@ class _Row(QWidget):
         self.deed = button("Forget…", name=f"Forget {name} {permission.account_id}")
         self.deed.clicked.connect(self._press)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(12)
+        layout.setContentsMargins(theme.margins(0, 4, 0, 4))
+        layout.setSpacing(theme.px(12))
         layout.addLayout(texts, 1)
         layout.addWidget(self.deed)
 
