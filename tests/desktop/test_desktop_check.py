@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from keyfob.core.errors import KeychainError, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
 from keyfob.desktop.check import models, words
-from keyfob.desktop.check.hop_row import MARKS, HopRow
+from keyfob.desktop.check.hop_row import MARKS, HopRow, Mark
 from keyfob.desktop.check.models import STATE_WORDS, Result, State
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import operation
@@ -438,3 +439,25 @@ def test_everything_fits_at_the_smallest_size(opened: Open, qtbot: QtBot) -> Non
         return all(row.width() <= page.width() for row in rows(page).values())
 
     qtbot.waitUntil(lambda: fits() and cut() == [])
+
+
+def test_a_row_that_works_again_stands_in_line_with_the_others(opened: Open, qtbot: QtBot) -> None:
+    found = [PORT]
+    app = opened(Finding("keychain", True, "It works"), ("callback_port", lambda: found[-1]), WELL)
+    page = run(app, qtbot)
+
+    def left(title: str) -> int:
+        mark = rows(page)[title].findChild(Mark)
+        return mark.mapTo(page, mark.rect().topLeft()).x()
+
+    def height(title: str) -> int:
+        return rows(page)[title].findChild(Mark).height()
+
+    app.window.grab()  # lays out what is not yet
+    assert left("Callback port") == left("Browser")
+    found.append(replace(PORT, ok=True, text="127.0.0.1:9876 is free", level="ok", code=None))
+    page.again.click()
+    qtbot.waitUntil(lambda: page.summary.text().startswith("Everything works."))
+    app.window.grab()
+    assert left("Callback port") == left("Browser")
+    assert height("Callback port") == rows(page)["Callback port"].height()  # the line leads through

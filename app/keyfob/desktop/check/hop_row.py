@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -149,6 +149,9 @@ class HopRow(QFrame):
             if widget.property(property_) != value:
                 widget.setProperty(property_, value)
                 restyle(widget)
+        if before is None or before.grown != grown:
+            # A frame measures its border and margin only then, and would keep those of a problem.
+            QCoreApplication.sendEvent(self, QEvent(QEvent.Type.StyleChange))
         room = px(10) if grown else px(6) if hop.effect else px(3)
         self._words.setContentsMargins(0, room, 0, room)  # not the row's: the line leads through
         edge = px(10) - (1 if grown else 0)  # its border
