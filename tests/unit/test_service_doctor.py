@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
+from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.doctor_checks import _clock
+from keyfob.core.account import Pin
 from keyfob.core.errors import SettingWrong, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
+from keyfob.core.provider import Endpoints, Server
 from keyfob.engine import Engine
 from keyfob.service.doctor import ORDER
 from keyfob.tools.edits import BEGIN, END
@@ -101,6 +108,51 @@ def test_without_an_account_nothing_is_asked(tmp_path: Path) -> None:
     engine, transport = checked(tmp_path, answers())
     assert found(engine)["network"].level == "note"
     assert transport.requests == []
+
+
+def test_a_provider_on_this_computer_says_nothing_of_the_network_or_the_clock(tmp_path: Path) -> None:
+    engine, transport = checked(tmp_path, answers(), "github")
+    (record,) = engine.store.records()
+    here = "http://127.0.0.1:9000"
+    server = Server(here, replace(record.account.pin.server.endpoints, token_endpoint=f"{here}/token"))
+    pin = replace(record.account.pin, server=server)
+    engine.store.update(
+        record.account.key, lambda _: replace(record, account=replace(record.account, pin=pin))
+    )
+    local = "Not checked, because all of your providers are on this computer"
+    lines = found(engine)
+    assert (lines["network"].level, lines["network"].text) == ("note", local)
+    assert lines["GitHub"].text == "Answers. aldis-k is signed in"
+    asked = len(transport.requests)
+    assert _clock(engine.store, transport).text == local
+    assert len(transport.requests) == asked
+
+
+def dated(stamp: str) -> ScriptedTransport:
+    return ScriptedTransport(lambda request: Response(200, {"date": stamp}, b"", NOW, request.url))
+
+
+def test_the_clock_is_compared_at_a_server_without_an_issuer_too(tmp_path: Path) -> None:
+    engine, _ = checked(tmp_path, answers(), "github")
+    transport = dated(format_datetime(now()))
+    line = _clock(engine.store, transport)
+    assert line.level == "ok"
+    assert line.text.startswith("Matches github.com to within ")
+    assert [request.url for request in transport.requests] == ["https://github.com/"]
+
+
+def test_an_account_without_a_sign_in_has_the_address_of_its_api() -> None:
+    assert Pin(Server(None, Endpoints()), api_base="https://api.example.org/v1").address == (
+        "https://api.example.org"
+    )
+    assert Pin(Server(None, Endpoints())).address is None
+
+
+def test_a_clock_that_is_wrong_is_a_failure_with_its_code(tmp_path: Path) -> None:
+    engine, _ = checked(tmp_path, answers(), "github")
+    line = _clock(engine.store, dated(format_datetime(now() + timedelta(hours=1))))
+    assert (line.ok, line.code) == (False, "clock_wrong")
+    assert line.text.startswith("The clock differs from github.com's by 3")
 
 
 def test_the_plan_keeps_the_order_and_names_only_presets_of_ours(tmp_path: Path) -> None:

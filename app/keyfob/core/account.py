@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
+from urllib.parse import urlsplit
 
 from keyfob.core.access import GrantedAccess
 from keyfob.core.error_codes import CODES, Advice, ErrorCode, known_code
@@ -150,6 +151,15 @@ class Pin:
     api_base: str | None = None
     api_hosts: tuple[str, ...] = ()
     dpop: bool = False
+
+    @property
+    def address(self) -> str | None:
+        """Scheme and host of the server that the account signed in at; for a key, of its API."""
+        for url in (self.server.issuer, self.server.endpoints.token_endpoint, self.api_base):
+            parts = urlsplit(url or "")
+            if parts.scheme in ("http", "https") and parts.netloc:
+                return f"{parts.scheme}://{parts.netloc}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class ProviderChecks:
         views = {view.key: view for view in self._views()}
         sites: dict[tuple[str, str], _Site] = {}
         for record in self._records():
-            view, address = views.get(record.account.key), _address(record)
+            view, address = views.get(record.account.key), record.account.pin.address
             if view is None or address is None:
                 continue
             site = sites.setdefault(
@@ -91,7 +91,9 @@ class _Plan:
         """Whether any provider can be reached."""
         outside = [site for site in self._sites if not is_loopback(urlsplit(site.address).hostname)]
         if not outside:
-            return Finding("network", True, "Checked after you connect an account", "note")
+            local = "Not checked, because all of your providers are on this computer"
+            text = local if self._sites else "Checked after you connect an account"
+            return Finding("network", True, text, "note")
         last: KeyfobError | None = None
         for site in outside[:ASKED_MOST]:
             try:
@@ -147,16 +149,6 @@ def _names(views: Sequence[AccountView]) -> str:
     if len(views) > NAMED_MOST:
         names.append(f"{len(views) - NAMED_MOST} more")
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _address(record: Record) -> str | None:
-    """Scheme and host of the server that the account signed in at; for a key, of its API."""
-    pin = record.account.pin
-    for url in (pin.server.issuer, pin.server.endpoints.token_endpoint, pin.api_base):
-        parts = urlsplit(url or "")
-        if parts.scheme in ("http", "https") and parts.netloc:
-            return f"{parts.scheme}://{parts.netloc}"
-    return None
 
 
 def _host(address: str) -> str:

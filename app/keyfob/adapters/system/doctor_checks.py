@@ -22,6 +22,7 @@ from keyfob.adapters.system.browser import has_browser
 from keyfob.adapters.system.clock import now
 from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.finding import Finding
+from keyfob.core.hosts import is_loopback
 from keyfob.core.http import Request
 from keyfob.core.words import FindingName
 from keyfob.ports import AccountStore, Transport, Vault
@@ -161,29 +162,35 @@ def _browser() -> Finding:
 
 
 def _clock(store: AccountStore, transport: Transport) -> Finding:
-    issuers = [r.account.pin.server.issuer for r in store.records() if r.account.pin.server.issuer]
-    if not issuers:
+    addresses = [found for record in store.records() if (found := record.account.pin.address)]
+    if not addresses:
         return Finding("clock", True, "Checked after you connect an account", "note")
-    parts = urlsplit(issuers[0])
+    # A provider on this computer has this computer's clock, so that its time proves nothing.
+    outside = [each for each in addresses if not is_loopback(urlsplit(each).hostname)]
+    if not outside:
+        return Finding(
+            "clock", True, "Not checked, because all of your providers are on this computer", "note"
+        )
+    host = urlsplit(outside[0]).netloc
     try:
-        response = transport.send(Request("GET", f"{parts.scheme}://{parts.netloc}/", "discovery"))
+        response = transport.send(Request("GET", f"{outside[0]}/", "discovery"))
     except KeyfobError as error:
         return Finding("clock", True, f"Not checked: {error.message}", "note")
     stamp = response.headers.get("date")
     if not stamp:
-        return Finding("clock", True, f"{parts.netloc} does not send the time", "note")
+        return Finding("clock", True, f"{host} does not send the time", "note")
     skew = abs((parsedate_to_datetime(stamp) - now()).total_seconds())
     if skew > CLOCK_SKEW_MOST:
         return Finding(
             "clock",
             False,
-            f"The clock differs from {parts.netloc}'s by {round(skew)} s",
+            f"The clock differs from {host}'s by {round(skew)} s",
             "fail",
             "clock_wrong",
             public=f"{skew:.0f} s",
         )
     # The header has whole seconds, so a difference below that is not known.
-    text = f"Matches {parts.netloc} to within {max(math.ceil(skew), 1)} s"
+    text = f"Matches {host} to within {max(math.ceil(skew), 1)} s"
     return Finding("clock", True, text, public=f"{skew:.0f} s")
 
 
