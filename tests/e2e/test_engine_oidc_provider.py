@@ -16,6 +16,7 @@ import pytest
 
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.core.access import GrantedAccess
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SignInEnded, SignInNeeded, Transient
 from keyfob.core.grant import seal_key, unseal_key
@@ -52,6 +53,12 @@ base = "{issuer}"
 source = "userinfo"
 [revocation]
 style = "rfc7009"
+"""
+ACCESS = """
+[[access]]
+id = "contact"
+title = "Your e-mail address"
+scopes = ["email"]
 """
 MINUTE = timedelta(minutes=1)
 
@@ -148,6 +155,33 @@ def test_s85_after_connect_reconnect_disconnect_no_sign_in_lives_at_the_server(s
     assert (ended.revoked, ended.sign_ins) == ("yes", 3)
     assert stage.server.live("erin") == []
     assert stage.engine.store.revocations() == []
+
+
+def test_more_access_is_asked_for_and_the_old_sign_in_stands_until_it_is_given(stage: Stage) -> None:
+    """The server tells the e-mail address only to a token with the scope email."""
+    stage.preset(more=ACCESS)
+    path = stage.home.config / "providers" / "op.toml"
+    path.write_text(path.read_text().replace('"profile", "email", ', '"profile", '))
+
+    def knows() -> bool:
+        header = {"Authorization": f"Bearer {stage.token().reveal()}"}
+        answer = httpx.get(f"{stage.server.issuer}/me", headers=header, trust_env=False)
+        assert answer.status_code == 200
+        return "email" in answer.json()
+
+    account = stage.connect()
+    assert (account.access, knows()) == ((), False)
+    with pytest.raises(SignInEnded):
+        stage.connect(declines=True, account="op/alice", access=("contact",))
+    assert stage.engine.accounts.view("op") == account
+    assert not knows()
+    more = stage.connect(account="op/alice", access=("contact",))
+    assert (more.key, more.access) == (account.key, (GrantedAccess("contact", "Your e-mail address"),))
+    assert knows()
+    assert stage.engine.accounts.renew("op").access == more.access
+    assert knows()
+    assert stage.engine.accounts.disconnect("op").sign_ins == 2, "the older one was kept for its revocation"
+    assert stage.server.live("alice") == []
 
 
 def test_an_expired_token_is_renewed_and_never_handed_out(stage: Stage) -> None:

@@ -282,6 +282,29 @@ def test_check_names_every_fault_with_its_key_and_what_it_should_be(engine: Engi
     good = resources() / "demo" / "demo.toml"
     assert call(engine, "check", str(good)).out == "demo.toml is valid.\n"
     assert json.loads(call(engine, "check", str(good), "--json").out)["ok"] is True
+    github = resources() / "providers" / "github.toml"
+    shown = call(engine, "check", str(github)).out.splitlines()
+    assert shown[:2] == [
+        "github.toml is valid.",
+        "  repo: Read and write your repositories, private ones too (repo)",
+    ]
+    assert "packages" in json.loads(call(engine, "check", str(github), "--json").out)["access"]
+
+
+def test_show_lists_the_access_that_can_be_asked_for(engine: Engine) -> None:
+    shown = call(engine, "show", "github").out
+    assert "  Access, for keyfob connect --access NAME:\n" in shown
+    assert "repo              Read and write your repositories, private ones too  default" in shown
+    assert "delete-repos      Delete repositories                                 Cannot be undone" in shown
+    first = json.loads(call(engine, "show", "github", "--json").out)["access"][0]
+    assert first == {
+        "id": "repo",
+        "title": "Read and write your repositories, private ones too",
+        "allows": "git clone, fetch and push, issues and pull requests",
+        "scopes": ["repo"],
+        "default": True,
+        "risky": None,
+    }
 
 
 def test_a_faulty_file_is_told_beside_the_list(engine: Engine) -> None:

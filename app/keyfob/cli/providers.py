@@ -155,10 +155,14 @@ def check(session: Session, file: Path) -> None:
             ],
             {"faults": [fault.to_json() for fault in faults]},
         )
+    preset = session.engine.providers.read(data)
     if session.json:
-        session.document({"file": str(file), "ok": True, "faults": []})
-    else:
-        session.say(f"{file.name} is valid.")
+        names = [each.id for each in preset.access]
+        session.document({"file": str(file), "ok": True, "faults": [], "access": names})
+        return
+    session.say(f"{file.name} is valid.")
+    for each in preset.access:
+        session.say(f"  {each.id}: {plain(each.title, 60)} ({' '.join(each.scopes)})")
 
 
 def _endpoint_options(function: F) -> F:
