@@ -74,7 +74,7 @@ QPushButton[kind="quiet"]:focus {{ border: 2px solid {p.focus}; }}
 QPushButton[kind="nav"] {{ background: transparent; border: 1px solid transparent; text-align: left; font-size: {px(13.5)}px;
   font-weight: 500; padding: {px(8)}px {px(36)}px {px(8)}px {px(9)}px; }}
 QPushButton[kind="nav"]:hover {{ background: {p.hover}; }}
-QPushButton[kind="nav"][chosen="true"] {{ background: {p.selection}; }}
+QPushButton[kind="nav"][chosen="true"] {{ background: {p.selection}; border-color: {p.selection_line}; }}
 QPushButton[kind="nav"]:focus {{ border: 2px solid {p.focus}; padding: {px(8) - 1}px {px(36) - 1}px {px(8) - 1}px {px(9) - 1}px; }}
 QPushButton[kind="danger"] {{ color: {p.bad}; }}
 QPushButton[kind="dangerFull"] {{ background: {p.bad}; color: {p.panel}; border-color: {p.bad}; }}
