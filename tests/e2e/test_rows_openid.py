@@ -210,7 +210,7 @@ def test_a_token_for_another_resource_is_no_obstacle_where_the_id_token_says_who
 
 def test_a_first_connect_that_nobody_is_told_of_says_what_to_do(whole: Whole) -> None:
     whole.provider.next("/userinfo", REFUSED)
-    error = whole.fails(scopes=("profile",))
+    error = whole.fails(only_scopes=("profile",))
     assert (error.exit_code, error.code) == (8, "openid_needed")
     assert "reconnect" not in error.sentence(REMEDIES).lower()
     assert whole.provider.live == {}  # the token was given back
