@@ -18,6 +18,7 @@ import pytest
 import keyfob
 import keyfob.testing
 from keyfob.client import tokens
+from keyfob.client.auth_flow import AuthFlow
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/python.md").read_text()
@@ -109,6 +110,7 @@ def test_a_child_does_not_wait_for_a_lock_that_a_thread_held_at_the_fork() -> No
 import os, signal, threading
 import keyfob.testing
 from keyfob.client import tokens
+from keyfob.client.auth_flow import AuthFlow
 
 with keyfob.testing.fake_accounts({"github/alice": "t"}):
     lock = tokens._asking.setdefault("github", threading.Lock())
@@ -140,3 +142,11 @@ def test_threads_with_one_refused_token_ask_once() -> None:
         for thread in threads:
             thread.join(20)
         assert fake.asked == ["github/alice"]
+
+
+def test_credentials_show_no_token_when_they_are_printed() -> None:
+    """A debugger, a log or a failed assertion may print them."""
+    with keyfob.testing.fake_accounts({"github/alice": "canary"}):
+        found = AuthFlow("github", "GET", "https://api.example/?key=canary").credentials()
+    assert found.headers == {"Authorization": "Bearer canary"}
+    assert "canary" not in f"{found!r} {found}"

@@ -5,7 +5,7 @@ send it again. The classes for each library are in the modules beside this one.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyfob.client.tokens import check_account, credentials
 from keyfob.core.repeats import Repeats
@@ -20,8 +20,8 @@ class Credentials:
     request owns what it gets: nobody logs or stores it.
     """
 
-    headers: Mapping[str, str]
-    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    url: str = field(repr=False)
 
     def put_into(self, headers: MutableMapping[str, str]) -> None:
         """Set the headers. `headers` finds names in any case."""
