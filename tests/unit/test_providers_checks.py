@@ -98,6 +98,8 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("pkce plain", {"pkce": "plain"}, "pkce", '"S256"'),
     ("client auth unknown", {"client": {"auth": "secret_jwt"}}, "client.auth", '"client_secret_basic"'),
     ("tested otherwise", {"tested": "yes"}, "tested", '"documentation"'),
+    ("facts misspelt", {"facts": "20 November 2026"}, "facts", "YYYY-MM-DD"),
+    ("facts of no day", {"facts": "2026-02-30"}, "facts", "a date of the calendar"),
     ("port a text", {"redirect": {"port": "fixed", "ports": ["9876"]}}, "redirect.ports.0", "1024 to 65535"),
     ("port too low", {"redirect": {"port": "fixed", "ports": [80]}}, "redirect.ports.0", "1024 to 65535"),
     ("redirect off loopback", {"redirect": {"host": "acme.example"}}, "redirect.host", '"127.0.0.1"'),

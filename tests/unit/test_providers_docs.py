@@ -29,6 +29,34 @@ def test_what_is_written_from_the_presets_is_up_to_date(script: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def stale(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "build" / "stale-facts"), "--folder", str(folder), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_old_facts_are_listed_oldest_first(tmp_path: Path) -> None:
+    text = next(text for text in toml_blocks() if 'id = "acme"' in text)
+    for name, day in {"a-year": "2025-11-20", "older": "2025-11-19", "oldest": "2024-01-31"}.items():
+        changed = text.replace('id = "acme"', f'id = "{name}"')
+        (tmp_path / f"{name}.toml").write_text(
+            re.sub(r'facts = "[^"]*"', f'facts = "{day}"', changed), "utf-8"
+        )
+    undated = re.sub(r"facts = .*\n", "", text.replace('id = "acme"', 'id = "undated"'))
+    (tmp_path / "undated.toml").write_text(undated, "utf-8")
+
+    told = stale(tmp_path, "--on", "2026-11-20")
+    assert [line.split() for line in told.stdout.splitlines()[:-1]] == [
+        ["undated", "no", "date"],
+        ["oldest", "2024-01-31", "1024", "days", "old"],
+        ["older", "2025-11-19", "366", "days", "old"],
+    ]
+    assert told.stdout.splitlines()[-1].startswith("3 of 4 presets")
+    assert told.returncode == 0
+    assert stale(tmp_path, "--on", "2026-11-20", "--fail").returncode == 1
+    (tmp_path / "undated.toml").unlink()
+    assert stale(tmp_path, "--on", "2024-02-01", "--fail").returncode == 0
+
+
 def test_the_schema_for_editors_knows_every_key_and_no_other() -> None:
     schema = json_schema()
     preset = schema["$defs"]["Provider"]
@@ -54,8 +82,13 @@ def test_the_schema_says_what_the_checker_asks_for() -> None:
     assert definitions["Endpoints"]["properties"]["jwks_uri"]["maxLength"] == 600
 
 
+def toml_blocks() -> list[str]:
+    """The presets that the page shows, without the indentation of its lists."""
+    return [re.sub(r"(?m)^ {3}", "", text) for text in re.findall(r"(?s)```toml\n(.*?)```", PAGE)]
+
+
 def test_the_pages_example_is_right() -> None:
-    blocks = [re.sub(r"(?m)^ {3}", "", text) for text in re.findall(r"(?s)```toml\n(.*?)```", PAGE)]
+    blocks = toml_blocks()
     acme = next(text for text in blocks if 'id = "acme"' in text)
     assert CATALOGUE.check(acme.encode(), ours=True) == ()
     family = next(text for text in blocks if 'extends = "openai"' in text)

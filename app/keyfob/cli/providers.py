@@ -108,6 +108,7 @@ def show(session: Session, provider: str) -> None:
         ("Note", preset.policy.note),
         ("Documentation", preset.docs),
         ("Tested", TESTED_WORDS.get(preset.tested, preset.tested)),
+        ("Facts of", preset.facts),
         ("File", "your own" if preset.origin == "user" else "comes with Keyfob"),
     ]
     for line in words.facts(pairs):
@@ -310,6 +311,7 @@ def summary(provider: Provider) -> dict[str, Any]:
             for each in provider.access
         ],
         "tested": provider.tested,
+        "facts": provider.facts,
         "origin": provider.origin,
         "docs": provider.docs,
     }

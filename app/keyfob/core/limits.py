@@ -49,5 +49,10 @@ Pattern = Annotated[str, Limits(most=PATTERN_MOST)]
 Icon = Annotated[str, Limits(pattern=r"[a-z0-9-]+")]
 Color = Annotated[str, Limits(pattern=r"#[0-9a-fA-F]{6}"), Meaning("#rrggbb, of the letter tile")]
 InputName = Annotated[str, Limits(pattern=r"[a-z][a-z0-9_]{0,30}")]
+Day = Annotated[
+    str,
+    Limits(pattern=r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
+    Meaning("a date as YYYY-MM-DD"),
+]
 Port = Annotated[int, Limits(1024, 65535)]
 Seconds = Annotated[int, Limits(1, 10_000_000_000)]

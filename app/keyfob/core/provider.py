@@ -17,6 +17,7 @@ from typing import Annotated
 from keyfob.core.limits import (
     AccessId,
     Color,
+    Day,
     Icon,
     Id,
     InputName,
@@ -353,6 +354,9 @@ class Provider:
     color: Color = "#5c5c63"
     docs: Url | None = None
     tested: Tested = "documentation"
+    facts: Annotated[
+        Day | None, Meaning("when the oldest fact of this file was last compared with its source")
+    ] = None
     methods: Annotated[
         tuple[Method, ...], Limits(1), Meaning("ways of signing in, the preferred one first")
     ] = ("oauth",)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from urllib.parse import urlsplit
 
 from keyfob.core import patterns
@@ -79,13 +80,17 @@ USED_BY_CODE = frozenset({"handle", "username", "server", "plc"})  # inputs that
 
 
 def looks(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
-    """Whether the colour can be read, and no method is listed twice."""
+    """Whether the colour can be read, no method is listed twice, and the date of the facts exists."""
     if contrast_with_white(preset.color) < 3:
         yield PresetFault(
             "color", "is too light for a white letter", "choose a darker color, with a contrast of 3 or more"
         )
     for twice in sorted({method for method in preset.methods if preset.methods.count(method) > 1}):
         yield PresetFault("methods", f'names "{twice}" twice', "list each method once")
+    try:
+        date.fromisoformat(preset.facts or "2026-01-01")
+    except ValueError:
+        yield PresetFault("facts", f'is "{preset.facts}"', "it should be a date of the calendar, YYYY-MM-DD")
 
 
 def contrast_with_white(color: str) -> float:
