@@ -208,7 +208,7 @@ def test_requests_sends_a_file_again_from_where_it_stood(rig: AgentRig, api: Api
 def test_thirty_401s_under_asyncio_cost_one_renewal_and_the_loop_goes_on(
     library: str, rig: AgentRig, api: Api
 ) -> None:
-    rig.server.before = lambda: time.sleep(0.5)
+    rig.server.before = lambda: time.sleep(3)  # a loop that waited for it would pause as long
     api.answer = wants("access-2")
 
     async def main() -> tuple[list[int], float]:
@@ -240,7 +240,7 @@ def test_thirty_401s_under_asyncio_cost_one_renewal_and_the_loop_goes_on(
     statuses, longest = asyncio.run(main())
     assert statuses == [200] * 30
     assert rig.server.log == ["refresh"]
-    assert longest < 0.4
+    assert longest < 2
 
 
 def test_the_mcp_sdk_calls_a_tool_of_a_protected_server(
@@ -266,6 +266,7 @@ def test_the_mcp_sdk_calls_a_tool_of_a_protected_server(
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # the client may connect before the server's thread has begun
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = MCPServer(
             "notes",

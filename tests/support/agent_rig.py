@@ -40,7 +40,11 @@ class Client:
     def __init__(self, path: Path | str, *, timeout: float = 10.0) -> None:
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.settimeout(timeout)
-        self._sock.connect(str(path))
+        try:
+            self._sock.connect(str(path))
+        except OSError:
+            self._sock.close()
+            raise
         self._buffer = b""
 
     def __enter__(self) -> Client:
