@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 3
 MOST = 25  # more tests than this fail for one reason, and trying again only costs time
-SHOWN = 40  # lines of a failure
+SHOWN = 25  # lines of a failure
 FAILED = 1  # pytest's exit code for failed tests; any other is not tried again
 
 
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     if lost:
         print(f"\nFailed in two runs of {RUNS} or more:")
         for name in lost:
-            print(f"  {name} ({times[name]} of {RUNS})")
+            print(f"  {name} ({times[name]} of {RUNS})\n{texts.get(name.split('::')[-1], '')}")
     sys.stdout.flush()
     return FAILED if lost else 0
 
