@@ -223,7 +223,7 @@ def build(ports: Ports) -> Engine:
     recovery = Recovery(store, grants, state, codec.description, codec.load_record)
     views = AccountViews(contexts, ports.locks, schedule, events, clock)
     check = IdentityCheck(store, keeper, contexts, runner, events, env)
-    disconnector = Disconnector(store, grants, ports.locks, revocations, events, clock)
+    disconnector = Disconnector(store, grants, ports.locks, revocations, keeper, events, clock)
     accounts = Accounts(store, keeper, contexts, views, check, disconnector, recovery.describe)
     clients = Clients(store, vault, contexts, runner, ports.environment, ports.new_id)
     entries = AccountEntries(vault, grants, ports.labels)

@@ -190,12 +190,31 @@ def test_s59_what_nothing_can_show_is_told_so(rig: Rig) -> None:
     rig.connect()
     of_access_tokens(rig)
     rig.clock.forward(hours=2)
-    rig.server.faults = [ACCEPTED]
+    rig.server.faults = [Response(503, {}, b"", START), ACCEPTED]
     ended = rig.accounts.disconnect("example")
     assert (ended.revoked, ended.reason, ended.left) == ("unsupported", "unconfirmed", 1)
     assert ended.page == "https://id.example.org/apps"
-    assert rig.server.log == ["revoke"]
+    assert rig.server.log == ["refresh", "revoke"]
     assert "did not confirm that 1 sign-in ended" in rig.store.events()[-1].message
+
+
+def test_s59_a_token_that_has_expired_is_renewed_to_be_revoked(rig: Rig) -> None:
+    rig.connect()
+    of_access_tokens(rig)
+    rig.clock.forward(hours=2)
+    ended = rig.accounts.disconnect("example")
+    assert (ended.revoked, rig.server.log, rig.server.revoked) == ("yes", ["refresh", "revoke"], ["access-2"])
+    assert rig.grants.newest("key-1") is None
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_nothing_is_renewed_for_a_local_disconnect_or_a_refresh_token(rig: Rig, local: bool) -> None:
+    rig.connect()
+    if local:
+        of_access_tokens(rig)
+    rig.clock.forward(hours=2)
+    rig.accounts.disconnect("example", local=local)
+    assert rig.server.log == ([] if local else ["revoke"])
 
 
 def test_s59_a_refresh_token_that_was_taken_to_be_revoked_is_not_told_as_revoked(rig: Rig) -> None:

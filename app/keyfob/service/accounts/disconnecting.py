@@ -7,20 +7,24 @@ undone is marked at the account (`cleanup`), and the renewer calls `clean_up` un
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from keyfob.core.account import Disconnected, PendingRevocation, Record
-from keyfob.core.errors import KeychainError, NotFound, Transient
+from keyfob.core.errors import KeychainError, KeyfobError, NotFound, Transient
 from keyfob.core.transitions import SecretsForgotten, UserDisconnected, after
 from keyfob.core.words import RevocationOutcome, Revoked, UnrevokedReason
 from keyfob.ports import AccountStore, Clock, Locks
 from keyfob.service.accounts.grant_store import GrantStore, lock_name
-from keyfob.service.accounts.keeper import LOCK_WAIT
+from keyfob.service.accounts.keeper import LOCK_WAIT, Keeper
 from keyfob.service.accounts.revocations import UNREVOKED, Revocations, report
 from keyfob.service.accounts.views import Disconnection
 from keyfob.service.events import EventBus
+
+log = logging.getLogger(__name__)
 
 
 class Disconnector:
@@ -32,6 +36,7 @@ class Disconnector:
         grants: GrantStore,
         locks: Locks,
         revocations: Revocations,
+        keeper: Keeper,
         events: EventBus,
         now: Clock,
     ) -> None:
@@ -39,6 +44,7 @@ class Disconnector:
         self._grants = grants
         self._locks = locks
         self._revocations = revocations
+        self._keeper = keeper
         self._events = events
         self._now = now
 
@@ -99,6 +105,8 @@ class Disconnector:
         now = self._now()
         if isinstance(record.status, Disconnected) and not record.cleanup:
             return self._how_it_ended(record)
+        if not local:
+            self._renew_for_revocation(record)
         self._store.write(_local(key), "1" if local else None)
         # The tombstone comes first: from here no answer of a renewal is stored, and no token is returned.
         marked = self._store.update(key, partial(after, event=UserDisconnected(now)))
@@ -117,6 +125,18 @@ class Disconnector:
                 "the keychain is unlocked",
                 code=error.code,
             ) from error
+
+    def _renew_for_revocation(self, record: Record) -> None:
+        """Renew the token if it has expired and the provider revokes only with one that works. Raises
+        nothing: what becomes of the revocation without it is told as it is.
+        """
+        key = record.account.key
+        try:
+            stored = self._grants.newest_or_none(key)
+            if stored is not None and self._revocations.needs_living_token(record, stored.grant):
+                self._keeper.grant(key, min_life=timedelta(0))
+        except KeyfobError as error:
+            log.info("%s is not renewed before its revocation: %s", record.account.id, error.code)
 
     def _how_it_ended(self, record: Record) -> Disconnection:
         """What is known of a disconnect that was carried out before, or by another process."""

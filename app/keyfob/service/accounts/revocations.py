@@ -20,7 +20,7 @@ from keyfob.core.account import PendingRevocation, Pin, Record
 from keyfob.core.errors import KeychainError, KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant, SigningKey, seal, unseal
 from keyfob.core.methods import METHOD_FACTS
-from keyfob.core.provider import Provider, Revocation
+from keyfob.core.provider import Provider, Revocation, RevocationRequest
 from keyfob.core.renewal import backoff, jitter_of
 from keyfob.core.secret import Secret
 from keyfob.core.words import RevocationOutcome, TokenHint
@@ -62,6 +62,16 @@ class Revocations:
         if not METHOD_FACTS[record.account.method].revocable:
             return False
         return _offers(provider, record)
+
+    def needs_living_token(self, record: Record, grant: Grant) -> bool:
+        """Whether this grant can be revoked only with an access token that works, and its own has expired."""
+        way = _way(self._provider(record.account.provider, record.account.pin), record)
+        return (
+            self.can_revoke(record)
+            and way.token == "access_token"  # noqa: S105
+            and grant.refresh is not None
+            and grant.expired(self._env.now())
+        )
 
     def page_of(self, record: Record) -> str | None:
         """The provider's page where the user can end this account's access, if the preset names it."""
@@ -363,12 +373,17 @@ def _tokens(ctx: FlowContext, grant: Grant) -> list[tuple[Secret, TokenHint]]:
     return [refresh, access] if wanted == "both" else [refresh]
 
 
+def _way(provider: Provider, record: Record) -> RevocationRequest:
+    """The request for the account's client: a public one has no secret, the others have one, or a key."""
+    return provider.revocation.request_of(
+        secret=record.account.pin.client_auth not in ("none", "basic_empty")
+    )
+
+
 def _offers(provider: Provider, record: Record) -> bool:
-    pin = record.account.pin
-    # A public client has no secret; the others have one, or a key.
-    way = provider.revocation.request_of(secret=pin.client_auth not in ("none", "basic_empty"))
+    way = _way(provider, record)
     if way.style == "none":
         return False
     if way.style == "rfc7009":
-        return bool(way.url or pin.server.endpoints.revocation_endpoint)
+        return bool(way.url or record.account.pin.server.endpoints.revocation_endpoint)
     return True
