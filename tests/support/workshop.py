@@ -89,6 +89,7 @@ class Workshop:
         self.refused: set[str] = set()
         self.seen: list[tuple[str, str, str]] = []
         self.git_needs: str | None = None  # a claim that the token's user information must have, for git
+        self.user_statuses: list[int] = []  # the next answers of /api/user, if they are not the usual ones
         self.on_user: Callable[[], object] = lambda: None  # called before /api/user answers
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.workshop = self  # type: ignore[attr-defined]
@@ -179,7 +180,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/crates/"):
             token = token or self.headers.get("Authorization", "")  # Cargo sends it as it is
         self.shop.seen.append((path, user, token))
-        if not self.shop.takes(token):
+        if path == "/api/user" and self.shop.user_statuses:
+            status = self.shop.user_statuses.pop(0)
+            self._say(status, b"not now", {"WWW-Authenticate": "Bearer"} if status == 401 else {})
+        elif not self.shop.takes(token):
             kind = "Bearer" if path.startswith(("/npm", "/api", "/go")) else "Basic"
             self._say(401, b"token, please", {"WWW-Authenticate": f'{kind} realm="workshop"'})
         elif path.startswith("/git/") and not self.shop.may_git(token):

@@ -23,7 +23,7 @@ from keyfob.core.account import (
     Status,
     still_tried,
 )
-from keyfob.core.error_codes import Advice
+from keyfob.core.error_codes import Advice, ErrorCode
 from keyfob.core.grant import Grant
 from keyfob.core.renewal import (
     DOUBTED_EVERY,
@@ -256,6 +256,17 @@ def test_a_test_that_passes_clears_the_error_of_a_well_account_alone() -> None:
     account = replace(ACCOUNT, email="new@a.test", avatar_url="https://a.test/face")
     assert cleared == replace(well, last_error=None, account=account)
     assert after(replace(a_record(STALE), failures=0), tested).last_error == OLD
+
+
+@pytest.mark.parametrize(
+    ("code", "ends"), [("key_rejected", True), ("token_rejected", True), ("grant_ended", False)]
+)
+def test_a_test_that_passes_ends_what_a_refused_test_began(code: ErrorCode, ends: bool) -> None:
+    refused = ErrorNote(code, "Example refused this key", Advice.SIGN_IN_AGAIN, BEFORE)
+    ended = after(replace(a_record(CONNECTED), failures=0), GrantEnded(refused))
+    assert ended.status == NeedsSignIn(BEFORE, refused)
+    tested = after(ended, TokenAccepted(None, None, None, None))
+    assert (tested.status, tested.last_error) == ((CONNECTED, None) if ends else (ended.status, refused))
 
 
 def test_an_unlocked_keychain_ends_its_own_wait_alone() -> None:

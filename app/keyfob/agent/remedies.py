@@ -53,6 +53,7 @@ REMEDIES: Remedies = {
     "renewal_unanswered": "Sign in again with `keyfob reconnect[ {account}]`. Until then, Keyfob tries again "
     "once an hour.",
     "token_rejected": "Sign in again with `keyfob reconnect[ {account}]`, or enter a new key.",
+    "key_rejected": "Enter a new one with `keyfob reconnect[ {account}]`.",
     "disconnected": "Run `keyfob reconnect[ {account}]`.",
     "preset_changed": "Sign in again with `keyfob reconnect[ {account}]`. The provider's addresses changed, "
     "and Keyfob does not send your old token to a new address.",

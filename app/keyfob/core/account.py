@@ -102,11 +102,19 @@ def status_word(status: Status) -> StatusWord:
 
 # The provider never said that the grant has ended: it refuses its renewals, or does not answer them.
 STILL_TRIED = frozenset({"renewal_refused", "renewal_unanswered"})
+REFUSED_IN_TEST = frozenset({"key_rejected", "token_rejected"})
 
 
 def still_tried(status: Status) -> bool:
     """Whether the user is asked to sign in while renewals continue, once an hour: the grant may be alive."""
     return isinstance(status, NeedsSignIn) and status.error.code in STILL_TRIED
+
+
+def refused_in_test(status: Status) -> bool:
+    """Whether the user is asked for a new key or sign-in because the provider refused the token in Keyfob's
+    own test. The token is kept, and a test that passes ends it.
+    """
+    return isinstance(status, NeedsSignIn) and status.error.code in REFUSED_IN_TEST
 
 
 def shown_status(

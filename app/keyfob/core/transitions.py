@@ -21,6 +21,7 @@ from keyfob.core.account import (
     Record,
     Stale,
     Status,
+    refused_in_test,
     still_tried,
 )
 from keyfob.core.error_codes import CODES, Advice, ErrorCode
@@ -117,7 +118,9 @@ class KeychainUnlocked:
 
 @dataclass(frozen=True, slots=True)
 class TokenAccepted:
-    """The provider accepted the account's token. None means that the provider did not say."""
+    """The provider accepted the account's token. None means that the provider did not say. An account that
+    needs a sign-in only because the provider refused this token in a test is connected again.
+    """
 
     name: str | None
     email: str | None
@@ -186,9 +189,11 @@ def after(record: Record, event: Event) -> Record:
             )
         case TokenAccepted():
             account = record.account
-            well = isinstance(record.status, Connected) and not record.failures
+            status = Connected() if refused_in_test(record.status) else record.status
+            well = isinstance(status, Connected) and not record.failures
             return replace(
                 record,
+                status=status,
                 account=replace(
                     account,
                     name=event.name or account.name,

@@ -50,6 +50,7 @@ REMEDIES: Remedies = {
     "renewal_refused": "Sign in again with Reconnect. Until then, Keyfob tries again once an hour.",
     "renewal_unanswered": "Sign in again with Reconnect. Until then, Keyfob tries again once an hour.",
     "token_rejected": "Sign in again with Reconnect, or enter a new key.",
+    "key_rejected": "Enter a new one with Reconnect.",
     "disconnected": "Press Reconnect.",
     "preset_changed": "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not "
     "send your old token to a new address.",

@@ -185,8 +185,8 @@ class AccountPage(QWidget):
         self.renew.setText("Renewing …" if model.busy and model.status == "Renewing" else "Renew now")
         self.test.setEnabled(model.can_test)
         live = model.connected
-        for widget in (self.renew, self.test):
-            widget.setVisible(live)
+        self.renew.setVisible(live)
+        self.test.setVisible(model.tests)
         self.disconnect_button.setVisible(live or model.needs_person)
         self.disconnect_button.setEnabled(not model.busy)
         self.remove.setEnabled(not model.busy)

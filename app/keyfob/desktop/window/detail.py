@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from urllib.parse import urlsplit
 
 from keyfob.core import time_words
-from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.account import REFUSED_IN_TEST, AccountView, LoggedEvent
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.desktop.window import history
@@ -77,7 +77,8 @@ def detail(
         details=details(view),
         can_renew=live and view.renewable and not busy and view.status != "renewing",
         renew_reason=_not_renewed(view),
-        can_test=live and not busy,
+        tests=live or _refused_in_test(view),
+        can_test=(live or _refused_in_test(view)) and not busy,
         can_copy=live and view.shareable and view.status != "stale" and not expired(view, now) and not busy,
         copy_reason=kept_back(view),
         connected=live,
@@ -87,6 +88,11 @@ def detail(
         provider_title=view.provider_title,
         api_key=api_key,
     )
+
+
+def _refused_in_test(view: AccountView) -> bool:
+    error = view.last_error
+    return view.status == "needs_sign_in" and error is not None and error.code in REFUSED_IN_TEST
 
 
 def host_of(view: AccountView) -> str:

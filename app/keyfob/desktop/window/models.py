@@ -121,6 +121,7 @@ class Detail:
     details: str  # of the last error, for a report: code and times, nothing secret; empty if there is none
     can_renew: bool
     renew_reason: str  # why the token is never renewed; empty if it is
+    tests: bool  # a test of the token can say something
     can_test: bool
     can_copy: bool
     copy_reason: str

@@ -77,7 +77,8 @@ def _signed_out(view: AccountView, now: datetime, zone: tzinfo | None) -> Proble
 
 def _remedy(view: AccountView) -> str:
     assert view.last_error is not None
-    if view.holds_key and view.last_error.advice is Advice.SIGN_IN_AGAIN:
+    new_key = view.holds_key and view.last_error.advice is Advice.SIGN_IN_AGAIN
+    if new_key and view.last_error.code != "key_rejected":
         return f"Create a new key at {view.provider_title} and press Reconnect to enter it."
     return remedies.of_account(view)
 

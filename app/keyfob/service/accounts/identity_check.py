@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from keyfob.core.account import Record
-from keyfob.core.errors import KeyfobError, PeerFault
+from keyfob.core.account import Record, refused_in_test
+from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded
+from keyfob.core.facts import Facts
 from keyfob.core.grant import Grant
-from keyfob.core.methods import holds_key
+from keyfob.core.methods import METHOD_FACTS, holds_key
 from keyfob.core.transitions import TokenAccepted, after
 from keyfob.ports import AccountRecords
 from keyfob.protocol import identity
@@ -41,10 +42,11 @@ class IdentityCheck:
         self._env = env
 
     def run(self, record: Record) -> TestResult:
-        """The provider's who-am-I with the account's token, renewed first where needed; a 401 replaces the
-        token once. If there is no such request, the token is renewed, which the provider does only for a
-        grant that has not ended. Updates name, avatar and ctx. Raises what Keeper.grant raises, PeerFault
-        `subject_mismatch`.
+        """The provider's who-am-I with the account's token, renewed first if needed. A 401 replaces the token
+        once. A token that cannot be renewed is sent once more, and if it is refused again, the account needs
+        its user (SignInNeeded `key_rejected` or `token_rejected`) until a test passes. If there is no such
+        request, the token is renewed, which the provider does only for a grant that has not ended. Updates
+        name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`.
         """
         started = self._env.now()
         if self._test_by_renewing(record):
@@ -67,14 +69,48 @@ class IdentityCheck:
         )
 
     def _ask(self, record: Record) -> Identity:
-        grant = self._keeper.grant(record.account.key, min_life=None)
+        key = record.account.key
+        grant = self._usable(record)
         try:
             return self._identify(record, grant)
         except KeyfobError as error:
             if error.code != "token_rejected":
                 raise
-        grant = self._keeper.grant(record.account.key, min_life=None, rejected=grant.access)
+        renewable = grant.refresh is not None and METHOD_FACTS[record.account.method].renewable
+        if not renewable and not self._named_by_id_token(record):
+            return self._ask_again(record)
+        grant = self._keeper.grant(key, min_life=None, rejected=grant.access)
         return self._identify(record, grant)
+
+    def _usable(self, record: Record) -> Grant:
+        if refused_in_test(record.status):
+            return self._keeper.kept(record)
+        return self._keeper.grant(record.account.key, min_life=None)
+
+    def _ask_again(self, record: Record) -> Identity:
+        """Once more with the token that is there now: another program may have replaced it, and a provider in
+        trouble may answer 401 to a good token.
+        """
+        grant = self._usable(record)
+        try:
+            return self._identify(record, grant)
+        except KeyfobError as error:
+            if error.code != "token_rejected":
+                raise
+            refused = self._refused(record, error)
+        self._keeper.end_refused(record, grant.access, refused)
+        raise refused
+
+    def _refused(self, record: Record, error: KeyfobError) -> SignInNeeded:
+        title = self._contexts.provider(record).title
+        facts: Facts = {"account": record.account.id}
+        if holds_key(record.account.method):
+            return SignInNeeded(
+                f"{title} refused this key", code="key_rejected", detail=error.detail, facts=facts
+            )
+        return SignInNeeded(
+            f"{title} refused this token", code="token_rejected", detail=error.detail, facts=facts
+        )
 
     def _identify(self, record: Record, grant: Grant) -> Identity:
         """Who the token is of, if the provider can be asked that; else whether it works."""
@@ -87,10 +123,13 @@ class IdentityCheck:
         return self._runner.run(identity.probe(ctx, grant, subject=subject, method=method))
 
     def _test_by_renewing(self, record: Record) -> bool:
-        """Whether there is nothing to ask with the token: who the account is came with the ID token, and the
-        user information endpoint may refuse a token that is meant for another resource.
+        return record.renewable and self._named_by_id_token(record)
+
+    def _named_by_id_token(self, record: Record) -> bool:
+        """Whether nothing can be asked that surely takes the token: who the account is came with the ID
+        token, and the user information endpoint may refuse a token that is meant for another resource.
         """
         provider = self._contexts.provider(record)
         no_request = provider.test is None or provider.test.url is None
         by_id_token = not holds_key(record.account.method) and provider.identity.source == "id_token"
-        return by_id_token and no_request and record.renewable
+        return by_id_token and no_request

@@ -27,8 +27,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 
-from keyfob.core.account import Intent, Record
-from keyfob.core.errors import KeychainError, KeyfobError, Transient
+from keyfob.core.account import Disconnected, Intent, Record
+from keyfob.core.errors import KeychainError, KeyfobError, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.secret import Secret
@@ -127,6 +127,23 @@ class Keeper:
                 return self._under_lock(key, stored, request)
             finally:
                 self.state.events.notify(record, "idle")
+
+    def kept(self, record: Record) -> Grant:
+        """The account's newest grant as the vault holds it, whatever the account's status. Raises
+        KeychainError, SignInNeeded `grant_missing`.
+        """
+        return self._reader.newest(record).grant
+
+    def end_refused(self, record: Record, refused: Secret, error: SignInNeeded) -> None:
+        """The provider refused the access token `refused` in Keyfob's own test, and it cannot be renewed: the
+        account needs its user, and `error` is raised. Nothing is deleted. If the account has another token by
+        now, or was disconnected, nothing happens. Raises Transient `busy`, KeychainError, NotFound.
+        """
+        key = record.account.key
+        with self._locks.hold(lock_name(key), timeout=LOCK_WAIT):
+            now = self._reader.listed(key)
+            if not isinstance(now.status, Disconnected) and self.kept(now).access == refused:
+                self.state.mark_ended(now, error)
 
     def _wait_for_saver(self, key: str) -> None:
         for _ in range(round(SAVED_WITHIN / SAVED_LOOK)):

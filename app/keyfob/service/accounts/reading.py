@@ -53,9 +53,7 @@ class GrantReader:
 
     def record(self, key: str, *, force: bool) -> Record:
         """The account's row. Raises NotFound, SignInNeeded if there is nothing that a renewal could do."""
-        record = self._store.get(key)
-        if record is None:
-            raise NotFound("This account does not exist")
+        record = self.listed(key)
         match record.status:
             case Disconnected():
                 raise SignInNeeded(
@@ -69,6 +67,13 @@ class GrantReader:
                 return record
             case NeedsSignIn(error=error):
                 return self._mended(record, error.code, error.message)
+        return record
+
+    def listed(self, key: str) -> Record:
+        """The account's row, whatever its status. Raises NotFound."""
+        record = self._store.get(key)
+        if record is None:
+            raise NotFound("This account does not exist")
         return record
 
     def _mended(self, record: Record, code: ErrorCode, message: str) -> Record:
