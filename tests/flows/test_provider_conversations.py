@@ -26,12 +26,13 @@ from keyfob.core.words import TokenHint
 from keyfob.protocol.context import Client, FlowContext, Identity
 from keyfob.protocol.identity import UNIDENTIFIED, identify, probe, probe_request
 from keyfob.protocol.oauth.client_auth import authenticate
+from keyfob.protocol.oauth.device import device_code
 from keyfob.protocol.oauth.revoke import revoke
 from keyfob.protocol.oauth.token_answer import grant_of as grant_in
 from keyfob.protocol.oauth.token_answer import read_answer
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
-from support.playbook import AT, ENV, Answer, Playbook, form_of, json_answer, sends
+from support.playbook import AT, ENV, Answer, Playbook, form_of, json_answer, sends, waits
 
 FOLDER = Path(__file__).parent / "providers"
 CATALOGUE = Catalogue(resources() / "providers")
@@ -331,3 +332,32 @@ def test_every_account_can_be_tried(provider: Provider) -> None:
         )
         assert request.url.startswith("https://")
         assert "{" not in request.url + "".join(request.headers.values())
+
+
+def test_twitch_s_code_is_asked_for_with_scopes_as_its_manual_writes_it() -> None:
+    """dev.twitch.tv/docs/authentication/getting-tokens-oauth: `scopes` in both requests."""
+    provider = CATALOGUE.get("twitch")
+    ctx = FlowContext(
+        provider, provider.default_server(), Client("made-up-client"), ENV, scopes=provider.scopes
+    )
+    code = {
+        "device_code": "dc",
+        "user_code": "AB",
+        "expires_in": 60,
+        "verification_uri": "https://www.twitch.tv/activate",
+    }
+    book = Playbook(
+        sends("POST", "https://id.twitch.tv/oauth2/device", gives=json_answer(code)),
+        lambda effect, _: None,
+        waits(5),
+        sends(
+            "POST",
+            "https://id.twitch.tv/oauth2/token",
+            gives=json_answer({"message": "invalid device code"}, 400),
+        ),
+    )
+    with pytest.raises(KeyfobError):
+        book.perform(device_code(book.within(ctx)))
+    asked, polled = (form_of(request) for request in book.requests)
+    assert asked == {"client_id": "made-up-client", "scopes": "user:read:email"}
+    assert (polled["scopes"], polled["device_code"]) == ("user:read:email", "dc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,14 @@ import pytest
 
 from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInEnded, Transient
-from keyfob.core.provider import Endpoints, IdentitySource, Provider, Server
+from keyfob.core.provider import (
+    DeviceProfile,
+    Endpoints,
+    IdentitySource,
+    Provider,
+    Server,
+    TokenAnswer,
+)
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Send, ShowCode, Wait
 from keyfob.protocol.oauth.device import GRANT_TYPE, device_code
@@ -150,6 +158,70 @@ def test_s60_expired_and_denied_end_it(code: str, ends: str) -> None:
     with pytest.raises(SignInEnded) as caught:
         signed_in(book)
     assert caught.value.code == ends
+
+
+def test_a_preset_names_the_parameters_of_a_server_that_has_its_own() -> None:
+    """Twitch reads `scopes`, and wants it in both requests."""
+    twitch = DeviceProfile(scope_param="scopes", repeats_scopes=True, code_field="code")
+    ctx = replace(CTX, provider=replace(PROVIDER, device=twitch, scope_separator="+"))
+    token = (*kept(sends("POST", TOKEN, gives=TOKENS)), enters("checking"))
+    book = Playbook(begins(), shows(SHOWN), waits(5), token, IDENTITY)
+    signed_in(book, ctx)
+    assert form_of(book.requests[0]) == {"client_id": "c", "scopes": "read+write"}
+    assert form_of(book.requests[1]) == {
+        "client_id": "c",
+        "scopes": "read+write",
+        "grant_type": GRANT_TYPE,
+        "code": BEGUN["device_code"],
+    }
+
+
+TRAKT = DeviceProfile(
+    code_field="code",
+    statuses={
+        "400": "authorization_pending", "404": "expired_token", "409": "expired_token",
+        "410": "expired_token", "418": "access_denied", "429": "slow_down",
+    },
+)  # fmt: skip
+POLLED = "https://as.example/device/token"
+
+
+def bare(status: int, body: bytes = b"") -> Step:
+    return sends("POST", POLLED, gives=Answer(status, body))
+
+
+def trakt(book: Playbook) -> SignInResult:
+    provider = replace(PROVIDER, device=TRAKT, token_answer=TokenAnswer(request_format="json"))
+    endpoints = replace(SERVER.endpoints, device_token_endpoint=POLLED)
+    return signed_in(book, replace(CTX, provider=provider, server=replace(SERVER, endpoints=endpoints)))
+
+
+def test_a_server_that_answers_with_statuses_alone_is_understood() -> None:
+    """Trakt polls an address of its own with `code`, in JSON, and answers with bare statuses."""
+    token = (*kept(sends("POST", POLLED, gives=TOKENS)), enters("checking"))
+    book = Playbook(begins(), shows(SHOWN), waits(5), bare(400), waits(5), bare(429), waits(10), bare(400),
+                    waits(10), token, IDENTITY)  # fmt: skip
+    assert trakt(book).identity.subject == "7"
+    sent = json.loads(book.requests[1].body or b"")
+    assert sent == {"grant_type": GRANT_TYPE, "code": BEGUN["device_code"], "client_id": "c"}
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [(404, "code_expired"), (409, "code_expired"), (410, "code_expired"), (418, "declined")],
+)
+def test_a_status_that_ends_it_does(status: int, ends: str) -> None:
+    with pytest.raises(SignInEnded) as caught:
+        trakt(Playbook(begins(), shows(SHOWN), waits(5), bare(status)))
+    assert caught.value.code == ends
+
+
+def test_a_portal_s_page_with_such_a_status_means_nothing() -> None:
+    html = {"content-type": "text/html"}
+    page = Answer(404, b"<!doctype html><html><body>Log in to the hotel</body></html>", html)
+    portal = sends("POST", POLLED, gives=page)
+    token = (*kept(sends("POST", POLLED, gives=TOKENS)), enters("checking"))
+    trakt(Playbook(begins(), shows(SHOWN), waits(5), portal, waits(10), token, IDENTITY))
 
 
 def test_s60_nothing_is_asked_once_the_code_has_expired() -> None:

@@ -104,6 +104,10 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("port too low", {"redirect": {"port": "fixed", "ports": [80]}}, "redirect.ports.0", "1024 to 65535"),
     ("redirect off loopback", {"redirect": {"host": "acme.example"}}, "redirect.host", '"127.0.0.1"'),
     ("redirect on all addresses", {"redirect": {"host": "0.0.0.0"}}, "redirect.host", '"127.0.0.1"'),
+    ("a device status that is no refusal", {"device": {"statuses": {"200": "slow_down"}}},
+     "device.statuses.200", "400 to 599"),
+    ("a device status with another word", {"device": {"statuses": {"418": "teapot"}}},
+     "device.statuses.418", "access_denied"),
     ("a hint, no time", {"lifetimes": {"ended_hint": "x"}}, "lifetimes.ended_after", "ended_hint needs it"),
     ("a time, no hint", {"lifetimes": {"ended_after": 9}}, "lifetimes.ended_hint", "ended_after needs it"),
     ("lifetime zero", {"lifetimes": {"access": 0}}, "lifetimes.access", "a whole number"),
@@ -484,3 +488,10 @@ def test_scopes_have_a_grammar_of_their_own() -> None:
     scopes = ["data:read", "data:read_write", "file:read", "task:add", "javascript:x"]
     table = {**GOOD, "scopes": scopes, "access": [{"id": "a", "title": "A", "scopes": ["data:delete"]}]}
     assert judge(table, ours=False)[1] == ()
+
+
+def test_a_scheme_counts_as_code_only_in_an_address() -> None:
+    note = {"policy__note": "The scope data:read is for reading, file: is for files."}
+    assert faults_of(planted(**note)) == ()
+    (fault,) = faults_of(planted(docs="https://acme.example/?next=javascript:alert"))
+    assert (fault.key, "looks like code" in fault.problem) == ("docs", True)

@@ -80,6 +80,9 @@ class Endpoints:
     revocation_endpoint: Url | None = None
     introspection_endpoint: Url | None = None
     device_authorization_endpoint: Url | None = None
+    device_token_endpoint: Annotated[
+        Url | None, Meaning("the address that is polled with the device code, if it has its own")
+    ] = None
     pushed_authorization_request_endpoint: Url | None = None
     registration_endpoint: Url | None = None
 
@@ -189,6 +192,26 @@ class TokenAnswer:
     ok_field: Annotated[
         Name | None, Meaning("a field that is false in an error with status 200, such as Slack's ok")
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """How signing in with a code differs from RFC 8628."""
+
+    scope_param: Annotated[
+        Name | None, Meaning("the parameter with the scopes, if the device request has another one")
+    ] = None
+    repeats_scopes: Annotated[bool, Meaning("true: the token request has the scopes too")] = False
+    code_field: Annotated[Name, Meaning("the parameter of the token request with the device code")] = (
+        "device_code"
+    )
+    statuses: Annotated[
+        Mapping[str, str],
+        Meaning(
+            "what a status without an error code means, such as 410: authorization_pending, slow_down, "
+            "access_denied or expired_token"
+        ),
+    ] = field(default_factory=_no_texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +415,7 @@ class Provider:
     token_params: Mapping[str, str] = field(default_factory=_no_texts)
     refresh_params: Mapping[str, str] = field(default_factory=_no_texts)
     device_params: Mapping[str, str] = field(default_factory=_no_texts)
+    device: DeviceProfile = field(default_factory=DeviceProfile)
     token_headers: Mapping[str, str] = field(default_factory=_no_texts)
     token_answer: TokenAnswer = field(default_factory=TokenAnswer)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)

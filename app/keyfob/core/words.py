@@ -69,6 +69,8 @@ RequestFormat = Literal["form", "json"]
 ExpiresKind = Literal["seconds", "epoch", "rfc3339"]
 Placement = Literal["bearer", "header", "query", "basic"]  # where a token goes on a request
 Verb = Literal["GET", "POST"]
+# What a server says while the user has not entered the code, or why it ends (RFC 8628 §3.5).
+DeviceError = Literal["authorization_pending", "slow_down", "access_denied", "expired_token"]
 KeyWord = Literal["API key", "token"]  # what a provider calls a key that the user creates there
 # Where who-am-I comes from.
 IdentityFrom = Literal["id_token", "userinfo", "request", "access_jwt", "token_answer", "none"]

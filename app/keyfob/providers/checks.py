@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     values.access,
     consistency.methods,
     consistency.client,
+    consistency.device,
     consistency.lifetimes,
     consistency.policy,
     consistency.redirect,

@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import get_args
 from urllib.parse import urlsplit
 
 from keyfob.core.methods import METHOD_FACTS, holds_key
 from keyfob.core.provider import IdentitySource, Provider, RedirectProfile, RevocationRequest
 from keyfob.core.quirks import QUIRKS, client_of
+from keyfob.core.text import plain
+from keyfob.core.words import DeviceError
 from keyfob.providers.schema_check import PresetFault
 from keyfob.providers.values import HEADER_NAME, PLACEHOLDER, Leaves, apis
 
@@ -83,6 +86,18 @@ def client(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFaul
         )
     if entry.client_id is None and preset.policy.client_id == "keyfob":
         yield PresetFault("client.client_id", "is missing", 'policy.client_id = "keyfob" needs it')
+
+
+def device(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether each status that means something is a refusal, and means what a device code's answer can."""
+    for status, word in preset.device.statuses.items():
+        key = f"device.statuses.{plain(status, 20)}"
+        if not re.fullmatch(r"[45][0-9][0-9]", status):
+            yield PresetFault(key, "is not the status of a refusal", "it should be 400 to 599")
+        if word not in get_args(DeviceError):
+            yield PresetFault(
+                key, f'is "{plain(word, 40)}"', f"it should be one of {', '.join(get_args(DeviceError))}"
+            )
 
 
 def lifetimes(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:

@@ -51,9 +51,10 @@ NOT_FILLED = re.compile(
 )
 SCOPE_KEY = re.compile(r"^(access\.\d+\.)?scopes\.\d+$|^implied_scopes\.")
 CODE = re.compile(
-    r"\$\{|\$\(|\{\{|\{%|<%|<\?|<script|`|\bjavascript:|\bdata:|\bfile:|\b__\w+__|\blambda\b|\b(eval|exec|import|system)\s*\(",
+    r"\$\{|\$\(|\{\{|\{%|<%|<\?|<script|`|\b__\w+__|\blambda\b|\b(eval|exec|import|system)\s*\(",
     re.I,
 )
+CODE_IN_URL = re.compile(r"\b(javascript|data|file):", re.I)  # anywhere else these are words
 SECRET_LOOK = re.compile(
     r"-----BEGIN|\beyJ[A-Za-z0-9_-]{10,}|\b(sk-[A-Za-z0-9_-]{16,}|gh[oprsu]_[A-Za-z0-9]{20,"
     r"}|github_pat_\w{20,}"
@@ -226,7 +227,8 @@ def no_code(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFa
     for key, value in leaves:
         if key.endswith("pattern") or SCOPE_KEY.match(key):
             continue  # they have a grammar of their own
-        if found := CODE.search(value):
+        address = key == "resource" or URL_KEY.match(key)
+        if found := CODE.search(value) or (CODE_IN_URL.search(value) if address else None):
             yield PresetFault(
                 key,
                 f'looks like code ("{plain(found.group(), 20)}")',

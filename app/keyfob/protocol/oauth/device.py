@@ -21,7 +21,7 @@ from keyfob.core.untyped import Json
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Step, Wait
-from keyfob.protocol.http.responses import NotStrictError, error_of, parse_object, read_first
+from keyfob.protocol.http.responses import NotStrictError, error_of, is_web_page, parse_object, read_first
 from keyfob.protocol.http.urls import fault_of, leads_inside, safe
 from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import receive, token_request
@@ -63,8 +63,7 @@ def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
     provider = ctx.provider
     endpoint = safe(ctx.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
     params = dict(provider.device_params)
-    if ctx.scopes:
-        params[provider.scope_param] = provider.scope_separator.join(ctx.scopes)
+    params |= _scopes(ctx)
     if ctx.resource is not None:
         params["resource"] = ctx.resource
     request = token_request(ctx, params, "device", url=endpoint)
@@ -109,11 +108,14 @@ def _span(value: object, otherwise: timedelta) -> timedelta:
 
 def _poll(ctx: FlowContext, begun: _Begun) -> Generator[Effect, Any, Answer]:
     """RFC 8628 §3.4 and §3.5: ask until the user has decided."""
+    device = ctx.provider.device
     params = {
         **ctx.provider.token_params,
+        **(_scopes(ctx) if device.repeats_scopes else {}),
         "grant_type": GRANT_TYPE,
-        "device_code": begun.device_code.reveal(),
+        device.code_field: begun.device_code.reveal(),
     }
+    url = ctx.server.endpoints.device_token_endpoint
     interval = pause = begun.interval
     while True:
         yield Wait(pause)
@@ -121,7 +123,7 @@ def _poll(ctx: FlowContext, begun: _Begun) -> Generator[Effect, Any, Answer]:
             raise SignInEnded("The code has expired", code="code_expired")
         try:
             # Made again each time: a client assertion is used once.
-            make = partial(token_request, ctx, params, "device")
+            make = partial(token_request, ctx, params, "device", url=url)
             response = yield from dpop.send(make(), key=ctx.dpop_key, env=ctx.env, again=make)
             match _error_in(ctx, response):
                 case "authorization_pending":
@@ -146,9 +148,22 @@ def _poll(ctx: FlowContext, begun: _Begun) -> Generator[Effect, Any, Answer]:
             ) from None
 
 
+def _scopes(ctx: FlowContext) -> dict[str, str]:
+    """The scopes asked for, under the name that a device request has for them; empty if there are none."""
+    if not ctx.scopes:
+        return {}
+    name = ctx.provider.device.scope_param or ctx.provider.scope_param
+    return {name: ctx.provider.scope_separator.join(ctx.scopes)}
+
+
 def _error_in(ctx: FlowContext, response: Response) -> str | None:
+    """The error code of an answer. If it has none, the preset may say what its status means."""
     try:
         data: Mapping[str, Any] = parse_object(response)
     except NotStrictError:
-        return None
-    return error_of(data, ctx.provider.token_answer.error_field)[0]
+        code = None
+    else:
+        code = error_of(data, ctx.provider.token_answer.error_field)[0]
+    if code is None and not is_web_page(response):  # a page is a portal's or a firewall's
+        code = ctx.provider.device.statuses.get(str(response.status))
+    return code
