@@ -76,7 +76,7 @@ def test_a_narrow_dialog_has_a_drop_down_in_place_of_the_list(page: GalleryPage)
     assert not page.categories.isVisible()
     assert page.categories.choice.isVisible()
     page.categories.choice.setCurrentIndex(page.categories.choice.findData("games"))
-    assert shown(page) == ["nexusmods"]
+    assert {card.id for card in page.cards if card.category == "games"} == set(shown(page))
     page.resize(960, 680)
     QApplication.processEvents()
     assert page.categories.isVisible()
@@ -126,7 +126,8 @@ def test_a_screen_reader_hears_how_many_providers_are_left(
     page.search.setText("zzz")
     page.categories.choose("games")
     page.search.clear()
-    assert [text for text, _ in spoken] == ["1 provider", "No provider called “zzz”", "1 provider"]
+    games = f"{len(shown(page))} providers"
+    assert [text for text, _ in spoken] == ["1 provider", "No provider called “zzz”", games]
 
 
 def test_a_match_that_the_filters_hide_is_one_press_away(page: GalleryPage, qtbot: QtBot) -> None:
