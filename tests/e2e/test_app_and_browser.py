@@ -124,7 +124,9 @@ def test_the_token_endpoint_fails_and_the_window_comes_to_the_front(
             stage.browsed.with_suffix(".go").touch()
             assert stage.read_browser(seconds=60) == "Sign-in failed"
             until(lambda: in_front(stage) == "Connect Account", "the dialog in front")
-        window.find(has="was not connected", window="Connect Account")
+            window.find(has="was not connected", window="Connect Account")
+            window.press("Cancel", window="Connect Account")
+            until(lambda: in_front(stage) == "Keyfob", "the window in front of the other program")
 
 
 def test_timed_out_and_then_allowed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

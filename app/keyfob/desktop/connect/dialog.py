@@ -303,7 +303,14 @@ class ConnectDialog(QDialog):
         super().reject()
 
     def done(self, result: int) -> None:
-        """Qt's end of the dialog: cancels a sign-in that is in progress."""
+        """Qt's end of the dialog: cancels a sign-in that is in progress.
+
+        The window behind comes to the front, if the dialog was there: it may be below the browser still.
+        """
+        in_front, window = self.isActiveWindow(), self.parentWidget()
         self._presenter.close()
         self.form.forget()
         super().done(result)
+        if in_front and window is not None and window.isVisible():
+            window.raise_()
+            window.activateWindow()
