@@ -14,6 +14,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -182,3 +183,11 @@ def dialog(controller: AppController, qtbot: QtBot) -> ConnectDialog:
     assert result is not None
     qtbot.waitUntil(lambda: result.pages.currentWidget() is result.gallery)
     return result
+
+
+@pytest.fixture
+def back_to_usual(qapp: QApplication, theme: Theme) -> Iterator[None]:
+    """Ends what a test of larger fonts has set."""
+    yield
+    qapp.setFont(QFont())
+    theme.apply()

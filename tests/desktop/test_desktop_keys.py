@@ -27,7 +27,7 @@ from keyfob.desktop.imports.presenter import item
 from keyfob.desktop.settings.dialog import SettingsDialog
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import Switch
+from keyfob.desktop.shared.widgets import Choice, Switch
 from keyfob.desktop.window.consent_dialog import ConsentDialog
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.engine import Engine
@@ -281,3 +281,29 @@ def test_return_works_in_the_main_window(
     qtbot.keyClick(controller.window.sidebar.settings_button, key)
     assert controller.settings_controller.dialog is not None
     assert controller.settings_controller.dialog.isVisible()
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+@pytest.mark.parametrize("texts", [("System", "Light", "Dark"), ("API key", "Browser sign-in")])
+@pytest.mark.usefixtures("back_to_usual")
+def test_the_list_of_a_combo_box_shows_all_it_has(
+    qapp: QApplication, qtbot: QtBot, texts: tuple[str, ...], scale: float
+) -> None:
+    """Qt's own list would cut the last row, as it does not count the style sheet's margins."""
+    theme = Theme(qapp, "light")
+    theme.scale = scale
+    theme.apply()
+    box = Choice(theme, "Theme")
+    box.addItems(texts)
+    qtbot.addWidget(box)
+    box.show()
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    view = box.view()
+    qtbot.waitUntil(view.isVisible)
+    assert view.verticalScrollBar().maximum() == 0
+    for row in range(len(texts)):
+        rect = view.visualRect(view.model().index(row, 0))
+        assert view.viewport().rect().contains(rect)
+        assert rect.height() >= view.fontMetrics().height()
+    box.hidePopup()

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, QSize
-from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractScrollArea,
@@ -120,13 +118,6 @@ def test_no_room_is_given_in_pixels_that_do_not_grow_with_the_font() -> None:
         if re.search(r"\b([2-9]|\d\d+)\b", call[1])
     ]
     assert found == []
-
-
-@pytest.fixture
-def back_to_usual(qapp: QApplication, theme: Theme) -> Iterator[None]:
-    yield
-    qapp.setFont(QFont())
-    theme.apply()
 
 
 @pytest.mark.parametrize(("shade", "scale"), [("light", 1.0), ("light", 1.5), ("dark", 2.0)])

@@ -101,11 +101,13 @@ QRadioButton {{ font-weight: 600; spacing: {px(10)}px; border: 2px solid transpa
 QRadioButton:focus {{ border-color: {p.focus}; }}
 QRadioButton::indicator {{ width: {px(16)}px; height: {px(16)}px; border: 1px solid {p.edge}; border-radius: {px(16) // 2 + 1}px; background: {p.field}; }}
 QRadioButton::indicator:checked {{ width: {px(16) + 2 - 2 * px(5)}px; height: {px(16) + 2 - 2 * px(5)}px; border: {px(5)}px solid {p.accent}; border-radius: {px(16) // 2 + 1}px; background: {p.accent_ink}; }}
-QComboBox {{ padding-right: {px(30)}px; font-size: {px(13)}px; font-weight: 600; }}
+QComboBox {{ combobox-popup: 0; padding-right: {px(30)}px; font-size: {px(13)}px; font-weight: 600; }}
 QComboBox::drop-down {{ border: none; width: {px(28)}px; }}
 QComboBox::down-arrow {{ image: none; }}
-QComboBox QAbstractItemView {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.edge}; padding: {px(4)}px;
-  selection-background-color: {p.selection}; selection-color: {p.ink}; }}
+QComboBox QAbstractItemView {{ background: {p.panel}; color: {p.ink}; border: none; padding: {px(4)}px;
+  selection-background-color: {p.selection}; selection-color: {p.ink}; outline: none; }}
+QComboBox QAbstractItemView::item {{ min-height: {px(20)}px; padding: {px(5)}px {px(8)}px; border-radius: {px(6)}px; }}
+QComboBox QAbstractItemView::item:selected {{ background: {p.selection}; color: {p.ink}; }}
 QListView {{ background: transparent; border: none; }}
 QTableView {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; border-radius: {px(8)}px;
   font-size: {px(13)}px; selection-background-color: {p.selection}; selection-color: {p.ink}; }}

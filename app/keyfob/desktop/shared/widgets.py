@@ -5,7 +5,7 @@ scrollers, switches. None knows an account or a service.
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPen, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyledItemDelegate,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +29,7 @@ from keyfob.desktop.shared.theme import Theme
 
 # A text in a script from right to left begins at the left too, above its second line.
 LEFT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
+MOST_ROWS = 20  # of a combo box's list before it scrolls
 RETURNS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)  # the latter is the keypad's
 
 
@@ -328,6 +330,9 @@ class Choice(QComboBox):
         super().__init__()
         self._theme = theme
         self.setAccessibleName(name)
+        self.setMaxVisibleItems(MOST_ROWS)
+        # The delegate that Qt takes for combo boxes ignores the style sheet, and cuts the last rows.
+        self.setItemDelegate(QStyledItemDelegate(self))
 
     def sizeHint(self) -> QSize:
         """Qt's own is a pixel short for some texts, and the style then shortens them."""
@@ -336,6 +341,16 @@ class Choice(QComboBox):
     def minimumSizeHint(self) -> QSize:
         """As `sizeHint`."""
         return super().minimumSizeHint() + QSize(2, 0)
+
+    def showPopup(self) -> None:
+        """Open the list, with an edge in our colour, which style sheets do not reach."""
+        frame = self.view().parentWidget()
+        if isinstance(frame, QFrame):
+            frame.setFrameStyle(QFrame.Shape.Box | QFrame.Shadow.Plain)
+            palette = frame.palette()
+            palette.setColor(QPalette.ColorRole.WindowText, self._theme.color("edge"))
+            frame.setPalette(palette)
+        super().showPopup()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Return opens the list, as Space does."""
