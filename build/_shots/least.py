@@ -29,6 +29,8 @@ def smallest(name: str, make: Make) -> None:
 
 
 smallest("least-window-keychain", window.keychain)
+smallest("least-window-tested", window.tested)
+smallest("least-window-said-bad", window.said_bad)
 smallest("least-waiting", connect.paste_wrong)
 smallest("least-device", connect.device_code)
 smallest("least-success", connect.success)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import AccountView, ErrorNote
@@ -196,6 +196,63 @@ def test_a_note_moves_nothing_and_is_read(
     assert window.rect().contains(window.note.geometry())
     window.note.dismiss.click()
     assert not window.note.isVisible()
+
+
+def pressables(window: MainWindow) -> list[QWidget]:
+    return [
+        each
+        for each in window.pages.findChildren(QWidget)
+        if each.isVisible() and each.focusPolicy() != Qt.FocusPolicy.NoFocus
+    ]
+
+
+def in_window(widget: QWidget) -> QRect:
+    """What is seen of it: a page that scrolls cuts it."""
+    area = next((a for a in widget.window().findChildren(QScrollArea) if a.isAncestorOf(widget)), None)
+    seen = QRect(widget.mapTo(widget.window(), QPoint(0, 0)), widget.size())
+    if area is None or not area.isVisible():
+        return seen
+    return seen & QRect(area.viewport().mapTo(widget.window(), QPoint(0, 0)), area.viewport().size())
+
+
+@pytest.mark.parametrize("provider", ["nexusmods", "google", "spotify", "openai"])
+@pytest.mark.parametrize("height", [480, 560, 620, 680])
+def test_a_note_covers_nothing_to_press(window: MainWindow, qtbot: QtBot, provider: str, height: int) -> None:
+    window.resize(780, height)
+    account = VIEWS[provider]
+    show(window, [account], account)
+    bar = window.account.findChild(QScrollArea).verticalScrollBar()
+    bar.setValue(bar.maximum())
+    qtbot.wait(20)
+    top, size = bar.value(), window.account.size()
+    window.account.remove.setFocus()
+    window.say("It works: signed in as Aldis, answered in 120 ms. " * 3, good=True)
+    qtbot.wait(20)
+    note = window.note.geometry()
+    assert window.note.isVisible()
+    assert window.rect().contains(note)
+    for place in ("as it is", bar.maximum(), bar.maximum() // 2, 0):
+        if isinstance(place, int):
+            bar.setValue(place)
+        else:
+            assert in_window(window.account.remove).height() == window.account.remove.height()
+        covered = [each for each in pressables(window) if in_window(each).intersects(note)]
+        assert covered == [], place
+    window.note.dismiss.click()
+    qtbot.wait(20)
+    bar.setValue(top)
+    assert (bar.value(), window.account.size()) == (top, size)
+
+
+def test_a_note_makes_room_when_the_page_grows_under_it(window: MainWindow, qtbot: QtBot) -> None:
+    window.resize(780, 560)
+    account = replace(VIEWS["spotify"], status="disconnected")
+    show(window, [account], account)
+    window.say("Done.")
+    window.show_model(model([VIEWS["google"]], VIEWS["google"]), VIEWS["google"].key)
+    qtbot.wait(50)
+    covered = [each for each in pressables(window) if in_window(each).intersects(window.note.geometry())]
+    assert covered == []
 
 
 def test_a_change_of_the_page_s_state_is_read(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ from keyfob.desktop.window.account_page import AccountPage
 from keyfob.desktop.window.empty_page import EmptyPage
 from keyfob.desktop.window.models import Banner, Window
 from keyfob.desktop.window.sidebar import Sidebar
-from keyfob.desktop.window.toast import Toast
+from keyfob.desktop.window.toast import Toast, Toasted
 
 # Until the user moves the list's edge, the list has a share of the window, between these designed pixels.
 SIDEBAR, SIDEBAR_WIDE, SIDEBAR_SHARE = 290, 380, 0.2
@@ -139,7 +139,8 @@ class MainWindow(QMainWindow):
         self._middle.setHandleWidth(1)
         self._middle.setChildrenCollapsible(False)
         self._middle.addWidget(self.sidebar)
-        self._middle.addWidget(self.pages)
+        toasted = Toasted(self.pages)
+        self._middle.addWidget(toasted)
         self._middle.setStretchFactor(1, 1)
         self._middle.splitterMoved.connect(self._sidebar_moved)
         centre = QWidget()
@@ -149,7 +150,7 @@ class MainWindow(QMainWindow):
         layout.addLayout(self._banner_box)
         layout.addWidget(self._middle, 1)
         self.setCentralWidget(centre)
-        self.note = Toast(theme, self.pages)
+        self.note = Toast(theme, toasted)
         self._shortcut("Ctrl+F", self.sidebar.go_to_search)
         self._shortcut("Ctrl+N", self.sidebar.connect_asked)
         self._shortcut("Ctrl+,", self.sidebar.settings_asked)
@@ -244,6 +245,7 @@ class MainWindow(QMainWindow):
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
         self.sidebar.setVisible(self.pages.currentWidget() is not self.empty)
+        self.note.page_changed()
         if first:  # what had the focus is gone with the page
             self.sidebar.list.setFocus(Qt.FocusReason.OtherFocusReason)
 
