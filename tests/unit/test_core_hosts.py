@@ -8,7 +8,7 @@ import pytest
 
 from keyfob.adapters.system import browser
 from keyfob.core.errors import SettingWrong
-from keyfob.core.hosts import is_disguised, is_inside, is_loopback
+from keyfob.core.hosts import is_disguised, is_inside, is_listed, is_loopback, suffix_fault
 from keyfob.desktop.connect import forms
 from keyfob.protocol.http.urls import fault_of
 from keyfob.providers.values import url_fault
@@ -95,3 +95,51 @@ def test_plain_http_goes_to_the_same_hosts_everywhere(host: str, loopback: bool,
 )
 def test_an_address_in_disguise(host: str, disguised: bool) -> None:
     assert is_disguised(host) is disguised
+
+
+@pytest.mark.parametrize(
+    ("host", "listed"),
+    [
+        ("gmail.googleapis.com", True),
+        ("GMAIL.googleapis.com", True),
+        ("eu.storage.googleapis.com", True),
+        ("api.example.org", True),
+        ("api.example.org:8443", False),
+        ("googleapis.com", False),
+        (".googleapis.com", False),
+        ("evilgoogleapis.com", False),
+        ("evil.example/.googleapis.com", False),
+        ("gmail.googleapis.com.evil.example", False),
+        ("gmail.googleapis.com:8443", False),
+        ("gmail.googleapis.com.", False),
+        ("user@gmail.googleapis.com", False),
+        ("evil..googleapis.com", False),
+        ("*.googleapis.com", False),
+        ("", False),
+    ],
+)
+def test_s64_an_entry_for_all_hosts_below_a_name_holds_for_whole_labels(host: str, listed: bool) -> None:
+    assert is_listed(host, ("*.googleapis.com", "api.example.org")) is listed
+
+
+@pytest.mark.parametrize(
+    ("entry", "fits"),
+    [
+        ("*.googleapis.com", True),
+        ("*.my.salesforce.com", True),
+        ("*.example.co.uk", True),
+        ("*.com", False),
+        ("*.localhost", False),
+        ("*.co.uk", False),
+        ("*.com.au", False),
+        ("*.", False),
+        ("*.*.com", False),
+        ("*.Example.com", False),
+        ("*.example.com:443", False),
+        ("*.example.com/x", False),
+        ("*.{tenant}.com", False),
+        ("*.0.0.1", False),
+    ],
+)
+def test_s64_an_entry_names_what_only_its_owner_can_extend(entry: str, fits: bool) -> None:
+    assert (suffix_fault(entry) is None) is fits

@@ -103,6 +103,27 @@ def test_the_apis_own_hosts_are_allowed(rig: AgentRig, target: str, url: str) ->
     assert (signed.url, dict(signed.headers)) == (url, {"Authorization": "Bearer access-1"})
 
 
+def test_s64_all_hosts_below_a_name_are_allowed_and_none_that_only_looks_so(rig: AgentRig) -> None:
+    account = rig.record().account
+    pin = replace(account.pin, api_hosts=("*.example.org",))
+    rig.store.put(replace(rig.record(), account=replace(account, pin=pin)))
+    for url in ("https://files.example.org/up", "https://a.b.example.org:443/x"):
+        assert sign(rig, url).headers["Authorization"] == "Bearer access-1"
+    for url in (
+        "https://example.org/",
+        "https://evilexample.org/",
+        "http://files.example.org/",
+        "https://files.example.org:8443/",
+        "https://files.example.org.evil.example/",
+        "https://files.example.org./",
+    ):
+        with pytest.raises(SettingWrong) as caught:
+            sign(rig, url)
+        assert caught.value.code == "host_not_allowed"
+    assert "*.example.org" in str(caught.value.facts["hosts"])
+    assert not any("*" in host for host in rig.accounts.view("example/alice").hosts)
+
+
 def test_a_redirect_off_the_hosts_is_not_followed(rig: AgentRig) -> None:
     """S-64: a redirect off the allowed hosts → refused."""
     assert rig.signer.follow("example", f"{ISSUER}/a/b", "../c") == f"{ISSUER}/c"

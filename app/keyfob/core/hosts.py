@@ -1,5 +1,5 @@
-"""Whether a host is this computer or on its own network. Every rule
-about plain http and private addresses uses this file.
+"""Whether a host is this computer or on its own network, and whether it is one of a list. Every rule
+about plain http, private addresses and the hosts of a preset uses this file.
 
 It checks a host as written and asks no resolver. The transport does the rest: for plain http it connects only
 to loopback addresses, whatever `localhost` resolves to.
@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 # A last label of digits is an address in disguise (0x7f.1, 2130706433). Resolvers read it, each differently.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+# The second level of many countries, as in co.uk and com.au.
+_PUBLIC = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "go", "ne", "net", "or", "org"})
 
 
 def is_loopback(host: str | None) -> bool:
@@ -51,6 +56,39 @@ def is_disguised(host: str) -> bool:
     alike: 127.1, 2130706433, 0x7f000001.
     """
     return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None and _address(host) is None
+
+
+def is_suffix(host: str) -> bool:
+    """Whether an entry of a list stands for every host below a name, such as `*.googleapis.com`."""
+    return host.startswith("*.")
+
+
+def is_listed(host: str, entries: Iterable[str]) -> bool:
+    """Whether a URL's host (with its port, if it has one) is in a list of hosts. An entry `*.example.org`
+    holds for `a.example.org` and `a.b.example.org` without a port, never for `example.org` itself, nor for a
+    name that only ends with the same letters.
+    """
+    name = host.lower()
+    return any(
+        bool(_NAME.fullmatch(name)) and name.endswith(entry[1:])
+        if is_suffix(entry)
+        else name == entry.lower()
+        for entry in entries
+    )
+
+
+def suffix_fault(entry: str) -> str | None:
+    """What an entry `*.name` should be, if it is not; None if it is fine. A name that everybody registers
+    names under would let a token go to anybody.
+    """
+    if not _NAME.fullmatch(entry[2:]):
+        return "it should be *. and a host name, in lower case and without a port"
+    labels = entry[2:].split(".")
+    if len(labels) < 2 or labels[-1].isdigit():
+        return "it should have at least two labels after *., such as *.example.org"
+    if len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _PUBLIC:
+        return "anybody can register a name below it; it should be the provider's own name"
+    return None
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -254,7 +254,10 @@ class Api:
     """Where the token may go and how it is put on a request."""
 
     base: Url | None = None
-    hosts: Annotated[tuple[str, ...], Meaning("further hosts that may get the token")] = ()
+    hosts: Annotated[
+        tuple[str, ...],
+        Meaning("further hosts that may get the token; *.example.org stands for all below it"),
+    ] = ()
     headers: Annotated[
         Mapping[str, str], Meaning("on each request; {version} and {client_id} are filled in")
     ] = field(default_factory=_no_texts)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import get_args
 from urllib.parse import urlsplit
 
+from keyfob.core.hosts import is_listed
 from keyfob.core.methods import METHOD_FACTS, holds_key
 from keyfob.core.provider import IdentitySource, Provider, RedirectProfile, RevocationRequest
 from keyfob.core.quirks import QUIRKS, client_of
@@ -236,7 +237,7 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
         api.base for api, _ in apis(preset)
     )  # else the who-am-I address is itself the naming
     for key, value in asked:
-        if closed and not value.startswith("/") and _host(value) not in named:
+        if closed and not value.startswith("/") and not is_listed(_host(value), named):
             yield PresetFault(
                 key,
                 "has a host that the preset does not list",

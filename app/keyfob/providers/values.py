@@ -14,7 +14,7 @@ from datetime import date
 from urllib.parse import urlsplit
 
 from keyfob.core import patterns
-from keyfob.core.hosts import is_loopback
+from keyfob.core.hosts import is_loopback, is_suffix, suffix_fault
 from keyfob.core.provider import Api, Provider
 from keyfob.core.text import plain
 from keyfob.providers.schema_check import PresetFault
@@ -159,10 +159,14 @@ def addresses(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetF
         yield PresetFault("issuer", "is missing", "discovery needs it: the issuer's address")
     for api, at in apis(preset):
         for n, host in enumerate(api.hosts):
-            if not HOST.match(PLACEHOLDER.sub("placeholder", host)):
-                yield PresetFault(
-                    f"{at}.hosts.{n}", "is not a host", "it should be only a host name, in lower case"
-                )
+            if is_suffix(host):
+                should = suffix_fault(host)
+            elif HOST.match(PLACEHOLDER.sub("placeholder", host)):
+                should = None
+            else:
+                should = "it should be only a host name, in lower case"
+            if should is not None:
+                yield PresetFault(f"{at}.hosts.{n}", "is not a host", should)
 
 
 def apis(preset: Provider) -> Iterator[tuple[Api, str]]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from keyfob.core.account import Pin, Record
 from keyfob.core.errors import Fault, KeyfobError, SignInNeeded
 from keyfob.core.grant import Grant, SigningKey, unseal_key
+from keyfob.core.hosts import is_listed
 from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
@@ -184,7 +185,7 @@ def _pinned(record: Record, url: str | None) -> bool:
     """Whether this address is at a host that the account was signed in with."""
     pin = record.account.pin
     host = urlsplit(url or "").netloc
-    if not host or host in pin.api_hosts:
+    if not host or is_listed(host, pin.api_hosts):
         return True
     ends = pin.server.endpoints
     known = [pin.api_base, pin.server.issuer, ends.token_endpoint, ends.userinfo_endpoint]

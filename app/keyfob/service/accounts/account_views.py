@@ -19,6 +19,7 @@ from keyfob.core.account import (
 )
 from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeyfobError
+from keyfob.core.hosts import is_suffix
 from keyfob.core.methods import holds_key
 from keyfob.core.provider import Provider
 from keyfob.core.words import ShownStatus
@@ -130,8 +131,10 @@ def ended_hint(provider: Provider, record: Record) -> str:
 def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
     """The hosts (with their port, if it is not the scheme's) that this account was signed in at and whose API
     it calls, as pinned. Tools that ask by address are answered for these and no others.
+    An entry for all hosts below a name is left out: tools keep and compare whole hosts.
     """
     server, api = account.pin.server, api_of(provider, account.method)
     named = [api.base, provider.api.base, server.issuer, server.endpoints.authorization_endpoint]
     hosts = [urlsplit(url).netloc.lower() for url in named if url]
-    return tuple(dict.fromkeys(host for host in (*hosts, *api.hosts, *provider.api.hosts) if host))
+    named_hosts = (*hosts, *api.hosts, *provider.api.hosts)
+    return tuple(dict.fromkeys(host for host in named_hosts if host and not is_suffix(host)))

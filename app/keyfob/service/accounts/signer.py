@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.grant import Grant
+from keyfob.core.hosts import is_listed, is_suffix
 from keyfob.core.http import Request
 from keyfob.core.provider import EMPTY, Api, Provider
 from keyfob.core.secret import Secret
@@ -173,12 +174,14 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
     fault = fault_of(target)
     if fault is not None:
         raise SettingWrong(f"This is not an address of {provider.title}: {fault}", code="host_not_allowed")
-    if origin_of(target) not in allowed:
-        host = urlsplit(target).netloc
+    parts, below = urlsplit(target), list(filter(is_suffix, api_of(provider, record.account.method).hosts))
+    named = origin_of(target) in allowed
+    if not named and not (parts.scheme == "https" and is_listed(parts.netloc.removesuffix(":443"), below)):
+        host = parts.netloc
         raise SettingWrong(
             f"{host} is not one of {provider.title}'s API hosts",
             code="host_not_allowed",
-            facts={"hosts": ", ".join(sorted(allowed))},
+            facts={"hosts": ", ".join([*sorted(allowed), *below])},
         )
     return target
 
