@@ -162,7 +162,7 @@ def test_the_who_am_i_answer_gives_the_identity(file: Mapping[str, Any], talk: M
 def test_every_renewal_s_dead_grant_has_a_source() -> None:
     """Each conversation whose tokens are renewed says how the provider answers for a grant that has ended,
     and where that is known from. "undocumented" means that nobody says: Keyfob then relies on RFC 6749, and
-    on asking for a sign-in when refusals go on.
+    on asking for a sign-in when refusals go on. The preset's header then says so to the reader.
     """
     for name, file in FILES.items():
         for talk in file["conversation"]:
@@ -173,6 +173,9 @@ def test_every_renewal_s_dead_grant_has_a_source() -> None:
             for gone in answers:
                 assert gone["source"], name
                 assert ("body" in gone) == (gone["source"] != "undocumented"), name
+            if any(gone["source"] == "undocumented" for gone in answers):
+                preset = (resources() / "providers" / f"{name}.toml").read_text("utf-8")
+                assert "# Dead grants: " in preset, f"{name}'s header does not say that nobody says"
 
 
 GONE = [
