@@ -168,6 +168,7 @@ class Engine:
     transport: StreamingTransport
     locks: Locks
     listeners: Listeners
+    browser: Browser
     clock: Clock
     autostart: Autostart
     avatars: Avatars
@@ -257,6 +258,7 @@ def build(ports: Ports) -> Engine:
         transport=ports.transport,
         locks=ports.locks,
         listeners=ports.listeners,
+        browser=ports.browser,
         clock=clock,
         autostart=ports.autostart,
         avatars=ports.avatars,

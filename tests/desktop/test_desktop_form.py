@@ -29,6 +29,7 @@ from keyfob.providers.catalogue import standard
 from keyfob.service.sign_in.attempt import Attempt
 from support.announcements import announcements
 from support.fake_ports import NOW
+from support.scripted_provider import ScriptedBrowser
 
 GOOGLE_ID = "12-ab.apps.googleusercontent.com"
 
@@ -308,3 +309,19 @@ def test_what_the_terms_forbid_is_no_choice_of_the_form(presets: dict[str, Provi
     asked = forms.with_choices(forms.form(claude, "api_key", known=None, setting_port=1), claude)
     assert asked.instead is None
     assert asked.choices == ()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_page_opens_in_the_browser_that_signs_in_or_the_form_says_its_address(
+    dialog: ConnectDialog, browser: ScriptedBrowser, qtbot: QtBot, missing: bool
+) -> None:
+    browser.missing = missing
+    open_form(dialog, qtbot, "figma", "api_key")
+    before = dialog.form.text.text()
+    (page,) = [b for b in dialog.form.findChildren(QPushButton) if b.text().startswith("Open")]
+    page.click()
+    qtbot.waitUntil(lambda: bool(browser.opened))
+    (address,) = browser.opened
+    assert address.startswith("https://www.figma.com/")
+    wanted = f"Keyfob could not open a browser. Open {address} yourself." if missing else before
+    qtbot.waitUntil(lambda: dialog.form.text.text() == wanted)

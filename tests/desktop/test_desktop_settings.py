@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
@@ -250,14 +250,9 @@ class Demo:
         """Nothing serves."""
 
 
-def test_the_playground_is_offered_while_the_demo_runs(
-    theme: Theme, engine: Engine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_playground_is_offered_while_the_demo_runs(theme: Theme, engine: Engine, qtbot: QtBot) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(
-        QDesktopServices, "openUrl", staticmethod(lambda url: bool(opened.append(url.toString())) or True)
-    )
-    app = make_app(theme, lambda: engine, demo=Demo)
+    app = make_app(theme, lambda: replace(engine, browser=opened.append), demo=Demo)
     app.begin()
     qtbot.waitUntil(lambda: app.running is not None and app.settings_controller.known)
     app.running.open_settings()
@@ -268,7 +263,7 @@ def test_the_playground_is_offered_while_the_demo_runs(
     qtbot.waitUntil(lambda: demo.running)
     app.running.open_settings()
     app.settings_controller.dialog.playground_button.click()
-    assert opened == ["http://127.0.0.1:9999/"]
+    qtbot.waitUntil(lambda: opened == ["http://127.0.0.1:9999/"])
     app.settings_controller.close()
     put_away(app, qtbot)
 

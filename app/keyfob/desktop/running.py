@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QUrl
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject
 
+from keyfob.core.errors import KeyfobError
 from keyfob.desktop.check.controller import CheckEverything
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
@@ -204,8 +205,12 @@ class RunningApp(QObject):
 
     def _playground_asked(self) -> None:
         address = self._shell.demo.playground
-        if address and not QDesktopServices.openUrl(QUrl(address)):
+
+        def failed(_: KeyfobError) -> None:
             self._say(f"Keyfob could not open a browser. Open {address} yourself.", good=False)
+
+        if address:
+            Operation(self, partial(self._engine.browser, address), lambda _: None).failing(failed).start()
 
     def _nothing_to_import(self) -> None:
         self._say("Keyfob found no keys of other tools on this computer.", good=True)

@@ -85,6 +85,7 @@ class ConnectDialog(QDialog):
         p.undone.connect(self._was_undone)
         p.unlocked.connect(self._unlocked)
         p.note.connect(self.waiting.say)
+        p.note.connect(self.form.say)
         p.paste_taken.connect(self.waiting.paste_field.clear)
         self.gallery.chosen.connect(self._chosen)
         self.gallery.cancelled.connect(self.reject)

@@ -25,6 +25,7 @@ from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
 from keyfob.desktop.connect.forms import fault, page_at, pattern_of
 from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration
+from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.avatar import Tile
 from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.theme import Theme
@@ -357,6 +358,13 @@ class FormPage(QWidget):
     def _use_instead(self) -> None:
         if self._form is not None and self._form.instead is not None:
             self.other_method.emit(self._form.provider, self._form.instead.method)
+
+    def say(self, text: str, good: bool) -> None:
+        """Show what a press could not do, in the line below the title."""
+        if not good:
+            self.text.setText(text)
+            self.text.setVisible(True)
+            announce(self, text, urgent=True)
 
     # --- submitting -----------------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from PySide6.QtCore import QObject, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Qt, Signal
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
@@ -254,9 +254,13 @@ class SignInPresenter(QObject):
             self.note.emit("Code copied.", True)
 
     def open_page(self, address: str) -> None:
-        """A page of a preset's or of the device grant: web addresses only."""
+        """A page of a preset's or of the device grant, in the browser that signs in: web addresses only."""
+
+        def failed(_: KeyfobError) -> None:
+            self.note.emit(f"Keyfob could not open a browser. Open {address} yourself.", False)
+
         if fault_of(address) is None:
-            QDesktopServices.openUrl(QUrl(address, QUrl.ParsingMode.StrictMode))
+            Operation(self, partial(self._engine.browser, address), lambda _: None).failing(failed).start()
 
     def paste(self, text: str) -> None:
         """What the browser could not bring back."""

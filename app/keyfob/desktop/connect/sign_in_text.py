@@ -135,7 +135,7 @@ def success(progress: Progress, pictures: Mapping[str, str] = EMPTY) -> Success:
     if account.plan:
         parts.append(account.plan)
     if progress.recognised:
-        parts.append("already connected, now renewed")
+        parts.append("already in your list, signed in again")
     elif progress.reconnected:
         parts.append("signed in again")
     if progress.narrower:
