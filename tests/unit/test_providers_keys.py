@@ -23,6 +23,8 @@ KEYS = {
     "openrouter": "sk-" + "or-v1-made-up",
     "github": "github_" + "pat_made_up",
     "huggingface": "hf_" + "madeup",
+    "curseforge": "$2a$10$" + "madeup",
+    "guildwars2": "0F1E2D3C-" * 8,
 }
 
 
