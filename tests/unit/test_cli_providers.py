@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -321,3 +323,116 @@ def test_every_preset_of_ours_can_be_shown(engine: Engine) -> None:
     for provider in engine.providers.all():
         assert call(engine, "show", provider.id).out.startswith(provider.title)
         assert json.loads(call(engine, "show", provider.id, "--json").out)["preset"]["id"] == provider.id
+
+
+def test_the_api_s_hosts_and_the_resource_are_written(engine: Engine) -> None:
+    words = ("--api-base", "https://api.example/v1", "--api-host", "files.example", "--resource", "api://one")
+    ran = call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", *words,
+               "--whoami-url", "https://who.example/me")  # fmt: skip
+    assert ran.code == 0, ran.err
+    written = written_file(engine, "work")
+    assert written["api"] == {"base": "https://api.example/v1", "hosts": ["files.example", "who.example"]}
+    assert written["resource"] == "api://one"
+    assert engine.providers.get("work").resource == "api://one"
+
+
+def test_a_preset_of_keyfob_is_not_shadowed_unasked(engine: Engine) -> None:
+    words = ("add", "github", "--issuer", ISSUER, "--client-id", "c")
+    refused = call(engine, *words)
+    assert refused.code == 2
+    assert "Keyfob already has a provider github. To replace it, add --replace." in refused.err
+    assert not (engine.home.config / "providers").exists()
+    assert call(engine, *words, "--replace").code == 0
+    assert engine.providers.get("github").origin == "user"
+
+
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """stdin counts as a terminal, and a hidden answer is read from it."""
+    stream = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("keyfob.cli.new_provider.sys", stream)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _prompt: sys.stdin.readline().rstrip("\n"))
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_on_a_terminal_the_user_may_shadow_a_preset(engine: Engine) -> None:
+    words = ("add", "github", "--issuer", ISSUER, "--client-id", "c")
+    refused = call(engine, *words, stdin="n\n")
+    assert (refused.code, refused.out) == (6, "")
+    assert "Keyfob already has a provider github." in refused.err
+    assert engine.providers.get("github").origin == "keyfob"
+    assert call(engine, *words, stdin="y\n").code == 0
+    assert engine.providers.get("github").origin == "user"
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_new_asks_and_writes_what_was_answered(engine: Engine, vault: FakeVault) -> None:
+    answers = ("My Server!", "work", "The Work server", "ftp://id.example", "https://other.example", ISSUER,
+               "cid", "s3cret", "", "", "https://api.example/v1")  # fmt: skip
+    ran = call(engine, "new", stdin="\n".join(answers) + "\n")
+    assert ran.code == 0, ran.err
+    assert "Use lower-case letters, digits and single hyphens. Try again." in ran.err
+    assert "It is not https. Try again." in ran.err
+    assert "https://other.example has no discovery document." in ran.err
+    written = written_file(engine, "work")
+    assert (written["title"], written["issuer"], written["discovery"]) == (
+        "The Work server",
+        ISSUER,
+        "openid",
+    )
+    assert written["scopes"] == ["openid", "profile", "email"]
+    assert written["client"]["client_id"] == "cid"
+    assert written["api"] == {"base": "https://api.example/v1"}
+    assert written["identity"] == {"source": "userinfo"}
+    provider = engine.providers.get("work")
+    assert engine.clients.known(provider, {}) is not None
+    assert "s3cret" not in (engine.home.config / "providers" / "work.toml").read_text()
+    assert "s3cret" not in ran.err + ran.out
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_new_asks_for_the_addresses_of_a_server_without_metadata(engine: Engine) -> None:
+    answers = ("Old", "", "https://a.example/auth", "https://a.example/token", "42", "", "read write",
+               "https://a.example/me", "user.id", "")  # fmt: skip
+    ran = call(engine, "new", "old", stdin="\n".join(answers) + "\n")
+    assert ran.code == 0, ran.err
+    written = written_file(engine, "old")
+    assert written["endpoints"] == {
+        "authorization_endpoint": "https://a.example/auth",
+        "token_endpoint": "https://a.example/token",
+    }
+    assert written["scopes"] == ["read", "write"]
+    assert written["identity"] == {
+        "source": "request",
+        "url": "https://a.example/me",
+        "map": {"subject": "user.id"},
+    }
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_new_asks_before_it_replaces_a_preset(engine: Engine) -> None:
+    assert call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "first").code == 0
+    refused = call(engine, "new", "work", stdin="n\n")
+    assert refused.code == 6
+    assert "Your own provider work already exists." in refused.err
+    assert written_file(engine, "work")["client"]["client_id"] == "first"
+
+
+def test_new_without_a_terminal_says_what_is_missing_and_takes_options(engine: Engine) -> None:
+    asked = call(engine, "new", "--issuer", ISSUER)
+    assert (asked.code, asked.out) == (2, "")
+    assert "Keyfob cannot ask questions without a terminal. Add ID, --client-id" in asked.err
+    ran = call(engine, "new", "work", "--issuer", ISSUER, "--client-id", "c", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["file"].endswith("work.toml")
+    assert call(engine, "new", "work", "--issuer", ISSUER, "--client-id", "c", "--json").code == 2
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_new_goes_on_after_a_server_that_does_not_answer(tmp_path: Path) -> None:
+    engine = build(fake_ports(tmp_path, transport=ScriptedTransport()))
+    answers = ("Old", ISSUER, "", "https://a.example/auth", "https://a.example/token", "42", "", "", "", "")
+    ran = call(engine, "new", "old", stdin="\n".join(answers) + "\n")
+    assert ran.code == 0, ran.err
+    assert "id.example cannot be reached." in ran.err
+    assert written_file(engine, "old")["client"]["client_id"] == "42"

@@ -1,37 +1,24 @@
-"""`keyfob providers`: lists and shows providers, checks a preset file, and writes a new one."""
+"""`keyfob providers`: lists and shows providers, and checks a preset file. `new_provider` writes new ones."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from keyfob.cli import words
 from keyfob.cli.failure import FaultyError
-from keyfob.cli.options import F, json_option, pass_session, provider_argument
+from keyfob.cli.new_provider import add, new
+from keyfob.cli.options import json_option, pass_session, provider_argument
+from keyfob.cli.provider_summary import summary
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Usage
-from keyfob.core.methods import METHOD_FACTS, METHODS
+from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.provider import Access, Provider
 from keyfob.core.text import plain
-
-if TYPE_CHECKING:
-    from keyfob.core.secret import Secret
-
-OPTION_OF = {
-    "authorization_endpoint": "The authorization endpoint, if the discovery document does not contain it.",
-    "token_endpoint": "The token endpoint, if the discovery document does not contain it.",
-    "userinfo_endpoint": "The userinfo endpoint.",
-    "jwks_uri": "The address of the keys for ID tokens.",
-    "revocation_endpoint": "The revocation endpoint (RFC 7009).",
-    "device_authorization_endpoint": "The device authorization endpoint (RFC 8628).",
-    "pushed_authorization_request_endpoint": "The pushed authorization request endpoint (RFC 9126).",
-    "registration_endpoint": "The client registration endpoint (RFC 7591).",
-}
 
 
 @click.group(short_help="List, check and add providers.")
@@ -166,110 +153,8 @@ def check(session: Session, file: Path) -> None:
         session.say(f"  {each.id}: {plain(each.title, 60)} ({' '.join(each.scopes)})")
 
 
-def _endpoint_options(function: F) -> F:
-    for name, text in reversed(OPTION_OF.items()):
-        function = click.option("--" + name.replace("_", "-"), name, metavar="URL", help=text)(function)
-    return function
-
-
-@providers.command(short_help="Write a preset for a server.")
-@click.argument("provider_id", metavar="ID")
-@click.option("--issuer", metavar="URL", help="The server's issuer. Keyfob reads the rest from its metadata.")
-@click.option("--client-id", metavar="ID", help="The client id of your app registration.")
-@click.option(
-    "--client-secret-stdin",
-    is_flag=True,
-    help="Read the client secret from stdin and save it in the keychain.",
-)
-@click.option(
-    "--client-auth",
-    type=click.Choice(["client_secret_basic", "client_secret_post", "private_key_jwt"]),
-    help="How the app authenticates: how it sends the secret, or private_key_jwt for a key (see keyfob "
-    "jwk). Default: as the server says.",
-)
-@click.option("--register", is_flag=True, help="Register a client automatically at each sign-in (RFC 7591).")
-@click.option("--title", metavar="T", help="The name to show. Default: ID.")
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    metavar="S",
-    help="Request this scope. Repeatable. Default: the scopes that OpenID Connect needs.",
-)
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    type=click.Choice(METHODS),
-    help="How to sign in. Repeatable. Default: what the server offers.",
-)
-@click.option(
-    "--redirect-host",
-    type=click.Choice(["127.0.0.1", "localhost", "::1"]),
-    default="127.0.0.1",
-    show_default=True,
-    help="The redirect's host.",
-)
-@click.option(
-    "--redirect-port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    help="The redirect's port, or 0 for any free port. Default: the port in the settings (9876).",
-)
-@click.option(
-    "--redirect-path", default="/callback", show_default=True, metavar="P", help="The redirect's path."
-)
-@click.option(
-    "--whoami-url",
-    metavar="URL",
-    help="The address that says who a token belongs to, if there is no userinfo endpoint.",
-)
-@click.option(
-    "--subject-field", metavar="PATH", help="The field in its answer with an id that never changes."
-)
-@click.option("--replace", is_flag=True, help="Replace your own preset with this id.")
-@_endpoint_options
-@json_option
-@pass_session
-def add(session: Session, /, provider_id: str, client_secret_stdin: bool, **given: object) -> None:
-    """Write the preset ID for any OpenID Connect or OAuth 2.0 server. Keyfob reads the server's discovery
-    document.
-
-    First register an app at the server with the redirect http://127.0.0.1:9876/callback, and copy its client
-    id. You can edit the preset file afterwards.
-
-    \b
-    Examples:
-      keyfob providers add work --issuer https://id.example.org --client-id keyfob
-      keyfob providers add old --client-id 42 --authorization-endpoint https://a.example/auth \\
-        --token-endpoint https://a.example/token --whoami-url https://a.example/me
-    """  # fmt: skip
-    from keyfob.service.new_presets import NewPreset
-
-    options: dict[str, Any] = given
-
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", provider_id):
-        raise Usage(
-            f"{provider_id!r} is not a provider id",
-            remedy="Use lower-case letters, digits and single hyphens.",
-        )
-    secret: Secret | None = None
-    if client_secret_stdin:
-        if not options["client_id"]:
-            raise Usage("--client-secret-stdin needs --client-id")
-        secret = session.secret_from_stdin("--client-secret-stdin", "Client secret")
-    endpoints = {name: url for name in OPTION_OF if (url := options.pop(name))}
-    engine = session.engine
-    new = NewPreset(id=provider_id, client_secret=secret, endpoints=endpoints, **options)
-    added = session.finish(lambda: engine.presets.add(new))
-    if session.json:
-        session.document({**summary(added.provider), "file": str(added.path)})
-        return
-    session.say(f"Added {added.provider.id}: {added.path}")
-    if added.provider.client.auth == "private_key_jwt":
-        session.note(f"To create its key, run: keyfob jwk generate --provider {added.provider.id}")
-    session.note(f"To connect, run: keyfob connect {added.provider.id}")
-
+providers.add_command(add)
+providers.add_command(new)
 
 POLICY_WORDS = {
     "keyfob": "Keyfob's own",
@@ -282,39 +167,6 @@ TESTED_WORDS = {
     "software": "with the same software",
     "documentation": "from its documentation",
 }
-
-
-def summary(provider: Provider) -> dict[str, Any]:
-    """A provider's line of `providers list --json`."""
-    return {
-        "id": provider.id,
-        "title": provider.title,
-        "category": provider.category,
-        "methods": list(provider.methods),
-        "client_id_policy": provider.policy.client_id,
-        "needs_registration": provider.policy.client_id == "user" and provider.client.client_id is None,
-        "blocked": provider.policy.blocked,
-        "share": provider.policy.share,
-        "inputs": [
-            {"name": entry.name, "title": entry.title, "example": entry.example, "default": entry.default}
-            for entry in provider.inputs
-        ],
-        "access": [
-            {
-                "id": each.id,
-                "title": each.title,
-                "allows": each.allows,
-                "scopes": list(each.scopes),
-                "default": each.default,
-                "risky": each.risky,
-            }
-            for each in provider.access
-        ],
-        "tested": provider.tested,
-        "facts": provider.facts,
-        "origin": provider.origin,
-        "docs": provider.docs,
-    }
 
 
 def redirect_of(provider: Provider, setting_port: int) -> str | None:

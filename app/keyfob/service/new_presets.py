@@ -1,7 +1,7 @@
 """Writes a preset for any OpenID Connect or OAuth 2.0 server from the server's own metadata.
 
-Called by `keyfob providers add`. Only a preset without errors is written, a user's own file is replaced only
-on request, and a client secret goes to the keychain.
+Called by `keyfob providers add` and `new`. Only a preset without errors is written, a preset with the
+same id is replaced only on request, and a client secret goes to the keychain.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, Usage
+from keyfob.core.facts import Facts
 from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Endpoints, Provider, Server
 from keyfob.core.secret import Secret
@@ -51,6 +53,9 @@ class NewPreset:
     redirect_path: str = "/callback"
     whoami_url: str | None = None
     subject_field: str | None = None
+    api_base: str | None = None
+    api_hosts: tuple[str, ...] = ()
+    resource: str | None = None  # RFC 8707
     replace: bool = False
 
 
@@ -81,18 +86,16 @@ class Presets:
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:
             raise Usage(f"{new.id!r} is not a provider id", code="preset_id_wrong")
-        if path.exists() and not new.replace:
-            raise Usage(
-                f"Your own provider {new.id} already exists",
-                code="preset_exists",
-                facts={"path": str(path)},
-            )
+        in_the_way = self.in_the_way(new.id)
+        if in_the_way is not None and not new.replace:
+            own: Facts = {"path": str(path)} if path.exists() else {}
+            raise Usage(in_the_way, code="preset_exists", facts=own)
         if new.client_auth == KEY_AUTH and new.client_secret is not None:
             raise Usage(f"{KEY_AUTH} uses a key, not a client secret", code="secret_not_used")
         if new.client_id is None and not new.register:
             raise Usage("The client id is missing", code="client_id_missing")
         kind, server = self._server(new)
-        text = to_toml(_table(new, kind, server), comment=f"Written by keyfob providers add {new.id}.")
+        text = to_toml(_table(new, kind, server), comment="Written by keyfob providers.")
         faults = self._catalogue.check(text.encode())
         if faults:
             raise SettingWrong(
@@ -113,6 +116,26 @@ class Presets:
                 self._save(path, before)
             raise
         return Added(provider, path)
+
+    def in_the_way(self, provider_id: str) -> str | None:
+        """What a new preset with this id would replace, as a sentence without a full stop; None if there is
+        nothing.
+        """
+        if (self._folder / f"{provider_id}{SUFFIX}").exists():
+            return f"Your own provider {provider_id} already exists"
+        if provider_id in self._catalogue.ids():
+            return f"Keyfob already has a provider {provider_id}"
+        return None
+
+    def metadata(self, issuer: str) -> Server | None:
+        """What the server says about itself; None if it has no discovery document. Raises as `add`."""
+        try:
+            _, server = self._server(NewPreset("asked", issuer=issuer))
+        except PeerFault as error:
+            if error.code != "metadata_invalid":
+                raise
+            return None
+        return server
 
     def _save(self, path: Path, data: bytes) -> None:
         try:
@@ -169,6 +192,7 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
         "issuer": server.issuer or new.issuer,
         "discovery": kind,
         "scopes": list(scopes),
+        "resource": new.resource,
         "policy": {"client_id": "dynamic" if new.register else "user"},
         "client": {
             "client_id": new.client_id,
@@ -185,9 +209,19 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
         },
         # OpenID Connect Core §11: offline_access is granted for sure only if consent is asked for.
         "authorize_params": {"prompt": "consent"} if speaks_openid and "offline_access" in scopes else {},
+        "api": {"base": new.api_base, "hosts": list(_api_hosts(new))},
         "identity": _identity(new, server, "openid" in scopes),
         "revocation": {"style": "rfc7009" if server.endpoints.revocation_endpoint else None},
     }
+
+
+def _api_hosts(new: NewPreset) -> tuple[str, ...]:
+    """With the host of the request that says who signed in: it gets the token too."""
+    if not new.whoami_url or not new.api_base:
+        return new.api_hosts
+    host = urlsplit(new.whoami_url).netloc
+    named = {urlsplit(new.api_base).netloc, *new.api_hosts}
+    return new.api_hosts if host in named else (*new.api_hosts, host)
 
 
 def _methods(server: Server) -> tuple[Method, ...]:
