@@ -325,3 +325,32 @@ def test_a_page_opens_in_the_browser_that_signs_in_or_the_form_says_its_address(
     assert address.startswith("https://www.figma.com/")
     wanted = f"Keyfob could not open a browser. Open {address} yourself." if missing else before
     qtbot.waitUntil(lambda: dialog.form.text.text() == wanted)
+
+
+def test_a_key_of_two_parts_has_a_field_for_each(
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = tmp_path / "home" / "config" / "providers"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "two.toml").write_text(
+        'id = "two"\ntitle = "Two"\nmethods = ["api_key"]\n[api_key]\ncreate_at = "https://two.example/keys"\n'
+        '[api_key.api]\nbase = "https://two.example"\nplacement = "header"\nname = "X-Key"\n'
+        '[api_key.api.second]\ntitle = "Application key"\nhint = "It begins with app-"\npattern = "app-.+"\n'
+        'name = "X-App"\n[api_key.identity]\nurl = "https://two.example/me"\n'
+    )
+    open_form(dialog, qtbot, "two", "api_key")
+    page = dialog.form
+    page.fields["api_key"].setText("canary-first")
+    page.go.click()
+    assert page.problems["second_key"].text() == "Application key is needed."
+    page.fields["second_key"].setText("canary-second")
+    page.go.click()
+    refused = "This is not the Application key of Two. It begins with app-."
+    assert page.problems["second_key"].text() == refused
+    assert field(dialog, "Application key") is page.fields["second_key"]
+    assert page.fields["second_key"].echoMode() == QLineEdit.EchoMode.Password
+    page.fields["second_key"].setText("app-canary")
+    page.go.click()
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    assert attempts[0].request.api_key == Secret("canary-first app-canary")
+    assert steps(dialog)[1].endswith("Copy both parts and paste them here.")

@@ -283,6 +283,43 @@ def test_an_api_key_comes_from_stdin(engine: Engine, begin: Mock) -> None:
     assert call(engine, "connect", "claude", "--api-key-stdin", stdin="\n").code == 2
 
 
+TWO_PARTS = """
+id = "two"
+title = "Two"
+methods = ["api_key"]
+
+[api_key.api]
+base = "https://api.two.example"
+placement = "header"
+name = "X-Key"
+
+[api_key.api.second]
+title = "Application key"
+name = "X-App"
+
+[api_key.identity]
+url = "https://api.two.example/me"
+map = { subject = "id" }
+"""
+
+
+@pytest.mark.parametrize("stdin", ["canary-first\ncanary-second\n", "canary-first canary-second\n"])
+def test_a_key_of_two_parts_comes_from_stdin(engine: Engine, tmp_path: Path, stdin: str) -> None:
+    folder = tmp_path / "home" / "config" / "providers"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "two.toml").write_text(TWO_PARTS)
+    assert isinstance(engine.transport, ScriptedTransport)
+    asked = engine.transport.requests
+    half = call(engine, "connect", "two", "--api-key-stdin", stdin="canary-first\n")
+    assert (half.code, asked) == (2, [])
+    ran = call(engine, "connect", "two", "--api-key-stdin", stdin=stdin)
+    assert ran.code == 0, ran.err
+    assert asked[-1].headers["X-Key"] == "canary-first"
+    assert asked[-1].headers["X-App"] == "canary-second"
+    printed = call(engine, "token", "two").out
+    assert printed == "canary-first canary-second\n"
+
+
 @pytest.mark.parametrize(
     "argv",
     [

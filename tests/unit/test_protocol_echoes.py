@@ -106,6 +106,11 @@ def test_a_client_secret_sent_by_basic_is_silenced() -> None:
     error = PeerFault("The secret s+ cret-12345 is wrong")
     silence(error, [Request("POST", "https://id.example/x", "token", {"Authorization": value})])
     assert error.message == "The secret [redacted] is wrong"
+    error = PeerFault("Invalid key: a-key-as-the-user")
+    value = "Basic " + base64.b64encode(b"a-key-as-the-user:").decode()
+    silence(error, [Request("GET", "https://id.example/x", "whoami", {"Authorization": value})])
+    assert error.message == "Invalid key: [redacted]"
+    error.message = "The secret [redacted] is wrong"
     for odd in ("Basic not-base64!", "Basic " + base64.b64encode(b"app:short").decode()):
         silence(error, [Request("POST", "https://id.example/x", "token", {"Authorization": odd})])
     assert error.message == "The secret [redacted] is wrong"

@@ -16,12 +16,14 @@ from keyfob.core import provider as core
 from keyfob.core.errors import KeyfobError, PeerFault, SettingWrong, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request
+from keyfob.core.key_parts import joined
 from keyfob.core.provider import (
     Api,
     ApiKeyProfile,
     Endpoints,
     IdentitySource,
     Provider,
+    SecondPart,
     Server,
 )
 from keyfob.core.secret import Secret
@@ -347,10 +349,31 @@ def test_a_header_a_query_and_basic() -> None:
     assert query.url == f"{API}?a=b&v=1&key={TOKEN.reveal()}"
     assert placed(Api(placement="query")).url.endswith(f"&access_token={TOKEN.reveal()}")
     for api, pair in ((Api(placement="basic"), f"{TOKEN.reveal()}:"),
+                      (Api(placement="basic_password"), f":{TOKEN.reveal()}"),
                       (Api(placement="basic", name="{username}"), f"ada:{TOKEN.reveal()}")):  # fmt: skip
         value = placed(api, username="ada").headers["Authorization"]
         assert base64.b64decode(value.removeprefix("Basic ")).decode() == pair
     assert list(placed(Api(placement="header", name="authorization")).headers.values()).count("theirs") == 0
+
+
+def test_a_key_of_two_parts_is_taken_apart() -> None:
+    both = joined(TOKEN, Secret("second-part"))
+    request = Request("GET", API, "api", {"dd-application-key": "theirs"})
+    header = SecondPart("Application key", "DD-APPLICATION-KEY", prefix="app ")
+    placed = place_token(Api(placement="header", name="DD-API-KEY", second=header), request, both)
+    assert dict(placed.headers) == {"DD-API-KEY": TOKEN.reveal(), "DD-APPLICATION-KEY": "app second-part"}
+    query = SecondPart("API key", "key", placement="query")
+    placed = place_token(Api(placement="query", name="token", second=query), Request("GET", API, "api"), both)
+    assert placed.url == f"{API}?key=second-part&token={TOKEN.reveal()}"
+
+
+def test_neither_part_of_a_key_is_taken_as_a_name() -> None:
+    """S-25: a server that echoes one part of the key does not put it on the screen."""
+    key = joined(Secret("first-part-1"), Secret("second-part-2"))
+    source = IdentitySource(source="request", url=API, map={"subject": "id"})
+    data = {"id": 7, "name": "first-part-1", "preferred_username": "is second-part-2"}
+    found = identity_in(source, data, key, "Example")
+    assert (found.subject, found.name, found.username) == ("7", None, None)
 
 
 def test_the_apis_own_headers() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob.core.errors import KeyfobError, Usage
-from keyfob.core.provider import Endpoints, Input, Provider
+from keyfob.core.provider import Api, ApiKeyProfile, Endpoints, Input, Provider
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill, normalised
@@ -19,6 +19,11 @@ CATALOGUE = Catalogue(resources() / "providers")
 HOST = Provider(
     "acme", "Acme", inputs=(Input("instance", "Server", "git.example.org", kind="host"),),
     issuer="https://{instance}", endpoints=Endpoints(token_endpoint="https://{instance}/token"),
+)  # fmt: skip
+TWO_WAYS = Provider(
+    "acme", "Acme", methods=("oauth", "api_key"),
+    inputs=(Input("email", "Email address", pattern=r"[^@: ]+@[^@: ]+", methods=("api_key",)),),
+    api_key=ApiKeyProfile(api=Api(base="https://api.acme.example", placement="basic", name="{email}")),
 )  # fmt: skip
 URL = Provider(
     "acme", "Acme", inputs=(Input("server", "Server", "https://cloud.example.org", kind="url"),),
@@ -183,3 +188,15 @@ def test_whatever_is_typed_the_host_is_all_that_changes(typed: str) -> None:
     assert (
         parts.scheme == "https" or parts.hostname in ("localhost", "::1") or parts.netloc.startswith("127.")
     )
+
+
+def test_an_input_of_another_method_is_not_needed() -> None:
+    assert fill(TWO_WAYS, {}).api_key == replace(
+        TWO_WAYS.api_key or ApiKeyProfile(), api=Api("https://api.acme.example", placement="basic", name=None)
+    )
+    filled = fill(TWO_WAYS, {"email": "me@example.org"}).api_key
+    assert filled is not None
+    assert filled.api.name == "me@example.org"
+    assert (TWO_WAYS.inputs_for("oauth"), len(TWO_WAYS.inputs_for("api_key"))) == ((), 1)
+    with pytest.raises(Usage):
+        fill(TWO_WAYS, {"email": "me:x@example.org"})

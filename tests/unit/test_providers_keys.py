@@ -8,7 +8,7 @@ import pytest
 
 from keyfob.agent.remedies import REMEDIES
 from keyfob.core.errors import Usage
-from keyfob.core.provider import ApiKeyProfile, Provider
+from keyfob.core.provider import Api, ApiKeyProfile, Provider, SecondPart
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
 from keyfob.providers.catalogue import Catalogue
@@ -85,3 +85,15 @@ def test_a_key_that_does_not_fit_is_not_sent(tmp_path: Path) -> None:
         rig.engine.sign_in.begin(request)
     assert caught.value.code == "key_unfit"
     assert rig.server.log == []
+
+
+def test_each_part_of_a_key_has_its_own_form() -> None:
+    second = SecondPart("Application key", "X-App", hint="It begins with app-", pattern=r"app-\w+")
+    two = Provider("p", "Acme", api_key=ApiKeyProfile(pattern=r"api-\w+", api=Api(second=second)))
+    check_key(two, [], Secret("api-1 app-2"))
+    check_key(two, [], Secret("api-1\napp-2"))
+    for wrong, what in (("app-2 api-1", "Application key"), ("key-1 app-2", "Acme key")):
+        with pytest.raises(Usage) as caught:
+            check_key(two, [], Secret(wrong))
+        assert caught.value.code == "key_unfit"
+        assert what in caught.value.message

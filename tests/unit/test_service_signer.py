@@ -167,6 +167,30 @@ def test_each_placement(rig: AgentRig) -> None:
     assert dict(more.headers) == {"X-Version": "7", "Authorization": "Bearer access-1"}
 
 
+def test_both_parts_of_a_key_go_and_neither_is_a_callers_to_set(rig: AgentRig) -> None:
+    ref = placed(rig, "two", "")
+    (rig.presets / "two.toml").write_text(
+        f'''id = "two"
+title = "Two"
+methods = ["api_key"]
+[api_key.api]
+base = "{ISSUER}"
+placement = "header"
+name = "X-Key"
+second = {{ title = "Application key", name = "X-App" }}
+[api_key.identity]
+url = "{ISSUER}/me"
+'''
+    )
+    record = rig.store.get("key-two")
+    assert record is not None
+    rig.store.put(replace(record, account=replace(record.account, method="api_key")))
+    rig.grants.save("key-two", replace(rig.held(), access=Secret("first-1 second-2"), generation=3))
+    assert dict(sign(rig, "/me", ref=ref).headers) == {"X-Key": "first-1", "X-App": "second-2"}
+    with pytest.raises(Usage, match="x-app"):
+        rig.signer.check(ref, "/me", {"x-app": "mine"})
+
+
 def test_the_carrier_of_a_key_is_not_a_callers_to_set(rig: AgentRig) -> None:
     ref = placed(rig, "header", 'placement = "header"\nname = "X-Token"')
     with pytest.raises(Usage, match="x-token"):

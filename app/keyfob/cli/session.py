@@ -146,6 +146,11 @@ class Session:
         if self._stdin_for is not None:
             raise Usage(f"{option} and {self._stdin_for} both read stdin", remedy="Use only one of them.")
         self._stdin_for = option
+        return self.next_secret(option, prompt)
+
+    @staticmethod
+    def next_secret(option: str, prompt: str) -> Secret:
+        """The next line of stdin, for the second part of a secret. Raises Usage if it is empty."""
         if sys.stdin.isatty():
             text = str(click.prompt(prompt, hide_input=True, err=True, default="", show_default=False))
         else:

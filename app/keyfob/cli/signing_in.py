@@ -18,6 +18,7 @@ from keyfob.cli.session import Session
 from keyfob.cli.words import moment, who
 from keyfob.core.account import Account, AccountView
 from keyfob.core.errors import KeyfobError, SignInEnded, Usage
+from keyfob.core.key_parts import joined, parts_of
 from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
@@ -129,8 +130,17 @@ def _secrets_for(
     if asked == "api_key":
         if provider.api_key is not None and provider.api_key.create_at and sys.stdin.isatty():
             session.note(f"Create a key at {provider.api_key.create_at}")
-        return session.secret_from_stdin(option, "API key"), None
+        return _key_from_stdin(session, provider, option), None
     return None, session.secret_from_stdin(option, "Password")
+
+
+def _key_from_stdin(session: Session, provider: Provider, option: str) -> Secret:
+    """The key; both parts of one that has two, on a line each or with a space between them."""
+    key = session.secret_from_stdin(option, "API key")
+    second = provider.api_key.api.second if provider.api_key else None
+    if second is None or len(parts_of(key)) > 1:
+        return key
+    return joined(key, session.next_secret(option, plain(second.title, 60)))
 
 
 def _spawn(work: Callable[[], None], name: str) -> None:

@@ -56,6 +56,7 @@ from keyfob.core.words import (
     RevocationStyle,
     RevokedToken,
     ScopeSeparator,
+    SecondPlacement,
     SecretRule,
     Tested,
     Verb,
@@ -138,6 +139,7 @@ class Input:
     ] = None
     default: Annotated[Words | None, Meaning("empty: the input may be left out")] = None
     kind: InputKind = "text"
+    methods: Annotated[tuple[Method, ...], Meaning("the methods that ask for it; absent: all")] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,18 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondPart:
+    """The second part of a key that has two: what it is called, and how it is put on a request."""
+
+    title: Annotated[Title, Meaning("such as Application key")]
+    name: Annotated[Name, Meaning("of the header or the query parameter that holds it")]
+    hint: Words = ""
+    pattern: Pattern | None = None
+    placement: SecondPlacement = "header"
+    prefix: Annotated[str, Meaning("stands before it in that header")] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """Where the token may go and how it is put on a request."""
 
@@ -264,6 +278,7 @@ class Api:
     placement: Placement = "bearer"
     name: Annotated[Name | None, Meaning("of the header or the query parameter that holds the token")] = None
     prefix: Annotated[str, Meaning("stands before the token in that header")] = ""
+    second: Annotated[SecondPart | None, Meaning("for a key of two parts")] = None
     params: Annotated[
         Mapping[str, str], Meaning("on each request; {version} and {client_id} are filled in")
     ] = field(default_factory=_no_texts)
@@ -433,6 +448,10 @@ class Provider:
     def key_for(self, method: Method) -> ApiKeyProfile | None:
         """What the preset says about keys, if an account that signs in by `method` has one."""
         return self.api_key if holds_key(method) else None
+
+    def inputs_for(self, method: Method) -> tuple[Input, ...]:
+        """What the user must enter to sign in by `method`."""
+        return tuple(entry for entry in self.inputs if not entry.methods or method in entry.methods)
 
     def default_server(self) -> Server:
         """What is known before discovery."""

@@ -67,7 +67,9 @@ Pkce = Literal["S256", "none"]
 ScopeSeparator = Literal[" ", ",", "+"]
 RequestFormat = Literal["form", "json"]
 ExpiresKind = Literal["seconds", "epoch", "rfc3339"]
-Placement = Literal["bearer", "header", "query", "basic"]  # where a token goes on a request
+# Where a token goes on a request; `basic_password`: Basic with an empty user name.
+Placement = Literal["bearer", "header", "query", "basic", "basic_password"]
+SecondPlacement = Literal["header", "query"]  # where the second part of a key goes
 Verb = Literal["GET", "POST"]
 # What a server says while the user has not entered the code, or why it ends (RFC 8628 §3.5).
 DeviceError = Literal["authorization_pending", "slow_down", "access_denied", "expired_token"]

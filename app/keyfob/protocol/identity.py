@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from keyfob.core.errors import PeerFault, SignInNeeded, Transient
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
+from keyfob.core.key_parts import parts_of
 from keyfob.core.methods import Method, holds_key
 from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
@@ -351,12 +352,14 @@ def identity_in(
     is no subject.
     """
 
+    echoed = (token, *parts_of(token))
+
     def found(name: str) -> str:
         value = read_path(data, source.map.get(name, STANDARD_CLAIMS[name]))
         if isinstance(value, bool) or not isinstance(value, str | int):
             return ""
         text = value if isinstance(value, str) else str(value) if abs(value) < 10**30 else ""
-        return "" if len(token) >= 8 and token.reveal() in text else text
+        return "" if any(len(part) >= 8 and part.reveal() in text for part in echoed) else text
 
     def text(name: str, limit: int) -> str | None:
         return plain(found(name), limit) or None

@@ -14,6 +14,7 @@ from typing import assert_never
 from keyfob import __version__
 from keyfob.core.encoding import basic
 from keyfob.core.http import Request
+from keyfob.core.key_parts import parts_of
 from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Api, Provider
 from keyfob.core.secret import Secret
@@ -55,7 +56,8 @@ def place_token(
     the API's own headers. The result holds the token.
 
     `values` (of `token_values`) fill the names in headers and parameters. For `basic`, `name` is the user
-    name and the token the password; without a name the token is the user name (Stripe's way). A header that
+    name and the token the password; without a name the token is the user name (Stripe's way). For
+    `basic_password` the user name is empty. A key of two parts is taken apart. A header that
     the request has already stands, except the one that carries the token. `claim_headers` are read from the
     token if it is a JWT, and left out if it has no such claim.
     """
@@ -70,6 +72,14 @@ def place_token(
     headers = {k: v for k, v in headers.items() if k.lower() not in taken} | dict(request.headers)
     params = {name: filled(text, values) for name, text in api.params.items()}
     secret, header, value = token.reveal(), "Authorization", ""
+    if api.second is not None and len(parts := parts_of(token)) == 2:
+        secret, other = (part.reveal() for part in parts)
+        if api.second.placement == "query":
+            params[api.second.name] = other
+        else:
+            name = api.second.name
+            headers = {k: v for k, v in headers.items() if k.lower() != name.lower()}
+            headers[name] = api.second.prefix + other
     match api.placement:
         case "query":
             params[api.name or "access_token"] = secret
@@ -77,6 +87,8 @@ def place_token(
             header, value = api.name or "Authorization", api.prefix + secret
         case "basic":
             value = basic(filled(api.name, values), secret) if api.name else basic(secret, "")
+        case "basic_password":
+            value = basic("", secret)
         case "bearer":
             scheme = api.prefix.strip() or ("DPoP" if token_type.lower() == "dpop" else "Bearer")
             value = f"{scheme} {secret}"

@@ -15,7 +15,13 @@ from urllib.parse import urlsplit
 
 from keyfob.core.hosts import is_listed
 from keyfob.core.methods import METHOD_FACTS, holds_key
-from keyfob.core.provider import IdentitySource, Provider, RedirectProfile, RevocationRequest
+from keyfob.core.provider import (
+    IdentitySource,
+    Provider,
+    RedirectProfile,
+    RevocationRequest,
+    SecondPart,
+)
 from keyfob.core.quirks import QUIRKS, client_of
 from keyfob.core.text import plain
 from keyfob.core.words import DeviceError
@@ -220,6 +226,8 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
     for api, at in apis(preset):
         if api.placement in ("header", "query") and api.name is None:
             yield PresetFault(f"{at}.name", "is missing", f'placement = "{api.placement}" needs its name')
+        if api.second is not None:
+            yield from _second_part(api.second, at)
         if (
             api.name is not None
             and api.placement == "header"
@@ -243,6 +251,15 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
                 "has a host that the preset does not list",
                 "Keyfob sends the token only to the hosts of the endpoints, api.base and api.hosts",
             )
+
+
+def _second_part(part: SecondPart, at: str) -> Iterator[PresetFault]:
+    if at == "api":
+        yield PresetFault(f"{at}.second", "is for keys", "it should be in [api_key.api.second]")
+    if part.placement == "header" and not HEADER_NAME.match(part.name):
+        yield PresetFault(
+            f"{at}.second.name", "is not a header name", "it should be letters, digits and hyphens"
+        )
 
 
 def _host(url: str) -> str:

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from keyfob.core import patterns
 from keyfob.core.errors import Usage
-from keyfob.core.provider import ApiKeyProfile, Provider
+from keyfob.core.key_parts import parts_of
+from keyfob.core.provider import ApiKeyProfile, Provider, SecondPart
 from keyfob.core.secret import Secret
 from keyfob.core.words import KeyWord
 
@@ -24,6 +25,9 @@ def check_key(provider: Provider, others: Iterable[Provider], key: Secret) -> No
     matches the pattern of one of `others`. Whose key it seems to be is in the message, the key never is.
     """
     profile = provider.api_key
+    if profile is not None and profile.api.second is not None:
+        _check_second(provider, profile.api.second, key)
+        key = next(iter(parts_of(key)), key)
     if profile is None or (profile.pattern is not None and _matches(profile.pattern, key)):
         return
     looks = recognised(others, key)
@@ -32,6 +36,13 @@ def check_key(provider: Provider, others: Iterable[Provider], key: Secret) -> No
     word = _word(profile.called)
     message = f"This looks like {looks}" if looks else f"This is not {_a(_name(provider), word)}"
     raise Usage(message, code="key_unfit", facts={"hint": profile.hint, "provider": provider.id})
+
+
+def _check_second(provider: Provider, part: SecondPart, key: Secret) -> None:
+    parts = parts_of(key)
+    if len(parts) == 2 and part.pattern is not None and not _matches(part.pattern, parts[1]):
+        message = f"This is not a {part.title} of {_name(provider)}"
+        raise Usage(message, code="key_unfit", facts={"hint": part.hint, "provider": provider.id})
 
 
 def recognised(presets: Iterable[Provider], key: Secret) -> str | None:

@@ -38,7 +38,7 @@ def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | N
     provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
     if not provider.inputs:
         return provider
-    values = {entry.name: normalised(entry, inputs.get(entry.name)) for entry in provider.inputs}
+    values = {entry.name: _value_of(entry, inputs) for entry in provider.inputs}
     loopback = {
         entry.name
         for entry in provider.inputs
@@ -47,6 +47,12 @@ def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | N
     filled = _filled(provider, values, loopback)
     assert isinstance(filled, Provider)
     return filled
+
+
+def _value_of(entry: Input, inputs: Mapping[str, str]) -> str:
+    """One input as it goes into addresses; empty if only another method asks for it."""
+    given = inputs.get(entry.name)
+    return "" if entry.methods and not given else normalised(entry, given)
 
 
 def normalised(entry: Input, value: str | None) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from keyfob.core import patterns
 from keyfob.core.hosts import is_loopback, is_suffix, suffix_fault
+from keyfob.core.methods import holds_key
 from keyfob.core.provider import Api, Provider
 from keyfob.core.text import plain
 from keyfob.providers.schema_check import PresetFault
@@ -47,7 +48,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 NOT_FILLED = re.compile(
     r"^(title|access\.\d+\.(title|allows|risky)|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.(ended_hint|terminal\.)"
     r"|revocation\.(without_secret\.)?(body|ended\.)"
-    r"|(api_key\.)?identity\.(body|map\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.claim_headers\.)"
+    r"|(api_key\.)?identity\.(body|map\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.(claim_headers\.|second\.(title|hint|pattern)))"
 )
 SCOPE_KEY = re.compile(r"^(access\.\d+\.)?scopes\.\d+$|^implied_scopes\.")
 CODE = re.compile(
@@ -211,12 +212,32 @@ def inputs(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFaul
             yield PresetFault(
                 f"{at}.name", "is not used", f"write {{{entry.name}}} where it belongs, or remove it"
             )
+        yield from _input_methods(preset, n, leaves)
         if entry.pattern is None or patterns.fault(entry.pattern):
             continue
         for name in ("default", "example"):
             text = getattr(entry, name)
             if text and entry.kind == "text" and not patterns.matches(entry.pattern, text):
                 yield PresetFault(f"{at}.{name}", "does not match the pattern", "change it or the pattern")
+
+
+def _input_methods(preset: Provider, n: int, leaves: Leaves) -> Iterator[PresetFault]:
+    """Whether an input that only some methods ask for belongs to them alone."""
+    entry = preset.inputs[n]
+    for other in sorted(set(entry.methods) - set(preset.methods)):
+        yield PresetFault(
+            f"inputs.{n}.methods", f'names "{other}"', "it should contain only methods of this preset"
+        )
+    kinds = {holds_key(method) for method in entry.methods}
+    if len(kinds) != 1 or set(preset.methods) <= set(entry.methods):
+        return
+    for key, value in leaves:
+        if f"{{{entry.name}}}" in value and key.startswith("api_key.") not in kinds:
+            yield PresetFault(
+                key,
+                f"uses {{{entry.name}}}, which is not asked for there",
+                f"remove it, or remove inputs.{n}.methods",
+            )
 
 
 def expressions(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:

@@ -4,6 +4,7 @@ registration, key. What is typed stays until the sign-in begins or the dialog cl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
@@ -18,12 +19,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from keyfob.core.key_parts import joined
 from keyfob.core.methods import holds_key
 from keyfob.core.patterns import matches
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
-from keyfob.desktop.connect.forms import fault, page_at, pattern_of
+from keyfob.desktop.connect.forms import SECOND, fault, page_at, pattern_of
 from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration
 from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.avatar import Tile
@@ -32,7 +34,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, rule
 from keyfob.service.accounts.views import SignInRequest
 
-SECRETS = ("api_key", "password", "client_secret")
+SECRETS = ("api_key", SECOND, "password", "client_secret")
 COLUMN = 600  # the width of the form at most, in designed pixels
 EDGE = 28
 
@@ -295,9 +297,13 @@ class FormPage(QWidget):
         if key.page:
             step = self._step(column, f"Create {key.an} at {form.provider_title}.")
             self._open_button(step, f"Open {form.provider_title}", key.page)
-            step = self._step(column, "Copy it and paste it here.")
+            what = "it and paste it" if key.second is None else "both parts and paste them"
+            step = self._step(column, f"Copy {what} here.")
             within = step.body
         self._field(within, "api_key", key.name, hint=key.hint)
+        if key.second is not None:
+            within.addSpacing(self._theme.px(6))
+            self._field(within, SECOND, key.second.title, hint=key.second.hint)
         self._expiry = Expiry(self._theme)
         within.addWidget(self._expiry)
 
@@ -336,7 +342,7 @@ class FormPage(QWidget):
                 row.complain("")
             pattern, text = pattern_of(form, name), row.edit.text().strip()
             row.right.setVisible(bool(pattern and text and matches(pattern, text)))
-        last = [n for n in ("client_id", "client_secret", "api_key") if n in self.fields]
+        last = [n for n in ("client_id", "client_secret", "api_key", SECOND) if n in self.fields]
         if self._steps and last:
             needed = [n for n in last if n != "client_secret" or form.needs_secret]
             ready = all(values[n].strip() and not self._fault(n) for n in needed)
@@ -380,7 +386,7 @@ class FormPage(QWidget):
             form.provider,
             form.method,
             inputs=inputs,
-            api_key=_secret(values.get("api_key")),
+            api_key=_key_of(values),
             password=Secret(self.fields["password"].text()) if form.password_wanted else None,
             client_id=values.get("client_id") or None,
             client_secret=_secret(values.get("client_secret")),
@@ -408,6 +414,12 @@ class FormPage(QWidget):
             wrong.setFocus()
             self._scroll.ensureWidgetVisible(wrong)
         return wrong is None
+
+
+def _key_of(values: Mapping[str, str]) -> Secret | None:
+    """The key that was entered, both parts of one that has two."""
+    key = _secret(values.get("api_key"))
+    return joined(key, Secret(values[SECOND])) if key is not None and SECOND in values else key
 
 
 def _secret(text: str | None) -> Secret | None:

@@ -17,6 +17,7 @@ from keyfob.protocol.http.urls import fault_of
 from keyfob.providers.substitute import normalised
 
 BROWSER_NEXT = "Your browser opens in the next step."
+SECOND = "second_key"  # the name of the field for the second part of a key
 CODE_NEXT = "You get a code in the next step."
 
 
@@ -49,7 +50,7 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
         letter=first_letter(provider.title),
         color=provider.color,
         provider_title=provider.title,
-        inputs=provider.inputs,
+        inputs=provider.inputs_for(method),
         registration=_registration(provider, setting_port) if registers else None,
         known_client=known if registers else None,
         secret=provider.client.secret if registers else "never",
@@ -127,7 +128,7 @@ def _key(provider: Provider) -> KeyForm:
     name, an = cards.key_words(provider)
     if key is None:
         return KeyForm(name, an, None, "", None)
-    return KeyForm(name, an, _page(key.create_at, provider.inputs), key.hint, key.pattern)
+    return KeyForm(name, an, _page(key.create_at, provider.inputs), key.hint, key.pattern, key.api.second)
 
 
 def _page(url: str | None, inputs: Sequence[Input]) -> str | None:
@@ -163,7 +164,11 @@ def pattern_of(form: Form, name: str) -> str | None:
     """What a client id or a key matches, if the preset says so. `name` is the field's."""
     if name == "client_id" and form.registration:
         return form.registration.id_pattern
-    return form.key.pattern if name == "api_key" and form.key else None
+    if form.key is None:
+        return None
+    if name == SECOND and form.key.second:
+        return form.key.second.pattern
+    return form.key.pattern if name == "api_key" else None
 
 
 def fault(form: Form, name: str, title: str, text: str) -> str:
@@ -178,6 +183,8 @@ def fault(form: Form, name: str, title: str, text: str) -> str:
     if pattern is None or matches(pattern, text):
         return ""
     kind, hint = (form.key.an, form.key.hint) if form.key else ("a client id", "")
+    if name == SECOND and form.key and form.key.second:
+        kind, hint = f"the {form.key.second.title}", form.key.second.hint
     if form.registration is not None and not form.key:
         hint = form.registration.id_hint
     return f"This is not {kind} of {form.provider_title}." + (f" {hint}." if hint else "")

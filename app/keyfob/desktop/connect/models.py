@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keyfob.core.methods import Method
-from keyfob.core.provider import Input
+from keyfob.core.provider import Input, SecondPart
 from keyfob.core.words import ClientSource, SecretRule
 from keyfob.desktop.shared.avatar import Face
 
@@ -70,6 +70,7 @@ class KeyForm:
     page: str | None  # where it is created; `{name}` stands for what the user enters
     hint: str
     pattern: str | None
+    second: SecondPart | None = None  # a key of two parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,9 +84,10 @@ def _password(value: str) -> Iterator[str]:
     scheme, _, encoded = value.partition(" ")
     if scheme.lower() == "basic":
         with suppress(ValueError):
-            password = unquote_plus(base64.b64decode(encoded).decode().partition(":")[2])
-            if len(password) >= SHORTEST:
-                yield password
+            name, _, password = base64.b64decode(encoded).decode().partition(":")
+            secret = unquote_plus(password or name)  # some take a key as the user name, without a password
+            if len(secret) >= SHORTEST:
+                yield secret
 
 
 def _fields(request: Request) -> list[tuple[str, str]]:

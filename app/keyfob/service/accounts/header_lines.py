@@ -12,6 +12,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.core.grant import Grant
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
+from keyfob.protocol.token_placement import api_of
 from keyfob.service.accounts.tool_tokens import shareable, token_of
 
 TOKEN_TYPES = ("Bearer", "DPoP")
@@ -21,11 +22,14 @@ _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 def header_lines(record: Record, provider: Provider) -> Mapping[str, str] | None:
     """For each token type, the header line up to the token. A type is left out if the token does not end the
-    line. None when other programs may not have this account's token, or when the account has none that works.
+    line, and both if one header does not carry the whole key. None when other programs may not have this
+    account's token, or when the account has none that works.
     """
     if not isinstance(record.status, Connected | Stale) or not shareable(provider, record):
         return None
-    lines = {}
+    lines: dict[str, str] = {}
+    if api_of(provider, record.account.method).second is not None:
+        return lines
     for token_type in TOKEN_TYPES:
         grant = Grant(Secret(_TOKEN), _SOME_TIME, token_type=token_type)
         try:

@@ -204,9 +204,11 @@ def _origins(record: Record, provider: Provider) -> Iterator[str]:
 
 def refuse_headers(headers: Mapping[str, str], api: Api) -> None:
     """Raises Usage for a header that a caller may not set, and for one that would be read as two."""
-    carrier = (api.name or "Authorization").lower() if api.placement == "header" else "authorization"
+    carriers = {(api.name or "Authorization").lower() if api.placement == "header" else "authorization"}
+    if api.second is not None and api.second.placement == "header":
+        carriers.add(api.second.name.lower())
     for name, value in headers.items():
-        if name.lower() in FORBIDDEN or name.lower() == carrier:
+        if name.lower() in FORBIDDEN | carriers:
             raise Usage(f"The header {name} is set by Keyfob", code="header_reserved")
         if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             raise Usage("A header's name has characters that HTTP forbids")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from keyfob.core.errors import SignInNeeded, Usage
 from keyfob.core.grant import Grant
+from keyfob.core.key_parts import joined, parts_of
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.protocol import identity
@@ -58,6 +59,12 @@ def _key_in(provider: Provider, entered: Secret | None) -> Secret:
     key = Secret(entered.reveal().strip()) if entered is not None else Secret("")
     if not key:
         raise Usage(f"{provider.title} needs a key", code="key_missing")
+    second = api_of(provider, "api_key").second
+    if second is not None:
+        parts = parts_of(key)
+        if len(parts) != 2:
+            raise Usage(f"{provider.title} needs both: the key and the {second.title}", code="key_missing")
+        key = joined(*parts)
     if not key.reveal().isascii() or not key.reveal().isprintable() or len(key) > KEY_MOST:
         raise Usage("This is not a key. A key is one line of plain letters, digits and symbols")
     return key

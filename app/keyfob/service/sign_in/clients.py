@@ -87,7 +87,8 @@ class Clients:
         given = dict(record.account.pin.inputs) if record else {}
         given.update({name: value.strip() for name, value in request.inputs.items() if value.strip()})
         values: dict[str, str] = {}
-        for wanted in preset.inputs:
+        method = request.method or (record.account.method if record else preset.methods[0])
+        for wanted in preset.inputs_for(method):
             value = given.get(wanted.name, wanted.default)
             if value is None:
                 raise Usage(
