@@ -25,6 +25,9 @@ KEYS = {
     "huggingface": "hf_" + "madeup",
     "curseforge": "$2a$10$" + "madeup",
     "guildwars2": "0F1E2D3C-" * 8,
+    "airtable": "pat" + "MadeUpMadeUp00." + "0123456789abcdef" * 4,
+    "asana": "2/1200000000000001/1200000000000002:" + "0123456789abcdef" * 2,
+    "clickup": "pk_1234567_" + "MADEUP00" * 4,
 }
 
 
@@ -72,6 +75,25 @@ def test_without_a_pattern_every_other_key_is_taken() -> None:
 def test_a_pattern_that_everything_matches_recognises_nothing() -> None:
     anything = Provider("a", "A", api_key=ApiKeyProfile(pattern="[!-~]+"))
     assert recognised([anything], Secret("hello")) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key"),
+    [
+        ("[0-9a-f]{40}", "1a" * 20),
+        ("[a-z0-9]{52}", "1z" * 26),
+        ("[0-9A-Za-z]{20}", "1Z" * 10),
+        ("[0-9a-f-]{36}", "1a2b3c4d-" * 4),
+        ("eyJ[!-~]+", "eyJ" + "h.eyJz.c2ln"),
+    ],
+)
+def test_a_pattern_without_a_beginning_of_its_own_recognises_nothing(pattern: str, key: str) -> None:
+    """Many providers have keys of 40 hexadecimal digits: their form says nothing of where they are from."""
+    own = Provider("a", "A", api_key=ApiKeyProfile(pattern=pattern))
+    other = Provider("b", "B", api_key=ApiKeyProfile())
+    check_key(own, [own, other], Secret(key))
+    assert recognised([own], Secret(key)) is None
+    check_key(other, [own, other], Secret(key))
 
 
 def test_a_key_that_does_not_fit_is_not_sent(tmp_path: Path) -> None:

@@ -16,8 +16,15 @@ from keyfob.core.provider import ApiKeyProfile, Provider, SecondPart
 from keyfob.core.secret import Secret
 from keyfob.core.words import KeyWord
 
-# Texts that belong to nobody. A pattern that one of them matches does not tell whose key it is.
-_ANYBODYS = ("0123456789abcdef0123456789abcdef", "Zq7w-Kx9_Tm3.Vb5", "K" * 40)
+# Texts that belong to nobody: characters without a beginning of their own, in every usual length. A pattern
+# that one of them matches does not tell whose key it is.
+_LETTERS = ("0123456789abcdef", "kx9tm3vb5zq7w2", "Kx9tm3Vb5Zq7W2", "K")
+_ANYBODYS = (
+    "Zq7w-Kx9_Tm3.Vb5",
+    "0f9e8d7c-1a2b-4c3d-8e4f-5a6b7c8d9e0f",  # a UUID
+    "eyJh" + "bGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",  # a JWT
+    *((letters * 64)[:size] for letters in _LETTERS for size in range(16, 129)),
+)
 
 
 def check_key(provider: Provider, others: Iterable[Provider], key: Secret) -> None:
