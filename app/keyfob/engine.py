@@ -33,7 +33,7 @@ from keyfob.adapters.system.doctor_checks import checks_of, tray_finding
 from keyfob.adapters.system.entropy import entropy
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.system.programs import output_of
-from keyfob.adapters.vault.choice import UnchosenVault, choose_vault
+from keyfob.adapters.vault.choice import UnchosenVault, choose_vault, encrypted_file
 from keyfob.adapters.vault.grant_saver import start_saver
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.adapters.vault.prompt import AskingVault
@@ -43,6 +43,7 @@ from keyfob.core.errors import KeyfobError, SettingWrong, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.resources import resources
+from keyfob.core.secret import Secret
 from keyfob.core.words import FindingName, MadeAlgorithm
 from keyfob.ports import (
     AccountStore,
@@ -50,6 +51,7 @@ from keyfob.ports import (
     Avatars,
     Browser,
     Clock,
+    EncryptedFile,
     Entropy,
     Listeners,
     Locks,
@@ -146,6 +148,7 @@ class Ports:
     output_of: OutputOf
     checks: Sequence[tuple[FindingName, Check]]  # of `keyfob doctor`
     tray: Callable[[bool | None], Finding]
+    encrypted_file: Callable[[], EncryptedFile]
     # Hands a grant that cannot be saved to a separate process; whether
     # one took it. None: there is no such process.
     start_saver: Callable[[Record, Grant, str], bool] | None = None
@@ -187,6 +190,7 @@ class Engine:
     imports: Imports
     wiring: Wiring
     recovery: Recovery
+    encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
     before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
 
     def close(self) -> None:
@@ -287,6 +291,7 @@ def build(ports: Ports) -> Engine:
         ),
         wiring=wiring,
         recovery=recovery,
+        encrypted_file=ports.encrypted_file,
     )
 
 
@@ -327,6 +332,7 @@ def system_ports(
     say: Callable[[str], None] | None = None,
     patient: bool = False,
     saver: bool = False,
+    window: bool = False,
 ) -> Ports:
     """This computer's ports, for `home` (default: KEYFOB_HOME, or the platform's folders).
 
@@ -335,7 +341,8 @@ def system_ports(
     in seconds bounds one exchange with a provider. `say` is for a command with a user at it: a locked
     keychain then opens the system's prompt, and `say` takes a line about it. `patient` is for a command at a
     terminal: it saves as long as that takes, too. For a grant that cannot be saved at once a separate process
-    is started, unless the vault is sealed, which that could not open; `saver` is for that process. Raises
+    is started, unless the vault is sealed, which that could not open; `saver` is for that process. `window`
+    is for a program that asks for the encrypted file's passphrase itself, and not in a terminal. Raises
     Fault `store_*`, and, when `lasting`, SettingWrong for settings that cannot be read. A command gets a
     vault that raises it: what needs no vault works.
     """
@@ -345,7 +352,7 @@ def system_ports(
     catalogue = standard(home.config)
     store = SqliteAccountStore(store_path, rule_of=lambda record: token_rule_of(catalogue, record))
     labels = Labels(store)
-    kept = vault or _vault(settings, home, labels, lasting=lasting, say=say)
+    kept = vault or _vault(settings, home, labels, lasting=lasting, say=say, window=window)
     transport = HttpTransport(now, deadline=deadline)
     checking = HttpTransport(now, deadline=min(deadline, CHECK_DEADLINE))
 
@@ -381,6 +388,7 @@ def system_ports(
         start_saver=None if vault is not None or saver else save_elsewhere,
         save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
         check_transport=checking,
+        encrypted_file=lambda: encrypted_file(home, kept),
     )
 
 
@@ -440,11 +448,17 @@ def _vault(
     *,
     lasting: bool,
     say: Callable[[str], None] | None = None,
+    window: bool = False,
 ) -> Vault:
     """The vault that the settings name, and never another. Raises SettingWrong when `lasting`."""
+    ask: Callable[[bool], Secret] | None = None
+    if window:
+        from keyfob.adapters.vault.passphrase import ask_nowhere
+
+        ask = ask_nowhere
     try:
         settings = files.load()
-        vault = choose_vault(settings, home, in_process=not lasting, labels=labels)
+        vault = choose_vault(settings, home, in_process=not lasting, labels=labels, ask=ask)
         return AskingVault(vault, say) if say is not None and settings.vault == "keychain" else vault
     except SettingWrong as fault:
         if lasting:

@@ -156,6 +156,20 @@ class Vault(Protocol):
         """
 
 
+class EncryptedFile(Protocol):
+    """Keyfob's own file for secrets, as a window opens it: with a passphrase that the user typed there.
+    Thread-safe and blocking.
+    """
+
+    def exists(self) -> bool:
+        """Whether there is a file yet; if not, `open_with` makes it."""
+
+    def open_with(self, passphrase: Secret) -> None:
+        """Open the file, or make it. The vault over it can be used from then on. Raises KeychainError
+        `passphrase_wrong`, `vault_damaged`, `vault_unwritable`, `keychain_timeout`, `keychain_refused`.
+        """
+
+
 class AccountRecords(Protocol):
     """The accounts, by key."""
 

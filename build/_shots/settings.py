@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from _shots.registry import scene
 from keyfob.core.consent import Program, Reply
 from keyfob.desktop.shared.confirm import Confirm
+from keyfob.desktop.shared.passphrase_dialog import PassphraseDialog
 from keyfob.desktop.shared.widgets import Scroller
 from keyfob.service.consents import UnansweredError
 
@@ -89,6 +90,18 @@ def about(stage: Stage) -> QWidget:
 @scene("settings-vault")
 def vault(stage: Stage) -> QWidget:
     dialog = settings(stage)
-    dialog.vault.setCurrentIndex(1)
-    dialog.vault.activated.emit(1)
+    dialog.vault.setCurrentText("pass")
+    dialog.vault.activated.emit(dialog.vault.currentIndex())
     return dialog.findChildren(Confirm)[0]
+
+
+@scene("settings-vault-passphrase")
+def passphrase(stage: Stage) -> QWidget:
+    """The encrypted file is chosen: it needs a new passphrase."""
+    dialog = settings(stage)
+    dialog.vault.setCurrentText("Encrypted file")
+    dialog.vault.activated.emit(dialog.vault.currentIndex())
+    stage.until(lambda: dialog.findChildren(PassphraseDialog))
+    asked = dialog.findChildren(PassphraseDialog)[0]
+    asked.field.setText("correct horse battery")
+    return asked

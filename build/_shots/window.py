@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from _shots.registry import scene
 from _shots.stage import NEXUS
 from keyfob.core.errors import KeychainError
+from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
+from keyfob.desktop.shared.passphrase_dialog import PassphraseDialog
 from support.samples import NOW, D, view
 from support.scripted_provider import BUSY
 
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from _shots.stage import Stage
+    from keyfob.desktop.controller import AppController
     from keyfob.desktop.window.main_window import MainWindow
 
 LOCKED = KeychainError("The keychain is locked", code="keychain_locked")
 SILENT = KeychainError("The keychain did not answer in time", code="keychain_timeout")
+SEALED = KeychainError("The encrypted file needs its passphrase", code="passphrase_needed")
 ABSENT = KeychainError("This system has no keychain, or it is not running", code="keychain_absent")
 
 
@@ -111,6 +115,42 @@ def asking(stage: Stage) -> QWidget:
     window.banner_pressed.emit("keychain", "keychain_locked")
     stage.settle(lasting=1)
     return window
+
+
+def behind_the_file(stage: Stage) -> AppController:
+    """The tokens are in the encrypted file, which nobody has opened since the start."""
+    engine = stage.engine(stage.views("nexusmods", "bluesky", "github"))
+    engine.encrypted_file().open_with(Secret("correct horse battery"))
+    stage.vault.error = SEALED
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app
+
+
+@scene("window-file-locked")
+def file_locked(stage: Stage) -> QWidget:
+    return behind_the_file(stage).window
+
+
+@scene("passphrase")
+def passphrase(stage: Stage) -> QWidget:
+    app = behind_the_file(stage)
+    assert app.running is not None
+    app.window.banner_pressed.emit("keychain", "passphrase_needed")
+    asking = app.running.passphrase
+    stage.until(lambda: asking.dialog)
+    assert asking.dialog is not None
+    return asking.dialog
+
+
+@scene("passphrase-wrong")
+def wrong_passphrase(stage: Stage) -> QWidget:
+    dialog = passphrase(stage)
+    assert isinstance(dialog, PassphraseDialog)
+    dialog.field.setText("correct house")
+    dialog.deed.click()
+    stage.until(lambda: dialog.problem.isVisible())
+    return dialog
 
 
 @scene("window-provider-down")

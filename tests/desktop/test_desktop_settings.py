@@ -196,17 +196,17 @@ def pick(settings: SettingsDialog, title: str) -> Confirm | None:
 def test_another_place_for_tokens_is_asked_about_and_holds_from_the_next_start(
     settings: SettingsDialog, engine: Engine, qtbot: QtBot
 ) -> None:
-    asked = pick(settings, "Encrypted file")
+    asked = pick(settings, "pass")
     words = " ".join(each.text() for each in asked.findChildren(QLabel))
     assert "Your tokens do not move: they stay in " in words
     assert "you sign in to your 8 accounts again." in words
     assert "Quit Keyfob and start it again" in words
-    assert "asks for the file's passphrase" in words
+    assert "pass and its GPG key must be set up" in words
     assert kept(engine).vault == "keychain"
     asked.deed.click()
-    qtbot.waitUntil(lambda: kept(engine).vault == "sealed")
-    assert settings.vault.currentText() == "Encrypted file"
-    assert settings.vault.note.text().endswith("Quit Keyfob and start it again to use an encrypted file.")
+    qtbot.waitUntil(lambda: kept(engine).vault == "pass")
+    assert settings.vault.currentText() == "pass"
+    assert settings.vault.note.text().endswith("start it again to use the password store pass.")
     assert pick(settings, "System keychain") is None  # as it was: nothing to ask
     qtbot.waitUntil(lambda: kept(engine).vault == "keychain")
     assert "Quit" not in settings.vault.note.text()

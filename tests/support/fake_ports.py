@@ -23,7 +23,10 @@ from keyfob.adapters.network.transport import unreachable
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system import tool_files
 from keyfob.adapters.system.keys import new_key
+from keyfob.adapters.vault.choice import SEALED_FILE
 from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.adapters.vault.passphrase import ask_nowhere
+from keyfob.adapters.vault.sealed import Cost, SealedVault
 from keyfob.core.errors import KeychainError, KeyfobError, SignInEnded
 from keyfob.core.finding import Finding
 from keyfob.core.http import Callback, Outcome, Request, Response, Streamed
@@ -39,6 +42,7 @@ from keyfob.providers.catalogue import standard
 from keyfob.service.accounts.labels import Labels
 from support.memory_store import MemoryAccountStore, MemoryLocks
 
+CHEAP = Cost(iterations=1, lanes=1, memory_kib=64)  # of a guess at the passphrase
 NOW = datetime(2026, 11, 20, 15, 0, 12, tzinfo=UTC)
 
 
@@ -245,12 +249,14 @@ def fake_ports(folder: Path, **replaced: Any) -> Ports:
     home = open_home({"KEYFOB_HOME": str(folder / "home")})
     store = replaced.get("store") or MemoryAccountStore()
     numbers = itertools.count(1)
+    file = SealedVault(home.id, home.data / SEALED_FILE, ask_nowhere, cost=CHEAP)
     ports: dict[str, Any] = {
         "home": home,
         "settings": SettingsFile(home.config / "settings.json"),
         "store": store,
         "store_path": home.data / "accounts.db",
         "vault": FakeVault(),
+        "encrypted_file": lambda: file,
         "labels": Labels(store),
         "transport": ScriptedTransport(),
         "locks": MemoryLocks(),

@@ -55,7 +55,7 @@ def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
     """The window's engine. At its renewer's first look it takes the keeper's role, if that is free, and
     serves the tools. When it closes, it gives the role back. Raises as `system_ports`.
     """
-    engine = build(system_ports(home, vault=vault, lasting=True))
+    engine = build(system_ports(home, vault=vault, lasting=True, window=True))
     host = agent_host(engine)
     engine.renewer.allowed = host.take
     return replace(engine, before_close=host.leave)

@@ -22,6 +22,7 @@ from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
 from keyfob.desktop.demo_control import DemoControl
 from keyfob.desktop.first_page import FirstPage
+from keyfob.desktop.passphrase import Passphrase
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.settings.controller import SettingsController
 from keyfob.desktop.shared.operation import Operation
@@ -79,6 +80,7 @@ class RunningApp(QObject):
         self.check = CheckEverything(
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
         )
+        self.passphrase = Passphrase(shell.theme, shell.window, engine.encrypted_file, self)
         self._wire_presenter()
         self._wire_presses()
         self._wire_check()
@@ -106,6 +108,7 @@ class RunningApp(QObject):
         if self.connect_dialog.isVisible():
             self.connect_dialog.end()
         self._engine.listeners.close()
+        self.passphrase.close()
         self.history.close()
         self.check.close()
         self._shell.notifications.close()
@@ -120,6 +123,9 @@ class RunningApp(QObject):
         presenter.settled.connect(window.unsay)
         presenter.attention.connect(self._shell.notifications.need)
         presenter.keychain.usable.connect(self._keychain_usable)
+        presenter.keychain.passphrase_asked.connect(self.passphrase.ask)
+        self.passphrase.opened.connect(presenter.keychain.opened)
+        self.passphrase.declined.connect(presenter.keychain.declined)
         presenter.happened.connect(self.renewal_timer.beat_soon)
         presenter.happened.connect(self.history.refresh)
         self.renewal_timer.looked.connect(presenter.keychain.look_again)

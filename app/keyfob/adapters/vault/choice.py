@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keyfob.core.errors import SettingWrong
     from keyfob.core.secret import Secret
     from keyfob.core.settings import Settings
-    from keyfob.ports import Vault, VaultHealth
+    from keyfob.ports import EncryptedFile, Vault, VaultHealth
     from keyfob.process.home import Home
 
 SEALED_FILE = "vault.sealed"
@@ -61,6 +61,18 @@ def choose_vault(
             from keyfob.adapters.vault.process import HelperVault
 
             return HelperVault(home.id, deadline=deadline, labels=labels)
+
+
+def encrypted_file(home: Home, vault: Vault) -> EncryptedFile:
+    """The encrypted file of this home: `vault` itself if tokens are kept in it, so that opening it opens the
+    vault; else one that opens nothing by itself.
+    """
+    from keyfob.adapters.vault.passphrase import ask_nowhere
+    from keyfob.adapters.vault.sealed import SealedVault
+
+    if isinstance(vault, SealedVault):
+        return vault
+    return SealedVault(home.id, home.data / SEALED_FILE, ask_nowhere)
 
 
 class UnchosenVault:

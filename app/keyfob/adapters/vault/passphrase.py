@@ -36,7 +36,7 @@ def find_passphrase(ask: Ask | None = None, environ: Mapping[str, str] | None = 
     number = env.get(FD_VARIABLE)
     if number is not None:
         return from_descriptor(number)
-    return ask or _nowhere
+    return ask or ask_nowhere
 
 
 def from_file(path: Path) -> Ask:
@@ -88,7 +88,8 @@ def _unreadable(why: str) -> KeychainError:
     )
 
 
-def _nowhere(_new: bool) -> Secret:
+def ask_nowhere(_new: bool) -> Secret:
+    """Nobody can be asked here. Raises KeychainError `passphrase_needed`."""
     raise KeychainError("The encrypted file needs its passphrase", code="passphrase_needed")
 
 
@@ -105,14 +106,14 @@ def ask_in_terminal(new: bool) -> Secret:
         from getpass import getpass
 
         if not sys.stdin.isatty():
-            return _nowhere(new)
+            return ask_nowhere(new)
         first = getpass("Passphrase of Keyfob's encrypted file: ")
         again = getpass("The passphrase again: ") if new else first
     else:
         try:
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
         except OSError:
-            return _nowhere(new)
+            return ask_nowhere(new)
         try:
             first = _type(terminal, "Passphrase of Keyfob's encrypted file: ")
             again = _type(terminal, "The passphrase again: ") if new else first

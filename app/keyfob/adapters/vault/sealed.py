@@ -82,7 +82,20 @@ class SealedVault(EntryVault):
         self, home_id: str, path: Path, ask: Ask, *, cost: Cost | None = None, lock_time: float = LOCK_TIME
     ) -> None:
         """`lock_time`: seconds to wait for another process that writes."""
-        super().__init__(home_id, _SealedEntries(path, ask, cost or Cost(), lock_time))
+        self._file = _SealedEntries(path, ask, cost or Cost(), lock_time)
+        super().__init__(home_id, self._file)
+
+    def exists(self) -> bool:
+        """Whether there is a file yet."""
+        return self._file.exists()
+
+    def open_with(self, passphrase: Secret) -> None:
+        """Open the file with what the user typed, or make it if there is none yet. Its key is kept in memory,
+        and the passphrase is not. Raises KeychainError `passphrase_wrong`, `vault_damaged` and what a write
+        raises. Blocks for about the time of one guess.
+        """
+        with self._lock:
+            self._file.open_with(passphrase)
 
 
 class _SealedEntries:
@@ -96,6 +109,23 @@ class _SealedEntries:
         self._cost = cost
         self._lock_time = lock_time
         self._keys: dict[tuple[bytes, Cost], tuple[bytes, bytes]] = {}
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    def open_with(self, passphrase: Secret) -> None:
+        with _file_errors():
+            found = self._parse()
+            if found is None:
+                header = self._new_header(passphrase)
+                with self._only_writer():
+                    found = self._parse()  # another process may have been faster
+                    if found is None:
+                        self._write(header, self._keys[header.salt, header.cost][0], {})
+                        return
+            header, body = found
+            self._keys[header.salt, header.cost] = _derive(passphrase, header.salt, header.cost)
+            self._open(header, body)  # forgets the key if it is wrong
 
     def get(self, name: str) -> str | None:
         with _file_errors():
@@ -114,17 +144,9 @@ class _SealedEntries:
         with _file_errors():
             # The passphrase is asked for before the lock is taken: a user must not hold up other processes.
             found = self._parse()
-            header = found[0] if found else self._new_header()
+            header = found[0] if found else self._new_header(self._ask(True))
             key, _ = self._key(header)
-            lock = self._path.with_name(self._path.name + ".lock")
-            make_private(lock)
-            with FileLock(
-                lock,
-                timeout=self._lock_time,
-                mode=0o600,
-                preserve_lock_file=True,
-                fallback_to_soft=False,
-            ):
+            with self._only_writer():
                 found = self._parse()
                 entries: dict[str, str] = {}
                 if found is not None:
@@ -135,6 +157,14 @@ class _SealedEntries:
                 self._write(header, key, entries)
 
     # --- the file -------------------------------------------------------------------------------------------
+
+    def _only_writer(self) -> FileLock:
+        """Held while the file is replaced."""
+        lock = self._path.with_name(self._path.name + ".lock")
+        make_private(lock)
+        return FileLock(
+            lock, timeout=self._lock_time, mode=0o600, preserve_lock_file=True, fallback_to_soft=False
+        )
 
     def _parse(self) -> tuple[_Header, bytes] | None:
         """Header and body of the file, None if there is none yet."""
@@ -184,9 +214,9 @@ class _SealedEntries:
 
     # --- the key --------------------------------------------------------------------------------------------
 
-    def _new_header(self) -> _Header:
+    def _new_header(self, passphrase: Secret) -> _Header:
         salt = os.urandom(16)
-        made = _derive(self._ask(True), salt, self._cost)
+        made = _derive(passphrase, salt, self._cost)
         self._keys[salt, self._cost] = made
         return _Header(salt, self._cost, made[1])
 

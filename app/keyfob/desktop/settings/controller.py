@@ -18,6 +18,7 @@ from keyfob.core.consent import Permission
 from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.core.words import VaultChoice
+from keyfob.desktop.passphrase import Passphrase
 from keyfob.desktop.settings.about import About, about, diagnostics
 from keyfob.desktop.settings.dialog import SettingsDialog
 from keyfob.desktop.settings.program_card import forgetting
@@ -78,6 +79,7 @@ class SettingsController(QObject):
         dialog.show_vault(vault, self.vault_in_use)
         dialog.show_accounts(model)
         dialog.changed.connect(self.save)
+        dialog.vault.file_wanted.connect(self._file_wanted)
         dialog.asked.connect(self._account_asked)
         dialog.connect_asked.connect(self._connect_asked)
         dialog.import_asked.connect(self._import_asked)
@@ -100,6 +102,26 @@ class SettingsController(QObject):
     def _permissions(self, found: Sequence[Permission]) -> None:
         if self.dialog is not None:
             self.dialog.programs.show_permissions(found)
+
+    def _file_wanted(self, title: str, text: str) -> None:
+        """A file that is there has its passphrase already, which Keyfob asks for at the next start."""
+        engine = self._engine
+        if engine is None:
+            return
+
+        def ask(exists: bool) -> None:
+            if self.dialog is None:
+                return
+            picker = self.dialog.vault
+            if exists:
+                picker.confirm("sealed", title, text)
+                return
+            prompt = Passphrase(self._theme, self._window, engine.encrypted_file, self.dialog)
+            prompt.opened.connect(lambda: picker.picked.emit("sealed"))
+            prompt.declined.connect(picker.cancel)
+            prompt.ask_for_new(title, text, "Change")
+
+        Operation(self, lambda: engine.encrypted_file().exists(), ask).start()
 
     def _ask_revoke(self, permission: Permission) -> None:
         asked = Confirm(self._theme, *forgetting(permission), "Forget", self.dialog)

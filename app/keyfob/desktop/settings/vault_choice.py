@@ -25,7 +25,7 @@ _PLACES: Mapping[VaultChoice, str] = {
 # What the user must know before.
 _NEEDS: Mapping[VaultChoice, str] = {
     "keychain": "",
-    "sealed": " Start Keyfob in a terminal from then on: it asks for the file's passphrase there.",
+    "sealed": " Keyfob asks for the file's passphrase each time it starts.",
     "pass": " pass and its GPG key must be set up on this computer.",
 }
 
@@ -40,9 +40,12 @@ def changing(new: VaultChoice, kept_in: str, accounts: int) -> tuple[str, str]:
 
 
 class VaultPicker(Choice):
-    """`picked` once the user has confirmed. Cancel shows again what holds."""
+    """`picked` once the user has confirmed. Cancel shows again what holds. For the encrypted file,
+    `file_wanted` instead: the app asks, since a new file needs a passphrase first.
+    """
 
     picked = Signal(str)
+    file_wanted = Signal(str, str)  # the question and what the change means
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Tokens are kept in")
@@ -82,7 +85,19 @@ class VaultPicker(Choice):
         if new == self._in_use:  # as it was: nothing to lose
             self.picked.emit(new)
             return
-        asked = Confirm(self._theme, *changing(new, self._name, self._accounts), "Change", self.window())
+        words = changing(new, self._name, self._accounts)
+        if new == "sealed":
+            self.file_wanted.emit(*words)
+        else:
+            self.confirm(new, *words)
+
+    def confirm(self, new: VaultChoice, title: str, text: str) -> None:
+        """Ask whether tokens are to be kept there."""
+        asked = Confirm(self._theme, title, text, "Change", self.window())
         asked.confirmed.connect(lambda: self.picked.emit(new))
-        asked.rejected.connect(lambda: self.show_choice(self._holds))
+        asked.rejected.connect(self.cancel)
         asked.open()
+
+    def cancel(self) -> None:
+        """Show again what holds."""
+        self.show_choice(self._holds)

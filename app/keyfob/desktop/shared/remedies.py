@@ -74,7 +74,7 @@ REMEDIES: Remedies = {
     "keychain_withheld": "Unlock the keychain, and allow all entries in the prompt.",
     "keychain_no_session": "Start Keyfob from your desktop.",
     "keychain_off": "Remove this[ from {path}] and try again.",
-    "passphrase_needed": "Start Keyfob in a terminal, and type the passphrase there.",
+    "passphrase_needed": "Press Unlock, and enter the passphrase.",
     "passphrases_differ": "Try again.",
     "argon2_missing": "Install Keyfob with its own cryptography package.",
     "pass_missing": "Install pass, the password store.",

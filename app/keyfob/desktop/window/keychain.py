@@ -31,13 +31,16 @@ _TITLES = {
     "keychain_no_session": "No keychain was found",
     "keychain_withheld": "Your keychain needs your permission",
     "keychain_off": "Your keychain is turned off",
-    "passphrase_needed": "The encrypted file needs its passphrase",
+    "passphrase_needed": "The encrypted file is locked",
+    "passphrase_wrong": "The encrypted file is locked",
     "keychain_timeout": "Your keychain is not responding",
 }
 _TEXTS = {
     "keychain_locked": "Unlock it so that Keyfob can renew tokens and give them to your tools.",
     "keychain_not_set_up": "Choose a password for it. Keyfob keeps your tokens there.",
+    "passphrase_needed": "Unlock it so that Keyfob can renew tokens and give them to your tools.",
 }
+BY_PASSPHRASE = frozenset({"passphrase_needed", "passphrase_wrong"})  # the window asks for it itself
 FORGETFUL = Banner(
     "info",
     "Accounts are not saved",
@@ -63,6 +66,7 @@ class Keychain(QObject):
     said = Signal(str, bool)  # how a prompt ended; False: not well
     usable = Signal()  # after trouble it can be used again
     unlocked = Signal(bool)  # a prompt has been answered; False: in vain
+    passphrase_asked = Signal()  # the window is to ask for it; `opened` or `declined` follows
 
     def __init__(self, vault: Vault, parent: QObject) -> None:
         super().__init__(parent)
@@ -164,17 +168,27 @@ class Keychain(QObject):
     # --- mending --------------------------------------------------------------------------------------------
 
     def unlock(self) -> None:
-        """The system's prompt opens, and `unlocked` follows once it is answered."""
+        """The system's prompt opens, or the window's for a passphrase. `unlocked` follows once it is
+        answered.
+        """
         if self._asking:
+            return
+        if self.code in BY_PASSPHRASE:
+            self.passphrase_asked.emit()
             return
         self._asking = True
         gave_up = threading.Event()
-        Operation(self, lambda: self._vault.unlock(PROMPT_TIME, gave_up), lambda _: self._answered()).failing(
+        Operation(self, lambda: self._vault.unlock(PROMPT_TIME, gave_up), lambda _: self.opened()).failing(
             self._not_answered
         ).ending_by(gave_up.set).start()
         self.changed.emit()
 
-    def _answered(self) -> None:
+    def declined(self) -> None:
+        """The user has closed the window's prompt for the passphrase."""
+        self.unlocked.emit(False)
+
+    def opened(self) -> None:
+        """The prompt has been answered well: what waited for it goes on."""
         self._asking = False
         self._looks += 1
         self._become(None)
@@ -186,5 +200,8 @@ class Keychain(QObject):
         if isinstance(error, KeychainError):
             self.heard(error)
         self.changed.emit()
+        if error.code in BY_PASSPHRASE:
+            self.passphrase_asked.emit()
+            return
         self.said.emit(f"{error.message}.", False)
         self.unlocked.emit(False)

@@ -23,6 +23,8 @@ KEYCHAIN_BUTTONS = {
     "keychain_locked": "Unlock…",
     "keychain_withheld": "Unlock…",
     "keychain_not_set_up": "Set up…",
+    "passphrase_needed": "Unlock…",
+    "passphrase_wrong": "Unlock…",
 }
 # tone: a palette colour's name; shape: how it is shown without colour
 STATUS_TONES: Mapping[ShownStatus, str] = {
