@@ -120,6 +120,15 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("a second part in a strange header", {**KEY_METHOD, "api_key": {"identity":
      {"url": "https://api.acme.example/me"}, "api": {"second": {"title": "Second", "name": "X Y"}}}},
      "api_key.api.second.name", "letters, digits"),
+    ("an answered address anywhere", {"api__from_answer": {"field": "url", "hosts": ["*.com"]}},
+     "api.from_answer.hosts.0", "two labels"),
+    ("an answered address with no hosts", {"api__from_answer": {"field": "url", "hosts": []}},
+     "api.from_answer.hosts", "a list"),
+    ("an answered address for a key", {**KEY_METHOD, "api_key": {"identity": {"url":
+     "https://api.acme.example/me"}, "api": {"from_answer": {"field": "u", "hosts": ["a.example"]}}}},
+     "api_key.api.from_answer", "[api]"),
+    ("who-am-I by a path alone", {"identity": {"source": "request", "url": "/me", "map": {"subject": "id"}}},
+     "identity.url", "https://"),
     ("all hosts below a top level", {"api__hosts": ["*.com"]}, "api.hosts.0", "two labels"),
     ("all hosts below what everybody shares", {"api__hosts": ["*.co.uk"]}, "api.hosts.0", "anybody"),
     ("a star inside a host", {"api__hosts": ["api.*.example"]}, "api.hosts.0", "host name"),

@@ -264,10 +264,22 @@ class SecondPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredAddress:
+    """Where the token answer names the API's address. An account keeps the one that it was signed in with."""
+
+    field: Annotated[Name, Meaning("the path into the token answer, such as instance_url")]
+    hosts: Annotated[
+        tuple[str, ...], Limits(1), Meaning("the hosts that it may name, such as *.my.salesforce.com")
+    ]
+    path: Annotated[str, Limits(most=200, pattern=r"(/[A-Za-z0-9._~-]+)*"), Meaning("what follows it")] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """Where the token may go and how it is put on a request."""
 
     base: Url | None = None
+    from_answer: Annotated[AnsweredAddress | None, Meaning("for a base that the token answer names")] = None
     hosts: Annotated[
         tuple[str, ...],
         Meaning("further hosts that may get the token; *.example.org stands for all below it"),

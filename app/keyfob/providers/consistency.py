@@ -226,6 +226,8 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
     for api, at in apis(preset):
         if api.placement in ("header", "query") and api.name is None:
             yield PresetFault(f"{at}.name", "is missing", f'placement = "{api.placement}" needs its name')
+        if api.from_answer is not None and at != "api":
+            yield PresetFault(f"{at}.from_answer", "is not for keys", "it should be in [api]")
         if api.second is not None:
             yield from _second_part(api.second, at)
         if (

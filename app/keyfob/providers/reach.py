@@ -22,9 +22,9 @@ def hosts(preset: Provider) -> tuple[str, ...]:
     """Every host that the browser, a request or a token goes to, by name;
     `{name}` in one is a placeholder for an input.
     """
-    found = {
-        host.lower() for host in (*preset.api.hosts, *(preset.api_key.api.hosts if preset.api_key else ()))
-    }
+    named = [*preset.api.hosts, *(preset.api_key.api.hosts if preset.api_key else ())]
+    named += preset.api.from_answer.hosts if preset.api.from_answer else ()
+    found = {host.lower() for host in named}
     for text in _texts(preset):
         if "://" in text:
             try:

@@ -140,7 +140,8 @@ def addresses(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetF
     """Whether each URL is safe to send a token to: HTTPS, or HTTP on this computer."""
     kinds = [(entry.name, entry.kind) for entry in preset.inputs]
     for key, value in leaves:
-        if key == "test.url" and value.startswith("/") and "atproto" in preset.methods:
+        own_server = "atproto" in preset.methods or preset.api.from_answer is not None
+        if key in ("test.url", "identity.url") and value.startswith("/") and own_server:
             value = f"https://placeholder.example{value}"  # at the account's own server
         if URL_KEY.match(key) and (should := url_fault(value, kinds)):
             yield PresetFault(key, "is not a safe address", should)
@@ -159,15 +160,21 @@ def addresses(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetF
     if preset.discovery in ("openid", "oauth") and preset.issuer is None:
         yield PresetFault("issuer", "is missing", "discovery needs it: the issuer's address")
     for api, at in apis(preset):
-        for n, host in enumerate(api.hosts):
-            if is_suffix(host):
-                should = suffix_fault(host)
-            elif HOST.match(PLACEHOLDER.sub("placeholder", host)):
-                should = None
-            else:
-                should = "it should be only a host name, in lower case"
-            if should is not None:
-                yield PresetFault(f"{at}.hosts.{n}", "is not a host", should)
+        yield from _hosts(api.hosts, f"{at}.hosts")
+        if api.from_answer is not None:
+            yield from _hosts(api.from_answer.hosts, f"{at}.from_answer.hosts")
+
+
+def _hosts(hosts: Iterable[str], at: str) -> Iterator[PresetFault]:
+    for n, host in enumerate(hosts):
+        if is_suffix(host):
+            should = suffix_fault(host)
+        elif HOST.match(PLACEHOLDER.sub("placeholder", host)):
+            should = None
+        else:
+            should = "it should be only a host name, in lower case"
+        if should is not None:
+            yield PresetFault(f"{at}.{n}", "is not a host", should)
 
 
 def apis(preset: Provider) -> Iterator[tuple[Api, str]]:

@@ -24,6 +24,7 @@ from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowse
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.identity import identify
 from keyfob.protocol.oauth import par
+from keyfob.protocol.oauth.api_address import at_answered_address
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.provider_quirks import exchange_params, issued_client, own_sign_in
 from keyfob.protocol.oauth.token import exchange_code
@@ -86,6 +87,7 @@ def finish(
     demands one of the code flow alone. Raises as `authorization_code`.
     """
     grant = grant_of(ctx, answer)
+    ctx = at_answered_address(ctx, answer)
     claims: dict[str, Any] | None = None
     if wants_id_token(ctx) and not (method == "device" and answer.id_token is None):
         if answer.id_token is None:
@@ -107,7 +109,8 @@ def finish(
             "new token",
             code="openid_needed",
         ) from refused
-    return SignInResult(grant, identity, issued_client_id)
+    extra = {"api_base": ctx.provider.api.base or ""} if ctx.provider.api.from_answer else {}
+    return SignInResult(grant, identity, issued_client_id, extra)
 
 
 # --- the request --------------------------------------------------------------------------------------------

@@ -111,10 +111,11 @@ class NewContexts:
 def outcome_of(
     result: SignInResult, context: FlowContext, choice: ClientChoice, clock: Clock
 ) -> SignInOutcome:
-    """With the day on which the client that was registered for this account ends, and with it every
-    renewal.
+    """With the API's address, if the token answer named it, and with the day on which the client that was
+    registered for this account ends, and with it every renewal.
     """
     if choice.secret_expires_at is not None:
         left = (choice.secret_expires_at - clock()).total_seconds()
         result = replace(result, extra={**result.extra, "grant_ends_in": str(max(left, 0.0))})
-    return SignInOutcome(result, context, choice.secrets, choice.registration_uri)
+    base = result.extra.get("api_base")
+    return SignInOutcome(result, context, choice.secrets, choice.registration_uri, api_base=base)
