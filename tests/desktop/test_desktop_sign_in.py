@@ -172,7 +172,7 @@ def test_somebody_else_may_be_added_instead(
     ends_at(dialog, dialog.failure, qtbot)
     assert dialog.waiting.title.text() == "Sign in as work@example.org at Google"
     page = dialog.failure
-    assert page.title.text() == "work@example.org was not connected"
+    assert page.title.text() == "work@example.org was not signed in again"
     assert page.text.text() == "You signed in as Bob, not as google/work@example.org."
     assert (page.retry_button.text(), page.retry_button.property("kind")) == (
         "Try again as work@example.org",

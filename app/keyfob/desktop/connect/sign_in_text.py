@@ -156,8 +156,9 @@ def success(progress: Progress, pictures: Mapping[str, str] = EMPTY) -> Success:
 def failure(progress: Progress, who: str = "") -> Failure:
     """The words for a sign-in that brought no account. `who`: as in `waiting`."""
     if progress.error is None:
-        title = f"{who or progress.provider_title} was not connected"
-        return Failure(title, "Keyfob does not know why.", "Try again.", "", "Try again")
+        return Failure(
+            _failed(progress.provider_title, who), "Keyfob does not know why.", "Try again.", "", "Try again"
+        )
     return refusal(progress.error, progress.provider_title, progress.provider, progress.method, who)
 
 
@@ -169,7 +170,7 @@ def refusal(
     who: str = "",
 ) -> Failure:
     """As `failure`, also for an error that came before there was a sign-in."""
-    title = f"{who or title} was not connected"
+    title = _failed(title, who)
     message = error.message.rstrip(".") + "."
     details = "\n".join(
         f"{name}: {value}"
@@ -194,3 +195,8 @@ def refusal(
         return Failure(title, message, remedy(error), details, "Try again", settings=in_settings)
     retry = CHANGE if error.advice is Advice.FIX_SETTING else "Try again"
     return Failure(title, message, remedy(error), details, retry)
+
+
+def _failed(provider: str, who: str) -> str:
+    """An account that exists may well go on as before: only its new sign-in failed."""
+    return f"{who} was not signed in again" if who else f"{provider} was not connected"

@@ -86,7 +86,7 @@ QPushButton[kind="link"]:focus {{ border: 2px solid {p.focus}; padding: {px(3) -
 QPushButton[square="true"] {{ padding: {px(7)}px {px(8)}px; }}
 QPushButton[square="true"]:focus {{ padding: {px(7) - 1}px {px(8) - 1}px; }}
 QPushButton[flush="true"], QPushButton[flush="true"]:focus {{ padding-left: 0; padding-right: 0; }}
-QPushButton[kind="link"][flush="true"]:focus {{ border: none; border-bottom: 2px solid {p.focus}; border-radius: 0;
+QPushButton[flush="true"]:focus {{ border: none; border-bottom: 2px solid {p.focus}; border-radius: 0;
   background: {p.selection}; padding: {px(3) + 1}px 1px {px(3) - 1}px 1px; }}
 QPushButton::menu-indicator {{ image: none; width: 0; }}
 
