@@ -18,6 +18,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.http import Request
 from keyfob.core.key_parts import joined
 from keyfob.core.provider import (
+    AnswerPattern,
     Api,
     ApiKeyProfile,
     Endpoints,
@@ -222,6 +223,37 @@ def test_s29_failures(answer: Any, kind: type[KeyfobError], code: str) -> None:
         identified(PROVIDER, me(answer))
     assert error.value.code == code
     assert TOKEN.reveal() not in str(error.value)
+
+
+REFUSED = (
+    AnswerPattern("error.details.0.reason", "API_KEY_INVALID"),
+    AnswerPattern("error", "invalid_auth"),
+    AnswerPattern("blocked", "true"),
+    AnswerPattern("data.0.code", "100"),
+)
+INVALID = {"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}}
+
+
+@pytest.mark.parametrize(("answer", "code"), [
+    (json_answer(INVALID, 400), "token_rejected"),
+    (json_answer({"ok": False, "error": "invalid_auth"}, 200), "token_rejected"),
+    (json_answer({"id": "u", "blocked": True}, 200), "token_rejected"),
+    (json_answer([{"code": 100}], 403), "token_rejected"),
+    (json_answer({"error": {"details": [{"reason": "BAD_PAGE_SIZE"}]}}, 400), "protocol_violation"),
+    (json_answer(INVALID, 503), "provider_unavailable"),
+    (json_answer(INVALID, 429), "rate_limited"),
+    (Answer(400, b"API_KEY_INVALID"), "request_refused"),
+], ids=str)  # fmt: skip
+def test_s29_an_answer_that_the_preset_names_refuses_the_token(answer: Any, code: str) -> None:
+    """Some servers refuse a key with 400, or with 200 and an error; a busy server has not looked at it."""
+    by = provider(map={"subject": "id"}, refused=REFUSED)
+    with pytest.raises(KeyfobError) as error:
+        identified(by, me(answer, API))
+    assert error.value.code == code
+    with pytest.raises(KeyfobError) as again:
+        probed(by, me(answer, API))
+    assert again.value.code == code
+    assert identified(by, me({"id": "u", "blocked": False}, API)).subject == "u"
 
 
 @pytest.mark.parametrize("subject", [None, "", True, [], {}, 1.5, 10**40, "token-0123456789"])

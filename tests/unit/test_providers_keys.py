@@ -28,6 +28,12 @@ KEYS = {
     "airtable": "pat" + "MadeUpMadeUp00." + "0123456789abcdef" * 4,
     "asana": "2/1200000000000001/1200000000000002:" + "0123456789abcdef" * 2,
     "clickup": "pk_1234567_" + "MADEUP00" * 4,
+    "gemini": "AI" + "za" + "made-up".ljust(35, "0"),
+    "groq": "gs" + "k_madeup",
+    "xai": "xa" + "i-madeup",
+    "deepseek": "sk-" + "madeup".ljust(32, "0"),
+    "replicate": "r8" + "_madeup",
+    "perplexity": "pplx" + "-madeup",
 }
 
 

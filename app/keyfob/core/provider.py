@@ -313,6 +313,10 @@ class IdentitySource:
         Mapping[str, str],
         Meaning("subject, name, username, email, avatar, plan: dotted paths, | between ways"),
     ] = field(default_factory=_no_texts)
+    refused: Annotated[
+        tuple[AnswerPattern, ...],
+        Meaning("answers that refuse the token or key, if their status is not 401"),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ an answer echoes, never accepts user information of another subject than the ID 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.http import Request, Response
 from keyfob.core.key_parts import parts_of
 from keyfob.core.methods import Method, holds_key
-from keyfob.core.provider import EMPTY, Api, IdentitySource, Provider, Server
+from keyfob.core.provider import EMPTY, AnswerPattern, Api, IdentitySource, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.words import Purpose, Verb
@@ -32,6 +32,7 @@ from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import (
     NotStrictError,
     failure,
+    fits,
     is_web_page,
     media_type,
     parse_json,
@@ -253,15 +254,15 @@ def _ask(
         provider, method, grant.access, server=ctx.server, values=values, token_type=grant.token_type
     )
     response = yield from _sent(ctx, request, grant)
-    return (yield from _answer_of(ctx, response))
+    return (yield from _answer_of(ctx, response, _source_of(provider, method)))
 
 
-def _answer_of(ctx: FlowContext, response: Response) -> Flow[Mapping[str, Any]]:
+def _answer_of(ctx: FlowContext, response: Response, source: IdentitySource) -> Flow[Mapping[str, Any]]:
     """What the user information says, after a check of its signature if it has one (Core §5.3.2)."""
     if 200 <= response.status < 300 and media_type(response) == "application/jwt":
         token = Secret(response.body.decode("ascii", "replace").strip())
         return (yield from verify_userinfo(ctx, token, at=response.at))
-    return read_who_am_i(ctx.provider, response)
+    return read_who_am_i(ctx.provider, response, source.refused)
 
 
 def _sent(ctx: FlowContext, request: Request, grant: Grant) -> Flow[Response]:
@@ -289,7 +290,7 @@ def probe(
         provider, method, grant.access, server=ctx.server, values=values, token_type=grant.token_type
     )
     response: Response = yield from _sent(ctx, request, grant)
-    answer = yield from _answer_of(ctx, response)
+    answer = yield from _answer_of(ctx, response, source)
     tests_only = not holds_key(method) and provider.test is not None and provider.test.url is not None
     if tests_only or source.source not in ("request", "userinfo", "id_token"):
         return Identity(subject)
@@ -314,11 +315,15 @@ def probe(
     return found
 
 
-def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
-    """The object of a who-am-I answer. An answer that is a list stands under the key `data`. Raises as
-    `identify`.
+def read_who_am_i(
+    provider: Provider, response: Response, refused: Sequence[AnswerPattern] = ()
+) -> dict[str, Any]:
+    """The object of a who-am-I answer. An answer that is a list stands under the key `data`. `refused` are
+    the preset's patterns for answers without status 401 that refuse the token. Raises as `identify`.
     """
     what = f"{provider.title}'s user information endpoint"
+    if refused and _says_refused(response, refused):
+        raise _not_accepted(provider)
     if 200 <= response.status < 300:
         if response.body.lstrip()[:1] == b"[":
             with suppress(NotStrictError):
@@ -327,8 +332,22 @@ def read_who_am_i(provider: Provider, response: Response) -> dict[str, Any]:
     # RFC 6750 §3: the challenge says so, and often there is no body at
     # all. A web page without one says nothing.
     if response.status == 401 and ("www-authenticate" in response.headers or not is_web_page(response)):
-        raise SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
+        raise _not_accepted(provider)
     raise failure(response, what, who=provider.title)
+
+
+def _not_accepted(provider: Provider) -> SignInNeeded:
+    return SignInNeeded(f"{provider.title} does not accept this token or key", code="token_rejected")
+
+
+def _says_refused(response: Response, refused: Sequence[AnswerPattern]) -> bool:
+    """Whether an answer of the API itself refuses the token. A server that is busy has not looked at it."""
+    if response.status >= 500 or response.status in (408, 429):
+        return False
+    with suppress(NotStrictError):
+        data = parse_json(response.body)
+        return fits(refused, data if isinstance(data, Mapping) else {"data": data})
+    return False
 
 
 def _fit_picture(url: str, server: str | None) -> bool:

@@ -48,7 +48,7 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 NOT_FILLED = re.compile(
     r"^(title|access\.\d+\.(title|allows|risky)|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.(ended_hint|terminal\.)"
     r"|revocation\.(without_secret\.)?(body|ended\.)"
-    r"|(api_key\.)?identity\.(body|map\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.(claim_headers\.|second\.(title|hint|pattern)))"
+    r"|(api_key\.)?identity\.(body|map\.|refused\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.(claim_headers\.|second\.(title|hint|pattern)))"
 )
 SCOPE_KEY = re.compile(r"^(access\.\d+\.)?scopes\.\d+$|^implied_scopes\.")
 CODE = re.compile(

@@ -309,11 +309,16 @@ def _ends_grant(lifetimes: Lifetimes, code: str | None, data: Mapping[str, Any] 
 
 def fits(entries: Sequence[AnswerPattern], data: Mapping[str, Any] | None) -> bool:
     """Whether an answer has one of the fields that a preset names, with the text that it names."""
-    texts = ((read_path(data or {}, entry.field), entry.pattern) for entry in entries)
+    values = ((read_path(data or {}, entry.field), entry.pattern) for entry in entries)
     return any(
-        isinstance(text, str | int) and patterns.matches(pattern, str(text)[: patterns.TEXT_MOST])
-        for text, pattern in texts
+        isinstance(value, str | int) and patterns.matches(pattern, _as_text(value)[: patterns.TEXT_MOST])
+        for value, pattern in values
     )
+
+
+def _as_text(value: str | int) -> str:
+    """As JSON writes it, texts without their quotes: true, not True."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _object_or_none(response: Response) -> dict[str, Any] | None:
