@@ -276,3 +276,88 @@ def test_threads_share_it(user: Path) -> None:
     for thread in threads:
         thread.join()
     assert found == [len(catalogue.ids())] * 8
+
+
+def test_what_is_extended_can_be_dropped(user: Path) -> None:
+    catalogue = Catalogue(OWN, user)
+    put(
+        user,
+        "mine",
+        'extends = "github"\nid = "mine"\ntitle = "Mine"\nmethods = ["oauth"]\n'
+        'drop = ["api_key", "access", "revocation.page"]\n'
+        '[[access]]\nid = "own"\ntitle = "Own"\nscopes = ["x"]\n',
+    )
+    provider, ours = catalogue.get("mine"), catalogue.get("github")
+    assert ours.api_key is not None
+    assert ours.revocation.page is not None
+    assert (provider.api_key, provider.revocation.page) == (None, None)
+    assert provider.revocation.style == ours.revocation.style
+    assert [each.id for each in provider.access] == ["own"]
+    put(user, "grandchild", 'extends = "mine"\nid = "grandchild"\ntitle = "G"\n')
+    assert catalogue.get("grandchild").api_key is None
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('drop = ["api_kye"]', 'names "api_kye"'),
+        ('drop = ["api.nothing"]', 'names "api.nothing"'),
+        ('drop = ["id"]', 'names "id"'),
+        ('drop = "api_key"', "not a list"),
+        ("drop = [1]", "not a list"),
+    ],
+)
+def test_only_what_is_there_can_be_dropped(user: Path, line: str, problem: str) -> None:
+    put(user, "mine", f'extends = "github"\nid = "mine"\ntitle = "Mine"\n{line}\n')
+    (fault,) = Catalogue(OWN, user).faults()
+    assert fault.key == "drop"
+    assert problem in fault.problem
+
+
+def test_without_extends_there_is_nothing_to_drop(user: Path) -> None:
+    put(user, "acme", f'drop = ["api_key"]\n{ACME}')
+    (fault,) = Catalogue(OWN, user).faults()
+    assert fault.key == "drop"
+
+
+KEYED = (
+    'id = "keyed"\ntitle = "Keyed"\nmethods = ["oauth", "api_key"]\n[policy]\nregister_at = "https://k.example/apps"\n'
+    '[endpoints]\nauthorization_endpoint = "https://k.example/a"\ntoken_endpoint = "https://k.example/t"\n'
+    '[api]\nbase = "https://api.k.example"\nhosts = ["*.k.example"]\nheaders = { X-Version = "2" }\n'
+    '[identity]\nsource = "request"\nurl = "https://api.k.example/me"\nmap = { subject = "id" }\n[api_key]\n'
+)
+
+
+def test_keys_share_what_they_do_not_say(user: Path) -> None:
+    catalogue = Catalogue(OWN, user)
+    put(user, "keyed", KEYED)
+    provider = catalogue.get("keyed")
+    assert provider.api_key is not None
+    assert (provider.api_key.api, provider.api_key.identity) == (provider.api, provider.identity)
+    put(user, "keyed", f'{KEYED}[api_key.api]\nplacement = "header"\nname = "X-Key"\n')
+    own = catalogue.get("keyed").api_key
+    assert own is not None
+    assert (own.api.base, own.api.hosts) == (provider.api.base, provider.api.hosts)
+    assert (own.api.placement, dict(own.api.headers)) == ("header", {})
+    put(
+        user,
+        "keyed",
+        f'{KEYED}[api_key.api]\nbase = "https://keys.k.example"\n[api_key.identity]\nsource = "none"\n',
+    )
+    own = catalogue.get("keyed").api_key
+    assert own is not None
+    assert (own.api.base, own.api.hosts, own.identity.source) == ("https://keys.k.example", (), "none")
+
+
+def test_a_key_is_not_asked_for_by_an_id_token(user: Path) -> None:
+    """What a sign-in's own token says, no key says."""
+    asked = 'source = "request"\nurl = "https://api.k.example/me"'
+    test = '[test]\nurl = "https://api.k.example/me"\n'
+    put(user, "keyed", KEYED.replace(asked, 'source = "token_answer"') + test)
+    (fault,) = Catalogue(OWN, user).faults()
+    assert fault.key == "api_key.identity.url"
+
+
+def test_a_fault_in_what_keys_share_is_said_once(user: Path) -> None:
+    put(user, "keyed", KEYED.replace("https://api.k.example", "http://api.k.example"))
+    assert [fault.key for fault in Catalogue(OWN, user).faults()] == ["api.base", "identity.url"]

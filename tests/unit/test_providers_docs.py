@@ -60,7 +60,7 @@ def test_old_facts_are_listed_oldest_first(tmp_path: Path) -> None:
 def test_the_schema_for_editors_knows_every_key_and_no_other() -> None:
     schema = json_schema()
     preset = schema["$defs"]["Provider"]
-    assert set(preset["properties"]) == {"extends", *keys_of(Provider)}
+    assert set(preset["properties"]) == {"extends", "drop", *keys_of(Provider)}
     assert all(table.get("additionalProperties") is False for table in schema["$defs"].values())
     written = json.loads((ROOT / "docs" / "preset.schema.json").read_text("utf-8"))
     assert written == json.loads(json.dumps(schema))

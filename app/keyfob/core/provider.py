@@ -391,8 +391,12 @@ class ApiKeyProfile:
     called: Annotated[KeyWord, Meaning("what the provider calls it")] = "API key"
     hint: Words = ""
     pattern: Pattern | None = None
-    api: Api = field(default_factory=Api)
-    identity: IdentitySource = field(default_factory=lambda: IdentitySource(source="request"))
+    api: Annotated[Api, Meaning("absent: as [api]; without base and hosts: those of [api]")] = field(
+        default_factory=Api
+    )
+    identity: Annotated[IdentitySource, Meaning("absent: as [identity], if that is a request")] = field(
+        default_factory=lambda: IdentitySource(source="request")
+    )
     redact: Annotated[tuple[str, ...], Meaning("fields of answers that echo the key")] = ()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from keyfob.core.provider import Provider
 from keyfob.providers import consistency, values
-from keyfob.providers.inheritance import FaultyPresetError, Lookup, merged, parse
+from keyfob.providers.inheritance import FaultyPresetError, Lookup, merged, parse, with_key_defaults
 from keyfob.providers.schema import keys_of
 from keyfob.providers.schema_check import PresetFault, read
 
@@ -53,10 +53,18 @@ def judge(table: Mapping[str, Any], *, ours: bool) -> tuple[Provider | None, tup
     provider, faults = read(table)
     if not provider.methods:
         return None, tuple(faults)  # what a preset with no method needs is not known
+    provider, shared = with_key_defaults(provider, table)
     leaves = list(_leaves(provider, ""))
     faulty = {fault.key for fault in faults}
     for rule in RULES:
-        faults += [fault for fault in rule(provider, leaves, ours) if fault.key not in faulty]
+        found = [fault for fault in rule(provider, leaves, ours) if fault.key not in faulty]
+        said = {fault.key for fault in found}
+        # What is wrong with a value that the keys share is said once, at the place where it is written.
+        faults += [
+            fault
+            for fault in found
+            if not (fault.key.startswith(shared) and fault.key.removeprefix("api_key.") in said)
+        ]
     if ours and "tested" not in table:
         faults.append(
             PresetFault("tested", "is missing", 'it should be one of "live", "software", "documentation"')

@@ -1,16 +1,20 @@
-"""Families of presets: `extends = "other"` starts from another preset's
-tables, and the file's own values replace them.
+"""What a preset need not repeat: the tables of another preset that it extends, and the API of its keys.
 
-Tables are merged key by key, and everything else is replaced. `id` and `title` are never inherited from
-another id. A user's file may extend Keyfob's preset with the same id. Pure: the caller finds the files.
+`extends = "other"` starts from another preset's tables, and the file's own values replace them. Tables are
+merged key by key, and everything else is replaced; `drop` leaves out what the file names. `id` and `title`
+are never inherited from another id. A user's file may extend Keyfob's preset with the same id. Pure: the
+caller finds the files.
 """
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from keyfob.core.provider import Provider
 from keyfob.core.text import plain
 from keyfob.providers.schema_check import PresetFault
 
@@ -46,7 +50,9 @@ def parse(data: bytes) -> Table:
 
 
 def merged(table: Table, lookup: Lookup) -> Table:
-    """The table with its family's tables under it, and without `extends`. Raises FaultyPresetError."""
+    """The table with its family's tables under it, and without `extends` and `drop`. Raises
+    FaultyPresetError.
+    """
     chain = [table]
     seen: list[tuple[str, bool]] = []
     while "extends" in chain[-1]:
@@ -77,9 +83,57 @@ def merged(table: Table, lookup: Lookup) -> Table:
         chain.append({key: value for key, value in parent.items() if key not in named})
     out: Table = {}
     for link in reversed(chain):
-        out = _over(out, link)
+        out = _over(_without(out, link.get("drop", [])), link)
     out.pop("extends", None)
+    out.pop("drop", None)
     return out
+
+
+def _without(base: Table, names: object) -> Table:
+    """What is extended, without the tables and keys that `drop` names. Raises FaultyPresetError."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FaultyPresetError(
+            PresetFault("drop", "is not a list of strings", 'it should name tables, such as ["api_key"]')
+        )
+    out = base
+    for name in names:
+        *way, last = name.split(".")
+        out = copy.deepcopy(out)
+        at: Any = out
+        for step in way:
+            at = at.get(step) if isinstance(at, Mapping) else None
+        if not isinstance(at, dict) or last not in at or name in ("id", "title"):
+            raise FaultyPresetError(
+                PresetFault(
+                    "drop",
+                    f'names "{plain(name, 60)}"',
+                    "it should name only tables and keys of the preset that this one extends",
+                )
+            )
+        del at[last]
+    return out
+
+
+def with_key_defaults(provider: Provider, table: Mapping[str, Any]) -> tuple[Provider, tuple[str, ...]]:
+    """The provider of `table`, with what its keys share with its sign-ins, and the dotted keys that were
+    filled in. Without [api_key.api] a key goes where a token goes, and in the same way; without its `base`
+    and `hosts` it goes there in its own way. Without [api_key.identity] it is asked for in the same way, if
+    that is a request.
+    """
+    key, given = provider.api_key, table.get("api_key")
+    if key is None or not isinstance(given, Mapping):
+        return provider, ()
+    shared = []
+    if "api" not in given:
+        key = replace(key, api=replace(provider.api, from_answer=None))
+        shared.append("api_key.api.")
+    elif key.api.base is None and not key.api.hosts:
+        key = replace(key, api=replace(key.api, base=provider.api.base, hosts=provider.api.hosts))
+        shared += ["api_key.api.base", "api_key.api.hosts."]
+    if "identity" not in given and provider.identity.source == "request":
+        key = replace(key, identity=provider.identity)
+        shared.append("api_key.identity.")
+    return replace(provider, api_key=key), tuple(shared)
 
 
 def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> Table:

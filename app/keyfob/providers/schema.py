@@ -83,7 +83,7 @@ def table_of(kind: object) -> type[Any] | None:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a preset file. `extends` is only in files."""
+    """The JSON Schema (draft 2020-12) of a preset file. `extends` and `drop` are only in files."""
     definitions: dict[str, Any] = {}
     reference = _reference(Provider, definitions)
     preset = definitions[Provider.__name__]
@@ -91,6 +91,11 @@ def json_schema() -> dict[str, Any]:
         "extends": {
             "type": "string",
             "description": "the id of a preset to extend; values in this file replace its values",
+        },
+        "drop": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "tables and keys of the preset to extend that this one does not have",
         },
         **preset["properties"],
     }
