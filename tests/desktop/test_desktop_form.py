@@ -354,3 +354,13 @@ def test_a_key_of_two_parts_has_a_field_for_each(
     qtbot.waitUntil(lambda: len(attempts) == 1)
     assert attempts[0].request.api_key == Secret("canary-first app-canary")
     assert steps(dialog)[1].endswith("Copy both parts and paste them here.")
+
+
+def test_a_code_asks_for_no_secret_that_only_the_browser_needs(dialog: ConnectDialog, qtbot: QtBot) -> None:
+    """GitHub's device flow uses no client secret, and no browser opens next."""
+    open_form(dialog, qtbot, "github", "device")
+    page = dialog.form
+    assert "client_secret" not in page.fields
+    assert "browser" not in page.text.text().lower()
+    dialog.connect_to("github", "oauth")
+    qtbot.waitUntil(lambda: "client_secret" in page.fields)

@@ -283,6 +283,26 @@ def test_an_api_key_comes_from_stdin(engine: Engine, begin: Mock) -> None:
     assert call(engine, "connect", "claude", "--api-key-stdin", stdin="\n").code == 2
 
 
+def test_a_client_secret_belongs_to_the_client_that_keyfob_knows(engine: Engine, begin: Mock) -> None:
+    provider = engine.providers.get("gitlab")
+    engine.clients.keep(provider, {"instance": "gitlab.com"}, "my-app", None)
+    ran = call(engine, "connect", "gitlab", "--client-secret-stdin", stdin="canary-secret\n")
+    assert ran.code == 0, ran.err
+    (request,) = begin.call_args.args
+    assert (request.client_id, request.client_secret) == ("my-app", Secret("canary-secret"))
+    assert engine.accounts.resolve("gitlab").account.pin.client_auth == "client_secret_post"
+    again = call(engine, "reconnect", "gitlab", "--client-secret-stdin", stdin="canary-other\n")
+    assert again.code == 0, again.err
+    (request,) = begin.call_args.args
+    assert (request.client_id, request.client_secret) == ("my-app", Secret("canary-other"))
+
+
+def test_a_client_secret_without_a_client_is_refused_with_what_to_add(engine: Engine, begin: Mock) -> None:
+    ran = call(engine, "connect", "github", "--client-secret-stdin", stdin="canary-secret\n")
+    assert (ran.code, begin.called) == (2, False)
+    assert "has no client id for GitHub. Add --client-id with the client id" in ran.last
+
+
 TWO_PARTS = """
 id = "two"
 title = "Two"

@@ -79,8 +79,9 @@ def request_for(
     """
     if options.only_scopes and (options.access or options.scopes):
         raise Usage("--only-scope cannot be combined with --access or --scope")
-    if options.client_secret_stdin and not options.client_id:
-        raise Usage("--client-secret-stdin needs --client-id")
+    client_id = options.client_id
+    if options.client_secret_stdin and not client_id:
+        client_id = _known_client(session, provider, options, account)
     secret = (
         session.secret_from_stdin("--client-secret-stdin", "Client secret")
         if options.client_secret_stdin
@@ -102,12 +103,30 @@ def request_for(
         inputs=inputs_of(options.inputs, options.handle, options.username),
         api_key=api_key,
         password=password,
-        client_id=options.client_id,
+        client_id=client_id,
         client_secret=secret,
         timeout=options.timeout,
         open_browser=not options.no_browser,
         switch_method=account is not None and options.method is not None,
     )
+
+
+def _known_client(
+    session: Session, provider: Provider, options: SignInOptions, account: Account | None
+) -> str:
+    """The client id that the secret belongs to: the account's, a saved one, or the preset's. Raises Usage."""
+    if account is not None and account.pin.client_id:
+        return account.pin.client_id
+    clients = session.engine.clients
+    inputs = inputs_of(options.inputs, options.handle, options.username)
+    asked = SignInRequest(provider.id, options.method, inputs=inputs)
+    known = clients.known(provider, clients.inputs(provider, asked, None))
+    if known is None:
+        raise Usage(
+            f"--client-secret-stdin needs --client-id: Keyfob has no client id for {provider.title}",
+            remedy="Add --client-id with the client id of your app registration.",
+        )
+    return known.client_id
 
 
 def _secrets_for(

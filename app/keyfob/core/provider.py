@@ -204,6 +204,9 @@ class DeviceProfile:
         Name | None, Meaning("the parameter with the scopes, if the device request has another one")
     ] = None
     repeats_scopes: Annotated[bool, Meaning("true: the token request has the scopes too")] = False
+    secret: Annotated[
+        SecretRule | None, Meaning("whether a code needs a client secret, if not as client.secret says")
+    ] = None
     code_field: Annotated[Name, Meaning("the parameter of the token request with the device code")] = (
         "device_code"
     )
@@ -468,6 +471,10 @@ class Provider:
     def key_for(self, method: Method) -> ApiKeyProfile | None:
         """What the preset says about keys, if an account that signs in by `method` has one."""
         return self.api_key if holds_key(method) else None
+
+    def secret_rule(self, method: Method) -> SecretRule:
+        """Whether a client that signs in by `method` has a secret."""
+        return self.device.secret or self.client.secret if method == "device" else self.client.secret
 
     def inputs_for(self, method: Method) -> tuple[Input, ...]:
         """What the user must enter to sign in by `method`."""

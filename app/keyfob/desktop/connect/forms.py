@@ -53,7 +53,7 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
         inputs=provider.inputs_for(method),
         registration=_registration(provider, setting_port) if registers else None,
         known_client=known if registers else None,
-        secret=provider.client.secret if registers else "never",
+        secret=provider.secret_rule(method) if registers else "never",
         key=_key(provider) if wants_key else None,
         password_wanted=facts.asks_for == "password",
         blocked=policy.blocked if not wants_key and known is None else None,

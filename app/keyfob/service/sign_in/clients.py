@@ -20,7 +20,7 @@ from keyfob.core.methods import holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
-from keyfob.core.words import ClientAuth, ClientSource
+from keyfob.core.words import ClientAuth, ClientSource, SecretRule
 from keyfob.ports import NamedValues, Vault
 from keyfob.protocol.context import Client
 from keyfob.protocol.oauth import register
@@ -186,7 +186,8 @@ class Clients:
             return own
         known = self.known(provider, inputs)
         if known is not None and known.source != "preset":
-            return self._mine(provider, inputs, known)
+            method = request.method or provider.methods[0]
+            return self._mine(provider, inputs, known, provider.secret_rule(method))
         if provider.policy.blocked:
             raise SettingWrong(
                 provider.policy.blocked,
@@ -225,7 +226,13 @@ class Clients:
             return self._mine(provider, inputs, known)
         return ClientChoice(Client(known.client_id, known.auth))
 
-    def _mine(self, provider: Provider, inputs: Mapping[str, str], known: StoredClient) -> ClientChoice:
+    def _mine(
+        self,
+        provider: Provider,
+        inputs: Mapping[str, str],
+        known: StoredClient,
+        rule: SecretRule = "never",
+    ) -> ClientChoice:
         if known.auth == "private_key_jwt":
             key_id = self._store.read(f"jwk-of/{provider.id}")
             key = self._contexts.jwk(key_id) if key_id else None
@@ -248,7 +255,7 @@ class Clients:
                 if known.source == "environment" and text
                 else self._vault.load(_name(provider.id, inputs))
             )
-        if secret is None and provider.client.secret == "required":  # noqa: S105
+        if secret is None and rule == "required":
             raise SettingWrong(
                 f"{provider.title} also needs the client secret of your app registration",
                 code="client_missing",
