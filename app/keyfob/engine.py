@@ -112,6 +112,7 @@ from keyfob.service.sign_in.preparation import Preparation
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools.imports import Imports
 from keyfob.tools.tool_check import tools_finding
+from keyfob.tools.tool_setup import ToolSetup
 from keyfob.tools.wiring import Wiring
 
 KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
@@ -189,6 +190,7 @@ class Engine:
     consents: Consents
     imports: Imports
     wiring: Wiring
+    tool_setup: ToolSetup
     recovery: Recovery
     encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
     before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
@@ -290,6 +292,7 @@ def build(ports: Ports) -> Engine:
             write=write_private,
         ),
         wiring=wiring,
+        tool_setup=ToolSetup(accounts, wiring, ports.user_home),
         recovery=recovery,
         encrypted_file=ports.encrypted_file,
     )

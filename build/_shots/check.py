@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QApplication
@@ -14,6 +15,7 @@ from _shots.registry import scene
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
 from keyfob.desktop.shared.widgets import Scroller
+from keyfob.tools.tool_setup import Asked
 from support.fake_ports import NOW, ScriptedTransport
 
 if TYPE_CHECKING:
@@ -82,6 +84,39 @@ def well(stage: Stage) -> QWidget:
 @scene("check-several")
 def several(stage: Stage) -> QWidget:
     return opened(stage, LOCKED, TAKEN).window
+
+
+def changed_git(stage: Stage) -> AppController:
+    """Another program has taken Keyfob's lines out of git's settings."""
+    engine = stage.engine(stage.views("github"), checks=())
+    asked = Asked(stage.folder, ("github",))
+    engine.tool_setup.make("git", asked, engine.tool_setup.plan("git", asked))
+    notes = engine.wiring.notes("git")
+    assert notes is not None
+    for name in notes["files"]:
+        Path(name).write_text("[user]\n\tname = Aldis\n")
+    return opened(stage, keep=("github",))
+
+
+@scene("check-tool-changed")
+def tool_changed(stage: Stage) -> QWidget:
+    window = changed_git(stage).window
+    stage.show(window)
+    bar = window.pages.currentWidget().findChildren(Scroller)[0].verticalScrollBar()
+    bar.setValue(bar.maximum())
+    QApplication.processEvents()
+    return window
+
+
+@scene("check-repair")
+def repair(stage: Stage) -> QWidget:
+    app = changed_git(stage)
+    assert app.running is not None
+    repair = app.running.tool_repair
+    repair.ask("git")
+    stage.until(lambda: repair.dialog)
+    assert repair.dialog is not None
+    return repair.dialog
 
 
 @scene("check-offline")

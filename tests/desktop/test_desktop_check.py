@@ -24,11 +24,14 @@ from keyfob.desktop.check.models import STATE_WORDS, Result, State
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
+from keyfob.engine import Engine
 from keyfob.ports import VaultHealth
 from keyfob.service.doctor import ORDER, Step
+from keyfob.tools.tool_setup import Asked
 from support.announcements import announcements
 from support.desktop_app import choose, make_app, put_away
 from support.fake_ports import NOW, FakeVault, ScriptedTransport
+from support.memory_store import MemoryAccountStore
 from support.sample_engine import sample_engine
 from support.samples import sample_views
 
@@ -74,6 +77,66 @@ def run(app: AppController, qtbot: QtBot) -> Any:
     check.nav.click()
     qtbot.waitUntil(lambda: bool(check.presenter.report))
     return check.page
+
+
+@pytest.fixture
+def git(tmp_path: Path, opened: Open) -> tuple[AppController, Engine, Path]:
+    """git was set up for one account; its file."""
+    store = MemoryAccountStore()
+    views = [view for view in sample_views() if view.provider == "github"]
+    engine = sample_engine(tmp_path, views, store=store)
+    asked = Asked(tmp_path, ("github",))
+    engine.tool_setup.make("git", asked, engine.tool_setup.plan("git", asked))
+    notes = engine.wiring.notes("git")
+    assert notes is not None
+    (name,) = notes["files"]
+    return opened(store=store), engine, Path(name)
+
+
+def test_a_changed_tool_is_set_up_again_from_the_page(
+    git: tuple[AppController, Engine, Path], qtbot: QtBot
+) -> None:
+    """S-79"""
+    app, _, file = git
+    wanted = file.read_text()
+    file.write_text("[user]\n\tname = A\n\ttoken = not-to-be-shown\n")
+    page = run(app, qtbot)
+    row = rows(page)["Tools"]
+    assert row.effect.text() == words.CHANGED
+    assert row.button.accessibleName() == "Repair: Tools"
+    row.button.click()
+    repair = app.running.tool_repair
+    qtbot.waitUntil(lambda: repair.dialog is not None)
+    dialog = repair.dialog
+    shown = dialog.change.toPlainText()
+    assert f"+++ {file}" in shown
+    assert "keyfob" in shown
+    assert "not-to-be-shown" not in shown
+    assert dialog.focusWidget() is dialog.cancel
+    dialog.cancel.click()
+    assert "keyfob" not in file.read_text()
+
+    qtbot.waitUntil(lambda: rows(page)["Tools"].button is not None)
+    rows(page)["Tools"].button.click()
+    qtbot.waitUntil(lambda: repair.dialog is not None)
+    repair.dialog.deed.click()
+    qtbot.waitUntil(lambda: rows(page)["Tools"].text.text() == "git is ready.")
+    assert file.read_text() == f"[user]\n\tname = A\n\ttoken = not-to-be-shown\n{wanted}"
+    assert app.window.note.text.text().startswith("git is set up again.")
+
+
+def test_a_tool_whose_account_is_gone_is_not_set_up_again(
+    git: tuple[AppController, Engine, Path], qtbot: QtBot
+) -> None:
+    app, engine, file = git
+    file.unlink()
+    page = run(app, qtbot)
+    engine.accounts.remove("github")
+    rows(page)["Tools"].button.click()
+    qtbot.waitUntil(app.window.note.isVisible)
+    assert "github" in app.window.note.text.text()
+    assert app.running.tool_repair.dialog is None
+    assert not file.exists()
 
 
 def rows(page: Any) -> dict[str, HopRow]:

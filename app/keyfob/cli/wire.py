@@ -16,7 +16,7 @@ import click
 from keyfob.cli.options import F, complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.account import AccountView
-from keyfob.core.errors import SettingWrong, SignInEnded, Usage
+from keyfob.core.errors import SignInEnded, Usage
 from keyfob.core.text import inert
 from keyfob.ports import BACKUP_SUFFIX
 from keyfob.process.own_process import find_program
@@ -24,6 +24,7 @@ from keyfob.tools import hosts
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import Option
+from keyfob.tools.tool_setup import Asked
 from keyfob.tools.wiring import State
 
 CHANGED = "changed since"
@@ -106,27 +107,16 @@ def wire(
         )
     engine = session.engine
     views = [engine.accounts.view(ref) for ref in accounts] if accounts else engine.accounts.views()
-    kept = [view for view in views if not view.shareable]
-    if accounts and kept:
-        raise SettingWrong(
-            f"The terms of {kept[0].provider_title} do not let other tools use the token of {kept[0].id}",
-            code="sharing_not_allowed",
-        )
-    planned = engine.wiring.plan(
-        tool,
-        [view for view in views if view.shareable],
-        engine.accounts.views(),
-        named=bool(accounts),
-        options={name: value for name, value in options.items() if value is not None},
-        here=Path.cwd(),
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    asked = Asked(Path.cwd(), accounts, given)
+    planned = engine.tool_setup.plan(tool, asked)
     changes = [change for change in planned.changes if change.needed]
     _show(session, changes)
     if changes:
         for warning in planned.warnings:
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
-        engine.wiring.make(tool, changes, planned.remembered)
+        engine.tool_setup.make(tool, asked, planned)
     lacks = _lacking(tool, [view for view in views if view.shareable])
     _print_changes(
         session,

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject
 
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop.check.controller import CheckEverything
+from keyfob.desktop.check.repair import ToolRepair
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
@@ -80,6 +81,7 @@ class RunningApp(QObject):
         self.check = CheckEverything(
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
         )
+        self.tool_repair = ToolRepair(shell.theme, shell.window, engine.tool_setup, self)
         self.passphrase = Passphrase(shell.theme, shell.window, engine.encrypted_file, self)
         self._wire_presenter()
         self._wire_presses()
@@ -109,6 +111,7 @@ class RunningApp(QObject):
             self.connect_dialog.end()
         self._engine.listeners.close()
         self.passphrase.close()
+        self.tool_repair.close()
         self.history.close()
         self.check.close()
         self._shell.notifications.close()
@@ -158,6 +161,9 @@ class RunningApp(QObject):
         check.port_asked.connect(self._open_port)
         check.vault_asked.connect(self._open_vault)
         check.reconnect_asked.connect(self._reconnect_asked)
+        check.repair_asked.connect(self.tool_repair.ask)
+        self.tool_repair.said.connect(self._say)
+        self.tool_repair.repaired.connect(check.something_changed)
         self.presenter.keychain.unlocked.connect(check.something_changed)
         self.connect_dialog.finished.connect(check.something_changed)
         self._shell.settings.closed.connect(check.something_changed)

@@ -1,9 +1,9 @@
 """Changes to other tools' files: written whole, with a backup next to each, and taken back exactly.
 
-What was done is noted in `state/wired.json` (paths and checksums, never content). `undo` puts the backup
-back, byte by byte, if the file is still as we left it; if somebody has changed it since, only our part is
-taken out. Texts have `\\n` at the ends of their lines; the file keeps its own line ends and its byte order
-mark.
+What was done is noted in `state/wired.json`: paths and checksums, what was asked for, never content. `undo`
+puts the backup back, byte by byte, if the file is still as we left it; if somebody has changed it since, only
+our part is taken out. Texts have `\\n` at the ends of their lines; the file keeps its own line ends and its
+byte order mark.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class Wiring:
         return SETUPS[tool].plan(request)
 
     def notes(self, tool: str) -> dict[str, Any] | None:
-        """What `wire` saved: `files` and `told`, the values that undoing needs. None if it was not wired."""
+        """What `wire` saved: `files`, `told`, the values that undoing needs, and `asked`, as `make` got it.
+        None if it was not wired.
+        """
         found: dict[str, Any] | None = self._all().get(tool)
         return found
 
@@ -116,11 +118,19 @@ class Wiring:
         text = text_of(data)
         return _without_ours(tool, text, notes["told"]) != text
 
-    def make(self, tool: str, changes: list[Change], values: dict[str, str]) -> None:
-        """Write the changes, each with a backup of what was there. Raises SettingWrong; what is written
-        stays.
+    def make(
+        self,
+        tool: str,
+        changes: list[Change],
+        values: dict[str, str],
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the changes, each with a backup of what was there. `asked`: what the tool is set up for,
+        which is noted too. Raises SettingWrong; what is written stays.
         """
-        files = dict((self.notes(tool) or {"files": {}})["files"])
+        before = self.notes(tool) or {"files": {}}
+        files = dict(before["files"])
+        asked = before.get("asked") if asked is None else asked
         for change in changes:
             path = change.path.resolve()  # a link to somebody's dotfiles stays a link
             known = files.get(str(path))
@@ -139,7 +149,7 @@ class Wiring:
             except OSError as error:
                 raise SettingWrong(f"{error.filename or path} cannot be written: {error.strerror}") from None
             files[str(path)] = {**note, "digest": _digest(after)}
-            self._note(tool, {"files": files, "told": values})
+            self._note(tool, {"files": files, "told": values, "asked": asked})
 
     def undoing(self, tool: str) -> list[tuple[Change, bool]]:
         """What `undo` will do, to be shown: each change, and whether the file goes altogether. From a text

@@ -30,6 +30,7 @@ class CheckEverything(QObject):
     port_asked = Signal()
     vault_asked = Signal()  # where tokens are kept
     reconnect_asked = Signal(str)  # an account's key
+    repair_asked = Signal(str)  # a tool's name
 
     def __init__(
         self,
@@ -97,5 +98,7 @@ class CheckEverything(QObject):
                 self.port_asked.emit()
             case "reconnect":
                 self.reconnect_asked.emit(key)
+            case "repair":
+                self.repair_asked.emit(key)
             case "again":
                 self.presenter.run()

@@ -49,7 +49,6 @@ SIGNED_OUT = "Your tools do not get a token for this account until you sign in."
 CHANGED = "The tool may not get tokens from Keyfob until you set it up again."
 # A problem that a command solves, for the clipboard: a template as in `core.facts`.
 COMMANDS: Mapping[ErrorCode, str] = {
-    "setup_changed": "keyfob wire[ {name}]",
     "store_damaged": "keyfob doctor --recover",
 }
 TIMED_OUT: frozenset[ErrorCode] = frozenset({"network_timeout", "keychain_timeout"})

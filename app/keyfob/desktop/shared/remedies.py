@@ -148,7 +148,7 @@ REMEDIES: Remedies = {
     "no_screen": "Sign in by device code.",
     "tray_missing": "Install a tray extension, or keep the window open.",
     "demo_missing": "Install Keyfob with its extra demo.",
-    "setup_changed": "To set it up again, run keyfob wire[ {name}] in a terminal.",
+    "setup_changed": "To set it up again, press Repair in Check everything.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

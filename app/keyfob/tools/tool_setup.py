@@ -1,0 +1,65 @@
+"""Sets up a tool for accounts, and again as it was asked for the first time. The command line and the window
+use this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keyfob.core.errors import SettingWrong
+from keyfob.service.accounts.accounts import Accounts
+from keyfob.tools.setup import SetupPlan
+from keyfob.tools.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a tool was set up for. `accounts`: ids or keys of those that were named; none means all that tools
+    may use. `here`: the folder in which it was asked for.
+    """
+
+    here: Path
+    accounts: Sequence[str] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class ToolSetup:
+    """Blocking. For one change at a time."""
+
+    def __init__(self, accounts: Accounts, wiring: Wiring, home: Path) -> None:
+        """`home`: the user's own folder."""
+        self._accounts, self._wiring, self._home = accounts, wiring, home
+
+    def plan(self, tool: str, asked: Asked) -> SetupPlan:
+        """What would change. Raises SettingWrong (`sharing_not_allowed`), NotFound, Usage."""
+        everyone = self._accounts.views()
+        views = [self._accounts.view(ref) for ref in asked.accounts] if asked.accounts else everyone
+        kept = [view for view in views if not view.shareable]
+        if asked.accounts and kept:
+            raise SettingWrong(
+                f"The terms of {kept[0].provider_title} do not let other tools use the token of {kept[0].id}",
+                code="sharing_not_allowed",
+            )
+        return self._wiring.plan(
+            tool,
+            [view for view in views if view.shareable],
+            everyone,
+            named=bool(asked.accounts),
+            options=asked.options,
+            here=asked.here,
+        )
+
+    def make(self, tool: str, asked: Asked, plan: SetupPlan) -> None:
+        """Write what is needed of the plan, and note what was asked for. Raises SettingWrong."""
+        changes = [change for change in plan.changes if change.needed]
+        keys = [self._accounts.view(ref).key for ref in asked.accounts]  # an account may get another label
+        note = {"accounts": keys, "options": dict(asked.options), "here": str(asked.here)}
+        self._wiring.make(tool, changes, plan.remembered, note)
+
+    def asked(self, tool: str) -> Asked:
+        """What the tool was set up for; if it is not known, all accounts."""
+        note = (self._wiring.notes(tool) or {}).get("asked") or {}
+        here = Path(note.get("here") or self._home)
+        return Asked(here, tuple(note.get("accounts", ())), dict(note.get("options", {})))
