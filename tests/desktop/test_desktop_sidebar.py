@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +15,16 @@ from PySide6.QtWidgets import QApplication, QSplitter
 from pytestqt.qtbot import QtBot
 
 from keyfob.core.account import AccountView
+from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, button
+from keyfob.desktop.window import place as place_file
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Window
 from keyfob.desktop.window.names import listed
 from keyfob.desktop.window.place import FILE, WindowPlace
+from keyfob.process.home import write_private
 from support.announcements import announcements
 from support.samples import NOW, view
 
@@ -126,13 +131,17 @@ def test_a_search_that_began_stays_when_accounts_become_few(window: MainWindow) 
     assert not window.sidebar.search.isVisible()
 
 
-def test_place_and_widths_are_remembered(open_window: Callable[..., MainWindow], tmp_path: Path) -> None:
+def test_place_and_widths_are_remembered(
+    open_window: Callable[..., MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
     first = open_window()
     place = WindowPlace(first, tmp_path)
     first.show()
     first.resize(785, 650)  # less than the screen, which limits it
     first.choose_sidebar_width(250)
     first.hide()
+    qtbot.waitUntil((tmp_path / FILE).exists)
+    qtbot.waitUntil(lambda: not operation.running())
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     second = open_window()
     WindowPlace(second, tmp_path)
@@ -140,6 +149,38 @@ def test_place_and_widths_are_remembered(open_window: Callable[..., MainWindow],
     assert (second.width(), second.height()) == (first.width(), first.height())
     assert second.sidebar_width == first.sidebar_width == second.sidebar.width() == 250
     place.note()  # nothing has changed
+    assert not operation.running()
+
+
+def test_the_place_is_written_off_the_window_s_thread_and_the_last_one_stays(
+    open_window: Callable[..., MainWindow], tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, written = threading.Event(), []
+
+    def slow(path: Path, data: bytes) -> None:
+        written.append((threading.current_thread() is threading.main_thread(), json.loads(data)["sidebar"]))
+        assert gate.wait(10)
+        write_private(path, data)
+
+    monkeypatch.setattr(place_file, "write_private", slow)
+    window = open_window()
+    place = WindowPlace(window, tmp_path)
+    window.show()
+    for width in (250, 260, 270):
+        window.choose_sidebar_width(width)
+        window.hide()  # returns at once, whatever the disk does
+        window.show()
+    gate.set()
+    qtbot.waitUntil(lambda: not operation.running())
+    assert written == [(False, 250), (False, 270)]
+
+    gate.clear()
+    window.choose_sidebar_width(280)
+    place.note()
+    window.choose_sidebar_width(255)
+    threading.Timer(0.05, gate.set).start()
+    place.finish()  # the app ends: the place is in the file
+    assert json.loads((tmp_path / FILE).read_bytes())["sidebar"] == 255
 
 
 @pytest.mark.parametrize(
@@ -187,7 +228,7 @@ def test_a_window_that_lay_on_a_screen_that_is_gone_comes_back_onto_one(
     first = open_window()
     first.show()
     first.move(7000, 4000)
-    WindowPlace(first, tmp_path).note()
+    WindowPlace(first, tmp_path).finish()
     second = open_window()
     WindowPlace(second, tmp_path)
     second.show()
@@ -215,7 +256,7 @@ def test_a_width_that_nobody_chose_is_not_kept(
 ) -> None:
     first = open_window()
     first.sidebar.hide()  # as without accounts
-    WindowPlace(first, tmp_path).note()
+    WindowPlace(first, tmp_path).finish()
     second = open_window()
     WindowPlace(second, tmp_path)
     second.show()
@@ -227,7 +268,7 @@ def test_a_folder_that_cannot_be_written_costs_the_place_alone(
     open_window: Callable[..., MainWindow], tmp_path: Path
 ) -> None:
     window = open_window()
-    WindowPlace(window, tmp_path / "missing").note()
+    WindowPlace(window, tmp_path / "missing").finish()
     assert not (tmp_path / "missing").exists()
 
 

@@ -98,7 +98,7 @@ def run(
     theme = Theme(app, saved_theme(home))
     window = MainWindow(theme)
     place = WindowPlace(window, home.state)
-    app.aboutToQuit.connect(place.note)
+    app.aboutToQuit.connect(place.finish)
     instance.raised.connect(window.bring_up)
 
     def make() -> AppController:

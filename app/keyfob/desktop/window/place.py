@@ -9,22 +9,27 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QObject, QSize
 
+from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.process.home import write_private
 
 log = logging.getLogger(__name__)
 FILE = "window.json"
+LAST_WRITE = 5_000  # milliseconds that a write has at the end
 FRAME = QSize(8, 40)  # pixels that the desktop draws around a window
 
 
 class WindowPlace(QObject):
-    """Puts the window back at the start, and notes its place whenever it is hidden. On the GUI thread."""
+    """Puts the window back at the start, and notes its place whenever it is hidden. On the GUI thread; the
+    file is written off it, so that a slow disk holds nothing up.
+    """
 
     def __init__(self, window: MainWindow, state: Path) -> None:
         super().__init__(window)
         self._window, self._file = window, state / FILE
         self._fit()
-        self._noted = self._restore()
+        self._noted = self._written = self._restore()
+        self._writing: Operation | None = None
         window.hidden.connect(self.note)
 
     def _fit(self) -> None:
@@ -34,14 +39,32 @@ class WindowPlace(QObject):
         self._window.resize(self._window.size().boundedTo(room))
 
     def note(self) -> None:
-        """Write the place down if it has changed. A disk that refuses costs nothing but the place."""
-        place: dict[str, object] = {
+        """Have the place written down if it has changed. A disk that refuses costs nothing but the place."""
+        self._noted = self._place()
+        if self._writing is None and self._noted != self._written:
+            place = self._noted
+            self._writing = Operation(self, lambda: self._write(place), self._wrote).start()
+
+    def finish(self) -> None:
+        """The app ends: the place is in the file when this returns. Waits for a write that is under way."""
+        self._noted = self._place()
+        if self._writing is not None:
+            self._writing.wait(LAST_WRITE)
+        if self._noted != self._written:
+            self._write(self._noted)
+
+    def _place(self) -> dict[str, object]:
+        return {
             "geometry": base64.b64encode(self._window.saveGeometry().data()).decode(),
             "sidebar": self._window.sidebar_width,
         }
-        if place == self._noted:
-            return
-        self._noted = place
+
+    def _wrote(self, _result: object) -> None:
+        self._writing = None
+        self.note()  # it may have moved in the meantime
+
+    def _write(self, place: dict[str, object]) -> None:
+        self._written = place
         try:
             write_private(self._file, json.dumps(place).encode())
         except OSError as error:
