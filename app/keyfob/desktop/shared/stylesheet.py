@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from keyfob.desktop.shared.palette import Palette
+from keyfob.desktop.shared.palette import LIGHT, Palette
 
 
 def stylesheet(p: Palette, px: Callable[[float], int], mono: str) -> str:
@@ -18,6 +18,8 @@ def stylesheet(p: Palette, px: Callable[[float], int], mono: str) -> str:
 QMainWindow, QDialog {{ background: {p.bg}; }}
 QDialog {{ background: {p.panel}; }}
 QLabel {{ background: transparent; color: {p.ink}; }}
+QBalloonTip QLabel {{ color: {LIGHT.ink}; }}  /* Qt draws it on light yellow in every theme */
+QBalloonTip QPushButton, QBalloonTip QPushButton:hover {{ background: transparent; border: none; padding: 0; }}
 QLabel[role="title"] {{ font-size: {px(22)}px; font-weight: 700; }}
 QLabel[role="dialogTitle"] {{ font-size: {px(19)}px; font-weight: 700; }}
 QLabel[role="heading"] {{ font-size: {px(12.5)}px; font-weight: 600; color: {p.ink2}; }}
