@@ -83,10 +83,15 @@ def response(body: str, status: int = 200) -> Response:
     return Response(status, {"content-type": "application/json"}, body.encode(), AT)
 
 
+def key_of(talk: Mapping[str, Any]) -> str:
+    """The key that the person pasted, with its second part where it has one."""
+    return f"{KEY} {talk['second']}" if "second" in talk else KEY
+
+
 def grant_of(ctx: FlowContext, talk: Mapping[str, Any]) -> Grant:
     """What the sign-in gives: from the token answer, or the key that the person pasted."""
     if talk["method"] == "api_key":
-        return Grant(Secret(KEY), AT, token_type="ApiKey")
+        return Grant(Secret(key_of(talk)), AT, token_type="ApiKey")
     if talk["method"] == "app_password" or "openrouter_keys" in ctx.provider.quirks:
         return Grant(Secret(TOKEN), AT)
     return grant_in(ctx, read_answer(ctx.provider, response(talk["token"])))
@@ -135,7 +140,9 @@ def test_every_preset_has_a_conversation_and_none_is_left_over() -> None:
 def test_the_token_answer_gives_the_grant(file: Mapping[str, Any], talk: Mapping[str, Any]) -> None:
     ctx, expected = context_of(file, talk), talk["expect"]
     grant = grant_of(ctx, talk)
-    assert grant.access.reveal() == (KEY if talk["method"] == "api_key" else talk.get("access", TOKEN))
+    assert grant.access.reveal() == (
+        key_of(talk) if talk["method"] == "api_key" else talk.get("access", TOKEN)
+    )
     if "refresh" in expected:
         assert (grant.refresh is not None) is expected["refresh"]
     if "expires_in" in expected:
