@@ -141,12 +141,12 @@ def test_a_match_that_the_filters_hide_is_one_press_away(page: GalleryPage, qtbo
 
 
 @pytest.mark.parametrize(
-    ("query", "first"), [("git", "github"), ("x", "x"), ("open", "openai"), ("AI", "openai")]
+    ("query", "first"), [("git", "github"), ("x", "x"), ("open", "openai"), ("CHATGPT", "openai")]
 )
 def test_return_in_the_search_field_goes_on_with_the_first_match(
     page: GalleryPage, qtbot: QtBot, query: str, first: str
 ) -> None:
-    """A title that begins with the query comes before one that only contains it."""
+    """A title that is the query comes first, then one that begins with it, then one that contains it."""
     qtbot.keyClicks(page.search, query)
     assert page.current() is not None
     assert page.current().id == first

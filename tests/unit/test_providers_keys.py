@@ -53,6 +53,7 @@ KEYS = {
     "deepseek": "sk-" + "madeup".ljust(32, "0"),
     "replicate": "r8" + "_madeup",
     "perplexity": "pplx" + "-madeup",
+    "linear": "lin_" + "api_madeup",
 }
 
 

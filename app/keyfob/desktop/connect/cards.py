@@ -150,7 +150,10 @@ def found(card: Card, query: str) -> bool:
 
 
 def best(cards: Sequence[Card], query: str) -> Card | None:
-    """The first of these cards whose title begins with `query`, else the first of all."""
+    """The card whose title is `query`, else the first whose title begins with it, else the first of all."""
     wanted = query.strip().casefold()
-    begins = (each for each in cards if wanted and each.title.casefold().startswith(wanted))
+    titles = [each.title.casefold() for each in cards]
+    if wanted in titles:
+        return cards[titles.index(wanted)]
+    begins = (each for each, title in zip(cards, titles, strict=True) if wanted and title.startswith(wanted))
     return next(begins, cards[0] if cards else None)
