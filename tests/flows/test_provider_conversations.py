@@ -222,7 +222,19 @@ REVOCATIONS = [
 ]
 # Their metadata says where tokens are revoked, by RFC 7009: the flow has tests of its own.
 DISCOVERED = frozenset(
-    {"atproto", "bluesky", "auth0", "authentik", "keycloak", "oauth2", "oidc", "okta", "openai", "zitadel"}
+    {
+        "atproto",
+        "bluesky",
+        "auth0",
+        "authentik",
+        "egi-checkin",
+        "keycloak",
+        "oauth2",
+        "oidc",
+        "okta",
+        "openai",
+        "zitadel",
+    }
 )
 
 
