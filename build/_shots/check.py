@@ -98,6 +98,17 @@ def changed_git(stage: Stage) -> AppController:
     return opened(stage, keep=("github",))
 
 
+@scene("check-no-accounts")
+def no_accounts(stage: Stage) -> QWidget:
+    """Opened from the first page: a way back instead of the list."""
+    app = opened(stage, keep=("none",), run=False)
+    app.window.empty.check_button.click()
+    assert app.running is not None
+    check = app.running.check
+    stage.until(lambda: check.presenter.report)
+    return app.window
+
+
 @scene("check-tool-changed")
 def tool_changed(stage: Stage) -> QWidget:
     window = changed_git(stage).window

@@ -29,7 +29,7 @@ from keyfob.ports import VaultHealth
 from keyfob.service.doctor import ORDER, Step
 from keyfob.tools.tool_setup import Asked
 from support.announcements import announcements
-from support.desktop_app import choose, make_app, put_away
+from support.desktop_app import choose, is_loaded, make_app, put_away
 from support.fake_ports import NOW, FakeVault, ScriptedTransport
 from support.memory_store import MemoryAccountStore
 from support.sample_engine import sample_engine
@@ -63,7 +63,7 @@ def opened(qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot) -> It
         app = make_app(theme, lambda: engine)
         apps.append(app)
         app.begin()
-        qtbot.waitUntil(lambda: bool(app.window.sidebar.list.count()), timeout=5000)
+        qtbot.waitUntil(lambda: is_loaded(app), timeout=5000)
         return app
 
     yield make
@@ -77,6 +77,37 @@ def run(app: AppController, qtbot: QtBot) -> Any:
     check.nav.click()
     qtbot.waitUntil(lambda: bool(check.presenter.report))
     return check.page
+
+
+def test_without_accounts_the_page_is_reached_from_the_first_page_and_by_a_key(
+    opened: Open, qtbot: QtBot
+) -> None:
+    app = opened(WELL, providers=())
+    window, check = app.window, app.running.check
+    assert window.pages.currentWidget() is window.empty
+    window.empty.check_button.click()
+    assert window.pages.currentWidget() is check.page
+    assert not window.sidebar.isVisible()
+    assert window.focusWidget() is check.page.again
+    qtbot.waitUntil(lambda: bool(check.presenter.report))
+    assert check.page.back.isVisible()
+    check.page.back.click()
+    assert window.pages.currentWidget() is window.empty
+    qtbot.keyClick(window, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    assert window.pages.currentWidget() is check.page
+    qtbot.keyClick(check.page.again, Qt.Key.Key_Escape)
+    assert window.pages.currentWidget() is window.empty
+
+
+def test_with_accounts_the_list_is_the_way_back(opened: Open, qtbot: QtBot) -> None:
+    app = opened(WELL)
+    qtbot.keyClick(app.window, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    assert app.window.pages.currentWidget() is app.running.check.page
+    assert app.window.sidebar.isVisible()
+    assert not app.running.check.page.back.isVisible()
+    qtbot.waitUntil(lambda: bool(app.running.check.presenter.report))
+    qtbot.keyClick(app.running.check.page.again, Qt.Key.Key_Escape)
+    assert app.window.pages.currentWidget() is app.window.account
 
 
 @pytest.fixture

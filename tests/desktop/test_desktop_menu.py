@@ -45,12 +45,25 @@ def test_the_menu_names_every_action(controller: AppController, qtbot: QtBot) ->
         "Copy name for tools",
         "Copy token",
         "Show all activity…",
+        "Connected programs…",
         "Sign in again…",
         "Change sign-in method…",
         "Add another Nexus Mods account…",
         "Disconnect…",
         "Remove…",
     ]
+
+
+def test_the_menu_leads_to_the_connected_programs(controller: AppController, qtbot: QtBot) -> None:
+    choose(controller, "nexusmods", qtbot)
+    menu = controller.window.account.menu
+    next(each for each in menu.actions() if each.text() == "Connected programs…").trigger()
+    settings = controller.settings_controller.dialog
+    assert settings is not None
+    assert settings.focusWidget() is settings.programs.switch
+    assert (
+        settings.programs.switch.visibleRegion().boundingRect().height() == settings.programs.switch.height()
+    )
 
 
 @pytest.mark.parametrize("reason", [QContextMenuEvent.Reason.Mouse, QContextMenuEvent.Reason.Keyboard])

@@ -331,6 +331,8 @@ class RunningApp(QObject):
         if action == "history":
             if view is not None:
                 self.history.open(view)
+        elif action == "programs":
+            self._open_programs()
         elif action == "add_another":
             self.connect_account(view.provider if view is not None else None)
         else:
@@ -378,6 +380,12 @@ class RunningApp(QObject):
         self.open_settings()
         if self._shell.settings.dialog is not None:
             self._shell.settings.dialog.show_control(self._shell.settings.dialog.vault)
+
+    def _open_programs(self) -> None:
+        """Settings, at the programs that were allowed or refused a token."""
+        self.open_settings()
+        if self._shell.settings.dialog is not None:
+            self._shell.settings.dialog.show_programs()
 
     def _open_port(self) -> None:
         """Settings, at the callback port."""

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
 
 from keyfob.desktop.check.models import Check, outcome
 from keyfob.desktop.check.page import CheckPage
 from keyfob.desktop.check.presenter import CheckPresenter
 from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.nav_button import NavButton
+from keyfob.desktop.shared.outside_text import set_tooltip
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.models import Window
@@ -51,13 +53,24 @@ class CheckEverything(QObject):
         self.presenter.failed.connect(self._failed)
         self.page.again_asked.connect(self.presenter.run)
         self.page.asked.connect(self._pressed)
+        self.page.back_asked.connect(window.close_page)
         self.nav.clicked.connect(self._opened)
+        set_tooltip(self.nav, "Ctrl+E")
+        self._keys = QShortcut(QKeySequence("Ctrl+E"), window)
+        self._keys.activated.connect(self.open)
+        window.empty.check_asked.connect(self.open)
         window.add_page(self.nav, self.page, self.presenter.run)
         window.pages.currentChanged.connect(self._left)
 
     def show_model(self, model: Window) -> None:
         """A banner with the primary button takes it from the page."""
         self.page.lead(model.lead is None)
+        self.page.back.setVisible(not model.rows and not model.loading)
+
+    def open(self) -> None:
+        """Show the page, and check if that was not done yet."""
+        self.nav.click()
+        self.page.again.setFocus()
 
     def something_changed(self) -> None:
         """A problem may be solved: check again if the user looks."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from keyfob.desktop.check.hop_row import HopRow
@@ -22,6 +22,7 @@ class CheckPage(QWidget):
 
     asked = Signal(str, str)
     again_asked = Signal()
+    back_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -34,6 +35,12 @@ class CheckPage(QWidget):
         self.title = label("Check everything", "title")
         self.summary = label("", "secondary", wrap=True)
         self.copy = CopyButton(theme, "Copy report", "Copy report")
+        self.back = IconButton(theme, "chevron-left", "Back", "quiet")
+        self.back.clicked.connect(self.back_asked)
+        self.back.hide()
+        leaving = QShortcut(QKeySequence("Escape"), self)
+        leaving.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        leaving.activated.connect(self.back_asked)
         self.again = IconButton(theme, "renew", "Check again", "", "Check again")
         self.again.clicked.connect(self.again_asked)
         names = QVBoxLayout()
@@ -47,7 +54,11 @@ class CheckPage(QWidget):
         buttons.addStretch(1)
         self._head = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._head.setSpacing(px(12))
-        self._head.addLayout(names, 1)
+        titled = QHBoxLayout()
+        titled.setSpacing(px(8))
+        titled.addWidget(self.back, 0, Qt.AlignmentFlag.AlignTop)
+        titled.addLayout(names, 1)
+        self._head.addLayout(titled, 1)
         self._head.addLayout(buttons)
         self._column = QWidget()
         self._column.setMaximumWidth(px(WIDEST))

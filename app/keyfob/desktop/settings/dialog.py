@@ -207,6 +207,11 @@ class SettingsDialog(ModalDialog):
         self.show_control(self.port)
         self.port.selectAll()
 
+    def show_programs(self) -> None:
+        """Bring the connected programs into view."""
+        self.show_control(self.programs.switch)
+        self._scroll.ensureWidgetVisible(self.programs)
+
     def show_control(self, control: QWidget) -> None:
         """Bring one of the dialog's controls into view, with the focus."""
         self.raise_()

@@ -85,6 +85,7 @@ class AccountPage(QWidget):
         self._action("Copy name for tools", "copy_name")
         self.copy_action = self._action("Copy token", "copy")
         self._action("Show all activity…", "history")
+        self._action("Connected programs…", "programs")
         self.menu.addSeparator()
         self.sign_in_action = self._action("Sign in again…", "reconnect")
         self._action("Change sign-in method…", "switch_method")

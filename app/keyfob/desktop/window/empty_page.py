@@ -95,6 +95,7 @@ class EmptyPage(QWidget):
     demo_asked = Signal()
     keys_asked = Signal()
     settings_asked = Signal()
+    check_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -207,6 +208,11 @@ class EmptyPage(QWidget):
         column.addSpacing(px(24))
         column.addLayout(self._promises)
         column.addWidget(self.tray_note)
+        self.check_button = button("Check everything", "link")
+        set_tooltip(self.check_button, "Ctrl+E")
+        self.check_button.clicked.connect(self.check_asked)
+        column.addSpacing(px(24))
+        column.addLayout(_centred(px(6), label("Something does not work?", "small"), self.check_button))
 
     # --- what it shows --------------------------------------------------------------------------------------
 

@@ -244,7 +244,9 @@ class MainWindow(QMainWindow):
             self.pages.setCurrentWidget(self.account)
         else:
             self.pages.setCurrentWidget(self._blank if model.loading or model.rows else self.empty)
-        self.sidebar.setVisible(self.pages.currentWidget() is not self.empty)
+        # Without accounts there is nothing to list: a page that is open has a way back.
+        listed = model.rows or model.loading or self._opened is None
+        self.sidebar.setVisible(bool(listed) and self.pages.currentWidget() is not self.empty)
         self.note.page_changed()
         if first:  # what had the focus is gone with the page
             self.sidebar.list.setFocus(Qt.FocusReason.OtherFocusReason)
