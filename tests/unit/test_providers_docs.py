@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -55,6 +56,13 @@ def test_old_facts_are_listed_oldest_first(tmp_path: Path) -> None:
     assert stale(tmp_path, "--on", "2026-11-20", "--fail").returncode == 1
     (tmp_path / "undated.toml").unlink()
     assert stale(tmp_path, "--on", "2024-02-01", "--fail").returncode == 0
+
+
+def test_each_preset_of_ours_has_the_date_of_its_facts() -> None:
+    today = datetime.now(UTC).date()
+    for provider in CATALOGUE.all():
+        assert provider.facts, f"{provider.id} has no facts = "
+        assert date.fromisoformat(provider.facts) <= today, provider.id
 
 
 def test_the_schema_for_editors_knows_every_key_and_no_other() -> None:
