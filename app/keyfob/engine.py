@@ -97,6 +97,7 @@ from keyfob.service.sign_in.api_key import ApiKeySignIn
 from keyfob.service.sign_in.app_password import AppPasswordSignIn
 from keyfob.service.sign_in.atproto import AtprotoSignIn
 from keyfob.service.sign_in.browser import BrowserSignIn
+from keyfob.service.sign_in.client_credentials import ClientCredentialsSignIn
 from keyfob.service.sign_in.client_keys import ClientKeys
 from keyfob.service.sign_in.clients import Clients
 from keyfob.service.sign_in.commit import Commit
@@ -320,6 +321,7 @@ def _methods(ports: Ports, runner: Runner, clients: Clients, env: FlowEnv) -> Me
         api_key=ApiKeySignIn(runner, env),
         app_password=AppPasswordSignIn(interaction, runner, env),
         password=PasswordSignIn(contexts, interaction, runner, ports.clock),
+        client_credentials=ClientCredentialsSignIn(contexts, interaction, runner, ports.clock),
     )
 
 

@@ -133,6 +133,21 @@ def form_key(stage: Stage) -> QWidget:
     return form(stage, "claude", "api_key")
 
 
+@scene("connect-form-service")
+def form_service(stage: Stage) -> QWidget:
+    dialog = form(stage, "keycloak", "client_credentials")
+    dialog.form.fields["instance"].setText("id.example.org")
+    dialog.form.go.click()
+    return dialog
+
+
+@scene("connect-form-two-parts")
+def form_two_parts(stage: Stage) -> QWidget:
+    dialog = form(stage, "trello", "api_key")
+    dialog.form.fields["api_key"].setText("made-up-key")
+    return dialog
+
+
 @scene("connect-form-blocked")
 def form_blocked(stage: Stage) -> QWidget:
     return form(stage, "claude", "oauth")

@@ -364,3 +364,43 @@ def test_a_code_asks_for_no_secret_that_only_the_browser_needs(dialog: ConnectDi
     assert "browser" not in page.text.text().lower()
     dialog.connect_to("github", "oauth")
     qtbot.waitUntil(lambda: "client_secret" in page.fields)
+
+
+def test_a_service_account_is_one_button_away_and_asks_for_its_secret(
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot
+) -> None:
+    open_form(dialog, qtbot, "keycloak", "oauth")
+    page = dialog.form
+    assert page.instead.text() == "Use a service account instead"
+    qtbot.mouseClick(page.instead, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(
+        lambda: "client_secret" in page.fields and page.instead.text() != "Use a service account instead"
+    )
+    assert steps(dialog) == [
+        "Step 1: Open Keycloak.",
+        "Step 2: Create a service account there.",
+        "Step 3: Copy the client id and the client secret from Keycloak and paste them here.",
+    ]
+    assert "signs in as itself, not as you" in page.text.text()
+    assert field(dialog, "Redirect address") is None
+    page.fields["instance"].setText("id.example.org")
+    page.fields["realm"].setText("staff")
+    page.fields["client_id"].setText("robot")
+    page.go.click()
+    assert page.problems["client_secret"].text() == "Client secret is needed."
+    page.fields["client_secret"].setText("canary-secret")
+    page.go.click()
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    request = attempts[0].request
+    assert (request.method, request.client_id) == ("client_credentials", "robot")
+    assert request.client_secret == Secret("canary-secret")
+
+
+def test_a_saved_app_is_not_offered_as_a_service_account(presets: dict[str, Provider]) -> None:
+    known = KnownClient("app-of-mine", "yours")
+    asked = forms.form(presets["keycloak"], "client_credentials", known=known, setting_port=9876)
+    assert (asked.known_client, asked.needs_secret, asked.empty) == (None, True, False)
+    assert asked.registration is not None
+    assert asked.registration.service
+    assert cards.card(presets["keycloak"], has_app=True).ways[-1].method == "client_credentials"
+    assert cards.card(presets["keycloak"]).group == "own_app"

@@ -18,7 +18,7 @@ from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.access import GrantedAccess
 from keyfob.core.account import AccountView
-from keyfob.core.errors import SignInEnded, SignInNeeded, Transient
+from keyfob.core.errors import SettingWrong, SignInEnded, SignInNeeded, Transient
 from keyfob.core.grant import seal_key, unseal_key
 from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
@@ -26,7 +26,7 @@ from keyfob.engine import Engine, build, system_ports
 from keyfob.process.home import open_home
 from keyfob.protocol.jws import published_jwk
 from keyfob.service.accounts.views import Progress, SignInRequest
-from support.oidc_provider import OidcProvider, Person
+from support.oidc_provider import SERVICE_ID, SERVICE_SECRET, OidcProvider, Person
 
 # The first run installs the server.
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.timeout(600)]
@@ -114,7 +114,7 @@ def running() -> Iterator[OidcProvider]:
 @pytest.fixture
 def stage(tmp_path: Path, running: OidcProvider) -> Iterator[Stage]:
     running.reset()
-    running.ttl(AccessToken=3600)
+    running.ttl(AccessToken=3600, ClientCredentials=3600)
     running.behave(rotate=True, nonces=True)
     running.revoke("alice")
     made = Stage(tmp_path, running)
@@ -319,3 +319,69 @@ def test_s61_a_failed_reconnect_leaves_the_accounts_own_registration(stage: Stag
         stage.connect(account="op", declines=True)
     assert set(stage.server.registered()) == held
     assert stage.engine.accounts.renew("op").status == "connected"
+
+
+def service(stage: Stage) -> None:
+    stage.preset()
+    path = stage.home.config / "providers" / "op.toml"
+    path.write_text(path.read_text().replace('"oauth", "device"', '"client_credentials"'))
+
+
+def active(stage: Stage, token: Secret) -> bool:
+    """Whether the server still takes this token (RFC 7662)."""
+    answer = httpx.post(
+        f"{stage.server.issuer}/token/introspection",
+        data={"token": token.reveal()},
+        auth=(SERVICE_ID, SERVICE_SECRET),
+        trust_env=False,
+    )
+    return bool(answer.json()["active"])
+
+
+def test_a_service_account_gets_the_next_token_with_its_own_secret(stage: Stage) -> None:
+    service(stage)
+    stage.server.ttl(ClientCredentials=4)
+    account = stage.connect(client_id=SERVICE_ID, client_secret=Secret(SERVICE_SECRET))
+    assert (account.id, account.subject, account.method) == ("op/service", SERVICE_ID, "client_credentials")
+    assert account.renewable
+    assert stage.engine.store.read("client/op") is None, "it is no app of the user's for other sign-ins"
+    seen = []
+    for _ in range(3):
+        seen.append(stage.engine.accounts.token("op", min_life=timedelta(seconds=2)).token)
+        assert active(stage, seen[-1])
+        threading.Event().wait(3.1)
+        stage.restart()
+    assert len(set(seen)) == 3
+    assert stage.server.counts()["grant client_credentials"] >= 3
+    assert stage.engine.accounts.test("op").ok
+    assert stage.token() not in seen
+
+
+def test_an_outage_at_a_service_account_loses_nothing(stage: Stage) -> None:
+    service(stage)
+    stage.connect(client_id=SERVICE_ID, client_secret=Secret(SERVICE_SECRET))
+    before = stage.token()
+    stage.server.outage("/token", status=503, times=1)
+    with pytest.raises(Transient):
+        stage.engine.accounts.renew("op")
+    assert stage.token() == before
+    assert stage.engine.accounts.renew("op").status == "connected"
+    assert stage.token() != before
+
+
+def test_a_service_account_is_refused_with_another_secret_and_revoked_at_the_end(stage: Stage) -> None:
+    service(stage)
+    with pytest.raises(SettingWrong) as missing:
+        stage.connect(client_id=SERVICE_ID)
+    assert missing.value.code == "client_missing"
+    with pytest.raises(SettingWrong) as refused:
+        stage.connect(client_id=SERVICE_ID, client_secret=Secret("canary-wrong"))
+    assert refused.value.code == "client_refused"
+    assert stage.engine.accounts.views() == []
+    first = stage.connect(client_id=SERVICE_ID, client_secret=Secret(SERVICE_SECRET))
+    again = stage.connect(account=first.id)
+    assert (again.key, again.status) == (first.key, "connected")
+    token = stage.token()
+    assert active(stage, token)
+    assert stage.engine.accounts.disconnect("op").revoked == "yes"
+    assert not active(stage, token)

@@ -26,6 +26,7 @@ from support import node
 BASIC_ID = "basic client:1"
 BASIC_SECRET = "a secret: 50% + this & more"
 POST_ID, POST_SECRET = "post", "posted-secret"
+SERVICE_ID, SERVICE_SECRET = "service", "service-secret"  # for client credentials alone
 START_SECONDS = 30
 
 
@@ -89,7 +90,9 @@ class OidcProvider:
         self._control("POST", "reset")
 
     def ttl(self, **seconds: int) -> None:
-        """Lifetimes from now on: AccessToken, RefreshToken, AuthorizationCode, DeviceCode, IdToken."""
+        """Lifetimes from now on: AccessToken, ClientCredentials, RefreshToken, AuthorizationCode, DeviceCode,
+        IdToken.
+        """
         self._control("POST", "ttl", **seconds)
 
     def behave(self, *, rotate: bool | None = None, nonces: bool | None = None) -> None:

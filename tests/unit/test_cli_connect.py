@@ -4,6 +4,7 @@ come from. The real sign-in runs, over a provider's server and a browser that an
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -286,7 +287,8 @@ def test_an_api_key_comes_from_stdin(engine: Engine, begin: Mock) -> None:
 def test_a_client_secret_belongs_to_the_client_that_keyfob_knows(engine: Engine, begin: Mock) -> None:
     provider = engine.providers.get("gitlab")
     engine.clients.keep(provider, {"instance": "gitlab.com"}, "my-app", None)
-    ran = call(engine, "connect", "gitlab", "--client-secret-stdin", stdin="canary-secret\n")
+    connect = ("connect", "gitlab", "--method", "oauth")
+    ran = call(engine, *connect, "--client-secret-stdin", stdin="canary-secret\n")
     assert ran.code == 0, ran.err
     (request,) = begin.call_args.args
     assert (request.client_id, request.client_secret) == ("my-app", Secret("canary-secret"))
@@ -397,3 +399,50 @@ class TestAConnectedAccount:
 
 def test_a_label_that_is_used_needs_no_words(engine: Engine) -> None:
     assert "label" not in call(engine, *CONNECT, "--label", "Alice").err
+
+
+SERVICE = """
+id = "svc"
+title = "Svc"
+methods = ["oauth", "client_credentials"]
+
+[policy]
+client_id = "user"
+register_at = "https://svc.example/apps"
+
+[client]
+auth = "client_secret_basic"
+secret = "optional"
+
+[endpoints]
+authorization_endpoint = "https://svc.example/authorize"
+token_endpoint = "https://svc.example/token"
+
+[identity]
+source = "request"
+url = "https://svc.example/me"
+map = { subject = "id" }
+"""
+
+
+def test_a_service_account_is_connected_with_its_id_and_secret(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "config" / "providers"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "svc.toml").write_text(SERVICE)
+    connect = ("connect", "svc", "--method", "client_credentials", "--scope", "read")
+    missing = call(engine, *connect)
+    assert missing.code == 8
+    assert "needs the client id and the client secret of a service account" in missing.last
+    ran = call(engine, *connect, "--client-id", "robot", "--client-secret-stdin", stdin="canary-secret\n")
+    assert ran.code == 0, ran.err
+    assert "svc/robot" in ran.out
+    assert "Keyfob renews the token automatically" in ran.err
+    assert isinstance(engine.transport, ScriptedTransport)
+    (asked,) = engine.transport.requests
+    assert b"grant_type=client_credentials" in (asked.body or b"")
+    assert b"scope=read" in (asked.body or b"")
+    again = call(engine, "reconnect", "svc", "--client-secret-stdin", stdin="canary-newer\n")
+    assert again.code == 0, again.err
+    encoded = engine.transport.requests[-1].headers["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(encoded) == b"robot:canary-newer"
+    assert engine.clients.known(engine.providers.get("svc"), {}) is None

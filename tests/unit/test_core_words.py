@@ -53,9 +53,9 @@ def test_the_words_of_a_stored_status_are_those_of_its_cases() -> None:
     assert [row["status"]["is"] for row in rows] == [status_word(value) for value in values]
 
 
-def test_renewable_methods_are_those_with_a_refresh_token() -> None:
+def test_renewable_methods_are_those_with_a_refresh_token_or_a_secret_of_their_own() -> None:
     renewable = {method for method, facts in METHOD_FACTS.items() if facts.renewable}
-    assert renewable == {"oauth", "device", "atproto", "password"}
+    assert renewable == {"oauth", "device", "atproto", "password", "client_credentials"}
 
 
 def test_an_account_has_a_key_exactly_if_its_method_asks_for_one() -> None:

@@ -37,6 +37,7 @@ METHOD_WORDS: Mapping[Method, str] = {
     "api_key": "API key",
     "app_password": "app password",
     "password": "password",
+    "client_credentials": "service account",
 }
 CELL_MOST = 4_000  # characters of a table's cell or a fact
 ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -42,6 +42,12 @@ class Grant:
     token_type: str = "Bearer"  # noqa: S105  (a scheme's name); or DPoP, or what the preset's placement calls for
     key: SigningKey | None = None
     generation: int = 0
+    by_client: bool = False  # the client asks for the next one itself (RFC 6749 §4.4)
+
+    @property
+    def renewable(self) -> bool:
+        """Whether there is something to renew it with."""
+        return self.refresh is not None or self.by_client
 
     def fresh(self, at: datetime, margin: timedelta) -> bool:
         """True while more than `margin` of life is left at `at`; always True if the lifetime is unknown."""
@@ -71,6 +77,8 @@ def seal(grant: Grant) -> Secret:
         "token_type": grant.token_type,
         "key": _key_out(grant.key),
     }
+    if grant.by_client:
+        body["by_client"] = True
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=True)
     return Secret(f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.{text}")
 
@@ -93,6 +101,7 @@ def unseal(entry: Secret) -> Grant:
         token_type=body["token_type"],
         key=_key_in(body["key"]),
         generation=body["generation"],
+        by_client=body.get("by_client", False),
     )
 
 

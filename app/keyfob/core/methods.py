@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 # Presets, stored rows and the JSON interface carry these words as they are, so a word never changes.
-Method = Literal["oauth", "device", "atproto", "api_key", "app_password", "password"]
+Method = Literal["oauth", "device", "atproto", "api_key", "app_password", "password", "client_credentials"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 
@@ -29,6 +29,7 @@ class MethodFacts:
     comes_back: bool = False  # the browser comes back to a redirect
     shows_code: bool = False  # the user enters a code at the provider
     asks_for: Literal["api_key", "password"] | None = None  # the secret that the user gives to Keyfob
+    by_client: bool = False  # the client is the account: its own secret renews the tokens
 
 
 METHOD_FACTS: Mapping[Method, MethodFacts] = MappingProxyType(
@@ -50,6 +51,9 @@ METHOD_FACTS: Mapping[Method, MethodFacts] = MappingProxyType(
         "app_password": MethodFacts(renewable=False),
         "password": MethodFacts(
             revocable=False, needs_client=True, endpoints=("token_endpoint",), asks_for="password"
+        ),
+        "client_credentials": MethodFacts(
+            needs_client=True, endpoints=("token_endpoint",), server_from_preset=True, by_client=True
         ),
     }
 )

@@ -33,7 +33,7 @@ from keyfob.core.limits import (
     Url,
     Words,
 )
-from keyfob.core.methods import Method, holds_key
+from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.quirks import QuirkName
 from keyfob.core.words import (
     Algorithm,
@@ -404,6 +404,16 @@ class ApiKeyProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """Method `client_credentials`: a service account of the user's own (RFC 6749 §4.4)."""
+
+    scopes: Annotated[tuple[str, ...], Meaning("always asked for, in place of the preset's scopes")] = ()
+    params: Mapping[str, str] = field(default_factory=_no_texts)
+    create_at: Annotated[Url | None, Meaning("where to make one; absent: policy.register_at")] = None
+    note: Annotated[Line | None, Meaning("what to choose on that page")] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A provider. One file, `<id>.toml`."""
 
@@ -465,6 +475,7 @@ class Provider:
     test: TestRequest | None = None
     revocation: Revocation = field(default_factory=Revocation)
     api_key: ApiKeyProfile | None = None
+    client_credentials: ClientCredentials = field(default_factory=ClientCredentials)
     quirks: tuple[QuirkName, ...] = ()
     origin: Origin = "keyfob"  # whose file it is; no file says so itself
 
@@ -474,6 +485,8 @@ class Provider:
 
     def secret_rule(self, method: Method) -> SecretRule:
         """Whether a client that signs in by `method` has a secret."""
+        if METHOD_FACTS[method].by_client:
+            return "never" if self.client.auth == "private_key_jwt" else "required"
         return self.device.secret or self.client.secret if method == "device" else self.client.secret
 
     def inputs_for(self, method: Method) -> tuple[Input, ...]:

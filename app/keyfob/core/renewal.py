@@ -36,7 +36,7 @@ def serves(grant: Grant, at: datetime, asked: timedelta | None) -> bool:
     `asked` or, for None, the usual (`core.min_life`). A grant that can be renewed and was noted by a clock
     that was ahead is not: its end cannot be trusted, and may be years away.
     """
-    if grant.refresh is not None and predates(grant.obtained_at, at):
+    if grant.renewable and predates(grant.obtained_at, at):
         return False
     lifetime = grant.lifetime
     life = min_life(
@@ -66,8 +66,8 @@ def planned(
 
 
 def renews_at(grant: Grant, setting: timedelta, jitter: float) -> datetime | None:
-    """When the renewer should act, or None if it never can (no refresh token)."""
-    return None if grant.refresh is None else planned(grant.obtained_at, grant.expires_at, setting, jitter)
+    """When the renewer should act, or None if it never can."""
+    return planned(grant.obtained_at, grant.expires_at, setting, jitter) if grant.renewable else None
 
 
 def predates(noted: datetime | None, now: datetime) -> bool:

@@ -332,7 +332,7 @@ def _holding(record: Record, grant: Grant, margin: timedelta) -> Record:
         obtained_at=grant.obtained_at,
         expires_at=grant.expires_at,
         renews_at=renews_at(grant, margin, jitter_of(record.account.key)),
-        renewable=grant.refresh is not None,
+        renewable=grant.renewable,
     )
 
 

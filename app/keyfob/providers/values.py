@@ -23,7 +23,7 @@ from keyfob.providers.schema_check import PresetFault
 Leaves = list[tuple[str, str]]
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 URL_KEY = re.compile(
-    r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|redirect\.uri"
+    r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|client_credentials\.create_at|redirect\.uri"
     r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.(url|page|without_secret\.url)|api_key\.create_at)$"
 )
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -46,11 +46,11 @@ FILLED_LATER: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
 )
 # Texts for users, expressions, request bodies or paths: braces there are not placeholders.
 NOT_FILLED = re.compile(
-    r"^(title|access\.\d+\.(title|allows|risky)|policy\.(note|register_note|blocked|share_reason)|inputs\.|lifetimes\.(ended_hint|terminal\.)"
+    r"^(title|access\.\d+\.(title|allows|risky)|policy\.(note|register_note|blocked|share_reason)|client_credentials\.note|inputs\.|lifetimes\.(ended_hint|terminal\.)"
     r"|revocation\.(without_secret\.)?(body|ended\.)"
     r"|(api_key\.)?identity\.(body|map\.|refused\.)|test\.body|api_key\.(hint|pattern)|client\.id_(hint|pattern)|(api_key\.)?api\.(claim_headers\.|second\.(title|hint|pattern)))"
 )
-SCOPE_KEY = re.compile(r"^(access\.\d+\.)?scopes\.\d+$|^implied_scopes\.")
+SCOPE_KEY = re.compile(r"^(access\.\d+\.|client_credentials\.)?scopes\.\d+$|^implied_scopes\.")
 CODE = re.compile(
     r"\$\{|\$\(|\{\{|\{%|<%|<\?|<script|`|\b__\w+__|\blambda\b|\b(eval|exec|import|system)\s*\(",
     re.I,
@@ -70,6 +70,7 @@ RESERVED = {
     },
     "token_params": {"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "client_assertion"},
     "refresh_params": {"grant_type", "client_id", "client_assertion"},
+    "client_credentials.params": {"grant_type", "client_id", "client_secret", "client_assertion", "scope"},
     "device_params": {"client_id", "scope", "device_code", "grant_type"},
 }  # fmt: skip
 OWN_HEADERS = frozenset(
@@ -301,10 +302,11 @@ def headers(_preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFa
 def parameters(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
     """Whether extra parameters and scopes stay clear of what the protocol itself sends."""
     for key, _ in leaves:
-        table, _, name = key.partition(".")
+        table, _, name = key.rpartition(".")
         if name in RESERVED.get(table, ()):
             yield PresetFault(key, "is a parameter of the protocol", "remove it: Keyfob sends it")
     yield from _scopes(preset.scopes, "scopes")
+    yield from _scopes(preset.client_credentials.scopes, "client_credentials.scopes")
 
 
 def access(preset: Provider, _leaves: Leaves, ours: bool) -> Iterator[PresetFault]:

@@ -14,6 +14,7 @@ import Provider from 'oidc-provider';
 const env = (name, fallback) => Number(process.env[name] ?? fallback);
 const ttl = {
   AccessToken: env('ACCESS_TTL', 3600),
+  ClientCredentials: env('ACCESS_TTL', 3600),
   RefreshToken: env('REFRESH_TTL', 86400),
   AuthorizationCode: env('CODE_TTL', 60),
   DeviceCode: env('DEVICE_TTL', 600),
@@ -117,6 +118,14 @@ const clients = [
     client_secret: 'posted-secret',
     token_endpoint_auth_method: 'client_secret_post',
   },
+  {
+    client_id: 'service',
+    client_secret: 'service-secret',
+    grant_types: ['client_credentials'],
+    response_types: [],
+    redirect_uris: [],
+    token_endpoint_auth_method: 'client_secret_basic',
+  },
   { ...native, client_id: 'dpop', token_endpoint_auth_method: 'none', dpop_bound_access_tokens: true },
   { ...native, client_id: 'par', token_endpoint_auth_method: 'none', require_pushed_authorization_requests: true },
   ...JSON.parse(process.env.CLIENTS ?? '[]').map((client) => ({ ...native, ...client })),
@@ -160,6 +169,7 @@ const configuration = {
   pkce: { required: () => true },
   ttl: {
     AccessToken: () => ttl.AccessToken,
+    ClientCredentials: () => ttl.ClientCredentials,
     RefreshToken: () => ttl.RefreshToken,
     AuthorizationCode: () => ttl.AuthorizationCode,
     DeviceCode: () => ttl.DeviceCode,
@@ -170,6 +180,7 @@ const configuration = {
   },
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   features: {
+    clientCredentials: { enabled: true },
     devInteractions: { enabled: true },
     deviceFlow: { enabled: true },
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => behaviour.nonces },

@@ -76,6 +76,8 @@ def works_at_once(provider: Provider, method: Method, *, has_app: bool = False) 
     """Whether a user can sign in by `method` as things stand: without a new app registration, and within the
     terms.
     """
+    if METHOD_FACTS[method].by_client:
+        return False  # the user creates it first, whatever else there is
     if holds_key(method) or has_app:
         return True
     return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
@@ -97,6 +99,8 @@ def _way(provider: Provider, method: Method, blocked: str, at_once: bool, has_ap
     words, title = METHOD_WORDS[method], plain(provider.title, 120)
     action = words.action.replace("{key}", key_words(provider)[1])
     lead = words.lead.replace("{provider}", "your server" if fits_any(provider) else title)
+    if METHOD_FACTS[method].by_client:
+        return Way(method, method_title(provider, method), action, lead)
     if at_once and METHOD_FACTS[method].needs_client and has_app:
         lead = "You sign in with the app that you registered before."
     elif at_once and holds_key(method) and provider.api_key and provider.api_key.create_at:

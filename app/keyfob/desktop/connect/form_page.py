@@ -232,26 +232,30 @@ class FormPage(QWidget):
         """The steps of an app registration."""
         if column.count():
             column.addSpacing(self._theme.px(6))
-        column.addWidget(label(f"Register your own app at {app.at}", "part", wrap=True))
+        heading = "Create a service account" if app.service else "Register your own app"
+        column.addWidget(label(f"{heading} at {app.at}", "part", wrap=True))
         if self._saved is not None:
             use = button(f"Use your app {short(self._saved.client_id)} instead", "link")
             use.clicked.connect(self._use_saved)
             column.addWidget(use, 0, Qt.AlignmentFlag.AlignLeft)
         if app.page:
-            step = self._step(column, f"Open the page for apps at {app.at}.")
+            page = f"the page for apps at {app.at}" if not app.service else app.at
+            step = self._step(column, f"Open {page}.")
             self._open_button(step, f"Open {app.at}", app.page)
         if app.redirect:
             step = self._step(column, "Register an app there with this redirect address.")
             self._redirect(step, app)
             self._redirected = step
         else:
-            step = self._step(column, "Register an app there.")
+            what = "Create a service account" if app.service else "Register an app"
+            step = self._step(column, f"{what} there.")
         if app.note:
             step.body.addWidget(label(app.note, "secondary", wrap=True))
         both = "the client id and the client secret" if form.needs_secret else "the client id"
         them = "them" if form.needs_secret else "it"
         step = self._step(column, f"Copy {both} from {app.at} and paste {them} here.")
-        self._field(step.body, "client_id", "Client id", hint=app.id_hint and f"{app.id_hint}.")
+        hint = app.id_hint and f"{app.id_hint}."
+        self._field(step.body, "client_id", "Client id", hint=hint, value=app.client_id)
         if form.takes_secret:
             given = "" if form.needs_secret else "Only if the provider gave you one. "
             hint = f"{given}Keyfob saves it in your keychain."

@@ -36,7 +36,8 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
     """What `method` at `provider` asks of the user."""
     facts, policy = METHOD_FACTS[method], provider.policy
     wants_key = holds_key(method)
-    registers = facts.needs_client and policy.client_id == "user"
+    registers = facts.by_client or (facts.needs_client and policy.client_id == "user")
+    known = None if facts.by_client else known  # an app that users sign in with is no service account
     after = CODE_NEXT if facts.shows_code else BROWSER_NEXT
     first = "First register an app. Then sign in with it." if registers and known is None else after
     written = METHOD_WORDS[method].form
@@ -51,12 +52,12 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
         color=provider.color,
         provider_title=provider.title,
         inputs=provider.inputs_for(method),
-        registration=_registration(provider, setting_port) if registers else None,
+        registration=_registration(provider, method, setting_port) if registers else None,
         known_client=known if registers else None,
         secret=provider.secret_rule(method) if registers else "never",
         key=_key(provider) if wants_key else None,
         password_wanted=facts.asks_for == "password",
-        blocked=policy.blocked if not wants_key and known is None else None,
+        blocked=policy.blocked if not wants_key and not facts.by_client and known is None else None,
         link=web_page(policy.terms),
         others=tuple(way for way in ways if way.method != method),
     )
@@ -69,7 +70,7 @@ def with_choices(form: Form, provider: Provider) -> Form:
     if form.blocked:
         return form
     barred = provider.policy.blocked is not None and form.known_client is None
-    shown = tuple(m for m in provider.methods if holds_key(m) or not barred)
+    shown = tuple(m for m in provider.methods if _is_secret(m) or not barred)
     alike = [m for m in shown if _is_secret(m) == _is_secret(form.method)]
     unlike = [m for m in shown if _is_secret(m) != _is_secret(form.method)]
     return replace(
@@ -84,7 +85,8 @@ def with_choices(form: Form, provider: Provider) -> Form:
 
 def _is_secret(method: Method) -> bool:
     """Whether the user creates what signs in, instead of allowing it."""
-    return METHOD_FACTS[method].asks_for is not None or method == "app_password"
+    facts = METHOD_FACTS[method]
+    return facts.asks_for is not None or facts.by_client or method == "app_password"
 
 
 def _choice(provider: Provider, method: Method) -> Way:
@@ -100,6 +102,8 @@ def _instead(provider: Provider, method: Method) -> Way:
     """The button that switches between a key and a sign-in."""
     if holds_key(method):
         words = f"Use {cards.key_words(provider)[1]} instead"
+    elif METHOD_FACTS[method].by_client:
+        words = "Use a service account instead"
     elif cards.wants_own_app(provider) and METHOD_FACTS[method].needs_client:
         words = "Use your own app instead"
     else:
@@ -107,13 +111,17 @@ def _instead(provider: Provider, method: Method) -> Way:
     return Way(method, words, "", "")
 
 
-def _registration(provider: Provider, setting_port: int) -> Registration:
+def _registration(provider: Provider, method: Method, setting_port: int) -> Registration:
     redirect, policy, client = provider.redirect, provider.policy, provider.client
+    at = "your server" if cards.fits_any(provider) else provider.title
+    if METHOD_FACTS[method].by_client:
+        page = _page(provider.client_credentials.create_at or policy.register_at, provider.inputs)
+        return Registration(at, page, provider.client_credentials.note or "", None, service=True)
     # A device code needs none, but the page wants one of every app that can also use the browser.
     named = redirect.registered and "oauth" in provider.methods
     listed = named and redirect.port == "list" and redirect.registered_port
     return Registration(
-        at="your server" if cards.fits_any(provider) else provider.title,
+        at=at,
         page=_page(policy.register_at, provider.inputs),
         note=policy.register_note or "",
         redirect=redirect_uri(provider, setting_port) if named else None,

@@ -59,6 +59,8 @@ class Registration:
     also_ports: tuple[int, ...] = ()  # further ports to register, if the provider wants each
     id_pattern: str | None = None
     id_hint: str = ""
+    service: bool = False  # a service account, which signs in as itself
+    client_id: str = ""  # known already
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,9 @@ class SignInPresenter(QObject):
             kept = KnownClient("", "account") if chosen == account.method else None
             port = engine.settings.load().callback_port
             form = forms.form(provider, chosen, known=kept, setting_port=port)
+            if form.registration is not None and form.registration.service and chosen == account.method:
+                # Its secret may have changed; who it is has not.
+                form = replace(form, registration=replace(form.registration, client_id=account.subject or ""))
             return replace(
                 form,
                 inputs=() if chosen == account.method else form.inputs,

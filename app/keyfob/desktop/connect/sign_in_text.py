@@ -32,9 +32,9 @@ def waiting(progress: Progress, now: datetime, who: str = "") -> Waiting:
     if facts.shows_code:
         return _device(progress, left, who)
     steps: tuple[tuple[str, Stage], ...]
-    if facts.asks_for is not None:
+    if facts.asks_for is not None or facts.by_client:
         steps = (("Check with the provider", "checking"), ("Save in your keychain", "saving"))
-        lead = f"Keyfob is asking {title} who you are."
+        lead = f"Keyfob is asking {title} {'for a token' if facts.by_client else 'who you are'}."
     else:
         ready = "Ready for your browser"
         if progress.redirect_uri and progress.redirect_uri.startswith("http://127.0.0.1:"):
@@ -75,7 +75,7 @@ def waiting(progress: Progress, now: datetime, who: str = "") -> Waiting:
 
 def _title(progress: Progress, who: str) -> str:
     title = progress.provider_title
-    if holds_key(progress.method):
+    if holds_key(progress.method) or METHOD_FACTS[progress.method].by_client:
         return f"Connecting {who} at {title}" if who else f"Connecting {title}"
     return f"Sign in as {who} at {title}" if who else f"Sign in at {title}"
 

@@ -62,4 +62,12 @@ METHOD_WORDS: Mapping[Method, MethodWords] = {
         "Keyfob uses the password once and does not save it.",
         "Keyfob uses the password once to sign in and does not save it.",
     ),
+    "client_credentials": MethodWords(
+        "service account",
+        "Service account",
+        "use a service account",
+        "You create it at {provider}. Keyfob saves its secret in your keychain and gets tokens with it.",
+        "A service account is an app that signs in as itself, not as you. Keyfob saves its secret in your "
+        "keychain and gets tokens with it.",
+    ),
 }

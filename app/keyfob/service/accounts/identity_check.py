@@ -76,7 +76,7 @@ class IdentityCheck:
         except KeyfobError as error:
             if error.code != "token_rejected":
                 raise
-        renewable = grant.refresh is not None and METHOD_FACTS[record.account.method].renewable
+        renewable = grant.renewable and METHOD_FACTS[record.account.method].renewable
         if not renewable and not self._named_by_id_token(record):
             return self._ask_again(record)
         grant = self._keeper.grant(key, min_life=None, rejected=grant.access)
@@ -123,7 +123,8 @@ class IdentityCheck:
         return self._runner.run(identity.probe(ctx, grant, subject=subject, method=method))
 
     def _test_by_renewing(self, record: Record) -> bool:
-        return record.renewable and self._named_by_id_token(record)
+        nobody = METHOD_FACTS[record.account.method].by_client  # who-am-I knows users alone
+        return record.renewable and (nobody or self._named_by_id_token(record))
 
     def _named_by_id_token(self, record: Record) -> bool:
         """Whether nothing can be asked that surely takes the token: who the account is came with the ID

@@ -24,14 +24,11 @@ class Intents:
         return self._journal.intent(key)
 
     def next(self, key: str, grant: Grant, before: Intent | None) -> Intent:
-        """The intent to send `grant`'s refresh token; `before` is open
-        because it was sent already. Writes nothing.
-        """
-        assert grant.refresh is not None
+        """The intent to renew `grant`; `before` is open because that was tried already. Writes nothing."""
         return Intent(
             key=key,
             generation=grant.generation,
-            refresh_hash=grant.refresh.fingerprint(),
+            refresh_hash=_spent(grant),
             at=before.at if before else self._now(),
             replays=before.replays + 1 if before else 0,
         )
@@ -54,8 +51,9 @@ class Intents:
 
 def is_of(intent: Intent, grant: Grant) -> bool:
     """Whether `intent` is about `grant`, and not about one that a newer grant has replaced."""
-    return (
-        grant.refresh is not None
-        and intent.generation == grant.generation
-        and intent.refresh_hash == grant.refresh.fingerprint()
-    )
+    return intent.generation == grant.generation and intent.refresh_hash == _spent(grant)
+
+
+def _spent(grant: Grant) -> str:
+    """What names this grant: the refresh token that its renewal spends, or the token that it replaces."""
+    return (grant.refresh or grant.access).fingerprint()

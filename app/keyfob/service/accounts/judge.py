@@ -58,6 +58,11 @@ class Renewal:
         """Whether the provider gave a new grant while this renewal ran."""
         return len(self.held) > 1
 
+    @property
+    def may_have_lost(self) -> bool:
+        """Whether a token was spent for an answer that did not come. A service account spends none."""
+        return not self.brought_a_grant and self.newest.grant.refresh is not None
+
 
 class Judge:
     """Blocking and thread-safe."""
@@ -179,14 +184,14 @@ class Judge:
                 return self._second_look(renewal, error)
             case Transient():
                 self._note_kept(renewal)
-                if not renewal.brought_a_grant and error.sent and not error.answered:
+                if renewal.may_have_lost and error.sent and not error.answered:
                     return self._fall_back(renewal, error, lost=renewal.sending)
                 self._nothing_spent(renewal)
                 return self._fall_back(renewal, error, refused=error.code == "request_refused")
             case PeerFault(code="response_invalid"):
                 # Bad JSON says nothing against the old token, and may have held a new one.
                 self._note_kept(renewal)
-                lost = None if renewal.brought_a_grant else renewal.sending
+                lost = renewal.sending if renewal.may_have_lost else None
                 return self._fall_back(renewal, error, lost=lost)
             case PeerFault():
                 self._note_kept(renewal)

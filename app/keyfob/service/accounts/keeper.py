@@ -108,7 +108,7 @@ class Keeper:
         served = not request.force and self._reader.serves(stored, request)
         if served and not self._recovers(record, stored):
             return stored.grant
-        if stored.grant.refresh is None or not METHOD_FACTS[record.account.method].renewable:
+        if not stored.grant.renewable or not METHOD_FACTS[record.account.method].renewable:
             return self._judge.cannot_renew(record, stored, request)
         if not served:
             self._wait_for_saver(key)
@@ -185,7 +185,7 @@ class Keeper:
         enough = replace(request, min_life=timedelta(0)) if overtaken else request
         if intent is None and (not request.force or overtaken) and self._reader.serves(stored, enough):
             return stored.grant
-        if stored.grant.refresh is None:
+        if not stored.grant.renewable:
             return self._judge.cannot_renew(record, stored, request)
         if intent is not None and self.saving.elsewhere(key):
             # What the vault holds is used up, and its new refresh token is on its way there.

@@ -1,4 +1,4 @@
-"""A renewal's one request to the account's token endpoint (RFC 6749 §6)."""
+"""A renewal's one request to the account's token endpoint (RFC 6749 §6, or §4.4 for a service account)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from keyfob.core.account import Record
 from keyfob.core.grant import Grant
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.env import FlowEnv
-from keyfob.protocol.oauth import renewal
+from keyfob.protocol.oauth import client_credentials, renewal
 from keyfob.service.contexts import ContextBuilder
 from keyfob.service.runner import EffectHandlers, Runner
 
@@ -28,8 +28,12 @@ class TokenEndpoint:
     def renew(
         self, context: FlowContext, record: Record, grant: Grant, keep: Callable[[Grant], None]
     ) -> Grant:
-        """Send the refresh token once. `keep` is called with what the provider gave before anything in it is
-        checked. Raises what `protocol.oauth.renewal.renew` and `keep` raise.
+        """Send the refresh token once, or ask as a service account does. `keep` is called with what the
+        provider gave before anything in it is checked. Raises what `protocol.oauth.renewal.renew`,
+        `client_credentials.ask_again` and `keep` raise.
         """
-        flow = renewal.renew(context, grant, subject=record.account.subject)
+        if grant.by_client:
+            flow = client_credentials.ask_again(context, grant)
+        else:
+            flow = renewal.renew(context, grant, subject=record.account.subject)
         return self._runner.run(flow, EffectHandlers(keep=keep))

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
-from keyfob.core.methods import holds_key
+from keyfob.core.methods import METHOD_FACTS, holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
@@ -180,13 +180,15 @@ class Clients:
         """The client of this attempt: given now, the account's own, saved, the preset's, or registered now.
         Raises SettingWrong `client_missing`, `blocked_by_terms`; what registration raises.
         """
+        method = request.method or provider.methods[0]
+        if METHOD_FACTS[method].by_client:
+            return self._service_account(provider, inputs, request, record)
         if request.client_id:
             self.keep(provider, inputs, request.client_id, request.client_secret)
         elif record is not None and (own := self._of_account(provider, inputs, record)) is not None:
             return own
         known = self.known(provider, inputs)
         if known is not None and known.source != "preset":
-            method = request.method or provider.methods[0]
             return self._mine(provider, inputs, known, provider.secret_rule(method))
         if provider.policy.blocked:
             raise SettingWrong(
@@ -205,6 +207,29 @@ class Clients:
         if policy == "dynamic" or (policy != "user" and server.endpoints.registration_endpoint):
             return self._registered(provider, server, redirect_uri, scopes)
         raise _missing(provider, redirect_uri)
+
+    def _service_account(
+        self, provider: Provider, inputs: Mapping[str, str], request: SignInRequest, record: Record | None
+    ) -> ClientChoice:
+        """The client that is the account: given now, or the account's own. It is not kept for other sign-ins.
+        Raises SettingWrong `client_missing`.
+        """
+        own = None if record is None else self._contexts.client(record)
+        client_id = request.client_id or (own.client_id if own else None)
+        secret = request.client_secret or (own.secret if own else None)
+        auth = provider.client.auth
+        if client_id and auth == "private_key_jwt":
+            return self._mine(provider, inputs, StoredClient(client_id, auth, False, "yours"))
+        if not client_id or not secret:
+            raise SettingWrong(
+                f"{provider.title} needs the client id and the client secret of a service account",
+                code="client_missing",
+                facts={"page": provider.client_credentials.create_at or provider.policy.register_at or ""},
+            )
+        check_secret(secret)
+        if auth != "client_secret_post":
+            auth = "client_secret_basic"  # RFC 6749 §2.3.1: every server that has client secrets takes it
+        return ClientChoice(Client(client_id, auth, secret), ClientSecrets(secret))
 
     def _of_account(
         self, provider: Provider, inputs: Mapping[str, str], record: Record

@@ -9,6 +9,7 @@ from keyfob.service.sign_in.api_key import ApiKeySignIn
 from keyfob.service.sign_in.app_password import AppPasswordSignIn
 from keyfob.service.sign_in.atproto import AtprotoSignIn
 from keyfob.service.sign_in.browser import BrowserSignIn
+from keyfob.service.sign_in.client_credentials import ClientCredentialsSignIn
 from keyfob.service.sign_in.device import DeviceSignIn
 from keyfob.service.sign_in.password import PasswordSignIn
 from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
@@ -24,6 +25,7 @@ class Methods:
     api_key: ApiKeySignIn
     app_password: AppPasswordSignIn
     password: PasswordSignIn
+    client_credentials: ClientCredentialsSignIn
 
     def sign_in(self, ready: PreparedSignIn) -> SignInOutcome:
         """Runs the attempt's method to its end. Nothing is saved yet. Raises a KeyfobError."""
@@ -40,4 +42,6 @@ class Methods:
                 return self.app_password.sign_in(ready)
             case "password":
                 return self.password.sign_in(ready)
+            case "client_credentials":
+                return self.client_credentials.sign_in(ready)
         assert_never(ready.method)

@@ -65,6 +65,8 @@ def grant_ends(provider: Provider, outcome: SignInOutcome, now: datetime) -> dat
     if seconds is not None:
         return now + timedelta(seconds=float(seconds))
     lifetimes = provider.lifetimes
+    if outcome.result.grant.by_client:
+        return None
     if lifetimes.grant is not None:
         return now + timedelta(seconds=lifetimes.grant)
     renewable = outcome.result.grant.refresh is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from keyfob.core.access import default_access, scopes_for
 from keyfob.core.account import Record
-from keyfob.core.methods import Method
+from keyfob.core.methods import METHOD_FACTS, Method
 from keyfob.core.provider import Provider
 from keyfob.ports import Spawn
 from keyfob.protocol.context import FlowContext, SignInResult
@@ -36,6 +36,11 @@ class PreparedSignIn:
         if request.only_scopes:
             return request.only_scopes
         account = self.record.account if self.record else None
+        if METHOD_FACTS[self.method].by_client:
+            # Who you are and renewal are not for it to ask: only what it is chosen for.
+            had = account.asked_scopes if account is not None and account.method == self.method else ()
+            base = (*provider.client_credentials.scopes, *had)
+            return scopes_for(provider, request.access or (), base=base, further=request.scopes)
         if account is None or not account.asked_scopes or account.method != self.method:
             chosen = default_access(provider) if request.access is None else request.access
             return scopes_for(provider, chosen, base=provider.scopes, further=request.scopes)
