@@ -207,6 +207,28 @@ def test_exec_gives_the_token_to_one_command(bench: Bench) -> None:
     assert not (bench.home / "started").exists()
 
 
+def test_exec_reads_a_file_of_variables_and_hides_the_tokens(bench: Bench) -> None:
+    bench.connect()
+    bench.connect(person="bob")
+    file = bench.home / "work.env"
+    file.write_text("A=keyfob://workshop/alice\nB=keyfob://workshop/bob\nMODE=fast\n")
+    show = ("sh", "-c", "printf '%s %s %s %s' $A $B $MODE $WORKSHOP_TOKEN; printf $B >&2")
+    plain = bench.keyfob("exec", "--env-file", str(file), "workshop/alice", "--", *show)
+    alice, bob = (bench.token(f"workshop/{name}") for name in ("alice", "bob"))
+    assert (plain.out, plain.err) == (f"{alice} {bob} fast {alice}", bob)
+    masked = bench.keyfob("exec", "--mask", "--env-file", str(file), "--", *show)
+    assert (masked.out, masked.err) == ("*** *** fast ", "***")
+    twice = bench.keyfob("exec", "--env-file", str(file), "workshop/alice=A", "--", "true")
+    assert (twice.code, "the variable A" in twice.err) == (2, True)
+    file.write_text("MODE=fast\n")
+    empty = bench.keyfob("exec", "--env-file", str(file), "--", "true")
+    assert (empty.code, empty.err) == (
+        2,
+        "keyfob: The files name no account, and there is none before --. See `keyfob exec --help`.\n",
+    )
+    assert bench.keyfob("exec", "workshop/alice=PATH", "--", "true").code == 2
+
+
 def test_exec_becomes_the_command(bench: Bench) -> None:
     """Its pid, its signals and a broken pipe are the command's own."""
     bench.connect()

@@ -449,6 +449,7 @@ def test_a_hint_of_the_parser_is_part_of_what_to_do() -> None:
     ("argv", "line"),
     [
         (["bogus"], "keyfob: No such command 'bogus'. See `keyfob --help`."),
+        (["conect"], "keyfob: No such command 'conect'. Did you mean `keyfob connect`? See `keyfob --help`."),
         (["token"], "keyfob: Missing argument 'ACCOUNT'. See `keyfob token --help`."),
         (
             ["token", "a", "--zzz"],

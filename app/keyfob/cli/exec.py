@@ -16,6 +16,8 @@ from pathlib import Path
 
 import click
 
+from keyfob.cli import env_file
+from keyfob.cli.masking import run_masked
 from keyfob.cli.options import complete_accounts, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import Lease, lease
@@ -27,14 +29,33 @@ from keyfob.tools.commands import variable_of
 NOT_FOUND = 127  # as a shell says it
 NOT_EXECUTABLE = 126
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# With a token in their place, the command would not start or would load something else.
+_NOT_FOR_TOKENS = frozenset(("PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES"))
+
+
+class _Exec(click.Command):
+    """Keeps the `--` before the command. click takes it for its own if only options stand before it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        cut = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*args[:cut], *args[cut : cut + 1], *args[cut:]])
 
 
 @click.command(
+    cls=_Exec,
     name="exec",
     short_help="Run a command with tokens in its environment only.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    options_metavar="",
 )
+@click.option(
+    "--env-file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Set the variables of this file. NAME=keyfob://ACCOUNT stands for a token. Repeatable.",
+)
+@click.option("--mask", is_flag=True, help="Show *** for the tokens in what the command prints.")
 @click.argument(
     "words",
     nargs=-1,
@@ -43,7 +64,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
     shell_complete=complete_accounts,
 )
 @pass_session
-def execute(session: Session, words: tuple[str, ...]) -> int:
+def execute(session: Session, words: tuple[str, ...], files: tuple[Path, ...], mask: bool) -> int:
     """Run COMMAND with a valid token of each ACCOUNT in its environment variables.
 
     The variable is VAR, or the provider's name followed by _TOKEN: GITHUB_TOKEN, NEXUSMODS_TOKEN. Keyfob
@@ -58,18 +79,40 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
       keyfob exec github -- gh repo list
       keyfob exec github=NPM_TOKEN -- npm install
       keyfob exec nexusmods openai-api=OPENAI_API_KEY -- ./run.sh
+      keyfob exec --env-file .env --mask -- docker compose up
     """
     if "--" not in words:
         raise Usage("Put the command after --", remedy="For example: keyfob exec github -- gh repo list")
     cut = words.index("--")
     accounts, command = words[:cut], words[cut + 1 :]
-    if not accounts or not command:
-        raise Usage("exec needs an account before --" if not accounts else "exec needs a command after --")
+    if command and command[0] == "--":
+        command = command[1:]  # it was doubled for click, which took none
+    if not command:
+        raise Usage("exec needs a command after --")
     wanted = [_split(word) for word in accounts]
     environment = child_environment(os.environ)
     if (path := persons_path()) is not None:
         environment["PATH"] = path  # for the command; where it is itself looked for is another matter
-    taken: set[str] = set()
+    for file in files:
+        for name, value in env_file.read(file).items():
+            ref = env_file.account_of(value)
+            if ref is None:
+                environment[name] = value
+            else:
+                wanted.append((ref, name))
+    if not wanted:
+        what = "The files name no account, and there is none before --" if files else None
+        raise Usage(what or "exec needs an account before --")
+    secrets = _give(session, wanted, environment)
+    session.close()
+    return _become(session, command, environment, secrets if mask else None)
+
+
+def _give(
+    session: Session, wanted: Sequence[tuple[str, str | None]], environment: dict[str, str]
+) -> list[str]:
+    """Sets the variables of the accounts, and returns the tokens. Raises a KeyfobError."""
+    taken: dict[str, str] = {}  # tokens, by their variable
     for ref, named in wanted:
         found = lease(session, ref)
         name = named or variable_of(found.provider)
@@ -78,11 +121,11 @@ def execute(session: Session, words: tuple[str, ...]) -> int:
                 f"Two accounts use the variable {name}",
                 remedy=f"Choose another variable for one of them: {found.account}=NAME",
             )
-        taken.add(name)
-        environment[name] = found.token.reveal()
+        if name in _NOT_FOR_TOKENS:
+            raise Usage(f"The variable {name} cannot hold a token", remedy="Choose another variable.")
+        taken[name] = environment[name] = found.token.reveal()
         _warn_of_bound(session, found)
-    session.close()
-    return _become(session, command, environment)
+    return list(taken.values())
 
 
 def _split(word: str) -> tuple[str, str | None]:
@@ -100,8 +143,12 @@ def _warn_of_bound(session: Session, found: Lease) -> None:
         )
 
 
-def _become(session: Session, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The command in this process's place. Comes back only if it could not be started."""
+def _become(
+    session: Session, command: Sequence[str], environment: Mapping[str, str], hidden: Sequence[str] | None
+) -> int:
+    """The command in this process's place, or with `hidden` as its child. Without that, comes back only if it
+    could not be started.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -111,6 +158,8 @@ def _become(session: Session, command: Sequence[str], environment: Mapping[str, 
         if program is None:
             raise FileNotFoundError
         become_another()
+        if hidden is not None:
+            return run_masked(program, command, environment, hidden)
         if os.name == "nt":
             return subprocess.run([program, *command[1:]], env=dict(environment), check=False).returncode  # noqa: S603
         for name in ("SIGPIPE", "SIGXFSZ"):

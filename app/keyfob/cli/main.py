@@ -34,39 +34,52 @@ class Verb(NamedTuple):
     line: str
 
 
-VERBS: dict[str, Verb] = {
-    "connect": Verb("connect:connect", "Sign in to a provider and keep the account connected."),
-    "accounts": Verb("accounts:accounts", "List the accounts."),
-    "status": Verb("status:status", "Show an account's details."),
-    "token": Verb("token:token", "Print a valid access token or key."),
-    "exec": Verb("exec:execute", "Run a command with tokens in its environment only."),
-    "credential": Verb(
-        "credential:credential", "Print credentials in the format of kubectl, AWS tools or MCP clients."
-    ),
-    "request": Verb("request:request", "Make an API call with an account's token."),
-    "wire": Verb("wire:wire", "Configure a tool to get its credentials from Keyfob."),
-    "unwire": Verb("wire:unwire", "Undo keyfob wire."),
-    "renew": Verb("renew:renew", "Renew an account's token now."),
-    "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
-    "rename": Verb("rename:rename", "Change an account's label."),
-    "reconnect": Verb("reconnect:reconnect", "Sign in to an account again."),
-    "disconnect": Verb(
-        "disconnect:disconnect", "Delete an account's tokens and revoke them at the provider."
-    ),
-    "remove": Verb("remove:remove", "Disconnect an account and remove it."),
-    "agent": Verb("agent:agent", "Keep accounts signed in and answer tools, without a window."),
-    "permissions": Verb("permissions:permissions", "List and revoke what programs may use."),
-    "settings": Verb("settings:settings", "Show and change settings."),
-    "providers": Verb("providers:providers", "List, check and add providers."),
-    "jwk": Verb("jwk:jwk", "Manage the private keys of confidential clients."),
-    "client-metadata": Verb("client_metadata:client_metadata", "Print the client metadata document to host."),
-    "import": Verb("import_accounts:import_accounts", "Move keys and accounts from other tools' files."),
-    "export": Verb("export:export", "Print your accounts as JSON, without secrets."),
-    "events": Verb("events:events", "Show what happened to your accounts."),
-    "doctor": Verb("doctor:doctor", "Check everything that Keyfob needs."),
-    "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
-    "completion": Verb("completion:completion", "Print the completion script for your shell."),
+GROUPS: dict[str, dict[str, Verb]] = {
+    "Accounts": {
+        "connect": Verb("connect:connect", "Sign in to a provider and keep the account connected."),
+        "accounts": Verb("accounts:accounts", "List the accounts."),
+        "status": Verb("status:status", "Show an account's details."),
+        "renew": Verb("renew:renew", "Renew an account's token now."),
+        "test": Verb("test:test", "Ask the provider who you are, with the account's token."),
+        "rename": Verb("rename:rename", "Change an account's label."),
+        "reconnect": Verb("reconnect:reconnect", "Sign in to an account again."),
+        "disconnect": Verb(
+            "disconnect:disconnect", "Delete an account's tokens and revoke them at the provider."
+        ),
+        "remove": Verb("remove:remove", "Disconnect an account and remove it."),
+    },
+    "Tokens": {
+        "token": Verb("token:token", "Print a valid access token or key."),
+        "exec": Verb("exec:execute", "Run a command with tokens in its environment only."),
+        "request": Verb("request:request", "Make an API call with an account's token."),
+        "credential": Verb(
+            "credential:credential", "Print credentials in the format of kubectl, AWS tools or MCP clients."
+        ),
+    },
+    "Tools": {
+        "wire": Verb("wire:wire", "Configure a tool to get its credentials from Keyfob."),
+        "unwire": Verb("wire:unwire", "Undo keyfob wire."),
+        "agent": Verb("agent:agent", "Keep accounts signed in and answer tools, without a window."),
+        "permissions": Verb("permissions:permissions", "List and revoke what programs may use."),
+    },
+    "Providers": {
+        "providers": Verb("providers:providers", "List, check and add providers."),
+        "jwk": Verb("jwk:jwk", "Manage the private keys of confidential clients."),
+        "client-metadata": Verb(
+            "client_metadata:client_metadata", "Print the client metadata document to host."
+        ),
+    },
+    "Keyfob": {
+        "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
+        "doctor": Verb("doctor:doctor", "Check everything that Keyfob needs."),
+        "events": Verb("events:events", "Show what happened to your accounts."),
+        "settings": Verb("settings:settings", "Show and change settings."),
+        "import": Verb("import_accounts:import_accounts", "Move keys and accounts from other tools' files."),
+        "export": Verb("export:export", "Print your accounts as JSON, without secrets."),
+        "completion": Verb("completion:completion", "Print the completion script for your shell."),
+    },
 }
+VERBS: dict[str, Verb] = {name: verb for group in GROUPS.values() for name, verb in group.items()}
 
 # Not for users: other parts of Keyfob call them.
 INNER: dict[str, Verb] = {"sign": Verb("sign:sign", "")}
@@ -88,8 +101,25 @@ class Keyfob(click.Group):
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.line) for name, verb in VERBS.items()])
+        widest = max(len(name) for name in VERBS)
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), verb.line) for name, verb in group.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names the command that was meant, if the one that was typed is close to it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # seldom: a command is mistyped
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            if near:
+                words = f"{error.message.rstrip('.')}. Did you mean `keyfob {near[0]}`?"
+                raise click.UsageError(words, error.ctx) from None
+            raise
 
 
 @click.group(
@@ -139,6 +169,9 @@ def main(
             session.close()
     except KeyfobError as error:
         known = error
+        verb = next((word for word in argv if not word.startswith("-")), "")
+        if error.code == "usage" and error.remedy is None and verb in VERBS:
+            known.remedy = f"See `keyfob {verb} --help`."
     except failure.FaultyError as error:
         known, extra = error.error, error.extra
         if not (session.json or wants_json):

@@ -63,6 +63,10 @@ class KeyfobError(Exception):
         self.retry_after = retry_after
         self.until = until
 
+    def __str__(self) -> str:
+        """What happened, then what to do if a face has said it: for programs that print the error."""
+        return f"{self.full_message().rstrip('.')}. {self.remedy}" if self.remedy else self.full_message()
+
     @property
     def advice(self) -> Advice:
         """What the user should do: it follows from the code."""
