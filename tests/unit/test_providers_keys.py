@@ -54,6 +54,10 @@ KEYS = {
     "replicate": "r8" + "_madeup",
     "perplexity": "pplx" + "-madeup",
     "linear": "lin_" + "api_madeup",
+    "jira": "ATA" + "TT3made-up=00000000",
+    "digitalocean": "dop_" + "v1_" + "0123456789abcdef" * 4,
+    "supabase": "sbp_" + "0123456789" * 4,
+    "fly": "FlyV1 " + "fm2_madeup",
 }
 
 
