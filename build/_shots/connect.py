@@ -4,6 +4,7 @@ provider.
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from _shots.empty import Demo
 from _shots.registry import scene
 from _shots.stage import ALDIS
 from _shots.window import LOCKED
+from keyfob.desktop.connect import sign_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +218,16 @@ def key_refused(stage: Stage) -> QWidget:
     dialog.form.fields["api_key"].setText("glpat-made-up-key")
     dialog.form.go.click()
     stage.until(lambda: dialog.pages.currentWidget() is dialog.failure)
+    return dialog
+
+
+@scene("connect-key-created")
+def key_created(stage: Stage) -> QWidget:
+    """The provider's client needs a private key, which the window has created."""
+    engine = stage.engine([])
+    public = engine.client_keys.generate("ES256", "work").published
+    dialog = stage.connect(engine)
+    dialog.show_failure(sign_in_text.key_created(json.dumps({"keys": [public]})))
     return dialog
 
 

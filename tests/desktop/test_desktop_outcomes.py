@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.models import Failure
 from keyfob.desktop.connect.waiting_page import StepRow
 from keyfob.desktop.controller import AppController
+from keyfob.engine import Engine
 from keyfob.service.accounts.views import Progress
 from support.announcements import announcements
 from support.samples import NOW, view
@@ -115,3 +117,51 @@ def test_success_names_the_next_step(dialog: ConnectDialog, qtbot: QtBot) -> Non
     dialog.show_success(sign_in_text.success(kept))
     assert not card.copy_command.isVisible()
     assert card.words.text() == "X’s terms do not let other tools use this token."
+
+
+WITH_KEY = """\
+id = "work"
+title = "Work"
+methods = ["oauth"]
+issuer = "https://id.example.org"
+scopes = ["openid"]
+[endpoints]
+authorization_endpoint = "https://id.example.org/authorize"
+token_endpoint = "https://id.example.org/token"
+jwks_uri = "https://id.example.org/keys"
+[client]
+client_id = "keyfob"
+auth = "private_key_jwt"
+alg = "RS256"
+[identity]
+source = "id_token"
+"""
+
+
+def test_a_missing_client_key_is_created_in_the_window(
+    dialog: ConnectDialog, engine: Engine, qtbot: QtBot
+) -> None:
+    folder = engine.home.config / "providers"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "work.toml").write_text(WITH_KEY)
+    dialog.connect_to("work", "oauth")
+    failure = dialog.failure
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is failure)
+    assert failure.text.text() == "Work needs a private key for its client, and there is none."
+    assert "terminal" not in failure.remedy.text()
+    assert failure.retry_button.text() == "Create a key"
+    failure.retry_button.click()
+    assert not failure.retry_button.isEnabled()
+    qtbot.waitUntil(lambda: failure.retry_button.text() == "Try again")
+    assert failure.title.text() == "The key is in your keychain"
+    assert failure.copy.accessibleName() == "Copy public key"
+    failure.copy.click()
+    copied = json.loads(QGuiApplication.clipboard().text())
+    assert copied == engine.client_keys.published("work")
+    assert copied["keys"][0]["kty"] == "RSA"
+    assert "d" not in copied["keys"][0]
+    failure.retry_button.click()
+    qtbot.waitUntil(lambda: dialog.pages.currentWidget() is dialog.waiting)
+    dialog.waiting.cancel.click()
+    dialog.show_failure(Failure("Not connected", "No answer.", "", "code: x", "Try again"))
+    assert failure.copy.accessibleName() == "Copy details"

@@ -56,6 +56,7 @@ class ConnectDialog(QDialog):
         self.failure = FailurePage(theme)
         self._undone = False
         self._locked: Failure | None = None  # shown, until the keychain is unlocked
+        self._key_for = ""  # the provider that the next press creates a key for
         self._blank = label("")
         self.pages = QStackedWidget()
         for page in (self._blank, self.gallery, self.form, self.waiting, self.success, self.failure):
@@ -211,6 +212,7 @@ class ConnectDialog(QDialog):
         if model.retry == CHANGE and (self._form is None or self._form.empty):
             model = replace(model, retry="Try again")  # there is no form to change anything in
         self._locked = model if model.unlock else None
+        self._key_for = model.key_for
         self._turn(self.failure, self.failure.retry_button)
         self.failure.show_model(model)
         announce(self, f"{model.title}. {model.text} {model.remedy}", urgent=True)
@@ -236,6 +238,9 @@ class ConnectDialog(QDialog):
         if self._locked is not None:
             self.failure.wait(WAITING)
             self._presenter.unlock_keychain()
+        elif self._key_for:
+            self.failure.wait("Creating a key…")
+            self._presenter.create_key(self._key_for)
         else:
             self._again()
 

@@ -171,3 +171,5 @@ class Failure:
     unlock: bool = False  # the press has the user unlock the keychain, or set it up, first
     settings: bool = False  # the remedy is in Settings
     other: str = ""  # somebody else signed in: connects that one as a new account
+    key_for: str = ""  # the press first creates a private key for this provider
+    copies: str = "Copy details"  # what the button that copies `details` says

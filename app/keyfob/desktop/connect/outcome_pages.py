@@ -214,6 +214,7 @@ class FailurePage(QWidget):
         self.remedy.setText(model.remedy)
         self.remedy.setVisible(bool(model.remedy))
         self.retry_button.setEnabled(True)
+        self.copy.say(model.copies)
         self.copy.holds(model.details)
         self.copy.setVisible(bool(model.details))
         self.settings_button.setVisible(model.settings)

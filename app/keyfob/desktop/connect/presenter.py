@@ -7,6 +7,7 @@ signal. Cancelling never waits. Secrets from the dialog go straight into the req
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +20,7 @@ from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
 from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Provider
+from keyfob.core.words import MADE_ALGORITHMS
 from keyfob.desktop.connect import cards, forms, sign_in_text
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import Card, Form, KnownClient
@@ -216,6 +218,21 @@ class SignInPresenter(QObject):
 
     def _complain(self, error: KeyfobError) -> None:
         self._refused(error)
+
+    def create_key(self, provider_id: str) -> None:
+        """A private key for this provider, in the keychain. `failed` follows, with what is left to do."""
+        engine = self._engine
+
+        def work() -> str:
+            alg = engine.providers.get(provider_id).client.alg
+            made = next((each for each in MADE_ALGORITHMS if each == alg), MADE_ALGORITHMS[0])
+            key = engine.client_keys.generate(made, provider_id)
+            return json.dumps({"keys": [key.published]}, indent=2)
+
+        def created(public: str) -> None:
+            self.failed.emit(sign_in_text.key_created(public))
+
+        Operation(self, work, self._while_open(created)).failing(self._while_open(self._complain)).start()
 
     def unlock_keychain(self) -> None:
         """`unlocked` follows."""

@@ -189,12 +189,27 @@ def refusal(
         return Failure(title, message, remedy(error), details, again, other=AS_NEW)
     if error.code in BUTTONS:
         return Failure(title, message, remedy(error), details, BUTTONS[error.code], unlock=True)
+    if error.code == "client_key_missing":
+        key_for = error.facts.get("provider", "")
+        return Failure(title, message, remedy(error), details, "Create a key", key_for=key_for)
     if error.code in ("port_taken", "fixed_port_taken"):
         # Only a port that Settings sets can be changed there.
         in_settings = error.code == "port_taken"
         return Failure(title, message, remedy(error), details, "Try again", settings=in_settings)
     retry = CHANGE if error.advice is Advice.FIX_SETTING else "Try again"
     return Failure(title, message, remedy(error), details, retry)
+
+
+def key_created(public: str) -> Failure:
+    """A private key was created, and the provider needs its public half: `public`, a JWKS."""
+    return Failure(
+        "The key is in your keychain",
+        "The provider does not know it yet.",
+        "Copy the public key, add it to your app registration at the provider, and try again.",
+        public,
+        "Try again",
+        copies="Copy public key",
+    )
 
 
 def _failed(provider: str, who: str) -> str:

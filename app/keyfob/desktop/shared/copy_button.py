@@ -24,6 +24,12 @@ class CopyButton(IconButton):
         self._back.timeout.connect(self._restore)
         self.clicked.connect(self._copy)
 
+    def say(self, words: str) -> None:
+        """What it says, and what assistive technology reads."""
+        self._words = words
+        self.setAccessibleName(words)
+        self._restore()
+
     def holds(self, text: str) -> None:
         """What a press copies."""
         self._text = text

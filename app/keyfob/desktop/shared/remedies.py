@@ -105,7 +105,7 @@ REMEDIES: Remedies = {
     "sign_in_not_found": "Start a new sign-in.",
     "permission_not_found": "Look at the list of programs in Settings.",
     "import_not_found": "Choose a file that exists.",
-    "key_not_found": "Create a key: in a terminal, run keyfob jwk generate.",
+    "key_not_found": "Choose one of your keys.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
     "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
@@ -128,7 +128,8 @@ REMEDIES: Remedies = {
     "scope_refused": "Correct the scopes in the preset.",
     "pkce_unsupported": "Ask the provider to support PKCE with S256.",
     "fixed_port_taken": "Close the program that uses the port, then try again.",
-    "client_key_missing": "Create a key: in a terminal, run keyfob jwk generate[ --provider {provider}].",
+    "client_key_missing": "Create a key. The private half stays in your keychain, and the provider gets "
+    "the public half.",
     "options_faulty": "Correct what you entered and try again.",
     "openid_needed": "In the preset, request the scope openid, and set the source of [identity] to id_token.",
     "settings_unreadable": "Make the file[ {path}] readable, or move it away to use the default settings.",

@@ -23,7 +23,7 @@ from keyfob.ports import Vault, VaultHealth
 
 PROMPT_TIME = 60.0  # seconds that a user has for the system's prompt
 
-WAITING = "Waiting for the system's prompt…"
+WAITING = "Waiting for your answer…"
 _TITLES = {
     "keychain_locked": "Your keychain is locked",
     "keychain_not_set_up": "Your keychain is not set up yet",
