@@ -427,17 +427,19 @@ def has_keychain(home: Home) -> bool:
     return chosen != "keychain" or keychain_there(home.id)
 
 
-def recover(home: Home, say: Callable[[str], None] | None = None) -> tuple[Recovered, Path | None]:
+def recover(
+    home: Home, say: Callable[[str], None] | None = None, *, window: bool = False
+) -> tuple[Recovered, Path | None]:
     """Lists lost accounts again, and returns the path at which a store that was damaged as a whole is kept.
-    `say` as in `system_ports`. Raises Transient `keyfob_running` while an agent or the app has the store
-    open, KeychainError, SettingWrong and Fault `store_*`.
+    `say` and `window` as in `system_ports`. Raises Transient `keyfob_running` while an agent or the app has
+    the store open, KeychainError, SettingWrong and Fault `store_*`.
     """
     path = home.data / "accounts.db"
     try:
         with FileLocks(home.state / "locks").hold(KEEPER_ROLE, timeout=timedelta(0)):
             aside = set_aside(path)
             SqliteAccountStore(path, anew=True).close()
-            engine = build(system_ports(home, say=say))
+            engine = build(system_ports(home, say=say, lasting=window, window=window))
             try:
                 return engine.recovery.recover(), aside
             finally:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from _shots.registry import scene
 from _shots.stage import NEXUS
-from keyfob.core.errors import KeychainError
+from keyfob.core.errors import Fault, KeychainError
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.desktop.shared.passphrase_dialog import PassphraseDialog
+from keyfob.service.accounts.recovery import Recovered
 from support.samples import NOW, D, view
 from support.scripted_provider import BUSY
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from _shots.stage import Stage
     from keyfob.desktop.controller import AppController
     from keyfob.desktop.window.main_window import MainWindow
+    from keyfob.engine import Engine
 
 LOCKED = KeychainError("The keychain is locked", code="keychain_locked")
 SILENT = KeychainError("The keychain did not answer in time", code="keychain_timeout")
@@ -151,6 +153,34 @@ def wrong_passphrase(stage: Stage) -> QWidget:
     dialog.deed.click()
     stage.until(lambda: dialog.problem.isVisible())
     return dialog
+
+
+def damaged(stage: Stage) -> AppController:
+    """The account store cannot be read at the start."""
+
+    def build() -> Engine:
+        raise Fault(
+            "~/.local/share/keyfob/accounts.db is damaged (file is not a database); a copy is kept as "
+            "accounts.db.damaged",
+            code="store_damaged",
+        )
+
+    app = stage.opened(build, restore=Recovered)
+    stage.until(lambda: app.window.banners)
+    return app
+
+
+@scene("window-store-damaged")
+def store_damaged(stage: Stage) -> QWidget:
+    return damaged(stage).window
+
+
+@scene("restore")
+def restore(stage: Stage) -> QWidget:
+    app = damaged(stage)
+    app.window.banner_pressed.emit("restore", "")
+    assert app.restoring.dialog is not None
+    return app.restoring.dialog
 
 
 @scene("window-provider-down")

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from keyfob.adapters.store.sqlite import SqliteAccountStore
-from keyfob.core.errors import Fault, SettingWrong
+from keyfob.core.errors import Fault, SettingWrong, Transient
 from keyfob.demo.server import DemoServer
 from keyfob.desktop.app import saved_theme
 from keyfob.desktop.controller import AppController
@@ -24,6 +24,7 @@ from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.viewmodel import window
 from keyfob.engine import Engine
+from keyfob.service.accounts.recovery import Recovered
 from keyfob.service.sign_in.attempt import Attempt
 from support.desktop_app import make_app, quit_app
 from support.fake_ports import NOW, FakeVault
@@ -79,6 +80,58 @@ def test_data_that_cannot_be_opened_is_said_and_tried_again(
     assert faults[0].code == "store_damaged"
     controller.window.banner_pressed.emit("build", "")
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
+    quit_app(controller, qtbot)
+
+
+def test_a_damaged_store_is_restored_from_the_window(
+    qapp: QApplication, theme: Theme, engine: Engine, qtbot: QtBot
+) -> None:
+    """S-83"""
+    done: list[str] = []
+
+    def build() -> Engine:
+        if not done:
+            raise Fault("accounts.db is damaged", code="store_damaged")
+        return engine
+
+    def restore() -> Recovered:
+        done.append("restored")
+        return Recovered(("github/aldis-k", "nexusmods/aldis"), lost=1)
+
+    controller = make_app(theme, build, restore=restore)
+    controller.begin()
+    qtbot.waitUntil(lambda: bool(controller.window.banners))
+    (banner,) = controller.window.banners
+    assert (banner.button, "terminal" in banner.text) == ("Restore accounts…", False)
+    controller.window.banner_pressed.emit(banner.action, banner.key)
+    assert controller.restoring.dialog.isVisible()
+    controller.restoring.dialog.cancel.click()
+    assert done == []
+    controller.window.banner_pressed.emit(banner.action, banner.key)
+    controller.restoring.dialog.deed.click()
+    qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
+    said = "Restored 2 accounts. One account cannot be restored. Connect it again."
+    assert controller.window.note.text.text() == said
+    quit_app(controller, qtbot)
+
+
+def test_a_store_that_cannot_be_restored_says_why(
+    qapp: QApplication, theme: Theme, engine: Engine, qtbot: QtBot
+) -> None:
+    def build() -> Engine:
+        raise Fault("accounts.db is damaged", code="store_damaged")
+
+    def restore() -> Recovered:
+        raise Transient("Keyfob is running", code="keyfob_running")
+
+    controller = make_app(theme, build, restore=restore)
+    controller.begin()
+    qtbot.waitUntil(lambda: bool(controller.window.banners))
+    controller.window.banner_pressed.emit("restore", "")
+    controller.restoring.dialog.deed.click()
+    qtbot.waitUntil(controller.window.note.isVisible)
+    assert controller.window.note.text.text() == "Keyfob is running. Stop Keyfob's agent, then try again."
+    qtbot.waitUntil(lambda: [each.action for each in controller.window.banners] == ["restore"])
     quit_app(controller, qtbot)
 
 

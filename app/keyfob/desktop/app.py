@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from keyfob.desktop.controller import AppController
     from keyfob.desktop.demo_control import Demo
     from keyfob.engine import Engine
+    from keyfob.service.accounts.recovery import Recovered
 
 NO_SCREEN = (
     "Keyfob cannot open a window, because there is no screen. Run `keyfob --help` to see the commands, "
@@ -65,7 +66,12 @@ def main(arguments: Sequence[str]) -> int:
 
             return serving_engine(home, vault)
 
-        return run(build, home=home, demo=lambda: _lasting_demo(home), start_demo=start_demo)
+        def restore() -> Recovered:
+            from keyfob.engine import recover
+
+            return recover(home, window=True)[0]
+
+        return run(build, home=home, demo=lambda: _lasting_demo(home), start_demo=start_demo, restore=restore)
 
 
 def _lasting_demo(home: Home) -> DemoServer:
@@ -80,12 +86,13 @@ def run(
     home: Home,
     demo: Callable[[], Demo] | None = None,
     start_demo: bool = False,
+    restore: Callable[[], Recovered] | None = None,
 ) -> int:
     """Open the window and stay until the user quits; the exit code.
 
     `build` makes the engine and is called off the GUI thread, after the first paint. `demo` starts the demo
-    provider, if it is installed; `start_demo` asks for it at once. A second start for the same home raises
-    the first's window and returns 0.
+    provider, if it is installed; `start_demo` asks for it at once. `restore` as in `Start`. A second start
+    for the same home raises the first's window and returns 0.
     """
     app = _application()
     app.setApplicationName("Keyfob")
@@ -105,7 +112,7 @@ def run(
         # Everything but the window itself is loaded after its first paint: a third of the start.
         from keyfob.desktop.controller import AppController, Start
 
-        controller = AppController(theme, build, window, Start(demo=demo, with_demo=start_demo), app)
+        controller = AppController(theme, build, window, Start(demo, start_demo, restore), app)
         controller.ended.connect(app.exit)
         return controller
 

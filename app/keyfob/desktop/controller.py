@@ -19,6 +19,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.demo_control import Demo, DemoControl
 from keyfob.desktop.ending import Ending
+from keyfob.desktop.restoring import Restoring
 from keyfob.desktop.running import RunningApp, Shell
 from keyfob.desktop.settings.controller import SettingsController
 from keyfob.desktop.shared import remedies
@@ -35,16 +36,18 @@ from keyfob.desktop.window.tray import Tray
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
+    from keyfob.service.accounts.recovery import Recovered
 
 
 @dataclass(frozen=True)
 class Start:
-    """How the app is started. `demo` starts the demo provider, if it is
-    installed; `with_demo` asks for it at once.
+    """How the app is started. `demo` starts the demo provider, if it is installed; `with_demo` asks for it at
+    once. `restore` lists lost accounts again while no engine has the store open.
     """
 
     demo: Callable[[], Demo] | None = None
     with_demo: bool = False
+    restore: Callable[[], Recovered] | None = None
     clock: Callable[[], datetime] = utc_now
 
 
@@ -58,7 +61,8 @@ class AppController(QObject):
     ) -> None:
         """`build` makes the engine; it is called off the GUI thread, after the first paint."""
         super().__init__(parent)
-        self._build, self._clock = build, start.clock
+        self._build, self._clock, self._restore = build, start.clock, start.restore
+        self.restoring = Restoring(theme, window, self)
         self._engine: Engine | None = None
         self.running: RunningApp | None = None  # once the engine is built
         self._connects = False  # Connect Account was pressed before that
@@ -100,6 +104,8 @@ class AppController(QObject):
         tray.quit_asked.connect(self.quit)
         self.settings_controller.failed.connect(self._complain)
         self.consent_dialogs.wanted.connect(window.bring_up)
+        self.restoring.said.connect(self._restored)
+        self.restoring.ended.connect(self._open_engine)
 
     # --- beginning ------------------------------------------------------------------------------------------
 
@@ -117,7 +123,10 @@ class AppController(QObject):
         Operation(self, self._build, self._built).failing(self._not_built).start()
 
     def _not_built(self, error: KeyfobError) -> None:
-        banner = Banner("bad", error.message, remedies.remedy(error), "Try again", "build", "", None)
+        again, action = "Try again", "build"
+        if error.code == "store_damaged" and self._restore is not None:
+            again, action = "Restore accounts…", "restore"
+        banner = Banner("bad", error.message, remedies.remedy(error), again, action, "", None)
         model = viewmodel.window((), None, (), self._clock(), kept_in="", keychain=banner, loading=True)
         self.window.show_model(model, None)
         self.window.bring_up()
@@ -135,12 +144,17 @@ class AppController(QObject):
     def _connect_asked(self) -> None:
         self._connects = self.running is None
 
+    def _restored(self, text: str, good: bool) -> None:
+        self.window.say(text, good=good)
+
     def _complain(self, text: str) -> None:
         self.window.say(text, good=False)
 
     def _banner_pressed(self, action: str, _key: str) -> None:
         if action == "build":
             self._open_engine()
+        elif action == "restore" and self._restore is not None:
+            self.restoring.ask(self._restore)
 
     def may_hide(self) -> bool:
         """Whether the window may hide instead of end the app: only if the tray can bring it back."""
@@ -154,6 +168,7 @@ class AppController(QObject):
         if self._ending.begun:
             return
         self.consent_dialogs.close()
+        self.restoring.close()
         if self.running is not None:
             self.running.close()
         self.window.hide()

@@ -25,6 +25,7 @@ from keyfob.desktop.demo_control import DemoControl
 from keyfob.desktop.first_page import FirstPage
 from keyfob.desktop.passphrase import Passphrase
 from keyfob.desktop.renewal_timer import RenewalTimer
+from keyfob.desktop.restoring import Restoring
 from keyfob.desktop.settings.controller import SettingsController
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
@@ -82,6 +83,7 @@ class RunningApp(QObject):
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
         )
         self.tool_repair = ToolRepair(shell.theme, shell.window, engine.tool_setup, self)
+        self.restoring = Restoring(shell.theme, shell.window, self)
         self.passphrase = Passphrase(shell.theme, shell.window, engine.encrypted_file, self)
         self._wire_presenter()
         self._wire_presses()
@@ -112,6 +114,7 @@ class RunningApp(QObject):
         self._engine.listeners.close()
         self.passphrase.close()
         self.tool_repair.close()
+        self.restoring.close()
         self.history.close()
         self.check.close()
         self._shell.notifications.close()
@@ -164,6 +167,10 @@ class RunningApp(QObject):
         check.repair_asked.connect(self.tool_repair.ask)
         self.tool_repair.said.connect(self._say)
         self.tool_repair.repaired.connect(check.something_changed)
+        check.restore_asked.connect(self._restore_asked)
+        self.restoring.said.connect(self._say)
+        self.restoring.ended.connect(self.presenter.reload)
+        self.restoring.ended.connect(check.something_changed)
         self.presenter.keychain.unlocked.connect(check.something_changed)
         self.connect_dialog.finished.connect(check.something_changed)
         self._shell.settings.closed.connect(check.something_changed)
@@ -386,6 +393,9 @@ class RunningApp(QObject):
         self.open_settings()
         if self._shell.settings.dialog is not None:
             self._shell.settings.dialog.show_programs()
+
+    def _restore_asked(self) -> None:
+        self.restoring.ask(self._engine.recovery.recover)
 
     def _open_port(self) -> None:
         """Settings, at the callback port."""

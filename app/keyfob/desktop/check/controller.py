@@ -33,6 +33,7 @@ class CheckEverything(QObject):
     vault_asked = Signal()  # where tokens are kept
     reconnect_asked = Signal(str)  # an account's key
     repair_asked = Signal(str)  # a tool's name
+    restore_asked = Signal()
 
     def __init__(
         self,
@@ -113,5 +114,7 @@ class CheckEverything(QObject):
                 self.reconnect_asked.emit(key)
             case "repair":
                 self.repair_asked.emit(key)
+            case "restore":
+                self.restore_asked.emit()
             case "again":
                 self.presenter.run()

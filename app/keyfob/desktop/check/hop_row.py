@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QPushButton, QSiz
 
 from keyfob.desktop.check.models import STATE_WORDS, Hop, State
 from keyfob.desktop.shared import icons
-from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import button, label, restyle
 
@@ -175,13 +174,8 @@ class HopRow(QFrame):
         if action is None:
             return
         name = f"{action.text.rstrip('…')}: {hop.title}"
-        if action.kind == "copy":
-            copy = CopyButton(self._theme, name, action.text)
-            copy.holds(action.key)
-            self.button = copy
-        else:
-            self.button = button(action.text, name=name)
-            self.button.clicked.connect(self._press)
+        self.button = button(action.text, name=name)
+        self.button.clicked.connect(self._press)
         self._dress(self.button, hop)
         self._row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
         self.button.show()  # now: the layout itself does so later

@@ -31,11 +31,9 @@ NAMED_MOST = 3  # providers that the shared row names
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The button of a row. `kind`: unlock, vault, port, reconnect, repair, again, or copy, which puts `key`
-    on the clipboard. For reconnect, `key` is the account's; for repair, the tool's name.
-    """
+    """The button of a row. For reconnect, `key` is the account's; for repair, the tool's name."""
 
-    kind: Literal["unlock", "vault", "port", "reconnect", "repair", "again", "copy"]
+    kind: Literal["unlock", "vault", "port", "reconnect", "repair", "restore", "again"]
     text: str
     key: str = ""
 
@@ -175,8 +173,8 @@ def _action(finding: Finding) -> Action | None:
         return Action("port", "Change port…")
     if code == "setup_changed":
         return Action("repair", "Repair…", finding.facts.get("name", ""))
-    if code in words.COMMANDS:
-        return Action("copy", "Copy command", filled(words.COMMANDS[code], finding.facts))
+    if code == "store_damaged":
+        return Action("restore", "Restore accounts…")
     if code in words.PASSING:
         return Action("again", "Try again")
     return None
@@ -190,7 +188,7 @@ def _effect(finding: Finding, action: Action | None) -> str:
         meaning = words.CHANGED
     else:
         meaning = words.EFFECTS[finding.name] if finding.level == "fail" else ""
-    does_it = action is not None and action.kind in ("unlock", "reconnect", "repair")
+    does_it = action is not None and action.kind in ("unlock", "reconnect", "repair", "restore")
     if finding.code is None or does_it:
         return meaning
     return f"{meaning} {filled(remedies.REMEDIES[finding.code], finding.facts)}".strip()

@@ -47,10 +47,6 @@ EFFECTS: Mapping[FindingName, str] = {
 }
 SIGNED_OUT = "Your tools do not get a token for this account until you sign in."
 CHANGED = "The tool may not get tokens from Keyfob until you set it up again."
-# A problem that a command solves, for the clipboard: a template as in `core.facts`.
-COMMANDS: Mapping[ErrorCode, str] = {
-    "store_damaged": "keyfob doctor --recover",
-}
 TIMED_OUT: frozenset[ErrorCode] = frozenset({"network_timeout", "keychain_timeout"})
 # A problem that passes: the button tries again.
 PASSING: frozenset[ErrorCode] = frozenset(

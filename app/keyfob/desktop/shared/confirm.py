@@ -15,13 +15,23 @@ class Confirm(ModalDialog):
 
     confirmed = Signal()
 
-    def __init__(self, theme: Theme, title: str, text: str, deed: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        title: str,
+        text: str,
+        deed: str,
+        parent: QWidget | None = None,
+        *,
+        kind: str = "dangerFull",
+    ) -> None:
+        """`kind`: of the button `deed`."""
         super().__init__(deed, title, parent)
         heading = label(title, "dialogTitle", wrap=True)
         words = label(text, "secondary", wrap=True)
         self.cancel = button("Cancel")
         self.cancel.setDefault(True)
-        self.deed = button(deed, "dangerFull")
+        self.deed = button(deed, kind)
         self.cancel.clicked.connect(self.reject)
         self.deed.clicked.connect(self._confirm)
         row = QHBoxLayout()

@@ -10,7 +10,7 @@ from keyfob.core.facts import Remedies, filled
 REMEDIES: Remedies = {
     # Fault
     "internal": "Try again. If it happens again, report this problem.",
-    "store_damaged": "In a terminal, run keyfob doctor --recover to restore your accounts from the keychain.",
+    "store_damaged": "Press Restore accounts, which lists your accounts again from the keychain.",
     "store_too_new": "Install the newer version of Keyfob that you used before.",
     "store_unwritable": "Free some disk space, and make sure that Keyfob can write to its data folder.",
     "store_busy": "Wait a moment and try again.",
@@ -92,7 +92,7 @@ REMEDIES: Remedies = {
     "interrupted": "Try again.",
     "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
     "still_renewing": "Try again in a minute.",
-    "keyfob_running": "Quit Keyfob and stop its agent, then try again.",
+    "keyfob_running": "Stop Keyfob's agent, then try again.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",

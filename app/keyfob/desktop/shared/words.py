@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
+    from keyfob.service.accounts.recovery import Recovered
     from keyfob.service.accounts.views import Disconnection
+
+
+def restored(found: Recovered) -> str:
+    """Which lost accounts are listed again, and which are not."""
+    parts = []
+    if found.listed:
+        what = found.listed[0] if len(found.listed) == 1 else f"{len(found.listed)} accounts"
+        parts.append(f"Restored {what}.")
+    if found.lost:
+        many, them = (f"{found.lost} accounts", "them") if found.lost > 1 else ("One account", "it")
+        parts.append(f"{many} cannot be restored. Connect {them} again.")
+    if found.newer:
+        many = f"{len(found.newer)} accounts were" if len(found.newer) > 1 else f"{found.newer[0]} was"
+        parts.append(f"{many} written by a newer Keyfob and not changed.")
+    return " ".join(parts) or "No account is missing."
 
 
 def revocation(ended: Disconnection, provider: str) -> str:
