@@ -14,6 +14,7 @@ from keyfob.core.secret import Secret
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.keys import check_key, recognised
 from keyfob.service.accounts.views import SignInRequest
+from keyfob.tools import hosts
 from support.rig import Rig
 
 CATALOGUE = Catalogue(resources() / "providers")
@@ -149,3 +150,10 @@ def test_each_part_of_a_key_has_its_own_form() -> None:
             check_key(two, [], Secret(wrong))
         assert caught.value.code == "key_unfit"
         assert what in caught.value.message
+
+
+def test_each_variable_of_an_environment_file_is_of_one_preset_with_keys() -> None:
+    table = hosts.table("env")
+    assert [name for name in table if "api_key" not in CATALOGUE.get(name).methods] == []
+    variables = [variable for names in table.values() for variable in names]
+    assert sorted(set(variables)) == sorted(variables)
