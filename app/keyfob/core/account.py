@@ -161,6 +161,11 @@ class Pin:
     dpop: bool = False
 
     @property
+    def confidential(self) -> bool:
+        """Whether the client has a secret or a key."""
+        return self.client_auth not in ("none", "basic_empty")
+
+    @property
     def address(self) -> str | None:
         """Scheme and host of the server that the account signed in at; for a key, of its API."""
         for url in (self.server.issuer, self.server.endpoints.token_endpoint, self.api_base):

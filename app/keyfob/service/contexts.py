@@ -155,7 +155,8 @@ class ContextBuilder:
             pairs.append((now.issuer, pinned.issuer if now.issuer else None))
             for name in ("token_endpoint", "refresh_endpoint", "userinfo_endpoint"):
                 pairs.append((getattr(now.endpoints, name), getattr(pinned.endpoints, name)))
-            revocation = now.revocation.url or now.endpoints.revocation_endpoint
+            way = now.revocation.request_of(secret=record.account.pin.confidential)
+            revocation = way.url or now.endpoints.revocation_endpoint
             pairs.append((revocation, pinned.endpoints.revocation_endpoint))
         for new, old in pairs:
             if new and old and _origin(new) != _origin(old):

@@ -28,6 +28,7 @@ from keyfob.ports import AccountStore, Vault
 from keyfob.protocol import identity, nextcloud
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.urls import origin_of
 from keyfob.protocol.oauth import register, revoke
 from keyfob.service.contexts import ContextBuilder, stored_auth
 from keyfob.service.events import EventBus
@@ -262,10 +263,13 @@ class Revocations:
 
     def _context(self, provider_id: str, pin: Pin, client: Client, grant: Grant) -> FlowContext:
         provider = self._provider(provider_id, pin)
-        if pin.server.endpoints.revocation_endpoint:
+        pinned = pin.server.endpoints.revocation_endpoint
+        if pinned:
             # The address that the account was signed in with, whatever its preset says by now.
             way = provider.revocation
-            bare = None if way.without_secret is None else replace(way.without_secret, url=None)
+            bare = way.without_secret
+            if bare is not None and origin_of(bare.url or "") != origin_of(pinned):
+                bare = replace(bare, url=None)
             provider = replace(provider, revocation=replace(way, url=None, without_secret=bare))
         return FlowContext(
             provider=provider,
@@ -375,9 +379,7 @@ def _tokens(ctx: FlowContext, grant: Grant) -> list[tuple[Secret, TokenHint]]:
 
 def _way(provider: Provider, record: Record) -> RevocationRequest:
     """The request for the account's client: a public one has no secret, the others have one, or a key."""
-    return provider.revocation.request_of(
-        secret=record.account.pin.client_auth not in ("none", "basic_empty")
-    )
+    return provider.revocation.request_of(secret=record.account.pin.confidential)
 
 
 def _offers(provider: Provider, record: Record) -> bool:

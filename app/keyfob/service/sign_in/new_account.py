@@ -14,6 +14,7 @@ from keyfob.core.grant import Grant
 from keyfob.core.methods import Method
 from keyfob.core.provider import Provider, Server
 from keyfob.core.text import label_from
+from keyfob.protocol.context import FlowContext
 from keyfob.protocol.identity import UNIDENTIFIED
 from keyfob.service.contexts import identity_urls
 from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
@@ -25,7 +26,7 @@ def account_of(
     """The account, with the label that it would like to have."""
     context, identity, provider = outcome.context, outcome.result.identity, ready.provider
     pin = Pin(
-        server=_with_revocation(context.server, provider),
+        server=_with_revocation(context, provider),
         client_id=outcome.result.issued_client_id or context.client.client_id,
         client_auth=context.client.auth,
         redirect_uri=context.redirect_uri,
@@ -108,11 +109,12 @@ def labels(base: str, asked: str | None) -> list[str]:
     return [base] if asked else [base, *(f"{base[:60]}-{n}" for n in range(2, 1000))]
 
 
-def _with_revocation(server: Server, provider: Provider) -> Server:
-    """With the preset's own address for revocations, so that no later
-    preset sends this account's tokens elsewhere.
+def _with_revocation(context: FlowContext, provider: Provider) -> Server:
+    """With the preset's own address for revocations of this client, so that no later preset sends this
+    account's tokens elsewhere.
     """
-    url = provider.revocation.url
+    server, client = context.server, context.client
+    url = provider.revocation.request_of(secret=client.secret is not None or client.key is not None).url
     return replace(server, endpoints=replace(server.endpoints, revocation_endpoint=url)) if url else server
 
 
