@@ -318,4 +318,5 @@ def _write(session: Session, wanted: NewPreset) -> None:
     session.say(f"Added {added.provider.id}: {added.path}")
     if added.provider.client.auth == "private_key_jwt":
         session.note(f"To create its key, run: keyfob jwk generate --provider {added.provider.id}")
+    session.note(f"To see the sign-in without the server, run: keyfob providers try {added.provider.id}")
     session.note(f"To connect, run: keyfob connect {added.provider.id}")

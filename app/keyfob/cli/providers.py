@@ -1,4 +1,6 @@
-"""`keyfob providers`: lists and shows providers, and checks a preset file. `new_provider` writes new ones."""
+"""`keyfob providers`: lists and shows providers, and checks a preset file. Its other commands have files of
+their own.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ from typing import Any
 import click
 
 from keyfob.cli import words
-from keyfob.cli.failure import FaultyError
 from keyfob.cli.new_provider import add, new
 from keyfob.cli.options import json_option, pass_session, provider_argument
+from keyfob.cli.preset_file import read_preset
 from keyfob.cli.provider_summary import summary
 from keyfob.cli.session import Session
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.cli.try_provider import try_
 from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.provider import Access, Provider
 from keyfob.core.text import plain
@@ -124,26 +126,7 @@ def check(session: Session, file: Path) -> None:
     Example:
       keyfob providers check my-server.toml
     """
-    from keyfob.providers.catalogue import read_bounded
-
-    try:
-        data = read_bounded(file)
-    except OSError as error:
-        raise Usage(f"{file} cannot be read: {error.strerror}", remedy="Name a preset file.") from error
-    faults = [fault.within(file.name) for fault in session.engine.providers.check(data)]
-    if faults:
-        count = "1 error" if len(faults) == 1 else f"{len(faults)} errors"
-        raise FaultyError(
-            SettingWrong(
-                f"{file.name} has {count}", code="preset_faulty", remedy="Correct the errors listed above."
-            ),
-            [
-                plain(f"{file.name}: {fault.key or '(file)'}: {fault.problem}; {fault.should}", 600)
-                for fault in faults
-            ],
-            {"faults": [fault.to_json() for fault in faults]},
-        )
-    preset = session.engine.providers.read(data)
+    preset = read_preset(session, file)
     if session.json:
         names = [each.id for each in preset.access]
         session.document({"file": str(file), "ok": True, "faults": [], "access": names})
@@ -155,6 +138,7 @@ def check(session: Session, file: Path) -> None:
 
 providers.add_command(add)
 providers.add_command(new)
+providers.add_command(try_)
 
 POLICY_WORDS = {
     "keyfob": "Keyfob's own",
