@@ -59,6 +59,8 @@ KEYS = {
     "digitalocean": "dop_" + "v1_" + "0123456789abcdef" * 4,
     "supabase": "sbp_" + "0123456789" * 4,
     "fly": "FlyV1 " + "fm2_madeup",
+    "calcom": "cal_" + "live_" + "0f" * 16,
+    "portainer": "ptr_" + "m" * 44,
 }
 
 
