@@ -91,6 +91,7 @@ from keyfob.service.doctor import Check, Doctor
 from keyfob.service.events import EventBus
 from keyfob.service.new_presets import Presets
 from keyfob.service.provider_checks import ProviderChecks
+from keyfob.service.reports import Reports
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.account_entries import AccountEntries
 from keyfob.service.sign_in.api_key import ApiKeySignIn
@@ -111,6 +112,7 @@ from keyfob.service.sign_in.new_contexts import NewContexts
 from keyfob.service.sign_in.password import PasswordSignIn
 from keyfob.service.sign_in.preparation import Preparation
 from keyfob.service.sign_in.sign_in import SignIn
+from keyfob.service.sign_in.trace import Traces
 from keyfob.tools.imports import Imports
 from keyfob.tools.tool_check import tools_finding
 from keyfob.tools.tool_setup import ToolSetup
@@ -187,6 +189,7 @@ class Engine:
     renewer: Renewer
     doctor: Doctor
     presets: Presets
+    reports: Reports
     signer: Signer
     consents: Consents
     imports: Imports
@@ -235,6 +238,7 @@ def build(ports: Ports) -> Engine:
     accounts = Accounts(store, keeper, contexts, views, check, disconnector, recovery.describe)
     clients = Clients(store, vault, contexts, runner, ports.environment, ports.new_id)
     entries = AccountEntries(vault, grants, ports.labels)
+    traces = Traces(store, clock)
     sign_in = SignIn(
         Preparation(catalogue, store, accounts, disconnector, clients, ports.entropy),
         Journal(store, ports.locks, grants, clock),
@@ -242,6 +246,7 @@ def build(ports: Ports) -> Engine:
         Commit(store, entries, ports.locks, revocations, events, settings, clock),
         GiveBack(revocations, entries),
         accounts,
+        traces,
         recovery.describe,
     )
     renewer = Renewer(
@@ -278,6 +283,7 @@ def build(ports: Ports) -> Engine:
         keeper=keeper,
         renewer=renewer,
         doctor=_doctor(ports, accounts, wiring),
+        reports=Reports(catalogue, store, traces),
         presets=Presets(catalogue, runner, clients, own_presets, write_private),
         signer=Signer(accounts, keeper, contexts, env),
         consents=Consents(store, settings, clock, ports.spawn),

@@ -480,7 +480,10 @@ def test_every_verb_has_help_with_an_example_and_the_overviews_line() -> None:
         command = cli.keyfob.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
         assert command.get_short_help_str(limit=200) == verb.line
-    subs = {"providers": ("list", "show", "check", "add", "new", "try"), "settings": ("list", "get", "set")}
+    subs = {
+        "providers": ("list", "show", "check", "add", "new", "try", "report"),
+        "settings": ("list", "get", "set"),
+    }
     for name, sub in ((name, sub) for name, each in subs.items() for sub in each):
         ran = run([name, sub, "--help"], opens(None))
         assert f"keyfob {name} {sub}" in ran.out.split("\n", 1)[1]

@@ -15,6 +15,7 @@ from keyfob.cli import words
 from keyfob.cli.new_provider import add, new
 from keyfob.cli.options import json_option, pass_session, provider_argument
 from keyfob.cli.preset_file import read_preset
+from keyfob.cli.provider_report import report
 from keyfob.cli.provider_summary import summary
 from keyfob.cli.session import Session
 from keyfob.cli.try_provider import try_
@@ -139,6 +140,7 @@ def check(session: Session, file: Path) -> None:
 providers.add_command(add)
 providers.add_command(new)
 providers.add_command(try_)
+providers.add_command(report)
 
 POLICY_WORDS = {
     "keyfob": "Keyfob's own",

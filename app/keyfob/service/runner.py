@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar, assert_never
 
 from keyfob.core.errors import Fault, KeyfobError, SignInEnded
 from keyfob.core.grant import Grant
-from keyfob.core.http import Callback, Request
+from keyfob.core.http import Callback, Request, Response
 from keyfob.core.secret import Secret
 from keyfob.core.words import Stage
 from keyfob.ports import Transport
@@ -36,6 +38,8 @@ from keyfob.protocol.http.redaction import silence
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+Watcher = Callable[[Request, Response | KeyfobError], None]
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 def _no_keep(_grant: Grant) -> None:
@@ -100,10 +104,22 @@ class Runner:
         finally:
             flow.close()
 
+    def _sent(self, request: Request) -> Response:
+        note = _watcher.get()
+        try:
+            response = self._transport.send(request)
+        except KeyfobError as error:
+            if note is not None:
+                note(request, error)
+            raise
+        if note is not None:
+            note(request, response)
+        return response
+
     def _perform(self, effect: Effect, handlers: EffectHandlers, cancel: threading.Event | None) -> object:
         match effect:
             case Send(request):
-                return self._transport.send(request)
+                return self._sent(request)
             case Keep(grant):
                 handlers.keep(grant)
             case OpenBrowser(url):
@@ -119,6 +135,16 @@ class Runner:
             case _:
                 assert_never(effect)
         return None
+
+
+@contextmanager
+def watched(by: Watcher) -> Iterator[None]:
+    """Calls `by` for each request that a flow sends on this thread until the block ends."""
+    token = _watcher.set(by)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def pause(span: timedelta, cancel: threading.Event | None) -> None:

@@ -21,6 +21,7 @@ from keyfob.service.sign_in.journal import Journal
 from keyfob.service.sign_in.methods import Methods
 from keyfob.service.sign_in.preparation import Preparation
 from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
+from keyfob.service.sign_in.trace import Traces
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class SignIn:
         commit: Commit,
         give_back: GiveBack,
         accounts: Accounts,
+        traces: Traces,
         describe: Callable[[Record], None] = lambda _record: None,
     ) -> None:
         """`describe` keeps in the vault what it takes to list an account again."""
@@ -45,6 +47,7 @@ class SignIn:
         self._commit = commit
         self._give_back = give_back
         self._accounts = accounts
+        self._traces = traces
         self._describe = describe
 
     def begin(self, request: SignInRequest) -> Attempt:
@@ -59,7 +62,8 @@ class SignIn:
         this it still answers a browser that comes late; `Listeners.close` ends it.
         """
         try:
-            view = self._perform(attempt, spawn)
+            with self._traces.watching(attempt):
+                view = self._perform(attempt, spawn)
         except KeyfobError as error:
             attempt.fail(error)
             raise

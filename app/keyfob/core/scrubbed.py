@@ -1,0 +1,38 @@
+"""Takes out of a provider's words what could be a secret or name somebody, for a report that a user sends.
+
+Error codes, fields and plain words stay. What only looks like a token goes too: a report lacks a word rather
+than that it has one too many. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+REMOVED = "[removed]"
+_EMAIL = re.compile(r"\S+@\S+")
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_RUN = re.compile(r"[A-Za-z0-9+/_=~.-]{5,}")
+_CODE = re.compile(r"[A-Z]{2,12}-?\d{1,8}")  # a provider's own number for an error, such as AADSTS70000
+_LONG = 24  # characters of a run in which capitals are mixed with small letters
+_KNOWN_LEAST = 3  # characters of a known value that is looked for
+
+
+def scrubbed(text: str, known: Iterable[str] = ()) -> str:
+    """`text` without addresses, e-mail addresses, runs with digits and long runs of mixed letters, and
+    without the words of the `known` values.
+    """
+    words = {word for value in known for word in (value, *re.split(r"[\s@._/-]+", value))}
+    for word in sorted((word for word in words if len(word) >= _KNOWN_LEAST), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", REMOVED, text, flags=re.IGNORECASE)
+    text = _ADDRESS.sub(REMOVED, _EMAIL.sub(REMOVED, text))
+    return _RUN.sub(lambda found: REMOVED if _suspect(found[0]) else found[0], text)
+
+
+def _suspect(run: str) -> bool:
+    bare = run.strip(".")
+    if _CODE.fullmatch(bare):
+        return False
+    if any(char.isdigit() for char in bare):
+        return True
+    return len(bare) >= _LONG and bare != bare.lower() and bare != bare.upper()
