@@ -26,6 +26,7 @@ from keyfob.adapters.store.file_locks import FileLocks
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.store.sqlite import SqliteAccountStore, set_aside
 from keyfob.adapters.system import tool_files
+from keyfob.adapters.system.agent_service import AgentService as SystemService
 from keyfob.adapters.system.autostart import Autostart as LoginEntry
 from keyfob.adapters.system.browser import open_browser
 from keyfob.adapters.system.clock import now
@@ -35,9 +36,11 @@ from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.system.programs import output_of
 from keyfob.adapters.vault.choice import UnchosenVault, choose_vault, encrypted_file
 from keyfob.adapters.vault.grant_saver import start_saver
+from keyfob.adapters.vault.lockable import LockableVault
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.adapters.vault.prompt import AskingVault
 from keyfob.adapters.vault.system import keychain_there
+from keyfob.client import running_agent
 from keyfob.core.account import Record
 from keyfob.core.errors import KeyfobError, SettingWrong, Transient
 from keyfob.core.finding import Finding
@@ -47,6 +50,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.words import FindingName, MadeAlgorithm
 from keyfob.ports import (
     AccountStore,
+    AgentService,
     Autostart,
     Avatars,
     Browser,
@@ -62,6 +66,7 @@ from keyfob.ports import (
     ToolFiles,
     Transport,
     Vault,
+    VaultLock,
 )
 from keyfob.process.home import Home, open_home, write_private
 from keyfob.protocol.env import FlowEnv
@@ -147,6 +152,7 @@ class Ports:
     environment: Mapping[str, str]
     avatars: Avatars
     autostart: Autostart
+    agent_service: AgentService
     user_home: Path
     tool_files: ToolFiles
     output_of: OutputOf
@@ -160,6 +166,7 @@ class Ports:
         None  # how long a received grant is tried to be saved; None: as long as it takes
     )
     check_transport: Transport | None = None  # gives up sooner, for the doctor; None: as all others
+    vault_lock: VaultLock | None = None  # closes the vault, in a process that lives on
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,7 @@ class Engine:
     browser: Browser
     clock: Clock
     autostart: Autostart
+    agent_service: AgentService
     avatars: Avatars
     events: EventBus
     clients: Clients
@@ -197,6 +205,7 @@ class Engine:
     tool_setup: ToolSetup
     recovery: Recovery
     encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
+    vault_lock: VaultLock | None
     before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
 
     def close(self) -> None:
@@ -273,6 +282,7 @@ def build(ports: Ports) -> Engine:
         browser=ports.browser,
         clock=clock,
         autostart=ports.autostart,
+        agent_service=ports.agent_service,
         avatars=ports.avatars,
         events=events,
         clients=clients,
@@ -302,6 +312,7 @@ def build(ports: Ports) -> Engine:
         tool_setup=ToolSetup(accounts, wiring, ports.user_home),
         recovery=recovery,
         encrypted_file=ports.encrypted_file,
+        vault_lock=ports.vault_lock,
     )
 
 
@@ -364,6 +375,8 @@ def system_ports(
     store = SqliteAccountStore(store_path, rule_of=lambda record: token_rule_of(catalogue, record))
     labels = Labels(store)
     kept = vault or _vault(settings, home, labels, lasting=lasting, say=say, window=window)
+    lock = LockableVault(kept) if lasting else None
+    kept = lock or kept
     transport = HttpTransport(now, deadline=deadline)
     checking = HttpTransport(now, deadline=min(deadline, CHECK_DEADLINE))
 
@@ -391,15 +404,17 @@ def system_ports(
         environment=os.environ,
         avatars=FetchedAvatars(home.state / "avatars", transport),
         autostart=LoginEntry(),
+        agent_service=SystemService(),
         user_home=Path.home(),
         tool_files=tool_files,
         output_of=output_of,
-        checks=checks_of(home, settings, kept, store, catalogue, checking),
+        checks=checks_of(home, settings, kept, store, catalogue, checking, running_agent.standing),
         tray=tray_finding,
         start_saver=None if vault is not None or saver else save_elsewhere,
         save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
         check_transport=checking,
         encrypted_file=lambda: encrypted_file(home, kept),
+        vault_lock=lock,
     )
 
 
@@ -415,6 +430,15 @@ def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:
     except (KeyfobError, OSError):
         return None
     return None if lines is None else token_rule.text_of(record.account.id, lines, stamps)
+
+
+def ask_passphrase() -> Secret:
+    """The encrypted file's passphrase, from where the agent would read it, or typed in the terminal. Raises
+    KeychainError.
+    """
+    from keyfob.adapters.vault.passphrase import ask_in_terminal, find_passphrase
+
+    return find_passphrase(ask_in_terminal)(False)
 
 
 def memory_vault() -> Vault:

@@ -170,6 +170,26 @@ class EncryptedFile(Protocol):
         """
 
 
+class VaultLock(Protocol):
+    """The vault of a process that lives on, which its user can close. Thread-safe."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether its user has closed it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used without a passphrase from its user."""
+
+    def lock(self) -> None:
+        """Refuse every call from now on, with KeychainError `agent_locked`. Idempotent."""
+
+    def open(self, passphrase: Secret | None) -> None:
+        """Work again. Raises KeychainError `passphrase_needed` and `passphrase_wrong` for an encrypted
+        file.
+        """
+
+
 class AccountRecords(Protocol):
     """The accounts, by key."""
 
@@ -321,6 +341,22 @@ class Autostart(Protocol):
 
     def enable(self, on: bool) -> None:
         """Raises SettingWrong if it cannot be set."""
+
+
+class AgentService(Protocol):
+    """Has the system start the agent when a tool asks. Blocks. Raises SettingWrong `service_unavailable`."""
+
+    def files(self) -> Sequence[Path]:
+        """Where its files are, or would be."""
+
+    def installed(self) -> bool:
+        """Whether any of its files is there."""
+
+    def install(self, socket: Path) -> None:
+        """Write the files, and have the system listen at `socket`."""
+
+    def uninstall(self) -> None:
+        """Stop the agent that the system started, and remove the files."""
 
 
 class Avatars(Protocol):

@@ -163,6 +163,28 @@ def test_nothing_is_begun_changed_or_watched_from_there(there: There) -> None:
     assert post(there.socket, "/v1/renew/here").status == 403
     assert get(there.socket, "/v1/events").status == 403
     assert get(there.socket, "/v1/sign-ins/x").status == 403
+    for target in ("/v1/agent/stop", "/v1/agent/lock", "/v1/agent/unlock", "/v1/keys", "/v1/remove/here"):
+        assert post(there.socket, target, {}).status == 403, target
+    assert get(there.socket, "/v1/agent").status == 403
+
+
+def test_a_command_says_on_which_machine_it_can_be_run(there: There) -> None:
+    for words in (("disconnect", "here"), ("request", "here", "GET", "/"), ("rename", "here/alice", "x")):
+        ran = there.run(*words)
+        assert (ran.code, ran.out) == (7, ""), words
+        assert ran.last == (
+            "keyfob: here/alice is kept on another machine. Run this command on that machine."
+        )
+    renewed = there.run("renew", "here")
+    assert (renewed.code, renewed.out) == (7, "")
+    assert renewed.last.endswith(" Run this command on that machine.")
+    stopped = there.run("agent", "--stop")
+    assert (stopped.code, stopped.out) == (7, "")
+    assert "another machine" in stopped.last
+    assert there.run("agent", "--status").out == (
+        "An agent is running, on another machine or as an older version.\n"
+    )
+    assert there.run("disconnect", "nobody").last.startswith("keyfob: There is no account nobody.")
 
 
 def test_a_refused_token_is_replaced_from_there_once_it_is_older_than_half_a_minute(there: There) -> None:

@@ -18,6 +18,7 @@ from keyfob.agent.endpoints import Endpoint, UnixEndpoint
 from keyfob.agent.host import AgentHost
 from keyfob.agent.limits import Limits
 from keyfob.agent.server import AgentServer
+from keyfob.agent.sign_ins import SignIns
 from keyfob.core.errors import KeyfobError
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.rig import Rig
@@ -189,7 +190,8 @@ class AgentRig(Rig):
         super().__init__(folder, **more)
         self.sign_in = FakeSignIn()
         self.signer = self.engine.signer
-        self.api = Api(self.accounts, self.sign_in, self.signer, self.clock, spawn, consent)  # type: ignore[arg-type]
+        self.sign_ins = SignIns(self.sign_in, self.clock, spawn)  # type: ignore[arg-type]
+        self.api = Api(self.accounts, self.sign_ins, self.signer, self.clock, consent)
 
     def agent(
         self, *endpoints: Endpoint, consenting: bool = False, limits: Limits | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -220,6 +220,25 @@ class FakeListeners:
 
 
 @dataclass
+class FakeAgentService:
+    """The system's units: `at` is the socket that it listens at."""
+
+    def __init__(self) -> None:
+        self.at: Path | None = None
+
+    def files(self) -> Sequence[Path]:
+        return (Path("/units/keyfob-agent.socket"),)
+
+    def installed(self) -> bool:
+        return self.at is not None
+
+    def install(self, socket: Path) -> None:
+        self.at = socket
+
+    def uninstall(self) -> None:
+        self.at = None
+
+
 class FakeAutostart:
     on: bool = False
 
@@ -271,6 +290,7 @@ def fake_ports(folder: Path, **replaced: Any) -> Ports:
         "environment": {},
         "avatars": NoAvatars(),
         "autostart": FakeAutostart(),
+        "agent_service": FakeAgentService(),
         "user_home": folder,
         "tool_files": tool_files,
         "output_of": lambda command, environment: "",

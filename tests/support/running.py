@@ -42,6 +42,11 @@ class Ran:
         return json.loads(self.out)
 
     @property
+    def printed(self) -> Any:
+        """The document on stdout, whatever the exit: as `doctor` has it."""
+        return json.loads(self.out)
+
+    @property
     def error(self) -> Any:
         """The object that a failed command with --json leaves."""
         assert self.code != 0, self.out

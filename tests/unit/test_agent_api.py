@@ -12,18 +12,11 @@ from typing import Any
 
 import pytest
 
-from keyfob.agent.api import (
-    ENDED_SIGN_INS_MOST,
-    HEADER,
-    PLAIN,
-    PROBLEM,
-    SIGN_INS_KEPT,
-    SIGN_INS_MOST,
-    event_line,
-)
+from keyfob.agent.api import HEADER, PLAIN, PROBLEM, event_line
 from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, Incoming
 from keyfob.agent.remedies import REMEDIES
+from keyfob.agent.sign_ins import ENDED_SIGN_INS_MOST, SIGN_INS_KEPT, SIGN_INS_MOST
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     Fault,
@@ -351,7 +344,7 @@ def test_a_failed_sign_in_says_why_until_it_is_forgotten(rig: AgentRig) -> None:
     attempt = rig.sign_in.attempts[0]
     attempt.error = SignInEnded("Declined", code="declined")
     attempt.paste("go")
-    until(lambda: attempt.progress.ended and rig.api.running[one["id"]].ended.is_set())
+    until(lambda: attempt.progress.ended and rig.sign_ins.running[one["id"]].ended.is_set())
     shown = told(ask(rig, "GET", f"/v1/sign-ins/{one['id']}"))
     assert shown["error"]["code"] == "declined"
     rig.clock.forward(seconds=SIGN_INS_KEPT.total_seconds())
@@ -369,12 +362,12 @@ def test_s81_sign_ins_are_bounded(rig: AgentRig) -> None:
     assert (refused.status, told(refused)["code"]) == (503, "busy")
     for one in begun:
         ask(rig, "DELETE", f"/v1/sign-ins/{one}")
-        until(rig.api.running[one].ended.is_set)
+        until(rig.sign_ins.running[one].ended.is_set)
     for _ in range(100):
         one = told(ask(rig, "POST", "/v1/sign-ins", {"provider": "example"}))["id"]
         ask(rig, "DELETE", f"/v1/sign-ins/{one}")
-        until(rig.api.running[one].ended.is_set)
-    assert len(rig.api.running) <= ENDED_SIGN_INS_MOST + 1
+        until(rig.sign_ins.running[one].ended.is_set)
+    assert len(rig.sign_ins.running) <= ENDED_SIGN_INS_MOST + 1
     assert ask(rig, "GET", f"/v1/sign-ins/{one}").status == 200
 
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import NoneType
 from typing import Any, Protocol
 
+from keyfob.agent.control import Control
 from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, BadRequestError, Incoming, document
 from keyfob.agent.remedies import REMEDIES
 from keyfob.agent.replacing import Replacements
+from keyfob.agent.sign_ins import SignIns
 from keyfob.core.account import Account, LoggedEvent
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -32,29 +35,22 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
-from keyfob.core.methods import METHODS, Method
 from keyfob.core.secret import Secret
-from keyfob.core.text import plain
-from keyfob.core.times import to_rfc3339
-from keyfob.core.words import known
-from keyfob.ports import Spawn
+from keyfob.core.words import MADE_ALGORITHMS, known
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.signer import Signer, SignRequest
-from keyfob.service.accounts.views import Progress, SignInRequest, Token
+from keyfob.service.accounts.views import Token
 from keyfob.service.consents import UnansweredError
-from keyfob.service.sign_in.attempt import Attempt
-from keyfob.service.sign_in.sign_in import SignIn
+from keyfob.service.sign_in.client_keys import ClientKeys
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
 HEADER = "text/x-keyfob-header"  # the whole header line
+_ACTIONS = ("renew", "test", "rename", "disconnect", "remove")  # on an account
+_KINDS = ("accounts", "token", "sign", *_ACTIONS)
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
-ENDED_WITHIN = 40.0  # seconds: saving a new account takes as long as the keychain does
-SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can still ask how it went
-ENDED_SIGN_INS_MOST = 64  # that are kept so long
-SIGN_INS_MOST = 16  # in progress at a time: each has a thread, and a port for the browser to come back to
 
 _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
     (Usage, 400),
@@ -67,6 +63,7 @@ _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
     (PeerFault, 502),
     (Fault, 500),
 )
+_STATUS_OF: Mapping[ErrorCode, int] = {"rate_limited": 503, "account_elsewhere": 403}
 
 
 class Consent(Protocol):
@@ -77,26 +74,16 @@ class Consent(Protocol):
 
 
 @dataclass
-class Running:
-    """A sign-in that was begun over the socket."""
-
-    attempt: Attempt
-    ended: threading.Event = field(default_factory=threading.Event)
-    ended_at: datetime | None = None
-
-
-@dataclass
 class Api:
     """Without `consent` every program of the user's may ask (the default; one switch in Settings)."""
 
     accounts: Accounts
-    sign_in: SignIn
+    sign_ins: SignIns
     signer: Signer
     now: Callable[[], datetime]
-    spawn: Spawn
     consent: Consent | None = None
-    running: dict[str, Running] = field(default_factory=dict)  # sign-ins by their id, ended ones too
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    keys: ClientKeys | None = None
+    control: Control | None = None
 
     def __post_init__(self) -> None:
         self._replacements = Replacements(self.accounts, self.now)
@@ -121,14 +108,8 @@ class Api:
             return problem(Fault(f"The agent failed: {type(bug).__name__}"), request)
 
     def close(self) -> None:
-        """End the sign-ins that were begun here; one whose account is being saved is waited for, at most 40
-        s.
-        """
-        with self._lock:
-            running = list(self.running.values())
-        for each in running:
-            if not each.attempt.cancel():
-                each.ended.wait(ENDED_WITHIN)
+        """End the sign-ins that were begun here; see `SignIns.close`."""
+        self.sign_ins.close()
 
     def _refuse_afar(self, request: Incoming) -> None:
         """Another machine may use accounts marked shareable, and begin, change and watch nothing."""
@@ -141,7 +122,7 @@ class Api:
                 raise SettingWrong(
                     "This account is not shared with other machines", code="sharing_not_allowed"
                 )
-        raise BadRequestError(403, "other machines may not use this")
+        raise NotFound("This agent is on another machine and only gives out tokens", code="account_elsewhere")
 
     def _route(self, request: Incoming, peer: Peer, allowed: str | None) -> Answer:
         match request.method, request.parts:
@@ -154,29 +135,78 @@ class Api:
                 return self._token(request, peer, "/".join(ref), None, allowed)
             case "POST", ["v1", "token", *ref]:
                 return self._token(request, peer, "/".join(ref), _refused_token(request), allowed)
-            case "POST", ["v1", "renew", *ref]:
-                return document(self.accounts.renew("/".join(ref)).to_json())
             case "POST", ["v1", "sign", *ref]:
                 return self._sign(request, peer, "/".join(ref), allowed)
+            case "POST", ["v1", what, *ref] if what in _ACTIONS:
+                return document(self._act(request, what, "/".join(ref)))
             case _, ["v1", "sign-ins", *rest]:
                 return self._route_sign_in(request, rest)
-            case _, ["v1", "accounts" | "token" | "renew" | "sign", *_]:
-                raise BadRequestError(405, f"{request.method} is not allowed at this address")
+            case _, ["v1", "keys", *rest] if self.keys is not None:
+                return self._route_keys(request, self.keys, rest)
+            case _, ["v1", "agent", *rest] if self.control is not None:
+                return self._route_agent(request, self.control, rest)
+            case _, ["v1", kind, *_] if kind in _KINDS:
+                raise _not_allowed(request)
         raise BadRequestError(404, "there is nothing at this address")
 
     def _route_sign_in(self, request: Incoming, rest: list[str]) -> Answer:
         """`rest`: the parts of the address after /v1/sign-ins."""
         match request.method, rest:
             case "POST", []:
-                return self._begin(request)
+                return document(self.sign_ins.begin(request.json()), 201)
             case "GET", [one]:
-                return document(self._shown(one))
+                return document(self.sign_ins.show(one))
             case "DELETE", [one]:
-                self._found(one).attempt.cancel()
-                return document(self._shown(one))
+                return document(self.sign_ins.cancel(one))
             case "POST", [one, "callback"]:
-                return self._paste(request, one)
-        raise BadRequestError(405, f"{request.method} is not allowed at this address")
+                return document(self.sign_ins.paste(one, request.json()))
+        raise _not_allowed(request)
+
+    def _route_keys(self, request: Incoming, keys: ClientKeys, rest: list[str]) -> Answer:
+        """`rest`: the parts of the address after /v1/keys."""
+        match request.method, rest:
+            case "GET", []:
+                return document({"keys": [key.to_json() for key in keys.all()]})
+            case "POST", []:
+                body = request.json()
+                alg, provider = known(MADE_ALGORITHMS, body.get("alg", "ES256")), body.get("provider")
+                if alg is None or not isinstance(provider, (str, NoneType)):
+                    raise BadRequestError(400, f"alg must be one of {', '.join(MADE_ALGORITHMS)}")
+                return document(keys.generate(alg, provider).to_json(), 201)
+            case "DELETE", [one]:
+                return document(keys.remove(one, force=request.query.get("force") == "1").to_json())
+        raise _not_allowed(request)
+
+    def _route_agent(self, request: Incoming, control: Control, rest: list[str]) -> Answer:
+        """`rest`: the parts of the address after /v1/agent."""
+        match request.method, rest:
+            case "GET", []:
+                pass
+            case "POST", ["stop"]:
+                control.stop()
+            case "POST", ["lock"]:
+                control.lock()
+            case "POST", ["unlock"]:
+                passphrase = request.json().get("passphrase")
+                if not isinstance(passphrase, (str, NoneType)):
+                    raise BadRequestError(400, "passphrase must be a string")
+                control.unlock(Secret(passphrase) if passphrase else None)
+            case _:
+                raise _not_allowed(request)
+        return document(control.status())
+
+    def _act(self, request: Incoming, what: str, ref: str) -> dict[str, Any]:
+        """What a command does to an account."""
+        if what == "renew":
+            return self.accounts.renew(ref).to_json()
+        if what == "test":
+            return self.accounts.test(ref).to_json()
+        if what == "rename":
+            return self.accounts.rename(ref, _text(request, "label")).to_json()
+        local = request.json().get("local") is True
+        account = self.accounts.view(ref).id
+        end = self.accounts.remove if what == "remove" else self.accounts.disconnect
+        return {"id": account, **end(ref, local=local).to_json()}
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
@@ -212,101 +242,6 @@ class Api:
             self._replacements.note(record)
         return document(signed.to_json())
 
-    # --- signing in -----------------------------------------------------------------------------------------
-
-    def _begin(self, request: Incoming) -> Answer:
-        body = request.json()
-        wanted = {name: body.get(name) for name in ("provider", "method", "account", "label", "api_key")}
-        if any(value is not None and not isinstance(value, str) for value in wanted.values()):
-            raise BadRequestError(400, "provider, method, account, label and api_key must be strings")
-        inputs, scopes, access = body.get("inputs", {}), body.get("scopes", []), body.get("access")
-        if not isinstance(inputs, dict) or not isinstance(scopes, list):
-            raise BadRequestError(400, "inputs must be an object and scopes a list")
-        if access is not None and not isinstance(access, list):
-            raise BadRequestError(400, "access must be a list")
-        if not wanted["provider"] and not wanted["account"]:
-            raise BadRequestError(400, "provider or account is missing")
-        with self._lock:
-            self._forget_old()
-            if sum(not each.ended.is_set() for each in self.running.values()) >= SIGN_INS_MOST:
-                raise Transient(
-                    "Too many sign-ins are in progress",
-                    code="busy",
-                    remedy="Finish or cancel one of them, then try again.",
-                )
-        attempt = self.sign_in.begin(
-            SignInRequest(
-                provider=wanted["provider"] or "",
-                method=_method(wanted["method"]),
-                account=wanted["account"],
-                label=wanted["label"],
-                access=None if access is None else tuple(str(name) for name in access),
-                scopes=tuple(str(scope) for scope in scopes),
-                inputs={str(name): str(value) for name, value in inputs.items()},
-                api_key=Secret(wanted["api_key"]) if wanted["api_key"] else None,
-                open_browser=body.get("open_browser", True) is not False,
-                switch_method=body.get("switch_method") is True,
-            )
-        )
-        running = Running(attempt)
-        with self._lock:
-            self.running[attempt.id] = running
-        moving = threading.Event()
-        attempt.observe(lambda progress: moving.set() if progress.url or progress.ended else None)
-
-        def run() -> None:
-            try:
-                self.sign_in.run(attempt, self.spawn)
-            except KeyfobError:
-                pass  # the progress shows it
-            finally:
-                running.ended_at = self.now()
-                running.ended.set()
-                moving.set()
-
-        self.spawn(run, "sign-in")
-        # Most clients want the address next: with it in the first answer they need not ask again.
-        moving.wait(5)
-        return document(self._shown(attempt.id), 201)
-
-    def _paste(self, request: Incoming, one: str) -> Answer:
-        body = request.json()
-        text = body.get("url") or body.get("code") or body.get("text")
-        if not isinstance(text, str):
-            raise BadRequestError(400, "the address or code is missing: {url: …}")
-        self._found(one).attempt.paste(text)
-        return document(self._shown(one))
-
-    def _found(self, one: str) -> Running:
-        with self._lock:
-            running = self.running.get(one)
-        if running is None:
-            raise NotFound("This sign-in does not exist", code="sign_in_not_found")
-        return running
-
-    def _shown(self, one: str) -> dict[str, Any]:
-        return progress_json(one, self._found(one).attempt.progress)
-
-    def _forget_old(self) -> None:
-        now = self.now()
-        ended = [name for name, running in self.running.items() if running.ended_at is not None]
-        surplus = set(ended[:-ENDED_SIGN_INS_MOST])
-        self.running = {
-            name: running
-            for name, running in self.running.items()
-            if running.ended_at is None or (name not in surplus and now - running.ended_at < SIGN_INS_KEPT)
-        }
-
-
-def _method(text: str | None) -> Method | None:
-    """The request's sign-in method; None if it names none. Raises Usage."""
-    method = known(METHODS, text)
-    if text and method is None:
-        raise Usage(
-            f"{plain(text, 40)!r} is not a sign-in method", remedy=f"Use one of {', '.join(METHODS)}."
-        )
-    return method
-
 
 def min_life(request: Incoming) -> timedelta | None:
     """The query's `min_life` in seconds, None if it is not given. Raises BadRequestError."""
@@ -333,19 +268,27 @@ def token_answer(token: Token, request: Incoming) -> Answer:
 
 def _refused_token(request: Incoming) -> Secret:
     """The token that the provider refused, from the body. Raises BadRequestError if it is missing."""
-    rejected = request.json().get("rejected")
-    if not isinstance(rejected, str) or not rejected:
-        raise BadRequestError(400, "the refused token is missing: {rejected: …}")
-    return Secret(rejected)
+    return Secret(_text(request, "rejected"))
+
+
+def _text(request: Incoming, name: str) -> str:
+    """A text of the body. Raises BadRequestError if it is missing."""
+    text = request.json().get(name)
+    if not isinstance(text, str) or not text:
+        raise BadRequestError(400, f"the body must be {{{name}: …}}")
+    return text
+
+
+def _not_allowed(request: Incoming) -> BadRequestError:
+    return BadRequestError(405, f"{request.method} is not allowed at this address")
 
 
 def problem(error: KeyfobError, request: Incoming, status: int | None = None) -> Answer:
     """RFC 9457, with `code`, `detail` and `advice`; `exit` is what the command line would exit with."""
     if status is None:
         status = next((number for kind, number in _STATUS if isinstance(error, kind)), 500)
-        if error.code == "rate_limited":
-            status = 503
-    headers: list[tuple[str, str]] = [("Keyfob-Exit", str(error.exit_code))]
+        status = _STATUS_OF.get(error.code, status)
+    headers: list[tuple[str, str]] = [("Keyfob-Exit", str(error.exit_code)), ("Keyfob-Code", error.code)]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, round(error.retry_after.total_seconds())))))
     remedy = error.remedy_in(REMEDIES)
@@ -365,37 +308,6 @@ def problem(error: KeyfobError, request: Incoming, status: int | None = None) ->
         "exit": error.exit_code,
     }
     return Answer(status, json.dumps(body).encode() + b"\n", PROBLEM, tuple(headers))
-
-
-def progress_json(one: str, progress: Progress) -> dict[str, Any]:
-    """A sign-in as a client sees it. The address carries the attempt's state: it is for the user's
-    browser.
-    """
-    error = progress.error
-    return {
-        "id": one,
-        "provider": progress.provider,
-        "method": progress.method,
-        "stage": progress.stage,
-        "ended": progress.ended,
-        "url": progress.url.reveal() if progress.url and not progress.ended else None,
-        "redirect_uri": progress.redirect_uri,
-        "browser_opened": progress.browser_opened,
-        "user_code": progress.user_code if not progress.ended else None,
-        "verification_uri": progress.verification_uri,
-        "verification_uri_complete": progress.verification_uri_complete,
-        "expires_at": to_rfc3339(progress.deadline),
-        "paste": progress.paste,
-        "account": progress.account.to_json() if progress.account else None,
-        "error": {
-            "code": error.code,
-            "detail": error.sentence(REMEDIES),
-            "advice": str(error.advice),
-            "reason": error.detail,
-        }
-        if error
-        else None,
-    }
 
 
 def event_line(event: LoggedEvent) -> bytes:

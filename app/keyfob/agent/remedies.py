@@ -79,14 +79,15 @@ REMEDIES: Remedies = {
     "keychain_withheld": "Unlock the keychain, and allow all entries in the prompt.",
     "keychain_no_session": "Start Keyfob from your desktop, or with `dbus-run-session`.",
     "keychain_off": "Remove this[ from {path}] and try again.",
-    "passphrase_needed": "Type it in a terminal, or pass it in KEYFOB_PASSPHRASE_FD or the systemd "
-    "credential keyfob-passphrase.",
+    "passphrase_needed": "Start `keyfob agent` in a terminal: it asks once, and then all commands work. Or "
+    "pass the passphrase in KEYFOB_PASSPHRASE_FD or the systemd credential keyfob-passphrase.",
     "passphrases_differ": "Try again.",
     "argon2_missing": "Install Keyfob with its own cryptography package, or use the keychain: `keyfob "
     "settings set vault keychain`.",
     "pass_missing": "Install pass, or use the keychain: `keyfob settings set vault keychain`.",
     "pass_not_set_up": "Create it with `pass init`, or use the keychain: `keyfob settings set vault "
     "keychain`.",
+    "agent_locked": "To unlock it, run `keyfob agent --unlock`.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
     "provider_unavailable": "Wait a few minutes and try again.",
@@ -101,6 +102,8 @@ REMEDIES: Remedies = {
     "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
     "still_renewing": "Try again in a minute.",
     "keyfob_running": "Quit the app or stop the agent, then run this again.",
+    "agent_silent": "Commands work without it. If this continues, end it[ with `kill -9 {pid}`], and start "
+    "it again.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -114,6 +117,8 @@ REMEDIES: Remedies = {
     "permission_not_found": "To list the permissions, run `keyfob permissions`.",
     "import_not_found": "Give a file, or one of the stores that `keyfob import` lists.",
     "key_not_found": "To list the keys, run `keyfob jwk list`. To create one, run `keyfob jwk generate`.",
+    "account_elsewhere": "Run this command on that machine.",
+    "agent_not_running": "To start it, run `keyfob agent`.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port: `keyfob settings set "
     "callback_port 9877`.",
@@ -161,6 +166,7 @@ REMEDIES: Remedies = {
     "demo_missing": "Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx "
     "install 'keyfob[demo]').",
     "setup_changed": "To set it up again, run `keyfob wire[ {name}]`.",
+    "service_unavailable": "Start the agent yourself with `keyfob agent`.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from keyfob.agent.api import Api
 from keyfob.agent.consent import NamedApps
+from keyfob.agent.control import Control
 from keyfob.agent.endpoints import Endpoint, UnixEndpoint, endpoint_for, handed_over
 from keyfob.agent.host import AgentHost
 from keyfob.agent.server import AgentServer
+from keyfob.agent.sign_ins import SignIns
 from keyfob.core.errors import Fault
 from keyfob.engine import Engine, build, on_a_thread, system_ports
 from keyfob.ports import Vault
@@ -39,6 +41,7 @@ def run(say: Callable[[str], None], shared: Path | None = None) -> int:
     home = open_home()
     log.set_up(home.log)
     engine = build(system_ports(home, lasting=True))
+    ending = Ending()
 
     def begin() -> None:
         if engine.settings.load().vault == "sealed":
@@ -46,7 +49,8 @@ def run(say: Callable[[str], None], shared: Path | None = None) -> int:
             engine.vault.load("opened")
 
     try:
-        return run_agent(agent_host(engine, handed=handed, shared=shared), engine.renewer, say, begin)
+        host = agent_host(engine, handed=handed, shared=shared, end=ending.ask)
+        return run_agent(host, engine.renewer, say, begin, ending)
     finally:
         engine.close()
 
@@ -61,32 +65,67 @@ def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
     return replace(engine, before_close=host.leave)
 
 
-def agent_host(engine: Engine, *, handed: socket | None = None, shared: Path | None = None) -> AgentHost:
-    """The keeper's role and the sockets over `engine`: the agent's and the window's alike."""
+def agent_host(
+    engine: Engine,
+    *,
+    handed: socket | None = None,
+    shared: Path | None = None,
+    end: Callable[[], None] | None = None,
+) -> AgentHost:
+    """The keeper's role and the sockets over `engine`: the agent's and the window's alike. `end` has this
+    process end; None for the window.
+    """
+    lock = engine.vault_lock
+    control: Control | None = None
+    if lock is not None:
+        vault, by_system = engine.settings.current().vault, handed is not None
+        settled = engine.renewer.settled
+        control = Control(engine.home.id, lock, vault, engine.clock(), settled, end, by_system)
 
     def make() -> AgentServer:
         endpoints: list[Endpoint] = [endpoint_for(socket_path(engine.home), handed)]
         if shared is not None:
             endpoints.append(UnixEndpoint(shared, forwarding=True))
         apps = NamedApps(engine.consents)
-        api = Api(engine.accounts, engine.sign_in, engine.signer, engine.clock, on_a_thread, apps)
-        return AgentServer(api, engine.events, engine.store, endpoints, engine.clock, lambda: apps.on)
+        sign_ins = SignIns(engine.sign_in, engine.clock, on_a_thread)
+        api = Api(engine.accounts, sign_ins, engine.signer, engine.clock, apps, engine.client_keys, control)
+
+        def consenting() -> bool:
+            return apps.on or (lock is not None and lock.locked)
+
+        return AgentServer(api, engine.events, engine.store, endpoints, engine.clock, consenting)
 
     return AgentHost(make, engine.locks)
 
 
+class Ending:
+    """Has an agent end, from any thread."""
+
+    def __init__(self) -> None:
+        self.asked, self.look = threading.Event(), threading.Event()
+
+    def ask(self) -> None:
+        """Returns at once."""
+        self.asked.set()
+        self.look.set()
+
+
 def run_agent(
-    host: AgentHost, renewer: Renewer, say: Callable[[str], None], begin: Callable[[], None] = lambda: None
+    host: AgentHost,
+    renewer: Renewer,
+    say: Callable[[str], None],
+    begin: Callable[[], None] = lambda: None,
+    ending: Ending | None = None,
 ) -> int:
-    """Serve and renew until SIGTERM, SIGINT or SIGHUP. Returns 0, also when another keeper runs already: then
-    there is nothing to do. `begin` is called once the role is ours. On the main thread. Raises a KeyfobError
-    when the socket cannot be served.
+    """Serve and renew until SIGTERM, SIGINT, SIGHUP or `ending`. Returns 0, also when another keeper runs
+    already: then there is nothing to do. `begin` is called once the role is ours. On the main thread. Raises
+    a KeyfobError when the socket cannot be served.
     """
-    stop, look = threading.Event(), threading.Event()
+    ending = ending or Ending()
+    stop, look = ending.asked, ending.look
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        look.set()
+        ending.ask()
 
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):

@@ -50,7 +50,9 @@ class AgentServer:
         consenting: Callable[[], bool] = lambda: False,
         limits: Limits | None = None,
     ) -> None:
-        """`consenting`: whether programs are asked about, so that no answer may be given from memory."""
+        """`consenting`: whether an answer needs more than the token, so that none may be given from memory:
+        programs are asked about, or the vault is locked.
+        """
         self._api = api
         self._events = events
         self._store = store

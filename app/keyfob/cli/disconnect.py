@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, Literal, assert_never
 
 import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.through_agent import through_agent
+from keyfob.client import running_agent
+from keyfob.core.errors import Fault
 from keyfob.service.accounts.views import Disconnection
+
+EndedBy = Literal["disconnect", "remove"]
 
 
 def how_it_ended(ended: Disconnection, title: str) -> str:
@@ -43,6 +48,33 @@ def how_it_ended(ended: Disconnection, title: str) -> str:
     assert_never(ended.reason)
 
 
+def print_ended(session: Session, what: EndedBy, account: str, *, local: bool) -> None:
+    """Disconnect or remove the account, here or at the agent that has the encrypted file, and say how it
+    ended.
+    """
+    accounts = session.engine.accounts
+    view = accounts.view(account)
+    answer = through_agent(session, lambda: running_agent.end_account(what, view.id, local=local))
+    if answer is None:
+        end = accounts.remove if what == "remove" else accounts.disconnect
+        ended = session.finish(lambda: end(account, local=local))
+    else:
+        ended = _ended_of(answer)
+    if session.json:
+        session.document({"id": view.id, **ended.to_json()})
+        return
+    done = "Removed" if what == "remove" else "Disconnected"
+    session.say(f"{done} {view.id}. {how_it_ended(ended, view.provider_title)}")
+
+
+def _ended_of(answer: dict[str, Any]) -> Disconnection:
+    """Raises Fault for an agent of a newer version."""
+    try:
+        return Disconnection.from_json(answer)
+    except ValueError:
+        raise Fault("The agent is newer than this keyfob", code="agent_too_new") from None
+
+
 @click.command(short_help="Delete an account's tokens and revoke them at the provider.")
 @account_argument
 @click.option(
@@ -62,10 +94,4 @@ def disconnect(session: Session, account: str, local: bool) -> None:
     Example:
       keyfob disconnect github
     """
-    engine = session.engine
-    view = engine.accounts.view(account)
-    ended = session.finish(lambda: engine.accounts.disconnect(account, local=local))
-    if session.json:
-        session.document({"id": view.id, **ended.to_json()})
-        return
-    session.say(f"Disconnected {view.id}. {how_it_ended(ended, view.provider_title)}")
+    print_ended(session, "disconnect", account, local=local)

@@ -9,6 +9,9 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import _complete_providers, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.through_agent import through_agent
+from keyfob.client import running_agent
+from keyfob.core.times import from_rfc3339
 from keyfob.core.words import MADE_ALGORITHMS, MadeAlgorithm
 
 if TYPE_CHECKING:
@@ -50,12 +53,14 @@ def generate(session: Session, alg: MadeAlgorithm, provider: str | None) -> None
       keyfob jwk generate --provider work
     """  # fmt: skip  # noqa: E501 - an example is one line, to copy
     preset = session.engine.providers.get(provider) if provider is not None else None
-    keys = session.engine.client_keys
-    key = session.finish(lambda: keys.generate(alg, provider))
+    key = through_agent(session, lambda: running_agent.generate_key(alg, provider))
+    if key is None:
+        keys = session.engine.client_keys
+        key = session.finish(lambda: keys.generate(alg, provider)).to_json()
     if session.json:
-        session.document(key.to_json())
+        session.document(key)
         return
-    session.say(f"Created {key.kid} ({key.alg})")
+    session.say(f"Created {key['kid']} ({key['alg']})")
     session.note("To print its public key for the provider, run: keyfob jwk export")
     if preset is None or preset.client.auth == "private_key_jwt":
         return
@@ -78,24 +83,26 @@ def list_(session: Session) -> None:
     Example:
       keyfob jwk list
     """
-    keys = session.engine.client_keys
-    found = session.finish(keys.all)
+    answer = through_agent(session, running_agent.keys)
+    if answer is None:
+        keys = session.engine.client_keys
+        answer = {"keys": [key.to_json() for key in session.finish(keys.all)]}
     if session.json:
-        session.document({"keys": [key.to_json() for key in found]})
+        session.document(answer)
         return
-    if not found:
+    if not answer["keys"]:
         session.say("There are no keys yet. To create one, run: keyfob jwk generate --provider PROVIDER")
         return
     now = session.now()
     rows = [
         (
-            key.kid,
-            key.alg,
-            f"{key.provider or '-'}{' (current)' if key.current else ''}",
-            words.moment(key.created_at, now),
-            ", ".join(key.accounts) or "-",
+            key["kid"],
+            key["alg"],
+            f"{key['provider'] or '-'}{' (current)' if key['current'] else ''}",
+            words.moment(from_rfc3339(key["created_at"]), now),
+            ", ".join(key["accounts"]) or "-",
         )
-        for key in found
+        for key in answer["keys"]
     ]
     for line in words.table(rows, ("KEY", "ALG", "PROVIDER", "MADE", "USED BY")):
         session.say(line)
@@ -116,8 +123,7 @@ def export(session: Session, provider: str | None) -> None:
     """
     if provider is not None:
         session.engine.providers.get(provider)
-    keys = session.engine.client_keys
-    session.document(session.finish(lambda: keys.published(provider)))
+    session.document(session.engine.client_keys.published(provider))
 
 
 @jwk.command(short_help="Delete a key.")
@@ -136,12 +142,14 @@ def remove(session: Session, kid: str, force: bool) -> None:
     Example:
       keyfob jwk remove 5hXa
     """
-    keys = session.engine.client_keys
-    key = session.finish(lambda: keys.remove(kid, force=force))
+    key = through_agent(session, lambda: running_agent.remove_key(kid, force=force))
+    if key is None:
+        keys = session.engine.client_keys
+        key = session.finish(lambda: keys.remove(kid, force=force)).to_json()
     if session.json:
-        session.document(key.to_json())
+        session.document(key)
         return
-    session.say(f"Removed {key.kid}")
+    session.say(f"Removed {key['kid']}")
 
 
 def _how_to_edit(preset: Provider) -> str:

@@ -168,7 +168,9 @@ def main(
         finally:
             session.close()
     except KeyfobError as error:
-        known = error
+        from keyfob.cli.views import elsewhere
+
+        known = elsewhere(error)
         verb = next((word for word in argv if not word.startswith("-")), "")
         if error.code == "usage" and error.remedy is None and verb in VERBS:
             known.remedy = f"See `keyfob {verb} --help`."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from keyfob.cli.disconnect import how_it_ended
+from keyfob.cli.disconnect import print_ended
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 
@@ -23,10 +23,4 @@ def remove(session: Session, account: str, local: bool) -> None:
     Example:
       keyfob remove github/old
     """
-    engine = session.engine
-    view = engine.accounts.view(account)
-    ended = session.finish(lambda: engine.accounts.remove(account, local=local))
-    if session.json:
-        session.document({"id": view.id, **ended.to_json()})
-        return
-    session.say(f"Removed {view.id}. {how_it_ended(ended, view.provider_title)}")
+    print_ended(session, "remove", account, local=local)

@@ -6,6 +6,9 @@ import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.through_agent import through_agent
+from keyfob.cli.views import view_of
+from keyfob.client import running_agent
 
 
 @click.command(short_help="Change an account's label.")
@@ -21,8 +24,10 @@ def rename(session: Session, account: str, label: str) -> None:
     Example:
       keyfob rename github/octocat work
     """
-    before = session.engine.accounts.view(account).id
-    view = session.engine.accounts.rename(account, label)
+    accounts = session.engine.accounts
+    before = accounts.view(account).id
+    answer = through_agent(session, lambda: running_agent.rename(before, label))
+    view = accounts.rename(account, label) if answer is None else view_of(answer)
     if session.json:
         session.document(view.to_json())
         return

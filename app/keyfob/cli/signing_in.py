@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from keyfob.cli import terminal_code
+from keyfob.cli.agent_sign_in import AgentAttempt, begin_at_agent
 from keyfob.cli.options import SignInOptions, inputs_of
 from keyfob.cli.session import Session
 from keyfob.cli.words import moment, who
@@ -24,6 +25,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.sign_in.attempt import Attempt
 
 POLL = 0.2  # seconds between looks whether the sign-in has ended, while waiting for stdin
 MOST_PASTE = 16 * 1024  # characters
@@ -31,7 +33,7 @@ MOST_PASTE = 16 * 1024  # characters
 
 def sign_in(session: Session, request: SignInRequest) -> AccountView:
     """Sign in, blocking. Raises a KeyfobError; SignInEnded `cancelled` after Ctrl-C."""
-    attempt = session.engine.sign_in.begin(request)
+    attempt, run = _begin(session, request)
     ended = threading.Event()
     printer = _ProgressPrinter(session, request, lambda: _read_pastes(session, attempt.paste, ended))
     forget = attempt.observe(printer.print_step)
@@ -42,13 +44,24 @@ def sign_in(session: Session, request: SignInRequest) -> AccountView:
             session.note("Too late to cancel: the account is being saved …")
 
     try:
-        return session.finish(lambda: session.engine.sign_in.run(attempt, _spawn), stop=stop)
+        return session.finish(run, stop=stop)
     except KeyboardInterrupt:
         attempt.cancel()
         raise SignInEnded("The sign-in was cancelled") from None
     finally:
         ended.set()
         forget()
+
+
+def _begin(
+    session: Session, request: SignInRequest
+) -> tuple[Attempt | AgentAttempt, Callable[[], AccountView]]:
+    """The attempt, and what carries it out: here, or at the agent that has the encrypted file."""
+    at_agent = begin_at_agent(session, request)
+    if at_agent is not None:
+        return at_agent, at_agent.run
+    attempt = session.engine.sign_in.begin(request)
+    return attempt, lambda: session.engine.sign_in.run(attempt, _spawn)
 
 
 def print_result(session: Session, view: AccountView, *, again: bool) -> None:

@@ -6,6 +6,8 @@ import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.through_agent import through_agent
+from keyfob.client import running_agent
 from keyfob.core.text import plain
 
 
@@ -20,13 +22,17 @@ def test(session: Session, account: str) -> None:
     Example:
       keyfob test github && deploy
     """
-    engine = session.engine
-    result = session.finish(lambda: engine.accounts.test(account))
+    result = through_agent(session, lambda: running_agent.test(account))
+    if result is None:
+        engine = session.engine
+        result = session.finish(lambda: engine.accounts.test(account)).to_json()
     if session.json:
-        session.document(result.to_json())
+        session.document(result)
         return
-    name = plain(result.name or result.subject or "somebody", 80)
-    session.say(f"{result.account} works: the provider says that you are {name} ({result.milliseconds} ms)")
+    name = plain(result["name"] or result["subject"] or "somebody", 80)
+    session.say(
+        f"{result['account']} works: the provider says that you are {name} ({result['milliseconds']} ms)"
+    )
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not a pytest function

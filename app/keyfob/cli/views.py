@@ -14,7 +14,8 @@ from keyfob.cli.session import Session
 from keyfob.client import running_agent
 from keyfob.client.connection import AgentGoneError
 from keyfob.core.account import AccountView
-from keyfob.core.errors import Fault
+from keyfob.core.errors import Fault, KeyfobError, NotFound
+from keyfob.core.text import plain
 
 
 def all_accounts(session: Session) -> list[AccountView]:
@@ -47,6 +48,19 @@ def one_account(session: Session, ref: str) -> AccountView:
         except AgentGoneError:
             pass
     return session.engine.accounts.view(ref)
+
+
+def elsewhere(error: KeyfobError) -> KeyfobError:
+    """The error, unless it is about an account that this home does not have and the agent that KEYFOB_SOCK
+    names does: `accounts` lists that one.
+    """
+    if error.code != "account_not_found" or not os.environ.get("KEYFOB_SOCK"):
+        return error
+    try:
+        found = running_agent.account(error.facts.get("account", ""))
+    except (AgentGoneError, KeyfobError):
+        return error
+    return NotFound(f"{plain(str(found['id']), 160)} is kept on another machine", code="account_elsewhere")
 
 
 def view_of(row: dict[str, Any]) -> AccountView:

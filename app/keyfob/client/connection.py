@@ -1,10 +1,11 @@
-"""One request to the agent and its answer. Imports only `os` and `time` until there is a socket to connect
-to.
+"""One request to the agent and its answer. Imports only `os`, `sys` and `time` until there is a socket to
+connect to.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -28,6 +29,10 @@ silent_until = 0.0  # by the monotonic clock: an agent that showed no sign of li
 
 class AgentGoneError(Exception):
     """There is no agent at the socket, or it went away before it answered."""
+
+
+class AgentOlderError(AgentGoneError):
+    """The agent runs, and does not know the request."""
 
 
 class _Place:
@@ -139,6 +144,26 @@ def _lives(place: _Place) -> bool:
         return bool(sock.recv(1))
     except OSError:
         return False
+    finally:
+        sock.close()
+
+
+def agent_pid() -> int | None:
+    """The process that listens for the agent, if the system says so and it is not systemd."""
+    import _socket
+
+    try:
+        sock = _Place().connect(SILENCE)
+    except (OSError, AgentGoneError):
+        return None
+    try:
+        # struct ucred: process, user, group.
+        raw = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        pid = int.from_bytes(raw[:4], sys.byteorder)
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return None if file.read().startswith("systemd") else pid
+    except (OSError, AttributeError):
+        return None
     finally:
         sock.close()
 

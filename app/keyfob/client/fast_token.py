@@ -63,7 +63,7 @@ def fast_token(arguments: Sequence[str]) -> int | None:
         return 0
     if not exit_code.isdecimal():
         return None
-    if exit_code == KEYCHAIN_EXIT:
+    if exit_code == KEYCHAIN_EXIT and headers.get("keyfob-code") != "agent_locked":
         from keyfob.process.terminal import can_ask
 
         if can_ask():

@@ -6,7 +6,16 @@ Each function blocks, and raises AgentGoneError if no agent answers, and
 
 from __future__ import annotations
 
-from keyfob.client.connection import HEADER, JSON, AgentGoneError, account_path, exchange
+from keyfob.client.connection import (
+    HEADER,
+    JSON,
+    AgentGoneError,
+    AgentOlderError,
+    account_path,
+    agent_pid,
+    exchange,
+    is_agent_silent,
+)
 from keyfob.client.errors import error_of
 
 TYPE_CHECKING = False
@@ -29,11 +38,8 @@ def lease(account: str, *, min_life: float | None = None, rejected: str | None =
     """The account's token and what is known of it, as `keyfob token --json` answers. `min_life` is in
     seconds. `rejected` is a token that the API refused, so that the agent replaces it.
     """
-    import json
-
     if rejected is not None:
-        body = json.dumps({"rejected": rejected}).encode()
-        return _document("POST", account_path("token", account), body)
+        return _document("POST", account_path("token", account), {"rejected": rejected})
     query = "" if min_life is None else f"?min_life={min_life:g}"
     return _document("GET", account_path("token", account, query))
 
@@ -52,10 +58,7 @@ def sign(
     account: str, method: str, url: str, nonce: str | None = None, rejected: str | None = None
 ) -> dict[str, Any]:
     """The credentials for one request of this account; see `tokens.signed`."""
-    import json
-
-    body = json.dumps(request_to_sign(method, url, nonce, rejected)).encode()
-    return _document("POST", account_path("sign", account), body)
+    return _document("POST", account_path("sign", account), request_to_sign(method, url, nonce, rejected))
 
 
 def renew(account: str) -> dict[str, Any]:
@@ -63,16 +66,105 @@ def renew(account: str) -> dict[str, Any]:
     return _document("POST", account_path("renew", account))
 
 
+def agent_status() -> dict[str, Any]:
+    """What the agent says of itself; see docs/agent.md. Less from an older one."""
+    return _document("GET", "/v1/agent")
+
+
+def standing() -> dict[str, Any] | None:
+    """As `agent_status`, None if no agent runs; empty for one that does not say, because it is older or on
+    another machine. Raises Transient `agent_silent` for one that does not answer.
+    """
+    from keyfob.core.errors import KeyfobError, Transient
+
+    try:
+        return agent_status()
+    except AgentOlderError:
+        return {}
+    except AgentGoneError:
+        if not is_agent_silent():
+            return None
+    except KeyfobError:
+        return {}
+    pid = agent_pid()
+    named = f" (process {pid})" if pid else ""
+    raise Transient(
+        f"The agent{named} does not answer", code="agent_silent", facts={"pid": pid} if pid else {}
+    )
+
+
+def tell_agent(what: str, passphrase: str | None = None) -> dict[str, Any]:
+    """Have the agent `stop`, `lock` or `unlock`; what it says of itself then."""
+    return _document("POST", f"/v1/agent/{what}", {} if passphrase is None else {"passphrase": passphrase})
+
+
+def test(account: str) -> dict[str, Any]:
+    """As `keyfob test --json` answers."""
+    return _document("POST", account_path("test", account))
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
+
+
+def rename(account: str, label: str) -> dict[str, Any]:
+    """The account, with its new label."""
+    return _document("POST", account_path("rename", account), {"label": label})
+
+
+def end_account(what: str, account: str, *, local: bool) -> dict[str, Any]:
+    """`disconnect` or `remove` the account, as those commands answer with `--json`."""
+    return _document("POST", account_path(what, account), {"local": local})
+
+
+def keys() -> dict[str, Any]:
+    """As `keyfob jwk list --json` answers."""
+    return _document("GET", "/v1/keys")
+
+
+def generate_key(alg: str, provider: str | None) -> dict[str, Any]:
+    """A new key, as `keyfob jwk generate --json` answers."""
+    return _document("POST", "/v1/keys", {"alg": alg, "provider": provider})
+
+
+def remove_key(kid: str, *, force: bool) -> dict[str, Any]:
+    """The key that is gone."""
+    return _document("DELETE", account_path("keys", kid, "?force=1" if force else ""))
+
+
+def begin_sign_in(request: dict[str, Any]) -> dict[str, Any]:
+    """Begin a sign-in; how it stands."""
+    return _document("POST", "/v1/sign-ins", request)
+
+
+def sign_in(one: str) -> dict[str, Any]:
+    """How a sign-in stands."""
+    return _document("GET", f"/v1/sign-ins/{one}")
+
+
+def cancel_sign_in(one: str) -> dict[str, Any]:
+    """Cancel a sign-in, unless its account is being saved; how it stands then."""
+    return _document("DELETE", f"/v1/sign-ins/{one}")
+
+
+def paste(one: str, text: str) -> dict[str, Any]:
+    """Hand in the address of the browser's last page; how the sign-in stands then."""
+    return _document("POST", f"/v1/sign-ins/{one}/callback", {"url": text})
+
+
 def request_to_sign(method: str, url: str, nonce: str | None, rejected: str | None) -> dict[str, str | None]:
     """The body of a request for a signature, for the agent and for `keyfob sign`."""
     return {"method": method, "url": url, "nonce": nonce, "rejected": rejected}
 
 
-def _document(method: str, target: str, body: bytes = b"") -> dict[str, Any]:
+def _document(method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     import json
 
-    status, _, raw = exchange(method, target, JSON, body)
+    data = b"" if body is None else json.dumps(body).encode()
+    status, _, raw = exchange(method, target, JSON, data)
     answer: dict[str, Any] = json.loads(raw)
-    if status != 200:
-        raise error_of(answer)
-    return answer
+    if status in (200, 201):
+        return answer
+    error = error_of(answer)
+    if status == 404 and answer.get("code") == "usage":
+        raise AgentOlderError("the agent is older and does not know this request") from error
+    raise error

@@ -88,6 +88,7 @@ ErrorCode = Literal[
     "argon2_missing",
     "pass_missing",
     "pass_not_set_up",
+    "agent_locked",
     # Transient
     "network_unreachable",
     "provider_unavailable",
@@ -102,6 +103,7 @@ ErrorCode = Literal[
     "questions_waiting",
     "still_renewing",
     "keyfob_running",
+    "agent_silent",
     # SignInEnded
     "declined",
     "cancelled",
@@ -115,6 +117,8 @@ ErrorCode = Literal[
     "permission_not_found",
     "import_not_found",
     "key_not_found",
+    "account_elsewhere",
+    "agent_not_running",
     # SettingWrong
     "port_taken",
     "client_refused",
@@ -154,6 +158,7 @@ ErrorCode = Literal[
     "tray_missing",
     "demo_missing",
     "setup_changed",
+    "service_unavailable",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -240,6 +245,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "argon2_missing": _U,
     "pass_missing": _U,
     "pass_not_set_up": _U,
+    "agent_locked": _U,
     # Transient
     "network_unreachable": _R,
     "provider_unavailable": _R,
@@ -254,6 +260,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "questions_waiting": _R,
     "still_renewing": _R,
     "keyfob_running": _R,
+    "agent_silent": _R,
     # SignInEnded
     "declined": _R,
     "cancelled": _R,
@@ -267,6 +274,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "permission_not_found": _F,
     "import_not_found": _F,
     "key_not_found": _F,
+    "account_elsewhere": _F,
+    "agent_not_running": _F,
     # SettingWrong
     "port_taken": _F,
     "client_refused": _F,
@@ -306,6 +315,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "tray_missing": _F,
     "demo_missing": _F,
     "setup_changed": _F,
+    "service_unavailable": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,

@@ -29,6 +29,7 @@ class Facts(TypedDict, total=False):
     name: str  # of a value that the preset asks for
     offered: str  # the names to choose from
     page: str  # an address of the provider, to open in a browser
+    pid: int  # of the agent's process
     path: str  # a file or a folder, or where a setting is made
     provider: str  # its id
     redirect: str  # the redirect URI to register

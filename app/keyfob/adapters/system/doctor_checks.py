@@ -9,9 +9,10 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -33,6 +34,8 @@ from keyfob.providers.catalogue import Catalogue
 CLOCK_SKEW_MOST = 60  # seconds: beyond it ID tokens are refused
 
 Check = Callable[[], Finding]
+# What the agent says of itself; None if none runs, empty for one that does not say. Raises Transient.
+AskAgent = Callable[[], Mapping[str, Any] | None]
 
 
 def checks_of(
@@ -42,10 +45,13 @@ def checks_of(
     store: AccountStore,
     catalogue: Catalogue,
     transport: Transport,
+    agent: AskAgent,
 ) -> Sequence[tuple[FindingName, Check]]:
-    """The checks in the order a user would look. Each ends within the deadline of what it calls."""
+    """The checks in the order a user would look. Each ends within the deadline of what it calls. `agent`:
+    what the agent says of itself.
+    """
     return (
-        ("keychain", lambda: _keychain(vault)),
+        ("keychain", lambda: _keychain(home, settings, vault, agent)),
         ("settings", lambda: _settings(settings)),
         ("store", lambda: _store(store)),
         ("presets", lambda: _presets(catalogue)),
@@ -54,7 +60,7 @@ def checks_of(
         ("clock", lambda: _clock(store, transport)),
         ("proxy", _proxy),
         ("ca", _authorities),
-        ("agent", lambda: _agent(home)),
+        ("agent", lambda: _agent(home, agent)),
     )
 
 
@@ -77,7 +83,14 @@ def tray_finding(tray: bool | None) -> Finding:
     )
 
 
-def _keychain(vault: Vault) -> Finding:
+def _keychain(home: Home, settings: SettingsFile, vault: Vault, agent: AskAgent) -> Finding:
+    if settings.current().vault == "sealed":
+        status = _of_this_home(home, agent)
+        if status.get("vault_open"):
+            text = "Encrypted file: open in the agent"
+            return Finding("keychain", True, text, public=text)
+        if status.get("locked"):
+            return Finding("keychain", False, "The agent is locked", "fail", "agent_locked")
     health = vault.probe()
     if health.ok:
         lasting = "" if health.persistent else " (in memory: lost when Keyfob quits)"
@@ -214,14 +227,25 @@ def _authorities() -> Finding:
     return Finding("ca", True, f"From the system{', and SSL_CERT_FILE' if file else ''}")
 
 
-def _agent(home: Home) -> Finding:
-    path = socket_path(home)
-    if not path.exists():
-        return Finding("agent", True, "Not running; commands work without it", "note")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(2)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return Finding("agent", True, "Not running; it left an old socket behind", "note")
-    return Finding("agent", True, "Running")
+def _of_this_home(home: Home, agent: AskAgent) -> Mapping[str, Any]:
+    """What the agent says, if it has this home's encrypted file; else nothing."""
+    try:
+        status = agent() or {}
+    except KeyfobError:
+        return {}  # the agent's own check says so
+    return status if status.get("home") == home.id and status.get("vault") == "sealed" else {}
+
+
+def _agent(home: Home, agent: AskAgent) -> Finding:
+    status = agent()
+    if status is None:
+        old = socket_path(home).exists()
+        text = "Not running; it left an old socket behind" if old else "Not running; commands work without it"
+        return Finding("agent", True, text, "note")
+    if not status:
+        return Finding("agent", True, "Running, on another machine or as an older version")
+    if status["locked"]:
+        return Finding("agent", True, "Locked. Tools get no tokens", "warn", "agent_locked")
+    what = "The app" if status["window"] else "Running"
+    text = f"{what} (version {status['version']}, process {status['pid']})"
+    return Finding("agent", True, text, public=f"version {status['version']}")

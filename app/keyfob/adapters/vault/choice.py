@@ -67,10 +67,11 @@ def encrypted_file(home: Home, vault: Vault) -> EncryptedFile:
     """The encrypted file of this home: `vault` itself if tokens are kept in it, so that opening it opens the
     vault; else one that opens nothing by itself.
     """
+    from keyfob.adapters.vault.lockable import LockableVault
     from keyfob.adapters.vault.passphrase import ask_nowhere
     from keyfob.adapters.vault.sealed import SealedVault
 
-    if isinstance(vault, SealedVault):
+    if isinstance(vault, SealedVault) or (isinstance(vault, LockableVault) and vault.file is not None):
         return vault
     return SealedVault(home.id, home.data / SEALED_FILE, ask_nowhere)
 

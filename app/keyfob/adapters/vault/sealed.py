@@ -28,7 +28,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from keyfob.adapters.vault.entries import EntryVault
-from keyfob.adapters.vault.passphrase import Ask
+from keyfob.adapters.vault.passphrase import Ask, ask_nowhere
 from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.process.home import make_private, write_private
@@ -85,6 +85,11 @@ class SealedVault(EntryVault):
         self._file = _SealedEntries(path, ask, cost or Cost(), lock_time)
         super().__init__(home_id, self._file)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the key is in memory."""
+        return self._file.is_open
+
     def exists(self) -> bool:
         """Whether there is a file yet."""
         return self._file.exists()
@@ -96,6 +101,11 @@ class SealedVault(EntryVault):
         """
         with self._lock:
             self._file.open_with(passphrase)
+
+    def close(self) -> None:
+        """Forget the key, and where the passphrase came from: only `open` opens the file again."""
+        with self._lock:
+            self._file.forget()
 
 
 class _SealedEntries:
@@ -109,6 +119,10 @@ class _SealedEntries:
         self._cost = cost
         self._lock_time = lock_time
         self._keys: dict[tuple[bytes, Cost], tuple[bytes, bytes]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._keys)
 
     def exists(self) -> bool:
         return self._path.exists()
@@ -124,8 +138,18 @@ class _SealedEntries:
                         self._write(header, self._keys[header.salt, header.cost][0], {})
                         return
             header, body = found
+            before = self._keys.get((header.salt, header.cost))
             self._keys[header.salt, header.cost] = _derive(passphrase, header.salt, header.cost)
-            self._open(header, body)  # forgets the key if it is wrong
+            try:
+                self._open(header, body)
+            except KeychainError:
+                if before is not None:
+                    self._keys[header.salt, header.cost] = before  # a wrong passphrase closes nothing
+                raise
+
+    def forget(self) -> None:
+        self._keys.clear()
+        self._ask = ask_nowhere
 
     def get(self, name: str) -> str | None:
         with _file_errors():

@@ -79,6 +79,7 @@ REMEDIES: Remedies = {
     "argon2_missing": "Install Keyfob with its own cryptography package.",
     "pass_missing": "Install pass, the password store.",
     "pass_not_set_up": "Create the password store first.",
+    "agent_locked": "Unlock it so that your tools get tokens again.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
     "provider_unavailable": "Wait a few minutes and try again.",
@@ -93,6 +94,7 @@ REMEDIES: Remedies = {
     "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
     "still_renewing": "Try again in a minute.",
     "keyfob_running": "Stop Keyfob's agent, then try again.",
+    "agent_silent": "End this process, or restart this computer.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -106,6 +108,8 @@ REMEDIES: Remedies = {
     "permission_not_found": "Look at the list of programs in Settings.",
     "import_not_found": "Choose a file that exists.",
     "key_not_found": "Choose one of your keys.",
+    "account_elsewhere": "Use Keyfob on that machine.",
+    "agent_not_running": "Keep Keyfob open. It does the same work as the agent.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
     "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
@@ -150,6 +154,7 @@ REMEDIES: Remedies = {
     "tray_missing": "Install a tray extension, or keep the window open.",
     "demo_missing": "Install Keyfob with its extra demo.",
     "setup_changed": "To set it up again, press Repair in Check everything.",
+    "service_unavailable": "Keep Keyfob open. It does the same work as the agent.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

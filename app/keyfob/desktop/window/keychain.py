@@ -34,11 +34,13 @@ _TITLES = {
     "passphrase_needed": "The encrypted file is locked",
     "passphrase_wrong": "The encrypted file is locked",
     "keychain_timeout": "Your keychain is not responding",
+    "agent_locked": "Keyfob is locked",
 }
 _TEXTS = {
     "keychain_locked": "Unlock it so that Keyfob can renew tokens and give them to your tools.",
     "keychain_not_set_up": "Choose a password for it. Keyfob keeps your tokens there.",
     "passphrase_needed": "Unlock it so that Keyfob can renew tokens and give them to your tools.",
+    "agent_locked": "You locked it in a terminal. Until you unlock it, your tools get no tokens.",
 }
 BY_PASSPHRASE = frozenset({"passphrase_needed", "passphrase_wrong"})  # the window asks for it itself
 FORGETFUL = Banner(

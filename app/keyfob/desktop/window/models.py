@@ -25,6 +25,7 @@ KEYCHAIN_BUTTONS = {
     "keychain_not_set_up": "Set up…",
     "passphrase_needed": "Unlock…",
     "passphrase_wrong": "Unlock…",
+    "agent_locked": "Unlock…",
 }
 # tone: a palette colour's name; shape: how it is shown without colour
 STATUS_TONES: Mapping[ShownStatus, str] = {

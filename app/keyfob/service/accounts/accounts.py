@@ -77,7 +77,7 @@ class Accounts:
         if same or others:
             ids = ", ".join([*(record.account.id for record in same), *(plain(each, 160) for each in others)])
             raise Usage(f"{ref} has {len(same) + len(others)} accounts: {ids}", code="account_ambiguous")
-        raise NotFound(f"There is no account {plain(ref, 160)}")
+        raise NotFound(f"There is no account {plain(ref, 160)}", facts={"account": ref})
 
     def unread(self) -> Sequence[KeyfobError]:
         """What is wrong with the accounts that `views` leaves out, each with what to do."""

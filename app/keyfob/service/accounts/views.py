@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
@@ -14,7 +14,11 @@ from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
-from keyfob.core.words import ENDED, PasteForm, Revoked, Stage, UnrevokedReason
+from keyfob.core.words import ENDED, PasteForm, Revoked, Stage, UnrevokedReason, known
+
+SIGN_IN_TIME = 300.0  # seconds
+_REVOKED: tuple[Revoked, ...] = get_args(Revoked)
+_REASONS: tuple[UnrevokedReason, ...] = get_args(UnrevokedReason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class SignInRequest:
     client_id: str | None = None  # the user's own app registration, kept for the next time
     client_secret: Secret | None = None
     key_expires_at: datetime | None = None
-    timeout: float = 300.0  # seconds for the user to finish in the browser
+    timeout: float = SIGN_IN_TIME  # seconds for the user to finish in the browser
     open_browser: bool = True
     switch_method: bool = False  # reconnect by another method: on purpose only
 
@@ -130,6 +134,22 @@ class Disconnection:
             "page": self.page,
             "account": self.account.to_json() if self.account else None,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Disconnection:
+        """What an agent sent. Raises ValueError for a word that this version does not know."""
+        revoked, reason = known(_REVOKED, data["revoked"]), known(_REASONS, data["reason"])
+        if revoked is None or (reason is None and data["reason"] is not None):
+            raise ValueError("another version's word")
+        account = data.get("account")
+        return cls(
+            AccountView.from_json(account) if account else None,
+            revoked,
+            reason,
+            sign_ins=data["sign_ins"],
+            left=data["left"],
+            page=data["page"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ class ClientKeys:
 
     def all(self) -> list[ClientKey]:
         """Every key, oldest first."""
-        used = self._used()
+        return self._keys(self._used())
+
+    def _keys(self, used: dict[str, list[str]]) -> list[ClientKey]:
         kids = [name.removeprefix(KEYS) for name in self._store.names(KEYS)]
         return sorted(
             (self._read(kid, used) for kid in kids),
@@ -88,13 +90,15 @@ class ClientKeys:
 
     def published(self, provider: str | None = None) -> dict[str, list[dict[str, str]]]:
         """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` if there
-        is none.
+        is none. Asks no vault.
         """
-        return {"keys": [key.published for key in self.all() if provider in (None, key.provider)]}
+        return {"keys": [key.published for key in self._keys({}) if provider in (None, key.provider)]}
 
     def of(self, provider: str) -> list[SigningKey]:
-        """A provider's keys for publishing, the current one first. Their private halves are left out."""
-        found = [key for key in self.all() if key.provider == provider]
+        """A provider's keys for publishing, the current one first. Their private halves are left out. Asks no
+        vault.
+        """
+        found = [key for key in self._keys({}) if key.provider == provider]
         found.sort(key=lambda key: not key.current)
         return [self._public(key.kid) for key in found]
 

@@ -1,0 +1,68 @@
+"""What the user may ask of the agent itself: how it stands, that it stops, and that it gives out nothing for
+a while.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from keyfob import __version__
+from keyfob.core.errors import Usage
+from keyfob.core.secret import Secret
+from keyfob.core.times import to_rfc3339
+from keyfob.core.words import VaultChoice
+from keyfob.ports import VaultLock
+
+SETTLED_WITHIN = timedelta(seconds=10)  # renewals that have begun are saved before the vault closes
+
+
+@dataclass(frozen=True)
+class Control:
+    """Thread-safe. `end` asks this process to end and returns at once; None in the app, which only its user
+    quits. `settled` waits for the renewals in progress. `by_system`: systemd or launchd listens, and starts
+    the agent again.
+    """
+
+    home_id: str
+    vault: VaultLock
+    vault_choice: VaultChoice
+    started_at: datetime
+    settled: Callable[[timedelta], object]
+    end: Callable[[], None] | None = None
+    by_system: bool = False
+
+    def status(self) -> dict[str, Any]:
+        """The answer to `GET /v1/agent`."""
+        return {
+            "agent": "keyfob",
+            "home": self.home_id,
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": to_rfc3339(self.started_at),
+            "window": self.end is None,
+            "started_by_system": self.by_system,
+            "vault": self.vault_choice,
+            "vault_open": self.vault.is_open,
+            "locked": self.vault.locked,
+        }
+
+    def stop(self) -> None:
+        """Requests and renewals in progress are finished first. Raises Usage in the app."""
+        if self.end is None:
+            raise Usage("The app is running and answers the tools", remedy="Quit Keyfob in its window.")
+        self.end()
+
+    def lock(self) -> None:
+        """Give out no token and use none, until `unlock`. Idempotent."""
+        self.settled(SETTLED_WITHIN)
+        self.vault.lock()
+
+    def unlock(self, passphrase: Secret | None) -> None:
+        """Work again. Raises KeychainError `passphrase_needed` and `passphrase_wrong` for an encrypted
+        file.
+        """
+        self.vault.open(passphrase)
