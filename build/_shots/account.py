@@ -41,6 +41,12 @@ def wide(stage: Stage) -> QWidget:
     return sized(stage, "nexusmods", 1920, 1040)
 
 
+@scene("account-access")
+def access(stage: Stage) -> QWidget:
+    """What tools may do, in words; the provider gave less than was asked for."""
+    return sized(stage, "github", 980, 720)
+
+
 @scene("account-least")
 def least(stage: Stage) -> QWidget:
     return sized(stage, "nexusmods", 780, 480)

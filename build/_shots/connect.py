@@ -110,6 +110,37 @@ def form_app(stage: Stage) -> QWidget:
     return form(stage, "google", "oauth")
 
 
+@scene("connect-form-access")
+def form_access(stage: Stage) -> QWidget:
+    """Many things to choose, and one of them ticked by the user."""
+    dialog = form(stage, "github", "device")
+    assert dialog.form.access is not None
+    dialog.form.access.rows[2].check.click()
+    return dialog
+
+
+@scene("connect-form-more-access")
+def form_more_access(stage: Stage) -> QWidget:
+    """An account that exists, and has some of it."""
+    engine = stage.engine()
+    dialog = stage.connect(engine)
+    view = next(each for each in engine.accounts.views() if each.provider == "github")
+    dialog.ask_for_more(view)
+    stage.until(lambda: dialog.pages.currentWidget() is dialog.form)
+    return dialog
+
+
+@scene("connect-form-access-scope")
+def form_access_scope(stage: Stage) -> QWidget:
+    dialog = form(stage, "google", "oauth")
+    access = dialog.form.access
+    assert access is not None
+    access.add.click()
+    access.further.edit.setText('https://www.googleapis.com/auth/tasks "quoted"')
+    dialog.form.go.click()
+    return dialog
+
+
 @scene("connect-form-missing")
 def form_missing(stage: Stage) -> QWidget:
     dialog = form(stage, "google", "oauth")

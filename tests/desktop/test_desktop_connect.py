@@ -182,7 +182,7 @@ def test_recognised_accounts_are_not_promised_to_be_removed() -> None:
     )
     success = sign_in_text.success(progress)
     assert success.undo == "Disconnect"
-    assert "already connected" in success.text
+    assert "already in your list" in success.text
 
 
 def test_a_qr_code_has_its_three_finders() -> None:

@@ -143,7 +143,7 @@ def test_a_client_id_is_checked_where_the_preset_knows_its_form(
         w.isVisible()
         for w in page.findChildren(type(page.problems["client_id"]))
         if w.text() == "Looks right"
-    ] == [True, False]
+    ] == [True, False, False], "of the id, the secret and further scopes"
     assert steps(dialog)[-1].startswith("Step 3, done")
     page.go.click()
     qtbot.waitUntil(lambda: len(attempts) == 1)

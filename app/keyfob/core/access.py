@@ -5,7 +5,7 @@ were granted. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyfob.core.provider import Access, Provider
 
@@ -16,6 +16,7 @@ class GrantedAccess:
 
     id: str
     title: str
+    scopes: tuple[str, ...] = field(default=(), compare=False)  # as the preset has them; not in JSON
 
     def to_json(self) -> dict[str, str]:
         """As `keyfob status --json` lists it."""
@@ -62,7 +63,9 @@ def granted(provider: Provider, scopes: Iterable[str]) -> tuple[GrantedAccess, .
     """The bundles whose scopes are all among the granted ones."""
     held = with_implied(provider, scopes)
     return tuple(
-        GrantedAccess(each.id, each.title) for each in provider.access if held.issuperset(each.scopes)
+        GrantedAccess(each.id, each.title, each.scopes)
+        for each in provider.access
+        if held.issuperset(each.scopes)
     )
 
 

@@ -326,6 +326,8 @@ class AccountView:
     issuer: str | None = None
     # The preset's bundles that were granted; None: what was granted is not known.
     access: tuple[GrantedAccess, ...] | None = None
+    more_access: bool = False  # the preset has bundles that this account has not
+    base_scopes: tuple[str, ...] = ()  # of its scopes, those that the preset always asks for
     ended_hint: str = ""  # a possible reason why the provider ended the sign-in, if its age fits
 
     @property

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
+    QBoxLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -23,6 +25,7 @@ from keyfob.core.key_parts import joined
 from keyfob.core.methods import holds_key
 from keyfob.core.patterns import matches
 from keyfob.core.secret import Secret
+from keyfob.desktop.connect.access_panel import AccessPanel
 from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
 from keyfob.desktop.connect.forms import SECOND, fault, page_at, pattern_of
@@ -36,6 +39,7 @@ from keyfob.service.accounts.views import SignInRequest
 
 SECRETS = ("api_key", SECOND, "password", "client_secret")
 COLUMN = 600  # the width of the form at most, in designed pixels
+SIDE_BY_SIDE = 760  # the width from which what tools may do stands beside the rest
 EDGE = 28
 
 
@@ -62,6 +66,8 @@ class FormPage(QWidget):
         self.problems: dict[str, QLabel] = {}  # the message under each field
         self._rows: dict[str, Field] = {}
         self.methods: MethodCards | None = None  # to choose from, if there are several
+        self.access: AccessPanel | None = None  # what tools may do, if there is a choice
+        self._across: QBoxLayout | None = None
         self._build_head()
         self._scroll = Scroller()
         self.instead = IconButton(theme, "key", "", "link", "Use a token instead")
@@ -128,7 +134,9 @@ class FormPage(QWidget):
         px = self._theme.px
         self.fields, self.problems, self._rows, self._first = {}, {}, {}, {}
         self._pages, self._steps, self._redirected = [], [], None
-        self.methods = None
+        kept, further = (self.access.chosen, self.access.scopes) if self.access else ((), ())
+        chose = self.access is not None
+        self.methods, self.access = None, None
         self.back_button.setVisible(can_go_back)
         # The button's own padding brings its drawing to the edge of the content.
         left = px(EDGE) - (px(9) if can_go_back else 0)
@@ -138,8 +146,9 @@ class FormPage(QWidget):
         self.text.setText("" if form.blocked else form.text)
         self.text.setVisible(not form.blocked)
         body = QWidget()
-        across = QHBoxLayout(body)
+        across = QBoxLayout(QBoxLayout.Direction.LeftToRight, body)
         across.setContentsMargins(px(EDGE), px(20), px(EDGE), px(20))
+        across.setSpacing(px(28))
         held = QWidget()
         held.setMaximumWidth(px(COLUMN))
         column = QVBoxLayout(held)
@@ -153,8 +162,20 @@ class FormPage(QWidget):
         else:
             self._ask(column, form)
         column.addStretch(1)
-        across.addWidget(held, 1)
-        across.addStretch(0)  # a second column has its place here
+        if column.count() > 1:
+            across.addWidget(held, 1)
+        else:
+            held.deleteLater()  # only the access is to be chosen
+        if form.access:
+            self.access = AccessPanel(self._theme, form.access, more=form.asks_more)
+            self.access.setMaximumWidth(px(COLUMN))
+            self.access.changed.connect(self._changed)
+            if chose:
+                self.access.keep(kept, further)
+            across.addWidget(self.access, 1)
+        across.addStretch(0)
+        self._across = across
+        self._turn_columns()
         self._scroll.hold(body)
         self.go.setVisible(not form.blocked)
         self.cancel.setText("Close" if form.blocked else "Cancel")
@@ -165,6 +186,17 @@ class FormPage(QWidget):
             self.instead.setAccessibleName(form.instead.title)
         self._changed()
         self._focus_first(form, can_go_back=can_go_back)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the two columns side by side if there is room."""
+        super().resizeEvent(event)
+        self._turn_columns()
+
+    def _turn_columns(self) -> None:
+        wide = self.width() >= self._theme.px(SIDE_BY_SIDE)
+        direction = QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
+        if self._across is not None and self._across.direction() != direction:
+            self._across.setDirection(direction)
 
     def _ask(self, column: QVBoxLayout, form: Form) -> None:
         if form.choices:
@@ -197,6 +229,8 @@ class FormPage(QWidget):
             self._pages[0][0].setFocus()
         elif empty is not None and not (empty is self.fields.get("client_secret") and not form.needs_secret):
             empty.setFocus()
+        elif form.asks_more and self.access is not None and (first := self.access.first()) is not None:
+            first.setFocus()
         else:
             self.go.setFocus()
 
@@ -325,6 +359,7 @@ class FormPage(QWidget):
             field.clear()
         self._typed, self._form, self._saved = {}, None, None
         self.fields, self.problems, self._rows, self._first = {}, {}, {}, {}
+        self.access = None
 
     def _entered(self) -> dict[str, str]:
         return {name: field.text() for name, field in self.fields.items()}
@@ -346,6 +381,7 @@ class FormPage(QWidget):
                 row.complain("")
             pattern, text = pattern_of(form, name), row.edit.text().strip()
             row.right.setVisible(bool(pattern and text and matches(pattern, text)))
+        self.go.setEnabled(not form.asks_more or (self.access is not None and self.access.new))
         last = [n for n in ("client_id", "client_secret", "api_key", SECOND) if n in self.fields]
         if self._steps and last:
             needed = [n for n in last if n != "client_secret" or form.needs_secret]
@@ -380,7 +416,15 @@ class FormPage(QWidget):
 
     def _submit(self) -> None:
         form = self._form
-        if form is None or form.blocked or not self._complete():
+        access = self.access
+        if form is None or form.blocked:
+            return
+        granted = access is None or access.complete()
+        if not self._complete():
+            return
+        if access is not None and not granted:
+            access.further.edit.setFocus()
+            self._scroll.ensureWidgetVisible(access.further.edit)
             return
         values = {name: field.text().strip() for name, field in self.fields.items()}
         inputs = {i.name: values[i.name] for i in form.inputs}
@@ -395,6 +439,8 @@ class FormPage(QWidget):
             client_id=values.get("client_id") or None,
             client_secret=_secret(values.get("client_secret")),
             key_expires_at=self._expiry.at() if form.key else None,
+            access=access.chosen if access is not None else None,
+            scopes=access.scopes if access is not None else (),
         )
         for name in SECRETS:
             self._typed.pop(name, None)

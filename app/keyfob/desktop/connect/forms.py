@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from keyfob.core.errors import Usage
@@ -10,7 +10,7 @@ from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.patterns import matches
 from keyfob.core.provider import Input, Provider
 from keyfob.desktop.connect import cards
-from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration, Way
+from keyfob.desktop.connect.models import AccessChoice, Form, KeyForm, KnownClient, Registration, Way
 from keyfob.desktop.shared.avatar import first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.protocol.http.urls import fault_of
@@ -80,6 +80,37 @@ def with_choices(form: Form, provider: Provider) -> Form:
         offers_app=form.known_client is not None
         and form.known_client.source == "yours"
         and provider.origin == "keyfob",
+    )
+
+
+def with_access(form: Form, provider: Provider, had: Collection[str] | None = None) -> Form:
+    """The form with the provider's access to choose from. `had`: the ids of the bundles that the account has
+    already; None for an account that does not exist yet.
+    """
+    facts = METHOD_FACTS[form.method]
+    if form.blocked or not provider.access or facts.asks_for or form.method in ("app_password", "atproto"):
+        return form
+    base = provider.client_credentials.scopes if facts.by_client else provider.scopes
+    always = (AccessChoice("", "See who you are", base, fixed=True, note="always"),) if base else ()
+    return replace(
+        form,
+        access=(
+            *(() if facts.by_client else always),
+            *(
+                AccessChoice(
+                    each.id,
+                    each.title,
+                    each.scopes,
+                    allows=each.allows or "",
+                    risky=each.risky or "",
+                    chosen=each.default and had is None and not facts.by_client,
+                    fixed=had is not None and each.id in had,
+                    note="has it" if had is not None and each.id in had else "",
+                )
+                for each in provider.access
+            ),
+        ),
+        asks_more=had is not None,
     )
 
 

@@ -76,6 +76,20 @@ class KeyForm:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessChoice:
+    """Something that tools may do with the account, to be ticked."""
+
+    id: str  # empty: always asked for
+    title: str
+    scopes: tuple[str, ...]
+    allows: str = ""  # a line about what it allows
+    risky: str = ""  # why to think twice
+    chosen: bool = False
+    fixed: bool = False  # the account has it, or it is always asked for
+    note: str = ""  # why it is fixed
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """What the user must enter before a sign-in by `method` can begin."""
 
@@ -98,6 +112,8 @@ class Form:
     choices: tuple[Way, ...] = ()  # methods to choose among, this one included; empty: there is one
     instead: Way | None = None  # what the button "Use a token instead" leads to
     offers_app: bool = False  # the app registration of before is offered, though nothing has to be entered
+    access: tuple[AccessChoice, ...] = ()  # what tools may do, to choose from
+    asks_more: bool = False  # the account exists, and the user wants more of its access
 
     @property
     def takes_secret(self) -> bool:
@@ -117,7 +133,7 @@ class Form:
     @property
     def empty(self) -> bool:
         """Nothing to ask: the sign-in can begin at once."""
-        asks = self.inputs or self.key or self.password_wanted or self.blocked
+        asks = self.inputs or self.key or self.password_wanted or self.blocked or self.access
         return not asks and not self.asks_client and not self.offers_app
 
 

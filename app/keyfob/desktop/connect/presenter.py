@@ -109,7 +109,7 @@ class SignInPresenter(QObject):
             known = _known(engine, provider)
             port = engine.settings.load().callback_port
             form = forms.form(provider, method, known=known, setting_port=port)
-            return forms.with_choices(form, provider)
+            return forms.with_access(forms.with_choices(form, provider), provider)
 
         Operation(self, work, self._while_open(self._prepared)).failing(
             self._while_open(self._complain)
@@ -133,6 +133,26 @@ class SignInPresenter(QObject):
                 inputs=() if chosen == account.method else form.inputs,
                 title=f"Sign in again: {name_of(account)}",
             )
+
+        Operation(self, work, self._while_open(self._prepared)).failing(
+            self._while_open(self._complain)
+        ).start()
+
+    def prepare_more(self, account: AccountView) -> None:
+        """`form` follows: what else an account's tools may do. All other things stay as they are."""
+        engine = self._engine
+
+        def work() -> Form:
+            provider = engine.providers.get(account.provider)
+            port = engine.settings.load().callback_port
+            form = forms.form(provider, account.method, known=KnownClient("", "account"), setting_port=port)
+            form = replace(
+                form,
+                inputs=(),
+                title=f"Ask for more: {name_of(account)}",
+                text=f"{name_of(account)} stays signed in until {provider.title} has answered.",
+            )
+            return forms.with_access(form, provider, {each.id for each in account.access or ()})
 
         Operation(self, work, self._while_open(self._prepared)).failing(
             self._while_open(self._complain)

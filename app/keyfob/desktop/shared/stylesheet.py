@@ -38,6 +38,7 @@ QLabel[role="problem"] {{ font-size: {px(12.5)}px; color: {p.bad}; }}
 QLabel[role="warn"] {{ font-size: {px(12.5)}px; color: {p.warn}; }}
 QLabel[role="fine"] {{ font-size: {px(12.5)}px; color: {p.ok}; }}
 QLabel[role="code"] {{ font-size: {px(34)}px; font-weight: 700; font-family: "{mono}"; }}
+QLabel[role="scope"] {{ font-size: {px(11.5)}px; font-family: "{mono}"; color: {p.ink2}; }}
 QLabel[role="mono"] {{ font-size: {px(12.5)}px; font-family: "{mono}";
   background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(7)}px; padding: {px(7)}px {px(10)}px; }}
 QLabel[role="monoLine"] {{ font-size: {px(12.5)}px; font-family: "{mono}"; }}

@@ -304,6 +304,55 @@ class Switch(QCheckBox):
         painter.end()
 
 
+class Check(QCheckBox):
+    """A check box, drawn by us. `locked`: it is ticked and cannot be changed."""
+
+    def __init__(self, theme: Theme, name: str, *, locked: bool = False) -> None:
+        super().__init__()
+        self._theme, self._locked = theme, locked
+        self.setAccessibleName(name)
+        self.setEnabled(not locked)
+
+    def sizeHint(self) -> QSize:
+        """Room for the box and its focus ring."""
+        return QSize(self._theme.px(24), self._theme.px(24))
+
+    def hitButton(self, _at: object) -> bool:
+        """Anywhere in it."""
+        return True
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return switches it, as Space does: it never presses a dialog's button instead."""
+        if event.key() in RETURNS:
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+    def paintEvent(self, _event: object) -> None:
+        """Draw the box, the check or the lock, and the focus ring."""
+        px, theme = self._theme.px, self._theme
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        body = QRectF(px(3), px(3), px(18), px(18))
+        if self.hasFocus():
+            painter.setPen(QPen(theme.color("focus"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(body.adjusted(-2, -2, 2, 2), px(6), px(6))
+        on = self.isChecked() and not self._locked
+        painter.setPen(QPen(theme.color("accent" if on else "edge"), 1.4))
+        painter.setBrush(theme.color("accent" if on else "quiet_tint" if self._locked else "field"))
+        painter.drawRoundedRect(body.adjusted(0.7, 0.7, -0.7, -0.7), px(4), px(4))
+        if on or self._locked:
+            side = px(12)
+            name, color = (
+                ("lock", theme.palette.ink2) if self._locked else ("check", theme.palette.accent_ink)
+            )
+            drawn = icons.pixmap(name, color, side, self.devicePixelRatioF())
+            at = round(body.center().x() - side / 2)
+            painter.drawPixmap(at, at, drawn)
+        painter.end()
+
+
 class SearchField(QLineEdit):
     """A field with a magnifying glass, found by its name."""
 

@@ -24,6 +24,9 @@ class SignInAgain(Protocol):
     def sign_in_again(self, account: AccountView) -> None:
         """Sign in by the account's method."""
 
+    def ask_for_more(self, account: AccountView) -> None:
+        """Choose what else its tools may do."""
+
     def switch_method(self, account: AccountView) -> None:
         """Sign in by another method, which the user chooses."""
 
@@ -62,6 +65,8 @@ class AccountActions(QObject):
                 dialog.open()
             case "reconnect":
                 sign_in.sign_in_again(view)
+            case "more_access":
+                sign_in.ask_for_more(view)
             case "switch_method":
                 sign_in.switch_method(view)
             case _:

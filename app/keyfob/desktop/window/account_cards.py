@@ -127,13 +127,19 @@ class LifeCard:
         self.copy_details.setVisible(bool(model.details) and model.problem is None)
 
 
-class ScopesCard:
-    """The scopes that were granted, and those that were asked for in vain."""
+class AccessCard:
+    """What tools may do with the account: in words if the preset has them, else the scopes that were granted;
+    and what was asked for in vain. `more` asks for more.
+    """
 
     def __init__(self, theme: Theme) -> None:
         self._theme = theme
         self.frame, layout = _frame(theme)
-        layout.addWidget(label("Permissions", "heading"))
+        self._heading = label("", "heading")
+        self._lines = QWidget()
+        self._column = QVBoxLayout(self._lines)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(theme.px(8))
         self._box = QWidget()
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
@@ -141,31 +147,53 @@ class ScopesCard:
         self._chips = FlowLayout(self._box, theme.px(6))
         self.narrower = label("", "warn", wrap=True)
         self._none = label("Everything that the account may do", "small", wrap=True)
-        for widget in (self._box, self._none, self.narrower):
+        self.more = button("Ask for more…")
+        for widget in (self._heading, self._lines, self._box, self._none, self.narrower):
             layout.addWidget(widget)
         layout.addStretch(1)
-        self._shown: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        layout.addSpacing(theme.px(4))
+        layout.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
+        self._shown: tuple[object, ...] | None = None
 
-    def show_scopes(self, granted: tuple[str, ...], missing: tuple[str, ...]) -> None:
-        """Show these; without any, the account may do everything."""
-        if (granted, missing) == self._shown:
+    def show_model(self, model: Detail) -> None:
+        """Show this account's access."""
+        granted, missing, access = model.scopes, model.missing_scopes, model.access
+        self.more.setVisible(model.can_ask_more)
+        if (granted, missing, access) == self._shown:
             return
-        self._shown = (granted, missing)
-        while (item := self._chips.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.setParent(None)
-                widget.deleteLater()
-        for scope in granted:
+        self._shown = (granted, missing, access)
+        self._heading.setText("What it may do" if access else "Permissions")
+        for layout in (self._chips, self._column):
+            while (item := layout.takeAt(0)) is not None:
+                widget = item.widget()
+                if widget is not None:
+                    widget.setParent(None)
+                    widget.deleteLater()
+        for title, scopes in access:
+            self._column.addWidget(self._line(title, scopes))
+        for scope in () if access else granted:
             self._chips.addWidget(Chip(self._theme, scope))
-        for scope in missing:
+        for scope in () if access else missing:
             self._chips.addWidget(Chip(self._theme, scope, missing=True))
-        some = bool(granted or missing)
-        self._box.setVisible(some)
-        self._none.setVisible(not some)
+        self._lines.setVisible(bool(access))
+        self._box.setVisible(bool(not access and (granted or missing)))
+        self._none.setVisible(not (access or granted or missing))
         self.narrower.setText(f"Requested but not granted: {', '.join(missing)}")
         self.narrower.setVisible(bool(missing))
         self._box.updateGeometry()
+
+    def _line(self, title: str, scopes: str) -> QWidget:
+        line = QWidget()
+        row = QHBoxLayout(line)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(self._theme.px(10))
+        row.addWidget(Picture(self._theme, "check", "ok", 16), 0, Qt.AlignmentFlag.AlignTop)
+        texts = QVBoxLayout()
+        texts.setSpacing(0)
+        texts.addWidget(label(title, "line", wrap=True))
+        texts.addWidget(Elided(scopes, "scope"))
+        row.addLayout(texts, 1)
+        return line
 
 
 class FactsCard:

@@ -13,7 +13,7 @@ from keyfob.desktop.shared.outside_text import set_tooltip
 from keyfob.desktop.shared.status_widgets import Pill
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, IconButton, Label, Scroller, button, restyle
-from keyfob.desktop.window.account_cards import FactsCard, HistoryCard, LifeCard, NeedCard, ScopesCard
+from keyfob.desktop.window.account_cards import AccessCard, FactsCard, HistoryCard, LifeCard, NeedCard
 from keyfob.desktop.window.models import STATUS_WORDS, Detail
 
 WIDEST = 880  # designed pixels of the content: a wider line is hard to read
@@ -22,7 +22,8 @@ SIDE_BY_SIDE = 560  # designed pixels of width from which the two small cards st
 
 class AccountPage(QWidget):
     """`asked(action, account key)`: renew, test, copy, disconnect, reconnect, remove, rename, copy_name,
-    switch_method, add_another, copy_details, history. `menu` is the account's, for its row in the list too.
+    switch_method, add_another, copy_details, history, more_access. `menu` is the account's, for its row in
+    the list too.
     """
 
     asked = Signal(str, str)
@@ -36,7 +37,7 @@ class AccountPage(QWidget):
         self._said: tuple[str, str] | None = None  # the last account and status that were not "renewing"
         self._build_head()
         self._need, self._life = NeedCard(theme), LifeCard(theme)
-        self._scopes, self._facts = ScopesCard(theme), FactsCard(theme)
+        self._access, self._facts = AccessCard(theme), FactsCard(theme)
         self._history = HistoryCard(theme)
         self._build_buttons()
         column = QWidget()
@@ -50,7 +51,7 @@ class AccountPage(QWidget):
         inner.addWidget(self._life.frame)
         self._pair = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._pair.setSpacing(theme.px(16))
-        self._pair.addWidget(self._scopes.frame, 1)
+        self._pair.addWidget(self._access.frame, 1)
         self._pair.addWidget(self._facts.frame, 1)
         inner.addLayout(self._pair)
         inner.addWidget(self._history)
@@ -132,6 +133,7 @@ class AccountPage(QWidget):
             (self.copy, "copy"),
             *((each, "copy_details") for each in self._need.copies),
             (self._life.copy_details, "copy_details"),
+            (self._access.more, "more_access"),
             (self.renew, "renew"),
             (self.test, "test"),
             (self.remove, "remove"),
@@ -151,7 +153,7 @@ class AccountPage(QWidget):
     @property
     def narrower(self) -> Label:
         """What was requested and not granted."""
-        return self._scopes.narrower
+        return self._access.narrower
 
     def show_model(self, model: Detail, *, leads: bool = True) -> None:
         """Show this account. Cheap where little has changed. `leads`: its button may be the primary one."""
@@ -166,7 +168,7 @@ class AccountPage(QWidget):
             model.problem, details=bool(model.details), leads=leads, usable=not model.busy
         )
         self._life.show_model(model)
-        self._scopes.show_scopes(model.scopes, model.missing_scopes)
+        self._access.show_model(model)
         self._facts.show_facts(model.facts)
         self._history.show_model(model)
         self._show_buttons(model)
@@ -215,7 +217,7 @@ class AccountPage(QWidget):
         model, self._model = self._model, None
         if model is not None:
             self.show_model(model, leads=self._leads)
-        cards = (self._need, self._life, self._scopes, self._facts, self._history)
+        cards = (self._need, self._life, self._access, self._facts, self._history)
         for each in cards:
             restyle(each.frame)
 

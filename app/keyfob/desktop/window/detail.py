@@ -69,6 +69,8 @@ def detail(
         life=life(view, now, zone),
         scopes=view.scopes,
         missing_scopes=view.narrower_scopes,
+        access=_access(view),
+        can_ask_more=view.more_access and not busy,
         facts=_facts(view, now, kept_in, zone),
         lately=history.lines(events, now, zone),
         points=history.points(events, now),
@@ -88,6 +90,20 @@ def detail(
         provider_title=view.provider_title,
         api_key=api_key,
     )
+
+
+def _access(view: AccountView) -> tuple[tuple[str, str], ...]:
+    """What tools may do with the account, in a person's words. Empty if the preset has no such words."""
+    if not view.access and not view.more_access:
+        return ()
+    bundled = [scope for each in view.access or () for scope in each.scopes]
+    others = [scope for scope in view.scopes if scope not in (*bundled, *view.base_scopes)]
+    lines = (
+        ("See who you are", view.base_scopes),
+        *((each.title, each.scopes) for each in view.access or ()),
+        ("Other scopes", tuple(others)),
+    )
+    return tuple((title, " ".join(scopes)) for title, scopes in lines if scopes)
 
 
 def _refused_in_test(view: AccountView) -> bool:

@@ -116,6 +116,8 @@ class Detail:
     life: LifeBar | None
     scopes: tuple[str, ...]
     missing_scopes: tuple[str, ...]
+    access: tuple[tuple[str, str], ...]  # what tools may do: in words, and the scopes; empty: only the scopes
+    can_ask_more: bool
     facts: tuple[tuple[str, str], ...]
     lately: tuple[history.Line, ...]
     points: tuple[history.Point, ...]

@@ -108,6 +108,8 @@ class AccountViews:
             shareable=shareable(provider, record) if provider else True,
             narrower_scopes=missing(known, account.asked_scopes, record.scopes) if known else (),
             access=granted(known, record.scopes) if known else None,
+            base_scopes=tuple(each for each in record.scopes if known and each in known.scopes),
+            more_access=known is not None and len(granted(known, record.scopes)) < len(known.access),
             issuer=account.pin.server.issuer,
             hosts=hosts_of(provider, account) if provider else (),
             ended_hint=ended_hint(provider, record) if provider else "",
