@@ -150,7 +150,13 @@ def test_s83_an_account_that_cannot_be_read_is_said(
     qtbot.waitUntil(lambda: title in [each.title for each in controller.running.presenter.model.banners])
     banner = next(each for each in controller.running.presenter.model.banners if each.title == title)
     assert "github/aldis is damaged" in banner.text
-    assert "keyfob doctor --recover" in banner.text
+    assert "terminal" not in banner.text
+    qtbot.wait(20)  # Qt shows what was added to a layout a moment later
+    named(controller.window, f"Restore accounts…: {title}").click()
+    qtbot.waitUntil(lambda: controller.running.restoring.dialog is not None)
+    controller.running.restoring.dialog.deed.click()
+    qtbot.waitUntil(controller.window.note.isVisible)
+    assert controller.window.note.text.text() == "One account cannot be restored. Connect it again."
     engine.store.unreadable.clear()
     controller.running.presenter.reload()
     qtbot.waitUntil(lambda: banner not in controller.running.presenter.model.banners)

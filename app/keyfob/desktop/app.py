@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -55,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
             from keyfob.engine import has_keychain, memory_vault
 
             if not has_keychain(home):
+                from tempfile import TemporaryDirectory
+
                 # In a separate home: without a keychain, the accounts of
                 # the user's own home would lose theirs.
                 folder = until_the_end.enter_context(TemporaryDirectory(prefix="keyfob-demo-"))

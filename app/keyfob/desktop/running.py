@@ -369,6 +369,8 @@ class RunningApp(QObject):
             case "show":
                 self._shell.window.close_page()
                 presenter.select(key)
+            case "restore_accounts":
+                self._restore_asked()
             case "reconnect":
                 self._sign_in_asked(key)
 

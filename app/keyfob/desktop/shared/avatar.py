@@ -6,7 +6,6 @@ and the letter is shown if one is not valid.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,6 +34,8 @@ class Face:
 
 def avatar_color(name: str) -> str:
     """Always the same colour for one name. Names that differ in one letter spread over all colours."""
+    import hashlib  # not before the first paint
+
     return AVATARS[int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % len(AVATARS)]
 
 

@@ -12,10 +12,12 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.text import plain
+
+if TYPE_CHECKING:
+    from keyfob.core.account import AccountView, LoggedEvent
 
 NAME, SENTENCE = 120, 600  # characters
 LINES, LINE = 24, 80  # the most lines, and the characters after which a tooltip's line wraps

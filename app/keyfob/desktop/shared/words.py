@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from keyfob.service.accounts.recovery import Recovered
     from keyfob.service.accounts.views import Disconnection
 
+NO_TRAY = "This desktop does not have a tray. If you close the window, Keyfob quits."
+
 
 def restored(found: Recovered) -> str:
     """Which lost accounts are listed again, and which are not."""

@@ -15,7 +15,7 @@ from keyfob.desktop.shared.outside_text import set_tooltip
 from keyfob.desktop.shared.palette import TRAY
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, button, label, restyle, rule
-from keyfob.desktop.window.models import NO_TRAY
+from keyfob.desktop.shared.words import NO_TRAY
 
 WIDEST, NARROW = 880, 640  # designed pixels: of the content; below it, the promises stand one above the other
 TILES_FROM = 900  # designed pixels of the window's height

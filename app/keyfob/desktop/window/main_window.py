@@ -7,6 +7,8 @@ the user can open the window again (`may_hide`), closing hides it. Otherwise clo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -30,15 +32,17 @@ from PySide6.QtWidgets import (
 
 from keyfob.core.text import plain
 from keyfob.desktop.shared import icons
-from keyfob.desktop.shared.nav_button import NavButton
 from keyfob.desktop.shared.outside_text import SENTENCE
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Picture, button, label
-from keyfob.desktop.window.account_page import AccountPage
-from keyfob.desktop.window.empty_page import EmptyPage
-from keyfob.desktop.window.models import Banner, Window
 from keyfob.desktop.window.sidebar import Sidebar
 from keyfob.desktop.window.toast import Toast, Toasted
+
+if TYPE_CHECKING:
+    from keyfob.desktop.shared.nav_button import NavButton
+    from keyfob.desktop.window.account_page import AccountPage
+    from keyfob.desktop.window.empty_page import EmptyPage
+    from keyfob.desktop.window.models import Banner, Window
 
 # Until the user moves the list's edge, the list has a share of the window, between these designed pixels.
 SIDEBAR, SIDEBAR_WIDE, SIDEBAR_SHARE = 290, 380, 0.2
@@ -126,21 +130,18 @@ class MainWindow(QMainWindow):
         self.setAccessibleName("Keyfob")
         self.setWindowIcon(icons.app_icon())
         self.sidebar = Sidebar(theme)
-        self.account = AccountPage(theme)
-        self.empty = EmptyPage(theme)
         self.pages = QStackedWidget()
         self._blank = QWidget()
         self._blank.setObjectName("detail")
-        for page in (self._blank, self.empty, self.account):
-            self.pages.addWidget(page)
+        self.pages.addWidget(self._blank)
         self._banner_box = QVBoxLayout()
         self._banner_box.setSpacing(0)
         self._middle = QSplitter(Qt.Orientation.Horizontal)
         self._middle.setHandleWidth(1)
         self._middle.setChildrenCollapsible(False)
         self._middle.addWidget(self.sidebar)
-        toasted = Toasted(self.pages)
-        self._middle.addWidget(toasted)
+        self._toasted = Toasted(self.pages)
+        self._middle.addWidget(self._toasted)
         self._middle.setStretchFactor(1, 1)
         self._middle.splitterMoved.connect(self._sidebar_moved)
         centre = QWidget()
@@ -150,19 +151,44 @@ class MainWindow(QMainWindow):
         layout.addLayout(self._banner_box)
         layout.addWidget(self._middle, 1)
         self.setCentralWidget(centre)
-        self.note = Toast(theme, toasted)
         self._shortcut("Ctrl+F", self.sidebar.go_to_search)
         self._shortcut("Ctrl+N", self.sidebar.connect_asked)
         self._shortcut("Ctrl+,", self.sidebar.settings_asked)
         ending = self._shortcut("Ctrl+Q", self.quit_asked)
         ending.setContext(Qt.ShortcutContext.ApplicationShortcut)  # in a dialog too
-        self.sidebar.list.menu_asked.connect(self.account.menu.popup)
         self.sidebar.list.chosen.connect(self.close_page)
         self._shortcut("F5", self._refresh)
-        self.empty.connect_asked.connect(self.sidebar.connect_asked)
-        self.empty.settings_asked.connect(self.sidebar.settings_asked)
         self.resize(QSize(theme.px(980), theme.px(680)))
         self.setMinimumSize(QSize(theme.px(780), theme.px(480)))
+
+    # Made when they are first needed, which is after the first paint, and loaded with them.
+
+    @cached_property
+    def empty(self) -> EmptyPage:
+        """What is shown while there is no account."""
+        from keyfob.desktop.window.empty_page import EmptyPage
+
+        page = EmptyPage(self._theme)
+        page.connect_asked.connect(self.sidebar.connect_asked)
+        page.settings_asked.connect(self.sidebar.settings_asked)
+        self.pages.addWidget(page)
+        return page
+
+    @cached_property
+    def account(self) -> AccountPage:
+        """The selected account."""
+        from keyfob.desktop.window.account_page import AccountPage
+
+        page = AccountPage(self._theme)
+        self.sidebar.list.menu_asked.connect(page.menu.popup)
+        self.pages.addWidget(page)
+        return page
+
+    @cached_property
+    def note(self) -> Toast:
+        """What a press has brought."""
+        _ = self.empty, self.account  # they come before it in the order of Tab
+        return Toast(self._theme, self._toasted)
 
     def _shortcut(self, keys: str, target: object) -> QShortcut:
         shortcut = QShortcut(QKeySequence(keys), self)
@@ -247,7 +273,8 @@ class MainWindow(QMainWindow):
         # Without accounts there is nothing to list: a page that is open has a way back.
         listed = model.rows or model.loading or self._opened is None
         self.sidebar.setVisible(bool(listed) and self.pages.currentWidget() is not self.empty)
-        self.note.page_changed()
+        if "note" in self.__dict__:
+            self.note.page_changed()
         if first:  # what had the focus is gone with the page
             self.sidebar.list.setFocus(Qt.FocusReason.OtherFocusReason)
 

@@ -16,7 +16,6 @@ STATUS_WORDS: Mapping[ShownStatus, str] = {
     "needs_sign_in": "Needs you",
     "disconnected": "Disconnected",
 }
-NO_TRAY = "This desktop does not have a tray. If you close the window, Keyfob quits."
 # What the system's prompt can fix at the keychain, by an error's code,
 # and the text of the button that opens it.
 KEYCHAIN_BUTTONS = {
@@ -43,7 +42,6 @@ STATUS_SHAPES: Mapping[ShownStatus, str] = {
     "disconnected": "ring",
 }
 
-SORTED_FROM = 10  # accounts: from so many on, the list is sorted and can be searched
 ROWS_KEPT = 4096  # rows of the list that need not be made again
 TRAY_LINES = 12  # accounts in the tray's menu
 

@@ -23,7 +23,9 @@ def unread_banner(unread: Sequence[KeyfobError]) -> Banner | None:
         return None
     count = len(unread)
     title = "An account cannot be shown" if count == 1 else f"{count} accounts cannot be shown"
-    return Banner("bad", title, remedies.sentence(unread[0]), "", "", "", None)
+    damaged = any(each.code == "store_damaged" for each in unread)
+    again, action = ("Restore accounts…", "restore_accounts") if damaged else ("", "")
+    return Banner("bad", title, remedies.sentence(unread[0]), again, action, "", None)
 
 
 def unfinished_banner(providers: Sequence[tuple[str, str]]) -> Banner:

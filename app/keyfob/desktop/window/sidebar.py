@@ -4,6 +4,8 @@ connecting an account and for the settings.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
@@ -11,7 +13,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
@@ -35,7 +36,11 @@ from keyfob.desktop.shared.widgets import (
     label,
     rule,
 )
-from keyfob.desktop.window.models import NO_TRAY, SORTED_FROM, Row, Window
+from keyfob.desktop.shared.words import NO_TRAY
+from keyfob.desktop.window.list_rules import SORTED_FROM
+
+if TYPE_CHECKING:
+    from keyfob.desktop.window.models import Row, Window
 
 ROW = Qt.ItemDataRole.UserRole
 NEEDS = "triangle"  # the shape of an account that needs the user
@@ -59,9 +64,11 @@ class RowDelegate(QStyledItemDelegate):
         """Draw an account's row: picture, names, status."""
         row: Row = index.data(ROW)
         theme, px = self._theme, self._theme.px
-        state: QStyle.StateFlag = option.state
-        chosen = bool(state & QStyle.StateFlag.State_Selected)
-        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
+        from PySide6.QtWidgets import QStyle  # a large class, which the first paint does not need
+
+        flags, state = QStyle.StateFlag, option.state
+        chosen = bool(state & flags.State_Selected)
+        hovered = bool(state & flags.State_MouseOver)
         ground = "selection" if chosen else "hover" if hovered else "side"
         box = QRectF(option.rect).adjusted(0, 1, 0, -1)
         painter.save()
@@ -70,7 +77,7 @@ class RowDelegate(QStyledItemDelegate):
             painter.setPen(theme.color("selection_line" if chosen else ground))
             painter.setBrush(theme.color(ground))
             painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), px(8), px(8))
-        if chosen and state & QStyle.StateFlag.State_HasFocus:
+        if chosen and state & flags.State_HasFocus:
             painter.setPen(QPen(theme.color("focus"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), px(8), px(8))
@@ -154,7 +161,8 @@ class AccountList(Selector):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setUniformItemSizes(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.viewport().setAutoFillBackground(False)
+        # A viewport of our own: to answer `viewport()`, PySide would load every widget's class at the start.
+        self.setViewport(QWidget())
         self.currentItemChanged.connect(self._current_changed)
         theme.changed.connect(self.scheduleDelayedItemsLayout)
 

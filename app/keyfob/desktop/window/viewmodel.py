@@ -17,9 +17,9 @@ from keyfob.core.account import AccountView, LoggedEvent
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.window.banners import banners
 from keyfob.desktop.window.detail import detail
+from keyfob.desktop.window.list_rules import SORTED_FROM
 from keyfob.desktop.window.models import (
     ROWS_KEPT,
-    SORTED_FROM,
     STATUS_SHAPES,
     STATUS_TONES,
     STATUS_WORDS,
