@@ -5,6 +5,7 @@ loopback that refuses, redirects, streams and challenges.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ import pytest
 from keyfob.adapters.network.transport import HttpTransport
 from keyfob.adapters.system.clock import now
 from keyfob.adapters.system.keys import new_key
+from keyfob.cli.api_pages import next_link
 from keyfob.core.errors import Transient
 from keyfob.core.http import Request
 from support.cli_run import opens, run
@@ -73,12 +75,21 @@ def test_a_body_is_sent_from_the_line_and_from_a_file(home: Home, api: Api, tmp_
     assert (missing.code, missing.out) == (2, "")
 
 
-def test_an_answer_that_is_no_success_is_printed_with_exit_1(home: Home, api: Api) -> None:
+def test_an_answer_that_is_an_error_is_printed_with_exit_10(home: Home, api: Api) -> None:
     api.answer = lambda seen: (404, {}, [b"nothing here"])
     ran = home.request("GET", "/x")
-    assert (ran.code, ran.out, ran.last) == (1, "nothing here", "keyfob: The API answered 404 Not Found")
+    assert (ran.code, ran.out, ran.last) == (10, "nothing here", "keyfob: The API answered 404 Not Found")
     shown = home.request("GET", "/x", "-i")
     assert shown.out.startswith("HTTP/1.1 404 Not Found\n")
+
+
+def test_two_headers_of_one_name_are_both_sent(home: Home, api: Api) -> None:
+    ran = home.request("GET", "/a", "-H", "X-Tag: one", "-H", "x-tag: two", "-H", "Accept: text/plain")
+    assert ran.code == 0
+    assert api.seen[0].lines.count(("x-tag", "one")) == api.seen[0].lines.count(("x-tag", "two")) == 1
+    assert [value for name, value in api.seen[0].lines if name == "accept"] == ["text/plain"]
+    smuggled = home.request("GET", "/a", "-H", "X-Tag: one", "-H", "X-Tag: a\r\nAuthorization: b")
+    assert (smuggled.code, len(api.seen)) == (2, 1)
 
 
 def test_a_401_costs_one_replacement_and_one_repeat(home: Home, api: Api) -> None:
@@ -92,7 +103,7 @@ def test_a_401_costs_one_replacement_and_one_repeat(home: Home, api: Api) -> Non
 def test_a_401_that_stays_is_the_answer(home: Home, api: Api) -> None:
     api.answer = lambda seen: (401, {}, [b"no"])
     ran = home.request("GET", "/a")
-    assert (ran.code, ran.out, len(api.seen)) == (1, "no", 2)
+    assert (ran.code, ran.out, len(api.seen)) == (10, "no", 2)
     assert home.rig.server.log == ["refresh"]
 
 
@@ -177,6 +188,108 @@ def test_terms_that_keep_the_token_from_tools_leave_requests(tmp_path: Path, api
     file.write_text(file.read_text().replace("[policy]", '[policy]\nshare = false\nshare_reason = "Terms"'))
     assert run(["token", "example"], opens(home.engine)).code == 8
     assert home.request("GET", "/a").out == "fine"
+
+
+# --- pages and jq -------------------------------------------------------------------------------------------
+
+
+def paged(*pages: str, link: str = '<?page={}>; rel="next", </x?page=1>; rel=first') -> Any:
+    """Answers `?page=N`, the first without a query, each with a link to the next."""
+
+    def answer(seen: Seen) -> tuple[int, dict[str, str], list[bytes]]:
+        number = int(seen.path.partition("page=")[2] or 1)
+        more = {"Link": link.format(number + 1)} if number < len(pages) else {"Link": '<?page=1>; rel="prev"'}
+        return 200, more, [pages[number - 1].encode()]
+
+    return answer
+
+
+def test_all_pages_of_a_list_are_one_list(home: Home, api: Api) -> None:
+    api.answer = paged('[{"n": 1},\n {"n": 2}]', "[]", '[{"n": 3}]\n')
+    ran = home.request("GET", "/x", "--paginate")
+    assert (ran.code, json.loads(ran.out), ran.err) == (0, [{"n": 1}, {"n": 2}, {"n": 3}], "")
+    assert [seen.path for seen in api.seen] == ["/x", "/x?page=2", "/x?page=3"]
+    assert {seen.headers["authorization"] for seen in api.seen} == {"Bearer access-1"}
+    objects = paged('{"a": 1}', '{"a": 2}')
+    api.answer = objects
+    assert home.request("GET", "/x", "--paginate").out == '{"a": 1}\n{"a": 2}'
+
+
+def test_the_number_of_pages_has_a_bound(home: Home, api: Api) -> None:
+    api.answer = paged("[1]", "[2]", "[3]")
+    ran = home.request("GET", "/x", "--paginate", "--max-pages", "2")
+    assert (ran.code, ran.out, len(api.seen)) == (0, "[1,2]", 2)
+    assert ran.last == "There are more than 2 pages. To read more, add --max-pages N."
+
+
+@pytest.mark.parametrize("link", ["<{}/x?page=2>; rel=next", "<//evil.example/x?page=2>; rel=next"])
+def test_s_64_a_next_page_off_the_hosts_gets_nothing(home: Home, api: Api, elsewhere: Api, link: str) -> None:
+    """S-64: a link off the allowed hosts → refused, and its target receives nothing."""
+    api.answer = lambda seen: (200, {"Link": link.format(elsewhere.base)}, [b"[1]"])
+    ran = home.request("GET", "/x", "--paginate")
+    assert (ran.code, ran.out, elsewhere.seen) == (8, "", [])
+
+
+def test_pages_in_a_circle_end(home: Home, api: Api) -> None:
+    api.answer = lambda seen: (200, {"Link": "</x>; rel=next"}, [b"[1]"])
+    ran = home.request("GET", "/x", "--paginate")
+    assert (ran.code, ran.out, len(api.seen)) == (9, "", 1)
+
+
+def test_a_page_that_is_an_error_is_printed_alone(home: Home, api: Api) -> None:
+    pages = paged("[1]", "[2]")
+    api.answer = lambda seen: (503, {}, [b"busy"]) if "page=2" in seen.path else pages(seen)
+    ran = home.request("GET", "/x", "--paginate", "--jq", ".[]")
+    assert (ran.code, ran.out, ran.last) == (10, "busy", "keyfob: The API answered 503 Service Unavailable")
+
+
+def test_pages_are_got_and_their_status_is_not_printed(home: Home, api: Api) -> None:
+    for more in (["POST", "/x"], ["GET", "/x", "-d", "{}"], ["GET", "/x", "-i"]):
+        ran = home.request(*more, "--paginate")
+        assert (ran.code, ran.out, api.seen) == (2, "", []), more
+
+
+@pytest.mark.parametrize(
+    ("header", "target"),
+    [
+        ("<a>; rel=next", "a"),
+        ('<a>;title="x, <b>; rel=next";rel="next"', "a"),
+        ('<a>; rel="prev", <b?x=1,2>; REL="last NEXT"', "b?x=1,2"),
+        ("<a>; rel=prev; rel=next", None),
+        ('<a>; rel=next; anchor="#part", <b>; rel=next', "b"),
+        ("<a>, <b>; rel=nextish", None),
+        ("a; rel=next", None),
+        ("", None),
+    ],
+)
+def test_links_are_read_as_rfc_8288_has_them(header: str, target: str | None) -> None:
+    assert next_link(header) == target
+
+
+def test_jq_selects_from_the_response(home: Home, api: Api) -> None:
+    api.answer = paged('[{"id": 12345678901234567890, "name": "ä"}]', '[{"id": 2, "name": "b"}]')
+    assert home.request("GET", "/x", "--paginate", "--jq", ".[].name").out == "ä\nb\n"
+    assert home.request("GET", "/x", "--paginate", "-q", "length").out == "2\n"
+    assert home.request("GET", "/x", "--jq", ".[0].id").out == "12345678901234567890\n"
+    api.answer = lambda seen: (200, {}, [b'{"a": {"b": [1, null]}}'])
+    assert home.request("POST", "/x", "-d", "{}", "--jq", ".a").out == '{"b":[1,null]}\n'
+
+
+def test_jq_says_what_is_wrong(home: Home, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = home.request("GET", "/x", "--jq", ".[")
+    assert (wrong.code, wrong.out, api.seen) == (2, "", [])
+    api.answer = lambda seen: (200, {}, [b'{"a": 1}'])
+    unfit = home.request("GET", "/x", "--jq", ".a[0]")
+    assert (unfit.code, unfit.out) == (2, "")
+    assert unfit.last.startswith("keyfob: --jq: Cannot index number with number (0).")
+    api.answer = lambda seen: (200, {}, [b"<html>"])
+    html = home.request("GET", "/x", "--jq", ".a")
+    assert (html.code, html.out) == (9, "")
+    assert html.last == "keyfob: The response is not JSON. To see the response, leave out --jq."
+    monkeypatch.setitem(sys.modules, "jq", None)
+    missing = home.request("GET", "/x", "--jq", ".a")
+    assert (missing.code, missing.out) == (8, "")
+    assert "pip install 'keyfob[jq]'" in missing.last
 
 
 # --- the stream ---------------------------------------------------------------------------------------------

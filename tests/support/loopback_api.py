@@ -18,6 +18,7 @@ class Seen:
     path: str
     headers: dict[str, str]
     body: bytes
+    lines: list[tuple[str, str]] = field(default_factory=list)  # the headers, one that came twice as two
 
 
 @dataclass
@@ -36,7 +37,8 @@ def serving() -> Iterator[Api]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            seen = Seen(self.command, self.path, headers, self._body(headers))
+            lines = [(name.lower(), value) for name, value in self.headers.items()]
+            seen = Seen(self.command, self.path, headers, self._body(headers), lines)
             api.seen.append(seen)
             status, more, pieces = api.answer(seen)
             self.send_response(status)

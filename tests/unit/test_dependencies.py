@@ -56,7 +56,7 @@ IMPORTED = imported(APP)
 
 
 # Which files may import what an extra brings. `fast` is tried for, and done without.
-MAY_IMPORT = {"desktop": r"desktop/.*", "demo": r"demo/.*", "fast": r".*"}
+MAY_IMPORT = {"desktop": r"desktop/.*", "demo": r"demo/.*", "fast": r".*", "jq": r"cli/api_pages\.py"}
 # A class for an HTTP library is for those who have that library.
 FOR_A_LIBRARY = re.compile(r"client/\w+_auth\.py")
 

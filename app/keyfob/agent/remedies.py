@@ -165,6 +165,8 @@ REMEDIES: Remedies = {
     "tray_missing": "Install a tray extension, or keep the window open.",
     "demo_missing": "Install it: pip install 'keyfob[demo]' (or: uv tool install 'keyfob[demo]', pipx "
     "install 'keyfob[demo]').",
+    "jq_missing": "Install it: pip install 'keyfob[jq]' (or: uv tool install 'keyfob[jq]', pipx "
+    "install 'keyfob[jq]').",
     "setup_changed": "To set it up again, run `keyfob wire[ {name}]`.",
     "service_unavailable": "Start the agent yourself with `keyfob agent`.",
     # PeerFault

@@ -1,8 +1,6 @@
 """`keyfob request`: an API call with an account's token, only to the provider's own hosts.
 
-The response's body streams to stdout. After a 401, the token is replaced once and the request repeated. After
-a DPoP nonce challenge, the request is repeated once. A redirect is followed only to hosts that may get the
-token.
+The response's body streams to stdout; with `--paginate` or `--jq` it is read whole first.
 """
 
 from __future__ import annotations
@@ -16,20 +14,16 @@ from typing import BinaryIO
 
 import click
 
+from keyfob.cli.api_call import BODY_MOST, Answer, ApiCall
+from keyfob.cli.api_pages import Program, Whole, all_pages, compiled, filtered, whole_answer
 from keyfob.cli.options import account_argument, pass_session
 from keyfob.cli.session import Session
-from keyfob.client import running_agent
-from keyfob.client.connection import AgentGoneError
-from keyfob.core.errors import PeerFault, SettingWrong, Usage
-from keyfob.core.http import Request, Streamed
-from keyfob.core.repeats import Repeats
-from keyfob.core.secret import Secret
+from keyfob.core.errors import Usage
 from keyfob.core.text import plain
-from keyfob.service.accounts.signer import SignedRequest, SignRequest
+from keyfob.service.accounts.signer import SignRequest
 
-HOPS_MOST = 5
-REDIRECTS = (301, 302, 303, 307, 308)
-BODY_MOST = 256 * 1024 * 1024  # bytes: held in memory, since a 401 asks for it twice
+PAGES = 100
+API_ERROR = 10  # the exit if the API returned an error
 
 
 @click.command(short_help="Make an API call with an account's token.")
@@ -42,6 +36,27 @@ BODY_MOST = 256 * 1024 * 1024  # bytes: held in memory, since a 401 asks for it 
                                                "The content type is JSON unless you set it with -H."
 )  # fmt: skip
 @click.option("-i", "--include", is_flag=True, help="Print the response's status and headers first.")
+@click.option(
+    "--paginate",
+    is_flag=True,
+    help="Also request the next pages that the response links to (Link: rel=next), and print all pages. JSON "
+    "arrays become one array.",
+)
+@click.option(
+    "--max-pages",
+    type=click.IntRange(min=1),
+    default=PAGES,
+    show_default=True,
+    metavar="N",
+    help="With --paginate: stop after N pages.",
+)
+@click.option(
+    "-q",
+    "--jq",
+    "expression",
+    metavar="EXPR",
+    help="Print only what this jq expression selects from the JSON response. Needs keyfob[jq].",
+)
 @pass_session
 def request(
     session: Session,
@@ -51,111 +66,85 @@ def request(
     lines: tuple[str, ...],
     data: str | None,
     include: bool,
+    paginate: bool,
+    max_pages: int,
+    expression: str | None,
 ) -> int:
     """Call the API of ACCOUNT's provider with the account's token, and print the response.
 
     PATH-OR-URL is a path of the API such as /user, or a full address at one of the provider's API hosts.
     Keyfob refuses any other host (exit 8), so that no token goes to the wrong server. This also works for
     accounts whose terms do not allow other tools to use the token. If the API returns an error, Keyfob prints
-    the response and exits with 1.
+    the response and exits with 10.
 
     \b
     Examples:
-      keyfob request github GET /user | jq -r .login
+      keyfob request github GET /user --jq .login
+      keyfob request github GET "/user/repos?per_page=100" --paginate --jq ".[].full_name"
       keyfob request gitlab POST /api/v4/projects -d '{"name": "demo"}'
       keyfob request openai POST /v1/files -H "Content-Type: application/json" -d @body.json
     """
+    method = method.upper()
     if not (method.isascii() and method.isalpha()):
         raise Usage(f"{method!r} is not an HTTP method")
+    if include and (paginate or expression is not None):
+        raise Usage("--include cannot be combined with --paginate or --jq")
+    if paginate and (method != "GET" or data is not None):
+        raise Usage("--paginate works with GET and without a body only")
+    program = compiled(expression) if expression is not None else None
     headers = headers_of(lines)
     body = body_of(data)
-    if body is not None and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = "application/json"
-    return Call(session, account, headers, include).make(method.upper(), address, body)
+    if body is not None and not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(("Content-Type", "application/json"))
+    call = ApiCall(session, account, headers)
+    url = call.address(address)
+    if paginate:
+        return _print_whole(session, all_pages(call, url, max_pages), program)
+    if program is not None:
+        return _print_whole(session, whole_answer(call, method, url, body), program)
+    with call.answer(method, url, body) as found:
+        return _streamed(session, found, include=include)
 
 
-class Call:
-    """One call with its repeats."""
-
-    def __init__(self, session: Session, ref: str, headers: dict[str, str], include: bool) -> None:
-        self._session = session
-        self._ref = session.engine.accounts.resolve(ref).account.key
-        self._headers = headers
-        self._include = include
-
-    def make(self, method: str, target: str, body: bytes | None) -> int:
-        """The exit code. Raises a KeyfobError."""
-        engine = self._session.engine
-        nonce: str | None = None
-        rejected: Secret | None = None
-        repeats, hops = Repeats(), 0
-        url = engine.signer.check(self._ref, target, self._headers)
-        while True:
-            signed = self._signed(SignRequest(method, url, nonce, rejected))
-            headers = {**signed.headers, **self._headers}
-            with engine.transport.stream(Request(method, signed.url, "api", headers, body)) as answer:
-                nonce = answer.headers.get("dpop-nonce") or nonce
-                location = answer.headers.get("location")
-                reason = repeats.reason(answer.status, answer.headers)
-                if reason == "token":
-                    rejected = signed.token
-                elif reason is None and answer.status in REDIRECTS and location:
-                    hops += 1
-                    if hops > HOPS_MOST:
-                        raise PeerFault(
-                            "The API redirected the request too many times", code="response_invalid"
-                        )
-                    url = engine.signer.follow(self._ref, url, location)
-                    if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
-                        method, body = ("HEAD" if method == "HEAD" else "GET"), None
-                        self._headers.pop("Content-Type", None)
-                elif reason is None:
-                    return self._print(answer)
-
-    def _signed(self, wanted: SignRequest) -> SignedRequest:
-        """From the agent, which may hold what this process cannot open, else by this process under the same
-        locks. What may not leave Keyfob does not cross the socket either.
-        """
-        engine = self._session.engine
-        try:
-            rejected = wanted.rejected.reveal() if wanted.rejected else None
-            signed = self._session.from_agent(
-                lambda: running_agent.sign(self._ref, wanted.method, wanted.url, wanted.nonce, rejected)
-            )
-        except AgentGoneError:
-            pass
-        except SettingWrong as error:
-            if error.code != "sharing_not_allowed":
-                raise
-        else:
-            return SignedRequest(signed["account"], signed["url"], signed["headers"], Secret(signed["token"]))
-        return self._session.finish(lambda: engine.signer.sign(self._ref, wanted, for_tool=False))
-
-    def _print(self, answer: Streamed) -> int:
-        out: BinaryIO = sys.stdout.buffer
-        if self._include:
-            out.write(f"HTTP/1.1 {answer.status} {_phrase(answer.status)}\n".encode())
-            for name, value in answer.headers.items():
-                out.write(f"{name}: {plain(value, 4000)}\n".encode())
-            out.write(b"\n")
-        for piece in answer.body:
-            out.write(piece)
-            out.flush()
+def _streamed(session: Session, found: Answer, *, include: bool = False) -> int:
+    """Prints the response as it comes. Returns the exit code."""
+    out: BinaryIO = sys.stdout.buffer
+    answer = found.answer
+    if include:
+        out.write(f"HTTP/1.1 {answer.status} {_phrase(answer.status)}\n".encode())
+        for name, value in answer.headers.items():
+            out.write(f"{name}: {plain(value, 4000)}\n".encode())
+        out.write(b"\n")
+    for piece in answer.body:
+        out.write(piece)
         out.flush()
-        if 200 <= answer.status < 300:
-            return 0
-        self._session.note(f"keyfob: The API answered {answer.status} {_phrase(answer.status)}".rstrip())
-        return 1
+    out.flush()
+    return 0 if found.ok else _api_error(session, answer.status)
 
 
-def headers_of(lines: tuple[str, ...]) -> dict[str, str]:
-    """`K:V` lines as a mapping. Raises Usage."""
-    headers: dict[str, str] = {}
+def _print_whole(session: Session, found: Whole, program: Program | None) -> int:
+    """Prints the response, through `program` if there is one and the API returned no error."""
+    out: BinaryIO = sys.stdout.buffer
+    out.write(filtered(program, found.body) if program is not None and found.ok else found.body)
+    out.flush()
+    if found.more:
+        session.note(f"There are more than {found.pages} pages. To read more, add --max-pages N.")
+    return 0 if found.ok else _api_error(session, found.status)
+
+
+def _api_error(session: Session, status: int) -> int:
+    session.note(f"keyfob: The API answered {status} {_phrase(status)}".rstrip())
+    return API_ERROR
+
+
+def headers_of(lines: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The names and values of `K:V` lines. Raises Usage."""
+    headers = []
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             raise Usage(f"{plain(line, 60)!r} is not a header", remedy="Write it as Name: value.")
-        headers[name.strip()] = value.strip()
+        headers.append((name.strip(), value.strip()))
     return headers
 
 

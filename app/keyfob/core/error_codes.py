@@ -157,6 +157,7 @@ ErrorCode = Literal[
     "no_screen",
     "tray_missing",
     "demo_missing",
+    "jq_missing",
     "setup_changed",
     "service_unavailable",
     # PeerFault
@@ -314,6 +315,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "no_screen": _F,
     "tray_missing": _F,
     "demo_missing": _F,
+    "jq_missing": _F,
     "setup_changed": _F,
     "service_unavailable": _F,
     # PeerFault

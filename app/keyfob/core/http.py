@@ -14,7 +14,8 @@ from keyfob.core.words import Purpose
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. `headers` and `body` may hold secrets. `purpose` is a word for logs and deadlines.
-    `method` may be any (RFC 9110 §9.1): a user's own calls pass through.
+    `method` may be any (RFC 9110 §9.1): a user's own calls pass through. `more` are further lines of names
+    that `headers` has, each sent as a line of its own (§5.3).
     """
 
     method: str
@@ -22,6 +23,7 @@ class Request:
     purpose: Purpose
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     body: bytes | None = None
+    more: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         parts = urlsplit(self.url)

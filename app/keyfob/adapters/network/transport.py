@@ -251,7 +251,8 @@ class _Exchange:
         headers = {"host": url.authority, "accept": "*/*", "user-agent": USER_AGENT}
         headers.update((name.lower(), value) for name, value in self._request.headers.items())
         headers |= {"accept-encoding": "identity", "connection": "close"}
-        return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        lines = [*headers.items(), *((name.lower(), value) for name, value in self._request.more)]
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in lines]
 
     def _trace(self, name: str, info: dict[str, Any]) -> None:
         if name == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":

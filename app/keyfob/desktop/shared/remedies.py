@@ -153,6 +153,7 @@ REMEDIES: Remedies = {
     "no_screen": "Sign in by device code.",
     "tray_missing": "Install a tray extension, or keep the window open.",
     "demo_missing": "Install Keyfob with its extra demo.",
+    "jq_missing": "Install Keyfob with its extra jq.",
     "setup_changed": "To set it up again, press Repair in Check everything.",
     "service_unavailable": "Keep Keyfob open. It does the same work as the agent.",
     # PeerFault

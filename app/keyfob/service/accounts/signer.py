@@ -8,7 +8,7 @@ result is the request's headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.hosts import is_listed, is_suffix
 from keyfob.core.http import Request
-from keyfob.core.provider import EMPTY, Api, Provider
+from keyfob.core.provider import Api, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.protocol import dpop
@@ -96,7 +96,7 @@ class Signer:
         self._contexts = contexts
         self._env = env
 
-    def check(self, ref: str, target: str, headers: Mapping[str, str] = EMPTY) -> str:
+    def check(self, ref: str, target: str, headers: Iterable[tuple[str, str]] = ()) -> str:
         """The whole address of a path or URL of this account's API, if its credentials may go there with
         these headers of the caller's. Raises SettingWrong `host_not_allowed`, Usage for a header that a
         caller may not set.
@@ -202,12 +202,12 @@ def _origins(record: Record, provider: Provider) -> Iterator[str]:
             yield origin_of(url)
 
 
-def refuse_headers(headers: Mapping[str, str], api: Api) -> None:
+def refuse_headers(headers: Iterable[tuple[str, str]], api: Api) -> None:
     """Raises Usage for a header that a caller may not set, and for one that would be read as two."""
     carriers = {(api.name or "Authorization").lower() if api.placement == "header" else "authorization"}
     if api.second is not None and api.second.placement == "header":
         carriers.add(api.second.name.lower())
-    for name, value in headers.items():
+    for name, value in headers:
         if name.lower() in FORBIDDEN | carriers:
             raise Usage(f"The header {name} is set by Keyfob", code="header_reserved")
         if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
