@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QDate, QLocale, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
@@ -17,6 +17,7 @@ from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect import cards, forms
 from keyfob.desktop.connect.dialog import ConnectDialog
+from keyfob.desktop.connect.form_cards import Expiry
 from keyfob.desktop.connect.form_parts import Numbered
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.models import KnownClient
@@ -404,3 +405,16 @@ def test_a_saved_app_is_not_offered_as_a_service_account(presets: dict[str, Prov
     assert asked.registration.service
     assert cards.card(presets["keycloak"], has_app=True).ways[-1].method == "client_credentials"
     assert cards.card(presets["keycloak"]).group == "own_app"
+
+
+def test_a_date_has_english_names_in_an_english_window(theme: Theme, qtbot: QtBot) -> None:
+    before = QLocale()
+    QLocale.setDefault(QLocale("de_DE"))
+    try:
+        expiry = Expiry(theme)
+    finally:
+        QLocale.setDefault(before)
+    qtbot.addWidget(expiry)
+    expiry.day.setMinimumDate(QDate(2027, 1, 1))
+    expiry.day.setDate(QDate(2027, 3, 12))
+    assert expiry.day.text() == "12 March 2027"

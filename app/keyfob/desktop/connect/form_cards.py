@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 
-from PySide6.QtCore import QDate, Qt, Signal
+from PySide6.QtCore import QDate, QLocale, Qt, Signal
 from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.desktop.connect.models import Form, KnownClient
@@ -86,6 +86,7 @@ class Expiry(QWidget):
         self.expires = Switch(theme, "This key expires")
         self.day = QDateEdit(QDate.currentDate().addDays(90))
         self.day.setAccessibleName("Expiry date")
+        self.day.setLocale(QLocale(QLocale.Language.English))  # as every other date of the window
         self.day.setDisplayFormat("d MMMM yyyy")
         self.day.setMinimumDate(QDate.currentDate().addDays(1))
         self.day.setButtonSymbols(QDateEdit.ButtonSymbols.NoButtons)
