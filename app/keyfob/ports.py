@@ -2,8 +2,8 @@
 they must do.
 
 Clock, entropy, browser and notifier are plain callables: `Clock = () -> datetime` (aware, UTC), `Entropy =
-(count) -> str` (count random bytes, base64url without padding), `Browser = (url) -> None` (raises
-SettingWrong `browser_failed`).
+(count) -> str` (count random bytes, base64url without padding), `Browser = (url[, plain_host]) -> None`
+(raises SettingWrong `browser_failed`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.protocol.effects import Expectation
 
+Browser = Callable[..., None]
 Clock = Callable[[], datetime]
 Entropy = Callable[[int], str]
-Browser = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

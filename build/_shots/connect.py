@@ -174,6 +174,14 @@ def form_service(stage: Stage) -> QWidget:
     return dialog
 
 
+@scene("connect-form-unencrypted")
+def form_unencrypted(stage: Stage) -> QWidget:
+    dialog = form(stage, "homeassistant", "oauth")
+    dialog.form.fields["server"].setText("http://homeassistant.local:8123")
+    dialog.form.go.click()
+    return dialog
+
+
 @scene("connect-form-two-parts")
 def form_two_parts(stage: Stage) -> QWidget:
     dialog = form(stage, "trello", "api_key")

@@ -24,6 +24,7 @@ from keyfob.desktop.connect.models import KnownClient
 from keyfob.desktop.connect.presenter import SignInPresenter
 from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.theme import Theme
+from keyfob.desktop.shared.widgets import Switch
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.engine import Engine
 from keyfob.providers.catalogue import standard
@@ -418,3 +419,37 @@ def test_a_date_has_english_names_in_an_english_window(theme: Theme, qtbot: QtBo
     expiry.day.setMinimumDate(QDate(2027, 1, 1))
     expiry.day.setDate(QDate(2027, 3, 12))
     assert expiry.day.text() == "12 March 2027"
+
+
+def test_s86_the_form_asks_before_a_server_at_home_is_used_without_encryption(
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot
+) -> None:
+    open_form(dialog, qtbot, "homeassistant", "api_key")
+    page = dialog.form
+    switch = next(s for s in page.findChildren(Switch) if s.accessibleName() == "Connect without encryption")
+    assert not switch.isVisible()
+    page.fields["user"].setText("marianne")
+    page.fields["api_key"].setText("canary-key")
+    page.fields["server"].setText("https://home.example.org")
+    assert not switch.isVisible()
+    page.fields["server"].setText("http://homeassistant.local:8123")
+    assert switch.isVisible()
+    assert not button(dialog, "Open Home Assistant").isEnabled()
+    page.go.click()
+    assert page.problems["server"].text() == (
+        "Enter an https address, or switch on Connect without encryption."
+    )
+    assert attempts == []
+    switch.setChecked(True)
+    assert not page.problems["server"].isVisible()
+    opened: list[str] = []
+    page.opened.disconnect()
+    page.opened.connect(opened.append)
+    button(dialog, "Open Home Assistant").click()
+    assert opened == ["http://homeassistant.local:8123/profile/security"]
+    page.fields["server"].setText("http://nas:8123")
+    assert not switch.isChecked()
+    switch.setChecked(True)
+    page.go.click()
+    qtbot.waitUntil(lambda: len(attempts) == 1)
+    assert attempts[0].request.allow_http == "nas:8123"

@@ -18,6 +18,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -781,3 +782,40 @@ def _no_descriptor_is_left(transport: HttpTransport) -> Iterator[None]:
     while len(list(folder.iterdir())) > before and time.monotonic() < end:
         time.sleep(0.02)
     assert len(list(folder.iterdir())) <= before
+
+
+def test_s86_plain_http_leads_into_the_own_network_alone(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of the own network that leads to the internet, or to this computer, gets nothing."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    real, asked = socket.getaddrinfo, []
+
+    def answers(address: str) -> None:
+        def resolved(host: str, *args: object, **kwargs: object) -> object:
+            asked.append(host)
+            return real(address if host == "nas.local" else host, *args, **kwargs)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
+
+    with RawServer(answer()) as server:
+        url = f"http://nas.local:{server.port}/"
+        allowed = replace(token_request(url), plain_host=f"nas.local:{server.port}")
+        for address in ("203.0.113.1", "127.0.0.1"):
+            answers(address)
+            with pytest.raises(Transient) as caught:
+                transport.send(allowed)
+            assert (caught.value.code, caught.value.sent) == ("network_unreachable", False)
+        assert set(asked) == {"nas.local"}, "and no proxy was asked"
+        asked.clear()
+        for other in (None, "nas.local", "other.local:80"):
+            with pytest.raises(SettingWrong):
+                transport.send(replace(token_request(url), plain_host=other))
+        assert asked == []
+        assert server.requests == []
+        # The test's network has loopback alone: it stands for the own network here.
+        near = "keyfob.adapters.network.transport.is_own_network"
+        monkeypatch.setattr(near, lambda each: each == "127.0.0.1")
+        answers("127.0.0.1")
+        assert transport.send(allowed).status == 200
+        assert len(server.requests) == 1

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from keyfob.adapters.system.browser import check_address
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong
 from keyfob.core.http import Request, Response
@@ -69,7 +70,8 @@ class World:
             }
         return Response(200, {"content-type": "application/json"}, json.dumps(body).encode(), NOW)
 
-    def open_browser(self, url: str) -> None:
+    def open_browser(self, url: str, plain_host: str | None = None) -> None:
+        check_address(url, plain_host)
         if not self.has_browser:
             raise SettingWrong("No browser could be opened", code="browser_failed")
         self.opened.append(url)
@@ -446,3 +448,61 @@ def test_a_service_account_is_connected_with_its_id_and_secret(engine: Engine, t
     encoded = engine.transport.requests[-1].headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(encoded) == b"robot:canary-newer"
     assert engine.clients.known(engine.providers.get("svc"), {}) is None
+
+
+HOME = ("connect", "homeassistant", "--method", "api_key", "--api-key-stdin", "--input", "user=marianne")
+SERVER = ("--input", "server=http://homeassistant.local:8123")
+
+
+def test_s86_http_at_home_is_refused_until_it_is_allowed_for_that_host(engine: Engine) -> None:
+    assert isinstance(engine.transport, ScriptedTransport)
+    sent = engine.transport.requests
+    refused = call(engine, *HOME, *SERVER, stdin="canary-key\n")
+    assert (refused.code, sent) == (8, [])
+    assert "anybody on your network can read the token" in refused.last
+    assert refused.last.endswith("add --allow-http homeassistant.local:8123.")
+    other = call(engine, *HOME, *SERVER, "--allow-http", "nas.local", stdin="canary-key\n")
+    assert (other.code, sent) == (8, [])
+    unfit = call(engine, *HOME, *SERVER, "--allow-http", "example.org", stdin="canary-key\n")
+    assert (unfit.code, sent) == (2, [])
+    ran = call(engine, *HOME, *SERVER, "--allow-http", "homeassistant.local:8123", stdin="canary-key\n")
+    assert ran.code == 0, ran.err
+    assert {(request.url, request.plain_host) for request in sent} == {
+        ("http://homeassistant.local:8123/api/config", "homeassistant.local:8123")
+    }
+    account = engine.accounts.view("homeassistant")
+    assert account.to_json()["unencrypted"]
+    assert "unencrypted (http), on your own network" in call(engine, "status", "homeassistant").out
+    sent.clear()
+    assert engine.accounts.test("homeassistant").ok
+    assert call(engine, "request", "homeassistant", "GET", "/states").code == 0
+    assert call(engine, "request", "homeassistant", "GET", "http://nas.local:8123/x").code == 8
+    assert call(engine, "request", "homeassistant", "GET", "http://homeassistant.local/x").code == 8
+    assert {request.plain_host for request in sent} == {"homeassistant.local:8123"}
+    assert call(engine, "reconnect", "homeassistant", "--api-key-stdin", stdin="canary-2\n").code == 0
+
+
+def test_s86_a_browser_sign_in_and_its_renewal_stay_at_the_allowed_host(engine: Engine, world: World) -> None:
+    connect = ("connect", "homeassistant", "--method", "oauth", "--input", "user=marianne", *SERVER)
+    ran = call(engine, *connect, "--allow-http", "homeassistant.local:8123")
+    assert ran.code == 0, ran.err
+    (opened,) = world.opened
+    assert opened.startswith("http://homeassistant.local:8123/auth/authorize?")
+    assert call(engine, "renew", "homeassistant").code == 0
+    assert call(engine, "disconnect", "homeassistant").code == 0
+    assert isinstance(engine.transport, ScriptedTransport)
+    sent = [(request.purpose, request.url, request.plain_host) for request in engine.transport.requests]
+    home = "homeassistant.local:8123"
+    assert sent == [
+        ("token", f"http://{home}/auth/token", home),
+        ("whoami", f"http://{home}/api/config", home),
+        ("refresh", f"http://{home}/auth/token", home),
+        ("revoke", f"http://{home}/auth/revoke", home),
+    ]
+
+
+def test_s86_an_account_with_tls_is_not_unencrypted(engine: Engine) -> None:
+    server = ("--input", "server=home.example.org", "--allow-http", "nas.local")
+    assert call(engine, *HOME, *server, stdin="canary-key\n").code == 0
+    assert engine.accounts.resolve("homeassistant").account.pin.plain_host is None
+    assert not engine.accounts.view("homeassistant").unencrypted

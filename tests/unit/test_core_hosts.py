@@ -8,7 +8,15 @@ import pytest
 
 from keyfob.adapters.system import browser
 from keyfob.core.errors import SettingWrong
-from keyfob.core.hosts import is_disguised, is_inside, is_listed, is_loopback, suffix_fault
+from keyfob.core.hosts import (
+    is_disguised,
+    is_inside,
+    is_listed,
+    is_loopback,
+    may_be_plain,
+    plain_host,
+    suffix_fault,
+)
 from keyfob.desktop.connect import forms
 from keyfob.protocol.http.urls import fault_of
 from keyfob.providers.values import url_fault
@@ -143,3 +151,47 @@ def test_s64_an_entry_for_all_hosts_below_a_name_holds_for_whole_labels(host: st
 )
 def test_s64_an_entry_names_what_only_its_owner_can_extend(entry: str, fits: bool) -> None:
     assert (suffix_fault(entry) is None) is fits
+
+
+PLAIN = [
+    ("homeassistant.local", True), ("Jellyfin.LOCAL", True), ("nas", True), ("192.168.1.5", True),
+    ("10.0.0.1", True), ("172.16.0.1", True), ("169.254.1.1", True), ("[fe80::1]", True), ("fd00::1", True),
+    ("localhost", False), ("127.0.0.1", False), ("::1", False), ("0.0.0.0", False), ("::", False),
+    ("example.org", False), ("local", True), (".local", False), ("evil.local.example", False),
+    ("1.1.1.1", False), ("100.64.0.1", False), ("192.0.2.1", False), ("224.0.0.1", False),
+    ("2130706433", False), ("0x7f000001", False), ("127.1", False), ("na s", False), ("", False),
+    ("::ffff:192.168.1.5", True), ("::ffff:1.1.1.1", False), ("homeassistant.local.", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "may"), PLAIN)
+def test_s86_only_a_host_of_the_own_network_can_do_without_tls(host: str, may: bool) -> None:
+    assert may_be_plain(host) is may
+    shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    allowed = f"{shown}:8123".lower()
+    url = f"http://{shown}:8123/x"
+    if is_loopback(host):
+        return
+    assert (fault_of(url, plain_host=allowed) is None) is may
+    assert (plain_host(url) == allowed) is may
+    if may:
+        browser.check_address(url, allowed)
+    for other in ("nas:8124", "nas", "other.local:8123", None):
+        assert fault_of(url, plain_host=other) is not None
+        with pytest.raises(SettingWrong):
+            browser.check_address(url, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("homeassistant.local:8123", "homeassistant.local:8123"),
+        ("http://NAS/path", "nas"),
+        ("https://nas", None),
+        ("http://me@nas", None),
+        ("nas:x", None),
+        ("http://example.org", None),
+    ],
+)
+def test_a_host_without_tls_is_written_in_many_ways(text: str, host: str | None) -> None:
+    assert plain_host(text) == host

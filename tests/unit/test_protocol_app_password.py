@@ -14,9 +14,10 @@ from keyfob.core.secret import Secret
 from keyfob.protocol.context import Client, FlowContext, SignInResult
 from keyfob.protocol.effects import Wait
 from keyfob.protocol.nextcloud import LIFE, app_password, forget_app_password
-from support.playbook import Answer, Playbook, Step, json_answer, opens, sends, waits
+from support.playbook import ENV, Answer, Playbook, Step, json_answer, opens, sends, waits
 
 BASE = "https://cloud.example"
+CTX = FlowContext(Provider("cloud", "Cloud"), Server(BASE, Endpoints()), Client(None), ENV)
 BEGIN = f"{BASE}/index.php/login/v2"
 POLL = f"{BASE}/login/v2/poll"
 LOGIN = (
@@ -157,7 +158,7 @@ FORGET = f"{BASE}/ocs/v2.php/core/apppassword"
 )
 def test_forgetting_the_app_password(status: int, told: str) -> None:
     book = Playbook(sends("DELETE", FORGET, gives=Answer(status)))
-    assert book.perform(forget_app_password(BASE + "/", "alice", Secret("pw"))) == told
+    assert book.perform(forget_app_password(CTX, BASE + "/", "alice", Secret("pw"))) == told
     headers = book.requests[0].headers
     assert headers["OCS-APIRequest"] == "true"
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == b"alice:pw"
@@ -167,5 +168,5 @@ def test_forgetting_the_app_password(status: int, told: str) -> None:
 def test_forgetting_later(status: int) -> None:
     with pytest.raises(Transient):
         Playbook(sends("DELETE", FORGET, gives=Answer(status))).perform(
-            forget_app_password(BASE, "a", Secret("p"))
+            forget_app_password(CTX, BASE, "a", Secret("p"))
         )

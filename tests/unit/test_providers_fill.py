@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyfob.core.errors import KeyfobError, Usage
+from keyfob.core.errors import KeyfobError, SettingWrong, Usage
 from keyfob.core.provider import Api, ApiKeyProfile, Endpoints, Input, Provider
 from keyfob.core.resources import resources
 from keyfob.providers.catalogue import Catalogue
@@ -200,3 +200,31 @@ def test_an_input_of_another_method_is_not_needed() -> None:
     assert (TWO_WAYS.inputs_for("oauth"), len(TWO_WAYS.inputs_for("api_key"))) == ((), 1)
     with pytest.raises(Usage):
         fill(TWO_WAYS, {"email": "me:x@example.org"})
+
+
+@pytest.mark.parametrize(("provider", "name"), [(HOST, "instance"), (URL, "server")])
+def test_s86_http_is_for_the_host_that_was_allowed(provider: Provider, name: str) -> None:
+    typed = "http://nas.local:8123"
+    with pytest.raises(SettingWrong) as caught:
+        fill(provider, {name: typed})
+    assert (caught.value.code, caught.value.facts["server"]) == ("plain_http", "nas.local:8123")
+    with pytest.raises(SettingWrong):
+        fill(provider, {name: typed}, plain_host="other.local:8123")
+    filled = fill(provider, {name: typed}, plain_host="nas.local:8123")
+    assert filled.plain_host == "nas.local:8123"
+    assert filled.endpoints.token_endpoint == "http://nas.local:8123/token"
+    assert fill(provider, {name: "https://git.example.org"}, plain_host="nas.local:8123").plain_host is None
+
+
+def test_s86_no_host_of_the_internet_does_without_tls() -> None:
+    with pytest.raises(SettingWrong):
+        fill(URL, {"server": "http://cloud.example.org"}, plain_host="cloud.example.org")
+    assert issuer(HOST, "http://git.example.org") == "https://git.example.org"
+
+
+def test_a_name_without_a_dot_is_for_the_own_network_alone() -> None:
+    with pytest.raises(Usage):
+        fill(HOST, {"instance": "nas"})
+    assert fill(HOST, {"instance": "http://nas"}, plain_host="nas").issuer == "http://nas"
+    kept = fill(HOST, {"instance": "nas"}, plain_host="nas")  # as an account keeps it
+    assert (kept.issuer, kept.plain_host) == ("http://nas", "nas")

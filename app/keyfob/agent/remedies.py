@@ -28,6 +28,8 @@ REMEDIES: Remedies = {
     "header_reserved": "Leave it out.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
+    "plain_http": "Use an https address.[ If you accept the risk, add --allow-http {server}.]",
+    "plain_host_unfit": "Use an https address, or the server's address on your network.",
     "access_unknown": "Choose one of the provider's[: {offered}].",
     "input_missing": "Give it[ with `--input {name}=…`][, for example {example}].",
     "method_differs": "To change the method, run `keyfob reconnect[ {account}] --method[ {method}]`.",

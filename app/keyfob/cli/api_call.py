@@ -73,10 +73,12 @@ class ApiCall:
         nonce: str | None = None
         rejected: Secret | None = None
         repeats, hops, given = Repeats(), 0, self._headers
+        plain_host = engine.signer.plain_host(self._ref)
         while True:
             signed = self._signed(SignRequest(method, url, nonce, rejected))
             headers, more = merged(signed.headers, given)
-            with engine.transport.stream(Request(method, signed.url, "api", headers, body, more)) as answer:
+            request = Request(method, signed.url, "api", headers, body, more, plain_host)
+            with engine.transport.stream(request) as answer:
                 nonce = answer.headers.get("dpop-nonce") or nonce
                 location = answer.headers.get("location")
                 reason = repeats.reason(answer.status, answer.headers)

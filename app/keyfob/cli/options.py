@@ -97,6 +97,7 @@ class SignInOptions:
     username: str | None
     client_id: str | None
     client_secret_stdin: bool
+    allow_http: str | None
     api_key_stdin: bool
     password_stdin: bool
     no_browser: bool
@@ -132,6 +133,9 @@ def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
                 help="The client id of your own app registration. Keyfob saves it for next time."),
             click.option("--client-secret-stdin", is_flag=True,
                 help="Read the client secret from stdin and save it in the keychain."),
+            click.option("--allow-http", metavar="HOST",
+                help="Use this server on your own network without TLS, such as homeassistant.local:8123. "
+                     "Anybody on the network can then read the token."),
             click.option("--api-key-stdin", is_flag=True,
                 help="Read the API key from stdin. For the method api_key."),
             click.option("--password-stdin", is_flag=True,

@@ -118,6 +118,7 @@ def request_for(
         password=password,
         client_id=client_id,
         client_secret=secret,
+        allow_http=options.allow_http,
         timeout=options.timeout,
         open_browser=not options.no_browser,
         switch_method=account is not None and options.method is not None,

@@ -70,6 +70,7 @@ def _full(session: Session, view: AccountView) -> None:
         ("Connected", words.moment(view.connected_at, now) if view.connected_at else None),
         ("Last renewed", words.moment(view.last_renewed_at, now) if view.last_renewed_at else None),
         ("Sign-in ends", words.moment(view.grant_ends_at, now) if view.grant_ends_at else None),
+        ("Connection", "unencrypted (http), on your own network" if view.unencrypted else None),
         ("Other tools", None if view.shareable else "may not use this token under the provider's terms"),
         (
             "Last error",

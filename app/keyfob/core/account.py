@@ -159,6 +159,7 @@ class Pin:
     api_base: str | None = None
     api_hosts: tuple[str, ...] = ()
     dpop: bool = False
+    plain_host: str | None = None  # the host (and port) that the user allowed without TLS
 
     @property
     def confidential(self) -> bool:
@@ -328,6 +329,7 @@ class AccountView:
     access: tuple[GrantedAccess, ...] | None = None
     more_access: bool = False  # the preset has bundles that this account has not
     base_scopes: tuple[str, ...] = ()  # of its scopes, those that the preset always asks for
+    unencrypted: bool = False  # its tokens travel without TLS, on the user's own network
     ended_hint: str = ""  # a possible reason why the provider ended the sign-in, if its age fits
 
     @property
@@ -370,6 +372,7 @@ class AccountView:
             "grant_ends_at": to_rfc3339(self.grant_ends_at),
             "shareable": self.shareable,
             "hosts": list(self.hosts),
+            "unencrypted": self.unencrypted,
             "last_error": self.last_error.to_json() if self.last_error else None,
         }
 
@@ -404,6 +407,7 @@ class AccountView:
             last_error=ErrorNote.from_json(error) if error else None,
             shareable=row.get("shareable", True),
             hosts=tuple(row.get("hosts", ())),
+            unencrypted=row.get("unencrypted", False),
             access=None
             if row.get("access") is None
             else tuple(GrantedAccess.from_json(each) for each in row["access"]),

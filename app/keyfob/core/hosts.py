@@ -10,10 +10,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 # A last label of digits is an address in disguise (0x7f.1, 2130706433). Resolvers read it, each differently.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
+_OWN = tuple(
+    ipaddress.ip_network(each)
+    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+)
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 # The second level of many countries, as in co.uk and com.au.
 _PUBLIC = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "go", "ne", "net", "or", "org"})
@@ -49,6 +54,53 @@ def is_inside(host: str | None) -> bool:
     if address is not None:
         return not address.is_global
     return is_disguised(name)
+
+
+def may_be_plain(host: str | None) -> bool:
+    """Whether a host can be allowed without TLS if the user agrees: a private address of the own network
+    (RFC 1918, link-local, unique local), a name below `.local` (RFC 6762), or a name without a dot. This
+    computer needs nobody's agreement.
+    """
+    if not host or is_loopback(host):
+        return False
+    if is_own_network(host):
+        return True
+    name = host.lower()
+    if _NAME.fullmatch(name) is None or is_disguised(name) or name == "localhost":
+        return False
+    return "." not in name or (name.endswith(".local") and _address(name) is None)
+
+
+def is_own_network(host: str) -> bool:
+    """Whether this is an address of the own network: where plain http to a name may lead."""
+    address = _address(host.partition("%")[0])
+    if address is None or address.is_loopback or address.is_unspecified or address.is_multicast:
+        return False
+    return any(address in network for network in _OWN if network.version == address.version)
+
+
+def plain_host(text: str) -> str | None:
+    """`HOST[:PORT]`, also with http:// before it, as it stands in an address; None if TLS cannot be left
+    out there.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        _ = parts.port
+    except ValueError:
+        return None
+    fits = parts.scheme == "http" and "@" not in parts.netloc and may_be_plain(parts.hostname)
+    return parts.netloc.lower() if fits else None
+
+
+def is_plain_host(url: str, allowed: str | None) -> bool:
+    """Whether an http address is at the host that the user allowed without TLS, and may be."""
+    parts = urlsplit(url)
+    return (
+        allowed is not None
+        and parts.scheme == "http"
+        and parts.netloc.lower() == allowed
+        and may_be_plain(parts.hostname)
+    )
 
 
 def is_disguised(host: str) -> bool:

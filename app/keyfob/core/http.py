@@ -24,6 +24,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     body: bytes | None = None
     more: tuple[tuple[str, str], ...] = ()
+    plain_host: str | None = None  # the host (and port) that the user allowed to be asked without TLS
 
     def __repr__(self) -> str:
         parts = urlsplit(self.url)

@@ -478,6 +478,7 @@ class Provider:
     client_credentials: ClientCredentials = field(default_factory=ClientCredentials)
     quirks: tuple[QuirkName, ...] = ()
     origin: Origin = "keyfob"  # whose file it is; no file says so itself
+    plain_host: str | None = None  # the user's own host (and port) that they allowed without TLS; in no file
 
     def key_for(self, method: Method) -> ApiKeyProfile | None:
         """What the preset says about keys, if an account that signs in by `method` has one."""

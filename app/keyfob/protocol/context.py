@@ -10,6 +10,7 @@ from keyfob.core.provider import EMPTY, Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.core.words import ClientAuth
 from keyfob.protocol.env import FlowEnv
+from keyfob.protocol.http.urls import safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class FlowContext:
     resource: str | None = None
     dpop_key: SigningKey | None = None  # None: Bearer tokens
     inputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+
+    def safe(self, url: str | None, what: str) -> str:
+        """As `urls.safe`, with the host that the user allowed without TLS."""
+        return safe(url, what, self.provider.plain_host)
 
 
 @dataclass(frozen=True, slots=True)

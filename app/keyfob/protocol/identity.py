@@ -103,7 +103,7 @@ def who_am_i_request(
     else:
         url, verb, body, extra = _userinfo_endpoint(provider, server), "GET", None, EMPTY
         api = replace(api, placement="bearer", prefix="") if not holds_key(method) else api
-    return _api_request(api, verb, url, body, extra, "whoami", token, token_type, values)
+    return _api_request(api, verb, url, body, extra, "whoami", token, token_type, values, provider.plain_host)
 
 
 def probe_request(
@@ -122,7 +122,16 @@ def probe_request(
         return who_am_i_request(provider, method, token, server=server, values=values, token_type=token_type)
     test = provider.test
     return _api_request(
-        provider.api, test.method, test.url, test.body, EMPTY, "whoami", token, token_type, values
+        provider.api,
+        test.method,
+        test.url,
+        test.body,
+        EMPTY,
+        "whoami",
+        token,
+        token_type,
+        values,
+        provider.plain_host,
     )
 
 
@@ -136,13 +145,14 @@ def _api_request(
     token: Secret,
     token_type: str,
     values: Mapping[str, str],
+    plain_host: str | None,
 ) -> Request:
     headers = {"Accept": "application/json"} | {k: filled(v, values) for k, v in extra.items()}
     if body is not None and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
     if url is not None and url.startswith("/"):  # at the account's own server, which the sign-in pinned
         url = (api.base or "").rstrip("/") + url
-    address = safe(url, "The user information endpoint")
+    address = safe(url, "The user information endpoint", plain_host)
     request = Request(verb, address, purpose, headers, body.encode() if body is not None else None)
     return place_token(api, request, token, token_type=token_type, values=values)
 

@@ -22,7 +22,7 @@ from keyfob.core.words import RevocationAnswer
 from keyfob.protocol.context import FlowContext, Identity, SignInResult
 from keyfob.protocol.effects import Effect, Flow, OpenBrowser, Send, Wait
 from keyfob.protocol.http.responses import failure, read_json
-from keyfob.protocol.http.urls import fault_of, origin_of, safe
+from keyfob.protocol.http.urls import fault_of, origin_of
 
 POLL_EVERY = timedelta(seconds=2)
 POLL_MOST = timedelta(seconds=30)  # after failures in a row
@@ -37,7 +37,7 @@ def app_password(ctx: FlowContext) -> Flow[SignInResult]:
     `extra["login"]`; the server's own address in `extra["server"]`. Raises SignInEnded `timed_out` after 20
     minutes, PeerFault if the server names addresses that are not its own.
     """
-    base = safe(ctx.server.issuer or ctx.provider.api.base, "The server's address").rstrip("/")
+    base = ctx.safe(ctx.server.issuer or ctx.provider.api.base, "The server's address").rstrip("/")
     response: Response = yield Send(Request("POST", f"{base}/index.php/login/v2", "device", _FORM, b""))
     begun = read_json(response, "The server's sign-in")
     poll = begun.get("poll")
@@ -45,12 +45,12 @@ def app_password(ctx: FlowContext) -> Flow[SignInResult]:
         raise PeerFault(
             "The server started a sign-in without an address to finish it", code="response_invalid"
         )
-    endpoint = _own(base, poll.get("endpoint"), "The polling address")
-    login = _own(base, begun.get("login"), "The sign-in page")
+    endpoint = _own(ctx, base, poll.get("endpoint"), "The polling address")
+    login = _own(ctx, base, begun.get("login"), "The sign-in page")
     yield OpenBrowser(Secret(login))
     request = Request("POST", endpoint, "device", _FORM, urlencode({"token": poll["token"]}).encode())
     done = yield from _poll(ctx, request, response.at + LIFE)
-    return _result(base, done)
+    return _result(ctx, base, done)
 
 
 def _poll(ctx: FlowContext, request: Request, deadline: datetime) -> Generator[Effect, Any, Response]:
@@ -70,12 +70,13 @@ def _poll(ctx: FlowContext, request: Request, deadline: datetime) -> Generator[E
             pause = max(min(pause * 2, POLL_MOST), passing.retry_after or timedelta(0))
 
 
-def _result(base: str, response: Response) -> SignInResult:
+def _result(ctx: FlowContext, base: str, response: Response) -> SignInResult:
     answer = read_json(response, "The server's sign-in")
     login, password = answer.get("loginName"), answer.get("appPassword")
     # A server behind a proxy may not know its own name; what the user typed has just worked.
     named = answer.get("server")
-    ours = isinstance(named, str) and fault_of(named) is None and origin_of(named) == origin_of(base)
+    ours = isinstance(named, str) and fault_of(named, plain_host=ctx.provider.plain_host) is None
+    ours = ours and origin_of(str(named)) == origin_of(base)
     server = str(named).rstrip("/") if ours else base
     if not isinstance(login, str) or not login or ":" in login or not login.isprintable():
         raise PeerFault("The server sent no usable login name", code="response_invalid")
@@ -90,11 +91,13 @@ def _result(base: str, response: Response) -> SignInResult:
     )
 
 
-def forget_app_password(server: str, login: str, password: Secret) -> Flow[RevocationAnswer]:
+def forget_app_password(
+    ctx: FlowContext, server: str, login: str, password: Secret
+) -> Flow[RevocationAnswer]:
     """Delete the app password at its server. "yes" once it is gone, "unsupported" if the server cannot;
     raises Transient if it is to be tried again.
     """
-    url = safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
+    url = ctx.safe(server, "The server's address").rstrip("/") + "/ocs/v2.php/core/apppassword"
     headers = {
         "Authorization": basic(login, password.reveal()),
         "OCS-APIRequest": "true",
@@ -107,8 +110,8 @@ def forget_app_password(server: str, login: str, password: Secret) -> Flow[Revoc
     return "yes" if 200 <= response.status < 300 or response.status == 401 else "unsupported"
 
 
-def _own(base: str, url: object, what: str) -> str:
-    own = safe(url if isinstance(url, str) else "", what)
+def _own(ctx: FlowContext, base: str, url: object, what: str) -> str:
+    own = ctx.safe(url if isinstance(url, str) else "", what)
     if origin_of(own) != origin_of(base):
         raise PeerFault(f"{what} is on a different server")
     return own

@@ -18,7 +18,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from keyfob.core import patterns
 from keyfob.core.errors import SettingWrong, Usage
-from keyfob.core.hosts import is_disguised, is_loopback
+from keyfob.core.hosts import is_disguised, is_loopback, is_plain_host
+from keyfob.core.hosts import plain_host as plain_host_of
 from keyfob.core.provider import Input, Provider
 from keyfob.core.text import plain
 from keyfob.providers.values import url_fault
@@ -29,34 +30,46 @@ MOST = 500  # characters of an input
 INSTALLATION = "{installation}"  # Sign in with ChatGPT wants to know one host from another
 
 
-def fill(provider: Provider, inputs: Mapping[str, str], *, installation: str | None = None) -> Provider:
+def fill(
+    provider: Provider,
+    inputs: Mapping[str, str],
+    *,
+    installation: str | None = None,
+    plain_host: str | None = None,
+) -> Provider:
     """The provider with its inputs filled in; unchanged if it declares none. Inputs it does not declare are
     passed over. `installation` (a UUID, made once for this installation) is for authorization parameters that
-    ask for it; without one these are not sent. Raises Usage if an input is missing or does not fit, naming it
-    by its title.
+    ask for it; without one these are not sent. `plain_host`: the host that the user allowed without TLS; the
+    result keeps it if an input is at it. Raises Usage if an input is missing or does not fit, naming it by
+    its title, and as `normalised`.
     """
     provider = replace(provider, authorize_params=_installed(provider.authorize_params, installation))
     if not provider.inputs:
         return provider
-    values = {entry.name: _value_of(entry, inputs) for entry in provider.inputs}
+    values = {entry.name: _value_of(entry, inputs, plain_host) for entry in provider.inputs}
     loopback = {
         entry.name
         for entry in provider.inputs
-        if entry.kind == "host" and is_loopback(_hostname(values[entry.name]))
+        if entry.kind == "host"
+        and (is_loopback(_hostname(values[entry.name])) or values[entry.name] == plain_host)
     }
     filled = _filled(provider, values, loopback)
     assert isinstance(filled, Provider)
-    return filled
+    at = (value.removeprefix("http://").partition("/")[0] for value in values.values())
+    return replace(filled, plain_host=plain_host) if plain_host is not None and plain_host in at else filled
 
 
-def _value_of(entry: Input, inputs: Mapping[str, str]) -> str:
+def _value_of(entry: Input, inputs: Mapping[str, str], plain_host: str | None) -> str:
     """One input as it goes into addresses; empty if only another method asks for it."""
     given = inputs.get(entry.name)
-    return "" if entry.methods and not given else normalised(entry, given)
+    return "" if entry.methods and not given else normalised(entry, given, plain_host)
 
 
-def normalised(entry: Input, value: str | None) -> str:
-    """One input as it goes into addresses. Raises Usage if it is missing or does not fit."""
+def normalised(entry: Input, value: str | None, allowed: str | None = None) -> str:
+    """One input as it goes into addresses. `allowed`: the host that the user allowed without TLS. Raises
+    Usage if it is missing or does not fit, SettingWrong `plain_http` for another one of the own network that
+    they wrote with http://.
+    """
     text = (value if value is not None else entry.default or "").strip()
     if not text:
         if entry.default == "":
@@ -68,9 +81,9 @@ def normalised(entry: Input, value: str | None) -> str:
         raise _unfit(entry, text)
     match entry.kind:
         case "host":
-            text = _host(entry, text)
+            text = _host(entry, text, allowed)
         case "url":
-            text = _url(entry, text)
+            text = _url(entry, text, allowed)
         case "handle":
             text = text.removeprefix("@").lower()
             # A server's own address may identify it; http is for loopback, which the flow sees to.
@@ -93,7 +106,7 @@ def _unfit(entry: Input, text: str) -> Usage:
     return Usage(f'{entry.title} cannot be "{plain(text, 60)}"{example}')
 
 
-def _host(entry: Input, text: str) -> str:
+def _host(entry: Input, text: str, allowed: str | None) -> str:
     """`host` or `host:port` in lower case and punycode. A pasted address
     gives its host if nothing else is in it.
     """
@@ -101,6 +114,7 @@ def _host(entry: Input, text: str) -> str:
         parts = _split(entry, text)
         if parts.scheme not in ("https", "http") or parts.path.strip("/") or parts.query or parts.fragment:
             raise _unfit(entry, text)
+        _refuse_plain(entry, text, allowed)
         text = parts.netloc
     text = text.rstrip("/")
     if re.search(r"[\s\x00-\x1f\x7f/?#@\\%{}]", text):
@@ -108,11 +122,11 @@ def _host(entry: Input, text: str) -> str:
     parts = _split(entry, f"https://{text}")
     if not parts.hostname:
         raise _unfit(entry, text)
-    name = _ascii_host(entry, parts.hostname)
+    name = _ascii_host(entry, parts.hostname, single=text.lower() == allowed)
     return f"{name}:{parts.port}" if parts.port is not None else name
 
 
-def _ascii_host(entry: Input, host: str) -> str:
+def _ascii_host(entry: Input, host: str, *, single: bool = False) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -124,13 +138,18 @@ def _ascii_host(entry: Input, host: str) -> str:
     except UnicodeError:
         raise _unfit(entry, host) from None
     labels = name.split(".")
-    single = len(labels) == 1 and name != "localhost"
-    if single or is_disguised(name) or len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
+    undotted = len(labels) == 1 and name != "localhost" and not single
+    if (
+        undotted
+        or is_disguised(name)
+        or len(name) > 253
+        or not all(LABEL.fullmatch(label) for label in labels)
+    ):
         raise _unfit(entry, host)
     return name
 
 
-def _url(entry: Input, text: str) -> str:
+def _url(entry: Input, text: str, allowed: str | None) -> str:
     """An https address (http on loopback), without query, fragment or user name. A slash at its end stays: it
     is part of an issuer's name (RFC 8414 §3.3).
     """
@@ -141,12 +160,25 @@ def _url(entry: Input, text: str) -> str:
         raise _unfit(entry, text)
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f\\{}]", text):
         raise _unfit(entry, text)
-    host = _ascii_host(entry, parts.hostname)
+    _refuse_plain(entry, text, allowed)
+    plain = is_plain_host(text, allowed)
+    host = _ascii_host(entry, parts.hostname, single=plain)
     port = f":{parts.port}" if parts.port is not None else ""
     url = f"{parts.scheme}://{host}{port}{parts.path}"
-    if url_fault(url) is not None:
+    if url_fault(url) is not None and not plain:
         raise SettingWrong(f"{entry.title} must begin with https://", code="endpoint_unsafe")
     return url
+
+
+def _refuse_plain(entry: Input, text: str, allowed: str | None) -> None:
+    """Raises SettingWrong `plain_http` for http:// to a host where the user could allow it and has not."""
+    host = plain_host_of(text)
+    if host is not None and host != allowed:
+        raise SettingWrong(
+            f"{entry.title} uses http, so anybody on your network can read the token on its way",
+            code="plain_http",
+            facts={"server": host},
+        )
 
 
 def _split(entry: Input, text: str) -> SplitResult:

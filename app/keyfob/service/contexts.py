@@ -69,7 +69,7 @@ class ContextBuilder:
         self._vault = vault
         self._env = env
         # A preset and what it is with these inputs: filling it in costs most of reading an account.
-        self._filled: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Provider, Provider]] = {}
+        self._filled: dict[tuple[object, ...], tuple[Provider, Provider]] = {}
 
     def provider(self, record: Record) -> Provider:
         """The preset as this account uses it: inputs filled in, API addresses as pinned.
@@ -96,10 +96,10 @@ class ContextBuilder:
         return replace(preset, api=replace(preset.api, base=pin.api_base, hosts=pin.api_hosts), api_key=key)
 
     def _fill(self, preset: Provider, pin: Pin) -> Provider:
-        made_for = (preset.id, tuple(sorted(pin.inputs.items())))
+        made_for = (preset.id, tuple(sorted(pin.inputs.items())), pin.plain_host)
         known = self._filled.get(made_for)
         if known is None or known[0] is not preset:  # the file has changed
-            known = self._filled[made_for] = (preset, fill(preset, pin.inputs))
+            known = self._filled[made_for] = (preset, fill(preset, pin.inputs, plain_host=pin.plain_host))
         return known[1]
 
     def for_account(self, record: Record, grant: Grant | None) -> FlowContext:

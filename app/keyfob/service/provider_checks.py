@@ -31,6 +31,7 @@ class _Site:
     provider: str
     title: str
     address: str
+    plain_host: str | None = None
     views: list[AccountView] = field(default_factory=list)
 
 
@@ -74,7 +75,8 @@ class ProviderChecks:
             if view is None or address is None:
                 continue
             site = sites.setdefault(
-                (view.provider, address), _Site(view.provider, view.provider_title, address)
+                (view.provider, address),
+                _Site(view.provider, view.provider_title, address, record.account.pin.plain_host),
             )
             site.views.append(view)
         return sorted(sites.values(), key=lambda site: site.title.lower())
@@ -120,7 +122,8 @@ class _Plan:
         return _standing(site.views)
 
     def _answer(self, site: _Site) -> int:
-        return self._transport.send(Request("GET", f"{site.address}/", "discovery")).status
+        request = Request("GET", f"{site.address}/", "discovery", plain_host=site.plain_host)
+        return self._transport.send(request).status
 
 
 def _standing(views: Sequence[AccountView]) -> Finding:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar, assert_never
 
@@ -76,9 +76,16 @@ class Runner:
         self._transport = transport
 
     def run(
-        self, flow: Flow[T], handlers: EffectHandlers | None = None, cancel: threading.Event | None = None
+        self,
+        flow: Flow[T],
+        handlers: EffectHandlers | None = None,
+        cancel: threading.Event | None = None,
+        *,
+        plain_host: str | None = None,
     ) -> T:
-        """The flow's value. Raises what the flow raises; SignInEnded `cancelled` if `cancel` was set."""
+        """The flow's value. `plain_host`: the host that may be asked without TLS. Raises what the flow
+        raises; SignInEnded `cancelled` if `cancel` was set.
+        """
         handlers = handlers or EffectHandlers()
         sent: list[Request] = []
         try:
@@ -89,6 +96,7 @@ class Runner:
                     if cancel is not None and cancel.is_set() and not isinstance(effect, Keep):
                         raise SignInEnded("The sign-in was cancelled")
                     if isinstance(effect, Send):
+                        effect = Send(replace(effect.request, plain_host=plain_host))
                         sent.append(effect.request)
                     result = self._perform(effect, handlers, cancel)
                 except KeyfobError as error:

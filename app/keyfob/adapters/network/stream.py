@@ -21,8 +21,6 @@ from typing import Any, TypeVar
 
 import httpcore
 
-from keyfob.core.hosts import is_loopback
-
 # An address that does not answer (often a broken IPv6 route) must leave time for the next one.
 ATTEMPT_MOST = 5.0  # s
 _RECORD = 16 * 1024  # bytes; a TLS record
@@ -63,13 +61,14 @@ class Patience(Deadline):
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """Makes the connections of one exchange. With `loopback`, names are taken for their loopback addresses
-    only: `localhost` in a hosts file must not lead plain http off this machine.
+    """Makes the connections of one exchange. With `within`, names are taken for those of their addresses
+    only: `localhost` in a hosts file must not lead plain http off this machine, nor a name of the own network
+    out of it.
     """
 
-    def __init__(self, deadline: Deadline, *, loopback: bool) -> None:
+    def __init__(self, deadline: Deadline, *, within: Callable[[str], bool] | None) -> None:
         self._deadline = deadline
-        self._loopback = loopback
+        self._within = within
 
     def connect_tcp(
         self,
@@ -84,8 +83,8 @@ class DeadlineBackend(httpcore.NetworkBackend):
         """
         with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
             addresses = _resolve(host, port, self._deadline)
-            if self._loopback:
-                addresses = [each for each in addresses if is_loopback(each[1][0])]
+            if self._within is not None:
+                addresses = [each for each in addresses if self._within(each[1][0])]
             return _TcpStream(_connected(addresses, self._deadline), self._deadline)
 
 

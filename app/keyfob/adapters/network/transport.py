@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from keyfob import __version__
 from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Transient
+from keyfob.core.hosts import is_loopback, is_own_network
 from keyfob.core.http import Request, Response, Streamed
 from keyfob.core.text import plain
 from keyfob.ports import Clock
@@ -169,12 +170,13 @@ class _Exchange:
         from keyfob.adapters.network.trust import proxy_for
 
         url = self._checked_url()
-        proxy = proxy_for(url.scheme, url.host, url.port)
+        # Plain http stays on this computer or network: no proxy sees it.
+        proxy = None if url.scheme == "http" else proxy_for(url.scheme, url.host, url.port)
         with (
             httpcore.ConnectionPool(
                 ssl_context=context,
                 max_keepalive_connections=0,
-                network_backend=DeadlineBackend(deadline, loopback=url.scheme == "http"),
+                network_backend=DeadlineBackend(deadline, within=_reach(url)),
                 proxy=None
                 if proxy is None
                 else httpcore.Proxy(
@@ -235,7 +237,7 @@ class _Exchange:
     def _checked_url(self) -> _Address:
         """Checked again before anything is sent to it. Raises SettingWrong."""
         url = self._request.url
-        fault = fault_of(url, most=ADDRESS_MOST)
+        fault = fault_of(url, most=ADDRESS_MOST, plain_host=self._request.plain_host)
         try:
             parts = urlsplit(url)
             self._host = plain(parts.hostname or self._host, 100)
@@ -270,6 +272,13 @@ class _Exchange:
             if len(body) > self._body_most:
                 raise _TooBigError
         return bytes(body)
+
+
+def _reach(url: _Address) -> Callable[[str], bool] | None:
+    """Which addresses a name may lead to: for plain http those of this computer, or of the own network."""
+    if url.scheme == "https":
+        return None
+    return is_loopback if is_loopback(url.host) else is_own_network
 
 
 def _headers_of(answer: httpcore.Response) -> dict[str, str]:

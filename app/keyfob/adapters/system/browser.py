@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from keyfob.core.errors import SettingWrong
-from keyfob.core.hosts import is_loopback
+from keyfob.core.hosts import is_loopback, is_plain_host
 from keyfob.process.own_process import child_environment, find_program
 
 _TOTAL = 4.5  # seconds for all candidates together
@@ -39,14 +39,15 @@ _DESKTOP_OPENERS = (
 )
 
 
-def open_browser(url: str) -> None:
+def open_browser(url: str, plain_host: str | None = None) -> None:
     """Open `url` with `$BROWSER`, else with the desktop's default browser.
 
     `$BROWSER` is a list of commands separated by `os.pathsep`, tried in order, each with `%s` for the address
-    (appended if there is no `%s`). Raises SettingWrong: `endpoint_unsafe` for an address that no browser
-    should get, `browser_failed` if nothing could be started.
+    (appended if there is no `%s`). `plain_host`: the host that the user allowed without TLS. Raises
+    SettingWrong: `endpoint_unsafe` for an address that no browser should get, `browser_failed` if nothing
+    could be started.
     """
-    check_address(url)
+    check_address(url, plain_host)
     environment = child_environment(os.environ)
     end = time.monotonic() + _TOTAL
     for command in _candidates(os.environ, url):
@@ -66,8 +67,10 @@ def has_browser() -> bool:
     return any(find_program(opener[0]) for opener in _DESKTOP_OPENERS)
 
 
-def check_address(url: str) -> None:
-    """Raises SettingWrong `endpoint_unsafe` unless the address is https, or http on this computer."""
+def check_address(url: str, plain_host: str | None = None) -> None:
+    """Raises SettingWrong `endpoint_unsafe` unless the address is https, or http on this computer or at
+    `plain_host`.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -76,7 +79,8 @@ def check_address(url: str) -> None:
             and "\\" not in url  # browsers read it as a slash, parsers do not
             and parts.username is None
             and bool(host)
-            and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+            and (parts.scheme == "https" or is_loopback(host) or is_plain_host(url, plain_host))
+            and parts.scheme in ("https", "http")
             and url.startswith(parts.scheme)
         )
     except ValueError:

@@ -78,6 +78,44 @@ class Blocked(QWidget):
         self.chosen.emit(self.sender().objectName().removeprefix("other_"))
 
 
+class Unencrypted(QWidget):
+    """Whether a server on the user's own network may be used without TLS. Shown while its address begins with
+    http://; another address has to be agreed to anew.
+    """
+
+    changed = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.host: str | None = None
+        self.agreed = Switch(theme, "Connect without encryption")
+        self.agreed.toggled.connect(self.changed)
+        self._words = label("", "hint", wrap=True)
+        texts = QVBoxLayout()
+        texts.setSpacing(theme.px(1))
+        texts.addWidget(label("Connect without encryption", "strong", wrap=True))
+        texts.addWidget(self._words)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(10))
+        row.addWidget(self.agreed, 0, Qt.AlignmentFlag.AlignTop)
+        row.addLayout(texts, 1)
+        self.hide()
+
+    def show_for(self, host: str | None) -> None:
+        """Ask for this host; for none, ask nothing."""
+        if host != self.host:
+            self.host = host
+            self.agreed.setChecked(False)
+        self._words.setText(f"Anybody on your network can read what Keyfob sends to {host}, the token too.")
+        self.setVisible(host is not None)
+
+    @property
+    def allowed(self) -> str | None:
+        """The host that the user has agreed to."""
+        return self.host if self.agreed.isChecked() else None
+
+
 class Expiry(QWidget):
     """Whether and when a key expires."""
 

@@ -26,9 +26,9 @@ from keyfob.core.methods import holds_key
 from keyfob.core.patterns import matches
 from keyfob.core.secret import Secret
 from keyfob.desktop.connect.access_panel import AccessPanel
-from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, short
+from keyfob.desktop.connect.form_cards import Blocked, Expiry, KnownApp, Unencrypted, short
 from keyfob.desktop.connect.form_parts import Field, MethodCards, Numbered
-from keyfob.desktop.connect.forms import SECOND, fault, page_at, pattern_of
+from keyfob.desktop.connect.forms import SECOND, fault, page_at, pattern_of, plain_address
 from keyfob.desktop.connect.models import Form, KeyForm, KnownClient, Registration
 from keyfob.desktop.shared.announce import announce
 from keyfob.desktop.shared.avatar import Tile
@@ -65,6 +65,7 @@ class FormPage(QWidget):
         self.fields: dict[str, QLineEdit] = {}  # by the name of what is entered
         self.problems: dict[str, QLabel] = {}  # the message under each field
         self._rows: dict[str, Field] = {}
+        self._plain: dict[str, Unencrypted] = {}  # by the field of an address
         self.methods: MethodCards | None = None  # to choose from, if there are several
         self.access: AccessPanel | None = None  # what tools may do, if there is a choice
         self._across: QBoxLayout | None = None
@@ -137,6 +138,7 @@ class FormPage(QWidget):
         kept, further = (self.access.chosen, self.access.scopes) if self.access else ((), ())
         chose = self.access is not None
         self.methods, self.access = None, None
+        self._plain = {}
         self.back_button.setVisible(can_go_back)
         # The button's own padding brings its drawing to the edge of the content.
         left = px(EDGE) - (px(9) if can_go_back else 0)
@@ -206,6 +208,10 @@ class FormPage(QWidget):
             column.addWidget(self.methods)
         for each in form.inputs:
             self._field(column, each.name, each.title, each.example, each.help, each.default or "")
+            if each.kind in ("host", "url"):
+                self._plain[each.name] = Unencrypted(self._theme)
+                self._plain[each.name].changed.connect(self._changed)
+                column.addWidget(self._plain[each.name])
         if form.registration and form.known_client is None:
             self._register(column, form, form.registration)
         elif form.known_client and form.known_client.client_id:
@@ -360,6 +366,7 @@ class FormPage(QWidget):
         self._typed, self._form, self._saved = {}, None, None
         self.fields, self.problems, self._rows, self._first = {}, {}, {}, {}
         self.access = None
+        self._plain = {}
 
     def _entered(self) -> dict[str, str]:
         return {name: field.text() for name, field in self.fields.items()}
@@ -370,8 +377,10 @@ class FormPage(QWidget):
         if form is None:
             return
         values = self._entered()
+        for name, plain in self._plain.items():
+            plain.show_for(plain_address(values[name]))
         for press, missing, page in self._pages:
-            known = page_at(page, form.inputs, values) is not None
+            known = page_at(page, form.inputs, values, self._allowed()) is not None
             press.setEnabled(known)
             wanted = [each.title for each in form.inputs if f"{{{each.name}}}" in page]
             missing.setText("" if known else f"First enter this above: {', '.join(wanted)}.")
@@ -392,7 +401,8 @@ class FormPage(QWidget):
                 step.tick(step.done or (ready and step is not self._redirected))
 
     def _open(self, page: str, step: Numbered) -> None:
-        address = page_at(page, self._form.inputs, self._entered()) if self._form else None
+        form = self._form
+        address = page_at(page, form.inputs, self._entered(), self._allowed()) if form else None
         if address is not None:
             self.opened.emit(address)
             step.tick(True)
@@ -438,6 +448,7 @@ class FormPage(QWidget):
             password=Secret(self.fields["password"].text()) if form.password_wanted else None,
             client_id=values.get("client_id") or None,
             client_secret=_secret(values.get("client_secret")),
+            allow_http=self._allowed(),
             key_expires_at=self._expiry.at() if form.key else None,
             access=access.chosen if access is not None else None,
             scopes=access.scopes if access is not None else (),
@@ -450,8 +461,14 @@ class FormPage(QWidget):
 
     def _fault(self, name: str) -> str:
         """What is wrong with a field's text; empty if nothing is."""
-        field = self.fields[name]
+        field, plain = self.fields[name], self._plain.get(name)
+        if plain is not None and plain.host is not None and plain.allowed is None:
+            return "Enter an https address, or switch on Connect without encryption."
         return fault(self._form, name, field.accessibleName(), field.text().strip()) if self._form else ""
+
+    def _allowed(self) -> str | None:
+        """The host that the user has agreed to use without TLS."""
+        return next((plain.allowed for plain in self._plain.values() if plain.allowed), None)
 
     def _complete(self) -> bool:
         """Whether all that is needed is there; what is not is said under its field."""

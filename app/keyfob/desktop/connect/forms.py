@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from keyfob.core.errors import Usage
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.hosts import is_plain_host, plain_host
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.patterns import matches
 from keyfob.core.provider import Input, Provider
@@ -179,17 +180,29 @@ def _page(url: str | None, inputs: Sequence[Input]) -> str | None:
     return url if web_page(sample) else None
 
 
-def page_at(url: str, inputs: Sequence[Input], values: Mapping[str, str]) -> str | None:
-    """The page `url` with what the user entered in place of `{name}`; None while that is missing or wrong."""
+def plain_address(text: str) -> str | None:
+    """The host of an address that begins with http:// and could be used without TLS."""
+    return plain_host(text.strip()) if text.strip().lower().startswith("http://") else None
+
+
+def page_at(
+    url: str, inputs: Sequence[Input], values: Mapping[str, str], allowed: str | None = None
+) -> str | None:
+    """The page `url` with what the user entered in place of `{name}`; None while that is missing or wrong.
+    `allowed`: the host that they allowed without TLS.
+    """
     for entry in inputs:
         place = f"{{{entry.name}}}"
         if place not in url:
             continue
         try:
-            url = url.replace(place, normalised(entry, values.get(entry.name)))
-        except Usage:
+            value = normalised(entry, values.get(entry.name), allowed)
+        except (Usage, SettingWrong):
             return None
-    return web_page(url)
+        if value == allowed:
+            url = url.replace(f"https://{place}", f"http://{place}")
+        url = url.replace(place, value)
+    return url if is_plain_host(url, allowed) else web_page(url)
 
 
 def web_page(url: str | None) -> str | None:

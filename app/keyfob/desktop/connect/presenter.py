@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
+from keyfob.core.hosts import plain_host
 from keyfob.core.methods import Method
 from keyfob.core.provider import EMPTY, Provider
 from keyfob.core.words import MADE_ALGORITHMS
@@ -299,8 +300,10 @@ class SignInPresenter(QObject):
         def failed(_: KeyfobError) -> None:
             self.note.emit(f"Keyfob could not open a browser. Open {address} yourself.", False)
 
-        if fault_of(address) is None:
-            Operation(self, partial(self._engine.browser, address), lambda _: None).failing(failed).start()
+        plain = plain_host(address)  # in an address of the form: the user allowed it there
+        if fault_of(address, plain_host=plain) is None:
+            opened = partial(self._engine.browser, address, *([plain] if plain else []))
+            Operation(self, opened, lambda _: None).failing(failed).start()
 
     def paste(self, text: str) -> None:
         """What the browser could not bring back."""

@@ -28,6 +28,8 @@ REMEDIES: Remedies = {
     "header_reserved": "Leave it out.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
+    "plain_http": "Use an https address[, or connect to {server} without encryption in the form].",
+    "plain_host_unfit": "Use an https address, or the server's address on your network.",
     "access_unknown": "Choose one of the provider's[: {offered}].",
     "input_missing": "Fill it in[, for example {example}].",
     "method_differs": "Use this account's own method, or connect it as a new account.",

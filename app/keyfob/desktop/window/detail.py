@@ -53,6 +53,8 @@ def detail(
         parts.append(view.plan)
     if host := host_of(view):
         parts.append(host)
+    if view.unencrypted:
+        parts.append("Unencrypted")
     if view.connected_at and view.status != "disconnected":
         parts.append(f"connected {time_words.day(view.connected_at, now, zone)}")
     return Detail(
@@ -176,6 +178,8 @@ def _facts(
         out.append(("Next renewal", time_words.moment(view.renews_at, now, zone)))
     if view.grant_ends_at and view.status != "disconnected":
         out.append(("Sign-in ends", time_words.moment(view.grant_ends_at, now, zone)))
+    if view.unencrypted:
+        out.append(("Connection", "Unencrypted, on your own network"))
     if view.status != "disconnected":
         out.append(("Kept in", kept_in))
     return tuple(out)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from keyfob.core.errors import SettingWrong
-from keyfob.core.hosts import is_inside, is_loopback
+from keyfob.core.hosts import is_inside, is_loopback, is_plain_host
 from keyfob.core.text import plain
 
 MOST = 2_048  # characters of an endpoint's address; longer ones are not addresses
@@ -32,10 +32,10 @@ def leads_inside(url: str, named_by: str | None) -> bool:
     return is_inside(urlsplit(url).hostname)
 
 
-def fault_of(url: object, *, most: int = MOST) -> str | None:
-    """Why an address is unfit to be used, None if it is fit: `https`, or `http` on loopback alone; a host; no
-    user name; no character that RFC 3986 leaves out, so that none means anything to a shell or a command's
-    options; no more than `most` characters.
+def fault_of(url: object, *, most: int = MOST, plain_host: str | None = None) -> str | None:
+    """Why an address is unfit to be used, None if it is fit: `https`, or `http` on loopback and at
+    `plain_host`, for which the user has agreed to it; a host; no user name; no character that RFC 3986 leaves
+    out, so that none means anything to a shell or a command's options; no more than `most` characters.
     """
     if not isinstance(url, str) or not url:
         return "it is not an address"
@@ -55,19 +55,20 @@ def fault_of(url: object, *, most: int = MOST) -> str | None:
     host = parts.hostname
     if not host or port == 0 or not (parts.netloc.startswith("[") or _HOST.fullmatch(host)):
         return "its host is not valid"
-    if parts.scheme == "http" and not is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host) and not is_plain_host(url, plain_host):
         return "it is not https"
     return None
 
 
-def safe(url: str | None, what: str) -> str:
-    """The address, if it may be used; `what` names it in the error ("The token endpoint").
+def safe(url: str | None, what: str, plain_host: str | None = None) -> str:
+    """The address, if it may be used; `what` names it in the error ("The token endpoint"). `plain_host`: as
+    in `fault_of`.
 
     Raises SettingWrong `endpoint_unsafe`, or `preset_faulty` if there is none.
     """
     if url is None:
         raise SettingWrong(f"{what} is not known", code="preset_faulty")
-    fault = fault_of(url)
+    fault = fault_of(url, plain_host=plain_host)
     if fault is not None:
         raise SettingWrong(f"{what} cannot be used: {fault}", code="endpoint_unsafe", detail=plain(url))
     return url

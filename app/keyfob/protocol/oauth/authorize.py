@@ -21,7 +21,7 @@ from keyfob.core.provider import Server
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, OpenBrowser
-from keyfob.protocol.http.urls import safe, with_query
+from keyfob.protocol.http.urls import with_query
 from keyfob.protocol.identity import identify
 from keyfob.protocol.oauth import par
 from keyfob.protocol.oauth.api_address import at_answered_address
@@ -51,7 +51,7 @@ def authorization_code(
     other = own_sign_in(ctx.provider.quirks)
     if other is not None:
         return (yield from other(ctx, state=state, code_verifier=code_verifier))
-    endpoint = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    endpoint = ctx.safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
     check_pkce(ctx)
     sent_nonce = nonce if wants_id_token(ctx) and ctx.provider.nonce else None
     params = authorization_params(ctx, state, sent_nonce, code_verifier, login_hint)

@@ -22,7 +22,7 @@ from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Step, Wait
 from keyfob.protocol.http.responses import NotStrictError, error_of, is_web_page, parse_object, read_first
-from keyfob.protocol.http.urls import fault_of, leads_inside, safe
+from keyfob.protocol.http.urls import fault_of, leads_inside
 from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import receive, token_request
 from keyfob.protocol.oauth.token_answer import Answer
@@ -61,7 +61,9 @@ def device_code(
 def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
     """RFC 8628 §3.1 and §3.2. The request is not a token request, so it carries no proof of possession."""
     provider = ctx.provider
-    endpoint = safe(ctx.server.endpoints.device_authorization_endpoint, "The device authorization endpoint")
+    endpoint = ctx.safe(
+        ctx.server.endpoints.device_authorization_endpoint, "The device authorization endpoint"
+    )
     params = dict(provider.device_params)
     params |= _scopes(ctx)
     if ctx.resource is not None:
@@ -77,7 +79,7 @@ def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
         raise PeerFault(f"{provider.title} sent no device code", code="response_invalid")
     if not isinstance(user_code, str) or not user_code.strip() or len(user_code) > _USER_CODE_MOST:
         raise PeerFault(f"{provider.title} sent no code to enter", code="response_invalid")
-    if _unfit(page, endpoint):
+    if _unfit(ctx, page, endpoint):
         raise PeerFault(f"{provider.title} sent no page for entering the code", code="response_invalid")
     life = _span(answer.get("expires_in"), LIFE)
     return _Begun(
@@ -85,16 +87,16 @@ def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
         shown=ShowCode(
             user_code=plain(user_code.strip()),
             verification_uri=str(page),
-            verification_uri_complete=None if _unfit(whole, endpoint) else str(whole),
+            verification_uri_complete=None if _unfit(ctx, whole, endpoint) else str(whole),
             expires_at=response.at + min(life, LIFE_MOST),
         ),
         interval=min(_span(answer.get("interval"), INTERVAL), INTERVAL_MOST),
     )
 
 
-def _unfit(page: Json, endpoint: str) -> bool:
+def _unfit(ctx: FlowContext, page: Json, endpoint: str) -> bool:
     """Whether no browser is to open this address, which the server named."""
-    return fault_of(page) is not None or leads_inside(page, endpoint)
+    return fault_of(page, plain_host=ctx.provider.plain_host) is not None or leads_inside(page, endpoint)
 
 
 def _span(value: object, otherwise: timedelta) -> timedelta:

@@ -32,9 +32,9 @@ def discover(provider: Provider) -> Flow[Server]:
     `metadata_invalid`, SettingWrong `endpoint_unsafe`, Transient.
     """
     if provider.discovery is None:
-        check_endpoints(provider.endpoints, None)
+        check_endpoints(provider.endpoints, None, provider.plain_host)
         return provider.default_server()
-    url = safe(metadata_url(provider), "The address of the server's metadata")
+    url = safe(metadata_url(provider), "The address of the server's metadata", provider.plain_host)
     response: Response = yield Send(Request("GET", url, "discovery", {"Accept": "application/json"}))
     what = f"{provider.title}'s metadata"
     if 300 <= response.status < 500 and response.status not in (408, 429):
@@ -53,7 +53,7 @@ def metadata_url(provider: Provider) -> str:
     kind = provider.discovery or ""
     if kind not in ("openid", "oauth"):
         return kind
-    issuer = safe(provider.issuer, "The issuer")
+    issuer = safe(provider.issuer, "The issuer", provider.plain_host)
     parts = urlsplit(issuer)
     if parts.query or parts.fragment:
         raise SettingWrong("The issuer must not have a query", code="endpoint_unsafe")
@@ -75,7 +75,7 @@ def read_metadata(provider: Provider, data: Mapping[str, Any], url: str) -> Serv
         # `refresh_endpoint` is not a metadata field: a server that names one means something else.
         found[name] = own if own or name == "refresh_endpoint" else _text(data, name)
     endpoints = Endpoints(**found)
-    check_endpoints(endpoints, issuer)
+    check_endpoints(endpoints, issuer, provider.plain_host)
     return Server(
         issuer=issuer,
         endpoints=endpoints,
@@ -128,7 +128,7 @@ def _addresses_of(issuer: str) -> tuple[str, ...]:
     )
 
 
-def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
+def check_endpoints(endpoints: Endpoints, issuer: str | None, plain_host: str | None = None) -> None:
     """Each address is fit, and a server elsewhere names none on this computer or in its network. Raises
     SettingWrong `endpoint_unsafe`.
     """
@@ -136,7 +136,7 @@ def check_endpoints(endpoints: Endpoints, issuer: str | None) -> None:
         url = getattr(endpoints, name)
         if url is None:
             continue
-        safe(url, f"The {name}")
+        safe(url, f"The {name}", plain_host)
         if leads_inside(url, issuer):
             raise SettingWrong(
                 f"The {name} cannot be used: it is on this computer or its network",

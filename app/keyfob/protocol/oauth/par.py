@@ -17,7 +17,6 @@ from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow
 from keyfob.protocol.http.responses import read_first
-from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth.client_auth import authenticate
 
 _URI_MOST = 2_048  # characters; it becomes part of the address that the browser opens
@@ -34,7 +33,7 @@ def push(
     SettingWrong if the server refuses the client or scopes, Transient if it is down, PeerFault for an answer
     that breaks RFC 9126 §2.2 or has expired on arrival.
     """
-    endpoint = safe(
+    endpoint = ctx.safe(
         ctx.server.endpoints.pushed_authorization_request_endpoint,
         "The pushed authorization request endpoint",
     )

@@ -31,7 +31,6 @@ from keyfob.protocol.http.responses import (
     is_web_page,
     parse_object,
 )
-from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.token_placement import place_token, token_values
 
@@ -129,7 +128,7 @@ def _request(
     in its address; a parameter with `{token}` takes the place of RFC 7009's two.
     """
     client_id = ctx.client.client_id or ""
-    endpoint = safe(url.replace("{client_id}", quote(client_id, safe="")), "The revocation endpoint")
+    endpoint = ctx.safe(url.replace("{client_id}", quote(client_id, safe="")), "The revocation endpoint")
     words = {"token": token.reveal(), "hint": hint, "client_id": client_id}
     params = {name: _filled(value, words) for name, value in way.params.items()}
     headers = {"Accept": "application/json"}

@@ -19,7 +19,6 @@ from keyfob.core.words import Purpose
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow, Keep
-from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.oauth.token_answer import Answer, given, given_by_unreadable, read_answer
 
@@ -34,7 +33,7 @@ def token_request(
     """A token endpoint request with the client's authentication, as form or JSON as the preset says. `url` is
     for other endpoints that authenticate the client alike. Holds secrets. Raises SettingWrong.
     """
-    endpoint = safe(url or ctx.server.endpoints.token_endpoint, "The token endpoint")
+    endpoint = ctx.safe(url or ctx.server.endpoints.token_endpoint, "The token endpoint")
     as_json = ctx.provider.token_answer.request_format == "json"
     kind = "application/json" if as_json else "application/x-www-form-urlencoded"
     headers = {"Accept": "application/json", "Content-Type": kind}

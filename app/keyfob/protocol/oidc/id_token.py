@@ -24,7 +24,6 @@ from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow, Send
 from keyfob.protocol.http.responses import NotStrictError, parse_json
-from keyfob.protocol.http.urls import safe
 from keyfob.protocol.oidc.keys import ALGORITHMS, decode_base64url, fits, read_keys
 
 SKEW = 60  # seconds that two honest clocks may differ
@@ -159,7 +158,7 @@ def _check_announced(ctx: FlowContext, alg: str) -> None:
 
 
 def _check_signature(ctx: FlowContext, token: Secret, header: Mapping[str, Any], at: datetime) -> Flow[None]:
-    uri = safe(ctx.server.endpoints.jwks_uri, "The address of the signing keys")
+    uri = ctx.safe(ctx.server.endpoints.jwks_uri, "The address of the signing keys")
     keys = ctx.env.keys
     known = keys.cached(uri)
     if _signed_by_one_of(known, token, header):

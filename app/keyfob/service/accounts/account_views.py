@@ -111,6 +111,7 @@ class AccountViews:
             base_scopes=tuple(each for each in record.scopes if known and each in known.scopes),
             more_access=known is not None and len(granted(known, record.scopes)) < len(known.access),
             issuer=account.pin.server.issuer,
+            unencrypted=account.pin.plain_host is not None,
             hosts=hosts_of(provider, account) if provider else (),
             ended_hint=ended_hint(provider, record) if provider else "",
         )

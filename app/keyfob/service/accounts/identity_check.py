@@ -119,8 +119,12 @@ class IdentityCheck:
         profile = ctx.provider.key_for(method)
         source = (profile.identity if profile else ctx.provider.identity).source
         if source in ("userinfo", "request"):
-            return self._runner.run(identity.identify(ctx, grant, claims=None, method=method))
-        return self._runner.run(identity.probe(ctx, grant, subject=subject, method=method))
+            return self._runner.run(
+                identity.identify(ctx, grant, claims=None, method=method), plain_host=ctx.provider.plain_host
+            )
+        return self._runner.run(
+            identity.probe(ctx, grant, subject=subject, method=method), plain_host=ctx.provider.plain_host
+        )
 
     def _test_by_renewing(self, record: Record) -> bool:
         nobody = METHOD_FACTS[record.account.method].by_client  # who-am-I knows users alone

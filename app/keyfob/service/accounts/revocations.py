@@ -293,7 +293,10 @@ class Revocations:
         if ctx.provider.revocation.style == "nextcloud":
             server = ctx.provider.api.base or ctx.server.issuer or ""
             login = ctx.inputs.get("login", "")
-            gone = self._runner.run(nextcloud.forget_app_password(server, login, grant.access))
+            gone = self._runner.run(
+                nextcloud.forget_app_password(ctx, server, login, grant.access),
+                plain_host=ctx.provider.plain_host,
+            )
             return "yes" if gone == "yes" else "unsupported"
         outcomes = [self._revoke_one(ctx, grant, token, hint) for token, hint in _tokens(ctx, grant)]
         # Revoking one of them ends the others too (RFC 7009 §2.1).
@@ -305,7 +308,9 @@ class Revocations:
     ) -> RevocationOutcome:
         is_access = hint == "access_token"
         expired = is_access and grant.expired(self._env.now())
-        answer = self._runner.run(revoke.revoke(ctx, token, hint, expired=expired))
+        answer = self._runner.run(
+            revoke.revoke(ctx, token, hint, expired=expired), plain_host=ctx.provider.plain_host
+        )
         if answer in ("yes", "unsupported"):
             return answer
         lives = self._still_lives(ctx, grant) if is_access and not expired else None
@@ -323,7 +328,9 @@ class Revocations:
         if it is to be asked again.
         """
         try:
-            self._runner.run(identity.probe(ctx, grant, subject="", method="oauth"))
+            self._runner.run(
+                identity.probe(ctx, grant, subject="", method="oauth"), plain_host=ctx.provider.plain_host
+            )
         except SignInNeeded:
             return False
         except SettingWrong:

@@ -106,6 +106,10 @@ class Signer:
         refuse_headers(headers, api_of(provider, record.account.method))
         return address_of(record, provider, target)
 
+    def plain_host(self, ref: str) -> str | None:
+        """The host of this account that the user allowed without TLS."""
+        return self._accounts.resolve(ref).account.pin.plain_host
+
     def follow(self, ref: str, url: str, location: str) -> str:
         """Where a redirect at `url` leads. Raises SettingWrong `host_not_allowed` if the credentials may not
         follow.
@@ -171,7 +175,7 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
         if not base:
             raise SettingWrong(f"{provider.title}'s preset has no API address", code="host_not_allowed")
         target = base.rstrip("/") + target
-    fault = fault_of(target)
+    fault = fault_of(target, plain_host=provider.plain_host)
     if fault is not None:
         raise SettingWrong(f"This is not an address of {provider.title}: {fault}", code="host_not_allowed")
     parts, below = urlsplit(target), list(filter(is_suffix, api_of(provider, record.account.method).hosts))
@@ -198,7 +202,7 @@ def _origins(record: Record, provider: Provider) -> Iterator[str]:
     if key is None:
         named.append(pinned.userinfo_endpoint)
     for url in named:
-        if url is not None and fault_of(url) is None:
+        if url is not None and fault_of(url, plain_host=provider.plain_host) is None:
             yield origin_of(url)
 
 

@@ -36,4 +36,4 @@ class TokenEndpoint:
             flow = client_credentials.ask_again(context, grant)
         else:
             flow = renewal.renew(context, grant, subject=record.account.subject)
-        return self._runner.run(flow, EffectHandlers(keep=keep))
+        return self._runner.run(flow, EffectHandlers(keep=keep), plain_host=context.provider.plain_host)

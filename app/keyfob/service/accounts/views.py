@@ -60,6 +60,7 @@ class SignInRequest:
     password: Secret | None = None
     client_id: str | None = None  # the user's own app registration, kept for the next time
     client_secret: Secret | None = None
+    allow_http: str | None = None  # a host of the own network that may be asked without TLS: HOST[:PORT]
     key_expires_at: datetime | None = None
     timeout: float = SIGN_IN_TIME  # seconds for the user to finish in the browser
     open_browser: bool = True

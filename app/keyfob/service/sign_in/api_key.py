@@ -47,7 +47,7 @@ class ApiKeySignIn:
         ready.attempt.advance(stage="checking")
         flow = identity.identify(context, grant, claims=None, method="api_key")
         try:
-            who = self._runner.run(flow, cancel=ready.attempt.cancelled)
+            who = self._runner.run(flow, cancel=ready.attempt.cancelled, plain_host=provider.plain_host)
         except SignInNeeded as refused:
             raise SignInNeeded(refused.message, code="key_refused", detail=refused.detail) from refused
         return SignInOutcome(

@@ -33,11 +33,14 @@ class AppPasswordSignIn:
         handlers = self._interaction.handlers(attempt, context, NO_SECRETS)
 
         def open_and_wait(url: Secret) -> None:
-            self._interaction.open_browser(attempt, url)
+            self._interaction.open_browser(attempt, url, provider.plain_host)
             attempt.advance(stage="waiting")
 
         result = self._runner.run(
-            nextcloud.app_password(context), replace(handlers, open_browser=open_and_wait), attempt.cancelled
+            nextcloud.app_password(context),
+            replace(handlers, open_browser=open_and_wait),
+            attempt.cancelled,
+            plain_host=provider.plain_host,
         )
         # The login name is part of what opens the account, and without it the password cannot be given back.
         context = replace(context, inputs={**ready.inputs, "login": result.extra["login"]})
@@ -46,5 +49,5 @@ class AppPasswordSignIn:
         # The login name says who may enter; who that is, the server
         # itself says, as it will at each later test.
         flow = identity.identify(context, result.grant, claims=None, method="app_password")
-        who = self._runner.run(flow, cancel=attempt.cancelled)
+        who = self._runner.run(flow, cancel=attempt.cancelled, plain_host=provider.plain_host)
         return SignInOutcome(replace(result, identity=who), context, api_base=result.extra.get("server"))

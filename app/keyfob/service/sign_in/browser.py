@@ -47,5 +47,5 @@ class BrowserSignIn:
             login_hint=ready.record.account.email if ready.record else None,
         )
         handlers = self._interaction.handlers_with(listener, attempt, context, choice.secrets)
-        result = self._runner.run(flow, handlers, attempt.cancelled)
+        result = self._runner.run(flow, handlers, attempt.cancelled, plain_host=ready.provider.plain_host)
         return outcome_of(result, context, choice, self._clock)

@@ -28,5 +28,7 @@ class ClientCredentialsSignIn:
         ready.attempt.advance(stage="checking")
         handlers = self._interaction.handlers(ready.attempt, context, choice.secrets)
         flow = client_credentials.client_credentials(context)
-        result = self._runner.run(flow, handlers, ready.attempt.cancelled)
+        result = self._runner.run(
+            flow, handlers, ready.attempt.cancelled, plain_host=ready.provider.plain_host
+        )
         return outcome_of(result, context, choice, self._clock)

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.hosts import plain_host
 from keyfob.core.methods import METHOD_FACTS, holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import client_of
@@ -96,13 +97,16 @@ class Clients:
                     code="input_missing",
                     facts={"name": wanted.name, "example": wanted.example},
                 )
-            values[wanted.name] = normalised(wanted, value) if value else value
+            allowed = allowed_host(request, record)
+            values[wanted.name] = normalised(wanted, value, allowed) if value else value
         return values
 
-    def filled(self, preset: Provider, inputs: Mapping[str, str]) -> Provider:
-        """The preset with the inputs in its addresses, and the redirect that the environment asks for."""
+    def filled(self, preset: Provider, inputs: Mapping[str, str], plain_host: str | None = None) -> Provider:
+        """The preset with the inputs in its addresses, and the redirect that the environment asks for.
+        `plain_host`: as in `providers.substitute.fill`.
+        """
         own = {name: value for name, value in inputs.items() if name in _names(preset)}
-        provider = fill(preset, own, installation=self._installation())
+        provider = fill(preset, own, installation=self._installation(), plain_host=plain_host)
         redirect = self._from_environment(provider, "redirect_uri")
         if redirect:
             provider = replace(
@@ -318,6 +322,22 @@ class Clients:
     def _from_environment(self, provider: Provider, what: str) -> str | None:
         name = provider.client.env.get(what)
         return self._environment.get(name) or None if name else None
+
+
+def allowed_host(request: SignInRequest, record: Record | None) -> str | None:
+    """The host that the user allows without TLS, now or when the account was connected. Raises Usage if it
+    is none of the own network.
+    """
+    if request.allow_http is None:
+        return record.account.pin.plain_host if record else None
+    host = plain_host(request.allow_http.strip())
+    if host is None:
+        raise Usage(
+            "Only a server on your own network can do without TLS: a private IP address, a name that ends "
+            "with .local, or a name without a dot",
+            code="plain_host_unfit",
+        )
+    return host
 
 
 def _missing(provider: Provider, redirect_uri: str | None) -> SettingWrong:

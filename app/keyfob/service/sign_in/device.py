@@ -24,5 +24,10 @@ class DeviceSignIn:
         context, choice = self._contexts.discover(ready, None)
         context = self._contexts.bound(context, ready)
         handlers = self._interaction.handlers(ready.attempt, context, choice.secrets)
-        result = self._runner.run(device.device_code(context), handlers, ready.attempt.cancelled)
+        result = self._runner.run(
+            device.device_code(context),
+            handlers,
+            ready.attempt.cancelled,
+            plain_host=ready.provider.plain_host,
+        )
         return outcome_of(result, context, choice, self._clock)

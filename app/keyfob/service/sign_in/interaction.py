@@ -61,7 +61,7 @@ class Interaction:
 
         return EffectHandlers(
             keep=keep,
-            open_browser=partial(self.open_browser, attempt),
+            open_browser=partial(self.open_browser, attempt, plain_host=context.provider.plain_host),
             show_code=partial(_show_code, attempt),
             step=lambda stage: attempt.advance(stage=stage),
         )
@@ -75,7 +75,7 @@ class Interaction:
         def await_callback(expectation: Expectation) -> Callback:
             listener.expect(expectation)
             while to_open:
-                self.open_browser(attempt, to_open.pop())
+                self.open_browser(attempt, to_open.pop(), context.provider.plain_host)
             span = timedelta(seconds=attempt.request.timeout)
             attempt.advance(stage="waiting", deadline=self._clock() + span)
             callback = listener.wait(deadline=span, cancel=attempt.cancelled)
@@ -91,16 +91,20 @@ class Interaction:
             await_callback=await_callback,
         )
 
-    def open_browser(self, attempt: Attempt, url: Secret) -> None:
-        """Open `url`, or leave it to the user if they asked for that or there is no browser here. Raises
-        SettingWrong for a browser setting that cannot be used.
+    def open_browser(self, attempt: Attempt, url: Secret, plain_host: str | None = None) -> None:
+        """Open `url`, or leave it to the user if they asked for that or there is no browser here.
+        `plain_host`: the host that may be opened without TLS. Raises SettingWrong for a browser setting that
+        cannot be used.
         """
         attempt.advance(stage="browser", url=url)
         if not attempt.request.open_browser:
             attempt.advance(browser_opened=None)
             return
         try:
-            self._browser(url.reveal())
+            if plain_host is None:
+                self._browser(url.reveal())
+            else:
+                self._browser(url.reveal(), plain_host)
         except SettingWrong as error:
             if error.code != "browser_failed":
                 raise

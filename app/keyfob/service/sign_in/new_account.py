@@ -36,6 +36,7 @@ def account_of(
         api_base=outcome.api_base or provider.api.base,
         api_hosts=_hosts(provider, ready.method, outcome.api_hosts),
         dpop=context.dpop_key is not None,
+        plain_host=provider.plain_host,
     )
     label = (
         ready.attempt.request.label

@@ -43,7 +43,11 @@ class NewContexts:
         """Ask the server for its metadata, and choose the client. `redirect_uri` is None if no browser comes
         back. Raises what discovery, registration and the vault raise.
         """
-        server = self._runner.run(discovery.discover(ready.provider), cancel=ready.attempt.cancelled)
+        server = self._runner.run(
+            discovery.discover(ready.provider),
+            cancel=ready.attempt.cancelled,
+            plain_host=ready.provider.plain_host,
+        )
         choice = self.choose_client(ready, server, redirect_uri)
         scopes = ready.scopes
         if choice.scopes is not None and redirect_uri is not None:

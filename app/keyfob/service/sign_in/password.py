@@ -33,5 +33,5 @@ class PasswordSignIn:
         attempt.advance(stage="checking")
         flow = password.password_sign_in(context, username=username, password=secret)
         handlers = self._interaction.handlers(attempt, context, choice.secrets)
-        result = self._runner.run(flow, handlers, attempt.cancelled)
+        result = self._runner.run(flow, handlers, attempt.cancelled, plain_host=ready.provider.plain_host)
         return outcome_of(result, context, choice, self._clock)

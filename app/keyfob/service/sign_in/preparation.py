@@ -22,7 +22,7 @@ from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.sign_in.attempt import Attempt
-from keyfob.service.sign_in.clients import Clients
+from keyfob.service.sign_in.clients import Clients, allowed_host
 from keyfob.service.sign_in.new_account import server_inputs
 from keyfob.service.sign_in.prepared import PreparedSignIn
 
@@ -80,7 +80,7 @@ class Preparation:
             _refuse_elsewhere(record, inputs)
         return PreparedSignIn(
             attempt,
-            self._clients.filled(preset, inputs),
+            self._clients.filled(preset, inputs, allowed_host(request, record)),
             attempt.progress.method,
             record.account.key if record else self._entropy(12),
             inputs,
