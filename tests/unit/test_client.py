@@ -324,6 +324,16 @@ def test_the_fast_path_without_an_agent_is_the_commands(folder: Path) -> None:
     assert fast_token(["example"]) is None
 
 
+@pytest.mark.parametrize(("code", "exit_code"), [("agent_locked", 4), ("keychain_locked", None)])
+def test_a_locked_agent_is_not_passed_by_at_a_desktop_that_could_unlock_a_keychain(
+    code: str, exit_code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"keyfob-exit": "4", "keyfob-code": code}
+    monkeypatch.setattr("keyfob.client.fast_token.exchange", lambda *_: (503, headers, b"It is locked."))
+    monkeypatch.setattr("keyfob.process.terminal.can_ask", lambda: True)
+    assert fast_token(["example"]) == exit_code
+
+
 def test_importing_keyfob_costs_nothing() -> None:
     """The import costs no Qt, no httpx and no keyring until they are needed."""
     script = (

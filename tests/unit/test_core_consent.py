@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,10 +20,27 @@ AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
         (Program("tool"), "tool"),
         (Program("/usr/bin/evil\x1b[2J"), "evil\\x1b[2J"),
         (Program(""), "an unknown program"),
+        (Program("/usr/bin/python3", "-c"), "python3 -c …"),
+        (Program("/usr/bin/python3", "-m http.server"), "python3 -m http.server"),
     ],
 )
 def test_a_program_s_name(program: Program, name: str) -> None:
     assert program.name == name
+
+
+@pytest.mark.parametrize(
+    ("program", "typed"),
+    [
+        (Program("/usr/bin/git"), "/usr/bin/git"),
+        (Program("/opt/my tool"), """''"'"'/opt/my tool'"'"''"""),
+        (Program("/usr/bin/python3", "/home/a/b c.py"), """'/usr/bin/python3 '"'"'/home/a/b c.py'"'"''"""),
+        (Program("/usr/bin/python3", "-c"), "'/usr/bin/python3 -c'"),
+        (Program("/usr/bin/python3", "-m http.server"), "'/usr/bin/python3 -m http.server'"),
+    ],
+)
+def test_a_program_can_be_typed_as_it_is_shown(program: Program, typed: str) -> None:
+    assert program.command == typed
+    assert len(shlex.split(typed)) == 1
 
 
 def test_a_permission_is_for_the_program_and_its_script_wherever_it_works() -> None:

@@ -8,6 +8,7 @@ malicious program, and Settings says so next to the setting.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -17,7 +18,9 @@ from pathlib import Path
 
 from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program
-from keyfob.process.own_process import own_command, package_root
+from keyfob.core.errors import Usage
+from keyfob.core.text import plain
+from keyfob.process.own_process import find_program, own_command, package_root
 from keyfob.service.consents import Consents
 
 PARENTS_MOST = 6
@@ -77,6 +80,50 @@ def program_at(pid: int | None) -> Program:
         if above.executable:
             parents.append(above.script or above.executable)
     return replace(found, parents=tuple(parents))
+
+
+def program_of(command: str, folder: str) -> Program:
+    """The program that a command line starts in `folder`, as it will look at the other end of the socket: a
+    program's name or path, or an interpreter with its script. Raises Usage.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    found = find_program(words[0]) if words else None
+    if found is None:
+        what = plain(words[0] if words else command, 160)
+        raise Usage(f"There is no program {what}", remedy="Give its path, or a name that is on the PATH.")
+    name = Path(found).name
+    if len(words) == 1 and not name.startswith(INTERPRETERS):
+        interpreter = _interpreter_of(found)
+        if interpreter is not None:
+            words, found = [interpreter, found], interpreter
+    executable = os.path.realpath(found)
+    if len(words) == 1:
+        return Program(executable)
+    script = script_of(executable, words, folder)
+    if script is None:
+        raise Usage(
+            f"{plain(name, 60)} is not an interpreter that Keyfob knows",
+            remedy="Give the program without its arguments.",
+        )
+    return Program(executable, script)
+
+
+def _interpreter_of(file: str) -> str | None:
+    """What the first line of a script names (`#!`); None for a program that is no script."""
+    try:
+        with Path(file).open("rb") as script:
+            line = script.readline(1024)
+    except OSError:
+        return None
+    if not line.startswith(b"#!"):
+        return None
+    words = os.fsdecode(line[2:]).split()
+    if words and Path(words[0]).name == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    return find_program(words[0]) if words else None
 
 
 def is_own_command(program: Program, words: list[str]) -> bool:

@@ -133,7 +133,8 @@ REMEDIES: Remedies = {
     "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "Use `keyfob request` for this account. The provider's terms do not let other "
     "tools use the token.",
-    "consent_refused": "Allow the program in Keyfob's window, or turn off this check: `keyfob settings set "
+    "consent_refused": "Allow the program in Keyfob's window[ or with `keyfob permissions --allow {name} "
+    "{account}`]. To turn off this check, run `keyfob settings set "
     "named_app_consent off`.",
     "method_not_offered": "Choose one of the methods that this provider offers.",
     "tls_untrusted": "Check the address and your clock. On a company network, set SSL_CERT_FILE to the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -50,9 +51,32 @@ class Program:
 
     @property
     def name(self) -> str:
-        """For a sentence: the script's or the executable's file name."""
+        """For a sentence: the script's or the executable's file name; `python3 -c …` for code that is not in
+        a file.
+        """
         path = self.script or self.executable
-        return plain(path.rpartition("/")[2] or path, 60) or "an unknown program"
+        if path.startswith("-"):
+            return plain(as_typed(_file_name(self.executable), path), 60)
+        return plain(_file_name(path), 60) or "an unknown program"
+
+    @property
+    def command(self) -> str:
+        """The words that name it to `keyfob permissions --allow`."""
+        script = self.script or ""
+        words = script.split(" ", 1) if script.startswith("-m ") else [script] if script else []
+        return shlex.quote(shlex.join([self.executable, *words]))
+
+
+def as_typed(executable: str, script: str | None) -> str:
+    """A program as a line: its script; an interpreter's option after the interpreter; else the executable."""
+    if script is None or not script.startswith("-"):
+        return script or executable
+    # `-m module` says which; after the others comes code.
+    return f"{executable} {script}" if " " in script else f"{executable} {script} …"
+
+
+def _file_name(path: str) -> str:
+    return path.rpartition("/")[2] or path
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,13 @@ class Consents:
                 self._store.write(name, None)
         return sorted(found, key=lambda permission: permission.at)
 
+    def allow(self, program: Program, account_id: str, account_key: str, reply: Reply) -> Permission:
+        """Save an answer without a question."""
+        self._write(program, account_id, account_key, reply)
+        permission = self._read(_name(account_key, program))
+        assert permission is not None
+        return permission
+
     def revoke(self, permission_id: str) -> None:
         """The program is asked about again the next time. Raises NotFound `permission_not_found`."""
         for permission in self.list():
@@ -255,5 +262,7 @@ def _name(account_key: str, program: Program) -> str:
 
 def _refusal(program: Program, account_id: str, reason: str) -> SettingWrong:
     return SettingWrong(
-        f"{plain(program.name, 60)} may not use the token of {account_id}: {reason}", code="consent_refused"
+        f"{plain(program.name, 60)} may not use the token of {account_id}: {reason}",
+        code="consent_refused",
+        facts={"name": program.command, "account": account_id} if program.executable else {},
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from keyfob.core.consent import Permission, Reply
+from keyfob.core.consent import Permission, Program, Reply, as_typed
 from keyfob.core.text import plain
 from keyfob.core.time_words import clock_time
 from keyfob.desktop.shared.theme import Theme
@@ -65,9 +65,8 @@ class ProgramCard(QWidget):
 
 
 def program_name(permission: Permission) -> str:
-    """The script's or the executable's file name."""
-    path = permission.script or permission.executable
-    return plain(path.rpartition("/")[2] or path, 60)
+    """As `Program.name`."""
+    return Program(permission.executable, permission.script).name
 
 
 def how_long(permission: Permission) -> str:
@@ -93,7 +92,7 @@ class _Row(QWidget):
     def __init__(self, theme: Theme, permission: Permission) -> None:
         super().__init__()
         self._permission = permission
-        path = permission.script or permission.executable
+        path = as_typed(permission.executable, permission.script)
         name = program_name(permission)
         title, note = Elided("", "strong"), Elided("", "small")
         title.show_text(f"{name}: {permission.account_id}")
