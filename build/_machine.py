@@ -49,6 +49,7 @@ TESTS = [
     *"curl openssh-client openssh-server openssl".split(),  # tools that ask for tokens, hostile servers
     *"zsh fish".split(),  # completion in the real shells
     *"make g++".split(),  # a native module of the atproto server
+    "docker-registry",  # a registry with token authentication
     "python3-venv",
     # Tools that are often there without a package of this name.
     *(
@@ -60,6 +61,7 @@ TESTS = [
 # Services that come with these packages and stay switched off: tests start servers of their own.
 SERVICES = {
     "openssh-server": ("ssh.service", "ssh.socket"),
+    "docker-registry": ("docker-registry.service",),
     "docker.io": ("docker.service", "docker.socket", "containerd.service"),
 }
 FOR_UV = ["python3-venv", "ca-certificates"]

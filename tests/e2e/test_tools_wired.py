@@ -18,6 +18,7 @@ import pytest
 
 from support import python_tools
 from support.node import node, npm
+from support.registry import Registry
 from support.session import DesktopSession
 from support.workshop import ROOT, Bench, bench_at, program
 
@@ -167,6 +168,35 @@ def test_docker(safe: Bench) -> None:
     assert json.loads(looked.out)["schemaVersion"] == 2
     assert safe.token() in safe.shop.tokens_seen("/v2/")
     unwired(safe, "docker", {config: old})
+
+
+def test_an_image_is_pulled_from_a_real_registry_once_the_account_may(bench: Bench) -> None:
+    """Its tokens want the scope email. Keyfob says what is lacking, and the command that asks for it."""
+    docker = program("docker", "docker.io")
+
+    def may(token: str) -> bool:
+        return "email" in (bench.shop.user(token) or {})
+
+    with Registry(bench.home.parent, program("docker-registry", "docker-registry"), may) as registry:
+        registry.push()
+        bench.preset("gitea", hosts=(registry.host,))
+        path = bench.keyfob_home / "config" / "providers" / "gitea.toml"
+        narrow = path.read_text().replace('"profile", "email", ', '"profile", ')
+        more = '\n[[access]]\nid = "packages"\ntitle = "Read packages"\nscopes = ["email"]\n'
+        path.write_text(narrow + more)
+        bench.sign_in("connect", "gitea", "--method", "oauth")
+        ask = "keyfob reconnect gitea/alice --access packages"
+        wiring = bench.keyfob("wire", "docker", "gitea", "--host", registry.host, "--yes")
+        assert wiring.code == 0, wiring.err
+        assert "gitea/alice does not have the access that docker needs (packages)" in wiring.err
+        assert f"To ask for it, run: {ask}" in wiring.err
+        look = (docker, "manifest", "inspect", "--insecure", f"{registry.host}/box:1")
+        refused = bench.run(*look)
+        assert refused.code != 0
+        bench.sign_in(*ask.split()[1:])
+        found = bench.run(*look)
+        assert found.code == 0, found.err
+        assert json.loads(found.out)["schemaVersion"] == 2
 
 
 # --- kubectl ------------------------------------------------------------------------------------------------

@@ -121,13 +121,14 @@ class Workshop:
     def takes(self, token: str) -> bool:
         if not token or token in self.refused:
             return False
-        return token in self.keys or self._user(token) is not None
+        return token in self.keys or self.user(token) is not None
 
     def may_git(self, token: str) -> bool:
         """Whether this token, which is right, has the scope that repositories want here."""
-        return self.git_needs is None or self.git_needs in (self._user(token) or {})
+        return self.git_needs is None or self.git_needs in (self.user(token) or {})
 
-    def _user(self, token: str) -> dict[str, Any] | None:
+    def user(self, token: str) -> dict[str, Any] | None:
+        """The user information of a token that lives."""
         answer = httpx.get(
             f"{self.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, trust_env=False
         )
