@@ -132,6 +132,15 @@ def test_the_tooltip_says_what_the_time_counts_down_to() -> None:
     assert viewmodel.row(waiting, NOW).tooltip.endswith("x/a: waiting")
 
 
+def test_an_account_on_this_computer_needs_no_network() -> None:
+    local = view("demo", "Demo", "a", issuer="http://127.0.0.1:9899", hosts=("127.0.0.1:9899",))
+    far = view("x", "X", "b", hosts=("api.example.org",))
+    alone = viewmodel.window([local], local.key, (), NOW, kept_in="Safe", offline=True)
+    assert (alone.summary_note, alone.tray) == ("all fine", "fine")
+    both = viewmodel.window([local, far], local.key, (), NOW, kept_in="Safe", offline=True)
+    assert (both.summary_note, both.tray) == ("all fine · offline", "waiting")
+
+
 @pytest.mark.parametrize(
     ("statuses", "offline", "state"),
     [

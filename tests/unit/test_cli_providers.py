@@ -284,6 +284,15 @@ def test_check_names_every_fault_with_its_key_and_what_it_should_be(engine: Engi
     good = resources() / "demo" / "demo.toml"
     assert call(engine, "check", str(good)).out == "demo.toml is valid.\n"
     assert json.loads(call(engine, "check", str(good), "--json").out)["ok"] is True
+    count = len(engine.providers.ids())
+    assert call(engine, "check").out == f"All {count} presets are valid.\n"
+    assert json.loads(call(engine, "check", "--json").out) == {"ok": True, "faults": [], "presets": count}
+    own = engine.home.config / "providers"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "bad.toml").write_bytes(bad.read_bytes())
+    every = call(engine, "check")
+    assert (every.code, every.out) == (8, "")
+    assert "bad.toml: " in every.err
     github = resources() / "providers" / "github.toml"
     shown = call(engine, "check", str(github)).out.splitlines()
     assert shown[:2] == [

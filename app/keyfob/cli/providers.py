@@ -14,7 +14,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.new_provider import add, new
 from keyfob.cli.options import json_option, pass_session, provider_argument
-from keyfob.cli.preset_file import read_preset
+from keyfob.cli.preset_file import check_all, read_preset
 from keyfob.cli.provider_report import report
 from keyfob.cli.provider_summary import summary
 from keyfob.cli.session import Session
@@ -115,18 +115,26 @@ def _remarks(access: Access) -> str:
     return "default" if access.default else access.risky or ""
 
 
-@providers.command(short_help="Check a preset file.")
-@click.argument("file", type=click.Path(path_type=Path))
+@providers.command(short_help="Check a preset file, or all presets.")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @json_option
 @pass_session
-def check(session: Session, file: Path) -> None:
-    """Check the preset FILE. For each error, print its key and what it should be. Exits with 8 if there is an
-    error.
+def check(session: Session, file: Path | None) -> None:
+    """Check the preset FILE, or all presets, Keyfob's and your own. For each error, print its key and what it
+    should be. Exits with 8 if there is an error.
 
     \b
-    Example:
+    Examples:
       keyfob providers check my-server.toml
+      keyfob providers check
     """
+    if file is None:
+        count = check_all(session)
+        if session.json:
+            session.document({"ok": True, "faults": [], "presets": count})
+        else:
+            session.say(f"All {count} presets are valid.")
+        return
     preset = read_preset(session, file)
     if session.json:
         names = [each.id for each in preset.access]

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from keyfob.core import time_words
 from keyfob.core.account import AccountView, LoggedEvent
+from keyfob.core.hosts import is_loopback
 from keyfob.core.provider import EMPTY
 from keyfob.desktop.window.banners import banners
 from keyfob.desktop.window.detail import detail
@@ -58,6 +60,7 @@ def window(
     names = Counter(name_of(v) for v in views)
     chosen = next((v for v in views if v.key == selected), None)
     title, note = ("", "") if loading else summary(views, keychain_trouble=keychain_trouble)
+    offline = offline and not all(_is_local(v) for v in views)
     needy = sorted(views, key=lambda v: (v.status != "needs_sign_in", v.status != "stale"))
     spoken = " · ".join(p for p in (note, "offline" if offline else "") if p)
     counts = ("connected", "stale")  # to the next renewal, or to the next try
@@ -169,6 +172,13 @@ def summary(views: Sequence[AccountView], *, keychain_trouble: bool = False) -> 
     if off:
         parts.append(f"{off} off")
     return title, ("all fine" if count and fine == count else " · ".join(parts))
+
+
+def _is_local(view: AccountView) -> bool:
+    """Whether its server is on this computer, so that it needs no network."""
+    servers = (urlsplit(view.issuer or "").hostname, *(urlsplit(f"//{host}").hostname for host in view.hosts))
+    known = [host for host in servers if host]
+    return bool(known) and all(is_loopback(host) for host in known)
 
 
 def tray_state(views: Sequence[AccountView], *, offline: bool, keychain_trouble: bool = False) -> str:
