@@ -77,6 +77,7 @@ from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.header_lines import header_lines
+from keyfob.service.accounts.id_tokens import IdTokens
 from keyfob.service.accounts.identity_check import IdentityCheck
 from keyfob.service.accounts.intents import Intents
 from keyfob.service.accounts.judge import Judge
@@ -199,6 +200,7 @@ class Engine:
     presets: Presets
     reports: Reports
     signer: Signer
+    id_tokens: IdTokens
     consents: Consents
     imports: Imports
     wiring: Wiring
@@ -296,6 +298,7 @@ def build(ports: Ports) -> Engine:
         reports=Reports(catalogue, store, traces),
         presets=Presets(catalogue, runner, clients, own_presets, write_private),
         signer=Signer(accounts, keeper, contexts, env),
+        id_tokens=IdTokens(accounts, keeper, contexts, env.now),
         consents=Consents(store, settings, clock, ports.spawn),
         imports=Imports(
             sign_in,

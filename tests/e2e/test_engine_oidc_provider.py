@@ -27,6 +27,7 @@ from keyfob.process.home import open_home
 from keyfob.protocol.jws import published_jwk
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.oidc_provider import SERVICE_ID, SERVICE_SECRET, OidcProvider, Person
+from support.running import until
 
 # The first run installs the server.
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.timeout(600)]
@@ -120,6 +121,26 @@ def stage(tmp_path: Path, running: OidcProvider) -> Iterator[Stage]:
     made = Stage(tmp_path, running)
     yield made
     made.engine.close()
+
+
+def test_id_tokens_are_given_and_renewed(stage: Stage) -> None:
+    stage.preset()
+    stage.server.ttl(IdToken=6)
+    try:
+        stage.connect()
+        first = stage.engine.id_tokens.token("op").token
+        claims = jwt.decode(first.reveal(), options={"verify_signature": False})
+        assert (claims["iss"], claims["aud"]) == (stage.server.issuer, "native")
+        assert stage.engine.id_tokens.token("op").token == first
+        until(lambda: stage.engine.clock().timestamp() > claims["exp"] + 1)
+        second = stage.engine.id_tokens.token("op").token
+        later = jwt.decode(second.reveal(), options={"verify_signature": False})
+        assert later["exp"] > claims["exp"]
+        assert later["sub"] == claims["sub"]
+        stage.restart()
+        assert stage.engine.accounts.renew("op").status == "connected", "the rotated refresh token was kept"
+    finally:
+        stage.server.ttl(IdToken=3600)
 
 
 def test_connect_renew_restart_revoke_reconnect_disconnect(stage: Stage) -> None:

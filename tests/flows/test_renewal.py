@@ -94,6 +94,7 @@ def test_a_renewal() -> None:
     assert renewed.expires_at == AT + timedelta(hours=1)
     assert renewed.scopes == OLD.scopes
     assert renewed.id_token == OLD.id_token
+    assert renewed.new_id_token is None
     assert "scope" not in form_of(book.requests[0])
 
 

@@ -191,7 +191,9 @@ class AgentRig(Rig):
         self.sign_in = FakeSignIn()
         self.signer = self.engine.signer
         self.sign_ins = SignIns(self.sign_in, self.clock, spawn)  # type: ignore[arg-type]
-        self.api = Api(self.accounts, self.sign_ins, self.signer, self.clock, consent)
+        self.api = Api(
+            self.accounts, self.sign_ins, self.signer, self.clock, consent, id_tokens=self.engine.id_tokens
+        )
 
     def agent(
         self, *endpoints: Endpoint, consenting: bool = False, limits: Limits | None = None

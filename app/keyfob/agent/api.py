@@ -38,6 +38,7 @@ from keyfob.core.errors import (
 from keyfob.core.secret import Secret
 from keyfob.core.words import MADE_ALGORITHMS, known
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.id_tokens import IdTokens
 from keyfob.service.accounts.signer import Signer, SignRequest
 from keyfob.service.accounts.views import Token
 from keyfob.service.consents import UnansweredError
@@ -48,7 +49,7 @@ PROBLEM = "application/problem+json"
 PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
 HEADER = "text/x-keyfob-header"  # the whole header line
 _ACTIONS = ("renew", "test", "rename", "disconnect", "remove")  # on an account
-_KINDS = ("accounts", "token", "sign", *_ACTIONS)
+_KINDS = ("accounts", "token", "id-token", "sign", *_ACTIONS)
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
 
@@ -84,6 +85,7 @@ class Api:
     consent: Consent | None = None
     keys: ClientKeys | None = None
     control: Control | None = None
+    id_tokens: IdTokens | None = None
 
     def __post_init__(self) -> None:
         self._replacements = Replacements(self.accounts, self.now)
@@ -116,9 +118,11 @@ class Api:
         match request.parts:
             case ["v1", "accounts"]:
                 return
-            case ["v1", "accounts" | "token" | "sign", *ref] if self.accounts.view("/".join(ref)).shareable:
+            case ["v1", "accounts" | "token" | "id-token" | "sign", *ref] if self.accounts.view(
+                "/".join(ref)
+            ).shareable:
                 return
-            case ["v1", "accounts" | "token" | "sign", *_]:
+            case ["v1", "accounts" | "token" | "id-token" | "sign", *_]:
                 raise SettingWrong(
                     "This account is not shared with other machines", code="sharing_not_allowed"
                 )
@@ -135,6 +139,10 @@ class Api:
                 return self._token(request, peer, "/".join(ref), None, allowed)
             case "POST", ["v1", "token", *ref]:
                 return self._token(request, peer, "/".join(ref), _refused_token(request), allowed)
+            case "GET", ["v1", "id-token", *ref] if self.id_tokens is not None:
+                account = self.accounts.resolve("/".join(ref)).account
+                self._require(peer, account, allowed)
+                return token_answer(self.id_tokens.token(account.key), request)
             case "POST", ["v1", "sign", *ref]:
                 return self._sign(request, peer, "/".join(ref), allowed)
             case "POST", ["v1", what, *ref] if what in _ACTIONS:

@@ -59,6 +59,7 @@ REMEDIES: Remedies = {
     "disconnected": "Run `keyfob reconnect[ {account}]`.",
     "preset_changed": "Sign in again with `keyfob reconnect[ {account}]`. The provider's addresses changed, "
     "and Keyfob does not send your old token to a new address.",
+    "id_token_expired": "Sign in again with `keyfob reconnect[ {account}]`. The access token still works.",
     "grant_missing": "Sign in again with `keyfob reconnect[ {account}]`. The keychain no longer contains "
     "this account's tokens.",
     "imported": "Sign in once with `keyfob reconnect[ {account}]` to finish importing this account.",
@@ -149,6 +150,8 @@ REMEDIES: Remedies = {
     "fixed_port_taken": "Close the program that uses the port, then try again.",
     "client_key_missing": "To create one, run `keyfob jwk generate[ --provider {provider}]`.",
     "options_faulty": "Correct the options and try again.",
+    "id_token_missing": "If the provider supports OpenID Connect, run `keyfob reconnect[ {account}] --scope "
+    "openid`.",
     "openid_needed": "In the preset, request the scope openid, and set the source of [identity] to id_token.",
     "settings_unreadable": "Make the file[ {path}] readable, or move it away to use the default settings.",
     "settings_file_faulty": "Correct the file[ {path}], or move it away to use the default settings.",

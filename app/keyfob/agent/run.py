@@ -88,7 +88,16 @@ def agent_host(
             endpoints.append(UnixEndpoint(shared, forwarding=True))
         apps = NamedApps(engine.consents)
         sign_ins = SignIns(engine.sign_in, engine.clock, on_a_thread)
-        api = Api(engine.accounts, sign_ins, engine.signer, engine.clock, apps, engine.client_keys, control)
+        api = Api(
+            engine.accounts,
+            sign_ins,
+            engine.signer,
+            engine.clock,
+            apps,
+            engine.client_keys,
+            control,
+            engine.id_tokens,
+        )
 
         def consenting() -> bool:
             return apps.on or (lock is not None and lock.locked)

@@ -15,7 +15,7 @@ import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.token_source import header, hosts_of, lease
+from keyfob.cli.token_source import header, hosts_of, id_token, lease
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
@@ -57,9 +57,15 @@ def credential() -> None:
 
 @credential.command(short_help="A Kubernetes ExecCredential.")
 @account_argument
+@click.option(
+    "--id-token",
+    "wants_id_token",
+    is_flag=True,
+    help="Use the ID token, for a cluster that signs users in by OpenID Connect.",
+)
 @json_option
 @pass_session
-def kubectl(session: Session, account: str) -> None:
+def kubectl(session: Session, account: str, wants_id_token: bool) -> None:
     """Print an ExecCredential for kubectl and similar tools: the token of ACCOUNT and when it expires.
 
     kubectl sets KUBERNETES_EXEC_INFO, which selects the version of the output.
@@ -70,9 +76,13 @@ def kubectl(session: Session, account: str) -> None:
              args: [credential, kubectl, cluster], interactiveMode: Never}
     """
     api_version = exec_api_version(os.environ.get("KUBERNETES_EXEC_INFO"))
-    found = lease(session, account)
-    status: dict[str, str] = {"token": found.token.reveal()}
-    expires = to_rfc3339(found.expires_at)
+    if wants_id_token:
+        answer = id_token(session, account)
+        token, expires = answer["token"], answer["expires_at"]
+    else:
+        found = lease(session, account)
+        token, expires = found.token.reveal(), to_rfc3339(found.expires_at)
+    status: dict[str, str] = {"token": token}
     if expires is not None:
         status["expirationTimestamp"] = expires
     session.exactly(json.dumps({"apiVersion": api_version, "kind": "ExecCredential", "status": status}))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from keyfob.cli.options import Seconds, account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.cli.token_source import id_token
 from keyfob.client import running_agent
 from keyfob.client.connection import AgentGoneError
-from keyfob.core.errors import KeyfobError
+from keyfob.core.errors import KeyfobError, Usage
 from keyfob.core.min_life import ASKED_MOST
 
 if TYPE_CHECKING:
@@ -35,9 +36,23 @@ if TYPE_CHECKING:
     "token.",
 )
 @click.option("--header", is_flag=True, help="Print the full HTTP header line that the provider expects.")
+@click.option(
+    "--id-token",
+    "wants_id_token",
+    is_flag=True,
+    help="Print the ID token of the last sign-in or renewal (OpenID Connect). Keyfob renews it if it has "
+    "expired.",
+)
 @json_option
 @pass_session
-def token(session: Session, account: str, min_life: float | None, rejected_stdin: bool, header: bool) -> None:
+def token(
+    session: Session,
+    account: str,
+    min_life: float | None,
+    rejected_stdin: bool,
+    header: bool,
+    wants_id_token: bool,
+) -> None:
     """Print only a valid access token or API key of ACCOUNT on stdout.
 
     Keyfob never prints an expired token. It renews the token first, or fails (exit 3: sign in again; exit 5:
@@ -49,7 +64,14 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
       curl -H "Authorization: Bearer $(keyfob token github)" https://api.github.com/user
       curl -H "$(keyfob token gitlab --header)" https://gitlab.com/api/v4/user
       echo "$REFUSED" | keyfob token github --rejected-stdin
+      vault write auth/jwt/login role=dev jwt="$(keyfob token work --id-token)"
     """
+    if wants_id_token:
+        if min_life is not None or rejected_stdin:
+            raise Usage("--id-token cannot be combined with --min-life or --rejected-stdin")
+        answer = id_token(session, account)
+        _print(session, answer, f"Authorization: Bearer {answer['token']}" if header else None)
+        return
     rejected = session.secret_from_stdin("--rejected-stdin", "Refused token") if rejected_stdin else None
     refused = rejected.reveal() if rejected else None
     try:
@@ -65,10 +87,15 @@ def token(session: Session, account: str, min_life: float | None, rejected_stdin
         _refresh(engine, found.account)
         value = found.header_value.reveal() if found.header_value else f"Bearer {found.token.reveal()}"
         line = f"{found.header_name}: {value}"
+    _print(session, answer, line if header else None)
+
+
+def _print(session: Session, answer: dict[str, Any], line: str | None) -> None:
+    """The token, or the header's line. `--json` with `--header` has both."""
     if session.json:
-        session.document(answer)
+        session.document(answer if line is None else {**answer, "header": line})
     else:
-        session.exactly(line if header else answer["token"])
+        session.exactly(answer["token"] if line is None else line)
 
 
 def _refresh(engine: Engine, account_id: str) -> None:

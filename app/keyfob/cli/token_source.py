@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from keyfob.cli.session import Session
 from keyfob.client import running_agent
@@ -49,6 +50,14 @@ def lease(session: Session, ref: str, *, rejected: Secret | None = None) -> Leas
         answer["token_type"],
         from_rfc3339(answer["expires_at"]),
     )
+
+
+def id_token(session: Session, ref: str) -> dict[str, Any]:
+    """An ID token of `ref` that has not expired, as the agent answers. Blocks. Raises a KeyfobError."""
+    try:
+        return session.from_agent(lambda: running_agent.id_token(ref))
+    except AgentGoneError:
+        return session.finish(lambda: session.engine.id_tokens.token(ref)).to_json()
 
 
 def header(session: Session, ref: str) -> tuple[str, Secret]:

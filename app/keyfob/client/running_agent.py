@@ -44,6 +44,11 @@ def lease(account: str, *, min_life: float | None = None, rejected: str | None =
     return _document("GET", account_path("token", account, query))
 
 
+def id_token(account: str) -> dict[str, Any]:
+    """The account's ID token, in the form of `lease`."""
+    return _document("GET", account_path("id-token", account))
+
+
 def header(account: str) -> tuple[str, str]:
     """The name and value of the header that carries the token."""
     status, _, raw = exchange("GET", account_path("token", account), HEADER)

@@ -36,13 +36,14 @@ class Grant:
     access: Secret
     obtained_at: datetime
     refresh: Secret | None = None
-    id_token: Secret | None = None
+    id_token: Secret | None = None  # the sign-in's
     expires_at: datetime | None = None
     scopes: tuple[str, ...] = ()
     token_type: str = "Bearer"  # noqa: S105  (a scheme's name); or DPoP, or what the preset's placement calls for
     key: SigningKey | None = None
     generation: int = 0
     by_client: bool = False  # the client asks for the next one itself (RFC 6749 §4.4)
+    new_id_token: Secret | None = None  # a later renewal's; the sign-in's stays, to compare the next with
 
     @property
     def renewable(self) -> bool:
@@ -79,6 +80,8 @@ def seal(grant: Grant) -> Secret:
     }
     if grant.by_client:
         body["by_client"] = True
+    if grant.new_id_token:
+        body["new_id_token"] = grant.new_id_token.reveal()
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=True)
     return Secret(f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.{text}")
 
@@ -102,6 +105,7 @@ def unseal(entry: Secret) -> Grant:
         key=_key_in(body["key"]),
         generation=body["generation"],
         by_client=body.get("by_client", False),
+        new_id_token=Secret(body["new_id_token"]) if body.get("new_id_token") else None,
     )
 
 

@@ -56,6 +56,7 @@ REMEDIES: Remedies = {
     "disconnected": "Press Reconnect.",
     "preset_changed": "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not "
     "send your old token to a new address.",
+    "id_token_expired": "Sign in again. The access token still works.",
     "grant_missing": "Sign in again with Reconnect. The keychain no longer contains this account's tokens.",
     "imported": "Sign in once with Reconnect to finish importing this account.",
     "key_refused": "Check the key, and enter it again.",
@@ -137,6 +138,7 @@ REMEDIES: Remedies = {
     "client_key_missing": "Create a key. The private half stays in your keychain, and the provider gets "
     "the public half.",
     "options_faulty": "Correct what you entered and try again.",
+    "id_token_missing": "If the provider supports OpenID Connect, reconnect with the scope openid.",
     "openid_needed": "In the preset, request the scope openid, and set the source of [identity] to id_token.",
     "settings_unreadable": "Make the file[ {path}] readable, or move it away to use the default settings.",
     "settings_file_faulty": "Correct the file[ {path}], or move it away to use the default settings.",

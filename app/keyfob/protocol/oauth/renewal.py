@@ -96,8 +96,9 @@ def merge(ctx: FlowContext, old: Grant, answer: Answer) -> Grant | None:
         access=answer.access,
         obtained_at=answer.at,
         refresh=refresh,
-        # The old one was checked and names the subject; the new one is not checked yet and would add nothing.
+        # The old one was checked and names the subject; the new one is not checked yet.
         id_token=old.id_token or answer.id_token,
+        new_id_token=(answer.id_token or old.new_id_token) if old.id_token else None,
         expires_at=answer.expires_at,
         scopes=old.scopes if answer.scopes is None else answer.scopes,
         token_type="Bearer" if ctx.dpop_key is None else "DPoP",
