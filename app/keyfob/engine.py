@@ -47,7 +47,7 @@ from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey
 from keyfob.core.resources import resources
 from keyfob.core.secret import Secret
-from keyfob.core.words import FindingName, MadeAlgorithm
+from keyfob.core.words import KEEPER_ROLE, FindingName, MadeAlgorithm
 from keyfob.ports import (
     AccountStore,
     AgentService,
@@ -124,7 +124,6 @@ from keyfob.tools.tool_check import tools_finding
 from keyfob.tools.tool_setup import ToolSetup
 from keyfob.tools.wiring import Wiring
 
-KEEPER_ROLE = "keeper"  # the lock of the one process that renews and serves the socket
 CHECK_DEADLINE = 8.0  # seconds that one request of the doctor may take
 COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does not wait for a keychain forever
 

@@ -648,8 +648,8 @@ def test_s_59_with_a_locked_keychain_it_says_what_was_done_and_does_the_rest(
         with pytest.raises(KeychainError) as caught:
             whole.engine.accounts.disconnect("here")
         assert (caught.value.exit_code, caught.value.code) == (4, "keychain_locked")
-        assert "here/alice is disconnected here" in caught.value.message
-        assert "deletes and revokes its tokens" in caught.value.message
+        assert "here/alice is disconnected, but its tokens are still stored" in caught.value.message
+        assert "asks the provider to revoke them" in caught.value.message
         assert status(whole) == "disconnected"
         assert provider.revoked == []
         session.unlock_keyring()

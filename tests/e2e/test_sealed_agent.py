@@ -12,7 +12,7 @@ import pytest
 
 from keyfob.demo.scripted_browser import ScriptedBrowser
 from support.agent_process import Machine, machine
-from support.running import Ran, finish, scripted_browser
+from support.running import Ran, finish, scripted_browser, until
 
 pytestmark = pytest.mark.network
 
@@ -124,6 +124,12 @@ def test_without_an_agent_the_words_say_what_to_do() -> None:
             ran = run(home, *words)
             assert (ran.code, ran.out) == (4, ""), words
             assert "keyfob agent" in ran.last, ran.err
+        ended = run(home, "disconnect", "here")
+        assert (ended.code, ended.out) == (4, "")
+        assert "here/alice is disconnected, but its tokens are still stored" in ended.last
+        # What the words promise happens once an agent can open the file.
+        home.agent()
+        until(lambda: "confirmed" in run(home, "events").out, "the revocation")
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -27,7 +27,7 @@ from keyfob.agent.endpoints import TcpEndpoint, UnixEndpoint, bind_socket
 from keyfob.agent.host import AgentHost
 from keyfob.agent.limits import Limits
 from keyfob.core.errors import SettingWrong, Transient
-from keyfob.engine import KEEPER_ROLE
+from keyfob.core.words import KEEPER_ROLE
 from keyfob.process.agent_hello import is_agent
 from support.agent_rig import AgentRig, Client, Reply, get, post, short_folder, unix
 from support.running import until

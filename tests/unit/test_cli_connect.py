@@ -22,7 +22,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.http import Request, Response
 from keyfob.core.provider import RedirectProfile
 from keyfob.core.secret import Secret
-from keyfob.core.words import PasteForm
+from keyfob.core.words import KEEPER_ROLE, PasteForm
 from keyfob.engine import Engine
 from keyfob.protocol.effects import Expectation
 from keyfob.service.accounts.views import SignInRequest
@@ -217,6 +217,9 @@ def test_asking_for_more_keeps_what_the_account_has(engine: Engine, world: World
 def test_the_end_is_reported_and_json_is_the_account(engine: Engine) -> None:
     ran = call(engine, *CONNECT)
     assert ran.out == "Connected as Alice: github/alice\n"
+    assert "Keyfob renews the token when a tool asks for it. To keep it fresh, run: keyfob agent" in ran.err
+    with engine.locks.hold(KEEPER_ROLE, timeout=timedelta(0)):  # as if an agent was running
+        ran = call(engine, *CONNECT)
     assert f"Next renewal: {(NOW + timedelta(hours=7, minutes=49)).astimezone():%H:%M}." in ran.err
     document = json.loads(call(engine, *CONNECT, "--json").out)
     (account,) = engine.accounts.views()
@@ -438,7 +441,7 @@ def test_a_service_account_is_connected_with_its_id_and_secret(engine: Engine, t
     ran = call(engine, *connect, "--client-id", "robot", "--client-secret-stdin", stdin="canary-secret\n")
     assert ran.code == 0, ran.err
     assert "svc/robot" in ran.out
-    assert "Keyfob renews the token automatically" in ran.err
+    assert "Keyfob renews the token when a tool asks for it. To keep it fresh, run: keyfob agent" in ran.err
     assert isinstance(engine.transport, ScriptedTransport)
     (asked,) = engine.transport.requests
     assert b"grant_type=client_credentials" in (asked.body or b"")

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from keyfob.core.errors import (
 from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
+from keyfob.core.words import KEEPER_ROLE
 from keyfob.engine import Engine
 from keyfob.service.accounts.grant_store import lock_name
 from keyfob.service.accounts.views import Disconnection
@@ -103,6 +105,11 @@ def vault_of(engine: Engine) -> FakeVault:
     return engine.vault
 
 
+def kept_fresh(engine: Engine) -> AbstractContextManager[None]:
+    """As if an agent was running."""
+    return engine.locks.hold(KEEPER_ROLE, timeout=timedelta(0))
+
+
 def golden(text: str) -> str:
     return dedent(text).lstrip("\n")
 
@@ -113,7 +120,9 @@ def some(folder: Path, *providers: str) -> Engine:
 
 
 def test_accounts_are_listed_one_a_line(tmp_path: Path) -> None:
-    ran = call(some(tmp_path, "nexusmods", "bluesky", "github", "google", "openai", "spotify"), "accounts")
+    engine = some(tmp_path, "nexusmods", "bluesky", "github", "google", "openai", "spotify")
+    with kept_fresh(engine):
+        ran = call(engine, "accounts")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == golden("""
         ACCOUNT                    NAME               STATUS         TOKEN
@@ -126,10 +135,17 @@ def test_accounts_are_listed_one_a_line(tmp_path: Path) -> None:
         """)
 
 
+def test_without_an_agent_nothing_is_said_to_renew_by_itself(tmp_path: Path) -> None:
+    engine = some(tmp_path, "github", "mastodon")
+    lines = call(engine, "accounts").out.splitlines()
+    assert lines[1].endswith("connected         expires in 7 h; renewed when a tool asks")
+    assert "automatically" not in call(engine, "status", "github").out
+
+
 def test_stale_and_renewing_accounts_say_so(tmp_path: Path) -> None:
     engine = some(tmp_path, "mastodon", "keycloak")
     key = engine.accounts.resolve("keycloak").account.key
-    with engine.locks.hold(lock_name(key), timeout=timedelta(0)):
+    with kept_fresh(engine), engine.locks.hold(lock_name(key), timeout=timedelta(0)):
         lines = call(engine, "accounts").out.splitlines()
     assert [cell.strip() for cell in lines[1].split("  ") if cell][-2:] == ["renewing", "renews now"]
     assert lines[2].split("  ")[-2:] == ["waiting to renew", "Mastodon is not available right now"]
@@ -149,7 +165,9 @@ def test_without_accounts_the_next_step_is_shown(tmp_path: Path) -> None:
 
 
 def test_one_account_in_full(engine: Engine) -> None:
-    assert call(engine, "status", "github/aldis-k").out == golden(f"""
+    with kept_fresh(engine):
+        shown = call(engine, "status", "github/aldis-k").out
+    assert shown == golden(f"""
         aldis-k  connected
           Account       github/aldis-k
           Provider      GitHub
@@ -226,7 +244,7 @@ def test_a_token_that_lives_too_short_or_was_refused_is_replaced(engine: Engine,
 
 def test_a_change_is_reported_in_one_line(engine: Engine) -> None:
     lines = {
-        ("renew", "github"): "Renewed github/aldis-k: renews automatically in 7 h",
+        ("renew", "github"): "Renewed github/aldis-k: expires in 8 h; renewed when a tool asks",
         ("test", "github"): "github/aldis-k works: the provider says that you are Aldis (0 ms)",
         ("rename", "github", "play"): "Renamed github/aldis-k to github/play",
         ("disconnect", "github/play"): (

@@ -323,8 +323,8 @@ def test_a_disconnect_cut_short_by_the_keychain_is_finished_by_itself(
         with pytest.raises(KeychainError) as caught:
             rig.accounts.disconnect("example")
     assert caught.value.sentence() == (
-        "locked. example/alice is disconnected here. Keyfob deletes and revokes its tokens when the "
-        "keychain is unlocked."
+        "example/alice is disconnected, but its tokens are still stored: locked. The app or the agent "
+        "deletes them and asks the provider to revoke them as soon as it can."
     )
     assert isinstance(rig.record().status, Disconnected)
     rig.renewer.tick()
@@ -345,7 +345,7 @@ def test_a_local_disconnect_that_is_finished_later_stays_local(
         patch.setattr(rig.vault, "delete", locked)
         with pytest.raises(KeychainError) as caught:
             rig.accounts.remove("example", local=True)
-    assert "Keyfob deletes its tokens when" in caught.value.message
+    assert "The app or the agent deletes them as soon as it can" in caught.value.message
     rig.renewer.tick()
     assert rig.grants.newest("key-1") is None
     assert not rig.record().cleanup

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from keyfob.agent.server import AgentServer
 from keyfob.core.errors import KeyfobError, Transient
-from keyfob.engine import KEEPER_ROLE
+from keyfob.core.words import KEEPER_ROLE
 from keyfob.ports import Locks
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.views import all_accounts, note_unread
+from keyfob.cli.views import all_accounts, kept_fresh, note_unread
 from keyfob.core.text import plain
 
 
@@ -31,10 +31,11 @@ def accounts(session: Session) -> None:
         return
     if not views:
         return
-    now = session.now()
+    now, fresh = session.now(), kept_fresh(session)
+    lives = [plain(words.life(view, now, kept_fresh=fresh), 90) for view in views]
     rows = [
-        (view.id, words.who(view), words.status(view.status), plain(words.life(view, now), 90))
-        for view in views
+        (view.id, words.who(view), words.status(view.status), life)
+        for view, life in zip(views, lives, strict=True)
     ]
     for line in words.table(rows, ("ACCOUNT", "NAME", "STATUS", "TOKEN")):
         session.say(line)

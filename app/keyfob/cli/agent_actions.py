@@ -14,7 +14,8 @@ from keyfob.client.connection import AgentGoneError
 from keyfob.core.errors import NotFound, Transient
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339
-from keyfob.engine import KEEPER_ROLE, ask_passphrase
+from keyfob.core.words import KEEPER_ROLE
+from keyfob.engine import ask_passphrase
 from keyfob.process.home import socket_path
 
 STOPPED_WITHIN = timedelta(seconds=60)  # a renewal that has begun is finished first

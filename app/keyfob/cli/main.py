@@ -60,7 +60,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "wire": Verb("wire:wire", "Configure a tool to get its credentials from Keyfob."),
         "unwire": Verb("wire:unwire", "Undo keyfob wire."),
         "agent": Verb("agent:agent", "Keep accounts signed in and answer tools, without a window."),
-        "permissions": Verb("permissions:permissions", "List and revoke what programs may use."),
+        "permissions": Verb("permissions:permissions", "List, give and revoke what programs may use."),
     },
     "Providers": {
         "providers": Verb("providers:providers", "List, check and add providers."),

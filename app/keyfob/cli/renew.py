@@ -7,7 +7,7 @@ import click
 from keyfob.cli import words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.views import view_of
+from keyfob.cli.views import kept_fresh, view_of
 from keyfob.client import running_agent
 from keyfob.client.connection import AgentGoneError
 
@@ -34,4 +34,4 @@ def renew(session: Session, account: str) -> None:
     if session.json:
         session.document(view.to_json())
         return
-    session.say(f"Renewed {view.id}: {words.life(view, session.now())}")
+    session.say(f"Renewed {view.id}: {words.life(view, session.now(), kept_fresh=kept_fresh(session))}")

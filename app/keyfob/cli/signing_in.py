@@ -16,6 +16,7 @@ from keyfob.cli import terminal_code
 from keyfob.cli.agent_sign_in import AgentAttempt, begin_at_agent
 from keyfob.cli.options import SignInOptions, inputs_of
 from keyfob.cli.session import Session
+from keyfob.cli.views import kept_fresh
 from keyfob.cli.words import moment, who
 from keyfob.core.account import Account, AccountView
 from keyfob.core.errors import KeyfobError, SignInEnded, Usage
@@ -73,7 +74,9 @@ def print_result(session: Session, view: AccountView, *, again: bool) -> None:
     session.say(f"{verb} as {who(view)}: {view.id}")
     if view.narrower_scopes:
         session.note(f"Requested but not granted: {', '.join(plain(s, 60) for s in view.narrower_scopes)}")
-    if view.renewable and view.renews_at is not None:
+    if view.renewable and not kept_fresh(session):
+        session.note("Keyfob renews the token when a tool asks for it. To keep it fresh, run: keyfob agent")
+    elif view.renewable and view.renews_at is not None:
         session.note(
             f"Keyfob renews the token automatically. Next renewal: {moment(view.renews_at, session.now())}."
         )

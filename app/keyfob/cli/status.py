@@ -7,7 +7,7 @@ import click
 from keyfob.cli import remedies, words
 from keyfob.cli.options import complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.cli.views import all_accounts, one_account
+from keyfob.cli.views import all_accounts, kept_fresh, one_account
 from keyfob.core.account import AccountView
 from keyfob.core.text import plain
 
@@ -62,7 +62,7 @@ def _full(session: Session, view: AccountView) -> None:
         ("Email", plain(view.email, 120) if view.email else None),
         ("Plan", plain(view.plan, 60) if view.plan else None),
         ("Key ends in", view.key_tail),
-        ("Token", plain(words.life(view, now), 120)),
+        ("Token", plain(words.life(view, now, kept_fresh=kept_fresh(session)), 120)),
         ("Expires", words.moment(view.expires_at, now) if view.expires_at else None),
         ("Access", "; ".join(plain(each.title, 60) for each in view.access) if view.access else None),
         ("Scopes", " ".join(plain(scope, 80) for scope in view.scopes)),

@@ -7,6 +7,7 @@ from another machine (`ssh -R`), and its accounts are the ones that tools get he
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from keyfob.cli import remedies
@@ -16,6 +17,7 @@ from keyfob.client.connection import AgentGoneError
 from keyfob.core.account import AccountView
 from keyfob.core.errors import Fault, KeyfobError, NotFound
 from keyfob.core.text import plain
+from keyfob.core.words import KEEPER_ROLE
 
 
 def all_accounts(session: Session) -> list[AccountView]:
@@ -26,6 +28,17 @@ def all_accounts(session: Session) -> list[AccountView]:
         except AgentGoneError:
             pass
     return session.engine.accounts.views()
+
+
+def kept_fresh(session: Session) -> bool:
+    """Whether an agent or the app renews tokens before they expire. Otherwise they are renewed when a tool
+    asks.
+    """
+    if os.environ.get("KEYFOB_SOCK"):
+        with suppress(KeyfobError):
+            if running_agent.standing() is not None:
+                return True
+    return session.engine.locks.held(KEEPER_ROLE)
 
 
 def note_unread(session: Session) -> int:

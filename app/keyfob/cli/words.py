@@ -53,8 +53,10 @@ def moment(at: datetime | None, now: datetime) -> str:
     return time_words.moment(at, now)
 
 
-def life(view: AccountView, now: datetime) -> str:
-    """How the account's token stands, in a few words."""
+def life(view: AccountView, now: datetime, *, kept_fresh: bool) -> str:
+    """How the account's token stands, in a few words. `kept_fresh`: an agent or the app renews it before it
+    expires.
+    """
     match view.status:
         case "disconnected":
             return "you signed out"
@@ -66,18 +68,21 @@ def life(view: AccountView, now: datetime) -> str:
             if view.last_error is None:
                 expired = view.expires_at is not None and view.expires_at <= now
                 return "expired; renewed when a tool next asks" if expired else "the keychain cannot be used"
-            later = view.renews_at is not None and view.renews_at > now
+            later = kept_fresh and view.renews_at is not None and view.renews_at > now
             again = f", tries again in {short_span(view.renews_at - now)}" if later and view.renews_at else ""
             return view.last_error.message + again
         case "connected" | "renewing":
-            return _life_left(view, now)
+            return _life_left(view, now, kept_fresh=kept_fresh)
     assert_never(view.status)
 
 
-def _life_left(view: AccountView, now: datetime) -> str:
+def _life_left(view: AccountView, now: datetime, *, kept_fresh: bool) -> str:
     if view.expires_at is None:
         return "no known expiry"
     left = view.expires_at - now
+    if view.renewable and not kept_fresh:
+        left_words = f"expires in {short_span(left)}" if left > timedelta(0) else "expired"
+        return f"{left_words}; renewed when a tool asks"
     if view.renewable and view.renews_at is not None:
         if view.renews_at <= now:
             return "renews now"

@@ -33,6 +33,9 @@ KeychainKind = Literal["keychain_trouble", "keychain_well"]
 EventKind = LoggedKind | HintKind | KeychainKind | Literal["other"]
 LOGGED_KINDS: tuple[LoggedKind, ...] = get_args(LoggedKind)
 
+# The lock of the one process that renews and serves the socket.
+KEEPER_ROLE = "keeper"
+
 # --- settings -----------------------------------------------------------------------------------------------
 
 ThemeChoice = Literal["system", "light", "dark"]

@@ -119,11 +119,13 @@ class Disconnector:
         except KeychainError as error:
             # The account is disconnected; that the tokens are still
             # there must not read as if nothing had been done.
-            rest = "deletes" if local else "deletes and revokes"
+            rest = "deletes them" if local else "deletes them and asks the provider to revoke them"
+            why = f"{error.message[:1].lower()}{error.message[1:]}"
             raise KeychainError(
-                f"{error.message}. {record.account.id} is disconnected here. Keyfob {rest} its tokens when "
-                "the keychain is unlocked",
+                f"{record.account.id} is disconnected, but its tokens are still stored: {why}. The app or "
+                f"the agent {rest} as soon as it can",
                 code=error.code,
+                facts=error.facts,
             ) from error
 
     def _renew_for_revocation(self, record: Record) -> None:
