@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from keyfob.adapters.vault.choice import SEALED_FILE
+from keyfob.adapters.vault.lockable import LockableVault
 from keyfob.adapters.vault.passphrase import ask_nowhere
 from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.errors import KeychainError
@@ -188,6 +189,28 @@ def test_the_window_goes_on_while_the_file_is_slow(
     finally:
         gate.set()
     qtbot.waitUntil(lambda: titles(app) == [])  # it was the right one
+
+
+def test_what_was_locked_in_a_terminal_is_unlocked_in_the_window(
+    tmp_path: Path, home: Home, start: Callable[[Engine], AppController], qtbot: QtBot
+) -> None:
+    """S-70"""
+    vault = LockableVault(file_of(home, RIGHT))
+    engine = sample_engine(tmp_path, sample_views()[:2], vault=vault, encrypted_file=lambda: vault)
+    app = start(engine)
+    qtbot.waitUntil(lambda: titles(app) == [])
+    vault.lock()
+    app.running.presenter.keychain.look()
+    qtbot.waitUntil(lambda: titles(app) == ["Keyfob is locked"])
+    app.window.banner_pressed.emit("keychain", "agent_locked")
+    qtbot.waitUntil(lambda: app.running.passphrase.dialog is not None)
+    enter(app.running.passphrase.dialog, "wrong horse")
+    qtbot.waitUntil(app.running.passphrase.dialog.problem.isVisible)
+    assert vault.locked
+    enter(app.running.passphrase.dialog, RIGHT)
+    qtbot.waitUntil(lambda: titles(app) == [])
+    assert not vault.locked
+    assert engine.accounts.token("nexusmods").token.reveal() == "canary-access-token"
 
 
 def test_without_a_file_a_new_passphrase_is_asked_for(

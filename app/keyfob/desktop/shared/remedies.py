@@ -51,7 +51,7 @@ REMEDIES: Remedies = {
     "token_expired": "Sign in again with Reconnect. The provider does not let Keyfob renew this token.",
     "renewal_refused": "Sign in again with Reconnect. Until then, Keyfob tries again once an hour.",
     "renewal_unanswered": "Sign in again with Reconnect. Until then, Keyfob tries again once an hour.",
-    "token_rejected": "Sign in again with Reconnect, or enter a new key.",
+    "token_rejected": "Sign in again with Reconnect.",
     "key_rejected": "Enter a new one with Reconnect.",
     "disconnected": "Press Reconnect.",
     "preset_changed": "Sign in again with Reconnect. The provider's addresses changed, and Keyfob does not "
