@@ -46,8 +46,8 @@ class RepairDialog(ModalDialog):
         super().__init__("Repair", title, parent)
         px = theme.px
         text = (
-            "Another program changed its settings. Keyfob makes this change, so that it gets its tokens from "
-            "Keyfob again."
+            f"Another program changed its settings. Keyfob makes this change, so that {tool} gets its tokens "
+            "from Keyfob again."
         )
         self.change = QPlainTextEdit("\n".join(inert(each) for each in lines))
         self.change.setReadOnly(True)
