@@ -127,6 +127,10 @@ FAULTS: list[tuple[str, dict[str, Any], str, str]] = [
     ("an answered address for a key", {**KEY_METHOD, "api_key": {"identity": {"url":
      "https://api.acme.example/me"}, "api": {"from_answer": {"field": "u", "hosts": ["a.example"]}}}},
      "api_key.api.from_answer", "[api]"),
+    ("a key's who-am-I by a path, and no base",
+     {"methods": ["oauth", "api_key"], "api": {"from_answer": {"field": "u", "hosts": ["a.example"]}},
+      "identity": {"source": "request", "url": "/me", "map": {"subject": "id"}}, "api_key": {}},
+     "api_key.api.base", "the path /me needs it"),
     ("who-am-I by a path alone", {"identity": {"source": "request", "url": "/me", "map": {"subject": "id"}}},
      "identity.url", "https://"),
     ("all hosts below a top level", {"api__hosts": ["*.com"]}, "api.hosts.0", "two labels"),

@@ -226,6 +226,9 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
     for api, at in apis(preset):
         if api.placement in ("header", "query") and api.name is None:
             yield PresetFault(f"{at}.name", "is missing", f'placement = "{api.placement}" needs its name')
+        path = preset.api_key.identity.url if preset.api_key is not None and at == "api_key.api" else None
+        if path is not None and path.startswith("/") and api.base is None:
+            yield PresetFault(f"{at}.base", "is missing", f"the path {plain(path, 60)} needs it")
         if api.from_answer is not None and at != "api":
             yield PresetFault(f"{at}.from_answer", "is not for keys", "it should be in [api]")
         if api.second is not None:

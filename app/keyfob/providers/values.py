@@ -26,6 +26,7 @@ URL_KEY = re.compile(
     r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|client_credentials\.create_at|redirect\.uri"
     r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.(url|page|without_secret\.url)|api_key\.create_at)$"
 )
+AT_OWN_SERVER = frozenset({"test.url", "identity.url", "api_key.identity.url"})  # may be paths
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 HOST = re.compile(r"^(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?\Z")
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?@!$&'()*+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
@@ -142,7 +143,7 @@ def addresses(preset: Provider, leaves: Leaves, _ours: bool) -> Iterator[PresetF
     kinds = [(entry.name, entry.kind) for entry in preset.inputs]
     for key, value in leaves:
         own_server = "atproto" in preset.methods or preset.api.from_answer is not None
-        if key in ("test.url", "identity.url") and value.startswith("/") and own_server:
+        if key in AT_OWN_SERVER and value.startswith("/") and own_server:
             value = f"https://placeholder.example{value}"  # at the account's own server
         if URL_KEY.match(key) and (should := url_fault(value, kinds)):
             yield PresetFault(key, "is not a safe address", should)

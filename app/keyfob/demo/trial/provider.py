@@ -103,7 +103,8 @@ class PlayedProvider:
         sources = [provider.identity.url, provider.test.url if provider.test else None]
         for asks in [key.identity.url, *sources] if key is not None else sources:
             if asks is not None:
-                routes[_bare(base + asks if asks.startswith("/") else asks)] = self._who_am_i
+                whole = f"{self._answered_base() or base}{asks}" if asks.startswith("/") else asks
+                routes[_bare(whole)] = self._who_am_i
         for way in (provider.revocation.request_of(secret=secret) for secret in (True, False)):
             if way.url is not None:
                 verb = "DELETE " if way.style == "delete" else ""
@@ -263,10 +264,17 @@ class PlayedProvider:
             provider, tokens, scopes, self._clock(), token_type="DPoP" if bound else "Bearer"
         )
         if named is not None:
-            put(answer, named.field, f"https://{named.hosts[0].replace('*', 'trial')}")
+            put(answer, named.field, self._answered_base().removesuffix(named.path))
         if self._method == "atproto":
             answer["sub"] = made_up.DID
         return answer
+
+    def _answered_base(self) -> str:
+        """The API's address, if the token answer names it; else empty."""
+        named = self._provider.api.from_answer
+        if named is None or holds_key(self._method):
+            return ""
+        return f"https://{named.hosts[0].replace('*', 'trial')}{named.path}"
 
     def _access(self) -> str:
         """The next access token: a JWT with the person's claims for a preset that reads it."""
