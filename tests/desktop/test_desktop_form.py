@@ -453,3 +453,17 @@ def test_s86_the_form_asks_before_a_server_at_home_is_used_without_encryption(
     page.go.click()
     qtbot.waitUntil(lambda: len(attempts) == 1)
     assert attempts[0].request.allow_http == "nas:8123"
+
+
+def test_another_providers_key_is_recognised_and_not_sent(
+    dialog: ConnectDialog, attempts: list[Attempt], qtbot: QtBot
+) -> None:
+    open_form(dialog, qtbot, "github", "api_key")
+    page = dialog.form
+    page.fields["api_key"].setText("sk-ant-api03-" + "canary0123456789" * 3)
+    page.go.click()
+    assert page.problems["api_key"].text().startswith("This looks like an Anthropic key. ")
+    page.fields["api_key"].setText("anything")
+    page.go.click()
+    assert page.problems["api_key"].text().startswith("This is not a token of GitHub. ")
+    assert attempts == []

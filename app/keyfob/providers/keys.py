@@ -6,7 +6,7 @@ thread-safe.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from keyfob.core import patterns
@@ -52,15 +52,17 @@ def _check_second(provider: Provider, part: SecondPart, key: Secret) -> None:
         raise Usage(message, code="key_unfit", facts={"hint": part.hint, "provider": provider.id})
 
 
-def recognised(presets: Iterable[Provider], key: Secret) -> str | None:
-    """Whose key this is by its form, such as "an Anthropic key"; None if no preset's pattern tells."""
+def telling(presets: Iterable[Provider]) -> Iterator[tuple[str, str]]:
+    """The patterns that tell whose key one is, each with whose: `sk-ant-.+`, "an Anthropic key"."""
     for preset in presets:
         profile = preset.api_key
-        if profile is None or profile.pattern is None or not _telling(profile.pattern):
-            continue
-        if _matches(profile.pattern, key):
-            return _a(_name(preset), _word(profile.called))
-    return None
+        if profile is not None and profile.pattern is not None and _telling(profile.pattern):
+            yield profile.pattern, _a(_name(preset), _word(profile.called))
+
+
+def recognised(presets: Iterable[Provider], key: Secret) -> str | None:
+    """Whose key this is by its form, such as "an Anthropic key"; None if no preset's pattern tells."""
+    return next((whose for pattern, whose in telling(presets) if _matches(pattern, key)), None)
 
 
 def _matches(pattern: str, key: Secret) -> bool:

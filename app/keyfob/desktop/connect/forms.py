@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from keyfob.core.errors import SettingWrong, Usage
@@ -15,6 +15,7 @@ from keyfob.desktop.connect.models import AccessChoice, Form, KeyForm, KnownClie
 from keyfob.desktop.shared.avatar import first_letter
 from keyfob.desktop.shared.method_words import METHOD_WORDS
 from keyfob.protocol.http.urls import fault_of
+from keyfob.providers import keys
 from keyfob.providers.substitute import normalised
 
 BROWSER_NEXT = "Your browser opens in the next step."
@@ -82,6 +83,14 @@ def with_choices(form: Form, provider: Provider) -> Form:
         and form.known_client.source == "yours"
         and provider.origin == "keyfob",
     )
+
+
+def with_foreign(form: Form, presets: Iterable[Provider]) -> Form:
+    """The form knows the keys of other providers, so that it can say whose key was pasted."""
+    if form.key is None:
+        return form
+    others = (each for each in presets if each.id != form.provider)
+    return replace(form, key=replace(form.key, foreign=tuple(keys.telling(others))))
 
 
 def with_access(form: Form, provider: Provider, had: Collection[str] | None = None) -> Form:
@@ -235,6 +244,10 @@ def fault(form: Form, name: str, title: str, text: str) -> str:
     if pattern is None or matches(pattern, text):
         return ""
     kind, hint = (form.key.an, form.key.hint) if form.key else ("a client id", "")
+    if form.key and name == "api_key":
+        whose = next((whose for foreign, whose in form.key.foreign if matches(foreign, text)), None)
+        if whose is not None:
+            return f"This looks like {whose}." + (f" {hint}." if hint else "")
     if name == SECOND and form.key and form.key.second:
         kind, hint = f"the {form.key.second.title}", form.key.second.hint
     if form.registration is not None and not form.key:

@@ -73,6 +73,7 @@ class KeyForm:
     hint: str
     pattern: str | None
     second: SecondPart | None = None  # a key of two parts
+    foreign: tuple[tuple[str, str], ...] = ()  # patterns of other providers' keys, and whose they are
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,8 @@ class SignInPresenter(QObject):
             known = _known(engine, provider)
             port = engine.settings.load().callback_port
             form = forms.form(provider, method, known=known, setting_port=port)
-            return forms.with_access(forms.with_choices(form, provider), provider)
+            form = forms.with_foreign(forms.with_choices(form, provider), engine.providers.all())
+            return forms.with_access(form, provider)
 
         Operation(self, work, self._while_open(self._prepared)).failing(
             self._while_open(self._complain)
@@ -130,7 +131,7 @@ class SignInPresenter(QObject):
                 # Its secret may have changed; who it is has not.
                 form = replace(form, registration=replace(form.registration, client_id=account.subject or ""))
             return replace(
-                form,
+                forms.with_foreign(form, engine.providers.all()),
                 inputs=() if chosen == account.method else form.inputs,
                 title=f"Sign in again: {name_of(account)}",
             )
