@@ -142,7 +142,9 @@ def test_an_export_holds_no_secret_and_makes_the_accounts_elsewhere(
     other = Bench.at(tmp_path / "other", session.env, bench.provider, bench.shop)
     file = other.home / "accounts.json"
     file.write_text(exported.out)
-    assert other.keyfob("import", str(file), "--dry-run").code == 0
+    seen = other.keyfob("import", str(file), "--dry-run")
+    assert seen.code == 0
+    assert "Workshop (alice)" in seen.err
     assert not (other.keyfob_home / "config" / "providers" / "workshop.toml").exists()
     done = other.keyfob("import", str(file), "--json")
     assert {each["id"]: each["status"] for each in done.json["accounts"]} == {

@@ -139,7 +139,7 @@ def test_docker_helper_by_protocol(bench: Bench) -> None:
     ):
         none = bench.run("docker-credential-keyfob", "get", stdin=address)
         assert (none.code, none.out) == (1, "credentials not found in native keychain\n"), address
-    assert bench.run("docker-credential-keyfob", "list").json == {}
+    assert bench.run("docker-credential-keyfob", "list").json == {}, "Docker does not ask Keyfob about it"
     for action, reason in (("store", "does not save passwords"), ("erase", "keyfob disconnect ACCOUNT")):
         refused = bench.run("docker-credential-keyfob", action, stdin='{"Secret": "canary"}')
         assert refused.code == 1
@@ -162,6 +162,7 @@ def test_docker(safe: Bench) -> None:
     assert "keyfob" in shown.err
     assert wired(safe, "docker", "workshop") == [config]
     assert json.loads(config.read_text())["credHelpers"][safe.shop.host] == "keyfob"
+    assert safe.run("docker-credential-keyfob", "list").json[f"https://{safe.shop.host}"] == "alice"
     # Asks the registry itself, without a daemon.
     looked = safe.run(docker, "manifest", "inspect", "--insecure", f"{safe.shop.host}/box:1")
     assert looked.code == 0, looked.err

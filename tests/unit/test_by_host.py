@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,6 +153,21 @@ def test_docker_lists_registries_that_are_known(capsys: pytest.CaptureFixture[st
         "https://codeberg.org": "cat",
         "https://gitea.example.org:3000": "dog",
     }
+
+
+def test_docker_lists_the_hosts_that_it_asks_keyfob_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"credHelpers": {"git.mine.example": "keyfob", "ghcr.io": "pass", "no.such.example": "keyfob"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert docker_credential.main(["list"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["https://git.mine.example"] == "own"
+    assert "https://no.such.example" not in listed
+    (tmp_path / "config.json").write_text("[")
+    assert docker_credential.main(["list"]) == 0
+    assert "https://git.mine.example" not in json.loads(capsys.readouterr().out)
 
 
 def test_a_token_of_ones_own_server_does_not_go_to_the_public_registry(

@@ -195,4 +195,11 @@ def test_a_choice_that_is_missing_is_told_in_one_line_without_escapes(engine: En
     ran = call(engine, "completion")
     assert ran.code == 2
     assert "\\x0a" not in ran.err
-    assert "Choose from: bash, zsh, fish" in ran.err
+    assert "Choose from: bash, zsh, fish. See `keyfob completion --help`." in ran.err
+
+
+@pytest.mark.parametrize("verb", ["token", "renew", "request"])
+def test_an_empty_account_is_named_as_what_is_wrong(engine: Engine, verb: str) -> None:
+    ran = call(engine, verb, "", *(["GET", "/"] if verb == "request" else []))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.last == "keyfob: The account is empty. To list your accounts, run `keyfob accounts`."

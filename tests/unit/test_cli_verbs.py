@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -19,6 +19,7 @@ import pytest
 from keyfob.agent.remedies import REMEDIES
 from keyfob.cli import main as cli
 from keyfob.cli.disconnect import how_it_ended
+from keyfob.cli.session import utc_now
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -37,7 +38,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.words import KEEPER_ROLE
 from keyfob.engine import Engine
 from keyfob.service.accounts.grant_store import lock_name
-from keyfob.service.accounts.views import Disconnection
+from keyfob.service.accounts.views import Disconnection, SignInRequest
 from support.cli_run import opens, run
 from support.fake_ports import NOW, FakeVault, ScriptedTransport
 from support.running import Ran
@@ -335,6 +336,36 @@ def test_events(engine: Engine) -> None:
     document = json.loads(call(engine, "events", "--json").out)
     assert [event["kind"] for event in document["events"]][-3:] == ["renewed", "renamed", "renewed"]
     assert document["events"][-1]["at"] == "2026-11-20T14:02:12Z"
+
+
+@pytest.mark.parametrize("since", ["11h", "2026-11-20T12:00:00Z", "2026-11-20T12:00"])
+def test_events_since_a_moment(engine: Engine, since: str) -> None:
+    (nexusmods,) = (view for view in sample_views() if view.provider == "nexusmods")
+    for event in sample_events(nexusmods.key, nexusmods.id):
+        engine.store.log(event)
+    now = "2026-11-20T23:00:00Z" if since == "11h" else None
+    moment = partial(datetime.fromisoformat, now) if now else partial(utc_now)
+    ran = run(["events", "--since", since], opens(engine), now=moment)
+    assert [line.partition("  ")[2] for line in ran.out.splitlines()] == [
+        "nexusmods/aldis  Renamed from al to aldis",
+        "nexusmods/aldis  Renewed",
+    ]
+    assert call(engine, "events", "--since", "2026-11-21").out == "There are no events since then.\n"
+    wrong = run(["events", "--since", "lately"], opens(engine))
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "Write 2h, 7d or 2026-11-20T14:00. See `keyfob events --help`." in wrong.last
+
+
+def test_a_new_label_is_made_as_at_a_sign_in(engine: Engine) -> None:
+    """`keyfob connect --label "My Work"` connects `my-work`, and a rename gives the same name."""
+    assert (
+        call(engine, "rename", "nexusmods", "My Work").out == "Renamed nexusmods/aldis to nexusmods/my-work\n"
+    )
+    refused = call(engine, "rename", "nexusmods", "日本")
+    assert (refused.code, refused.out) == (2, "")
+    with pytest.raises(Usage) as caught:
+        engine.sign_in.begin(SignInRequest("nexusmods", method="api_key", label="日本"))
+    assert caught.value.code == "label_wrong"
 
 
 KEYCHAIN = Finding("keychain", True, "GNOME Keyring: written, read and deleted in 26 ms")

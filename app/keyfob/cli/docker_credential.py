@@ -9,8 +9,10 @@ other registries.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from keyfob.cli import host_lookup
 from keyfob.client import tokens
@@ -75,13 +77,17 @@ def _get(address: str) -> int:
 
 
 def listing() -> dict[str, str]:
-    """Registry → user name, for each host at which exactly one account would answer. Names no secret."""
-    accounts, found = tokens.accounts(), {}
+    """Registry → user name, for each host at which exactly one account would answer: the hosts that Docker
+    asks Keyfob about, and those of providers that are known to be registries. Names no secret.
+    """
+    from keyfob.tools import docker
+
+    accounts, wired = tokens.accounts(), docker.wired_hosts(os.environ, Path.home())
+    found = {}
     for account in accounts:
         entry = hosts.entry(account["provider"], "docker")
-        if entry is None:
-            continue  # hosts of a provider that is not known to be a registry
-        for host in hosts.further(entry, account["hosts"]) or account["hosts"]:
+        known = [] if entry is None else hosts.further(entry, account["hosts"]) or account["hosts"]
+        for host in dict.fromkeys([*known, *(each for each in account["hosts"] if each in wired)]):
             shared = [row for row in hosts.at(host, "docker", accounts) if row.get("shareable", True)]
             if len(shared) == 1:
                 found[f"https://{host}"] = _username(account)

@@ -39,6 +39,8 @@ def of_click(error: click.ClickException) -> Usage:
     path = context.command_path if context is not None else "keyfob"
     # click puts each choice on a line of its own, and may add "Did you mean …?"
     what, _, hint = plain(" ".join(error.format_message().split()), 400).partition(". ")
+    if hint and hint[-1] not in ".?!":
+        hint += "."
     return Usage(what.rstrip("."), remedy=f"{hint} See `{path} --help`.".lstrip())
 
 

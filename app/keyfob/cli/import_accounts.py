@@ -188,7 +188,8 @@ def _listed(found: list[Found]) -> list[str]:
 
 
 def _name(each: Found) -> str:
-    where = each.provider_title or each.entry.host or each.tool
+    new = each.preset.title if each.preset else each.entry.provider  # of an export, not known here yet
+    where = each.provider_title or new or each.entry.host or each.tool
     return plain(f"{where} ({each.username})" if each.username else where, 80)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -12,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from keyfob.cli.session import Session
-from keyfob.core.errors import KeyfobError
+from keyfob.core.errors import KeyfobError, Usage
 from keyfob.core.methods import METHODS, Method
 from keyfob.core.text import plain
 
@@ -31,6 +33,27 @@ class Seconds(click.FloatRange):
         if math.isnan(found):
             self.fail(f"{value} is not a number of seconds.", param, context)
         return found
+
+
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(context: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
+    """An option's callback: so long ago (`90s`, `15m`, `2h`, `7d`, `2w`), or a date or time as RFC 3339 has
+    it, without a zone in this computer's.
+    """
+    if text is None:
+        return None
+    session, ago = context.find_object(Session), _AGO.fullmatch(text)
+    try:
+        if ago is not None and session is not None:
+            return session.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is not a time. Write 2h, 7d or 2026-11-20T14:00", context, param
+        ) from None
 
 
 def _json_flag(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -53,7 +76,14 @@ def json_option(function: F) -> F:
 
 def account_argument(function: F) -> F:
     """The argument ACCOUNT, which the shell completes with the connected accounts."""
-    return click.argument("account", shell_complete=complete_accounts)(function)
+    return click.argument("account", shell_complete=complete_accounts, callback=_not_empty)(function)
+
+
+def _not_empty(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The account that was named. A script's empty variable names none."""
+    if not value:
+        raise Usage("The account is empty", remedy="To list your accounts, run `keyfob accounts`.")
+    return value
 
 
 def provider_argument(function: F) -> F:

@@ -44,6 +44,10 @@ def inert(text: object, limit: int = 1_000_000) -> str:
 
 def label_from(text: str) -> str:
     """An account label: lower case, `[a-z0-9._@-]`, at most 64 characters, never empty."""
+    return label_in(text) or "account"
+
+
+def label_in(text: str) -> str:
+    """As `label_from`, empty if nothing of the text can stand in a label."""
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    label = _LABEL_STRIP.sub("-", folded).strip("-.")[:64].rstrip("-.")
-    return label or "account"
+    return _LABEL_STRIP.sub("-", folded).strip("-.")[:64].rstrip("-.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,20 @@ from keyfob.tools.setup import HOST, Setup, SetupPlan, SetupRequest, hosts_of, j
 from keyfob.tools.tool import Tool
 
 
+def wired_hosts(environment: Mapping[str, str], home: Path) -> set[str]:
+    """The registries that Docker asks Keyfob about. None if its configuration cannot be read."""
+    try:
+        body = json.loads(_config(environment, home).read_bytes())
+        helpers = body.get("credHelpers", {}).items()
+    except (OSError, ValueError, AttributeError):
+        return set()
+    return {str(host) for host, helper in helpers if helper == "keyfob"}
+
+
+def _config(environment: Mapping[str, str], home: Path) -> Path:
+    return Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+
+
 def plan(request: SetupRequest) -> SetupPlan:
     """`credHelpers` in Docker's config.json."""
     if find_program("docker-credential-keyfob", request.environment.get("PATH")) is None:
@@ -20,7 +35,7 @@ def plan(request: SetupRequest) -> SetupPlan:
             "docker-credential-keyfob is not on the PATH, so Docker cannot find it",
             remedy="Add the folder of the keyfob command to PATH.",
         )
-    path = Path(request.environment.get("DOCKER_CONFIG") or request.home / ".docker") / "config.json"
+    path = _config(request.environment, request.home)
     registries = [host for host, _ in hosts_of(request, "docker")]
 
     def change(body: dict[str, Any]) -> None:

@@ -12,9 +12,10 @@ from datetime import timedelta
 from keyfob.core.account import AccountView, LoggedEvent, Record
 from keyfob.core.errors import KeyfobError, NotFound, Usage
 from keyfob.core.secret import Secret
-from keyfob.core.text import label_from, plain
+from keyfob.core.text import plain
 from keyfob.ports import AccountStore
 from keyfob.service.accounts.account_views import AccountViews
+from keyfob.service.accounts.asked_label import asked_label
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.identity_check import IdentityCheck
 from keyfob.service.accounts.keeper import Keeper
@@ -61,6 +62,8 @@ class Accounts:
         """Raises NotFound `account_not_found`, Usage `account_ambiguous` with the ids to choose from, and the
         store's Fault when that account's own row cannot be read.
         """
+        if not ref:
+            raise Usage("The account is empty", remedy="To list your accounts, run `keyfob accounts`.")
         records = self._store.records()
         for record in records:
             if ref in (record.account.id, record.account.key):
@@ -119,16 +122,9 @@ class Accounts:
     # --- changing -------------------------------------------------------------------------------------------
 
     def rename(self, ref: str, label: str) -> AccountView:
-        """Another label; no secret moves. Raises Usage `label_taken`, or for a label of no allowed letter."""
+        """Another label; no secret moves. Raises Usage `label_taken` and `label_wrong`."""
         record = self.resolve(ref)
-        clean = label_from(label)
-        if clean != label.strip().lower():
-            raise Usage(
-                f"A label cannot be {plain(label, 64)!r}",
-                code="label_wrong",
-                facts={"example": clean},
-            )
-        changed = self._keeper.state.rename(record, clean)
+        changed = self._keeper.state.rename(record, asked_label(label))
         if changed.account.label != record.account.label:
             self._describe(changed)
         return self._views.view(changed)

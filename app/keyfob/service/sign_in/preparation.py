@@ -13,12 +13,13 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
-from keyfob.core.text import label_from, plain
+from keyfob.core.text import plain
 from keyfob.core.words import known
 from keyfob.ports import AccountRecords, Entropy, Spawn
 from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.keys import check_key
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.asked_label import asked_label
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.sign_in.attempt import Attempt
@@ -58,7 +59,7 @@ class Preparation:
         if holds_key(method) and request.api_key:
             check_key(provider, self._catalogue.all(), Secret(request.api_key.reveal().strip()))
         if request.label and record is None:
-            self._refuse_taken(f"{provider.id}/{label_from(request.label)}")
+            self._refuse_taken(f"{provider.id}/{asked_label(request.label)}")
         paste = (provider.redirect.paste or "url") if METHOD_FACTS[method].comes_back else None
         progress = Progress("preparing", provider.id, provider.title, method, paste=paste)
         return Attempt(self._entropy(16), replace(request, provider=provider.id, method=method), progress)
