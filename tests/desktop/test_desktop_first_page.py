@@ -169,7 +169,7 @@ def test_keys_in_files_are_looked_for_when_asked(make: Make, tmp_path: Path, qtb
     hosts.write_text("github.com:\n    user: aldis\n    oauth_token: gho_" + "a" * 36 + "\n")
     page.keys_button.click()
     qtbot.waitUntil(lambda: app.running.first_start.dialog is not None)
-    assert page.keys_button.text() == "Bring it along"
+    assert page.keys_button.text() == "Import it"
     app.running.first_start.dialog.later.click()
 
 

@@ -147,7 +147,7 @@ class EmptyPage(QWidget):
         self.demo_button = button("Try the demo")
         self.problem = label("", "problem", wrap=True)
         self._question = label("Already have keys in files?", "small")
-        self.keys_button = button("Bring them along", "link")
+        self.keys_button = button("Import them", "link")
         set_tooltip(self.connect_button, "Ctrl+N")
         self.connect_button.clicked.connect(self.connect_asked)
         self.demo_button.clicked.connect(self.demo_asked)
@@ -247,14 +247,14 @@ class EmptyPage(QWidget):
         self._arrange()
 
     def _show_keys(self, model: EmptyModel) -> None:
-        words = "Bring them along"
+        words = "Import them"
         match model.keys:
             case None:
                 question = "Already have keys in files?"
             case 0:
                 question, words = "Keyfob found no keys in other tools’ files.", "Look again"
             case 1:
-                question, words = "Keyfob found a key in another tool’s file.", "Bring it along"
+                question, words = "Keyfob found a key in another tool’s file.", "Import it"
             case many:
                 question = f"Keyfob found {many} keys in other tools’ files."
         self._question.setText(question)
